@@ -1,0 +1,66 @@
+"""Every part by name: plain tables of "module:attribute". A new part is one file and one line here."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from segkit.errors import ConfigError
+
+SOURCES = {
+    "folder": "segkit.data.folder:open_folder",
+    "shapes": "segkit.data.shapes:open_shapes",
+}
+ENCODERS = {
+    "plain": "segkit.models.encoders.plain:plain",
+    "residual": "segkit.models.encoders.residual:residual",
+}
+DECODERS = {
+    "unet": "segkit.models.decoders.unet:unet",
+}
+LOSSES = {
+    "cross_entropy": "segkit.losses:CrossEntropy",
+    "dice": "segkit.losses:Dice",
+    "focal": "segkit.losses:Focal",
+    "focal_tversky": "segkit.losses:FocalTversky",
+    "jaccard": "segkit.losses:Jaccard",
+    "tversky": "segkit.losses:Tversky",
+}
+METRICS = {
+    "dice": "segkit.metrics:Dice",
+    "iou": "segkit.metrics:IoU",
+    "precision": "segkit.metrics:Precision",
+    "recall": "segkit.metrics:Recall",
+    "scores": "segkit.metrics:Scores",
+}
+
+
+def find(table: Mapping[str, str], name: str, where: str = "name") -> str:
+    """Return the "module:attribute" of a name without importing it; a name with a colon is one already.
+
+    Raises `ConfigError` with the known names if there is no such part.
+
+    >>> find(LOSSES, "dyce", "loss")
+    Traceback (most recent call last):
+    segkit.errors.ConfigError: loss: unknown name 'dyce' (did you mean 'dice'?); known are cross_entropy, dice, ...
+    """
+    target = name if ":" in name else table.get(name)
+    if target is None:
+        close = difflib.get_close_matches(name, table, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(f"{where}: unknown name {name!r}{hint}; known are {', '.join(sorted(table))}")
+    return target
+
+
+def load(table: Mapping[str, str], name: str) -> Any:
+    """Return the part called `name`; your own "module:attribute" works as a name too."""
+    target = find(table, name)
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as problem:
+        if target == table.get(name):
+            raise
+        raise ConfigError(f"{name!r} cannot be imported: {problem}") from problem

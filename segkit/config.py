@@ -1,0 +1,246 @@
+"""A run's settings: sections with defaults, read from YAML, checked before anything slow is imported."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from segkit import catalog
+from segkit.errors import ConfigError
+from segkit.task import Task
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Folders(Section):
+    """A part of the data in folders of its own."""
+
+    images: AbsolutePath
+    masks: AbsolutePath
+
+
+class DataConfig(Section):
+    """Where the samples come from and how they are split. Relative paths start at the current folder."""
+
+    source: str = "folder"
+    images: AbsolutePath | None = None
+    masks: AbsolutePath | None = None
+    mask_values: dict[int, str] | None = None
+    """What each value of a mask file means: a class (absent/present in yes/no masks) or void."""
+    mask_threshold: Positive | None = None
+    """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
+    count: Positive = 600
+    size: tuple[Positive, Positive] = (128, 128)
+    seed: int = 0
+    validation: Share | Folders = 0.15
+    test: Share | Folders = 0.15
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ConfigError(f"data: validation + test leave nothing to train on; their shares are {shares}")
+        return self
+
+
+class AugmentConfig(Section):
+    """Random changes of training samples. Each is off at 0 or false; new mask pixels are VOID."""
+
+    flip_horizontal: bool = True
+    flip_vertical: bool = False
+    rotate: Annotated[float, Field(ge=0, le=180)] = 15.0
+    """Largest turn either way, degrees."""
+    scale: Share = 0.2
+    """Largest change of size: 0.2 is 1/1.2 to 1.2 times."""
+    elastic: Annotated[float, Field(ge=0)] = 0.0
+    """Largest displacement of a smooth random warp, pixels."""
+    brightness: Share = 0.15
+    contrast: Share = 0.15
+    gamma: Share = 0.0
+    noise: Share = 0.0
+    """Largest standard deviation of Gaussian noise, as a share of the intensity range."""
+    blur: Annotated[float, Field(ge=0)] = 0.0
+    """Largest standard deviation of a Gaussian blur, pixels."""
+
+
+class InputConfig(Section):
+    """What the training images were: measured by `train`, saved with the run, and used by prediction."""
+
+    channels: Positive
+    dtype: Literal["uint8", "uint16", "float32"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: float
+    high: float
+
+
+class ModelConfig(Section):
+    """The network: image -> encoder -> decoder -> head. The head is the task's business."""
+
+    encoder: str = "plain"
+    decoder: str = "unet"
+    width: Positive = 32
+    """Channels at full resolution; doubled at each level down to `widest`."""
+    widest: Positive = 512
+    depth: Annotated[int, Field(ge=1, le=8)] = 4
+    """How often the resolution is halved."""
+    normalization: Literal["batch", "group", "instance", "none"] = "batch"
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Of batch statistics; 0.99, Keras' default, does not keep up in short runs."""
+    dropout: Share = 0.0
+    upsampling: Literal["transpose", "bilinear", "nearest"] = "transpose"
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
+        catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
+        return self
+
+
+class TrainConfig(Section):
+    """How long, how fast, and what counts as best."""
+
+    epochs: Positive = 50
+    batch_size: Positive = 8
+    steps_per_epoch: Positive | None = None
+    """Batches an epoch; by default one pass over the training part."""
+    crop: tuple[Positive, Positive] = (256, 256)
+    """Height and width of the training patches; smaller images are padded with VOID."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    """Share of all steps over which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many epochs without a better validation score; 0: never."""
+    monitor: Literal["dice_foreground", "iou_foreground", "loss"] = "dice_foreground"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    seed: Annotated[int, Field(ge=0)] = 0
+    pictures: Annotated[int, Field(ge=0)] = 5
+    """Draw validation images every so many epochs; 0: never."""
+    tensorboard: bool = True
+
+
+class PredictConfig(Section):
+    """How images larger than `tile` are cut, and how many windows go through the network at once."""
+
+    tile: Annotated[int, Field(ge=32)] = 1024
+    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    batch_size: Positive = 4
+
+
+LossTerm = float | dict[str, float | dict[str, float] | bool]
+
+
+class Config(Section):
+    """Everything that a run is made from."""
+
+    task: Task
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    input: InputConfig | None = None
+    model: ModelConfig = ModelConfig()
+    loss: dict[str, LossTerm] = Field(default={"cross_entropy": 1.0, "dice": 1.0}, min_length=1)
+    """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}."""
+    class_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    train: TrainConfig = TrainConfig()
+    predict: PredictConfig = PredictConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        for name in self.loss:
+            catalog.find(catalog.LOSSES, name, "loss")
+        if self.class_weights is not None:
+            self.task.weights(self.class_weights)
+        sided = [name for name in self.task.classes if re.search(r"(?i)(^|[\W_])(left|right)([\W_]|$)", name)]
+        unpaired = set(sided) - {name for pair in self.task.flip_pairs for name in pair}
+        if unpaired and (self.augment.flip_horizontal or self.augment.flip_vertical):
+            raise ConfigError(
+                f"augment: a flip makes left right, so these classes would be learned wrong: {sorted(unpaired)}. Say "
+                f"augment.flip_horizontal: false (and vertical), or name the pairs: task.flip_pairs: [[left x, right x]]"
+            )
+        return self
+
+    def as_yaml(self) -> str:
+        """Return the config as YAML that `read` takes."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, of which the first would be lost."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
+        if twice:
+            raise ConfigError(f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}")
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config in a YAML file, with overrides such as "train.epochs=5" (the value is YAML).
+
+    Raises `ConfigError` naming the file, the setting, what is allowed and what was found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be read ({problem.strerror})") from problem
+    try:
+        values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+        if not isinstance(values, dict):
+            raise ConfigError("a config is a table of sections (task, data, model, train, ...)")
+        for override in overrides:
+            _override(values, override)
+        return Config.model_validate(values)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"{path}: not YAML: {problem}") from problem
+    except ValidationError as problem:
+        raise ConfigError(f"{path}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: {problem}") from problem
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    keys, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: is written section.setting=value, as in train.epochs=5")
+    *parents, last = keys.strip().split(".")
+    section = values
+    for parent in parents:
+        if section.get(parent) is None:
+            section[parent] = {}
+        section = section[parent]
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+    section[last] = yaml.load(value, _Loader)  # noqa: S506
+
+
+def _describe(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        section: Any = Config
+        for part in error["loc"][:-1]:
+            field = getattr(section, "model_fields", {}).get(part)
+            section = field.annotation if field else None
+        known = list(getattr(section, "model_fields", {}))
+        close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(known)}" if known else ""
+        return f"{where}: there is no such setting{hint}"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}; found {error['input']!r}"

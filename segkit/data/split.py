@@ -1,0 +1,39 @@
+"""Which samples train, which choose the best epoch, which test: by a hash of the name, so that it never changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from segkit.errors import ConfigError
+
+
+def fraction(name: str) -> float:
+    """Return a number in [0, 1) that depends on the name alone.
+
+    >>> fraction("a") == fraction("a"), 0 <= fraction("b") < 1
+    (True, True)
+    """
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
+
+
+def split(names: Sequence[str], validation: float, test: float) -> dict[str, list[str]]:
+    """Return the names of "train", "validation" and "test" in the order given.
+
+    A name stays in its part when others are added or removed. A part that is asked for (share above 0) and would be
+    empty takes the name with the smallest fraction of the largest part; too few names for that raise `ConfigError`.
+    """
+    shares = {"test": test, "validation": validation, "train": 1.0}
+    if len(names) < sum(share > 0 for share in shares.values()):
+        raise ConfigError(f"data: {len(names)} sample(s) cannot be split into train, validation and test; add more")
+    parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for name in names:
+        where = fraction(name)
+        parts["test" if where < test else "validation" if where < test + validation else "train"].append(name)
+    for part, share in shares.items():
+        if share > 0 and not parts[part]:
+            largest = max(parts.values(), key=len)
+            moved = min(largest, key=fraction)
+            largest.remove(moved)
+            parts[part].append(moved)
+    return parts

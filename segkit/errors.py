@@ -1,0 +1,17 @@
+"""What a user can repair: every message says what is allowed, what was found, where, and what to do."""
+
+
+class SegkitError(Exception):
+    """Parent of the errors that end a command with exit status 2 and one clear message."""
+
+
+class ConfigError(SegkitError):
+    """A setting, a task or a command-line value that does not fit."""
+
+
+class DataError(SegkitError):
+    """An image, a mask or a folder that cannot be used as it is."""
+
+
+class RunError(SegkitError):
+    """A run folder that is missing, incomplete or another run's, or a training that failed."""
