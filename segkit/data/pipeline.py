@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -15,6 +13,7 @@ from segkit.config import Config, InputConfig
 from segkit.data.augment import Augment
 from segkit.data.source import Source, Subset
 from segkit.files import fit_channels
+from segkit.prefetch import prefetch
 from segkit.task import VOID, Task
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -66,21 +65,7 @@ def training_batches(part: Subset, config: Config, given: InputConfig, first_ste
         images, targets = zip(*pairs, strict=True)
         return np.stack(images), np.stack(targets)
 
-    return ahead(batch, itertools.count(first_step), workers)
-
-
-def ahead(make: Callable[[int], Batch], numbers: Iterator[int], workers: int) -> Iterator[Batch]:
-    """Yield make(number) in order, made by threads up to `workers` + 2 ahead. Threads, because readers free the GIL."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="segkit-data") as pool:
-        waiting = deque(pool.submit(make, number) for number in itertools.islice(numbers, workers + 2))
-        try:
-            while waiting:
-                ready = waiting.popleft().result()
-                waiting.extend(pool.submit(make, number) for number in itertools.islice(numbers, 1))
-                yield ready
-        finally:
-            for future in waiting:
-                future.cancel()
+    return prefetch(batch, itertools.count(first_step), workers)
 
 
 class ValidationBatches(keras.utils.PyDataset):

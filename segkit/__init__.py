@@ -1,0 +1,35 @@
+"""segkit: say once what a pixel can be; head, loss, metrics, decoding and files follow."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from segkit.errors import ConfigError, DataError, RunError, SegkitError
+from segkit.task import VOID, Task
+
+__version__ = "0.1.0"
+__all__ = [
+    "VOID", "ConfigError", "DataError", "RunError", "SegkitError", "Task", "compile", "head", "losses", "metrics", "unet",
+]  # fmt: skip
+
+_NEED_KERAS = {
+    "compile": "segkit.models.build:compile",
+    "head": "segkit.models.build:head",
+    "losses": "segkit.losses",
+    "metrics": "segkit.metrics",
+    "unet": "segkit.models.build:unet",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs Keras when it is first asked for (PEP 562): `import segkit` stays fast."""
+    if name not in _NEED_KERAS:
+        raise AttributeError(f"module 'segkit' has no attribute {name!r}")
+    module, _, attribute = _NEED_KERAS[name].partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,128 @@
+"""What happens beside the fitting: Keras' own callbacks where it has one, and these where it has none."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from segkit.config import Config
+from segkit.data.pipeline import Samples
+from segkit.errors import RunError
+from segkit.files import as_display, atomic, write_picture
+from segkit.overlay import overlay, panel
+from segkit.run import Row, Run
+
+Logs = dict[str, Any]
+
+
+def is_better(monitor: str) -> Callable[[float, float], bool]:
+    """Return the comparison (new, best) of a score: the loss falls, all others rise. NaN is never better."""
+    return (lambda new, best: new < best) if monitor.endswith("loss") else (lambda new, best: new > best)
+
+
+class Extras(keras.callbacks.Callback):
+    """Adds the epoch's learning rate and seconds to what the other callbacks log."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+            logs["seconds"] = round(time.monotonic() - self.began, 3)
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the training with the step and the likely cause once the loss is no number. (Keras' own stops in silence.)"""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.train, self.epoch = config.train, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if math.isfinite(float(np.asarray((logs or {}).get("loss", 0.0)))):
+            return
+        if self.train.precision == "mixed_float16":
+            cause = "float16 ends at 65504; try train.precision=mixed_bfloat16 or float32"
+        else:
+            cause = f"a learning rate that is too high; try train.learning_rate={self.train.learning_rate / 10:g}"
+            cause += "" if self.train.clip_norm else " and train.clip_norm=1"
+        raise RunError(f"the loss is not a number at epoch {self.epoch + 1}, step {batch + 1}. The likely cause is {cause}")
+
+
+class SaveBest(keras.callbacks.Callback):
+    """Saves the model of probabilities after each epoch that is the best so far, under a temporary name, then renames.
+
+    Keras' ModelCheckpoint would save the fitted model, which ends at the logits, and writes in place.
+    """
+
+    def __init__(self, model: keras.Model, run: Run, monitor: str, history: Sequence[Row]) -> None:
+        super().__init__()
+        self.delivered, self.run, self.monitor = model, run, monitor
+        self.better = is_better(monitor)
+        self.best = math.inf if monitor.endswith("loss") else -math.inf
+        self.best_epoch = 0
+        for row in history:
+            self._note(int(row["epoch"]), row[monitor])
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        improved = self._note(epoch, float((logs or {})[self.monitor]))
+        if improved or not self.run.model.exists():
+            save(self.delivered, self.run)
+
+    def _note(self, epoch: int, score: float) -> bool:
+        improved = self.better(score, self.best)
+        if improved:
+            self.best, self.best_epoch = score, epoch + 1
+        return improved
+
+
+def save(model: keras.Model, run: Run, last: bool = False) -> None:
+    """Write model.keras (or last.keras) whole or not at all."""
+    with atomic(run.last if last else run.model) as temporary:
+        model.save(temporary)
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' early stopping, with the epochs of an interrupted run counted."""
+
+    def __init__(self, history: Sequence[Row], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.earlier = history
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        for row in self.earlier:
+            self.on_epoch_end(int(row["epoch"]), dict(row))
+
+
+class Pictures(keras.callbacks.Callback):
+    """Draws image, truth and prediction of some validation samples every few epochs, into pictures/epoch_0005.png."""
+
+    def __init__(self, model: keras.Model, config: Config, run: Run, samples: Samples, names: Sequence[str]) -> None:
+        super().__init__()
+        self.delivered, self.config, self.run, self.samples = model, config, run, samples
+        step = max(1, len(names) // 4)
+        self.names = list(names)[step // 2 :: step][:4]
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        every, last = self.config.train.pictures, epoch + 1 == self.config.train.epochs
+        if (epoch + 1) % every == 0 or last:
+            write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
+
+    def draw(self) -> np.ndarray:
+        """Return the panel, (H, W, 3) uint8."""
+        task, rows = self.config.task, []
+        for name in self.names:
+            image, target = (array[:1024, :1024] for array in self.samples(name))
+            mask = task.decode(np.asarray(self.delivered.predict_on_batch(image[None]))[0])
+            rows.append([as_display(image), overlay(task, image, target), overlay(task, image, mask)])
+        return panel(task, rows, ("image", "truth", "prediction"))

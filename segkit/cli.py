@@ -1,0 +1,223 @@
+"""The command line: `segkit train | predict | evaluate | convert`, and the doors train.py and predict.py.
+
+Only what a command needs is imported: `--help`, a bad config and bad data answer before Keras is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit.errors import RunError, SegkitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from segkit.config import Config
+    from segkit.run import Run
+    from segkit.tiles import Predict
+
+
+def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
+    """Run one command; return its exit status: 0 done, 1 some images failed, 2 something to repair, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(command).parse_args(given)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        status: int = options.run_command(options)
+    except SegkitError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    about = "Image segmentation: say once what a pixel can be; head, loss, metrics and masks follow."
+    if command:
+        parser = argparse.ArgumentParser(prog=f"{command}.py", description=_COMMANDS[command][1])
+        _COMMANDS[command][0](parser)
+        return parser
+    parser = argparse.ArgumentParser(prog="segkit", description=about)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (add, words) in _COMMANDS.items():
+        add(commands.add_parser(name, help=words, description=words))
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a.b=c", help="change a setting, e.g. train.epochs=5; repeatable"
+    )
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last whole epoch")
+    parser.set_defaults(run_command=_train)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
+    parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
+    parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
+    parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
+    parser.set_defaults(run_command=_predict)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
+    parser.set_defaults(run_command=_evaluate)
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--part", choices=("train", "validation", "test"), help="only this part of the data")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets images/ and masks/")
+    parser.set_defaults(run_command=_convert)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from segkit.config import read
+    from segkit.data.check import check
+    from segkit.data.parts import open_parts
+    from segkit.run import Run
+
+    console, config = _console(), read(options.config, options.set)
+    run = Run(options.run or Path("runs") / options.config.stem)
+    if options.resume:
+        run.reopen(config)
+    else:
+        run.check_free()
+    console.print(config.task.explain(), highlight=False)
+    parts = open_parts(config)
+    shares = {part: len(subset) for part, subset in parts.items() if len(subset)}
+    with _counting("checking images and masks", sum(shares.values()), console) as done:
+        findings = check(config.task, parts, done)
+    console.print("images: " + ", ".join(f"{count} {part}" for part, count in shares.items()), highlight=False)
+    config = config.model_copy(update={"input": findings.given})
+    if not options.resume:
+        run.create(config)
+    return _train_with_keras(config, parts, run, console, options)
+
+
+def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, options: argparse.Namespace) -> int:
+    from segkit.devices import load_keras
+    from segkit.report import scores_table
+
+    console.print(load_keras(), highlight=False)
+    from segkit.training import train
+
+    try:
+        report = train(config, parts, run, console)
+    except KeyboardInterrupt:
+        overrides = "".join(f" --set {override}" for override in options.set)
+        console.print(
+            f"interrupted; {run.saved_epochs()} whole epochs are saved in {run.path}. Go on with:\n"
+            f"  python train.py {options.config}{overrides} --run {run.path} --resume",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return 130
+    if report:
+        console.print(scores_table(report))
+    console.print(f"the run is in {run.path}: predict with\n  python predict.py {run.path} IMAGES --out MASKS", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from segkit.inference import Outputs, find_images, predict_files
+    from segkit.run import Run
+
+    console, run = _console(), Run.open(options.run)
+    config, images = run.config(), find_images(options.images)
+    outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
+    predict = _open_model(run)
+    with _counting("predicting", len(images), console) as done:
+        summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
+    skipped = f", {summary.skipped} there already" if options.skip_existing else ""
+    console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False)
+    for _, problem in summary.failed:
+        print(f"failed: {problem}", file=sys.stderr)
+    return 1 if summary.failed else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from segkit.data.folder import FolderSource
+    from segkit.data.source import Subset
+    from segkit.run import Run, write_text
+
+    console, run = _console(), Run.open(options.run)
+    config = run.config()
+    source = FolderSource(options.images, options.masks, config.task, config.data)
+    from segkit.evaluation import evaluate
+    from segkit.report import scores_table
+
+    predict = _open_model(run)
+    with _counting("scoring", len(source.names), console) as done:
+        report = evaluate(predict, config, Subset(source, source.names), done)
+    if options.out:
+        write_text(options.out, json.dumps(report, indent=2) + "\n")
+    console.print(scores_table(report))
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from segkit import files
+    from segkit.config import read
+    from segkit.data.parts import open_parts
+
+    console, config = _console(), read(options.config, options.set)
+    chosen = [part for name, part in open_parts(config).items() if options.part in (None, name)]
+    if options.out.exists() and any(options.out.iterdir()):
+        raise RunError(f"{options.out}: is not empty; give a new folder")
+    total = sum(len(part) for part in chosen)
+    with _counting("writing samples", total, console) as done:
+        for sample in (sample for part in chosen for sample in part):
+            files.write_picture(options.out / "images" / f"{sample.name}.png", sample.image)
+            files.write_mask(config.task, sample.mask, options.out / "masks", sample.name)
+            done()
+    return 0
+
+
+def _open_model(run: Run) -> Predict:
+    from segkit.devices import load_keras
+
+    load_keras()
+    from segkit.runtimes.keras import open_keras
+
+    return open_keras(run)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def _counting(what: str, total: int, console: Console) -> Any:
+    from segkit.progress import counting
+
+    return counting(what, total, console)
+
+
+_COMMANDS: dict[str, Any] = {
+    "train": (_add_train, "Train a network by a config file."),
+    "predict": (_add_predict, "Predict masks for images, in each image's own size."),
+    "evaluate": (_add_evaluate, "Score a run on images with known masks."),
+    "convert": (_add_convert, "Write the samples of a config as folders of images and masks."),
+}

@@ -1,0 +1,49 @@
+"""What a process does once before it builds a network: load Keras quietly, seed, choose the precision."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from segkit.config import TrainConfig
+
+
+def load_keras() -> str:
+    """Import Keras and start its backend without the start-up talk of TensorFlow; return what it runs on, in words."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet():
+        import keras
+
+        keras.ops.zeros(1)  # the first operation looks for a GPU
+        devices = keras.distribution.list_devices()
+    names = sorted({device.partition(":")[0] for device in devices})
+    return f"Keras {keras.__version__} on {keras.backend.backend()}, {len(devices)} {'/'.join(names)} device(s)"
+
+
+def prepare(settings: TrainConfig) -> None:
+    """Seed Python, NumPy and the backend, and choose the precision of the layers to come."""
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what is written to standard error, C++ libraries included; show it after all if there is an error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,1 @@
+"""Networks: scaling + encoder + decoder + head, joined by `build`."""

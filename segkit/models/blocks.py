@@ -1,0 +1,66 @@
+"""The pieces that encoders and decoders are made of. Convolution, normalisation, ReLU, in that order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from segkit.config import ModelConfig
+
+Tensor = Any
+
+
+def widths(settings: ModelConfig) -> list[int]:
+    """Return the channels of each level, full resolution first.
+
+    >>> widths(ModelConfig(width=32, depth=4, widest=256))
+    [32, 64, 128, 256, 256]
+    """
+    return [min(settings.width * 2**level, settings.widest) for level in range(settings.depth + 1)]
+
+
+def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
+    """Apply the normalisation that the settings name; groups of 16 channels or fewer for "group"."""
+    if settings.normalization == "batch":
+        return layers.BatchNormalization(momentum=settings.momentum)(x)
+    if settings.normalization == "none":
+        return x
+    channels = x.shape[-1]
+    size = 1 if settings.normalization == "instance" else next(n for n in range(min(16, channels), 0, -1) if channels % n == 0)
+    return layers.GroupNormalization(groups=channels // size)(x)
+
+
+def convolve(x: Tensor, width: int, settings: ModelConfig, stride: int = 1, activate: bool = True) -> Tensor:
+    """3 x 3 convolution, normalisation, ReLU."""
+    x = layers.Conv2D(
+        width, 3, strides=stride, padding="same", use_bias=settings.normalization == "none", kernel_initializer="he_normal"
+    )(x)
+    x = normalize(x, settings)
+    return layers.ReLU()(x) if activate else x
+
+
+def plain_block(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
+    """Two convolutions, as in the U-Net (Ronneberger et al., 2015), with dropout after them."""
+    x = convolve(convolve(x, width, settings), width, settings)
+    return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
+
+
+def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1) -> Tensor:
+    """Two convolutions and a way around them (He et al., Deep residual learning, 2016)."""
+    y = convolve(x, width, settings, stride)
+    y = convolve(y, width, settings, activate=False)
+    if stride > 1:
+        x = layers.AveragePooling2D(stride)(x)  # keeps what a strided 1 x 1 convolution would throw away
+    if x.shape[-1] != width:
+        x = normalize(layers.Conv2D(width, 1, use_bias=settings.normalization == "none")(x), settings)
+    x = layers.ReLU()(layers.Add()([x, y]))
+    return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
+
+
+def upsample(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
+    """Double height and width and bring the features to `width` channels."""
+    if settings.upsampling == "transpose":
+        return layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal")(x)
+    x = layers.Conv2D(width, 1, kernel_initializer="he_normal")(x)  # before: a quarter of the work
+    return layers.UpSampling2D(2, interpolation=settings.upsampling)(x)

@@ -1,0 +1,119 @@
+"""From a task and settings to a network, and the two views of it: probabilities to use, logits to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from segkit import catalog, losses, metrics
+from segkit.config import InputConfig, ModelConfig
+from segkit.errors import ConfigError
+from segkit.models.layers import CropLike, PadToMultiple
+from segkit.task import Task
+
+HEAD = "probabilities"
+
+
+def unet(
+    task: Task,
+    *,
+    channels: int = 3,
+    mean: float | Sequence[float] = 127.5,
+    std: float | Sequence[float] = 127.5,
+    **settings: Any,
+) -> keras.Model:
+    """Return a U-Net: images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
+
+    The model scales its input itself, (x - mean) / std; the default suits 8-bit images (0 to 255). `settings` are
+    those of `ModelConfig`: width, depth, normalization, dropout, upsampling, encoder, ...
+
+    >>> unet(Task.binary("crack"), width=4, depth=2).output_shape
+    (None, None, None, 1)
+    """
+    return build(task, ModelConfig(**settings), channels=channels, mean=mean, std=std)
+
+
+def build(
+    task: Task,
+    settings: ModelConfig,
+    *,
+    channels: int = 3,
+    mean: float | Sequence[float] = 127.5,
+    std: float | Sequence[float] = 127.5,
+) -> keras.Model:
+    """Return image -> probabilities, of the encoder and decoder that the settings name."""
+    image = keras.Input((None, None, channels), name="image")
+    scale = 1.0 / _per_channel(std, channels)
+    x = layers.Rescaling(scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32")(image)
+    x = PadToMultiple(2**settings.depth, name="pad")(x)
+    levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
+    x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
+    return keras.Model(image, head(task, x, image), name="segkit")
+
+
+def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
+    """Return the network for the images that `given` describes."""
+    return build(task, settings, channels=given.channels, mean=given.mean, std=given.std)
+
+
+def head(task: Task, features: Any, image: Any) -> Any:
+    """Return the task's probabilities of features: 1 x 1 convolution, cut to the image, activation last, in float32.
+
+    Use it to end a Keras model of your own, so that `compile` can find its logits.
+    """
+    logits = layers.Conv2D(task.channels, 1, dtype="float32", name="classify")(features)
+    logits = CropLike(dtype="float32", name="logits")([logits, image])
+    return layers.Activation(task.activation, dtype="float32", name=HEAD)(logits)
+
+
+def logits_of(model: keras.Model, task: Task) -> keras.Model:
+    """Return the view of a model at its logits: the same layers and weights, without the last activation.
+
+    Raises `ConfigError` if the model does not end in the task's activation.
+    """
+    last = model.layers[-1] if hasattr(model, "layers") and model.layers else None
+    found = getattr(getattr(last, "activation", None), "__name__", None)
+    fits = isinstance(last, layers.Activation) and found == task.activation
+    if not fits or model.output_shape[-1] != task.channels:
+        raise ConfigError(
+            f"a {task.kind} model ends in an Activation layer of {task.activation} over {task.channels} channel(s), as "
+            f"segkit.unet and segkit.head make it; this one ends in {type(last).__name__} "
+            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}"
+        )
+    return keras.Model(model.inputs, last.input, name="segkit_logits")
+
+
+def compile(  # noqa: A001 (the public name, as in model.compile)
+    model: keras.Model,
+    task: Task,
+    *,
+    loss: Mapping[str, Any] | keras.losses.Loss | None = None,
+    class_weights: Mapping[str, float] | None = None,
+    optimizer: Any = None,
+    **settings: Any,
+) -> keras.Model:
+    """Return the model's view at the logits, compiled with the task's loss and metrics; `fit` it, then use `model`.
+
+    `loss` is as in a config ({"dice": 1, "cross_entropy": 1}) or a Keras loss on logits; AdamW at 0.001 by default.
+    `settings` go to Keras' own `compile`.
+    """
+    trainer = logits_of(model, task)
+    if loss is None or isinstance(loss, Mapping):
+        loss = losses.make(task, loss, class_weights)
+    trainer.compile(
+        optimizer=optimizer or keras.optimizers.AdamW(1e-3),
+        loss=loss,
+        metrics=[metrics.Scores(task, from_logits=True)],
+        **settings,
+    )
+    return trainer
+
+
+def _per_channel(value: float | Sequence[float], channels: int) -> np.ndarray:
+    if np.size(value) not in (1, channels):
+        raise ConfigError(f"mean and std: one number, or one a channel ({channels}); found {np.size(value)}")
+    return np.broadcast_to(np.asarray(value, np.float64).ravel(), (channels,))

@@ -1,0 +1,33 @@
+"""Work done by threads ahead of who needs it, in order and with bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def prefetch(make: Callable[[Item], Result], items: Iterable[Item], workers: int = 2) -> Iterator[Result]:
+    """Yield make(item) for each item, in order; at most `workers` + 2 results wait. `items` may be endless.
+
+    Threads, because readers of images free Python's lock. An error of `make` is raised in its place in the order.
+
+    >>> list(prefetch(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    waiting_items = iter(items)
+    with ThreadPoolExecutor(workers, thread_name_prefix="segkit") as pool:
+        waiting = deque(pool.submit(make, item) for item in itertools.islice(waiting_items, workers + 2))
+        try:
+            while waiting:
+                ready = waiting.popleft().result()
+                waiting.extend(pool.submit(make, item) for item in itertools.islice(waiting_items, 1))
+                yield ready
+        finally:
+            for future in waiting:
+                future.cancel()

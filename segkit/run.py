@@ -1,0 +1,161 @@
+"""A run folder: all that prediction needs, and all that tells how it came about."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segkit import config as configs
+from segkit.config import Config
+from segkit.errors import RunError
+from segkit.files import atomic
+
+Row = dict[str, float]
+
+
+class Run:
+    """The files of one training.
+
+    config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
+    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, and backup/ to
+    resume from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.model = path / "model.keras"
+        self.last = path / "last.keras"
+        self.history = path / "history.csv"
+        self.scores = path / "scores.json"
+        self.environment = path / "environment.json"
+        self.pictures = path / "pictures"
+        self.tensorboard = path / "tensorboard"
+        self.backup = path / "backup"
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Return the run in a folder, ready to predict. Raises `RunError` if there is none, or no model yet."""
+        run = cls(path)
+        if not run.config_file.is_file():
+            raise RunError(f"{path}: not a run folder (no config.yaml); give the folder that train.py made")
+        if not run.model.is_file():
+            raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch")
+        return run
+
+    def config(self) -> Config:
+        """Return the config that the run was made with."""
+        return configs.read(self.config_file)
+
+    def check_free(self) -> None:
+        """Raise `RunError` if the folder holds anything."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(
+                f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
+                f"with the run that is there with --resume"
+            )
+
+    def create(self, config: Config) -> None:
+        """Begin a new run in a free folder."""
+        self.check_free()
+        write_text(self.config_file, config.as_yaml())
+        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
+
+    def reopen(self, config: Config) -> None:
+        """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
+        if not self.config_file.is_file():
+            raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one")
+        differences = _differences(self.config().model_dump(mode="json"), config.model_dump(mode="json"))
+        if differences:
+            raise RunError(
+                f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
+                f"Resume with the same config and --set, or begin a new run"
+            )
+        self._mend_backup()
+
+    def saved_epochs(self) -> int:
+        """Return how many whole epochs the backup holds."""
+        record = self.backup / "training_metadata.json"
+        return int(json.loads(record.read_text())["epoch"]) if record.is_file() else 0
+
+    def rows(self) -> list[Row]:
+        """Return the history, one row an epoch; a row that a kill cut short is left out."""
+        if not self.history.is_file():
+            return []
+        with self.history.open(newline="", encoding="utf-8") as stream:
+            table = list(csv.DictReader(stream))
+        return [{key: float(value) for key, value in row.items()} for row in table if all(row.values()) and None not in row]
+
+    def cut_history(self, epochs: int) -> list[Row]:
+        """Keep the first `epochs` rows of the history, and return them."""
+        rows = self.rows()[:epochs]
+        if self.history.is_file():
+            text = io.StringIO()
+            if rows:
+                writer = csv.DictWriter(text, list(rows[0]))
+                writer.writeheader()
+                writer.writerows([{**row, "epoch": int(row["epoch"])} for row in rows])
+            write_text(self.history, text.getvalue())
+        return rows
+
+    def _mend_backup(self) -> None:
+        """A kill in the moment of writing can leave an unreadable record; Keras keeps the one before beside it."""
+        record = self.backup / "training_metadata.json"
+        try:
+            self.saved_epochs()
+        except ValueError:
+            previous = record.with_name(record.name + ".bkp")
+            record.unlink()
+            if previous.is_file():
+                write_text(record, previous.read_text())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that it is there whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions, machine and command of this process."""
+    packages = ("keras-segkit", "keras", "tensorflow", "jax", "numpy", "albumentations", "pillow", "tifffile")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "packages": versions,
+    }
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
+    """Return "setting: old -> new" of what differs; what training measured of its images is no setting."""
+    found = []
+    for key in {**old, **new}:
+        before, after, name = old.get(key), new.get(key), f"{where}{key}"
+        if name == "input" or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{name}.")
+        else:
+            found.append(f"{name}: {yaml.safe_dump(before).split(chr(10))[0]} -> {yaml.safe_dump(after).split(chr(10))[0]}")
+    return found

@@ -1,0 +1,1 @@
+"""Runtimes: a trained run as a function from images to probabilities."""
