@@ -38,7 +38,7 @@ class Extras(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the training with the step and the likely cause once the loss is no number. (Keras' own stops in silence.)"""
+    """Ends the training with the step and the likely cause once the loss is no number; Keras' own stops in silence."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -55,7 +55,9 @@ class StopOnNaN(keras.callbacks.Callback):
         else:
             cause = f"a learning rate that is too high; try train.learning_rate={self.train.learning_rate / 10:g}"
             cause += "" if self.train.clip_norm else " and train.clip_norm=1"
-        raise RunError(f"the loss is not a number at epoch {self.epoch + 1}, step {batch + 1}. The likely cause is {cause}")
+        raise RunError(
+            f"the loss is not a number at epoch {self.epoch + 1}, step {batch + 1}. The likely cause is {cause}"
+        )
 
 
 class SaveBest(keras.callbacks.Callback):

@@ -61,7 +61,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
-    parser.add_argument("--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)")
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last whole epoch")
     parser.set_defaults(run_command=_train)
 
@@ -135,7 +137,11 @@ def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, op
         return 130
     if report:
         console.print(scores_table(report))
-    console.print(f"the run is in {run.path}: predict with\n  python predict.py {run.path} IMAGES --out MASKS", highlight=False, soft_wrap=True)
+    console.print(
+        f"the run is in {run.path}: predict with\n  python predict.py {run.path} IMAGES --out MASKS",
+        highlight=False,
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -150,7 +156,9 @@ def _predict(options: argparse.Namespace) -> int:
     with _counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
-    console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False)
+    console.print(
+        f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False
+    )
     for _, problem in summary.failed:
         print(f"failed: {problem}", file=sys.stderr)
     return 1 if summary.failed else 0

@@ -16,7 +16,9 @@ from segkit.task import VOID
 from segkit.tiles import Predict
 
 
-def evaluate(predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None) -> dict[str, Any]:
+def evaluate(
+    predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None
+) -> dict[str, Any]:
     """Return the report of `counts.report` for the samples of a part: predicted as `predict.py` does, then counted."""
     task = config.task
     targets: dict[str, np.ndarray] = {}

@@ -189,8 +189,8 @@ def _png_depth(path: Path) -> int:
 def _read_deep_png(path: Path) -> np.ndarray:
     import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
 
-    array: np.ndarray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    return array[..., 2::-1]
+    array = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.asarray(array)[..., 2::-1]
 
 
 def _read_tiff(path: Path) -> np.ndarray:

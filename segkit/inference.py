@@ -49,7 +49,9 @@ def find_images(inputs: Sequence[Path]) -> dict[str, Path]:
             raise DataError(f"{path}: there is no such file or folder")
         for name, image in (files.list_images(path) if path.is_dir() else {path.stem: path}).items():
             if name in found:
-                raise DataError(f"{found[name]} and {image}: would both be written as {name}.png; predict them in two calls")
+                raise DataError(
+                    f"{found[name]} and {image}: would both be written as {name}.png; predict them in two calls"
+                )
             found[name] = image
     if not found:
         raise DataError(f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(files.SUFFIXES)}")
@@ -65,7 +67,6 @@ def predict_files(
     progress: Progress = lambda name: None,
 ) -> Summary:
     """Predict every image and write its mask in the image's own size; a broken one is noted and the others go on."""
-    task = config.task
     todo = {name: path for name, path in images.items() if not (skip_existing and _is_done(config, outputs, name))}
     failed: list[tuple[Path, str]] = []
 
@@ -89,7 +90,9 @@ def predict_files(
     return Summary(written, len(images) - len(todo), sorted(failed))
 
 
-def predict_images(predict: Predict, settings: PredictConfig, images: Iterable[Named]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def predict_images(
+    predict: Predict, settings: PredictConfig, images: Iterable[Named]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, image, probabilities (H, W, classes)) in order: neighbours of one size in a batch, large ones in tiles."""
     batch: list[Named] = []
     for name, image in images:

@@ -21,7 +21,9 @@ class PixelCounts(keras.metrics.Metric):
     The result does not depend on how the images are cut into batches or spread over replicas.
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, from_logits: bool, name: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self, task: Task | dict[str, Any], *, from_logits: bool, name: str | None = None, **settings: Any
+    ) -> None:
         settings.pop("dtype", None)
         super().__init__(name=name or type(self).__name__.lower(), dtype="float32", **settings)
         self.task, self.from_logits = Task.model_validate(task), from_logits

@@ -72,7 +72,9 @@ def _legend_places(
 def _fitted(picture: np.ndarray, size: int) -> Image.Image:
     image = Image.fromarray(picture)
     scale = size / image.width
-    return image.resize((size, max(1, round(image.height * scale))), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+    return image.resize(
+        (size, max(1, round(image.height * scale))), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    )
 
 
 def _eroded(inside: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def prefetch(make: Callable[[Item], Result], items: Iterable[Item], workers: int = 2) -> Iterator[Result]:
+def prefetch(make: Callable[[Item], Result], items: Iterable[Item], workers: int = 2) -> Generator[Result]:
     """Yield make(item) for each item, in order; at most `workers` + 2 results wait. `items` may be endless.
 
     Threads, because readers of images free Python's lock. An error of `make` is raised in its place in the order.

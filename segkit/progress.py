@@ -6,13 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-if TYPE_CHECKING:
-    from segkit.callbacks import Logs
 
 
 @contextmanager
@@ -43,7 +40,7 @@ class FitProgress:
         text = f"step {batch + 1}/{self.steps}  loss {loss:.4f}  {self.scores}  {self.time_left()} left"
         self.bars.update(self.bar, completed=self.done, description=f"epoch {epoch + 1}/{self.epochs}", text=text)
 
-    def epoch_end(self, epoch: int, logs: Logs, best_epoch: int) -> None:
+    def epoch_end(self, epoch: int, logs: dict[str, Any], best_epoch: int) -> None:
         """After each epoch: one line that stays."""
         self.epoch = epoch + 1
         prefix = "val_" if "val_loss" in logs else ""

@@ -10,7 +10,10 @@ from rich.table import Table
 def scores_table(report: dict[str, Any]) -> Table:
     """Return the scores of `counts.report` as a table: a row a class, the means below, absent classes named."""
     part = f" of the {report['part']} part" if "part" in report else ""
-    table = Table(title=f"scores over {report['images']} images{part}, pixels of all images counted together", title_justify="left")
+    table = Table(
+        title=f"scores over {report['images']} images{part}, pixels of all images counted together",
+        title_justify="left",
+    )
     table.add_column("class")
     names = ("iou", "dice", "precision", "recall")
     for name in (*names, "true pixels", "predicted"):

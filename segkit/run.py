@@ -95,7 +95,9 @@ class Run:
             return []
         with self.history.open(newline="", encoding="utf-8") as stream:
             table = list(csv.DictReader(stream))
-        return [{key: float(value) for key, value in row.items()} for row in table if all(row.values()) and None not in row]
+        return [
+            {key: float(value) for key, value in row.items()} for row in table if all(row.values()) and None not in row
+        ]
 
     def cut_history(self, epochs: int) -> list[Row]:
         """Keep the first `epochs` rows of the history, and return them."""
@@ -157,5 +159,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> l
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")
         else:
-            found.append(f"{name}: {yaml.safe_dump(before).split(chr(10))[0]} -> {yaml.safe_dump(after).split(chr(10))[0]}")
+            found.append(
+                f"{name}: {yaml.safe_dump(before).split(chr(10))[0]} -> {yaml.safe_dump(after).split(chr(10))[0]}"
+            )
     return found

@@ -82,7 +82,9 @@ class Task(BaseModel):
         wanted = {"binary": "exactly one class", "multilabel": "one class or more", "multiclass": "two classes or more"}
         enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
         _require(enough[self.kind], f"a {self.kind} task has {wanted[self.kind]}; found {count}: {list(self.classes)}")
-        _require(count <= VOID, f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}")
+        _require(
+            count <= VOID, f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}"
+        )
         _require(len(names) == count and all(self.classes), f"class names must differ and not be empty: {self.classes}")
         _require(
             self.head == "sigmoid" or self.kind == "multiclass",
@@ -95,7 +97,9 @@ class Task(BaseModel):
             f"background: only a multiclass task has one, and it is one of its classes; found {self.background!r}",
         )
         _require(len(self.palette) == count, f"palette: one colour a class ({count}); found {len(self.palette)}")
-        _require(all(0 <= v <= 255 for c in self.palette for v in c), "palette: each colour is three numbers from 0 to 255")
+        _require(
+            all(0 <= v <= 255 for c in self.palette for v in c), "palette: each colour is three numbers from 0 to 255"
+        )
         paired = [name for pair in self.flip_pairs for name in pair]
         _require(
             set(paired) <= names and len(set(paired)) == len(paired),

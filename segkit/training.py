@@ -13,7 +13,7 @@ from segkit import callbacks
 from segkit.callbacks import Logs
 from segkit.config import Config, InputConfig, TrainConfig
 from segkit.data.parts import held_out
-from segkit.data.pipeline import Samples, ValidationBatches, training_batches
+from segkit.data.pipeline import ValidationBatches, training_batches
 from segkit.data.source import Subset
 from segkit.devices import prepare
 from segkit.errors import ConfigError

@@ -7,12 +7,12 @@ import queue
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks a server for its newest version at import
 
-import albumentations as A  # noqa: E402, N812 (its documentation's own name)
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import albumentations as A  # noqa: N812 (its documentation's own name)
+import cv2
+import numpy as np
 
-from segkit.config import AugmentConfig, InputConfig  # noqa: E402
-from segkit.task import VOID, Task  # noqa: E402
+from segkit.config import AugmentConfig, InputConfig
+from segkit.task import VOID, Task
 
 PIPELINES = 8
 """Threads that can augment at once; one pipeline shared by two threads repeats samples."""
@@ -67,7 +67,9 @@ class _VerticalFlip(A.VerticalFlip):
         return self.task.mirror(super().apply_to_mask(mask, **params))
 
 
-def _transforms(task: Task, settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]) -> list[A.BasicTransform]:
+def _transforms(
+    task: Task, settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]
+) -> list[A.BasicTransform]:
     height, width = crop
     fill = [float(value) for value in _fill(given)]
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": fill, "fill_mask": VOID}
@@ -107,7 +109,7 @@ def _fill(given: InputConfig) -> np.ndarray:
 
 
 def _to_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
-    """albumentations changes intensities of uint8, or of float32 between 0 and 1."""
+    """Albumentations changes intensities of uint8, or of float32 between 0 and 1."""
     if given.dtype == "uint8":
         return image
     return ((image.astype(np.float32) - given.low) / max(given.high - given.low, 1e-6)).astype(np.float32)

@@ -75,10 +75,12 @@ def _facts(task: Task, name: str, image: np.ndarray, target: np.ndarray) -> Fact
         classes = np.bincount(target.ravel(), minlength=256)[: task.channels]
     else:
         classes = (target == 1).sum(axis=(0, 1))
-    digest = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
     sums = np.stack([flat.sum(0), (flat**2).sum(0)])
     dtype = str(image.dtype)
-    return Facts(name, image.shape[-1], dtype, sums, len(flat), flat.min(), flat.max(), classes.astype(np.int64), digest)
+    return Facts(
+        name, image.shape[-1], dtype, sums, len(flat), flat.min(), flat.max(), classes.astype(np.int64), digest
+    )
 
 
 def _check_alike(facts: list[Facts]) -> None:

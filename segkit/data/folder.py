@@ -45,7 +45,9 @@ class FolderSource:
     def _read_mask(self, path: Path, size: tuple[int, ...], image: Path) -> np.ndarray:
         raw = files.read_mask(path, self.data.mask_threshold)
         if raw.shape != size:
-            turned = " The image seems to be turned by its EXIF orientation, and the mask not" if raw.T.shape == size else ""
+            turned = (
+                " The image seems to be turned by its EXIF orientation, and the mask not" if raw.T.shape == size else ""
+            )
             raise DataError(f"{path}: the mask is {_size(raw.shape)}, its image {image} is {_size(size)}.{turned}")
         if self.task.exclusive:
             return as_ids(raw, self.task, self.data.mask_values, str(path))

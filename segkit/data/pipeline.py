@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import keras
 import numpy as np
@@ -45,7 +45,9 @@ class Samples:
         return image, target
 
 
-def training_batches(part: Subset, config: Config, given: InputConfig, first_step: int = 0, workers: int = 2) -> Iterator[Batch]:
+def training_batches(
+    part: Subset, config: Config, given: InputConfig, first_step: int = 0, workers: int = 2
+) -> Generator[Batch]:
     """Yield augmented batches without end, beginning with the step `first_step`.
 
     Sample number i of the stream is the same whenever and wherever the run is made: its place in the epoch's order

@@ -27,14 +27,23 @@ def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
     if settings.normalization == "none":
         return x
     channels = x.shape[-1]
-    size = 1 if settings.normalization == "instance" else next(n for n in range(min(16, channels), 0, -1) if channels % n == 0)
+    size = (
+        1
+        if settings.normalization == "instance"
+        else next(n for n in range(min(16, channels), 0, -1) if channels % n == 0)
+    )
     return layers.GroupNormalization(groups=channels // size)(x)
 
 
 def convolve(x: Tensor, width: int, settings: ModelConfig, stride: int = 1, activate: bool = True) -> Tensor:
     """3 x 3 convolution, normalisation, ReLU."""
     x = layers.Conv2D(
-        width, 3, strides=stride, padding="same", use_bias=settings.normalization == "none", kernel_initializer="he_normal"
+        width,
+        3,
+        strides=stride,
+        padding="same",
+        use_bias=settings.normalization == "none",
+        kernel_initializer="he_normal",
     )(x)
     x = normalize(x, settings)
     return layers.ReLU()(x) if activate else x

@@ -48,7 +48,9 @@ def build(
     """Return image -> probabilities, of the encoder and decoder that the settings name."""
     image = keras.Input((None, None, channels), name="image")
     scale = 1.0 / _per_channel(std, channels)
-    x = layers.Rescaling(scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32")(image)
+    x = layers.Rescaling(
+        scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32"
+    )(image)
     x = PadToMultiple(2**settings.depth, name="pad")(x)
     levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
@@ -75,7 +77,7 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
 
     Raises `ConfigError` if the model does not end in the task's activation.
     """
-    last = model.layers[-1] if hasattr(model, "layers") and model.layers else None
+    last: Any = model.layers[-1] if hasattr(model, "layers") and model.layers else None
     found = getattr(getattr(last, "activation", None), "__name__", None)
     fits = isinstance(last, layers.Activation) and found == task.activation
     if not fits or model.output_shape[-1] != task.channels:
@@ -87,7 +89,7 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
     return keras.Model(model.inputs, last.input, name="segkit_logits")
 
 
-def compile(  # noqa: A001 (the public name, as in model.compile)
+def compile(
     model: keras.Model,
     task: Task,
     *,
