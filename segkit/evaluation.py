@@ -30,7 +30,7 @@ def evaluate(
 
     total = np.zeros((4, task.channels), np.int64)
     seen = 0
-    for name, _, probabilities in predict_images(predict, config.predict, images()):
+    for name, _, probabilities in predict_images(predict, config, images()):
         total += counts.count(task, targets.pop(name), task.decode(probabilities))
         seen += 1
         progress(name)

@@ -141,7 +141,8 @@ def write_tiff(path: Path, array: np.ndarray) -> None:
     import tifffile
 
     with atomic(path) as temporary:
-        tifffile.imwrite(temporary, array, compression="zlib", photometric="minisblack", planarconfig="contig")
+        layout = "contig" if array.shape[-1] > 1 else None
+        tifffile.imwrite(temporary, array, compression="zlib", photometric="minisblack", planarconfig=layout)
 
 
 def _indexed(picture: Image.Image, task: Task) -> Image.Image:

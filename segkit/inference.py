@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit import files
-from segkit.config import Config, PredictConfig
+from segkit.config import Config
 from segkit.errors import DataError, RunError
 from segkit.overlay import overlay
 from segkit.prefetch import prefetch
@@ -80,7 +80,7 @@ def predict_files(
 
     readable = (item for item in prefetch(read, todo) if item is not None)
     written = 0
-    for name, image, probabilities in predict_images(predict, config.predict, readable):
+    for name, image, probabilities in predict_images(predict, config, readable):
         try:
             _write(config, outputs, name, image, probabilities)
             written += 1
@@ -91,16 +91,21 @@ def predict_files(
 
 
 def predict_images(
-    predict: Predict, settings: PredictConfig, images: Iterable[Named]
+    predict: Predict, config: Config, images: Iterable[Named]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, image, probabilities (H, W, classes)) in order: neighbours of one size in a batch, large ones in tiles."""
     batch: list[Named] = []
+    settings, align = config.predict, 2**config.model.depth
     for name, image in images:
         if batch and (image.shape != batch[0][1].shape or len(batch) == settings.batch_size):
             yield from _predict_batch(predict, batch)
             batch = []
         if max(image.shape[:2]) > settings.tile:
-            yield name, image, predict_tiled(image, predict, settings.tile, settings.overlap, settings.batch_size)
+            yield (
+                name,
+                image,
+                predict_tiled(image, predict, settings.tile, settings.overlap, settings.batch_size, align),
+            )
         else:
             batch.append((name, image))
     yield from _predict_batch(predict, batch)

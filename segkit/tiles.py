@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,26 +12,28 @@ Predict = Callable[[np.ndarray], np.ndarray]
 """Images (B, H, W, C) -> probabilities (B, H, W, classes)."""
 
 
-def starts(length: int, tile: int, overlap: float) -> list[int]:
+def starts(length: int, tile: int, overlap: float, align: int = 1) -> list[int]:
     """Return where windows of `tile` pixels begin so that they cover `length` and overlap by that share or more.
 
-    >>> starts(100, 50, 0.25), starts(40, 50, 0.25)
-    ([0, 25, 50], [0])
+    All starts are multiples of `align`: a network that halves its input sees the same grid in each window as in the
+    whole image. The last window may end beyond the image and is cut there.
+
+    >>> starts(100, 50, 0.25), starts(100, 48, 0.25, align=16), starts(40, 50, 0.25)
+    ([0, 25, 50], [0, 32, 64], [0])
     """
     if length <= tile:
         return [0]
-    step = max(1, int(tile * (1 - overlap)))
-    count = -(-(length - tile) // step) + 1
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+    step = max(align, int(tile * (1 - overlap)) // align * align)
+    gaps = -(-(length - tile) // step)
+    return [-(-i * (length - tile) // (gaps * align)) * align for i in range(gaps + 1)]
 
 
-def cover(height: int, width: int, tile: int, overlap: float) -> list[Window]:
-    """Return windows, row by row, all of one size (`tile`, or the image's where that is smaller)."""
-    rows, columns = min(tile, height), min(tile, width)
+def cover(height: int, width: int, tile: int, overlap: float, align: int = 1) -> list[Window]:
+    """Return windows, row by row: `tile` pixels a side, less where the image ends."""
     return [
-        (slice(top, top + rows), slice(left, left + columns))
-        for top in starts(height, tile, overlap)
-        for left in starts(width, tile, overlap)
+        (slice(top, min(top + tile, height)), slice(left, min(left + tile, width)))
+        for top in starts(height, tile, overlap, align)
+        for left in starts(width, tile, overlap, align)
     ]
 
 
@@ -47,28 +50,34 @@ def gaussian(height: int, width: int) -> np.ndarray:
     return weights[..., None].astype(np.float32)
 
 
-def predict_tiled(image: np.ndarray, predict: Predict, tile: int, overlap: float, batch_size: int) -> np.ndarray:
+def predict_tiled(
+    image: np.ndarray, predict: Predict, tile: int, overlap: float, batch_size: int, align: int = 1
+) -> np.ndarray:
     """Return the probabilities (H, W, classes) of an image (H, W, C): windows' answers in a weighted mean.
 
-    An image no larger than one window is predicted as it is.
+    An image no larger than one window is predicted as it is. `align` is the network's stride, 2**depth.
     """
     height, width = image.shape[:2]
-    windows = cover(height, width, tile, overlap)
+    windows = cover(height, width, tile, overlap, align)
     if len(windows) == 1:
         return predict(image[None])[0]
     total: np.ndarray | None = None
-    weights = gaussian(min(tile, height), min(tile, width))
+    weights = gaussian(tile, tile)
     weight_sum = np.zeros((height, width, 1), np.float32)
     for chunk in _chunks(windows, batch_size):
         answers = predict(np.stack([image[window] for window in chunk]))
         if total is None:
             total = np.zeros((height, width, answers.shape[-1]), np.float32)
         for window, answer in zip(chunk, answers, strict=True):
-            total[window] += answer * weights
-            weight_sum[window] += weights
+            weight = weights[: answer.shape[0], : answer.shape[1]]
+            total[window] += answer * weight
+            weight_sum[window] += weight
     assert total is not None  # there is at least one window
     return total / weight_sum
 
 
 def _chunks(windows: list[Window], size: int) -> Iterator[list[Window]]:
-    return (windows[i : i + size] for i in range(0, len(windows), size))
+    """Yield up to `size` neighbours of one shape."""
+    for _, alike in itertools.groupby(windows, lambda window: tuple(part.stop - part.start for part in window)):
+        while chunk := list(itertools.islice(alike, size)):
+            yield chunk

@@ -41,7 +41,7 @@ def main() -> None:
     scan, masks = read_volumes(options.templates)
     for z in range(scan.shape[2]):
         part = BLOCK[z % len(BLOCK)]
-        if part is None or scan[:, :, z].max() == 0:
+        if part is None or (scan[:, :, z] > 30).sum() < 1000:  # above the head
             continue
         name = f"slice_{z:03d}"
         write_picture(options.out / part / "images" / f"{name}.png", upright(scan[:, :, z])[..., None])

@@ -10,6 +10,8 @@ from segkit.errors import ConfigError
 from segkit.task import Task
 
 KINDS = ("disc", "square", "triangle")
+TINTS = ((255, 110, 60), (70, 230, 90), (80, 110, 255))
+"""Colours that the kinds tend to; each shape's own colour is half of it chance, so that form still matters."""
 Layers = dict[str, np.ndarray]
 
 
@@ -65,7 +67,8 @@ def _draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, 
         inside = _inside(KINDS[number - 1], rng, size)
         layers[KINDS[number - 1]] |= inside
         top[inside] = number
-        image[inside] = 0.35 * image[inside] + 0.65 * rng.uniform(90, 255, 3)  # shapes below shine through
+        colour = 0.5 * np.array(TINTS[number - 1]) + 0.5 * rng.uniform(60, 255, 3)
+        image[inside] = 0.35 * image[inside] + 0.65 * colour  # shapes below shine through
     image += rng.normal(0, 12, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), layers, top
 

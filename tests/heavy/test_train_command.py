@@ -1,0 +1,130 @@
+"""train: what a run folder holds, resuming, refusing, and what is said when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+from segkit.cli import main
+from segkit.run import Run
+from tests.heavy.runs import tiny_config, trained
+
+__all__ = ["trained"]
+
+
+def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:
+    config = trained.config()
+    assert config.input is not None
+    assert config.input.channels == 3
+    model = keras.saving.load_model(trained.model, compile=False)
+    assert model.output_shape[-1] == config.task.channels
+    assert model.layers[-1].activation.__name__ == config.task.activation
+    assert len(trained.rows()) == config.train.epochs
+    assert {"learning_rate", "val_dice_foreground", "seconds"} <= set(trained.rows()[0])
+    assert json.loads(trained.environment.read_text())["packages"]["keras"] == keras.__version__
+    assert trained.last.is_file()
+
+
+def test_pictures_show_image_truth_and_prediction(trained: Run) -> None:
+    pictures = sorted(path.name for path in trained.pictures.iterdir())
+    assert pictures == ["epoch_0001.png", "epoch_0002.png"]
+    assert Image.open(trained.pictures / pictures[0]).width == 3 * 230 + 6
+
+
+def test_scores_have_the_documented_form(trained: Run) -> None:
+    scores = json.loads(trained.scores.read_text())
+    assert scores["aggregation"] == "dataset"
+    assert scores["part"] == "test"
+    assert set(scores["mean"]) == {"iou_foreground", "dice_foreground", "iou_with_background"}
+    assert list(scores["classes"]) == list(trained.config().task.classes)
+    for values in scores["classes"].values():
+        assert set(values) == {"iou", "dice", "precision", "recall", "pixels_true", "pixels_predicted"}
+
+
+def test_evaluate_gives_the_scores_that_training_gave(trained: Run, tmp_path: Path) -> None:
+    test, out = trained.path.parent / "test", tmp_path / "scores.json"
+    arguments = ["--images", str(test / "images"), "--masks", str(test / "masks"), "--out", str(out)]
+    assert main(["evaluate", str(trained.path), *arguments]) == 0
+    expected = json.loads(trained.scores.read_text())
+    del expected["part"]
+    assert json.loads(out.read_text()) == expected
+
+
+def test_another_run_is_never_overwritten(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before = trained.model.read_bytes()
+    assert main(["train", str(tiny_config(trained.path.parent)), "--run", str(trained.path)]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert trained.model.read_bytes() == before
+
+
+def test_resume_refuses_other_settings(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config(trained.path.parent, trained.config().task.kind)
+    arguments = ["--run", str(trained.path), "--set", "train.batch_size=2", "--resume"]
+    assert main(["train", str(config), *arguments]) == 2
+    assert "train.batch_size: 4 -> 2" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config(tmp_path, learning_rate=1e30, schedule="constant", clip_norm=0)
+    assert main(["train", str(config), "--run", str(tmp_path / "run")]) == 2
+    message = capsys.readouterr().err
+    assert "epoch 1, step" in message
+    assert "train.learning_rate=1e+29" in message
+
+
+def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, epochs=9, patience=2, learning_rate=1e-12, schedule="constant")
+    assert main(["train", str(config), "--run", str(tmp_path / "run"), "--set", "model.normalization=none"]) == 0
+    assert len(Run.open(tmp_path / "run").rows()) == 3
+
+
+def test_kill_and_resume_ends_with_the_same_history_length(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path, epochs=6, steps_per_epoch=20), Run(tmp_path / "run")
+    process = _start(config, run)
+    _wait_for_epochs(process, run, 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    saved = run.saved_epochs()
+    assert 1 <= saved < 6
+    assert main(["train", str(config), "--run", str(run.path), "--resume"]) == 0
+    assert [int(row["epoch"]) for row in run.rows()] == list(range(6))
+    assert run.saved_epochs() == 6
+
+
+def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path, epochs=500, steps_per_epoch=5), Run(tmp_path / "run")
+    process = _start(config, run)
+    _wait_for_epochs(process, run, 1)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate()[0]
+    assert process.returncode == 130
+    assert f"--run {run.path} --resume" in output
+    assert run.model.is_file()
+    assert run.last.is_file()
+    assert run.saved_epochs() >= 1
+
+
+def _start(config: Path, run: Run) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run.path)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            pytest.fail(f"training ended too early: {process.stdout and process.stdout.read()}")
+        if (run.backup / "training_metadata.json").is_file() and len(run.rows()) >= epochs:
+            return
+        time.sleep(0.1)
+    process.kill()
+    pytest.fail("no epoch ended within two minutes")
