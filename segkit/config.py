@@ -96,6 +96,8 @@ class ModelConfig(Section):
     widest: Positive = 512
     depth: Annotated[int, Field(ge=1, le=8)] = 4
     """How often the resolution is halved."""
+    stem: Literal[1, 2, 4] = 1
+    """2 or 4: work at a half or quarter of the resolution, several times as fast, for objects that have no fine detail."""
     normalization: Literal["batch", "group", "instance", "none"] = "batch"
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Of batch statistics; 0.99, Keras' default, does not keep up in short runs."""
@@ -107,6 +109,11 @@ class ModelConfig(Section):
         catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
         catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
         return self
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image to a pixel of the smallest features: sizes are padded to a multiple of it."""
+        return int(self.stem * 2**self.depth)
 
 
 class TrainConfig(Section):

@@ -95,7 +95,7 @@ def predict_images(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, image, probabilities (H, W, classes)) in order: neighbours of one size in a batch, large ones in tiles."""
     batch: list[Named] = []
-    settings, align = config.predict, 2**config.model.depth
+    settings, align = config.predict, config.model.stride
     for name, image in images:
         if batch and (image.shape != batch[0][1].shape or len(batch) == settings.batch_size):
             yield from _predict_batch(predict, batch)

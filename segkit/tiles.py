@@ -55,7 +55,7 @@ def predict_tiled(
 ) -> np.ndarray:
     """Return the probabilities (H, W, classes) of an image (H, W, C): windows' answers in a weighted mean.
 
-    An image no larger than one window is predicted as it is. `align` is the network's stride, 2**depth.
+    An image no larger than one window is predicted as it is. `align` is the network's stride.
     """
     height, width = image.shape[:2]
     windows = cover(height, width, tile, overlap, align)

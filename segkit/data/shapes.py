@@ -11,7 +11,7 @@ from segkit.task import Task
 
 KINDS = ("disc", "square", "triangle")
 TINTS = ((255, 110, 60), (70, 230, 90), (80, 110, 255))
-"""Colours that the kinds tend to; each shape's own colour is half of it chance, so that form still matters."""
+"""Colours that the kinds tend to; a third of each shape's colour is chance, so that form still matters."""
 Layers = dict[str, np.ndarray]
 
 
@@ -67,7 +67,7 @@ def _draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, 
         inside = _inside(KINDS[number - 1], rng, size)
         layers[KINDS[number - 1]] |= inside
         top[inside] = number
-        colour = 0.5 * np.array(TINTS[number - 1]) + 0.5 * rng.uniform(60, 255, 3)
+        colour = 0.65 * np.array(TINTS[number - 1]) + 0.35 * rng.uniform(60, 255, 3)
         image[inside] = 0.35 * image[inside] + 0.65 * colour  # shapes below shine through
     image += rng.normal(0, 12, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), layers, top

@@ -49,6 +49,19 @@ def convolve(x: Tensor, width: int, settings: ModelConfig, stride: int = 1, acti
     return layers.ReLU()(x) if activate else x
 
 
+def enter(x: Tensor, settings: ModelConfig) -> Tensor:
+    """Join stem x stem pixels into one by a convolution; nothing for a stem of 1."""
+    return convolve(x, settings.width, settings, stride=settings.stem) if settings.stem > 1 else x
+
+
+def leave(x: Tensor, settings: ModelConfig) -> Tensor:
+    """Bring features back to the image's resolution, as the stem left it."""
+    if settings.stem == 1:
+        return x
+    x = layers.Conv2DTranspose(settings.width, settings.stem, strides=settings.stem, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(normalize(x, settings))
+
+
 def plain_block(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     """Two convolutions, as in the U-Net (Ronneberger et al., 2015), with dropout after them."""
     x = convolve(convolve(x, width, settings), width, settings)

@@ -12,6 +12,7 @@ from keras import layers
 from segkit import catalog, losses, metrics
 from segkit.config import InputConfig, ModelConfig
 from segkit.errors import ConfigError
+from segkit.models import blocks
 from segkit.models.layers import CropLike, PadToMultiple
 from segkit.task import Task
 
@@ -51,9 +52,11 @@ def build(
     x = layers.Rescaling(
         scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32"
     )(image)
-    x = PadToMultiple(2**settings.depth, name="pad")(x)
+    x = PadToMultiple(settings.stride, name="pad")(x)
+    x = blocks.enter(x, settings)
     levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
+    x = blocks.leave(x, settings)
     return keras.Model(image, head(task, x, image), name="segkit")
 
 
