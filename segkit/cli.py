@@ -191,12 +191,12 @@ def _convert(options: argparse.Namespace) -> int:
 
     console, config = _console(), read(options.config, options.set)
     chosen = [part for name, part in open_parts(config).items() if options.part in (None, name)]
-    if options.out.exists() and any(options.out.iterdir()):
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise RunError(f"{options.out}: is not empty; give a new folder")
     total = sum(len(part) for part in chosen)
     with _counting("writing samples", total, console) as done:
         for sample in (sample for part in chosen for sample in part):
-            files.write_picture(options.out / "images" / f"{sample.name}.png", sample.image)
+            files.write_image(options.out / "images", sample.name, sample.image)
             files.write_mask(config.task, sample.mask, options.out / "masks", sample.name)
             done()
     return 0

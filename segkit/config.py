@@ -17,11 +17,20 @@ from segkit.task import Task
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as problem:  # ~name of nobody
+        raise ValueError(str(problem)) from problem
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Folders(Section):
@@ -171,6 +180,12 @@ class Config(Section):
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
         for name in self.loss:
             catalog.find(catalog.LOSSES, name, "loss")
+        stride = self.model.stride
+        if self.predict.tile < stride:
+            raise ConfigError(
+                f"predict.tile: at least {stride} (model.stem * 2**model.depth, the network's stride); "
+                f"found {self.predict.tile}"
+            )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)
         sided = [name for name in self.task.classes if re.search(r"(?i)(^|[\W_])(left|right)([\W_]|$)", name)]
@@ -207,6 +222,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
         raise ConfigError(f"{path}: cannot be read ({problem.strerror})") from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})") from problem
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
         if not isinstance(values, dict):

@@ -18,6 +18,8 @@ TIFF = (".tif", ".tiff")
 JPEG = (".jpg", ".jpeg")
 SUFFIXES = (".png", *JPEG, *TIFF, ".bmp", ".gif", ".webp")
 """Image files that segkit reads, by suffix, in any case."""
+YES_NO_VOID = (0, 255, 128)
+"""What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
 
 
 def list_images(folder: Path) -> dict[str, Path]:
@@ -50,7 +52,7 @@ def read_image(path: Path) -> np.ndarray:
     its bands. Raises `DataError`, naming the file, if it cannot be read or holds NaN or infinite values.
     """
     with _naming(path):
-        array = _read_tiff(path) if path.suffix.lower() in TIFF else _read_picture(path)
+        array = _read_tiff(path, colours=True) if path.suffix.lower() in TIFF else _read_picture(path)
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
@@ -79,16 +81,16 @@ def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
     1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is opaque. With `threshold`
     the result is 0/1, 1 where the value is `threshold` or more: the way to read JPEG and anti-aliased yes/no masks.
     """
-    suffix = path.suffix.lower()
-    if suffix in JPEG and threshold is None:
-        raise DataError(
-            f"{path}: JPEG changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; for a "
-            f"yes/no mask data.mask_threshold: 128 reads it all the same"
-        )
     with _naming(path):
-        array = _read_tiff(path) if suffix in TIFF else _read_stored(path)
-    if array.ndim == 3:
-        array = _one_channel(array, path)
+        lossy = _lossy(path)
+        if lossy and threshold is None:
+            raise DataError(
+                f"{path}: {lossy} changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; "
+                f"for a yes/no mask data.mask_threshold: 128 reads it all the same"
+            )
+        array = _read_tiff(path, alpha=True) if path.suffix.lower() in TIFF else _read_stored(path)
+        if array.ndim == 3:
+            array = _one_channel(array, path)
     if array.dtype == bool:
         array = array.astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
@@ -122,9 +124,12 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
     paths = mask_paths(task, folder, name)
     layers = np.moveaxis(mask, -1, 0) if task.kind == "multilabel" else [mask]
     for path, layer in zip(paths, layers, strict=True):
-        picture = Image.fromarray(layer.astype(np.uint8) if task.exclusive else layer.astype(np.uint8) * 255)
+        stored = layer.astype(np.uint8)
+        picture = Image.fromarray(
+            stored if task.exclusive else np.choose(np.minimum(stored, 2), YES_NO_VOID).astype(np.uint8)
+        )
         if task.exclusive:
-            picture = picture.convert("P") if picture.mode != "L" else _indexed(picture, task)
+            picture = _indexed(picture, task)
         with atomic(path) as temporary:
             picture.save(temporary)
     return paths
@@ -134,6 +139,14 @@ def write_picture(path: Path, rgb: np.ndarray) -> None:
     """Write (H, W, 3) or (H, W, 1) uint8 as a picture."""
     with atomic(path) as temporary:
         Image.fromarray(rgb[..., 0] if rgb.shape[-1] == 1 else rgb).save(temporary)
+
+
+def write_image(folder: Path, name: str, image: np.ndarray) -> None:
+    """Write an image (H, W, C) without loss: PNG where 8 bits of grey or RGB hold it, else TIFF."""
+    if image.dtype == np.uint8 and image.shape[-1] in (1, 3):
+        write_picture(folder / f"{name}.png", image)
+    else:
+        write_tiff(folder / f"{name}.tif", image)
 
 
 def write_tiff(path: Path, array: np.ndarray) -> None:
@@ -167,7 +180,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _read_picture(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
-        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA") and _png_depth(path) == 16:
+        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
             return _read_deep_png(path)
         upright = ImageOps.exif_transpose(picture)
         if upright.mode in ("L", "1", "F", "I") or upright.mode.startswith("I;16"):
@@ -182,6 +195,20 @@ def _read_stored(path: Path) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(picture))
 
 
+def _lossy(path: Path) -> str | None:
+    """Return the name of the lossy compression of a picture file, whatever its suffix says."""
+    if path.suffix.lower() in TIFF:
+        import tifffile
+
+        with tifffile.TiffFile(path) as tiff:
+            name = tiff.pages[0].compression.name
+        return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
+    with Image.open(path) as picture:
+        if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
+            return "lossy WebP"
+        return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
+
+
 def _png_depth(path: Path) -> int:
     with path.open("rb") as stream:
         return stream.read(25)[24]
@@ -194,11 +221,12 @@ def _read_deep_png(path: Path) -> np.ndarray:
     return np.asarray(array)[..., 2::-1]
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+def _read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
+        palette = getattr(series.keyframe, "colormap", None)
         axes, samples = series.axes, getattr(series.keyframe, "extrasamples", ())
         try:
             array = series.asarray()
@@ -210,7 +238,11 @@ def _read_tiff(path: Path) -> np.ndarray:
     if len(extra) > 1:
         raise DataError(f"{path}: has axes {axes} {array.shape}; segkit reads flat images with or without bands")
     array = np.moveaxis(array, extra[0], -1) if extra else array
-    has_alpha = array.ndim == 3 and array.shape[-1] in (2, 4) and any(int(kind) in (1, 2) for kind in samples)
+    if colours and palette is not None and array.ndim == 2:
+        return np.moveaxis((palette >> 8).astype(np.uint8), 0, -1)[array]  # a TIFF palette has 16 bits
+    has_alpha = (
+        not alpha and array.ndim == 3 and array.shape[-1] in (2, 4) and any(int(kind) in (1, 2) for kind in samples)
+    )
     return array[..., :-1] if has_alpha else array
 
 
@@ -223,7 +255,8 @@ def _read_compressed_tiff(path: Path) -> np.ndarray:
 
 def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
     colours, alpha = (array[..., :-1], array[..., -1]) if array.shape[-1] in (2, 4) else (array, None)
-    if alpha is not None and (alpha != np.iinfo(alpha.dtype).max).any():
+    opaque = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
+    if alpha is not None and (alpha != opaque).any():
         raise DataError(f"{path}: a mask with a transparent part; save it without alpha channel")
     if (colours != colours[..., :1]).any():
         raise DataError(f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value a pixel")

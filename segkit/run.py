@@ -159,7 +159,9 @@ def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> l
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")
         else:
-            found.append(
-                f"{name}: {yaml.safe_dump(before).split(chr(10))[0]} -> {yaml.safe_dump(after).split(chr(10))[0]}"
-            )
+            found.append(f"{name}: {_line(before)} -> {_line(after)}")
     return found
+
+
+def _line(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]

@@ -64,9 +64,12 @@ class Task(BaseModel):
     def _fill_defaults(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        filled = {key: value for key, value in given.items() if value is not None}
+        filled = {key: value for key, value in given.items() if value is not None or key == "background"}
         classes = filled.get("classes", [])
-        classes = [classes] if isinstance(classes, str) else list(classes)
+        classes = [classes] if isinstance(classes, str) else classes
+        if not isinstance(classes, list | tuple):
+            raise ConfigError(f"task.classes: a list of names; found {classes!r}")
+        classes = list(classes)
         exclusive = filled.get("kind") == "multiclass"
         filled["classes"] = classes
         filled.setdefault("head", "softmax" if exclusive else "sigmoid")
@@ -218,7 +221,8 @@ class Task(BaseModel):
             raise DataError(f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)")
         if self.exclusive:
             return values.argmax(-1).astype(np.uint8)
-        mask = (values >= np.asarray(self.thresholds, values.dtype)).astype(np.uint8)
+        kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32  # 0.5 as an integer is 0
+        mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
         return mask[..., 0] if self.kind == "binary" else mask
 
     def mirror(self, target: np.ndarray) -> np.ndarray:

@@ -55,7 +55,8 @@ def check(task: Task, parts: Mapping[str, Subset], done: Callable[[], None] = la
             f"the training masks hold no pixel of {', '.join(task.classes[i] for i in task.foreground)}: nothing to learn"
         )
     pixels = {part: dict(zip(task.classes, map(int, values), strict=True)) for part, values in counts.items()}
-    return Findings(_measure(facts["train"]), pixels)
+    channels = _channels([fact for part in facts.values() for fact in part])
+    return Findings(_measure(facts["train"], channels), pixels)
 
 
 def _read_all(task: Task, part: Subset, done: Callable[[], None]) -> list[Facts]:
@@ -75,9 +76,10 @@ def _facts(task: Task, name: str, image: np.ndarray, target: np.ndarray) -> Fact
         classes = np.bincount(target.ravel(), minlength=256)[: task.channels]
     else:
         classes = (target == 1).sum(axis=(0, 1))
-    digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
     sums = np.stack([flat.sum(0), (flat**2).sum(0)])
     dtype = str(image.dtype)
+    told = f"{dtype} {image.shape}".encode()
+    digest = hashlib.blake2b(told + image.tobytes(), digest_size=16).digest()
     return Facts(
         name, image.shape[-1], dtype, sums, len(flat), flat.min(), flat.max(), classes.astype(np.int64), digest
     )
@@ -105,12 +107,16 @@ def _check_leaks(facts: Mapping[str, list[Facts]]) -> None:
                 )
 
 
-def _measure(facts: list[Facts]) -> InputConfig:
-    """Return depth, channels and statistics of the training images; grey ones among RGB count as RGB."""
+def _channels(facts: list[Facts]) -> int:
+    """Return the channels of the data set's images; grey ones among RGB count as RGB, in whichever part."""
     channels = max(fact.channels for fact in facts)
     for fact in facts:
-        if fact.channels != channels:
-            fit_channels(np.zeros((1, 1, fact.channels), np.uint8), channels, fact.name)
+        fit_channels(np.zeros((1, 1, fact.channels), np.uint8), channels, fact.name)
+    return channels
+
+
+def _measure(facts: list[Facts], channels: int) -> InputConfig:
+    """Return depth, channels and statistics of the training images."""
     pixels = sum(fact.pixels for fact in facts)
     total, squares = np.sum([np.broadcast_to(fact.sums, (2, channels)) for fact in facts], axis=0)
     mean = total / pixels

@@ -50,8 +50,9 @@ def test_tiff_keeps_16_bits_and_all_bands(tmp_path: Path, order: str, shape: tup
     np.testing.assert_array_equal(image, array.reshape(4, 5, -1))
 
 
-def test_written_tiffs_are_read_back(tmp_path: Path) -> None:
-    probabilities = np.random.default_rng(0).random((6, 7, 4), np.float32)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 9])
+def test_written_tiffs_are_read_back(tmp_path: Path, channels: int) -> None:
+    probabilities = np.random.default_rng(0).random((6, 7, channels), np.float32)
     files.write_tiff(tmp_path / "a.tif", probabilities)
     np.testing.assert_array_equal(files.read_image(tmp_path / "a.tif"), probabilities)
 

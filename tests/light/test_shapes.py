@@ -48,6 +48,14 @@ def test_all_kinds_of_task_tell_the_same_of_one_image(number: int) -> None:
     np.testing.assert_array_equal(anything == 1, np.any(list(layers.values()), axis=0))
 
 
+def test_where_two_overlap_the_one_painted_last_wins_and_that_is_not_always_the_same() -> None:
+    winners = set()
+    for name in source(ALL, count=30).names:
+        several, single = source(ALL).read(name).mask, source(ONE).read(name).mask
+        winners |= set(single[(several[..., 0] == 1) & (several[..., 1] == 1)].tolist())
+    assert winners >= {1, 2}
+
+
 @pytest.mark.parametrize("task", [ALL, ONE, Task.binary("disc"), Task.multiclass(["square", "background"])])
 def test_masks_fit_their_task(task: Task) -> None:
     sample = source(task).read("shape_00001")

@@ -166,6 +166,14 @@ def test_a_task_that_cannot_be_says_why(settings: dict[str, object], words: str)
         Task.model_validate(settings)
 
 
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_trap_34_more_than_255_classes_are_refused(kind: str) -> None:
+    names = [f"class {i}" for i in range(256)]
+    assert Task.model_validate({"kind": kind, "classes": names[:255]}).channels == 255
+    with pytest.raises(ConfigError, match=r"at most 255 classes \(255 marks unlabelled .* found 256"):
+        Task.model_validate({"kind": kind, "classes": names})
+
+
 @pytest.mark.parametrize("classes", [5, {"a": 1, "b": 2}, [1, 2]])
 def test_classes_that_are_no_list_of_names_are_refused_like_any_other_setting(classes: object) -> None:
     with pytest.raises((ValidationError, ConfigError), match="classes"):
@@ -241,3 +249,8 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
         if any("sigmoid" in text or "softmax" in text for text in _strings(ast.parse(path.read_text("utf-8"))))
     }
     assert deciding == {"task.py", "explain.py"}
+
+
+def test_a_class_called_background_can_be_foreground() -> None:
+    assert Task.multiclass(["background", "cat"]).foreground == (1,)
+    assert Task.multiclass(["background", "cat"], background=None).foreground == (0, 1)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from segkit import ConfigError, catalog
+from segkit.data.folder import open_folder
+
+TABLES = {name: table for name, table in vars(catalog).items() if name.isupper() and isinstance(table, dict)}
+PARTS = [(table, name, target) for table, parts in TABLES.items() for name, target in parts.items()]
+
+
+def test_the_tables_are_found() -> None:
+    assert {"SOURCES", "ENCODERS", "DECODERS", "LOSSES", "METRICS"} <= set(TABLES)
+
+
+@pytest.mark.parametrize(("table", "name", "target"), PARTS)
+def test_every_part_stands_where_the_table_says(table: str, name: str, target: str) -> None:
+    """Looked up in the file's syntax tree: importing the losses would load Keras."""
+    module, _, attribute = target.partition(":")
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    tree = ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8"))
+    assert attribute in {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
+    assert catalog.load(catalog.SOURCES, "folder") is open_folder
+    assert catalog.load(catalog.SOURCES, "segkit.data.folder:open_folder") is open_folder
+    assert catalog.find(catalog.SOURCES, "mine.loader:open_mine") == "mine.loader:open_mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("foldr", r"data.source: unknown name 'foldr' \(did you mean 'folder'\?\); known are folder, shapes"),
+        ("zzz", r"data.source: unknown name 'zzz'; known are folder, shapes"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        catalog.find(catalog.SOURCES, name, "data.source")
+
+
+@pytest.mark.parametrize("name", ["nowhere.to.be:found", "segkit.data.folder:missing"])
+def test_a_part_of_one_s_own_that_cannot_be_imported_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be imported"):
+        catalog.load(catalog.SOURCES, name)
+
+
+def test_an_error_inside_a_known_part_is_not_hidden() -> None:
+    broken: Mapping[str, str] = {"broken": "segkit.no_such_module:part"}
+    with pytest.raises(ModuleNotFoundError):
+        catalog.load(broken, "broken")

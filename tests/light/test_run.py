@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segkit import RunError, Task
+from segkit.config import Config, InputConfig
+from segkit.run import Run, environment
+from tests.light.draws import says
+
+CONFIG = Config(task=Task.multilabel(["a", "b"]))
+GIVEN = InputConfig(channels=1, dtype="uint8", mean=(1.0,), std=(2.0,), low=0, high=255)
+HEADER = "epoch,loss,val_loss\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path / "run")
+    made.create(CONFIG)
+    return made
+
+
+def with_settings(**sections: dict[str, object]) -> Config:
+    return Config.model_validate({"task": CONFIG.task, **sections})
+
+
+def record(run: Run, text: str) -> Path:
+    run.backup.mkdir(exist_ok=True)
+    path = run.backup / "training_metadata.json"
+    path.write_text(text)
+    return path
+
+
+def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
+    assert run.config() == CONFIG
+    assert {"command", "python", "packages", "backend"} <= set(json.loads(run.environment.read_text()))
+    assert environment()["packages"]["numpy"]
+
+
+def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError) as problem:
+        run.create(CONFIG)
+    assert says(problem, run.path, "never overwritten", "--run", "--resume")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="not empty"):
+        Run(tmp_path / "file").check_free()
+    (tmp_path / "empty").mkdir()
+    Run(tmp_path / "empty").check_free()
+    Run(tmp_path / "new").check_free()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_opens_when_it_has_a_model(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no config\.yaml.*train\.py"):
+        Run.open(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"no model\.keras yet"):
+        Run.open(run.path)
+    run.model.touch()
+    assert Run.open(run.path).config() == CONFIG
+
+
+def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(run: Run) -> None:
+    run.reopen(CONFIG)
+    run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
+    run.reopen(CONFIG)
+    with pytest.raises(RunError, match="holds no run to resume; leave --resume out"):
+        Run(run.path / "other").reopen(CONFIG)
+
+
+def test_resuming_with_other_settings_names_each(run: Run) -> None:
+    other = with_settings(train={"epochs": 99, "crop": [64, 96]}, model={"normalization": "group"})
+    with pytest.raises(RunError) as problem:
+        run.reopen(other)
+    assert says(problem, run.path, "train.epochs: 50 -> 99", "model.normalization: batch -> group", "train.crop", "96")
+    assert "encoder" not in str(problem.value)
+
+
+def test_resuming_with_other_classes_shows_both(run: Run) -> None:
+    with pytest.raises(RunError) as problem:
+        run.reopen(Config(task=Task.multilabel(["a", "c"])))
+    assert says(problem, "task.classes: [a, b] -> [a, c]")
+
+
+def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
+    assert run.rows() == []
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3")
+    assert run.rows() == [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}, {"epoch": 2, "loss": 0.4, "val_loss": 0.5}]
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,")
+    assert len(run.rows()) == 1
+
+
+def test_history_is_cut_to_the_epochs_that_were_saved(run: Run) -> None:
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3,0.4\n")
+    assert [row["epoch"] for row in run.cut_history(2)] == [1, 2]
+    assert run.history.read_text().splitlines() == [HEADER.strip(), "1,0.5,0.6", "2,0.4,0.5"]
+    assert run.cut_history(0) == []
+    assert run.rows() == []
+
+
+def test_saved_epochs_come_from_the_backup(run: Run) -> None:
+    assert run.saved_epochs() == 0
+    record(run, '{"epoch": 3, "batch": 0}')
+    assert run.saved_epochs() == 3
+
+
+@pytest.mark.parametrize("broken", ["", '{"epoch": '])
+def test_an_unreadable_record_is_replaced_by_the_one_before(run: Run, broken: str) -> None:
+    path = record(run, broken)
+    path.with_name(path.name + ".bkp").write_text('{"epoch": 2}')
+    run.reopen(CONFIG)
+    assert run.saved_epochs() == 2
+    record(run, broken).with_name(path.name + ".bkp").unlink()
+    run.reopen(CONFIG)
+    assert run.saved_epochs() == 0
