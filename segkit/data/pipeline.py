@@ -46,14 +46,20 @@ class Samples:
 
 
 def training_batches(
-    part: Subset, config: Config, given: InputConfig, first_step: int = 0, workers: int = 2
+    part: Subset,
+    config: Config,
+    given: InputConfig,
+    first_step: int = 0,
+    workers: int = 2,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Generator[Batch]:
     """Yield augmented batches without end, beginning with the step `first_step`.
 
     Sample number i of the stream is the same whenever and wherever the run is made: its place in the epoch's order
-    and its changes follow from (train.seed, i). At most `workers` + 2 batches wait in memory.
+    and its changes follow from (train.seed, i). At most `workers` + 2 batches wait in memory; samples as they were read
+    are kept up to `cache_bytes`.
     """
-    samples = Samples(part.source, config.task, given)
+    samples = Samples(part.source, config.task, given, cache_bytes)
     augment = Augment(config.task, config.augment, given, config.train.crop)
     size, seed, names = config.train.batch_size, config.train.seed, part.names
 

@@ -1,0 +1,224 @@
+"""Random changes of samples: by seed, image and mask together, unknown pixels VOID, classes with a side swapped."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segkit import VOID, Task
+from segkit.config import AugmentConfig, InputConfig
+from segkit.data.augment import Augment
+
+CROP = (16, 24)
+NOTHING: dict[str, Any] = {
+    "flip_horizontal": False, "flip_vertical": False, "rotate": 0.0, "scale": 0.0, "brightness": 0.0, "contrast": 0.0,
+}  # fmt: skip
+EVERYTHING = AugmentConfig(flip_vertical=True, rotate=180.0, scale=0.5, elastic=6.0, gamma=0.3, noise=0.1, blur=1.5)
+RANGES = {"uint8": (0, 255), "uint16": (300, 5000), "float32": (-3, 7)}
+BINARY, SOFTMAX = Task.binary("crack"), Task.multiclass(["background", "liver", "tumour"])
+MANY = Task.multilabel([f"class {i}" for i in range(7)])
+
+
+def only(**settings: Any) -> AugmentConfig:
+    """Return settings that change nothing but what is given."""
+    return AugmentConfig(**{**NOTHING, **settings})
+
+
+def given(channels: int = 3, dtype: str = "uint8") -> InputConfig:
+    low, high = RANGES[dtype]
+    mean = tuple(low + (i + 1) * (high - low) / (channels + 1) for i in range(channels))
+    return InputConfig(channels=channels, dtype=dtype, mean=mean, std=(1.0,) * channels, low=low, high=high)
+
+
+def sample(task: Task, size: tuple[int, int], channels: int = 3, dtype: str = "uint8") -> tuple[np.ndarray, np.ndarray]:
+    """Return a random image and a random encoded target without VOID."""
+    rng = np.random.default_rng(0)
+    image = rng.uniform(*RANGES[dtype], (*size, channels)).astype(dtype)
+    classes = task.channels if task.exclusive else 2
+    return image, rng.integers(0, classes, task.target_shape(*size)).astype(np.uint8)
+
+
+def blobs(size: tuple[int, int]) -> np.ndarray:
+    """Return ids 0 to 2 in large areas."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return ((rows // 9 + columns // 11) % 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("settings", [AugmentConfig(), EVERYTHING, only()], ids=["default", "everything", "nothing"])
+@pytest.mark.parametrize("dtype", RANGES)
+@pytest.mark.parametrize("channels", [1, 3, 6])
+@pytest.mark.parametrize("task", [BINARY, SOFTMAX, MANY], ids=["binary", "softmax", "many"])
+def test_any_image_becomes_a_patch_of_its_dtype_and_range(
+    settings: AugmentConfig, dtype: str, channels: int, task: Task
+) -> None:
+    augment, (low, high) = Augment(task, settings, given(channels, dtype), CROP), RANGES[dtype]
+    for size in ((9, 11), (70, 50)):
+        image, target = sample(task, size, channels, dtype)
+        kept = image.copy(), target.copy()
+        for seed in range(3):
+            patch, mask = augment(image, target, seed)
+            assert patch.shape == (*CROP, channels)
+            assert mask.shape == task.target_shape(*CROP)
+            assert (patch.dtype, mask.dtype) == (image.dtype, np.uint8)
+            assert low - 1e-3 <= patch.min() < patch.max() <= high + 1e-3
+            assert set(np.unique(mask)) <= {*np.unique(target).tolist(), VOID}
+        np.testing.assert_array_equal(image, kept[0])  # it may be a cached one
+        np.testing.assert_array_equal(target, kept[1])
+
+
+def test_the_seed_decides() -> None:
+    augment, (image, target) = Augment(SOFTMAX, EVERYTHING, given(), CROP), sample(SOFTMAX, (60, 60))
+    patches = [augment(image, target, seed)[0] for seed in range(12)]
+    other = Augment(SOFTMAX, EVERYTHING, given(), CROP)
+    for seed in reversed(range(12)):
+        np.testing.assert_array_equal(other(image, target, seed)[0], patches[seed])
+    assert len({patch.tobytes() for patch in patches}) == 12
+
+
+def test_threads_give_what_one_thread_gives() -> None:
+    augment, (image, target) = Augment(SOFTMAX, EVERYTHING, given(), CROP), sample(SOFTMAX, (60, 60))
+    wanted = [augment(image, target, seed) for seed in range(60)]
+    with ThreadPoolExecutor(12) as pool:  # more than there are pipelines
+        found = list(pool.map(lambda seed: augment(image, target, seed), range(60)))
+    for (patch, mask), (same_patch, same_mask) in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(patch, same_patch)
+        np.testing.assert_array_equal(mask, same_mask)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        only(flip_horizontal=True, flip_vertical=True),
+        only(rotate=180.0, scale=0.4),
+        only(elastic=8.0),
+        AugmentConfig(flip_vertical=True, rotate=45.0, brightness=0.0, contrast=0.0),
+    ],
+    ids=["flips", "turns", "elastic", "all"],
+)
+def test_image_and_mask_stay_together(settings: AugmentConfig) -> None:
+    target = blobs((60, 80))
+    image = np.repeat(target[..., None] * np.uint8(100), 3, axis=-1)
+    augment, changed = Augment(SOFTMAX, settings, given(), (48, 48)), 0
+    for seed in range(20):
+        patch, mask = augment(image, target, seed)
+        known = mask != VOID
+        assert known.mean() > 0.5
+        read_back = np.abs(patch[..., :1].astype(int) - [0, 100, 200]).argmin(axis=-1)
+        # a linearly resampled edge between 0 and 200 passes through 100: edges may differ, areas may not
+        assert (read_back == mask)[known].mean() > 0.9
+        changed += not np.array_equal(mask, target[:48, :48])
+    assert changed > 5
+
+
+def test_without_changes_a_patch_is_cut_out_of_the_image() -> None:
+    target = np.zeros((30, 40), np.uint8)
+    image = np.stack([np.arange(1200).reshape(30, 40) // 256, np.arange(1200).reshape(30, 40) % 256], axis=-1)
+    augment = Augment(SOFTMAX, only(), given(2), CROP)
+    starts = set()
+    for seed in range(80):
+        patch, mask = augment(image.astype(np.uint8), target, seed)
+        row, column = divmod(int(patch[0, 0, 0]) * 256 + int(patch[0, 0, 1]), 40)
+        np.testing.assert_array_equal(patch, image[row : row + 16, column : column + 24])
+        assert not mask.any()
+        starts.add((row, column))
+    rows, columns = zip(*starts, strict=True)
+    assert min(rows) <= 2 <= 12 <= max(rows)  # anywhere in the image
+    assert min(columns) <= 3 <= 13 <= max(columns)
+
+
+@pytest.mark.parametrize("settings", [AugmentConfig(), EVERYTHING], ids=["default", "everything"])
+def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
+    rows, columns = np.mgrid[:200, :300]
+    image = np.stack([rows, columns // 2, rows * 0], axis=-1).astype(np.uint8)
+    plain = settings.model_copy(update={"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "noise": 0.0})
+    augment = Augment(SOFTMAX, plain, given(), CROP)
+    patches = [augment(image, np.zeros((200, 300), np.uint8), seed) for seed in range(60)]
+    middles = np.array([patch[8, 12, :2] for patch, mask in patches if mask[8, 12] != VOID])
+    assert len(middles) > 45
+    assert np.all(np.ptp(middles, axis=0) > [130, 100])
+
+
+TURNS = {
+    "rotate": only(rotate=90.0),
+    "scale": only(scale=0.5),
+    "elastic": only(elastic=10.0),
+    "padding": only(),
+    "everything": EVERYTHING,
+}
+
+
+@pytest.mark.parametrize("settings", TURNS.values(), ids=TURNS)
+@pytest.mark.parametrize("classes", [1, 3, 7])
+def test_trap_30_new_mask_pixels_are_void_in_every_channel(settings: AugmentConfig, classes: int) -> None:
+    task = Task.multilabel([f"class {i}" for i in range(classes)]) if classes > 1 else BINARY
+    size = (10, 12) if settings == only() else (16, 24)
+    image, target = np.full((*size, 3), 200, np.uint8), np.ones((*size, classes), np.uint8)
+    augment = Augment(task, settings, given(), CROP)
+    masks = [augment(image, target, seed)[1] for seed in range(20)]
+    for mask in masks:
+        assert set(np.unique(mask)) <= {1, VOID}  # Keras' RandomRotation: 17.6 % of class 0
+        assert (mask == mask[..., :1]).all()
+    assert any((mask == VOID).any() for mask in masks)
+
+
+def test_elastic_works_on_the_smallest_patches() -> None:
+    image, target = sample(SOFTMAX, (10, 12))
+    patch, mask = Augment(SOFTMAX, only(elastic=3.0), given(), (8, 8))(image, target, 0)
+    assert patch.shape == (8, 8, 3)
+    assert mask.shape == (8, 8)
+
+
+@pytest.mark.parametrize("settings", TURNS.values(), ids=TURNS)
+def test_trap_30_no_id_is_invented_between_two(settings: AugmentConfig) -> None:
+    task = Task.multiclass([f"class {i}" for i in range(200)])
+    size = (10, 12) if settings == only() else (16, 24)
+    target = np.where(np.indices(size).sum(axis=0) % 5 < 2, 199, 3).astype(np.uint8)
+    augment, image = Augment(task, settings, given(), CROP), np.full((*size, 3), 200, np.uint8)
+    masks = [augment(image, target, seed)[1] for seed in range(20)]
+    assert {value for mask in masks for value in np.unique(mask).tolist()} == {3, 199, VOID}
+
+
+SIDES = ["background", "left lung", "right lung"]
+PAIRS = (("left lung", "right lung"),)
+
+
+@pytest.mark.parametrize("direction", ["flip_horizontal", "flip_vertical"])
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_trap_31_a_flip_swaps_the_sides(direction: str, kind: str) -> None:
+    ids = np.zeros((*CROP,), np.uint8)
+    ids[2:6, 2:9], ids[8:15, 12:20] = 1, 2
+    ids[0, 0] = VOID
+    exclusive = kind == "multiclass"
+    task = Task.multiclass(SIDES, flip_pairs=PAIRS) if exclusive else Task.multilabel(SIDES, flip_pairs=PAIRS)
+    target = (
+        ids if exclusive else np.where((ids == VOID)[..., None], VOID, ids[..., None] == np.arange(3)).astype(np.uint8)
+    )
+    image = np.repeat(ids[..., None] * np.uint8(50), 3, axis=-1)
+    augment = Augment(task, only(**{direction: True}), given(), CROP)
+    axis, flipped = {"flip_horizontal": 1, "flip_vertical": 0}[direction], 0
+    for seed in range(12):
+        patch, mask = augment(image, target, seed)
+        if np.array_equal(patch, image):
+            np.testing.assert_array_equal(mask, target)
+            continue
+        flipped += 1
+        np.testing.assert_array_equal(patch, np.flip(image, axis))
+        mirrored = np.flip(target, axis)
+        swapped = mirrored[..., [0, 2, 1]] if not exclusive else np.choose(np.minimum(mirrored, 3), [0, 2, 1, VOID])
+        np.testing.assert_array_equal(mask, swapped)
+    assert 0 < flipped < 12
+
+
+def test_trap_31_both_flips_are_a_half_turn_and_swap_nothing() -> None:
+    task = Task.multiclass(SIDES, flip_pairs=PAIRS)
+    ids = np.zeros(CROP, np.uint8)
+    ids[2:6, 2:9] = 1
+    image = np.repeat(ids[..., None] * np.uint8(50), 3, axis=-1)
+    augment = Augment(task, only(flip_horizontal=True, flip_vertical=True), given(), CROP)
+    found = [augment(image, ids, seed) for seed in range(24)]
+    turned = [mask for patch, mask in found if np.array_equal(patch, image[::-1, ::-1])]
+    assert turned
+    assert all(np.array_equal(mask, ids[::-1, ::-1]) for mask in turned)
