@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,8 @@ WARM_UPS = 3
 """Untimed runs of each contender: compiling, first allocations, and the second compilation some frameworks make."""
 PAUSE = 0.3
 """Seconds between turns, in which the threads of the one before come to rest (Intel's OpenMP spins for 0.2 s)."""
+BUSY = 0.5
+"""A load above this before the start makes the times worthless: other programs want the same cores."""
 PACKAGES = ("keras-segkit", "keras", "tensorflow", "torch", "numpy", "albumentations", "pillow")
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
@@ -73,7 +76,7 @@ class LeftOut(Exception):
 
 
 class Contender:
-    """A process that does its work once each time it is asked, and sleeps otherwise."""
+    """A process that works only when it is asked: each time once to warm up and once measured."""
 
     def __init__(self, make: Make, workload: Workload) -> None:
         context = multiprocessing.get_context("spawn")  # a forked child would have the parent's peak memory
@@ -104,7 +107,7 @@ class Contender:
 
 
 def _serve(pipe: Any, make: Make, workload: Workload) -> None:
-    os.environ.update(KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="-1", TORCHINDUCTOR_COMPILE_THREADS="1")
+    settle()
     try:
         made = make(workload)
         for _ in range(WARM_UPS):
@@ -116,11 +119,23 @@ def _serve(pipe: Any, make: Make, workload: Workload) -> None:
     pipe.send((made.trainable, made.statistics))
     rested = time.process_time()
     while _asked(pipe):
+        idle = time.process_time() - rested
+        made.run_once()  # after a rest the first run is slower: caches and threads are cold
         began, cpu = time.perf_counter(), time.process_time()
         made.run_once()
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
-        pipe.send(Turn(seconds, used, peak_bytes(), cpu - rested))
+        pipe.send(Turn(seconds, used, peak_bytes(), idle))
         rested = time.process_time()
+
+
+def settle() -> None:
+    """Fix, before they are imported, what the frameworks run on: the CPU, with a thread for each core.
+
+    OMP_WAIT_POLICY is left as it is: PyTorch is fastest with its own default, on a machine that does nothing else.
+    """
+    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    os.environ.update({name: str(cores()) for name in threads})
+    os.environ.update(KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="-1", TORCHINDUCTOR_COMPILE_THREADS="1")
 
 
 def _asked(pipe: Any) -> bool:
@@ -162,26 +177,26 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace) -> None:
     """Measure the contenders, the first of which is the one that ratios refer to; print and write what was found."""
-    workload, console = Workload(arguments.width, arguments.batch, arguments.size), Console(soft_wrap=True)
+    workload, shown = Workload(arguments.width, arguments.batch, arguments.size), console()
     if workload.size % 16:
         raise SystemExit("--size: a multiple of 16, because PyTorch's U-Net here does not pad")
     about = machine()
-    console.print(f"{title}: {workload}, {arguments.rounds} rounds\n{machine_line(about)}", highlight=False)
-    contenders, left_out = _start(makes, workload, console)
+    shown.print(f"{title}: {workload}, {arguments.rounds} rounds\n{machine_line(about)}", highlight=False)
+    contenders, left_out = _start(makes, workload, shown)
     try:
         turns = in_turn({name: contender.run for name, contender in contenders.items()}, arguments.rounds)
     finally:
         for contender in contenders.values():
             contender.close()
     rows = [summary(name, found, workload.batch, turns[next(iter(makes))]) for name, found in turns.items()]
-    console.print(_table(title, rows), idle_line(rows), sep="\n", highlight=False)
+    shown.print(_table(title, rows), idle_line(rows), sep="\n", highlight=False)
     if arguments.json:
         report = {"workload": asdict(workload), "rounds": arguments.rounds, "results": rows, "left_out": left_out}
         write(arguments.json, title, about, report)
 
 
 def _start(
-    makes: Mapping[str, Make], workload: Workload, console: Console
+    makes: Mapping[str, Make], workload: Workload, shown: Console
 ) -> tuple[dict[str, Contender], dict[str, str]]:
     """Start the contenders one after the other; check that all have the same parameters."""
     contenders: dict[str, Contender] = {}
@@ -192,12 +207,12 @@ def _start(
         except LeftOut as problem:
             if not contenders:
                 raise SystemExit(f"{name}: {problem}") from None
-            left_out[name] = str(problem)
-            console.print(f"left out: {name} ({problem})", highlight=False, markup=False)
+            left_out[name] = str(problem).partition(":")[0]  # what follows may name folders
+            shown.print(f"left out: {name} ({problem})", highlight=False, markup=False)
     found = {name: contender.parameters for name, contender in contenders.items()}
     assert len(set(found.values())) == 1, f"not the same network (trainable parameters, running statistics): {found}"
     trainable, running = next(iter(found.values()))
-    console.print(f"each: {trainable:,} trainable parameters, {running:,} running statistics", highlight=False)
+    shown.print(f"each: {trainable:,} trainable parameters, {running:,} running statistics", highlight=False)
     return contenders, left_out
 
 
@@ -217,8 +232,9 @@ def summary(name: str, turns: Sequence[Turn], images: int, reference: Sequence[T
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("contender")
+    """Return a table that can be pasted into Markdown."""
+    table = Table(box=box.MARKDOWN)
+    table.add_column(title)
     for heading in ("median s", "min to max s", "time, first = 1", "images/s", "CPU s", "peak GiB"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -231,6 +247,11 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 def idle_line(rows: Sequence[Mapping[str, Any]]) -> str:
     most = max(rows, key=lambda row: row["idle_cpu_seconds"])
     return f"while it waited for its turn, no contender used more than {most['idle_cpu_seconds']:.3f} s of CPU"
+
+
+def console() -> Console:
+    """Return a console wide enough for the tables, where the output is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=140, soft_wrap=True)
 
 
 def machine() -> dict[str, Any]:
@@ -248,6 +269,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(memory, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "load_before": round(os.getloadavg()[0], 2),
+        "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "versions": versions,
     }
 
@@ -255,7 +277,12 @@ def machine() -> dict[str, Any]:
 def machine_line(about: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
     what = f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}"
-    return f"{what}, load before {about['load_before']}\n{versions}"
+    lines = [what, f"load before {about['load_before']}, OpenMP wait policy {about['openmp_wait_policy']}", versions]
+    if about["load_before"] > BUSY:
+        lines.append(
+            "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do not keep these numbers"
+        )
+    return "\n".join(lines)
 
 
 def _cpu_model() -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import statistics
 import tempfile
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import measure
-from rich.console import Console
+from rich import box
 from rich.table import Table
 
 from segkit import Task, files
@@ -33,7 +32,11 @@ TARGET = 0.05
 
 
 class Fitted(NamedTuple):
-    """Of the measured steps of a fit: seconds a step, and the share of them spent inside the generator's `next`."""
+    """Of the measured steps of a fit: seconds a step, and the share of them spent inside the generator's `next`.
+
+    Keras calls `next` from a thread that runs ahead of the model, so the share is the most that the model can have
+    waited: exact near 0, too much once the pipeline is the slower of the two.
+    """
 
     step: float
     waiting: float
@@ -131,7 +134,7 @@ def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
     )
     batches.close()
     seconds, waited = (end - start for start, end in zip(*clock.marks, strict=True))
-    return Fitted(seconds / case.steps, waited / seconds)
+    return Fitted(seconds / case.steps, min(1.0, waited / seconds))  # a `next` may have begun before the first mark
 
 
 class _Clock:
@@ -172,23 +175,34 @@ def measure_all(pairs: Sequence[tuple[Case, Case]], rounds: int) -> list[dict[st
 
 
 def _row(name: str, rates: list[float], ready: list[Fitted], fitted: list[Fitted]) -> dict[str, Any]:
+    """Return the medians; `lost` is the share of a step that a ready batch would save: waiting, and cores shared."""
+    step, ready_step = (statistics.median(one.step for one in fits) for fits in (fitted, ready))
     return {
         "data": name,
         "images_per_second_alone": statistics.median(rates),
-        "step_on_ready_batches": statistics.median(one.step for one in ready),
-        "step": statistics.median(one.step for one in fitted),
+        "step_on_ready_batches": ready_step,
+        "step": step,
+        "lost": 1 - ready_step / step,
         "waiting": statistics.median(one.waiting for one in fitted),
     }
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="input pipeline", title_justify="left")
-    table.add_column("data")
-    for heading in ("images/s alone", "s a step, batch ready", "s a step", "model waits", f"below {TARGET:.0%}"):
+    table = Table(box=box.MARKDOWN)
+    table.add_column("input pipeline")
+    for heading in (
+        "images/s alone",
+        "s a step, batch ready",
+        "s a step",
+        "lost to data",
+        "model waits",
+        f"below {TARGET:.0%}",
+    ):
         table.add_column(heading, justify="right")
     for row in rows:
-        numbers = (f"{row['images_per_second_alone']:.0f}", f"{row['step_on_ready_batches']:.3f}", f"{row['step']:.3f}")
-        table.add_row(row["data"], *numbers, f"{row['waiting']:.1%}", "yes" if row["waiting"] < TARGET else "no")
+        seconds = (f"{row['step_on_ready_batches']:.3f}", f"{row['step']:.3f}")
+        shares = (f"{row['lost']:.1%}", f"{row['waiting']:.1%}", "yes" if row["waiting"] < TARGET else "no")
+        table.add_row(row["data"], f"{row['images_per_second_alone']:.0f}", *seconds, *shares)
     return table
 
 
@@ -197,11 +211,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64, help="images in the folder (default %(default)s)")
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each fit (default %(default)s)")
     options = parser.parse_args()
-    os.environ.update(KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="-1")
+    measure.settle()
     from segkit.devices import load_keras
 
     load_keras()
-    console, about = Console(soft_wrap=True), measure.machine()
+    console, about = measure.console(), measure.machine()
     console.print(f"input pipeline, {options.rounds} rounds\n{measure.machine_line(about)}", highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         data = write_folder(Path(folder), options.images, options.size)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def segkit_predict(workload: Workload, precision: str) -> Made:
     import segkit_unet
 
-    from segkit.runtimes.keras import as_predict
-
     model, _ = segkit_unet.network(workload, precision)
+    from segkit.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
+
     predict, (images, _) = as_predict(model), workload.data()
     return Made(lambda: predict(images), *segkit_unet.parameters(model))
 
@@ -48,12 +48,12 @@ def torch_predict(workload: Workload, **settings: bool) -> Made:
 
 
 CONTENDERS: dict[str, measure.Make] = {
-    "segkit TensorFlow float32": partial(segkit_predict, precision="float32"),
-    "segkit TensorFlow mixed_bfloat16": partial(segkit_predict, precision="mixed_bfloat16"),
-    "PyTorch eager": torch_predict,
-    "PyTorch eager, channels_last": partial(torch_predict, channels_last=True),
-    "PyTorch compiled, channels_last": partial(torch_predict, channels_last=True, compiled=True),
-    "PyTorch bfloat16 autocast, channels_last": partial(torch_predict, channels_last=True, bfloat16=True),
+    "segkit float32": partial(segkit_predict, precision="float32"),
+    "segkit mixed_bfloat16": partial(segkit_predict, precision="mixed_bfloat16"),
+    "PyTorch eager, contiguous": torch_predict,
+    "PyTorch eager, channels last": partial(torch_predict, channels_last=True),
+    "PyTorch compiled, channels last": partial(torch_predict, channels_last=True, compiled=True),
+    "PyTorch bfloat16, channels last": partial(torch_predict, channels_last=True, bfloat16=True),
 }
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""segkit's U-Net as the benchmarks run it: TensorFlow, on as many threads as there are cores."""
+"""segkit's U-Net as the benchmarks run it: TensorFlow's, in a process that `measure.settle` prepared."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import measure
 from measure import CLASSES, Workload
 
 from segkit import Task
@@ -13,13 +12,11 @@ from segkit import Task
 
 def network(workload: Workload, precision: str) -> tuple[Any, Task]:
     """Return segkit.unet and its task, in a process that has not imported Keras before."""
-    import tensorflow as tf
+    from segkit.devices import load_keras, prepare
 
-    tf.config.threading.set_intra_op_parallelism_threads(measure.cores())
-    tf.config.threading.set_inter_op_parallelism_threads(measure.cores())
+    load_keras()
     import segkit
     from segkit.config import TrainConfig
-    from segkit.devices import prepare
 
     prepare(TrainConfig.model_validate({"precision": precision}))
     task = Task.multiclass(list(CLASSES))

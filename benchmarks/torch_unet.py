@@ -132,10 +132,10 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
     """Raise `AssertionError` if the two networks count, predict or learn differently."""
     import segkit_unet
 
-    import segkit
-    from segkit.runtimes.keras import as_predict
-
     theirs, task = segkit_unet.network(workload, "float32")
+    import segkit
+    from segkit.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
+
     ours = network(workload, Way())
     copy_weights(theirs, ours)
     assert segkit_unet.parameters(theirs) == parameters(ours)
@@ -159,7 +159,8 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check that PyTorch's U-Net is segkit's.")
-    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--width", type=int, default=8, help="channels at full resolution (default %(default)s)")
+    measure.settle()
     check_parity(Workload(parser.parse_args().width, batch=2, size=64))
 
 

@@ -56,13 +56,13 @@ def torch_step(workload: Workload, **settings: bool) -> Made:
 
 
 CONTENDERS: dict[str, measure.Make] = {
-    "segkit TensorFlow float32": partial(segkit_step, precision="float32"),
-    "segkit TensorFlow float32, with its scores": partial(segkit_step, precision="float32", scores=True),
-    "segkit TensorFlow mixed_bfloat16": partial(segkit_step, precision="mixed_bfloat16"),
-    "PyTorch eager": torch_step,
-    "PyTorch eager, channels_last": partial(torch_step, channels_last=True),
-    "PyTorch compiled, channels_last": partial(torch_step, channels_last=True, compiled=True),
-    "PyTorch bfloat16 autocast, channels_last": partial(torch_step, channels_last=True, bfloat16=True),
+    "segkit float32": partial(segkit_step, precision="float32"),
+    "segkit float32, counting scores": partial(segkit_step, precision="float32", scores=True),
+    "segkit mixed_bfloat16": partial(segkit_step, precision="mixed_bfloat16"),
+    "PyTorch eager, contiguous": torch_step,
+    "PyTorch eager, channels last": partial(torch_step, channels_last=True),
+    "PyTorch compiled, channels last": partial(torch_step, channels_last=True, compiled=True),
+    "PyTorch bfloat16, channels last": partial(torch_step, channels_last=True, bfloat16=True),
 }
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class SegmentationLoss(keras.losses.Loss):
         return {"name": self.name, "reduction": self.reduction, **own}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class CrossEntropy(SegmentationLoss):
     """Binary cross-entropy in nats where channels answer yes or no, categorical where they share one probability."""
 
@@ -74,7 +74,7 @@ class CrossEntropy(SegmentationLoss):
         return entropy, known * ops.convert_to_tensor(self.weights, "float32")
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class Focal(CrossEntropy):
     """Cross-entropy times (1 - p)^gamma, p the probability given to the truth: easy pixels count less.
 
@@ -93,7 +93,7 @@ class Focal(CrossEntropy):
         return {**super().get_config(), "gamma": self.gamma}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class Tversky(SegmentationLoss):
     """One minus the soft Tversky index, averaged over the task's foreground classes, for each image.
 
@@ -145,7 +145,7 @@ class Tversky(SegmentationLoss):
         return {**super().get_config(), **own, "smooth": self.smooth, "include_background": self.include_background}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class FocalTversky(Tversky):
     """(1 - Tversky index)^gamma of each class; a gamma below 1 keeps the push on nearly right classes.
 
@@ -165,7 +165,7 @@ class FocalTversky(Tversky):
         return {**super().get_config(), "gamma": self.gamma}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class Dice(Tversky):
     """One minus the soft Dice coefficient: `1 - (2 o + s) / (sum(t) + sum(p) + s)`; Tversky with halves.
 
@@ -179,7 +179,7 @@ class Dice(Tversky):
         return {**_without_fixed(super().get_config()), "smooth": self.smooth * 2}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class Jaccard(Tversky):
     """One minus the soft intersection over union: `1 - (o + s) / (sum(t) + sum(p) - o + s)`; Tversky with ones.
 
@@ -193,7 +193,7 @@ class Jaccard(Tversky):
         return _without_fixed(super().get_config())
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.losses")
 class WeightedSum(keras.losses.Loss):
     """The sum of losses, each times its weight, for each image."""
 

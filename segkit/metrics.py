@@ -81,7 +81,7 @@ class _OneScore(PixelCounts):
         return {**super().get_config(), "of": self.of}
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.metrics")
 class IoU(_OneScore):
     """Intersection over union (Jaccard index), tp / (tp + fp + fn)."""
 
@@ -89,7 +89,7 @@ class IoU(_OneScore):
         return ratio(tp, tp + fp + fn)
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.metrics")
 class Dice(_OneScore):
     """Dice coefficient (F1), 2 tp / (2 tp + fp + fn)."""
 
@@ -97,7 +97,7 @@ class Dice(_OneScore):
         return ratio(2 * tp, 2 * tp + fp + fn)
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.metrics")
 class Precision(_OneScore):
     """Share of the predicted pixels that are right, tp / (tp + fp)."""
 
@@ -105,7 +105,7 @@ class Precision(_OneScore):
         return ratio(tp, tp + fp)
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.metrics")
 class Recall(_OneScore):
     """Share of the true pixels that are found, tp / (tp + fn)."""
 
@@ -113,7 +113,7 @@ class Recall(_OneScore):
         return ratio(tp, tp + fn)
 
 
-@keras.saving.register_keras_serializable(package="segkit")
+@keras.saving.register_keras_serializable(package="segkit.metrics")
 class Scores(PixelCounts):
     """The mean scores of `counts.means` from one count: iou_foreground, dice_foreground, iou_with_background."""
 

@@ -120,7 +120,7 @@ def test_look_ahead_is_bounded() -> None:
         next(batches)
         time.sleep(0.05)
         assert sum(source.reads.values()) <= taken + 4
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     after = sum(source.reads.values())
     time.sleep(0.05)
     assert sum(source.reads.values()) == after
