@@ -40,6 +40,10 @@ class SegmentationLoss(keras.losses.Loss):
         self.class_weights = dict(class_weights) if class_weights else None
         self.weights = self.task.weights(self.class_weights)
 
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        _refuse_pixel_weights(sample_weight)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def get_config(self) -> dict[str, Any]:
         own = {
             "task": self.task.model_dump(mode="json"),
@@ -202,6 +206,10 @@ class WeightedSum(keras.losses.Loss):
         made = [keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss for loss in losses]
         self.losses, self.weights = made, weights
 
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        _refuse_pixel_weights(sample_weight)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         terms = [w * loss.call(y_true, y_pred) for w, loss in zip(self.weights, self.losses, strict=True)]
         return sum(terms[1:], start=terms[0])
@@ -231,6 +239,15 @@ def make(
         except TypeError as problem:
             raise ConfigError(f"loss.{name}: {problem}") from problem
     return WeightedSum(losses, weights)
+
+
+def _refuse_pixel_weights(sample_weight: Tensor | None) -> None:
+    """A loss is one value an image: weights of pixels would be spread over the wrong axis without a word."""
+    if sample_weight is not None and len(sample_weight.shape) > 2:
+        raise ValueError(
+            f"sample_weight weighs whole images (batch,); found shape {tuple(sample_weight.shape)}. Unlabelled pixels are "
+            f"VOID (255) in the target, weights of classes are class_weights"
+        )
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ PIPELINES = 8
 """Threads that can augment at once; one pipeline shared by two threads repeats samples."""
 
 
+OPENCV_CHANNELS = 4
+"""OpenCV changes so many channels at once and takes a border value of each; a single number is that of the first."""
+
+
 class Augment:
     """Cuts a patch out of a sample and changes it at random; the same seed gives the same patch.
 
@@ -71,15 +75,14 @@ def _transforms(
     task: Task, settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]
 ) -> list[A.BasicTransform]:
     height, width = crop
-    fill = [float(value) for value in _fill(given)]
-    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": fill, "fill_mask": VOID}
+    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": _fill(given), "fill_mask": [VOID] * OPENCV_CHANNELS}
     nearest = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_NEAREST}
     chain: list[A.BasicTransform] = []
     if settings.rotate or settings.scale:
         sizes, turns = (1 / (1 + settings.scale), 1 + settings.scale), (-settings.rotate, settings.rotate)
         chain.append(A.Affine(scale=sizes, rotate=turns, keep_ratio=True, p=0.9, **nearest, **border))
     if settings.elastic:
-        smooth = max(height, width) / 16
+        smooth = max(height, width, 16) / 16
         chain.append(A.ElasticTransform(alpha=settings.elastic * smooth, sigma=smooth, p=0.5, **nearest, **border))
     chain.append(A.RandomCrop(height, width, pad_if_needed=True, **border))
     for flip, wanted in ((_HorizontalFlip, settings.flip_horizontal), (_VerticalFlip, settings.flip_vertical)):
@@ -103,9 +106,11 @@ def _intensities(settings: AugmentConfig) -> list[A.BasicTransform]:
     return chain
 
 
-def _fill(given: InputConfig) -> np.ndarray:
+def _fill(given: InputConfig) -> list[float]:
+    """Return the mean of each channel; one for all where there are more channels than OpenCV takes values."""
     mean = np.asarray(given.mean)
-    return mean.round() if given.dtype == "uint8" else _to_unit(mean, given)
+    mean = mean if mean.size <= OPENCV_CHANNELS else np.full(OPENCV_CHANNELS, mean.mean())
+    return (mean.round() if given.dtype == "uint8" else _to_unit(mean, given)).tolist()
 
 
 def _to_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
@@ -118,4 +123,5 @@ def _to_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
 def _from_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
     if given.dtype == "uint8":
         return image
-    return (image * max(given.high - given.low, 1e-6) + given.low).astype(np.float32)
+    image = image * max(given.high - given.low, 1e-6) + given.low
+    return (image.round() if given.dtype == "uint16" else image).astype(given.dtype)
