@@ -89,7 +89,8 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
             f"segkit.unet and segkit.head make it; this one ends in {type(last).__name__} "
             f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}"
         )
-    return keras.Model(model.input, last.input, name="segkit_logits")
+    image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return keras.Model(image, last.input, name="segkit_logits")
 
 
 def compile(
