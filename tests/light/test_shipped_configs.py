@@ -1,0 +1,23 @@
+"""Every shipped config is valid, says in its header how to run it, and comes back unchanged from a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segkit.config import read
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def test_there_are_configs_for_each_kind_of_task() -> None:
+    assert {read(path).task.kind for path in CONFIGS} == {"binary", "multiclass", "multilabel"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_is_valid_and_names_its_command(path: Path, tmp_path: Path) -> None:
+    assert f"python train.py configs/{path.name}" in path.read_text(encoding="utf-8")
+    copy = tmp_path / "config.yaml"
+    copy.write_text(read(path).as_yaml(), encoding="utf-8")
+    assert read(copy) == read(path)
