@@ -1,0 +1,43 @@
+"""What a user reads, word for word. `SEGKIT_REWRITE_GOLDEN=1 pytest tests/light/test_golden.py` writes it anew."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from segkit import Task
+from segkit.counts import report
+from segkit.report import scores_table
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TASKS = {
+    "binary": Task.binary("crack", threshold=0.4),
+    "multilabel": Task.multilabel(["vessel", "tumour"], thresholds=[0.5, 0.3]),
+    "multiclass": Task.multiclass(["background", "liver", "tumour"]),
+    "one_against_the_rest": Task.multiclass(["background", "liver", "tumour"], head="sigmoid"),
+}
+
+
+def check(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("SEGKIT_REWRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_reason_for_the_head(name: str) -> None:
+    check(f"explain_{name}.txt", TASKS[name].explain() + "\n")
+
+
+def test_the_table_of_scores() -> None:
+    counts = np.array([[90, 10, 0], [2, 3, 0], [3, 2, 0], [5, 85, 100]])
+    console = Console(file=io.StringIO(), width=100)
+    console.print(scores_table({"part": "test", **report(TASKS["multiclass"], counts, 4)}))
+    check("scores_table.txt", console.file.getvalue())
