@@ -20,7 +20,7 @@ import measure
 from rich import box
 from rich.table import Table
 
-from segkit import Task, files
+from segkit import Task, files, mask_files
 from segkit.config import Config, DataConfig, ModelConfig, TrainConfig, read
 from segkit.data.check import check
 from segkit.data.parts import open_parts
@@ -71,7 +71,7 @@ def write_folder(folder: Path, count: int, size: int) -> DataConfig:
     task = Task.multiclass(list(measure.CLASSES))
     for sample in open_parts(Config(task=task, data=data))["train"]:
         files.write_image(folder / "images", sample.name, sample.image)
-        files.write_mask(task, sample.mask, folder / "masks", sample.name)
+        mask_files.write_mask(task, sample.mask, folder / "masks", sample.name)
     return DataConfig(images=folder / "images", masks=folder / "masks", validation=0.0, test=0.0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import Config, TrainConfig
 from segkit.data.pipeline import Samples
 from segkit.errors import RunError
 from segkit.files import as_display, atomic, write_picture
@@ -35,6 +35,58 @@ class Extras(keras.callbacks.Callback):
         if logs is not None:
             logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
             logs["seconds"] = round(time.monotonic() - self.began, 3)
+
+
+class TimeBudget(keras.callbacks.Callback):
+    """Ends the training when its minutes are over, and lets the learning rate follow the clock until then.
+
+    Faster or slower machines make more or fewer steps in the same time; warm-up and cosine decay fit in either way.
+    The clock counts what earlier sessions of a resumed run used, and leaves time for the last validation.
+    """
+
+    def __init__(self, settings: TrainConfig, minutes: float, used: float) -> None:
+        super().__init__()
+        self.settings, self.total, self.used = settings, minutes * 60, used
+        self.reserve, self.last_step = 0.0, 0.0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.began = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds used so far."""
+        return self.used + time.monotonic() - self.began
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._set_rate()
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        if keras.backend.backend() != "jax":  # whose optimizer is out of reach during an epoch
+            self._set_rate()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.last_step = self.elapsed()
+        if self.last_step >= self.total - self.reserve:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.reserve = min(self.elapsed() - self.last_step, self.total / 4)
+
+    def _set_rate(self) -> None:
+        share = min(1.0, self.elapsed() / max(self.total - self.reserve, 1e-6))
+        self.model.optimizer.learning_rate = rate_at(self.settings, share)
+
+
+def rate_at(settings: TrainConfig, share: float) -> float:
+    """Return the learning rate when `share` (0 to 1) of the training is over.
+
+    >>> rate_at(TrainConfig(learning_rate=0.1, warmup=0.5), 0.25), rate_at(TrainConfig(learning_rate=0.1), 1.0)
+    (0.05, 0.0)
+    """
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    if share < settings.warmup:
+        return settings.learning_rate * share / settings.warmup
+    return settings.learning_rate * (1 + math.cos(math.pi * (share - settings.warmup) / (1 - settings.warmup))) / 2
 
 
 class StopOnNaN(keras.callbacks.Callback):

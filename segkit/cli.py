@@ -165,13 +165,13 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from segkit.data.folder import FolderSource
+    from segkit.data.folder import in_folders
     from segkit.data.source import Subset
     from segkit.run import Run, write_text
 
     console, run = _console(), Run.open(options.run)
     config = run.config()
-    source = FolderSource(options.images, options.masks, config.task, config.data)
+    source = in_folders(options.images, options.masks, config.task, config.data)
     from segkit.evaluation import evaluate
     from segkit.report import scores_table
 
@@ -185,7 +185,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from segkit import files
+    from segkit import files, mask_files
     from segkit.config import read
     from segkit.data.parts import open_parts
 
@@ -197,7 +197,7 @@ def _convert(options: argparse.Namespace) -> int:
     with _counting("writing samples", total, console) as done:
         for sample in (sample for part in chosen for sample in part):
             files.write_image(options.out / "images", sample.name, sample.image)
-            files.write_mask(config.task, sample.mask, options.out / "masks", sample.name)
+            mask_files.write_mask(config.task, sample.mask, options.out / "masks", sample.name)
             done()
     return 0
 

@@ -9,59 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from segkit import catalog
+from segkit.data_config import DataConfig, Positive, Section, Share
 from segkit.errors import ConfigError
 from segkit.task import Task
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError as problem:  # ~name of nobody
-        raise ValueError(str(problem)) from problem
-
-
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Folders(Section):
-    """A part of the data in folders of its own."""
-
-    images: AbsolutePath
-    masks: AbsolutePath
-
-
-class DataConfig(Section):
-    """Where the samples come from and how they are split. Relative paths start at the current folder."""
-
-    source: str = "folder"
-    images: AbsolutePath | None = None
-    masks: AbsolutePath | None = None
-    mask_values: dict[int, str] | None = None
-    """What each value of a mask file means: a class (absent/present in yes/no masks) or void."""
-    mask_threshold: Positive | None = None
-    """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
-    count: Positive = 600
-    size: tuple[Positive, Positive] = (128, 128)
-    seed: int = 0
-    validation: Share | Folders = 0.15
-    test: Share | Folders = 0.15
-
-    @model_validator(mode="after")
-    def _check(self) -> DataConfig:
-        shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
-        if sum(shares) >= 1:
-            raise ConfigError(f"data: validation + test leave nothing to train on; their shares are {shares}")
-        return self
 
 
 class AugmentConfig(Section):
@@ -129,6 +82,8 @@ class TrainConfig(Section):
     """How long, how fast, and what counts as best."""
 
     epochs: Positive = 50
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """A time budget instead of `epochs`: the learning rate falls with the clock, and training ends with it."""
     batch_size: Positive = 8
     steps_per_epoch: Positive | None = None
     """Batches an epoch; by default one pass over the training part."""

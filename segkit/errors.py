@@ -10,7 +10,11 @@ class ConfigError(SegkitError):
 
 
 class DataError(SegkitError):
-    """An image, a mask or a folder that cannot be used as it is."""
+    """An image, a mask or a folder that cannot be used as it is; `code` is the kind of problem, as `inspect` lists it."""
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RunError(SegkitError):

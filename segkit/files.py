@@ -1,4 +1,4 @@
-"""Images and masks on disk. Masks are read by Pillow and tifffile alone: other readers change the values of ids."""
+"""Images on disk: find, read, write whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from segkit import codecs
 from segkit.errors import DataError
-from segkit.task import Task
 
-TIFF = (".tif", ".tiff")
 JPEG = (".jpg", ".jpeg")
-SUFFIXES = (".png", *JPEG, *TIFF, ".bmp", ".gif", ".webp")
+SUFFIXES = (".png", *JPEG, *codecs.TIFF, ".bmp", ".gif", ".webp")
 """Image files that segkit reads, by suffix, in any case."""
-YES_NO_VOID = (0, 255, 128)
-"""What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
 
 
 def list_images(folder: Path) -> dict[str, Path]:
@@ -51,8 +48,8 @@ def read_image(path: Path) -> np.ndarray:
     Grey images have one channel; palette, CMYK and the like become RGB; an alpha channel is dropped; TIFF keeps all
     its bands. Raises `DataError`, naming the file, if it cannot be read or holds NaN or infinite values.
     """
-    with _naming(path):
-        array = _read_tiff(path, colours=True) if path.suffix.lower() in TIFF else _read_picture(path)
+    with codecs.naming(path):
+        array = codecs.read_tiff(path, colours=True) if codecs.is_tiff(path) else codecs.read_picture(path)
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
@@ -75,31 +72,6 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
     raise DataError(f"{where}: the model takes {channels} channel(s); this image has {found}")
 
 
-def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
-    """Return the values of a mask file as they are stored: (H, W) of whole numbers; palette indices, not colours.
-
-    1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is opaque. With `threshold`
-    the result is 0/1, 1 where the value is `threshold` or more: the way to read JPEG and anti-aliased yes/no masks.
-    """
-    with _naming(path):
-        lossy = _lossy(path)
-        if lossy and threshold is None:
-            raise DataError(
-                f"{path}: {lossy} changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; "
-                f"for a yes/no mask data.mask_threshold: 128 reads it all the same"
-            )
-        array = _read_tiff(path, alpha=True) if path.suffix.lower() in TIFF else _read_stored(path)
-        if array.ndim == 3:
-            array = _one_channel(array, path)
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating):
-        if not (array == np.floor(array)).all():
-            raise DataError(f"{path}: a mask holds whole numbers; found fractions, like those of a probability map")
-        array = array.astype(np.int64)
-    return array if threshold is None else (array >= threshold).astype(np.uint8)
-
-
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` at the end; after an error nothing is left."""
@@ -110,29 +82,6 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
-    """Return where the mask of the image `name` stands: FOLDER/NAME.png, or FOLDER/CLASS/NAME.png in a multilabel task."""
-    if task.kind == "multilabel":
-        return [folder / label / f"{name}.png" for label in task.classes]
-    return [folder / f"{name}.png"]
-
-
-def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
-    """Write a decoded mask as the folder source reads it: indexed PNG with the task's palette, or 0/255 PNG."""
-    paths = mask_paths(task, folder, name)
-    layers = np.moveaxis(mask, -1, 0) if task.kind == "multilabel" else [mask]
-    for path, layer in zip(paths, layers, strict=True):
-        stored = layer.astype(np.uint8)
-        picture = Image.fromarray(
-            stored if task.exclusive else np.choose(np.minimum(stored, 2), YES_NO_VOID).astype(np.uint8)
-        )
-        if task.exclusive:
-            picture = _indexed(picture, task)
-        with atomic(path) as temporary:
-            picture.save(temporary)
-    return paths
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:
@@ -156,111 +105,6 @@ def write_tiff(path: Path, array: np.ndarray) -> None:
     with atomic(path) as temporary:
         layout = "contig" if array.shape[-1] > 1 else None
         tifffile.imwrite(temporary, array, compression="zlib", photometric="minisblack", planarconfig=layout)
-
-
-def _indexed(picture: Image.Image, task: Task) -> Image.Image:
-    colours = [value for colour in task.palette for value in colour]
-    picture.putpalette(colours + [255, 255, 255] * (256 - len(task.palette)))
-    return picture
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    except FileNotFoundError as problem:
-        raise DataError(f"{path}: there is no such file") from problem
-    except UnidentifiedImageError as problem:
-        raise DataError(f"{path}: not an image, or a damaged one") from problem
-    except Exception as problem:  # decoders raise of every kind; the user needs the file's name
-        raise DataError(f"{path}: cannot be read ({problem})") from problem
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
-            return _read_deep_png(path)
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode in ("L", "1", "F", "I") or upright.mode.startswith("I;16"):
-            return np.asarray(upright)
-        return np.asarray(upright.convert("L" if upright.mode == "LA" else "RGB"))
-
-
-def _read_stored(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
-            raise DataError(f"{path}: a 16-bit mask of several channels; a mask has one")
-        return np.asarray(ImageOps.exif_transpose(picture))
-
-
-def _lossy(path: Path) -> str | None:
-    """Return the name of the lossy compression of a picture file, whatever its suffix says."""
-    if path.suffix.lower() in TIFF:
-        import tifffile
-
-        with tifffile.TiffFile(path) as tiff:
-            name = tiff.pages[0].compression.name
-        return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
-    with Image.open(path) as picture:
-        if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
-            return "lossy WebP"
-        return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
-
-
-def _png_depth(path: Path) -> int:
-    with path.open("rb") as stream:
-        return stream.read(25)[24]
-
-
-def _read_deep_png(path: Path) -> np.ndarray:
-    import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
-
-    array = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    return np.asarray(array)[..., 2::-1]
-
-
-def _read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        palette = getattr(series.keyframe, "colormap", None)
-        axes, samples = series.axes, getattr(series.keyframe, "extrasamples", ())
-        try:
-            array = series.asarray()
-        except ValueError as problem:
-            if "imagecodecs" not in str(problem):
-                raise
-            return _read_compressed_tiff(path)
-    extra = [i for i, axis in enumerate(axes) if axis not in "YX"]
-    if len(extra) > 1:
-        raise DataError(f"{path}: has axes {axes} {array.shape}; segkit reads flat images with or without bands")
-    array = np.moveaxis(array, extra[0], -1) if extra else array
-    if colours and palette is not None and array.ndim == 2:
-        return np.moveaxis((palette >> 8).astype(np.uint8), 0, -1)[array]  # a TIFF palette has 16 bits
-    has_alpha = (
-        not alpha and array.ndim == 3 and array.shape[-1] in (2, 4) and any(int(kind) in (1, 2) for kind in samples)
-    )
-    return array[..., :-1] if has_alpha else array
-
-
-def _read_compressed_tiff(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if picture.mode in ("L", "1", "P", "RGB", "I;16", "F"):
-            return np.asarray(picture)
-    raise DataError(f"{path}: a compressed TIFF that needs another decoder; run `pip install imagecodecs`")
-
-
-def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
-    colours, alpha = (array[..., :-1], array[..., -1]) if array.shape[-1] in (2, 4) else (array, None)
-    opaque = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
-    if alpha is not None and (alpha != opaque).any():
-        raise DataError(f"{path}: a mask with a transparent part; save it without alpha channel")
-    if (colours != colours[..., :1]).any():
-        raise DataError(f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value a pixel")
-    return np.asarray(colours[..., 0])
 
 
 def as_display(image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit import files
+from segkit import files, mask_files
 from segkit.config import Config
 from segkit.errors import DataError, RunError
 from segkit.overlay import overlay
@@ -129,7 +129,7 @@ def _predict_batch(predict: Predict, batch: list[Named]) -> Iterator[tuple[str, 
 
 
 def _is_done(config: Config, outputs: Outputs, name: str) -> bool:
-    wanted = files.mask_paths(config.task, outputs.masks, name)
+    wanted = mask_files.mask_paths(config.task, outputs.masks, name)
     if outputs.overlays:
         wanted.append(outputs.overlays / f"{name}.png")
     if outputs.probabilities:
@@ -143,4 +143,4 @@ def _write(config: Config, outputs: Outputs, name: str, image: np.ndarray, proba
         files.write_tiff(outputs.probabilities / f"{name}.tif", probabilities)
     if outputs.overlays:
         files.write_picture(outputs.overlays / f"{name}.png", overlay(config.task, image, mask))
-    files.write_mask(config.task, mask, outputs.masks, name)
+    mask_files.write_mask(config.task, mask, outputs.masks, name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from segkit.config import TrainConfig
+from segkit.run import Row
 
 
 @contextmanager
@@ -26,36 +29,48 @@ def counting(what: str, total: int, console: Console) -> Iterator[Callable[..., 
 class FitProgress:
     """Shows epoch, step, loss, the last validation scores and the time left; told by `training` what happens."""
 
-    def __init__(self, console: Console, epochs: int, steps: int, first_epoch: int) -> None:
-        self.console, self.epochs, self.steps = console, epochs, steps
-        self.done, self.scores, self.epoch = first_epoch * steps, "", first_epoch
-        self.began, self.begun_at = time.monotonic(), self.done
+    def __init__(self, console: Console, settings: TrainConfig, steps: int, history: Sequence[Row]) -> None:
+        self.console, self.steps, self.scores = console, steps, ""
+        self.epochs = None if settings.minutes else settings.epochs
+        self.seconds = 60 * (settings.minutes or 0)
+        self.done = self.begun_at = len(history) * steps
+        self.used, self.began = sum(row["seconds"] for row in history), time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
         self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.bar = self.bars.add_task("starting", total=epochs * steps, completed=self.done, text="")
+        self.bar = self.bars.add_task("starting", total=1.0, text="")
 
     def step(self, epoch: int, batch: int, loss: float) -> None:
         """After each step: `loss` is the epoch's mean so far."""
         self.done = epoch * self.steps + batch + 1
         text = f"step {batch + 1}/{self.steps}  loss {loss:.4f}  {self.scores}  {self.time_left()} left"
-        self.bars.update(self.bar, completed=self.done, description=f"epoch {epoch + 1}/{self.epochs}", text=text)
+        self.bars.update(self.bar, completed=self._share(), description=f"epoch {self._numbered(epoch)}", text=text)
 
     def epoch_end(self, epoch: int, logs: dict[str, Any], best_epoch: int) -> None:
         """After each epoch: one line that stays."""
-        self.epoch = epoch + 1
         prefix = "val_" if "val_loss" in logs else ""
         dice, iou = logs[f"{prefix}dice_foreground"], logs[f"{prefix}iou_foreground"]
         self.scores = f"dice {dice:.3f}"
         mark = "  best so far" if best_epoch == epoch + 1 else f"  (best: epoch {best_epoch})"
         losses = f"loss {logs['loss']:.4f}" + (f"  val_loss {logs['val_loss']:.4f}" if prefix else "")
         self.console.print(
-            f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}  {losses}  {prefix}dice {dice:.4f}  {prefix}iou "
+            f"epoch {self._numbered(epoch)}  {losses}  {prefix}dice {dice:.4f}  {prefix}iou "
             f"{iou:.4f}  {logs['seconds']:.1f} s  {self.time_left()} left{mark}",
             highlight=False,
         )
 
     def time_left(self) -> str:
-        """Return the time left as h:mm:ss, from the mean of the steps so far."""
-        steps = max(1, self.done - self.begun_at)
-        left = (time.monotonic() - self.began) / steps * (self.epochs * self.steps - self.done)
+        """Return the time left as h:mm:ss: of the budget, or from the mean of the steps so far."""
+        since = time.monotonic() - self.began
+        if self.epochs is None:
+            left = max(0.0, self.seconds - self.used - since)
+        else:
+            left = since / max(1, self.done - self.begun_at) * (self.epochs * self.steps - self.done)
         return str(timedelta(seconds=round(left)))
+
+    def _share(self) -> float:
+        if self.epochs is None:
+            return min(1.0, (self.used + time.monotonic() - self.began) / self.seconds)
+        return self.done / (self.epochs * self.steps)
+
+    def _numbered(self, epoch: int) -> str:
+        return f"{epoch + 1}" if self.epochs is None else f"{epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"

@@ -24,6 +24,8 @@ from segkit.run import Row, Run, write_text
 from segkit.runtimes.keras import open_keras
 
 Parts = dict[str, Subset]
+_WITHOUT_END = 10**6
+"""Epochs of a training that its minutes end."""
 
 
 def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
@@ -45,7 +47,7 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     )
     history = run.cut_history(run.saved_epochs())
     console.print(f"{model.count_params():,} parameters, {steps} steps an epoch", highlight=False)
-    if len(history) < config.train.epochs:
+    if not _is_over(config.train, history):
         _fit(config, parts, run, console, model, trainer, history, steps)
     return _score(config, parts, run, console)
 
@@ -54,7 +56,7 @@ def make_optimizer(settings: TrainConfig, steps: int) -> keras.optimizers.Optimi
     """Return AdamW with the settings' schedule; biases and normalisation are not decayed."""
     total = settings.epochs * steps
     rate: Any = settings.learning_rate
-    if settings.schedule == "cosine":
+    if settings.schedule == "cosine" and settings.minutes is None:
         warm = round(settings.warmup * total)
         rate = keras.optimizers.schedules.CosineDecay(
             0.0 if warm else rate, max(1, total - warm), warmup_target=rate if warm else None, warmup_steps=warm
@@ -73,7 +75,7 @@ def _fit(
     validation = ValidationBatches(parts["validation"], config, given) if len(parts["validation"]) else None
     monitor = ("val_" if validation else "") + config.train.monitor
     best = callbacks.SaveBest(model, run, monitor, history)
-    progress = FitProgress(console, config.train.epochs, steps, len(history))
+    progress = FitProgress(console, config.train, steps, history)
     beside = [
         callbacks.Extras(),
         callbacks.StopOnNaN(config),
@@ -82,6 +84,8 @@ def _fit(
         keras.callbacks.BackupAndRestore(str(run.backup), double_checkpoint=True, delete_checkpoint=False),
         _Shown(progress, best),
     ]
+    if config.train.minutes is not None:
+        beside.append(callbacks.TimeBudget(config.train, config.train.minutes, _seconds(history)))
     if config.train.tensorboard:
         beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
     if config.train.pictures and validation:
@@ -96,7 +100,7 @@ def _fit(
             trainer.fit(
                 batches,
                 steps_per_epoch=steps,
-                epochs=config.train.epochs,
+                epochs=config.train.epochs if config.train.minutes is None else _WITHOUT_END,
                 validation_data=validation,
                 callbacks=beside,
                 shuffle=False,  # the order is the pipeline's business
@@ -107,6 +111,16 @@ def _fit(
         callbacks.save(model, run, last=True)
         if not run.model.exists():
             callbacks.save(model, run)
+
+
+def _is_over(settings: TrainConfig, history: list[Row]) -> bool:
+    if settings.minutes is None:
+        return len(history) >= settings.epochs
+    return _seconds(history) >= 0.95 * settings.minutes * 60  # the budget ends a little before the clock
+
+
+def _seconds(history: list[Row]) -> float:
+    return sum(row["seconds"] for row in history)
 
 
 class _Shown(keras.callbacks.Callback):

@@ -1,8 +1,8 @@
-"""From the values stored in a mask file to the mask that `Task.encode` takes."""
+"""From what a mask file stores (values, colours, a layer a class) to the mask that `Task.encode` takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,29 +12,31 @@ from segkit.task import VOID, Task, values_of
 YES_NO = ("absent", "present")
 
 
-def check_values(mapping: Mapping[int, str], task: Task) -> None:
-    """Raise `ConfigError` unless `data.mask_values` maps to this task's classes (absent/present if yes/no) or void."""
-    known = [*(task.classes if task.exclusive else YES_NO), "void"]
+def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
+    """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
+    known = [*_names(task), "void"]
     wrong = sorted({name for name in mapping.values() if name not in known})
     if wrong:
-        raise ConfigError(f"data.mask_values: maps each value to one of {', '.join(known)}; found {', '.join(wrong)}")
+        raise ConfigError(f"data.{setting}: maps each one to one of {', '.join(known)}; found {', '.join(wrong)}")
 
 
 def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str) -> np.ndarray:
     """Return stored values (H, W) as class ids with 255 for void; without a mapping values are ids already."""
     if mapping is None:
         return task.encode(raw, where)
-    return _apply(raw, {value: _id(name, task.classes) for value, name in mapping.items()}, where)
+    return _apply(raw, {value: _id(name, task) for value, name in mapping.items()}, where)
 
 
-def as_yes_no(raw: np.ndarray, mapping: Mapping[int, str] | None, where: str) -> tuple[np.ndarray, int | None]:
+def as_yes_no(
+    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str
+) -> tuple[np.ndarray, int | None]:
     """Return stored values (H, W) as 0/1 with 255 for void, and the value that meant yes (None if it did not occur).
 
     Without a mapping 0/1 and 0/255 (0/65535 in 16 bits) are read; 1 and 255 in one file are refused, because 255 might
     mean unlabelled.
     """
     if mapping is not None:
-        return _apply(raw, {value: _id(name, YES_NO) for value, name in mapping.items()}, where), None
+        return _apply(raw, {value: _id(name, task) for value, name in mapping.items()}, where), None
     found = values_of(raw)
     brightest = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.unsignedinteger) else 255
     for yes in (1, brightest):
@@ -42,8 +44,77 @@ def as_yes_no(raw: np.ndarray, mapping: Mapping[int, str] | None, where: str) ->
             return (raw == yes).astype(np.uint8), yes if yes in found else None
     shown = ", ".join(str(v) for v in found[:8].tolist()) + (", ..." if found.size > 8 else "")
     raise DataError(
-        f"{where}: a yes/no mask holds 0 and 1, or 0 and {brightest}; found {found.size} values: {shown}. {_advice(found)}"
+        f"{where}: a yes/no mask holds 0 and 1, or 0 and {brightest}; found {found.size} values: {shown}. {_advice(found)}",
+        "mask-values" if found.size <= 3 else "mask-soft-edges",
     )
+
+
+def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str) -> np.ndarray:
+    """Return colours (H, W, 3) uint8 as ids, or as 0/1 in a binary task, with 255 for void.
+
+    A colour that the mapping ("#rrggbb" to name) does not hold counts as the nearest one whose channels differ by at
+    most `tolerance`. Raises `DataError` listing the other colours with their pixels.
+    """
+    packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    named = {int(colour[1:], 16): _id(name, task) for colour, name in mapping.items()}
+    result, known = np.zeros(packed.shape, np.uint8), np.zeros(packed.shape, bool)
+    for colour, value in named.items():
+        same = packed == colour
+        result[same] = value
+        known |= same
+    if known.all():
+        return result
+    others, pixels = np.unique(packed[~known], return_counts=True)
+    distance = np.abs(_channels(others)[:, None] - _channels(np.array(list(named)))).max(-1)
+    far = distance.min(1) > tolerance
+    if far.any():
+        raise DataError(_unknown_colours(others[far], pixels[far], mapping, tolerance, where), "mask-colours")
+    nearest = np.array(list(named.values()), np.uint8)[distance.argmin(1)]
+    result[~known] = nearest[np.searchsorted(others, packed[~known])]
+    return result
+
+
+def from_layers(layers: Mapping[str, np.ndarray], task: Task, on_top: Sequence[str] | None, where: str) -> np.ndarray:
+    """Return the mask of one 0/1 layer (H, W) a class, 255 for void, by the names of the classes.
+
+    A multilabel mask stacks them, a binary one is its only layer. In an exclusive task a pixel of no layer is
+    background; where layers overlap the first in `on_top` wins. Raises `DataError` for an overlap that `on_top` does not
+    decide, and for a pixel of no layer where the task has no background.
+    """
+    if task.kind == "multilabel":
+        return np.stack([layers[name] for name in task.classes], axis=-1)
+    if task.kind == "binary":
+        return layers[task.classes[0]]
+    stack = np.stack(list(layers.values()))
+    _check_overlaps(stack == 1, list(layers), on_top or (), where)
+    nothing = VOID if task.background is None else task.classes.index(task.background)
+    mask = np.full(stack.shape[1:], nothing, np.uint8)
+    if task.background is None and not (stack > 0).any(0).all():
+        raise DataError(
+            f"{where}: pixels of no class, and the task has no background to give them; add a class called background",
+            "mask-values",
+        )
+    mask[(stack == VOID).any(0)] = VOID
+    order = [name for name in layers if name not in (on_top or ())] + list(reversed(on_top or ()))
+    for name in order:
+        if name in layers:
+            mask[layers[name] == 1] = task.classes.index(name)
+    return mask
+
+
+def _check_overlaps(inside: np.ndarray, names: list[str], on_top: Sequence[str], where: str) -> None:
+    """Overlaps are decided if at most one of the classes at a pixel is not in `on_top`."""
+    undecided = inside[[name not in on_top for name in names]]
+    both = (undecided.sum(0, dtype=np.uint16) > 1) if len(undecided) else np.zeros(1, bool)
+    if both.any():
+        pixel = np.unravel_index(int(both.argmax()), both.shape)
+        holding = [name for name, layer in zip(names, inside, strict=True) if layer[pixel]]
+        raise DataError(
+            f"{where}: {int(both.sum())} pixels belong to several classes ({', '.join(holding)}), but in a multiclass task "
+            f"exactly one holds. If they may hold together the task is multilabel; if one hides the other, name them from "
+            f"top to bottom with data.on_top",
+            "overlap",
+        )
 
 
 def _advice(found: np.ndarray) -> str:
@@ -58,8 +129,36 @@ def _advice(found: np.ndarray) -> str:
     )
 
 
-def _id(name: str, names: tuple[str, ...]) -> int:
-    return VOID if name == "void" else names.index(name)
+def _names(task: Task) -> list[str]:
+    if task.exclusive:
+        return list(task.classes)
+    return [*YES_NO, *(("background", *task.classes) if task.kind == "binary" else ())]
+
+
+def _id(name: str, task: Task) -> int:
+    if name == "void":
+        return VOID
+    return task.classes.index(name) if task.exclusive else int(name not in ("absent", "background"))
+
+
+def _channels(packed: np.ndarray) -> np.ndarray:
+    return np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1)
+
+
+def _unknown_colours(
+    colours: np.ndarray, pixels: np.ndarray, mapping: Mapping[str, str], tolerance: int, where: str
+) -> str:
+    order = np.argsort(-pixels)
+    shown = ", ".join(f"#{int(colours[i]):06x} ({int(pixels[i])} pixels)" for i in order[:8])
+    more = f", ... ({len(colours)} colours)" if len(colours) > 8 else ""
+    advice = (
+        "So many come from smoothed edges or JPEG; data.colour_tolerance takes near ones for the named colour"
+        if len(colours) > 8
+        else "Add them to data.mask_colours, or to void"
+    )
+    near = f" within {tolerance}" if tolerance else ""
+    names = ", ".join(mapping)
+    return f"{where}: colours that data.mask_colours does not name{near}: {shown}{more}; it names {names}. {advice}"
 
 
 def _apply(raw: np.ndarray, ids: Mapping[int, int], where: str) -> np.ndarray:
@@ -67,7 +166,9 @@ def _apply(raw: np.ndarray, ids: Mapping[int, int], where: str) -> np.ndarray:
     wrong = [value for value in found.tolist() if value not in ids]
     if wrong:
         shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
-        raise DataError(f"{where}: values that data.mask_values does not name: {shown}; it names {sorted(ids)}")
+        raise DataError(
+            f"{where}: values that data.mask_values does not name: {shown}; it names {sorted(ids)}", "mask-values"
+        )
     result = np.empty(raw.shape, np.uint8)
     for value in found.tolist():
         result[raw == value] = ids[value]

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from segkit.config import Config, Folders
+from segkit.config import Config
 from segkit.data.source import Subset, open_source
 from segkit.data.split import split
+from segkit.data_config import PartConfig
 from segkit.errors import ConfigError
 
 
 def open_parts(config: Config) -> dict[str, Subset]:
-    """Return "train", "validation" and "test": by the hash of the names, or from folders of their own; some may be empty."""
+    """Return "train", "validation" and "test"; some may be empty.
+
+    A part has files of its own (a `PartConfig`), or is what the data set itself calls so, or gets a share of the training
+    names by their hash.
+    """
     given = {"validation": config.data.validation, "test": config.data.test}
-    shares = {part: share for part, share in given.items() if not isinstance(share, Folders)}
     source = open_source(config.data, config.task)
-    names = split(list(source.names), shares.get("validation", 0.0), shares.get("test", 0.0))
+    named = {part: list(names) for part, names in source.parts.items()}
+    shares = {part: 0.0 if part in named or isinstance(share, PartConfig) else share for part, share in given.items()}
+    names = split(named.get("train", list(source.names)), shares["validation"], shares["test"]) | {
+        part: named[part] for part in given if part in named
+    }
     parts = {part: Subset(source, names[part]) for part in ("train", "validation", "test")}
-    for part, folders in given.items():
-        if isinstance(folders, Folders):
-            own = open_source(config.data.model_copy(update=folders.model_dump()), config.task)
-            parts[part] = Subset(own, list(own.names))
+    for part, own in given.items():
+        if isinstance(own, PartConfig):
+            other = open_source(config.data.part(own), config.task)
+            parts[part] = Subset(other, list(other.parts.get(part, other.names)))
     return parts
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.config import DataConfig
 from segkit.data.source import Sample
+from segkit.data_config import DataConfig
 from segkit.errors import ConfigError
 from segkit.task import Task
 
@@ -24,6 +24,7 @@ class ShapesSource:
 
     def __init__(self, task: Task, count: int, size: tuple[int, int], seed: int) -> None:
         self.task, self.size, self.seed = task, size, seed
+        self.parts: dict[str, list[str]] = {}
         self.names = [f"shape_{i:05d}" for i in range(count)]
         allowed = {*KINDS, task.background} if task.kind != "binary" else {task.classes[0]}
         if not set(task.classes) <= allowed or (task.exclusive and task.background is None):

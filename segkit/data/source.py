@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from segkit import catalog
-from segkit.config import DataConfig
+from segkit import catalog, codecs
+from segkit.data_config import DataConfig
 from segkit.task import Task
 
 
@@ -25,6 +25,10 @@ class Source(Protocol):
 
     @property
     def names(self) -> Sequence[str]: ...
+
+    @property
+    def parts(self) -> Mapping[str, Sequence[str]]:
+        """The names of train, validation and test where the data set itself says so; empty if it does not."""
 
     def read(self, name: str) -> Sample: ...
 
@@ -47,5 +51,6 @@ class Subset:
 
 def open_source(data: DataConfig, task: Task) -> Source:
     """Return the source that a config's `data` section names, for this task."""
+    codecs.limit_pixels(data.max_pixels)
     source: Source = catalog.load(catalog.SOURCES, data.source)(data, task)
     return source

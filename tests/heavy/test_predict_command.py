@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segkit import files
+from segkit import files, mask_files
 from segkit.cli import main
-from segkit.data.folder import FolderSource
+from segkit.data.folder import in_folders
 from segkit.run import Run
 from segkit.tiles import predict_tiled
 from tests.heavy.runs import trained
@@ -44,7 +44,7 @@ def predict(run: Run, images: Path, out: Path, *flags: str) -> int:
 def test_masks_are_the_model_s_answer_and_read_back_unchanged(trained: Run, images: Path, tmp_path: Path) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
     task, model = trained.config().task, keras.saving.load_model(trained.model)
-    source = FolderSource(images, tmp_path / "masks", task)
+    source = in_folders(images, tmp_path / "masks", task)
     assert source.names == ["a", "b", "grey", "sub/c"]
     for name in source.names:
         image, mask = source.read(name).image, source.read(name).mask
@@ -55,7 +55,7 @@ def test_masks_are_the_model_s_answer_and_read_back_unchanged(trained: Run, imag
 def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(trained: Run, images: Path, tmp_path: Path) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
     task = trained.config().task
-    for path in files.mask_paths(task, tmp_path / "masks", "b"):
+    for path in mask_files.mask_paths(task, tmp_path / "masks", "b"):
         picture = Image.open(path)
         assert picture.size == (57, 33)
         if task.exclusive:
@@ -76,7 +76,7 @@ def test_overlays_and_probabilities_stand_beside_the_masks(trained: Run, images:
     assert predict(trained, images, tmp_path / "masks", "--overlay", "--probabilities") == 0
     task = trained.config().task
     probabilities = tifffile.imread(tmp_path / "masks-probabilities" / "b.tif").reshape(33, 57, -1)
-    mask = FolderSource(images, tmp_path / "masks", task).read("b").mask
+    mask = in_folders(images, tmp_path / "masks", task).read("b").mask
     np.testing.assert_array_equal(task.decode(probabilities), mask)
     assert Image.open(tmp_path / "masks-overlays" / "sub" / "c.png").size == (21, 20)
 
@@ -99,7 +99,7 @@ def test_skip_existing_completes_a_folder(
     trained: Run, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
-    lost = files.mask_paths(trained.config().task, tmp_path / "masks", "a")[0]
+    lost = mask_files.mask_paths(trained.config().task, tmp_path / "masks", "a")[0]
     before = lost.read_bytes()
     lost.unlink()
     assert predict(trained, images, tmp_path / "masks", "--skip-existing") == 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segkit.data.folder import FolderSource
+from segkit.data.folder import in_folders
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "brain_mri" / "prepare.py"
 SHAPE = (40, 44, 32)
@@ -58,7 +58,7 @@ def test_slices_of_all_three_tasks_are_written_and_read_back(
     prepare["main"]()
     part = tmp_path / "out" / "train"
     samples = {
-        kind: FolderSource(part / "images", part / kind, task).read("slice_000")
+        kind: in_folders(part / "images", part / kind, task).read("slice_000")
         for kind, task in prepare["TASKS"].items()
     }
     plane = np.swapaxes(labels[:, :, 0], 0, 1)[::-1]

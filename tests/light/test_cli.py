@@ -17,7 +17,7 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.config import read
-from segkit.data.folder import FolderSource
+from segkit.data.folder import in_folders
 from segkit.data.source import open_source
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_convert_writes_folders_that_read_back_as_the_same_samples(in_folder: Pa
     assert main(["convert", "a.yaml", "--out", "out"]) == 0
     config = read(path)
     source = open_source(config.data, config.task)
-    folder = FolderSource(in_folder / "out" / "images", in_folder / "out" / "masks", config.task)
+    folder = in_folders(in_folder / "out" / "images", in_folder / "out" / "masks", config.task)
     assert sorted(folder.names) == sorted(source.names)
     for name in source.names:
         np.testing.assert_array_equal(folder.read(name).image, source.read(name).image)
@@ -163,7 +163,5 @@ def test_convert_keeps_images_of_any_depth(in_folder: Path, dtype: type) -> None
     data = {"images": "images", "masks": "masks"}
     (in_folder / "a.yaml").write_text(yaml.safe_dump({"task": TASKS["binary"], "data": data}))
     assert main(["convert", "a.yaml", "--out", "out"]) == 0
-    sample = FolderSource(in_folder / "out" / "images", in_folder / "out" / "masks", read(Path("a.yaml")).task).read(
-        "a"
-    )
+    sample = in_folders(in_folder / "out" / "images", in_folder / "out" / "masks", read(Path("a.yaml")).task).read("a")
     np.testing.assert_array_equal(sample.image[..., 1], array)

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segkit import DataError, files
+from segkit import DataError, files, mask_files
 from tests.light.draws import says
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 10
@@ -73,7 +73,7 @@ def test_16_bit_colour_png_keeps_its_depth(tmp_path: Path, channels: int) -> Non
     cv2.imwrite(str(tmp_path / "a.png"), deep)
     np.testing.assert_array_equal(files.read_image(tmp_path / "a.png"), deep[..., 2::-1])
     with pytest.raises(DataError, match=r"a\.png: a 16-bit mask of several channels"):
-        files.read_mask(tmp_path / "a.png")
+        mask_files.read_mask(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import DataError, RunError, Task, counts, files
+from segkit import DataError, RunError, Task, counts, files, mask_files
 from segkit.config import Config, InputConfig, PredictConfig
 from segkit.data.source import Sample, Subset
 from segkit.evaluation import evaluate
@@ -59,7 +59,7 @@ def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(tmp_p
     assert (summary.written, summary.skipped, summary.failed) == (6, 0, [])
     assert sorted(told) == list(images)
     for name, image in images.items():
-        layers = [files.read_mask(path) for path in files.mask_paths(task, tmp_path / "out", name)]
+        layers = [mask_files.read_mask(path) for path in mask_files.mask_paths(task, tmp_path / "out", name)]
         stored = np.stack(layers, axis=-1) if task.kind == "multilabel" else layers[0]
         np.testing.assert_array_equal(stored if task.exclusive else stored // 255, truth_of(task, image))
 

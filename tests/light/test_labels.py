@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.labels import as_ids, as_yes_no, check_values
+from segkit.data.labels import as_ids, as_yes_no, check_names
 from tests.light.draws import says
 
+CRACK = Task.binary("crack")
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
 
 
@@ -24,7 +25,7 @@ ORGANS = Task.multiclass(["background", "liver", "tumour"])
     ],
 )
 def test_trap_06_yes_is_1_or_the_brightest_value(stored: np.ndarray, expected: list[int], yes: int | None) -> None:
-    mask, found = as_yes_no(stored, None, "a.png")
+    mask, found = as_yes_no(stored, CRACK, None, "a.png")
     assert mask.tolist() == [expected]
     assert found == yes
 
@@ -39,7 +40,7 @@ def test_trap_06_yes_is_1_or_the_brightest_value(stored: np.ndarray, expected: l
 )
 def test_trap_06_other_values_of_a_yes_no_mask_are_refused_with_advice(values: list[int], advice: str) -> None:
     with pytest.raises(DataError) as problem:
-        as_yes_no(np.array([values], np.uint8), None, "a.png")
+        as_yes_no(np.array([values], np.uint8), CRACK, None, "a.png")
     assert says(
         problem, "a.png", "0 and 1, or 0 and 255", f"{len(values)} values: {', '.join(map(str, values))}", advice
     )
@@ -47,11 +48,11 @@ def test_trap_06_other_values_of_a_yes_no_mask_are_refused_with_advice(values: l
 
 def test_trap_28_grey_edges_of_many_values_are_refused_by_the_first_few() -> None:
     with pytest.raises(DataError, match=r"found 100 values: 0, 1, 2, 3, 4, 5, 6, 7, \.\.\..*smoothed edges"):
-        as_yes_no(np.arange(100, dtype=np.uint8)[None], None, "a.png")
+        as_yes_no(np.arange(100, dtype=np.uint8)[None], CRACK, None, "a.png")
 
 
 def test_given_values_are_followed() -> None:
-    mask, yes = as_yes_no(np.array([[0, 1, 255]]), {0: "absent", 1: "present", 255: "void"}, "a.png")
+    mask, yes = as_yes_no(np.array([[0, 1, 255]]), CRACK, {0: "absent", 1: "present", 255: "void"}, "a.png")
     assert mask.tolist() == [[0, 1, VOID]]
     assert yes is None
     names = {10: "liver", 20: "tumour", 0: "background", 7: "void", 8: "liver"}
@@ -86,9 +87,10 @@ def test_mapping_equals_a_loop_over_the_pixels(names: dict[int, str]) -> None:
 
 def test_names_in_mask_values_must_be_classes_or_void() -> None:
     with pytest.raises(ConfigError) as problem:
-        check_values({1: "livr", 2: "void", 3: "present"}, ORGANS)
+        check_names({1: "livr", 2: "void", 3: "present"}, ORGANS)
     assert says(problem, "data.mask_values", "background, liver, tumour, void", "found livr, present")
     for task in (Task.binary("liver"), Task.multilabel(["liver", "tumour"])):
-        check_values({0: "absent", 1: "present", 2: "void"}, task)
-        with pytest.raises(ConfigError, match="one of absent, present, void; found liver"):
-            check_values({1: "liver"}, task)
+        check_names({0: "absent", 1: "present", 2: "void"}, task)
+    check_names({0: "background", 1: "liver"}, Task.binary("liver"))
+    with pytest.raises(ConfigError, match="one of absent, present, void; found liver"):
+        check_names({1: "liver"}, Task.multilabel(["liver", "tumour"]))

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
-from segkit.config import Config, DataConfig, Folders
+from segkit.config import Config
 from segkit.data.parts import held_out, open_parts
 from segkit.data.shapes import ShapesSource
 from segkit.data.source import Subset
 from segkit.data.split import fraction, split
+from segkit.data_config import DataConfig, PartConfig
 from segkit.files import write_picture
 
 NAMES = st.lists(st.text("ab1/", min_size=1, max_size=8), min_size=3, max_size=40, unique=True)
@@ -92,7 +93,7 @@ def test_a_part_can_have_folders_of_its_own(tmp_path: Path) -> None:
     for folder, name in (("images", "a"), ("images", "b"), ("test_images", "c")):
         write_picture(tmp_path / folder / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
         write_picture(tmp_path / folder.replace("images", "masks") / f"{name}.png", np.zeros((4, 4, 1), np.uint8))
-    own = Folders(images=tmp_path / "test_images", masks=tmp_path / "test_masks")
+    own = PartConfig(images=tmp_path / "test_images", masks=tmp_path / "test_masks")
     data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", validation=0.3, test=own)
     parts = open_parts(Config(task=Task.binary("x"), data=data))
     assert list(parts["test"].names) == ["c"]

@@ -1,0 +1,154 @@
+"""Pixels as they are stored in a file, by Pillow and tifffile: other readers change the values of mask ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from segkit.errors import DataError
+
+TIFF = (".tif", ".tiff")
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is to be turned."""
+
+
+def is_tiff(path: Path) -> bool:
+    """Return whether a file is read by tifffile rather than Pillow: by its suffix."""
+    return path.suffix.lower() in TIFF
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `DataError` that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as problem:
+        raise DataError(f"{path}: there is no such file") from problem
+    except UnidentifiedImageError as problem:
+        raise DataError(f"{path}: not an image, or a damaged one") from problem
+    except Image.DecompressionBombError as problem:
+        raise DataError(_too_large(path), "too-large") from problem
+    except Exception as problem:  # decoders raise of every kind; the user needs the file's name
+        raise DataError(f"{path}: cannot be read ({problem})") from problem
+
+
+def limit_pixels(most: int | None) -> None:
+    """Open images of up to `most` pixels; None leaves Pillow's own limit, which TIFF files are held to as well."""
+    if most is not None:
+        Image.MAX_IMAGE_PIXELS = -(-most // 2)  # Pillow warns from here and refuses from twice as many
+
+
+def _limit() -> float:
+    return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else float("inf")
+
+
+def _too_large(path: Path) -> str:
+    return (
+        f"{path}: has more than {_limit():,.0f} pixels, which a small file may claim to fill the memory. If it is meant, "
+        f"raise the limit with data.max_pixels"
+    )
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
+    with Image.open(path) as picture:
+        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
+            return upright(_read_deep_png(path), picture.getexif().get(ORIENTATION, 1))
+        turned = ImageOps.exif_transpose(picture)
+        if turned.mode in ("L", "1", "F", "I") or turned.mode.startswith("I;16"):
+            return np.asarray(turned)
+        return np.asarray(turned.convert("L" if turned.mode == "LA" else "RGB"))
+
+
+def read_stored(path: Path) -> np.ndarray:
+    """Return the stored values of a picture, upright: palette indices rather than colours."""
+    with Image.open(path) as picture:
+        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
+            raise DataError(f"{path}: a 16-bit mask of several channels; a mask has one", "mask-channels")
+        return np.asarray(ImageOps.exif_transpose(picture))
+
+
+def lossy(path: Path) -> str | None:
+    """Return the name of the lossy compression of a picture file, whatever its suffix says."""
+    if is_tiff(path):
+        import tifffile
+
+        with tifffile.TiffFile(path) as tiff:
+            name = tiff.pages[0].compression.name
+        return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
+    with Image.open(path) as picture:
+        if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
+            return "lossy WebP"
+        return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
+
+
+def _png_depth(path: Path) -> int:
+    with path.open("rb") as stream:
+        return stream.read(25)[24]
+
+
+def _read_deep_png(path: Path) -> np.ndarray:
+    import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
+
+    array = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.asarray(array)[..., 2::-1]
+
+
+def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
+    """Return a TIFF upright, (H, W) or (H, W, bands), without its alpha channel unless `alpha`.
+
+    With `colours` a palette becomes RGB.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series, keyframe = tiff.series[0], tiff.series[0].keyframe
+        if series.size > _limit() * max(1, keyframe.samplesperpixel):
+            raise DataError(_too_large(path), "too-large")
+        try:
+            array = series.asarray()
+        except ValueError as problem:
+            if "imagecodecs" not in str(problem):
+                raise
+            return _read_compressed_tiff(path)
+        tag = keyframe.tags.get("Orientation")
+        orientation = int(tag.value) if tag else 1
+        palette = keyframe.colormap if colours else None
+        transparent = any(int(kind) in (1, 2) for kind in keyframe.extrasamples)
+    extra = [i for i, axis in enumerate(series.axes) if axis not in "YX"]
+    if len(extra) > 1:
+        raise DataError(
+            f"{path}: has axes {series.axes} {array.shape}; segkit reads flat images with or without bands", "channels"
+        )
+    array = upright(np.moveaxis(array, extra[0], -1) if extra else array, orientation)
+    if palette is not None and array.ndim == 2:
+        return np.moveaxis((palette >> 8).astype(np.uint8), 0, -1)[array]  # a TIFF palette has 16 bits
+    return array[..., :-1] if transparent and not alpha and array.ndim == 3 and array.shape[-1] in (2, 4) else array
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Return pixels turned as the EXIF or TIFF orientation (1 to 8) says.
+
+    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
+    [[3, 1], [4, 2]]
+    """
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array
+
+
+def _read_compressed_tiff(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        if picture.mode in ("L", "1", "P", "RGB", "I;16", "F"):
+            return np.asarray(picture)
+    raise DataError(f"{path}: a compressed TIFF that needs another decoder; run `pip install imagecodecs`")

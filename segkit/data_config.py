@@ -1,0 +1,105 @@
+"""The `data` section of a config: where samples come from, how their masks are read, how they are split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from segkit.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as problem:  # ~name of nobody
+        raise ValueError(str(problem)) from problem
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError(f"a colour is written '#rrggbb', as in '#ff0000' for red; found {text!r}")
+    return text.lower()
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+HexColour = Annotated[str, AfterValidator(_colour)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PartConfig(Section):
+    """A part of the data in files of its own; what is not given is as in the training part."""
+
+    images: AbsolutePath | None = None
+    masks: AbsolutePath | None = None
+    annotations: AbsolutePath | None = None
+    list_file: AbsolutePath | None = None
+    split: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> PartConfig:
+        if not self.model_dump(exclude_none=True):
+            raise ConfigError(f"data: a part of its own needs at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class DataConfig(Section):
+    """Where the samples come from and how they are split. Relative paths start at the current folder."""
+
+    source: str = "folder"
+    images: AbsolutePath | None = None
+    masks: AbsolutePath | None = None
+    mask_suffix: str = ""
+    """What a mask's name has more than its image's: "_mask" pairs a.jpg with a_mask.png, also in one folder."""
+    list_file: AbsolutePath | None = None
+    """A CSV file with the columns image, mask (or one a class) and, if wanted, split."""
+    mask_values: dict[int, str] | None = None
+    """What each value of a mask file means: a class (absent/present in yes/no masks) or void."""
+    mask_colours: dict[HexColour, str] | None = None
+    """What each colour of RGB masks means: {"#ff0000": car, "#000000": background, "#ffffff": void}."""
+    colour_tolerance: Annotated[int, Field(ge=0, le=127)] = 0
+    """Largest difference of a channel at which a pixel still counts as a named colour; the nearest one wins."""
+    mask_threshold: Positive | None = None
+    """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
+    on_top: tuple[str, ...] | None = None
+    """Where classes of an exclusive task overlap, the first of these wins; without it an overlap is an error."""
+    annotations: AbsolutePath | None = None
+    """The COCO JSON file."""
+    name: str | None = None
+    """The TensorFlow data set, as `tfds.builder` takes it; or none, with its prepared folder in `data_dir`."""
+    data_dir: AbsolutePath | None = None
+    split: str = "train"
+    image_key: str | None = None
+    mask_key: str | None = None
+    download: bool = False
+    skip_broken: bool = False
+    """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
+    max_pixels: Positive | None = None
+    """Largest image that is opened; by default Pillow's limit against decompression bombs, 178,956,970."""
+    count: Positive = 600
+    size: tuple[Positive, Positive] = (128, 128)
+    seed: int = 0
+    validation: Share | PartConfig = 0.15
+    test: Share | PartConfig = 0.15
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ConfigError(f"data: validation + test leave nothing to train on; their shares are {shares}")
+        ways = [name for name in ("mask_values", "mask_colours", "mask_threshold") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise ConfigError(f"data: {' and '.join(ways)} exclude each other; say in one way what a mask file means")
+        return self
+
+    def part(self, own: PartConfig) -> DataConfig:
+        """Return these settings with the files of a part of its own."""
+        return self.model_copy(update=own.model_dump(exclude_none=True))
