@@ -10,8 +10,10 @@ from typing import Any
 from segkit.errors import ConfigError
 
 SOURCES = {
+    "coco": "segkit.data.coco:open_coco",
     "folder": "segkit.data.folder:open_folder",
     "shapes": "segkit.data.shapes:open_shapes",
+    "tfds": "segkit.data.tfds:open_tfds",
 }
 ENCODERS = {
     "plain": "segkit.models.encoders.plain:plain",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segkit.cli_data import add_inspect
 from segkit.errors import RunError, SegkitError
 
 if TYPE_CHECKING:
@@ -109,8 +110,13 @@ def _train(options: argparse.Namespace) -> int:
     parts = open_parts(config)
     shares = {part: len(subset) for part, subset in parts.items() if len(subset)}
     with _counting("checking images and masks", sum(shares.values()), console) as done:
-        findings = check(config.task, parts, done)
-    console.print("images: " + ", ".join(f"{count} {part}" for part, count in shares.items()), highlight=False)
+        findings = check(config.task, parts, done, flips=config.augment.flips, skip_broken=config.data.skip_broken)
+    parts = findings.parts
+    shares = {part: len(subset) for part, subset in parts.items() if len(subset)}
+    left_out = f"; {findings.left_out} left out as broken" if findings.left_out else ""
+    console.print("images: " + ", ".join(f"{n} {part}" for part, n in shares.items()) + left_out, highlight=False)
+    for warning in findings.warnings:
+        console.print(f"warning {warning}", style="yellow", highlight=False, markup=False)
     config = config.model_copy(update={"input": findings.given})
     if not options.resume:
         run.create(config)
@@ -227,5 +233,6 @@ _COMMANDS: dict[str, Any] = {
     "train": (_add_train, "Train a network by a config file."),
     "predict": (_add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (_add_evaluate, "Score a run on images with known masks."),
+    "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "convert": (_add_convert, "Write the samples of a config as folders of images and masks."),
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -58,8 +59,9 @@ def _too_large(path: Path) -> str:
 def read_picture(path: Path) -> np.ndarray:
     """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
     with Image.open(path) as picture:
-        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
-            return upright(_read_deep_png(path), picture.getexif().get(ORIENTATION, 1))
+        if is_deep_png(path, picture):
+            deep = _read_deep_png(path)
+            return upright(deep[..., 0] if picture.mode == "LA" else deep, picture.getexif().get(ORIENTATION, 1))
         turned = ImageOps.exif_transpose(picture)
         if turned.mode in ("L", "1", "F", "I") or turned.mode.startswith("I;16"):
             return np.asarray(turned)
@@ -69,7 +71,7 @@ def read_picture(path: Path) -> np.ndarray:
 def read_stored(path: Path) -> np.ndarray:
     """Return the stored values of a picture, upright: palette indices rather than colours."""
     with Image.open(path) as picture:
-        if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA") and _png_depth(path) == 16:
+        if is_deep_png(path, picture):
             raise DataError(f"{path}: a 16-bit mask of several channels; a mask has one", "mask-channels")
         return np.asarray(ImageOps.exif_transpose(picture))
 
@@ -88,16 +90,21 @@ def lossy(path: Path) -> str | None:
         return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
 
 
-def _png_depth(path: Path) -> int:
+def is_deep_png(path: Path, picture: Image.Image) -> bool:
+    """Return whether an opened picture is a PNG of several 16-bit channels, of which Pillow reads the upper 8 bits."""
+    if picture.format != "PNG" or picture.mode not in ("RGB", "RGBA", "LA"):
+        return False
     with path.open("rb") as stream:
-        return stream.read(25)[24]
+        return stream.read(25)[24] == 16
 
 
 def _read_deep_png(path: Path) -> np.ndarray:
-    import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
+    import cv2
 
-    array = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    return np.asarray(array)[..., 2::-1]
+    array: Any = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise DataError(f"{path}: cannot be read (a damaged or cut off PNG)")
+    return np.asarray(array[..., 2::-1])
 
 
 def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
@@ -113,10 +120,10 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
             raise DataError(_too_large(path), "too-large")
         try:
             array = series.asarray()
-        except ValueError as problem:
-            if "imagecodecs" not in str(problem):
+        except (ValueError, ImportError) as problem:
+            if isinstance(problem, ValueError) and "imagecodecs" not in str(problem):
                 raise
-            return _read_compressed_tiff(path)
+            return _read_compressed_tiff(path, series, colours)
         tag = keyframe.tags.get("Orientation")
         orientation = int(tag.value) if tag else 1
         palette = keyframe.colormap if colours else None
@@ -147,8 +154,15 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return array
 
 
-def _read_compressed_tiff(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if picture.mode in ("L", "1", "P", "RGB", "I;16", "F"):
-            return np.asarray(picture)
+def _read_compressed_tiff(path: Path, series: Any, colours: bool) -> np.ndarray:
+    """Return a TIFF, upright, that Pillow can decompress and tifffile cannot, if Pillow keeps all of its values.
+
+    Pillow halves 16-bit RGB, drops bands, stretches 4 bits and inverts grey values whose 0 is white.
+    """
+    page = series.keyframe
+    with suppress(UnidentifiedImageError), Image.open(path) as picture:
+        array = np.asarray(picture)
+        kept = picture.mode != "RGBA" and array.size == series.size and array.dtype.newbyteorder("=") == page.dtype
+        if kept and page.bitspersample in (1, 8, 16, 32) and page.photometric.name != "MINISWHITE":
+            return np.asarray(picture.convert("RGB")) if colours and picture.mode == "P" else array.astype(page.dtype)
     raise DataError(f"{path}: a compressed TIFF that needs another decoder; run `pip install imagecodecs`")

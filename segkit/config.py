@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +34,11 @@ class AugmentConfig(Section):
     """Largest standard deviation of Gaussian noise, as a share of the intensity range."""
     blur: Annotated[float, Field(ge=0)] = 0.0
     """Largest standard deviation of a Gaussian blur, pixels."""
+
+    @property
+    def flips(self) -> bool:
+        """Whether images are mirrored."""
+        return self.flip_horizontal or self.flip_vertical
 
 
 class InputConfig(Section):
@@ -116,6 +120,14 @@ class PredictConfig(Section):
 LossTerm = float | dict[str, float | dict[str, float] | bool]
 
 
+def told_sides(names: Sequence[str]) -> str:
+    """Return what to say of classes that a flip would teach wrong."""
+    return (
+        f"a flip makes left right, so these classes would be learned wrong: {', '.join(names)}. Say "
+        f"augment.flip_horizontal: false (and vertical), or name the pairs: task.flip_pairs: [[left x, right x]]"
+    )
+
+
 class Config(Section):
     """Everything that a run is made from."""
 
@@ -143,13 +155,8 @@ class Config(Section):
             )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)
-        sided = [name for name in self.task.classes if re.search(r"(?i)(^|[\W_])(left|right)([\W_]|$)", name)]
-        unpaired = set(sided) - {name for pair in self.task.flip_pairs for name in pair}
-        if unpaired and (self.augment.flip_horizontal or self.augment.flip_vertical):
-            raise ConfigError(
-                f"augment: a flip makes left right, so these classes would be learned wrong: {sorted(unpaired)}. Say "
-                f"augment.flip_horizontal: false (and vertical), or name the pairs: task.flip_pairs: [[left x, right x]]"
-            )
+        if self.task.sided and self.augment.flips:
+            raise ConfigError(f"augment: {told_sides(self.task.sided)}")
         return self
 
     def as_yaml(self) -> str:
@@ -192,6 +199,17 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
     except ConfigError as problem:
         raise ConfigError(f"{path}: {problem}") from problem
+
+
+def changed(config: Config, overrides: Sequence[str]) -> Config:
+    """Return a config with overrides such as "data.mask_threshold=128". Raises `ConfigError` naming the setting."""
+    values = config.model_dump(mode="json")
+    try:
+        for override in overrides:
+            _override(values, override)
+        return Config.model_validate(values)
+    except ValidationError as problem:
+        raise ConfigError("--set: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -26,9 +26,9 @@ def list_images(folder: Path) -> dict[str, Path]:
     a name (a.png and a.jpg).
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
+        raise DataError(f"{folder}: {'is a file, not a folder' if folder.is_file() else 'there is no such folder'}")
     found: dict[str, Path] = {}
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             stem, suffix = os.path.splitext(name)
@@ -40,6 +40,10 @@ def list_images(folder: Path) -> dict[str, Path]:
                 raise DataError(f"{path} and {found[key]}: two files of one name; a name stands for one image")
             found[key] = path
     return dict(sorted(found.items()))
+
+
+def _refuse(problem: OSError) -> None:
+    raise DataError(f"{problem.filename}: the folder cannot be read ({problem.strerror})") from problem
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -44,8 +44,11 @@ def read_colours(path: Path) -> np.ndarray:
             array = codecs.read_tiff(path, alpha=True, colours=True)
         else:
             with Image.open(path) as picture:
+                if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(path, picture):
+                    raise DataError(f"{path}: a colour mask is 8-bit RGB; this one is deeper", "mask-channels")
                 turned = ImageOps.exif_transpose(picture)
                 array = np.asarray(turned.convert("RGBA" if turned.has_transparency_data else "RGB"))
+        array = array.astype(np.uint8) * 255 if array.dtype == bool else array
         array = np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 else _opaque(array, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
         raise DataError(f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}", "mask-channels")
@@ -73,9 +76,10 @@ def _whole(array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype == bool:
         return array.astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
-        if not (array == np.floor(array)).all():  # false for NaN, too
+        if not (np.isfinite(array) & (array == np.floor(array))).all():
             raise DataError(
-                f"{path}: a mask holds whole numbers; found fractions or NaN, like those of a probability map",
+                f"{path}: a mask holds whole numbers; found fractions, NaN or infinite values, like those of a probability "
+                f"map",
                 "mask-values",
             )
         return array.astype(np.int64)

@@ -16,14 +16,14 @@ from segkit.run import Row
 
 
 @contextmanager
-def counting(what: str, total: int, console: Console) -> Iterator[Callable[..., None]]:
-    """Show a bar of `total` things with the time left; yields the function to call after each."""
+def counting(what: str, total: int | None, console: Console) -> Iterator[Callable[..., None]]:
+    """Show a bar of `total` things (None: not known) with the time left; yields the function to call after each."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     began = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(what, total=total)
         yield lambda *_: bars.advance(bar)
-    console.print(f"{what}: {total} in {time.monotonic() - began:.1f} s", highlight=False)
+    console.print(f"{what}: {bars.tasks[0].completed:.0f} in {time.monotonic() - began:.1f} s", highlight=False)
 
 
 class FitProgress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -144,6 +145,13 @@ class Task(BaseModel):
     def foreground(self) -> tuple[int, ...]:
         """Channels that enter Dice-like losses and mean scores: all but the background."""
         return tuple(i for i, name in enumerate(self.classes) if name != self.background)
+
+    @property
+    def sided(self) -> tuple[str, ...]:
+        """Classes called left or right something that no flip pair names: a mirrored image would teach them wrong."""
+        paired = {name for pair in self.flip_pairs for name in pair}
+        side = re.compile(r"(?i)(^|[\W_])(left|right)([\W_]|$)")
+        return tuple(name for name in self.classes if name not in paired and side.search(name))
 
     @property
     def weighted(self) -> tuple[str, ...]:

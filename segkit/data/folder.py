@@ -24,7 +24,7 @@ class FolderSource:
 
     def __init__(self, data: DataConfig, task: Task) -> None:
         self.task, self.data = task, data
-        if data.mask_values is not None:
+        if data.mask_values is not None and not task.exclusive:
             check_names(data.mask_values, task)
         if data.mask_colours is not None:
             check_names(data.mask_colours, task, "mask_colours")
@@ -32,8 +32,14 @@ class FolderSource:
                 raise ConfigError(
                     "data.mask_colours: a colour names one class, and in a multilabel task several may hold"
                 )
+        if data.on_top is not None and not set(data.on_top) <= set(task.classes):
+            raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(data.on_top)}")
         self.layers = tuple(task.classes[i] for i in task.foreground)
         self.pairs, self.parts = find_pairs(data, self.layers)
+        layered = any("" not in pair.masks for pair in self.pairs.values())
+        self._layer_task = Task.binary() if layered and task.exclusive else task  # a layer says yes or no
+        if data.mask_values is not None and task.exclusive:
+            check_names(data.mask_values, self._layer_task)
         self.names = list(self.pairs)
         self._yes: tuple[int, str] | None = None
 
@@ -45,7 +51,7 @@ class FolderSource:
         found = {label: read(path) for label, path in pair.masks.items()}
         for label, mask in found.items():
             _check_size(mask, pair.masks[label], image, pair.image)
-        mask = found[""] if "" in found else from_layers(found, self.task, self.data.on_top, name)
+        mask = found[""] if "" in found else from_layers(found, self.task, self.data.on_top, f"masks of {pair.image}")
         return Sample(name, image, mask)
 
     def _one_file(self, path: Path) -> np.ndarray:
@@ -72,7 +78,7 @@ class FolderSource:
         return np.stack([self._yes_no(band, path) for band in np.moveaxis(bands, -1, 0)], axis=-1)
 
     def _yes_no(self, raw: np.ndarray, path: Path) -> np.ndarray:
-        mask, yes = as_yes_no(raw, self.task, self.data.mask_values, str(path))
+        mask, yes = as_yes_no(raw, self._layer_task, self.data.mask_values, str(path))
         if yes is not None and self._yes is None:
             self._yes = (yes, str(path))
         elif yes is not None and self._yes is not None and self._yes[0] != yes:

@@ -14,6 +14,8 @@ YES_NO = ("absent", "present")
 
 def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
+    if not mapping:
+        raise ConfigError(f"data.{setting}: names nothing; give at least one, or leave the setting out")
     known = [*_names(task), "void"]
     wrong = sorted({name for name in mapping.values() if name not in known})
     if wrong:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from segkit import files
+from segkit import codecs, files
 from segkit.data_config import DataConfig
 from segkit.errors import ConfigError, DataError
 
@@ -39,7 +40,7 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     if data.images is None or data.masks is None:
         raise ConfigError("data: the folder source needs data.images and data.masks, or data.list_file")
     images = files.list_images(data.images)
-    if data.images == data.masks or (data.mask_suffix and data.images in data.masks.parents):
+    if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
         raise DataError(f"{data.images}: holds no image; segkit reads {', '.join(files.SUFFIXES)}", "empty")
@@ -53,7 +54,8 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
     """Return the sub-folders of the classes, or the mask folder itself as "" if its files hold all classes."""
     if not masks.is_dir():
         raise DataError(f"{masks}: there is no such folder", "unpaired")
-    inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
+    with codecs.naming(masks):
+        inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
     missing = [name for name in labels if name.partition("/")[0] not in inside or not (masks / name).is_dir()]
     if inside and missing and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir())):
         raise DataError(
@@ -110,8 +112,9 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
         )
     pairs: dict[str, Pair] = {}
     parts: dict[str, list[str]] = {}
-    for number, row in enumerate(rows, start=2):
-        where = f"{path}, line {number}"
+    unsaid: list[str] = []
+    for line, row in rows:
+        where = f"{path}, line {line}"
         cells = {column: _file(row[column], path, where) for column in ["image", *(own or ["mask"])]}
         name = _name(cells["image"], path.parent)
         if name in pairs:
@@ -119,16 +122,21 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
         pairs[name] = Pair(cells["image"], {label: cells[label or "mask"] for label in own or [""]})
         if row.get("split"):
             parts.setdefault(_part(row["split"], where), []).append(name)
+        else:
+            unsaid.append(where)
     if not pairs:
         raise DataError(f"{path}: lists no image", "empty")
+    if parts and unsaid:
+        raise DataError(f"{unsaid[0]}: split is empty, but other lines say {', '.join(parts)}; say it in each", "list")
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
-def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Return each row with the number of its line, and the names of the columns."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
-            return [dict(row) for row in reader], list(reader.fieldnames or ())
+            return [(reader.line_num, dict(row)) for row in reader], list(reader.fieldnames or ())
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror})", "list") from problem
     except (csv.Error, UnicodeDecodeError) as problem:
@@ -137,7 +145,7 @@ def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:
     path = listing.parent / (cell or "")
-    if not cell or not path.is_file():
+    if not cell or not os.path.isfile(path):  # unlike Path.is_file it takes a name that is too long for no file
         raise DataError(
             f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)", "list"
         )

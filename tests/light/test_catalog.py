@@ -37,8 +37,8 @@ def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("foldr", r"data.source: unknown name 'foldr' \(did you mean 'folder'\?\); known are folder, shapes"),
-        ("zzz", r"data.source: unknown name 'zzz'; known are folder, shapes"),
+        ("foldr", r"data.source: unknown name 'foldr' \(did you mean 'folder'\?\); known are coco, folder, shapes"),
+        ("zzz", r"data.source: unknown name 'zzz'; known are coco, folder, shapes"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str, words: str) -> None:

@@ -1,0 +1,99 @@
+"""The commands that look at data: `segkit inspect` and `segkit plan`. None of them imports Keras to answer `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segkit.config import Config
+    from segkit.data.guess import Guess
+    from segkit.inspection import Inspection
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which data."""
+    parser.add_argument(
+        "images",
+        type=Path,
+        metavar="IMAGES",
+        help="a folder; or a config, a CSV list, a TensorFlow Datasets folder alone",
+    )
+    parser.add_argument(
+        "masks",
+        type=Path,
+        nargs="?",
+        metavar="MASKS",
+        help="their masks: a folder (files, or one folder a class), or COCO JSON",
+    )
+    parser.add_argument(
+        "--classes", metavar="a,b,c", default="", help="names of the classes, in the order of their values"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="a setting of how to read, e.g. data.mask_threshold=128",
+    )
+
+
+def add_inspect(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `segkit inspect`."""
+    add_data(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures of images and masks")
+    parser.set_defaults(run_command=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from segkit.inspect_report import as_html, on_screen
+    from segkit.inspection import as_json
+    from segkit.run import write_text
+
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    inspection, _ = look(options, console)
+    if options.json:
+        write_text(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")
+    if options.html:
+        write_text(options.html, as_html(inspection))
+    console.print(on_screen(inspection))
+    return 1 if inspection.wrong else 0
+
+
+def look(options: argparse.Namespace, console: object) -> tuple[Inspection, Config]:
+    """Inspect what the options name; return the inspection and the config that reads the data."""
+    from segkit.data.parts import open_parts
+    from segkit.inspection import inspect
+    from segkit.progress import counting
+
+    config, guess = find_config(options, console)
+    total = sum(len(part) for part in open_parts(config).values())
+    with counting("reading images and masks", total, console) as done:  # type: ignore[arg-type]
+        return inspect(config, guess, done), config
+
+
+def find_config(options: argparse.Namespace, console: object) -> tuple[Config, Guess | None]:
+    """Return the config given, or one that reads IMAGES and MASKS, with the guess it comes from."""
+    from segkit.config import Config, changed, read
+    from segkit.data.guess import guess
+    from segkit.progress import counting
+
+    if options.masks is None and options.images.suffix.lower() in (".yaml", ".yml"):
+        if options.classes:
+            raise ConfigError("--classes: the config names the classes")
+        return read(options.images, options.set), None
+    classes = [name.strip() for name in options.classes.split(",") if name.strip()]
+    with counting("looking at masks", None, console) as done:  # type: ignore[arg-type]
+        found = guess(options.images.absolute(), options.masks and options.masks.absolute(), classes, done)
+    data = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
+    augment = {"flip_horizontal": not found.task.sided}
+    values = {"task": found.task.model_dump(), "data": data.model_dump(mode="json"), "augment": augment}
+    return changed(Config.model_validate(values), options.set), found

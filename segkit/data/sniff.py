@@ -1,0 +1,90 @@
+"""A first look at mask files, before it is known what they mean."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from segkit import codecs, mask_files
+from segkit.errors import DataError
+from segkit.task import values_of
+
+
+class Stored(NamedTuple):
+    """What a mask file holds: ids (one value a pixel), colours (packed 0xrrggbb), or bands (one a class)."""
+
+    form: Literal["ids", "colours", "bands", "broken"]
+    words: str
+    dtype: np.dtype[Any]
+    pixels: Mapping[int, int]
+    """How many pixels have each value or colour; empty for bands."""
+    bands: int = 1
+    lossy: bool = False
+
+
+def look(path: Path) -> Stored:
+    """Return what a mask file holds; "broken" if it cannot be read."""
+    try:
+        with codecs.naming(path):
+            lossy = codecs.lossy(path)
+            kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
+        if is_colour and not lossy:
+            return _look_at_colours(path, kind)
+        if lossy:
+            return Stored("ids", lossy, np.dtype(np.uint8), _counted(_lossy_values(path)), lossy=True)
+        layers = mask_files.read_layers(path) if codecs.is_tiff(path) else mask_files.read_mask(path)[..., None]
+    except DataError as problem:
+        return Stored("broken", str(problem), np.dtype(np.uint8), {})
+    if layers.shape[-1] > 1:
+        return Stored("bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1])
+    return Stored("ids", kind, layers.dtype, _counted(layers[..., 0]))
+
+
+def listed(path: Path) -> list[Path]:
+    """Return the mask files of a CSV list's column "mask"; none if it has a column a class."""
+    with codecs.naming(path), path.open(newline="", encoding="utf-8-sig") as stream:
+        return [path.parent / row["mask"] for row in csv.DictReader(stream) if row.get("mask")]
+
+
+def _picture_kind(path: Path) -> tuple[str, bool]:
+    """Return a picture's kind in words, and whether it is one of colours."""
+    with Image.open(path) as picture:
+        name = {"1": "1-bit", "P": "palette", "L": "grey"}.get(picture.mode, picture.mode)
+        deep = "16-bit " if picture.mode.startswith("I") else ""
+        if picture.mode in ("RGB", "RGBA"):
+            pixels = np.asarray(picture)[..., :3]
+            return f"{picture.mode} {picture.format}", bool((pixels != pixels[..., :1]).any())
+        return f"{deep or name + ' '}{picture.format}", False
+
+
+def _tiff_kind(path: Path) -> tuple[str, bool]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.series[0].keyframe
+        rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
+        return f"{page.dtype} TIFF", rgb
+
+
+def _look_at_colours(path: Path, kind: str) -> Stored:
+    rgb = mask_files.read_colours(path).astype(np.int32)
+    return Stored("colours", kind, np.dtype(np.uint8), _counted((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]))
+
+
+def _lossy_values(path: Path) -> np.ndarray:
+    """Return the grey values of a JPEG or the like, (H, W)."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def _counted(array: np.ndarray) -> dict[int, int]:
+    if array.dtype == np.uint8:
+        counts = np.bincount(array.ravel(), minlength=256)
+        return {int(value): int(counts[value]) for value in values_of(array)}
+    values, counts = np.unique(array, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))

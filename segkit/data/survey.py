@@ -1,0 +1,197 @@
+"""Read every sample once and keep what is worth knowing of it; what cannot be read is kept too, with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from segkit.data.source import Sample, Subset
+from segkit.errors import DataError
+from segkit.task import VOID, Task
+
+PERCENTILES = (0.5, 5.0, 50.0, 95.0, 99.5)
+THUMBNAIL = 16
+"""Side of the small grey copies by which near duplicates are found, pixels."""
+SAMPLED = 8192
+"""Pixels of an image that its percentiles are taken from."""
+MEASURED = 65536
+"""Pixels of a mask that its objects are measured on; larger masks are thinned to about so many."""
+
+
+class Facts(NamedTuple):
+    """What is kept of one sample; arrays of C go by the task's classes, arrays of B by the image's bands."""
+
+    name: str
+    part: str
+    size: tuple[int, int]
+    bands: int
+    dtype: str
+    sums: np.ndarray
+    """Sum and sum of squares of each band, (2, B) float64."""
+    percentiles: np.ndarray
+    """`PERCENTILES` of each band, (5, B) float64."""
+    low: float
+    high: float
+    classes: np.ndarray
+    """Pixels of each class, (C,) int64."""
+    left: np.ndarray
+    """Those of them in the left half, (C,) int64."""
+    labelled: int
+    """Pixels that are not void for every class."""
+    nothing: int
+    """Labelled pixels of no class; 0 in an exclusive task."""
+    overlap: int
+    """Pixels of two or more classes."""
+    objects: tuple[np.ndarray, ...]
+    """Areas of each class's connected pieces, in pixels (to the thinning of `MEASURED`); none for the background."""
+    digest: bytes
+    thumbnail: np.ndarray
+    """(16, 16) float32."""
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+
+class Broken(NamedTuple):
+    """A sample that cannot be used, and why."""
+
+    name: str
+    part: str
+    code: str
+    message: str
+
+
+class Survey(NamedTuple):
+    """Facts of the samples that can be read, and those that cannot."""
+
+    facts: list[Facts]
+    broken: list[Broken]
+    total: int
+    """Samples in all; more than were read if the survey stopped early."""
+
+
+def survey(
+    task: Task,
+    parts: Mapping[str, Subset],
+    done: Callable[[], None] = lambda: None,
+    patience: float = math.inf,
+) -> Survey:
+    """Read all samples of all parts, in threads over the cores; call `done` after each.
+
+    With something broken found, it stops after `patience` seconds, because training will not begin anyway.
+    """
+    todo = [(part, name) for part, subset in parts.items() for name in subset.names]
+    facts: list[Facts] = []
+    broken: list[Broken] = []
+    began = time.monotonic()
+    for found in _in_threads(lambda item: _look(task, parts[item[0]], *item), todo):
+        (facts if isinstance(found, Facts) else broken).append(found)  # type: ignore[arg-type]
+        done()
+        if broken and time.monotonic() - began > patience:
+            break
+    return Survey(facts, broken, len(todo))
+
+
+def _in_threads(
+    look: Callable[[tuple[str, str]], Facts | Broken], todo: list[tuple[str, str]]
+) -> Iterator[Facts | Broken]:
+    """Decoders, hashes and OpenCV work outside Python's lock; a few samples at a time are in memory."""
+    workers = os.cpu_count() or 2
+    queue = iter(todo)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = [pool.submit(look, item) for item in islice(queue, 2 * workers)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(look, item) for item in islice(queue, 1)]
+
+
+def _look(task: Task, subset: Subset, part: str, name: str) -> Facts | Broken:
+    try:
+        sample = subset.read(name)
+        return facts_of(task, part, sample, task.encode(sample.mask, name, void=VOID))
+    except DataError as problem:
+        return Broken(name, part, problem.code, str(problem))
+
+
+def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts:
+    """Return the facts of a sample and its encoded target."""
+    image = sample.image
+    dtype, half = str(image.dtype), target.shape[1] // 2
+    labelled, nothing, overlap = _cover(task, target)
+    return Facts(
+        name=sample.name,
+        part=part,
+        size=image.shape[:2],
+        bands=image.shape[-1],
+        dtype=dtype,
+        sums=_sums(image),
+        percentiles=np.percentile(_some(image), PERCENTILES, axis=0),
+        low=float(image.min()),
+        high=float(image.max()),
+        classes=_pixels(task, target),
+        left=_pixels(task, target[:, :half]),
+        labelled=labelled,
+        nothing=nothing,
+        overlap=overlap,
+        objects=_objects(task, target),
+        digest=hashlib.blake2b(f"{dtype} {image.shape}".encode() + image.tobytes(), digest_size=16).digest(),
+        thumbnail=_thumbnail(image),
+    )
+
+
+def _sums(image: np.ndarray) -> np.ndarray:
+    """Return sum and sum of squares of each band; mean and deviation are OpenCV's, several times as fast as NumPy's."""
+    pixels = image.shape[0] * image.shape[1]
+    moments = [cv2.meanStdDev(np.ascontiguousarray(image[..., i : i + 4])) for i in range(0, image.shape[-1], 4)]
+    mean = np.concatenate([m.ravel() for m, _ in moments])
+    deviation = np.concatenate([d.ravel() for _, d in moments])
+    return np.stack([mean * pixels, (deviation**2 + mean**2) * pixels])
+
+
+def _some(image: np.ndarray) -> np.ndarray:
+    """Return pixels on a regular grid, (N, B)."""
+    step = max(1, math.isqrt(image.shape[0] * image.shape[1] // SAMPLED))
+    return image[::step, ::step].reshape(-1, image.shape[-1])
+
+
+def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
+    if task.exclusive:
+        return np.bincount(target.ravel(), minlength=256)[: task.channels].astype(np.int64)
+    return np.count_nonzero(target == 1, axis=(0, 1)).astype(np.int64)
+
+
+def _cover(task: Task, target: np.ndarray) -> tuple[int, int, int]:
+    """Return how many pixels are labelled, labelled with no class, and of several classes."""
+    if task.exclusive:
+        return int(np.count_nonzero(target != VOID)), 0, 0
+    held = (target == 1).sum(-1, dtype=np.uint8)
+    labelled = ~(target == VOID).all(-1)
+    return int(labelled.sum()), int((labelled & (held == 0)).sum()), int(np.count_nonzero(held > 1))
+
+
+def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
+    step = max(1, math.isqrt(target.shape[0] * target.shape[1] // MEASURED))
+    thin = target[::step, ::step]
+    areas = [np.zeros(0, np.int64)] * task.channels
+    for index in task.foreground:
+        inside = (thin == index if task.exclusive else thin[..., index] == 1).view(np.uint8)
+        if inside.any():
+            table = cv2.connectedComponentsWithStats(np.ascontiguousarray(inside))[2]
+            areas[index] = table[1:, cv2.CC_STAT_AREA].astype(np.int64) * step**2
+    return tuple(areas)
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    shown = np.ascontiguousarray(image[..., :3])
+    small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return small.mean(-1) if small.ndim == 3 else small

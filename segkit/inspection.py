@@ -1,0 +1,111 @@
+"""`segkit inspect`, as one story: read how masks are kept, survey every sample, find problems, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from segkit.config import Config, told_sides
+from segkit.data.guess import Guess
+from segkit.data.parts import open_parts
+from segkit.data.problems import Problem, find_problems, one_sided
+from segkit.data.source import Subset
+from segkit.data.survey import PERCENTILES, Facts, Survey, survey
+from segkit.task import Task
+from segkit.verdict import Verdict, judge
+
+
+class Inspection(NamedTuple):
+    """What `segkit inspect` saw."""
+
+    read_as: str
+    task: Task
+    """As the masks were read."""
+    parts: dict[str, Subset]
+    survey: Survey
+    problems: list[Problem]
+    verdict: Verdict | None
+    """None if no sample could be read."""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether training would be wrong."""
+        return any(problem.level == "error" for problem in self.problems)
+
+
+def inspect(config: Config, guess: Guess | None, done: Callable[[], None] = lambda: None) -> Inspection:
+    """Read every sample of a config, which may be `guess`'s, and return what there is to say."""
+    parts = open_parts(config)
+    found = survey(config.task, parts, done)
+    problems = find_problems(config.task, found, config.augment.flips and guess is None)
+    if guess:
+        problems += [Problem(code, "warning", message) for code, message in guess.doubts]
+        problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it
+        sided = [*config.task.sided, *one_sided(config.task, found.facts)]
+        if sided:
+            problems.append(Problem("sides", "warning", told_sides(list(dict.fromkeys(sided)))))
+    verdict = judge(config.task, found.facts) if found.facts else None
+    read_as = guess.read_as if guess else f"{config.data.source}, as the config says"
+    return Inspection(read_as, config.task, parts, found, problems, verdict)
+
+
+def as_json(inspection: Inspection) -> dict[str, Any]:
+    """Return everything as JSON types: facts of the data set, of each part and class, problems, verdict."""
+    facts, task, verdict = inspection.survey.facts, inspection.task, inspection.verdict
+    return {
+        "read_as": inspection.read_as,
+        "samples": {part: len(subset) for part, subset in inspection.parts.items()},
+        "unreadable": len(inspection.survey.broken),
+        "images": image_facts(facts) if facts else None,
+        "classes": {name: class_facts(task, facts, index) for index, name in enumerate(task.classes)} if facts else {},
+        "void_share": _share(sum(f.pixels - f.labelled for f in facts), sum(f.pixels for f in facts)),
+        "overlap_pixels": sum(fact.overlap for fact in facts),
+        "empty_masks": sum(not fact.classes[list(task.foreground)].any() for fact in facts),
+        "problems": [problem._asdict() for problem in inspection.problems],
+        "verdict": verdict
+        and {"kind": verdict.kind, "head": verdict.task.head, "because": verdict.because, "unless": verdict.unless},
+    }
+
+
+def image_facts(facts: list[Facts]) -> dict[str, Any]:
+    """Return sizes, depth, bands and intensities of the images."""
+    sizes = np.array([fact.size for fact in facts])
+    bands = max(fact.bands for fact in facts)
+    percentiles = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in facts], axis=0)
+    return {
+        "height": {
+            "smallest": int(sizes[:, 0].min()),
+            "median": float(np.median(sizes[:, 0])),
+            "largest": int(sizes[:, 0].max()),
+        },
+        "width": {
+            "smallest": int(sizes[:, 1].min()),
+            "median": float(np.median(sizes[:, 1])),
+            "largest": int(sizes[:, 1].max()),
+        },
+        "dtype": sorted({fact.dtype for fact in facts}),
+        "bands": sorted({fact.bands for fact in facts}),
+        "low": min(fact.low for fact in facts),
+        "high": max(fact.high for fact in facts),
+        "percentiles": {str(p): np.round(row, 3).tolist() for p, row in zip(PERCENTILES, percentiles, strict=True)},
+    }
+
+
+def class_facts(task: Task, facts: list[Facts], index: int) -> dict[str, Any]:
+    """Return a class's share of the labelled pixels, the images that show it, and the areas of its pieces in pixels."""
+    pixels = int(sum(fact.classes[index] for fact in facts))
+    areas = np.concatenate([fact.objects[index] for fact in facts])
+    quartiles = np.percentile(areas, (10, 50, 90)).round().astype(int).tolist() if areas.size else None
+    return {
+        "pixels": pixels,
+        "share": _share(pixels, sum(fact.labelled for fact in facts)),
+        "images": sum(bool(fact.classes[index]) for fact in facts),
+        "pieces": int(areas.size),
+        "piece_area_10_50_90": quartiles,
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 6) if whole else 0.0
