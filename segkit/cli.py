@@ -89,8 +89,9 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
+    parser.add_argument("--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)")
     parser.add_argument("--part", choices=("train", "validation", "test"), help="only this part of the data")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets images/ and masks/")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the data set")
     parser.set_defaults(run_command=_convert)
 
 
@@ -191,20 +192,16 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from segkit import files, mask_files
+    from segkit import convert
     from segkit.config import read
     from segkit.data.parts import open_parts
 
     console, config = _console(), read(options.config, options.set)
-    chosen = [part for name, part in open_parts(config).items() if options.part in (None, name)]
-    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise RunError(f"{options.out}: is not empty; give a new folder")
-    total = sum(len(part) for part in chosen)
-    with _counting("writing samples", total, console) as done:
-        for sample in (sample for part in chosen for sample in part):
-            files.write_image(options.out / "images", sample.name, sample.image)
-            mask_files.write_mask(config.task, sample.mask, options.out / "masks", sample.name)
-            done()
+    convert.check_free(options.out)
+    parts = {name: part for name, part in open_parts(config).items() if options.part in (None, name)}
+    write = convert.to_tfds if options.to == "tfds" else convert.to_folder
+    with _counting("writing samples", sum(len(part) for part in parts.values()), console) as done:
+        write(config.task, parts, options.out, done)
     return 0
 
 
@@ -234,5 +231,8 @@ _COMMANDS: dict[str, Any] = {
     "predict": (_add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (_add_evaluate, "Score a run on images with known masks."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
-    "convert": (_add_convert, "Write the samples of a config as folders of images and masks."),
+    "convert": (
+        _add_convert,
+        "Write the samples of a config as folders of images and masks, or as a TensorFlow data set.",
+    ),
 }

@@ -93,6 +93,8 @@ class TrainConfig(Section):
     """Batches an epoch; by default one pass over the training part."""
     crop: tuple[Positive, Positive] = (256, 256)
     """Height and width of the training patches; smaller images are padded with VOID."""
+    foreground: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the patches that hold a foreground pixel, each class as likely; for rare classes in large images."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Share = 0.05

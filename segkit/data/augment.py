@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 
@@ -25,18 +26,30 @@ OPENCV_CHANNELS = 4
 class Augment:
     """Cuts a patch out of a sample and changes it at random; the same seed gives the same patch.
 
-    `(image (H, W, C), target, seed) -> (image (h, w, C), target)` of the crop's size and the image's dtype. Masks are
-    resampled to the nearest; pixels from outside the image are VOID. A flip swaps the task's flip pairs.
+    `(image (H, W, C), target, seed) -> (image (h, w, C), target)` of the crop's size and the image's dtype. Every place of
+    the image is as likely; a share `foreground` of the patches holds a pixel of a foreground class that the image shows,
+    each class as likely (as nnU-Net does for a third of a batch: Isensee et al., 2021). Masks are resampled to the
+    nearest; pixels from outside the image are VOID. A flip swaps the task's flip pairs.
     """
 
-    def __init__(self, task: Task, settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]) -> None:
-        self.given, self.crop, self.scale = given, crop, settings.scale
+    def __init__(
+        self,
+        task: Task,
+        settings: AugmentConfig,
+        given: InputConfig,
+        crop: tuple[int, int],
+        foreground: float = 0.0,
+    ) -> None:
+        self.task, self.given, self.crop, self.foreground = task, given, crop, foreground
+        turns = settings.rotate or settings.scale
+        reach = math.ceil(math.hypot(*crop) * (1 + settings.scale)) + 2 if turns else 0
+        self.margins = [max(0, -(-(reach - length) // 2)) for length in crop]
         self._free: queue.SimpleQueue[A.Compose] = queue.SimpleQueue()
         for _ in range(PIPELINES):
             self._free.put(A.Compose(_transforms(task, settings, given, crop)))
 
     def __call__(self, image: np.ndarray, target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        image, target = self._window(image, target, seed)
+        image, target = self._window(image, target, np.random.default_rng(seed))
         pipeline = self._free.get()
         try:
             pipeline.set_random_seed(seed)
@@ -45,16 +58,36 @@ class Augment:
             self._free.put(pipeline)
         return _from_unit(done["image"], self.given), done["mask"]
 
-    def _window(self, image: np.ndarray, target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a large image down before turning it: a window that holds the turned and scaled patch."""
-        rng = np.random.default_rng(seed)
-        reach = int(np.hypot(*self.crop) * (1 + self.scale)) + 2
-        window = []
-        for length in image.shape[:2]:
-            start = int(rng.integers(0, length - reach + 1)) if length > reach else 0
-            window.append(slice(start, start + reach))
-        rows, columns = window
-        return np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(target[rows, columns])
+    def _window(self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Cut out the patch and, around it, what a turn may bring in; what lies outside the image is mean and VOID."""
+        wanted = self._foreground_pixel(target, rng) if rng.random() < self.foreground else None
+        inside, place = [], []
+        for axis, (length, crop, margin) in enumerate(zip(image.shape[:2], self.crop, self.margins, strict=True)):
+            low, high = sorted((0, length - crop))  # of the patch's first row; a small image keeps its middle
+            start = (low + high) // 2 if length < crop else int(rng.integers(low, high + 1))
+            if wanted is not None and length > crop:
+                start = int(np.clip(wanted[axis] - rng.integers(0, crop), low, high))
+            first, last = start - margin, start + crop + margin
+            inside.append(slice(max(0, first), min(length, last)))
+            place.append(slice(max(0, first) - first, min(length, last) - first))
+        size = [crop + 2 * margin for crop, margin in zip(self.crop, self.margins, strict=True)]
+        fill = np.asarray(self.given.mean).round() if image.dtype != np.float32 else np.asarray(self.given.mean)
+        window = np.empty((*size, image.shape[-1]), image.dtype)
+        window[...] = fill.astype(image.dtype)
+        mask = np.full((*size, *target.shape[2:]), VOID, np.uint8)
+        window[tuple(place)], mask[tuple(place)] = image[tuple(inside)], target[tuple(inside)]
+        return window, mask
+
+    def _foreground_pixel(self, target: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
+        layers = {
+            index: target == index if self.task.exclusive else target[..., index] == 1 for index in self.task.foreground
+        }
+        shown = [layer for layer in layers.values() if layer.any()]
+        if not shown:
+            return None
+        places = np.flatnonzero(shown[rng.integers(len(shown))])
+        row, column = divmod(int(rng.choice(places)), target.shape[1])
+        return row, column
 
 
 class _HorizontalFlip(A.HorizontalFlip):
@@ -84,7 +117,7 @@ def _transforms(
     if settings.elastic:
         smooth = max(height, width, 16) / 16
         chain.append(A.ElasticTransform(alpha=settings.elastic * smooth, sigma=smooth, p=0.5, **nearest, **border))
-    chain.append(A.RandomCrop(height, width, pad_if_needed=True, **border))
+    chain.append(A.CenterCrop(height, width))
     for flip, wanted in ((_HorizontalFlip, settings.flip_horizontal), (_VerticalFlip, settings.flip_vertical)):
         if wanted:
             flipped = flip(p=0.5)

@@ -60,7 +60,7 @@ def training_batches(
     are kept up to `cache_bytes`.
     """
     samples = Samples(part.source, config.task, given, cache_bytes)
-    augment = Augment(config.task, config.augment, given, config.train.crop)
+    augment = Augment(config.task, config.augment, given, config.train.crop, config.train.foreground)
     size, seed, names = config.train.batch_size, config.train.seed, part.names
 
     def batch(step: int) -> Batch:

@@ -75,18 +75,20 @@ class TfdsSource:
             raw = raw >= self.data.mask_threshold
         raw = raw.astype(np.uint8) if raw.dtype == bool else raw
         if self.task.kind == "multilabel":
-            bands = raw[..., None] if raw.ndim == 2 else raw
-            if bands.shape[-1] != self.task.channels:
-                raise DataError(
-                    f"{where}: a multilabel mask has one channel a class, {self.task.channels} "
-                    f"({', '.join(self.task.classes)}); found {raw.shape}",
-                    "mask-channels",
-                )
-            return np.stack([self._yes_no(band, where) for band in np.moveaxis(bands, -1, 0)], axis=-1)
+            return self._bands(raw[..., None] if raw.ndim == 2 else raw, where)
         ids = _one_channel(raw, self.band, where)
         if self.task.kind == "binary":
             return self._yes_no(ids, where)
         return as_ids(ids, self.task, self.values, where)
+
+    def _bands(self, raw: np.ndarray, where: str) -> np.ndarray:
+        if raw.shape[-1] != self.task.channels:
+            raise DataError(
+                f"{where}: a multilabel mask has one channel a class, {self.task.channels} "
+                f"({', '.join(self.task.classes)}); found {raw.shape[-1]}",
+                "mask-channels",
+            )
+        return np.stack([self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)], axis=-1)
 
     def _yes_no(self, raw: np.ndarray, where: str) -> np.ndarray:
         mask, yes = as_yes_no(raw, self.task, self.values, where)
@@ -107,6 +109,8 @@ def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
         check_names(data.mask_values, task)
     if data.mask_colours is not None:
         check_names(data.mask_colours, task, "mask_colours")
+        if task.kind == "multilabel":
+            raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
     return TfdsSource(find_folder(data), data, task)
 
 
@@ -124,7 +128,7 @@ def find_folder(data: DataConfig) -> Path:
 
 
 def _find_named(data: DataConfig, name: str) -> Path:
-    import tensorflow_datasets as tfds
+    import tensorflow_datasets as tfds  # type: ignore[import-untyped]
 
     # The builder's own code would look into a bucket of Google's first, and without a network wait for minutes.
     kept = str(data.data_dir) if data.data_dir else None
@@ -188,7 +192,7 @@ def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[A
     import tensorflow_datasets as tfds
 
     for key, kinds, what in ((image_key, "uif", "numbers"), (mask_key, "uib", "whole numbers or true/false")):
-        shape, dtype = _shape(features[key]), features[key].dtype
+        shape, dtype = _shape(features[key]), features[key].np_dtype
         if len(shape) not in (2, 3) or np.dtype(dtype).kind not in kinds:
             raise DataError(
                 f"{folder}: the feature {key} is to be (height, width) or (height, width, channels) of {what}; found "

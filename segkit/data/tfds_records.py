@@ -45,11 +45,7 @@ class Records:
             instructions = splits[split].file_instructions
         except (KeyError, ValueError) as problem:
             raise ConfigError(f"data.split: {self.folder} has {', '.join(splits)}; found {split!r}") from problem
-        starts: dict[str, tuple[str, int]] = {}
-        for name, whole in splits.items():
-            ends = np.cumsum([0, *whole.shard_lengths]).tolist()
-            starts |= {str(path): (name, start) for path, start in zip(whole.filepaths, ends, strict=False)}
-        found: dict[str, Place] = {}
+        starts, found = self._starts(), dict[str, Place]()
         for part in instructions:
             path, (name, start) = Path(part.filename), starts[str(part.filename)]
             if not path.is_file():
@@ -60,6 +56,14 @@ class Records:
         if not found:
             raise DataError(f"{self.folder}: {split} holds no record", "empty")
         return found
+
+    def _starts(self) -> dict[str, tuple[str, int]]:
+        """Return the split of each file, and the number of its first record there."""
+        starts: dict[str, tuple[str, int]] = {}
+        for name, split in self.info.splits.items():
+            ends = np.cumsum([0, *split.shard_lengths]).tolist()
+            starts |= {str(path): (name, start) for path, start in zip(split.filepaths, ends, strict=False)}
+        return starts
 
     def read(self, place: Place, where: str) -> bytes:
         """Return a record; raises `DataError`, naming `where`, if its file ends before it does."""

@@ -141,6 +141,26 @@ def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
     assert np.all(np.ptp(middles, axis=0) > [130, 100])
 
 
+def test_every_place_is_as_likely() -> None:
+    image = np.broadcast_to(np.arange(34, dtype=np.uint8)[None, :, None], (16, 34, 3)).copy()
+    augment = Augment(SOFTMAX, only(), given(), CROP)
+    starts = [int(augment(image, np.zeros((16, 34), np.uint8), seed)[0][0, 0, 0]) for seed in range(1100)]
+    counts = np.bincount(starts, minlength=11)
+    assert len(counts) == 11  # 34 columns, 24 of them in a patch
+    assert counts.min() > 60 and counts.max() < 140  # 100 each but for chance  # noqa: PT018
+
+
+@pytest.mark.parametrize("task", [BINARY, SOFTMAX, Task.multilabel(["a", "b"])], ids=["binary", "softmax", "labels"])
+def test_patches_of_foreground_hold_a_pixel_of_it(task: Task) -> None:
+    image, target = np.zeros((200, 300, 3), np.uint8), np.zeros(task.target_shape(200, 300), np.uint8)
+    target[199, 0] = 1  # a corner, one pixel
+    for share, wanted in ((1.0, 40), (0.5, 20)):
+        augment = Augment(task, only(), given(), CROP, foreground=share)
+        found = sum(bool((augment(image, target, seed)[1] == 1).any()) for seed in range(40))
+        assert abs(found - wanted) <= 8 * (share < 1)
+    assert not (Augment(task, only(), given(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1).any()
+
+
 TURNS = {
     "rotate": only(rotate=90.0),
     "scale": only(scale=0.5),
