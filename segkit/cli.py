@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segkit.cli_data import add_inspect
-from segkit.errors import RunError, SegkitError
+from segkit.cli_data import add_inspect, add_plan
+from segkit.errors import SegkitError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +97,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from segkit.config import read
-    from segkit.data.check import check
+    from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
     from segkit.run import Run
 
@@ -118,7 +118,7 @@ def _train(options: argparse.Namespace) -> int:
     console.print("images: " + ", ".join(f"{n} {part}" for part, n in shares.items()) + left_out, highlight=False)
     for warning in findings.warnings:
         console.print(f"warning {warning}", style="yellow", highlight=False, markup=False)
-    config = config.model_copy(update={"input": findings.given})
+    config = config.model_copy(update={"input": fitting_input(config, findings.given)})
     if not options.resume:
         run.create(config)
     return _train_with_keras(config, parts, run, console, options)
@@ -199,7 +199,12 @@ def _convert(options: argparse.Namespace) -> int:
     console, config = _console(), read(options.config, options.set)
     convert.check_free(options.out)
     parts = {name: part for name, part in open_parts(config).items() if options.part in (None, name)}
-    write = convert.to_tfds if options.to == "tfds" else convert.to_folder
+    write = convert.to_folder
+    if options.to == "tfds":
+        from segkit.devices import load_keras
+
+        load_keras()  # TensorFlow, which writing needs, starts quietly here
+        write = convert.to_tfds
     with _counting("writing samples", sum(len(part) for part in parts.values()), console) as done:
         write(config.task, parts, options.out, done)
     return 0
@@ -231,6 +236,7 @@ _COMMANDS: dict[str, Any] = {
     "predict": (_add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (_add_evaluate, "Score a run on images with known masks."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
+    "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
     "convert": (
         _add_convert,
         "Write the samples of a config as folders of images and masks, or as a TensorFlow data set.",

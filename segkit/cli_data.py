@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,47 @@ def _inspect(options: argparse.Namespace) -> int:
         write_text(options.html, as_html(inspection))
     console.print(on_screen(inspection))
     return 1 if inspection.wrong else 0
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `segkit plan`."""
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="CONFIG", help="the YAML file to write")
+    parser.add_argument("--minutes", type=float, metavar="M", help="a time budget: steps are timed on this machine")
+    parser.set_defaults(run_command=_plan)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from segkit.budget import fit_budget
+    from segkit.inspect_report import on_screen
+    from segkit.memory import free_memory
+    from segkit.plan import draft
+    from segkit.plan_text import as_yaml
+    from segkit.run import write_text
+
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    if options.out.exists():
+        raise ConfigError(f"{options.out}: is there already; a config is not overwritten. Choose another name")
+    if options.minutes is not None and options.minutes <= 0:
+        raise ConfigError(f"--minutes: a number above 0; found {options.minutes:g}")
+    inspection, config = look(options, console)
+    console.print(on_screen(inspection))
+    if inspection.wrong or inspection.verdict is None:
+        print("error: no plan is made while training would be wrong; mend what is named above", file=sys.stderr)
+        return 2
+    validation = len(inspection.parts["validation"]) > 0
+    plan = draft(config, inspection.verdict, inspection.survey.facts, validation)
+    console.print("timing training steps on this machine ...")
+    from segkit.trial_steps import measure_steps
+
+    plan = fit_budget(plan, len(inspection.parts["train"]), options.minutes, free_memory(), measure_steps)
+    write_text(options.out, as_yaml(plan, shlex.join(["segkit", *sys.argv[1:]]), str(options.out)))
+    console.print(
+        f"{options.out}: written; each value stands below its reason. Train with:\n  python train.py {options.out}"
+    )
+    return 0
 
 
 def look(options: argparse.Namespace, console: object) -> tuple[Inspection, Config]:

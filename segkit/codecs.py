@@ -15,6 +15,8 @@ from segkit.errors import DataError
 TIFF = (".tif", ".tiff")
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
+GREY_ALPHA = 4
+"""The colour type of a PNG of grey with an alpha channel, which OpenCV reads as four channels."""
 
 
 def is_tiff(path: Path) -> bool:
@@ -60,8 +62,7 @@ def read_picture(path: Path) -> np.ndarray:
     """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
     with Image.open(path) as picture:
         if is_deep_png(path, picture):
-            deep = _read_deep_png(path)
-            return upright(deep[..., 0] if picture.mode == "LA" else deep, picture.getexif().get(ORIENTATION, 1))
+            return upright(_read_deep_png(path), picture.getexif().get(ORIENTATION, 1))
         turned = ImageOps.exif_transpose(picture)
         if turned.mode in ("L", "1", "F", "I") or turned.mode.startswith("I;16"):
             return np.asarray(turned)
@@ -101,10 +102,11 @@ def is_deep_png(path: Path, picture: Image.Image) -> bool:
 def _read_deep_png(path: Path) -> np.ndarray:
     import cv2
 
-    array: Any = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = path.read_bytes()
+    array: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
         raise DataError(f"{path}: cannot be read (a damaged or cut off PNG)")
-    return np.asarray(array[..., 2::-1])
+    return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., 2::-1])
 
 
 def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:

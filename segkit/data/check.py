@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.config import InputConfig
+from segkit.config import Config, InputConfig
 from segkit.data.problems import Problem, find_problems
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 from segkit.task import Task
 
 PATIENCE = 4.0
@@ -66,6 +66,22 @@ def _refusal(errors: Sequence[Problem], found: Survey) -> str:
         else ""
     )
     return "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
+
+
+def fitting_input(config: Config, found: InputConfig) -> InputConfig:
+    """Return the config's own `input` section if it has one and it fits the images, else what was found.
+
+    Raises `ConfigError` if it says another depth or number of channels.
+    """
+    given = config.input
+    if given is None:
+        return found
+    if (given.channels, given.dtype) != (found.channels, found.dtype):
+        raise ConfigError(
+            f"input: says {given.channels} channel(s) of {given.dtype}; the images have {found.channels} of {found.dtype}. "
+            f"Leave the section out, and it is measured"
+        )
+    return given
 
 
 def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:

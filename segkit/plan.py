@@ -1,0 +1,207 @@
+"""From what a data set is to a config that trains it, each value with its reason.
+
+The rules follow nnU-Net's planner for 2D (Isensee et al., nnU-Net, Nature Methods 2021, supplement, "rule-based
+parameters") where it has one; where they differ, the reason in the config says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from segkit.config import Config
+from segkit.data.check import measure
+from segkit.data.problems import one_sided
+from segkit.data.survey import PERCENTILES, Facts
+from segkit.task import Task
+from segkit.verdict import Verdict
+
+LARGEST_CROP = 512
+SMALLEST_FEATURES = 8
+"""Rows or columns that the deepest features keep at least, pixels."""
+RARE = 0.01
+Reasons = Mapping[str, str]
+
+
+class Machine(NamedTuple):
+    """What was measured of this machine for one network and crop."""
+
+    seconds: float
+    """Of a training step."""
+    first: float
+    """Seconds of the first step, in which the network is compiled."""
+    bytes_a_sample: float
+    """Memory that one more sample in a batch takes."""
+
+
+class Plan(NamedTuple):
+    """A config, and why each of its values is what it is ("train.batch_size": "...")."""
+
+    config: Config
+    reasons: Reasons
+
+
+def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: bool) -> Plan:
+    """Return all that follows from the data alone; `fit_budget` chooses what the machine has a say in.
+
+    `config` reads the data; `validation` says whether it has a validation part already.
+    """
+    task = verdict.task
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True) | {
+        "task": task.model_dump(mode="json")
+    }
+    reasons = {"task.kind": f"{verdict}", "data.source": "read as the files are kept"}
+    for rule in (_split, _augment, _input, _network, _weights, _training):
+        chosen = rule(task, facts, validation)
+        for setting, (value, reason) in chosen.items():
+            section, _, key = setting.partition(".")
+            if key:
+                values.setdefault(section, {})[key] = value
+            else:
+                values[section] = value
+            reasons[setting] = reason
+    return Plan(Config.model_validate(values), reasons)
+
+
+Chosen = dict[str, tuple[Any, str]]
+
+
+def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    if validation:
+        return {}
+    share = 0.2 if len(facts) < 1000 else 0.1
+    reason = (
+        f"{len(facts)} images: a fifth chooses the best epoch, as in nnU-Net's five folds"
+        if share == 0.2
+        else f"{len(facts)} images: a tenth is enough to choose the best epoch"
+    )
+    return {
+        "data.validation": (share, reason),
+        "data.test": (0.0, "none; give it a share, or images of its own, for a score that nothing was chosen by"),
+    }
+
+
+def _augment(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    train = [fact for fact in facts if fact.part == "train"]
+    sided = list(dict.fromkeys([*task.sided, *one_sided(task, train)]))
+    flip = (
+        "off, because these classes have a side: " + ", ".join(sided) if sided else "on: no class seems to have a side"
+    )
+    spread = _spread(task, train)
+    scale = 0.2 if spread > 2 else 0.1
+    return {
+        "augment.flip_horizontal": (not sided, flip),
+        "augment.flip_vertical": (
+            False,
+            "off: most images have an above and a below; switch it on for views from above",
+        ),
+        "augment.rotate": (10.0, "degrees; small, so that an above stays above"),
+        "augment.scale": (
+            scale,
+            f"object sizes (square root of area) spread {spread:.1f} times from the 10th to the 90th percentile",
+        ),
+        "augment.brightness": (0.1, "mild changes of light"),
+        "augment.contrast": (0.1, "mild changes of light"),
+    }
+
+
+def _spread(task: Task, facts: Sequence[Facts]) -> float:
+    """Return how much larger large objects are than small ones, in length; the median over the classes."""
+    spreads = []
+    for index in task.foreground:
+        areas = np.concatenate([fact.objects[_stored(fact, index, task)] for fact in facts])
+        if areas.size:
+            low, high = np.percentile(areas, (10, 90))
+            spreads.append(math.sqrt(high / low))
+    return float(np.median(spreads)) if spreads else 1.0
+
+
+def _stored(fact: Facts, index: int, task: Task) -> int:
+    """Return the class's place in the facts: layers that became exclusive have a background before them."""
+    return index - (task.channels - len(fact.objects))
+
+
+def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    train = [fact for fact in facts if fact.part == "train"]
+    given = measure(train, facts).model_dump(mode="json")
+    if given["dtype"] == "uint8":
+        return {
+            "input": (given, "8 bits: mean and deviation of the training pixels, band by band (z-score, as in nnU-Net)")
+        }
+    bands = given["channels"]
+    median = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in train], axis=0)
+    given["mean"] = [round(float(v), 4) for v in median[2]]
+    given["std"] = [round(max(float(v), 1e-6), 4) or 1.0 for v in (median[-1] - median[0]) / 5.15]
+    reason = (
+        f"{given['dtype']}: median, and the 0.5 to 99.5 percentiles taken for 5.15 deviations, so that single bright or dead "
+        f"pixels do not set the scale (nnU-Net clips CT at the same percentiles)"
+    )
+    return {"input": (given, reason)}
+
+
+def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    sizes = np.median([fact.size for fact in facts], axis=0)
+    crop = [int(min(LARGEST_CROP, size)) for size in sizes]
+    depth = depth_for(crop, 1)
+    words = "the median image" if max(sizes) <= LARGEST_CROP else f"the median image, at most {LARGEST_CROP} a side"
+    return {
+        "train.crop": (
+            crop,
+            f"{words}: context helps as much as memory allows (nnU-Net starts from the median shape, too)",
+        ),
+        "model.depth": (depth, _told_depth(crop, 1, depth)),
+        "model.width": (32, "channels at full resolution, doubled at each level, as in nnU-Net"),
+        "model.widest": (512, "nnU-Net's limit in 2D"),
+    }
+
+
+def depth_for(crop: Sequence[int], stem: int) -> int:
+    """Return how often the crop can be halved with `SMALLEST_FEATURES` left, after a stem; at least once.
+
+    >>> depth_for((512, 512), 1), depth_for((217, 181), 4)
+    (6, 2)
+    """
+    return max(1, min(6, int(math.log2(max(1.0, min(crop) / stem / SMALLEST_FEATURES)))))
+
+
+def _told_depth(crop: Sequence[int], stem: int, depth: int) -> str:
+    least = min(crop) // (stem * 2**depth)
+    return (
+        f"halved while the smaller edge keeps {SMALLEST_FEATURES} or more: here {least} (nnU-Net stops at 4; short trainings "
+        f"have no use for features that few)"
+    )
+
+
+def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    labelled = sum(fact.labelled for fact in facts)
+    pixels = {
+        task.classes[i]: sum(int(fact.classes[_stored(fact, i, task)]) for fact in facts) for i in task.foreground
+    }
+    shares = {name: count / labelled for name, count in pixels.items() if count}
+    rare = {name: share for name, share in shares.items() if share < RARE}
+    chosen: Chosen = {}
+    if rare:
+        weights = {name: round(min(4.0, math.sqrt(RARE / share)), 2) for name, share in rare.items()}
+        told = ", ".join(f"{name} {100 * share:.2g} %" for name, share in rare.items())
+        chosen["class_weights"] = (weights, f"rare: {told} of the pixels; square root of 1 % over the share, at most 4")
+    largest = max((max(fact.size) for fact in facts), default=0)
+    if largest > LARGEST_CROP:
+        chosen["train.foreground"] = (
+            0.33,
+            "a third of the patches hold an object, as in nnU-Net: images exceed the patch",
+        )
+    chosen["loss"] = (
+        {"cross_entropy": 1.0, "dice": 1.0},
+        "each pixel counts in the first, each class in the second; nnU-Net's choice, too",
+    )
+    return chosen
+
+
+def _training(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+    return {
+        "train.learning_rate": (0.002, "AdamW with batch statistics that keep up; falls to 0 along a cosine"),
+        "train.monitor": ("dice_foreground", "the best epoch is that of the best validation Dice"),
+    }
