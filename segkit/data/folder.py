@@ -28,10 +28,6 @@ class FolderSource:
             check_names(data.mask_values, task)
         if data.mask_colours is not None:
             check_names(data.mask_colours, task, "mask_colours")
-            if task.kind == "multilabel":
-                raise ConfigError(
-                    "data.mask_colours: a colour names one class, and in a multilabel task several may hold"
-                )
         if data.on_top is not None and not set(data.on_top) <= set(task.classes):
             raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(data.on_top)}")
         self.layers = tuple(task.classes[i] for i in task.foreground)
@@ -41,6 +37,8 @@ class FolderSource:
         if data.mask_values is not None and task.exclusive:
             check_names(data.mask_values, self._layer_task)
         self.names = list(self.pairs)
+        if data.mask_colours is not None and task.kind == "multilabel" and "" in self.pairs[self.names[0]].masks:
+            raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
         self._yes: tuple[int, str] | None = None
 
     def read(self, name: str) -> Sample:
@@ -56,8 +54,7 @@ class FolderSource:
 
     def _one_file(self, path: Path) -> np.ndarray:
         if self.data.mask_colours is not None:
-            colours = mask_files.read_colours(path)
-            return from_colours(colours, self.task, self.data.mask_colours, self.data.colour_tolerance, str(path))
+            return self._from_colours(path)
         if self.task.kind == "multilabel":
             return self._bands(path)
         if self.task.kind == "binary":
@@ -65,7 +62,13 @@ class FolderSource:
         return as_ids(mask_files.read_mask(path, self.data.mask_threshold), self.task, self.data.mask_values, str(path))
 
     def _layer(self, path: Path) -> np.ndarray:
+        if self.data.mask_colours is not None:
+            return self._from_colours(path)
         return self._yes_no(mask_files.read_mask(path, self.data.mask_threshold), path)
+
+    def _from_colours(self, path: Path) -> np.ndarray:
+        colours, named = mask_files.read_colours(path), self.data.mask_colours or {}
+        return from_colours(colours, self.task, named, self.data.colour_tolerance, str(path))
 
     def _bands(self, path: Path) -> np.ndarray:
         bands = mask_files.read_layers(path, self.data.mask_threshold)

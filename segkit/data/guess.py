@@ -14,6 +14,7 @@ import numpy as np
 
 from segkit import files
 from segkit.data import sniff
+from segkit.data.labels import YES_NO
 from segkit.data.sniff import Stored
 from segkit.data_config import DataConfig
 from segkit.errors import DataError
@@ -59,7 +60,7 @@ def guess(
             raise DataError(f"{folder}: there is no such folder", "unpaired")
     layers = _class_folders(images, masks)
     if layers:
-        return _layered(DataConfig(source="folder", images=images, masks=masks), layers, classes, "one folder a class")
+        return _folders(DataConfig(source="folder", images=images, masks=masks), masks, layers, classes, done)
     data = DataConfig(source="folder", images=images, masks=masks, mask_suffix=_suffix(images, masks))
     found = [p for n, p in files.list_images(masks).items() if n.endswith(data.mask_suffix)]
     return _files(data, found, classes, done)
@@ -71,6 +72,19 @@ def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], wor
         raise DataError(f"none of the classes {', '.join(classes)} is there; found {', '.join(names)}", "list")
     task = Task.binary(chosen[0]) if len(chosen) == 1 else Task.multilabel(chosen)
     return Guess(data, task, words)
+
+
+def _folders(
+    data: DataConfig, masks: Path, names: Sequence[str], classes: Sequence[str], done: Callable[[], None]
+) -> Guess:
+    """One folder a class: what means yes in them is guessed from all their files together."""
+    paths = [path for name in names for path in files.list_images(masks / name).values()]
+    try:
+        yes_no = _files(data, paths, YES_NO, done)
+    except DataError as problem:
+        raise DataError(f"{masks}: one folder a class, whose masks say yes or no: {problem}", problem.code) from problem
+    found = _layered(yes_no.data, names, classes, f"one folder a class: {yes_no.read_as}")
+    return found._replace(doubts=yes_no.doubts)
 
 
 def _coco(images: Path, annotations: Path, classes: Sequence[str]) -> Guess:
@@ -85,20 +99,24 @@ def _coco(images: Path, annotations: Path, classes: Sequence[str]) -> Guess:
 
 
 def _tfds(folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
-    from segkit.data.source import open_source
+    from segkit.data.tfds import open_tfds
+    from segkit.data.tfds_maps import find_ready, task_of
+    from segkit.data.tfds_records import Records
 
-    data = DataConfig(source="tfds", data_dir=folder)
-    probe = Task.multiclass([f"value_{i}" for i in range(VOID)])
-    source: Any = open_source(data, probe)
-    if source.mask_channels > 1:
-        names = list(classes) or [f"class_{i}" for i in range(source.mask_channels)]
-        return Guess(data, Task.multilabel(names), "TensorFlow data set, one band a class")
+    data, info = DataConfig(source="tfds", data_dir=folder), Records(folder).info
+    ready = find_ready(info.name, info.metadata)
+    if ready:
+        return Guess(data, task_of(ready), "a TensorFlow data set whose classes are known")
+    source = open_tfds(data, Task.multiclass([f"value {i}" for i in range(VOID)]))
+    if source.bands > 1 and source.bands != 3:
+        names = list(classes) or [f"class_{i + 1}" for i in range(source.bands)]
+        return Guess(data, Task.multilabel(names), "a TensorFlow data set, one band a class")
     pixels: Counter[int] = Counter()
     for name in source.names:
         values, counts = np.unique(source.read(name).mask, return_counts=True)
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         done()
-    return _ids(data, pixels, np.dtype(np.uint8), classes, "TensorFlow data set of ids")
+    return _ids(data, pixels, np.dtype(np.uint8), classes, "a TensorFlow data set of ids")
 
 
 def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:

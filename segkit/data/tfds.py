@@ -44,6 +44,12 @@ class TfdsSource:
         self.parts = {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
         self._yes: tuple[int, str] | None = None
 
+    @property
+    def bands(self) -> int:
+        """Channels of the masks as they are stored."""
+        shape = _shape(self._features[self.mask_key])
+        return int(shape[2] or 1) if len(shape) == 3 else 1
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the data set's folder and the record."""
         place, where = self._place[name], f"{self.folder}: {name}"
@@ -154,7 +160,7 @@ def _find_named(data: DataConfig, name: str) -> Path:
 
 def _keys(features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path) -> tuple[str, str]:
     """Return the features of image and mask: as set, as known of the data set, or the only ones that can be meant."""
-    pixels = [key for key in features if len(_shape(features[key])) in (2, 3)]
+    pixels = [key for key in sorted(features) if len(_shape(features[key])) in (2, 3)]
     masks = [key for key in pixels if any(word in key.lower() for word in MASK_WORDS)]
     images = [key for key in pixels if "image" in key.lower() and key not in masks]
     known = (ready.image_key, ready.mask_key) if ready else (None, None)
@@ -165,7 +171,7 @@ def _keys(features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path)
         key = own or (usual if usual in pixels else guesses[0] if len(guesses) == 1 else None)
         if key is None or key not in features:
             told = f"there is no feature {key}" if key else f"cannot be guessed, say data.{setting}"
-            listed = ", ".join(f"{name} {_shape(features[name])}" for name in features)
+            listed = ", ".join(f"{name} {_shape(features[name])}" for name in sorted(features))
             raise ConfigError(f"data.{setting}: {told}; {folder} has {listed}")
         found.append(key)
     return found[0], found[1]
@@ -206,7 +212,9 @@ def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[A
 
 def _chosen(splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]) -> dict[str, str]:
     """Return the split of each part: the data set's own, or only `data.split` where that is not all of train."""
-    named = {PARTS[split]: split for split in splits if split in PARTS and split not in without_masks}
+    known = {PARTS[split]: split for split in sorted(splits) if split in PARTS and split not in without_masks}
+    order: tuple[str, ...] = ("train", "validation", "test")
+    named = {part: known[part] for part in order if part in known}
     return named if data.split == "train" and named.get("train") == "train" else {"train": data.split}
 
 

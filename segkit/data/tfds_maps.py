@@ -98,6 +98,17 @@ def find_ready(name: str, metadata: Mapping[str, Any] | None) -> ReadyMap | None
     return ReadyMap("image", "segmentation_mask", {**dict(enumerate(names)), VOID: "void"})
 
 
+def task_of(ready: ReadyMap) -> Task:
+    """Return the task that a ready map describes, all its classes in it."""
+    if ready.channels:
+        return Task.multilabel(list(ready.channels))
+    names = [name for name in dict.fromkeys(ready.values.values()) if name != "void"]
+    objects = [name for name in names if name != "background"]
+    if len(names) == 2 and len(objects) == 1:
+        return Task.binary(objects[0])
+    return Task.multiclass([*(["background"] if "background" in names else []), *objects])
+
+
 def values_for(ready: ReadyMap, task: Task, name: str) -> dict[int, str]:
     """Return what the values of the data set `name` mean to a task, as data.mask_values would say it.
 

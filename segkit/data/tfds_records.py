@@ -44,7 +44,9 @@ class Records:
         try:
             instructions = splits[split].file_instructions
         except (KeyError, ValueError) as problem:
-            raise ConfigError(f"data.split: {self.folder} has {', '.join(splits)}; found {split!r}") from problem
+            raise ConfigError(
+                f"data.split: {self.folder} has {', '.join(sorted(splits))}; found {split!r}"
+            ) from problem
         starts, found = self._starts(), dict[str, Place]()
         for part in instructions:
             path, (name, start) = Path(part.filename), starts[str(part.filename)]
@@ -123,25 +125,29 @@ def record_offsets(path: Path) -> list[tuple[int, int]]:
 def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) -> np.ndarray:
     """Return the pixels of an encoded picture: those of an image with the feature's channels, those of a mask as stored."""
     channels = feature.shape[-1]
-    if content[:4] == PNG and content[24] == 16 and content[25] != 0:
-        import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
-
-        array = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-        array = array[..., [2, 1, 0, 3][: array.shape[-1]]]
-    else:
-        with Image.open(io.BytesIO(content)) as picture:
-            if mask_of and not lossy_too and picture.format in ("JPEG", "MPO"):
-                raise DataError(
-                    f"{mask_of}: the mask is stored as JPEG, which changes its values; for a yes/no mask "
-                    f"data.mask_threshold: 128 reads it all the same",
-                    "mask-lossy",
-                )
-            array = np.asarray(_with_channels(picture, channels, mask_of is not None))
+    with Image.open(io.BytesIO(content)) as opened:
+        if mask_of and not lossy_too and opened.format in ("JPEG", "MPO"):
+            raise DataError(
+                f"{mask_of}: the mask is stored as JPEG, which changes its values; for a yes/no mask "
+                f"data.mask_threshold: 128 reads it all the same",
+                "mask-lossy",
+            )
+        if content[:4] == PNG and content[24] == 16 and content[25] != 0:
+            array = _deep_png(content)
+        else:
+            array = np.asarray(_with_channels(opened, channels, mask_of is not None))
     if array.ndim == 3 and channels in (1, 3) and array.shape[-1] == 4:
         array = array[..., :3]
     if feature.np_dtype == np.float32:  # stored as the four bytes of each number
         return np.ascontiguousarray(array).view(np.float32)
     return np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 and channels == 3 else array
+
+
+def _deep_png(content: bytes) -> np.ndarray:
+    import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
+
+    array = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
+    return array[..., [2, 1, 0, 3][: array.shape[-1]]]
 
 
 def _with_channels(picture: Image.Image, channels: int | None, mask: bool) -> Image.Image:

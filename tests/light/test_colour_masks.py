@@ -152,14 +152,20 @@ def test_a_colour_is_written_in_six_digits(colour: str) -> None:
 
 
 COLOURS = st.tuples(*[st.sampled_from([0, 1, 3, 100, 103, 252, 255])] * 3)
-PICTURES = arrays.arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 2, st.just(3)), elements=st.sampled_from([0, 1, 100, 255]))
+PICTURES = arrays.arrays(
+    np.uint8, st.tuples(*[st.integers(1, 5)] * 2, st.just(3)), elements=st.sampled_from([0, 1, 100, 255])
+)
 
 
 def as_hex(colour: tuple[int, ...]) -> str:
     return "#" + "".join(f"{int(v):02x}" for v in colour)
 
 
-@given(st.dictionaries(COLOURS, st.sampled_from([*ORGANS.classes, "void"]), min_size=1, max_size=6), PICTURES, st.sampled_from([0, 1, 3, 60]))
+@given(
+    st.dictionaries(COLOURS, st.sampled_from([*ORGANS.classes, "void"]), min_size=1, max_size=6),
+    PICTURES,
+    st.sampled_from([0, 1, 3, 60]),
+)
 def test_reading_colours_equals_a_loop_over_the_pixels(
     names: dict[tuple[int, ...], str], rgb: np.ndarray, tolerance: int
 ) -> None:
@@ -191,7 +197,9 @@ def test_unknown_colours_are_listed_with_their_pixels_most_frequent_first() -> N
     rgb = np.repeat(np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9], [4, 5, 6]], np.uint8), [5, 2, 7, 1], axis=0)[None]
     with pytest.raises(DataError) as problem:
         from_colours(rgb, ORGANS, NAMES, 0, "a.png")
-    assert says(problem, "a.png: ", "#090909 (7 pixels), #010203 (2 pixels), #040506 (1 pixels);", "names #000000, #ff0000")
+    assert says(
+        problem, "a.png: ", "#090909 (7 pixels), #010203 (2 pixels), #040506 (1 pixels);", "names #000000, #ff0000"
+    )
     assert says(problem, "Add them to data.mask_colours, or to void")
     assert problem.value.code == "mask-colours"
 

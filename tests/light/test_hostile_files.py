@@ -128,7 +128,7 @@ def test_a_broken_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarra
     with pytest.raises(DataError) as problem:
         read(tmp_path / name)
     assert says(problem, f"{tmp_path / name}: ")
-    assert "too many indices" not in str(problem.value)
+    assert "NoneType" not in str(problem.value)
 
 
 def test_a_broken_file_is_named_by_the_source_that_reads_it(tmp_path: Path) -> None:
@@ -186,7 +186,9 @@ def test_a_mask_of_nan_or_infinity_is_refused_and_whole_floats_are_not(tmp_path:
     for value in (np.nan, np.inf, -np.inf, 0.5):
         tifffile.imwrite(path, np.array([[0, value]], np.float32))
         for threshold in (None, 1):
-            with pytest.raises(DataError, match=r"a\.tif: a mask holds whole numbers; found fractions, NaN or infinite"):
+            with pytest.raises(
+                DataError, match=r"a\.tif: a mask holds whole numbers; found fractions, NaN or infinite"
+            ):
                 mask_files.read_mask(path, threshold)
     for value in (np.nan, np.inf):
         tifffile.imwrite(path, np.array([[0, value]], np.float32))
@@ -290,7 +292,7 @@ def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(drawn: tupl
             try:
                 array = read(path)
             except DataError as problem:
-                assert str(path) in str(problem)
+                assert str(path) in str(problem)  # noqa: PT017
             else:
                 assert array.ndim in (2, 3)
                 assert array.size > 0

@@ -163,7 +163,14 @@ YES = np.array([[[0, 1, 0], [1, 1, 1]], [[0, 0, 0], [0, 0, 1]]], np.uint8)
 
 @pytest.mark.parametrize(
     "stored",
-    [YES, YES * 255, YES.astype(np.uint16), YES.astype(np.uint16) * 65535, YES.astype(np.float32), YES.astype(np.int16)],
+    [
+        YES,
+        YES * 255,
+        YES.astype(np.uint16),
+        YES.astype(np.uint16) * 65535,
+        YES.astype(np.float32),
+        YES.astype(np.int16),
+    ],
     ids=["0/1", "0/255", "16 bits 0/1", "16 bits 0/65535", "float", "signed"],
 )
 def test_a_multilabel_mask_can_be_one_file_of_a_band_a_class(tmp_path: Path, stored: np.ndarray) -> None:

@@ -28,7 +28,9 @@ def touch(root: Path, *names: str) -> None:
         path.touch()
 
 
-def pairs(root: Path, masks: str = "masks", images: str = "images", labels: tuple[str, ...] = CRACK, **data: object) -> Pairs:
+def pairs(
+    root: Path, masks: str = "masks", images: str = "images", labels: tuple[str, ...] = CRACK, **data: object
+) -> Pairs:
     return find_pairs(DataConfig.model_validate({"images": root / images, "masks": root / masks, **data}), labels)
 
 
@@ -140,13 +142,16 @@ def test_a_mask_can_be_a_file_in_each_class_folder(tmp_path: Path, task: Task) -
     touch(tmp_path / "masks", *(f"{label}/{name}.png" for label in LABELS for name in ("a", "monday/b")))
     found = pairs(tmp_path, labels=tuple(task.classes[i] for i in task.foreground))
     assert shown(found, tmp_path) == {
-        name: (f"images/{name}.jpg", {label: f"masks/{label}/{name}.png" for label in LABELS}) for name in ("a", "monday/b")
+        name: (f"images/{name}.jpg", {label: f"masks/{label}/{name}.png" for label in LABELS})
+        for name in ("a", "monday/b")
     }
 
 
 def test_a_binary_mask_can_lie_in_the_folder_of_its_class(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.jpg", "masks/crack/a.png")
-    assert shown(pairs(tmp_path, labels=("crack",)), tmp_path) == {"a": ("images/a.jpg", {"crack": "masks/crack/a.png"})}
+    assert shown(pairs(tmp_path, labels=("crack",)), tmp_path) == {
+        "a": ("images/a.jpg", {"crack": "masks/crack/a.png"})
+    }
 
 
 def test_a_class_name_with_a_slash_is_a_folder_in_a_folder(tmp_path: Path) -> None:
@@ -157,7 +162,9 @@ def test_a_class_name_with_a_slash_is_a_folder_in_a_folder(tmp_path: Path) -> No
 
 def test_folders_that_the_images_have_too_are_no_class_folders(tmp_path: Path) -> None:
     touch(tmp_path, "images/vessel/a.jpg", "masks/vessel/a.png")
-    assert shown(pairs(tmp_path, labels=LABELS), tmp_path) == {"vessel/a": ("images/vessel/a.jpg", {"": "masks/vessel/a.png"})}
+    assert shown(pairs(tmp_path, labels=LABELS), tmp_path) == {
+        "vessel/a": ("images/vessel/a.jpg", {"": "masks/vessel/a.png"})
+    }
 
 
 def test_missing_and_incomplete_class_folders_are_named(tmp_path: Path) -> None:
@@ -175,7 +182,8 @@ def test_missing_and_incomplete_class_folders_are_named(tmp_path: Path) -> None:
 def test_a_list_pairs_by_its_columns_and_names_by_its_paths(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.jpg", "out/other name.png", "b.png", "c.png")
     found = find_pairs(
-        listing(tmp_path, ("mask", "image", "note"), ("out/other name.png", "in/a.jpg", "x"), ("c.png", "b.png", "")), ()
+        listing(tmp_path, ("mask", "image", "note"), ("out/other name.png", "in/a.jpg", "x"), ("c.png", "b.png", "")),
+        (),
     )
     assert shown(found, tmp_path) == {"b": ("b.png", {"": "c.png"}), "in/a": ("in/a.jpg", {"": "out/other name.png"})}
     assert found.parts == {}
@@ -189,7 +197,7 @@ def test_a_list_may_have_a_column_a_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
-    names = ["ä ö, ü", "図 1", "it's \"quoted\"", "two\nlines"]
+    names = ["ä ö, ü", "図 1", 'it\'s "quoted"', "two\nlines"]
     touch(tmp_path, *(f"{name}{end}.png" for name in names for end in ("", "_m")))
     rows = [(f"{name}.png", f"{name}_m.png") for name in names]
     found = find_pairs(listing(tmp_path, ("image", "mask"), *rows, encoding=encoding), ())
@@ -209,16 +217,25 @@ HEAD = ("image", "mask", "split")
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([HEAD, ("a.jpg", "a.png", ""), ("gone.jpg", "a.png", "")], ["line 3", "there is no file gone.jpg", "list's folder"]),
+        (
+            [HEAD, ("a.jpg", "a.png", ""), ("gone.jpg", "a.png", "")],
+            ["line 3", "there is no file gone.jpg", "list's folder"],
+        ),
         ([HEAD, ("a.jpg", "", "")], ["line 2", "(empty cell)"]),
         ([HEAD, ("a.jpg",)], ["line 2", "(empty cell)"]),
         ([HEAD, (), ("a.jpg", "gone.png", "")], ["line 3", "gone.png"]),
         ([HEAD, ("a.jpg", "x" * 300, "")], ["line 2", "there is no file xxx"]),
         ([HEAD, ("a.jpg", ".", "")], ["line 2", "there is no file ."]),
-        ([HEAD, ("a.jpg", "a.png", "trian")], ["line 2", "train, validation or test", "'trian'"]),
+        ([HEAD, ("a.jpg", "a.png", "trane")], ["line 2", "train, validation or test", "'trane'"]),
         ([HEAD, ("a.jpg", "a.png", ""), ("a.jpg", "a.png", "")], ["line 3", "a was listed before", "one image"]),
-        ([HEAD, ("a.jpg", "a.png", "test"), ("b.jpg", "a.png", "")], ["line 3", "split is empty", "other lines say test"]),
-        ([("image", "masks"), ("a.jpg", "a.png")], ["columns are image, mask", "(vessel, tumour)", "found image, masks"]),
+        (
+            [HEAD, ("a.jpg", "a.png", "test"), ("b.jpg", "a.png", "")],
+            ["line 3", "split is empty", "other lines say test"],
+        ),
+        (
+            [("image", "masks"), ("a.jpg", "a.png")],
+            ["columns are image, mask", "(vessel, tumour)", "found image, masks"],
+        ),
         ([("mask", "vessel"), ("a.png", "a.png")], ["columns are image, mask", "found mask, vessel"]),
         ([HEAD], ["lists no image"]),
         ([], ["columns are image, mask"]),

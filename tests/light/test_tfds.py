@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from segkit import ConfigError, Task
+from segkit.data.tfds import _chosen
 from segkit.data.tfds_maps import CITYSCAPES, CITYSCAPES_CLASSES, READY, SCENE_PARSE, find_ready, values_for
 from segkit.data.tfds_records import record_offsets
+from segkit.data_config import DataConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,8 +32,9 @@ def test_cityscapes_has_19_classes_and_scene_parse_100() -> None:
     cityscapes = values_for(CITYSCAPES, Task.multiclass(list(CITYSCAPES_CLASSES.values())), "cityscapes")
     assert list(cityscapes) == list(range(34))
     assert len(set(cityscapes.values()) - {"void"}) == 19
-    assert cityscapes[7] == "road"
-    assert cityscapes[9] == "void"
+    kept = [value for value, name in cityscapes.items() if name != "void"]
+    assert kept == [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    assert [cityscapes[value] for value in (7, 21, 33)] == ["road", "vegetation", "bicycle"]
     names = list(SCENE_PARSE.values.values())
     assert len(set(names)) == 101
     assert (names[1], names[8], names[100]) == ("bed", "chair", "flag")
@@ -42,6 +45,11 @@ def test_classes_that_a_task_leaves_out_are_background_and_void_stays_void() -> 
     assert (values[26], values[7], values[0]) == ("car", "background", "void")
     binary = values_for(CITYSCAPES, Task.binary("car"), "cityscapes")
     assert (binary[26], binary[7], binary[0]) == ("car", "background", "void")
+    beds = values_for(SCENE_PARSE, Task.binary("bed"), "scene_parse150")
+    assert (beds[0], beds[1], beds[2]) == ("background", "bed", "background")
+    assert (
+        values_for(SCENE_PARSE, Task.multiclass(list(SCENE_PARSE.values.values())[1:]), "scene_parse150")[0] == "void"
+    )
     ground = values_for(READY["oxford_iiit_pet"], Task.multiclass(["ground", "pet"], background="ground"), "pets")
     assert ground == {1: "pet", 2: "ground", 3: "void"}
 
@@ -66,6 +74,18 @@ def test_what_convert_wrote_says_what_its_values_mean() -> None:
     assert ready is not None
     assert values_for(ready, Task.binary("crack"), "segkit") == {0: "background", 1: "crack", 255: "void"}
     assert find_ready("my_data", {}) is None
+
+
+def test_parts_are_the_data_sets_own_splits_in_one_order_without_those_whose_masks_were_kept_back() -> None:
+    every = ["test", "val", "extra", "train"]
+    assert list(_chosen(every, DataConfig(), ()).items()) == [
+        ("train", "train"),
+        ("validation", "val"),
+        ("test", "test"),
+    ]
+    assert "test" not in _chosen(every, DataConfig(), CITYSCAPES.without_masks)
+    assert _chosen(every, DataConfig(split="extra"), ()) == {"train": "extra"}
+    assert _chosen(["train"], DataConfig(split="train[:50%]"), ()) == {"train": "train[:50%]"}
 
 
 def test_record_offsets_stop_at_the_first_record_that_is_not_whole(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Any bytes as a picture file: pixels or a SegkitError. `python tests/fuzz/fuzz_masks.py -max_total_time=60`."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+with atheris.instrument_imports(include=["segkit", "PIL", "tifffile"]):
+    import tifffile
+    from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401 (loaded here to be instrumented)
+
+    from segkit import codecs, files, mask_files
+
+import numpy as np
+
+from segkit import SegkitError
+
+PNG = b"\x89PNG\r\n\x1a\n"
+READERS = (
+    files.read_image,
+    mask_files.read_mask,
+    mask_files.read_layers,
+    mask_files.read_colours,
+    lambda path: mask_files.read_mask(path, threshold=128),
+)
+
+
+def with_checksums(data: bytes) -> bytes:
+    """Return a PNG whose chunks have right checksums: with wrong ones no changed byte would get to a decoder."""
+    if not data.startswith(PNG):
+        return data
+    repaired, at = PNG, len(PNG)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if at + 12 + length > len(data):
+            break
+        body = data[at + 4 : at + 8 + length]
+        repaired += data[at : at + 4] + body + struct.pack(">I", zlib.crc32(body))
+        at += 12 + length
+    return repaired + data[at:]
+
+
+def _seed(folder: Path) -> None:
+    """Write small pictures of each kind that segkit reads."""
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    palette = Image.fromarray(grey)
+    palette.putpalette(list(range(256)) * 3)
+    exif = Image.Exif()
+    exif[codecs.ORIENTATION] = 6
+    palette.save(folder / "palette.png", exif=exif)
+    for name, array in {
+        "grey": grey,
+        "bits": grey > 5,
+        "deep": grey.astype(np.uint16) * 999,
+        "rgb": np.stack([grey] * 3, axis=-1),
+        "rgba": np.stack([grey] * 4, axis=-1),
+    }.items():
+        Image.fromarray(array).save(folder / f"{name}.png")
+    for name, array in {"grey": grey, "deep": grey.astype(np.uint16), "float": grey.astype(np.float32)}.items():
+        tifffile.imwrite(folder / f"{name}.tif", array)
+    tifffile.imwrite(folder / "bands.tif", np.stack([grey] * 5), planarconfig="separate", photometric="minisblack")
+    tifffile.imwrite(folder / "palette.tif", grey, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    tifffile.imwrite(folder / "packed.tif", grey, compression="zlib", tile=(16, 16))
+    Image.fromarray(grey).save(folder / "lzw.tif", compression="tiff_lzw")
+
+
+def main() -> None:
+    root = Path(tempfile.mkdtemp(prefix="fuzz_masks"))
+    (root / "seeds").mkdir()
+    _seed(root / "seeds")
+    warnings.simplefilter("ignore")
+    codecs.limit_pixels(250_000)
+
+    def read(data: bytes) -> None:
+        path = root / ("a.tif" if data[:2] in (b"II", b"MM") else "a.png")
+        path.write_bytes(with_checksums(data))
+        for reader in READERS:
+            try:
+                array = reader(path)
+                assert array.ndim in (2, 3)
+                assert array.size
+            except SegkitError as problem:
+                assert path.name in str(problem)
+
+    atheris.Setup([*sys.argv, "-max_len=4000", "-timeout=30", str(root / "seeds")], read)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

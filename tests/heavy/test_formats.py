@@ -1,0 +1,74 @@
+"""The same data in every form give the same samples and the same verdict; with the real head scan where it is prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit import Task
+from segkit.config import Config
+from segkit.data.folder import in_folders
+from segkit.data.guess import guess
+from segkit.data.parts import open_parts
+from segkit.data.source import Sample, open_source
+from segkit.inspection import inspect
+from tests.heavy.rewrite import FORMS
+
+MRI = Path(__file__).parents[2] / "examples" / "brain_mri" / "data" / "test"
+TASKS = {
+    "brain": Task.binary("brain"),
+    "lobes": Task.multiclass(["background", "frontal", "insula", "limbic", "occipital"]),
+    "regions": Task.multilabel(["aal", "brain", "left hemisphere"]),
+}
+HEADS = {"brain": ("binary", "sigmoid"), "lobes": ("exclusive", "softmax"), "regions": ("overlapping", "sigmoid")}
+
+
+def made(kind: str) -> list[Sample]:
+    """Return six slices of a made-up head: an ellipse of lobes, its left half, and a smaller region in it."""
+    samples, rng = [], np.random.default_rng(0)
+    rows, columns = np.mgrid[:36, :28]
+    for number in range(6):
+        inside = ((rows - 18) / (15 - number)) ** 2 + ((columns - 14) / (11 - number)) ** 2 < 1
+        lobes = np.where(inside, 1 + (rows > 18) * 2 + (columns > 14), 0).astype(np.uint8)
+        regions = np.stack([inside & (rows > 9), inside, inside & (columns < 14)], axis=-1).astype(np.uint8)
+        mask = {"brain": inside.astype(np.uint8), "lobes": lobes, "regions": regions}[kind]
+        samples.append(Sample(f"slice_{number}", rng.integers(0, 256, (36, 28, 1)).astype(np.uint8), mask))
+    return samples
+
+
+def real(kind: str) -> tuple[Task, list[Sample]]:
+    """Return the test slices of the real scan and their task, classes in the order of a folder listing."""
+    if not MRI.is_dir():
+        pytest.skip("examples/brain_mri/data is not prepared")
+    from segkit.config import read
+
+    task = read(Path(f"configs/brain_mri_{kind}.yaml")).task
+    if kind == "regions":
+        task = Task.multilabel(sorted(task.classes))
+    source = in_folders(MRI / "images", MRI / kind, task)
+    return task, [source.read(name) for name in source.names]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("data", ["made", "real"])
+def test_every_form_gives_the_same_samples_and_verdict(data: str, kind: str, form: str, tmp_path: Path) -> None:
+    task, samples = (TASKS[kind], made(kind)) if data == "made" else real(kind)
+    written = FORMS[form](task, samples, tmp_path)
+    found = guess(written.images, written.masks, written.classes)
+    settings = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
+    config = Config.model_validate({"task": found.task, "data": settings, "augment": {"flip_horizontal": False}})
+    inspection = inspect(config, found)
+    assert not inspection.wrong, inspection.problems
+    assert inspection.verdict is not None
+    verdict = inspection.verdict
+    assert (verdict.kind, verdict.task.head) == HEADS[kind]
+    assert verdict.task.classes == task.classes
+    source = open_source(settings, verdict.task)
+    assert sum(map(len, open_parts(config).values())) == len(samples)
+    for name, sample in zip(sorted(source.names), samples, strict=True):
+        read = source.read(name)
+        np.testing.assert_array_equal(read.image, sample.image)
+        np.testing.assert_array_equal(verdict.task.encode(read.mask), task.encode(sample.mask))

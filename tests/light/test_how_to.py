@@ -1,0 +1,185 @@
+"""Every YAML block of docs/how-to is a whole valid config; those on folders read the data that their page describes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from segkit import VOID
+from segkit.config import Config, read
+from segkit.data.parts import open_parts
+from segkit.data.source import open_source
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+CONFIGS = {f"{page.stem} {i}": block for page in PAGES for i, block in enumerate(blocks(page, "yaml"))}
+
+
+def config_of(name: str, folder: Path) -> Config:
+    path = folder / "config.yaml"
+    path.write_text(CONFIGS[name], encoding="utf-8")
+    return read(path)
+
+
+def save(path: str, pixels: object, mode: str | None = None) -> None:
+    """Save 8-bit pixels under the current folder; mode P gives them a palette of changing colours."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(np.array(pixels, np.uint8))
+    if mode == "P":
+        picture.putpalette([(37 * i) % 256 for i in range(768)])
+    picture.save(target)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_yaml_block_is_a_whole_config(here: Path, name: str) -> None:
+    assert config_of(name, here).task.classes
+
+
+def image(folder: str = "data/images", name: str = "a.jpg", width: int = 3) -> None:
+    save(f"{folder}/{name}", np.zeros((1, width, 3)))
+
+
+def ids() -> None:
+    image()
+    image(name="monday/b.png")
+    save("data/masks/a.png", [[0, 2, 255]], "P")
+    Path("data/masks/monday").mkdir()
+    Image.fromarray(np.array([[1, 1, 0]], np.uint16)).save("data/masks/monday/b.png")
+
+
+def yes_and_no() -> None:
+    image()
+    image(name="b.jpg")
+    save("data/masks/a.png", [[0, 255, 255]])
+    save("data/masks/b.png", [[0, 0, 0]])
+
+
+def values() -> None:
+    image()
+    image(name="b.jpg")
+    save("data/masks/a.png", [[0, 1, 255]])
+    save("data/masks/b.png", [[0, 0, 255]])
+
+
+def colours() -> None:
+    image(width=4)
+    save("data/masks/a.png", [[[0, 0, 0], [255, 0, 0], [250, 5, 0], [255, 255, 255]]])
+
+
+def soft() -> None:
+    image(width=16)
+    save("data/masks/a.jpg", np.repeat([[0, 255]], 8, axis=1).repeat(8, axis=0))
+    save("data/images/a.jpg", np.zeros((8, 16, 3)))
+
+
+def layers() -> None:
+    image()
+    save("data/masks/vessel/a.png", [[255, 255, 0]])
+    save("data/masks/tumour/a.png", [[0, 255, 0]])
+
+
+def bands() -> None:
+    image()
+    Path("data/masks").mkdir()
+    pixels = np.array([[[1, 0], [1, 1], [0, 0]]], np.uint8)
+    tifffile.imwrite("data/masks/a.tif", pixels, photometric="minisblack", planarconfig="contig")
+
+
+def beside() -> None:
+    image("data/photos")
+    save("data/photos/a_mask.png", [[0, 1, 1]])
+
+
+def listed() -> None:
+    [text] = blocks(next(page for page in PAGES if page.stem == "folder"), "csv")
+    for name, mask in (("a", "a_v2"), ("b", "b_v1")):
+        image("data/photos", f"{name}.jpg")
+        save(f"data/labels/{mask}.png", [[0, 1, 1]])
+    Path("data/samples.csv").write_text(text)
+
+
+def own_parts() -> None:
+    for part, value in (("train", 1), ("val", 2)):
+        image(f"data/{part}/images", f"{part}.jpg")
+        save(f"data/{part}/masks/{part}.png", [[0, value, 255]])
+
+
+def voc() -> None:
+    root = "VOCdevkit/VOC2012"
+    for name in ("2007_000001", "2007_000002", "2007_000003"):
+        image(f"{root}/JPEGImages", f"{name}.jpg")
+    save(f"{root}/SegmentationClass/2007_000001.png", [[0, 15, 255]], "P")
+    save(f"{root}/SegmentationClass/2007_000002.png", [[20, 1, 255]], "P")
+    lists = Path(root, "ImageSets", "Segmentation")
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("2007_000001\n")
+    (lists / "val.txt").write_text("2007_000002\n")
+    [script] = blocks(next(page for page in PAGES if page.stem == "voc"), "sh")
+    subprocess.run(["bash", "-euc", script], check=True)
+
+
+def labelme() -> None:
+    image("data/voc/JPEGImages")
+    save("data/voc/SegmentationClass/a.png", [[0, 1, 255]], "P")
+
+
+READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
+    "folder 0": [(ids, "a", [[0, 2, VOID]]), (ids, "monday/b", [[1, 1, 0]])],
+    "folder 1": [(yes_and_no, "a", [[0, 1, 1]]), (yes_and_no, "b", [[0, 0, 0]])],
+    "folder 2": [(values, "a", [[0, 1, VOID]]), (values, "b", [[0, 0, VOID]])],
+    "folder 3": [(colours, "a", [[0, 1, 1, VOID]])],
+    "folder 4": [(soft, "a", [[0] * 8 + [1] * 8] * 8)],
+    "folder 5": [(layers, "a", [[[1, 0], [1, 1], [0, 0]]]), (bands, "a", [[[1, 0], [1, 1], [0, 0]]])],
+    "folder 6": [(layers, "a", [[1, 2, 0]])],
+    "folder 7": [(beside, "a", [[0, 1, 1]])],
+    "folder 8": [(listed, "photos/a", [[0, 1, 1]])],
+    "folder 9": [(own_parts, "train", [[0, 1, VOID]])],
+    "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
+    "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
+    "labelme 0": [(labelme, "a", [[0, 1, VOID]])],
+    "labelme 1": [(labelme, "a", [[0, 1, VOID]])],
+}
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in READ.items() for case in cases])
+def test_a_config_reads_what_its_page_describes(
+    here: Path, name: str, case: tuple[Callable[[], None], str, object]
+) -> None:
+    build, sample, mask = case
+    build()
+    config = config_of(name, here)
+    assert open_source(config.data, config.task).read(sample).mask.tolist() == mask
+
+
+def test_every_config_of_the_pages_on_folders_is_read() -> None:
+    assert {name for name in CONFIGS if name.split()[0] in ("folder", "voc", "labelme")} == set(READ)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "sizes"),
+    [("folder 8", listed, (1, 1, 0)), ("folder 9", own_parts, (1, 1, 0)), ("voc 0", voc, (1, 1, 0))],
+)
+def test_parts_are_those_of_the_page(
+    here: Path, name: str, build: Callable[[], None], sizes: tuple[int, int, int]
+) -> None:
+    build()
+    assert tuple(len(part) for part in open_parts(config_of(name, here)).values()) == sizes
