@@ -126,6 +126,10 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
             if isinstance(problem, ValueError) and "imagecodecs" not in str(problem):
                 raise
             return _read_compressed_tiff(path, series, colours)
+        if array.shape != series.shape or not array.size:  # tifffile only logs that there are too few values
+            raise DataError(
+                f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {series.shape} values)"
+            )
         tag = keyframe.tags.get("Orientation")
         orientation = int(tag.value) if tag else 1
         palette = keyframe.colormap if colours else None

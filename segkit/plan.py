@@ -50,6 +50,7 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: 
     `config` reads the data; `validation` says whether it has a validation part already.
     """
     task = verdict.task
+    facts = [_with_background(fact, task) for fact in facts]
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True) | {
         "task": task.model_dump(mode="json")
     }
@@ -64,6 +65,17 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: 
                 values[section] = value
             reasons[setting] = reason
     return Plan(Config.model_validate(values), reasons)
+
+
+def _with_background(fact: Facts, task: Task) -> Facts:
+    """Layers that turned out to exclude each other have a background before them, where no layer is."""
+    if len(fact.classes) == task.channels:
+        return fact
+    return fact._replace(
+        classes=np.concatenate([[fact.nothing], fact.classes]),
+        left=np.concatenate([[0], fact.left]),
+        objects=(np.zeros(0, np.int64), *fact.objects),
+    )
 
 
 Chosen = dict[str, tuple[Any, str]]
@@ -112,16 +124,11 @@ def _spread(task: Task, facts: Sequence[Facts]) -> float:
     """Return how much larger large objects are than small ones, in length; the median over the classes."""
     spreads = []
     for index in task.foreground:
-        areas = np.concatenate([fact.objects[_stored(fact, index, task)] for fact in facts])
+        areas = np.concatenate([fact.objects[index] for fact in facts])
         if areas.size:
             low, high = np.percentile(areas, (10, 90))
             spreads.append(math.sqrt(high / low))
     return float(np.median(spreads)) if spreads else 1.0
-
-
-def _stored(fact: Facts, index: int, task: Task) -> int:
-    """Return the class's place in the facts: layers that became exclusive have a background before them."""
-    return index - (task.channels - len(fact.objects))
 
 
 def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
@@ -177,9 +184,7 @@ def _told_depth(crop: Sequence[int], stem: int, depth: int) -> str:
 
 def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     labelled = sum(fact.labelled for fact in facts)
-    pixels = {
-        task.classes[i]: sum(int(fact.classes[_stored(fact, i, task)]) for fact in facts) for i in task.foreground
-    }
+    pixels = {task.classes[i]: sum(int(fact.classes[i]) for fact in facts) for i in task.foreground}
     shares = {name: count / labelled for name, count in pixels.items() if count}
     rare = {name: share for name, share in shares.items() if share < RARE}
     chosen: Chosen = {}

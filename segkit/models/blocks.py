@@ -54,17 +54,12 @@ def enter(x: Tensor, settings: ModelConfig) -> Tensor:
     return convolve(x, settings.width, settings, stride=settings.stem) if settings.stem > 1 else x
 
 
-def leave(x: Tensor, image: Tensor, settings: ModelConfig) -> Tensor:
-    """Bring features back to the image's resolution, as the stem left it, and join the image for borders as sharp as its own.
-
-    Few channels do: what an object is was decided below, here only where it ends.
-    """
+def leave(x: Tensor, settings: ModelConfig) -> Tensor:
+    """Bring features back to the image's resolution, as the stem left it."""
     if settings.stem == 1:
         return x
-    width = max(8, settings.width // 4)
-    x = layers.Conv2DTranspose(width, settings.stem, strides=settings.stem, kernel_initializer="he_normal")(x)
-    x = layers.ReLU()(normalize(x, settings))
-    return convolve(layers.Concatenate()([x, image]), width, settings)
+    x = layers.Conv2DTranspose(settings.width, settings.stem, strides=settings.stem, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(normalize(x, settings))
 
 
 def plain_block(x: Tensor, width: int, settings: ModelConfig) -> Tensor:

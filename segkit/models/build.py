@@ -52,11 +52,11 @@ def build(
     x = layers.Rescaling(
         scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32"
     )(image)
-    padded = PadToMultiple(settings.stride, name="pad")(x)
-    x = blocks.enter(padded, settings)
+    x = PadToMultiple(settings.stride, name="pad")(x)
+    x = blocks.enter(x, settings)
     levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
-    x = blocks.leave(x, padded, settings)
+    x = blocks.leave(x, settings)
     return keras.Model(image, head(task, x, image), name="segkit")
 
 

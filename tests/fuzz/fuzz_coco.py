@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import atheris
@@ -31,20 +32,39 @@ SEGMENTATIONS: tuple[object, ...] = (
     {"size": [4, 6], "counts": "83="},
     {"size": [4, 6], "counts": "52203c0"},
 )
+RAW = (b"83=", b"52203c0", b"\x02\x03\x13", np.float32([1, 1, 4.5, 1, 4, 3]).tobytes())
 WORDS = ("image_id", "category_id", "segmentation", "counts", "size", "iscrowd", "file_name", "NaN", "1e999", "../")
 
 
 def _seed(folder: Path) -> None:
-    """Write one valid file a form of segmentation, one with all, and a dictionary of what a file is made of."""
+    """Write one valid file a form of segmentation, one with all, and the bytes of segmentations."""
     for number, chosen in enumerate([*((form,) for form in SEGMENTATIONS), SEGMENTATIONS]):
-        regions = [
-            {"id": i, "image_id": 7, "category_id": 1 + i % 2, "segmentation": form, "iscrowd": i // 4}
-            for i, form in enumerate(chosen)
-        ]
-        image = {"id": 7, "file_name": "a.png", "width": 6, "height": 4}
-        categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}]
-        values = {"images": [image], "annotations": regions, "categories": categories}
-        (folder / f"{number}.json").write_text(json.dumps(values))
+        (folder / f"{number}.json").write_text(json.dumps(_file(chosen)))
+    for number, raw in enumerate(RAW):
+        (folder / f"{number}.raw").write_bytes(raw)
+
+
+def _file(segmentations: Sequence[object]) -> dict[str, object]:
+    regions = [
+        {"id": i, "image_id": 7, "category_id": 1 + i % 2, "segmentation": form, "iscrowd": i // 4}
+        for i, form in enumerate(segmentations)
+    ]
+    image = {"id": 7, "file_name": "a.png", "width": 6, "height": 4}
+    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}]
+    return {"images": [image], "annotations": regions, "categories": categories}
+
+
+def _as_file(data: bytes) -> bytes:
+    """Return bytes that begin a JSON object as they are, others as the numbers and texts of segmentations."""
+    if data[:1] in b"{[":
+        return data
+    numbers = np.frombuffer(data[: len(data) // 4 * 4], np.float32).astype(np.float64)
+    forms = [
+        {"size": [4, 6], "counts": data.decode("latin-1")},
+        {"size": [4, 6], "counts": np.frombuffer(data, np.int8).tolist()},
+        [numbers.tolist()],
+    ]
+    return json.dumps(_file(forms)).encode()
 
 
 def main() -> None:
@@ -59,7 +79,7 @@ def main() -> None:
     ]
 
     def read(data: bytes) -> None:
-        (root / "coco.json").write_bytes(data)
+        (root / "coco.json").write_bytes(_as_file(data))
         for task in TASKS:
             for setting in settings:
                 try:
@@ -67,7 +87,10 @@ def main() -> None:
                     for name in source.names:
                         assert source.read(name).mask.shape[:2] == (4, 6)
                 except SegkitError as problem:
-                    assert "\n" not in str(problem)
+                    told = str(problem)
+                else:
+                    told = ""
+                assert "\n" not in told
 
     atheris.Setup([*sys.argv, f"-dict={root / 'words'}", "-max_len=4000", str(root / "seeds")], read)
     atheris.Fuzz()

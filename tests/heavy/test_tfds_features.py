@@ -23,6 +23,21 @@ def test_trap_25_palette_masks_give_ids_where_tensorflow_gives_greys(tmp_path: P
     assert loaded["segmentation_mask"][..., 0].tolist() != [[0, 1, 2]]
 
 
+@pytest.mark.parametrize("stored", ["grey", "palette", "alpha", "grey JPEG"])
+def test_images_have_the_channels_that_their_feature_declares(tmp_path: Path, stored: str) -> None:
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    content = {
+        "grey": png(grey),
+        "palette": png(grey // 120, "P"),
+        "alpha": png(np.stack([grey, grey // 2, grey // 3, np.full_like(grey, 255)], axis=-1)),
+        "grey JPEG": png(np.full((2, 3), 90), kind="jpeg"),
+    }[stored]
+    record = {"image": content, "segmentation_mask": np.zeros((2, 3, 1), np.uint8)}
+    folder = write(tmp_path / "a", PICTURES, [record])
+    loaded = next(tfds.builder_from_directory(folder).as_dataset(split="train").as_numpy_iterator())
+    np.testing.assert_array_equal(opened(folder).read("train/000000").image, loaded["image"])
+
+
 def test_masks_of_three_equal_channels_are_one_and_colours_need_names(tmp_path: Path) -> None:
     features = {"image": tfds.features.Image(), "mask": tfds.features.Image()}
     grey, colours = np.full((1, 2, 3), 2, np.uint8), np.array([[[255, 0, 0], [0, 0, 0]]], np.uint8)

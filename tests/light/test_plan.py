@@ -1,0 +1,158 @@
+"""The planner: what follows from the data, what from a budget (steps are not timed here), and the text it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from segkit import Task
+from segkit.budget import SAMPLES_TO_CONVERGE, fit_budget
+from segkit.config import Config, read
+from segkit.data.source import Sample
+from segkit.data.survey import Facts, facts_of
+from segkit.plan import Machine, Plan, depth_for, draft
+from segkit.plan_text import as_yaml
+from segkit.verdict import judge
+
+GIB = 2**30
+
+
+def facts(task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **changes: object) -> list[Facts]:
+    """Return facts of random images whose left third is class 1."""
+    rng, found = np.random.default_rng(0), []
+    for number in range(count):
+        target = np.zeros(task.target_shape(*size), np.uint8)
+        target[:, : size[1] // 3] = 1
+        image = rng.integers(0, 256, (*size, 1)).astype(np.uint8)
+        part = "validation" if number % 4 == 3 else "train"
+        found.append(facts_of(task, part, Sample(f"s{number}", image, target), target)._replace(**changes))  # type: ignore[arg-type]
+    return found
+
+
+def planned(task: Task, found: list[Facts], validation: bool = False) -> Plan:
+    config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
+    return draft(config, judge(task, found), found, validation)
+
+
+def machine(seconds_at_full: float) -> object:
+    """Return what measures a config on a machine whose steps take time by pixels and channels."""
+    return lambda config: Machine(
+        seconds_at_full * (config.model.width / 32) / config.model.stem**2 * config.train.batch_size / 4, 10.0, GIB / 8
+    )
+
+
+@pytest.mark.parametrize(
+    ("crop", "stem", "depth"), [((512, 512), 1, 6), ((217, 181), 1, 4), ((217, 181), 4, 2), ((8, 8), 1, 1)]
+)
+def test_the_deepest_features_keep_eight_pixels(crop: tuple[int, int], stem: int, depth: int) -> None:
+    assert depth_for(crop, stem) == depth
+    assert depth == 1 or min(crop) / (stem * 2**depth) >= 8
+
+
+def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> None:
+    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
+    path = tmp_path / "plan.yaml"
+    path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
+    assert read(path) == plan.config
+    lines = path.read_text().splitlines()
+    for setting in plan.reasons:
+        section, _, key = setting.partition(".")
+        wanted = f"  {key}:" if key else f"{section}:"
+        inside = lines[lines.index(f"{section}:") :] if key else lines
+        place = next(i for i, line in enumerate(inside) if line.startswith(wanted))
+        assert inside[place - 1].lstrip().startswith("# "), setting
+    assert max(map(len, (line for line in lines if "#" in line))) <= 112
+
+
+def test_values_left_at_their_default_are_written_with_their_reason(tmp_path: Path) -> None:
+    plan = planned(Task.binary("crack"), facts(Task.binary("crack")))
+    values = yaml.safe_load(as_yaml(plan, "x", "y"))
+    assert values["model"]["width"] == 32
+    assert values["loss"] == {"cross_entropy": 1.0, "dice": 1.0}
+    assert set(values["task"]) == {"kind", "classes"}
+
+
+def test_a_validation_part_that_is_there_is_kept() -> None:
+    task = Task.binary("crack")
+    assert "data.validation" not in planned(task, facts(task), validation=True).reasons
+    assert planned(task, facts(task)).config.data.validation == 0.2
+    assert planned(task, facts(task, 1000, (8, 8))).config.data.validation == 0.1
+
+
+def test_classes_with_a_side_are_not_flipped() -> None:
+    named = Task.multilabel(["left lung", "lung"])
+    assert not planned(named, facts(named)).config.augment.flip_horizontal
+    unnamed = Task.binary("liver")  # but always in the left third of more than ten images
+    plan = planned(unnamed, facts(unnamed, 20))
+    assert not plan.config.augment.flip_horizontal
+    assert "liver" in plan.reasons["augment.flip_horizontal"]
+    few = planned(unnamed, facts(unnamed, 8))
+    assert few.config.augment.flip_horizontal
+
+
+def test_rare_classes_get_weight_and_large_images_patches_of_foreground() -> None:
+    task = Task.multiclass(["background", "a", "b"])
+    found = facts(task, classes=np.array([90_000, 9_999, 25]), labelled=100_024)
+    plan = planned(task, found)
+    assert plan.config.class_weights == {"b": 4.0}
+    assert "train.foreground" not in plan.reasons
+    large = planned(task, facts(task, size=(40, 700)))
+    assert large.config.train.foreground == 0.33
+    assert large.config.train.crop == (40, 512)
+    assert large.config.class_weights is None
+
+
+def test_deep_images_are_scaled_by_their_percentiles() -> None:
+    task = Task.binary("crack")
+    rows = np.array([[100.0], [200.0], [1000.0], [1500.0], [1645.0]])
+    plan = planned(task, facts(task, dtype="uint16", percentiles=rows, high=65535.0))
+    assert plan.config.input is not None
+    assert plan.config.input.mean == (1000.0,)
+    assert plan.config.input.std == (300.0,)  # (1645 - 100) / 5.15, though one pixel is 65535
+    plain = planned(task, found := facts(task))
+    train = [fact for fact in found if fact.part == "train"]
+    mean = sum(fact.sums[0, 0] for fact in train) / sum(fact.pixels for fact in train)
+    assert plain.config.input is not None
+    assert plain.config.input.mean[0] == pytest.approx(mean, abs=1e-3)
+
+
+def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
+    stored = Task.multilabel(["a", "b"])
+    found = facts(stored)
+    for index, fact in enumerate(found):
+        found[index] = fact._replace(overlap=0, classes=np.array([2048, 40]), nothing=9)
+    plan = planned(stored, found)
+    assert plan.config.task.classes == ("background", "a", "b")
+    assert plan.config.class_weights == {"b": pytest.approx((0.01 / (40 * 12 / (12 * 64 * 96))) ** 0.5, abs=0.01)}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "minutes", "stem"), [(8.0, 3, 4), (0.5, 3, 2), (0.1, 3, 1), (8.0, 20, 4), (2.0, 20, 2), (0.5, 20, 1)]
+)
+def test_the_finest_resolution_that_converges_in_time_is_taken(seconds: float, minutes: float, stem: int) -> None:
+    task = Task.binary("crack")
+    plan = fit_budget(planned(task, facts(task, size=(256, 256))), 100, minutes, 8 * GIB, machine(seconds))  # type: ignore[arg-type]
+    config = plan.config
+    assert config.model.stem == stem
+    assert config.train.minutes == minutes
+    step = seconds / stem**2
+    samples = (minutes * 60 * 0.93 - 10) / step * config.train.batch_size
+    assert stem == 4 or samples >= SAMPLES_TO_CONVERGE
+    epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
+    assert 2.5 <= epochs <= 11
+
+
+def test_without_a_budget_memory_and_images_bound_the_batch() -> None:
+    task = Task.binary("crack")
+    draft_plan = planned(task, facts(task))
+    measure = machine(0.5)
+    assert fit_budget(draft_plan, 1000, None, 64 * GIB, measure).config.train.batch_size == 16  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 1000, None, 1 * GIB, measure).config.train.batch_size == 4  # type: ignore[arg-type]
+    few = fit_budget(draft_plan, 50, None, 64 * GIB, measure)  # type: ignore[arg-type]
+    assert few.config.train.batch_size == 2
+    assert few.config.train.minutes is None
+    assert few.config.train.epochs == 300
+    assert few.config.train.patience == 60
