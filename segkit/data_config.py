@@ -102,4 +102,7 @@ class DataConfig(Section):
 
     def part(self, own: PartConfig) -> DataConfig:
         """Return these settings with the files of a part of its own."""
-        return self.model_copy(update=own.model_dump(exclude_none=True))
+        changed = own.model_dump(exclude_none=True)
+        if "images" in changed:
+            changed.setdefault("list_file", None)  # the whole data set's list does not know them
+        return self.model_copy(update=changed)

@@ -24,21 +24,18 @@ class FolderSource:
 
     def __init__(self, data: DataConfig, task: Task) -> None:
         self.task, self.data = task, data
-        if data.mask_values is not None and not task.exclusive:
-            check_names(data.mask_values, task)
-        if data.mask_colours is not None:
-            check_names(data.mask_colours, task, "mask_colours")
         if data.on_top is not None and not set(data.on_top) <= set(task.classes):
             raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(data.on_top)}")
-        self.layers = tuple(task.classes[i] for i in task.foreground)
-        self.pairs, self.parts = find_pairs(data, self.layers)
-        layered = any("" not in pair.masks for pair in self.pairs.values())
-        self._layer_task = Task.binary() if layered and task.exclusive else task  # a layer says yes or no
-        if data.mask_values is not None and task.exclusive:
-            check_names(data.mask_values, self._layer_task)
+        layers = tuple(task.classes[i] for i in task.foreground)
+        if not task.exclusive:
+            _check_meanings(data, task)  # before any file is looked for
+        self.pairs, self.parts = find_pairs(data, layers)
         self.names = list(self.pairs)
-        if data.mask_colours is not None and task.kind == "multilabel" and "" in self.pairs[self.names[0]].masks:
+        layered = "" not in next(iter(self.pairs.values())).masks
+        if data.mask_colours is not None and task.kind == "multilabel" and not layered:
             raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
+        self._file_task = Task.binary() if layered and task.kind != "binary" else task  # a layer says yes or no
+        _check_meanings(data, self._file_task)
         self._yes: tuple[int, str] | None = None
 
     def read(self, name: str) -> Sample:
@@ -68,7 +65,7 @@ class FolderSource:
 
     def _from_colours(self, path: Path) -> np.ndarray:
         colours, named = mask_files.read_colours(path), self.data.mask_colours or {}
-        return from_colours(colours, self.task, named, self.data.colour_tolerance, str(path))
+        return from_colours(colours, self._file_task, named, self.data.colour_tolerance, str(path))
 
     def _bands(self, path: Path) -> np.ndarray:
         bands = mask_files.read_layers(path, self.data.mask_threshold)
@@ -81,7 +78,7 @@ class FolderSource:
         return np.stack([self._yes_no(band, path) for band in np.moveaxis(bands, -1, 0)], axis=-1)
 
     def _yes_no(self, raw: np.ndarray, path: Path) -> np.ndarray:
-        mask, yes = as_yes_no(raw, self._layer_task, self.data.mask_values, str(path))
+        mask, yes = as_yes_no(raw, self._file_task, self.data.mask_values, str(path))
         if yes is not None and self._yes is None:
             self._yes = (yes, str(path))
         elif yes is not None and self._yes is not None and self._yes[0] != yes:
@@ -103,6 +100,13 @@ def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = 
 def open_folder(data: DataConfig, task: Task) -> FolderSource:
     """Return the folder source of a config's `data` section."""
     return FolderSource(data, task)
+
+
+def _check_meanings(data: DataConfig, task: Task) -> None:
+    if data.mask_values is not None:
+        check_names(data.mask_values, task)
+    if data.mask_colours is not None:
+        check_names(data.mask_colours, task, "mask_colours")
 
 
 def _check_size(mask: np.ndarray, path: Path, image: np.ndarray, image_path: Path) -> None:

@@ -19,7 +19,9 @@ def open_parts(config: Config) -> dict[str, Subset]:
     source = open_source(config.data, config.task)
     named = {part: list(names) for part, names in source.parts.items()}
     shares = {part: 0.0 if part in named or isinstance(share, PartConfig) else share for part, share in given.items()}
-    names = split(named.get("train", list(source.names)), shares["validation"], shares["test"]) | {
+    elsewhere = {name for names in named.values() for name in names}
+    unnamed = [name for name in source.names if name not in elsewhere]
+    names = split(named.get("train", unnamed), shares["validation"], shares["test"]) | {
         part: named[part] for part in given if part in named
     }
     parts = {part: Subset(source, names[part]) for part in ("train", "validation", "test")}

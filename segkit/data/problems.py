@@ -103,16 +103,30 @@ def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
     if within:
         message = f"the same image occurs more than once: {within[0]}. Remove the copies, unless they weigh on purpose"
         yield _problem("duplicates", "warning", message, within)
-    near = [
-        f"{one.name} ({one.part}) ~ {two.name} ({two.part})" for one, two in near_pairs(facts) if one.part != two.part
-    ]
-    if near:
+    yield from _near_copies(facts)
+
+
+def _near_copies(facts: Sequence[Facts]) -> Iterator[Problem]:
+    across: list[str] = []
+    within: list[str] = []
+    for one, other in near_pairs(facts):
+        pair = f"{one.name} ({one.part}) ~ {other.name} ({other.part})"
+        (across if one.part != other.part else within).append(pair)
+    if across:
         yield _problem(
             "near-leak",
             "warning",
-            f"images of two parts look nearly the same: {near[0]}. If they are copies, or neighbours of one series, put "
+            f"images of two parts look nearly the same: {across[0]}. If they are copies, or neighbours of one series, put "
             f"them into one part, or the scores will be too good",
-            near,
+            across,
+        )
+    if within:
+        yield _problem(
+            "near-duplicates",
+            "warning",
+            f"images of one part look nearly the same: {within[0]}. Remove copies; keep neighbours of one series together "
+            f"when the data are split, or the scores will be too good",
+            within,
         )
 
 

@@ -14,7 +14,7 @@ def fraction(name: str) -> float:
     >>> fraction("a") == fraction("a"), 0 <= fraction("b") < 1
     (True, True)
     """
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
+    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=6).digest(), "big") / 2**48
 
 
 def split(names: Sequence[str], validation: float, test: float) -> dict[str, list[str]]:

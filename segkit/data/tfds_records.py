@@ -72,20 +72,21 @@ class Records:
         if self.info.file_format.value != "tfrecord":
             with self._lock, codecs.naming(Path(where)):  # array_record makes no promise about threads
                 return bytes(self._slice(place.split)[place.number_in_split])
-        with self._lock:
-            if place.path not in self._offsets:
-                self._offsets[place.path] = record_offsets(place.path)
-        offsets = self._offsets[place.path]
-        if place.number >= len(offsets):
-            raise DataError(
-                f"{where}: is cut off; {place.path} ends after {len(offsets)} whole records. Copy it or prepare the data "
-                f"set again",
-                "shard",
-            )
-        start, length = offsets[place.number]
-        with place.path.open("rb") as stream:
-            stream.seek(start)
-            return stream.read(length)
+        with codecs.naming(place.path):
+            with self._lock:
+                if place.path not in self._offsets:
+                    self._offsets[place.path] = record_offsets(place.path)
+            offsets = self._offsets[place.path]
+            if place.number >= len(offsets):
+                raise DataError(
+                    f"{where}: is cut off; {place.path} ends after {len(offsets)} whole records. Copy it or prepare the "
+                    f"data set again",
+                    "shard",
+                )
+            start, length = offsets[place.number]
+            with place.path.open("rb") as stream:
+                stream.seek(start)
+                return stream.read(length)
 
     def _slice(self, split: str) -> Any:
         if split not in self._slices:

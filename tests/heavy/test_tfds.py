@@ -135,6 +135,15 @@ def test_a_shard_that_is_cut_off_spoils_only_its_last_records(prepared: Path) ->
     assert says(problem, f"{prepared}: train/000004: is cut off", shard, "whole records")
 
 
+def test_a_shard_that_vanishes_after_the_data_set_was_opened_is_named(prepared: Path) -> None:
+    source = opened(prepared)
+    [*_, shard] = sorted(prepared.glob("*-test.tfrecord*"))
+    source.read("test/000001")
+    shard.unlink()
+    with pytest.raises(DataError, match=rf"{shard}: there is no such file"):
+        source.read("test/000001")
+
+
 def test_a_missing_shard_and_a_damaged_record_are_named(prepared: Path) -> None:
     shard = sorted(prepared.glob("*-test.tfrecord*"))[0]
     content = bytearray(shard.read_bytes())

@@ -220,3 +220,21 @@ def test_a_tolerance_takes_the_nearest_colour_and_no_more(tmp_path: Path) -> Non
     opened = source(tmp_path, ORGANS, colour_tolerance=3)
     Image.fromarray(np.abs(RGB.astype(int) - 3).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
     assert opened.read("a").mask.tolist() == IDS
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_a_folder_a_class_may_hold_colours_that_say_yes_and_no(tmp_path: Path, kind: str) -> None:
+    for label, columns in (("liver", [1, 0, 0]), ("tumour", [0, 0, 1])):
+        path = tmp_path / "masks" / label / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(np.array([[[255, 0, 9] if yes else [0, 0, 0] for yes in columns]], np.uint8)).save(path)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((1, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    named = {"#ff0009": "present", "#000000": "absent"}
+    data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", mask_colours=named)
+    if kind == "multiclass":
+        task = Task.multiclass(["background", "liver", "tumour"])
+        assert FolderSource(data, task).read("a").mask.tolist() == [[1, 0, 2]]
+    else:
+        mask = FolderSource(data, Task.multilabel(["liver", "tumour"])).read("a").mask
+        assert mask.tolist() == [[[1, 0], [0, 0], [0, 1]]]

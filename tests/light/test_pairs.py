@@ -313,13 +313,11 @@ def test_trap_33_a_list_of_train_and_test_shares_its_training_part_alone(tmp_pat
     assert len(parts["validation"]) > 0
 
 
-@pytest.mark.xfail(strict=True, reason="open_parts trains on all names where no line says train")
 def test_trap_33_what_a_list_calls_test_is_never_trained_on(tmp_path: Path) -> None:
     parts = _listed(tmp_path, {"validation": 5, "test": 5})
     assert not set(parts["train"]) & {*parts["validation"], *parts["test"]}
 
 
-@pytest.mark.xfail(strict=True, reason="the list of the whole data set wins over the folders of a part")
 def test_trap_33_a_part_in_folders_of_its_own_beside_a_list(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.png", "masks/a.png")
     parts = _listed(tmp_path, {"train": 5}, test=PartConfig(images=tmp_path / "images", masks=tmp_path / "masks"))

@@ -271,11 +271,7 @@ def test_an_error_names_the_file(tmp_path: Path, make: Callable[[Path], Made]) -
 
 
 @every_source
-def test_a_file_that_is_gone_since_the_source_was_opened_is_named(
-    tmp_path: Path, make: Callable[[Path], Made], request: pytest.FixtureRequest
-) -> None:
-    if make is tfds:
-        request.applymarker(pytest.mark.xfail(strict=True, raises=OSError, reason="Records.read opens without naming"))
+def test_a_file_that_is_gone_since_the_source_was_opened_is_named(tmp_path: Path, make: Callable[[Path], Made]) -> None:
     made = make(tmp_path)
     source = opened(made)
     source.read(made.name)
