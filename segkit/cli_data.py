@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from segkit.data.guess import Guess
     from segkit.inspection import Inspection
 
+CONFIGS = (".yaml", ".yml")
+
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which data."""
@@ -98,7 +100,9 @@ def _plan(options: argparse.Namespace) -> int:
         print("error: no plan is made while training would be wrong; mend what is named above", file=sys.stderr)
         return 2
     validation = len(inspection.parts["validation"]) > 0
-    plan = draft(config, inspection.verdict, inspection.survey.facts, validation)
+    stated = options.masks is None and options.images.suffix.lower() in CONFIGS  # a config's task is the user's word
+    verdict = inspection.verdict._replace(task=config.task) if stated else inspection.verdict
+    plan = draft(config, verdict, inspection.survey.facts, validation)
     console.print("timing training steps on this machine ...")
     from segkit.trial_steps import measure_steps
 
@@ -128,7 +132,7 @@ def find_config(options: argparse.Namespace, console: object) -> tuple[Config, G
     from segkit.data.guess import guess
     from segkit.progress import counting
 
-    if options.masks is None and options.images.suffix.lower() in (".yaml", ".yml"):
+    if options.masks is None and options.images.suffix.lower() in CONFIGS:
         if options.classes:
             raise ConfigError("--classes: the config names the classes")
         return read(options.images, options.set), None

@@ -117,6 +117,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
+        len(tiff.pages)  # finds a list of pages that bites its own tail; tiff.series would follow it for ever
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
         if series.size > _limit() * max(1, keyframe.samplesperpixel):
             raise DataError(_too_large(path), "too-large")

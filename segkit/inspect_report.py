@@ -32,7 +32,7 @@ def on_screen(inspection: Inspection) -> RenderableType:
         for heading in CLASS_HEADINGS:
             table.add_column(heading, justify="left" if heading == "class" else "right")
         for row in class_rows(report):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # a plain string is markup, and a class may be called [so]
         parts.append(table)
     for problem in inspection.problems:
         parts.append(Text(f"{problem.level} {problem}", style="red" if problem.level == "error" else "yellow"))
@@ -61,7 +61,7 @@ def summary(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("images", f"{', '.join(spans)}; {', '.join(images['dtype'])}, {_joined(images['bands'])} band(s)"),
         ("values", f"{images['low']:g} to {images['high']:g}; median percentiles a band: {'; '.join(percentiles)}"),
         ("empty masks", str(report["empty_masks"])),
-        ("unlabelled (void)", f"{100 * report['void_share']:.2g} % of the pixels"),
+        ("unlabelled (void)", f"{100 * report['void_share']:.3g} % of the pixels"),
         ("pixels of several classes", f"{report['overlap_pixels']:,}"),
     ]
 

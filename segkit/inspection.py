@@ -39,7 +39,7 @@ def inspect(config: Config, guess: Guess | None, done: Callable[[], None] = lamb
     """Read every sample of a config, which may be `guess`'s, and return what there is to say."""
     parts = open_parts(config)
     found = survey(config.task, parts, done)
-    problems = find_problems(config.task, found, config.augment.flips and guess is None)
+    problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
     if guess:
         problems += [Problem(code, "warning", message) for code, message in guess.doubts]
         problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it
@@ -73,7 +73,8 @@ def image_facts(facts: list[Facts]) -> dict[str, Any]:
     """Return sizes, depth, bands and intensities of the images."""
     sizes = np.array([fact.size for fact in facts])
     bands = max(fact.bands for fact in facts)
-    percentiles = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in facts], axis=0)
+    shape, fitting = (len(PERCENTILES), bands), [fact.percentiles for fact in facts if fact.bands in (1, bands)]
+    percentiles = np.median([np.broadcast_to(array, shape) for array in fitting], axis=0)
     return {
         "height": {
             "smallest": int(sizes[:, 0].min()),

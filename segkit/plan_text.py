@@ -41,8 +41,13 @@ def _chosen(plan: Plan) -> dict[str, Any]:
             continue
         keys = [key for key in content if key in changed.get(section, {}) or f"{section}.{key}" in plan.reasons]
         if keys:
-            chosen[section] = {key: content[key] for key in keys}
+            chosen[section] = {key: _given(content[key]) for key in keys}
     return chosen
+
+
+def _given(value: Any) -> Any:
+    """Leave out what a part of the data does not say."""
+    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
 
 
 def _brief(task: Task) -> dict[str, Any]:

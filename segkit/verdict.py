@@ -32,7 +32,8 @@ def judge(task: Task, facts: Sequence[Facts]) -> Verdict:
     """Return the verdict on masks that were read as `task`: layers of a multilabel task may turn out to be exclusive."""
     held = sum(fact.labelled - fact.nothing for fact in facts)
     images = f"{len(facts)} images"
-    if task.kind == "binary":
+    if task.channels == 1:
+        task = Task.binary(task.classes[0], palette=task.palette)
         pixels = int(sum(fact.classes[0] for fact in facts))
         labelled = sum(fact.labelled for fact in facts)
         because = f"a pixel is {task.classes[0]} or not: {_percent(pixels, labelled)} of the pixels of {images} are"
@@ -63,4 +64,4 @@ def _as_exclusive(task: Task, facts: Sequence[Facts]) -> Task:
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.2g} %" if whole else "0 %"
+    return f"{100 * part / whole:.3g} %" if whole else "0 %"

@@ -43,9 +43,7 @@ def check(
     """
     found = survey(task, parts, done, patience=float("inf") if skip_broken else PATIENCE)
     left_out = {(sample.part, sample.name) for sample in found.broken}
-    if skip_broken:
-        found = found._replace(broken=[])
-    problems = find_problems(task, found, flips)
+    problems = find_problems(task, found, flips, skip_broken)
     errors = [problem for problem in problems if problem.level == "error"]
     if errors:
         raise DataError(_refusal(errors, found), errors[0].code)

@@ -21,7 +21,9 @@ from segkit.errors import DataError
 from segkit.task import VOID, Task
 
 MOST_IDS = 64
-"""More different values than this are no classes but grey levels."""
+"""More different values than this are no classes but grey levels, unless most files hold few of them."""
+FEW_IDS = 24
+"""Different values in half of the files, up to which they are ids: a room shows few of 150 classes, a grey edge more."""
 
 
 class Guess(NamedTuple):
@@ -112,11 +114,13 @@ def _tfds(folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Gue
         names = list(classes) or [f"class_{i + 1}" for i in range(source.bands)]
         return Guess(data, Task.multilabel(names), "a TensorFlow data set, one band a class")
     pixels: Counter[int] = Counter()
+    levels = []
     for name in source.names:
         values, counts = np.unique(source.read(name).mask, return_counts=True)
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        levels.append(len(values))
         done()
-    return _ids(data, pixels, np.dtype(np.uint8), classes, "a TensorFlow data set of ids")
+    return _ids(data, pixels, np.dtype(np.uint8), classes, "a TensorFlow data set of ids", levels)
 
 
 def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:
@@ -126,34 +130,38 @@ def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done
         return stored
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = [stored for stored in pool.map(look, masks) if stored.form != "broken"]
+        looked = list(pool.map(look, masks))
+    found = [stored for stored in looked if stored.form != "broken"]
     if not found:
-        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read", "empty")
-    forms = Counter(stored.form for stored in found)
-    form = forms.most_common(1)[0][0]
+        why = f"; the first: {looked[0].words}" if looked else ""
+        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", "empty")
+    forms = Counter(stored.form for stored in found)  # a colour mask that is black or grey throughout looks like ids
+    form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
     words = ", ".join(f"{count} {kind}" for kind, count in Counter(stored.words for stored in found).most_common(3))
     pixels: Counter[int] = Counter()
     for stored in found:
         if stored.form == form:
             pixels.update(stored.pixels)
     if form == "bands":
-        names = list(classes) or [f"class_{i + 1}" for i in range(found[0].bands)]
+        names = list(classes) or [f"class_{i + 1}" for i in range(max(stored.bands for stored in found))]
         return Guess(data, Task.multilabel(names), f"{words}, one band a class")
     if form == "colours":
         return _colours(data, pixels, classes, words)
     if any(stored.lossy for stored in found):
         return _soft(data, pixels, classes, words, "mask-lossy")
-    return _ids(data, pixels, max((s.dtype for s in found), key=lambda d: d.itemsize), classes, words)
+    deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)
+    return _ids(data, pixels, deepest, classes, words, [len(stored.pixels) for stored in found])
 
 
 def _soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str, code: str) -> Guess:
     """Yes/no masks with grey edges are cut in the middle; with more than two levels nothing is certain."""
     low, high = min(pixels), max(pixels)
-    near = sum(count for value, count in pixels.items() if min(value - low, high - value) <= (high - low) // 8)
-    if near < 0.8 * pixels.total():
+    if not _like_edges(pixels):
         raise DataError(
-            f"{data.masks or data.list_file}: the masks ({words}) hold {len(pixels)} different values, like photographs, "
-            f"probabilities, or ids that lossy compression changed; class ids are few. Save masks as PNG",
+            f"{data.masks or data.list_file}: the masks ({words}) hold {len(pixels)} different values from {low} to {high}, "
+            f"like photographs, probabilities, numbers of single objects, or ids that lossy compression changed; class ids "
+            f"are few. Save masks as PNG of class ids; if all above 0 is one class, write a config with "
+            f"data.mask_threshold: 1",
             code,
         )
     middle = (low + high + 1) // 2
@@ -161,18 +169,52 @@ def _soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words:
     return Guess(data.model_copy(update={"mask_threshold": middle}), _binary(classes), words, ((code, doubt),))
 
 
-def _ids(data: DataConfig, pixels: Counter[int], dtype: np.dtype[Any], classes: Sequence[str], words: str) -> Guess:
+def _like_edges(pixels: Counter[int]) -> bool:
+    """Return whether the values between dark and bright are few at each level, as those of grey edges are.
+
+    None of the six eighths of the range between holds more than half as much as the darkest or the brightest.
+    """
+    low, high = min(pixels), max(pixels)
+    if high - low < MOST_IDS:
+        return False
+    eighths = [0] * 8
+    for value, count in pixels.items():
+        eighths[min(7, (value - low) * 8 // (high - low))] += count
+    return max(eighths[1:7]) <= min(eighths[0], eighths[7]) / 2
+
+
+def _ids(
+    data: DataConfig,
+    pixels: Counter[int],
+    dtype: np.dtype[Any],
+    classes: Sequence[str],
+    words: str,
+    levels: Sequence[int],
+) -> Guess:
+    """Return how to read one value a pixel; `levels` says how many different ones each file holds."""
     values = sorted(pixels)
     brightest = int(np.iinfo(dtype).max) if dtype.kind == "u" else VOID
     if set(values) <= {0, 1} or set(values) <= {0, brightest}:
         return Guess(data, _binary(classes), f"{words}; yes/no values {values}")
-    if len(values) > MOST_IDS:
+    ids = len(values) <= MOST_IDS or (np.median(levels) <= FEW_IDS and values[-1] <= VOID)
+    if not ids or _grey_levels(pixels):
         return _soft(data, pixels, classes, words, "mask-soft-edges")
     return _few_values(data, values, classes, words)
 
 
+def _grey_levels(pixels: Counter[int]) -> bool:
+    """Return whether few values are yes, no and the grey of edges, rather than ids, which begin 0, 1, 2."""
+    between = sorted(value for value in pixels if value not in (0, VOID))
+    return {0, VOID} <= set(pixels) and len(between) > 1 and between[0] > len(between) + 1 and _like_edges(pixels)
+
+
 def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
-    void = VOID in values and len(values) > 2
+    if values == [0, 128, VOID]:
+        meant = {0: "absent", 128: "void", VOID: "present"}
+        doubt = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
+        words = f"{words}; values 0, 128, 255"
+        return Guess(data.model_copy(update={"mask_values": meant}), _binary(classes), words, (("void-value", doubt),))
+    void = VOID in values and len(values) > 2 and not _spread_evenly(values)
     ids = [value for value in values if not (void and value == VOID)]
     doubts: tuple[tuple[str, str], ...] = (
         (("void-value", "255 is read as unlabelled (void), because other values mean classes"),) if void else ()
@@ -191,10 +233,19 @@ def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], wor
     return Guess(data.model_copy(update={"mask_values": meant}), Task.multiclass(list(names)), words, doubts)
 
 
+def _spread_evenly(values: Sequence[int]) -> bool:
+    """Return whether ids were stretched to be seen, such as 0, 85, 170, 255, where 255 is a class."""
+    steps = np.diff(values)
+    return bool(steps.max() - steps.min() <= 1 < steps.min())
+
+
 def _colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str) -> Guess:
     common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()]
     ordered = sorted(common, key=lambda colour: (colour != 0, colour))
-    named = list(classes) if len(classes) == len(ordered) else [f"colour_{colour:06x}" for colour in ordered]
+    if classes and len(classes) != len(ordered):
+        shown = ", ".join(f"#{colour:06x}" for colour in ordered)
+        raise DataError(f"--classes names {len(classes)}; the masks hold {len(ordered)} colours: {shown}", "list")
+    named = list(classes) or [f"colour_{colour:06x}" for colour in ordered]
     if not classes and ordered[0] == 0:
         named[0] = "background"
     meant = {f"#{colour:06x}": name for colour, name in zip(ordered, named, strict=True)}

@@ -38,12 +38,17 @@ class Problem(NamedTuple):
         return f"{self.code}: {self.message}{listed}"
 
 
-def find_problems(task: Task, survey: Survey, flips: bool = True) -> list[Problem]:
-    """Return all problems, errors first. `flips` says whether training is to mirror images."""
+def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: bool = False) -> list[Problem]:
+    """Return all problems, errors first. `flips` says whether training is to mirror images.
+
+    With `skip_broken` broken samples are warnings. Of a survey that stopped early only what it saw is told.
+    """
     facts = survey.facts
-    found = [*_broken(survey), *_no_samples(survey)]
+    found = [*_broken(survey, "warning" if skip_broken else "error"), *_no_samples(survey, skip_broken)]
     if facts:
-        found += [*_unlike(facts), *_copies(facts), *_missing(task, facts), *_shares(task, facts)]
+        found += [*_unlike(facts), *_copies(facts)]
+    if facts and len(facts) + len(survey.broken) >= survey.total:
+        found += [*_missing(task, facts), *_shares(task, facts)]
         found += [*_sides(task, facts, flips), *_objects(task, facts), *_odd_images(facts)]
         if task.kind == "multilabel" and task.channels > 1 and not any(fact.overlap for fact in facts):
             found.append(Problem("no-overlap", "warning", _NO_OVERLAP))
@@ -60,15 +65,19 @@ def _problem(code: str, level: Literal["error", "warning"], message: str, names:
     return Problem(code, level, message, tuple(names[:SHOWN]), len(names))
 
 
-def _broken(survey: Survey) -> Iterator[Problem]:
+def _broken(survey: Survey, level: Literal["error", "warning"]) -> Iterator[Problem]:
     for code in dict.fromkeys(sample.code for sample in survey.broken):
         alike = [sample for sample in survey.broken if sample.code == code]
-        yield _problem(code, "error", alike[0].message, [sample.name for sample in alike])
+        yield _problem(code, level, alike[0].message, [sample.name for sample in alike])
 
 
-def _no_samples(survey: Survey) -> Iterator[Problem]:
+def _no_samples(survey: Survey, skip_broken: bool) -> Iterator[Problem]:
     if not survey.total:
         yield Problem("empty", "error", "the data set holds no sample")
+    elif skip_broken and not survey.facts:
+        yield Problem(
+            "empty", "error", f"none of the {survey.total} samples can be read, so nothing is left to train on"
+        )
 
 
 def _unlike(facts: Sequence[Facts]) -> Iterator[Problem]:

@@ -12,7 +12,6 @@ from PIL import Image
 
 from segkit import codecs, mask_files
 from segkit.errors import DataError
-from segkit.task import values_of
 
 
 class Stored(NamedTuple):
@@ -85,6 +84,6 @@ def _lossy_values(path: Path) -> np.ndarray:
 def _counted(array: np.ndarray) -> dict[int, int]:
     if array.dtype == np.uint8:
         counts = np.bincount(array.ravel(), minlength=256)
-        return {int(value): int(counts[value]) for value in values_of(array)}
+        return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
     values, counts = np.unique(array, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))

@@ -128,6 +128,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     image = sample.image
     dtype, half = str(image.dtype), target.shape[1] // 2
     labelled, nothing, overlap = _cover(task, target)
+    left, right = _pixels(task, target[:, :half]), _pixels(task, target[:, half:])
     return Facts(
         name=sample.name,
         part=part,
@@ -138,15 +139,20 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         percentiles=np.percentile(_some(image), PERCENTILES, axis=0),
         low=float(image.min()),
         high=float(image.max()),
-        classes=_pixels(task, target),
-        left=_pixels(task, target[:, :half]),
+        classes=left + right,
+        left=left,
         labelled=labelled,
         nothing=nothing,
         overlap=overlap,
         objects=_objects(task, target),
-        digest=hashlib.blake2b(f"{dtype} {image.shape}".encode() + image.tobytes(), digest_size=16).digest(),
+        digest=_digest(image),
         thumbnail=_thumbnail(image),
     )
+
+
+def _digest(image: np.ndarray) -> bytes:
+    """SHA-256, which processors have in hardware: a third of BLAKE2's time."""
+    return hashlib.sha256(f"{image.dtype} {image.shape}".encode() + image.tobytes()).digest()
 
 
 def _sums(image: np.ndarray) -> np.ndarray:

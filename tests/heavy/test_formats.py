@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from segkit import Task
+from segkit.budget import fit_budget
 from segkit.config import Config
 from segkit.data.folder import in_folders
 from segkit.data.guess import guess
 from segkit.data.parts import open_parts
 from segkit.data.source import Sample, open_source
+from segkit.data.survey import Facts, facts_of
 from segkit.inspection import inspect
+from segkit.plan import Machine, draft
+from segkit.verdict import Verdict, judge
 from tests.heavy.rewrite import FORMS
 
 MRI = Path(__file__).parents[2] / "examples" / "brain_mri" / "data" / "test"
@@ -51,6 +56,18 @@ def real(kind: str) -> tuple[Task, list[Sample]]:
     return task, [source.read(name) for name in source.names]
 
 
+def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> dict[str, Any]:
+    """Return all of the plan but where the data are and what its classes look like."""
+    plan = fit_budget(draft(config, verdict, facts, True), len(facts), 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27))
+    return plan.config.model_dump(exclude={"data", "task"})
+
+
+def planned_from(task: Task, samples: list[Sample]) -> dict[str, Any]:
+    config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
+    facts = [facts_of(task, "train", sample, task.encode(sample.mask)) for sample in samples]
+    return planned(config, judge(task, facts), facts)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("data", ["made", "real"])
@@ -68,6 +85,7 @@ def test_every_form_gives_the_same_samples_and_verdict(data: str, kind: str, for
     assert verdict.task.classes == task.classes
     source = open_source(settings, verdict.task)
     assert sum(map(len, open_parts(config).values())) == len(samples)
+    assert planned(config, verdict, inspection.survey.facts) == planned_from(task, samples)
     for name, sample in zip(sorted(source.names), samples, strict=True):
         read = source.read(name)
         np.testing.assert_array_equal(read.image, sample.image)
