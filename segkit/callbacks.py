@@ -26,15 +26,16 @@ def is_better(monitor: str) -> Callable[[float, float], bool]:
 
 
 class Extras(keras.callbacks.Callback):
-    """Adds the epoch's learning rate and seconds to what the other callbacks log."""
+    """Adds the epoch's learning rate and seconds to what the other callbacks log; no second between epochs is lost."""
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
-            logs["seconds"] = round(time.monotonic() - self.began, 3)
+            now = time.monotonic()
+            logs["seconds"], self.began = round(now - self.began, 3), now
 
 
 class TimeBudget(keras.callbacks.Callback):

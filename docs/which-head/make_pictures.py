@@ -15,7 +15,7 @@ from segkit.overlay import overlay, panel
 
 NAME, SIZE = "shape_00193", (112, 112)
 COLOURS = [(255, 220, 0), (0, 235, 255), (255, 60, 200)]
-GREY = (90, 90, 90)
+GREY = (170, 170, 170)
 """Of the background, where it is a class of its own."""
 DATA = DataConfig(source="shapes", count=400, size=SIZE)
 WINDOWS, WINDOW = ((74, 0), (14, 48), (34, 0), (66, 62)), 38

@@ -160,7 +160,7 @@ def _check_counts(counts: list[Any], pixels: int) -> None:
     wrong = [count for count in counts if type(count) is not int or not 0 <= count <= pixels]
     if wrong:
         raise DataError(f"run lengths are whole numbers from 0 to {pixels}; found {shown(wrong[0])}", "coco-rle")
-    if sum(counts) != pixels:
+    if sum(counts) != pixels:  # pycocotools would merge too few of them for ever
         raise DataError(f"run lengths add up to height x width, {pixels}; found {shown(sum(counts))}", "coco-rle")
 
 

@@ -204,8 +204,9 @@ def _ids(
 
 def _grey_levels(pixels: Counter[int]) -> bool:
     """Return whether few values are yes, no and the grey of edges, rather than ids, which begin 0, 1, 2."""
-    between = sorted(value for value in pixels if value not in (0, VOID))
-    return {0, VOID} <= set(pixels) and len(between) > 1 and between[0] > len(between) + 1 and _like_edges(pixels)
+    between = [value for value in pixels if value not in (0, VOID)]
+    ends = {0, VOID} <= set(pixels)
+    return ends and len(between) > 1 and max(between) >= 2 * (len(between) + 1) and _like_edges(pixels)
 
 
 def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:

@@ -1,0 +1,83 @@
+"""Training by the clock: the learning rate follows it, and the last validation still fits in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import pytest
+
+from segkit import callbacks
+from segkit.callbacks import TimeBudget, rate_at
+from segkit.cli import main
+from segkit.config import TrainConfig
+from segkit.run import Run
+from tests.heavy.runs import tiny_config
+
+SETTINGS = TrainConfig(learning_rate=0.01, warmup=0.1)
+
+
+class Clock:
+    """Replaces the module's clock; tests move it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_the_rate_is_that_of_keras_own_cosine_schedule() -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 900, warmup_target=0.01, warmup_steps=100)
+    for step in (0, 1, 50, 100, 101, 500, 900, 1000):
+        assert rate_at(SETTINGS, step / 1000) == pytest.approx(float(schedule(step)), abs=1e-8)
+    assert rate_at(TrainConfig(schedule="constant", learning_rate=0.3), 0.7) == 0.3
+
+
+@pytest.mark.parametrize("step_seconds", [1.0, 7.0])
+def test_the_rate_follows_the_clock_and_the_last_validation_fits_in(
+    monkeypatch: pytest.MonkeyPatch, step_seconds: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(callbacks, "time", clock)
+    budget = TimeBudget(SETTINGS, minutes=5, used=60)
+    model = SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0), stop_training=False)
+    budget.set_model(model)
+    budget.on_train_begin()
+    for epoch in range(1000):
+        budget.on_epoch_begin(epoch)
+        for batch in range(10):
+            budget.on_train_batch_begin(batch)
+            share = min(1.0, (60 + clock.now - 1000) / (300 - budget.reserve))
+            assert model.optimizer.learning_rate == pytest.approx(rate_at(SETTINGS, share))
+            clock.now += step_seconds
+            budget.on_train_batch_end(batch)
+            if model.stop_training:
+                break
+        clock.now += 12.0  # the validation
+        budget.on_epoch_end(epoch)
+        if model.stop_training:
+            break
+    used = 60 + clock.now - 1000
+    assert 300 - 1e-6 <= used <= 300 + step_seconds
+
+
+def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path), Run(tmp_path / "run")
+    arguments = [
+        "train",
+        str(config),
+        "--run",
+        str(run.path),
+        "--set",
+        "train.minutes=0.25",
+        "--set",
+        "train.pictures=0",
+    ]
+    assert main(arguments) == 0
+    rows = run.rows()
+    assert 0.9 * 15 <= sum(row["seconds"] for row in rows) <= 1.2 * 15  # seconds; a loaded machine ends a step late
+    assert rows[-1]["learning_rate"] < 0.1 * max(row["learning_rate"] for row in rows)
+    assert main([*arguments, "--resume"]) == 0
+    assert len(run.rows()) == len(rows)
