@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from segkit.config import Config
@@ -58,11 +58,14 @@ def _inspect(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from segkit.inspect_report import as_html, on_screen
-    from segkit.inspection import as_json
+    from segkit.inspection import as_json, unopened
     from segkit.run import write_text
 
     console = Console(soft_wrap=not sys.stdout.isatty())
-    inspection, _ = look(options, console)
+    try:
+        inspection, _ = look(options, console)
+    except DataError as problem:
+        inspection = unopened(problem)
     if options.json:
         write_text(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")
     if options.html:

@@ -13,6 +13,7 @@ from segkit.data.parts import open_parts
 from segkit.data.problems import Problem, find_problems, one_sided
 from segkit.data.source import Subset
 from segkit.data.survey import PERCENTILES, Facts, Survey, survey
+from segkit.errors import DataError
 from segkit.task import Task
 from segkit.verdict import Verdict, judge
 
@@ -46,9 +47,16 @@ def inspect(config: Config, guess: Guess | None, done: Callable[[], None] = lamb
         sided = [*config.task.sided, *one_sided(config.task, found.facts)]
         if sided:
             problems.append(Problem("sides", "warning", told_sides(list(dict.fromkeys(sided)))))
-    verdict = judge(config.task, found.facts) if found.facts else None
+    refused = sum(sample.code == "overlap" for sample in found.broken)
+    verdict = judge(config.task, found.facts, refused) if found.facts or refused else None
     read_as = guess.read_as if guess else f"{config.data.source}, as the config says"
     return Inspection(read_as, config.task, parts, found, problems, verdict)
+
+
+def unopened(problem: DataError) -> Inspection:
+    """Return the inspection of a data set that could not even be opened: one error and nothing else."""
+    errors = [Problem(problem.code, "error", str(problem))]
+    return Inspection("nothing: the data set could not be opened", Task.binary(), {}, Survey([], [], 0), errors, None)
 
 
 def as_json(inspection: Inspection) -> dict[str, Any]:

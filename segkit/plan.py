@@ -135,9 +135,7 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     train = [fact for fact in facts if fact.part == "train"]
     given = measure(train, facts).model_dump(mode="json")
     if given["dtype"] == "uint8":
-        return {
-            "input": (given, "8 bits: mean and deviation of the training pixels, band by band (z-score, as in nnU-Net)")
-        }
+        return {"input": (given, "8 bits: mean and deviation of all pixels, band by band (z-score, as in nnU-Net)")}
     bands = given["channels"]
     median = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in train], axis=0)
     given["mean"] = [round(float(v), 4) for v in median[2]]

@@ -186,18 +186,20 @@ class Task(BaseModel):
         if wrong.size:
             raise DataError(
                 f"{where}: allowed values are {names}, and {unlabelled} for unlabelled; found also "
-                f"{_few(wrong)}{_hint_for_values(found, self.exclusive)}"
+                f"{_few(wrong)}{_hint_for_values(found, self.exclusive)}",
+                "mask-values",
             )
         if not self.exclusive and void is None and VOID in found and 1 not in found:
             raise DataError(
                 f"{where}: holds 255 but no 1. If 255 means the class, pass `mask > 0`; if it means unlabelled, say "
-                f"void=255"
+                f"void=255",
+                "mask-values",
             )
         return np.where(mask == unlabelled, VOID, mask).astype(np.uint8)
 
     def _as_target_shape(self, mask: np.ndarray, where: str) -> np.ndarray:
         if mask.dtype != bool and not np.issubdtype(mask.dtype, np.integer):
-            raise DataError(f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}")
+            raise DataError(f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}", "mask-values")
         if mask.dtype == bool:
             mask = mask.astype(np.uint8)
         if self.kind == "multilabel":
@@ -205,14 +207,16 @@ class Task(BaseModel):
                 return mask
             raise DataError(
                 f"{where}: a multilabel mask has shape (height, width, {self.channels}), one channel a class; "
-                f"found {mask.shape}"
+                f"found {mask.shape}",
+                "mask-channels",
             )
         if mask.ndim == 3 and mask.shape[-1] == 1:
             mask = mask[..., 0]
         if mask.ndim != 2:
             raise DataError(
                 f"{where}: a {self.kind} mask has shape (height, width); found {mask.shape}. Where several classes may "
-                f"hold at one pixel the task is multilabel; a one-hot mask becomes ids by mask.argmax(-1)"
+                f"hold at one pixel the task is multilabel; a one-hot mask becomes ids by mask.argmax(-1)",
+                "mask-channels",
             )
         return mask[..., None] if self.kind == "binary" else mask
 

@@ -14,6 +14,9 @@ STRAY = 1e-3
 """Share of the foreground up to which an overlap may be a slip of the annotator, and is said to be small."""
 
 
+_ON_TOP = "If one class hides the other where they meet, say multiclass and name them from top to bottom (data.on_top)"
+
+
 class Verdict(NamedTuple):
     """The answer to "which head do I need?", with the numbers behind it."""
 
@@ -28,8 +31,17 @@ class Verdict(NamedTuple):
         return f"{self.kind}, hence {self.task.head}, because {self.because}. {self.unless}."
 
 
-def judge(task: Task, facts: Sequence[Facts]) -> Verdict:
-    """Return the verdict on masks that were read as `task`: layers of a multilabel task may turn out to be exclusive."""
+def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
+    """Return the verdict on masks that were read as `task`: layers of a multilabel task may turn out to be exclusive.
+
+    `refused` samples of an exclusive task could not be read, because their classes overlap.
+    """
+    if task.exclusive and refused:
+        labels = Task.multilabel([task.classes[i] for i in task.foreground])
+        because = (
+            f"in {refused} images pixels belong to two classes or more, though the task says that exactly one holds"
+        )
+        return Verdict("overlapping", labels, because, _ON_TOP)
     held = sum(fact.labelled - fact.nothing for fact in facts)
     images = f"{len(facts)} images"
     if task.channels == 1:
@@ -49,8 +61,7 @@ def judge(task: Task, facts: Sequence[Facts]) -> Verdict:
             f"{overlap:,} pixels ({_percent(overlap, held)} of the foreground, in {both} of {images}) belong to two classes "
             f"or more{small} if they shared one probability, each would get a part of it"
         )
-        unless = "If one class hides the other where they meet, say multiclass and name them from top to bottom (data.on_top)"
-        return Verdict("overlapping", task, because, unless)
+        return Verdict("overlapping", task, because, _ON_TOP)
     because = f"none of the {held:,} foreground pixels of {images} belongs to two of the {task.channels} classes"
     unless = "If two classes may hold together in images to come, say multilabel"
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)

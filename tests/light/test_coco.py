@@ -221,7 +221,7 @@ def test_ten_thousand_images_open_in_a_second_without_a_look_at_the_files(tmp_pa
     settings.annotations.write_text(json.dumps({"images": images, "annotations": regions, "categories": CATEGORIES}))
     start = time.process_time()
     source = open_coco(settings, PERSON)
-    assert time.process_time() - start < 1  # 0.1 s on the machine this was written on
+    assert time.process_time() - start < 1  # 0.3 s on the machine this was written on
     assert source.names == names
 
 
