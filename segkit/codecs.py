@@ -47,13 +47,14 @@ def limit_pixels(most: int | None) -> None:
         Image.MAX_IMAGE_PIXELS = -(-most // 2)  # Pillow warns from here and refuses from twice as many
 
 
-def _limit() -> float:
+def most_pixels() -> float:
+    """Return how many pixels an image may have."""
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else float("inf")
 
 
 def _too_large(path: Path) -> str:
     return (
-        f"{path}: has more than {_limit():,.0f} pixels, which a small file may claim to fill the memory. If it is meant, "
+        f"{path}: has more than {most_pixels():,.0f} pixels, which a small file may claim to fill the memory. If it is meant, "
         f"raise the limit with data.max_pixels"
     )
 
@@ -119,7 +120,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
     with tifffile.TiffFile(path) as tiff:
         len(tiff.pages)  # finds a list of pages that bites its own tail; tiff.series would follow it for ever
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
-        if series.size > _limit() * max(1, keyframe.samplesperpixel):
+        if series.size > most_pixels() * max(1, keyframe.samplesperpixel):
             raise DataError(_too_large(path), "too-large")
         try:
             array = series.asarray()

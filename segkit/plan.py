@@ -7,6 +7,7 @@ parameters") where it has one; where they differ, the reason in the config says 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from segkit.verdict import Verdict
 
 LARGEST_CROP = 512
 SMALLEST_FEATURES = 8
-"""Rows or columns that the deepest features keep at least, pixels."""
+"""Rows or columns that the deepest features keep at least, pixels; 4, as in nnU-Net, below a stem, where depth is cheap."""
 RARE = 0.01
 Reasons = Mapping[str, str]
 
@@ -49,7 +50,7 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: 
 
     `config` reads the data; `validation` says whether it has a validation part already.
     """
-    task = verdict.task
+    task = paired_by_name(verdict.task)
     facts = [_with_background(fact, task) for fact in facts]
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True) | {
         "task": task.model_dump(mode="json")
@@ -65,6 +66,18 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: 
                 values[section] = value
             reasons[setting] = reason
     return Plan(Config.model_validate(values), reasons)
+
+
+def paired_by_name(task: Task) -> Task:
+    """Return the task with a flip pair for every "left x" that has its "right x"."""
+    pairs = [(name, other) for name in task.classes if (other := _mirrored(name)) != name and other in task.classes]
+    sided = {name for pair in task.flip_pairs for name in pair}
+    new = [[name, other] for name, other in pairs if name < other and name not in sided]
+    return Task.model_validate({**task.model_dump(), "flip_pairs": [*task.flip_pairs, *new]})
+
+
+def _mirrored(name: str) -> str:
+    return re.sub(r"(?i)(?<![^\W_])left(?![^\W_])", "right", name)
 
 
 def _with_background(fact: Facts, task: Task) -> Facts:
@@ -157,26 +170,26 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
             crop,
             f"{words}: context helps as much as memory allows (nnU-Net starts from the median shape, too)",
         ),
-        "model.depth": (depth, _told_depth(crop, 1, depth)),
+        "model.depth": (depth, _told_depth(crop, depth)),
         "model.width": (32, "channels at full resolution, doubled at each level, as in nnU-Net"),
         "model.widest": (512, "nnU-Net's limit in 2D"),
     }
 
 
 def depth_for(crop: Sequence[int], stem: int) -> int:
-    """Return how often the crop can be halved with `SMALLEST_FEATURES` left, after a stem; at least once.
+    """Return how often the crop can be halved after a stem with `SMALLEST_FEATURES` left (4 below a stem); at least once.
 
     >>> depth_for((512, 512), 1), depth_for((217, 181), 4)
-    (6, 2)
+    (6, 3)
     """
-    return max(1, min(6, int(math.log2(max(1.0, min(crop) / stem / SMALLEST_FEATURES)))))
+    least = SMALLEST_FEATURES if stem == 1 else 4
+    return max(1, min(6, int(math.log2(max(1.0, min(crop) / stem / least)))))
 
 
-def _told_depth(crop: Sequence[int], stem: int, depth: int) -> str:
-    least = min(crop) // (stem * 2**depth)
+def _told_depth(crop: Sequence[int], depth: int) -> str:
     return (
-        f"halved while the smaller edge keeps {SMALLEST_FEATURES} or more: here {least} (nnU-Net stops at 4; short trainings "
-        f"have no use for features that few)"
+        f"halved while the smaller edge keeps {SMALLEST_FEATURES} or more: here {min(crop) // 2**depth} (nnU-Net stops at 4; "
+        f"at full resolution the last level is dear and adds little)"
     )
 
 

@@ -164,9 +164,9 @@ def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
     width, height = (_field(entry, key, (int,), "a whole number of pixels", where) for key in ("width", "height"))
     if width < 1 or height < 1:
         raise DataError(f"{where}: width and height are 1 or more; found {shown(width)} x {shown(height)}", "coco-size")
-    if width * height > codecs._limit():
+    if width * height > codecs.most_pixels():
         raise DataError(
-            f"{where}: {shown(width)} x {shown(height)} is more than {codecs._limit():,.0f} pixels. If it is meant, raise "
+            f"{where}: {shown(width)} x {shown(height)} is more than {codecs.most_pixels():,.0f} pixels. If it is meant, raise "
             f"the limit with data.max_pixels",
             "too-large",
         )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from segkit import Task
-from segkit.budget import SAMPLES_TO_CONVERGE, fit_budget
+from segkit.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
 from segkit.config import Config, read
 from segkit.data.source import Sample
 from segkit.data.survey import Facts, facts_of
@@ -45,11 +45,11 @@ def machine(seconds_at_full: float) -> object:
 
 
 @pytest.mark.parametrize(
-    ("crop", "stem", "depth"), [((512, 512), 1, 6), ((217, 181), 1, 4), ((217, 181), 4, 2), ((8, 8), 1, 1)]
+    ("crop", "stem", "depth"), [((512, 512), 1, 6), ((217, 181), 1, 4), ((217, 181), 4, 3), ((8, 8), 1, 1)]
 )
 def test_the_deepest_features_keep_eight_pixels(crop: tuple[int, int], stem: int, depth: int) -> None:
     assert depth_for(crop, stem) == depth
-    assert depth == 1 or min(crop) / (stem * 2**depth) >= 8
+    assert depth == 1 or min(crop) / (stem * 2**depth) >= (8 if stem == 1 else 4)
 
 
 def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> None:
@@ -130,19 +130,42 @@ def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "minutes", "stem"), [(8.0, 3, 4), (0.5, 3, 2), (0.1, 3, 1), (8.0, 20, 4), (2.0, 20, 2), (0.5, 20, 1)]
+    ("seconds", "minutes", "network"),
+    [
+        (30.0, 3, (4, 16)),
+        (3.0, 3, (4, 32)),
+        (1.6, 3, (2, 16)),
+        (1.0, 3, (2, 32)),
+        (0.2, 3, (1, 32)),
+        (2.0, 20, (2, 32)),
+    ],
 )
-def test_the_finest_resolution_that_converges_in_time_is_taken(seconds: float, minutes: float, stem: int) -> None:
+def test_the_dearest_network_that_sees_enough_in_time_is_taken(
+    seconds: float, minutes: float, network: tuple[int, int]
+) -> None:
     task = Task.binary("crack")
     plan = fit_budget(planned(task, facts(task, size=(256, 256))), 100, minutes, 8 * GIB, machine(seconds))  # type: ignore[arg-type]
     config = plan.config
-    assert config.model.stem == stem
+    assert (config.model.stem, config.model.width) == network
     assert config.train.minutes == minutes
-    step = seconds / stem**2
+    step = seconds * network[1] / 32 / network[0] ** 2
     samples = (minutes * 60 * 0.93 - 10) / step * config.train.batch_size
-    assert stem == 4 or samples >= SAMPLES_TO_CONVERGE
+    assert network == (4, 16) or samples >= SAMPLES + SAMPLES_A_CLASS
     epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
     assert 2.5 <= epochs <= 11
+
+
+def test_more_classes_want_more_samples() -> None:
+    many = Task.multilabel([f"c{i}" for i in range(9)])
+    network = fit_budget(planned(many, facts(many, size=(256, 256))), 99, 3, GIB, machine(1.6)).config.model  # type: ignore[arg-type]
+    assert (network.stem, network.width) == (4, 32)  # one class would have had (2, 16), above
+
+
+def test_left_and_right_of_a_name_are_paired_and_flipped() -> None:
+    task = Task.multilabel(["left lung", "right lung", "heart"])
+    plan = planned(task, facts(task, 8))
+    assert plan.config.task.flip_pairs == (("left lung", "right lung"),)
+    assert plan.config.augment.flip_horizontal
 
 
 def test_without_a_budget_memory_and_images_bound_the_batch() -> None:

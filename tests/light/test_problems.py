@@ -107,7 +107,7 @@ def test_channels(bands: tuple[int, ...], wrong: bool) -> None:
 
 def test_leak_and_duplicates() -> None:
     train = good(CRACK)
-    copies = {name: train["i0"] for name in ("a", "b")}
+    copies = dict.fromkeys(("a", "b"), train["i0"])
     problem = only(found(CRACK, train=train | copies), "duplicates")
     assert (problem.level, problem.number) == ("warning", 1)
     assert "i0 (train) = a (train) = b (train)" in problem.message
@@ -182,9 +182,9 @@ def test_sides_by_name() -> None:
 @pytest.mark.parametrize(("count", "other", "told"), [(12, 0, True), (9, 0, False), (12, 1, False)])
 def test_sides_by_place(count: int, other: int, told: bool) -> None:
     samples = good(CRACK, count)
+    half = SIZE[1] // 2
     for i, (_, labels) in enumerate(samples.values()):
-        labels[:, : SIZE[1] // 2 if i < other else 0] = labels[:, : SIZE[1] // 2 if i < other else 0]
-        labels[:, (SIZE[1] // 2 if i >= other else SIZE[1]) :] = 0
+        labels[:, slice(0, half) if i < other else slice(half, None)] = 0
     problems = found(CRACK, train=samples)
     assert [(problem.code, problem.level) for problem in problems] == ([("sides", "warning")] if told else [])
     assert found(CRACK, flips=False, train=samples) == []
