@@ -133,11 +133,11 @@ def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
     ("seconds", "minutes", "network"),
     [
         (30.0, 3, (4, 16)),
-        (3.0, 3, (4, 32)),
-        (1.6, 3, (2, 16)),
+        (5.0, 3, (4, 32)),
+        (3.0, 3, (2, 16)),
         (1.0, 3, (2, 32)),
         (0.2, 3, (1, 32)),
-        (2.0, 20, (2, 32)),
+        (5.0, 20, (2, 32)),
     ],
 )
 def test_the_dearest_network_that_sees_enough_in_time_is_taken(
