@@ -54,7 +54,7 @@ def most_pixels() -> float:
 
 def _too_large(path: Path) -> str:
     return (
-        f"{path}: has more than {most_pixels():,.0f} pixels, which a small file may claim to fill the memory. If it is meant, "
+        f"{path}: has more than {most_pixels():,.0f} pixels; a small file may claim so to fill the memory. If it is meant, "
         f"raise the limit with data.max_pixels"
     )
 

@@ -45,7 +45,7 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
     held = sum(fact.labelled - fact.nothing for fact in facts)
     images = f"{len(facts)} images"
     if task.channels == 1:
-        task = Task.binary(task.classes[0], palette=task.palette)
+        task = task if task.kind == "binary" else Task.binary(task.classes[0], palette=task.palette)
         pixels = int(sum(fact.classes[0] for fact in facts))
         labelled = sum(fact.labelled for fact in facts)
         because = f"a pixel is {task.classes[0]} or not: {_percent(pixels, labelled)} of the pixels of {images} are"

@@ -166,8 +166,8 @@ def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
         raise DataError(f"{where}: width and height are 1 or more; found {shown(width)} x {shown(height)}", "coco-size")
     if width * height > codecs.most_pixels():
         raise DataError(
-            f"{where}: {shown(width)} x {shown(height)} is more than {codecs.most_pixels():,.0f} pixels. If it is meant, raise "
-            f"the limit with data.max_pixels",
+            f"{where}: {shown(width)} x {shown(height)} is more than {codecs.most_pixels():,.0f} pixels. If it is meant, "
+            f"raise the limit with data.max_pixels",
             "too-large",
         )
     return Picture(number, name, width, height, [])

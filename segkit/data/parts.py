@@ -21,10 +21,10 @@ def open_parts(config: Config) -> dict[str, Subset]:
     shares = {part: 0.0 if part in named or isinstance(share, PartConfig) else share for part, share in given.items()}
     elsewhere = {name for names in named.values() for name in names}
     unnamed = [name for name in source.names if name not in elsewhere]
-    names = split(named.get("train", unnamed), shares["validation"], shares["test"]) | {
-        part: named[part] for part in given if part in named
-    }
-    parts = {part: Subset(source, names[part]) for part in ("train", "validation", "test")}
+    training = named.get("train", unnamed)
+    names = split(training, shares["validation"], shares["test"]) if training else {"train": []}
+    names |= {part: named[part] for part in given if part in named}
+    parts = {part: Subset(source, names.get(part, [])) for part in ("train", "validation", "test")}
     for part, own in given.items():
         if isinstance(own, PartConfig):
             other = open_source(config.data.part(own), config.task)

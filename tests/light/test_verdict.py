@@ -96,6 +96,18 @@ def test_one_layer_alone_is_binary(value: int) -> None:
     assert (verdict.kind, verdict.task.kind, verdict.task.classes) == ("binary", "binary", ("vessel",))
 
 
+def test_a_binary_task_keeps_its_threshold() -> None:
+    task = Task.binary("crack", threshold=0.3)
+    assert judge(task, facts(task, [np.ones((2, 2), np.uint8)])).task == task
+
+
+def test_exclusive_layers_that_were_refused_for_overlaps_need_a_sigmoid() -> None:
+    task = Task.multiclass(["background", "liver", "tumour"])
+    verdict = judge(task, [], refused=3)
+    assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
+    assert "hence sigmoid, because in 3 images pixels belong to two classes" in str(verdict)
+
+
 @given(st.data())
 def test_the_verdict_is_that_of_a_plain_count(data: st.DataObject) -> None:
     task = data.draw(tasks())
