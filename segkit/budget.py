@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from segkit.config import Config
+from segkit.errors import ConfigError
 from segkit.plan import Machine, Plan, depth_for
 
 SAMPLES, SAMPLES_A_CLASS = 1000, 500
@@ -18,6 +19,9 @@ after 3000; with fewer, half the resolution lost 0.04 to a quarter that saw more
 LADDER = ((4, 32), (2, 16), (2, 32), (1, 32))
 """Stem and width, cheap to dear; the first two cost about the same."""
 NARROWEST = (4, 16)
+FEWEST_STEPS = 50
+FEW_PASSES = 60
+"""Passes over the data up to which there is more danger of learning too little than of learning by heart."""
 BATCH, LARGEST_BATCH = 4, 16
 CHECKS = 10
 """Validations in a time budget."""
@@ -68,10 +72,15 @@ def _samples(plan: Plan, machine: Machine, minutes: float) -> float:
 
 
 def _timed(plan: Plan, machine: Machine, images: int, minutes: float, free_bytes: float, told: str) -> Plan:
-    config = plan.config
-    steps = _samples(plan, machine, minutes) / config.train.batch_size
-    passes = math.ceil(images / config.train.batch_size)
-    epoch = max(1, round(max(steps / CHECKS, min(passes, steps / 3))))
+    config, samples = plan.config, _samples(plan, machine, minutes)
+    steps = samples / config.train.batch_size
+    if steps < FEWEST_STEPS:
+        least = (machine.first + FEWEST_STEPS * machine.seconds) / 60 / 0.93
+        raise ConfigError(
+            f"--minutes {minutes:g}: too short to learn anything here: compiling takes {machine.first:.0f} s and a step "
+            f"{machine.seconds:.2f} s; give {math.ceil(least)} or more"
+        )
+    epoch = max(1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3))))
     reasons = {
         "model.stem": f"works at 1/{config.model.stem} of the resolution; {told} ({minutes:g} min, timed on this machine)",
         "model.width": "channels at that resolution, doubled at each level; the widest of which enough samples fit in",
@@ -81,6 +90,10 @@ def _timed(plan: Plan, machine: Machine, images: int, minutes: float, free_bytes
         "model.depth": f"halved {config.model.depth} times after the stem, while the smaller edge keeps 4 or more",
     }
     done = _with(plan, "train", minutes=minutes, steps_per_epoch=epoch)
+    if samples / images < FEW_PASSES:
+        done = _with(done, "augment", rotate=5.0, scale=0.05)
+        mild = f"small: about {samples / images:.0f} passes over the images are too few to learn them by heart"
+        reasons |= {"augment.rotate": f"degrees; {mild}", "augment.scale": mild}
     return Plan(done.config, {**plan.reasons, **reasons})
 
 

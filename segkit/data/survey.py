@@ -26,6 +26,9 @@ SAMPLED = 8192
 MEASURED = 65536
 """Pixels of a mask that its objects are measured on; larger masks are thinned to about so many."""
 
+FEW = 16
+"""Classes up to which counting them one by one is faster than `bincount` (3 classes: an eighth of its time)."""
+
 
 class Facts(NamedTuple):
     """What is kept of one sample; arrays of C go by the task's classes, arrays of B by the image's bands."""
@@ -171,8 +174,10 @@ def _some(image: np.ndarray) -> np.ndarray:
 
 
 def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
-    if task.exclusive:
+    if task.exclusive and task.channels > FEW:
         return np.bincount(target.ravel(), minlength=256)[: task.channels].astype(np.int64)
+    if task.exclusive:
+        return np.array([np.count_nonzero(target == index) for index in range(task.channels)], np.int64)
     return np.count_nonzero(target == 1, axis=(0, 1)).astype(np.int64)
 
 

@@ -62,16 +62,16 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @pytest.mark.parametrize("change", COPIES)
 @pytest.mark.parametrize("slope", [0.5, 1.5, 3.0])
 def test_changed_copies_are_found(change: str, slope: float) -> None:
-    images = [photograph(seed, slope) for seed in range(12)]
+    images = [photograph(seed, slope) for seed in range(6)]
     found = near_pairs([facts(f"{i}", image) for i, image in enumerate(images)] + [
         facts(f"{i}'", COPIES[change](image), "test") for i, image in enumerate(images)
     ])  # fmt: skip
-    assert [(one.name, other.name) for one, other in found] == [(f"{i}", f"{i}'") for i in range(12)]
+    assert [(one.name, other.name) for one, other in found] == [(f"{i}", f"{i}'") for i in range(6)]
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.5, 2.0])
 def test_independent_images_are_not_taken_for_copies(slope: float) -> None:
-    assert list(near_pairs([facts(str(seed), photograph(seed, slope)) for seed in range(200)])) == []
+    assert list(near_pairs([facts(str(seed), photograph(seed, slope)) for seed in range(100)])) == []
 
 
 def test_images_that_are_bit_equal_are_groups_and_no_near_pairs() -> None:
@@ -90,6 +90,14 @@ def test_flat_images_look_like_nothing(value: int) -> None:
     speck = flat.copy()
     speck[0, 0] = 128
     assert list(near_pairs([facts("flat", flat), facts("speck", speck), facts("a", photograph(1))])) == []
+
+
+def test_images_of_hardly_any_contrast_look_like_nothing() -> None:
+    one = np.full((128, 128, 1), 100, np.uint8)
+    one[:8, :8] = 101
+    other = one.copy()
+    other[100, 100] = 101
+    assert list(near_pairs([facts("a", one), facts("b", other)])) == []
 
 
 def test_images_of_small_floats_are_compared_too() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from segkit import Task
+from segkit import ConfigError, Task
 from segkit.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
 from segkit.config import Config, read
 from segkit.data.source import Sample
@@ -153,6 +153,19 @@ def test_the_dearest_network_that_sees_enough_in_time_is_taken(
     assert network == (4, 16) or samples >= SAMPLES + SAMPLES_A_CLASS
     epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
     assert 2.5 <= epochs <= 11
+
+
+def test_a_budget_too_short_for_anything_is_refused_with_one_that_is_not() -> None:
+    task = Task.binary("crack")
+    with pytest.raises(ConfigError, match="compiling takes 10 s and a step .* give 1 or more"):
+        fit_budget(planned(task, facts(task)), 100, 0.1, GIB, machine(5.0))  # type: ignore[arg-type]
+
+
+def test_changes_are_small_where_images_are_seen_a_few_times_only() -> None:
+    task = Task.binary("crack")
+    draft_plan = planned(task, facts(task, size=(256, 256)))
+    assert fit_budget(draft_plan, 1000, 3, GIB, machine(1.0)).config.augment.rotate == 5.0  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 10, 3, GIB, machine(1.0)).config.augment.rotate == 10.0  # type: ignore[arg-type]
 
 
 def test_more_classes_want_more_samples() -> None:

@@ -160,6 +160,13 @@ def test_void() -> None:
     assert (problem.level, problem.message[:4]) == ("warning", "56 %")
 
 
+def test_less_than_half_unlabelled_is_no_problem() -> None:
+    samples = good(CRACK)
+    for _, labels in samples.values():
+        labels[:7] = VOID
+    assert found(CRACK, train=samples) == []
+
+
 def test_empty_masks() -> None:
     samples = good(CRACK)
     for name in list(samples)[:7]:
@@ -215,13 +222,11 @@ def test_no_overlap() -> None:
 
 
 def test_errors_come_first() -> None:
-    samples = good(CRACK) | {
-        "black": (np.zeros((*SIZE, 3), np.uint8), mask(CRACK)),
-        "deep": (image(90, 3, np.uint16), mask(CRACK)),
-    }
+    task = Task.multiclass(["background", "left lung", "right lung"])
+    samples = good(task) | {"black": (np.zeros((*SIZE, 3), np.uint8), mask(task))}
     samples["copy"] = samples["i0"]
-    levels = [problem.level for problem in found(CRACK, train=samples)]
-    assert levels == ["error", "warning", "warning"]
+    problems = [(problem.code, problem.level) for problem in found(task, train=samples)]
+    assert problems == [("sides", "error"), ("duplicates", "warning"), ("flat-image", "warning")]
 
 
 def test_a_survey_that_stopped_early_is_not_judged_by_what_it_did_not_see() -> None:

@@ -114,6 +114,16 @@ def test_pixels_of_a_mask_are_a_plain_count(data: st.DataObject) -> None:
     assert (found.labelled, found.nothing, found.overlap) == plain_cover(task, mask)
 
 
+@pytest.mark.parametrize("count", [3, 16, 17, 255])
+def test_many_classes_are_counted_as_well_as_few(count: int) -> None:
+    task = Task.multiclass([f"class {i}" for i in range(count)])
+    mask = np.random.default_rng(count).integers(0, count + 1, (60, 61)).astype(np.uint8)
+    mask[mask == count] = VOID
+    found = facts(np.zeros((60, 61, 1), np.uint8), task, mask)
+    assert found.classes.tolist() == [int((mask == i).sum()) for i in range(count)]
+    assert found.left.tolist() == [int((mask[:, :30] == i).sum()) for i in range(count)]
+
+
 @given(st.data())
 def test_areas_are_those_of_the_pieces_that_touch_at_a_side_or_corner(data: st.DataObject) -> None:
     task = data.draw(tasks())
