@@ -13,7 +13,7 @@ from segkit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from segkit.config import Config
-    from segkit.data.guess import Guess
+    from segkit.data.meanings import Guess
     from segkit.inspection import Inspection
 
 CONFIGS = (".yaml", ".yml")
@@ -134,6 +134,7 @@ def find_config(options: argparse.Namespace, console: object) -> tuple[Config, G
     from segkit.config import Config, changed, read
     from segkit.data.guess import guess
     from segkit.progress import counting
+    from segkit.task import Task
 
     if options.masks is None and options.images.suffix.lower() in CONFIGS:
         if options.classes:
@@ -141,7 +142,9 @@ def find_config(options: argparse.Namespace, console: object) -> tuple[Config, G
         return read(options.images, options.set), None
     classes = [name.strip() for name in options.classes.split(",") if name.strip()]
     with counting("looking at masks", None, console) as done:  # type: ignore[arg-type]
-        found = guess(options.images.absolute(), options.masks and options.masks.absolute(), classes, done)
+        meanings = [override for override in options.set if override.startswith("data.mask_")]
+        told = changed(Config(task=Task.binary()), meanings).data
+        found = guess(options.images.absolute(), options.masks and options.masks.absolute(), classes, done, told)
     data = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
     augment = {"flip_horizontal": not found.task.sided}
     values = {"task": found.task.model_dump(), "data": data.model_dump(mode="json"), "augment": augment}

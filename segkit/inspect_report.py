@@ -118,9 +118,10 @@ def examples(inspection: Inspection) -> np.ndarray | None:
     """Return a screen of images and overlays, (H, W, 3) uint8, of samples spread over the data set; those with objects."""
     task = inspection.task
     full = [fact for fact in inspection.survey.facts if fact.classes[list(task.foreground)].any()]
-    chosen = (full or inspection.survey.facts)[:: max(1, len(full) // EXAMPLES)][:EXAMPLES]
+    choice = full or inspection.survey.facts
+    places = dict.fromkeys(np.linspace(0, len(choice) - 1, min(EXAMPLES, len(choice))).round().astype(int).tolist())
     pairs = []
-    for fact in chosen:
+    for fact in (choice[place] for place in places):
         sample = inspection.parts[fact.part].read(fact.name)
         target = task.encode(sample.mask, fact.name, void=VOID)
         pairs += [as_display(sample.image), overlay(task, sample.image, target)]

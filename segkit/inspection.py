@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import Config, told_sides
-from segkit.data.guess import Guess
+from segkit.data.meanings import Guess
 from segkit.data.parts import open_parts
 from segkit.data.problems import Problem, find_problems, one_sided
 from segkit.data.source import Subset

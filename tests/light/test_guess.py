@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image, ImageDraw
 
 from segkit import VOID, DataError, Task
-from segkit.data.guess import Guess, guess
+from segkit.data.guess import guess
+from segkit.data.meanings import Guess
 from segkit.data.source import open_source
 from segkit.data_config import DataConfig
 
