@@ -10,10 +10,12 @@ from segkit.task import VOID, Task
 
 __version__ = "0.1.0"
 __all__ = [
-    "VOID", "ConfigError", "DataError", "RunError", "SegkitError", "Task", "compile", "head", "losses", "metrics", "unet",
+    "VOID", "ConfigError", "DataError", "Predictor", "RunError", "SegkitError", "Task", "compile", "head", "losses",
+    "metrics", "unet",
 ]  # fmt: skip
 
 _NEED_KERAS = {
+    "Predictor": "segkit.predictor:Predictor",
     "compile": "segkit.models.build:compile",
     "head": "segkit.models.build:head",
     "losses": "segkit.losses",

@@ -18,7 +18,8 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         height, width = ops.shape(x)[1:3]
-        return ops.pad(x, [[0, 0], [0, -height % self.multiple], [0, -width % self.multiple], [0, 0]])
+        rows, columns = ((self.multiple - n % self.multiple) % self.multiple for n in (height, width))
+        return ops.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]])  # no negative remainder: runtimes disagree on it
 
     def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
         batch, height, width, channels = shape

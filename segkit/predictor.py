@@ -1,0 +1,60 @@
+"""A finished run as a function of images, for use from Python."""
+
+from __future__ import annotations
+
+import threading
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from segkit.config import Config
+from segkit.devices import load_keras
+from segkit.errors import DataError
+from segkit.inference import fit, predict_images
+from segkit.run import Run
+from segkit.task import Task
+from segkit.tiles import Predict
+
+
+class Predictor:
+    """Masks and probabilities of single images, as `predict.py` gives them: `Predictor.load("runs/x")(image)`.
+
+    Images are (H, W) or (H, W, C) arrays of the depth that the run was trained on, of any size; large ones go through the
+    network in windows. One predictor may be used by several threads; they take turns at the network.
+    """
+
+    def __init__(self, predict: Predict, config: Config) -> None:
+        self.config = config
+        self._predict, self._turn = predict, threading.Lock()
+
+    @classmethod
+    def load(cls, run: str | PathLike[str]) -> Predictor:
+        """Return the predictor of a run folder. Raises `RunError` if there is no finished run."""
+        found = Run.open(Path(run))
+        load_keras()
+        from segkit.runtimes.keras import open_keras
+
+        return cls(open_keras(found), found.config())
+
+    @property
+    def task(self) -> Task:
+        """The run's task."""
+        return self.config.task
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Return (H, W, classes) float32, each from 0 to 1. Raises `DataError` if the image is not like those trained on."""
+        image = np.asarray(image)
+        image = image[..., None] if image.ndim == 2 else image
+        if image.ndim != 3 or 0 in image.shape:
+            raise DataError(
+                f"an image has shape (height, width) or (height, width, channels); found {image.shape}", "channels"
+            )
+        named = [("image", fit(self.config, image, "image"))]
+        with self._turn:
+            ((_, _, probabilities),) = predict_images(self._predict, self.config, named)
+        return probabilities
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return the mask as `Task.decode` gives it: (H, W) ids or 0/1, or (H, W, classes) 0/1 in a multilabel task."""
+        return self.task.decode(self.probabilities(image))
