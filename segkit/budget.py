@@ -30,8 +30,12 @@ MEMORY_SHARE = 0.5
 Measure = Callable[[Config], Machine]
 
 
-def fit_budget(plan: Plan, images: int, minutes: float | None, free_bytes: float, measure: Measure) -> Plan:
+def fit_budget(
+    plan: Plan, images: int, checked: int, minutes: float | None, free_bytes: float, measure: Measure
+) -> Plan:
     """Return the plan with batch, network and length of training chosen by what `measure` finds for a config.
+
+    `images` are trained on, `checked` are validated.
 
     With `minutes` the dearest network of the `LADDER` is taken that sees enough samples in time.
     """
@@ -43,7 +47,7 @@ def fit_budget(plan: Plan, images: int, minutes: float | None, free_bytes: float
     def rung(stem: int, width: int) -> tuple[Plan, Machine, bool]:
         candidate = _network(plan, stem, width)
         machine = measure(candidate.config)
-        samples = _samples(candidate, machine, minutes)
+        samples = _samples(candidate, machine, minutes, checked)
         tried.append(f"{samples:.0f} at 1/{stem} with {width} channels")
         return candidate, machine, samples >= needed
 
@@ -56,9 +60,10 @@ def fit_budget(plan: Plan, images: int, minutes: float | None, free_bytes: float
             if not found[2]:
                 break
             best = found
-    return _timed(
-        *best[:2], images, minutes, free_bytes, f"{needed} samples are wanted, fitting in: {', '.join(tried)}"
-    )
+    candidate, machine, _ = best
+    told = f"{needed} samples are wanted, fitting in: {', '.join(tried)}"
+    samples = _samples(candidate, machine, minutes, checked)
+    return _timed(candidate, machine, samples, images, minutes, free_bytes, told)
 
 
 def _network(plan: Plan, stem: int, width: int) -> Plan:
@@ -66,28 +71,38 @@ def _network(plan: Plan, stem: int, width: int) -> Plan:
     return _with(_with(plan, "model", stem=stem, width=width, depth=depth), "train", batch_size=BATCH)
 
 
-def _samples(plan: Plan, machine: Machine, minutes: float) -> float:
-    """Return the samples that training sees in the minutes, less compiling and validation."""
-    return max(0.0, 60 * minutes * 0.93 - machine.first) / machine.seconds * plan.config.train.batch_size
+def _samples(plan: Plan, machine: Machine, minutes: float, checked: int) -> float:
+    """Return the samples that training sees in the minutes, less compiling, `CHECKS` validations and 5 % for the rest."""
+    left = 60 * minutes * 0.95 - machine.first - CHECKS * checked * machine.seconds_to_check
+    return max(0.0, left) / machine.seconds * plan.config.train.batch_size
 
 
-def _timed(plan: Plan, machine: Machine, images: int, minutes: float, free_bytes: float, told: str) -> Plan:
-    config, samples = plan.config, _samples(plan, machine, minutes)
-    steps = samples / config.train.batch_size
+def _timed(
+    plan: Plan, machine: Machine, samples: float, images: int, minutes: float, free_bytes: float, told: str
+) -> Plan:
+    steps = samples / plan.config.train.batch_size
+    plan = _with(plan, "train", batch_size=_fitting(BATCH, machine, free_bytes))
+    config = plan.config
     if steps < FEWEST_STEPS:
-        least = (machine.first + FEWEST_STEPS * machine.seconds) / 60 / 0.93
+        least = (machine.first + FEWEST_STEPS * machine.seconds) / 60 / 0.9
         raise ConfigError(
             f"--minutes {minutes:g}: too short to learn anything here: compiling takes {machine.first:.0f} s and a step "
             f"{machine.seconds:.2f} s; give {math.ceil(least)} or more"
         )
     epoch = max(1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3))))
+    least_features = 8 if config.model.stem == 1 else 4
     reasons = {
         "model.stem": f"works at 1/{config.model.stem} of the resolution; {told} ({minutes:g} min, timed on this machine)",
         "model.width": "channels at that resolution, doubled at each level; the widest of which enough samples fit in",
-        "train.minutes": "the budget; the learning rate falls with the clock, and training ends with it",
-        "train.steps_per_epoch": f"about {steps:.0f} steps of {machine.seconds:.3f} s fit in; validated some {CHECKS} times",
+        "model.depth": f"halved {config.model.depth} times while the smaller edge keeps {least_features} or more"
+        + (
+            ""
+            if config.model.stem == 1
+            else "; below a stem depth is cheap and brings context, so 4 as in nnU-Net, not 8"
+        ),
+        "train.minutes": "the budget, without start and scoring; the learning rate falls with the clock",
+        "train.steps_per_epoch": f"some {steps:.0f} steps of {machine.seconds:.3f} s fit in, {steps / epoch:.0f} validations",
         "train.batch_size": f"small, for more steps in the time; {_told_memory(machine, config, free_bytes)}",
-        "model.depth": f"halved {config.model.depth} times after the stem, while the smaller edge keeps 4 or more",
     }
     done = _with(plan, "train", minutes=minutes, steps_per_epoch=epoch)
     if samples / images < FEW_PASSES:
@@ -98,8 +113,7 @@ def _timed(plan: Plan, machine: Machine, images: int, minutes: float, free_bytes
 
 
 def _without_limit(plan: Plan, images: int, free_bytes: float, machine: Machine) -> Plan:
-    fits = MEMORY_SHARE * free_bytes / machine.bytes_a_sample
-    batch = 2 ** int(math.log2(max(2, min(LARGEST_BATCH, fits))))
+    batch = _fitting(LARGEST_BATCH, machine, free_bytes)
     while batch > 2 and batch > images / 20:
         batch //= 2
     steps = math.ceil(images / batch)
@@ -113,6 +127,13 @@ def _without_limit(plan: Plan, images: int, free_bytes: float, machine: Machine)
         "train.patience": "epochs without a better validation score after which it stops",
     }
     return Plan(done.config, {**plan.reasons, **reasons})
+
+
+def _fitting(batch: int, machine: Machine, free_bytes: float) -> int:
+    """Return the batch, halved until it fits into its share of the memory."""
+    while batch > 1 and batch * machine.bytes_a_sample > MEMORY_SHARE * free_bytes:
+        batch //= 2
+    return batch
 
 
 def _told_memory(machine: Machine, config: Config, free_bytes: float) -> str:

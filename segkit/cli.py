@@ -1,4 +1,4 @@
-"""The command line: `segkit train | predict | evaluate | convert`, and the doors train.py and predict.py.
+"""The command line: `segkit train | predict | evaluate | inspect | plan | convert`, and the doors train.py and predict.py.
 
 Only what a command needs is imported: `--help`, a bad config and bad data answer before Keras is loaded.
 """

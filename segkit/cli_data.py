@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from segkit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from segkit.config import Config
     from segkit.data.meanings import Guess
     from segkit.inspection import Inspection
@@ -63,7 +65,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
     console = Console(soft_wrap=not sys.stdout.isatty())
     try:
-        inspection, _ = look(options, console)
+        inspection, _, _ = look(options, console)
     except DataError as problem:
         inspection = unopened(problem)
     if options.json:
@@ -86,6 +88,8 @@ def _plan(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from segkit.budget import fit_budget
+    from segkit.data.check import check_split
+    from segkit.data.parts import open_parts
     from segkit.inspect_report import on_screen
     from segkit.memory import free_memory
     from segkit.plan import draft
@@ -97,19 +101,18 @@ def _plan(options: argparse.Namespace) -> int:
         raise ConfigError(f"{options.out}: is there already; a config is not overwritten. Choose another name")
     if options.minutes is not None and options.minutes <= 0:
         raise ConfigError(f"--minutes: a number above 0; found {options.minutes:g}")
-    inspection, config = look(options, console)
+    inspection, config, guess = look(options, console)
     console.print(on_screen(inspection))
     if inspection.wrong or inspection.verdict is None:
         print("error: no plan is made while training would be wrong; mend what is named above", file=sys.stderr)
         return 2
-    validation = len(inspection.parts["validation"]) > 0
-    stated = options.masks is None and options.images.suffix.lower() in CONFIGS  # a config's task is the user's word
-    verdict = inspection.verdict._replace(task=config.task) if stated else inspection.verdict
-    plan = draft(config, verdict, inspection.survey.facts, validation)
+    plan = draft(config, inspection.verdict, inspection.survey.facts, guess)
+    check_split(plan.config, inspection.survey)
     console.print("timing training steps on this machine ...")
     from segkit.trial_steps import measure_steps
 
-    plan = fit_budget(plan, len(inspection.parts["train"]), options.minutes, free_memory(), measure_steps)
+    parts = {part: len(names) for part, names in open_parts(plan.config).items()}
+    plan = fit_budget(plan, parts["train"], parts["validation"], options.minutes, free_memory(), measure_steps)
     write_text(options.out, as_yaml(plan, shlex.join(["segkit", *sys.argv[1:]]), str(options.out)))
     console.print(
         f"{options.out}: written; each value stands below its reason. Train with:\n  python train.py {options.out}"
@@ -117,19 +120,19 @@ def _plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def look(options: argparse.Namespace, console: object) -> tuple[Inspection, Config]:
-    """Inspect what the options name; return the inspection and the config that reads the data."""
+def look(options: argparse.Namespace, console: Console) -> tuple[Inspection, Config, Guess | None]:
+    """Inspect what the options name; return the inspection, the config that reads the data, and the guess it comes from."""
     from segkit.data.parts import open_parts
     from segkit.inspection import inspect
     from segkit.progress import counting
 
     config, guess = find_config(options, console)
-    total = sum(len(part) for part in open_parts(config).values())
-    with counting("reading images and masks", total, console) as done:  # type: ignore[arg-type]
-        return inspect(config, guess, done), config
+    parts = open_parts(config)
+    with counting("reading images and masks", sum(map(len, parts.values())), console) as done:
+        return inspect(config, parts, guess, done), config, guess
 
 
-def find_config(options: argparse.Namespace, console: object) -> tuple[Config, Guess | None]:
+def find_config(options: argparse.Namespace, console: Console) -> tuple[Config, Guess | None]:
     """Return the config given, or one that reads IMAGES and MASKS, with the guess it comes from."""
     from segkit.config import Config, changed, read
     from segkit.data.guess import guess
@@ -141,9 +144,9 @@ def find_config(options: argparse.Namespace, console: object) -> tuple[Config, G
             raise ConfigError("--classes: the config names the classes")
         return read(options.images, options.set), None
     classes = [name.strip() for name in options.classes.split(",") if name.strip()]
-    with counting("looking at masks", None, console) as done:  # type: ignore[arg-type]
-        meanings = [override for override in options.set if override.startswith("data.mask_")]
-        told = changed(Config(task=Task.binary()), meanings).data
+    with counting("looking at masks", None, console) as done:
+        reading = [override for override in options.set if override.startswith("data.")]
+        told = changed(Config(task=Task.binary()), reading).data
         found = guess(options.images.absolute(), options.masks and options.masks.absolute(), classes, done, told)
     data = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
     augment = {"flip_horizontal": not found.task.sided}

@@ -42,7 +42,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def limit_pixels(most: int | None) -> None:
-    """Open images of up to `most` pixels; None leaves Pillow's own limit, which TIFF files are held to as well."""
+    """Open images of up to `most` pixels; None changes nothing. TIFF files are held to Pillow's limit, too."""
     if most is not None:
         Image.MAX_IMAGE_PIXELS = -(-most // 2)  # Pillow warns from here and refuses from twice as many
 

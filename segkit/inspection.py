@@ -9,8 +9,7 @@ import numpy as np
 
 from segkit.config import Config, told_sides
 from segkit.data.meanings import Guess
-from segkit.data.parts import open_parts
-from segkit.data.problems import Problem, find_problems, one_sided
+from segkit.data.problems import Problem, find_problems, left_out_of, one_sided
 from segkit.data.source import Subset
 from segkit.data.survey import PERCENTILES, Facts, Survey, survey
 from segkit.errors import DataError
@@ -36,11 +35,13 @@ class Inspection(NamedTuple):
         return any(problem.level == "error" for problem in self.problems)
 
 
-def inspect(config: Config, guess: Guess | None, done: Callable[[], None] = lambda: None) -> Inspection:
-    """Read every sample of a config, which may be `guess`'s, and return what there is to say."""
-    parts = open_parts(config)
+def inspect(
+    config: Config, parts: dict[str, Subset], guess: Guess | None, done: Callable[[], None] = lambda: None
+) -> Inspection:
+    """Read every sample of a config's parts, and return what there is to say. The config may be `guess`'s."""
     found = survey(config.task, parts, done)
     problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
+    problems += left_out_of(parts)
     if guess:
         problems += [Problem(code, "warning", message) for code, message in guess.doubts]
         problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it

@@ -15,6 +15,7 @@ import numpy as np
 
 from segkit.config import Config
 from segkit.data.check import measure
+from segkit.data.meanings import Guess
 from segkit.data.problems import one_sided
 from segkit.data.survey import PERCENTILES, Facts
 from segkit.task import Task
@@ -33,9 +34,11 @@ class Machine(NamedTuple):
     seconds: float
     """Of a training step."""
     first: float
-    """Seconds of the first step, in which the network is compiled."""
+    """Seconds of the first step and the first validation batch, in which the network is compiled."""
     bytes_a_sample: float
     """Memory that one more sample in a batch takes."""
+    seconds_to_check: float = 0.0
+    """Of a validation sample."""
 
 
 class Plan(NamedTuple):
@@ -45,17 +48,19 @@ class Plan(NamedTuple):
     reasons: Reasons
 
 
-def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: bool) -> Plan:
+def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], guess: Guess | None) -> Plan:
     """Return all that follows from the data alone; `fit_budget` chooses what the machine has a say in.
 
-    `config` reads the data; `validation` says whether it has a validation part already.
+    `config` reads the data, as `guess` found out; without a guess it is the user's own, and its task is their word.
     """
-    task = paired_by_name(verdict.task)
+    task = paired_by_name(verdict.task) if guess else config.task
     facts = [_with_background(fact, task) for fact in facts]
+    validation = any(fact.part == "validation" for fact in facts)
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True) | {
         "task": task.model_dump(mode="json")
     }
-    reasons = {"task.kind": f"{verdict}", "data.source": "read as the files are kept"}
+    reasons = {"task.kind": str(verdict) if guess else f"as your config says; the masks say: {verdict}"}
+    reasons |= _told_reading(config, guess)
     for rule in (_split, _augment, _input, _network, _weights, _training):
         chosen = rule(task, facts, validation)
         for setting, (value, reason) in chosen.items():
@@ -66,6 +71,18 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], validation: 
                 values[section] = value
             reasons[setting] = reason
     return Plan(Config.model_validate(values), reasons)
+
+
+def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:
+    """Return the reasons of the settings by which the files are read."""
+    words = f"how the masks are kept: {guess.read_as}" if guess else "as your config says"
+    given = config.data.model_dump(exclude_defaults=True)
+    reasons = {f"data.{setting}": "where the files are, or how they pair" for setting in given} | {"data.source": words}
+    doubts = "; ".join(text for _, text in guess.doubts) if guess else ""
+    for setting in ("mask_values", "mask_colours", "mask_threshold"):
+        if setting in given:
+            reasons[f"data.{setting}"] = doubts or ("what was found in the masks; change the names" if guess else words)
+    return reasons
 
 
 def paired_by_name(task: Task) -> Task:
@@ -148,7 +165,11 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     train = [fact for fact in facts if fact.part == "train"]
     given = measure(train, facts).model_dump(mode="json")
     if given["dtype"] == "uint8":
-        return {"input": (given, "8 bits: mean and deviation of all pixels, band by band (z-score, as in nnU-Net)")}
+        reason = (
+            "8 bits: mean and deviation of all pixels, band by band; of the whole data set and not of each image, as nnU-Net "
+            "does, so that a dark image stays dark"
+        )
+        return {"input": (given, reason)}
     bands = given["channels"]
     median = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in train], axis=0)
     given["mean"] = [round(float(v), 4) for v in median[2]]
@@ -161,8 +182,7 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
 
 
 def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
-    sizes = np.median([fact.size for fact in facts], axis=0)
-    crop = [int(min(LARGEST_CROP, size)) for size in sizes]
+    sizes, crop = np.median([fact.size for fact in facts], axis=0), _crop(facts)
     depth = depth_for(crop, 1)
     words = "the median image" if max(sizes) <= LARGEST_CROP else f"the median image, at most {LARGEST_CROP} a side"
     return {
@@ -174,6 +194,10 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         "model.width": (32, "channels at full resolution, doubled at each level, as in nnU-Net"),
         "model.widest": (512, "nnU-Net's limit in 2D"),
     }
+
+
+def _crop(facts: Sequence[Facts]) -> list[int]:
+    return [int(min(LARGEST_CROP, size)) for size in np.median([fact.size for fact in facts], axis=0)]
 
 
 def depth_for(crop: Sequence[int], stem: int) -> int:
@@ -203,8 +227,8 @@ def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         weights = {name: round(min(4.0, math.sqrt(RARE / share)), 2) for name, share in rare.items()}
         told = ", ".join(f"{name} {100 * share:.2g} %" for name, share in rare.items())
         chosen["class_weights"] = (weights, f"rare: {told} of the pixels; square root of 1 % over the share, at most 4")
-    largest = max((max(fact.size) for fact in facts), default=0)
-    if largest > LARGEST_CROP:
+    crop = _crop(facts)
+    if any(fact.size[0] > crop[0] or fact.size[1] > crop[1] for fact in facts):
         chosen["train.foreground"] = (
             0.33,
             "a third of the patches hold an object, as in nnU-Net: images exceed the patch",
@@ -218,6 +242,9 @@ def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
 
 def _training(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     return {
-        "train.learning_rate": (0.002, "AdamW with batch statistics that keep up; falls to 0 along a cosine"),
+        "train.learning_rate": (
+            0.002,
+            "AdamW; twice Keras' default, as short trainings with batch normalisation bear it; falls to 0 along a cosine",
+        ),
         "train.monitor": ("dice_foreground", "the best epoch is that of the best validation Dice"),
     }

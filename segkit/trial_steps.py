@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import statistics
+import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from segkit.config import Config
-from segkit.devices import load_keras, prepare
 from segkit.errors import ConfigError
 from segkit.plan import Machine
 
@@ -17,34 +20,50 @@ STEPS = 7
 
 
 def measure_steps(config: Config) -> Machine:
-    """Return time and memory of the config's training steps, on random pixels; takes as long as a few steps and a start."""
-    load_keras()
-    import keras
+    """Return time and memory of the config's training steps, on random pixels; takes as long as a start and a few steps.
 
+    In a process of its own, because a process never forgets its largest memory. Memory is the host's, not a GPU's.
+    """
+    if config.input is None:
+        raise ConfigError("input: is missing; the plan measures it first")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measure, config).result()
+
+
+def _measure(config: Config) -> Machine:
+    from segkit.devices import load_keras, prepare
+
+    load_keras()
     from segkit.models.build import build_for, compile
     from segkit.training import make_optimizer
 
-    if config.input is None:
-        raise ConfigError("input: is missing; the plan measures it first")
+    assert config.input is not None
     prepare(config.train)
     before = _peak()
     model = build_for(config.task, config.model, config.input)
     trainer = compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
-    rng = np.random.default_rng(0)
-    batch, (height, width) = config.train.batch_size, config.train.crop
-    images = rng.integers(0, 255, (batch, height, width, config.input.channels)).astype(config.input.dtype)
+    images, targets = _batch(config)
+    steps = [_seconds(trainer.train_on_batch, images, targets) for _ in range(STEPS)]
+    memory = max(_peak() - before, 1) / len(images)
+    checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
+    return Machine(statistics.median(steps[2:]), steps[0] + checks[0], memory, min(checks) / len(images))
+
+
+def _batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    assert config.input is not None
+    size, (height, width) = config.train.batch_size, config.train.crop
+    shape = (size, height, width, config.input.channels)
+    images = np.random.default_rng(0).integers(0, 255, shape).astype(config.input.dtype)
     target = config.task.encode(np.zeros(config.task.target_shape(height, width), np.uint8))
-    targets = np.stack([target] * batch)
-    times = []
-    for _ in range(STEPS):
-        began = time.perf_counter()
-        trainer.train_on_batch(images, targets)
-        times.append(time.perf_counter() - began)
-    memory = max(_peak() - before, 1) / batch
-    keras.utils.clear_session()
-    return Machine(statistics.median(times[2:]), times[0], memory)
+    return images, np.stack([target] * size)
+
+
+def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:
+    began = time.perf_counter()
+    step(images, targets)
+    return time.perf_counter() - began
 
 
 def _peak() -> int:
     """Return the largest memory of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.problems import Problem, find_problems
+from segkit.data.parts import open_parts
+from segkit.data.problems import Problem, find_problems, left_out_of
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import ConfigError, DataError
@@ -43,7 +44,7 @@ def check(
     """
     found = survey(task, parts, done, patience=float("inf") if skip_broken else PATIENCE)
     left_out = {(sample.part, sample.name) for sample in found.broken}
-    problems = find_problems(task, found, flips, skip_broken)
+    problems = find_problems(task, found, flips, skip_broken) + left_out_of(parts)
     errors = [problem for problem in problems if problem.level == "error"]
     if errors:
         raise DataError(_refusal(errors, found), errors[0].code)
@@ -64,6 +65,19 @@ def _refusal(errors: Sequence[Problem], found: Survey) -> str:
         else ""
     )
     return "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
+
+
+def check_split(config: Config, found: Survey) -> None:
+    """Raise `DataError` if a config's split of samples that were read as one part would be wrong: copies in two parts."""
+    parts = {name: part for part, subset in open_parts(config).items() for name in subset.names}
+    facts = [fact._replace(part=parts.get(fact.name, fact.part)) for fact in found.facts]
+    errors = [
+        problem
+        for problem in find_problems(config.task, found._replace(facts=facts), False)
+        if problem.level == "error"
+    ]
+    if errors:
+        raise DataError(_refusal(errors, found), errors[0].code)
 
 
 def fitting_input(config: Config, found: InputConfig) -> InputConfig:

@@ -88,6 +88,13 @@ def read_pictures(path: Path, labels: Sequence[str], broken: Broken) -> dict[str
     return _by_name(pictures, path)
 
 
+def category_names(path: Path) -> list[str]:
+    """Return the names of a COCO file's categories, each once, in their order. Raises `DataError` naming the file."""
+    entries = _read_json(path)["categories"]
+    named = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+    return list(dict.fromkeys(named))
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())

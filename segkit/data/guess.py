@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit import files
+from segkit import codecs, files
 from segkit.data import meanings, sniff
+from segkit.data.coco_files import category_names
 from segkit.data.labels import YES_NO
 from segkit.data.meanings import Guess
 from segkit.data.sniff import Stored
@@ -34,13 +34,14 @@ def guess(
     `classes` names them in the order of their values. Raises `DataError` if nothing fits.
     """
     told = told or DataConfig()
+    codecs.limit_pixels(told.max_pixels)
     if masks is not None and masks.suffix.lower() == ".json":
-        return _coco(images, masks, classes)
+        data = told.model_copy(update={"source": "coco", "images": images, "annotations": masks})
+        return _layered(data, category_names(masks), classes, "COCO annotations")
     if masks is None and (images / "dataset_info.json").is_file():
-        return _tfds(images, classes, done)
+        return _tfds(told.model_copy(update={"source": "tfds", "data_dir": images}), images, classes, done)
     if masks is None and images.suffix.lower() == ".csv":
-        data = told.model_copy(update={"list_file": images})
-        return _files(data, sniff.listed(images), classes, done)
+        return _list(told.model_copy(update={"list_file": images}), images, classes, done)
     if masks is None:
         raise DataError(
             f"{images}: give the masks as well, or a config, a CSV list, or a TensorFlow Datasets folder", "list"
@@ -51,7 +52,8 @@ def guess(
     layers = _class_folders(images, masks)
     if layers:
         data = told.model_copy(update={"images": images, "masks": masks})
-        return _folders(data, masks, layers, classes, done)
+        paths = [path for name in layers for path in files.list_images(masks / name).values()]
+        return _layers(data, paths, layers, classes, done, f"{masks}: one folder a class")
     suffix = told.mask_suffix or _suffix(images, masks)
     data = told.model_copy(update={"images": images, "masks": masks, "mask_suffix": suffix})
     found = [p for n, p in files.list_images(masks).items() if n.endswith(data.mask_suffix)]
@@ -59,43 +61,51 @@ def guess(
 
 
 def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:
-    chosen = [name for name in classes if name in names] if classes else list(names)
-    if not chosen:
-        raise DataError(f"none of the classes {', '.join(classes)} is there; found {', '.join(names)}", "list")
+    unknown = [name for name in classes if name not in names]
+    if unknown or not names:
+        raise DataError(
+            f"--classes: not there: {', '.join(unknown) or 'any class'}; found {', '.join(names) or 'none'}", "list"
+        )
+    chosen = list(classes or names)
     task = Task.binary(chosen[0]) if len(chosen) == 1 else Task.multilabel(chosen)
     return Guess(data, task, words)
 
 
-def _folders(
-    data: DataConfig, masks: Path, names: Sequence[str], classes: Sequence[str], done: Callable[[], None]
+def _layers(
+    data: DataConfig,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    classes: Sequence[str],
+    done: Callable[[], None],
+    where: str,
 ) -> Guess:
-    """One folder a class: what means yes in them is guessed from all their files together."""
-    paths = [path for name in names for path in files.list_images(masks / name).values()]
+    """One file a class: what means yes in them is guessed from all of them together."""
     try:
         yes_no = _files(data, paths, YES_NO, done)
     except DataError as problem:
-        raise DataError(f"{masks}: one folder a class, whose masks say yes or no: {problem}", problem.code) from problem
-    found = _layered(yes_no.data, names, classes, f"one folder a class: {yes_no.read_as}")
+        raise DataError(f"{where}, whose masks say yes or no: {problem}", problem.code) from problem
+    found = _layered(yes_no.data, names, classes, f"{where.rpartition(': ')[2]}: {yes_no.read_as}")
     return found._replace(doubts=yes_no.doubts)
 
 
-def _coco(images: Path, annotations: Path, classes: Sequence[str]) -> Guess:
-    try:
-        categories = json.loads(annotations.read_text(encoding="utf-8"))["categories"]
-        names = [str(category["name"]) for category in categories]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{annotations}: not a COCO file with categories ({problem})", "list") from problem
-    return _layered(
-        DataConfig(source="coco", images=images, annotations=annotations), names, classes, "COCO annotations"
+def _list(data: DataConfig, path: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+    paths, names = sniff.listed(path)
+    return (
+        _layers(data, paths, names, classes, done, f"{path}: one column a class")
+        if names
+        else _files(data, paths, classes, done)
     )
 
 
-def _tfds(folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
     from segkit.data.tfds import open_tfds
     from segkit.data.tfds_maps import find_ready, task_of
     from segkit.data.tfds_records import Records
 
-    data, info = DataConfig(source="tfds", data_dir=folder), Records(folder).info
+    stated = meanings.stated(data, classes)
+    if stated:
+        return stated
+    info = Records(folder).info
     ready = find_ready(info.name, info.metadata)
     if ready:
         return Guess(data, task_of(ready), "a TensorFlow data set whose classes are known")

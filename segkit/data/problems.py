@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from segkit.config import told_sides
 from segkit.data.near import near_pairs, same_images
+from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey
 from segkit.task import Task
 
@@ -53,6 +54,20 @@ def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: b
         if task.kind == "multilabel" and task.channels > 1 and not any(fact.overlap for fact in facts):
             found.append(Problem("no-overlap", "warning", _NO_OVERLAP))
     return sorted(found, key=lambda problem: problem.level)
+
+
+def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
+    """Return a warning for each kind of entry that the sources left out because `data.skip_broken` says so."""
+    sources = {id(subset.source): subset.source for subset in parts.values()}.values()
+    counts: Counter[str] = Counter()
+    for source in sources:
+        counts.update(getattr(source, "skipped", {}))
+    return [
+        Problem(
+            code, "warning", f"{number} broken entries left out, as data.skip_broken says; their pixels are background"
+        )
+        for code, number in counts.items()
+    ]
 
 
 _NO_OVERLAP = (

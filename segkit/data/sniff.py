@@ -44,10 +44,14 @@ def look(path: Path) -> Stored:
     return Stored("ids", kind, layers.dtype, _counted(layers[..., 0]))
 
 
-def listed(path: Path) -> list[Path]:
-    """Return the mask files of a CSV list's column "mask"; none if it has a column a class."""
+def listed(path: Path) -> tuple[list[Path], list[str]]:
+    """Return the mask files of a CSV list, and the names of its columns if it has one a class."""
     with codecs.naming(path), path.open(newline="", encoding="utf-8-sig") as stream:
-        return [path.parent / row["mask"] for row in csv.DictReader(stream) if row.get("mask")]
+        rows = csv.DictReader(stream)
+        others = [name for name in rows.fieldnames or () if name not in ("image", "mask", "split")]
+        columns = ["mask"] if "mask" in (rows.fieldnames or ()) else others
+        found = [path.parent / row[column] for row in rows for column in columns if row.get(column)]
+    return found, [] if columns == ["mask"] else others
 
 
 def _picture_kind(path: Path) -> tuple[str, bool]:

@@ -13,14 +13,17 @@ from segkit.budget import fit_budget
 from segkit.config import Config
 from segkit.data.folder import in_folders
 from segkit.data.guess import guess
+from segkit.data.meanings import Guess
 from segkit.data.parts import open_parts
 from segkit.data.source import Sample, open_source
 from segkit.data.survey import Facts, facts_of
+from segkit.data_config import DataConfig
 from segkit.inspection import inspect
 from segkit.plan import Machine, draft
 from segkit.verdict import Verdict, judge
 from tests.heavy.rewrite import FORMS
 
+ANY = Guess(DataConfig(), Task.binary(), "as it is kept")
 MRI = Path(__file__).parents[2] / "examples" / "brain_mri" / "data" / "test"
 TASKS = {
     "brain": Task.binary("brain"),
@@ -58,7 +61,7 @@ def real(kind: str) -> tuple[Task, list[Sample]]:
 
 def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> dict[str, Any]:
     """Return all of the plan but where the data are and what its classes look like."""
-    plan = fit_budget(draft(config, verdict, facts, True), len(facts), 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27))
+    plan = fit_budget(draft(config, verdict, facts, ANY), len(facts), 3, 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27))
     return plan.config.model_dump(exclude={"data", "task"})
 
 
@@ -77,7 +80,7 @@ def test_every_form_gives_the_same_samples_and_verdict(data: str, kind: str, for
     found = guess(written.images, written.masks, written.classes)
     settings = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
     config = Config.model_validate({"task": found.task, "data": settings, "augment": {"flip_horizontal": False}})
-    inspection = inspect(config, found)
+    inspection = inspect(config, open_parts(config), found)
     assert not inspection.wrong, inspection.problems
     assert inspection.verdict is not None
     verdict = inspection.verdict

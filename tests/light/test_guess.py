@@ -290,7 +290,7 @@ def test_one_folder_a_class(tmp_path: Path, labels: list[str], yes: int) -> None
     assert found.task == (Task.binary("crack") if len(labels) == 1 else Task.multilabel(labels))
     assert same(found, stored)
     assert guess(images, folder, [labels[-1]]).task == Task.binary(labels[-1])
-    with pytest.raises(DataError, match="none of the classes lung is there; found"):
+    with pytest.raises(DataError, match="--classes: not there: lung; found"):
         guess(images, folder, ["lung"])
 
 
@@ -342,7 +342,7 @@ def test_coco_json(tmp_path: Path) -> None:
     assert same(found, meant)
     assert guess(images, file, ["liver"]).task == Task.binary("liver")
     file.write_text("[]")
-    with pytest.raises(DataError, match="not a COCO file with categories"):
+    with pytest.raises(DataError, match="a COCO file is an object of images, annotations and categories"):
         guess(images, file)
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 from segkit import Task
 from segkit.cli import main
 from segkit.config import Config
+from segkit.data.parts import open_parts
 from segkit.inspect_report import examples
 from segkit.inspection import Inspection, as_json, inspect
 
@@ -269,7 +270,8 @@ def test_keras_is_never_imported(data: Path) -> None:
 
 def inspection(data: Path, task: Task) -> Inspection:
     folders = {"images": data / "images", "masks": data / "masks", "validation": 0.0, "test": 0.0}
-    return inspect(Config.model_validate({"task": task.model_dump(), "data": folders}), None)
+    config = Config.model_validate({"task": task.model_dump(), "data": folders})
+    return inspect(config, open_parts(config), None)
 
 
 def test_examples_show_samples_with_objects(data: Path) -> None:

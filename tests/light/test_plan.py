@@ -11,6 +11,7 @@ import yaml
 from segkit import ConfigError, Task
 from segkit.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
 from segkit.config import Config, read
+from segkit.data.meanings import Guess
 from segkit.data.source import Sample
 from segkit.data.survey import Facts, facts_of
 from segkit.plan import Machine, Plan, depth_for, draft
@@ -33,8 +34,10 @@ def facts(task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **chang
 
 
 def planned(task: Task, found: list[Facts], validation: bool = False) -> Plan:
+    if not validation:
+        found = [fact._replace(part="train") for fact in found]
     config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
-    return draft(config, judge(task, found), found, validation)
+    return draft(config, judge(task, found), found, Guess(config.data, task, "as it is kept"))
 
 
 def machine(seconds_at_full: float) -> object:
@@ -53,7 +56,7 @@ def test_the_deepest_features_keep_eight_pixels(crop: tuple[int, int], stem: int
 
 
 def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> None:
-    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
+    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
     path = tmp_path / "plan.yaml"
     path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
     assert read(path) == plan.config
@@ -113,8 +116,7 @@ def test_deep_images_are_scaled_by_their_percentiles() -> None:
     assert plan.config.input.mean == (1000.0,)
     assert plan.config.input.std == (300.0,)  # (1645 - 100) / 5.15, though one pixel is 65535
     plain = planned(task, found := facts(task))
-    train = [fact for fact in found if fact.part == "train"]
-    mean = sum(fact.sums[0, 0] for fact in train) / sum(fact.pixels for fact in train)
+    mean = sum(fact.sums[0, 0] for fact in found) / sum(fact.pixels for fact in found)
     assert plain.config.input is not None
     assert plain.config.input.mean[0] == pytest.approx(mean, abs=1e-3)
 
@@ -144,12 +146,12 @@ def test_the_dearest_network_that_sees_enough_in_time_is_taken(
     seconds: float, minutes: float, network: tuple[int, int]
 ) -> None:
     task = Task.binary("crack")
-    plan = fit_budget(planned(task, facts(task, size=(256, 256))), 100, minutes, 8 * GIB, machine(seconds))  # type: ignore[arg-type]
+    plan = fit_budget(planned(task, facts(task, size=(256, 256))), 100, 3, minutes, 8 * GIB, machine(seconds))  # type: ignore[arg-type]
     config = plan.config
     assert (config.model.stem, config.model.width) == network
     assert config.train.minutes == minutes
     step = seconds * network[1] / 32 / network[0] ** 2
-    samples = (minutes * 60 * 0.93 - 10) / step * config.train.batch_size
+    samples = (minutes * 60 * 0.95 - 10) / step * config.train.batch_size
     assert network == (4, 16) or samples >= SAMPLES + SAMPLES_A_CLASS
     epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
     assert 2.5 <= epochs <= 11
@@ -158,19 +160,19 @@ def test_the_dearest_network_that_sees_enough_in_time_is_taken(
 def test_a_budget_too_short_for_anything_is_refused_with_one_that_is_not() -> None:
     task = Task.binary("crack")
     with pytest.raises(ConfigError, match="compiling takes 10 s and a step .* give 1 or more"):
-        fit_budget(planned(task, facts(task)), 100, 0.1, GIB, machine(5.0))  # type: ignore[arg-type]
+        fit_budget(planned(task, facts(task)), 100, 3, 0.1, GIB, machine(5.0))  # type: ignore[arg-type]
 
 
 def test_changes_are_small_where_images_are_seen_a_few_times_only() -> None:
     task = Task.binary("crack")
     draft_plan = planned(task, facts(task, size=(256, 256)))
-    assert fit_budget(draft_plan, 1000, 3, GIB, machine(1.0)).config.augment.rotate == 5.0  # type: ignore[arg-type]
-    assert fit_budget(draft_plan, 10, 3, GIB, machine(1.0)).config.augment.rotate == 10.0  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 1000, 3, 3, GIB, machine(1.0)).config.augment.rotate == 5.0  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 10, 3, 3, GIB, machine(1.0)).config.augment.rotate == 10.0  # type: ignore[arg-type]
 
 
 def test_more_classes_want_more_samples() -> None:
     many = Task.multilabel([f"c{i}" for i in range(9)])
-    network = fit_budget(planned(many, facts(many, size=(256, 256))), 99, 3, GIB, machine(1.6)).config.model  # type: ignore[arg-type]
+    network = fit_budget(planned(many, facts(many, size=(256, 256))), 99, 3, 3, GIB, machine(1.6)).config.model  # type: ignore[arg-type]
     assert (network.stem, network.width) == (4, 32)  # one class would have had (2, 16), above
 
 
@@ -185,9 +187,9 @@ def test_without_a_budget_memory_and_images_bound_the_batch() -> None:
     task = Task.binary("crack")
     draft_plan = planned(task, facts(task))
     measure = machine(0.5)
-    assert fit_budget(draft_plan, 1000, None, 64 * GIB, measure).config.train.batch_size == 16  # type: ignore[arg-type]
-    assert fit_budget(draft_plan, 1000, None, 1 * GIB, measure).config.train.batch_size == 4  # type: ignore[arg-type]
-    few = fit_budget(draft_plan, 50, None, 64 * GIB, measure)  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 1000, 3, None, 64 * GIB, measure).config.train.batch_size == 16  # type: ignore[arg-type]
+    assert fit_budget(draft_plan, 1000, 3, None, 1 * GIB, measure).config.train.batch_size == 4  # type: ignore[arg-type]
+    few = fit_budget(draft_plan, 50, 3, None, 64 * GIB, measure)  # type: ignore[arg-type]
     assert few.config.train.batch_size == 2
     assert few.config.train.minutes is None
     assert few.config.train.epochs == 300

@@ -19,6 +19,7 @@ from PIL import Image
 from segkit import VOID, DataError, Task
 from segkit.config import Config
 from segkit.data.check import check
+from segkit.data.parts import open_parts
 from segkit.data.problems import Problem, find_problems
 from segkit.data.source import Sample, Subset, open_source
 from segkit.data.survey import Survey, survey
@@ -393,7 +394,7 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     (tmp_path / "masks" / "i1.png").write_text("no picture")
     config = Config.model_validate(yaml.safe_load(path.read_text()))
     config = config.model_copy(update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})})
-    inspection = inspect(config, None)
+    inspection = inspect(config, open_parts(config), None)
     assert (inspection.wrong, len(inspection.survey.broken)) == (False, 2)
     assert [(problem.code, problem.level, problem.number) for problem in inspection.problems] == [
         ("unreadable", "warning", 2)

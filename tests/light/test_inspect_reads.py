@@ -1,0 +1,105 @@
+"""What the command line says of how to read reaches the guess, and what is left out is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segkit.cli import main
+from segkit.config import Config
+from segkit.data.check import check_split
+from segkit.data.parts import open_parts
+from segkit.data.survey import survey
+from segkit.errors import DataError
+
+SQUARE = [1.0, 1.0, 6.0, 1.0, 6.0, 6.0, 1.0, 6.0]
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def coco(folder: Path, annotations: list[dict[str, object]], categories: object = None) -> tuple[str, str]:
+    """Write one image and its annotations; return the arguments of inspect."""
+    save(folder / "images" / "a.png", np.random.default_rng(0).integers(0, 256, (8, 8)))
+    images = [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}]
+    named = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}] if categories is None else categories
+    content = {"images": images, "annotations": annotations, "categories": named}
+    (folder / "coco.json").write_text(json.dumps(content))
+    return str(folder / "images"), str(folder / "coco.json")
+
+
+def region(number: int, category: int, polygon: list[float]) -> dict[str, object]:
+    return {"id": number, "image_id": 1, "category_id": category, "segmentation": [polygon], "iscrowd": 0}
+
+
+def test_broken_annotations_that_are_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = coco(tmp_path, [region(1, 1, SQUARE), region(2, 2, [1.0, 1.0, 2.0, 2.0])])
+    assert main(["inspect", *data]) == 1
+    assert "coco-polygon" in capsys.readouterr().out
+    assert main(["inspect", *data, "--set", "data.skip_broken=true"]) == 0
+    assert "warning coco-polygon: 1 broken entries left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[]", "x", ""])
+def test_hostile_json_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    data = coco(tmp_path, [])
+    Path(data[1]).write_text(content)
+    assert main(["inspect", *data]) == 1
+    assert "error coco-file: " in capsys.readouterr().out
+
+
+def test_categories_that_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", *coco(tmp_path, [], [])]) == 1
+    assert "found none" in capsys.readouterr().out
+
+
+def test_unknown_classes_are_not_dropped_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", *coco(tmp_path, [region(1, 1, SQUARE)]), "--classes", "cat,dgo"]) == 1
+    assert "--classes: not there: dgo; found cat, dog" in capsys.readouterr().out
+
+
+def test_a_list_with_a_column_a_class_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["image,liver,tumour"]
+    for name in "ab":
+        save(tmp_path / f"{name}.png", np.random.default_rng(ord(name)).integers(0, 256, (8, 8)))
+        for label, place in (("liver", 2), ("tumour", 4)):
+            mask = np.zeros((8, 8))
+            mask[:place] = 255
+            save(tmp_path / f"{name}_{label}.png", mask)
+        rows.append(f"{name}.png,{name}_liver.png,{name}_tumour.png")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    assert main(["inspect", str(tmp_path / "list.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "one column a class" in out
+    assert "verdict: overlapping, hence sigmoid" in out
+
+
+def test_the_limit_of_pixels_is_raised_by_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    for folder in ("images", "masks"):
+        save(tmp_path / folder / "a.png", np.eye(8) * 255)
+    folders = [str(tmp_path / "images"), str(tmp_path / "masks")]
+    assert main(["inspect", *folders]) == 1
+    assert "data.max_pixels" in capsys.readouterr().out
+    assert main(["inspect", *folders, "--set", "data.max_pixels=64"]) == 0
+
+
+def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
+    for number in range(20):
+        save(tmp_path / "images" / f"{number}.png", np.arange(64).reshape(8, 8))
+        save(tmp_path / "masks" / f"{number}.png", np.eye(8))
+    data = {"images": tmp_path / "images", "masks": tmp_path / "masks", "validation": 0.0, "test": 0.0}
+    config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
+    found = survey(config.task, open_parts(config))
+    check_split(config, found)
+    parted = config.model_copy(update={"data": config.data.model_copy(update={"validation": 0.3})})
+    with pytest.raises(DataError, match="leak: the same image is in two parts"):
+        check_split(parted, found)
