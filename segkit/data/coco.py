@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from segkit import files
 from segkit.data.coco_files import Broken, Picture, read_pictures, shown
-from segkit.data.labels import from_layers
+from segkit.data.labels import check_on_top, from_layers
 from segkit.data.source import Sample
 from segkit.data_config import DataConfig
 from segkit.errors import ConfigError, DataError
@@ -39,8 +39,7 @@ class CocoSource:
     def __init__(self, images: Path, annotations: Path, task: Task, data: DataConfig) -> None:
         if not images.is_dir():
             raise DataError(f"{images}: there is no such folder", "unpaired")
-        if not set(data.on_top or ()) <= set(task.classes):
-            raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(data.on_top or ())}")
+        check_on_top(data.on_top, task)
         self.images, self.annotations, self.task, self.on_top = images, annotations, task, data.on_top
         self.labels = [task.classes[i] for i in task.foreground]
         self._root = os.path.realpath(images)

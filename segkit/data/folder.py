@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit import files, mask_files
-from segkit.data.labels import as_ids, as_yes_no, check_names, from_colours, from_layers
+from segkit.data.labels import YesNo, as_ids, check_names, check_on_top, from_colours, from_layers
 from segkit.data.pairs import find_pairs
 from segkit.data.source import Sample
 from segkit.data_config import DataConfig
@@ -24,8 +24,7 @@ class FolderSource:
 
     def __init__(self, data: DataConfig, task: Task) -> None:
         self.task, self.data = task, data
-        if data.on_top is not None and not set(data.on_top) <= set(task.classes):
-            raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(data.on_top)}")
+        check_on_top(data.on_top, task)
         layers = tuple(task.classes[i] for i in task.foreground)
         if not task.exclusive:
             _check_meanings(data, task)  # before any file is looked for
@@ -36,7 +35,7 @@ class FolderSource:
             raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
         self._file_task = Task.binary() if layered and task.kind != "binary" else task  # a layer says yes or no
         _check_meanings(data, self._file_task)
-        self._yes: tuple[int, str] | None = None
+        self._yes_no = YesNo(self._file_task, data.mask_values)
 
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
@@ -61,7 +60,7 @@ class FolderSource:
     def _layer(self, path: Path) -> np.ndarray:
         if self.data.mask_colours is not None:
             return self._from_colours(path)
-        return self._yes_no(mask_files.read_mask(path, self.data.mask_threshold), path)
+        return self._yes_no(mask_files.read_mask(path, self.data.mask_threshold), str(path))
 
     def _from_colours(self, path: Path) -> np.ndarray:
         colours, named = mask_files.read_colours(path), self.data.mask_colours or {}
@@ -75,20 +74,7 @@ class FolderSource:
                 f"({', '.join(self.task.classes)}); found {bands.shape[-1]}. Or give each class a sub-folder of the masks",
                 "mask-channels",
             )
-        return np.stack([self._yes_no(band, path) for band in np.moveaxis(bands, -1, 0)], axis=-1)
-
-    def _yes_no(self, raw: np.ndarray, path: Path) -> np.ndarray:
-        mask, yes = as_yes_no(raw, self._file_task, self.data.mask_values, str(path))
-        if yes is not None and self._yes is None:
-            self._yes = (yes, str(path))
-        elif yes is not None and self._yes is not None and self._yes[0] != yes:
-            # where some masks are 0/1, one of 0 and 255 may have no object and 255 for unlabelled
-            raise DataError(
-                f"{path}: yes is {yes} here and {self._yes[0]} in {self._yes[1]}. Say what each value means, as in "
-                f"data.mask_values: {{0: absent, 1: present, 255: void}}",
-                "mask-values",
-            )
-        return mask
+        return np.stack([self._yes_no(band, str(path)) for band in np.moveaxis(bands, -1, 0)], axis=-1)
 
 
 def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> FolderSource:

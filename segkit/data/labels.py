@@ -51,6 +51,38 @@ def as_yes_no(
     )
 
 
+class YesNo:
+    """Reads yes/no masks of one data set, in which the same value means yes everywhere.
+
+    Where some masks are 0/1, one of 0 and 255 may have no object and 255 for unlabelled, so it is refused.
+    """
+
+    def __init__(self, task: Task, mapping: Mapping[int, str] | None) -> None:
+        self.task, self.mapping = task, mapping
+        self._first: tuple[int, str] | None = None
+
+    def __call__(self, raw: np.ndarray, where: str) -> np.ndarray:
+        """Return stored values (H, W) as `as_yes_no` does."""
+        mask, yes = as_yes_no(raw, self.task, self.mapping, where)
+        if yes is None:
+            return mask
+        if self._first is None:
+            self._first = (yes, where)
+        if self._first[0] != yes:
+            raise DataError(
+                f"{where}: yes is {yes} here and {self._first[0]} in {self._first[1]}. Say what each value means, as in "
+                f"data.mask_values: {{0: absent, 1: present, 255: void}}",
+                "mask-values",
+            )
+        return mask
+
+
+def check_on_top(on_top: Sequence[str] | None, task: Task) -> None:
+    """Raise `ConfigError` unless `data.on_top` names classes of the task."""
+    if not set(on_top or ()) <= set(task.classes):
+        raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(on_top or ())}")
+
+
 def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str) -> np.ndarray:
     """Return colours (H, W, 3) uint8 as ids, or as 0/1 in a binary task, with 255 for void.
 

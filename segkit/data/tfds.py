@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segkit import codecs
-from segkit.data.labels import as_ids, as_yes_no, check_names, from_colours
+from segkit.data.labels import YesNo, as_ids, check_names, from_colours
 from segkit.data.pairs import PARTS
 from segkit.data.source import Sample
 from segkit.data.tfds_maps import ReadyMap, find_ready, values_for
@@ -42,7 +42,7 @@ class TfdsSource:
         self._place = {name: place for part in places.values() for name, place in part.items()}
         self.names = list(self._place)
         self.parts = {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
-        self._yes: tuple[int, str] | None = None
+        self._yes_no = YesNo(task, self.values)
 
     @property
     def bands(self) -> int:
@@ -95,18 +95,6 @@ class TfdsSource:
                 "mask-channels",
             )
         return np.stack([self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)], axis=-1)
-
-    def _yes_no(self, raw: np.ndarray, where: str) -> np.ndarray:
-        mask, yes = as_yes_no(raw, self.task, self.values, where)
-        if yes is not None and self._yes is None:
-            self._yes = (yes, where)
-        elif yes is not None and self._yes is not None and self._yes[0] != yes:
-            raise DataError(  # as in the folder source: 255 may mean unlabelled where other masks are 0/1
-                f"{where}: yes is {yes} here and {self._yes[0]} in {self._yes[1]}. Say what each value means, as in "
-                f"data.mask_values: {{0: absent, 1: present, 255: void}}",
-                "mask-values",
-            )
-        return mask
 
 
 def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
