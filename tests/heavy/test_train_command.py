@@ -116,7 +116,15 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 def _start(config: Path, run: Run) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run.path)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        # a shell starts jobs in the background with Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> None:
