@@ -1,15 +1,11 @@
-"""Files that are broken, hostile or turned: an array or a `DataError` that names the file, and never anything else."""
+"""Broken and hostile files: one clear line with the file."""
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,107 +13,25 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
-from segkit import DataError, Task, codecs, files, mask_files
+from segkit import DataError, Task, files, mask_files
 from segkit.data.folder import in_folders
 from segkit.data.source import open_source
 from segkit.data_config import DataConfig
 from tests.light.draws import says
-
-RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-GREY = RGB[..., 0].copy()
-ORIENTATION = 0x0112
-READERS: list[Callable[[Path], np.ndarray]] = [
-    files.read_image,
-    mask_files.read_mask,
-    mask_files.read_layers,
-    mask_files.read_colours,
-]
-every_reader = pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
-
-
-@contextmanager
-def pixel_limit(most: int | None = None) -> Iterator[None]:
-    """Give Pillow's limit back as it was, whatever is opened meanwhile."""
-    before = Image.MAX_IMAGE_PIXELS
-    try:
-        codecs.limit_pixels(most)
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def png(width: int, height: int, rows: bytes, depth: int = 8, colour: int = 0, before: bytes = b"") -> bytes:
-    """Return a PNG file made by hand; `rows` begin with their filter byte, `before` are chunks ahead of the pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def tiff(array: np.ndarray, compressed: bool = False, size: tuple[int, int] | None = None, **tags: int) -> bytes:
-    """Return a TIFF file made by hand, LZW if `compressed` (tifffile alone cannot decode it); `size` is what it claims."""
-    height, width = size or array.shape[:2]
-    bands, bits = array.shape[2] if array.ndim == 3 else 1, array.dtype.itemsize * 8
-    pixels = lzw(array.tobytes()) if compressed else array.tobytes()
-    many = struct.pack(f"<{bands}H", *[bits] * bands)
-    number = {"orientation": 1, "photometric": 2 if bands == 3 else 1, "extra": 0, **tags}
-    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, bands, bits if bands < 2 else -1)]
-    entries += [(259, 3, 1, 5 if compressed else 1), (262, 3, 1, number["photometric"]), (273, 4, 1, -2)]
-    entries += [(274, 3, 1, number["orientation"]), (277, 3, 1, bands), (278, 4, 1, height), (279, 4, 1, len(pixels))]
-    entries += [(338, 3, 1, number["extra"])] if "extra" in tags else []
-    start = 8 + 2 + 12 * len(entries) + 4
-    where = {-1: start if bands > 2 else bits | bits << 16, -2: start + len(many)}
-    body = b"".join(struct.pack("<HHII", tag, kind, count, where.get(v, v)) for tag, kind, count, v in entries)
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + b"\0\0\0\0" + many + pixels
-
-
-def lzw(content: bytes) -> bytes:
-    """Return TIFF's LZW of single bytes, the table cleared before its codes grow beyond 9 bits."""
-    codes = [code for i in range(0, len(content), 200) for code in (256, *content[i : i + 200])] + [257]
-    bits = "".join(f"{code:09b}" for code in codes)
-    bits += "0" * (-len(bits) % 8)
-    return int(bits, 2).to_bytes(len(bits) // 8, "big")
-
-
-def encoded(array: np.ndarray, kind: str, **settings: object) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(array).save(stream, kind, **settings)
-    return stream.getvalue()
-
-
-def deep_png(orientation: int | None = None) -> bytes:
-    """Return a 16-bit RGB PNG of `RGB * 257`, with an orientation ahead of the pixels."""
-    deep = RGB.astype(">u2") * 257
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation or 1
-    turn = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) if orientation else b""
-    rows = b"".join(b"\0" + row.tobytes() for row in deep.astype(">u2"))
-    return png(7, 5, rows, depth=16, colour=2, before=turn)
-
-
-BROKEN = {
-    "empty.png": b"",
-    "empty.tif": b"",
-    "empty.jpg": b"",
-    "text.png": b"image,mask\n",
-    "text.tif": b"image,mask\n",
-    "cut.png": encoded(RGB, "PNG")[:-40],
-    "cut.tif": tiff(RGB)[:-20],
-    "cut lzw.tif": tiff(RGB, compressed=True)[:-60],
-    "cut deep.png": deep_png()[:-60],
-    "cut deep turned.png": deep_png(orientation=6)[:-60],
-    "head only.png": encoded(RGB, "PNG")[:20],
-    "head only.tif": tiff(RGB)[:40],
-    "wrong sum.png": encoded(RGB, "PNG").replace(b"IDAT", b"IDAT\0", 1),
-    "tiff.png": tiff(RGB)[:60],
-    "png.tif": encoded(GREY, "PNG"),
-    "ünï cödé 図.png": b"no image",
-    "two  spaces .tif": b"no image",
-}
+from tests.light.file_bytes import (
+    BROKEN,
+    GREY,
+    READERS,
+    RGB,
+    deep_png,
+    encoded,
+    every_reader,
+    pixel_limit,
+    png,
+    tiff,
+)
 
 
 @every_reader
@@ -297,94 +211,3 @@ def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(drawn: tupl
                 assert array.ndim in (2, 3)
                 assert array.size > 0
                 assert array.dtype != object
-
-
-def turned(orientation: int) -> np.ndarray:
-    """Return `RGB` as Pillow turns a PNG of this orientation."""
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    picture = Image.open(io.BytesIO(encoded(RGB, "PNG", exif=exif)))
-    return np.asarray(ImageOps.exif_transpose(picture))
-
-
-every_orientation = pytest.mark.parametrize("orientation", range(1, 9))
-
-
-@every_orientation
-def test_trap_29_pictures_of_8_bits_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: int) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    for name in ("a.png", "a.webp"):
-        Image.fromarray(RGB).save(tmp_path / name, exif=exif, lossless=True)
-        np.testing.assert_array_equal(files.read_image(tmp_path / name), turned(orientation))
-        np.testing.assert_array_equal(mask_files.read_layers(tmp_path / name), turned(orientation))
-        np.testing.assert_array_equal(mask_files.read_colours(tmp_path / name), turned(orientation))
-    Image.fromarray(GREY).save(tmp_path / "grey.png", exif=exif)
-    np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "grey.png"), turned(orientation)[..., 0])
-    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
-    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
-    np.testing.assert_array_equal(files.read_image(tmp_path / "a.jpg"), expected)
-
-
-@every_orientation
-def test_trap_29_colour_pngs_of_16_bits_are_turned_too(tmp_path: Path, orientation: int) -> None:
-    (tmp_path / "a.png").write_bytes(deep_png(orientation))
-    image = files.read_image(tmp_path / "a.png")
-    assert image.dtype == np.uint16
-    np.testing.assert_array_equal(image, turned(orientation).astype(np.uint16) * 257)
-
-
-@every_orientation
-@pytest.mark.parametrize("compressed", [False, True])
-def test_trap_29_tiffs_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: int, compressed: bool) -> None:
-    path = tmp_path / "a.tif"
-    path.write_bytes(tiff(RGB, compressed, orientation=orientation))
-    np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(Image.open(path))), turned(orientation))
-    for read in (files.read_image, mask_files.read_layers, mask_files.read_colours):
-        np.testing.assert_array_equal(read(path), turned(orientation))
-    path.write_bytes(tiff(GREY.astype(np.uint16) * 257, compressed, orientation=orientation))
-    expected = turned(orientation)[..., 0].astype(np.uint16) * 257
-    np.testing.assert_array_equal(mask_files.read_mask(path), expected)
-    np.testing.assert_array_equal(files.read_image(path)[..., 0], expected)
-
-
-def test_grey_with_alpha_of_16_bits_stays_grey(tmp_path: Path) -> None:
-    deep = np.stack([GREY.astype(">u2") * 257, np.full_like(GREY, 255, ">u2")], axis=-1)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
-    (tmp_path / "a.png").write_bytes(png(7, 5, rows, depth=16, colour=4))
-    np.testing.assert_array_equal(files.read_image(tmp_path / "a.png"), GREY[..., None].astype(np.uint16) * 257)
-
-
-REFUSED = {
-    "16-bit RGB, of which Pillow keeps 8 bits": tiff(RGB.astype(np.uint16) * 257, compressed=True),
-    "two bands, of which Pillow keeps one": tiff(RGB[..., :2], compressed=True, extra=0),
-    "0 is white, which Pillow inverts": tiff(GREY, compressed=True, photometric=0),
-}
-
-
-@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="with imagecodecs tifffile reads them")
-@every_reader
-@pytest.mark.parametrize("what", REFUSED)
-def test_trap_26_a_compressed_tiff_whose_values_would_change_is_refused(
-    tmp_path: Path, read: Callable[[Path], np.ndarray], what: str
-) -> None:
-    (tmp_path / "a.tif").write_bytes(REFUSED[what])
-    with pytest.raises(DataError, match=r"a\.tif: .*pip install imagecodecs"):
-        read(tmp_path / "a.tif")
-
-
-@pytest.mark.parametrize("compression", ["tiff_lzw", "zstd", "packbits", "tiff_adobe_deflate", "jpeg"])
-def test_compressed_tiffs_are_read_without_another_package(tmp_path: Path, compression: str) -> None:
-    picture = Image.fromarray(RGB)
-    picture.save(tmp_path / "a.tif", compression=compression)
-    expected = np.asarray(Image.open(tmp_path / "a.tif"))
-    np.testing.assert_array_equal(files.read_image(tmp_path / "a.tif"), expected)
-
-
-@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
-def test_trap_25_palette_tiffs_are_colours_as_images_and_ids_as_masks(tmp_path: Path, compression: str | None) -> None:
-    picture = Image.fromarray(np.array([[2, 1, 0]], np.uint8))
-    picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 7] + [0] * 759)
-    picture.save(tmp_path / "a.tif", compression=compression)
-    assert files.read_image(tmp_path / "a.tif").tolist() == [[[0, 200, 7], [200, 0, 0], [0, 0, 0]]]
-    assert mask_files.read_mask(tmp_path / "a.tif").tolist() == [[2, 1, 0]]

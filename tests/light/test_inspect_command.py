@@ -289,18 +289,3 @@ def test_examples_show_samples_with_objects(data: Path) -> None:
     none = seen._replace(survey=seen.survey._replace(facts=[]))
     assert examples(none) is None
     assert as_json(none)["images"] is None
-
-
-def test_what_the_user_says_of_values_comes_before_the_guess(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number in range(3):
-        levels = np.random.default_rng(number).integers(0, 256, (16, 16)).astype(np.uint8)  # refused as it is
-        for folder in ("images", "masks"):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(levels).save(tmp_path / folder / f"{number}.png")
-    folders = [str(tmp_path / "images"), str(tmp_path / "masks")]
-    assert main(["inspect", *folders]) == 1
-    assert "mask-soft-edges" in capsys.readouterr().out
-    assert main(["inspect", *folders, "--set", "data.mask_threshold=128"]) == 0
-    assert "yes from 128 on, as told" in capsys.readouterr().out

@@ -1,188 +1,26 @@
-"""What training may expect of every source of the catalog. A new source gets a line in `MAKERS`."""
+"""What every source of the catalog keeps to."""
 
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
-from PIL import Image
 
-from segkit import VOID, DataError, Task
+from segkit import VOID, DataError
 from segkit.catalog import SOURCES
 from segkit.data.source import Sample, Source, open_source
-from segkit.data_config import DataConfig
-
-CRACK = Task.binary("crack")
-ORGANS = Task.multiclass(["background", "liver", "tumour"])
-LABELS = Task.multilabel(["liver", "tumour"])
-NAMES = ("a", "b", "c d/ä")
-SHAPES = {"a": (6, 8), "b": (5, 5), "c d/ä": (1, 3)}
-
-
-class Made(NamedTuple):
-    """The settings of a small source, and the file that the sample `name` is read from, if there is one."""
-
-    task: Task
-    data: DataConfig
-    name: str
-    file: Path | None
-
-
-def image(name: str) -> np.ndarray:
-    rng = np.random.default_rng(len(name))
-    return rng.integers(0, 256, (*SHAPES[name], 3), np.uint8)
-
-
-def ids(name: str, top: int) -> np.ndarray:
-    height, width = SHAPES[name]
-    return (np.arange(height * width).reshape(height, width) % (top + 1)).astype(np.uint8)
-
-
-def save(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".tif":
-        tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig")
-    else:
-        Image.fromarray(pixels).save(path)
-    return path
-
-
-def in_folders(root: Path, task: Task, masks: Callable[[str], dict[str, np.ndarray]], **more: object) -> Made:
-    """Save an image and its mask files (by path below the masks' folder) for each name."""
-    for name in NAMES:
-        save(root / "images" / f"{name}.png", image(name))
-        for where, pixels in masks(name).items():
-            save(root / "masks" / where, pixels)
-    folders = {"images": root / "images", "masks": root / "masks", **more}
-    return Made(task, DataConfig.model_validate(folders), "a", root / "images" / "a.png")
-
-
-def folder(root: Path) -> Made:
-    return in_folders(root, CRACK, lambda name: {f"{name}.png": ids(name, 1) * 255})
-
-
-def folder_of_ids(root: Path) -> Made:
-    made = in_folders(root, ORGANS, lambda name: {f"{name}.png": np.where(ids(name, 3) == 3, VOID, ids(name, 3))})
-    return made._replace(file=root / "masks" / "a.png")
-
-
-def folder_of_colours(root: Path) -> Made:
-    colours = {"#000000": "background", "#ff0000": "liver", "#00ff00": "tumour", "#ffffff": "void"}
-    table = np.array([[int(key[i : i + 2], 16) for i in (1, 3, 5)] for key in colours], np.uint8)
-    return in_folders(root, ORGANS, lambda name: {f"{name}.png": table[ids(name, 3)]}, mask_colours=colours)
-
-
-def folder_of_classes(root: Path) -> Made:
-    made = in_folders(
-        root,
-        ORGANS,
-        lambda name: {f"{label}/{name}.png": (ids(name, 2) == i) for i, label in ((1, "liver"), (2, "tumour"))},
-    )
-    return made._replace(file=root / "masks" / "tumour" / "a.png")
-
-
-def folder_of_bands(root: Path) -> Made:
-    made = in_folders(root, LABELS, lambda name: {f"{name}.tif": np.stack([ids(name, 1), 1 - ids(name, 1)], axis=-1)})
-    return made._replace(file=root / "masks" / "a.tif")
-
-
-def listed(root: Path) -> Made:
-    made = folder(root)
-    lines = [
-        f"images/{name}.png,masks/{name}.png,{part}" for name, part in zip(NAMES, ("train", "val", "test"), strict=True)
-    ]
-    (root / "list.csv").write_text("\n".join(["image,mask,split", *lines]), encoding="utf-8")
-    return made._replace(data=DataConfig(list_file=root / "list.csv"), name="images/a")
-
-
-def shapes(root: Path) -> Made:
-    return Made(Task.binary("disc"), DataConfig(source="shapes", count=5, size=(16, 24)), "shape_00000", None)
-
-
-def coco(root: Path) -> Made:
-    images, annotations = [], []
-    for number, name in enumerate(NAMES):
-        save(root / "images" / f"{name}.png", image(name))
-        height, width = SHAPES[name]
-        images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
-        corners = [0, 0, width / 2, 0, width / 2, height, 0, height]
-        annotations.append(
-            {"id": number, "image_id": number, "category_id": 3, "segmentation": [corners], "iscrowd": 0}
-        )
-    values = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "liver"}]}
-    (root / "coco.json").write_text(json.dumps(values), encoding="utf-8")
-    data = DataConfig(source="coco", images=root / "images", annotations=root / "coco.json")
-    task = Task.multiclass(["background", "liver"])
-    return Made(task, data, open_source(data, task).names[0], root / "images" / "a.png")
-
-
-def tfds(root: Path) -> Made:
-    """Write a prepared data set by hand: two JSON files, and records of PNG pictures in each split."""
-    pictures = {
-        key: {
-            "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",
-            "image": {"shape": {"dimensions": ["-1", "-1", channels]}, "dtype": "uint8", "encodingFormat": "png"},
-        }
-        for key, channels in (("image", "3"), ("segmentation_mask", "1"))
-    }
-    features = {
-        "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
-        "featuresDict": {"features": pictures},
-    }
-    splits = [
-        {
-            "name": split,
-            "shardLengths": ["2"],
-            "numBytes": "1",
-            "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-        }
-        for split in ("train", "test")
-    ]
-    info = {"name": "made", "version": "1.0.0", "fileFormat": "tfrecord", "splits": splits}
-    (root / "features.json").write_text(json.dumps(features))
-    (root / "dataset_info.json").write_text(json.dumps(info))
-    for split in ("train", "test"):
-        records = [
-            example(image=png(root, image(name)), segmentation_mask=png(root, ids(name, 2))) for name in ("a", "b")
-        ]
-        framed = [struct.pack("<Q", len(record)) + b"\0" * 4 + record + b"\0" * 4 for record in records]
-        (root / f"made-{split}.tfrecord-00000-of-00001").write_bytes(b"".join(framed))
-    data = DataConfig(source="tfds", data_dir=root)
-    return Made(ORGANS, data, "train/000001", root / "made-train.tfrecord-00000-of-00001")
-
-
-def png(root: Path, pixels: np.ndarray) -> bytes:
-    return save(root / "written" / "x.png", pixels).read_bytes()
-
-
-def example(**values: bytes) -> bytes:
-    """Return a tf.train.Example of byte features in protocol buffer's own form."""
-    entries = [
-        field(field(key.encode()) + field(field(field(value)), number=2)) for key, value in values.items()
-    ]  # Features.feature: key and Feature.bytes_list.value
-    return field(b"".join(entries))
-
-
-def field(content: bytes, number: int = 1) -> bytes:
-    length, size = len(content), b""
-    while length > 127:
-        size, length = size + bytes([length % 128 + 128]), length // 128
-    return bytes([number * 8 + 2]) + size + bytes([length]) + content
-
-
-MAKERS: dict[str, Callable[[Path], Made]] = {"coco": coco, "folder": folder, "shapes": shapes, "tfds": tfds}
-"""One for each source of the catalog, by its name there."""
-MORE = [folder_of_ids, folder_of_colours, folder_of_classes, folder_of_bands, listed]
-every_source = pytest.mark.parametrize("make", [*MAKERS.values(), *MORE], ids=lambda make: make.__name__)
+from tests.light.sources import (
+    MAKERS,
+    Made,
+    every_source,
+)
 
 
 def test_every_source_of_the_catalog_keeps_the_contract() -> None:
