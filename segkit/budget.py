@@ -19,6 +19,9 @@ after 3000; with fewer, half the resolution lost 0.04 to a quarter that saw more
 LADDER = ((4, 32), (2, 16), (2, 32), (1, 32))
 """Stem and width, cheap to dear; the first two cost about the same."""
 NARROWEST = (4, 16)
+"""Taken only if the first of the ladder sees less than half of what is wanted: on the eight lobes of the MRI example 32
+channels reached 0.749 with 2400 samples, 16 channels 0.744 with some 5600.
+"""
 FEWEST_STEPS = 50
 FEW_PASSES = 60
 """Passes over the data up to which there is more danger of learning too little than of learning by heart."""
@@ -44,25 +47,24 @@ def fit_budget(
     needed = SAMPLES + SAMPLES_A_CLASS * len(plan.config.task.foreground)
     tried: list[str] = []
 
-    def rung(stem: int, width: int) -> tuple[Plan, Machine, bool]:
+    def rung(stem: int, width: int) -> tuple[Plan, Machine, float]:
         candidate = _network(plan, stem, width)
         machine = measure(candidate.config)
         samples = _samples(candidate, machine, minutes, checked)
         tried.append(f"{samples:.0f} at 1/{stem} with {width} channels")
-        return candidate, machine, samples >= needed
+        return candidate, machine, samples
 
     best = rung(*LADDER[0])
-    if not best[2]:
+    if best[2] < needed / 2:
         best = rung(*NARROWEST)
-    else:
+    elif best[2] >= needed:
         for stem, width in LADDER[1:]:
             found = rung(stem, width)
-            if not found[2]:
+            if found[2] < needed:
                 break
             best = found
-    candidate, machine, _ = best
+    candidate, machine, samples = best
     told = f"{needed} samples are wanted, fitting in: {', '.join(tried)}"
-    samples = _samples(candidate, machine, minutes, checked)
     return _timed(candidate, machine, samples, images, minutes, free_bytes, told)
 
 
