@@ -19,8 +19,8 @@ after 3000; with fewer, half the resolution lost 0.04 to a quarter that saw more
 LADDER = ((4, 32), (2, 16), (2, 32), (1, 32))
 """Stem and width, cheap to dear; the first two cost about the same."""
 NARROWEST = (4, 16)
-"""Taken only if the first of the ladder sees less than half of what is wanted: on the eight lobes of the MRI example 32
-channels reached 0.749 with 2400 samples, 16 channels 0.744 with some 5600.
+"""Taken if the first of the ladder sees too few samples. In 3 minutes on the MRI example, 16 channels (5700 samples) against
+32 (2800) gave validation Dice 0.912 against 0.905 on the five regions, and 0.766 against 0.771 on the eight lobes.
 """
 FEWEST_STEPS = 50
 FEW_PASSES = 60
@@ -55,9 +55,9 @@ def fit_budget(
         return candidate, machine, samples
 
     best = rung(*LADDER[0])
-    if best[2] < needed / 2:
+    if best[2] < needed:
         best = rung(*NARROWEST)
-    elif best[2] >= needed:
+    else:
         for stem, width in LADDER[1:]:
             found = rung(stem, width)
             if found[2] < needed:
