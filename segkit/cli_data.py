@@ -107,12 +107,13 @@ def _plan(options: argparse.Namespace) -> int:
         print("error: no plan is made while training would be wrong; mend what is named above", file=sys.stderr)
         return 2
     plan = draft(config, inspection.verdict, inspection.survey.facts, guess)
-    check_split(plan.config, inspection.survey)
+    parts = open_parts(plan.config)
+    check_split(plan.config.task, parts, inspection.survey)
     console.print("timing training steps on this machine ...")
     from segkit.trial_steps import measure_steps
 
-    parts = {part: len(names) for part, names in open_parts(plan.config).items()}
-    plan = fit_budget(plan, parts["train"], parts["validation"], options.minutes, free_memory(), measure_steps)
+    train, validation = len(parts["train"]), len(parts["validation"])
+    plan = fit_budget(plan, train, validation, options.minutes, free_memory(), measure_steps)
     write_text(options.out, as_yaml(plan, shlex.join(["segkit", *sys.argv[1:]]), str(options.out)))
     console.print(
         f"{options.out}: written; each value stands below its reason. Train with:\n  python train.py {options.out}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from segkit.data.survey import Facts
 from segkit.task import Task
 
@@ -70,8 +68,7 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
 def _as_exclusive(task: Task, facts: Sequence[Facts]) -> Task:
     """Return the layers as classes that exclude each other, with a background if a pixel may have none."""
     nothing = any(fact.nothing for fact in facts) and "background" not in task.classes
-    pairs = np.array(task.flip_pairs).reshape(-1, 2).tolist()
-    return Task.multiclass([*(["background"] if nothing else []), *task.classes], flip_pairs=pairs)
+    return Task.multiclass([*(["background"] if nothing else []), *task.classes], flip_pairs=task.flip_pairs)
 
 
 def _percent(part: float, whole: float) -> str:

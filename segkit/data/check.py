@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.parts import open_parts
 from segkit.data.problems import Problem, find_problems, left_out_of
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
@@ -67,15 +66,18 @@ def _refusal(errors: Sequence[Problem], found: Survey) -> str:
     return "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
 
 
-def check_split(config: Config, found: Survey) -> None:
-    """Raise `DataError` if a config's split of samples that were read as one part would be wrong: copies in two parts."""
-    parts = {name: part for part, subset in open_parts(config).items() for name in subset.names}
-    facts = [fact._replace(part=parts.get(fact.name, fact.part)) for fact in found.facts]
-    errors = [
-        problem
-        for problem in find_problems(config.task, found._replace(facts=facts), False)
-        if problem.level == "error"
-    ]
+def check_split(task: Task, parts: Mapping[str, Subset], found: Survey) -> None:
+    """Raise `DataError` if parts split off the training samples would be wrong, such as copies in two of them.
+
+    `found` knows these samples as training; those of parts with files of their own may have the same names.
+    """
+    source = parts["train"].source
+    where = {name: part for part, subset in parts.items() if subset.source is source for name in subset.names}
+    facts = [fact._replace(part=where[fact.name]) if fact.part == "train" else fact for fact in found.facts]
+    problems = find_problems(
+        task, found._replace(facts=facts), flips=False, skip_broken=True
+    )  # what is broken was told
+    errors = [problem for problem in problems if problem.level == "error"]
     if errors:
         raise DataError(_refusal(errors, found), errors[0].code)
 

@@ -99,10 +99,10 @@ def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
     data = {"images": tmp_path / "images", "masks": tmp_path / "masks", "validation": 0.0, "test": 0.0}
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
     found = survey(config.task, open_parts(config))
-    check_split(config, found)
+    check_split(config.task, open_parts(config), found)
     parted = config.model_copy(update={"data": config.data.model_copy(update={"validation": 0.3})})
     with pytest.raises(DataError, match="leak: the same image is in two parts"):
-        check_split(parted, found)
+        check_split(parted.task, open_parts(parted), found)
 
 
 def test_what_the_user_says_of_values_comes_before_the_guess(
@@ -118,3 +118,17 @@ def test_what_the_user_says_of_values_comes_before_the_guess(
     assert "mask-soft-edges" in capsys.readouterr().out
     assert main(["inspect", *folders, "--set", "data.mask_threshold=128"]) == 0
     assert "yes from 128 on, as told" in capsys.readouterr().out
+
+
+def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) -> None:
+    for part, seed in (("train", 0), ("validation", 9)):
+        for number in range(3):
+            noise = np.random.default_rng(seed + number).integers(0, 256, (8, 8))
+            save(tmp_path / part / "images" / f"{number}.png", noise)
+            save(tmp_path / part / "masks" / f"{number}.png", np.eye(8))
+    own = {
+        part: {kind: str(tmp_path / part / kind) for kind in ("images", "masks")} for part in ("train", "validation")
+    }
+    data = {**own["train"], "validation": own["validation"], "test": 0.0}
+    config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
+    check_split(config.task, open_parts(config), survey(config.task, open_parts(config)))

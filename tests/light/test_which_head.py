@@ -41,7 +41,8 @@ def test_a_picture_is_what_the_script_draws(name: str, drawn: Path) -> None:
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
-def test_python_block_runs(block: str) -> None:
+def test_python_block_runs_and_what_it_asserts_holds(block: str) -> None:
+    assert "assert" in block
     exec(compile(block, str(PAGE), "exec"), {})
 
 
