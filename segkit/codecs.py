@@ -63,7 +63,8 @@ def read_picture(path: Path) -> np.ndarray:
     """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
     with Image.open(path) as picture:
         if is_deep_png(path, picture):
-            return upright(_read_deep_png(path), picture.getexif().get(ORIENTATION, 1))
+            deep = deep_png(path.read_bytes())
+            return upright(deep[..., :3] if deep.ndim == 3 else deep, picture.getexif().get(ORIENTATION, 1))
         turned = ImageOps.exif_transpose(picture)
         if turned.mode in ("L", "1", "F", "I") or turned.mode.startswith("I;16"):
             return np.asarray(turned)
@@ -100,14 +101,17 @@ def is_deep_png(path: Path, picture: Image.Image) -> bool:
         return stream.read(25)[24] == 16
 
 
-def _read_deep_png(path: Path) -> np.ndarray:
+def deep_png(content: bytes) -> np.ndarray:
+    """Return a PNG of several 16-bit channels as (H, W, 3 or 4) in the order RGBA, or (H, W) if it is grey with alpha.
+
+    Raises `ValueError` if it is damaged.
+    """
     import cv2
 
-    content = path.read_bytes()
     array: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
-        raise DataError(f"{path}: cannot be read (a damaged or cut off PNG)")
-    return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., 2::-1])
+        raise ValueError("a damaged or cut off PNG")
+    return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., [2, 1, 0, 3][: array.shape[-1]]])
 
 
 def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:

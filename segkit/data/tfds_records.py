@@ -134,7 +134,7 @@ def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) 
                 "mask-lossy",
             )
         if content[:4] == PNG and content[24] == 16 and content[25] != 0:
-            array = _deep_png(content)
+            array = codecs.deep_png(content)
         else:
             array = np.asarray(_with_channels(opened, channels, mask_of is not None))
     if array.ndim == 3 and channels in (1, 3) and array.shape[-1] == 4:
@@ -142,13 +142,6 @@ def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) 
     if feature.np_dtype == np.float32:  # stored as the four bytes of each number
         return np.ascontiguousarray(array).view(np.float32)
     return np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 and channels == 3 else array
-
-
-def _deep_png(content: bytes) -> np.ndarray:
-    import cv2  # Pillow reads 16-bit RGB as 8 bits without a word
-
-    array = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-    return array[..., [2, 1, 0, 3][: array.shape[-1]]]
 
 
 def _with_channels(picture: Image.Image, channels: int | None, mask: bool) -> Image.Image:

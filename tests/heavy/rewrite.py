@@ -12,8 +12,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from segkit import Task, convert, files
-from segkit.data.source import Sample, Subset
+from segkit.data.source import Sample
 from segkit.files import write_tiff
+from tests.samples import in_memory
 
 
 class Written(NamedTuple):
@@ -104,21 +105,6 @@ FORMS: dict[str, Rewrite] = {
     "coco": as_coco,
     "tfds": as_tfds,
 }
-
-
-class _Memory:
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = {sample.name: sample for sample in samples}
-        self.names, self.parts = list(self.samples), dict[str, list[str]]()
-
-    def read(self, name: str) -> Sample:
-        return self.samples[name]
-
-
-def in_memory(samples: Sequence[Sample]) -> Subset:
-    """Return the samples as a part."""
-    source = _Memory(samples)
-    return Subset(source, source.names)
 
 
 def _pictures(task: Task, sample: Sample, masks: Path) -> list[tuple[Path, np.ndarray]]:

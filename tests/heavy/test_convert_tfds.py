@@ -20,20 +20,13 @@ from segkit.data.source import Sample, Subset
 from segkit.data.tfds import open_tfds
 from segkit.data_config import DataConfig
 from tests.heavy.prepared import CRACK, ORGANS, assert_same, opened
+from tests.samples import InMemory
 
 ROOT = Path(__file__).parents[2]
 
 
-class Given:
+class Given(InMemory):
     """Samples in memory, in two parts."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = {sample.name: sample for sample in samples}
-        self.names = list(self.samples)
-        self.parts: dict[str, list[str]] = {}
-
-    def read(self, name: str) -> Sample:
-        return self.samples[name]
 
     def in_parts(self) -> dict[str, Subset]:
         return {

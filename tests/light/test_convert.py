@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,9 @@ from segkit.convert import check_free, image_kind, to_folder, to_tfds
 from segkit.data.folder import in_folders
 from segkit.data.source import Sample, Subset
 from segkit.errors import RunError
+from tests.samples import InMemory, in_memory
 
 CRACK = Task.binary("crack")
-
-
-class Given:
-    """Samples in memory."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = {sample.name: sample for sample in samples}
-        self.names = list(self.samples)
-        self.parts: dict[str, list[str]] = {}
-
-    def read(self, name: str) -> Sample:
-        return self.samples[name]
 
 
 def made(*kinds: tuple[str, int]) -> Subset:
@@ -33,7 +21,7 @@ def made(*kinds: tuple[str, int]) -> Subset:
         Sample(f"{dtype} {bands}", np.full((2, 3, bands), 7, dtype), np.array([[0, 1, 1]] * 2, np.uint8))
         for dtype, bands in kinds
     ]
-    return Subset(Given(samples), [sample.name for sample in samples])
+    return in_memory(samples)
 
 
 def test_a_folder_reads_back_as_the_same_samples(tmp_path: Path) -> None:
@@ -66,5 +54,5 @@ def test_depth_and_channels_are_those_of_all_images() -> None:
 
 def test_no_sample_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no sample"):
-        to_tfds(CRACK, {"train": Subset(Given([]), [])}, tmp_path / "out")
+        to_tfds(CRACK, {"train": Subset(InMemory([]), [])}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
