@@ -6,7 +6,6 @@ Only what a command needs is imported: `--help`, a bad config and bad data answe
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.cli_data import add_inspect, add_plan
+from segkit.cli_predict import add_evaluate, add_predict
 from segkit.errors import SegkitError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from segkit.config import Config
     from segkit.run import Run
-    from segkit.tiles import Predict
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
@@ -67,24 +66,6 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last whole epoch")
     parser.set_defaults(run_command=_train)
-
-
-def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
-    parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
-    parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
-    parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
-    parser.set_defaults(run_command=_predict)
-
-
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
-    parser.set_defaults(run_command=_evaluate)
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
@@ -152,45 +133,6 @@ def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, op
     return 0
 
 
-def _predict(options: argparse.Namespace) -> int:
-    from segkit.inference import Outputs, find_images, predict_files
-    from segkit.run import Run
-
-    console, run = _console(), Run.open(options.run)
-    config, images = run.config(), find_images(options.images)
-    outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
-    predict = _open_model(run)
-    with _counting("predicting", len(images), console) as done:
-        summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
-    skipped = f", {summary.skipped} there already" if options.skip_existing else ""
-    console.print(
-        f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False
-    )
-    for _, problem in summary.failed:
-        print(f"failed: {problem}", file=sys.stderr)
-    return 1 if summary.failed else 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    from segkit.data.folder import in_folders
-    from segkit.data.source import Subset
-    from segkit.run import Run, write_text
-
-    console, run = _console(), Run.open(options.run)
-    config = run.config()
-    source = in_folders(options.images, options.masks, config.task, config.data)
-    from segkit.evaluation import evaluate
-    from segkit.report import scores_table
-
-    predict = _open_model(run)
-    with _counting("scoring", len(source.names), console) as done:
-        report = evaluate(predict, config, Subset(source, source.names), done)
-    if options.out:
-        write_text(options.out, json.dumps(report, indent=2) + "\n")
-    console.print(scores_table(report))
-    return 0
-
-
 def _convert(options: argparse.Namespace) -> int:
     from segkit import convert
     from segkit.config import read
@@ -210,15 +152,6 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_model(run: Run) -> Predict:
-    from segkit.devices import load_keras
-
-    load_keras()
-    from segkit.runtimes.keras import open_keras
-
-    return open_keras(run)
-
-
 def _console() -> Console:
     from rich.console import Console
 
@@ -233,8 +166,8 @@ def _counting(what: str, total: int, console: Console) -> Any:
 
 _COMMANDS: dict[str, Any] = {
     "train": (_add_train, "Train a network by a config file."),
-    "predict": (_add_predict, "Predict masks for images, in each image's own size."),
-    "evaluate": (_add_evaluate, "Score a run on images with known masks."),
+    "predict": (add_predict, "Predict masks for images, in each image's own size."),
+    "evaluate": (add_evaluate, "Score a run on images with known masks."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
     "convert": (

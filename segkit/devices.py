@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from segkit.config import TrainConfig
 def load_keras() -> str:
     """Import Keras and start its backend without the start-up talk of TensorFlow; return what it runs on, in words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if platform.machine() in ("x86_64", "AMD64"):  # by itself TensorFlow uses oneDNN on CPUs with AVX-512 only
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _quiet():
         import keras
 
