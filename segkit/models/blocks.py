@@ -35,11 +35,13 @@ def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
     return layers.GroupNormalization(groups=channels // size)(x)
 
 
-def convolve(x: Tensor, width: int, settings: ModelConfig, stride: int = 1, activate: bool = True) -> Tensor:
-    """3 x 3 convolution, normalisation, ReLU."""
+def convolve(
+    x: Tensor, width: int, settings: ModelConfig, stride: int = 1, activate: bool = True, size: int = 3
+) -> Tensor:
+    """Convolution of `size` x `size`, normalisation, ReLU."""
     x = layers.Conv2D(
         width,
-        3,
+        size,
         strides=stride,
         padding="same",
         use_bias=settings.normalization == "none",
@@ -50,15 +52,18 @@ def convolve(x: Tensor, width: int, settings: ModelConfig, stride: int = 1, acti
 
 
 def enter(x: Tensor, settings: ModelConfig) -> Tensor:
-    """Join stem x stem pixels into one by a convolution; nothing for a stem of 1."""
-    return convolve(x, settings.width, settings, stride=settings.stem) if settings.stem > 1 else x
+    """Join stem x stem pixels into one by a convolution that overlaps its neighbours; nothing for a stem of 1."""
+    size = 2 * settings.stem - 1  # a kernel smaller than its stride would never see some of the pixels
+    return convolve(x, settings.width, settings, stride=settings.stem, size=size) if settings.stem > 1 else x
 
 
 def leave(x: Tensor, settings: ModelConfig) -> Tensor:
     """Bring features back to the image's resolution, as the stem left it."""
     if settings.stem == 1:
         return x
-    x = layers.Conv2DTranspose(settings.width, settings.stem, strides=settings.stem, kernel_initializer="he_normal")(x)
+    x = layers.Conv2DTranspose(
+        settings.width, 2 * settings.stem, strides=settings.stem, padding="same", kernel_initializer="he_normal"
+    )(x)
     return layers.ReLU()(normalize(x, settings))
 
 
