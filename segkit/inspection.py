@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import Config, told_sides
+from segkit.data.intensities import PERCENTILES
 from segkit.data.meanings import Guess
 from segkit.data.problems import Problem, find_problems, left_out_of, one_sided
 from segkit.data.source import Subset
-from segkit.data.survey import PERCENTILES, Facts, Survey, survey
+from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import DataError
 from segkit.task import Task
 from segkit.verdict import Verdict, judge

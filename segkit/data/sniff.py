@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from segkit import codecs, mask_files
+from segkit import codecs, mask_files, png
+from segkit.data.intensities import histogram
 from segkit.errors import DataError
 
 
@@ -30,6 +31,9 @@ def look(path: Path) -> Stored:
     """Return what a mask file holds; "broken" if it cannot be read."""
     try:
         with codecs.naming(path):
+            plain = None if codecs.is_tiff(path) else png.read_plain(path)
+            if plain is not None and plain.ndim == 2:
+                return Stored("ids", "grey PNG", plain.dtype, _counted(plain))
             lossy = codecs.lossy(path)
             kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
         if is_colour and not lossy:
@@ -87,7 +91,7 @@ def _lossy_values(path: Path) -> np.ndarray:
 
 def _counted(array: np.ndarray) -> dict[int, int]:
     if array.dtype == np.uint8:
-        counts = np.bincount(array.ravel(), minlength=256)
+        counts = histogram(array[..., None])[0]
         return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
     values, counts = np.unique(array, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))

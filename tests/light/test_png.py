@@ -56,7 +56,9 @@ def test_plain_png_is_read_as_pillow_reads_it(pixels: np.ndarray, level: int, op
     np.testing.assert_array_equal(by_pillow(content), pixels)
 
 
-@given(pictures(), st.lists(st.sampled_from(IGNORED), max_size=3, unique=True), st.integers(1, 4), st.binary(max_size=9))
+@given(
+    pictures(), st.lists(st.sampled_from(IGNORED), max_size=3, unique=True), st.integers(1, 4), st.binary(max_size=9)
+)
 def test_chunks_that_change_nothing_change_nothing(
     pixels: np.ndarray, ignored: list[tuple[bytes, bytes]], parts: int, behind: bytes
 ) -> None:

@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from segkit import VOID, DataError, Task
 from segkit.data import survey as module
+from segkit.data.intensities import PERCENTILES
 from segkit.data.source import Sample, Subset
-from segkit.data.survey import PERCENTILES, Broken, Facts, Survey, facts_of, survey
+from segkit.data.survey import Broken, Facts, Survey, facts_of, survey
 from tests.light.draws import masks, tasks
 
 CRACK = Task.binary("crack")
