@@ -123,14 +123,20 @@ def _plan(options: argparse.Namespace) -> int:
 
 def look(options: argparse.Namespace, console: Console) -> tuple[Inspection, Config, Guess | None]:
     """Inspect what the options name; return the inspection, the config that reads the data, and the guess it comes from."""
+    from segkit.data.first_look import first_look, mask_files_of, take_over
     from segkit.data.parts import open_parts
     from segkit.inspection import inspect
     from segkit.progress import counting
 
     config, guess = find_config(options, console)
-    parts = open_parts(config)
+    parts, stored = open_parts(config), ""
+    if guess:
+        take_over(parts, guess.kept)
+    elif mask_files_of(parts):
+        with counting("looking at masks", len(mask_files_of(parts)), console) as done:
+            stored = first_look(config.data, parts, done)
     with counting("reading images and masks", sum(map(len, parts.values())), console) as done:
-        return inspect(config, parts, guess, done), config, guess
+        return inspect(config, parts, guess, done, stored), config, guess
 
 
 def find_config(options: argparse.Namespace, console: Console) -> tuple[Config, Guess | None]:

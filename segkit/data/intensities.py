@@ -47,8 +47,8 @@ def histogram(image: np.ndarray) -> np.ndarray:
     counts = np.zeros((image.shape[-1], 256), np.int64)
     rows = max(1, BLOCK // max(1, image.shape[1]))
     for start in range(0, image.shape[0] if image.size else 0, rows):
-        for first in range(0, image.shape[-1], 4):  # OpenCV takes up to 4 bands without a copy
-            part = np.ascontiguousarray(image[start : start + rows, :, first : first + 4])
+        for first in range(0, image.shape[-1], 4):  # OpenCV takes pictures of up to 4 bands
+            part = image[start : start + rows, :, first : first + 4]
             for band in range(part.shape[-1]):
                 counts[first + band] += cv2.calcHist([part], [band], None, [256], [0, 256]).ravel().astype(np.int64)
     return counts

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +28,34 @@ class Stored(NamedTuple):
     """How many pixels have each value or colour; empty for bands."""
     bands: int = 1
     lossy: bool = False
+    array: np.ndarray | None = None
+    """The values (H, W), where `mask_files.read_mask` reads the same."""
+
+
+KEPT = 2**28
+"""Bytes of masks that `look_at_all` keeps in memory, so that those of small data sets are decoded once."""
+
+
+def look_at_all(paths: Sequence[Path], done: Callable[[], None] = lambda: None) -> list[Stored]:
+    """Return what each mask file holds, read in threads over the cores; `done` is called after each."""
+    held = 0
+
+    def look_at(path: Path) -> Stored:
+        nonlocal held
+        stored = look(path)
+        done()
+        if stored.array is not None:
+            held += stored.array.nbytes
+        return stored if held <= KEPT else stored._replace(array=None)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look_at, paths))
+
+
+def told(looked: Sequence[Stored]) -> str:
+    """Return in words the kinds of the files that could be read, the most common ones."""
+    kinds = Counter(stored.words for stored in looked if stored.form != "broken")
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
 
 
 def look(path: Path) -> Stored:
@@ -33,7 +64,7 @@ def look(path: Path) -> Stored:
         with codecs.naming(path):
             plain = None if codecs.is_tiff(path) else png.read_plain(path)
             if plain is not None and plain.ndim == 2:
-                return Stored("ids", "grey PNG", plain.dtype, _counted(plain))
+                return Stored("ids", "grey PNG", plain.dtype, _counted(plain), array=plain)
             lossy = codecs.lossy(path)
             kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
         if is_colour and not lossy:
