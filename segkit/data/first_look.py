@@ -36,11 +36,11 @@ def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
     return list(dict.fromkeys(path for pair in pairs for path in pair.masks.values()))
 
 
-def take_over(parts: Mapping[str, Subset], kept: Mapping[Path, np.ndarray]) -> None:
-    """Give masks that were read, as they are stored, to the sources that would read them again."""
-    for source in {id(subset.source): subset.source for subset in parts.values()}.values():
-        if isinstance(source, FolderSource):
-            source.kept = dict(kept)
+def take_over(parts: Mapping[str, Subset], kept: dict[Path, np.ndarray]) -> None:
+    """Give masks that were read, as they are stored, to the sources that would read them again; these empty `kept`."""
+    for subset in parts.values():
+        if isinstance(subset.source, FolderSource):
+            subset.source.kept = kept
 
 
 def _values(looked: list[sniff.Stored]) -> str:

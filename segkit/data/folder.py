@@ -39,6 +39,10 @@ class FolderSource:
         self.kept: dict[Path, np.ndarray] = {}
         """Masks, as they are stored, that somebody has read already; each is taken from here once."""
 
+    def image_file(self, name: str) -> Path:
+        """Return where the sample's image stands."""
+        return self.pairs[name].image
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
         pair = self.pairs[name]

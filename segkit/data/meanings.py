@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ class Guess(NamedTuple):
     """In words."""
     doubts: tuple[tuple[str, str], ...] = ()
     """What was decided where the files leave a choice: a code and a sentence."""
-    kept: Mapping[Path, np.ndarray] = MappingProxyType({})
+    kept: dict[Path, np.ndarray] = {}
     """Masks that were read to find that out, as they are stored, so that they need not be read again."""
 
 
