@@ -9,7 +9,7 @@ import numpy as np
 
 from segkit.config import Config, InputConfig
 from segkit.data.copies import Placed, copied_files
-from segkit.data.problems import Problem, find_problems, leak, left_out_of
+from segkit.data.problems import SHOWN, Problem, find_problems, leak, left_out_of
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import ConfigError, DataError
@@ -63,8 +63,10 @@ def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
 
     Copies of what cannot be used are no leak; their error is told when they are read.
     """
-    groups = [group for group in copied_files(parts, PATIENCE) if _usable(task, group[0])]
-    if groups:
+    found = copied_files(parts, PATIENCE)
+    usable = [group for group in found[:SHOWN] if _usable(task, group[0])]
+    if usable:
+        groups = usable + found[SHOWN:]
         unread = Survey([], [], sum(map(len, parts.values())))
         raise DataError(_refusal([leak(groups)], unread), "leak")
 

@@ -32,10 +32,12 @@ def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Place
     be opened, and what is left after `seconds` are passed over; reading every sample finds them, too.
     """
     until = time.monotonic() + seconds
-    groups = [list(_placed(parts))]
+    everything = list(_placed(parts))
+    order = {(placed.name, placed.part): number for number, placed in enumerate(everything)}
+    groups = [everything]
     for key in (_size, _end, _content):
         groups = [alike for group in groups for alike in _alike(group, key, until)]
-    return groups
+    return sorted(groups, key=lambda group: order[group[0].name, group[0].part])
 
 
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:

@@ -123,9 +123,13 @@ def _equals(group: Sequence[Facts | Placed]) -> str:
 
 
 def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
-    groups = same_images(facts)
-    across = [group for group in groups if len({fact.part for fact in group}) > 1]
-    within = [_equals(group) for group in groups if group not in across]
+    across: list[list[Facts]] = []
+    within: list[str] = []
+    for group in same_images(facts):
+        if len({fact.part for fact in group}) > 1:
+            across.append(group)
+        else:
+            within.append(_equals(group))
     if across:
         yield leak(across)
     if within:
