@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.problems import Problem, find_problems, left_out_of
+from segkit.data.copies import Placed, copied_files
+from segkit.data.problems import SHOWN, Problem, find_problems, leak, left_out_of
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import ConfigError, DataError
-from segkit.task import Task
+from segkit.task import VOID, Task
 
 PATIENCE = 4.0
 """Seconds after which training is refused for what was found so far."""
@@ -41,6 +42,7 @@ def check(
     Raises `DataError` with every error that `segkit inspect` reports, in the same words. With `skip_broken` samples that
     cannot be read or do not fit are left out instead.
     """
+    _refuse_copied_files(task, parts)
     found = survey(task, parts, done, patience=float("inf") if skip_broken else PATIENCE)
     left_out = {(sample.part, sample.name) for sample in found.broken}
     problems = find_problems(task, found, flips, skip_broken) + left_out_of(parts)
@@ -54,6 +56,27 @@ def check(
     return Findings(
         measure([fact for fact in found.facts if fact.part == "train"], found.facts), kept, len(left_out), problems
     )
+
+
+def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
+    """Raise `DataError` for copies of files in two parts, as reading them all would, but within seconds.
+
+    Copies of what cannot be used are no leak; their error is told when they are read.
+    """
+    found = copied_files(parts, PATIENCE)
+    usable = [group for group in found[:SHOWN] if _usable(task, group[0])]
+    if usable:
+        groups = usable + found[SHOWN:]
+        unread = Survey([], [], sum(map(len, parts.values())))
+        raise DataError(_refusal([leak(groups)], unread), "leak")
+
+
+def _usable(task: Task, placed: Placed) -> bool:
+    try:
+        task.encode(placed.source.read(placed.name).mask, placed.name, void=VOID)
+    except DataError:
+        return False
+    return True
 
 
 def _refusal(errors: Sequence[Problem], found: Survey) -> str:
