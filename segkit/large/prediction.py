@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def predict_large(
         work = work_folder(folder / f"{name}.tif")
         begin(work, _fingerprint(config, path, grid, model))
         bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
-        finished = sum(1 for _ in itertools.takewhile(Strip.is_whole, bands))
+        finished = _finished(bands, lambda row: carry(work, grid, row, config.task.channels))
         row_of_windows, total = len(grid.lefts), len(grid.lefts) * len(grid.tops)
         progress(finished * row_of_windows, total)
         counted = itertools.count(finished * row_of_windows + 1)
@@ -73,23 +73,41 @@ def predict_large(
     return paths
 
 
-def _predict_row(task: Task, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
-    """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
-    above, below = _carry(work, grid, row - 1, task), _carry(work, grid, row, task)
-    rows = grid.window_rows(row).stop - grid.window_rows(row).start
+def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
+    """Return how many rows of windows are finished; none if the sums to go on from are lost."""
+    count = sum(1 for _ in itertools.takewhile(Strip.is_whole, bands))
+    return count if count in (0, len(bands)) or carried(count - 1).is_whole() else 0
+
+
+def row_probabilities(
+    grid: Grid, row: int, answers: Iterable[np.ndarray], above: Strip, write_below: Callable[[np.ndarray], None]
+) -> Iterator[np.ndarray]:
+    """Yield the final probabilities (rows, n, classes) of a row of windows from left to right.
+
+    `answers` are those of its windows, `above` holds the sums that the row before left (it is read only if there was
+    one), and `write_below` is given those that the next row goes on from.
+    """
+    window, band = grid.window_rows(row), grid.band(row)
 
     def begun(columns: slice) -> np.ndarray:
-        sums = np.zeros((rows, columns.stop - columns.start, task.channels + 1), np.float32)
+        sums = np.zeros((window.stop - window.start, columns.stop - columns.start, above.channels), np.float32)
         if row:
             sums[: above.rows] = above.read(columns)
         return sums
 
+    for _, sums in blend_row(grid.lefts, grid.width, grid.tile, answers, begun):
+        yield mean(sums[: band.stop - band.start])
+        write_below(sums[band.stop - band.start :])
+
+
+def _predict_row(task: Task, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
+    """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
+    above, below = carry(work, grid, row - 1, task.channels), carry(work, grid, row, task.channels)
     # the band gets its name last: once it is there, the row is finished
     with band.writing() as write_band, below.writing() as write_below:
-        for _, sums in blend_row(grid.lefts, grid.width, grid.tile, answers, begun):
-            mask = task.decode(mean(sums[: band.rows]))
+        for probabilities in row_probabilities(grid, row, answers, above, write_below):
+            mask = task.decode(probabilities)
             write_band(mask if mask.ndim == 3 else mask[..., None])
-            write_below(sums[band.rows :])
     above.path.unlink(missing_ok=True)
 
 
@@ -131,9 +149,10 @@ def _band(work: Path, grid: Grid, row: int, task: Task) -> Strip:
     return Strip(work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, layers, "uint8")
 
 
-def _carry(work: Path, grid: Grid, row: int, task: Task) -> Strip:
+def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:
+    """Return the file of the sums that a row of windows leaves to the next."""
     rows = grid.carried(row) if row >= 0 else 0
-    return Strip(work / f"sums-{row:05}.carry", rows, grid.width, task.channels + 1, "float32")
+    return Strip(work / f"sums-{row:05}.carry", rows, grid.width, classes + 1, "float32")
 
 
 def _fingerprint(config: Config, path: Path, grid: Grid, model: str) -> dict[str, Any]:

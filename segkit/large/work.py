@@ -39,6 +39,8 @@ class Strip(NamedTuple):
         temporary = self.path.with_suffix(".new")
         with temporary.open("wb") as stream:
             yield lambda array: _append(stream, array.astype(self.dtype, copy=False))
+            stream.flush()
+            os.fsync(stream.fileno())  # a power cut must not leave the name without the content
         os.replace(temporary, self.path)
 
     def is_whole(self) -> bool:
