@@ -38,7 +38,14 @@ def write_image(path: Path, side: int) -> None:
 
     shape = (side, side, 3)
     tifffile.imwrite(
-        path, tiles(), shape=shape, dtype=np.uint8, tile=(TILE, TILE), photometric="rgb", compression="zlib", bigtiff=True
+        path,
+        tiles(),
+        shape=shape,
+        dtype=np.uint8,
+        tile=(TILE, TILE),
+        photometric="rgb",
+        compression="zlib",
+        bigtiff=True,
     )
 
 

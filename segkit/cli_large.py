@@ -21,6 +21,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
     """The argument `--memory`."""
     parser.add_argument(
         "--memory",
+        type=_bytes,
         metavar="SIZE",
         help="what may be taken in all, as 1.5GB; larger TIFFs go by windows (default: half of what is free)",
     )
@@ -37,18 +38,33 @@ def _bytes(text: str) -> int:
 
 
 def divide(config: Config, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
-    """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter."""
+    """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
+
+    What was begun or finished by windows stays so, however much memory is free by now.
+    """
     from segkit.errors import ConfigError
     from segkit.large.room import allowed, is_large
 
     most = allowed(memory)
-    large = {name: path for name, path in images.items() if is_large(config, path, most)}
+    large = {
+        name: path
+        for name, path in images.items()
+        if is_large(config, path, 0 if _is_begun(config, outputs, name) else most)
+    }
     if large and (outputs.overlays or outputs.probabilities):
         raise ConfigError(
             f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay "
             f"and --probabilities, or allow more --memory"
         )
     return {name: path for name, path in images.items() if name not in large}, large
+
+
+def _is_begun(config: Config, outputs: Outputs, name: str) -> bool:
+    from segkit.large.masks import mask_paths
+    from segkit.large.work import work_folder
+
+    masks = mask_paths(config.task, outputs.masks, name)
+    return work_folder(outputs.masks / f"{name}.tif").exists() or any(path.exists() for path in masks)
 
 
 def predict_large_files(

@@ -14,6 +14,8 @@ from segkit.errors import DataError
 
 AT_ONCE = 4
 """Tiles or strips of the file that are decoded at the same time."""
+GEOREFERENCE = (33550, 33922, 34264, 34735, 34736, 34737)
+"""The tags of a GeoTIFF that say where on the map it lies."""
 Stored = Callable[[tuple[slice, ...]], np.ndarray]
 
 
@@ -99,6 +101,8 @@ class LargeImage:
         self._palette = None
         if keyframe.colormap is not None:
             self._palette = np.moveaxis((keyframe.colormap >> 8).astype(np.uint8), 0, -1)  # a TIFF palette has 16 bits
+        tags = [keyframe.tags[code] for code in GEOREFERENCE if code in keyframe.tags]
+        self.place = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in tags]  # as tifffile writes them
         self._transparent = any(int(kind) in (1, 2) for kind in keyframe.extrasamples)
         self._check_whole(series)
         if not _in_place(series):

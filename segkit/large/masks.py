@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,13 @@ def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
     ]
 
 
-def write_masks(task: Task, bands: Sequence[Strip], paths: Sequence[Path], work: Path) -> None:
+def write_masks(
+    task: Task, bands: Sequence[Strip], paths: Sequence[Path], work: Path, place: Sequence[Any] = ()
+) -> None:
     """Write a decoded mask, whose rows the bands hold from top to bottom, as `read_mask` and the folder source read it.
 
     Class ids with the task's palette, or 0/255, in a multilabel task one file a class. Each is written in the folder
-    `work`, on the same disk, and then renamed.
+    `work`, on the same disk, and then renamed. `place` are further TIFF tags, such as those of a GeoTIFF.
     """
     import tifffile
 
@@ -46,6 +49,7 @@ def write_masks(task: Task, bands: Sequence[Strip], paths: Sequence[Path], work:
                 dtype=np.uint8,
                 tile=(SIDE, SIDE),
                 compression="zlib",
+                extratags=place,
                 **look,
             )
         path.parent.mkdir(parents=True, exist_ok=True)

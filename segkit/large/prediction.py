@@ -68,7 +68,7 @@ def predict_large(
         told = _each(answers, lambda: progress(next(counted), total))
         for row in range(finished, len(bands)):
             _predict_row(config.task, grid, row, told, work, bands[row])
-    write_masks(config.task, bands, paths, work)
+    write_masks(config.task, bands, paths, work, image.place)
     shutil.rmtree(work)
     return paths
 

@@ -22,7 +22,10 @@ DEEP = RGB.astype(np.uint16) * 200
 STORED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "tiles": (RGB, {"tile": (16, 32), "photometric": "rgb"}),
     "compressed tiles": (RGB, {"tile": (32, 16), "compression": "zlib", "photometric": "rgb"}),
-    "tiles with a predictor": (DEEP, {"tile": (32, 16), "compression": "zlib", "predictor": True, "photometric": "rgb"}),
+    "tiles with a predictor": (
+        DEEP,
+        {"tile": (32, 16), "compression": "zlib", "predictor": True, "photometric": "rgb"},
+    ),
     "LZW strips": (RGB, {"rowsperstrip": 7, "compression": "lzw", "photometric": "rgb"}),
     "JPEG tiles": (RGB, {"tile": (32, 32), "compression": "jpeg", "photometric": "rgb"}),
     "one piece": (RGB, {"photometric": "rgb"}),

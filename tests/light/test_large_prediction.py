@@ -37,7 +37,9 @@ def in_memory(config: Config, image: np.ndarray) -> np.ndarray:
     return config.task.decode(predict_tiled(image, predict, settings.tile, settings.overlap, 3, config.model.stride))
 
 
-def predicted(config: Config, path: Path, folder: Path, predict: Predict | None = None, room: Room = ROOM) -> list[Path]:
+def predicted(
+    config: Config, path: Path, folder: Path, predict: Predict | None = None, room: Room = ROOM
+) -> list[Path]:
     return predict_large(predict or network(config.task.channels), config, path, folder, "a", room, "weights")
 
 
@@ -107,7 +109,7 @@ def counting(config: Config, most: float = float("inf")) -> tuple[Predict, list[
 
 
 @given(st.lists(st.integers(0, 40), max_size=4))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_after_a_kill_only_unfinished_rows_of_windows_are_computed(kills: list[int]) -> None:
     config, image = config_of(Task.multiclass(["a", "b", "c"])), noise(200, 300)
     windows_a_row, rows = 6, 4
@@ -138,9 +140,9 @@ def test_other_settings_weights_or_image_begin_anew(tmp_path: Path) -> None:
     def stopped(config: Config, model: str = "weights") -> int:
         """Return how many windows were done when the prediction went on."""
         told: list[int] = []
+        predict, _ = counting(config, 9)
+        progress = lambda done, total: told.append(done)  # noqa: E731
         with pytest.raises(Killed):
-            predict, _ = counting(config, 9)
-            progress = lambda done, total: told.append(done)  # noqa: E731
             predict_large(predict, config, path, tmp_path / "masks", "a", ROOM, model, progress)
         return told[0]
 
@@ -233,6 +235,20 @@ def test_a_grey_image_goes_through_a_model_of_three_channels(tmp_path: Path) -> 
     tifffile.imwrite(tmp_path / "a.tif", grey[..., 0], tile=(16, 16))
     (mask,) = predicted(config, tmp_path / "a.tif", tmp_path / "masks")
     np.testing.assert_array_equal(mask_files.read_mask(mask) // 255, in_memory(config, np.repeat(grey, 3, axis=-1)))
+
+
+def test_the_mask_of_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
+    place = [
+        (33550, 12, 3, (0.5, 0.5, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 600000.0, 5000000.0, 0.0), True),
+        (34735, 3, 8, (1, 1, 0, 1, 3072, 0, 1, 32632), True),
+        (34737, 2, 0, "UTM 32|", True),
+    ]
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(80, 80), tile=(16, 16), photometric="rgb", extratags=place)
+    with tifffile.TiffFile(predicted(config_of(Task.binary("a")), path, tmp_path / "masks")[0]) as tiff:
+        tags = tiff.pages[0].tags
+        assert [tags[code].value for code, *_ in place] == [value for *_, value, _ in place]
 
 
 def test_bands_of_another_length_are_computed_again(tmp_path: Path) -> None:
