@@ -37,6 +37,20 @@ def _bytes(text: str) -> int:
         raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
+def fit_batch(predict: Predict, config: Config, memory: int | None) -> Config:
+    """Return the config with a batch that fits `--memory`, 1 at least; without it as it is."""
+    from segkit.errors import ConfigError
+    from segkit.large.room import room_for
+
+    if memory is None:
+        return config
+    try:
+        batch_size = room_for(predict, config, memory).batch_size
+    except ConfigError:  # a window would not fit; smaller images may
+        batch_size = 1
+    return config.model_copy(update={"predict": config.predict.model_copy(update={"batch_size": batch_size})})
+
+
 def divide(config: Config, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
     """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
 

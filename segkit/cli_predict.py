@@ -39,7 +39,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from segkit.cli_large import divide, predict_large_files
+    from segkit.cli_large import divide, fit_batch, predict_large_files
     from segkit.inference import Outputs, find_images, predict_files
     from segkit.progress import counting
     from segkit.run import Run
@@ -48,6 +48,7 @@ def _predict(options: argparse.Namespace) -> int:
     config, images = run.config(), find_images(options.images)
     outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
     predict = _open_model(run)
+    config = fit_batch(predict, config, options.memory)
     images, large = divide(config, images, outputs, options.memory)
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done)

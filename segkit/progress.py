@@ -33,12 +33,8 @@ class WindowProgress:
         self.name, self.console, self.every = name, console, every
         self.began = self.told = time.monotonic()
         self.first: int | None = None
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
-        )
+        name_column, left = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[text]"))
+        columns = (name_column, BarColumn(), MofNCompleteColumn(), left)
         self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.bar = self.bars.add_task(name, total=None, text="")
 
@@ -57,10 +53,11 @@ class WindowProgress:
             self.console.print(f"{self.name}: {total} windows{going_on}", highlight=False, markup=False)
         now = time.monotonic()
         left = "?" if done == self.first else self._left(now, done - self.first, total - done)
-        self.bars.update(self.bar, completed=done, total=total, text=f"{left} left")
-        if not self.console.is_terminal and now - self.told >= self.every:
+        text = f"{left} left" if done < total else "writing the mask"
+        self.bars.update(self.bar, completed=done, total=total, text=text)
+        if not self.console.is_terminal and (now - self.told >= self.every or done == total):
             self.told = now
-            self.console.print(f"{self.name}: {done} of {total} windows, {left} left", highlight=False, markup=False)
+            self.console.print(f"{self.name}: {done} of {total} windows, {text}", highlight=False, markup=False)
 
     def _left(self, now: float, done: int, to_do: int) -> str:
         return str(timedelta(seconds=round((now - self.began) / done * to_do)))

@@ -43,7 +43,7 @@ def is_large(config: Config, path: Path, most: int) -> bool:
         return False
     given = _given(config)
     a_pixel = 5 * given.channels * np.dtype(given.dtype).itemsize + 8 * config.task.channels + 16
-    return pixels * a_pixel > most - memory.resident() or pixels > codecs.most_pixels()
+    return pixels * a_pixel > most - memory.peak() or pixels > codecs.most_pixels()
 
 
 def room_for(predict: Predict, config: Config, most: int) -> Room:

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from segkit import ConfigError, Task, files, mask_files, memory
-from segkit.cli_large import add_memory, divide, predict_large_files
+from segkit.cli_large import add_memory, divide, fit_batch, predict_large_files
 from segkit.inference import Outputs
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
@@ -64,7 +64,7 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
     files.write_picture(tmp_path / "c.png", noise(100, 200))
     taken = 100 * 200 * (5 * 3 + 8 + 16)
-    monkeypatch.setattr(memory, "resident", lambda: 1000)
+    monkeypatch.setattr(memory, "peak", lambda: 1000)
     assert is_large(config, path, 1000 + taken - 1)
     assert not is_large(config, path, 1000 + taken)
     assert not is_large(config, small, 0)
@@ -101,6 +101,16 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
     assert [batch(needed + n * one + more) >= min(n + 1, 3) for n in (0, 1, 2, 3, 9)] == [True] * 5
     assert batch(10**12) == config.predict.batch_size == 3
     assert room_for(network(1), config, 10**12).read_bytes == 2**26
+
+
+def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(Task.binary("a"), 100)
+    monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
+    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
+    sizes = {most: fit_batch(network(1), config, most).predict.batch_size for most in (1, 10**7, 10**12)}
+    assert sizes == {1: 1, 10**7: 3, 10**12: 3}
+    assert fit_batch(network(1), config, 6_900_000).predict.batch_size == 2
+    assert fit_batch(network(1), config, None) is config
 
 
 def test_the_peak_is_no_less_than_what_is_resident() -> None:
@@ -166,5 +176,10 @@ def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pyte
         for done in range(41, 61):
             now[0] += 5
             progress(done, 100)
+        progress(100, 100)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines == ["slide: 100 windows, 40 of them done before", "slide: 52 of 100 windows, 0:04:00 left"]
+    assert lines == [
+        "slide: 100 windows, 40 of them done before",
+        "slide: 52 of 100 windows, 0:04:00 left",
+        "slide: 100 of 100 windows, writing the mask",
+    ]
