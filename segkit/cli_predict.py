@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segkit.cli_large import add_memory
+
 if TYPE_CHECKING:
     from segkit.run import Run
     from segkit.tiles import Predict
@@ -21,6 +23,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
     parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
+    add_memory(parser)
     parser.set_defaults(run_command=_predict)
 
 
@@ -36,6 +39,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from segkit.cli_large import divide, fit_batch, predict_large_files
     from segkit.inference import Outputs, find_images, predict_files
     from segkit.progress import counting
     from segkit.run import Run
@@ -44,8 +48,12 @@ def _predict(options: argparse.Namespace) -> int:
     config, images = run.config(), find_images(options.images)
     outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
     predict = _open_model(run)
+    config = fit_batch(predict, config, options.memory)
+    images, large = divide(config, images, outputs, options.memory)
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
+    if large:
+        summary = summary.plus(predict_large_files(predict, config, large, outputs, run.model, options, console))
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
     console.print(
         f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False

@@ -54,6 +54,11 @@ def read_image(path: Path) -> np.ndarray:
     """
     with codecs.naming(path):
         array = codecs.read_tiff(path, colours=True) if codecs.is_tiff(path) else codecs.read_picture(path)
+    return as_image(array, path)
+
+
+def as_image(array: np.ndarray, path: Path) -> np.ndarray:
+    """Return decoded pixels (H, W) or (H, W, C) as `read_image` does, (H, W, C) uint8, uint16 or float32."""
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255

@@ -40,6 +40,10 @@ class Summary(NamedTuple):
     skipped: int
     failed: list[tuple[Path, str]]
 
+    def plus(self, other: Summary) -> Summary:
+        """Return the sums of both."""
+        return Summary(self.written + other.written, self.skipped + other.skipped, self.failed + other.failed)
+
 
 def find_images(inputs: Sequence[Path]) -> dict[str, Path]:
     """Return the images of files and folders by name. Raises `DataError` if there is none or two share a name."""

@@ -1,9 +1,15 @@
-"""How much memory is free."""
+"""How much memory is free, and how much this process takes."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from pathlib import Path
+
+from segkit.errors import ConfigError
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
 def free_memory() -> int:
@@ -23,3 +29,35 @@ def _container_room() -> int:
     if text == "max" or not used.is_file():
         return 2**62
     return max(0, int(text) - int(used.read_text()))
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process takes now."""
+    statm = Path("/proc/self/statm")
+    if statm.is_file():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak()
+
+
+def peak() -> int:
+    """Return the most bytes of memory that this process ever took."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage says begins with the memory of the process that started this one
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def parse_bytes(text: str) -> int:
+    """Return a size such as "1.5GB", "800M" or "2 GiB" in bytes. Raises `ConfigError`.
+
+    >>> parse_bytes("1.5GB"), parse_bytes("2 GiB")
+    (1500000000, 2147483648)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower())
+    if not match or match[2] not in UNITS:
+        raise ConfigError(f"a size of memory is a number with a unit, as in 1.5GB or 800MB; found {text!r}")
+    return int(float(match[1]) * UNITS[match[2]])

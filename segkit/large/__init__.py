@@ -1,0 +1,1 @@
+"""Images too large for the memory: read, predicted and written by windows."""

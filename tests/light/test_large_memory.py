@@ -1,0 +1,185 @@
+"""How much memory large images take, which images are large, and what is told meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from rich.console import Console
+
+from segkit import ConfigError, Task, files, mask_files, memory
+from segkit.cli_large import add_memory, divide, fit_batch, predict_large_files
+from segkit.inference import Outputs
+from segkit.large.room import PIECES, allowed, is_large, room_for
+from segkit.large.work import work_folder
+from segkit.progress import WindowProgress
+from tests.light.draws import says
+from tests.light.large_cases import config_of, network, noise, write_tiled
+
+ROOT = Path(__file__).parents[2]
+SIDE, MOST = 4096, 300_000_000
+PEAK = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+import numpy as np
+from segkit import Task, memory
+from segkit.large.prediction import predict_large
+from segkit.large.room import room_for
+from tests.light.large_cases import config_of
+def predict(images):
+    return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
+config = config_of(Task.multiclass(["a", "b", "c"]), 512)
+room = room_for(predict, config, {MOST})
+predict_large(predict, config, Path(sys.argv[1]), Path(sys.argv[2]), "a", room)
+print(memory.peak())
+"""
+
+
+def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
+    """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
+    assert SIDE * SIDE * 24 > MOST
+    block, times = noise(512, 512), SIDE // 512
+    how = {"shape": (SIDE, SIDE, 3), "dtype": np.uint8, "photometric": "rgb", "compression": "zlib", "tile": (512, 512)}
+    tifffile.imwrite(tmp_path / "a.tif", (block for _ in range(times**2)), **how)
+    arguments = [sys.executable, "-c", PEAK, tmp_path / "a.tif", tmp_path / "masks"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < MOST
+    mask = mask_files.read_mask(tmp_path / "masks" / "a.tif")
+    np.testing.assert_array_equal(mask, np.tile(block[..., 0] // 86, (times, times)))
+
+
+def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(Task.binary("a"))
+    path = write_tiled(tmp_path / "a.tif", noise(100, 200))
+    small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
+    files.write_picture(tmp_path / "c.png", noise(100, 200))
+    taken = 100 * 200 * (5 * 3 + 8 + 16)
+    monkeypatch.setattr(memory, "peak", lambda: 1000)
+    assert is_large(config, path, 1000 + taken - 1)
+    assert not is_large(config, path, 1000 + taken)
+    assert not is_large(config, small, 0)
+    assert not is_large(config, tmp_path / "c.png", 0)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_999)
+    assert is_large(config, path, 10**12)
+
+
+def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "resident", lambda: 1000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 500)
+    assert (allowed(None), allowed(7)) == (1250, 7)
+
+
+def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(Task.binary("a"), 100)
+    one, sums, piece = 10**6, 4 * 100 * 100 * 4 * 2, 100 * 100 * 3
+    monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
+    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)  # with the one window that shows what the network takes
+    needed = 5 * 10**6 + sums + PIECES * piece
+    seen: list[tuple[int, ...]] = []
+
+    def batch(most: int) -> int:
+        predict = network(1)
+        return room_for(lambda images: (seen.append(images.shape), predict(images))[1], config, most).batch_size
+
+    assert seen == []
+    assert batch(needed) == 1
+    assert seen == [(1, 100, 100, 3)]
+    with pytest.raises(ConfigError) as problem:
+        batch(needed - 1)
+    assert says(problem, "--memory", "100 x 100", "predict.tile", "5 MB are allowed")
+    more = 100 * PIECES * piece  # so much that pieces grow no more matters
+    assert [batch(needed + n * one + more) >= min(n + 1, 3) for n in (0, 1, 2, 3, 9)] == [True] * 5
+    assert batch(10**12) == config.predict.batch_size == 3
+    assert room_for(network(1), config, 10**12).read_bytes == 2**26
+
+
+def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(Task.binary("a"), 100)
+    monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
+    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
+    sizes = {most: fit_batch(network(1), config, most).predict.batch_size for most in (1, 10**7, 10**12)}
+    assert sizes == {1: 1, 10**7: 3, 10**12: 3}
+    assert fit_batch(network(1), config, 6_900_000).predict.batch_size == 2
+    assert fit_batch(network(1), config, None) is config
+
+
+def test_the_peak_is_no_less_than_what_is_resident() -> None:
+    before, slack = memory.peak(), 2**22  # the kernel counts pages in lots
+    block = np.ones(before // 8 + 10**6)  # more than ever before
+    assert memory.peak() + slack >= memory.resident() >= block.nbytes
+    del block
+    assert memory.resident() < before + slack < memory.peak()
+
+
+@pytest.mark.parametrize("text", ["1.5", "2 GiB", "800mb"])
+def test_sizes_of_memory_are_read(text: str) -> None:
+    sizes = {"1.5": 1, "2 GiB": 2 * 2**30, "800mb": 800 * 10**6}
+    parser = argparse.ArgumentParser()
+    add_memory(parser)
+    assert parser.parse_args(["--memory", text]).memory == sizes[text]
+
+
+@pytest.mark.parametrize("text", ["much", "-1GB", "1.5XB", "1i", "GB", ""])
+def test_other_words_for_memory_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_memory(parser)
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args([f"--memory={text}"])
+    assert end.value.code == 2
+    assert "1.5GB or 800MB" in capsys.readouterr().err
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(tmp_path: Path) -> None:
+    config = config_of(Task.binary("a"))
+    paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200, seed=i)) for i, name in enumerate("abc")}
+    paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
+    paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
+    outputs = Outputs.beside(tmp_path / "masks", overlays=False, probabilities=False)
+    usual, large = divide(config, paths, outputs, memory=1)
+    assert (set(usual), set(large)) == ({"small"}, {"a", "b", "c"})
+    assert divide(config, paths, outputs, memory=10**12) == (paths, {})
+    work_folder(outputs.masks / "a.tif").mkdir(parents=True)  # begun when less memory was free
+    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
+    with pytest.raises(ConfigError, match=r"a\.tif: is predicted by windows.*--overlay"):
+        divide(config, paths, Outputs.beside(tmp_path / "masks", overlays=True, probabilities=False), memory=1)
+    weights = tmp_path / "model.keras"
+    weights.write_bytes(b"weights")
+    for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
+        options = argparse.Namespace(memory=10**12, skip_existing=skipping)
+        summary = predict_large_files(network(1), config, large, outputs, weights, options, quiet())
+        assert (summary.written, summary.skipped, len(summary.failed)) == found
+        assert summary.failed[0][0] == paths["b"]
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
+    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
+
+
+def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("segkit.progress.time.monotonic", lambda: now[0])
+    console = quiet()
+    with WindowProgress("slide", console, every=60) as progress:
+        progress(40, 100)
+        for done in range(41, 61):
+            now[0] += 5
+            progress(done, 100)
+        progress(100, 100)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines == [
+        "slide: 100 windows, 40 of them done before",
+        "slide: 52 of 100 windows, 0:04:00 left",
+        "slide: 100 of 100 windows, writing the mask",
+    ]
