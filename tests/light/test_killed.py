@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from segkit import files, mask_files
+from segkit.outputs.parts import taking_turns
 from segkit.outputs.results import Outputs, Results
 from segkit.outputs.summary import read_back, read_summary, row_of
 from tests.light.draws import task_of
@@ -82,6 +83,36 @@ def check_summary(root: Path, kind: str) -> None:
     assert set(rows) == set(SIZES)
     for name, row in rows.items():
         assert row == row_of(task, name, read_back(task, mask_files.mask_paths(task, root / "out", name)))
+
+
+def take_a_turn(folder: Path, name: str) -> None:
+    """Merge, in a process of its own: tell when it begins, and end when told to."""
+    with taking_turns(folder):
+        (folder / f"{name} is in").touch()
+        while not (folder / f"{name} may end").exists():
+            time.sleep(0.005)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
+    processes = multiprocessing.get_context("forkserver")
+    one, two = (processes.Process(target=take_a_turn, args=(tmp_path, name)) for name in ("one", "two"))
+    one.start()
+    while not (tmp_path / "one is in").exists():
+        time.sleep(0.005)
+    two.start()
+    two.join(0.5)
+    assert not (tmp_path / "two is in").exists()
+    (tmp_path / "two may end").touch()
+    if killed:
+        one.kill()
+    else:
+        (tmp_path / "one may end").touch()
+    one.join()
+    two.join()
+    assert two.exitcode == 0
+    assert (tmp_path / "two is in").exists()
+    assert not (tmp_path / ".merging").exists()
 
 
 class Killed(BaseException):
