@@ -37,6 +37,16 @@ METRICS = {
     "recall": "segkit.metrics:Recall",
     "scores": "segkit.metrics:Scores",
 }
+OUTPUTS = {
+    "coco": "segkit.outputs.coco:Coco",
+    "geojson": "segkit.outputs.geojson:GeoJson",
+    "instances": "segkit.outputs.instances:Instances",
+}
+PROBABILITIES = {
+    "npy": "segkit.outputs.probabilities:Npy",
+    "tif": "segkit.outputs.probabilities:Tiff",
+    "tif16": "segkit.outputs.probabilities:HalfTiff",
+}
 
 
 def find(table: Mapping[str, str], name: str, where: str = "name") -> str:

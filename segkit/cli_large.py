@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from segkit.config import Config
-    from segkit.inference import Outputs, Summary
+    from segkit.inference import Summary
+    from segkit.outputs.results import Outputs
     from segkit.tiles import Predict
 
 Images = dict[str, Path]
@@ -58,6 +59,7 @@ def divide(config: Config, images: Images, outputs: Outputs, memory: int | None)
     """
     from segkit.errors import ConfigError
     from segkit.large.room import allowed, is_large
+    from segkit.outputs.results import Outputs
 
     most = allowed(memory)
     large = {
@@ -65,10 +67,10 @@ def divide(config: Config, images: Images, outputs: Outputs, memory: int | None)
         for name, path in images.items()
         if is_large(config, path, 0 if _is_begun(config, outputs, name) else most)
     }
-    if large and (outputs.overlays or outputs.probabilities):
+    if large and outputs != Outputs(outputs.masks):
         raise ConfigError(
-            f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay "
-            f"and --probabilities, or allow more --memory"
+            f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay, "
+            f"--format and the like, or allow more --memory"
         )
     return {name: path for name, path in images.items() if name not in large}, large
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segkit import catalog
 from segkit.cli_large import add_memory
 
 if TYPE_CHECKING:
@@ -21,8 +22,22 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
     parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
-    parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
+    parser.add_argument(
+        "--probabilities",
+        nargs="?",
+        const="tif",
+        choices=sorted(catalog.PROBABILITIES),
+        help="also write float32 TIFFs, float16 TIFFs (tif16) or NumPy files, into DIR-probabilities",
+    )
+    parser.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        choices=sorted(catalog.OUTPUTS),
+        help="also write objects as polygons, COCO annotations or numbered instances, into DIR-FORMAT; may be repeated",
+    )
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
+    parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
     add_memory(parser)
     parser.set_defaults(run_command=_predict)
 
@@ -40,27 +55,30 @@ def _predict(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from segkit.cli_large import divide, fit_batch, predict_large_files
-    from segkit.inference import Outputs, find_images, predict_files
+    from segkit.inference import predict_files
+    from segkit.inputs import Shard, find_images, share
+    from segkit.outputs.results import Outputs
     from segkit.progress import counting
     from segkit.run import Run
 
     console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config, images = run.config(), find_images(options.images)
-    outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
+    config, shard, found = run.config(), Shard.parse(options.shard), find_images(options.images)
+    images, clashes = share(found, shard)
+    outputs = Outputs(options.out, options.overlay, options.probabilities, tuple(dict.fromkeys(options.format)))
     predict = _open_model(run)
     config = fit_batch(predict, config, options.memory)
     images, large = divide(config, images, outputs, options.memory)
     with counting("predicting", len(images), console) as done:
-        summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
+        summary = predict_files(predict, config, images, outputs, options.skip_existing, done, found.images)
     if large:
         summary = summary.plus(predict_large_files(predict, config, large, outputs, run.model, options, console))
-    skipped = f", {summary.skipped} there already" if options.skip_existing else ""
-    console.print(
-        f"{summary.written} masks written to {outputs.masks}{skipped}, {len(summary.failed)} failed", highlight=False
-    )
-    for _, problem in summary.failed:
+    skipped, failed = f", {summary.skipped} there already" if options.skip_existing else "", clashes + summary.failed
+    console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(failed)} failed", highlight=False)
+    for _, problem in failed:
         print(f"failed: {problem}", file=sys.stderr)
-    return 1 if summary.failed else 0
+    if summary.stopped:
+        print(f"stopped: {summary.stopped}", file=sys.stderr)
+    return 1 if failed or summary.stopped else 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

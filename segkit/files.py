@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import platform
+import re
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +29,25 @@ def list_images(folder: Path) -> dict[str, Path]:
     Hidden files and other suffixes are passed over. Raises `DataError` if the folder is missing or two files share
     a name (a.png and a.jpg).
     """
+    found: dict[str, Path] = {}
+    for name, path in walk_images(folder):
+        if name in found:
+            raise DataError(f"{path} and {found[name]}: two files of one name; a name stands for one image")
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the name and the path of every image file under `folder` as `list_images` does, names may come twice."""
     if not folder.is_dir():
         raise DataError(f"{folder}: {'is a file, not a folder' if folder.is_file() else 'there is no such folder'}")
-    found: dict[str, Path] = {}
     for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() not in SUFFIXES or name.startswith("."):
-                continue
-            path = Path(parent, name)
-            key = path.relative_to(folder).with_suffix("").as_posix() if parent != str(folder) else stem
-            if key in found:
-                raise DataError(f"{path} and {found[key]}: two files of one name; a name stands for one image")
-            found[key] = path
-    return dict(sorted(found.items()))
+            if suffix.lower() in SUFFIXES and not name.startswith("."):
+                path = Path(parent, name)
+                yield path.relative_to(folder).with_suffix("").as_posix() if parent != str(folder) else stem, path
 
 
 def _refuse(problem: OSError) -> None:
@@ -84,13 +92,76 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` at the end; after an error nothing is left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
+    with together([path]) as (temporary,):
         yield temporary
-        os.replace(temporary, path)
+
+
+@contextmanager
+def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a temporary path beside each of `paths`, and rename all of them at the end, the last one last.
+
+    Where the last file stands, all stand and belong together, whenever the process is killed: an older last file goes
+    before the first is replaced. After an error while the temporary files are written nothing has changed.
+    """
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporaries = [_temporary(path) for path in paths]
+    try:
+        yield temporaries
+        if len(paths) > 1:
+            paths[-1].unlink(missing_ok=True)
+        for temporary, path in zip(temporaries, paths, strict=True):
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            with suppress(OSError):  # the error that led here is the one to tell
+                temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, below: bool = True) -> None:
+    """Remove what killed writers left in `folder` and below: temporary files of dead processes of this machine, and those
+    of others that are a day old.
+    """
+    for parent, folders, names in os.walk(folder):
+        folders[:] = folders if below else []
+        for name in names:
+            found = _LEFTOVER.fullmatch(name)
+            if found:
+                path = Path(parent, name)
+                with suppress(OSError):  # another run may have removed it
+                    dead = found[1] == _MACHINE and not _alive(int(found[2]))
+                    if dead or time.time() - path.stat().st_mtime > 86400:
+                        path.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{secrets.token_hex(4)}.{_MACHINE}.{os.getpid()}.part{path.suffix}")
+
+
+_LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
+
+
+def _machine() -> str:
+    """Name the machine, and the container on it: process numbers mean something only there."""
+    name = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:60]
+    with suppress(OSError):
+        name += f"-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return name
+
+
+_MACHINE = _machine()
+
+
+def _alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there a signal 0 is none; what is a day old goes
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:

@@ -1,17 +1,19 @@
-"""Masks for files: read ahead, predict in batches or tiles, decode, write under temporary names and rename."""
+"""Masks for files: read ahead, predict in batches or tiles, decode, write each image whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from segkit import files, mask_files
+from segkit import files
 from segkit.config import Config
 from segkit.errors import DataError, RunError
-from segkit.overlay import overlay
+from segkit.outputs.answer import Answer
+from segkit.outputs.results import Outputs, Results, is_full
 from segkit.prefetch import prefetch
 from segkit.tiles import Predict, predict_tiled
 
@@ -19,47 +21,20 @@ Named = tuple[str, np.ndarray]
 Progress = Callable[[str], None]
 
 
-class Outputs(NamedTuple):
-    """Where the results go: masks, and pictures and probabilities in folders beside them if asked for."""
-
-    masks: Path
-    overlays: Path | None = None
-    probabilities: Path | None = None
-
-    @classmethod
-    def beside(cls, masks: Path, overlays: bool, probabilities: bool) -> Outputs:
-        """MASKS, MASKS-overlays, MASKS-probabilities: the mask folder holds masks alone, as the folder source reads it."""
-        one, two = masks.with_name(masks.name + "-overlays"), masks.with_name(masks.name + "-probabilities")
-        return cls(masks, one if overlays else None, two if probabilities else None)
-
-
 class Summary(NamedTuple):
-    """What became of the images."""
+    """What became of the images; `stopped` says why the rest was not tried."""
 
     written: int
     skipped: int
     failed: list[tuple[Path, str]]
+    stopped: str | None = None
 
     def plus(self, other: Summary) -> Summary:
-        """Return the sums of both."""
-        return Summary(self.written + other.written, self.skipped + other.skipped, self.failed + other.failed)
-
-
-def find_images(inputs: Sequence[Path]) -> dict[str, Path]:
-    """Return the images of files and folders by name. Raises `DataError` if there is none or two share a name."""
-    found: dict[str, Path] = {}
-    for path in inputs:
-        if not path.exists():
-            raise DataError(f"{path}: there is no such file or folder")
-        for name, image in (files.list_images(path) if path.is_dir() else {path.stem: path}).items():
-            if name in found:
-                raise DataError(
-                    f"{found[name]} and {image}: would both be written as {name}.png; predict them in two calls"
-                )
-            found[name] = image
-    if not found:
-        raise DataError(f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(files.SUFFIXES)}")
-    return found
+        """Return both together."""
+        failed = self.failed + other.failed
+        return Summary(
+            self.written + other.written, self.skipped + other.skipped, failed, self.stopped or other.stopped
+        )
 
 
 def predict_files(
@@ -69,9 +44,19 @@ def predict_files(
     outputs: Outputs,
     skip_existing: bool = False,
     progress: Progress = lambda name: None,
+    others: Iterable[str] = (),
 ) -> Summary:
-    """Predict every image and write its mask in the image's own size; a broken one is noted and the others go on."""
-    todo = {name: path for name, path in images.items() if not (skip_existing and _is_done(config, outputs, name))}
+    """Predict every image and write its results in the image's own size; a broken one is noted and the others go on.
+
+    At the end come the tables of these images and of `others`, which another call predicts into the same folders. Only
+    a disk that takes no more ends it early.
+    """
+    results = Results(config.task, outputs)
+    try:
+        results.prepare()
+    except OSError as problem:
+        return Summary(0, 0, [], f"{_unwritten(outputs, problem)}; nothing was predicted")
+    todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name))}
     failed: list[tuple[Path, str]] = []
 
     def read(name: str) -> Named | None:
@@ -82,16 +67,50 @@ def predict_files(
             progress(name)
             return None
 
-    readable = (item for item in prefetch(read, todo) if item is not None)
-    written = 0
-    for name, image, probabilities in predict_images(predict, config, readable):
-        try:
-            _write(config, outputs, name, image, probabilities)
-            written += 1
-        except (OSError, DataError) as problem:
-            failed.append((todo[name], str(problem)))
-        progress(name)
-    return Summary(written, len(images) - len(todo), sorted(failed))
+    written, stopped = 0, None
+    with closing(prefetch(read, todo)) as read_ahead:
+        readable = (item for item in read_ahead if item is not None)
+        for name, image, probabilities in predict_images(predict, config, readable):
+            try:
+                results.write(Answer.of(config.task, name, todo[name], image, probabilities))
+                written += 1
+            except (OSError, DataError) as problem:
+                if is_full(problem, outputs.masks):
+                    stopped = _full(outputs, problem, len(todo) - written - len(failed))
+                    break
+                failed.append((todo[name], _told(todo[name], problem)))
+            progress(name)
+    if not stopped:
+        failed += _finish(results, {*images, *others})
+    return Summary(written, len(images) - len(todo), sorted(failed), stopped)
+
+
+def _finish(results: Results, names: set[str]) -> list[tuple[Path, str]]:
+    try:
+        results.finish(names)
+    except (OSError, DataError) as problem:
+        where = f"the masks are written, but not the tables of all images ({results.table} and the like): "
+        return [(results.table, where + str(problem))]
+    return []
+
+
+def _unwritten(outputs: Outputs, problem: Exception) -> str:
+    reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return f"{outputs.masks} or a folder beside it cannot be written to ({reason})"
+
+
+def _full(outputs: Outputs, problem: Exception, left: int) -> str:
+    return (
+        f"{_unwritten(outputs, problem)}; {left} images are not predicted. What is written is whole: make room and go on "
+        f"with --skip-existing"
+    )
+
+
+def _told(image: Path, problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        where = f": {problem.filename2 or problem.filename}" if problem.filename else ""
+        return f"{image}: its results cannot be written ({problem.strerror or problem}{where})"
+    return str(problem)
 
 
 def predict_images(
@@ -130,21 +149,3 @@ def _predict_batch(predict: Predict, batch: list[Named]) -> Iterator[tuple[str, 
         answers = predict(np.stack([image for _, image in batch]))
         for (name, image), answer in zip(batch, answers, strict=True):
             yield name, image, answer
-
-
-def _is_done(config: Config, outputs: Outputs, name: str) -> bool:
-    wanted = mask_files.mask_paths(config.task, outputs.masks, name)
-    if outputs.overlays:
-        wanted.append(outputs.overlays / f"{name}.png")
-    if outputs.probabilities:
-        wanted.append(outputs.probabilities / f"{name}.tif")
-    return all(path.exists() for path in wanted)
-
-
-def _write(config: Config, outputs: Outputs, name: str, image: np.ndarray, probabilities: np.ndarray) -> None:
-    mask = config.task.decode(probabilities)
-    if outputs.probabilities:
-        files.write_tiff(outputs.probabilities / f"{name}.tif", probabilities)
-    if outputs.overlays:
-        files.write_picture(outputs.overlays / f"{name}.png", overlay(config.task, image, mask))
-    mask_files.write_mask(config.task, mask, outputs.masks, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image, ImageOps
 
 from segkit import codecs, png
 from segkit.errors import DataError
-from segkit.files import atomic
+from segkit.files import together
 from segkit.task import Task
 
 YES_NO_VOID = (0, 255, 128)
@@ -119,6 +120,13 @@ def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
     """Write a decoded mask as the folder source reads it: indexed PNG with the task's palette, or 0/255 PNG."""
     paths = mask_paths(task, folder, name)
+    with together(paths) as temporaries:
+        save_mask(task, mask, temporaries)
+    return paths
+
+
+def save_mask(task: Task, mask: np.ndarray, paths: Sequence[Path]) -> None:
+    """Write a decoded mask as `write_mask` does, under the paths given, one a class in a multilabel task."""
     layers = np.moveaxis(mask, -1, 0) if task.kind == "multilabel" else [mask]
     for path, layer in zip(paths, layers, strict=True):
         stored = layer.astype(np.uint8)
@@ -127,9 +135,7 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
         )
         if task.exclusive:
             picture = _indexed(picture, task)
-        with atomic(path) as temporary:
-            picture.save(temporary)
-    return paths
+        picture.save(path)
 
 
 def _indexed(picture: Image.Image, task: Task) -> Image.Image:

@@ -12,9 +12,11 @@ from segkit import DataError, RunError, Task, counts, files, mask_files
 from segkit.config import Config, InputConfig, PredictConfig
 from segkit.data.source import Sample, Subset
 from segkit.evaluation import evaluate
-from segkit.inference import Outputs, find_images, fit, predict_files, predict_images
+from segkit.inference import fit, predict_files, predict_images
+from segkit.inputs import find_images
+from segkit.outputs.results import Outputs
 from segkit.tiles import Predict
-from tests.light.draws import KINDS, as_probabilities, says, task_of
+from tests.light.draws import KINDS, as_probabilities, task_of
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
 SIZES = ((20, 33), (20, 33), (20, 33), (7, 5), (90, 40), (20, 33))
@@ -54,7 +56,7 @@ def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(tmp_p
         files.write_picture(tmp_path / "in" / f"{name}.png", image)
     config, told = config_of(task), []
     summary = predict_files(
-        network(task), config, find_images([tmp_path / "in"]), Outputs(tmp_path / "out"), progress=told.append
+        network(task), config, find_images([tmp_path / "in"]).images, Outputs(tmp_path / "out"), progress=told.append
     )
     assert (summary.written, summary.skipped, summary.failed) == (6, 0, [])
     assert sorted(told) == list(images)
@@ -88,8 +90,8 @@ def test_a_broken_image_is_named_and_the_others_are_written(tmp_path: Path) -> N
         files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
     (tmp_path / "in" / "i1.png").write_text("no picture")
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "in" / "i3.png")
-    outputs = Outputs.beside(tmp_path / "out", overlays=True, probabilities=True)
-    images = find_images([tmp_path / "in"])
+    outputs = Outputs(tmp_path / "out", overlays=True, probabilities="tif")
+    images = find_images([tmp_path / "in"]).images
     summary = predict_files(network(task), config_of(task), images, outputs)
     assert summary.written == 2
     assert [path.name for path, _ in summary.failed] == ["i1.png", "i3.png"]
@@ -98,19 +100,6 @@ def test_a_broken_image_is_named_and_the_others_are_written(tmp_path: Path) -> N
         assert sorted(path.stem for path in (tmp_path / folder).iterdir()) == ["i0", "i2"]
     again = predict_files(network(task), config_of(task), images, outputs, skip_existing=True)
     assert (again.written, again.skipped) == (0, 2)
-
-
-def test_images_are_files_or_folders_and_names_must_differ(tmp_path: Path) -> None:
-    for name in ("one/a.png", "two/a.png", "two/b.tif"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert list(find_images([tmp_path / "one" / "a.png"])) == ["a"]
-    assert list(find_images([tmp_path / "two"])) == ["a", "b"]
-    with pytest.raises(DataError) as problem:
-        find_images([tmp_path / "one", tmp_path / "two"])
-    assert says(problem, tmp_path / "one" / "a.png", tmp_path / "two" / "a.png", "a.png", "two calls")
-    with pytest.raises(DataError, match="gone: there is no such file or folder"):
-        find_images([tmp_path / "gone"])
 
 
 def test_trap_32_an_image_of_another_kind_than_trained_on_is_refused() -> None:

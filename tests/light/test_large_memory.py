@@ -16,9 +16,9 @@ from rich.console import Console
 
 from segkit import ConfigError, Task, files, mask_files, memory
 from segkit.cli_large import add_memory, divide, fit_batch, predict_large_files
-from segkit.inference import Outputs
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
+from segkit.outputs.results import Outputs
 from segkit.progress import WindowProgress
 from tests.light.draws import says
 from tests.light.large_cases import config_of, network, noise, write_tiled
@@ -148,14 +148,14 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200, seed=i)) for i, name in enumerate("abc")}
     paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
     paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
-    outputs = Outputs.beside(tmp_path / "masks", overlays=False, probabilities=False)
+    outputs = Outputs(tmp_path / "masks")
     usual, large = divide(config, paths, outputs, memory=1)
     assert (set(usual), set(large)) == ({"small"}, {"a", "b", "c"})
     assert divide(config, paths, outputs, memory=10**12) == (paths, {})
     work_folder(outputs.masks / "a.tif").mkdir(parents=True)  # begun when less memory was free
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
     with pytest.raises(ConfigError, match=r"a\.tif: is predicted by windows.*--overlay"):
-        divide(config, paths, Outputs.beside(tmp_path / "masks", overlays=True, probabilities=False), memory=1)
+        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
     weights = tmp_path / "model.keras"
     weights.write_bytes(b"weights")
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):

@@ -1,0 +1,44 @@
+"""Probabilities (H, W, classes), 0 to 1, for tools that decide for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from segkit.outputs.answer import Answer, Output
+
+
+class Tiff(Output):
+    """DIR-probabilities/NAME.tif: float32, a band a class, compressed."""
+
+    ending = "-probabilities"
+    kind: type = np.float32
+
+    def paths(self, name: str) -> list[Path]:
+        return [self.folder / f"{name}.tif"]
+
+    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
+        bands: np.ndarray = answer.probabilities.astype(self.kind)
+        layout = "contig" if bands.shape[-1] > 1 else None
+        tifffile.imwrite(paths[0], bands, compression="zlib", photometric="minisblack", planarconfig=layout)
+
+
+class HalfTiff(Tiff):
+    """The same as float16: half the size, off by at most 1/4096."""
+
+    kind = np.float16
+
+
+class Npy(Output):
+    """DIR-probabilities/NAME.npy: float32 as `numpy.load` reads it, also memory-mapped."""
+
+    ending = "-probabilities"
+
+    def paths(self, name: str) -> list[Path]:
+        return [self.folder / f"{name}.npy"]
+
+    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
+        np.save(paths[0], answer.probabilities.astype(np.float32))
