@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from segkit.config import Config
     from segkit.run import Run
     from segkit.tiles import Predict
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     """The arguments of `segkit predict`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made; several answer together")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
+    _add_tta(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
     parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
     parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
+    parser.add_argument("--uncertainty", action="store_true", help="also write maps of doubt, into DIR-uncertainty")
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
     parser.set_defaults(run_command=_predict)
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """The arguments of `segkit evaluate`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run folder that train made; several answer together"
+    )
+    _add_tta(parser)
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
     parser.set_defaults(run_command=_evaluate)
+
+
+def _add_tta(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tta", choices=("flips", "rotations"), help="average over 4 mirrored, or 8 mirrored and turned, views"
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -40,10 +54,13 @@ def _predict(options: argparse.Namespace) -> int:
     from segkit.progress import counting
     from segkit.run import Run
 
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config, images = run.config(), find_images(options.images)
-    outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
-    predict = _open_model(run)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    leading = list(itertools.takewhile(_is_run, options.images))
+    runs = [Run.open(path) for path in (options.run, *leading)]
+    configs, config = _configs(runs, options.tta)
+    images = find_images(options.images[len(leading) :])
+    outputs = Outputs.beside(options.out, options.overlay, options.probabilities, options.uncertainty)
+    predict = _answers(runs, configs, options.tta, spread=options.uncertainty)
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
@@ -63,19 +80,38 @@ def _evaluate(options: argparse.Namespace) -> int:
     from segkit.progress import counting
     from segkit.run import Run, write_text
 
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config = run.config()
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    runs = [Run.open(path) for path in options.runs]
+    configs, config = _configs(runs, options.tta)
     source = in_folders(options.images, options.masks, config.task, config.data)
     from segkit.evaluation import evaluate
     from segkit.report import scores_table
 
-    predict = _open_model(run)
+    predict = _answers(runs, configs, options.tta)
     with counting("scoring", len(source.names), console) as done:
         report = evaluate(predict, config, Subset(source, source.names), done)
     if options.out:
         write_text(options.out, json.dumps(report, indent=2) + "\n")
     console.print(scores_table(report))
     return 0
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file()
+
+
+def _configs(runs: Sequence[Run], tta: str | None) -> tuple[list[Config], Config]:
+    """Return the config of each run, and the one that they predict with together."""
+    from segkit.ensemble import joint
+
+    configs = [run.config() for run in runs]
+    return configs, joint(configs, [str(run.path) for run in runs], tta)
+
+
+def _answers(runs: Sequence[Run], configs: Sequence[Config], tta: str | None, spread: bool = False) -> Predict:
+    from segkit.ensemble import answers
+
+    return answers([_open_model(run) for run in runs], configs, tta, spread)
 
 
 def _open_model(run: Run) -> Predict:

@@ -10,6 +10,7 @@ import numpy as np
 
 from segkit import files, mask_files
 from segkit.config import Config
+from segkit.decoding import decode, uncertainty
 from segkit.errors import DataError, RunError
 from segkit.overlay import overlay
 from segkit.prefetch import prefetch
@@ -20,17 +21,18 @@ Progress = Callable[[str], None]
 
 
 class Outputs(NamedTuple):
-    """Where the results go: masks, and pictures and probabilities in folders beside them if asked for."""
+    """Where the results go: masks, and pictures, probabilities and uncertainty in folders beside them if asked for."""
 
     masks: Path
     overlays: Path | None = None
     probabilities: Path | None = None
+    uncertainty: Path | None = None
 
     @classmethod
-    def beside(cls, masks: Path, overlays: bool, probabilities: bool) -> Outputs:
-        """MASKS, MASKS-overlays, MASKS-probabilities: the mask folder holds masks alone, as the folder source reads it."""
-        one, two = masks.with_name(masks.name + "-overlays"), masks.with_name(masks.name + "-probabilities")
-        return cls(masks, one if overlays else None, two if probabilities else None)
+    def beside(cls, masks: Path, overlays: bool, probabilities: bool, uncertainty: bool = False) -> Outputs:
+        """MASKS, MASKS-overlays and so on: the mask folder holds masks alone, as the folder source reads it."""
+        wanted = {"overlays": overlays, "probabilities": probabilities, "uncertainty": uncertainty}
+        return cls(masks, *(masks.with_name(f"{masks.name}-{what}") if yes else None for what, yes in wanted.items()))
 
 
 class Summary(NamedTuple):
@@ -132,13 +134,15 @@ def _is_done(config: Config, outputs: Outputs, name: str) -> bool:
     wanted = mask_files.mask_paths(config.task, outputs.masks, name)
     if outputs.overlays:
         wanted.append(outputs.overlays / f"{name}.png")
-    if outputs.probabilities:
-        wanted.append(outputs.probabilities / f"{name}.tif")
+    wanted += [folder / f"{name}.tif" for folder in (outputs.probabilities, outputs.uncertainty) if folder]
     return all(path.exists() for path in wanted)
 
 
-def _write(config: Config, outputs: Outputs, name: str, image: np.ndarray, probabilities: np.ndarray) -> None:
-    mask = config.task.decode(probabilities)
+def _write(config: Config, outputs: Outputs, name: str, image: np.ndarray, answer: np.ndarray) -> None:
+    probabilities = answer[..., : config.task.channels]  # what follows is the spread of several views
+    mask = decode(config, probabilities)
+    if outputs.uncertainty:
+        files.write_tiff(outputs.uncertainty / f"{name}.tif", uncertainty(config, answer).astype(np.float16))
     if outputs.probabilities:
         files.write_tiff(outputs.probabilities / f"{name}.tif", probabilities)
     if outputs.overlays:
