@@ -147,19 +147,21 @@ def compare(
 
 
 def combine(config: Config, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal) -> list[DecodeConfig]:
-    """Return `decode` sections, each with one more rule: the best of each class and kind that helps, best gain first.
+    """Return `decode` sections, each with one more of the rules that help, best gain first.
 
-    A rule helps if its class gains `GAIN` of Dice, and no class falls in Dice or in what the goal asks for.
+    A rule helps if its class gains `GAIN` of Dice, and no class falls in Dice or in what the goal asks for. Of the rules
+    that remove objects of a class only the best is taken, of equals the mildest.
     """
     task, rules = config.task, list(config.decode.rules(config.task))
-    best: dict[tuple[int, str], tuple[float, Any]] = {}
+    best: dict[tuple[int, bool], tuple[float, str, Any]] = {}
     for decoding, total in zip(tried, totals[1:], strict=True):
-        i, field, value = next(_changes(rules, decoding.rules(task)))
+        i, field, value = _changed(rules, decoding.rules(task))
         gain = float((counts.ratios(total)["dice"] - counts.ratios(totals[0])["dice"])[i])
-        if gain >= GAIN and not _falls(totals[0], total, goal) and gain > best.get((i, field), (0.0, 0))[0]:
-            best[i, field] = gain, value
+        kind = (i, field == "fill_holes")
+        if gain >= GAIN and not _falls(totals[0], total, goal) and gain > best.get(kind, (0.0,))[0]:
+            best[kind] = gain, field, value
     steps = []
-    for (i, field), (_, value) in sorted(best.items(), key=lambda item: -item[1][0]):
+    for (i, _), (_, field, value) in sorted(best.items(), key=lambda item: -item[1][0]):
         rules[i] = rules[i]._replace(**{field: value})
         steps.append(config.decode.with_rules(task, rules))
     return steps
@@ -179,11 +181,10 @@ def _falls(before: np.ndarray, after: np.ndarray, goal: Goal) -> bool:
     return any(bool((new[score] < old[score]).any()) for score in {"dice", goal.score})
 
 
-def _changes(before: Sequence[Rule], after: Sequence[Rule]) -> Any:
-    for i, (old, new) in enumerate(zip(before, after, strict=True)):
-        for field in Rule._fields:
-            if getattr(old, field) != getattr(new, field):
-                yield i, field, getattr(new, field)
+def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> tuple[int, str, Any]:
+    """Return the class, the name and the new value of the one setting in which rules differ."""
+    i = next(i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
+    return next((i, name, new) for name, old, new in zip(Rule._fields, before[i], after[i], strict=True) if old != new)
 
 
 def _with_rule(config: Config, i: int, rule: Rule) -> DecodeConfig:
