@@ -50,6 +50,7 @@ def _add_tta(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from segkit.errors import ConfigError
     from segkit.inference import Outputs, find_images, predict_files
     from segkit.progress import counting
     from segkit.run import Run
@@ -58,7 +59,9 @@ def _predict(options: argparse.Namespace) -> int:
     leading = list(itertools.takewhile(_is_run, options.images))
     runs = [Run.open(path) for path in (options.run, *leading)]
     configs, config = _configs(runs, options.tta)
-    images = find_images(options.images[len(leading) :])
+    if not (paths := options.images[len(leading) :]):
+        raise ConfigError(f"{leading[-1]}: is a run folder; after the runs name images, or folders of images")
+    images = find_images(paths)
     outputs = Outputs.beside(options.out, options.overlay, options.probabilities, options.uncertainty)
     predict = _answers(runs, configs, options.tta, spread=options.uncertainty)
     with counting("predicting", len(images), console) as done:

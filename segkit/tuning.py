@@ -107,14 +107,15 @@ def choose_thresholds(
         return None, []
     chosen = [choose(histograms[:, i], goal) for i in range(task.channels)]
     notes = [
-        f"{name}: the part has no such pixel, or no threshold reaches {goal}; its threshold stays"
+        f"{name}: the part has no such pixel, or no threshold reaches {goal}; it takes the same pixels as before"
         for name, threshold in zip(task.classes, chosen, strict=True)
         if threshold is None
     ]
-    # a temperature keeps the order of a class's probabilities: the same pixels lie above the tempered threshold
-    moved = tempered(task, np.array([threshold or 0.5 for threshold in chosen]), temperature)
-    pairs = zip(chosen, moved, task.thresholds, strict=True)
-    return tuple(old if new is None else round(float(at), 6) for new, at, old in pairs), notes
+    # a temperature keeps the order of a class's probabilities, so a tempered threshold takes the same pixels
+    before = tempered(task, np.array(task.thresholds), 1 / config.decode.temperature)
+    found = np.array([old if new is None else new for old, new in zip(before, chosen, strict=True)])
+    inside = np.clip(tempered(task, found, temperature), 1e-30, np.nextafter(np.float32(1), np.float32(0)))
+    return tuple(map(float, inside)), notes
 
 
 def candidates(config: Config) -> list[DecodeConfig]:

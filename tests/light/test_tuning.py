@@ -12,6 +12,7 @@ import pytest
 from scipy import special
 
 from segkit import VOID, Task, counts
+from segkit.calibration import tempered
 from segkit.config import Config, InputConfig
 from segkit.data.source import Sample, Subset
 from segkit.decode_config import DecodeConfig, Rule
@@ -22,7 +23,7 @@ from segkit.report import tuned_table
 from segkit.thresholds import Goal
 from segkit.tiles import Predict
 from segkit.tuned import Tuned, apply
-from segkit.tuning import candidates, choose_step, tune
+from segkit.tuning import candidates, choose_step, choose_thresholds, tune
 from tests.light.draws import KINDS, task_of
 from tests.samples import in_memory
 
@@ -120,9 +121,28 @@ def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None
         sample.mask[2:, :, 2] = 0
     found = tune(network(task), config, part, "validation", Goal("dice"), quietly)
     assert found.thresholds is not None
-    assert found.thresholds[2] == 0.123
+    assert found.thresholds[2] == pytest.approx(
+        float(tempered(Task.binary(), np.array([0.123]), found.decode.temperature)[0])
+    )
+    assert found.thresholds[2] != pytest.approx(0.123, rel=0.01)
     assert "absent" in found.notes[0]
     assert found.after["classes"]["absent"]["dice"] == 0
+
+
+def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None:
+    one, _, plain = tuned_for("multilabel")
+    task = one.task.model_copy(update={"thresholds": tuple(map(float, tempered(one.task, np.array([0.5, 0.3]), 3.0)))})
+    raw = one.task.model_copy(update={"thresholds": (0.5, 0.3)})
+    given = config_of(task, decode={"temperature": 3.0})
+    histograms = np.zeros((2, 2, 1000), int)  # nothing to choose by: all thresholds take the same pixels as before
+    for config in (given, config_of(raw)):
+        thresholds, notes = choose_thresholds(config, histograms, 1.0, Goal("dice"))
+        assert thresholds == pytest.approx((0.5, 0.3), rel=1e-4)
+        assert len(notes) == 2
+    found = tune(network(task), given, samples(task), "validation", Goal("dice"), quietly)
+    assert found.decode == plain.decode
+    assert found.thresholds == plain.thresholds
+    assert found.before["reliability"] != plain.before["reliability"]
 
 
 def test_perfect_answers_are_left_alone() -> None:
@@ -138,7 +158,7 @@ def test_a_part_that_nobody_labelled_changes_nothing() -> None:
     task = Task.binary("liver", threshold=0.4)
     part = in_memory([Sample("a", np.ones((4, 4, 1), np.float32), np.full((4, 4), VOID, np.uint8))])
     found = tune(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
-    assert (found.thresholds, found.decode) == ((0.4,), DecodeConfig())
+    assert (found.thresholds, found.decode) == (pytest.approx((0.4,)), DecodeConfig())
     assert found.after["reliability"] == {"ece": None, "brier": None, "nll": None}
 
 
@@ -151,7 +171,9 @@ def test_rules_of_the_config_are_kept_where_nothing_is_better() -> None:
 def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
     config = config_of(Task.multilabel(["a", "b"]))
     plain = np.array([[80, 80], [20, 20], [20, 20], [0, 0]])
-    better, worse = plain + [[5, 0], [0, 0], [-5, 0], [0, 0]], plain + [[19, -1], [0, 0], [-19, 1], [0, 0]]
+    better, worse = (
+        plain + np.array(d) for d in ([[5, 0], [0, 0], [-5, 0], [0, 0]], [[19, -1], [0, 0], [-19, 1], [0, 0]])
+    )
     assert choose_step(config, np.stack([plain, better, worse]), Goal("dice")) == 1
     assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
 
