@@ -14,7 +14,7 @@ from segkit.decode_config import DecodeConfig, Rule
 from segkit.errors import ConfigError
 from segkit.task import Task
 from segkit.tiles import Predict
-from segkit.views import check_sides, in_views, mean_of
+from segkit.views import check_views, in_views, mean_of
 
 
 def joint(configs: Sequence[Config], names: Sequence[str], tta: str | None = None) -> Config:
@@ -28,7 +28,7 @@ def joint(configs: Sequence[Config], names: Sequence[str], tta: str | None = Non
     view would confuse classes with a side.
     """
     if tta is not None:
-        check_sides(configs[0].task)
+        check_views(configs[0].task, tta)
     for config, name in zip(configs, names, strict=True):
         _check_alike(configs[0], config, names[0], name)
     first = configs[0].task

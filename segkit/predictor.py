@@ -31,19 +31,19 @@ class Predictor:
         self._predict, self._turn = predict, threading.Lock()
 
     @classmethod
-    def load(cls, *runs: str | PathLike[str], tta: str | None = None) -> Predictor:
-        """Return the predictor of a run folder, or of several that answer together.
+    def load(cls, run: str | PathLike[str], *more: str | PathLike[str], tta: str | None = None) -> Predictor:
+        """Return the predictor of a run folder, or of several runs that answer together.
 
         `tta` "flips" or "rotations" averages the answers over 4 or 8 views of each image. Raises `RunError` if there is
         no finished run, `ConfigError` if runs do not fit together.
         """
-        found = [Run.open(Path(run)) for run in runs]
-        configs = [run.config() for run in found]
-        config = joint(configs, [str(run.path) for run in found], tta)
+        runs = [Run.open(Path(each)) for each in (run, *more)]
+        configs = [each.config() for each in runs]
+        config = joint(configs, [str(each.path) for each in runs], tta)
         load_keras()
         from segkit.runtimes.keras import open_keras
 
-        return cls(answers([open_keras(run) for run in found], configs, tta), config)
+        return cls(answers([open_keras(each) for each in runs], configs, tta), config)
 
     @property
     def task(self) -> Task:

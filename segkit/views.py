@@ -21,14 +21,16 @@ def in_views(predict: Predict, task: Task, kind: str) -> list[Predict]:
     """Return a predict function for each view: it changes the images, predicts, and changes the answers back.
 
     A mirrored view shows a left class as a right one, so there the channels of each flip pair are swapped; a turn by 180
-    degrees swaps nothing. Raises `ConfigError` for classes with a side that no flip pair names.
+    degrees swaps nothing. Raises `ConfigError` as `check_views` does.
     """
-    check_sides(task)
+    check_views(task, kind)
     return [_in_view(predict, task, turns, mirrored) for turns, mirrored in VIEWS[kind]]
 
 
-def check_sides(task: Task) -> None:
-    """Raise `ConfigError` if a mirrored view would answer wrong."""
+def check_views(task: Task, kind: str) -> None:
+    """Raise `ConfigError` for views that do not exist, and for classes with a side that no flip pair names."""
+    if kind not in VIEWS:
+        raise ConfigError(f"tta: is one of {', '.join(VIEWS)}; found {kind!r}")
     if task.sided:
         raise ConfigError(
             f"tta: a mirrored view makes left right, so these classes would be answered wrong: {', '.join(task.sided)}. "
@@ -51,7 +53,7 @@ def mean_of(predicts: Sequence[Predict], entropy: Callable[[np.ndarray], np.ndar
             answer = np.asarray(each(images), np.float32)
             if entropy is not None:
                 answer = np.concatenate([answer, entropy(answer)[..., None]], axis=-1)
-            total = answer.copy() if total is None else total + answer
+            total = answer if total is None else total + answer
         assert total is not None  # there is at least one
         return total / np.float32(len(predicts))
 

@@ -96,6 +96,8 @@ def test_sides_are_checked_before_any_network_is_opened() -> None:
     joint([config], ["one"])
     with pytest.raises(ConfigError, match="a mirrored view makes left right"):
         joint([config], ["one"], "flips")
+    with pytest.raises(ConfigError, match="tta: is one of flips, rotations; found 'all'"):
+        joint([config_of()], ["one"], "all")
 
 
 def test_the_spread_is_the_mean_entropy_of_all_views_of_all_runs() -> None:

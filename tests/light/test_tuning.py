@@ -23,7 +23,7 @@ from segkit.report import tuned_table
 from segkit.thresholds import Goal
 from segkit.tiles import Predict
 from segkit.tuned import Tuned, apply
-from segkit.tuning import candidates, choose_step, choose_thresholds, tune
+from segkit.tuning import candidates, choose_step, choose_thresholds, combine, compare, tune
 from tests.light.draws import KINDS, task_of
 from tests.samples import in_memory
 
@@ -178,9 +178,19 @@ def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
     assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
 
 
-def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
-    from segkit.tuning import compare
+def test_what_was_asked_for_must_not_fall_either() -> None:
+    config = config_of(Task.binary("a"))
+    plain = np.array([[80], [40], [10], [0]])
+    stricter = np.array([[75], [5], [15], [0]])  # more Dice, less recall
+    totals = np.stack([plain, stricter])
+    rule = config.decode.with_rules(config.task, [Rule(smallest=32)])
+    assert choose_step(config, totals, Goal("dice")) == 1
+    assert combine(config, [rule], totals, Goal("dice")) == [rule]
+    assert choose_step(config, totals, Goal("recall", 0.85)) == 0
+    assert combine(config, [rule], totals, Goal("recall", 0.85)) == []
 
+
+def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
         tried = candidates(config)
