@@ -141,7 +141,9 @@ class SaveBest(keras.callbacks.Callback):
 
 
 def save(model: keras.Model, run: Run, last: bool = False) -> None:
-    """Write model.keras (or last.keras) whole or not at all."""
+    """Write model.keras (or last.keras) whole or not at all; what was tuned for another model.keras goes."""
+    if not last:
+        run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:
         model.save(temporary)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +71,11 @@ def divide(config: Config, images: Images, outputs: Outputs, memory: int | None)
             f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay, "
             f"--format and the like, or allow more --memory"
         )
+    if large and any(map(any, config.decode.rules(config.task))):
+        raise ConfigError(
+            f"{next(iter(large.values()))}: is predicted by windows, where objects are not whole; the rules for objects in "
+            f"decode (segkit tune --reset removes those that it found) need more --memory"
+        )
     return {name: path for name, path in images.items() if name not in large}, large
 
 
@@ -88,7 +92,7 @@ def predict_large_files(
     config: Config,
     images: Images,
     outputs: Outputs,
-    model: Path,
+    weights: str,
     options: argparse.Namespace,
     console: Console,
 ) -> Summary:
@@ -110,7 +114,6 @@ def predict_large_files(
     if not todo:
         return Summary(0, len(done), [])
     room = room_for(predict, config, allowed(options.memory))
-    weights = hashlib.sha256(model.read_bytes()).hexdigest()
     for name, path in todo.items():
         try:
             with WindowProgress(name, console) as progress:

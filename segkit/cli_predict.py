@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from segkit import catalog
 from segkit.cli_large import add_memory
 
 if TYPE_CHECKING:
-    from segkit.run import Run
+    from rich.console import Console
+
+    from segkit.config import Config
     from segkit.tiles import Predict
+
+RUNTIME = "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
+
+
+class Answering(NamedTuple):
+    """Runs that are ready to answer together."""
+
+    predict: Predict
+    config: Config
+    weights: str
+    """Says which networks these are, in which views: work begun with others is not gone on with."""
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     """The arguments of `segkit predict`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made; several answer together")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
     parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
@@ -29,6 +44,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         choices=sorted(catalog.PROBABILITIES),
         help="also write float32 TIFFs, float16 TIFFs (tif16) or NumPy files, into DIR-probabilities",
     )
+    parser.add_argument("--uncertainty", action="store_true", help="also write maps of doubt, into DIR-uncertainty")
     parser.add_argument(
         "--format",
         action="append",
@@ -36,6 +52,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         choices=sorted(catalog.OUTPUTS),
         help="also write objects as polygons, COCO annotations or numbered instances, into DIR-FORMAT; may be repeated",
     )
+    _add_ways(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
     parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
     add_memory(parser)
@@ -44,34 +61,46 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """The arguments of `segkit evaluate`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run folder that train made; several answer together"
+    )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
+    _add_ways(parser)
     parser.set_defaults(run_command=_evaluate)
 
 
-def _predict(options: argparse.Namespace) -> int:
-    from rich.console import Console
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tta", choices=("flips", "rotations"), help="average over 4 mirrored, or 8 mirrored and turned, views"
+    )
+    parser.add_argument("--runtime", default="auto", metavar="NAME", help=RUNTIME)
 
+
+def _predict(options: argparse.Namespace) -> int:
     from segkit.cli_large import divide, fit_batch, predict_large_files
+    from segkit.errors import ConfigError
     from segkit.inference import predict_files
     from segkit.inputs import Shard, find_images, share
     from segkit.outputs.results import Outputs
     from segkit.progress import counting
-    from segkit.run import Run
 
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config, shard, found = run.config(), Shard.parse(options.shard), find_images(options.images)
+    console, shard = _console(), Shard.parse(options.shard)
+    leading = list(itertools.takewhile(_is_run, options.images))
+    if not (paths := options.images[len(leading) :]):
+        raise ConfigError(f"{leading[-1]}: is a run folder; after the runs name images, or folders of images")
+    found = find_images(paths)
     images, clashes = share(found, shard)
-    outputs = Outputs(options.out, options.overlay, options.probabilities, tuple(dict.fromkeys(options.format)))
-    predict = _open_model(run)
+    formats = tuple(dict.fromkeys(options.format))
+    outputs = Outputs(options.out, options.overlay, options.probabilities, formats, options.uncertainty)
+    predict, config, weights = _open([options.run, *leading], options, console, spread=options.uncertainty)
     config = fit_batch(predict, config, options.memory)
     images, large = divide(config, images, outputs, options.memory)
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done, found.images)
     if large:
-        summary = summary.plus(predict_large_files(predict, config, large, outputs, run.model, options, console))
+        summary = summary.plus(predict_large_files(predict, config, large, outputs, weights, options, console))
     skipped, failed = f", {summary.skipped} there already" if options.skip_existing else "", clashes + summary.failed
     console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(failed)} failed", highlight=False)
     for _, problem in failed:
@@ -82,20 +111,16 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from segkit.data.folder import in_folders
     from segkit.data.source import Subset
-    from segkit.progress import counting
-    from segkit.run import Run, write_text
-
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config = run.config()
-    source = in_folders(options.images, options.masks, config.task, config.data)
     from segkit.evaluation import evaluate
+    from segkit.progress import counting
     from segkit.report import scores_table
+    from segkit.run import write_text
 
-    predict = _open_model(run)
+    console = _console()
+    predict, config, _ = _open(options.runs, options, console)
+    source = in_folders(options.images, options.masks, config.task, config.data)
     with counting("scoring", len(source.names), console) as done:
         report = evaluate(predict, config, Subset(source, source.names), done)
     if options.out:
@@ -104,10 +129,27 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_model(run: Run) -> Predict:
-    from segkit.devices import load_keras
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() or (path / "export.json").is_file()
 
-    load_keras()
-    from segkit.runtimes.keras import open_keras
 
-    return open_keras(run)
+def _open(paths: Sequence[Path], options: argparse.Namespace, console: Console, spread: bool = False) -> Answering:
+    """Open runs in the runtime asked for; before that, see that they fit together, which takes no Keras."""
+    from segkit.ensemble import answers, joint
+    from segkit.opening import config_of, open_run, weights_of
+
+    configs = [config_of(path) for path in paths]
+    config = joint(configs, [str(path) for path in paths], options.tta)
+    networks = []
+    for path in paths:
+        opened = open_run(path, options.runtime)
+        console.print(opened.told, highlight=False, markup=False)
+        networks.append(opened.predict)
+    weights = " ".join([*map(weights_of, paths), str(options.tta)])
+    return Answering(answers(networks, configs, options.tta, spread), config, weights)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=not sys.stdout.isatty())

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from segkit import catalog
 from segkit.data_config import DataConfig, Positive, Section, Share
+from segkit.decode_config import DecodeConfig
 from segkit.errors import ConfigError
 from segkit.task import Task
 
@@ -143,6 +144,7 @@ class Config(Section):
     class_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
     train: TrainConfig = TrainConfig()
     predict: PredictConfig = PredictConfig()
+    decode: DecodeConfig = DecodeConfig()
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -157,6 +159,7 @@ class Config(Section):
             )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)
+        self.decode.rules(self.task)
         if self.task.sided and self.augment.flips:
             raise ConfigError(f"augment: {told_sides(self.task.sided)}")
         return self

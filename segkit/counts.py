@@ -14,15 +14,21 @@ def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     `target` is encoded and `mask` decoded, as `task` does; VOID pixels of the target are left out.
     """
-    truth, answer = _channels(task, target), _channels(task, mask)
-    known = np.broadcast_to((target != VOID)[..., None] if task.exclusive else target != VOID, truth.shape)
+    truth, answer = holding(task, target), holding(task, mask)
+    known = known_pixels(task, target)
     axes = tuple(range(truth.ndim - 1))
     cells = (truth & answer, ~truth & answer & known, truth & ~answer, ~truth & ~answer & known)
     return np.stack([cell.sum(axis=axes, dtype=np.int64) for cell in cells])
 
 
-def _channels(task: Task, labels: np.ndarray) -> np.ndarray:
-    """Return (..., C) bool of an encoded target or a decoded mask; VOID is no class."""
+def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
+    """Return (..., C) bool: where somebody labelled the class in an encoded target."""
+    known = target != VOID
+    return np.broadcast_to(known[..., None], (*known.shape, task.channels)) if task.exclusive else known
+
+
+def holding(task: Task, labels: np.ndarray) -> np.ndarray:
+    """Return (..., C) bool: where each class holds in an encoded target or a decoded mask; VOID is no class."""
     if task.exclusive:
         return labels[..., None] == np.arange(task.channels, dtype=np.uint8)
     if task.kind == "binary" and (labels.ndim < 3 or labels.shape[-1] != 1):

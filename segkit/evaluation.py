@@ -10,6 +10,7 @@ import numpy as np
 from segkit import counts
 from segkit.config import Config
 from segkit.data.source import Subset
+from segkit.decoding import decode
 from segkit.inference import fit, predict_images
 from segkit.prefetch import prefetch
 from segkit.task import VOID
@@ -20,18 +21,25 @@ def evaluate(
     predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> dict[str, Any]:
     """Return the report of `counts.report` for the samples of a part: predicted as `predict.py` does, then counted."""
-    task = config.task
+    total = np.zeros((4, config.task.channels), np.int64)
+    seen = 0
+    for target, probabilities in answered(predict, config, part, progress):
+        total += counts.count(config.task, target, decode(config, probabilities))
+        seen += 1
+    return counts.report(config.task, total, seen)
+
+
+def answered(
+    predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the encoded target and the probabilities (H, W, classes) of each sample of a part, in order."""
     targets: dict[str, np.ndarray] = {}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
-            targets[sample.name] = task.encode(sample.mask, sample.name, void=VOID)
+            targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
             yield sample.name, fit(config, sample.image, sample.name)
 
-    total = np.zeros((4, task.channels), np.int64)
-    seen = 0
     for name, _, probabilities in predict_images(predict, config, images()):
-        total += counts.count(task, targets.pop(name), task.decode(probabilities))
-        seen += 1
+        yield targets.pop(name), probabilities
         progress(name)
-    return counts.report(task, total, seen)

@@ -11,6 +11,7 @@ import numpy as np
 
 from segkit import files
 from segkit.config import Config
+from segkit.decoding import decode, uncertainty
 from segkit.errors import DataError, RunError
 from segkit.outputs.answer import Answer
 from segkit.outputs.results import Outputs, Results, is_full
@@ -70,9 +71,9 @@ def predict_files(
     written, stopped = 0, None
     with closing(prefetch(read, todo)) as read_ahead:
         readable = (item for item in read_ahead if item is not None)
-        for name, image, probabilities in predict_images(predict, config, readable):
+        for name, image, values in predict_images(predict, config, readable):
             try:
-                results.write(Answer.of(config.task, name, todo[name], image, probabilities))
+                results.write(Answer.of(config, name, todo[name], image, values))
                 written += 1
             except (OSError, DataError) as problem:
                 if is_full(problem, outputs.masks):

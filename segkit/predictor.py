@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import Config
+from segkit.decoding import decode
 from segkit.devices import load_keras
+from segkit.ensemble import answers, joint
 from segkit.errors import DataError
 from segkit.inference import fit, predict_images
 from segkit.run import Run
@@ -29,13 +31,19 @@ class Predictor:
         self._predict, self._turn = predict, threading.Lock()
 
     @classmethod
-    def load(cls, run: str | PathLike[str]) -> Predictor:
-        """Return the predictor of a run folder. Raises `RunError` if there is no finished run."""
-        found = Run.open(Path(run))
+    def load(cls, run: str | PathLike[str], *more: str | PathLike[str], tta: str | None = None) -> Predictor:
+        """Return the predictor of a run folder, or of several runs that answer together.
+
+        `tta` "flips" or "rotations" averages the answers over 4 or 8 views of each image. Raises `RunError` if there is
+        no finished run, `ConfigError` if runs do not fit together.
+        """
+        runs = [Run.open(Path(each)) for each in (run, *more)]
+        configs = [each.config() for each in runs]
+        config = joint(configs, [str(each.path) for each in runs], tta)
         load_keras()
         from segkit.runtimes.keras import open_keras
 
-        return cls(open_keras(found), found.config())
+        return cls(answers([open_keras(each) for each in runs], configs, tta), config)
 
     @property
     def task(self) -> Task:
@@ -56,5 +64,8 @@ class Predictor:
         return probabilities
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Return the mask as `Task.decode` gives it: (H, W) ids or 0/1, or (H, W, classes) 0/1 in a multilabel task."""
-        return self.task.decode(self.probabilities(image))
+        """Return the mask as `Task.decode` gives it: (H, W) ids or 0/1, or (H, W, classes) 0/1 in a multilabel task.
+
+        Thresholds and rules for objects are the run's own, or those that `segkit tune` found for it.
+        """
+        return decode(self.config, self.probabilities(image))

@@ -6,6 +6,9 @@ from typing import Any
 
 from rich.table import Table
 
+from segkit.task import Task
+from segkit.tuned import Tuned
+
 
 def scores_table(report: dict[str, Any]) -> Table:
     """Return the scores of `counts.report` as a table: a row a class, the means below, absent classes named."""
@@ -28,6 +31,35 @@ def scores_table(report: dict[str, Any]) -> Table:
     if report["absent"]:
         table.caption = f"absent, left out of the means: {', '.join(report['absent'])}"
     return table
+
+
+def tuned_table(task: Task, tuned: Tuned) -> Table:
+    """Return what `segkit tune` chose, and the scores before and after it, as a table: a row a class, the means below."""
+    temperature = f"temperature {tuned.decode.temperature:g}"
+    title = f"tuned for {tuned.goal} on {tuned.images} images of the {tuned.part} part, {temperature}"
+    table = Table(title=title, title_justify="left")
+    for name in ("class", "threshold", "rules for objects"):
+        table.add_column(name)
+    for name in ("dice", "precision", "recall"):
+        table.add_column(name, justify="right")
+    for i, (label, rule) in enumerate(zip(task.classes, tuned.decode.rules(task), strict=True)):
+        before, after = tuned.before["classes"][label], tuned.after["classes"][label]
+        threshold = "-" if tuned.thresholds is None else f"{tuned.thresholds[i]:.3f}"
+        scores = [_change(before[name], after[name]) for name in ("dice", "precision", "recall")]
+        words = [f"at least {rule.smallest} pixels"] * (rule.smallest > 1)
+        words += ["largest only"] * rule.keep_largest + ["holes filled"] * rule.fill_holes
+        table.add_row(label, threshold, ", ".join(words) or "-", *scores)
+    table.add_section()
+    dice = _change(tuned.before["mean"]["dice_foreground"], tuned.after["mean"]["dice_foreground"])
+    table.add_row("mean, foreground", "", "", dice)
+    for name, meaning in (("ece", "calibration error"), ("brier", "Brier score"), ("nll", "log-likelihood, negative")):
+        table.add_row(meaning, "", "", _change(tuned.before["reliability"][name], tuned.after["reliability"][name]))
+    table.caption = "before > after; optimistic after tuning, since everything was chosen on these images"
+    return table
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return f"{_shown(before)} > {_shown(after)}"
 
 
 def _shown(value: float | None) -> str:

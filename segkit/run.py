@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from segkit import config as configs
+from segkit import tuned
 from segkit.config import Config
 from segkit.errors import RunError
 from segkit.files import atomic
@@ -28,13 +29,14 @@ class Run:
     """The files of one training.
 
     config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
-    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, and backup/ to
-    resume from.
+    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, backup/ to resume
+    from, and tuned.yaml once `segkit tune` has found better settings for decoding.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.yaml"
+        self.tuned = path / "tuned.yaml"
         self.model = path / "model.keras"
         self.last = path / "last.keras"
         self.history = path / "history.csv"
@@ -55,7 +57,11 @@ class Run:
         return run
 
     def config(self) -> Config:
-        """Return the config that the run was made with."""
+        """Return the config that the run predicts with: the one it was made with, and what `segkit tune` found."""
+        return tuned.merged(self.config_made_with(), self.tuned)
+
+    def config_made_with(self) -> Config:
+        """Return the config that the run was made with, without what `segkit tune` found."""
         return configs.read(self.config_file)
 
     def check_free(self) -> None:
@@ -76,7 +82,7 @@ class Run:
         """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
         if not self.config_file.is_file():
             raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one")
-        differences = _differences(self.config().model_dump(mode="json"), config.model_dump(mode="json"))
+        differences = _differences(self.config_made_with().model_dump(mode="json"), config.model_dump(mode="json"))
         if differences:
             raise RunError(
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "

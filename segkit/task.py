@@ -239,13 +239,26 @@ class Task(BaseModel):
         mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
         return mask[..., 0] if self.kind == "binary" else mask
 
+    def as_answers(self, channels: Any) -> np.ndarray:
+        """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
+        values = np.asarray(channels, np.float32)
+        return values[..., None, :] if self.head == "softmax" else np.stack([values, 1 - values], axis=-1)
+
+    def from_answers(self, answers: np.ndarray) -> np.ndarray:
+        """Return the probabilities (..., C) that `as_answers` took."""
+        return answers[..., 0, :] if self.head == "softmax" else answers[..., 0]
+
+    @property
+    def mirrored(self) -> np.ndarray:
+        """For each class the one that it becomes in a mirrored image, by number: (C,) uint8."""
+        swapped = dict([*self.flip_pairs, *(pair[::-1] for pair in self.flip_pairs)])
+        return np.array([self.classes.index(swapped.get(name, name)) for name in self.classes], np.uint8)
+
     def mirror(self, target: np.ndarray) -> np.ndarray:
         """Return an encoded target with the classes of each flip pair swapped, as a mirrored image needs it."""
-        order = np.arange(VOID + 1, dtype=np.uint8)
-        for one, other in self.flip_pairs:
-            i, j = self.classes.index(one), self.classes.index(other)
-            order[[i, j]] = order[[j, i]]
-        return order[target] if self.exclusive else target[..., order[: self.channels]]
+        if not self.exclusive:
+            return target[..., self.mirrored]
+        return np.append(self.mirrored, np.arange(self.channels, VOID + 1, dtype=np.uint8))[target]
 
     def explain(self) -> str:
         """Return in words why this head, for the person who asks "sigmoid or softmax?"."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
+from segkit.config import Config
+from segkit.decoding import decode, uncertainty
 from segkit.outputs.objects import Object, find_objects
 from segkit.task import Task
 
@@ -24,11 +26,15 @@ class Answer:
     image: np.ndarray
     probabilities: np.ndarray
     mask: np.ndarray
+    doubt: Callable[[], np.ndarray] | None = None
+    """What `decoding.uncertainty` says, computed by those who ask."""
 
     @classmethod
-    def of(cls, task: Task, name: str, path: Path, image: np.ndarray, probabilities: np.ndarray) -> Answer:
-        """Return the answer with the mask that the task decodes from the probabilities."""
-        return cls(task, name, path, image, probabilities, task.decode(probabilities))
+    def of(cls, config: Config, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
+        """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
+        probabilities = values[..., : config.task.channels]
+        mask = decode(config, probabilities)
+        return cls(config.task, name, path, image, probabilities, mask, partial(uncertainty, config, values))
 
     @property
     def file_name(self) -> str:

@@ -21,15 +21,30 @@ class Tiff(Output):
         return [self.folder / f"{name}.tif"]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        bands: np.ndarray = answer.probabilities.astype(self.kind)
+        bands = self.bands(answer).astype(self.kind)
         layout = "contig" if bands.shape[-1] > 1 else None
         tifffile.imwrite(paths[0], bands, compression="zlib", photometric="minisblack", planarconfig=layout)
+
+    def bands(self, answer: Answer) -> np.ndarray:
+        """Return what is written, (H, W, bands)."""
+        return answer.probabilities
 
 
 class HalfTiff(Tiff):
     """The same as float16: half the size, off by at most 1/4096."""
 
     kind = np.float16
+
+
+class Uncertainty(HalfTiff):
+    """DIR-uncertainty/NAME.tif: 0 to 1; a second band is the disagreement of several runs or views."""
+
+    ending = "-uncertainty"
+
+    def bands(self, answer: Answer) -> np.ndarray:
+        if answer.doubt is None:
+            raise ValueError("an answer whose uncertainty is not known")
+        return answer.doubt()
 
 
 class Npy(Output):

@@ -15,6 +15,7 @@ from segkit.outputs import summary
 from segkit.outputs.answer import Answer, Output, beside
 from segkit.outputs.parts import taking_turns
 from segkit.outputs.pictures import Masks, Overlays
+from segkit.outputs.probabilities import Uncertainty
 from segkit.task import Task
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -32,6 +33,7 @@ class Outputs(NamedTuple):
     """A name of `catalog.PROBABILITIES`."""
     formats: tuple[str, ...] = ()
     """Names of `catalog.OUTPUTS`."""
+    uncertainty: bool = False
 
 
 class Results:
@@ -49,6 +51,8 @@ class Results:
         ]
         if outputs.probabilities:
             self.outputs.append(catalog.load(catalog.PROBABILITIES, outputs.probabilities)(task, outputs.masks))
+        if outputs.uncertainty:
+            self.outputs.append(Uncertainty(task, outputs.masks))
         if outputs.overlays:
             self.outputs.append(Overlays(task, outputs.masks))
         self.outputs.append(Masks(task, outputs.masks))

@@ -36,7 +36,7 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 
 
 def answer_of(task: Task, image: np.ndarray, path: Path = Path("a.png")) -> Answer:
-    return Answer.of(task, path.stem, path, image, network(image[None], task)[0])
+    return Answer.of(Config(task=task), path.stem, path, image, network(image[None], task)[0])
 
 
 def write_pictures(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:

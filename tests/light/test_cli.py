@@ -59,6 +59,24 @@ MISTAKES = {
     "no run": (["predict", "images", "images", "--out", "out"], "images: not a run folder"),
     "no model": (["evaluate", "begun", "--images", "images", "--masks", "masks"], "has no model.keras yet"),
     "no image to predict": (["predict", "run", "empty", "--out", "out"], "empty: no image; segkit reads .png"),
+    "runs without images": (
+        ["predict", "run", "run", "--out", "out"],
+        "run: is a run folder; after the runs name images",
+    ),
+    "runs that differ": (["predict", "run", "other", "images", "--out", "out"], "task.kind: binary and multilabel"),
+    "scoring runs that differ": (
+        ["evaluate", "run", "other", "--images", "images", "--masks", "masks"],
+        "run and other: runs that answer together",
+    ),
+    "views that confuse sides": (
+        ["predict", "sided", "images", "--out", "out", "--tta", "flips"],
+        "a mirrored view makes left right",
+    ),
+    "no run to tune": (["tune", "images"], "images: not a run folder"),
+    "no such goal": (["tune", "run", "--for", "iou"], "--for is dice, precision=P or recall=R"),
+    "no threshold to tune": (["tune", "exclusive", "--for", "recall=0.9"], "has no thresholds; say dice"),
+    "nothing to tune on": (["tune", "untested"], "data.validation is empty"),
+    "broken tuning": (["predict", "broken", "images", "--out", "out"], "tuned.yaml: cannot be read"),
     "no command": ([], "COMMAND"),
     "no place for masks": (["predict", "run", "images"], "--out"),
     "convert into a full folder": (["convert", "shapes.yaml", "--out", "images"], "is not empty"),
@@ -73,6 +91,18 @@ def fill(folder: Path) -> None:
     for name in ("shapes.yaml", "run/config.yaml", "begun/config.yaml"):
         (folder / name).write_text(yaml.safe_dump(config))
     (folder / "run" / "model.keras").touch()
+    others: dict[str, dict[str, Any]] = {
+        "other": {"task": TASKS["multilabel"]},
+        "exclusive": {"task": TASKS["multiclass"]},
+        "sided": {"task": {"kind": "binary", "classes": ["left eye"]}, "augment": {"flip_horizontal": False}},
+        "untested": {"data": {**SHAPES, "validation": 0}},
+        "broken": {},
+    }
+    for name, sections in others.items():
+        (folder / name).mkdir()
+        (folder / name / "config.yaml").write_text(yaml.safe_dump({**config, **sections}))
+        (folder / name / "model.keras").touch()
+    (folder / "broken" / "tuned.yaml").write_text("made: {")
     ids = {"kind": "multiclass", "classes": ["background", "a"]}
     (folder / "folder.yaml").write_text(yaml.safe_dump({"task": ids, "data": {"images": "gone", "masks": "masks"}}))
     for i in range(4):
@@ -105,7 +135,7 @@ def test_mistakes_and_help_are_answered_before_keras_is_imported(answers: dict[s
 def test_help_names_every_command(answers: dict[str, Any]) -> None:
     status, out, _ = answers["told"]["help"]
     assert status == 0
-    assert all(name in out for name in ("train", "predict", "evaluate", "convert"))
+    assert all(name in out for name in ("train", "predict", "evaluate", "tune", "convert"))
 
 
 @pytest.mark.parametrize(("door", "word"), [("train.py", "--resume"), ("predict.py", "--overlay")])

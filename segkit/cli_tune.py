@@ -1,0 +1,89 @@
+"""The command `segkit tune`. It does not import Keras to answer `--help`, nor before the data are found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segkit.config import Config
+    from segkit.data.source import Subset
+
+
+def add_tune(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `segkit tune`."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument(
+        "--for",
+        dest="goal",
+        default="dice",
+        metavar="GOAL",
+        help="what thresholds are chosen for: dice (default), precision=0.9 or recall=0.9",
+    )
+    parser.add_argument("--reset", action="store_true", help="forget what was tuned")
+    parser.set_defaults(run_command=_tune)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from segkit import tuned
+    from segkit.data.parts import open_parts
+    from segkit.errors import ConfigError
+    from segkit.progress import counting
+    from segkit.report import tuned_table
+    from segkit.run import Run
+    from segkit.thresholds import Goal
+
+    console, run, goal = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run), Goal.parse(options.goal)
+    if options.reset:
+        there = run.tuned.is_file()
+        run.tuned.unlink(missing_ok=True)
+        console.print(
+            f"{run.path}: {'predicts as it was trained again' if there else 'was not tuned'}", highlight=False
+        )
+        return 0
+    config = run.config_made_with()
+    if config.task.exclusive and goal.least is not None:
+        raise ConfigError(
+            f"--for {goal}: an exclusive task takes the most probable class and has no thresholds; say dice"
+        )
+    part = _readable(open_parts(config)["validation"], config)
+    if not len(part):
+        raise ConfigError(
+            f"{run.config_file}: data.validation is empty, and tuning needs images that were not trained on"
+        )
+    from segkit.devices import load_keras
+    from segkit.tuning import tune
+
+    load_keras()
+    from segkit.runtimes.keras import open_keras
+
+    shown = partial(counting, total=len(part), console=console)
+    found = tune(open_keras(run), config, part, "validation", goal, shown)
+    tuned.write(run.tuned, found)
+    console.print(tuned_table(config.task, found))
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False)
+    console.print(f"kept in {run.tuned}; everything that predicts with this run now uses it", highlight=False)
+    return 0
+
+
+def _readable(part: Subset, config: Config) -> Subset:
+    """Return the part, with `data.skip_broken` without the samples that training left out."""
+    from segkit.data.source import Subset
+    from segkit.errors import DataError
+
+    if not config.data.skip_broken:
+        return part
+    names = []
+    for name in part.names:
+        try:
+            config.task.encode(part.read(name).mask, name)
+            names.append(name)
+        except DataError:
+            continue
+    return Subset(part.source, names)

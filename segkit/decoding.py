@@ -1,0 +1,77 @@
+"""From a network's probabilities to a mask: temperature, the task's own decoding, rules for objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from segkit.calibration import entropy, tempered
+from segkit.config import Config
+from segkit.decode_config import Rule
+from segkit.objects import filled, kept
+from segkit.task import Task
+
+
+def decode(config: Config, probabilities: np.ndarray) -> np.ndarray:
+    """Return the mask of probabilities (H, W, classes) as `Task.decode` gives it, in the way that `config.decode` says.
+
+    What a rule removes goes to no in a yes/no task; in an exclusive one to the next most probable class. Then holes are
+    filled: in an exclusive task with what was background in them, so that no other class loses a pixel.
+    """
+    probabilities = tempered(config.task, probabilities, config.decode.temperature)
+    mask = config.task.decode(probabilities)
+    rules = config.decode.rules(config.task)
+    if not any(map(any, rules)):
+        return mask
+    if config.task.exclusive:
+        return _fill_background(config.task, rules, _without_objects(rules, probabilities))
+    layers = mask[..., None] if mask.ndim == 2 else mask
+    return np.stack([_ruled(layers[..., i] == 1, rule) for i, rule in enumerate(rules)], -1).reshape(mask.shape)
+
+
+def uncertainty(config: Config, answer: np.ndarray) -> np.ndarray:
+    """Return how unsure an answer is, (H, W, 1 or 2) float32 from 0 (sure) to 1 (all answers equally probable).
+
+    First the entropy of the probabilities; second, where the answer is the mean of several views and `views.mean_of` added
+    the mean of their entropies as a last channel, the disagreement of the views: their mutual information, the entropy of
+    the mean less the mean of the entropies (Houlsby et al., BALD, 2011). It is at most the first.
+    """
+    channels = config.task.channels
+    total = entropy(config.task, tempered(config.task, answer[..., :channels], config.decode.temperature))
+    parts = [total, *(np.clip(total - each, 0, 1) for each in np.moveaxis(answer[..., channels:], -1, 0))]
+    return np.stack(parts, axis=-1).astype(np.float32)
+
+
+def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
+    if rule.smallest > 1 or rule.keep_largest:
+        layer = kept(layer, rule.smallest, rule.keep_largest)
+    return (filled(layer) if rule.fill_holes else layer).astype(np.uint8)
+
+
+def _without_objects(rules: Sequence[Rule], probabilities: np.ndarray) -> np.ndarray:
+    """Return the mask (H, W) of ids in which every object keeps its class's rule.
+
+    Pixels of an object that does not are denied its class, and what they become may make or break other objects; so it
+    goes on until nothing changes. A pixel that is denied every class keeps its first one.
+    """
+    left, mask = probabilities, probabilities.argmax(-1)
+    ruled = [i for i, rule in enumerate(rules) if rule.smallest > 1 or rule.keep_largest]
+    changed = True
+    while changed:
+        changed = False
+        for i in ruled:
+            removed = (mask == i) & ~kept(mask == i, rules[i].smallest, rules[i].keep_largest) & (left[..., i] >= 0)
+            if removed.any():
+                left = left.copy() if left is probabilities else left
+                left[removed, i] -= 2  # below every class that is not denied, in the order as before among the others
+                mask[removed] = left[removed].argmax(-1)
+                changed = True
+    return mask.astype(np.uint8)
+
+
+def _fill_background(task: Task, rules: Sequence[Rule], mask: np.ndarray) -> np.ndarray:
+    for i, rule in enumerate(rules):
+        if rule.fill_holes and task.background is not None:
+            mask[filled(mask == i) & (mask == task.classes.index(task.background))] = i
+    return mask

@@ -1,0 +1,108 @@
+"""Several runs as one: the mean of their calibrated answers, and runs that do not fit together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segkit import ConfigError, Task
+from segkit.calibration import entropy, tempered
+from segkit.config import Config, InputConfig
+from segkit.decoding import decode
+from segkit.ensemble import answers, joint
+from segkit.tiles import Predict
+
+GIVEN = {"channels": 3, "dtype": "uint8", "mean": [0], "std": [1], "low": 0, "high": 255}
+TASK = Task.multilabel(["a", "b"], thresholds=[0.4, 0.6])
+
+
+def config_of(task: Task = TASK, **sections: Any) -> Config:
+    given = InputConfig.model_validate({**GIVEN, **sections.pop("input", {})})
+    off = {"flip_horizontal": False, "flip_vertical": False}
+    return Config.model_validate({"task": task, "input": given, "augment": off, **sections})
+
+
+def network(value: float) -> Predict:
+    return lambda images: np.full((*images.shape[:3], 2), value, np.float32)
+
+
+IMAGES = np.zeros((1, 4, 5, 3), np.uint8)
+
+
+def test_probabilities_are_averaged_after_each_run_s_own_temperature() -> None:
+    configs = [config_of(decode={"temperature": 2.0}), config_of()]
+    together = joint(configs, ["one", "two"])
+    assert together.decode.temperature == 1.0
+    answer = answers([network(0.9), network(0.5)], configs)(IMAGES)
+    np.testing.assert_allclose(answer, (0.75 + 0.5) / 2, rtol=1e-5)  # odds of 9, whose root is 3
+
+
+def test_a_run_alone_gives_what_decoding_its_raw_answers_gives() -> None:
+    config = config_of(decode={"temperature": 3.0, "smallest": 2})
+    raw = np.random.default_rng(0).random((9, 9, 2)).astype(np.float32)
+    calm = answers([lambda images: raw[None]], [config])(IMAGES)[0]
+    np.testing.assert_allclose(calm, tempered(TASK, raw, 3.0))
+    np.testing.assert_array_equal(decode(joint([config], ["one"]), calm), decode(config, raw))
+    untouched = network(0.5)
+    assert answers([untouched], [config_of()]) is untouched
+
+
+def test_thresholds_are_averaged_and_rules_hold_where_every_run_has_them() -> None:
+    one = config_of(decode={"smallest": {"a": 9, "b": 4}, "keep_largest": True})
+    two = config_of(
+        Task.multilabel(["a", "b"], thresholds=[0.2, 0.6]), decode={"smallest": {"a": 5}, "keep_largest": True}
+    )
+    together = joint([one, two], ["one", "two"])
+    assert together.task.thresholds == pytest.approx((0.3, 0.6))
+    assert together.decode.smallest == {"a": 5}
+    assert together.decode.rules(TASK) == ((5, False, True), (0, False, True))
+    exclusive = config_of(Task.multiclass(["background", "a"]))
+    assert joint([exclusive, exclusive], ["one", "two"]).task.thresholds is None
+
+
+def test_windows_fit_the_run_with_the_largest_stride() -> None:
+    deep = config_of(model={"depth": 6}, predict={"tile": 256})
+    for configs in ([config_of(), deep], [deep, config_of()]):
+        together = joint(configs, ["one", "two"])
+        assert (together.model.stride, together.predict.tile) == (64, 256)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (config_of(Task.multilabel(["b", "a"])), r"task.classes: \['a', 'b'\] and \['b', 'a'\]"),
+        (config_of(Task.binary("a")), "task.kind: multilabel and binary"),
+        (config_of(Task.multilabel(["a", "b"], flip_pairs=[["a", "b"]])), "task.flip_pairs: "),
+        (config_of(input={"channels": 1}), "input.channels: 3 and 1"),
+        (config_of(input={"dtype": "uint16"}), "input.dtype: uint8 and uint16"),
+    ],
+)
+def test_runs_that_differ_are_refused_by_name(other: Config, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"runs/x and runs/z: .*{words}"):
+        joint([config_of(), config_of(), other], ["runs/x", "runs/y", "runs/z"])
+
+
+def test_heads_must_be_equal_too() -> None:
+    names = ["background", "a"]
+    configs = [config_of(Task.multiclass(names)), config_of(Task.multiclass(names, head="sigmoid"))]
+    with pytest.raises(ConfigError, match="task.head: softmax and sigmoid"):
+        joint(configs, ["one", "two"])
+
+
+def test_sides_are_checked_before_any_network_is_opened() -> None:
+    config = config_of(Task.binary("left eye"))
+    joint([config], ["one"])
+    with pytest.raises(ConfigError, match="a mirrored view makes left right"):
+        joint([config], ["one"], "flips")
+    with pytest.raises(ConfigError, match="tta: is one of flips, rotations; found 'all'"):
+        joint([config_of()], ["one"], "all")
+
+
+def test_the_spread_is_the_mean_entropy_of_all_views_of_all_runs() -> None:
+    configs = [config_of(decode={"temperature": 2.0}), config_of()]
+    answer = answers([network(0.9), network(0.5)], configs, "flips", spread=True)(IMAGES)
+    each = entropy(TASK, np.full(2, 0.75)), entropy(TASK, np.full(2, 0.5))
+    np.testing.assert_allclose(answer[..., 2], np.mean(each), rtol=1e-5)
+    assert answers([network(0.9)], [config_of()], spread=True)(IMAGES).shape[-1] == 2  # one view has no spread
