@@ -37,6 +37,12 @@ METRICS = {
     "recall": "segkit.metrics:Recall",
     "scores": "segkit.metrics:Scores",
 }
+RUNTIMES = {
+    "keras": "segkit.runtimes.keras:open_keras",
+    "litert": "segkit.runtimes.litert:open_litert",
+    "onnx": "segkit.runtimes.onnx:open_onnx",
+    "openvino": "segkit.runtimes.openvino:open_openvino",
+}
 
 
 def find(table: Mapping[str, str], name: str, where: str = "name") -> str:
