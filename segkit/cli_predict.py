@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segkit.run import Run
-    from segkit.tiles import Predict
+    from rich.console import Console
+
+    from segkit.opening import Opened
+
+RUNTIME = "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +24,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
     parser.add_argument("--probabilities", action="store_true", help="also write float32 TIFFs, into DIR-probabilities")
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
+    parser.add_argument("--runtime", default="auto", metavar="NAME", help=RUNTIME)
     parser.set_defaults(run_command=_predict)
 
 
@@ -30,6 +34,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
+    parser.add_argument("--runtime", default="auto", metavar="NAME", help=RUNTIME)
     parser.set_defaults(run_command=_evaluate)
 
 
@@ -38,12 +43,10 @@ def _predict(options: argparse.Namespace) -> int:
 
     from segkit.inference import Outputs, find_images, predict_files
     from segkit.progress import counting
-    from segkit.run import Run
 
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config, images = run.config(), find_images(options.images)
+    console, images = Console(soft_wrap=not sys.stdout.isatty()), find_images(options.images)
+    predict, config, _ = _open_run(options, console)
     outputs = Outputs.beside(options.out, options.overlay, options.probabilities)
-    predict = _open_model(run)
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done)
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
@@ -60,16 +63,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     from segkit.data.folder import in_folders
     from segkit.data.source import Subset
-    from segkit.progress import counting
-    from segkit.run import Run, write_text
-
-    console, run = Console(soft_wrap=not sys.stdout.isatty()), Run.open(options.run)
-    config = run.config()
-    source = in_folders(options.images, options.masks, config.task, config.data)
     from segkit.evaluation import evaluate
+    from segkit.progress import counting
     from segkit.report import scores_table
+    from segkit.run import write_text
 
-    predict = _open_model(run)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    predict, config, _ = _open_run(options, console)
+    source = in_folders(options.images, options.masks, config.task, config.data)
     with counting("scoring", len(source.names), console) as done:
         report = evaluate(predict, config, Subset(source, source.names), done)
     if options.out:
@@ -78,10 +79,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_model(run: Run) -> Predict:
-    from segkit.devices import load_keras
+def _open_run(options: argparse.Namespace, console: Console) -> Opened:
+    from segkit.opening import open_run
 
-    load_keras()
-    from segkit.runtimes.keras import open_keras
-
-    return open_keras(run)
+    opened = open_run(options.run, options.runtime)
+    console.print(opened.told, highlight=False, markup=False)
+    return opened

@@ -29,7 +29,7 @@ PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime",
 
 
 class Checked(Section):
-    """What was found when both models predicted the same images, and how long each took for one of them."""
+    """What was found when both models predicted the same images, and how long each took for the first of them."""
 
     images: int
     largest_difference: float
@@ -40,7 +40,7 @@ class Checked(Section):
     """Mean foreground Dice on the validation part; None without such a part, or where no class occurs."""
     seconds_keras: float
     seconds_export: float
-    """Median time of one batch, the two taking turns on the machine of the export."""
+    """Median for one image, the two taking turns on the machine of the export."""
 
     @property
     def time_ratio(self) -> float:
@@ -57,7 +57,7 @@ class ExportRecord(Section):
     model_sha256: str
     """Of the model.keras that it was made from."""
     config: Config
-    checked: Checked
+    checked: Checked | None = None
     float32_layers: list[str] = Field(default=[])
     """Layers that an int8 model keeps in float32 besides head and scaling."""
 
@@ -109,9 +109,9 @@ def is_export(path: Path) -> bool:
     return (path / "export.json").is_file()
 
 
-def exports_of(run: Path) -> list[Exported]:
-    """Return the exports in a run folder, by name; folders without export.json are passed over."""
-    return [Exported.read(file.parent) for file in sorted((run / "exports").glob("[!.]*/export.json"))]
+def export_folders(run: Path) -> list[Path]:
+    """Return the exports in a run folder, by name; half-written ones are hidden."""
+    return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
 
 
 def sha256(path: Path) -> str:
@@ -131,7 +131,9 @@ def need(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as problem:
         package = module.partition(".")[0]
-        raise ConfigError(f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})') from problem
+        raise ConfigError(
+            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})'
+        ) from problem
 
 
 def check_precision(format_name: str, precision: str) -> None:

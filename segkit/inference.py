@@ -79,14 +79,20 @@ def predict_files(
             return None
 
     readable = (item for item in prefetch(read, todo) if item is not None)
-    written = 0
-    for name, image, probabilities in predict_images(predict, config, readable):
+
+    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> bool:
+        name, image, probabilities = answer
         try:
             _write(config, outputs, name, image, probabilities)
-            written += 1
         except (OSError, DataError) as problem:
             failed.append((todo[name], str(problem)))
-        progress(name)
+            return False
+        finally:
+            progress(name)
+        return True
+
+    # the network runs here, in the thread that asks for the next answer, while another writes the ones before
+    written = sum(prefetch(write, predict_images(predict, config, readable), workers=1))
     return Summary(written, len(images) - len(todo), sorted(failed))
 
 

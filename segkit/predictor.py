@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import Config
-from segkit.devices import load_keras
 from segkit.errors import DataError
 from segkit.inference import fit, predict_images
-from segkit.run import Run
+from segkit.opening import AUTO, open_run
 from segkit.task import Task
 from segkit.tiles import Predict
 
@@ -29,13 +28,13 @@ class Predictor:
         self._predict, self._turn = predict, threading.Lock()
 
     @classmethod
-    def load(cls, run: str | PathLike[str]) -> Predictor:
-        """Return the predictor of a run folder. Raises `RunError` if there is no finished run."""
-        found = Run.open(Path(run))
-        load_keras()
-        from segkit.runtimes.keras import open_keras
+    def load(cls, run: str | PathLike[str], runtime: str = AUTO) -> Predictor:
+        """Return the predictor of a run folder or an export, in a runtime as `predict.py --runtime` takes it.
 
-        return cls(open_keras(found), found.config())
+        Raises `RunError` if there is no finished run, `ConfigError` if the runtime is not installed.
+        """
+        predict, config, _ = open_run(Path(run), runtime)
+        return cls(predict, config)
 
     @property
     def task(self) -> Task:

@@ -39,7 +39,9 @@ class ShuffledConvolution(layers.Layer):
     def take(self, kernel: np.ndarray, bias: np.ndarray) -> None:
         """Set the weights from those of the transposed convolution, (factor, factor, filters, channels) and (filters,)."""
         channels = kernel.shape[-1]
-        self.convolution.set_weights([kernel.transpose(3, 0, 1, 2).reshape(1, 1, channels, -1), np.tile(bias, self.factor**2)])
+        self.convolution.set_weights(
+            [kernel.transpose(3, 0, 1, 2).reshape(1, 1, channels, -1), np.tile(bias, self.factor**2)]
+        )
 
 
 def portable(model: keras.Model) -> keras.Model:
