@@ -64,13 +64,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     from segkit.data.folder import in_folders
     from segkit.data.source import Subset
     from segkit.evaluation import evaluate
+    from segkit.opening import config_of
     from segkit.progress import counting
     from segkit.report import scores_table
     from segkit.run import write_text
 
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    predict, config, _ = _open_run(options, console)
+    console, config = Console(soft_wrap=not sys.stdout.isatty()), config_of(options.run)
     source = in_folders(options.images, options.masks, config.task, config.data)
+    predict = _open_run(options, console).predict
     with counting("scoring", len(source.names), console) as done:
         report = evaluate(predict, config, Subset(source, source.names), done)
     if options.out:

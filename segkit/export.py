@@ -164,8 +164,8 @@ def _refuse(wanted: Wanted, checked: Checked) -> None:
         )
     if fall > wanted.most_fall:
         raise RunError(
-            f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.most_fall:g}. Use another --precision, or allow "
-            f"more with --max-drop"
+            f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.most_fall:g}. Use another --precision, or "
+            f"allow more with --max-drop"
         )
 
 

@@ -26,6 +26,11 @@ class Opened(NamedTuple):
     told: str
 
 
+def config_of(path: Path) -> Config:
+    """Return the config of a run folder or of the folder of an export, without opening a model."""
+    return Exported.read(path).config() if is_export(path) else Run.open(path).config()
+
+
 def open_run(path: Path, runtime: str = AUTO) -> Opened:
     """Return a run folder, or the folder of an export, opened in the runtime asked for.
 

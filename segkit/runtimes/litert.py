@@ -17,8 +17,9 @@ from segkit.tiles import Predict
 def open_litert(exported: Exported) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
     runtime = need("ai_edge_litert.interpreter", "litert")
-    with quiet():  # the library says on standard error which kernels it has found
+    with quiet():  # the library says on standard error which kernels it takes
         interpreter = runtime.Interpreter(str(exported.model), num_threads=cores())
+        interpreter.allocate_tensors()
     config = exported.config()
     given, stride = input_of(config), config.model.stride
     entry, way_out = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
