@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from segkit.errors import RunError
 
@@ -21,6 +21,31 @@ class Quantizer(Protocol):
 
     def __exit__(self, *_: object) -> None:
         """Remove the files that only the quantizer needs."""
+
+
+class Step(NamedTuple):
+    """One operation of a network: the names of what it takes and gives."""
+
+    name: str
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+
+
+def with_feeders(steps: Sequence[Step], layers: Sequence[str], kept: Sequence[str]) -> set[str]:
+    """Return the names of the steps that stay in float32 where the layers `kept` do, in a network from input to output.
+
+    Poolings, concatenations and the like stay with the layers that they feed, if all of those stay.
+
+    >>> steps = [Step("one", (), ("a",)), Step("pool", ("a",), ("b",)), Step("two", ("b",), ("c",))]
+    >>> sorted(with_feeders(steps, ["one", "two"], ["two"]))
+    ['pool', 'two']
+    """
+    names = set(kept)
+    for step in reversed(steps):
+        fed = [other.name for other in steps if set(other.takes) & set(step.gives)]
+        if step.name not in layers and fed and names.issuperset(fed):
+            names.add(step.name)
+    return names
 
 
 def settle(

@@ -17,7 +17,11 @@ import numpy as np
 from segkit.config import Config
 from segkit.devices import quiet
 from segkit.exported import FILES, input_of, need
+from segkit.quantize import Step, with_feeders
 from segkit.runtimes.litert import scale_and_pad
+
+_IN_8_BITS = ("Conv", "MaxPool", "Concat")
+_LITERT_IN_8_BITS = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "ADD")
 
 
 class OnnxQuantizer:
@@ -37,22 +41,25 @@ class OnnxQuantizer:
         source.unlink()
         graph = self._onnx.load(self._source).graph
         shapes = {weight.name: tuple(weight.dims) for weight in graph.initializer}
-        *convolutions, _head = [node for node in graph.node if node.op_type == "Conv"]
+        *convolutions, head = [node for node in graph.node if node.op_type == "Conv"]
+        known = (*_IN_8_BITS, "DepthToSpace")
+        self._steps = [Step(n.name, tuple(n.input), tuple(n.output)) for n in graph.node if n.op_type in known]
         self._nodes = {
             f"convolution {i} of {len(convolutions)} ({told_kernel(*shapes[node.input[1]])})": node.name
             for i, node in enumerate(convolutions, 1)
         }
-        self._head = _head.name
+        self._head = head.name
         self.layers = list(self._nodes)
 
     def write(self, keep: Sequence[str]) -> None:
+        kept = [self._head, *(self._nodes[layer] for layer in keep)]
         with quiet():
             self._tool.quantize_static(
                 str(self._source),
                 str(self._target),
                 _Feeds(self._windows),
-                op_types_to_quantize=["Conv", "MaxPool", "Concat"],
-                nodes_to_exclude=[self._head, *(self._nodes[layer] for layer in keep)],
+                op_types_to_quantize=list(_IN_8_BITS),
+                nodes_to_exclude=sorted(with_feeders(self._steps, list(self._nodes.values()), kept)),
                 activation_type=self._tool.QuantType.QUInt8,
                 weight_type=self._tool.QuantType.QInt8,
                 per_channel=True,
@@ -108,12 +115,13 @@ class LiteRTQuantizer:
             save_core(model, self._core, self._windows[0].shape)
             self._debugger = self._calibrate()
             written = self._debugger.get_nondebug_quantized_model()
-        *self.layers, self._head = _convolutions(written)
-        self._names = _convolutions(written)
+        self._steps, self._names = _read_tflite(written)
+        *self.layers, self._head = self._names
 
     def write(self, keep: Sequence[str]) -> None:
+        kept = [self._names[layer] for layer in (*keep, self._head)]
         with quiet():
-            self._debugger.options = self._options([self._names[layer] for layer in (*keep, self._head)])
+            self._debugger.options = self._options(sorted(with_feeders(self._steps, list(self._names.values()), kept)))
             self._target.write_bytes(self._debugger.get_nondebug_quantized_model())
 
     def __enter__(self) -> Self:
@@ -150,19 +158,28 @@ def save_core(model: Any, folder: Path, shape: tuple[int, ...]) -> None:
     )
 
 
-def _convolutions(written: bytes) -> dict[str, str]:
-    """Return the convolutions of a .tflite file, in words, with the names of what they give."""
+def _read_tflite(written: bytes) -> tuple[list[Step], dict[str, str]]:
+    """Return the steps of a .tflite file, called by what they give, and the names of its convolutions by words for them."""
     library = need("ai_edge_litert.interpreter", "litert")
     plain = library.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = library.Interpreter(model_content=written, experimental_op_resolver_type=plain)
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    found = [step for step in interpreter._get_ops_details() if step["op_name"] == "CONV_2D"]
-    names = {}
-    for i, step in enumerate(found, 1):
-        out, height, width, into = tensors[step["inputs"][1]]["shape"].tolist()
-        label = f"convolution {i} of {len(found) - 1} ({told_kernel(out, into, height, width)})"
-        names[label] = tensors[step["outputs"][0]]["name"]
-    return names
+    found = [step for step in interpreter._get_ops_details() if step["op_name"] in _LITERT_IN_8_BITS]  # no public way
+
+    def called(indices: Sequence[int]) -> tuple[str, ...]:
+        return tuple(tensors[i]["name"] for i in indices if i in tensors)
+
+    steps = [Step(called(step["outputs"])[0], called(step["inputs"]), called(step["outputs"])) for step in found]
+    kernels = [
+        (tensors[step["inputs"][1]]["shape"].tolist(), called(step["outputs"])[0])
+        for step in found
+        if step["op_name"] == "CONV_2D"
+    ]
+    names = {
+        f"convolution {i} of {len(kernels) - 1} ({told_kernel(out, into, height, width)})": name
+        for i, ((out, height, width, into), name) in enumerate(kernels, 1)
+    }
+    return steps, names
 
 
 def told_kernel(out: int, into: int, height: int, width: int) -> str:
