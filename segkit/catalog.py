@@ -47,6 +47,12 @@ PROBABILITIES = {
     "tif": "segkit.outputs.probabilities:Tiff",
     "tif16": "segkit.outputs.probabilities:HalfTiff",
 }
+RUNTIMES = {
+    "keras": "segkit.runtimes.keras:open_keras",
+    "litert": "segkit.runtimes.litert:open_litert",
+    "onnx": "segkit.runtimes.onnx:open_onnx",
+    "openvino": "segkit.runtimes.openvino:open_openvino",
+}
 
 
 def find(table: Mapping[str, str], name: str, where: str = "name") -> str:

@@ -1,4 +1,4 @@
-"""The command line: `segkit train | predict | evaluate | tune | inspect ...`, and the doors train.py and predict.py.
+"""The command line: `segkit train | predict | evaluate | tune | export | ...`, and the doors train.py and predict.py.
 
 Only what a command needs is imported: `--help`, a bad config and bad data answer before Keras is loaded.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.cli_data import add_inspect, add_plan
+from segkit.cli_export import add_export
 from segkit.cli_predict import add_evaluate, add_predict
 from segkit.cli_tune import add_tune
 from segkit.errors import SegkitError
@@ -170,6 +171,7 @@ _COMMANDS: dict[str, Any] = {
     "predict": (add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (add_evaluate, "Score a run on images with known masks."),
     "tune": (add_tune, "Choose temperature, thresholds and rules for objects of a run on its validation part."),
+    "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
     "convert": (

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from segkit import catalog
 from segkit.cli_large import add_memory
@@ -16,19 +16,9 @@ from segkit.cli_large import add_memory
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from segkit.config import Config
-    from segkit.tiles import Predict
+    from segkit.opening import Together
 
 RUNTIME = "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
-
-
-class Answering(NamedTuple):
-    """Runs that are ready to answer together."""
-
-    predict: Predict
-    config: Config
-    weights: str
-    """Says which networks these are, in which views: work begun with others is not gone on with."""
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +84,7 @@ def _predict(options: argparse.Namespace) -> int:
     images, clashes = share(found, shard)
     formats = tuple(dict.fromkeys(options.format))
     outputs = Outputs(options.out, options.overlay, options.probabilities, formats, options.uncertainty)
-    predict, config, weights = _open([options.run, *leading], options, console, spread=options.uncertainty)
+    predict, config, _, weights = _open([options.run, *leading], options, console, spread=options.uncertainty)
     config = fit_batch(predict, config, options.memory)
     images, large = divide(config, images, outputs, options.memory)
     with counting("predicting", len(images), console) as done:
@@ -119,7 +109,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from segkit.run import write_text
 
     console = _console()
-    predict, config, _ = _open(options.runs, options, console)
+    predict, config, *_ = _open(options.runs, options, console)
     source = in_folders(options.images, options.masks, config.task, config.data)
     with counting("scoring", len(source.names), console) as done:
         report = evaluate(predict, config, Subset(source, source.names), done)
@@ -133,20 +123,12 @@ def _is_run(path: Path) -> bool:
     return (path / "config.yaml").is_file() or (path / "export.json").is_file()
 
 
-def _open(paths: Sequence[Path], options: argparse.Namespace, console: Console, spread: bool = False) -> Answering:
-    """Open runs in the runtime asked for; before that, see that they fit together, which takes no Keras."""
-    from segkit.ensemble import answers, joint
-    from segkit.opening import config_of, open_run, weights_of
+def _open(paths: Sequence[Path], options: argparse.Namespace, console: Console, spread: bool = False) -> Together:
+    from segkit.opening import open_together
 
-    configs = [config_of(path) for path in paths]
-    config = joint(configs, [str(path) for path in paths], options.tta)
-    networks = []
-    for path in paths:
-        opened = open_run(path, options.runtime)
-        console.print(opened.told, highlight=False, markup=False)
-        networks.append(opened.predict)
-    weights = " ".join([*map(weights_of, paths), str(options.tta)])
-    return Answering(answers(networks, configs, options.tta, spread), config, weights)
+    opened = open_together(paths, options.runtime, options.tta, spread)
+    console.print(opened.told, highlight=False, markup=False)
+    return opened
 
 
 def _console() -> Console:

@@ -17,7 +17,7 @@ def load_keras() -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if platform.machine() in ("x86_64", "AMD64"):  # by itself TensorFlow uses oneDNN on CPUs with AVX-512 only
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _quiet():
+    with quiet():
         import keras
 
         keras.ops.zeros(1)  # the first operation looks for a GPU
@@ -34,8 +34,13 @@ def prepare(settings: TrainConfig) -> None:
     keras.config.set_dtype_policy(settings.precision)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back what is written to standard error, C++ libraries included; show it after all if there is an error."""
     sys.stderr.flush()
     kept = os.dup(2)

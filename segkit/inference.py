@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,6 @@ import numpy as np
 
 from segkit import files
 from segkit.config import Config
-from segkit.decoding import decode, uncertainty
 from segkit.errors import DataError, RunError
 from segkit.outputs.answer import Answer
 from segkit.outputs.results import Outputs, Results, is_full
@@ -68,17 +67,28 @@ def predict_files(
             progress(name)
             return None
 
+    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> tuple[str, Exception | None]:
+        name, image, values = answer
+        try:
+            results.write(Answer.of(config, name, todo[name], image, values))
+        except (OSError, DataError) as problem:
+            return name, problem
+        return name, None
+
     written, stopped = 0, None
-    with closing(prefetch(read, todo)) as read_ahead:
-        readable = (item for item in read_ahead if item is not None)
-        for name, image, values in predict_images(predict, config, readable):
-            try:
-                results.write(Answer.of(config, name, todo[name], image, values))
+    # the network runs in this thread, when the next answer is asked for; others read ahead of it and write behind it
+    with (
+        closing(prefetch(read, todo)) as read_ahead,
+        closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
+        closing(prefetch(write, answers, workers=1)) as finished,
+    ):
+        for name, problem in finished:
+            if problem is None:
                 written += 1
-            except (OSError, DataError) as problem:
-                if is_full(problem, outputs.masks):
-                    stopped = _full(outputs, problem, len(todo) - written - len(failed))
-                    break
+            elif is_full(problem, outputs.masks):
+                stopped = _full(outputs, problem, len(todo) - written - len(failed))
+                break
+            else:
                 failed.append((todo[name], _told(todo[name], problem)))
             progress(name)
     if not stopped:
@@ -116,7 +126,7 @@ def _told(image: Path, problem: Exception) -> str:
 
 def predict_images(
     predict: Predict, config: Config, images: Iterable[Named]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+) -> Generator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, image, probabilities (H, W, classes)) in order: neighbours of one size in a batch, large ones in tiles."""
     batch: list[Named] = []
     settings, align = config.predict, config.model.stride

@@ -10,11 +10,9 @@ import numpy as np
 
 from segkit.config import Config
 from segkit.decoding import decode
-from segkit.devices import load_keras
-from segkit.ensemble import answers, joint
 from segkit.errors import DataError
 from segkit.inference import fit, predict_images
-from segkit.run import Run
+from segkit.opening import AUTO, open_together
 from segkit.task import Task
 from segkit.tiles import Predict
 
@@ -31,19 +29,17 @@ class Predictor:
         self._predict, self._turn = predict, threading.Lock()
 
     @classmethod
-    def load(cls, run: str | PathLike[str], *more: str | PathLike[str], tta: str | None = None) -> Predictor:
-        """Return the predictor of a run folder, or of several runs that answer together.
+    def load(
+        cls, run: str | PathLike[str], *more: str | PathLike[str], runtime: str = AUTO, tta: str | None = None
+    ) -> Predictor:
+        """Return the predictor of a run folder or an export, or of several that answer together.
 
-        `tta` "flips" or "rotations" averages the answers over 4 or 8 views of each image. Raises `RunError` if there is
-        no finished run, `ConfigError` if runs do not fit together.
+        `runtime` is as `predict.py --runtime` takes it; `tta` "flips" or "rotations" averages the answers over 4 or 8 views
+        of each image. Raises `RunError` if there is no finished run, `ConfigError` if the runtime is not installed or runs
+        do not fit together.
         """
-        runs = [Run.open(Path(each)) for each in (run, *more)]
-        configs = [each.config() for each in runs]
-        config = joint(configs, [str(each.path) for each in runs], tta)
-        load_keras()
-        from segkit.runtimes.keras import open_keras
-
-        return cls(answers([open_keras(each) for each in runs], configs, tta), config)
+        together = open_together([Path(each) for each in (run, *more)], runtime, tta)
+        return cls(together.predict, together.config)
 
     @property
     def task(self) -> Task:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from segkit.config import Config
+from segkit.decoding import decode
 from segkit.errors import DataError
 from segkit.inference import fit
 from segkit.large.blend import Grid, blend_row, mean
@@ -67,7 +68,7 @@ def predict_large(
         answers = _answers(predict, config, image, grid, finished, room)
         told = _each(answers, lambda: progress(next(counted), total))
         for row in range(finished, len(bands)):
-            _predict_row(config.task, grid, row, told, work, bands[row])
+            _predict_row(config, grid, row, told, work, bands[row])
     write_masks(config.task, bands, paths, work, image.place)
     shutil.rmtree(work)
     return paths
@@ -100,13 +101,13 @@ def row_probabilities(
         write_below(sums[band.stop - band.start :])
 
 
-def _predict_row(task: Task, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
+def _predict_row(config: Config, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
     """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
-    above, below = carry(work, grid, row - 1, task.channels), carry(work, grid, row, task.channels)
+    above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
     # the band gets its name last: once it is there, the row is finished
     with band.writing() as write_band, below.writing() as write_below:
         for probabilities in row_probabilities(grid, row, answers, above, write_below):
-            mask = task.decode(probabilities)
+            mask = decode(config, probabilities)
             write_band(mask if mask.ndim == 3 else mask[..., None])
     above.path.unlink(missing_ok=True)
 

@@ -12,7 +12,12 @@ from segkit.tiles import Predict
 
 def open_keras(run: Run) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32. Loads in Keras' safe mode: data, no code."""
-    return as_predict(keras.saving.load_model(run.model, compile=False, safe_mode=True))
+    return as_predict(load(run))
+
+
+def load(run: Run) -> keras.Model:
+    """Return the run's model."""
+    return keras.saving.load_model(run.model, compile=False, safe_mode=True)
 
 
 def as_predict(model: keras.Model) -> Predict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,44 @@ def test_trap_22_an_evaluation_is_one_count_over_all_pixels_whatever_the_batches
     for batch_size in (1, 4):
         config = config_of(task, batch_size=batch_size)
         assert evaluate(network(task), config, Subset(source, source.names)) == expected
+
+
+def test_a_mask_is_written_while_the_network_is_at_the_next_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, calls, second_call = Task.binary("a"), [], threading.Event()
+    for i in range(2):
+        files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
+
+    def watched(images: np.ndarray) -> np.ndarray:
+        calls.append(len(images))
+        if len(calls) == 2:
+            second_call.set()
+        return network(task)(images)
+
+    def write(*arguments: object) -> None:
+        assert second_call.wait(20), "the network waited for the mask to be written"
+
+    monkeypatch.setattr(mask_files, "write_mask", write)
+    config = config_of(task, batch_size=1)
+    assert predict_files(watched, config, find_images([tmp_path / "in"]), Outputs(tmp_path / "out")).written == 2
+
+
+def test_a_mask_that_cannot_be_written_is_named_and_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, told = Task.binary("a"), []
+    for i in range(4):
+        files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
+    write_mask = mask_files.write_mask
+
+    def write(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
+        if name == "i1":
+            raise OSError("No space left on device")
+        return write_mask(task, mask, folder, name)
+
+    monkeypatch.setattr(mask_files, "write_mask", write)
+    images = find_images([tmp_path / "in"])
+    summary = predict_files(network(task), config_of(task), images, Outputs(tmp_path / "out"), progress=told.append)
+    assert summary == (3, 0, [(tmp_path / "in" / "i1.png", "No space left on device")])
+    assert told == ["i0", "i1", "i2", "i3"]

@@ -1,0 +1,170 @@
+"""An exported model on disk: a folder with the model and export.json, which is all that prediction needs. No Keras here."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from segkit.config import Config, InputConfig
+from segkit.data_config import Section
+from segkit.errors import ConfigError, DataError, RunError
+
+FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
+"""What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+PRECISIONS = {
+    "litert": ("float32", "int8"),
+    "onnx": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
+    "savedmodel": ("float32",),
+}
+PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime", "openvino": "openvino"}
+"""The module that each runtime imports."""
+
+
+class Checked(Section):
+    """What was found when both models predicted the same images, and how long each took for the first of them."""
+
+    images: int
+    largest_difference: float
+    decided_alike: float
+    """Share of the decisions, from 0 to 1, that are the same."""
+    dice_keras: float | None
+    dice_export: float | None
+    """Mean foreground Dice on the validation part; None without such a part, or where no class occurs."""
+    seconds_keras: float
+    seconds_export: float
+    """Median for one image, the two taking turns on the machine of the export."""
+
+    @property
+    def time_ratio(self) -> float:
+        """The export's time as a share of Keras'."""
+        return self.seconds_export / self.seconds_keras
+
+
+class ExportRecord(Section):
+    """What stands in export.json."""
+
+    format: str
+    precision: str
+    segkit: str
+    model_sha256: str
+    """Of the model.keras that it was made from."""
+    config: Config
+    checked: Checked | None = None
+    float32_layers: list[str] = Field(default=[])
+    """Layers that an int8 model keeps in float32 besides head and scaling."""
+
+
+class Exported:
+    """A folder with export.json and a model, in RUN/exports or copied to anywhere."""
+
+    def __init__(self, path: Path, record: ExportRecord) -> None:
+        self.path, self.record = path, record
+        self.model = path / FILES[record.format]
+
+    @classmethod
+    def read(cls, path: Path) -> Exported:
+        """Return the export in a folder. Raises `RunError` if export.json or the model is missing or damaged."""
+        file = path / "export.json"
+        try:
+            record = ExportRecord.model_validate_json(file.read_bytes())
+        except OSError as problem:
+            raise RunError(f"{file}: cannot be read ({problem.strerror})") from problem
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})") from problem
+        except ConfigError as problem:
+            raise RunError(f"{file}: {problem}") from problem
+        if record.format not in FILES:
+            raise RunError(f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}")
+        found = cls(path, record)
+        if not found.model.exists():
+            raise RunError(f"{path}: {found.model.name} is missing beside export.json; copy the whole folder")
+        return found
+
+    @property
+    def name(self) -> str:
+        """Format and precision, such as "onnx float32"."""
+        return f"{self.record.format} {self.record.precision}"
+
+    def config(self) -> Config:
+        """Return the config of the run at the time of the export."""
+        return self.record.config
+
+    def is_of(self, model: Path) -> bool:
+        """Return whether it was made from this model file."""
+        return self.record.model_sha256 == sha256(model)
+
+
+def is_export(path: Path) -> bool:
+    """Return whether a folder holds an export."""
+    return (path / "export.json").is_file()
+
+
+def export_folders(run: Path) -> list[Path]:
+    """Return the exports in a run folder, by name; half-written ones are hidden."""
+    return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_installed(runtime: str) -> bool:
+    """Return whether a runtime's package can be imported, without importing it."""
+    return importlib.util.find_spec(PACKAGES[runtime]) is not None
+
+
+def need(module: str, extra: str) -> Any:
+    """Import a module of an extra. Raises `ConfigError` naming the extra if it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as problem:
+        package = module.partition(".")[0]
+        raise ConfigError(
+            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})'
+        ) from problem
+
+
+def check_precision(format_name: str, precision: str) -> None:
+    """Raise `ConfigError` if a format is unknown or cannot be written in a precision."""
+    if format_name not in PRECISIONS:
+        raise ConfigError(f"--format: known are {', '.join(PRECISIONS)}; found {format_name}")
+    if precision not in PRECISIONS[format_name]:
+        others = [name for name, known in PRECISIONS.items() if precision in known]
+        raise ConfigError(
+            f"--precision: {format_name} is written in {', '.join(PRECISIONS[format_name])}; found {precision}"
+            + (f", which {', '.join(others)} can" if others else "")
+        )
+
+
+def check_images(images: np.ndarray, given: InputConfig) -> None:
+    """Raise `DataError` unless images are (B, H, W, C) of the depth and bands that the model was trained on."""
+    if images.ndim != 4 or images.shape[-1] != given.channels or str(images.dtype) != given.dtype:
+        raise DataError(
+            f"the model takes {given.dtype} images of shape (batch, height, width, {given.channels}); found "
+            f"{images.dtype} {images.shape}",
+            "channels",
+        )
+
+
+def input_of(config: Config) -> InputConfig:
+    """Return what the training images were. Raises `RunError` if the config does not say."""
+    if config.input is None:
+        raise RunError("the config has no `input` section: the run was not made by train.py")
+    return config.input
+
+
+def as_json(record: ExportRecord) -> str:
+    """Return the text of export.json."""
+    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,26 @@
+"""An exported run in ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.devices import cores
+from segkit.exported import Exported, check_images, input_of, need
+from segkit.tiles import Predict
+
+
+def open_onnx(exported: Exported) -> Predict:
+    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
+    runtime = need("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
+    session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
+    name, given = session.get_inputs()[0].name, input_of(exported.config())
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        check_images(images, given)
+        (probabilities,) = session.run(None, {name: images})
+        return np.asarray(probabilities)
+
+    return predict

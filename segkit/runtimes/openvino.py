@@ -1,0 +1,30 @@
+"""An exported run in OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.devices import cores
+from segkit.exported import Exported, check_images, input_of, need
+from segkit.tiles import Predict
+
+_HINTS = {"float32": "f32", "int8": "f32", "bfloat16": "bf16"}
+"""The precision of what is not 8 bits. Without a hint OpenVINO picks bfloat16 by itself where the CPU has it."""
+
+
+def open_openvino(exported: Exported) -> Predict:
+    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
+    runtime = need("openvino", "openvino")
+    settings = {
+        "INFERENCE_PRECISION_HINT": _HINTS[exported.record.precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": cores(),
+    }
+    compiled = runtime.Core().compile_model(str(exported.model), "CPU", settings)
+    request, given = compiled.create_infer_request(), input_of(exported.config())
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        check_images(images, given)
+        return np.array(request.infer({0: images})[0], np.float32)  # a copy: the next request writes into its memory
+
+    return predict
