@@ -82,14 +82,14 @@ def predict_files(
         closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
         closing(prefetch(write, answers, workers=1)) as finished,
     ):
-        for name, problem in finished:
-            if problem is None:
+        for name, trouble in finished:
+            if trouble is None:
                 written += 1
-            elif is_full(problem, outputs.masks):
-                stopped = _full(outputs, problem, len(todo) - written - len(failed))
+            elif is_full(trouble, outputs.masks):
+                stopped = _full(outputs, trouble, len(todo) - written - len(failed))
                 break
             else:
-                failed.append((todo[name], _told(todo[name], problem)))
+                failed.append((todo[name], _told(todo[name], trouble)))
             progress(name)
     if not stopped:
         failed += _finish(results, {*images, *others})

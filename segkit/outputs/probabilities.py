@@ -21,7 +21,7 @@ class Tiff(Output):
         return [self.folder / f"{name}.tif"]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        bands = self.bands(answer).astype(self.kind)
+        bands: np.ndarray = self.bands(answer).astype(self.kind)
         layout = "contig" if bands.shape[-1] > 1 else None
         tifffile.imwrite(paths[0], bands, compression="zlib", photometric="minisblack", planarconfig=layout)
 

@@ -15,7 +15,8 @@ from segkit.data.source import Sample, Subset
 from segkit.evaluation import evaluate
 from segkit.inference import fit, predict_files, predict_images
 from segkit.inputs import find_images
-from segkit.outputs.results import Outputs
+from segkit.outputs.answer import Answer
+from segkit.outputs.results import Outputs, Results
 from segkit.tiles import Predict
 from tests.light.draws import KINDS, as_probabilities, task_of
 
@@ -155,29 +156,9 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
             second_call.set()
         return network(task)(images)
 
-    def write(*arguments: object) -> None:
+    def write(results: Results, answer: Answer) -> None:
         assert second_call.wait(20), "the network waited for the mask to be written"
 
-    monkeypatch.setattr(mask_files, "write_mask", write)
-    config = config_of(task, batch_size=1)
-    assert predict_files(watched, config, find_images([tmp_path / "in"]), Outputs(tmp_path / "out")).written == 2
-
-
-def test_a_mask_that_cannot_be_written_is_named_and_the_others_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task, told = Task.binary("a"), []
-    for i in range(4):
-        files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
-    write_mask = mask_files.write_mask
-
-    def write(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
-        if name == "i1":
-            raise OSError("No space left on device")
-        return write_mask(task, mask, folder, name)
-
-    monkeypatch.setattr(mask_files, "write_mask", write)
-    images = find_images([tmp_path / "in"])
-    summary = predict_files(network(task), config_of(task), images, Outputs(tmp_path / "out"), progress=told.append)
-    assert summary == (3, 0, [(tmp_path / "in" / "i1.png", "No space left on device")])
-    assert told == ["i0", "i1", "i2", "i3"]
+    monkeypatch.setattr(Results, "write", write)
+    images = find_images([tmp_path / "in"]).images
+    assert predict_files(watched, config_of(task, batch_size=1), images, Outputs(tmp_path / "out")).written == 2

@@ -31,7 +31,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(config.as_yaml())
     (tmp_path / "run" / "model.keras").touch()
-    monkeypatch.setattr("segkit.cli_predict._open_model", lambda run: lambda batch: network(batch, TASK))
+    opened = Opened(lambda batch: network(batch, TASK), config, "a stand-in")
+    monkeypatch.setattr("segkit.opening.open_run", lambda path, runtime: opened)
     return tmp_path
 
 
@@ -85,7 +86,7 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 def test_what_is_no_shard_is_answered_before_the_model_is_opened(
     shard: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segkit.cli_predict._open_model", None)
+    monkeypatch.setattr("segkit.opening.open_run", None)
     assert predict("--shard", shard) == 2
     assert "--shard: one of 1/N to N/N" in capsys.readouterr().err
 
