@@ -13,6 +13,7 @@ from segkit import files
 from segkit.cli import main
 from segkit.config import Config, read
 from segkit.data.source import open_source
+from segkit.opening import Opened
 from tests.light.draws import task_of
 from tests.light.stand_in import answer_of, config_of, network, picture, write_pictures
 from tests.light.test_killed import visible
