@@ -121,7 +121,7 @@ def _told(image: Path, problem: Exception) -> str:
     if isinstance(problem, OSError):
         where = f": {problem.filename2 or problem.filename}" if problem.filename else ""
         return f"{image}: its results cannot be written ({problem.strerror or problem}{where})"
-    return str(problem)
+    return str(problem) if str(problem).startswith(str(image)) else f"{image}: {problem}"
 
 
 def predict_images(

@@ -67,6 +67,8 @@ def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tm
         process.join()
         assert process.exitcode in (0, -9)
         check_whole(root, results, whole)
+    left = root / files._temporary(Path("out-summary.csv")).name.replace(f".{os.getpid()}.", f".{process.pid}.")
+    left.touch()  # as one that was killed while it wrote the table
     predict(tmp_path / "in", root / "out", kind, skip_existing=True)
     check_whole(root, results, whole)
     assert all(results.is_done(name) for name in SIZES)
@@ -87,6 +89,7 @@ def check_summary(root: Path, kind: str) -> None:
 
 def take_a_turn(folder: Path, name: str) -> None:
     """Merge, in a process of its own: tell when it begins, and end when told to."""
+    (folder / f"{name} comes").touch()
     with taking_turns(folder):
         (folder / f"{name} is in").touch()
         while not (folder / f"{name} may end").exists():
@@ -95,23 +98,29 @@ def take_a_turn(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
+    def wait_for(told: str) -> None:
+        while not (tmp_path / told).exists():
+            time.sleep(0.005)
+
     processes = multiprocessing.get_context("forkserver")
-    one, two = (processes.Process(target=take_a_turn, args=(tmp_path, name)) for name in ("one", "two"))
-    one.start()
-    while not (tmp_path / "one is in").exists():
-        time.sleep(0.005)
-    two.start()
-    two.join(0.5)
-    assert not (tmp_path / "two is in").exists()
-    (tmp_path / "two may end").touch()
-    if killed:
-        one.kill()
-    else:
-        (tmp_path / "one may end").touch()
-    one.join()
-    two.join()
-    assert two.exitcode == 0
-    assert (tmp_path / "two is in").exists()
+    names = ("one", "two", "three")
+    queue = [processes.Process(target=take_a_turn, args=(tmp_path, name)) for name in names]
+    for name, process, after in zip(names, queue, (None, *names), strict=False):
+        process.start()
+        wait_for(f"{name} comes")
+        if after:
+            process.join(0.3)
+            assert not (tmp_path / f"{name} is in").exists()
+            before = queue[names.index(after)]
+            if killed:
+                before.kill()
+            else:
+                (tmp_path / f"{after} may end").touch()
+            before.join()
+        wait_for(f"{name} is in")
+    (tmp_path / "three may end").touch()
+    queue[-1].join()
+    assert queue[-1].exitcode == 0
     assert not (tmp_path / ".merging").exists()
 
 

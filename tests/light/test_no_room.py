@@ -183,6 +183,18 @@ def test_a_writer_that_does_not_say_why_it_failed_is_believed_if_the_disk_has_ro
     assert not results.is_full(OSError(errno.EACCES, "no"), tmp_path)
 
 
+def test_an_answer_that_is_no_probability_is_told_with_its_image(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", SIZES)
+    images = find_images([tmp_path / "in"]).images
+
+    def answer(batch: np.ndarray) -> np.ndarray:
+        return network(batch, TASK) * (np.nan if batch.shape[1] == 9 else 1)
+
+    summary = predict_files(answer, config_of(TASK), images, Outputs(tmp_path / "out"))
+    assert (summary.written, [path.name for path, _ in summary.failed]) == (2, ["c.png", "d.png"])
+    assert summary.failed[0][1].startswith(f"{images['c']}: probabilities lie between 0 and 1; found nan")
+
+
 def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", SIZES)
     (tmp_path / "in" / "a.png").write_bytes((tmp_path / "in" / "a.png").read_bytes()[:99])

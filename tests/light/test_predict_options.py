@@ -19,7 +19,8 @@ from tests.light.stand_in import answer_of, config_of, network, picture, write_p
 from tests.light.test_killed import visible
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "outputs.md"
-SIZES = {"a": (20, 30), "b": (9, 8), "sub/c": (16, 16)}
+SIZES = {"a": (20, 30), "f": (9, 8), "sub/d": (16, 16)}
+"""Names that fall to different thirds."""
 TASK = task_of("multiclass")
 
 
@@ -49,15 +50,15 @@ def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
         "masks", "masks-summary.csv", "masks-overlays", "masks-probabilities", "masks-geojson", "masks-coco",
         "masks-instances", "masks-instances.csv",
     }  # fmt: skip
-    assert sorted(visible(here / "masks")) == ["a.png", "b.png", "sub/c.png"]
-    assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "b.npy", "sub/c.npy"]
+    assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
+    assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "f.npy", "sub/d.npy"]
 
 
 def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:
     assert predict("--probabilities", out="one") == 0
     assert predict("--probabilities", "tif16", out="two") == 0
     for folder, depth in (("one", np.float32), ("two", np.float16)):
-        assert tifffile.imread(here / f"{folder}-probabilities" / "b.tif").dtype == depth
+        assert tifffile.imread(here / f"{folder}-probabilities" / "f.tif").dtype == depth
 
 
 def test_the_current_folder_may_be_the_one_for_masks(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,7 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 ) -> None:
     assert predict("--format", "coco", out="whole/masks") == 0
     for number in (3, 1, 2):
+        (here / "shards" / "masks-summary.csv").unlink(missing_ok=True)  # as if the one before was killed
         assert predict("--format", "coco", "--shard", f"{number}/3", out="shards/masks") == 0
     assert visible(here / "whole") == visible(here / "shards")
     capsys.readouterr()
@@ -94,17 +96,17 @@ def test_what_is_no_shard_is_answered_before_the_model_is_opened(
 
 def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files.write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
-    (here / "images" / "sub" / "c.png").write_text("broken")
+    (here / "images" / "sub" / "d.png").write_text("broken")
     assert predict() == 1
     told = capsys.readouterr()
     assert "1 masks written to masks, 3 failed" in told.out
     for name, words in (
         ("a.bmp", "under the same name, a"),
         ("a.png", "under the same name, a"),
-        ("sub/c.png", "not an"),
+        ("sub/d.png", "not an"),
     ):
         assert any(f"images/{name}: " in line and words in line for line in told.err.splitlines())
-    assert sorted(visible(here / "masks")) == ["b.png"]
+    assert sorted(visible(here / "masks")) == ["f.png"]
 
 
 def test_a_disk_that_takes_nothing_ends_with_one_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
