@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -42,8 +43,10 @@ def check(
     Raises `DataError` with every error that `segkit inspect` reports, in the same words. With `skip_broken` samples that
     cannot be read or do not fit are left out instead.
     """
+    began = time.monotonic()
     _refuse_copied_files(task, parts)
-    found = survey(task, parts, done, patience=float("inf") if skip_broken else PATIENCE)
+    patience = max(0.0, PATIENCE - (time.monotonic() - began))
+    found = survey(task, parts, done, float("inf") if skip_broken else patience)
     left_out = {(sample.part, sample.name) for sample in found.broken}
     problems = find_problems(task, found, flips, skip_broken) + left_out_of(parts)
     errors = [problem for problem in problems if problem.level == "error"]

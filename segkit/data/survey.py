@@ -24,6 +24,9 @@ THUMBNAIL = 16
 MEASURED = 65536
 """Pixels of a mask that its objects are measured on; larger masks are thinned to about so many."""
 
+FEW = 8
+"""Classes up to which counting them one by one is faster than a histogram (3 classes: a third of its time)."""
+
 
 class Facts(NamedTuple):
     """What is kept of one sample; arrays of C go by the task's classes, arrays of B by the image's bands."""
@@ -129,8 +132,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     """Return the facts of a sample and its encoded target."""
     image = sample.image
     labelled, nothing, overlap = _cover(task, target)
-    half = target.shape[1] // 2
-    left, right = _pixels(task, target[:, :half]), _pixels(task, target[:, half:])
+    classes, left = _pixels(task, target)
     sums, percentiles, low, high = intensities(image)
     return Facts(
         name=sample.name,
@@ -142,7 +144,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         percentiles=percentiles,
         low=low,
         high=high,
-        classes=left + right,
+        classes=classes,
         left=left,
         labelled=labelled,
         nothing=nothing,
@@ -164,9 +166,13 @@ def _digest(image: np.ndarray) -> bytes:
 
 
 def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
-    if task.exclusive:
-        return histogram(target[..., None])[0, : task.channels]
-    return np.count_nonzero(target == 1, axis=(0, 1)).astype(np.int64)
+    """Return the pixels of each class, in all and in the left half, (2, C) int64."""
+    half = target.shape[1] // 2
+    if task.exclusive and task.channels > FEW:
+        return np.stack([histogram(part[..., None])[0, : task.channels] for part in (target, target[:, :half])])
+    layers = [target == index if task.exclusive else target[..., index] == 1 for index in range(task.channels)]
+    counts = [(np.count_nonzero(layer), np.count_nonzero(layer[:, :half])) for layer in layers]
+    return np.array(counts, np.int64).T
 
 
 def _cover(task: Task, target: np.ndarray) -> tuple[int, int, int]:

@@ -37,8 +37,8 @@ def test_a_histogram_of_a_view_is_that_of_its_copy(view, bands: int) -> None:  #
 
 def test_more_pixels_than_float32_can_count_are_counted() -> None:
     image = np.zeros((4097, 4099, 1), np.uint8)
-    image[0, :3] = 9
-    assert histogram(image)[0, [0, 9]].tolist() == [4097 * 4099 - 3, 3]
+    image[0, :2] = 9
+    assert histogram(image)[0, [0, 9]].tolist() == [4097 * 4099 - 2, 2]  # odd and above 2**24
 
 
 def test_no_pixel_is_counted_as_none() -> None:

@@ -123,6 +123,16 @@ def test_nothing_is_read_of_broken_files(kind: str) -> None:
     assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
 
 
+@pytest.mark.parametrize("kind", [b"pHYs", b"IHDR", b"IEND", b"IDAT"])
+def test_a_wrong_check_sum_is_left_to_pillow(kind: bytes) -> None:
+    content = bytearray(by_hand(RGB, chunk(b"pHYs", b"\0\0\1\0\0\0\2\0\1")))
+    start = content.index(kind)
+    (size,) = struct.unpack_from(">I", content, start - 4)
+    assert png.decode_plain(bytes(content)) is not None
+    content[start + 4 + size] ^= 1
+    assert png.decode_plain(bytes(content)) is None
+
+
 def test_files_above_the_limit_are_left_to_pillow() -> None:
     content = encoded(RGB, "PNG")
     with pixel_limit(2 * RGB[..., 0].size):

@@ -128,7 +128,7 @@ def test_pixels_of_a_mask_are_a_plain_count(data: st.DataObject) -> None:
     assert (found.labelled, found.nothing, found.overlap) == plain_cover(task, mask)
 
 
-@pytest.mark.parametrize("count", [3, 16, 17, 255])
+@pytest.mark.parametrize("count", [3, 8, 9, 255])
 def test_many_classes_are_counted_as_well_as_few(count: int) -> None:
     task = Task.multiclass([f"class {i}" for i in range(count)])
     mask = np.random.default_rng(count).integers(0, count + 1, (60, 61)).astype(np.uint8)
