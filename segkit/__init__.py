@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError
-from segkit.task import VOID, Task
+
+if TYPE_CHECKING:
+    from segkit.task import VOID, Task
 
 __version__ = "0.1.0"
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "metrics", "unet",
 ]  # fmt: skip
 
-_NEED_KERAS = {
+_LATE = {
     "Predictor": "segkit.predictor:Predictor",
+    "Task": "segkit.task:Task",
+    "VOID": "segkit.task:VOID",
     "compile": "segkit.models.build:compile",
     "head": "segkit.models.build:head",
     "losses": "segkit.losses",
@@ -25,10 +29,10 @@ _NEED_KERAS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Keras when it is first asked for (PEP 562): `import segkit` stays fast."""
-    if name not in _NEED_KERAS:
+    """Import what is slow to import, NumPy or Keras, when it is first asked for (PEP 562): `--help` answers at once."""
+    if name not in _LATE:
         raise AttributeError(f"module 'segkit' has no attribute {name!r}")
-    module, _, attribute = _NEED_KERAS[name].partition(":")
+    module, _, attribute = _LATE[name].partition(":")
     loaded = importlib.import_module(module)
     return getattr(loaded, attribute) if attribute else loaded
 

@@ -72,8 +72,8 @@ def open_savedmodel(exported: Exported) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32 of a SavedModel."""
     import tensorflow as tf
 
-    serve = tf.saved_model.load(str(exported.model)).serve
-    return lambda images: np.asarray(serve(tf.constant(images)))
+    loaded = tf.saved_model.load(str(exported.model))  # its variables live as long as it does
+    return lambda images: np.asarray(loaded.serve(tf.constant(images)))
 
 
 def _convert_litert(model: keras.Model, config: Config, folder: Path) -> None:
@@ -85,6 +85,25 @@ def _convert_litert(model: keras.Model, config: Config, folder: Path) -> None:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "core"))
         (folder / FILES["litert"]).write_bytes(converter.convert())
     shutil.rmtree(folder / "core")
+    _check_resizes(folder / FILES["litert"], (2, 3 * config.model.stride, 5 * config.model.stride, channels))
+
+
+def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
+    """Raise `ConfigError` if LiteRT cannot run a network of scaled images at another size than it was written for."""
+    interpreter = need("ai_edge_litert.interpreter", "litert").Interpreter(str(file))
+    try:
+        with quiet():
+            interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
+            interpreter.allocate_tensors()
+            interpreter.invoke()
+        found = tuple(interpreter.get_output_details()[0]["shape"].tolist())
+    except (RuntimeError, ValueError):
+        found = ()
+    if found[:3] != shape[:3]:
+        raise ConfigError(
+            "--format litert: holds this network at one size only, because of layers that name sizes (group or instance "
+            "normalisation, bilinear or nearest up-sampling). Use onnx or openvino"
+        )
 
 
 def _signature(config: Config) -> Any:

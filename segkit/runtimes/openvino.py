@@ -12,6 +12,11 @@ _HINTS = {"float32": "f32", "int8": "f32", "bfloat16": "bf16"}
 """The precision of what is not 8 bits. Without a hint OpenVINO picks bfloat16 by itself where the CPU has it."""
 
 
+def has_bfloat16() -> bool:
+    """Return whether this CPU computes in bfloat16; without it OpenVINO takes float32 whatever it was told."""
+    return "BF16" in need("openvino", "openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def open_openvino(exported: Exported) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
     runtime = need("openvino", "openvino")
