@@ -12,18 +12,21 @@ from segkit.models.layers import CropLike, PadToMultiple
 
 
 class ShuffledConvolution(layers.Layer):
-    """A transposed convolution whose windows do not overlap, as a 1 x 1 convolution and a rearrangement of its channels.
+    """A transposed convolution as a convolution at the lower resolution and a rearrangement of its channels.
 
     Exactly the same sums. Unlike the transposed convolution it names no output size, so that the exported graph takes
-    images of any size, and runtimes have it for 8-bit whole numbers.
+    images of any size, and runtimes have it for 8-bit whole numbers. The convolution is 1 x 1 for windows that touch, and
+    3 x 3 for windows of twice the stride, which overlap.
 
     Source: Shi et al., Real-time single image and video super-resolution (the sub-pixel convolution), 2016.
     """
 
-    def __init__(self, filters: int, factor: int, **settings: Any) -> None:
+    def __init__(self, filters: int, factor: int, size: int = 1, **settings: Any) -> None:
         super().__init__(**settings)
-        self.filters, self.factor = filters, factor
-        self.convolution = layers.Conv2D(filters * factor**2, 1, name=f"{self.name}_convolution")
+        self.filters, self.factor, self.size = filters, factor, size
+        self.convolution = layers.Conv2D(
+            filters * factor**2, size, padding="same", name=f"{self.name}_convolution", dtype=self.dtype_policy
+        )
 
     def build(self, shape: Any) -> None:
         self.convolution.build(shape)
@@ -37,11 +40,32 @@ class ShuffledConvolution(layers.Layer):
         return (batch, height and height * self.factor, width and width * self.factor, self.filters)
 
     def take(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Set the weights from those of the transposed convolution, (factor, factor, filters, channels) and (filters,)."""
-        channels = kernel.shape[-1]
-        self.convolution.set_weights(
-            [kernel.transpose(3, 0, 1, 2).reshape(1, 1, channels, -1), np.tile(bias, self.factor**2)]
-        )
+        """Set the weights from those of the transposed convolution, (window, window, filters, channels) and (filters,)."""
+        self.convolution.set_weights([sub_pixel(kernel, self.factor), np.tile(bias, self.factor**2)])
+
+
+def sub_pixel(kernel: np.ndarray, stride: int) -> np.ndarray:
+    """Return a transposed convolution's kernel (window, window, filters, channels) as that of a `ShuffledConvolution`.
+
+    The window is the stride, or twice an even stride with "same" padding. A pixel in row `a` of the `stride` rows that
+    become of one takes from the neighbour `d` rows on what the window's row `a + padding - d * stride` holds, if there is
+    one; columns alike.
+    """
+    window, _, filters, channels = kernel.shape
+    reach = 0 if window == stride else 1
+    padding = (window - stride) // 2
+    size = 2 * reach + 1
+    spread = np.zeros((size, size, channels, stride, stride, filters), kernel.dtype)
+    rows = [
+        (reach + d, a, a + padding - d * stride)
+        for d in range(-reach, reach + 1)
+        for a in range(stride)
+        if 0 <= a + padding - d * stride < window
+    ]
+    for down, a, row in rows:
+        for across, b, column in rows:
+            spread[down, across, :, a, b] = kernel[row, column].T
+    return spread.reshape(size, size, channels, -1)
 
 
 def portable(model: keras.Model) -> keras.Model:
@@ -49,7 +73,8 @@ def portable(model: keras.Model) -> keras.Model:
 
     def copy(layer: layers.Layer) -> layers.Layer:
         if _shuffles(layer):
-            return ShuffledConvolution(layer.filters, layer.strides[0], name=layer.name, dtype="float32")
+            size = 1 if layer.kernel_size == layer.strides else 3
+            return ShuffledConvolution(layer.filters, layer.strides[0], size, name=layer.name, dtype="float32")
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     clone = keras.models.clone_model(model, clone_function=copy)
@@ -71,8 +96,10 @@ def core(model: keras.Model) -> keras.Model:
 
 
 def _shuffles(layer: layers.Layer) -> bool:
-    """Return whether a layer is a transposed convolution whose windows touch without overlap."""
+    """Return whether `sub_pixel` has a form of a layer."""
     if not isinstance(layer, layers.Conv2DTranspose):
         return False
-    square = len({*layer.kernel_size, *layer.strides}) == 1
-    return square and layer.use_bias and layer.activation is keras.activations.linear
+    (window, other), (stride, across) = layer.kernel_size, layer.strides
+    touching, overlapping = window == stride, window == 2 * stride and layer.padding == "same" and stride % 2 == 0
+    plain = layer.use_bias and layer.activation is keras.activations.linear
+    return (window, stride) == (other, across) and (touching or overlapping) and plain
