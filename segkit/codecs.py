@@ -1,4 +1,7 @@
-"""Pixels as they are stored in a file, by Pillow and tifffile: other readers change the values of mask ids."""
+"""Pixels as they are stored in a file, by Pillow and tifffile: other readers change the values of mask ids.
+
+Only PNG of which no reader can make anything else goes a faster way (`png`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segkit import png
 from segkit.errors import DataError
 
 TIFF = (".tif", ".tiff")
@@ -61,22 +65,29 @@ def _too_large(path: Path) -> str:
 
 def read_picture(path: Path) -> np.ndarray:
     """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
+    plain = png.read_plain(path)
+    if plain is not None:
+        return plain
     with Image.open(path) as picture:
         if is_deep_png(path, picture):
             deep = deep_png(path.read_bytes())
             return upright(deep[..., :3] if deep.ndim == 3 else deep, picture.getexif().get(ORIENTATION, 1))
-        turned = ImageOps.exif_transpose(picture)
-        if turned.mode in ("L", "1", "F", "I") or turned.mode.startswith("I;16"):
-            return np.asarray(turned)
-        return np.asarray(turned.convert("L" if turned.mode == "LA" else "RGB"))
+        ImageOps.exif_transpose(picture, in_place=True)  # without it, an upright picture is copied as well
+        if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
+            return np.asarray(picture)
+        return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB"))
 
 
 def read_stored(path: Path) -> np.ndarray:
     """Return the stored values of a picture, upright: palette indices rather than colours."""
+    plain = png.read_plain(path)
+    if plain is not None:
+        return plain
     with Image.open(path) as picture:
         if is_deep_png(path, picture):
             raise DataError(f"{path}: a 16-bit mask of several channels; a mask has one", "mask-channels")
-        return np.asarray(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return np.asarray(picture)
 
 
 def lossy(path: Path) -> str | None:
@@ -87,6 +98,8 @@ def lossy(path: Path) -> str | None:
         with tifffile.TiffFile(path) as tiff:
             name = tiff.pages[0].compression.name
         return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
+    if png.is_png(path):
+        return None
     with Image.open(path) as picture:
         if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
             return "lossy WebP"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from segkit import codecs
+from segkit import codecs, png
 from segkit.errors import DataError
 from segkit.files import atomic
 from segkit.task import Task
@@ -42,6 +42,8 @@ def read_colours(path: Path) -> np.ndarray:
         _check_lossless(path)
         if codecs.is_tiff(path):
             array = codecs.read_tiff(path, alpha=True, colours=True)
+        elif (plain := png.read_plain(path)) is not None:
+            array = plain
         else:
             with Image.open(path) as picture:
                 if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(path, picture):

@@ -1,0 +1,151 @@
+"""Plain PNG: whatever the fast reader gives is what Pillow gives; all else is left to Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image, ImageOps
+
+from segkit import files, mask_files, png
+from tests.light import file_bytes
+from tests.light.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
+
+IGNORED = [(b"pHYs", b"\0\0\1\0\0\0\2\0\1"), (b"gAMA", b"\0\0\x27\x10"), (b"sRGB", b"\0"), (b"sBIT", b"\3\3\3")]
+"""Chunks of which Pillow makes nothing."""
+
+
+def by_pillow(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(ImageOps.exif_transpose(picture))
+
+
+def by_hand(pixels: np.ndarray, before: bytes = b"", after: bytes = b"", parts: int = 1, interlaced: int = 0) -> bytes:
+    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks."""
+    height, width = pixels.shape[:2]
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+    size = -(-len(rows) // parts)
+    data = b"".join(chunk(b"IDAT", rows[i : i + size]) for i in range(0, len(rows), size))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 2, 0, 0, interlaced)
+    return png.SIGNATURE + chunk(b"IHDR", header) + before + data + after + chunk(b"IEND", b"")
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> np.ndarray:
+    """Draw grey or RGB pixels: noise, or a gradient, of which encoders choose other filters."""
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((3, 300)))
+    shape = draw(st.sampled_from([shape, (*shape, 3)]))
+    noise = draw(arrays.arrays(np.uint8, shape))
+    ramp = np.add.outer(np.arange(shape[0]), np.arange(shape[1])).reshape(*shape[:2], *[1] * (len(shape) - 2))
+    return draw(st.sampled_from([noise, np.broadcast_to(ramp, shape).astype(np.uint8), ramp.astype(np.uint8) + noise]))
+
+
+@given(pictures(), st.integers(0, 9), st.booleans())
+def test_plain_png_is_read_as_pillow_reads_it(pixels: np.ndarray, level: int, optimize: bool) -> None:
+    content = encoded(pixels, "PNG", compress_level=level, optimize=optimize)
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, pixels)
+    np.testing.assert_array_equal(by_pillow(content), pixels)
+
+
+@given(
+    pictures(), st.lists(st.sampled_from(IGNORED), max_size=3, unique=True), st.integers(1, 4), st.binary(max_size=9)
+)
+def test_chunks_that_change_nothing_change_nothing(
+    pixels: np.ndarray, ignored: list[tuple[bytes, bytes]], parts: int, behind: bytes
+) -> None:
+    before = b"".join(chunk(kind, content) for kind, content in ignored)
+    content = by_hand(pixels, before, chunk(b"tIME", b"\7\xe9\1\1\0\0\0"), parts) + behind
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+
+
+@given(st.sampled_from([GREY, RGB]), st.integers(1, 3), st.data())
+def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
+    pixels: np.ndarray, parts: int, data: st.DataObject
+) -> None:
+    content = bytearray(by_hand(pixels, parts=parts) if data.draw(st.booleans()) else encoded(pixels, "PNG"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(0, 255))
+    damaged = bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    found = png.decode_plain(damaged)
+    if found is not None:
+        np.testing.assert_array_equal(found, by_pillow(damaged))
+
+
+def other_pngs() -> dict[str, bytes]:
+    """Return files that Pillow turns, expands or reads in a way of its own."""
+    indexed = Image.fromarray(GREY % 7)
+    indexed.putpalette([10, 20, 30] * 256)
+    stream = io.BytesIO()
+    indexed.save(stream, "PNG")
+    exif = Image.Exif()
+    exif[file_bytes.ORIENTATION] = 6
+    turn = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    hidden = f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n".encode()
+    return {
+        "palette": stream.getvalue(),
+        "two bits of palette": encoded(GREY % 2 * 255 > 0, "PNG"),
+        "alpha": encoded(np.dstack([RGB, GREY]), "PNG"),
+        "a transparent colour": by_hand(RGB, chunk(b"tRNS", b"\0\1\0\2\0\3")),
+        "16 bits of grey": encoded(GREY.astype(np.uint16) * 257, "PNG"),
+        "16 bits of colour": file_bytes.deep_png(),
+        "turned": by_hand(RGB, turn),
+        "turned after the pixels": by_hand(RGB, after=turn),
+        "turned by a text": by_hand(RGB, chunk(b"tEXt", b"Raw profile type exif\0" + hidden)),
+        "animated": by_hand(RGB, chunk(b"acTL", struct.pack(">II", 1, 0))),
+        "unknown": by_hand(RGB, chunk(b"abCd", b"1")),
+        "no PNG": encoded(RGB, "BMP"),
+    }
+
+
+@pytest.mark.parametrize("kind", other_pngs())
+def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
+    content = other_pngs()[kind]
+    assert png.decode_plain(content) is None
+    (tmp_path / "a.png").write_bytes(content)
+    assert png.read_plain(tmp_path / "a.png") is None
+    if "turned" in kind:
+        np.testing.assert_array_equal(files.read_image(tmp_path / "a.png"), np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize("kind", file_bytes.BROKEN)
+def test_nothing_is_read_of_broken_files(kind: str) -> None:
+    assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
+
+
+@pytest.mark.parametrize("kind", [b"pHYs", b"IHDR", b"IEND", b"IDAT"])
+def test_a_wrong_check_sum_is_left_to_pillow(kind: bytes) -> None:
+    content = bytearray(by_hand(RGB, chunk(b"pHYs", b"\0\0\1\0\0\0\2\0\1")))
+    start = content.index(kind)
+    (size,) = struct.unpack_from(">I", content, start - 4)
+    assert png.decode_plain(bytes(content)) is not None
+    content[start + 4 + size] ^= 1
+    assert png.decode_plain(bytes(content)) is None
+
+
+def test_files_above_the_limit_are_left_to_pillow() -> None:
+    content = encoded(RGB, "PNG")
+    with pixel_limit(2 * RGB[..., 0].size):
+        assert png.decode_plain(content) is not None
+    with pixel_limit(2 * RGB[..., 0].size - 2):
+        assert png.decode_plain(content) is None
+
+
+def test_readers_of_images_and_masks_take_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(RGB).save(tmp_path / "rgb.png")
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    monkeypatch.setattr(Image, "open", lambda _: pytest.fail("Pillow was asked"))
+    np.testing.assert_array_equal(files.read_image(tmp_path / "rgb.png"), RGB)
+    np.testing.assert_array_equal(files.read_image(tmp_path / "grey.png"), GREY[..., None])
+    np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "grey.png"), GREY)
+    np.testing.assert_array_equal(mask_files.read_colours(tmp_path / "rgb.png"), RGB)
