@@ -1,4 +1,4 @@
-"""PNG as most data sets keep it, 8 bits of grey or RGB and nothing beside the pixels, decoded in half of Pillow's time.
+"""PNG as most data sets keep it, 8 bits of grey or RGB and nothing beside the pixels, decoded in two thirds of Pillow's time.
 
 PNG is lossless, so every correct decoder gives the same values. All that could make readers differ (palettes, alpha,
 other depths, orientation, animation, damage) is left to Pillow.
