@@ -17,6 +17,7 @@ from segkit.exported import FILES, Exported, input_of, need
 from segkit.models.portable import core, portable
 from segkit.quantize import Quantizer
 from segkit.quantizers import LiteRTQuantizer, OnnxQuantizer, OpenVINOQuantizer, save_core
+from segkit.runtimes.openvino import has_bfloat16
 from segkit.tiles import Predict
 
 _NEEDS = {
@@ -28,12 +29,17 @@ _NEEDS = {
 
 
 def check_packages(format_name: str, precision: str) -> None:
-    """Raise `ConfigError` if a package that writing needs is missing, or Keras runs on another backend than TensorFlow."""
+    """Raise `ConfigError` if the packages, the CPU or the backend of Keras here cannot write or check an export."""
     for module in _NEEDS[format_name]:
         need(module, format_name)
     if (format_name, precision) == ("openvino", "int8"):  # it is made from ONNX with 8-bit operations
         for module in _NEEDS["onnx"]:
             need(module, "onnx")
+    if precision == "bfloat16" and not has_bfloat16():
+        raise ConfigError(
+            "--precision bfloat16: this CPU has none and would run it in float32, so the check would say nothing. Export on "
+            "the machine that is to predict"
+        )
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"segkit export needs Keras on TensorFlow; KERAS_BACKEND is {keras.backend.backend()}. A model.keras that was "
@@ -101,8 +107,8 @@ def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
         found = ()
     if found[:3] != shape[:3]:
         raise ConfigError(
-            "--format litert: holds this network at one size only, because of layers that name sizes (group or instance "
-            "normalisation, bilinear or nearest up-sampling). Use onnx or openvino"
+            "--format litert: holds this network at one size only, because it has layers that name sizes (group or "
+            "instance normalisation). Use onnx or openvino"
         )
 
 

@@ -50,7 +50,6 @@ def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
     """
     from segkit.conversion import check_packages
     from segkit.runtimes.keras import as_predict, load
-    from segkit.runtimes.openvino import has_bfloat16
 
     check_packages(wanted.format, wanted.precision)
     if wanted.precision == "int8" and not len(parts["validation"]):
@@ -71,8 +70,6 @@ def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
         kept = _write(model, keras, written, parts, wanted.most_fall, say)
         checked = _check(keras, _open(written), config, parts)
         say(told(checked))
-        if wanted.precision == "bfloat16" and not has_bfloat16():
-            say("this CPU has no bfloat16 and ran it in float32: the check above says nothing of a CPU that has it")
         _refuse(wanted, checked)
         record = record.model_copy(update={"checked": checked, "float32_layers": kept})
         write_text(folder / "export.json", as_json(record))

@@ -33,8 +33,17 @@ def make_run(folder: Path, kind: str, given: dict[str, object] | None = None, **
     config = Config.model_validate(settings)
     keras.utils.set_random_seed(1)
     network = build_for(config.task, config.model, config.input)
+    randomise(network)
+    run = Run(folder)
+    run.create(config)
+    network.save(run.model)
+    return run
+
+
+def randomise(model: keras.Model) -> None:
+    """Give batch normalisation statistics that matter."""
     rng = np.random.default_rng(0)
-    for layer in network.layers:
+    for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = (weight.shape for weight in layer.get_weights())
             layer.set_weights(
@@ -45,10 +54,6 @@ def make_run(folder: Path, kind: str, given: dict[str, object] | None = None, **
                     rng.uniform(0.5, 2, variance),
                 ]
             )
-    run = Run(folder)
-    run.create(config)
-    network.save(run.model)
-    return run
 
 
 def parts_of(run: Run) -> dict[str, Subset]:

@@ -14,6 +14,7 @@ from segkit.exported import Exported, ExportRecord
 from segkit.opening import open_run
 from segkit.run import Run
 from segkit.runtimes.keras import load
+from segkit.runtimes.openvino import has_bfloat16
 from tests.heavy.exported_runs import make_run, parts_of
 
 ANY_FALL = 1.0
@@ -88,6 +89,17 @@ def test_windows_for_ranges_have_the_size_of_a_patch_and_come_from_training_imag
     np.testing.assert_array_equal(mirrored[: image.shape[0], : image.shape[1]], image)
 
 
+def test_bfloat16_is_checked_where_the_cpu_has_it_and_refused_elsewhere(run: Run) -> None:
+    wanted = Wanted("openvino", "bfloat16", ANY_FALL)
+    if has_bfloat16():
+        checked = export(run, wanted, parts_of(run), lambda line: None).record.checked
+        assert checked is not None
+        assert checked.largest_difference < 0.1
+    else:
+        with pytest.raises(ConfigError, match="this CPU has none .* Export on the machine that is to predict"):
+            export(run, wanted, parts_of(run), lambda line: None)
+
+
 def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
     exported = export(run, Wanted("savedmodel", "float32", 0.002), parts_of(run), lambda line: None)
     assert exported.record.checked is not None
@@ -96,9 +108,9 @@ def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
 
 @pytest.mark.parametrize("form", ["onnx", "openvino", "litert"])
 def test_deep_images_and_other_layers_give_the_same(tmp_path: Path, form: str) -> None:
-    """16 bits in, a residual encoder, a stem, up-sampling by repetition."""
+    """16 bits in, a residual encoder, a stem, and up-sampling without weights."""
     deep = {"channels": 2, "dtype": "uint16", "mean": [3000.5, 20], "std": [900, 7], "low": 0, "high": 4000}
-    settings = {"encoder": "residual", "stem": 2, "upsampling": "transpose" if form == "litert" else "bilinear"}
+    settings = {"encoder": "residual", "stem": 2, "upsampling": "nearest" if form == "litert" else "bilinear"}
     run = make_run(tmp_path / "run", "multilabel", deep, **settings)
     parts = parts_of(run)
     shown = np.random.default_rng(0).integers(0, 4000, (2, 31, 45, 2)).astype(np.uint16)
