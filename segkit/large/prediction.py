@@ -164,6 +164,7 @@ def _fingerprint(config: Config, path: Path, grid: Grid, model: str) -> dict[str
         "image": {"path": str(path.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns},
         "task": config.task.model_dump(mode="json"),
         "input": config.input.model_dump(mode="json") if config.input else None,
+        "decode": config.decode.model_dump(mode="json"),
         "grid": [*grid],
         "model": model,
     }

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import segkit
-from segkit.models.portable import Doubling, ShuffledConvolution, core, portable
+from segkit.models.layers import Doubling
+from segkit.models.portable import ShuffledConvolution, core, portable
 from segkit.runtimes.litert import scale_and_pad
 from tests.heavy.exported_runs import randomise
 from tests.light.exports_made import GIVEN
