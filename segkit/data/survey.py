@@ -198,8 +198,9 @@ def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     shown = np.ascontiguousarray(image[..., :3])
-    while min(shown.shape[:2]) >= 16 * THUMBNAIL:  # OpenCV halves several times as fast as it averages larger cells
-        rows, columns = shown.shape[0] // 2, shown.shape[1] // 2
-        shown = cv2.resize(shown[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
+    rows, columns = shown.shape[:2]
+    while min(rows, columns) >= 16 * THUMBNAIL and rows % 2 == columns % 2 == 0:
+        rows, columns = rows // 2, columns // 2  # OpenCV halves several times as fast as it averages larger cells
+        shown = cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA)
     small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
     return small.mean(-1) if small.ndim == 3 else small
