@@ -7,6 +7,7 @@ from typing import Any
 from keras import layers
 
 from segkit.config import ModelConfig
+from segkit.models.layers import Doubling
 
 Tensor = Any
 
@@ -85,4 +86,4 @@ def upsample(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     if settings.upsampling == "transpose":
         return layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal")(x)
     x = layers.Conv2D(width, 1, kernel_initializer="he_normal")(x)  # before: a quarter of the work
-    return layers.UpSampling2D(2, interpolation=settings.upsampling)(x)
+    return Doubling(settings.upsampling)(x)

@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: fit an image to a multiple of the network's stride, and cut the answer back."""
+"""Layers that Keras lacks: fit an image to a multiple of the network's stride, cut the answer back, double any size."""
 
 from __future__ import annotations
 
@@ -42,3 +42,36 @@ class CropLike(keras.layers.Layer):
     def compute_output_shape(self, shapes: Any) -> tuple[int | None, ...]:
         features, image = shapes
         return (features[0], image[1], image[2], features[3])
+
+
+@keras.saving.register_keras_serializable(package="segkit")
+class Doubling(keras.layers.Layer):
+    """Twice the height and width, nearest or bilinear, as Keras' `UpSampling2D` gives: sums of neighbours, rearranged.
+
+    Between pixels i and i + 1 lie two new ones, at a quarter and three quarters of the way; beyond the edge is the edge.
+    `UpSampling2D` itself fails on TensorFlow (Keras 3.15) once images of several sizes have been seen.
+    """
+
+    def __init__(self, interpolation: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.interpolation = interpolation
+
+    def call(self, x: Any) -> Any:
+        if self.interpolation == "nearest":
+            return ops.depth_to_space(ops.concatenate([x] * 4, axis=-1), 2)
+        x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
+        x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+        rows = (0.25 * x[:, :-2] + 0.75 * x[:, 1:-1], 0.75 * x[:, 1:-1] + 0.25 * x[:, 2:])
+        quarters = [
+            part
+            for row in rows
+            for part in (0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1], 0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:])
+        ]
+        return ops.depth_to_space(ops.concatenate(quarters, axis=-1), 2)
+
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        batch, height, width, channels = shape
+        return (batch, height and height * 2, width and width * 2, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "interpolation": self.interpolation}

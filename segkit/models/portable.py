@@ -44,42 +44,12 @@ class ShuffledConvolution(layers.Layer):
         )
 
 
-class Doubling(layers.Layer):
-    """Keras' `UpSampling2D` by 2, nearest or bilinear, without naming a size: four weighted sums of neighbours, rearranged.
-
-    Between pixels i and i + 1 lie two new ones, at a quarter and three quarters of the way; beyond the edge is the edge.
-    """
-
-    def __init__(self, interpolation: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.interpolation = interpolation
-
-    def call(self, x: Any) -> Any:
-        if self.interpolation == "nearest":
-            return ops.depth_to_space(ops.concatenate([x] * 4, axis=-1), 2)
-        x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
-        x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
-        rows = (0.25 * x[:, :-2] + 0.75 * x[:, 1:-1], 0.75 * x[:, 1:-1] + 0.25 * x[:, 2:])
-        quarters = [
-            part
-            for row in rows
-            for part in (0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1], 0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:])
-        ]
-        return ops.depth_to_space(ops.concatenate(quarters, axis=-1), 2)
-
-    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
-        batch, height, width, channels = shape
-        return (batch, height and height * 2, width and width * 2, channels)
-
-
 def portable(model: keras.Model) -> keras.Model:
     """Return a copy of a model of `build` in float32 whose layers name no sizes, with the same answers."""
 
     def copy(layer: layers.Layer) -> layers.Layer:
         if _shuffles(layer):
             return ShuffledConvolution(layer.filters, layer.strides[0], name=layer.name, dtype="float32")
-        if isinstance(layer, layers.UpSampling2D) and layer.size == (2, 2):
-            return Doubling(layer.interpolation, name=layer.name, dtype="float32")
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     clone = keras.models.clone_model(model, clone_function=copy)
