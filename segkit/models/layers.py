@@ -46,12 +46,10 @@ class CropLike(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class Doubling(keras.layers.Layer):
-    """Keras' `UpSampling2D` by 2, nearest or bilinear, without naming a size: four weighted sums of neighbours, rearranged.
-
-    Keras' own fails in TensorFlow's graphs where height and width are not known ("symbolic tensor as a Python bool"), as
-    soon as images of a second size come.
+    """Twice the height and width, nearest or bilinear, as Keras' `UpSampling2D` gives: sums of neighbours, rearranged.
 
     Between pixels i and i + 1 lie two new ones, at a quarter and three quarters of the way; beyond the edge is the edge.
+    `UpSampling2D` itself fails on TensorFlow (Keras 3.15) once images of several sizes have been seen.
     """
 
     def __init__(self, interpolation: str, **settings: Any) -> None:
