@@ -60,17 +60,16 @@ def _corners(regions: np.ndarray) -> np.ndarray:
     Around a point of the grid, a pixel of a region that has neither neighbour there is a corner, and so is one that is
     missing among four. Two pixels that meet at the point alone are a corner each. Sorted by the first four columns.
     """
-    up, down, left, right = slice(None, -1), slice(1, None), slice(None, -1), slice(1, None)
+    first, second, inside = slice(None, -1), slice(1, None), regions > 0
     found = []
-    for rows, other_rows, below in ((up, down, 0), (down, up, 1)):
-        for columns, other_columns, beyond in ((left, right, 0), (right, left, 1)):
-            own, opposite = regions[rows, columns], regions[other_rows, other_columns]
-            beside, above = regions[rows, other_columns], regions[other_rows, columns]
-            alone = (own > 0) & (beside == 0) & (above == 0)
-            missing = (own == 0) & (beside > 0) & (above > 0) & (opposite > 0)
-            y, x = np.nonzero(alone | missing)
-            sides = np.full(len(y), beyond), np.full(len(y), below)
-            found.append(np.stack([np.maximum(own, opposite * missing)[y, x], y, x, *sides], axis=1))
+    for rows, other_rows, down in ((first, second, 0), (second, first, 1)):
+        for columns, other_columns, right in ((first, second, 0), (second, first, 1)):
+            own, opposite = inside[rows, columns], inside[other_rows, other_columns]
+            beside, above = inside[rows, other_columns], inside[other_rows, columns]
+            alone = own & ~(beside | above)
+            y, x = np.nonzero(alone | (~own & beside & above & opposite))
+            region = np.where(alone[y, x], regions[rows, columns][y, x], regions[other_rows, other_columns][y, x])
+            found.append(np.stack([region, y, x, np.full(len(y), right), np.full(len(y), down)], axis=1))
     corners = np.concatenate(found)
     return corners[np.lexsort(corners.T[3::-1])]
 
