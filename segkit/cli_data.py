@@ -53,17 +53,20 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures of images and masks")
+    parser.add_argument("--pictures", type=Path, metavar="FILE.png", help="write a sheet of images and their masks")
     parser.set_defaults(run_command=_inspect)
 
 
 def _inspect(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from segkit.inspect_report import as_html, on_screen
+    from segkit.inspect_report import as_html, on_screen, write_examples
     from segkit.inspection import as_json, unopened
     from segkit.run import write_text
 
     console = Console(soft_wrap=not sys.stdout.isatty())
+    if options.pictures and options.pictures.suffix.lower() != ".png":
+        raise ConfigError(f"--pictures: the name of a file that ends in .png; found {options.pictures}")
     try:
         inspection, _, _ = look(options, console)
     except DataError as problem:
@@ -73,6 +76,10 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.html:
         write_text(options.html, as_html(inspection))
     console.print(on_screen(inspection))
+    if options.pictures:
+        written = write_examples(inspection, options.pictures)
+        told = f"look at {options.pictures}: images and their masks" if written else "no picture: nothing could be read"
+        console.print(told, highlight=False, markup=False)
     return 1 if inspection.wrong else 0
 
 
@@ -123,14 +130,20 @@ def _plan(options: argparse.Namespace) -> int:
 
 def look(options: argparse.Namespace, console: Console) -> tuple[Inspection, Config, Guess | None]:
     """Inspect what the options name; return the inspection, the config that reads the data, and the guess it comes from."""
+    from segkit.data.first_look import first_look, mask_files_of, take_over
     from segkit.data.parts import open_parts
     from segkit.inspection import inspect
     from segkit.progress import counting
 
     config, guess = find_config(options, console)
-    parts = open_parts(config)
+    parts, stored = open_parts(config), ""
+    if guess:
+        take_over(parts, guess.kept)
+    elif mask_files_of(parts):
+        with counting("looking at masks", len(mask_files_of(parts)), console) as done:
+            stored = first_look(config.data, parts, done)
     with counting("reading images and masks", sum(map(len, parts.values())), console) as done:
-        return inspect(config, parts, guess, done), config, guess
+        return inspect(config, parts, guess, done, stored), config, guess
 
 
 def find_config(options: argparse.Namespace, console: Console) -> tuple[Config, Guess | None]:

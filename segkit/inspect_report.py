@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from segkit.files import as_display
+from segkit.files import as_display, write_picture
 from segkit.inspection import Inspection, as_json
 from segkit.overlay import overlay, panel
 from segkit.task import VOID
@@ -130,6 +131,14 @@ def examples(inspection: Inspection) -> np.ndarray | None:
     pairs += [np.full((8, 8, 3), 255, np.uint8)] * (-len(pairs) % 4)
     rows = [pairs[i : i + 4] for i in range(0, len(pairs), 4)]
     return panel(task, rows, ("image", "mask", "image", "mask"))
+
+
+def write_examples(inspection: Inspection, path: Path) -> bool:
+    """Write the `examples` as a picture; return False, and write nothing, if there are none."""
+    sheet = examples(inspection)
+    if sheet is not None:
+        write_picture(path, sheet)
+    return sheet is not None
 
 
 def _embedded(picture: np.ndarray) -> str:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import Config, told_sides
+from segkit.data.intensities import PERCENTILES
 from segkit.data.meanings import Guess
 from segkit.data.problems import Problem, find_problems, left_out_of, one_sided
 from segkit.data.source import Subset
-from segkit.data.survey import PERCENTILES, Facts, Survey, survey
+from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import DataError
 from segkit.task import Task
 from segkit.verdict import Verdict, judge
@@ -36,9 +37,16 @@ class Inspection(NamedTuple):
 
 
 def inspect(
-    config: Config, parts: dict[str, Subset], guess: Guess | None, done: Callable[[], None] = lambda: None
+    config: Config,
+    parts: dict[str, Subset],
+    guess: Guess | None,
+    done: Callable[[], None] = lambda: None,
+    stored: str = "",
 ) -> Inspection:
-    """Read every sample of a config's parts, and return what there is to say. The config may be `guess`'s."""
+    """Read every sample of a config's parts, and return what there is to say.
+
+    The config may be `guess`'s; if it is the user's, `stored` says what its mask files hold.
+    """
     found = survey(config.task, parts, done)
     problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
     problems += left_out_of(parts)
@@ -50,7 +58,7 @@ def inspect(
             problems.append(Problem("sides", "warning", told_sides(list(dict.fromkeys(sided)))))
     refused = sum(sample.code == "overlap" for sample in found.broken)
     verdict = judge(config.task, found.facts, refused) if found.facts or refused else None
-    read_as = guess.read_as if guess else f"{config.data.source}, as the config says"
+    read_as = guess.read_as if guess else f"{config.data.source}, as the config says{stored and f': {stored}'}"
     return Inspection(read_as, config.task, parts, found, problems, verdict)
 
 

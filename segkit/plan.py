@@ -15,9 +15,10 @@ import numpy as np
 
 from segkit.config import Config
 from segkit.data.check import measure
+from segkit.data.intensities import PERCENTILES
 from segkit.data.meanings import Guess
 from segkit.data.problems import one_sided
-from segkit.data.survey import PERCENTILES, Facts
+from segkit.data.survey import Facts
 from segkit.task import Task
 from segkit.verdict import Verdict
 

@@ -36,6 +36,12 @@ class FolderSource:
         self._file_task = Task.binary() if layered and task.kind != "binary" else task  # a layer says yes or no
         _check_meanings(data, self._file_task)
         self._yes_no = YesNo(self._file_task, data.mask_values)
+        self.kept: dict[Path, np.ndarray] = {}
+        """Masks, as they are stored, that somebody has read already; each is taken from here once."""
+
+    def image_file(self, name: str) -> Path:
+        """Return where the sample's image stands."""
+        return self.pairs[name].image
 
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
@@ -55,12 +61,18 @@ class FolderSource:
             return self._bands(path)
         if self.task.kind == "binary":
             return self._layer(path)
-        return as_ids(mask_files.read_mask(path, self.data.mask_threshold), self.task, self.data.mask_values, str(path))
+        return as_ids(self._stored(path), self.task, self.data.mask_values, str(path))
 
     def _layer(self, path: Path) -> np.ndarray:
         if self.data.mask_colours is not None:
             return self._from_colours(path)
-        return self._yes_no(mask_files.read_mask(path, self.data.mask_threshold), str(path))
+        return self._yes_no(self._stored(path), str(path))
+
+    def _stored(self, path: Path) -> np.ndarray:
+        kept = self.kept.pop(path, None)
+        if kept is not None and self.data.mask_threshold is None:
+            return kept
+        return mask_files.read_mask(path, self.data.mask_threshold)
 
     def _from_colours(self, path: Path) -> np.ndarray:
         colours, named = mask_files.read_colours(path), self.data.mask_colours or {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +83,7 @@ def _layers(
     except DataError as problem:
         raise DataError(f"{where}, whose masks say yes or no: {problem}", problem.code) from problem
     found = _layered(yes_no.data, names, classes, f"{where.rpartition(': ')[2]}: {yes_no.read_as}")
-    return found._replace(doubts=yes_no.doubts)
+    return found._replace(doubts=yes_no.doubts, kept=yes_no.kept)
 
 
 def _list(data: DataConfig, path: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
@@ -124,23 +122,22 @@ def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable
 
 
 def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:
-    def look(path: Path) -> Stored:
-        stored = sniff.look(path)
-        done()
-        return stored
-
     stated = meanings.stated(data, classes)
     if stated:
         return stated
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looked = list(pool.map(look, masks))
+    looked = sniff.look_at_all(masks, done)
+    kept = {path: stored.array for path, stored in zip(masks, looked, strict=True) if stored.array is not None}
+    return _meant(data, looked, classes)._replace(kept=kept)
+
+
+def _meant(data: DataConfig, looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
     found = [stored for stored in looked if stored.form != "broken"]
     if not found:
         why = f"; the first: {looked[0].words}" if looked else ""
         raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", "empty")
     forms = Counter(stored.form for stored in found)  # a colour mask that is black or grey throughout looks like ids
     form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
-    words = ", ".join(f"{count} {kind}" for kind, count in Counter(stored.words for stored in found).most_common(3))
+    words = sniff.told(found)
     pixels: Counter[int] = Counter()
     for stored in found:
         if stored.form == form:

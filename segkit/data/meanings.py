@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ class Guess(NamedTuple):
     """In words."""
     doubts: tuple[tuple[str, str], ...] = ()
     """What was decided where the files leave a choice: a code and a sentence."""
+    kept: dict[Path, np.ndarray] = {}
+    """Masks that were read to find that out, as they are stored, so that they need not be read again."""
 
 
 def stated(data: DataConfig, classes: Sequence[str]) -> Guess | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from segkit import codecs, mask_files
+from segkit import codecs, mask_files, png
+from segkit.data.intensities import histogram
 from segkit.errors import DataError
 
 
@@ -24,12 +28,43 @@ class Stored(NamedTuple):
     """How many pixels have each value or colour; empty for bands."""
     bands: int = 1
     lossy: bool = False
+    array: np.ndarray | None = None
+    """The values (H, W), where `mask_files.read_mask` reads the same."""
+
+
+KEPT = 2**28
+"""Bytes of masks that `look_at_all` keeps in memory, so that those of small data sets are decoded once."""
+
+
+def look_at_all(paths: Sequence[Path], done: Callable[[], None] = lambda: None) -> list[Stored]:
+    """Return what each mask file holds, read in threads over the cores; `done` is called after each."""
+    held = 0
+
+    def look_at(path: Path) -> Stored:
+        nonlocal held
+        stored = look(path)
+        done()
+        if stored.array is not None:
+            held += stored.array.nbytes
+        return stored if held <= KEPT else stored._replace(array=None)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look_at, paths))
+
+
+def told(looked: Sequence[Stored]) -> str:
+    """Return in words the kinds of the files that could be read, the most common ones."""
+    kinds = Counter(stored.words for stored in looked if stored.form != "broken")
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
 
 
 def look(path: Path) -> Stored:
     """Return what a mask file holds; "broken" if it cannot be read."""
     try:
         with codecs.naming(path):
+            plain = None if codecs.is_tiff(path) else png.read_plain(path)
+            if plain is not None and plain.ndim == 2:
+                return Stored("ids", "grey PNG", plain.dtype, _counted(plain), array=plain)
             lossy = codecs.lossy(path)
             kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
         if is_colour and not lossy:
@@ -87,7 +122,7 @@ def _lossy_values(path: Path) -> np.ndarray:
 
 def _counted(array: np.ndarray) -> dict[int, int]:
     if array.dtype == np.uint8:
-        counts = np.bincount(array.ravel(), minlength=256)
+        counts = histogram(array[..., None])[0]
         return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
     values, counts = np.unique(array, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))

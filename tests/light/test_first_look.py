@@ -1,0 +1,137 @@
+"""What `segkit inspect config.yaml` says of stored masks, and masks that are read once; the sheet of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from segkit import Task, mask_files
+from segkit.cli import main
+from segkit.config import Config
+from segkit.data import sniff
+from segkit.data.first_look import first_look, mask_files_of, take_over
+from segkit.data.guess import guess
+from segkit.data.parts import open_parts
+from segkit.data.sniff import look_at_all, told
+
+ORGANS = {"kind": "multiclass", "classes": ["background", "liver", "tumour"]}
+IDS = np.arange(48 * 64).reshape(48, 64) % 3
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for number in range(4):
+        save(tmp_path / "images" / f"{number}.png", np.random.default_rng(number).integers(0, 256, (48, 64, 3)))
+        save(tmp_path / "masks" / f"{number}.png", (IDS + number) % 3)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(task: dict[str, object], **data: object) -> Config:
+    return Config.model_validate({"task": task, "data": {"images": "images", "masks": "masks", **data}})
+
+
+def inspected(config: Config, *arguments: str) -> str:
+    Path("config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
+    assert main(["inspect", "config.yaml", "--json", "report.json", *arguments]) in (0, 1)
+    return str(json.loads(Path("report.json").read_text(encoding="utf-8"))["read_as"])
+
+
+def test_the_values_of_masks_and_what_the_config_makes_of_them_are_told(data: Path) -> None:
+    assert inspected(config(ORGANS)) == "folder, as the config says: 4 grey PNG; values 0, 1, 2"
+    meant = {0: "background", 1: "liver", 2: "void"}
+    told_too = inspected(config(ORGANS, mask_values=meant))
+    assert told_too.endswith("4 grey PNG; values 0, 1, 2; 0 is background, 1 is liver, 2 is void")
+    save(data / "masks" / "3.png", IDS * 127)
+    cut = config({"kind": "binary", "classes": ["liver"]}, mask_threshold=2)
+    assert inspected(cut).endswith("4 grey PNG; values 0, 1, 2, 127, 254; yes from 2 on")
+
+
+def test_colours_are_told_and_many_values_are_cut_short(data: Path) -> None:
+    save(data / "masks" / "0.png", np.dstack([IDS * 100, IDS * 0, IDS * 0]))
+    read_as = inspected(config(ORGANS, mask_colours={"#000000": "background", "#640000": "liver"}))
+    assert "1 RGB PNG; colours #000000, #640000, #c80000; #000000 is background, #640000 is liver" in read_as
+    save(data / "masks" / "0.png", np.arange(48 * 64).reshape(48, 64) % 200)
+    assert "22, 23, ... (200 in all)" in inspected(config(ORGANS))
+
+
+def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
+    for name in ("liver", "tumour"):
+        save(data / "layers" / name / "0.png", IDS > 0)
+    save(data / "one" / "0.png", IDS)
+    part = {"images": "one", "masks": "layers"}
+    labels = Task.multilabel(["liver", "tumour"]).model_dump()
+    for number in range(4):
+        for name in ("liver", "tumour"):
+            save(data / "masks" / name / f"{number}.png", IDS > 1)
+        (data / "masks" / f"{number}.png").unlink()
+    parts = open_parts(config(labels, validation=part, test=0.25))
+    assert len(mask_files_of(parts)) == 10
+    told_of: list[int] = []
+    words = first_look(config(labels).data, parts, lambda: told_of.append(1))
+    assert (words, len(told_of)) == ("10 grey PNG; values 0, 1", 10)
+
+
+def test_sources_without_mask_files_need_no_look(data: Path) -> None:
+    assert (
+        mask_files_of(open_parts(Config(task=Task.multilabel(["disc"]), data={"source": "shapes", "count": 9}))) == []
+    )  # type: ignore[arg-type]
+
+
+def test_kinds_are_told_without_what_is_broken(data: Path) -> None:
+    (data / "masks" / "0.png").write_bytes(b"torn")
+    assert told(look_at_all(sorted((data / "masks").iterdir()))) == "3 grey PNG"
+
+
+def test_masks_are_decoded_once_and_given_away_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = guess(data / "images", data / "masks")
+    parts = open_parts(Config(task=found.task, data=found.data))
+    take_over(parts, found.kept)
+    assert len(found.kept) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(mask_files, "read_mask", lambda *_: pytest.fail("read a second time"))
+        seen = {name: parts["train"].source.read(name).mask for name in map(str, range(4))}
+    assert found.kept == {}
+    for name, mask in seen.items():
+        np.testing.assert_array_equal(mask, (IDS + int(name)) % 3)
+        np.testing.assert_array_equal(parts["train"].source.read(name).mask, mask)
+
+
+def test_masks_that_a_threshold_changes_are_read_anew(data: Path) -> None:
+    cut = config({"kind": "binary", "classes": ["liver"]}, mask_threshold=2)
+    parts = open_parts(cut)
+    first_look(cut.data, parts)
+    np.testing.assert_array_equal(parts["train"].source.read("0").mask, IDS >= 2)
+
+
+def test_no_more_masks_are_kept_than_fit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sniff, "KEPT", 2 * IDS.size)
+    kept = guess(data / "images", data / "masks").kept
+    assert len(kept) == 2
+    assert all(array.shape == IDS.shape for array in kept.values())
+
+
+def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "images", "masks", "--pictures", "out/sheet.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "look at out/sheet.png: images and their masks"
+    with Image.open(data / "out" / "sheet.png") as sheet:
+        colours = {tuple(colour) for colour in np.asarray(sheet).reshape(-1, 3).tolist()}
+    assert Task.multiclass(["background", "class_1", "class_2"]).palette[1] in colours
+
+
+def test_pictures_need_a_name_that_fits_and_something_to_show(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "images", "masks", "--pictures", "sheet.pdf"]) == 2
+    assert "--pictures: the name of a file that ends in .png; found sheet.pdf" in capsys.readouterr().err
+    assert main(["inspect", "images", "gone", "--pictures", "sheet.png"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "no picture: nothing could be read"
+    assert not (data / "sheet.png").exists()
