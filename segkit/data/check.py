@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.problems import Problem, find_problems, left_out_of
+from segkit.data.copies import Placed, copied_files
+from segkit.data.problems import SHOWN, Problem, find_problems, leak, left_out_of
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey, survey
 from segkit.errors import ConfigError, DataError
-from segkit.task import Task
+from segkit.task import VOID, Task
 
 PATIENCE = 4.0
 """Seconds after which training is refused for what was found so far."""
@@ -41,7 +43,10 @@ def check(
     Raises `DataError` with every error that `segkit inspect` reports, in the same words. With `skip_broken` samples that
     cannot be read or do not fit are left out instead.
     """
-    found = survey(task, parts, done, patience=float("inf") if skip_broken else PATIENCE)
+    began = time.monotonic()
+    _refuse_copied_files(task, parts)
+    patience = max(0.0, PATIENCE - (time.monotonic() - began))
+    found = survey(task, parts, done, float("inf") if skip_broken else patience)
     left_out = {(sample.part, sample.name) for sample in found.broken}
     problems = find_problems(task, found, flips, skip_broken) + left_out_of(parts)
     errors = [problem for problem in problems if problem.level == "error"]
@@ -54,6 +59,27 @@ def check(
     return Findings(
         measure([fact for fact in found.facts if fact.part == "train"], found.facts), kept, len(left_out), problems
     )
+
+
+def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
+    """Raise `DataError` for copies of files in two parts, as reading them all would, but within seconds.
+
+    Copies of what cannot be used are no leak; their error is told when they are read.
+    """
+    found = copied_files(parts, PATIENCE)
+    usable = [group for group in found[:SHOWN] if _usable(task, group[0])]
+    if usable:
+        groups = usable + found[SHOWN:]
+        unread = Survey([], [], sum(map(len, parts.values())))
+        raise DataError(_refusal([leak(groups)], unread), "leak")
+
+
+def _usable(task: Task, placed: Placed) -> bool:
+    try:
+        task.encode(placed.source.read(placed.name).mask, placed.name, void=VOID)
+    except DataError:
+        return False
+    return True
 
 
 def _refusal(errors: Sequence[Problem], found: Survey) -> str:

@@ -52,6 +52,10 @@ class CocoSource:
     def skipped(self) -> dict[str, int]:
         return self._broken.counts
 
+    def image_file(self, name: str) -> Path:
+        """Return where the sample's image stands."""
+        return self.images / self.pictures[name].file_name
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the files, the image and the annotation that does not fit."""
         picture = self.pictures[name]

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from segkit.config import told_sides
+from segkit.data.copies import Placed
 from segkit.data.near import near_pairs, same_images
 from segkit.data.source import Subset
 from segkit.data.survey import Facts, Survey
@@ -110,20 +111,27 @@ def _unlike(facts: Sequence[Facts]) -> Iterator[Problem]:
             yield _problem(code, "error", message, other)
 
 
+def leak(groups: Sequence[Sequence[Facts | Placed]]) -> Problem:
+    """Return the error that the same image is in two parts, in one group or more."""
+    across = [_equals(group) for group in groups]
+    message = f"the same image is in two parts, so the scores would be too good: {across[0]}. Remove one of them"
+    return _problem("leak", "error", message, across)
+
+
+def _equals(group: Sequence[Facts | Placed]) -> str:
+    return " = ".join(f"{sample.name} ({sample.part})" for sample in group[:3])
+
+
 def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
-    across: list[str] = []
+    across: list[list[Facts]] = []
     within: list[str] = []
     for group in same_images(facts):
-        (across if len({fact.part for fact in group}) > 1 else within).append(
-            " = ".join(f"{fact.name} ({fact.part})" for fact in group[:3])
-        )
+        if len({fact.part for fact in group}) > 1:
+            across.append(group)
+        else:
+            within.append(_equals(group))
     if across:
-        yield _problem(
-            "leak",
-            "error",
-            f"the same image is in two parts, so the scores would be too good: {across[0]}. Remove one of them",
-            across,
-        )
+        yield leak(across)
     if within:
         message = f"the same image occurs more than once: {within[0]}. Remove the copies, unless they weigh on purpose"
         yield _problem("duplicates", "warning", message, within)

@@ -1,0 +1,117 @@
+"""Copies of files in two parts are found before anything is decoded, and refused in the words of the whole reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segkit import DataError, Task
+from segkit.config import Config
+from segkit.data import check as checking
+from segkit.data import copies
+from segkit.data.check import check
+from segkit.data.copies import copied_files
+from segkit.data.parts import open_parts
+from segkit.data.source import Subset
+from segkit.data.survey import survey
+
+CRACK = Task.binary("crack")
+
+
+def image(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+
+
+def save(folder: Path, part: str, images: dict[str, np.ndarray], suffix: str = ".png", mask: int = 1) -> None:
+    for kind in ("images", "masks"):
+        (folder / part / kind).mkdir(parents=True, exist_ok=True)
+    for name, pixels in images.items():
+        Image.fromarray(pixels).save(folder / part / "images" / f"{name}{suffix}")
+        Image.fromarray(np.full(pixels.shape[:2], mask, np.uint8)).save(folder / part / "masks" / f"{name}.png")
+
+
+def parts(folder: Path) -> dict[str, Subset]:
+    data = {"images": folder / "train/images", "masks": folder / "train/masks", "test": 0.0}
+    data["validation"] = {"images": folder / "val/images", "masks": folder / "val/masks"}
+    return open_parts(Config.model_validate({"task": CRACK.model_dump(), "data": data}))
+
+
+def names(groups: list[list[copies.Placed]]) -> list[list[str]]:
+    return [[f"{placed.name} ({placed.part})" for placed in group] for group in groups]
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(DataError) as problem:
+        check(CRACK, parts(folder))
+    assert problem.value.code == "leak"
+    return str(problem.value)
+
+
+def test_they_are_found_across_parts_alone(tmp_path: Path) -> None:
+    save(tmp_path, "train", {"a": image(1), "b": image(2), "c": image(3), "d": image(3)})
+    save(tmp_path, "val", {"a": image(4), "e": image(2), "f": image(1), "g": image(5), "h": image(5)})
+    found = names(copied_files(parts(tmp_path), 60))
+    assert found == [["a (train)", "f (validation)"], ["b (train)", "e (validation)"]]
+
+
+def test_files_of_one_size_and_end_that_differ_are_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = image(1), image(1)
+    other[0, 0] ^= 255  # a BMP is stored from the bottom up
+    save(tmp_path, "train", {"a": one[::-1]}, ".bmp")
+    save(tmp_path, "val", {"b": other[::-1]}, ".bmp")
+    monkeypatch.setattr(copies, "END", 16)
+    sizes = {path.stat().st_size for path in tmp_path.glob("*/images/*")}
+    assert len(sizes) == 1
+    assert copied_files(parts(tmp_path), 60) == []
+    save(tmp_path, "val", {"b": one[::-1]}, ".bmp")
+    assert len(copied_files(parts(tmp_path), 60)) == 1
+
+
+def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, "train", {"a": image(1), "b": image(2)})
+    save(tmp_path, "val", {"c": image(2)})
+    with monkeypatch.context() as patch:
+        patch.setattr(checking, "survey", lambda *_, **__: pytest.fail("all samples were read"))
+        soon = refusal(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(checking, "copied_files", lambda *_: [])
+        late = refusal(tmp_path)
+    assert "leak: the same image is in two parts, so the scores would be too good: b (train) = c (validation)." in soon
+    assert soon == late + "\n(stopped after 0 of 3 samples; `segkit inspect` reads them all)"
+
+
+def test_copies_stored_in_other_ways_are_found_by_reading(tmp_path: Path) -> None:
+    save(tmp_path, "train", {"a": image(1)})
+    save(tmp_path, "val", {"b": image(1)}, ".bmp")
+    assert copied_files(parts(tmp_path), 60) == []
+    assert "a (train) = b (validation)" in refusal(tmp_path)
+
+
+def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
+    save(tmp_path, "train", {"a": image(1), "b": image(2)})
+    save(tmp_path, "val", {"c": image(3), "d": image(4)})
+    for part, name in (("train", "a"), ("val", "c")):
+        (tmp_path / part / "images" / f"{name}.png").write_bytes(b"torn")
+    assert len(copied_files(parts(tmp_path), 60)) == 1
+    with pytest.raises(DataError, match="unreadable: .*not an image"):
+        check(CRACK, parts(tmp_path))
+    assert len(check(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
+
+
+def test_when_time_is_up_and_without_files_nothing_is_found(tmp_path: Path) -> None:
+    save(tmp_path, "train", {"a": image(1)})
+    save(tmp_path, "val", {"b": image(1)})
+    opened = parts(tmp_path)
+    assert copied_files(opened, -1) == []
+    (tmp_path / "train/images/a.png").unlink()
+    assert copied_files(opened, 60) == []
+    shapes = open_parts(
+        Config.model_validate({"task": Task.multilabel(["disc"]), "data": {"source": "shapes", "count": 9}})
+    )
+    assert copied_files(shapes, 60) == []
+    assert len(survey(Task.multilabel(["disc"]), shapes).facts) == 9
