@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -58,31 +59,9 @@ def predict_files(
         return Summary(0, 0, [], f"{_unwritten(outputs, problem)}; nothing was predicted")
     todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name))}
     failed: list[tuple[Path, str]] = []
-
-    def read(name: str) -> Named | None:
-        try:
-            return name, fit(config, files.read_image(todo[name]), str(todo[name]))
-        except DataError as problem:
-            failed.append((todo[name], str(problem)))
-            progress(name)
-            return None
-
-    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> tuple[str, Exception | None]:
-        name, image, values = answer
-        try:
-            results.write(Answer.of(config, name, todo[name], image, values))
-        except (OSError, DataError) as problem:
-            return name, problem
-        return name, None
-
     written, stopped = 0, None
-    # the network runs in this thread, when the next answer is asked for; others read ahead of it and write behind it
-    with (
-        closing(prefetch(read, todo)) as read_ahead,
-        closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
-        closing(prefetch(write, answers, workers=1)) as finished,
-    ):
-        for name, trouble in finished:
+    with closing(_each_written(predict, config, todo, results)) as outcomes:
+        for name, trouble in outcomes:
             if trouble is None:
                 written += 1
             elif is_full(trouble, outputs.masks):
@@ -94,6 +73,42 @@ def predict_files(
     if not stopped:
         failed += _finish(results, {*images, *others})
     return Summary(written, len(images) - len(todo), sorted(failed), stopped)
+
+
+def _each_written(
+    predict: Predict, config: Config, todo: Mapping[str, Path], results: Results
+) -> Generator[tuple[str, Exception | None]]:
+    """Yield the name of each image, and what was wrong with it if its results are not written.
+
+    The network runs in the thread that asks for the next image; others read ahead of it and write behind it.
+    """
+    unread: deque[tuple[str, Exception | None]] = deque()
+
+    def read(name: str) -> Named | None:
+        try:
+            return name, fit(config, files.read_image(todo[name]), str(todo[name]))
+        except DataError as problem:
+            unread.append((name, problem))
+            return None
+
+    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> tuple[str, Exception | None]:
+        name, image, values = answer
+        try:
+            results.write(Answer.of(config, name, todo[name], image, values))
+        except (OSError, DataError) as problem:
+            return name, problem
+        return name, None
+
+    with (
+        closing(prefetch(read, todo)) as read_ahead,
+        closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
+        closing(prefetch(write, answers, workers=1)) as finished,
+    ):
+        for outcome in finished:
+            yield outcome
+            while unread:
+                yield unread.popleft()
+    yield from unread
 
 
 def _finish(results: Results, names: set[str]) -> list[tuple[Path, str]]:
