@@ -108,9 +108,10 @@ def _timed(
     }
     done = _with(plan, "train", minutes=minutes, steps_per_epoch=epoch)
     if samples / images < FEW_PASSES:
-        done = _with(done, "augment", rotate=5.0, scale=0.05)
-        mild = f"small: about {samples / images:.0f} passes over the images are too few to learn them by heart"
-        reasons |= {"augment.rotate": f"degrees; {mild}", "augment.scale": mild}
+        done = _with(done, "augment", rotate=5.0, scale=0.05, flip_horizontal=False)
+        few = f"about {samples / images:.0f} passes over the images are too few to learn them by heart"
+        reasons |= {"augment.rotate": f"degrees; small: {few}", "augment.scale": f"small: {few}"}
+        reasons["augment.flip_horizontal"] = f"off: {few}, and a mirrored one is one more to learn"
     return Plan(done.config, {**plan.reasons, **reasons})
 
 

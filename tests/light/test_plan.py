@@ -166,8 +166,10 @@ def test_a_budget_too_short_for_anything_is_refused_with_one_that_is_not() -> No
 def test_changes_are_small_where_images_are_seen_a_few_times_only() -> None:
     task = Task.binary("crack")
     draft_plan = planned(task, facts(task, size=(256, 256)))
-    assert fit_budget(draft_plan, 1000, 3, 3, GIB, machine(1.0)).config.augment.rotate == 5.0  # type: ignore[arg-type]
-    assert fit_budget(draft_plan, 10, 3, 3, GIB, machine(1.0)).config.augment.rotate == 10.0  # type: ignore[arg-type]
+    few = fit_budget(draft_plan, 1000, 3, 3, GIB, machine(1.0)).config.augment  # type: ignore[arg-type]
+    many = fit_budget(draft_plan, 10, 3, 3, GIB, machine(1.0)).config.augment  # type: ignore[arg-type]
+    assert (few.rotate, few.flip_horizontal) == (5.0, False)
+    assert (many.rotate, many.flip_horizontal) == (10.0, True)
 
 
 def test_more_classes_want_more_samples() -> None:
