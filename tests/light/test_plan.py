@@ -165,7 +165,9 @@ def test_a_budget_too_short_for_anything_is_refused_with_one_that_is_not() -> No
 
 def test_changes_are_small_where_images_are_seen_a_few_times_only() -> None:
     task = Task.binary("crack")
-    draft_plan = planned(task, facts(task, size=(256, 256)))
+    drafted = planned(task, facts(task, size=(256, 256)))
+    flips = drafted.config.augment.model_copy(update={"flip_horizontal": True})
+    draft_plan = Plan(drafted.config.model_copy(update={"augment": flips}), drafted.reasons)
     few = fit_budget(draft_plan, 1000, 3, 3, GIB, machine(1.0)).config.augment  # type: ignore[arg-type]
     many = fit_budget(draft_plan, 10, 3, 3, GIB, machine(1.0)).config.augment  # type: ignore[arg-type]
     assert (few.rotate, few.flip_horizontal) == (5.0, False)
