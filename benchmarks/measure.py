@@ -30,9 +30,16 @@ PAUSE = 0.3
 BUSY = 0.5
 """A load above this before the start makes the times worthless: other programs want the same cores."""
 PACKAGES = (
-    "keras-segkit", "keras", "tensorflow", "torch", "monai", "onnxruntime", "ai-edge-litert", "openvino", "numpy",
-    "albumentations", "pillow",
-)  # fmt: skip
+    "keras-segkit",
+    "keras",
+    "tensorflow",
+    "torch",
+    "monai",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "albumentations",
+)
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
