@@ -29,17 +29,7 @@ PAUSE = 0.3
 """Seconds between turns, in which the threads of the one before come to rest (Intel's OpenMP spins for 0.2 s)."""
 BUSY = 0.5
 """A load above this before the start makes the times worthless: other programs want the same cores."""
-PACKAGES = (
-    "keras-segkit",
-    "keras",
-    "tensorflow",
-    "torch",
-    "monai",
-    "onnxruntime",
-    "openvino",
-    "numpy",
-    "albumentations",
-)
+PACKAGES = ("keras-segkit", "keras", "tensorflow", "torch", "monai", "onnxruntime", "openvino", "numpy", "pillow")
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
