@@ -6,7 +6,7 @@ Only PNG of which no reader can make anything else goes a faster way (`png`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +139,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
         if series.size > most_pixels() * max(1, keyframe.samplesperpixel):
             raise DataError(_too_large(path), "too-large")
-        try:
-            array = series.asarray()
-        except (ValueError, ImportError) as problem:
-            if isinstance(problem, ValueError) and "imagecodecs" not in str(problem):
-                raise
-            return _read_compressed_tiff(path, series, colours)
+        array = series.asarray()
         if array.shape != series.shape or not array.size:  # tifffile only logs that there are too few values
             raise DataError(
                 f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {series.shape} values)"
@@ -177,17 +172,3 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return array
-
-
-def _read_compressed_tiff(path: Path, series: Any, colours: bool) -> np.ndarray:
-    """Return a TIFF, upright, that Pillow can decompress and tifffile cannot, if Pillow keeps all of its values.
-
-    Pillow halves 16-bit RGB, drops bands, stretches 4 bits and inverts grey values whose 0 is white.
-    """
-    page = series.keyframe
-    with suppress(UnidentifiedImageError), Image.open(path) as picture:
-        array = np.asarray(picture)
-        kept = picture.mode != "RGBA" and array.size == series.size and array.dtype.newbyteorder("=") == page.dtype
-        if kept and page.bitspersample in (1, 8, 16, 32) and page.photometric.name != "MINISWHITE":
-            return np.asarray(picture.convert("RGB")) if colours and picture.mode == "P" else array.astype(page.dtype)
-    raise DataError(f"{path}: a compressed TIFF that needs another decoder; run `pip install imagecodecs`")

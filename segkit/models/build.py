@@ -17,6 +17,8 @@ from segkit.models.layers import CropLike, PadToMultiple
 from segkit.task import Task
 
 HEAD = "probabilities"
+ENCODED = "encoded"
+"""Name of the layer at the encoder's end, by which `encoder_layers` finds it in a model that was read from a file."""
 
 
 def unet(
@@ -55,6 +57,7 @@ def build(
     x = PadToMultiple(settings.stride, name="pad")(x)
     x = blocks.enter(x, settings)
     levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
+    levels[-1] = layers.Identity(name=ENCODED)(levels[-1])
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
     x = blocks.leave(x, settings)
     return keras.Model(image, head(task, x, image), name="segkit")
@@ -63,6 +66,12 @@ def build(
 def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
     """Return the network for the images that `given` describes."""
     return build(task, settings, channels=given.channels, mean=given.mean, std=given.std)
+
+
+def encoder_layers(model: keras.Model) -> list[layers.Layer]:
+    """Return the layers of a model of `build` that belong to its encoder: all that its deepest features come from."""
+    deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
+    return [layer for layer in deepest.layers if layer.weights]
 
 
 def head(task: Task, features: Any, image: Any) -> Any:
