@@ -1,15 +1,17 @@
-"""What the slices of examples/brain_mri give in the same minutes without segkit: a plain Keras U-Net.
+"""What the slices of examples/brain_mri give in the same minutes without segkit: a plain Keras U-Net and MONAI's BasicUNet.
 
-python benchmarks/baselines.py brain|lobes|regions [--minutes 3]
+python benchmarks/baselines.py brain|lobes|regions [--minutes 3] [--library keras|monai]
 
-16 channels at full resolution, cross-entropy + Dice and AdamW at 0.001, batches of 4, no augmentation, and Keras' defaults
-otherwise. The clock begins with the first step, so it counts compiling, as `train.minutes` does. segkit reads the slices and
-counts the pixels.
+Both have 16 channels at full resolution, cross-entropy + Dice and AdamW at 0.001, batches of 4, no augmentation, and
+their libraries' defaults otherwise. The clock begins with the first step, so it counts compiling, as `train.minutes` does.
+segkit reads the slices and counts the pixels. MONAI is no dependency: install it (and PyTorch) beside segkit, whose Keras and
+TensorFlow are not loaded then. Keras gets oneDNN, as segkit does, on every CPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("task", choices=("brain", "lobes", "regions"))
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--library", choices=("keras", "monai"), default="keras")
     options = parser.parse_args()
     config = read(CONFIGS / f"brain_mri_{options.task}.yaml")
     parts = {name: load(config.task, part) for name, part in open_parts(config).items()}
-    step, predict = network(config.task)
+    step, predict = {"keras": with_keras, "monai": with_monai}[options.library](config.task)
     images, targets = parts["train"]
     rng, done, end = np.random.default_rng(0), 0, time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
@@ -47,7 +50,7 @@ def main() -> None:
         for image, target in zip(*parts["test"], strict=True)
     )
     dice = counts.means(config.task, total)["dice_foreground"]
-    print(f"{options.task}: foreground Dice {dice:.3f} on the test part after {done} steps")
+    print(f"{options.library} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps")
 
 
 def load(task: Task, part: object) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +69,10 @@ def encoded(task: Task, target: np.ndarray) -> np.ndarray:
     return (target.argmax(-1) if task.exclusive else target).astype(np.uint8)
 
 
-def network(task: Task) -> tuple[Step, Predict]:
+def with_keras(task: Task) -> tuple[Step, Predict]:
+    from segkit.devices import prefer_onednn
+
+    prefer_onednn()
     import keras
     from keras import layers, ops
 
@@ -96,6 +102,37 @@ def network(task: Task) -> tuple[Step, Predict]:
 
     model.compile(keras.optimizers.AdamW(RATE), loss)
     return model.train_on_batch, model.predict_on_batch
+
+
+def with_monai(task: Task) -> tuple[Step, Predict]:
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # MONAI would load it if it is there, and the two crash
+    import torch
+    from monai.losses import DiceCELoss
+    from monai.networks.nets import BasicUNet
+
+    torch.manual_seed(0)
+    model = BasicUNet(2, 1, task.channels, features=(*WIDTHS, WIDTHS[0]))
+    ways = {"softmax": task.exclusive, "sigmoid": not task.exclusive}
+    loss = DiceCELoss(include_background=not task.exclusive, **ways)
+    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+
+    def as_tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 1)))
+
+    def step(images: np.ndarray, targets: np.ndarray) -> None:
+        model.train()
+        optimizer.zero_grad()
+        loss(model(as_tensor(images)), as_tensor(targets)).backward()
+        optimizer.step()
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        model.eval()
+        with torch.inference_mode():
+            logits = model(as_tensor(images))
+            p = logits.softmax(1) if task.exclusive else logits.sigmoid()
+        return np.moveaxis(p.numpy(), 1, -1)
+
+    return step, predict
 
 
 if __name__ == "__main__":

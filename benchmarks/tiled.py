@@ -8,6 +8,7 @@ pixels alike; "tuned" takes four, weighs as a Gaussian does, and has its channel
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ def segkit_tiled(workload: Workload, run: str, kind: str) -> Made:
 
 
 def monai_tiled(workload: Workload, batch: int, mode: str, **settings: bool) -> Made:
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # MONAI would load it if it is there, and the two crash
     import torch
     import torch_unet
     from monai.inferers import sliding_window_inference

@@ -1,4 +1,4 @@
-"""The same data in every form give the same samples and the same verdict; with the real head scan where it is prepared."""
+"""The same data in every form give the same samples, verdict, plan and batches, of the real head scan too where prepared."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from segkit.data.folder import in_folders
 from segkit.data.guess import guess
 from segkit.data.meanings import Guess
 from segkit.data.parts import open_parts
-from segkit.data.source import Sample, open_source
+from segkit.data.pipeline import Batch, training_batches
+from segkit.data.source import Sample, Subset, open_source
 from segkit.data.survey import Facts, facts_of
 from segkit.data_config import DataConfig
 from segkit.inspection import inspect
 from segkit.plan import Machine, draft
 from segkit.verdict import Verdict, judge
 from tests.heavy.rewrite import FORMS
+from tests.samples import in_memory
 
 ANY = Guess(DataConfig(), Task.binary(), "as it is kept")
 MRI = Path(__file__).parents[2] / "examples" / "brain_mri" / "data" / "test"
@@ -59,22 +61,40 @@ def real(kind: str) -> tuple[Task, list[Sample]]:
     return task, [source.read(name) for name in source.names]
 
 
-def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> dict[str, Any]:
-    """Return all of the plan but where the data are and what its classes look like."""
-    plan = fit_budget(draft(config, verdict, facts, ANY), len(facts), 3, 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27))
-    return plan.config.model_dump(exclude={"data", "task"})
+def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> Config:
+    """Return the plan for three minutes on a machine whose steps take half a second."""
+    return fit_budget(
+        draft(config, verdict, facts, ANY), len(facts), 3, 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27)
+    ).config
 
 
-def planned_from(task: Task, samples: list[Sample]) -> dict[str, Any]:
+def planned_from(task: Task, samples: list[Sample]) -> Config:
     config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
     facts = [facts_of(task, "train", sample, task.encode(sample.mask)) for sample in samples]
     return planned(config, judge(task, facts), facts)
 
 
+def without_data(config: Config) -> dict[str, Any]:
+    """Return all of a config but where the data are and what its classes look like."""
+    return config.model_dump(exclude={"data", "task"})
+
+
+def first_batch(config: Config, part: Subset) -> Batch:
+    """Return what the planned training begins with."""
+    assert config.input
+    batches = training_batches(part, config, config.input)
+    try:
+        return next(batches)
+    finally:
+        batches.close()
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("data", ["made", "real"])
-def test_every_form_gives_the_same_samples_and_verdict(data: str, kind: str, form: str, tmp_path: Path) -> None:
+def test_every_form_gives_the_same_samples_verdict_plan_and_batches(
+    data: str, kind: str, form: str, tmp_path: Path
+) -> None:
     task, samples = (TASKS[kind], made(kind)) if data == "made" else real(kind)
     written = FORMS[form](task, samples, tmp_path)
     found = guess(written.images, written.masks, written.classes)
@@ -88,7 +108,11 @@ def test_every_form_gives_the_same_samples_and_verdict(data: str, kind: str, for
     assert verdict.task.classes == task.classes
     source = open_source(settings, verdict.task)
     assert sum(map(len, open_parts(config).values())) == len(samples)
-    assert planned(config, verdict, inspection.survey.facts) == planned_from(task, samples)
+    plan, expected = planned(config, verdict, inspection.survey.facts), planned_from(task, samples)
+    assert without_data(plan) == without_data(expected)
+    found_batch = first_batch(plan, Subset(source, sorted(source.names)))
+    for array, wanted in zip(found_batch, first_batch(expected, in_memory(samples)), strict=True):
+        np.testing.assert_array_equal(array, wanted)  # the same training, step by step
     for name, sample in zip(sorted(source.names), samples, strict=True):
         read = source.read(name)
         np.testing.assert_array_equal(read.image, sample.image)
