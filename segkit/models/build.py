@@ -60,13 +60,13 @@ def build(
     the first, is brought back to the image's.
     """
     image = keras.Input((None, None, channels), name="image")
-    mean, std = _per_channel(mean, channels), _per_channel(std, channels)
-    scale = 1.0 / std
-    x = layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name="scale", dtype="float32")(image)
+    means, scale = _per_channel(mean, channels), 1.0 / _per_channel(std, channels)
+    x = layers.Rescaling(scale.tolist(), (-means * scale).tolist(), name="scale", dtype="float32")(image)
     x = PadToMultiple(settings.stride, name="pad")(x)
     if settings.weights != networks.NONE:
         half = (high - low) / 2 or 1.0
-        x = layers.Rescaling((std / half).tolist(), ((mean - low) / half - 1).tolist(), name="range", dtype="float32")(x)
+        back, middle = 1 / (scale * half), (means - low) / half - 1
+        x = layers.Rescaling(back.tolist(), middle.tolist(), name="range", dtype="float32")(x)
     levels = _encode(x, settings)
     found = strides(image, levels, settings.stride)
     check_halved(settings.encoder, found, settings.stride)

@@ -35,7 +35,7 @@ def by_halving(network: keras.Model, start: Tensor) -> list[Tensor]:
     inside = next(i for i, operation in enumerate(operations) if operation.output is start) + 1
     maps = [operation.output for operation in operations[inside:]]
     found = strides(network.inputs[0], maps, networks.STRIDE)
-    last = {stride: tensor for stride, tensor in zip(found, maps, strict=True)}
+    last = dict(zip(found, maps, strict=True))
     wanted = [stride for exponent in range(6) if (stride := 2**exponent) in last]
     return [*(last[stride] for stride in wanted[:-1]), network.output]
 
