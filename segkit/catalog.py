@@ -32,6 +32,8 @@ ENCODERS = {
     "resnet50v2": "segkit.models.encoders.applications:resnet50v2",
     "vgg16": "segkit.models.encoders.applications:vgg16",
 }
+BACKBONE = "segkit.models.encoders.hub:backbone"
+"""The encoder whose names begin with "keras_hub:"."""
 DECODERS = {
     "unet": "segkit.models.decoders.unet:unet",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import queue
 import shutil
@@ -33,6 +34,8 @@ def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) 
     Raises `ConfigError` if there is no such file, or it can neither be found nor fetched: within seconds, and before
     anything slow is imported.
     """
+    if settings.encoder.startswith(networks.HUB) and importlib.util.find_spec("keras_hub") is None:
+        raise ConfigError(f'model.encoder: {settings.encoder}: run `pip install "keras-segkit[kerashub]"`')
     network = networks.NETWORKS.get(settings.encoder)
     if network is None or settings.weights == networks.NONE:
         return None

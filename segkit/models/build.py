@@ -86,7 +86,9 @@ def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Mo
 
 def _encode(x: Any, settings: ModelConfig) -> list[Any]:
     """Return an encoder's levels, the last one named."""
-    levels = catalog.load(catalog.ENCODERS, settings.encoder)(blocks.enter(x, settings), settings)
+    hub = settings.encoder.startswith(networks.HUB)
+    encoder = catalog.load(catalog.ENCODERS, catalog.BACKBONE if hub else settings.encoder)
+    levels = encoder(blocks.enter(x, settings), settings)
     return [*levels[:-1], layers.Identity(name=ENCODED)(levels[-1])]
 
 

@@ -14,15 +14,20 @@ _SIDE = 3
 """Pixels that the smallest features of the probe have a side: not 1, which pooling over the whole image gives, too."""
 
 
+def shapes(inputs: Tensor, features: Sequence[Tensor], size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Return the shapes that `features` have for one image of a height and width; no pixel is computed."""
+    given = keras.KerasTensor((1, *size, inputs.shape[-1]), inputs.dtype)
+    return [found.shape for found in keras.Model(inputs, list(features)).compute_output_spec(given)]
+
+
 def strides(inputs: Tensor, features: Sequence[Tensor], largest: int) -> list[float]:
     """Return for each of `features` how many pixels of `inputs` a side go into one of theirs; 0 for what is no map.
 
-    Shapes are computed for an input of `_SIDE` times the `largest` stride; no pixel is.
+    Asked at `_SIDE` times the `largest` stride.
     """
     side = _SIDE * largest
-    given = keras.KerasTensor((1, side, side, inputs.shape[-1]), inputs.dtype)
-    shapes = [found.shape for found in keras.Model(inputs, list(features)).compute_output_spec(given)]
-    return [side / shape[1] if len(shape) == 4 and shape[1] else 0.0 for shape in shapes]
+    found = shapes(inputs, features, (side, side))
+    return [side / shape[1] if len(shape) == 4 and shape[1] else 0.0 for shape in found]
 
 
 def by_halving(network: keras.Model, start: Tensor) -> list[Tensor]:

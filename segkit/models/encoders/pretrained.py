@@ -53,10 +53,15 @@ def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling)
             f"model.weights: {file}: not weights of keras.applications' {source.name} without its top "
             f"(include_top=False; files ending in notop.h5): {reason[0] if reason else type(problem).__name__}"
         ) from problem
+    copy_weights(source, target, scaling.blue_first)
+
+
+def copy_weights(source: keras.Model, target: keras.Model, blue_first: bool = False) -> None:
+    """Copy weights to the same network for another number of channels; the first weight is the kernel that sees the image."""
     given, taken = ([layer for layer in model.layers if layer.weights] for model in (source, target))
     for old, new in zip(given, taken, strict=True):
         values = old.get_weights()
         if old is given[0]:
-            kernel = values[0][:, :, ::-1] if scaling.blue_first else values[0]
+            kernel = values[0][:, :, ::-1] if blue_first else values[0]
             values[0] = first_kernel(kernel, new.get_weights()[0].shape[2])
         new.set_weights(values)
