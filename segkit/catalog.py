@@ -16,9 +16,24 @@ SOURCES = {
     "tfds": "segkit.data.tfds:open_tfds",
 }
 ENCODERS = {
+    "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
+    "densenet121": "segkit.models.encoders.applications:densenet121",
+    "efficientnetv2_b0": "segkit.models.encoders.applications:efficientnetv2_b0",
+    "efficientnetv2_b1": "segkit.models.encoders.applications:efficientnetv2_b1",
+    "efficientnetv2_b2": "segkit.models.encoders.applications:efficientnetv2_b2",
+    "efficientnetv2_b3": "segkit.models.encoders.applications:efficientnetv2_b3",
+    "efficientnetv2_s": "segkit.models.encoders.applications:efficientnetv2_s",
+    "mobilenetv2": "segkit.models.encoders.applications:mobilenetv2",
+    "mobilenetv3_large": "segkit.models.encoders.applications:mobilenetv3_large",
+    "mobilenetv3_small": "segkit.models.encoders.applications:mobilenetv3_small",
     "plain": "segkit.models.encoders.plain:plain",
     "residual": "segkit.models.encoders.residual:residual",
+    "resnet50": "segkit.models.encoders.applications:resnet50",
+    "resnet50v2": "segkit.models.encoders.applications:resnet50v2",
+    "vgg16": "segkit.models.encoders.applications:vgg16",
 }
+BACKBONE = "segkit.models.encoders.hub:backbone"
+"""The encoder whose names begin with "keras_hub:"."""
 DECODERS = {
     "unet": "segkit.models.decoders.unet:unet",
 }

@@ -83,6 +83,7 @@ def _train(options: argparse.Namespace) -> int:
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
     from segkit.run import Run
+    from segkit.weights import find
 
     console, config = _console(), read(options.config, options.set)
     run = Run(options.run or Path("runs") / options.config.stem)
@@ -90,6 +91,7 @@ def _train(options: argparse.Namespace) -> int:
         run.reopen(config)
     else:
         run.check_free()
+    find(config.model, console.print)
     console.print(config.task.explain(), highlight=False)
     parts = open_parts(config)
     shares = {part: len(subset) for part, subset in parts.items() if len(subset)}

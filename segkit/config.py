@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from segkit import catalog
+from segkit import catalog, networks
 from segkit.data_config import DataConfig, Positive, Section, Share
 from segkit.decode_config import DecodeConfig
 from segkit.errors import ConfigError
@@ -62,7 +62,13 @@ class ModelConfig(Section):
     """Channels at full resolution; doubled at each level down to `widest`."""
     widest: Positive = 512
     depth: Annotated[int, Field(ge=1, le=8)] = 4
-    """How often the resolution is halved."""
+    """How often the resolution is halved; the networks of keras.applications have a depth of their own."""
+    blocks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 3, 4, 6)
+    """Of the residual encoder: blocks at each level, and below the last number as many again."""
+    weights: str = networks.NONE
+    """Of an encoder that is trained already: "imagenet", or a file that Keras wrote (.weights.h5, .h5); "none": random."""
+    freeze_statistics: bool = False
+    """Normalise the encoder's features by the statistics that came with its weights, in training too."""
     stem: Literal[1, 2, 4] = 1
     """2 or 4: work at a half or quarter of the resolution, several times as fast, for objects that have no fine detail."""
     normalization: Literal["batch", "group", "instance", "none"] = "batch"
@@ -73,14 +79,16 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
-        catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
+        if not self.encoder.startswith(networks.HUB):
+            catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
+        networks.check(self.encoder, self.weights, self.stem)
         catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
         return self
 
     @property
     def stride(self) -> int:
         """Pixels of the image to a pixel of the smallest features: sizes are padded to a multiple of it."""
-        return int(self.stem * 2**self.depth)
+        return networks.stride(self.encoder, self.stem, self.depth)
 
 
 class TrainConfig(Section):
@@ -154,8 +162,8 @@ class Config(Section):
         stride = self.model.stride
         if self.predict.tile < stride:
             raise ConfigError(
-                f"predict.tile: at least {stride} (model.stem * 2**model.depth, the network's stride); "
-                f"found {self.predict.tile}"
+                f"predict.tile: at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's "
+                f"own); found {self.predict.tile}"
             )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)

@@ -58,12 +58,12 @@ def enter(x: Tensor, settings: ModelConfig) -> Tensor:
     return convolve(x, settings.width, settings, stride=settings.stem, size=size) if settings.stem > 1 else x
 
 
-def leave(x: Tensor, settings: ModelConfig) -> Tensor:
-    """Bring features back to the image's resolution, as the stem left it."""
-    if settings.stem == 1:
+def leave(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
+    """Bring features back to the image's resolution, `factor` times theirs, as a stem or an encoder's entry left it."""
+    if factor == 1:
         return x
     x = layers.Conv2DTranspose(
-        settings.width, 2 * settings.stem, strides=settings.stem, padding="same", kernel_initializer="he_normal"
+        settings.width, 2 * factor, strides=factor, padding="same", kernel_initializer="he_normal"
     )(x)
     return layers.ReLU()(normalize(x, settings))
 

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from keras import layers
 
-from segkit import catalog, losses, metrics
+from segkit import catalog, losses, metrics, networks
 from segkit.config import InputConfig, ModelConfig
 from segkit.errors import ConfigError
 from segkit.models import blocks
 from segkit.models.layers import CropLike, PadToMultiple
+from segkit.models.levels import check_halved, strides
 from segkit.task import Task
 
 HEAD = "probabilities"
@@ -27,17 +28,20 @@ def unet(
     channels: int = 3,
     mean: float | Sequence[float] = 127.5,
     std: float | Sequence[float] = 127.5,
+    low: float = 0.0,
+    high: float = 255.0,
     **settings: Any,
 ) -> keras.Model:
     """Return a U-Net: images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
 
-    The model scales its input itself, (x - mean) / std; the default suits 8-bit images (0 to 255). `settings` are
-    those of `ModelConfig`: width, depth, normalization, dropout, upsampling, encoder, ...
+    The model scales its input itself, (x - mean) / std; the default suits 8-bit images (0 to 255). An encoder with weights
+    that were trained before gets what `low` to `high` became as its own 0 to 255, scaled as its training images were.
+    `settings` are those of `ModelConfig`: width, depth, normalization, dropout, upsampling, encoder, ...
 
     >>> unet(Task.binary("crack"), width=4, depth=2).output_shape
     (None, None, None, 1)
     """
-    return build(task, ModelConfig(**settings), channels=channels, mean=mean, std=std)
+    return build(task, ModelConfig(**settings), channels=channels, mean=mean, std=std, low=low, high=high)
 
 
 def build(
@@ -47,25 +51,60 @@ def build(
     channels: int = 3,
     mean: float | Sequence[float] = 127.5,
     std: float | Sequence[float] = 127.5,
+    low: float = 0.0,
+    high: float = 255.0,
 ) -> keras.Model:
-    """Return image -> probabilities, of the encoder and decoder that the settings name."""
+    """Return image -> probabilities, of the encoder and decoder that the settings name.
+
+    The decoder gets levels no wider than `settings.width`, doubled at each level, and what it returns, at the resolution of
+    the first, is brought back to the image's.
+    """
     image = keras.Input((None, None, channels), name="image")
-    scale = 1.0 / _per_channel(std, channels)
-    x = layers.Rescaling(
-        scale.tolist(), (-_per_channel(mean, channels) * scale).tolist(), name="scale", dtype="float32"
-    )(image)
+    means, scale = _per_channel(mean, channels), 1.0 / _per_channel(std, channels)
+    x = layers.Rescaling(scale.tolist(), (-means * scale).tolist(), name="scale", dtype="float32")(image)
     x = PadToMultiple(settings.stride, name="pad")(x)
-    x = blocks.enter(x, settings)
-    levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
-    levels[-1] = layers.Identity(name=ENCODED)(levels[-1])
-    x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
-    x = blocks.leave(x, settings)
-    return keras.Model(image, head(task, x, image), name="segkit")
+    if settings.weights != networks.NONE:
+        half = (high - low) / 2 or 1.0
+        back, middle = 1 / (scale * half), (means - low) / half - 1
+        x = layers.Rescaling(back.tolist(), middle.tolist(), name="range", dtype="float32")(x)
+    levels = _encode(x, settings)
+    found = strides(image, levels, settings.stride)
+    check_halved(settings.encoder, found, settings.stride)
+    x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
+    x = blocks.leave(x, int(found[0]), settings)
+    model = keras.Model(image, head(task, x, image), name="segkit")
+    if settings.freeze_statistics:
+        _freeze_statistics(model)
+    return model
 
 
 def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
-    """Return the network for the images that `given` describes."""
-    return build(task, settings, channels=given.channels, mean=given.mean, std=given.std)
+    """Return the network for the images that `given` describes; of 8 bits, the range is 0 to 255 whatever was found."""
+    low, high = (0.0, 255.0) if given.dtype == "uint8" else (given.low, given.high)
+    return build(task, settings, channels=given.channels, mean=given.mean, std=given.std, low=low, high=high)
+
+
+def _encode(x: Any, settings: ModelConfig) -> list[Any]:
+    """Return an encoder's levels, the last one named."""
+    hub = settings.encoder.startswith(networks.HUB)
+    encoder = catalog.load(catalog.ENCODERS, catalog.BACKBONE if hub else settings.encoder)
+    levels = encoder(blocks.enter(x, settings), settings)
+    return [*levels[:-1], layers.Identity(name=ENCODED)(levels[-1])]
+
+
+def _narrowed(levels: list[Any], settings: ModelConfig) -> list[Any]:
+    """Return levels of which none is wider than the settings say: 2048 channels would make any decoder dear."""
+    limits = [min(settings.width * 2**level, settings.widest) for level in range(len(levels))]
+    return [
+        blocks.convolve(x, limit, settings, size=1) if x.shape[-1] > limit else x
+        for x, limit in zip(levels, limits, strict=True)
+    ]
+
+
+def _freeze_statistics(model: keras.Model) -> None:
+    for layer in encoder_layers(model):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False  # Keras: its statistics neither change nor are those of the batch used
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:

@@ -77,7 +77,7 @@ def portable(model: keras.Model) -> keras.Model:
             return ShuffledConvolution(layer.filters, layer.strides[0], size, name=layer.name, dtype="float32")
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    clone = keras.models.clone_model(model, clone_function=copy)
+    clone = keras.models.clone_model(model, clone_function=copy, recursive=True)  # ConvNeXt holds small models
     for layer in model.layers:
         twin = clone.get_layer(layer.name)
         if isinstance(twin, ShuffledConvolution):

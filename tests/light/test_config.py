@@ -81,7 +81,7 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
         ("train.epochs=[1", ("not YAML",)),
         ("data.size=[64]", ("data.size.1", "missing")),
         ("train.precision=float8", ("train.precision", "'float32', 'mixed_bfloat16' or 'mixed_float16'", "'float8'")),
-        ("model.encoder=resnet", ("model.encoder", "unknown name 'resnet'", "known are plain")),
+        ("model.encoder=resnet", ("model.encoder", "unknown name 'resnet'", "plain, residual")),
         ("data.source=foldr", ("data.source", "did you mean 'folder'?")),
         ("loss={dyce: 1}", ("loss", "did you mean 'dice'?")),
         ("loss={}", ("loss", "at least 1")),

@@ -1,1 +1,1 @@
-"""Decoders: (the encoder's list of features, ModelConfig) -> features (B, H, W, C) at full resolution."""
+"""Decoders: (the encoder's list of features, ModelConfig) -> features (B, H, W, C) of the size of the first."""

@@ -1,1 +1,1 @@
-"""Encoders: (features (B, H, W, C), ModelConfig) -> a list of features, at full resolution first, halved at each step."""
+"""Encoders: (features (B, H, W, C), ModelConfig) -> a list of features, the finest first, halved at each step."""

@@ -1,0 +1,158 @@
+"""One contract for every encoder: any size, any channels, a gradient in every weight, the same answers once loaded."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import segkit
+from segkit import ConfigError, Task, catalog, networks
+from segkit.config import ModelConfig
+from segkit.models.build import ENCODED, build, encoder_layers
+from segkit.models.levels import strides
+
+CRACK = Task.binary("crack")
+SIMILAR = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "efficientnetv2_s")
+"""Only larger than another one that is tested; some minutes more."""
+ENCODERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(catalog.ENCODERS)
+]
+every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
+EAGER = keras.backend.backend() == "tensorflow"
+QUICK = ("mobilenetv3_small", "vgg16", "convnext_tiny", "plain", "residual")
+"""What JAX, which compiles every operation before its first use, is asked to train."""
+
+
+@functools.cache
+def five_bands(encoder: str) -> keras.Model:
+    """Return a network that several tests look at, and none changes."""
+    keras.utils.set_random_seed(0)
+    return segkit.unet(CRACK, encoder=encoder, width=4, blocks=(1, 2), channels=5)
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+
+
+def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    return ops.convert_to_numpy(model(images, training=False))
+
+
+@every_encoder
+def test_the_answer_has_the_image_s_size(encoder: str) -> None:
+    found = answer(five_bands(encoder), picture(1, 37, 50, 5))
+    assert found.shape == (1, 37, 50, 1)
+    assert 0 < found.min() < found.max() < 1
+
+
+@every_encoder
+def test_a_loaded_network_answers_the_same(encoder: str, tmp_path: Path) -> None:
+    model, images = five_bands(encoder), picture(2, 37, 50, 5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(answer(loaded, images), answer(model, images))
+    names = [layer.name for layer in encoder_layers(model)]
+    assert [layer.name for layer in encoder_layers(loaded)] == names
+
+
+class Watching(keras.optimizers.SGD):
+    """Keeps the gradients instead of following them."""
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        self.seen = list(grads)
+
+
+@every_encoder
+def test_a_gradient_reaches_every_trainable_weight(encoder: str) -> None:
+    if not EAGER and encoder not in QUICK:
+        pytest.skip("the same network as on TensorFlow, and minutes of compiling")
+    model = five_bands(encoder)
+    for layer in model.layers:
+        if isinstance(layer, layers.Dropout):  # stochastic depth: what is left out has no gradient
+            layer.rate = 0.0
+    optimizer = Watching(0.0)
+    trainer = segkit.compile(model, CRACK, optimizer=optimizer, run_eagerly=True, jit_compile=False)
+    before = [layer.get_weights() for layer in model.layers]
+    trainer.train_on_batch(picture(2, 37, 50, 5), np.random.default_rng(1).integers(0, 2, (2, 37, 50, 1), np.uint8))
+    for layer, old in zip(model.layers, before, strict=True):
+        layer.set_weights(old)  # the batch's statistics
+    sizes = [0.0 if one is None else float(ops.max(ops.abs(one))) for one in optimizer.seen]
+    assert len(sizes) == len(model.trainable_weights) > 30
+    assert np.isfinite(sizes).all()
+    assert [w.path for w, size in zip(model.trainable_weights, sizes, strict=True) if size == 0] == []
+
+
+@pytest.fixture
+def bfloat16() -> Iterator[None]:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@every_encoder
+@pytest.mark.usefixtures("bfloat16")
+def test_mixed_precision_ends_in_float32(encoder: str) -> None:
+    model = segkit.unet(CRACK, encoder=encoder, width=4, channels=1)
+    convolutions = {layer.compute_dtype for layer in encoder_layers(model) if isinstance(layer, layers.Conv2D)}
+    assert convolutions == {"bfloat16"}
+    found = answer(model, picture(1, 33, 40, 1))
+    assert found.shape == (1, 33, 40, 1)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+@every_encoder
+def test_the_stride_that_is_known_without_keras_is_that_of_the_network(encoder: str) -> None:
+    model = five_bands(encoder)
+    stride = ModelConfig(encoder=encoder).stride
+    assert strides(model.input, [model.get_layer(ENCODED).output], 64) == [stride]
+    assert model.get_layer("pad").multiple == stride
+
+
+@every_encoder
+def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> None:
+    """And they are all of the encoder, which `encoder_layers` finds, and nothing of the decoder."""
+    image = keras.Input((None, None, 5))
+    settings = ModelConfig(encoder=encoder, width=4, blocks=(1, 2))
+    levels = catalog.load(catalog.ENCODERS, encoder)(image, settings)
+    finest = {"plain": 1, "residual": 1, "vgg16": 1, "convnext_tiny": 4}.get(encoder, 2)
+    assert strides(image, levels, 64) == [finest * 2**i for i in range(len(levels))]
+    known = {"mobilenetv2": [96, 144, 192, 576, 1280], "resnet50": [64, 256, 512, 1024, 2048]}
+    assert [level.shape[-1] for level in levels] == known.get(encoder, [level.shape[-1] for level in levels])
+    alone = keras.Model(image, levels)
+    found = encoder_layers(five_bands(encoder))
+    assert [type(layer) for layer in found] == [type(layer) for layer in alone.layers if layer.weights]
+    assert sum(layer.count_params() for layer in found) == alone.count_params()
+
+
+def test_statistics_are_those_of_the_settings() -> None:
+    found = [x for x in encoder_layers(five_bands("mobilenetv3_small")) if isinstance(x, layers.BatchNormalization)]
+    assert {layer.momentum for layer in found} == {0.9}
+
+
+def test_wide_levels_are_narrowed_before_the_decoder() -> None:
+    model = segkit.unet(CRACK, encoder="vgg16", width=4, widest=16)
+    narrowing = [layer.filters for layer in model.layers if isinstance(layer, layers.Conv2D) and layer.name not in
+                 {x.name for x in encoder_layers(model)} and layer.kernel_size == (1, 1)]  # fmt: skip
+    assert narrowing[:-1] == [4, 8, 16, 16, 16, 16]  # the last one is the head
+
+
+def test_levels_that_are_not_halved_down_to_the_stride_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.ENCODERS, "skipping", "tests.heavy.test_encoders:skipping")
+    with pytest.raises(ConfigError, match=r"skipping: its levels are halved one by one, .* 1/16 .*; found 1/1, 1/4$"):
+        build(CRACK, ModelConfig(encoder="skipping", width=4))
+
+
+def skipping(x: Any, settings: ModelConfig) -> list[Any]:
+    return [x, layers.AveragePooling2D(4)(x)]
+
+
+def test_every_network_is_in_the_catalog() -> None:
+    assert set(networks.NETWORKS) == set(catalog.ENCODERS) - {"plain", "residual"}

@@ -1,0 +1,92 @@
+"""Backbones of KerasHub, which is not installed for the tests: a stand-in with what its documentation says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import segkit
+from segkit import ConfigError, Task
+from segkit.models.build import ENCODED, encoder_layers
+
+CRACK = Task.binary("crack")
+OWN = 3.0
+"""What the preset's weights are; random ones are not."""
+
+
+class Backbone:
+    """Six halvings or fewer, as the preset's name says, with batch statistics."""
+
+    @classmethod
+    def from_preset(cls, preset: str, load_weights: bool = True) -> keras.Model:
+        if not preset.isdigit():
+            raise ValueError(f"unknown preset {preset}")
+        image = x = keras.Input((None, None, 3))
+        for _ in range(int(preset)):
+            x = layers.Conv2D(4, 3, strides=2, padding="same")(x)
+            x = layers.ReLU()(layers.BatchNormalization()(x) + 1.0)
+        model = keras.Model(image, x)
+        if load_weights:
+            model.set_weights([np.full(w.shape, OWN) for w in model.weights])
+        return model
+
+
+class ImageConverter:
+    """image / 255, less 0.5, 0.4, 0.3."""
+
+    @classmethod
+    def from_preset(cls, preset: str) -> Any:
+        return SimpleNamespace(scale=1 / 255, offset=(-0.5, -0.4, -0.3))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = SimpleNamespace(
+        models=SimpleNamespace(Backbone=Backbone),
+        layers=SimpleNamespace(ImageConverter=ImageConverter),
+        __spec__=object(),
+    )
+    monkeypatch.setitem(sys.modules, "keras_hub", stand_in)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_backbone_is_an_encoder(channels: int, tmp_path: Path) -> None:
+    model = segkit.unet(CRACK, encoder="keras_hub:5", width=4, channels=channels)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 37, 50, channels)).astype(np.float32)
+    found = ops.convert_to_numpy(model(images, training=False))
+    assert found.shape == (1, 37, 50, 1)
+    assert len(encoder_layers(model)) == 10
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(ops.convert_to_numpy(loaded(images, training=False)), found)
+
+
+@pytest.mark.usefixtures("hub")
+def test_its_weights_and_its_scaling_come_with_it() -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    model = segkit.unet(CRACK, encoder="keras_hub:5", weights="imagenet", width=4)
+    found = keras.Model(model.inputs, model.get_layer(ENCODED).output)(images, training=False)
+    scaled = (images / 255 - np.array([0.5, 0.4, 0.3])).astype(np.float32)
+    wanted = Backbone.from_preset("5")(scaled, training=False)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(wanted), rtol=1e-3)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_preset_that_does_not_fit_is_named() -> None:
+    with pytest.raises(ConfigError, match="keras_hub:nothing: cannot be opened .* name its folder"):
+        segkit.unet(CRACK, encoder="keras_hub:nothing")
+    with pytest.raises(ConfigError, match=r"the last has 1/32 .* found 1/2, 1/4, 1/8$"):
+        segkit.unet(CRACK, encoder="keras_hub:3")
+
+
+def test_without_kerashub_the_extra_is_named() -> None:
+    with pytest.raises(ConfigError, match=r'pip install "keras-segkit\[kerashub\]"'):
+        segkit.unet(CRACK, encoder="keras_hub:resnet_18_imagenet")

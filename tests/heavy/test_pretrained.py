@@ -1,0 +1,195 @@
+"""Weights that were trained before: the encoder then answers what Keras' own network answers to the same image."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import segkit
+from segkit import ConfigError, Task, networks
+from segkit.config import InputConfig, ModelConfig
+from segkit.models.build import ENCODED, build_for, encoder_layers
+from segkit.models.encoders.pretrained import first_kernel, spread
+from segkit.networks import NETWORKS, Network
+from tests.heavy.exported_runs import randomise
+
+CRACK = Task.binary("crack")
+EAGER = keras.backend.backend() == "tensorflow"
+MODULES = {
+    "densenet121": "densenet",
+    "mobilenetv2": "mobilenet_v2",
+    "resnet50": "resnet",
+    "resnet50v2": "resnet_v2",
+    "vgg16": "vgg16",
+}
+"""Where Keras keeps the scaling of those that do not scale their images themselves."""
+SIMILAR = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "mobilenetv3_large")
+ENCODERS = [pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(NETWORKS)]
+SMALL = "mobilenetv3_small"
+
+
+def saved(encoder: str, file: Path) -> keras.Model:
+    """Return Keras' own network with random weights and statistics, which stand in `file`, too."""
+    keras.utils.set_random_seed(3)
+    network = getattr(keras.applications, NETWORKS[encoder].maker)(include_top=False, weights=None)
+    randomise(network)
+    network.save_weights(file)
+    return network
+
+
+def features(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
+    return ops.convert_to_numpy(deepest(images, training=False))
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+
+
+def compare(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert np.ptp(wanted) > 0
+    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_features_are_those_of_keras_own_network(encoder: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.weights.h5"
+    network, images = saved(encoder, file), picture(1, 64, 96, 3)
+    model = segkit.unet(CRACK, encoder=encoder, weights=str(file), width=4, mean=100.0, std=(40.0, 50.0, 60.0))
+    scaled = images.copy()
+    if encoder in MODULES:
+        scaled = getattr(keras.applications, MODULES[encoder]).preprocess_input(scaled)
+    compare(features(model, images), ops.convert_to_numpy(network(scaled, training=False)))
+
+
+def test_a_legacy_file_is_read_too(tmp_path: Path) -> None:
+    network, images = saved(SMALL, tmp_path / "a.weights.h5"), picture(1, 64, 64, 3)
+    network.save_weights(tmp_path / "b.weights.h5")
+    legacy = tmp_path / "legacy.h5"
+    network.save(legacy)  # a whole network, as older Keras saved it
+    one, two = (
+        segkit.unet(CRACK, encoder=SMALL, weights=str(file), width=4) for file in (tmp_path / "a.weights.h5", legacy)
+    )
+    np.testing.assert_array_equal(features(one, images), features(two, images))
+
+
+def test_sixteen_bits_are_seen_as_eight_were(tmp_path: Path) -> None:
+    """The range of the data becomes 0 to 255, whatever its mean and deviation."""
+    network, images = saved(SMALL, tmp_path / "a.weights.h5"), picture(1, 64, 64, 3)
+    settings = ModelConfig(encoder=SMALL, weights=str(tmp_path / "a.weights.h5"), width=4)
+    given = {"channels": 3, "mean": (3000.0, 2000.0, 1000.0), "std": (900.0, 800.0, 700.0), "low": 500, "high": 4580}
+    model = build_for(CRACK, settings, InputConfig(dtype="uint16", **given))
+    compare(features(model, 500 + 16 * images), ops.convert_to_numpy(network(images, training=False)))
+    narrow = {"channels": 3, "dtype": "uint8", "mean": (90.0,) * 3, "std": (50.0,) * 3, "low": 7, "high": 201}
+    compare(  # 8 bits stay what they are, even if no image was as bright as 255
+        features(build_for(CRACK, settings, InputConfig.model_validate(narrow)), images),
+        ops.convert_to_numpy(network(images, training=False)),
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_equal_channels_are_answered_as_grey_rgb_is(channels: int, tmp_path: Path) -> None:
+    saved(SMALL, tmp_path / "a.weights.h5")
+    grey = picture(1, 64, 64, 1)
+    wanted, found = (
+        features(
+            segkit.unet(CRACK, encoder=SMALL, weights=str(tmp_path / "a.weights.h5"), width=4, channels=n),
+            np.repeat(grey, n, axis=-1),
+        )
+        for n in (3, channels)
+    )
+    compare(found, wanted)
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_a_kernel_keeps_its_answer_to_equal_channels(channels: int) -> None:
+    rgb = np.random.default_rng(0).normal(size=(3, 3, 3, 4))
+    found = first_kernel(rgb, channels)
+    assert found.shape == (3, 3, channels, 4)
+    np.testing.assert_allclose(found.sum(axis=2), rgb.sum(axis=2))
+    if channels == 3:
+        np.testing.assert_array_equal(found, rgb)
+    if channels == 4:  # red is shared by the first and the last
+        np.testing.assert_allclose(found, np.stack([rgb[:, :, 0] / 2, rgb[:, :, 1], rgb[:, :, 2], rgb[:, :, 0] / 2], 2))
+    assert spread(np.array([1.0, 2.0, 3.0]), channels).shape == (channels,)
+
+
+def test_a_file_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
+    saved("mobilenetv2", tmp_path / "other.weights.h5")
+    (tmp_path / "broken.h5").write_bytes(b"no HDF5")
+    for file in ("other.weights.h5", "broken.h5"):
+        with pytest.raises(ConfigError, match=rf"{file}: not weights of keras.applications' MobileNetV3Small"):
+            segkit.unet(CRACK, encoder=SMALL, weights=str(tmp_path / file), width=4)
+
+
+def test_imagenet_is_read_from_keras_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = NETWORKS["mobilenetv2"]  # the one whose file Keras knows no digest of
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    placed = tmp_path / "models" / network.file.rpartition("/")[2]
+    placed.parent.mkdir()
+    own = saved("mobilenetv2", tmp_path / "a.weights.h5")
+    own.save(placed)
+    images = picture(1, 64, 64, 3)
+    model = segkit.unet(CRACK, encoder="mobilenetv2", weights="imagenet", width=4)
+    compare(features(model, images), ops.convert_to_numpy(own(images / 127.5 - 1, training=False)))
+
+
+class _Asked(Exception):
+    """Raised in place of a download."""
+
+
+@pytest.mark.parametrize("encoder", sorted(NETWORKS))
+def test_files_and_digests_are_those_of_keras(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = NETWORKS[encoder]
+
+    def get_file(name: str, origin: str, *_: Any, file_hash: str = "", **__: Any) -> None:
+        assert origin == networks.ADDRESS + network.file
+        assert network.file.endswith(f"/{name}")
+        assert (file_hash or "") == network.digest
+        raise _Asked
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    with pytest.raises(_Asked):
+        getattr(keras.applications, network.maker)(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
+
+
+def test_scaling_is_left_to_us_where_keras_would_do_it() -> None:
+    for network in NETWORKS.values():
+        assert ("include_preprocessing" in _arguments(network)) == network.scales_itself
+
+
+def _arguments(network: Network) -> set[str]:
+    return set(inspect.signature(getattr(keras.applications, network.maker)).parameters)
+
+
+def test_frozen_statistics_stay_in_training_and_after_loading(tmp_path: Path) -> None:
+    saved(SMALL, tmp_path / "a.weights.h5")
+    settings = {"encoder": SMALL, "weights": str(tmp_path / "a.weights.h5"), "width": 4, "freeze_statistics": True}
+    model = segkit.unet(CRACK, **settings)
+    model.save(tmp_path / "model.keras")
+    for network in (model, keras.models.load_model(tmp_path / "model.keras")):
+        images = picture(2, 32, 32, 3)
+        frozen = [x for x in encoder_layers(network) if isinstance(x, layers.BatchNormalization)]
+        free = [x for x in network.layers if isinstance(x, layers.BatchNormalization) and x not in frozen]
+        before = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
+        deepest = keras.Model(network.inputs, network.get_layer(ENCODED).output)
+        np.testing.assert_allclose(deepest(images, training=True), deepest(images, training=False), rtol=1e-5)
+        trainer = segkit.compile(network, CRACK, run_eagerly=EAGER)
+        trainer.train_on_batch(images, np.ones((2, 32, 32, 1), np.uint8))
+        after = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
+        np.testing.assert_equal(after[0], before[0])
+        assert len(frozen) > 30
+        assert all(np.any(new[0] != old[0]) for new, old in zip(after[1], before[1], strict=True))
+
+
+def test_statistics_are_the_batch_s_unless_they_are_frozen() -> None:
+    model = segkit.unet(CRACK, encoder=SMALL, width=4)
+    images = picture(2, 32, 32, 3)
+    deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
+    assert not np.allclose(deepest(images, training=True), deepest(images, training=False), rtol=1e-2)

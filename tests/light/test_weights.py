@@ -1,0 +1,139 @@
+"""Files of pretrained weights: found, fetched from a server that answers, refused in seconds if none does."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from segkit import ConfigError, catalog, networks, weights
+from segkit.config import Config, ModelConfig
+
+BYTES = b"weights"
+FILE = networks.NETWORKS["resnet50"].file
+NAME = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+IMAGENET = ModelConfig(encoder="resnet50", weights="imagenet")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Keras folder of one's own, and a digest that the tests' file has."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    known = networks.NETWORKS["resnet50"]._replace(digest=hashlib.md5(BYTES).hexdigest())
+    monkeypatch.setitem(networks.NETWORKS, "resnet50", known)
+    monkeypatch.setattr(networks, "ADDRESS", (tmp_path / "server").as_uri() + "/")
+    return tmp_path
+
+
+def serve(folder: Path, content: bytes) -> None:
+    (folder / "server" / FILE).parent.mkdir(parents=True)
+    (folder / "server" / FILE).write_bytes(content)
+
+
+def test_no_weights_need_no_file() -> None:
+    assert weights.find(ModelConfig()) is None
+    assert weights.find(ModelConfig(encoder="resnet50")) is None
+
+
+def test_a_file_of_one_s_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mine.weights.h5"
+    file.touch()
+    assert weights.find(ModelConfig(encoder="vgg16", weights=str(file))) == file
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"model.weights: there is no file nowhere.h5; give one .*VGG16\(include_top"):
+        weights.find(ModelConfig(encoder="vgg16", weights="nowhere.h5"))
+
+
+def test_what_is_in_keras_folder_is_not_fetched(home: Path) -> None:
+    placed = home / "keras" / "models" / NAME
+    placed.parent.mkdir(parents=True)
+    placed.write_bytes(BYTES)
+    assert weights.find(IMAGENET, say=pytest.fail) == placed
+
+
+def test_a_file_that_was_cut_short_is_named(home: Path) -> None:
+    placed = home / "keras" / "models" / NAME
+    placed.parent.mkdir(parents=True)
+    placed.write_bytes(BYTES[:3])
+    with pytest.raises(ConfigError, match=rf"{NAME}: not the file that Keras knows, perhaps cut short \(md5 "):
+        weights.find(IMAGENET)
+
+
+def test_imagenet_is_fetched_once(home: Path) -> None:
+    serve(home, BYTES)
+    told: list[str] = []
+    found = weights.find(IMAGENET, told.append)
+    assert found == home / "keras" / "models" / NAME
+    assert found.read_bytes() == BYTES
+    assert told == [f"fetching {networks.ADDRESS}{FILE}"]
+    assert weights.find(IMAGENET, pytest.fail) == found
+
+
+def test_nothing_is_left_of_a_file_that_arrived_broken(home: Path) -> None:
+    serve(home, b"something else")
+    with pytest.raises(ConfigError, match="not the file that Keras knows"):
+        weights.find(IMAGENET)
+    assert list((home / "keras" / "models").iterdir()) == []
+
+
+def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        weights.find(IMAGENET)
+    told = str(caught.value)
+    for wanted in ("resnet50", networks.ADDRESS + FILE, str(home / "keras" / "models" / NAME), "model.weights: PATH"):
+        assert wanted in told
+
+
+def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(networks, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        with pytest.raises(ConfigError, match="could not be fetched"):
+            weights.find(IMAGENET)
+
+
+def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(weights, "SECONDS", 0.1)
+    monkeypatch.setattr(weights, "urlopen", lambda *_, **__: held.wait(30))
+    with pytest.raises(ConfigError, match=r"no answer in 0.1 s"):
+        weights.find(IMAGENET)
+    held.set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"weights": "imagenet"}, "the encoder 'plain' has none that were trained before"),
+        ({"encoder": "vgg16", "weights": "weights.pt"}, "ends in .weights.h5 or .h5; found 'weights.pt'"),
+        ({"encoder": "vgg16", "stem": 2}, "vgg16 lowers the resolution itself; leave it at 1; found 2"),
+        ({"encoder": "keras_hub:resnet_18_imagenet", "weights": "a.h5"}, "none, or imagenet for those of the preset"),
+        ({"encoder": "resnet51"}, r"unknown name 'resnet51' \(did you mean 'resnet50'\?\)"),
+        ({"blocks": []}, "at least 1"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises((ConfigError, ValidationError), match=words):
+        ModelConfig.model_validate(settings)
+
+
+def test_an_encoder_of_one_s_own_may_read_the_setting() -> None:
+    assert ModelConfig(encoder="mine.nets:own", weights="mine.pt").weights == "mine.pt"
+
+
+def test_strides_are_known_without_keras() -> None:
+    assert {ModelConfig(encoder=name).stride for name in networks.NETWORKS} == {32}
+    assert set(networks.NETWORKS) <= set(catalog.ENCODERS)
+    assert ModelConfig(encoder="residual", stem=2, depth=3).stride == 16
+    task = {"kind": "binary", "classes": ["crack"]}
+    tile = {"task": task, "predict": {"tile": 32}}
+    assert Config.model_validate({**tile, "model": {"encoder": "vgg16", "depth": 8}}).model.stride == 32
+    with pytest.raises(ConfigError, match=r"predict.tile: at least 64, the network's stride"):
+        Config.model_validate({**tile, "model": {"depth": 6}})
