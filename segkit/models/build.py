@@ -12,7 +12,7 @@ from keras import layers
 from segkit import catalog, losses, metrics
 from segkit.config import InputConfig, ModelConfig
 from segkit.errors import ConfigError
-from segkit.models import blocks
+from segkit.models import blocks, supervision
 from segkit.models.layers import CropLike, PadToMultiple
 from segkit.task import Task
 
@@ -58,6 +58,8 @@ def build(
     x = blocks.enter(x, settings)
     levels = catalog.load(catalog.ENCODERS, settings.encoder)(x, settings)
     levels[-1] = layers.Identity(name=ENCODED)(levels[-1])
+    if settings.image_head:
+        levels[-1] = supervision.see_image(task, levels[-1], settings.image_head)
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
     x = blocks.leave(x, settings)
     return keras.Model(image, head(task, x, image), name="segkit")
@@ -116,7 +118,7 @@ def compile(
     `loss` is as in a config ({"dice": 1, "cross_entropy": 1}) or a Keras loss on logits; AdamW at 0.001 by default.
     `settings` go to Keras' own `compile`.
     """
-    trainer = logits_of(model, task)
+    trainer = supervision.supervised(model, logits_of(model, task), task)
     if loss is None or isinstance(loss, Mapping):
         loss = losses.make(task, loss, class_weights)
     trainer.compile(
