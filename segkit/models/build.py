@@ -62,7 +62,7 @@ def build(
         levels[-1] = supervision.see_image(task, levels[-1], settings.image_head)
     x = catalog.load(catalog.DECODERS, settings.decoder)(levels, settings)
     x = blocks.leave(x, settings)
-    return keras.Model(image, head(task, x, image), name="segkit")
+    return supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)
 
 
 def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from segkit.config import ModelConfig
 from segkit.errors import ConfigError
 from segkit.models.blocks import SUPERVISED
 from segkit.models.layers import Beside, PadToMultiple
@@ -46,12 +47,22 @@ def image_view(model: keras.Model, task: Task) -> keras.Model:
     return keras.Model(model.inputs[0], activation(_image_logits(model)), name="segkit_image")
 
 
+def checked(model: keras.Model, settings: ModelConfig) -> keras.Model:
+    """Return the model. Raises `ConfigError` if its decoder was to mark features for auxiliary heads and marked none."""
+    if settings.deep_supervision and not _marked(model):
+        raise ConfigError(
+            f"model.deep_supervision: the decoder {settings.decoder} of depth {settings.depth} has no features for "
+            f"auxiliary heads, or does not mark them (segkit.models.blocks.supervise)"
+        )
+    return model
+
+
 def supervised(model: keras.Model, logits: keras.Model, task: Task) -> keras.Model:
     """Return the view of a model at its logits, with whatever else its training looks at; else the view itself."""
     found = {layer.name: layer for layer in model.layers}
     outputs: dict[str, Any] = {"main": logits.outputs[0]}
     weights, strides = {"main": 1.0}, {}
-    for name in sorted(name for name in found if name.startswith(f"{SUPERVISED}_")):
+    for name in _marked(model):
         features = found[name].output
         outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(features)
         weights[name] = 0.5 ** int(name.rpartition("_")[-1])
@@ -144,6 +155,11 @@ def stride_of(model: keras.Model, features: Tensor) -> int:
     side = 4 * pad.multiple
     _, height, *_ = keras.Model(pad.output, features).compute_output_shape((1, side, side, pad.output.shape[-1]))
     return side // int(height)
+
+
+def _marked(model: keras.Model) -> list[str]:
+    """Return the names of the layers that want an auxiliary head, from the finest."""
+    return sorted(layer.name for layer in model.layers if layer.name.startswith(f"{SUPERVISED}_"))
 
 
 def _image_logits(model: keras.Model) -> Tensor:
