@@ -35,8 +35,15 @@ ENCODERS = {
 BACKBONE = "segkit.models.encoders.hub:backbone"
 """The encoder whose names begin with "keras_hub:"."""
 DECODERS = {
+    "attention_unet": "segkit.models.decoders.attention_unet:attention_unet",
+    "deeplabv3plus": "segkit.models.decoders.deeplabv3plus:deeplabv3plus",
+    "fpn": "segkit.models.decoders.fpn:fpn",
+    "linknet": "segkit.models.decoders.linknet:linknet",
     "unet": "segkit.models.decoders.unet:unet",
+    "unetplusplus": "segkit.models.decoders.unetplusplus:unetplusplus",
 }
+WITHOUT_DEEP_SUPERVISION = ("deeplabv3plus",)
+"""Decoders that have no features between the encoder's and the last for an auxiliary head to look at."""
 LOSSES = {
     "cross_entropy": "segkit.losses:CrossEntropy",
     "dice": "segkit.losses:Dice",

@@ -76,6 +76,10 @@ class ModelConfig(Section):
     """Of batch statistics; 0.99, Keras' default, does not keep up in short runs."""
     dropout: Share = 0.0
     upsampling: Literal["transpose", "bilinear", "nearest"] = "transpose"
+    deep_supervision: bool = False
+    """Train coarser features of the decoder too, each by a head of its own that the finished network does not have."""
+    image_head: Annotated[float, Field(ge=0)] = 0.0
+    """Weight in the loss of a head that says which classes are in the image; 0: no such head."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
@@ -83,6 +87,12 @@ class ModelConfig(Section):
             catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
         networks.check(self.encoder, self.weights, self.stem)
         catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
+        if self.deep_supervision and (self.depth < 2 or self.decoder in catalog.WITHOUT_DEEP_SUPERVISION):
+            allowed = sorted(set(catalog.DECODERS) - set(catalog.WITHOUT_DEEP_SUPERVISION))
+            raise ConfigError(
+                f"model.deep_supervision: needs a decoder with features between the coarsest and the finest: "
+                f"{', '.join(allowed)}, of depth 2 or more; found {self.decoder} of depth {self.depth}"
+            )
         return self
 
     @property

@@ -10,6 +10,13 @@ from segkit.config import ModelConfig
 from segkit.models.layers import Doubling
 
 Tensor = Any
+SUPERVISED = "deep_supervision"
+"""Begin of the names of layers at which `models.supervision` puts auxiliary heads."""
+
+
+def width_at(level: int, settings: ModelConfig) -> int:
+    """Return the channels of a level, 0 at the finest: doubled at each level, `widest` at most."""
+    return min(settings.width * 2**level, settings.widest)
 
 
 def widths(settings: ModelConfig) -> list[int]:
@@ -18,7 +25,7 @@ def widths(settings: ModelConfig) -> list[int]:
     >>> widths(ModelConfig(width=32, depth=4, widest=256))
     [32, 64, 128, 256, 256]
     """
-    return [min(settings.width * 2**level, settings.widest) for level in range(settings.depth + 1)]
+    return [width_at(level, settings) for level in range(settings.depth + 1)]
 
 
 def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
@@ -68,10 +75,14 @@ def leave(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
     return layers.ReLU()(normalize(x, settings))
 
 
+def drop(x: Tensor, settings: ModelConfig) -> Tensor:
+    """Drop whole channels in training, the settings' share of them."""
+    return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
+
+
 def plain_block(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     """Two convolutions, as in the U-Net (Ronneberger et al., 2015), with dropout after them."""
-    x = convolve(convolve(x, width, settings), width, settings)
-    return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
+    return drop(convolve(convolve(x, width, settings), width, settings), settings)
 
 
 def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1) -> Tensor:
@@ -82,8 +93,7 @@ def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1
         x = layers.AveragePooling2D(stride)(x)  # keeps what a strided 1 x 1 convolution would throw away
     if x.shape[-1] != width:
         x = normalize(layers.Conv2D(width, 1, use_bias=settings.normalization == "none")(x), settings)
-    x = layers.ReLU()(layers.Add()([x, y]))
-    return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
+    return drop(layers.ReLU()(layers.Add()([x, y])), settings)
 
 
 def upsample(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
@@ -92,3 +102,11 @@ def upsample(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
         return layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal")(x)
     x = layers.Conv2D(width, 1, kernel_initializer="he_normal")(x)  # before: a quarter of the work
     return Doubling(settings.upsampling)(x)
+
+
+def supervise(x: Tensor, halvings: int, settings: ModelConfig) -> Tensor:
+    """Mark features for an auxiliary head in training, whose loss weighs 1 / 2**halvings of the main one's (1 or more).
+
+    Nothing else happens to them, and without `settings.deep_supervision` nothing at all.
+    """
+    return layers.Identity(name=f"{SUPERVISED}_{halvings}")(x) if settings.deep_supervision and halvings else x

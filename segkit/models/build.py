@@ -12,7 +12,7 @@ from keras import layers
 from segkit import catalog, losses, metrics, networks
 from segkit.config import InputConfig, ModelConfig
 from segkit.errors import ConfigError
-from segkit.models import blocks
+from segkit.models import blocks, supervision
 from segkit.models.layers import CropLike, PadToMultiple
 from segkit.models.levels import check_halved, strides
 from segkit.task import Task
@@ -70,9 +70,11 @@ def build(
     levels = _encode(x, settings)
     found = strides(image, levels, settings.stride)
     check_halved(settings.encoder, found, settings.stride)
+    if settings.image_head:
+        levels[-1] = supervision.see_image(task, levels[-1], settings.image_head)
     x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
     x = blocks.leave(x, int(found[0]), settings)
-    model = keras.Model(image, head(task, x, image), name="segkit")
+    model = supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)
     if settings.freeze_statistics:
         _freeze_statistics(model)
     return model
@@ -155,7 +157,7 @@ def compile(
     `loss` is as in a config ({"dice": 1, "cross_entropy": 1}) or a Keras loss on logits; AdamW at 0.001 by default.
     `settings` go to Keras' own `compile`.
     """
-    trainer = logits_of(model, task)
+    trainer = supervision.supervised(model, logits_of(model, task), task)
     if loss is None or isinstance(loss, Mapping):
         loss = losses.make(task, loss, class_weights)
     trainer.compile(

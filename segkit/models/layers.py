@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: fit an image to a multiple of the network's stride, cut the answer back, double any size."""
+"""Layers that Keras lacks: pad an image to the network's stride, cut the answer back, double any size, keep a branch."""
 
 from __future__ import annotations
 
@@ -75,3 +75,24 @@ class Doubling(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interpolation": self.interpolation}
+
+
+@keras.saving.register_keras_serializable(package="segkit")
+class Beside(keras.layers.Layer):
+    """Return the first of two inputs unchanged: keeps the second in the model, which has no other use for it.
+
+    `weight` is that of the second in the loss of training.
+    """
+
+    def __init__(self, weight: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weight = weight
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0]
+
+    def compute_output_shape(self, shapes: Any) -> tuple[int | None, ...]:
+        return tuple(shapes[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight": self.weight}

@@ -1,0 +1,166 @@
+"""What only training looks at: auxiliary heads on coarser features, and a head for the whole image.
+
+Both are found in a model by the names of its layers, so a model read from a file trains as the one that was built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from segkit.config import ModelConfig
+from segkit.errors import ConfigError
+from segkit.models.blocks import SUPERVISED
+from segkit.models.layers import Beside, PadToMultiple
+from segkit.targets import Tensor, as_channels
+from segkit.task import Task
+
+IMAGE_HEAD = "image_head"
+
+
+def image_task(task: Task) -> Task:
+    """Return what an image can be: any set of the task's foreground classes, each present or not.
+
+    >>> image_task(Task.multiclass(["background", "liver", "tumour"])).activation
+    'sigmoid'
+    """
+    return Task.multilabel([task.classes[i] for i in task.foreground])
+
+
+def see_image(task: Task, features: Tensor, weight: float) -> Tensor:
+    """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
+    logits = layers.GlobalAveragePooling2D(dtype="float32")(features)
+    logits = layers.Dense(image_task(task).channels, dtype="float32", name=f"{IMAGE_HEAD}_logits")(logits)
+    return Beside(weight, name=IMAGE_HEAD)([features, logits])
+
+
+def image_view(model: keras.Model, task: Task) -> keras.Model:
+    """Return image (B, H, W, channels) -> probability of each foreground class to be in it, (B, classes) float32.
+
+    The same weights as the model's. Raises `ConfigError` if it was built without `image_head`.
+    """
+    if IMAGE_HEAD not in {layer.name for layer in model.layers}:
+        raise ConfigError("this model has no head for the whole image: build it with model.image_head: 0.1")
+    activation = layers.Activation(image_task(task).activation, dtype="float32")
+    return keras.Model(model.inputs[0], activation(_image_logits(model)), name="segkit_image")
+
+
+def checked(model: keras.Model, settings: ModelConfig) -> keras.Model:
+    """Return the model. Raises `ConfigError` if its decoder was to mark features for auxiliary heads and marked none."""
+    if settings.deep_supervision and not _marked(model):
+        raise ConfigError(
+            f"model.deep_supervision: the decoder {settings.decoder} of depth {settings.depth} has no features for "
+            f"auxiliary heads, or does not mark them (segkit.models.blocks.supervise)"
+        )
+    return model
+
+
+def supervised(model: keras.Model, logits: keras.Model, task: Task) -> keras.Model:
+    """Return the view of a model at its logits, with whatever else its training looks at; else the view itself."""
+    found = {layer.name: layer for layer in model.layers}
+    outputs: dict[str, Any] = {"main": logits.outputs[0]}
+    weights, strides = {"main": 1.0}, {}
+    for name in _marked(model):
+        features = found[name].output
+        outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(features)
+        weights[name] = 0.5 ** int(name.rpartition("_")[-1])
+        strides[name] = stride_of(model, features)
+    if IMAGE_HEAD in found:
+        outputs[IMAGE_HEAD] = _image_logits(model)
+    if len(outputs) == 1:
+        return logits
+    total = sum(weights.values())
+    shares = {name: weight / total for name, weight in weights.items()}
+    image_weight = found[IMAGE_HEAD].weight if IMAGE_HEAD in found else 0.0
+    return Supervised(model.inputs[0], outputs, logits.name, shares, strides, image_weight, Presence(task))
+
+
+class Supervised(keras.Model):
+    """A model at its logits which in training also gives what auxiliary heads say, and is taught by all of them.
+
+    The loss of training is the mean of the heads' losses, weighted 1, 1/2, 1/4, ... from the finest (Isensee et al., nnU-Net,
+    2021), plus that of the image head. Evaluation, prediction and scores see the main logits alone.
+
+    An auxiliary head is compared at its own resolution with every n-th pixel of the target, VOID kept: the work of all of
+    them together is a third of the main loss, and no class is mixed with another.
+    """
+
+    def __init__(
+        self,
+        image: Tensor,
+        outputs: dict[str, Tensor],
+        name: str,
+        shares: dict[str, float],
+        strides: dict[str, int],
+        image_weight: float,
+        presence: Presence,
+    ) -> None:
+        super().__init__(inputs=image, outputs=outputs, name=name)
+        self.shares, self.strides = shares, strides
+        self.image_weight, self.presence = image_weight, presence
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
+        outputs = super().call(inputs, training=training, mask=mask)
+        return outputs if training else outputs["main"]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        if not isinstance(y_pred, dict):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        total = self.shares["main"] * super().compute_loss(x, y, y_pred["main"], sample_weight, training)
+        for name, stride in self.strides.items():
+            target = every(y, stride)
+            rows, columns = ops.shape(target)[1:3]
+            total += self.shares[name] * self.loss(target, y_pred[name][:, :rows, :columns], sample_weight)
+        if self.image_weight:
+            total += self.image_weight * self.presence(y, y_pred[IMAGE_HEAD], sample_weight)
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        return super().compute_metrics(x, y, y_pred["main"] if isinstance(y_pred, dict) else y_pred, sample_weight)
+
+
+def every(target: Tensor, stride: int) -> Tensor:
+    """Return the middle pixel of every cell of `stride` x `stride`, (B, H, W, ...) -> (B, ~H / stride, ~W / stride, ...)."""
+    return target[:, stride // 2 :: stride, stride // 2 :: stride]
+
+
+class Presence(keras.losses.Loss):
+    """Cross-entropy of which foreground classes an image holds, by its target: the mean over what is known, (B,).
+
+    A class is present if one pixel has it, absent if there are known pixels and none has it. VOID is not asked, and an
+    image, or a class in it, without a known pixel costs 0.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(name="presence", dtype="float32")
+        self.task = task
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        channels, known = as_channels(y_true, self.task)
+        foreground = ops.convert_to_tensor(self.task.foreground, "int32")
+        present, asked = (
+            ops.take(ops.max(values, axis=(1, 2)), foreground, axis=-1) for values in (channels * known, known)
+        )
+        costs = getattr(ops, image_task(self.task).cross_entropy)(present, y_pred, from_logits=True)
+        return ops.sum(costs * asked, axis=-1) / ops.maximum(ops.sum(asked, axis=-1), 1.0)
+
+
+def stride_of(model: keras.Model, features: Tensor) -> int:
+    """Return how many of the image's pixels there are along a side of a pixel of features, found by their shapes."""
+    pad = next(layer for layer in model.layers if isinstance(layer, PadToMultiple))
+    side = 4 * pad.multiple
+    _, height, *_ = keras.Model(pad.output, features).compute_output_shape((1, side, side, pad.output.shape[-1]))
+    return side // int(height)
+
+
+def _marked(model: keras.Model) -> list[str]:
+    """Return the names of the layers that want an auxiliary head, from the finest."""
+    return sorted(layer.name for layer in model.layers if layer.name.startswith(f"{SUPERVISED}_"))
+
+
+def _image_logits(model: keras.Model) -> Tensor:
+    return model.get_layer(IMAGE_HEAD).input[1]
