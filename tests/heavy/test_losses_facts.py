@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from segkit import VOID, ConfigError, Task, catalog, losses, metrics
+from segkit import ConfigError, Task, catalog, losses, metrics
 from segkit.distances import with_distances
 from segkit.loss_config import TERMS
-from tests.heavy.cases import TASKS, batch, costs, loss_of, questions, slope
+from tests.heavy.cases import TASKS, batch, channels_of, costs, loss_of, questions, slope
 from tests.oracles.losses import cross_entropy
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -46,10 +46,9 @@ def test_smoothed_labels_are_those_of_the_paper(task: Task) -> None:
     loss = loss_of("cross_entropy", task, label_smoothing=0.15, class_weights=weights)
     wanted = [cross_entropy(question, 0.15) for question in questions(task, target, logits, weights)]
     np.testing.assert_allclose(costs(loss, target, logits), wanted, rtol=1e-5)
-    changed = np.where(target == VOID, 99, -1)
-    assert (changed == 99).any()  # VOID stays VOID, whatever is said there
-    at_void = np.broadcast_to((target == VOID) if not task.exclusive else (target == VOID)[..., None], logits.shape)
-    np.testing.assert_array_equal(costs(loss, target, np.where(at_void, -logits, logits)), costs(loss, target, logits))
+    unknown = ~channels_of(task, target)[1]
+    assert unknown.any()  # VOID stays VOID, whatever is said there
+    np.testing.assert_array_equal(costs(loss, target, np.where(unknown, -logits, logits)), costs(loss, target, logits))
 
 
 @pytest.mark.parametrize(("kind", "best"), [("binary", 0.95), ("softmax", 0.9 + 0.1 / 3), ("multilabel", 0.95)])
@@ -71,7 +70,6 @@ def test_focal_with_smoothed_labels_still_calls_easy_what_is_right(task: Task) -
     np.testing.assert_allclose(
         costs(loss_of("focal", task, gamma=0.0, label_smoothing=0.2), target, logits), costs(plain, target, logits), 1e-5
     )
-    right = 40 * (2 * (logits > 0).astype(np.float32) - 1)
     truth = np.zeros((1, *task.target_shape(2, 2)), np.uint8)  # type: ignore[arg-type]
     right = np.full((1, 2, 2, task.channels), -40.0, np.float32)
     if task.exclusive:
@@ -143,7 +141,8 @@ def test_generalized_dice_counts_a_small_class_like_a_large_one() -> None:
     target[0, :20], target[0, 30:32, 30:32] = 1, 2
     missed = np.where(target == 2, 0, target)
     logits = (np.eye(3, dtype=np.float32)[missed] - 0.5) * 40
-    assert costs(loss_of("generalized_dice", task), target, logits) > 0.9  # 4 of 1600 pixels
+    found = costs(loss_of("generalized_dice", task), target, logits)  # 4 of 1600 pixels are wrong
+    assert 0.75 < found < 0.8  # of them alone: 1 - 1 / 5
     np.testing.assert_allclose(
         costs(loss_of("generalized_dice", task), target, (np.eye(3, dtype=np.float32)[target] - 0.5) * 40), 0, atol=1e-5
     )
