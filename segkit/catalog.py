@@ -45,12 +45,18 @@ DECODERS = {
 WITHOUT_DEEP_SUPERVISION = ("deeplabv3plus",)
 """Decoders that have no features between the encoder's and the last for an auxiliary head to look at."""
 LOSSES = {
-    "cross_entropy": "segkit.losses:CrossEntropy",
-    "dice": "segkit.losses:Dice",
-    "focal": "segkit.losses:Focal",
-    "focal_tversky": "segkit.losses:FocalTversky",
-    "jaccard": "segkit.losses:Jaccard",
-    "tversky": "segkit.losses:Tversky",
+    "boundary": "segkit.losses.boundary:Boundary",
+    "cl_dice": "segkit.losses.centreline:ClDice",
+    "cross_entropy": "segkit.losses.pixels:CrossEntropy",
+    "dice": "segkit.losses.overlap:Dice",
+    "focal": "segkit.losses.pixels:Focal",
+    "focal_tversky": "segkit.losses.overlap:FocalTversky",
+    "generalized_dice": "segkit.losses.generalized:GeneralizedDice",
+    "jaccard": "segkit.losses.overlap:Jaccard",
+    "log_cosh_dice": "segkit.losses.overlap:LogCoshDice",
+    "lovasz": "segkit.losses.lovasz:Lovasz",
+    "top_k_cross_entropy": "segkit.losses.pixels:TopKCrossEntropy",
+    "tversky": "segkit.losses.overlap:Tversky",
 }
 METRICS = {
     "dice": "segkit.metrics:Dice",

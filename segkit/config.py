@@ -14,6 +14,7 @@ from segkit import catalog, networks
 from segkit.data_config import DataConfig, Positive, Section, Share
 from segkit.decode_config import DecodeConfig
 from segkit.errors import ConfigError
+from segkit.loss_config import LossTerms, changes
 from segkit.task import Task
 
 
@@ -138,9 +139,6 @@ class PredictConfig(Section):
     batch_size: Positive = 4
 
 
-LossTerm = float | dict[str, float | dict[str, float] | bool]
-
-
 def told_sides(names: Sequence[str]) -> str:
     """Return what to say of classes that a flip would teach wrong."""
     return (
@@ -157,8 +155,8 @@ class Config(Section):
     augment: AugmentConfig = AugmentConfig()
     input: InputConfig | None = None
     model: ModelConfig = ModelConfig()
-    loss: dict[str, LossTerm] = Field(default={"cross_entropy": 1.0, "dice": 1.0}, min_length=1)
-    """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}."""
+    loss: LossTerms = {"cross_entropy": 1.0, "dice": 1.0}
+    """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}; a list is a weight that changes."""
     class_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
     train: TrainConfig = TrainConfig()
     predict: PredictConfig = PredictConfig()
@@ -167,8 +165,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
-        for name in self.loss:
-            catalog.find(catalog.LOSSES, name, "loss")
+        if self.train.monitor == "loss" and changes(self.loss):
+            raise ConfigError(
+                "train.monitor: the loss of two epochs cannot be compared while a weight of it changes; take "
+                "dice_foreground or iou_foreground"
+            )
         stride = self.model.stride
         if self.predict.tile < stride:
             raise ConfigError(

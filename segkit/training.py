@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from segkit import callbacks
+from segkit import callbacks, losses
 from segkit.callbacks import Logs
 from segkit.config import Config, InputConfig, TrainConfig
 from segkit.data.parts import held_out
@@ -83,6 +83,7 @@ def _fit(
         keras.callbacks.CSVLogger(str(run.history), append=bool(history)),
         keras.callbacks.BackupAndRestore(str(run.backup), double_checkpoint=True, delete_checkpoint=False),
         _Shown(progress, best),
+        losses.Schedule(config.train.epochs, config.train.minutes, _seconds(history)),
     ]
     if config.train.minutes is not None:
         beside.append(callbacks.TimeBudget(config.train, config.train.minutes, _seconds(history)))

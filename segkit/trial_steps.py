@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from segkit.config import Config
+from segkit.distances import as_losses_need
 from segkit.errors import ConfigError
 from segkit.plan import Machine
 
@@ -55,7 +56,7 @@ def _batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
     shape = (size, height, width, config.input.channels)
     images = np.random.default_rng(0).integers(0, 255, shape).astype(config.input.dtype)
     target = config.task.encode(np.zeros(config.task.target_shape(height, width), np.uint8))
-    return images, np.stack([target] * size)
+    return images, as_losses_need(np.stack([target] * size), config.task, config.loss)
 
 
 def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:

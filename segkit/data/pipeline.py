@@ -12,6 +12,7 @@ import numpy as np
 from segkit.config import Config, InputConfig
 from segkit.data.augment import Augment
 from segkit.data.source import Source, Subset
+from segkit.distances import as_losses_need
 from segkit.files import fit_channels
 from segkit.prefetch import prefetch
 from segkit.task import VOID, Task
@@ -71,7 +72,7 @@ def training_batches(
             image, target = samples(names[order[place]])
             pairs.append(augment(image, target, int(np.random.default_rng([seed, 1, i]).integers(2**31))))
         images, targets = zip(*pairs, strict=True)
-        return np.stack(images), np.stack(targets)
+        return np.stack(images), as_losses_need(np.stack(targets), config.task, config.loss)
 
     return prefetch(batch, itertools.count(first_step), workers)
 
@@ -87,6 +88,7 @@ class ValidationBatches(keras.utils.PyDataset):
         super().__init__(workers=1, use_multiprocessing=False)
         self.samples, self.names = Samples(part.source, config.task, given), part.names
         self.size, self.largest = config.train.batch_size, largest
+        self.loss = config.loss
         self.shape: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -98,7 +100,7 @@ class ValidationBatches(keras.utils.PyDataset):
         width = min(self.largest, max(image.shape[1] for image, _ in pairs))
         images = [_centred(image, height, width, None) for image, _ in pairs]
         targets = [_centred(target, height, width, VOID) for _, target in pairs]
-        return np.stack(images), np.stack(targets)
+        return np.stack(images), as_losses_need(np.stack(targets), self.samples.task, self.loss)
 
 
 def _centred(array: np.ndarray, height: int, width: int, fill: int | None) -> np.ndarray:

@@ -166,6 +166,7 @@ def compile(
         metrics=[metrics.Scores(task, from_logits=True)],
         **settings,
     )
+    losses.track(trainer, loss)
     return trainer
 
 

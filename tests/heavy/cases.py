@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from segkit import VOID, Task, catalog
-from tests.oracles.losses import Question, activated
+from segkit.distances import as_losses_need
+from tests.oracles.question import Question, activated
 
 NAMES = ["background", "liver", "tumour"]
 TASKS = {
@@ -56,12 +57,20 @@ def questions(
     softmax = task.head == "softmax"
     p = activated(logits, softmax)
     foreground = tuple(i for i, name in enumerate(task.classes) if name != "background")
-    return [Question(*image, softmax, foreground, yes, no) for image in zip(truth, known, p, strict=True)]
+    return [
+        Question(*image, softmax, foreground, yes, no, task.exclusive) for image in zip(truth, known, p, strict=True)
+    ]
+
+
+def needed(loss: keras.losses.Loss, target: np.ndarray) -> np.ndarray:
+    """Return an encoded target as a loss takes it: with distances if it, or a term of its sum, is made of them."""
+    terms = getattr(loss, "losses", [loss])
+    return as_losses_need(target, terms[0].task, {term.name: 1 for term in terms})
 
 
 def costs(loss: keras.losses.Loss, target: np.ndarray, prediction: Any) -> np.ndarray:
     """Return what a loss says about each image, (B,)."""
-    return ops.convert_to_numpy(loss.call(target, ops.convert_to_tensor(prediction)))
+    return ops.convert_to_numpy(loss.call(needed(loss, target), ops.convert_to_tensor(prediction)))
 
 
 def gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
@@ -81,4 +90,5 @@ def gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
 
 def slope(loss: keras.losses.Loss, target: np.ndarray, prediction: np.ndarray, dtype: str = "float32") -> np.ndarray:
     """Return the gradient of a loss by a prediction, float32 cast to `dtype` before the loss sees it."""
+    target = needed(loss, target)
     return gradient(lambda x: loss.call(target, ops.cast(x, dtype)), prediction)

@@ -16,7 +16,8 @@ from keras import layers, ops
 import segkit
 from segkit import ConfigError, DataError, Task, losses
 from tests.heavy.cases import SIZE, TASKS, batch, costs, gradient, loss_of, questions
-from tests.oracles.losses import COSTS, activated, cross_entropy
+from tests.oracles.losses import COSTS, cross_entropy
+from tests.oracles.question import activated
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 CRACK, SOFTMAX, SIGMOID = TASKS["binary"], TASKS["softmax"], TASKS["one_against_the_rest"]

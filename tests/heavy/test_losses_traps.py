@@ -9,11 +9,12 @@ from keras import ops
 
 import segkit
 from segkit import VOID, Task, catalog, losses, metrics
-from tests.heavy.cases import TASKS, batch, costs, loss_of, slope
+from tests.heavy.cases import TASKS, batch, costs, loss_of, needed, slope
 
 every_loss = pytest.mark.parametrize("name", sorted(catalog.LOSSES))
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 OVERLAP = ("dice", "focal_tversky", "jaccard", "tversky")
+OF_OVERLAP = (*OVERLAP, "cl_dice", "generalized_dice", "log_cosh_dice")
 CRACK = TASKS["binary"]
 
 
@@ -68,7 +69,7 @@ def test_trap_07_dice_of_logits(name: str, task: Task) -> None:
     target, logits = batch(task, seed=2)
     found = costs(loss_of(name, task), target, 50 * logits)  # the raw sums would give 3.22 and the like
     assert (found >= 0).all()
-    if name in OVERLAP:
+    if name in OF_OVERLAP:
         assert (found <= 1).all()
 
 
@@ -116,7 +117,8 @@ def test_trap_12_weights_of_pixels_are_refused(name: str, shape: tuple[int, ...]
     task = TASKS["softmax"]
     target, logits = batch(task, seed=3, images=5)
     for loss in (loss_of(name, task), losses.make(task, {name: 1.0})):
-        whole = loss(target, logits, sample_weight=np.ones(5, np.float32))  # one weight an image is fine
+        ones = np.ones(5, np.float32)  # one weight an image is fine
+        whole = loss(needed(loss, target), logits, sample_weight=ones)
         np.testing.assert_allclose(ops.convert_to_numpy(whole), costs(loss, target, logits).mean(), rtol=1e-6)
         with pytest.raises(ValueError, match="VOID"):
             loss(target, logits, sample_weight=np.zeros(shape, np.float32))
@@ -149,7 +151,8 @@ def test_trap_14_a_batch_that_is_all_void(name: str, task: Task) -> None:
     for prediction in (logits, 1e4 * logits):
         assert not costs(loss_of(name, task), target, prediction).any()
         assert not slope(loss_of(name, task), target, prediction).any()
-    assert float(ops.convert_to_numpy(losses.make(task, {name: 1.0})(target, logits))) == 0.0
+    total = losses.make(task, {name: 1.0})
+    assert float(ops.convert_to_numpy(total(needed(total, target), logits))) == 0.0
 
 
 @every_loss
@@ -162,10 +165,8 @@ def test_trap_15_empty_truth(name: str, task: Task) -> None:
     false_positives = logits_for(task, last, 2.0)
     assert costs(loss_of(name, task), nothing, false_positives) > 0.2 / task.channels
     found = slope(loss_of(name, task), nothing, false_positives)
-    if task.head == "softmax":  # the push is towards the background
-        assert (found[..., 0] < -1e-5).all()
-    else:
-        assert (found[..., last] > 1e-5).all()
+    pushed = found[..., 0] < -5e-6 if task.head == "softmax" else found[..., last] > 1e-5  # softmax: to the background
+    assert pushed.mean() >= (0.1 if name == "top_k_cross_entropy" else 1.0)  # which pushes a tenth of the answers
 
 
 @pytest.mark.parametrize("name", OVERLAP)

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_sco
 
 from segkit import VOID, ConfigError, Task, catalog, counts, losses, metrics
 from tests.heavy.cases import SIZE, TASKS, batch, channels_of
-from tests.oracles.losses import activated
+from tests.oracles.question import activated
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 ONE_SCORE = ("dice", "iou", "precision", "recall")

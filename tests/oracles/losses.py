@@ -4,56 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Question:
-    """One image: truth 0/1, known, and probability p of each pixel and class, all (H, W, C); a weight for each class.
-
-    `yes` weighs pixels (or one-against-the-rest questions) whose answer is yes, `no` those whose answer is no.
-    """
-
-    truth: np.ndarray
-    known: np.ndarray
-    p: np.ndarray
-    softmax: bool
-    foreground: tuple[int, ...]
-    yes: tuple[float, ...]
-    no: tuple[float, ...]
+from tests.oracles.ordered import lovasz, top_k_cross_entropy
+from tests.oracles.question import Question, answers, mean_over_foreground
+from tests.oracles.spatial import boundary, cl_dice
 
 
-def activated(logits: np.ndarray, softmax: bool) -> np.ndarray:
-    """Return the probabilities of logits (..., C), in float64."""
-    logits = logits.astype(np.float64)
-    if not softmax:
-        return 1 / (1 + np.exp(-logits))
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def cross_entropy(question: Question) -> float:
-    return _mean_over_answers(question, lambda p: -math.log(p))
+def cross_entropy(question: Question, smoothing: float = 0.0) -> float:
+    """With label smoothing as Szegedy et al. 2016, section 7: q'(k) = (1 - e) q(k) + e / K, K = 2 for yes and no."""
+    total, weights = 0.0, 0.0
+    for weight, p in answers(question):
+        q = [smoothing / len(p)] * len(p)
+        q[0] += 1 - smoothing
+        total += weight * -sum(share * math.log(value) for share, value in zip(q, p, strict=True))
+        weights += weight
+    return total / weights if weights else 0.0
 
 
 def focal(question: Question, gamma: float = 2.0) -> float:
     """Lin et al. 2017, equation 4: FL(p_t) = -(1 - p_t)^gamma log(p_t)."""
-    return _mean_over_answers(question, lambda p: -((1 - p) ** gamma) * math.log(p))
-
-
-def _mean_over_answers(question: Question, cost: Callable[[float], float]) -> float:
-    """Return the weighted mean of cost(p_t), p_t the probability given to what is true."""
     total, weights = 0.0, 0.0
-    for row, column, channel in np.ndindex(question.p.shape):
-        if not question.known[row, column, channel]:
-            continue
-        p, true = question.p[row, column, channel], bool(question.truth[row, column, channel])
-        if question.softmax and not true:
-            continue  # of exclusive classes only the true one enters
-        weight = question.yes[channel] if true else question.no[channel]
-        total += weight * cost(p if true else 1 - p)
+    for weight, (p, *_) in answers(question):
+        total += weight * -((1 - p) ** gamma) * math.log(p)
         weights += weight
     return total / weights if weights else 0.0
 
@@ -87,6 +61,42 @@ def dice(question: Question) -> float:
     return _mean_over_foreground(question, cost)
 
 
+def log_cosh_dice(question: Question) -> float:
+    """Jadon 2020, table II: log(cosh(DiceLoss)), of each class."""
+
+    def cost(hits: float, false_alarms: float, misses: float) -> float:
+        return math.log(math.cosh(1 - (2 * hits + 1) / (2 * hits + misses + false_alarms + 1)))
+
+    return _mean_over_foreground(question, cost)
+
+
+def generalized_dice(question: Question) -> float:
+    """Sudre et al. 2017, equation 3, w_l = 1 / (sum of r_l)^2: over classes, or over yes and no of each channel."""
+    every = range(question.p.shape[-1])
+    if question.exclusive:
+        return _generalized_dice(question, [(channel, True, question.yes[channel]) for channel in every])
+    costs = [_generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)]) for channel in every]
+    return sum(w * cost for w, cost in zip(question.yes, costs, strict=True)) / sum(question.yes)
+
+
+def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]]) -> float:
+    """Return the cost over labels: a channel, whether it is its yes or its no, and a weight."""
+    sizes, sums = [], []
+    for channel, yes, weight in labels:
+        known = question.known[..., channel]
+        r = [float(value == yes) for value in question.truth[..., channel][known]]
+        p = [value if yes else 1 - value for value in question.p[..., channel][known]]
+        sizes.append(sum(r) if weight else 0.0)
+        sums.append((weight, sum(a * b for a, b in zip(r, p, strict=True)), sum(r) + sum(p)))
+    smallest = min((size for size in sizes if size), default=1.0)
+    top = bottom = 0.0
+    for size, (weight, overlap, both) in zip(sizes, sums, strict=True):
+        w = weight / (size or smallest) ** 2  # a label that is absent counts as much as the smallest
+        top += w * (2 * overlap + 1)
+        bottom += w * (both + 1)
+    return 1 - top / bottom
+
+
 def jaccard(question: Question) -> float:
     """Jaccard = |A and B| / |A or B|, soft, with one pixel added to both."""
 
@@ -98,8 +108,8 @@ def jaccard(question: Question) -> float:
 
 def _mean_over_foreground(question: Question, cost: Callable[[float, float, float], float]) -> float:
     """Return the weighted mean over foreground classes of cost(sum(p g), sum(p (1 - g)), sum((1 - p) g))."""
-    total, weights = 0.0, 0.0
-    for channel in question.foreground:
+
+    def of(channel: int) -> float:
         hits = false_alarms = misses = 0.0
         for row, column in np.ndindex(question.p.shape[:2]):
             if question.known[row, column, channel]:
@@ -107,16 +117,22 @@ def _mean_over_foreground(question: Question, cost: Callable[[float, float, floa
                 hits += p * true
                 false_alarms += p * (1 - true)
                 misses += (1 - p) * true
-        total += question.yes[channel] * cost(hits, false_alarms, misses)
-        weights += question.yes[channel]
-    return total / weights
+        return cost(hits, false_alarms, misses)
+
+    return mean_over_foreground(question, of)
 
 
 COSTS: dict[str, Callable[[Question], float]] = {
+    "boundary": boundary,
+    "cl_dice": cl_dice,
     "cross_entropy": cross_entropy,
     "dice": dice,
     "focal": focal,
     "focal_tversky": focal_tversky,
+    "generalized_dice": generalized_dice,
     "jaccard": jaccard,
+    "log_cosh_dice": log_cosh_dice,
+    "lovasz": lovasz,
+    "top_k_cross_entropy": top_k_cross_entropy,
     "tversky": tversky,
 }

@@ -1,0 +1,20 @@
+"""Losses made from a task. Each sees known pixels only and returns one float32 value an image: (B,).
+
+Targets are encoded (`Task.encode`), with VOID for unlabelled pixels. Predictions are (B, H, W, C): logits with
+`from_logits=True`, otherwise probabilities; there is no default, because a wrong one trains without a word.
+An image without a known pixel costs 0. Class weights go by class name; means are divided by the sum of the weights.
+"""
+
+from segkit.losses.boundary import Boundary
+from segkit.losses.centreline import ClDice
+from segkit.losses.generalized import GeneralizedDice
+from segkit.losses.lovasz import Lovasz
+from segkit.losses.overlap import Dice, FocalTversky, Jaccard, LogCoshDice, Tversky
+from segkit.losses.pixels import CrossEntropy, Focal, TopKCrossEntropy
+from segkit.losses.segmentation import SegmentationLoss
+from segkit.losses.total import Schedule, WeightedSum, make, track
+
+__all__ = [
+    "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",
+    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "make", "track",
+]  # fmt: skip

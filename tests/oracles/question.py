@@ -1,0 +1,58 @@
+"""What an oracle is asked: one image, its truth and an answer, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Question:
+    """One image: truth 0/1, known, and probability p of each pixel and class, all (H, W, C); a weight for each class.
+
+    `yes` weighs pixels (or one-against-the-rest questions) whose answer is yes, `no` those whose answer is no.
+    """
+
+    truth: np.ndarray
+    known: np.ndarray
+    p: np.ndarray
+    softmax: bool
+    foreground: tuple[int, ...]
+    yes: tuple[float, ...]
+    no: tuple[float, ...]
+    exclusive: bool
+
+
+def activated(logits: np.ndarray, softmax: bool) -> np.ndarray:
+    """Return the probabilities of logits (..., C), in float64."""
+    logits = logits.astype(np.float64)
+    if not softmax:
+        return 1 / (1 + np.exp(-logits))
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def answers(question: Question) -> Iterator[tuple[float, list[float]]]:
+    """Yield each known answer: its weight, and the probabilities of what could be said, that of the truth first.
+
+    A pixel is one answer where classes exclude each other (softmax), otherwise each channel of it is one, yes or no.
+    """
+    for row, column, channel in np.ndindex(question.p.shape):
+        if not question.known[row, column, channel]:
+            continue
+        p, true = question.p[row, column, channel], bool(question.truth[row, column, channel])
+        if not question.softmax:
+            yield (question.yes[channel], [p, 1 - p]) if true else (question.no[channel], [1 - p, p])
+        elif true:
+            yield question.yes[channel], [p, *np.delete(question.p[row, column], channel)]
+
+
+def mean_over_foreground(question: Question, cost: Callable[[int], float]) -> float:
+    """Return the weighted mean over foreground classes of cost(channel)."""
+    total, weights = 0.0, 0.0
+    for channel in question.foreground:
+        total += question.yes[channel] * cost(channel)
+        weights += question.yes[channel]
+    return total / weights
