@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import queue
-from collections.abc import Callable
+from typing import NamedTuple
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks a server for its newest version at import
 
@@ -22,8 +22,6 @@ from segkit.task import VOID, Task
 
 PIPELINES = 16
 """Threads that can augment at once; one pipeline shared by two threads repeats samples."""
-Curve = Callable[[np.ndarray], np.ndarray]
-"""Changes float32 values between 0 and 1, each alone."""
 
 
 class Augment:
@@ -56,9 +54,7 @@ class Augment:
     def __call__(self, image: np.ndarray, target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
         image, target = self._patch(image, target, rng)
-        curve = draw_curve(self.settings, rng)
-        if curve:
-            image = apply_curve(image, curve, self.given)
+        image = apply_curve(image, draw_curve(self.settings, rng), self.given)
         return self._changed_by_the_rest(image, target, seed) if self._has_rest else (image, target)
 
     def _patch(self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -82,32 +78,47 @@ class Augment:
         return _from_unit(done["image"], self.given), done["mask"]
 
 
-def draw_curve(settings: AugmentConfig, rng: np.random.Generator) -> Curve | None:
-    """Return a random change of contrast and brightness (in 0.8 of the cases), then of gamma (in half); None for none."""
-    contrast, brightness, gamma = 1.0, 0.0, 1.0
+class Curve(NamedTuple):
+    """A change of intensities between 0 and 1: by contrast and brightness, cut off at 0 and 1, then by gamma."""
+
+    contrast: float = 1.0
+    brightness: float = 0.0
+    gamma: float = 1.0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return float32 values between 0 and 1 changed, each alone."""
+        changed = np.clip(values * np.float32(self.contrast) + np.float32(self.brightness), 0, 1)
+        return changed if self.gamma == 1.0 else changed ** np.float32(self.gamma)
+
+
+def draw_curve(settings: AugmentConfig, rng: np.random.Generator) -> Curve:
+    """Return a random change of contrast and brightness (in 0.8 of the cases), and of gamma (in half)."""
+    contrast, brightness, gamma = Curve()
     if (settings.brightness or settings.contrast) and rng.random() < 0.8:
         contrast += rng.uniform(-settings.contrast, settings.contrast)
         brightness = rng.uniform(-settings.brightness, settings.brightness)
     if settings.gamma and rng.random() < 0.5:
         gamma += rng.uniform(-settings.gamma, settings.gamma)
-    if (contrast, brightness, gamma) == (1.0, 0.0, 1.0):
-        return None
-
-    def curve(values: np.ndarray) -> np.ndarray:
-        changed = np.clip(values * np.float32(contrast) + np.float32(brightness), 0, 1)
-        return changed if gamma == 1.0 else changed ** np.float32(gamma)
-
-    return curve
+    return Curve(contrast, brightness, gamma)
 
 
 def apply_curve(image: np.ndarray, curve: Curve, given: InputConfig) -> np.ndarray:
-    """Return the image changed by a curve; whole numbers by a table of all their values, in one pass over the image."""
+    """Return the image changed by a curve, in its dtype and without a copy in floats if that holds whole numbers.
+
+    These take a table of all values; 8 bits without gamma take OpenCV's saturating sum, in less than half of its time.
+    """
+    if curve == Curve():
+        return image
     if given.dtype == "float32":
         return _from_unit(curve(_to_unit(image, given)), given)
     if given.dtype == "uint16":
         return np.take(_from_unit(curve(_to_unit(np.arange(2**16, dtype=np.uint16), given)), given), image)
-    values = curve(np.arange(256, dtype=np.float32) / 255)
-    return np.asarray(cv2.LUT(image, (values * 255).round().astype(np.uint8))).reshape(image.shape)
+    if curve.gamma == 1.0:
+        changed = cv2.addWeighted(image, curve.contrast, image, 0.0, 255 * curve.brightness)
+    else:
+        table = curve(np.arange(256, dtype=np.float32) / 255) * 255
+        changed = cv2.LUT(image, table.round().astype(np.uint8))
+    return np.asarray(changed).reshape(image.shape)
 
 
 def _rest(settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]) -> list[A.BasicTransform]:

@@ -88,15 +88,20 @@ def warp(
     Pixels from outside the array are `fill`, a value a channel.
     """
     rows, columns = region(matrix, crop, array.shape[:2])
-    needed = array[rows, columns]
     moved = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
-    bands = [needed] if needed[0, 0].size <= BANDS else np.split(needed, range(BANDS, array.shape[2], BANDS), axis=2)
     flags = interpolation | cv2.WARP_INVERSE_MAP
-    patches = [
-        cv2.warpAffine(band, moved, crop[::-1], flags=flags, borderValue=fill[i * BANDS : (i + 1) * BANDS].tolist())
-        for i, band in enumerate(bands)
-    ]
-    patch = patches[0] if len(patches) == 1 else np.dstack(patches)
+
+    def warped(bands: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(bands, moved, crop[::-1], flags=flags, borderValue=values.tolist())
+
+    needed, channels = array[rows, columns], array[0, 0].size
+    if channels == 3:  # OpenCV warps four channels in half the time of three
+        patch = cv2.cvtColor(warped(cv2.cvtColor(needed, cv2.COLOR_RGB2RGBA), fill), cv2.COLOR_RGBA2RGB)
+    elif channels <= BANDS:
+        patch = warped(needed, fill)
+    else:
+        parts = [slice(first, first + BANDS) for first in range(0, channels, BANDS)]
+        patch = np.dstack([warped(needed[..., part], fill[part]) for part in parts])
     return patch.reshape(*crop, *array.shape[2:])
 
 
