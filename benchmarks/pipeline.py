@@ -1,13 +1,18 @@
-"""The input pipeline: how many images a second it gives, and how long a model waits for them while it is fitted.
+"""The input pipeline: images a second beside PyTorch's DataLoader, and how long a model waits while it is fitted.
 
-python benchmarks/pipeline.py [--width 32] [--batch 8] [--size 256] [--images 64] [--steps 20] [--rounds 5] [--json FILE]
+python benchmarks/pipeline.py [--width 32] [--batch 8] [--size 256] [--crop SIZE] [--images 64] [--steps 20] [--rounds 5]
+    [--torch-python PYTHON] [--loaders-only] [--json FILE]
+
+The DataLoader runs in another interpreter, which has torch, albumentations and OpenCV; without it, it is left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import measure
+from loaders import Loader
 from rich import box
 from rich.table import Table
 
@@ -29,6 +35,9 @@ from segkit.data.source import Subset
 SHAPES = Path(__file__).parent.parent / "configs" / "shapes.yaml"
 TARGET = 0.05
 """A model should wait for data no longer than this share of the time."""
+KEPT = {"memory": "kept in memory", "disk": "kept on disk", "none": "read every time"}
+"""What to call each `data.cache`."""
+REFERENCE = "DataLoader, warp-then-crop, read"
 
 
 class Fitted(NamedTuple):
@@ -44,12 +53,12 @@ class Fitted(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A data set, and how much of it may be kept in memory."""
+    """A data set, and where its decoded samples are kept."""
 
     name: str
     config: Config
     part: Subset
-    cache_bytes: int
+    folder: Path
     steps: int
 
     def batches(self) -> Generator[Any]:
@@ -57,7 +66,11 @@ class Case:
 
         given = self.config.input
         assert given is not None
-        return training_batches(self.part, self.config, given, cache_bytes=self.cache_bytes)
+        return training_batches(self.part, self.config, given, cache_folder=self.folder)
+
+    def keeping(self, cache: str) -> Case:
+        config = self.config.model_copy(update={"data": self.config.data.model_copy(update={"cache": cache})})
+        return replace(self, name=f"{self.name}, {KEPT[cache]}", config=config)
 
     @property
     def warm_up(self) -> int:
@@ -80,31 +93,65 @@ def folder_config(data: DataConfig, options: argparse.Namespace) -> Config:
         task=Task.multiclass(list(measure.CLASSES)),
         data=data,
         model=ModelConfig(width=options.width),
-        train=TrainConfig(batch_size=options.batch, crop=(options.size, options.size)),
+        train=TrainConfig(batch_size=options.batch, crop=(options.crop, options.crop)),
     )
 
 
-def cases(name: str, config: Config, steps: int) -> tuple[Case, Case]:
-    """Return a data set as it is trained on, and with every sample read and decoded anew each time."""
-    from segkit.data.pipeline import CACHE_BYTES
-
+def cases(name: str, config: Config, folder: Path, steps: int) -> list[Case]:
+    """Return a data set with its samples kept in memory, on disk, and read and decoded anew each time."""
     part = open_parts(config)["train"]
     config = config.model_copy(update={"input": check(config.task, {"train": part}).given})
-    kept = Case(f"{name}, kept in memory", config, part, CACHE_BYTES, steps)
-    return kept, replace(kept, name=f"{name}, read every time", cache_bytes=0)
+    case = Case(name, config, part, folder, steps)
+    return [case.keeping(cache) for cache in KEPT]
 
 
-def alone(case: Case) -> float:
-    """Return the images a second that the pipeline gives to someone who does nothing with them."""
-    batches, count = case.batches(), 2 * case.warm_up
-    for _ in itertools.islice(batches, case.warm_up):
-        pass
-    start = time.perf_counter()
-    for _ in itertools.islice(batches, count):
-        pass
-    seconds = time.perf_counter() - start
-    batches.close()
-    return count * case.config.train.batch_size / seconds
+def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row a contender that only loads: medians over rounds in which all are asked in turn."""
+    given = case.config.input
+    assert given is not None
+    settings = {
+        **case.config.data.model_dump(mode="json", include={"images", "masks"}),
+        "classes": measure.CLASSES,
+        "batch": options.batch,
+        "crop": case.config.train.crop,
+        "mean": given.mean,
+        "augment": case.config.augment.model_dump(),
+        "workers": measure.cores(),
+        "cache_folder": str(root / "kept"),
+    }
+    (root / "loaders.json").write_text(json.dumps(settings))
+    chosen = {f"segkit, {KEPT[cache]}": (sys.executable, "segkit_loader.py", cache) for cache in KEPT}
+    for kept, order in itertools.product(("png", "memory"), ("warp-then-crop", "crop-then-warp")):
+        if options.torch_python:
+            name = f"DataLoader, {order}, {KEPT['memory' if kept == 'memory' else 'none']}"
+            chosen[name] = (options.torch_python, "torch_loader.py", kept, order)
+    started = [
+        Loader(name, interpreter, script, str(root / "loaders.json"), *more)
+        for name, (interpreter, script, *more) in chosen.items()
+    ]
+    try:
+        turns = measure.in_turn({loader.name: loader.run for loader in started}, options.rounds)
+    finally:
+        for loader in started:
+            loader.close()
+    return [
+        {"loader": name, **{key: statistics.median(turn[key] for turn in found) for key in found[0]}}
+        for name, found in turns.items()
+    ]
+
+
+def loaders_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the table; ratios refer to PyTorch's DataLoader from PNG with the same patches, or else to segkit's."""
+    first = next((row for row in rows if row["loader"].startswith(REFERENCE)), rows[-1])
+    table = Table(box=box.MARKDOWN)
+    table.add_column(f"loading alone ({first['loader']} = 1)")
+    for heading in ("images/s", "times as many", "CPU ms an image", "CPU time, times less", "MiB"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        ratios = f"{row['rate'] / first['rate']:.2f}", f"{first['cpu'] / max(row['cpu'], 1e-9):.2f}"
+        numbers = f"{row['rate']:.0f}", ratios[0], f"{row['cpu'] * 1000:.2f}", ratios[1], f"{row['bytes'] / 2**20:.0f}"
+        table.add_row(row["loader"], *numbers)
+    return table
 
 
 def trainer_for(case: Case) -> Any:
@@ -157,29 +204,24 @@ class _Clock:
             self.marks.append((time.perf_counter(), self.waited))
 
 
-def measure_all(pairs: Sequence[tuple[Case, Case]], rounds: int) -> list[dict[str, Any]]:
-    """Return a row a case: medians over rounds in which all are measured in turn."""
-    chosen = list(itertools.chain.from_iterable(pairs))
-    rates = measure.in_turn({case.name: partial(alone, case) for case in chosen}, rounds)
+def measure_all(groups: Sequence[list[Case]], rounds: int) -> list[dict[str, Any]]:
+    """Return a row a case: medians over rounds in which all are fitted in turn."""
     fits: dict[tuple[str, bool], Callable[[], Fitted]] = {}
-    for pair in pairs:
-        trainer = trainer_for(pair[0])
-        fits[pair[0].name, True] = partial(fit, trainer, pair[0], ready=True)
-        fits |= {(case.name, False): partial(fit, trainer, case) for case in pair}
+    for group in groups:
+        trainer = trainer_for(group[0])
+        fits[group[0].name, True] = partial(fit, trainer, group[0], ready=True)
+        fits |= {(case.name, False): partial(fit, trainer, case) for case in group}
     fitted = measure.in_turn(fits, rounds)
     return [
-        _row(case.name, rates[case.name], fitted[pair[0].name, True], fitted[case.name, False])
-        for pair in pairs
-        for case in pair
+        _row(case.name, fitted[group[0].name, True], fitted[case.name, False]) for group in groups for case in group
     ]
 
 
-def _row(name: str, rates: list[float], ready: list[Fitted], fitted: list[Fitted]) -> dict[str, Any]:
+def _row(name: str, ready: list[Fitted], fitted: list[Fitted]) -> dict[str, Any]:
     """Return the medians; `lost` is the share of a step that a ready batch would save: waiting, and cores shared."""
     step, ready_step = (statistics.median(one.step for one in fits) for fits in (fitted, ready))
     return {
         "data": name,
-        "images_per_second_alone": statistics.median(rates),
         "step_on_ready_batches": ready_step,
         "step": step,
         "lost": 1 - ready_step / step,
@@ -189,9 +231,8 @@ def _row(name: str, rates: list[float], ready: list[Fitted], fitted: list[Fitted
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=box.MARKDOWN)
-    table.add_column("input pipeline")
+    table.add_column("a model fitted")
     for heading in (
-        "images/s alone",
         "s a step, batch ready",
         "s a step",
         "lost to data",
@@ -202,7 +243,7 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         seconds = (f"{row['step_on_ready_batches']:.3f}", f"{row['step']:.3f}")
         shares = (f"{row['lost']:.1%}", f"{row['waiting']:.1%}", "yes" if row["waiting"] < TARGET else "no")
-        table.add_row(row["data"], f"{row['images_per_second_alone']:.0f}", *seconds, *shares)
+        table.add_row(row["data"], *seconds, *shares)
     return table
 
 
@@ -210,22 +251,36 @@ def main() -> None:
     parser = measure.options(__doc__)
     parser.add_argument("--images", type=int, default=64, help="images in the folder (default %(default)s)")
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each fit (default %(default)s)")
+    parser.add_argument("--crop", type=int, help="side of the training patches (default: that of the images)")
+    parser.add_argument("--torch-python", metavar="PYTHON", help="an interpreter with torch, albumentations and OpenCV")
+    parser.add_argument("--loaders-only", action="store_true", help="leave the fits out")
     options = parser.parse_args()
+    options.crop = options.crop or options.size
     measure.settle()
-    from segkit.devices import load_keras
-
-    load_keras()
     console, about = measure.console(), measure.machine()
     console.print(f"input pipeline, {options.rounds} rounds\n{measure.machine_line(about)}", highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        data = write_folder(Path(folder), options.images, options.size)
-        png = cases(f"PNG {options.size} x {options.size}", folder_config(data, options), options.steps)
-        shapes = cases("configs/shapes.yaml", read(SHAPES), options.steps)
-        rows = measure_all([png, shapes], options.rounds)
-    console.print(table_of(rows), highlight=False)
+        root = Path(folder)
+        data = write_folder(root, options.images, options.size)
+        name = f"PNG {options.size} x {options.size}, patches {options.crop} x {options.crop}"
+        png = cases(name, folder_config(data, options), root / "cache", options.steps)
+        loading = compare_loaders(png[0], root, options)
+        console.print(loaders_table(loading), highlight=False)
+        rows = [] if options.loaders_only else fit_all(png, root, options)
+    if rows:
+        console.print(table_of(rows), f"peak memory of this process: {measure.peak_bytes() / 2**30:.2f} GiB", sep="\n")
     if options.json:
-        given = {key: getattr(options, key) for key in ("width", "batch", "size", "images", "steps")}
-        measure.write(options.json, "pipeline", about, {"workload": given, "rounds": options.rounds, "results": rows})
+        given = {key: getattr(options, key) for key in ("width", "batch", "size", "crop", "images", "steps")}
+        results = {"loading": loading, "results": rows, "peak_bytes": measure.peak_bytes()}
+        measure.write(options.json, "pipeline", about, {"workload": given, "rounds": options.rounds, **results})
+
+
+def fit_all(png: list[Case], root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    from segkit.devices import load_keras
+
+    load_keras()
+    shapes = cases("configs/shapes.yaml", read(SHAPES), root / "shapes", options.steps)
+    return measure_all([png, [shapes[0], shapes[-1]]], options.rounds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -84,6 +84,10 @@ class DataConfig(Section):
     """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
     max_pixels: Positive | None = None
     """Largest image that is opened; by default Pillow's limit against decompression bombs, 178,956,970."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded samples are kept; auto: in memory if there is room, else on disk if there is, else as many as fit."""
+    cache_folder: AbsolutePath | None = None
+    """The folder for disk, which several runs may share; by default one in the run folder, removed when it is done."""
     count: Positive = 600
     size: tuple[Positive, Positive] = (128, 128)
     seed: int = 0

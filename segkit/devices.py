@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from segkit.config import TrainConfig
+from segkit.prefetch import cores as cores
 
 
 def load_keras() -> str:
@@ -41,11 +42,6 @@ def prepare(settings: TrainConfig) -> None:
 
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(settings.precision)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

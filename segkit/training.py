@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import keras
@@ -72,7 +73,10 @@ def _fit(
     config: Config, parts: Parts, run: Run, console: Console, model: Any, trainer: Any, history: list[Row], steps: int
 ) -> None:
     given = _input_of(config)
-    validation = ValidationBatches(parts["validation"], config, given) if len(parts["validation"]) else None
+    kept = run.path / "cache"
+    validation = (
+        ValidationBatches(parts["validation"], config, given, cache_folder=kept) if len(parts["validation"]) else None
+    )
     monitor = ("val_" if validation else "") + config.train.monitor
     best = callbacks.SaveBest(model, run, monitor, history)
     progress = FitProgress(console, config.train, steps, history)
@@ -95,7 +99,7 @@ def _fit(
         mode = "min" if monitor.endswith("loss") else "max"
         settings = {"monitor": monitor, "mode": mode, "patience": config.train.patience}
         beside.append(callbacks.EarlyStopping(history, **settings))
-    batches = training_batches(parts["train"], config, given, first_step=len(history) * steps)
+    batches = training_batches(parts["train"], config, given, first_step=len(history) * steps, cache_folder=kept)
     try:
         with progress.bars:
             trainer.fit(
@@ -112,6 +116,7 @@ def _fit(
         callbacks.save(model, run, last=True)
         if not run.model.exists():
             callbacks.save(model, run)
+    shutil.rmtree(kept, ignore_errors=True)  # after an interruption it stays for the resumed run
 
 
 def _is_over(settings: TrainConfig, history: list[Row], run: Run) -> bool:

@@ -56,6 +56,10 @@ class CocoSource:
         """Return where the sample's image stands."""
         return self.images / self.pictures[name].file_name
 
+    def files(self, name: str) -> list[Path]:
+        """Return all files that the sample is read from."""
+        return [self.image_file(name), self.annotations]
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the files, the image and the annotation that does not fit."""
         picture = self.pictures[name]

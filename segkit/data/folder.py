@@ -43,6 +43,10 @@ class FolderSource:
         """Return where the sample's image stands."""
         return self.pairs[name].image
 
+    def files(self, name: str) -> list[Path]:
+        """Return all files that the sample is read from."""
+        return [self.pairs[name].image, *self.pairs[name].masks.values()]
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
         pair = self.pairs[name]

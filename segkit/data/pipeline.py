@@ -1,80 +1,20 @@
-"""Batches for the model: read, encode, augment, in threads ahead of the model, in an order that a seed fixes."""
+"""Batches for the model: the stream of training batches, and the validation images as Keras takes them."""
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Generator
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.augment import Augment
-from segkit.data.source import Source, Subset
+from segkit.data.samples import Samples, open_samples
+from segkit.data.source import Subset
+from segkit.data.stream import Batch, training_batches
 from segkit.distances import as_losses_need
-from segkit.files import fit_channels
-from segkit.prefetch import prefetch
-from segkit.task import VOID, Task
+from segkit.task import VOID
 
-Batch = tuple[np.ndarray, np.ndarray]
-"""Images (B, H, W, C) and encoded targets."""
-
-CACHE_BYTES = 2**30
-"""Samples are kept in memory up to this much, so that small data sets are decoded once."""
-
-
-class Samples:
-    """Reads samples as (image, target), with the model's number of channels, and keeps the first GiB of them."""
-
-    def __init__(self, source: Source, task: Task, given: InputConfig, cache_bytes: int = CACHE_BYTES) -> None:
-        self.source, self.task, self.given = source, task, given
-        self._kept: dict[str, Batch] = {}
-        self._room = cache_bytes
-        self._lock = threading.Lock()
-
-    def __call__(self, name: str) -> Batch:
-        if name in self._kept:
-            return self._kept[name]
-        sample = self.source.read(name)
-        image = fit_channels(sample.image, self.given.channels, name)
-        target = self.task.encode(sample.mask, name, void=VOID)
-        with self._lock:
-            if image.nbytes + target.nbytes <= self._room and name not in self._kept:
-                self._room -= image.nbytes + target.nbytes
-                self._kept[name] = (image, target)
-        return image, target
-
-
-def training_batches(
-    part: Subset,
-    config: Config,
-    given: InputConfig,
-    first_step: int = 0,
-    workers: int = 2,
-    cache_bytes: int = CACHE_BYTES,
-) -> Generator[Batch]:
-    """Yield augmented batches without end, beginning with the step `first_step`.
-
-    Sample number i of the stream is the same whenever and wherever the run is made: its place in the epoch's order
-    and its changes follow from (train.seed, i). At most `workers` + 2 batches wait in memory; samples as they were read
-    are kept up to `cache_bytes`.
-    """
-    samples = Samples(part.source, config.task, given, cache_bytes)
-    augment = Augment(config.task, config.augment, given, config.train.crop, config.train.foreground)
-    size, seed, names = config.train.batch_size, config.train.seed, part.names
-
-    def batch(step: int) -> Batch:
-        pairs = []
-        for i in range(step * size, (step + 1) * size):
-            epoch, place = divmod(i, len(names))
-            order = np.random.default_rng([seed, epoch]).permutation(len(names))
-            image, target = samples(names[order[place]])
-            pairs.append(augment(image, target, int(np.random.default_rng([seed, 1, i]).integers(2**31))))
-        images, targets = zip(*pairs, strict=True)
-        return np.stack(images), as_losses_need(np.stack(targets), config.task, config.loss)
-
-    return prefetch(batch, itertools.count(first_step), workers)
+__all__ = ["Batch", "Samples", "ValidationBatches", "training_batches"]
 
 
 class ValidationBatches(keras.utils.PyDataset):
@@ -84,11 +24,18 @@ class ValidationBatches(keras.utils.PyDataset):
     best epoch; the run's scores.json sees every pixel.
     """
 
-    def __init__(self, part: Subset, config: Config, given: InputConfig, largest: int = 1024) -> None:
+    def __init__(
+        self,
+        part: Subset,
+        config: Config,
+        given: InputConfig,
+        largest: int = 1024,
+        cache_folder: Path | None = None,
+    ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
-        self.samples, self.names = Samples(part.source, config.task, given), part.names
+        self.samples, self.names = open_samples(part, config.data, config.task, given, cache_folder), part.names
         self.size, self.largest = config.train.batch_size, largest
-        self.loss = config.loss
+        self.task, self.loss = config.task, config.loss
         self.shape: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -100,7 +47,7 @@ class ValidationBatches(keras.utils.PyDataset):
         width = min(self.largest, max(image.shape[1] for image, _ in pairs))
         images = [_centred(image, height, width, None) for image, _ in pairs]
         targets = [_centred(target, height, width, VOID) for _, target in pairs]
-        return np.stack(images), as_losses_need(np.stack(targets), self.samples.task, self.loss)
+        return np.stack(images), as_losses_need(np.stack(targets), self.task, self.loss)
 
 
 def _centred(array: np.ndarray, height: int, width: int, fill: int | None) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from segkit.data.source import Sample
@@ -32,6 +34,10 @@ class ShapesSource:
                 f"task.classes: the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
                 f"found {', '.join(task.classes)}"
             )
+
+    def files(self, name: str) -> list[Path]:
+        """Return no file: a sample follows from the settings."""
+        return []
 
     def read(self, name: str) -> Sample:
         """Return the sample `name`, shape_00000 and so on."""

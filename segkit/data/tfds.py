@@ -50,6 +50,10 @@ class TfdsSource:
         shape = _shape(self._features[self.mask_key])
         return int(shape[2] or 1) if len(shape) == 3 else 1
 
+    def files(self, name: str) -> list[Path]:
+        """Return all files that the sample is read from."""
+        return [self._place[name].path]
+
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the data set's folder and the record."""
         place, where = self._place[name], f"{self.folder}: {name}"

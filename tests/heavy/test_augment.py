@@ -5,12 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from segkit import VOID, Task
 from segkit.config import AugmentConfig, InputConfig
-from segkit.data.augment import Augment
+from segkit.data.augment import A, Augment, Curve, apply_curve, draw_curve
+from segkit.data.patch import Turn, map_of, warp
 
 CROP = (16, 24)
 NOTHING: dict[str, Any] = {
@@ -242,3 +244,50 @@ def test_trap_31_both_flips_are_a_half_turn_and_swap_nothing() -> None:
     turned = [mask for patch, mask in found if np.array_equal(patch, image[::-1, ::-1])]
     assert turned
     assert all(np.array_equal(mask, ids[::-1, ::-1]) for mask in turned)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("angle", [-40.0, 15.0, 90.0])
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.4])
+def test_the_geometry_is_the_one_of_albumentations(angle: float, scale: float, flip: bool) -> None:
+    """Warped as a whole by albumentations, then cut: the same patch as by one warp of what it needs."""
+    rows, columns = np.mgrid[:60, :90]
+    image = np.stack([rows * 4, columns * 2, rows + columns], axis=-1).astype(np.uint8)
+    target = blobs((60, 90))
+    steps = [A.Affine(rotate=(angle, angle), scale=(scale, scale), fill=50, fill_mask=VOID, p=1), A.CenterCrop(16, 24)]
+    whole = A.Compose([*steps, A.HorizontalFlip(p=float(flip))])(image=image, mask=target)
+    matrix = map_of((22, 33), CROP, Turn(np.radians(angle), scale, -1 if flip else 1))
+    patch = warp(image, matrix, CROP, np.full(3, 50.0), cv2.INTER_LINEAR)
+    mask = warp(target, matrix, CROP, np.full(4, VOID), cv2.INTER_NEAREST)
+    assert np.abs(patch.astype(int) - whole["image"]).max() <= 2
+    assert (mask == whole["mask"]).mean() > 0.97  # at an edge both round to another side
+
+
+@pytest.mark.parametrize("settings", [Curve(1.2, -0.1), Curve(0.8, 0.15), Curve(1.1, 0.05, 0.7), Curve()])
+@pytest.mark.parametrize("dtype", RANGES)
+def test_intensities_change_as_the_formula_says(settings: Curve, dtype: str) -> None:
+    info, (low, high) = given(3, dtype), RANGES[dtype]
+    image = np.linspace(low, high, 16 * 16 * 3).reshape(16, 16, 3).astype(dtype)
+    unit = (image.astype(np.float64) - low) / (high - low)
+    wanted = np.clip(unit * settings.contrast + settings.brightness, 0, 1) ** settings.gamma * (high - low) + low
+    found = apply_curve(image, settings, info)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, wanted, atol=1e-5 if dtype == "float32" else 0.51)
+
+
+def test_curves_stay_within_the_settings_and_fill_them() -> None:
+    settings, rng = AugmentConfig(brightness=0.2, contrast=0.3, gamma=0.4), np.random.default_rng(0)
+    drawn = np.array([draw_curve(settings, rng) for _ in range(3000)]) - Curve()
+    np.testing.assert_allclose(np.abs(drawn).max(axis=0), [0.3, 0.2, 0.4], atol=0.005)
+    np.testing.assert_allclose((drawn == 0).mean(axis=0), [0.2, 0.2, 0.5], atol=0.03)
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.02)
+
+
+def test_pixels_keep_their_depth_where_nothing_needs_floats() -> None:
+    """16-bit values come through a flip as they are; as floats between the run's lowest and highest they would not."""
+    image = np.arange(16 * 24, dtype=np.uint16).reshape(*CROP, 1) * 170
+    augment = Augment(SOFTMAX, only(flip_horizontal=True), given(1, "uint16"), CROP)
+    for seed in range(6):
+        patch = augment(image, np.zeros(CROP, np.uint8), seed)[0]
+        assert patch.dtype == np.uint16
+        assert np.array_equal(patch, image) or np.array_equal(patch, image[:, ::-1])

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from segkit import VOID, DataError, Task
-from segkit.config import AugmentConfig, Config, InputConfig, TrainConfig
-from segkit.data.pipeline import Batch, Samples, ValidationBatches, training_batches
+from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainConfig
+from segkit.data.pipeline import Batch, ValidationBatches, training_batches
+from segkit.data.samples import InMemory, Read
 from segkit.data.source import Sample, Subset
 
 SOFTMAX = Task.multiclass(["background", "liver", "tumour"])
@@ -115,7 +116,8 @@ def test_batches_have_the_shapes_that_the_task_says(task: Task) -> None:
 
 def test_look_ahead_is_bounded() -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * 200)
-    batches = training_batches(source.part(), config(batch_size=1), GIVEN, workers=2)
+    every_time = config(batch_size=1).model_copy(update={"data": DataConfig(cache="none")})  # no look at sizes
+    batches = training_batches(source.part(), every_time, GIVEN, workers=2)
     for taken in range(1, 5):
         next(batches)
         time.sleep(0.05)
@@ -144,7 +146,7 @@ def test_a_mask_that_does_not_fit_names_its_sample() -> None:
 
 def test_samples_are_read_once_while_there_is_room() -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * 4)
-    samples = Samples(source, SOFTMAX, GIVEN, cache_bytes=3 * 128)  # 64 bytes of image, 64 of target
+    samples = InMemory(Read(source.part(), SOFTMAX, GIVEN), 3 * 128)  # 64 bytes of image, 64 of target
     for _ in range(5):
         for name in source.names:
             assert samples(name)[0].max() == int(name[-1]) + 1

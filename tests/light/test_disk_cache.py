@@ -1,0 +1,279 @@
+"""Samples kept on disk: found again, never stale, whole or not there, and a full disk ends the keeping only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segkit import ConfigError, DataError, Task
+from segkit.config import InputConfig
+from segkit.data import disk_cache, samples
+from segkit.data.disk_cache import OnDisk
+from segkit.data.samples import InMemory, Read, open_samples
+from segkit.data.source import Sample, Subset, open_source
+from tests.light.sources import Made, every_source, folder, folder_of_bands, save
+
+GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0.0,) * 3, std=(1.0,) * 3, low=0, high=255)
+
+
+class Counting(Subset):
+    """The samples of a source, with the number of times that one was read."""
+
+    def __init__(self, made: Made) -> None:
+        source = open_source(made.data, made.task)
+        super().__init__(source, source.names)
+        self.reads = 0
+        read = source.read
+
+        def counted(name: str) -> Sample:
+            self.reads += 1
+            return read(name)
+
+        source.read = counted  # type: ignore[method-assign]
+
+
+def on_disk(made: Made, part: Subset, where: Path) -> OnDisk:
+    return OnDisk(Read(part, made.task, GIVEN), part, made.data, made.task, GIVEN, where)
+
+
+@every_source
+def test_what_is_kept_is_what_was_read(make: Callable[[Path], Made], tmp_path: Path) -> None:
+    made = make(tmp_path)
+    part = Counting(made)
+    wanted = [Read(part, made.task, GIVEN)(name) for name in part.names]
+    for _ in range(2):
+        kept = on_disk(made, part, tmp_path / "cache")
+        for name, (image, target) in zip(part.names, wanted, strict=True):
+            for array, same in zip(kept(name), (image, target), strict=True):
+                np.testing.assert_array_equal(array, same)
+                assert (array.dtype, array.shape) == (same.dtype, same.shape)
+    assert part.reads == 2 * len(part.names)  # by `wanted`, and once for the cache
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_deep_images_are_kept_in_their_depth(dtype: str, tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    image = np.arange(6 * 8 * 3).reshape(6, 8, 3).astype(dtype) * 100
+    (tmp_path / "images" / "a.png").unlink()
+    save(tmp_path / "images" / "a.tif", image)
+    part = Counting(made)
+    for _ in range(2):
+        found = on_disk(made, part, tmp_path / "cache")("a")[0]
+        np.testing.assert_array_equal(found, image)
+        assert found.dtype == dtype
+    assert part.reads == 1
+
+
+def test_a_kept_sample_cannot_be_written_into(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    kept = on_disk(made, Counting(made), tmp_path / "cache")
+    kept("a")
+    with pytest.raises(ValueError, match="read-only"):
+        kept("a")[0][:] = 0
+
+
+@pytest.mark.parametrize("changed", ["images/a.png", "masks/a.png"])
+def test_a_changed_file_is_read_again(changed: str, tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    part, file = Counting(made), tmp_path / changed
+    kept = on_disk(made, part, tmp_path / "cache")
+    for name in part.names:
+        kept(name)
+    before, size = file.stat().st_mtime_ns, file.stat().st_size
+    kept("a")
+    assert part.reads == 3
+    os.utime(file, ns=(before, before + 10**6))  # only its time
+    kept("a")
+    assert part.reads == 4
+    file.write_bytes(file.read_bytes() + b"\0")  # only its size: what follows a PNG's end is not looked at
+    assert file.stat().st_size != size
+    os.utime(file, ns=(before, before))
+    kept("a")
+    assert part.reads == 5
+    kept("b")
+    assert part.reads == 5
+
+
+def test_other_settings_of_reading_do_not_find_it_and_others_do(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    reads = []
+    for task, change in (
+        (made.task, {}),
+        (made.task, {"validation": 0.3, "cache": "disk", "skip_broken": True}),  # does not matter
+        (made.task, {"mask_threshold": 100}),
+        (made.task, {"mask_values": {0: "present", 255: "absent"}}),
+        (Task.multiclass(["background", "crack"]), {"mask_values": {0: "background", 255: "crack"}}),
+    ):
+        one = made._replace(data=made.data.model_copy(update=change), task=task)
+        part = Counting(one)
+        found = on_disk(one, part, tmp_path / "cache")("a")
+        np.testing.assert_array_equal(found[1], Read(part, task, GIVEN)("a")[1])
+        reads.append(part.reads - 1)
+    assert reads == [1, 0, 1, 1, 1]
+
+
+def test_other_channels_are_other_samples(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    save(tmp_path / "images" / "a.png", np.full((6, 8), 7, np.uint8))
+    grey = GIVEN.model_copy(update={"channels": 1})
+    part = Counting(made)
+    for given in (GIVEN, grey):
+        kept = OnDisk(Read(part, made.task, given), part, made.data, made.task, given, tmp_path / "cache")
+        assert kept("a")[0].shape == (6, 8, given.channels)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:20], lambda data: data[:-1], lambda data: data + b"x"]
+)
+def test_a_file_that_is_not_whole_counts_as_none(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    part = Counting(made)
+    on_disk(made, part, tmp_path / "cache")("a")
+    (file,) = (tmp_path / "cache").rglob("*.sample")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    on_disk(made, part, tmp_path / "cache")("a")
+    assert part.reads == 2
+    assert file.read_bytes() == whole
+
+
+def test_a_missing_file_is_told_by_its_reader(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    kept = on_disk(made, Counting(made), tmp_path / "cache")
+    (tmp_path / "images" / "a.png").unlink()
+    with pytest.raises(DataError, match=r"a\.png"):
+        kept("a")
+
+
+def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    part = Counting(made)
+    kept = on_disk(made, part, tmp_path / "cache")
+    monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk_cache.SPARE))
+    with pytest.warns(UserWarning, match="nearly full"):
+        kept("a")
+    for _ in range(2):
+        kept("a")
+    assert part.reads == 3
+    assert not list((tmp_path / "cache").rglob("*.sample"))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.light.test_disk_cache import Counting, on_disk
+from tests.light.sources import CRACK, Made
+from segkit.data_config import DataConfig
+root = Path(sys.argv[1])
+made = Made(CRACK, DataConfig(images=root / "images", masks=root / "masks"), "a", None)
+part = Counting(made)
+kept = on_disk(made, part, root / "cache")
+while True:
+    for name in part.names:
+        kept(name)
+    for path in (root / "cache").glob("*/[0-9a-f]*.sample"):
+        path.unlink(missing_ok=True)
+"""
+
+
+def test_processes_share_a_folder_and_a_kill_leaves_only_whole_files(tmp_path: Path) -> None:
+    """Three processes write and delete the same samples; one is killed; whatever is found is right at any time."""
+    made = folder(tmp_path)
+    part = Counting(made)
+    wanted = {name: Read(part, made.task, GIVEN)(name) for name in part.names}
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    try:
+        kept, looked, began = on_disk(made, part, tmp_path / "cache"), 0, time.monotonic()
+        while looked < 300 or time.monotonic() - began < 2:
+            for name, (image, target) in wanted.items():
+                found = kept(name)
+                np.testing.assert_array_equal(found[0], image)
+                np.testing.assert_array_equal(found[1], target)
+                looked += 1
+            if looked == 150:
+                writers[0].kill()
+        assert all(writer.poll() is None for writer in writers[1:])
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    on_disk(made, part, tmp_path / "cache")  # removes what the killed ones left
+    assert not list((tmp_path / "cache").rglob("*.part*"))
+
+
+def test_threads_may_read_at_once(tmp_path: Path) -> None:
+    made = folder_of_bands(tmp_path)
+    part = Counting(made)
+    kept, wrong = on_disk(made, part, tmp_path / "cache"), []
+    wanted = {name: Read(part, made.task, GIVEN)(name) for name in part.names}
+
+    def look() -> None:
+        for name in [*part.names] * 30:
+            wrong.extend(name for a, b in zip(kept(name), wanted[name], strict=True) if not np.array_equal(a, b))
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def chosen(
+    made: Made, cache: str, where: Path | None, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
+) -> Any:
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: memory)
+    monkeypatch.setattr(samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE))
+    data = made.data.model_copy(update={"cache": cache})
+    return open_samples(Counting(made), data, made.task, GIVEN, where)
+
+
+def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    size = sum(array.nbytes for name in ("a", "b", "c d/ä") for array in Read(Counting(made), made.task, GIVEN)(name))
+    much, little = 4.1 * size, 3.9 * size
+    kinds = [
+        type(chosen(made, "auto", folder, monkeypatch, memory, disk))
+        for folder, memory, disk in (
+            (where, much, 0),
+            (where, little, much),
+            (where, little, little),
+            (None, little, much),
+        )
+    ]
+    assert kinds == [InMemory, OnDisk, InMemory, InMemory]
+    assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
+
+
+def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    with pytest.raises(ConfigError, match=r"data\.cache: memory would take about .* GB.*data\.cache: disk"):
+        chosen(made, "memory", where, monkeypatch, 100, 10**9)
+    with pytest.raises(ConfigError, match=r"data\.cache: disk would take about .*cache has room .*data\.cache: memory"):
+        chosen(made, "disk", where, monkeypatch, 10**9, 100)
+    with pytest.raises(ConfigError, match=r"data\.cache_folder"):
+        chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
+    assert not where.exists()
+    kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
+    for name in ("a", "b", "c d/ä"):
+        kept(name)
+    assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
+
+
+def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    monkeypatch.delattr("segkit.data.folder.FolderSource.files")
+    assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
+    with pytest.raises(ConfigError, match=r"files\(name\)"):
+        chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
