@@ -66,7 +66,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last whole epoch")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last checkpoint")
     parser.set_defaults(run_command=_train)
 
 
@@ -117,9 +117,9 @@ def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, op
     try:
         report = train(config, parts, run, console)
     except KeyboardInterrupt:
-        overrides = "".join(f" --set {override}" for override in options.set)
+        overrides, at = "".join(f" --set {override}" for override in options.set), run.saved()
         console.print(
-            f"interrupted; {run.saved_epochs()} whole epochs are saved in {run.path}. Go on with:\n"
+            f"interrupted; {at.epoch} epochs and {at.step} steps are saved in {run.path}. Go on with:\n"
             f"  python train.py {options.config}{overrides} --run {run.path} --resume",
             highlight=False,
             soft_wrap=True,

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segkit.config import TrainConfig
+from segkit.train_config import TrainConfig
 
 
 def load_keras() -> str:
