@@ -10,11 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from segkit.averages import averaged
 from segkit.config import Config
 from segkit.course import Course, Logs
 from segkit.data.pipeline import Samples
 from segkit.errors import RunError
 from segkit.files import as_display, atomic, write_picture
+from segkit.optimizers import rate_at
 from segkit.overlay import overlay, panel
 from segkit.run import Row, Run
 from segkit.train_config import TrainConfig
@@ -66,19 +68,6 @@ class TimeBudget(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = rate_at(self.settings, share)
 
 
-def rate_at(settings: TrainConfig, share: float) -> float:
-    """Return the learning rate when `share` (0 to 1) of the training is over.
-
-    >>> rate_at(TrainConfig(learning_rate=0.1, warmup=0.5), 0.25), rate_at(TrainConfig(learning_rate=0.1), 1.0)
-    (0.05, 0.0)
-    """
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    if share < settings.warmup:
-        return settings.learning_rate * share / settings.warmup
-    return settings.learning_rate * (1 + math.cos(math.pi * (share - settings.warmup) / (1 - settings.warmup))) / 2
-
-
 class StopOnNaN(keras.callbacks.Callback):
     """Ends the training with the step and the likely cause once the loss is no number; Keras' own stops in silence."""
 
@@ -117,7 +106,8 @@ class SaveBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         improved = self._note(epoch, float((logs or {})[self.monitor]))
         if improved or not self.run.model.exists():
-            save(self.delivered, self.run)
+            with averaged(self.model):
+                save(self.delivered, self.run)
 
     def _note(self, epoch: int, score: float) -> bool:
         improved = self.better(score, self.best)
@@ -158,7 +148,8 @@ class Pictures(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if (epoch + 1) % self.config.train.pictures == 0 or self.model.stop_training:
-            write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
+            with averaged(self.model):
+                write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
 
     def draw(self) -> np.ndarray:
         """Return the panel, (H, W, 3) uint8."""

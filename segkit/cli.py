@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.cli_data import add_inspect, add_plan
 from segkit.cli_export import add_export
+from segkit.cli_folds import train_folds
 from segkit.cli_predict import add_evaluate, add_predict
 from segkit.cli_tune import add_tune
 from segkit.errors import SegkitError
@@ -66,6 +67,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)"
     )
+    parser.add_argument(
+        "--fold", metavar="k/n", help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last checkpoint")
     parser.set_defaults(run_command=_train)
 
@@ -79,6 +83,8 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    if options.fold:
+        return train_folds(options, _train)
     from segkit.config import read
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts

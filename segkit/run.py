@@ -43,6 +43,7 @@ class Run:
         self.history = path / "history.csv"
         self.scores = path / "scores.json"
         self.environment = path / "environment.json"
+        self.precision = path / "precision.json"
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = Checkpoints(path / "checkpoints")

@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from segkit import callbacks
+from segkit.averages import ValidateAverages, averaged
 from segkit.checkpoint import Position, check_room
 from segkit.config import Config, InputConfig
 from segkit.course import Course, KeepCheckpoints, Logs, build_optimizer, restore, state_bytes
@@ -22,7 +23,9 @@ from segkit.data.source import Subset
 from segkit.devices import prepare
 from segkit.errors import ConfigError, RunError
 from segkit.evaluation import evaluate
-from segkit.models.build import build_for, compile
+from segkit.models.build import build_for, compile, encoder_layers
+from segkit.optimizers import make_optimizer
+from segkit.precision import settle
 from segkit.progress import FitProgress, counting
 from segkit.run import Row, Run, write_text
 from segkit.runtimes.keras import open_keras
@@ -39,7 +42,8 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     A run that was interrupted goes on from its last checkpoint. Without validation and test part nothing is scored
     and None is returned.
     """
-    prepare(config.train)
+    precision, why = settle(config, run)
+    prepare(config.train, precision)
     model = build_for(config.task, config.model, _input_of(config))
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
     trainer = compile(
@@ -47,34 +51,20 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
         config.task,
         loss=config.loss,
         class_weights=config.class_weights,
-        optimizer=make_optimizer(config.train, steps),
+        optimizer=make_optimizer(config.train, steps, _encoder_of(model)),
     )
     build_optimizer(trainer)
     check_room(run.path, *state_bytes(trainer))
     begun = run.saved()
     history = run.cut_history(begun.epoch)
     console.print(f"{model.count_params():,} parameters, {steps} steps an epoch", highlight=False)
+    if config.train.precision == "auto":
+        console.print(f"precision {precision}: {why}", highlight=False)
     if begun != Position():
         console.print(f"going on at epoch {begun.epoch + 1}, step {begun.step + 1}", highlight=False)
     if not _is_over(config.train, history, run, begun.steps_done(steps), steps):
         _Fitting(config, parts, run, console, model, trainer, history, begun, steps).fit()
     return _score(config, parts, run, console)
-
-
-def make_optimizer(settings: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
-    """Return AdamW with the settings' schedule; biases and normalisation are not decayed."""
-    total = settings.epochs * steps
-    rate: Any = settings.learning_rate
-    if settings.schedule == "cosine" and settings.minutes is None:
-        warm = round(settings.warmup * total)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warm else rate, max(1, total - warm), warmup_target=rate if warm else None, warmup_steps=warm
-        )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm or None
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
 
 
 class _Fitting:
@@ -110,7 +100,7 @@ class _Fitting:
                 with self.progress.bars:
                     self._fit(saved.get("metrics", []))
         finally:
-            with _naming_the_disk(self.run):
+            with _naming_the_disk(self.run), averaged(self.trainer):
                 callbacks.save(self.model, self.run, last=True)
                 if not self.run.model.exists():
                     callbacks.save(self.model, self.run)
@@ -131,7 +121,7 @@ class _Fitting:
         settings, run = self.settings, self.run
         monitor = ("val_" if self.validation else "") + settings.monitor
         best = callbacks.SaveBest(self.model, run, monitor, self.history)
-        beside = [self.course, callbacks.StopOnNaN(settings, self.course)]
+        beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages()]
         if settings.minutes is not None:
             beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used))
         if settings.patience:
@@ -194,13 +184,17 @@ class _Shown(keras.callbacks.Callback):
 
 def _score(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
     try:
-        part = held_out(parts)
+        part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:
         return None
     with counting(f"scoring the best epoch on the {part} part", len(parts[part]), console) as done:
         report = {"part": part, **evaluate(open_keras(run), config, parts[part], done)}
     write_text(run.scores, json.dumps(report, indent=2) + "\n")
     return report
+
+
+def _encoder_of(model: keras.Model) -> list[Any]:
+    return [variable for layer in encoder_layers(model) for variable in layer.trainable_variables]
 
 
 def _input_of(config: Config) -> InputConfig:
