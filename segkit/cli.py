@@ -16,6 +16,7 @@ from segkit.cli_data import add_inspect, add_plan
 from segkit.cli_export import add_export
 from segkit.cli_folds import train_folds
 from segkit.cli_predict import add_evaluate, add_predict
+from segkit.cli_rate import add_rate
 from segkit.cli_tune import add_tune
 from segkit.errors import SegkitError
 
@@ -180,6 +181,7 @@ _COMMANDS: dict[str, Any] = {
     "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
+    "lr": (add_rate, "Find a learning rate by a short training at rising ones."),
     "convert": (
         _add_convert,
         "Write the samples of a config as folders of images and masks, or as a TensorFlow data set.",

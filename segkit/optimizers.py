@@ -52,7 +52,7 @@ def rate_at(settings: TrainConfig, share: float) -> float:
     >>> [round(rate_at(TrainConfig(learning_rate=0.1, warmup=0.5), share), 6) for share in (0.25, 0.5, 1.0)]
     [0.05, 0.1, 0.0]
     """
-    return float(_rate(settings, share))
+    return float(_rate(settings, ops.convert_to_tensor(share, "float32")))
 
 
 def _rate(settings: TrainConfig, share: Any) -> Any:
