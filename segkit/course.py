@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from segkit.checkpoint import Checkpoints, Groups, Position
 from segkit.errors import RunError
@@ -89,7 +90,7 @@ def state_of(trainer: keras.Model, with_metrics: bool = False) -> dict[str, list
     groups = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
     if with_metrics:
         groups["metrics"] = trainer.metrics_variables
-    return {kind: [np.asarray(variable) for variable in group] for kind, group in groups.items()}
+    return {kind: [ops.convert_to_numpy(variable) for variable in group] for kind, group in groups.items()}
 
 
 def restore(trainer: keras.Model, groups: Groups) -> None:

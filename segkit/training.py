@@ -96,9 +96,8 @@ class _Fitting:
         saved = self.run.checkpoints.load()
         restore(self.trainer, saved)
         try:
-            with _naming_the_disk(self.run), closing(self.batches):
-                with self.progress.bars:
-                    self._fit(saved.get("metrics", []))
+            with _naming_the_disk(self.run), closing(self.batches), self.progress.bars:
+                self._fit(saved.get("metrics", []))
         finally:
             with _naming_the_disk(self.run), averaged(self.trainer):
                 callbacks.save(self.model, self.run, last=True)
