@@ -10,32 +10,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.config import Config, TrainConfig
+from segkit.averages import averaged
+from segkit.config import Config
+from segkit.course import Course, Logs
 from segkit.data.pipeline import Samples
 from segkit.errors import RunError
 from segkit.files import as_display, atomic, write_picture
+from segkit.optimizers import rate_at
 from segkit.overlay import overlay, panel
 from segkit.run import Row, Run
-
-Logs = dict[str, Any]
+from segkit.train_config import TrainConfig
 
 
 def is_better(monitor: str) -> Callable[[float, float], bool]:
     """Return the comparison (new, best) of a score: the loss falls, all others rise. NaN is never better."""
     return (lambda new, best: new < best) if monitor.endswith("loss") else (lambda new, best: new > best)
-
-
-class Extras(keras.callbacks.Callback):
-    """Adds the epoch's learning rate and seconds to what the other callbacks log; no second between epochs is lost."""
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.began = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if logs is not None:
-            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
-            now = time.monotonic()
-            logs["seconds"], self.began = round(now - self.began, 3), now
 
 
 class TimeBudget(keras.callbacks.Callback):
@@ -48,7 +37,7 @@ class TimeBudget(keras.callbacks.Callback):
     def __init__(self, settings: TrainConfig, minutes: float, used: float) -> None:
         super().__init__()
         self.settings, self.total, self.used = settings, minutes * 60, used
-        self.reserve, self.last_step = 0.0, 0.0
+        self.reserve, self.last_step, self.over = 0.0, 0.0, False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.began = time.monotonic()
@@ -67,9 +56,11 @@ class TimeBudget(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self.last_step = self.elapsed()
         if self.last_step >= self.total - self.reserve:
-            self.model.stop_training = True
+            self.over = self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.over:
+            self.model.stop_training = True
         self.reserve = min(self.elapsed() - self.last_step, self.total / 4)
 
     def _set_rate(self) -> None:
@@ -77,28 +68,12 @@ class TimeBudget(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = rate_at(self.settings, share)
 
 
-def rate_at(settings: TrainConfig, share: float) -> float:
-    """Return the learning rate when `share` (0 to 1) of the training is over.
-
-    >>> rate_at(TrainConfig(learning_rate=0.1, warmup=0.5), 0.25), rate_at(TrainConfig(learning_rate=0.1), 1.0)
-    (0.05, 0.0)
-    """
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    if share < settings.warmup:
-        return settings.learning_rate * share / settings.warmup
-    return settings.learning_rate * (1 + math.cos(math.pi * (share - settings.warmup) / (1 - settings.warmup))) / 2
-
-
 class StopOnNaN(keras.callbacks.Callback):
     """Ends the training with the step and the likely cause once the loss is no number; Keras' own stops in silence."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, settings: TrainConfig, course: Course) -> None:
         super().__init__()
-        self.train, self.epoch = config.train, 0
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch = epoch
+        self.train, self.course = settings, course
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if math.isfinite(float(np.asarray((logs or {}).get("loss", 0.0)))):
@@ -109,7 +84,7 @@ class StopOnNaN(keras.callbacks.Callback):
             cause = f"a learning rate that is too high; try train.learning_rate={self.train.learning_rate / 10:g}"
             cause += "" if self.train.clip_norm else " and train.clip_norm=1"
         raise RunError(
-            f"the loss is not a number at epoch {self.epoch + 1}, step {batch + 1}. The likely cause is {cause}"
+            f"the loss is not a number at epoch {self.course.epoch + 1}, step {self.course.step}. The likely cause is {cause}"
         )
 
 
@@ -131,7 +106,8 @@ class SaveBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         improved = self._note(epoch, float((logs or {})[self.monitor]))
         if improved or not self.run.model.exists():
-            save(self.delivered, self.run)
+            with averaged(self.model):
+                save(self.delivered, self.run)
 
     def _note(self, epoch: int, score: float) -> bool:
         improved = self.better(score, self.best)
@@ -171,9 +147,9 @@ class Pictures(keras.callbacks.Callback):
         self.names = list(names)[step // 2 :: step][:4]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        every, last = self.config.train.pictures, epoch + 1 == self.config.train.epochs
-        if (epoch + 1) % every == 0 or last:
-            write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
+        if (epoch + 1) % self.config.train.pictures == 0 or self.model.stop_training:
+            with averaged(self.model):
+                write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
 
     def draw(self) -> np.ndarray:
         """Return the panel, (H, W, 3) uint8."""

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.cli_data import add_inspect, add_plan
 from segkit.cli_export import add_export
+from segkit.cli_folds import train_folds
 from segkit.cli_predict import add_evaluate, add_predict
+from segkit.cli_rate import add_rate
 from segkit.cli_tune import add_tune
 from segkit.errors import SegkitError
 
@@ -66,7 +68,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last whole epoch")
+    parser.add_argument(
+        "--fold", metavar="k/n", help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last checkpoint")
     parser.set_defaults(run_command=_train)
 
 
@@ -79,6 +84,8 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    if options.fold:
+        return train_folds(options, _train)
     from segkit.config import read
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
@@ -119,9 +126,9 @@ def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, op
     try:
         report = train(config, parts, run, console)
     except KeyboardInterrupt:
-        overrides = "".join(f" --set {override}" for override in options.set)
+        overrides, at = "".join(f" --set {override}" for override in options.set), run.saved()
         console.print(
-            f"interrupted; {run.saved_epochs()} whole epochs are saved in {run.path}. Go on with:\n"
+            f"interrupted; {at.epoch} epochs and {at.step} steps are saved in {run.path}. Go on with:\n"
             f"  python train.py {options.config}{overrides} --run {run.path} --resume",
             highlight=False,
             soft_wrap=True,
@@ -176,6 +183,7 @@ _COMMANDS: dict[str, Any] = {
     "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
+    "lr": (add_rate, "Find a learning rate by a short training at rising ones."),
     "convert": (
         _add_convert,
         "Write the samples of a config as folders of images and masks, or as a TensorFlow data set.",

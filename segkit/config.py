@@ -16,6 +16,7 @@ from segkit.decode_config import DecodeConfig
 from segkit.errors import ConfigError
 from segkit.loss_config import LossTerms, changes
 from segkit.task import Task
+from segkit.train_config import TrainConfig as TrainConfig
 
 
 class AugmentConfig(Section):
@@ -100,35 +101,6 @@ class ModelConfig(Section):
     def stride(self) -> int:
         """Pixels of the image to a pixel of the smallest features: sizes are padded to a multiple of it."""
         return networks.stride(self.encoder, self.stem, self.depth)
-
-
-class TrainConfig(Section):
-    """How long, how fast, and what counts as best."""
-
-    epochs: Positive = 50
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    """A time budget instead of `epochs`: the learning rate falls with the clock, and training ends with it."""
-    batch_size: Positive = 8
-    steps_per_epoch: Positive | None = None
-    """Batches an epoch; by default one pass over the training part."""
-    crop: tuple[Positive, Positive] = (256, 256)
-    """Height and width of the training patches; smaller images are padded with VOID."""
-    foreground: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the patches that hold a foreground pixel, each class as likely; for rare classes in large images."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: Share = 0.05
-    """Share of all steps over which the learning rate rises from 0."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without a better validation score; 0: never."""
-    monitor: Literal["dice_foreground", "iou_foreground", "loss"] = "dice_foreground"
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    seed: Annotated[int, Field(ge=0)] = 0
-    pictures: Annotated[int, Field(ge=0)] = 5
-    """Draw validation images every so many epochs; 0: never."""
-    tensorboard: bool = True
 
 
 class PredictConfig(Section):

@@ -27,8 +27,16 @@ def _colour(text: str) -> str:
     return text.lower()
 
 
+def _fold(text: str) -> str:
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
+        raise ValueError(f"a fold is written k/n, as in 2/5 for the second of five; found {text!r}")
+    return text
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 HexColour = Annotated[str, AfterValidator(_colour)]
+Fold = Annotated[str, AfterValidator(_fold)]
 
 
 class Section(BaseModel):
@@ -93,6 +101,8 @@ class DataConfig(Section):
     seed: int = 0
     validation: Share | PartConfig = 0.15
     test: Share | PartConfig = 0.15
+    fold: Fold | None = None
+    """k/n: of all that is not the test part, the k-th of n equal folds is the validation part, and the rest trains."""
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
@@ -102,6 +112,10 @@ class DataConfig(Section):
         ways = [name for name in ("mask_values", "mask_colours", "mask_threshold") if getattr(self, name) is not None]
         if len(ways) > 1:
             raise ConfigError(f"data: {' and '.join(ways)} exclude each other; say in one way what a mask file means")
+        if self.fold and isinstance(self.validation, PartConfig):
+            raise ConfigError(
+                f"data.fold: {self.fold} takes the validation part from the training part; leave out data.validation"
+            )
         return self
 
     def part(self, own: PartConfig) -> DataConfig:

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segkit.config import TrainConfig
 from segkit.prefetch import cores as cores
+from segkit.train_config import TrainConfig
 
 
 def load_keras() -> str:
@@ -36,12 +36,16 @@ def prefer_onednn() -> None:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
-def prepare(settings: TrainConfig) -> None:
-    """Seed Python, NumPy and the backend, and choose the precision of the layers to come."""
+def prepare(settings: TrainConfig, precision: str | None = None) -> None:
+    """Seed Python, NumPy and the backend, and choose the precision of the layers to come: the settings', if not told.
+
+    What is still "auto" is float32 (`precision.settle` measures it).
+    """
     import keras
 
     keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(settings.precision)
+    policy = precision or settings.precision
+    keras.config.set_dtype_policy("float32" if policy == "auto" else policy)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,8 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from segkit.config import TrainConfig
-from segkit.run import Row
+from segkit.train_config import TrainConfig
 
 
 @contextmanager
@@ -66,20 +65,20 @@ class WindowProgress:
 class FitProgress:
     """Shows epoch, step, loss, the last validation scores and the time left; told by `training` what happens."""
 
-    def __init__(self, console: Console, settings: TrainConfig, steps: int, history: Sequence[Row]) -> None:
+    def __init__(self, console: Console, settings: TrainConfig, steps: int, begun_at: int, used: float) -> None:
         self.console, self.steps, self.scores = console, steps, ""
-        self.epochs = None if settings.minutes else settings.epochs
+        self.total, self.epochs = settings.total_steps(steps), settings.last_epoch(steps)
         self.seconds = 60 * (settings.minutes or 0)
-        self.done = self.begun_at = len(history) * steps
-        self.used, self.began = sum(row["seconds"] for row in history), time.monotonic()
+        self.done = self.begun_at = begun_at
+        self.used, self.began = used, time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
         self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.bar = self.bars.add_task("starting", total=1.0, text="")
 
-    def step(self, epoch: int, batch: int, loss: float) -> None:
-        """After each step: `loss` is the epoch's mean so far."""
-        self.done = epoch * self.steps + batch + 1
-        text = f"step {batch + 1}/{self.steps}  loss {loss:.4f}  {self.scores}  {self.time_left()} left"
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """After each step of an epoch, counted from 1: `loss` is the epoch's mean so far."""
+        self.done = epoch * self.steps + step
+        text = f"step {step}/{self.steps}  loss {loss:.4f}  {self.scores}  {self.time_left()} left"
         self.bars.update(self.bar, completed=self._share(), description=f"epoch {self._numbered(epoch)}", text=text)
 
     def epoch_end(self, epoch: int, logs: dict[str, Any], best_epoch: int) -> None:
@@ -98,16 +97,16 @@ class FitProgress:
     def time_left(self) -> str:
         """Return the time left as h:mm:ss: of the budget, or from the mean of the steps so far."""
         since = time.monotonic() - self.began
-        if self.epochs is None:
+        if self.total is None:
             left = max(0.0, self.seconds - self.used - since)
         else:
-            left = since / max(1, self.done - self.begun_at) * (self.epochs * self.steps - self.done)
+            left = since / max(1, self.done - self.begun_at) * (self.total - self.done)
         return str(timedelta(seconds=round(left)))
 
     def _share(self) -> float:
-        if self.epochs is None:
+        if self.total is None:
             return min(1.0, (self.used + time.monotonic() - self.began) / self.seconds)
-        return self.done / (self.epochs * self.steps)
+        return self.done / self.total
 
     def _numbered(self, epoch: int) -> str:
         return f"{epoch + 1}" if self.epochs is None else f"{epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"

@@ -18,9 +18,10 @@ import yaml
 
 from segkit import config as configs
 from segkit import tuned
+from segkit.checkpoint import Checkpoints, Position
 from segkit.config import Config
 from segkit.errors import RunError
-from segkit.files import atomic
+from segkit.files import atomic, remove_leftovers
 
 Row = dict[str, float]
 
@@ -29,8 +30,8 @@ class Run:
     """The files of one training.
 
     config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
-    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, backup/ to resume
-    from, and tuned.yaml once `segkit tune` has found better settings for decoding.
+    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, checkpoints/ to
+    resume from, and tuned.yaml once `segkit tune` has found better settings for decoding.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,9 +43,10 @@ class Run:
         self.history = path / "history.csv"
         self.scores = path / "scores.json"
         self.environment = path / "environment.json"
+        self.precision = path / "precision.json"
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
-        self.backup = path / "backup"
+        self.checkpoints = Checkpoints(path / "checkpoints")
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -88,12 +90,12 @@ class Run:
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
                 f"Resume with the same config and --set, or begin a new run"
             )
-        self._mend_backup()
+        self.checkpoints.mend()
+        remove_leftovers(self.path)
 
-    def saved_epochs(self) -> int:
-        """Return how many whole epochs the backup holds."""
-        record = self.backup / "training_metadata.json"
-        return int(json.loads(record.read_text())["epoch"]) if record.is_file() else 0
+    def saved(self) -> Position:
+        """Return where the last checkpoint stands."""
+        return self.checkpoints.position()
 
     def rows(self) -> list[Row]:
         """Return the history, one row an epoch; a row that a kill cut short is left out."""
@@ -116,17 +118,6 @@ class Run:
                 writer.writerows([{**row, "epoch": int(row["epoch"])} for row in rows])
             write_text(self.history, text.getvalue())
         return rows
-
-    def _mend_backup(self) -> None:
-        """A kill in the moment of writing can leave an unreadable record; Keras keeps the one before beside it."""
-        record = self.backup / "training_metadata.json"
-        try:
-            self.saved_epochs()
-        except ValueError:
-            previous = record.with_name(record.name + ".bkp")
-            record.unlink()
-            if previous.is_file():
-                write_text(record, previous.read_text())
 
 
 def write_text(path: Path, text: str) -> None:

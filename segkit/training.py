@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import keras
@@ -11,18 +14,23 @@ import numpy as np
 from rich.console import Console
 
 from segkit import callbacks, losses
-from segkit.callbacks import Logs
-from segkit.config import Config, InputConfig, TrainConfig
+from segkit.averages import ValidateAverages, averaged
+from segkit.checkpoint import Position, check_room
+from segkit.config import Config, InputConfig
+from segkit.course import Course, KeepCheckpoints, Logs, build_optimizer, restore, state_bytes
 from segkit.data.parts import held_out
 from segkit.data.pipeline import ValidationBatches, training_batches
 from segkit.data.source import Subset
 from segkit.devices import prepare
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, RunError
 from segkit.evaluation import evaluate
-from segkit.models.build import build_for, compile
+from segkit.models.build import build_for, compile, encoder_layers
+from segkit.optimizers import make_optimizer
+from segkit.precision import settle
 from segkit.progress import FitProgress, counting
 from segkit.run import Row, Run, write_text
 from segkit.runtimes.keras import open_keras
+from segkit.train_config import TrainConfig
 
 Parts = dict[str, Subset]
 _WITHOUT_END = 10**6
@@ -32,98 +40,130 @@ _WITHOUT_END = 10**6
 def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
     """Fit the config's network on the training part into a run folder that exists; return the report of scores.json.
 
-    A run that was interrupted goes on from its last whole epoch. Without validation and test part nothing is scored
+    A run that was interrupted goes on from its last checkpoint. Without validation and test part nothing is scored
     and None is returned.
     """
-    prepare(config.train)
-    given = _input_of(config)
-    model = build_for(config.task, config.model, given)
+    precision, why = settle(config, run)
+    prepare(config.train, precision)
+    model = build_for(config.task, config.model, _input_of(config))
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
     trainer = compile(
         model,
         config.task,
         loss=config.loss,
         class_weights=config.class_weights,
-        optimizer=make_optimizer(config.train, steps),
+        optimizer=make_optimizer(config.train, steps, _encoder_of(model)),
     )
-    history = run.cut_history(run.saved_epochs())
+    build_optimizer(trainer)
+    check_room(run.path, *state_bytes(trainer))
+    begun = run.saved()
+    history = run.cut_history(begun.epoch)
     console.print(f"{model.count_params():,} parameters, {steps} steps an epoch", highlight=False)
-    if not _is_over(config.train, history, run):
-        _fit(config, parts, run, console, model, trainer, history, steps)
+    if config.train.precision == "auto":
+        console.print(f"precision {precision}: {why}", highlight=False)
+    if begun != Position():
+        console.print(f"going on at epoch {begun.epoch + 1}, step {begun.step + 1}", highlight=False)
+    if not _is_over(config.train, history, run, begun.steps_done(steps), steps):
+        _Fitting(config, parts, run, console, model, trainer, history, begun, steps).fit()
     return _score(config, parts, run, console)
 
 
-def make_optimizer(settings: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
-    """Return AdamW with the settings' schedule; biases and normalisation are not decayed."""
-    total = settings.epochs * steps
-    rate: Any = settings.learning_rate
-    if settings.schedule == "cosine" and settings.minutes is None:
-        warm = round(settings.warmup * total)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warm else rate, max(1, total - warm), warmup_target=rate if warm else None, warmup_steps=warm
+class _Fitting:
+    """One session of a training: from where it stands to its end, or to what interrupts it."""
+
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        run: Run,
+        console: Console,
+        model: keras.Model,
+        trainer: keras.Model,
+        history: list[Row],
+        begun: Position,
+        steps: int,
+    ) -> None:
+        self.config, self.settings, self.run, self.model, self.trainer = config, config.train, run, model, trainer
+        self.history, self.steps, self.done = history, steps, begun.steps_done(steps)
+        self.used = _seconds(history) + begun.seconds
+        self.course = Course(begun, steps, self.settings.total_steps(steps))
+        self.progress = FitProgress(console, self.settings, steps, self.done, self.used)
+        given, held, self.kept = _input_of(config), parts["validation"], run.path / "cache"
+        self.batches = training_batches(parts["train"], config, given, first_step=self.done, cache_folder=self.kept)
+        self.validation = ValidationBatches(held, config, given, cache_folder=self.kept) if len(held) else None
+
+    def fit(self) -> None:
+        """Fit, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
+        saved = self.run.checkpoints.load()
+        restore(self.trainer, saved)
+        try:
+            with _naming_the_disk(self.run), closing(self.batches), self.progress.bars:
+                self._fit(saved.get("metrics", []))
+        finally:
+            with _naming_the_disk(self.run), averaged(self.trainer):
+                callbacks.save(self.model, self.run, last=True)
+                if not self.run.model.exists():
+                    callbacks.save(self.model, self.run)
+        shutil.rmtree(self.kept, ignore_errors=True)  # after an interruption it stays for the resumed run
+
+    def _fit(self, running: list[np.ndarray]) -> None:
+        self.trainer.fit(
+            self.batches,
+            steps_per_epoch=self.steps,
+            initial_epoch=self.course.epoch,
+            epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
+            validation_data=self.validation,
+            callbacks=self._callbacks(running),
+            shuffle=False,  # the order is the pipeline's business
+            verbose=0,
         )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm or None
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
 
-
-def _fit(
-    config: Config, parts: Parts, run: Run, console: Console, model: Any, trainer: Any, history: list[Row], steps: int
-) -> None:
-    given = _input_of(config)
-    kept = run.path / "cache"
-    validation = (
-        ValidationBatches(parts["validation"], config, given, cache_folder=kept) if len(parts["validation"]) else None
-    )
-    monitor = ("val_" if validation else "") + config.train.monitor
-    best = callbacks.SaveBest(model, run, monitor, history)
-    progress = FitProgress(console, config.train, steps, history)
-    beside = [
-        callbacks.Extras(),
-        callbacks.StopOnNaN(config),
-        best,
-        keras.callbacks.CSVLogger(str(run.history), append=bool(history)),
-        keras.callbacks.BackupAndRestore(str(run.backup), double_checkpoint=True, delete_checkpoint=False),
-        _Shown(progress, best),
-        losses.Schedule(config.train.epochs, config.train.minutes, _seconds(history)),
-    ]
-    if config.train.minutes is not None:
-        beside.append(callbacks.TimeBudget(config.train, config.train.minutes, _seconds(history)))
-    if config.train.tensorboard:
-        beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
-    if config.train.pictures and validation:
-        beside.append(callbacks.Pictures(model, config, run, validation.samples, validation.names))
-    if config.train.patience:
-        mode = "min" if monitor.endswith("loss") else "max"
-        settings = {"monitor": monitor, "mode": mode, "patience": config.train.patience}
-        beside.append(callbacks.EarlyStopping(history, **settings))
-    batches = training_batches(parts["train"], config, given, first_step=len(history) * steps, cache_folder=kept)
-    try:
-        with progress.bars:
-            trainer.fit(
-                batches,
-                steps_per_epoch=steps,
-                epochs=config.train.epochs if config.train.minutes is None else _WITHOUT_END,
-                validation_data=validation,
-                callbacks=beside,
-                shuffle=False,  # the order is the pipeline's business
-                verbose=0,
+    def _callbacks(self, running: list[np.ndarray]) -> list[keras.callbacks.Callback]:
+        settings, run = self.settings, self.run
+        monitor = ("val_" if self.validation else "") + settings.monitor
+        best = callbacks.SaveBest(self.model, run, monitor, self.history)
+        schedule = losses.Schedule(settings.last_epoch(self.steps) or 1, settings.minutes, self.used)
+        beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
+        if settings.minutes is not None:
+            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used))
+        if settings.patience:
+            mode = "min" if monitor.endswith("loss") else "max"
+            stop = {"monitor": monitor, "mode": mode, "patience": settings.patience}
+            beside.append(callbacks.EarlyStopping(self.history, **stop))
+        beside += [best, _Shown(self.progress, best, self.course)]
+        if settings.tensorboard:
+            beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
+        if settings.pictures and self.validation:
+            beside.append(
+                callbacks.Pictures(self.model, self.config, run, self.validation.samples, self.validation.names)
             )
-    finally:
-        batches.close()
-        callbacks.save(model, run, last=True)
-        if not run.model.exists():
-            callbacks.save(model, run)
-    shutil.rmtree(kept, ignore_errors=True)  # after an interruption it stays for the resumed run
+        beside.append(keras.callbacks.CSVLogger(str(run.history), append=True))
+        return [*beside, KeepCheckpoints(run.checkpoints, self.course, settings.checkpoint_minutes, running)]
 
 
-def _is_over(settings: TrainConfig, history: list[Row], run: Run) -> bool:
-    if settings.minutes is None:
-        return len(history) >= settings.epochs
+@contextmanager
+def _naming_the_disk(run: Run) -> Iterator[None]:
+    """Turn what a full disk raises into a `RunError` that says what is kept."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        at = run.saved()
+        raise RunError(
+            f"{run.path}: cannot be written to ({problem.strerror}). The checkpoint after {at.epoch} epochs and {at.step} "
+            f"steps is kept; make room and go on with --resume"
+        ) from problem
+
+
+def _is_over(settings: TrainConfig, history: list[Row], run: Run, done: int, steps: int) -> bool:
+    if run.scores.is_file():
+        return True
+    total = settings.total_steps(steps)
+    if total is not None and done >= total:
+        return True
     # the last epoch leaves time for a validation as long as the longest, so a budget is never used to its last second
-    return run.scores.is_file() or _seconds(history) >= 0.9 * settings.minutes * 60
+    return settings.minutes is not None and _seconds(history) >= 0.9 * settings.minutes * 60
 
 
 def _seconds(history: list[Row]) -> float:
@@ -133,15 +173,12 @@ def _seconds(history: list[Row]) -> float:
 class _Shown(keras.callbacks.Callback):
     """Tells the display what happens."""
 
-    def __init__(self, progress: FitProgress, best: callbacks.SaveBest) -> None:
+    def __init__(self, progress: FitProgress, best: callbacks.SaveBest, course: Course) -> None:
         super().__init__()
-        self.progress, self.best, self.epoch = progress, best, 0
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch = epoch
+        self.progress, self.best, self.course = progress, best, course
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self.progress.step(self.epoch, batch, float(np.asarray((logs or {})["loss"])))
+        self.progress.step(self.course.epoch, self.course.step, float(np.asarray((logs or {})["loss"])))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.progress.epoch_end(epoch, logs or {}, self.best.best_epoch)
@@ -149,13 +186,17 @@ class _Shown(keras.callbacks.Callback):
 
 def _score(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
     try:
-        part = held_out(parts)
+        part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:
         return None
     with counting(f"scoring the best epoch on the {part} part", len(parts[part]), console) as done:
         report = {"part": part, **evaluate(open_keras(run), config, parts[part], done)}
     write_text(run.scores, json.dumps(report, indent=2) + "\n")
     return report
+
+
+def _encoder_of(model: keras.Model) -> list[Any]:
+    return [variable for layer in encoder_layers(model) for variable in layer.trainable_variables]
 
 
 def _input_of(config: Config) -> InputConfig:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from segkit.config import Config
-from segkit.distances import as_losses_need
 from segkit.errors import ConfigError
 from segkit.plan import Machine
 
@@ -36,27 +35,19 @@ def _measure(config: Config) -> Machine:
 
     load_keras()
     from segkit.models.build import build_for, compile
-    from segkit.training import make_optimizer
+    from segkit.optimizers import make_optimizer
+    from segkit.precision import random_batch
 
     assert config.input is not None
     prepare(config.train)
     before = _peak()
     model = build_for(config.task, config.model, config.input)
     trainer = compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
-    images, targets = _batch(config)
+    images, targets = random_batch(config)
     steps = [_seconds(trainer.train_on_batch, images, targets) for _ in range(STEPS)]
     memory = max(_peak() - before, 1) / len(images)
     checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
     return Machine(statistics.median(steps[2:]), steps[0] + checks[0], memory, min(checks) / len(images))
-
-
-def _batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    assert config.input is not None
-    size, (height, width) = config.train.batch_size, config.train.crop
-    shape = (size, height, width, config.input.channels)
-    images = np.random.default_rng(0).integers(0, 255, shape).astype(config.input.dtype)
-    target = config.task.encode(np.zeros(config.task.target_shape(height, width), np.uint8))
-    return images, as_losses_need(np.stack([target] * size), config.task, config.loss)
 
 
 def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:

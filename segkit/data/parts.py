@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segkit.config import Config
 from segkit.data.source import Subset, open_source
-from segkit.data.split import split
+from segkit.data.split import fold, split
 from segkit.data_config import PartConfig
 from segkit.errors import ConfigError
 
@@ -13,7 +13,7 @@ def open_parts(config: Config) -> dict[str, Subset]:
     """Return "train", "validation" and "test"; some may be empty.
 
     A part has files of its own (a `PartConfig`), or is what the data set itself calls so, or gets a share of the training
-    names by their hash.
+    names by their hash. With `data.fold` the validation part is a fold of all that is not the test part.
     """
     given = {"validation": config.data.validation, "test": config.data.test}
     source = open_source(config.data, config.task)
@@ -22,8 +22,12 @@ def open_parts(config: Config) -> dict[str, Subset]:
     elsewhere = {name for names in named.values() for name in names}
     unnamed = [name for name in source.names if name not in elsewhere]
     training = named.get("train", unnamed)
+    if config.data.fold:
+        shares["validation"], training = 0.0, [*training, *named.pop("validation", [])]
     names = split(training, shares["validation"], shares["test"]) if training else {"train": []}
     names |= {part: named[part] for part in given if part in named}
+    if config.data.fold:
+        names |= fold(names["train"], config.data.fold)
     parts = {part: Subset(source, names.get(part, [])) for part in ("train", "validation", "test")}
     for part, own in given.items():
         if isinstance(own, PartConfig):

@@ -37,3 +37,21 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
             largest.remove(moved)
             parts[part].append(moved)
     return parts
+
+
+def fold(names: Sequence[str], number: str) -> dict[str, list[str]]:
+    """Return "validation", the fold "k/n" of the names, and "train", the rest; sizes of folds differ by one at most.
+
+    Names are dealt out in the order of their hash, so each is in exactly one of the n folds.
+
+    >>> fold("abc", "1/2")
+    {'train': ['b'], 'validation': ['a', 'c']}
+    """
+    k, n = (int(part) for part in number.split("/"))
+    if len(names) < n:
+        raise ConfigError(f"data.fold: {n} folds need {n} samples or more outside the test part; found {len(names)}")
+    theirs = set(sorted(names, key=fraction)[k - 1 :: n])
+    return {
+        "train": [name for name in names if name not in theirs],
+        "validation": [name for name in names if name in theirs],
+    }

@@ -9,10 +9,11 @@ import keras
 import pytest
 
 from segkit import callbacks
-from segkit.callbacks import TimeBudget, rate_at
+from segkit.callbacks import TimeBudget
 from segkit.cli import main
-from segkit.config import TrainConfig
+from segkit.optimizers import rate_at
 from segkit.run import Run
+from segkit.train_config import TrainConfig
 from tests.heavy.runs import tiny_config
 
 SETTINGS = TrainConfig(learning_rate=0.01, warmup=0.1)

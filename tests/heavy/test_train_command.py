@@ -93,11 +93,11 @@ def test_kill_and_resume_ends_with_the_same_history_length(tmp_path: Path) -> No
     _wait_for_epochs(process, run, 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    saved = run.saved_epochs()
+    saved = run.saved().epoch
     assert 1 <= saved < 6
     assert main(["train", str(config), "--run", str(run.path), "--resume"]) == 0
     assert [int(row["epoch"]) for row in run.rows()] == list(range(6))
-    assert run.saved_epochs() == 6
+    assert run.saved().epoch == 6
 
 
 def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert f"--run {run.path} --resume" in output
     assert run.model.is_file()
     assert run.last.is_file()
-    assert run.saved_epochs() >= 1
+    assert run.saved().epoch >= 1
 
 
 def _start(config: Path, run: Run) -> subprocess.Popen[str]:
@@ -131,7 +131,7 @@ def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> N
     for _ in range(1200):
         if process.poll() is not None:
             pytest.fail(f"training ended too early: {process.stdout and process.stdout.read()}")
-        if (run.backup / "training_metadata.json").is_file() and len(run.rows()) >= epochs:
+        if run.checkpoints.latest.is_file() and len(run.rows()) >= epochs:
             return
         time.sleep(0.1)
     process.kill()

@@ -1,0 +1,50 @@
+"""`train --fold k/n` and `--fold all/n`: trainings of a cross-validation, one run folder each, and the table at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace], int]) -> int:
+    """Train the folds that are asked for by `train`, into DIR/fold_k; print the table once all n are scored.
+
+    With --resume a fold that is finished is passed over, one that was interrupted goes on, one that is missing begins.
+    Return the exit status of the first fold that fails.
+    """
+    from segkit.folds import collect, fold_run, folds_table, wanted
+
+    which, count = wanted(options.fold)
+    folder = options.run or Path("runs") / options.config.stem
+    for k in which:
+        run = fold_run(folder, k)
+        if options.resume and run.scores.is_file():
+            continue
+        begun = run.config_file.is_file()
+        one = {
+            "run": run.path,
+            "resume": options.resume and begun,
+            "set": [*options.set, f"data.fold={k}/{count}"],
+            "fold": None,
+        }
+        status = train(argparse.Namespace(**{**vars(options), **one}))
+        if status:
+            return status
+        _forget()
+    report = collect(folder, count)
+    if report is not None:
+        from rich.console import Console
+
+        Console().print(folds_table(report))
+    return 0
+
+
+def _forget() -> None:
+    """Free the networks of the fold before."""
+    import gc
+
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()

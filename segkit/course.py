@@ -1,0 +1,126 @@
+"""Where a training stands, when its epochs end, and how its state comes to the disk and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from segkit.checkpoint import Checkpoints, Groups, Position
+from segkit.errors import RunError
+
+Logs = dict[str, Any]
+
+
+class Course(keras.callbacks.Callback):
+    """Counts steps, ends an epoch that was resumed in its middle and the last one, and logs learning rate and seconds.
+
+    `fit` makes the same number of steps in each epoch, so one that has some behind it is ended by `stop_training`, which is
+    taken back before the next. Stands first among the callbacks: what others decide at the end of an epoch holds.
+    """
+
+    def __init__(self, begun: Position, steps_per_epoch: int, total: int | None) -> None:
+        super().__init__()
+        self.epoch, self.step, self.seconds = begun.epoch, begun.step, begun.seconds
+        self.steps_per_epoch, self.total = steps_per_epoch, total
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.began = time.monotonic() - self.seconds
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.step += 1
+        if self.step == self.steps_per_epoch or self._is_over():
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.model.stop_training = self._is_over()
+        now = time.monotonic()
+        if logs is not None:
+            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+            logs["seconds"] = round(now - self.began, 3)
+        self.epoch, self.step, self.began = epoch + 1, 0, now  # no second between epochs is lost
+
+    def position(self) -> Position:
+        """Return where the training stands."""
+        return Position(self.epoch, self.step, time.monotonic() - self.began)
+
+    def _is_over(self) -> bool:
+        return self.total is not None and self.position().steps_done(self.steps_per_epoch) >= self.total
+
+
+class KeepCheckpoints(keras.callbacks.Callback):
+    """Saves the training's state at the end of each epoch, and every so many minutes within one.
+
+    Keras' BackupAndRestore knows the batch it stopped at but begins the epoch again, writes in place, and leaves out the
+    state of dropout (docs/decisions/0008). Stands last among the callbacks: what it saves is what all others have left.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, course: Course, minutes: float, running: Sequence[np.ndarray]) -> None:
+        super().__init__()
+        self.checkpoints, self.course, self.seconds = checkpoints, course, minutes * 60
+        self.running = running
+        """Sums behind the epoch's loss and scores, of the steps before the interruption."""
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if self.running:  # the metrics exist from the first step on; all of them are sums
+            for variable, before in zip(self.model.metrics_variables, self.running, strict=True):
+                variable.assign(variable + before)
+            self.running = []
+        if self.seconds and time.monotonic() - self.saved >= self.seconds:
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        position = self.course.position()
+        self.checkpoints.save(position, state_of(self.model, with_metrics=position.step > 0))
+        self.saved = time.monotonic()
+
+
+def state_of(trainer: keras.Model, with_metrics: bool = False) -> dict[str, list[np.ndarray]]:
+    """Return every variable of a compiled model: weights, batch statistics, dropout's random state, the optimizer's."""
+    groups = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
+    if with_metrics:
+        groups["metrics"] = trainer.metrics_variables
+    return {kind: [ops.convert_to_numpy(variable) for variable in group] for kind, group in groups.items()}
+
+
+def restore(trainer: keras.Model, groups: Groups) -> None:
+    """Set the variables of a compiled model to those that `state_of` returned; nothing if there are none.
+
+    Raises `RunError` if they belong to another network or optimizer.
+    """
+    build_optimizer(trainer)
+    ours: Mapping[str, Any] = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
+    for kind, variables in ours.items() if groups else ():
+        saved = groups[kind]
+        if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved]:
+            raise RunError(
+                f"the checkpoint's {kind} do not fit this network; it was written by another version of segkit or Keras. "
+                f"Begin a new run"
+            )
+        for variable, array in zip(variables, saved, strict=True):
+            variable.assign(array)
+
+
+def build_optimizer(trainer: keras.Model) -> None:
+    """Make the optimizer's variables, which `fit` would make in its first step only."""
+    if not trainer.optimizer.built:
+        trainer.optimizer.build(trainer.trainable_variables)
+
+
+def state_bytes(trainer: keras.Model) -> tuple[int, int]:
+    """Return the bytes of a checkpoint and of the weights alone."""
+    sizes = {
+        kind: sum(int(np.prod(variable.shape)) * 4 for variable in group)
+        for kind, group in (("weights", trainer.variables), ("optimizer", trainer.optimizer.variables))
+    }
+    return sum(sizes.values()), sizes["weights"]

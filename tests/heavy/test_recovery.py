@@ -1,0 +1,95 @@
+"""A training that is killed goes on, and ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit.checkpoint import Position
+from segkit.cli import main
+from segkit.run import Run
+from tests.heavy.runs import tiny_config
+
+EVERY_STEP = 1e-9
+"""Minutes between checkpoints."""
+OVERRIDES = ["--set", "model.dropout=0.2", "--set", "train.pictures=0"]
+
+
+def config_of(folder: Path, **train: object) -> Path:
+    practice = {"accumulate": 2, "ema": 0.9, "freeze_encoder_epochs": 1, "encoder_learning_rate": 0.5}
+    settings = {"epochs": 3, "steps_per_epoch": 25, "checkpoint_minutes": EVERY_STEP, **practice, **train}
+    return tiny_config(folder, "multiclass", **settings)
+
+
+def train(config: Path, run: Run, *more: str) -> int:
+    return main(["train", str(config), "--run", str(run.path), *OVERRIDES, *more])
+
+
+def standing(run: Run) -> Position:
+    while True:
+        with suppress(FileNotFoundError):  # a moment between two renames
+            return run.saved()
+
+
+def kill_once(config: Path, run: Run, moment: random.Random) -> bool:
+    """Start or resume the training and kill it at a random moment once it trains; False if it ended before."""
+    again = ["--resume"] if run.config_file.exists() else []
+    before = standing(run)
+    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run.path), *OVERRIDES, *again]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ)
+    while process.poll() is None and standing(run) == before:
+        time.sleep(0.05)
+    time.sleep(moment.random() * 0.5)
+    process.send_signal(signal.SIGKILL)
+    errors = process.communicate()[1]
+    if process.returncode not in (0, -signal.SIGKILL):
+        pytest.fail(f"training failed: {errors}")
+    return process.returncode != 0
+
+
+def assert_same(run: Run, other: Run) -> None:
+    """Every variable is the same to the bit, and so is the history but for the seconds."""
+    assert run.saved().epoch == other.saved().epoch
+    assert run.saved().step == other.saved().step == 0
+    ours, theirs = run.checkpoints.load(), other.checkpoints.load()
+    assert list(ours) == list(theirs) == ["weights", "optimizer"]
+    for kind, group in ours.items():
+        assert len(group) == len(theirs[kind]) > 10
+        for array, expected in zip(group, theirs[kind], strict=True):
+            np.testing.assert_array_equal(array, expected)
+    unlike = {"seconds"}
+    rows, expected_rows = (
+        [{k: v for k, v in row.items() if k not in unlike} for row in r.rows()] for r in (run, other)
+    )
+    assert rows == expected_rows
+
+
+def check_kills(folder: Path, kills: int, **settings: object) -> None:
+    config, run, whole = config_of(folder, **settings), Run(folder / "run"), Run(folder / "whole")
+    moment, killed = random.Random(0), []
+    while len(killed) < kills and kill_once(config, run, moment):
+        killed.append(standing(run))
+    assert len(killed) == kills, "the training ended before it was killed often enough"
+    assert any(position.step for position in killed)
+    assert train(config, run, "--resume") == 0
+    assert train(config, whole) == 0
+    assert_same(run, whole)
+    assert not list(run.path.rglob("*.part*"))
+
+
+def test_two_kills_change_nothing(tmp_path: Path) -> None:
+    check_kills(tmp_path, 2)
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    check_kills(tmp_path, 10, epochs=5, steps_per_epoch=200)

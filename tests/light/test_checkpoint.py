@@ -1,0 +1,118 @@
+"""Checkpoints: whole or not used, never a broken one in the place of a good one, and room for them before the start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from segkit import checkpoint, files
+from segkit.checkpoint import Checkpoints, Position, check_room
+from segkit.errors import RunError
+
+GROUPS = {
+    "weights": [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(7, np.int64), np.zeros((0, 2), np.float32)],
+    "optimizer": [np.full(5, np.nan, np.float32)] * 11,
+}
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "checkpoints")
+
+
+def save(checkpoints: Checkpoints, epoch: int) -> None:
+    checkpoints.save(Position(epoch, 2, 1.5), {kind: [a + epoch for a in group] for kind, group in GROUPS.items()})
+
+
+def assert_holds(checkpoints: Checkpoints, epoch: int) -> None:
+    assert checkpoints.position() == Position(epoch, 2, 1.5)
+    loaded = checkpoints.load()
+    assert list(loaded) == list(GROUPS)
+    for kind, group in GROUPS.items():
+        for array, expected in zip(loaded[kind], group, strict=True):
+            assert array.dtype == expected.dtype
+            np.testing.assert_array_equal(array, expected + epoch)
+
+
+def test_without_checkpoints_a_training_stands_at_its_beginning(checkpoints: Checkpoints) -> None:
+    checkpoints.mend()
+    assert checkpoints.position() == Position()
+    assert checkpoints.load() == {}
+
+
+def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(checkpoints: Checkpoints) -> None:
+    save(checkpoints, 1)
+    assert not checkpoints.previous.exists()
+    save(checkpoints, 2)
+    save(checkpoints, 3)
+    assert_holds(checkpoints, 3)
+    shutil.copy(checkpoints.previous, checkpoints.latest)
+    assert_holds(checkpoints, 2)
+
+
+@pytest.mark.parametrize("length", [0, 10, 700, -1])
+def test_a_cut_checkpoint_gives_way_to_the_one_before(checkpoints: Checkpoints, length: int) -> None:
+    save(checkpoints, 1)
+    save(checkpoints, 2)
+    whole = checkpoints.latest.read_bytes()
+    checkpoints.latest.write_bytes(whole[:length])
+    checkpoints.mend()
+    assert_holds(checkpoints, 1)
+
+
+def test_one_changed_byte_is_noticed(checkpoints: Checkpoints) -> None:
+    save(checkpoints, 1)
+    save(checkpoints, 2)
+    data = bytearray(checkpoints.latest.read_bytes())
+    at = data.index((GROUPS["weights"][0] + 2).tobytes()) + 9
+    data[at] ^= 1
+    checkpoints.latest.write_bytes(bytes(data))
+    checkpoints.mend()
+    assert_holds(checkpoints, 1)
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(checkpoints: Checkpoints) -> None:
+    save(checkpoints, 1)
+    os.replace(checkpoints.latest, checkpoints.previous)
+    checkpoints.mend()
+    assert_holds(checkpoints, 1)
+
+
+def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Checkpoints) -> None:
+    save(checkpoints, 1)
+    checkpoints.latest.write_bytes(b"")
+    with pytest.raises(RunError, match=r"latest\.npz: no checkpoint there can be read"):
+        checkpoints.mend()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_leaves_the_last_checkpoint(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(checkpoints, 1)
+    temporary = files._temporary
+
+    def full(path: Path) -> Path:
+        link = temporary(path)
+        link.symlink_to("/dev/full")
+        return link
+
+    monkeypatch.setattr(files, "_temporary", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(checkpoints, 2)
+    assert_holds(checkpoints, 1)
+    assert [path.name for path in checkpoints.latest.parent.iterdir()] == ["latest.npz"]
+
+
+def test_room_is_looked_for_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, model = 40_000_000, 10_000_000
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000_000))
+    check_room(tmp_path, state, model)
+    with pytest.raises(RunError, match=r"need 0\.15 GB .*and 0\.15 GB are free; make room and go on with --resume"):
+        check_room(tmp_path, state, model + 1)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "latest.npz").write_bytes(bytes(10))
+    check_room(tmp_path, state, model + 1)  # what is there is not needed again

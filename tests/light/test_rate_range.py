@@ -1,0 +1,60 @@
+"""The learning-rate range test: rates in equal factors, a suggestion where the loss falls, and a picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from segkit.errors import RunError
+from segkit.rate_range import draw, has_diverged, rates, smoothed, suggest
+
+TRIED = rates(1e-6, 1.0, 121)
+
+
+def valley(at: float) -> list[float]:
+    """A loss that is flat, falls, is least at the rate `at` and explodes."""
+    return [2 - 1.5 * math.exp(-((math.log10(rate / at)) ** 2)) + 50 * max(0.0, rate / at - 3) for rate in TRIED]
+
+
+def test_rates_rise_by_one_factor() -> None:
+    factors = np.divide(TRIED[1:], TRIED[:-1])
+    assert TRIED[0] == 1e-6
+    assert TRIED[-1] == pytest.approx(1.0)
+    np.testing.assert_allclose(factors, factors[0])
+
+
+def test_smoothing_is_a_weighted_mean_of_what_was_seen() -> None:
+    losses = list(np.random.default_rng(0).random(30))
+    for n in (1, 2, 30):
+        weights = 0.8 ** np.arange(n)[::-1]
+        assert smoothed(losses)[n - 1] == pytest.approx(np.average(losses[:n], weights=weights))
+
+
+@pytest.mark.parametrize("at", [1e-4, 1e-3, 1e-2])
+def test_the_suggestion_is_a_tenth_of_the_best_rate(at: float) -> None:
+    assert at / 10 / 1.1 <= suggest(TRIED, valley(at)) <= 2 * at / 10  # smoothing looks some steps back
+
+
+def test_a_loss_that_never_falls_suggests_nothing() -> None:
+    with pytest.raises(RunError, match="did not fall at any of 121 rates"):
+        suggest(TRIED, [1.0 + i for i in range(121)])
+
+
+def test_the_test_ends_when_the_loss_explodes() -> None:
+    losses = valley(1e-3)
+    ends = [n for n in range(1, 122) if has_diverged(losses[:n])]
+    assert 1e-3 < TRIED[ends[0] - 1] < 1e-1
+    assert has_diverged([1.0, math.nan])
+    assert not has_diverged([])
+    assert not has_diverged([1.0, 100.0])  # a few steps say nothing
+
+
+def test_the_picture_shows_the_suggestion_where_it_is() -> None:
+    for at in (1e-3, 1e-2):
+        picture = draw(TRIED, valley(at), at / 10)
+        red = np.argwhere((picture == (0xD0, 0x30, 0x30)).all(axis=-1))[:, 1]
+        column = 50 + (math.log10(at / 10) + 6) / 6 * 620
+        assert abs(np.median(red) - column) < 15
+    assert draw(TRIED[:3], [1.0, 1.0, math.nan], 1e-6).shape == (400, 720, 3)
