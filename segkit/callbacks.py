@@ -26,13 +26,17 @@ def is_better(monitor: str) -> Callable[[float, float], bool]:
 
 
 class Extras(keras.callbacks.Callback):
-    """Adds the epoch's learning rate and seconds to what the other callbacks log; no second between epochs is lost."""
+    """Adds the epoch's learning rate, steps and seconds to what the other callbacks log; no second between is lost."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.began = time.monotonic()
 
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.steps = batch + 1
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
+            logs["steps"] = self.steps
             logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
             now = time.monotonic()
             logs["seconds"], self.began = round(now - self.began, 3), now
