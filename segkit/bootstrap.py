@@ -42,8 +42,8 @@ def resampled(each: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np
 def interval(scores: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """Return the ends of the middle `level` of resampled scores (resamples,); NaN are left out, NaN if none is left.
 
-    >>> interval(np.arange(101.0), level=0.9)
-    (5.0, 95.0)
+    >>> interval(np.arange(101.0), level=0.5)
+    (25.0, 75.0)
     """
     known = scores[~np.isnan(scores)]
     if not known.size:

@@ -67,7 +67,7 @@ def _empty(answers: Answers) -> dict[str, Any]:
 
 def _row(answers: Answers, drawn: np.ndarray, resamples: int) -> dict[str, Any]:
     task, pooled, runs = answers.task, answers.pooled("counts"), answers.runs.values()
-    row = {"name": answers.name, "seeds": list(answers.runs), "failed": dict(answers.failed)}
+    row: dict[str, Any] = {"name": answers.name, "seeds": list(answers.runs), "failed": dict(answers.failed)}
     for score in ("dice", "iou"):
         value = float(mean_score(task, pooled.sum(0), score))
         each = [_number(float(mean_score(task, run.counts.sum(0), score))) for run in runs]

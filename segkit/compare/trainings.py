@@ -82,7 +82,7 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
 
 def _check_same(record: Path, wanted: dict[str, object]) -> None:
     if not record.is_file():
-        if {path.name for path in record.parent.glob("*")} - {".lock"}:
+        if not record.parent.is_dir() or {path.name for path in record.parent.iterdir()} - {".lock"}:
             raise RunError(f"{record.parent}: is not empty and holds no comparison; choose another folder with --out")
         return
     found = json.loads(record.read_text(encoding="utf-8"))
