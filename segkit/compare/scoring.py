@@ -55,7 +55,7 @@ class Scored:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 found = {name: kept[name] for name in cls.__dataclass_fields__}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
         numbers = {name: found.pop(name).item() for name in ("parameters", "images_per_second", "steps")}
         return cls(**found, **numbers)
