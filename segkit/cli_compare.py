@@ -67,7 +67,7 @@ def _compare(options: argparse.Namespace) -> int:
     trainings = in_turn(options.out, settings, options.seeds)
     with begun(options.out, settings, options.seeds):
         failed = _train_all(trainings, options.minutes, console)
-        scored = _score_all(trainings, part, failed, console)
+        scored = _score_all(trainings, failed, console)
         results = _written(options, part, _answers(trainings, scored, failed))
     console.print(f"\n{(options.out / 'table.md').read_text(encoding='utf-8')}", highlight=False, markup=False)
     console.print(f"table.md, results.json and plot.png are in {options.out}", highlight=False)
@@ -96,12 +96,9 @@ def _train_all(trainings: Sequence[Training], minutes: float, console: Console) 
     return failed
 
 
-def _score_all(
-    trainings: Sequence[Training], part: str, failed: Failures, console: Console
-) -> dict[tuple[str, int], Scored]:
+def _score_all(trainings: Sequence[Training], failed: Failures, console: Console) -> dict[tuple[str, int], Scored]:
     """Return what every finished run answers; what was scored before is read, what cannot be scored is noted as failed."""
     from segkit.compare.scoring import FILE, Scored
-    from segkit.data.parts import open_parts
     from segkit.errors import SegkitError
 
     scored: dict[tuple[str, int], Scored] = {}
@@ -113,7 +110,7 @@ def _score_all(
         found = Scored.read(kept)
         if found is None:
             try:
-                found = _score(training, open_parts(training.setting.config)[part], console)
+                found = _score(training, console)
             except SegkitError as problem:
                 failed[name, seed] = f"cannot be scored: {problem}"
                 continue
@@ -122,8 +119,9 @@ def _score_all(
     return scored
 
 
-def _score(training: Training, part: Any, console: Console) -> Scored:
+def _score(training: Training, console: Console) -> Scored:
     from segkit.compare.scoring import score
+    from segkit.compare.settings import scored_part
     from segkit.devices import load_keras
     from segkit.progress import counting
 
@@ -133,6 +131,7 @@ def _score(training: Training, part: Any, console: Console) -> Scored:
     from segkit.runtimes.keras import as_predict, load
 
     keras.backend.clear_session()
+    _, part = scored_part(training.setting.config)
     model = load(training.run)
     with counting(f"scoring {training.setting.name}, seed {training.seed}", len(part), console) as done:
         return score(as_predict(model), model.count_params(), training.run, part, done)

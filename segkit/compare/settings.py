@@ -12,7 +12,7 @@ import yaml
 
 from segkit import counts
 from segkit.config import Config, read
-from segkit.data.parts import held_out, open_parts
+from segkit.data.parts import held_out, open_parts, readable
 from segkit.data.source import Subset
 from segkit.errors import ConfigError
 from segkit.prefetch import prefetch
@@ -94,9 +94,9 @@ def check_same_masks(settings: Sequence[Setting]) -> str:
     two settings would be answers to different questions.
     """
     first, *others = settings
-    part, subset = _held_out(first)
+    part, subset = scored_part(first.config)
     for other in others:
-        its_part, its_subset = _held_out(other)
+        its_part, its_subset = scored_part(other.config)
         if its_part != part or list(its_subset.names) != list(subset.names):
             raise ConfigError(
                 f"{first.name} is scored on {len(subset)} images of its {part} part and {other.name} on {len(its_subset)} "
@@ -113,10 +113,11 @@ def check_same_masks(settings: Sequence[Setting]) -> str:
     return part
 
 
-def _held_out(setting: Setting) -> tuple[str, Subset]:
-    parts = open_parts(setting.config)
+def scored_part(config: Config) -> tuple[str, Subset]:
+    """Return the part that a config's trainings are scored on, by name: test, or validation where there is no test part."""
+    parts = open_parts(config)
     name = held_out(parts)
-    return name, parts[name]
+    return name, readable(parts[name], config)
 
 
 def _reading(config: Config) -> tuple[Any, ...]:

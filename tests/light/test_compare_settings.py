@@ -24,7 +24,9 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
     varied = ["task.head=softmax,sigmoid", "model.encoder=plain, residual"]
     found = settings_of(config, varied, [], ["train.batch_size=2"], 2.5)
     assert [each.name for each in found] == [
-        f"task.head={head}, model.encoder={encoder}" for head in ("softmax", "sigmoid") for encoder in ("plain", "residual")
+        f"task.head={head}, model.encoder={encoder}"
+        for head in ("softmax", "sigmoid")
+        for encoder in ("plain", "residual")
     ]
     assert [each.config.task.head for each in found] == ["softmax"] * 2 + ["sigmoid"] * 2
     assert [each.config.model.encoder for each in found] == ["plain", "residual"] * 2
@@ -34,7 +36,9 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
 
 
 def test_values_are_yaml(config: Path) -> None:
-    found = settings_of(config, ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"], [], [], 1)
+    found = settings_of(
+        config, ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"], [], [], 1
+    )
     assert [each.config.train.crop for each in found] == [(32, 64), (32, 64), (96, 96), (96, 96)]
     assert found[1].config.loss == {"focal": {"gamma": 3}, "dice": 0.5}
     assert found[0].name == "train.crop=[32, 64], loss={dice: 1}"

@@ -81,7 +81,11 @@ def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
 
 @pytest.mark.parametrize(
     ("do", "told"),
-    [("fail", "the loss is not a number (all of it: "), ("crash", "IndexError: seven"), ("die", "was ended by signal 9")],
+    [
+        ("fail", "the loss is not a number (all of it: "),
+        ("crash", "IndexError: seven"),
+        ("die", "was ended by signal 9"),
+    ],
 )
 def test_a_training_that_fails_says_why_and_is_not_finished(
     out: Path, settings: list[Setting], do: str, told: str
