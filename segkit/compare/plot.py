@@ -39,7 +39,7 @@ def plot(results: dict[str, Any]) -> np.ndarray:
     height = TOP + ROW * len(rows) + BOTTOM
     sheet = Image.new("RGB", (gaps.left + WIDTH + 2 * GAP, height), "white")
     draw = ImageDraw.Draw(sheet)
-    _frame(draw, scores, height, f"foreground Dice, {results['images']} images")
+    _frame(draw, scores, height, f"foreground Dice, {results['images']} images; small dots: single seeds")
     _frame(draw, gaps, height, "behind the best: difference, 95 % interval")
     draw.line((gaps.x(0), TOP, gaps.x(0), height - BOTTOM), fill=INK)
     for number, row in enumerate(rows):

@@ -36,7 +36,10 @@ def _one(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
 
 def _several(best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
     parts = [f"{best} has the best foreground Dice, {dice[best]:.4f}"]
-    for clear, words in ((True, "better by more than chance than"), (False, "not by more than chance better than")):
+    for clear, words in (
+        (True, "better by more than chance than"),
+        (False, "better, but not by more than chance, than"),
+    ):
         which = [f"{pair['other']} ({_apart(pair)})" for pair in pairs if pair["more_than_chance"] is clear]
         if which:
             parts.append(f"{words} {', '.join(which)}")

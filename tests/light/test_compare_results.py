@@ -98,7 +98,7 @@ def test_the_best_of_several_is_compared_with_each_other_and_the_number_is_told(
     assert [pair["other"] for pair in results["comparisons"]] == ["good", "worse", "bad"]
     words = verdict(results)
     assert words.startswith("best has the best foreground Dice, 0.90")
-    better, _, equal = words.partition("not by more than chance better than")
+    better, _, equal = words.partition("better, but not by more than chance, than")
     assert "better by more than chance than worse (" in better
     assert "bad (" in better
     assert "good (" in equal

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from segkit import ConfigError, Task
-from segkit.compare.settings import Setting, check_same_masks, settings_of
+from segkit.compare.settings import Setting, check_same_masks, scored_part, settings_of
 from tests.light.compared import SHAPES, write_config
 from tests.light.draws import says
 
@@ -130,6 +130,15 @@ def test_one_sigmoid_and_a_softmax_of_two_ask_the_same_of_one_folder(tmp_path: P
     three = setting(write_config(tmp_path / "three.yaml", task=task, data={**data, **void}))
     with pytest.raises(ConfigError, match="labelled pixels for one and"):
         check_same_masks([one, three])
+
+
+def test_samples_that_training_leaves_out_are_not_scored(tmp_path: Path) -> None:
+    data = {**yes_no_folder(tmp_path), "test": 0.5, "skip_broken": True}
+    config = setting(write_config(tmp_path / "a.yaml", task={"kind": "binary", "classes": ["brain"]}, data=data)).config
+    part, whole = scored_part(config)
+    broken = whole.names[0]
+    (tmp_path / "masks" / f"{broken}.png").write_bytes(b"not a picture")
+    assert (part, list(scored_part(config)[1].names)) == ("test", list(whole.names)[1:])
 
 
 def test_the_shipped_configs_of_the_brain_ask_the_same() -> None:
