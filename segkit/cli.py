@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segkit.cli_compare import add_compare
 from segkit.cli_data import add_inspect, add_plan
 from segkit.cli_export import add_export
 from segkit.cli_folds import train_folds
@@ -180,6 +181,10 @@ _COMMANDS: dict[str, Any] = {
     "predict": (add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (add_evaluate, "Score a run on images with known masks."),
     "tune": (add_tune, "Choose temperature, thresholds and rules for objects of a run on its validation part."),
+    "compare": (
+        add_compare,
+        "Train settings in equal minutes, and say which is better and whether by more than chance.",
+    ),
     "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),

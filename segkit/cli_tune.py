@@ -6,11 +6,6 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from segkit.config import Config
-    from segkit.data.source import Subset
 
 
 def add_tune(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +26,7 @@ def _tune(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from segkit import tuned
-    from segkit.data.parts import open_parts
+    from segkit.data.parts import open_parts, readable
     from segkit.errors import ConfigError
     from segkit.progress import counting
     from segkit.report import tuned_table
@@ -51,7 +46,7 @@ def _tune(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"--for {goal}: an exclusive task takes the most probable class and has no thresholds; say dice"
         )
-    part = _readable(open_parts(config)["validation"], config)
+    part = readable(open_parts(config)["validation"], config)
     if not len(part):
         raise ConfigError(
             f"{run.config_file}: data.validation is empty, and tuning needs images that were not trained on"
@@ -70,20 +65,3 @@ def _tune(options: argparse.Namespace) -> int:
         console.print(f"note: {note}", highlight=False)
     console.print(f"kept in {run.tuned}; everything that predicts with this run now uses it", highlight=False)
     return 0
-
-
-def _readable(part: Subset, config: Config) -> Subset:
-    """Return the part, with `data.skip_broken` without the samples that training left out."""
-    from segkit.data.source import Subset
-    from segkit.errors import DataError
-
-    if not config.data.skip_broken:
-        return part
-    names = []
-    for name in part.names:
-        try:
-            config.task.encode(part.read(name).mask, name)
-            names.append(name)
-        except DataError:
-            continue
-    return Subset(part.source, names)

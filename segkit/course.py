@@ -17,7 +17,7 @@ Logs = dict[str, Any]
 
 
 class Course(keras.callbacks.Callback):
-    """Counts steps, ends an epoch that was resumed in its middle and the last one, and logs learning rate and seconds.
+    """Counts steps, ends an epoch that was resumed in its middle and the last one, and logs steps, learning rate and seconds.
 
     `fit` makes the same number of steps in each epoch, so one that has some behind it is ended by `stop_training`, which is
     taken back before the next. Stands first among the callbacks: what others decide at the end of an epoch holds.
@@ -40,6 +40,7 @@ class Course(keras.callbacks.Callback):
         self.model.stop_training = self._is_over()
         now = time.monotonic()
         if logs is not None:
+            logs["steps"] = self.step
             logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
             logs["seconds"] = round(now - self.began, 3)
         self.epoch, self.step, self.began = epoch + 1, 0, now  # no second between epochs is lost

@@ -6,7 +6,7 @@ from segkit.config import Config
 from segkit.data.source import Subset, open_source
 from segkit.data.split import fold, split
 from segkit.data_config import PartConfig
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, DataError
 
 
 def open_parts(config: Config) -> dict[str, Subset]:
@@ -45,3 +45,17 @@ def held_out(parts: dict[str, Subset]) -> str:
         if len(parts[part]):
             return part
     raise ConfigError("data: neither a test nor a validation part; give data.test or data.validation a share")
+
+
+def readable(part: Subset, config: Config) -> Subset:
+    """Return the part, with `data.skip_broken` without the samples that training leaves out."""
+    if not config.data.skip_broken:
+        return part
+    names = []
+    for name in part.names:
+        try:
+            config.task.encode(part.read(name).mask, name)
+            names.append(name)
+        except DataError:
+            continue
+    return Subset(part.source, names)

@@ -45,6 +45,7 @@ for name, arguments in json.loads(sys.argv[1]).items():
 slow = [name for name in ("keras", "tensorflow", "jax", "albumentations") if name in sys.modules]
 print(json.dumps({"told": told, "slow": slow}))
 """
+COMPARE = ["compare", "shapes.yaml", "--vary", "train.batch_size=1,2"]
 MISTAKES = {
     "no such config": (["train", "gone.yaml"], "gone.yaml: cannot be read"),
     "unknown setting": (["train", "shapes.yaml", "--set", "train.epohcs=1"], "did you mean 'epochs'?"),
@@ -77,6 +78,9 @@ MISTAKES = {
     "no threshold to tune": (["tune", "exclusive", "--for", "recall=0.9"], "has no thresholds; say dice"),
     "nothing to tune on": (["tune", "untested"], "data.validation is empty"),
     "broken tuning": (["predict", "broken", "images", "--out", "out"], "tuned.yaml: cannot be read"),
+    "nothing to compare": (["compare", "shapes.yaml", "--minutes", "1", "--out", "out"], "one setting alone"),
+    "no time to compare": ([*COMPARE, "--minutes", "0", "--out", "out"], "train.minutes"),
+    "comparing in a full folder": ([*COMPARE, "--minutes", "1", "--out", "images"], "holds no comparison"),
     "no command": ([], "COMMAND"),
     "no place for masks": (["predict", "run", "images"], "--out"),
     "convert into a full folder": (["convert", "shapes.yaml", "--out", "images"], "is not empty"),
@@ -114,7 +118,10 @@ def fill(folder: Path) -> None:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("cli")
     fill(folder)
-    asked = json.dumps({name: arguments for name, (arguments, _) in MISTAKES.items()} | {"help": ["--help"]})
+    asked = json.dumps(
+        {name: arguments for name, (arguments, _) in MISTAKES.items()}
+        | {"help": ["--help"], "compare help": ["compare", "--help"]}
+    )
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r})" + WATCHED
     done = subprocess.run([sys.executable, "-c", code, asked], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -135,7 +142,7 @@ def test_mistakes_and_help_are_answered_before_keras_is_imported(answers: dict[s
 def test_help_names_every_command(answers: dict[str, Any]) -> None:
     status, out, _ = answers["told"]["help"]
     assert status == 0
-    assert all(name in out for name in ("train", "predict", "evaluate", "tune", "convert"))
+    assert all(name in out for name in ("train", "predict", "evaluate", "tune", "compare", "convert"))
 
 
 @pytest.mark.parametrize(("door", "word"), [("train.py", "--resume"), ("predict.py", "--overlay")])

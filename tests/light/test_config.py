@@ -80,7 +80,10 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
         ("train.epochs=0", ("train.epochs", "greater than 0", "found 0")),
         ("train.epochs=[1", ("not YAML",)),
         ("data.size=[64]", ("data.size.1", "missing")),
-        ("train.precision=float8", ("train.precision", "'float32', 'mixed_bfloat16', 'mixed_float16' or 'auto'", "'float8'")),
+        (
+            "train.precision=float8",
+            ("train.precision", "'float32', 'mixed_bfloat16', 'mixed_float16' or 'auto'", "'float8'"),
+        ),
         ("model.encoder=resnet", ("model.encoder", "unknown name 'resnet'", "plain, residual")),
         (
             "model={decoder: deeplabv3plus, deep_supervision: true}",
