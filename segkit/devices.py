@@ -44,8 +44,10 @@ def prepare(settings: TrainConfig) -> None:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: not more than OMP_NUM_THREADS, which Ray sets for each of its workers."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(found, int(wanted)) if wanted.isdecimal() and int(wanted) else found
 
 
 @contextmanager

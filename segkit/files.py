@@ -118,6 +118,20 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
                 temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def marked(folder: Path) -> Iterator[Path]:
+    """Yield an empty hidden file in `folder` by which others see that theirs is the same folder; it goes at the end.
+
+    `remove_leftovers` takes it for a temporary file: touch it more often than daily.
+    """
+    path = _temporary(folder / "mark")
+    path.touch()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path, below: bool = True) -> None:
     """Remove what killed writers left in `folder` and below: temporary files of dead processes of this machine, and those
     of others that are a day old.

@@ -28,9 +28,9 @@ class Room(NamedTuple):
     read_bytes: int
 
 
-def allowed(wanted: int | None) -> int:
-    """Return the bytes that this process may take in all: as wanted, or what it has and `SHARE` of what is free."""
-    return wanted if wanted is not None else memory.resident() + int(SHARE * memory.free_memory())
+def allowed(wanted: int | None, share: float = SHARE) -> int:
+    """Return the bytes that this process may take in all: as wanted, or what it has and a share of what is free."""
+    return wanted if wanted is not None else memory.resident() + int(share * memory.free_memory())
 
 
 def is_large(config: Config, path: Path, most: int) -> bool:

@@ -15,7 +15,8 @@ from PIL import Image
 from rich.console import Console
 
 from segkit import ConfigError, Task, files, mask_files, memory
-from segkit.cli_large import add_memory, divide, fit_batch, predict_large_files
+from segkit.cli_large import add_memory, predict_large_files
+from segkit.large.files import divide, fit_batch
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
 from segkit.outputs.results import Outputs
