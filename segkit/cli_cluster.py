@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """The arguments that say where prediction runs."""
     parser.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="ray: on the machines of a Ray cluster (extra `ray`)"
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: on the machines of a Ray cluster (extra `ray`)",
     )
     parser.add_argument(
         "--address", metavar="HOST:PORT", help="the Ray cluster, or auto (default: one of this machine alone)"

@@ -56,6 +56,11 @@ def predict_large_files(
     from segkit.progress import WindowProgress
 
     each = partial(
-        each_large_written, predict, config, weights, allowed(options.memory), lambda name: WindowProgress(name, console)
+        each_large_written,
+        predict,
+        config,
+        weights,
+        allowed(options.memory),
+        lambda name: WindowProgress(name, console),
     )
     return write_files(each, Results(config.task, outputs), images, options.skip_existing, others=others)

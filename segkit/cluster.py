@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -98,7 +99,8 @@ def connected(address: str | None) -> Iterator[Any]:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else alone))
     except (ConnectionError, RuntimeError, ValueError) as problem:
         raise ConfigError(f"--address: no Ray cluster answers at {address or 'this machine'} ({problem})") from problem
-    signal.signal(signal.SIGTERM, terminated)  # Ray's own way out would hide what is written
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminated)  # Ray would end the process without a word
     try:
         yield ray
     finally:

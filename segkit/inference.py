@@ -103,9 +103,7 @@ def write_files(
     return Summary(len(rows), len(images) - len(todo), sorted(failed), stopped)
 
 
-def each_written(
-    predict: Predict, config: Config, todo: Mapping[str, Path], results: Results
-) -> Generator[Outcome]:
+def each_written(predict: Predict, config: Config, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
     """Predict images, write their results, and yield the outcome of each.
 
     The network runs in the thread that asks for the next image; others read ahead of it and write behind it.
@@ -160,9 +158,7 @@ def _unwritten(masks: Path, problem: Exception) -> str:
 
 
 def _stopped(problem: str, left: int) -> str:
-    return (
-        f"{problem}; {left} images are not predicted. What is written is whole: make room and go on with --skip-existing"
-    )
+    return f"{problem}; {left} images are not predicted. What is written is whole: make room and go on with --skip-existing"
 
 
 def _told(image: Path, problem: Exception) -> str:
