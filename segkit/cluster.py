@@ -74,7 +74,7 @@ def plan(nodes: Sequence[float], cpus: int | None = None) -> Plan:
     Plan(workers=9, cpus=2, neighbours=4)
     """
     whole = [int(node) for node in nodes if node >= 1]
-    each = cpus or min([CPUS, *whole])
+    each = cpus or min([CPUS, *whole] if whole else [1])
     fitting = [node // each for node in whole if node >= each]
     if not fitting:
         told = ", ".join(f"{node:g}" for node in nodes) or "none"

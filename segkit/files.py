@@ -178,6 +178,21 @@ def _alive(process: int) -> bool:
     return True
 
 
+def owner() -> str:
+    """Name this process and its machine, for files that tell others whose they are."""
+    return f"{os.getpid()}@{_MACHINE}"
+
+
+def is_dead(owner: str) -> bool | None:
+    """Return whether the process that `owner` named is dead; None if nobody here can know: it is another machine's.
+
+    >>> is_dead(owner()), is_dead("1@elsewhere")
+    (False, None)
+    """
+    process, _, machine = owner.partition("@")
+    return not _alive(int(process)) if machine == _MACHINE and process.isdecimal() else None
+
+
 def write_picture(path: Path, rgb: np.ndarray) -> None:
     """Write (H, W, 3) or (H, W, 1) uint8 as a picture."""
     with atomic(path) as temporary:

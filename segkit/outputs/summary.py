@@ -52,11 +52,12 @@ def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
     counts = np.zeros(256, np.int64)
     with codecs.naming(path), tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
-        for tile, _, (_, height, width, _) in page.segments():
+        for tile, (_, _, top, left, _), (_, height, width, _) in page.segments():
+            rows, columns = min(height, page.imagelength - top), min(width, page.imagewidth - left)
             if tile is None:  # left out in the file: zeros
-                counts[0] += height * width
+                counts[0] += rows * columns
             else:
-                counts += np.bincount(tile[0, :height, :width, 0].ravel(), minlength=256)
+                counts += np.bincount(tile[0, :rows, :columns, 0].ravel(), minlength=256)
         return (int(page.imagelength), int(page.imagewidth)), counts
 
 
