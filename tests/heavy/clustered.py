@@ -17,6 +17,7 @@ from segkit.inference import Summary, write_files
 from segkit.inputs import find_images
 from segkit.opening import Together
 from segkit.outputs.results import Outputs, Results
+from tests.heavy.cluster_nodes import LOOPBACK
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network
 
@@ -42,6 +43,7 @@ def open_stand_in(kind: str, log: Path) -> Together:
 
 def predict(address: str, images: Path, out: Path, kind: str, log: Path, skip_existing: bool = False) -> Summary:
     """Predict a folder on the cluster at `address`."""
+    os.environ.update(LOOPBACK)
     outputs = Outputs(out, formats=("instances",))
     with connected(address) as ray:
         work = Work(partial(open_stand_in, kind, log), outputs)

@@ -24,6 +24,7 @@ from segkit.inference import Summary, predict_files
 from segkit.inputs import find_images
 from segkit.outputs.results import Outputs
 from tests.heavy import clustered
+from tests.heavy.cluster_nodes import LOOPBACK
 from tests.heavy.exported_runs import make_run, parts_of
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network, write_pictures
@@ -67,6 +68,7 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
+    os.environ.update(LOOPBACK)  # before Ray is imported
     nodes = Nodes()
     yield nodes
     nodes.end()
