@@ -6,17 +6,20 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit import catalog
+from segkit.cli_cluster import add_engine, check_engine
 from segkit.cli_large import add_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from segkit.inference import Summary
     from segkit.opening import Together
+    from segkit.outputs.results import Outputs
 
 RUNTIME = "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
 
@@ -46,6 +49,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
     parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
     add_memory(parser)
+    add_engine(parser)
     parser.set_defaults(run_command=_predict)
 
 
@@ -69,14 +73,12 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from segkit.cli_large import divide, fit_batch, predict_large_files
     from segkit.errors import ConfigError
-    from segkit.inference import predict_files
     from segkit.inputs import Shard, find_images, share
     from segkit.outputs.results import Outputs
-    from segkit.progress import counting
 
     console, shard = _console(), Shard.parse(options.shard)
+    check_engine(options)
     leading = list(itertools.takewhile(_is_run, options.images))
     if not (paths := options.images[len(leading) :]):
         raise ConfigError(f"{leading[-1]}: is a run folder; after the runs name images, or folders of images")
@@ -84,13 +86,8 @@ def _predict(options: argparse.Namespace) -> int:
     images, clashes = share(found, shard)
     formats = tuple(dict.fromkeys(options.format))
     outputs = Outputs(options.out, options.overlay, options.probabilities, formats, options.uncertainty)
-    predict, config, _, weights = _open([options.run, *leading], options, console, spread=options.uncertainty)
-    config = fit_batch(predict, config, options.memory)
-    images, large = divide(config, images, outputs, options.memory)
-    with counting("predicting", len(images), console) as done:
-        summary = predict_files(predict, config, images, outputs, options.skip_existing, done, found.images)
-    if large:
-        summary = summary.plus(predict_large_files(predict, config, large, outputs, weights, options, console))
+    options.runs = [options.run, *leading]
+    summary = _predict_images(options, images, outputs, found.images, console)
     skipped, failed = f", {summary.skipped} there already" if options.skip_existing else "", clashes + summary.failed
     console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(failed)} failed", highlight=False)
     for _, problem in failed:
@@ -98,6 +95,27 @@ def _predict(options: argparse.Namespace) -> int:
     if summary.stopped:
         print(f"stopped: {summary.stopped}", file=sys.stderr)
     return 1 if failed or summary.stopped else 0
+
+
+def _predict_images(
+    options: argparse.Namespace, images: dict[str, Path], outputs: Outputs, others: Iterable[str], console: Console
+) -> Summary:
+    from segkit.cli_cluster import predict_on_cluster
+    from segkit.cli_large import predict_large_files
+    from segkit.inference import predict_files
+    from segkit.large.files import divide, fit_batch
+    from segkit.progress import counting
+
+    if options.engine == "ray":
+        return predict_on_cluster(options, images, outputs, others, console)
+    predict, config, _, weights = _open(options.runs, options, console, spread=options.uncertainty)
+    config = fit_batch(predict, config, options.memory)
+    images, large = divide(config, images, outputs, options.memory)
+    with counting("predicting", len(images), console) as done:
+        summary = predict_files(predict, config, images, outputs, options.skip_existing, done, others)
+    if large:
+        summary = summary.plus(predict_large_files(predict, config, large, outputs, weights, options, console, others))
+    return summary
 
 
 def _evaluate(options: argparse.Namespace) -> int:

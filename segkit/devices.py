@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segkit.prefetch import cores as cores
 from segkit.train_config import TrainConfig
 
 

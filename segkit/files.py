@@ -118,6 +118,20 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
                 temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def marked(folder: Path) -> Iterator[Path]:
+    """Yield an empty hidden file in `folder` by which others see that theirs is the same folder; it goes at the end.
+
+    `remove_leftovers` takes it for a temporary file: touch it more often than daily.
+    """
+    path = _temporary(folder / "mark")
+    path.touch()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path, below: bool = True) -> None:
     """Remove what killed writers left in `folder` and below: temporary files of dead processes of this machine, and those
     of others that are a day old.
@@ -162,6 +176,21 @@ def _alive(process: int) -> bool:
     except OSError:
         pass
     return True
+
+
+def owner() -> str:
+    """Name this process and its machine, for files that tell others whose they are."""
+    return f"{os.getpid()}@{_MACHINE}"
+
+
+def is_dead(owner: str) -> bool | None:
+    """Return whether the process that `owner` named is dead; None if nobody here can know: it is another machine's.
+
+    >>> is_dead(owner()), is_dead("1@elsewhere")
+    (False, None)
+    """
+    process, _, machine = owner.partition("@")
+    return not _alive(int(process)) if machine == _MACHINE and process.isdecimal() else None
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from segkit.config import Config
 from segkit.errors import DataError, RunError
 from segkit.outputs.answer import Answer
 from segkit.outputs.results import Outputs, Results, is_full
+from segkit.outputs.summary import Row
 from segkit.prefetch import prefetch
 from segkit.tiles import Predict, predict_tiled
 
@@ -38,6 +40,19 @@ class Summary(NamedTuple):
         )
 
 
+class Outcome(NamedTuple):
+    """What became of one image: its row of the summary table, or what is wrong; `full`: no other can be written either."""
+
+    name: str
+    row: Row | None
+    problem: str = ""
+    full: bool = False
+
+
+EachWritten = Callable[[Mapping[str, Path], Results], Generator[Outcome]]
+"""Predicts the images, writes what comes out, and yields the outcome of each."""
+
+
 def predict_files(
     predict: Predict,
     config: Config,
@@ -52,52 +67,62 @@ def predict_files(
     At the end come the tables of these images and of `others`, which another call predicts into the same folders. Only
     a disk that takes no more ends it early.
     """
-    results = Results(config.task, outputs)
+    each = partial(each_written, predict, config)
+    return write_files(each, Results(config.task, outputs), images, skip_existing, progress, others)
+
+
+def write_files(
+    each: EachWritten,
+    results: Results,
+    images: Mapping[str, Path],
+    skip_existing: bool = False,
+    progress: Progress = lambda name: None,
+    others: Iterable[str] = (),
+) -> Summary:
+    """Have `each` image written that is to do, and then the tables: `predict_files` for any way of predicting."""
     try:
         results.prepare()
-    except OSError as problem:
-        return Summary(0, 0, [], f"{_unwritten(outputs, problem)}; nothing was predicted")
+    except OSError as refused:
+        return Summary(0, 0, [], f"{_unwritten(results.masks, refused)}; nothing was predicted")
     todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name))}
+    rows: dict[str, Row] = {}
     failed: list[tuple[Path, str]] = []
-    written, stopped = 0, None
-    with closing(_each_written(predict, config, todo, results)) as outcomes:
-        for name, trouble in outcomes:
-            if trouble is None:
-                written += 1
-            elif is_full(trouble, outputs.masks):
-                stopped = _full(outputs, trouble, len(todo) - written - len(failed))
+    stopped = None
+    with closing(each(todo, results)) as outcomes:
+        for name, row, problem, full in outcomes:
+            if row is not None:
+                rows[name] = row
+            elif full:
+                stopped = _stopped(problem, len(todo) - len(rows) - len(failed))
                 break
             else:
-                failed.append((todo[name], _told(todo[name], trouble)))
+                failed.append((todo[name], problem))
             progress(name)
     if not stopped:
-        failed += _finish(results, {*images, *others})
-    return Summary(written, len(images) - len(todo), sorted(failed), stopped)
+        failed += _finish(results, {*images, *others}, rows)
+    return Summary(len(rows), len(images) - len(todo), sorted(failed), stopped)
 
 
-def _each_written(
-    predict: Predict, config: Config, todo: Mapping[str, Path], results: Results
-) -> Generator[tuple[str, Exception | None]]:
-    """Yield the name of each image, and what was wrong with it if its results are not written.
+def each_written(predict: Predict, config: Config, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
+    """Predict images, write their results, and yield the outcome of each.
 
     The network runs in the thread that asks for the next image; others read ahead of it and write behind it.
     """
-    unread: deque[tuple[str, Exception | None]] = deque()
+    unread: deque[Outcome] = deque()
 
     def read(name: str) -> Named | None:
         try:
             return name, fit(config, files.read_image(todo[name]), str(todo[name]))
         except DataError as problem:
-            unread.append((name, problem))
+            unread.append(failure(name, todo[name], problem, results))
             return None
 
-    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> tuple[str, Exception | None]:
+    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> Outcome:
         name, image, values = answer
         try:
-            results.write(Answer.of(config, name, todo[name], image, values))
+            return Outcome(name, results.write(Answer.of(config, name, todo[name], image, values)))
         except (OSError, DataError) as problem:
-            return name, problem
-        return name, None
+            return failure(name, todo[name], problem, results)
 
     with (
         closing(prefetch(read, todo)) as read_ahead,
@@ -111,25 +136,29 @@ def _each_written(
     yield from unread
 
 
-def _finish(results: Results, names: set[str]) -> list[tuple[Path, str]]:
+def failure(name: str, image: Path, problem: Exception, results: Results) -> Outcome:
+    """Return the outcome of an image whose results are not written because of `problem`."""
+    if is_full(problem, results.masks):
+        return Outcome(name, None, _unwritten(results.masks, problem), full=True)
+    return Outcome(name, None, _told(image, problem))
+
+
+def _finish(results: Results, names: set[str], rows: Mapping[str, Row]) -> list[tuple[Path, str]]:
     try:
-        results.finish(names)
+        results.finish(names, rows)
     except (OSError, DataError) as problem:
         where = f"the masks are written, but not the tables of all images ({results.table} and the like): "
         return [(results.table, where + str(problem))]
     return []
 
 
-def _unwritten(outputs: Outputs, problem: Exception) -> str:
+def _unwritten(masks: Path, problem: Exception) -> str:
     reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return f"{outputs.masks} or a folder beside it cannot be written to ({reason})"
+    return f"{masks} or a folder beside it cannot be written to ({reason})"
 
 
-def _full(outputs: Outputs, problem: Exception, left: int) -> str:
-    return (
-        f"{_unwritten(outputs, problem)}; {left} images are not predicted. What is written is whole: make room and go on "
-        f"with --skip-existing"
-    )
+def _stopped(problem: str, left: int) -> str:
+    return f"{problem}; {left} images are not predicted. What is written is whole: make room and go on with --skip-existing"
 
 
 def _told(image: Path, problem: Exception) -> str:

@@ -110,11 +110,14 @@ def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
     return array[..., :-1]
 
 
-def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
-    """Return where the mask of the image `name` stands: FOLDER/NAME.png, or FOLDER/CLASS/NAME.png in a multilabel task."""
+def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:
+    """Return where the mask of the image `name` stands: FOLDER/NAME.png, or FOLDER/CLASS/NAME.png in a multilabel task.
+
+    The mask of an image that is predicted by windows is a .tif.
+    """
     if task.kind == "multilabel":
-        return [folder / label / f"{name}.png" for label in task.classes]
-    return [folder / f"{name}.png"]
+        return [folder / label / f"{name}{suffix}" for label in task.classes]
+    return [folder / f"{name}{suffix}"]
 
 
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:

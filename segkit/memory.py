@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from segkit.errors import ConfigError
@@ -49,6 +51,26 @@ def peak() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def most_resident(call: Callable[[], object]) -> int:
+    """Call it, and return the most bytes of memory that this process took meanwhile, looked at each millisecond."""
+    top, before, done = resident(), peak(), threading.Event()
+
+    def watch() -> None:
+        nonlocal top
+        while not done.wait(0.001):
+            top = max(top, resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    after = peak()
+    return max(top, after if after > before else 0)
 
 
 def parse_bytes(text: str) -> int:

@@ -43,12 +43,23 @@ def open_together(paths: Sequence[Path], runtime: str = AUTO, tta: str | None = 
 
     Whether they fit together is seen before the first is opened.
     """
-    configs = [config_of(path) for path in paths]
-    config = joint(configs, [str(path) for path in paths], tta)
+    config, configs = config_together(paths, tta)
     opened = [open_run(path, runtime) for path in paths]
     predict = answers([each.predict for each in opened], configs, tta, spread)
     weights = " ".join([*map(_weights_of, paths), str(tta)])
     return Together(predict, config, "\n".join(each.told for each in opened), weights)
+
+
+def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[Config, list[Config]]:
+    """Return the config that runs, or exports, answer with together, and that of each, without opening a model."""
+    configs = [config_of(path) for path in paths]
+    return joint(configs, [str(path) for path in paths], tta), configs
+
+
+def check_runtime(runtime: str) -> None:
+    """Raise `ConfigError` if there is no such runtime."""
+    if runtime not in CHOICES:
+        raise ConfigError(f"--runtime: known are {', '.join(CHOICES)}; found {runtime}")
 
 
 def _weights_of(path: Path) -> str:
@@ -69,8 +80,7 @@ def open_run(path: Path, runtime: str = AUTO) -> Opened:
 
     Raises `RunError` if there is nothing to open, `ConfigError` if the runtime asked for is not installed.
     """
-    if runtime not in CHOICES:
-        raise ConfigError(f"--runtime: known are {', '.join(CHOICES)}; found {runtime}")
+    check_runtime(runtime)
     if is_export(path):
         return _open_alone(Exported.read(path), runtime)
     run = Run.open(path)

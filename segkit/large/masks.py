@@ -21,9 +21,7 @@ CLASSIC = 2**31
 
 def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
     """Return where the mask of the large image `name` stands: as `mask_files.mask_paths`, but .tif."""
-    return [
-        path.with_name(f"{path.name.removesuffix('.png')}.tif") for path in mask_files.mask_paths(task, folder, name)
-    ]
+    return mask_files.mask_paths(task, folder, name, ".tif")
 
 
 def write_masks(

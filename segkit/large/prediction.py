@@ -21,6 +21,7 @@ from segkit.errors import DataError
 from segkit.inference import fit
 from segkit.large.blend import Grid, blend_row, mean
 from segkit.large.images import LargeImage
+from segkit.large.lock import locked
 from segkit.large.masks import mask_paths, write_masks
 from segkit.large.room import PIECES, Room
 from segkit.large.work import Strip, begin, work_folder
@@ -48,30 +49,53 @@ def predict_large(
 
     The probabilities are those of `tiles.predict_tiled`. What is finished is kept in FOLDER/.NAME.part, and a later call
     for the same image file, settings and `model` (any words that stand for the weights) goes on from there.
-    Raises `DataError` if the image cannot be read or is not like those trained on.
+    Raises `DataError` if the image cannot be read or is not like those trained on, or if another process is at it.
     """
     paths = mask_paths(config.task, folder, name)
     for taken in (path.with_suffix(".png") for path in paths):
         if taken.exists():
             raise DataError(f"{taken}: stands where {name}.tif would be a second mask of one name; move it away")
+    work = work_folder(folder / f"{name}.tif")
     with LargeImage(path, PIECES * room.read_bytes) as image:
         fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
         settings = config.predict
         grid = Grid.over(image.height, image.width, settings.tile, settings.overlap, config.model.stride)
-        work = work_folder(folder / f"{name}.tif")
-        begin(work, _fingerprint(config, path, grid, model))
-        bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
-        finished = _finished(bands, lambda row: carry(work, grid, row, config.task.channels))
-        row_of_windows, total = len(grid.lefts), len(grid.lefts) * len(grid.tops)
-        progress(finished * row_of_windows, total)
-        counted = itertools.count(finished * row_of_windows + 1)
-        answers = _answers(predict, config, image, grid, finished, room)
-        told = _each(answers, lambda: progress(next(counted), total))
-        for row in range(finished, len(bands)):
-            _predict_row(config, grid, row, told, work, bands[row])
-    write_masks(config.task, bands, paths, work, image.place)
-    shutil.rmtree(work)
+        with locked(work.with_suffix(".lock")) as alive:
+            begin(work, _fingerprint(config, path, grid, model))
+            bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
+            _predict_rows(predict, config, image, grid, bands, room, _telling(alive, progress))
+            write_masks(config.task, bands, paths, work, image.place)
+            shutil.rmtree(work)
     return paths
+
+
+def _telling(alive: Callable[[], None], progress: Progress) -> Progress:
+    def tell(done: int, total: int) -> None:
+        alive()
+        progress(done, total)
+
+    return tell
+
+
+def _predict_rows(
+    predict: Predict,
+    config: Config,
+    image: LargeImage,
+    grid: Grid,
+    bands: list[Strip],
+    room: Room,
+    progress: Progress,
+) -> None:
+    """Predict the rows of windows that are not finished yet, each into its band."""
+    work = bands[0].path.parent
+    finished = _finished(bands, lambda row: carry(work, grid, row, config.task.channels))
+    row_of_windows, total = len(grid.lefts), len(grid.lefts) * len(grid.tops)
+    progress(finished * row_of_windows, total)
+    counted = itertools.count(finished * row_of_windows + 1)
+    answers = _answers(predict, config, image, grid, finished, room)
+    told = _each(answers, lambda: progress(next(counted), total))
+    for row in range(finished, len(bands)):
+        _predict_row(config, grid, row, told, work, bands[row])
 
 
 def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:

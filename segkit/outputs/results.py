@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +56,6 @@ class Results:
         if outputs.overlays:
             self.outputs.append(Overlays(task, outputs.masks))
         self.outputs.append(Masks(task, outputs.masks))
-        self._rows: dict[str, summary.Row] = {}
 
     def prepare(self) -> None:
         """Remove what a killed run left half-written, and see that the folders can be written to. Raises `OSError`."""
@@ -72,27 +71,33 @@ class Results:
         return [path for output in self.outputs for path in output.paths(name)]
 
     def is_done(self, name: str) -> bool:
-        """Return whether all files of an image are there."""
-        return all(path.exists() for path in reversed(self.paths(name)))
+        """Return whether all files of an image are there; for one that was predicted by windows these are its masks."""
+        if all(path.exists() for path in reversed(self.paths(name))):
+            return True
+        return len(self.outputs) == 1 and bool(summary.files_of(self.task, self.masks, name))
 
-    def write(self, answer: Answer) -> None:
-        """Write all files of an image, or none: they get their names when all are written, the mask the last one."""
+    def write(self, answer: Answer) -> summary.Row:
+        """Write all files of an image, or none: they get their names when all are written, the mask the last one.
+
+        Returns the image's row of the summary table.
+        """
         with together(self.paths(answer.name)) as temporaries:
             left = list(temporaries)
             for output in self.outputs:
                 own = [left.pop(0) for _ in output.paths(answer.name)]
                 output.write(answer, own)
-        self._rows[answer.name] = summary.row_of(self.task, answer.name, answer.mask)
+        return summary.row_of(self.task, answer.name, answer.mask)
 
-    def finish(self, names: Iterable[str]) -> None:
+    def finish(self, names: Iterable[str], rows: Mapping[str, summary.Row] | None = None) -> None:
         """Write the tables of all images that are there: of `names`, written now or before, and of other runs.
 
+        `rows` are those that `write` returned; what is not among them is counted in the mask files, where it must be.
         Raises `OSError`, or `DataError` for a file that no run wrote.
         """
         with taking_turns(self.masks):
             for output in self.outputs:
                 output.merge()
-            summary.write_summary(self.task, self.masks, self.table, names, self._rows)
+            summary.write_summary(self.task, self.masks, self.table, names, rows or {})
 
 
 def is_full(problem: Exception, folder: Path) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from segkit.config import InputConfig
-from segkit.devices import cores, quiet
+from segkit.devices import quiet
+from segkit.prefetch import cores
 from segkit.exported import Exported, check_images, input_of, need
 from segkit.tiles import Predict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.devices import cores
+from segkit.prefetch import cores
 from segkit.exported import Exported, check_images, input_of, need
 from segkit.tiles import Predict
 

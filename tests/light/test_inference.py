@@ -156,8 +156,9 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
             second_call.set()
         return network(task)(images)
 
-    def write(results: Results, answer: Answer) -> None:
+    def write(results: Results, answer: Answer) -> tuple[str, ...]:
         assert second_call.wait(20), "the network waited for the mask to be written"
+        return (answer.name,)
 
     monkeypatch.setattr(Results, "write", write)
     images = find_images([tmp_path / "in"]).images

@@ -15,10 +15,12 @@ from PIL import Image
 from rich.console import Console
 
 from segkit import ConfigError, Task, files, mask_files, memory
-from segkit.cli_large import add_memory, divide, fit_batch, predict_large_files
+from segkit.cli_large import add_memory, predict_large_files
+from segkit.large.files import divide, fit_batch
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
 from segkit.outputs.results import Outputs
+from segkit.outputs.summary import read_summary, row_of
 from segkit.progress import WindowProgress
 from tests.light.draws import says
 from tests.light.large_cases import config_of, network, noise, write_tiled
@@ -93,7 +95,7 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
 
     assert seen == []
     assert batch(needed) == 1
-    assert seen == [(1, 100, 100, 3)]
+    assert seen == [(1, 24, 24, 3), (1, 100, 100, 3)]
     with pytest.raises(ConfigError) as problem:
         batch(needed - 1)
     assert says(problem, "--memory", "100 x 100", "predict.tile", "5 MB are allowed")
@@ -101,6 +103,45 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
     assert [batch(needed + n * one + more) >= min(n + 1, 3) for n in (0, 1, 2, 3, 9)] == [True] * 5
     assert batch(10**12) == config.predict.batch_size == 3
     assert room_for(network(1), config, 10**12).read_bytes == 2**26
+
+
+@pytest.mark.parametrize("once", [0, 50 * 10**6])
+def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch, once: int) -> None:
+    """Of a network that takes `once` bytes at the first call, and 1000 a pixel at each."""
+    config = config_of(Task.binary("a"), 512)
+    whole = 10**8 + once + 1000 * 512**2 + 4 * 512**2 * 4 * 2 + PIECES * 512**2 * 3
+
+    def sizes(most: int) -> list[int]:
+        taken, seen = {"now": 10**8, "top": 10**8, "peak": 10**8}, list[int]()
+
+        def predict(images: np.ndarray) -> np.ndarray:
+            seen.append(images.shape[1])
+            taken["now"] = 10**8 + once
+            taken["top"] = taken["now"] + 1000 * images.shape[1] * images.shape[2]
+            taken["peak"] = max(taken["peak"], taken["top"])
+            return np.zeros((*images.shape[:3], 1), np.float32)
+
+        monkeypatch.setattr(memory, "resident", lambda: taken["now"])
+        monkeypatch.setattr(memory, "peak", lambda: taken["peak"])
+        monkeypatch.setattr(memory, "most_resident", lambda call: (call(), taken["top"])[1])
+        try:
+            room_for(predict, config, most)
+        except ConfigError as problem:
+            assert f"{whole / 1e6:,.0f} MB" in str(problem) or not seen  # noqa: PT017
+        assert taken["peak"] <= most or not seen
+        return seen
+
+    assert sizes(whole) == ([128, 512] if not once else [128, 256, 512])
+    assert sizes(whole - 1) == [128, 256]
+    assert sizes(10**8 + 10**6) == []
+    assert sizes(10**12) == [128, 512]
+
+
+def test_what_is_taken_for_a_moment_is_seen() -> None:
+    before = memory.resident()
+    numbers = memory.peak() // 8  # once as many bytes as ever before
+    assert memory.most_resident(lambda: np.ones(numbers).sum()) >= before + 8 * numbers - 2**22
+    assert memory.most_resident(lambda: None) < before + 4 * numbers
 
 
 def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +203,9 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
         assert (summary.written, summary.skipped, len(summary.failed)) == found
         assert summary.failed[0][0] == paths["b"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
+    rows = read_summary(config.task, tmp_path / "masks-summary.csv")
+    masks = {name: mask_files.read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
+    assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
 
 

@@ -1,0 +1,82 @@
+"""Which images of a folder are predicted by windows, and their prediction one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from segkit.config import Config
+from segkit.errors import ConfigError, DataError
+from segkit.inference import Outcome, failure
+from segkit.large.masks import mask_paths
+from segkit.large.prediction import Progress, predict_large
+from segkit.large.room import allowed, is_large, room_for
+from segkit.large.work import work_folder
+from segkit.outputs.results import Outputs, Results
+from segkit.outputs.summary import row_of_files
+from segkit.tiles import Predict
+
+Images = dict[str, Path]
+Watch = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of the image of a name."""
+
+
+def fit_batch(predict: Predict, config: Config, memory: int | None) -> Config:
+    """Return the config with a batch that fits `--memory`, 1 at least; without it as it is."""
+    if memory is None:
+        return config
+    try:
+        batch_size = room_for(predict, config, memory).batch_size
+    except ConfigError:  # a window would not fit; smaller images may
+        batch_size = 1
+    return config.model_copy(update={"predict": config.predict.model_copy(update={"batch_size": batch_size})})
+
+
+def divide(config: Config, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
+    """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
+
+    What was begun or finished by windows stays so, however much memory is free by now.
+    """
+    most = allowed(memory)
+    large = {
+        name: path
+        for name, path in images.items()
+        if is_large(config, path, 0 if _is_begun(config, outputs, name) else most)
+    }
+    if large and outputs != Outputs(outputs.masks):
+        raise ConfigError(
+            f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay, "
+            f"--format and the like, or allow more --memory"
+        )
+    if large and any(map(any, config.decode.rules(config.task))):
+        raise ConfigError(
+            f"{next(iter(large.values()))}: is predicted by windows, where objects are not whole; the rules for objects in "
+            f"decode (segkit tune --reset removes those that it found) need more --memory"
+        )
+    return {name: path for name, path in images.items() if name not in large}, large
+
+
+def _is_begun(config: Config, outputs: Outputs, name: str) -> bool:
+    masks = mask_paths(config.task, outputs.masks, name)
+    return work_folder(outputs.masks / f"{name}.tif").exists() or any(path.exists() for path in masks)
+
+
+def each_large_written(
+    predict: Predict, config: Config, weights: str, most: int, watch: Watch, todo: Mapping[str, Path], results: Results
+) -> Generator[Outcome]:
+    """Predict large images one after the other within `most` bytes of memory; yield the outcome of each.
+
+    `weights` stand for the networks. Raises `ConfigError` if not even one window fits.
+    """
+    if not todo:
+        return
+    room = room_for(predict, config, most)
+    for name, path in todo.items():
+        try:
+            with watch(name) as progress:
+                masks = predict_large(predict, config, path, results.masks, name, room, weights, progress)
+            outcome = Outcome(name, row_of_files(config.task, name, masks))
+        except (OSError, DataError) as problem:
+            outcome = failure(name, path, problem, results)
+        yield outcome
