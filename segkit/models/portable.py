@@ -71,7 +71,9 @@ def sub_pixel(kernel: np.ndarray, stride: int) -> np.ndarray:
 def portable(model: keras.Model) -> keras.Model:
     """Return a copy of a model of `build` in float32 whose layers name no sizes, with the same answers."""
 
-    def copy(layer: layers.Layer) -> layers.Layer:
+    def copy(layer: Any) -> Any:
+        if not isinstance(layer, layers.Layer):  # a bare operation such as x + 3
+            return type(layer).from_config(layer.get_config())
         if _shuffles(layer):
             size = 1 if layer.kernel_size == layer.strides else 3
             return ShuffledConvolution(layer.filters, layer.strides[0], size, name=layer.name, dtype="float32")

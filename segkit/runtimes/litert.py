@@ -10,8 +10,8 @@ import numpy as np
 
 from segkit.config import InputConfig
 from segkit.devices import quiet
-from segkit.prefetch import cores
 from segkit.exported import Exported, check_images, input_of, need
+from segkit.prefetch import cores
 from segkit.tiles import Predict
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.prefetch import cores
 from segkit.exported import Exported, check_images, input_of, need
+from segkit.prefetch import cores
 from segkit.tiles import Predict
 
 _HINTS = {"float32": "f32", "int8": "f32", "bfloat16": "bf16"}

@@ -132,6 +132,20 @@ def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> N
     assert sum(layer.count_params() for layer in found) == alone.count_params()
 
 
+@pytest.mark.parametrize(
+    ("blocks", "wanted"),
+    [((1, 3, 4, 6), [1, 3, 4, 6, 6, 6]), ((2,), [2] * 6), ((1, 2, 3, 4, 5, 6, 7), [1, 2, 3, 4, 5, 6])],
+)
+def test_residual_blocks_at_each_level(blocks: tuple[int, ...], wanted: list[int]) -> None:
+    """nnU-Net's ResEnc: 1, 3, 4, 6, 6, 6, ... blocks of 32, 64, 128, 256, 512, 512 channels; here an eighth of them."""
+    image = keras.Input((None, None, 3))
+    settings = ModelConfig(encoder="residual", width=4, widest=64, depth=5, blocks=blocks)
+    levels = catalog.load(catalog.ENCODERS, "residual")(image, settings)
+    joined = [layer.output.shape[-1] for layer in keras.Model(image, levels).layers if isinstance(layer, layers.Add)]
+    assert joined == [width for width, n in zip((4, 8, 16, 32, 64, 64), wanted, strict=True) for _ in range(n)]
+    assert ModelConfig().blocks == (1, 3, 4, 6)
+
+
 def test_statistics_are_those_of_the_settings() -> None:
     found = [x for x in encoder_layers(five_bands("mobilenetv3_small")) if isinstance(x, layers.BatchNormalization)]
     assert {layer.momentum for layer in found} == {0.9}

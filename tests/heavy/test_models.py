@@ -20,6 +20,8 @@ from tests.heavy.cases import TASKS, batch
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 EAGER = keras.backend.backend() == "tensorflow"  # there compiling a small model takes longer than training it
+OWN = ("plain", "residual")
+"""The encoders that the settings shape; test_encoders.py asks all of them."""
 CRACK, SOFTMAX = TASKS["binary"], TASKS["softmax"]
 
 

@@ -17,7 +17,6 @@ from segkit.config import InputConfig, ModelConfig
 from segkit.models.build import ENCODED, build_for, encoder_layers
 from segkit.models.encoders.pretrained import first_kernel, spread
 from segkit.networks import NETWORKS, Network
-from tests.heavy.exported_runs import randomise
 
 CRACK = Task.binary("crack")
 EAGER = keras.backend.backend() == "tensorflow"
@@ -38,7 +37,16 @@ def saved(encoder: str, file: Path) -> keras.Model:
     """Return Keras' own network with random weights and statistics, which stand in `file`, too."""
     keras.utils.set_random_seed(3)
     network = getattr(keras.applications, NETWORKS[encoder].maker)(include_top=False, weights=None)
-    randomise(network)
+    rng = np.random.default_rng(4)
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):  # statistics that matter, but mild: deep networks amplify
+            gamma, beta, mean, variance = layer.get_weights()
+            moved = (
+                rng.uniform(0.9, 1.1, gamma.shape),
+                rng.normal(0, 0.05, beta.shape),
+                rng.normal(0, 0.05, mean.shape),
+            )
+            layer.set_weights([*moved, rng.uniform(0.9, 1.1, variance.shape)])
     network.save_weights(file)
     return network
 
@@ -54,7 +62,7 @@ def picture(*shape: int) -> np.ndarray:
 
 def compare(found: np.ndarray, wanted: np.ndarray) -> None:
     assert np.ptp(wanted) > 0
-    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -144,7 +152,7 @@ class _Asked(Exception):
     """Raised in place of a download."""
 
 
-@pytest.mark.parametrize("encoder", sorted(NETWORKS))
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_files_and_digests_are_those_of_keras(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = NETWORKS[encoder]
 
