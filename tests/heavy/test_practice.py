@@ -41,10 +41,14 @@ def test_the_delivered_model_holds_the_averaged_weights(tmp_path: Path) -> None:
 
 def test_a_budget_of_steps_ends_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    config = tiny_config(tmp_path, **{**FAST, "steps": 10})
+    config = tiny_config(tmp_path, **{**FAST, "steps": 10, "checkpoint_minutes": 1e-9})
     assert train(config, run) == 0
     assert [int(row["epoch"]) for row in run.rows()] == [0, 1, 2]
     assert run.checkpoints.load()["optimizer"][0] == 10
+    with np.load(
+        run.checkpoints.previous
+    ) as before:  # none stands at an epoch's last step, whose validation was to come
+        assert before["position"][:2].tolist() == [2, 1]
     rows = run.rows()
     assert train(config, run, "--resume") == 0
     assert run.rows() == rows
