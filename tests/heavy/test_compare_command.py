@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,12 +48,15 @@ def test_the_settings_that_train_are_compared_and_the_one_that_fails_is_told(
     out, results = compared
     assert [row["name"] for row in results["settings"]] == ["task.head=softmax", "task.head=sigmoid", "wild"]
     assert [row["seeds"] for row in results["settings"]] == [[0], [0], []]
-    assert "the loss is not a number" in results["settings"][2]["failed"]["0"]
+    why = results["settings"][2]["failed"]["0"]
+    assert re.search(
+        "the loss is not a number|found nan", why
+    )  # the step after the wild one, or what is predicted then
     [pair] = results["comparisons"]
     assert {pair["better"], pair["other"]} == {"task.head=softmax", "task.head=sigmoid"}
     page = (out / "table.md").read_text()
     assert page.startswith(results["verdict"])
-    assert "- wild, seed 0: the loss is not a number" in page
+    assert f"- wild, seed 0: {why}" in page
     with Image.open(out / "plot.png") as picture:
         assert picture.width > picture.height > 100
 
@@ -84,7 +88,7 @@ def test_the_same_command_trains_again_only_what_failed(
     broken = out / HEADS[0] / "seed-0"
     (broken / FILE).unlink()
     code = "import sys; from segkit.cli import main; status = main(sys.argv[1:]); print('keras' in sys.modules, status)"
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     assert "3 trainings of 0.02 min, 2 of them done before" in done.stdout
     assert done.stdout.splitlines()[-1] == "True 1"  # the scores that were missing
     assert {folder: (out / folder / "seed-0" / "model.keras").stat().st_mtime_ns for folder in HEADS} == made
