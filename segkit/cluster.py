@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -86,18 +87,22 @@ def plan(nodes: Sequence[float], cpus: int | None = None) -> Plan:
 def connected(address: str | None) -> Iterator[Any]:
     """Yield Ray, connected to the cluster at `address`, or to one of this machine alone that ends with the block.
 
-    Nothing is told to anybody: no usage statistics, no dashboard; nothing is installed or uploaded. Raises `ConfigError`
-    if Ray is not installed or there is no such cluster.
+    Nothing is told to anybody: no usage statistics, no dashboard, and a cluster of this machine listens to this machine
+    alone. Nothing is installed or uploaded. Raises `ConfigError` if Ray is not installed or there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # `uv run` would upload the working folder and install anew
+    if address is None:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # what keeps Ray to 127.0.0.1, on Linux, too
+    else:
+        _check_answers(address)
     ray = need("ray", "ray")
     need("ray.data", "ray")
-    alone = {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
+    alone = {"include_dashboard": False, "object_store_memory": STORE}
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else alone))
-    except (ConnectionError, RuntimeError, ValueError) as problem:
+    except Exception as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
         raise ConfigError(f"--address: no Ray cluster answers at {address or 'this machine'} ({problem})") from problem
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray would end the process without a word
@@ -105,6 +110,16 @@ def connected(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as problem:
+            raise ConfigError(f"--address: no Ray cluster answers at {address} ({problem})") from problem
 
 
 def plan_of(ray: Any, cpus: int | None) -> Plan:

@@ -1,6 +1,6 @@
 """Prediction on a Ray cluster of two nodes: killed workers, nodes and drivers cost time and no mask.
 
-SEGKIT_CLUSTER_IMAGES sets how many images each test predicts; the slow form kills again and again.
+All share one cluster. `-m slow` kills again and again.
 """
 
 from __future__ import annotations
@@ -102,6 +102,15 @@ def predicted(log: Path) -> list[int]:
     return [int(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
+def killing_on(nodes: Nodes, log: Path, total: int) -> None:
+    """Kill a worker or a node after every 12 images, and put a new node in its place."""
+    for turn, after in enumerate(range(6, total - 20, 12)):
+        wait_for(lambda after=after: len(predicted(log)) > after)
+        os.kill(nodes.raylet if turn % 3 == 2 else predicted(log)[-1], signal.SIGKILL)
+        if turn % 3 == 2:
+            nodes.add()
+
+
 def killing(log: Path, raylet: int, ends: list[int]) -> None:
     """Kill a worker after some images, and a whole node after some more; note how many were predicted then."""
     wait_for(lambda: len(predicted(log)) > 6)
@@ -124,6 +133,18 @@ def test_killed_workers_and_nodes_cost_no_mask(nodes: Nodes, tmp_path: Path, who
     assert max(ends) < len(SIZES)
     assert len(set(predicted(log))) >= 3  # two workers and at least one that came for the killed
     nodes.add()
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_all_masks_are_there(nodes: Nodes, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", {f"i{i:03}": (24, 30) for i in range(150)})
+    here(tmp_path, tmp_path / "whole")
+    log, many = tmp_path / "log", tmp_path / "many"
+    killer = threading.Thread(target=killing_on, args=(nodes, log, 150))
+    killer.start()
+    assert clustered.predict(nodes.address, tmp_path / "in", many / "out", "multiclass", log) == (150, 0, [], None)
+    killer.join()
+    assert visible(many) == visible(tmp_path / "whole")
 
 
 def test_after_a_killed_driver_only_the_missing_are_predicted(

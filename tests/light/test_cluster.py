@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,14 @@ def test_cpus_that_others_have_are_waited_for_and_then_told(monkeypatch: pytest.
     with pytest.raises(RunError, match=r"1 CPU\(s\) of the cluster are free, and a worker needs 2"):
         plan_of(Ray([2, 2], 1), None)
     assert 0 < sum(waits) <= 60
+
+
+def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and listens to nobody
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"no Ray cluster answers at {address}"), connected(address):
+            pass
 
 
 def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
