@@ -109,7 +109,9 @@ class DataConfig(Section):
         if len(ways) > 1:
             raise ConfigError(f"data: {' and '.join(ways)} exclude each other; say in one way what a mask file means")
         if self.fold and isinstance(self.validation, PartConfig):
-            raise ConfigError(f"data.fold: {self.fold} takes the validation part from the training part; leave out data.validation")
+            raise ConfigError(
+                f"data.fold: {self.fold} takes the validation part from the training part; leave out data.validation"
+            )
         return self
 
     def part(self, own: PartConfig) -> DataConfig:

@@ -87,7 +87,9 @@ def folds_table(report: dict[str, Any]) -> Table:
     table.add_section()
     table.add_row("mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"]))
     table.add_row("mean, with background", _shown(mean["iou_with_background"]))
-    table.caption = "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
+    table.caption = (
+        "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
+    )
     return table
 
 

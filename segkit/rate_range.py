@@ -51,7 +51,9 @@ def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
     smooth = [value if math.isfinite(value) else math.inf for value in smoothed(losses)]
     best = int(np.argmin(smooth))
     if best < 2:
-        raise RunError(f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low")
+        raise RunError(
+            f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low"
+        )
     return tried[best] / 10
 
 

@@ -31,9 +31,7 @@ def losses_at(
     prepare(config.train)
     model = build_for(config.task, config.model, config.input)
     optimizer = make_optimizer(config.train, len(rates))
-    trainer = compile(
-        model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer
-    )
+    trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
     return _fit(trainer, training_batches(parts["train"], config, config.input), rates, progress)
 
 

@@ -20,13 +20,15 @@ from segkit.course import Course, KeepCheckpoints, Logs, build_optimizer, restor
 from segkit.data.parts import held_out
 from segkit.data.pipeline import ValidationBatches, training_batches
 from segkit.data.source import Subset
-from segkit.devices import prepare
+from segkit.devices import prepare, spread, synchronize
 from segkit.errors import ConfigError, RunError
 from segkit.evaluation import evaluate
 from segkit.models.build import build_for, compile, encoder_layers
 from segkit.optimizers import make_optimizer
 from segkit.precision import settle
+from segkit.processes import leave
 from segkit.progress import FitProgress, counting
+from segkit.replicas import Replicas
 from segkit.run import Row, Run, write_text
 from segkit.runtimes.keras import open_keras
 from segkit.train_config import TrainConfig
@@ -43,8 +45,18 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     and None is returned.
     """
     precision, why = settle(config, run)
+    with spread(config.train) as replicas:
+        _fit(config, parts, run, console, replicas, precision, why)
+    leave()
+    return _score(config, parts, run, console) if replicas.leads else None
+
+
+def _fit(
+    config: Config, parts: Parts, run: Run, console: Console, replicas: Replicas, precision: str, why: str
+) -> None:
     prepare(config.train, precision)
     model = build_for(config.task, config.model, _input_of(config))
+    synchronize(model, replicas)
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
     trainer = compile(
         model,
@@ -54,7 +66,8 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
         optimizer=make_optimizer(config.train, steps, _encoder_of(model)),
     )
     build_optimizer(trainer)
-    check_room(run.path, *state_bytes(trainer))
+    if run.keeps_models:
+        check_room(run.path, *state_bytes(trainer))
     begun = run.saved()
     history = run.cut_history(begun.epoch)
     console.print(f"{model.count_params():,} parameters, {steps} steps an epoch", highlight=False)
@@ -63,8 +76,7 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     if begun != Position():
         console.print(f"going on at epoch {begun.epoch + 1}, step {begun.step + 1}", highlight=False)
     if not _is_over(config.train, history, run, begun.steps_done(steps), steps):
-        _Fitting(config, parts, run, console, model, trainer, history, begun, steps).fit()
-    return _score(config, parts, run, console)
+        _Fitting(config, parts, run, console, model, trainer, history, begun, steps, replicas).fit()
 
 
 class _Fitting:
@@ -81,24 +93,25 @@ class _Fitting:
         history: list[Row],
         begun: Position,
         steps: int,
+        replicas: Replicas,
     ) -> None:
         self.config, self.settings, self.run, self.model, self.trainer = config, config.train, run, model, trainer
         self.history, self.steps, self.done = history, steps, begun.steps_done(steps)
         self.used = _seconds(history) + begun.seconds
         self.course = Course(begun, steps, self.settings.total_steps(steps))
         self.progress = FitProgress(console, self.settings, steps, self.done, self.used)
-        given = _input_of(config)
-        self.batches = training_batches(parts["train"], config, given, first_step=self.done)
-        self.validation = ValidationBatches(parts["validation"], config, given) if len(parts["validation"]) else None
+        given, self.replicas = _input_of(config), replicas
+        self.batches = training_batches(parts["train"], config, given, first_step=self.done, replicas=replicas)
+        part = parts["validation"]
+        self.validation = ValidationBatches(part, config, given, replicas=replicas) if len(part) else None
 
     def fit(self) -> None:
         """Fit, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
         saved = self.run.checkpoints.load()
         restore(self.trainer, saved)
         try:
-            with _naming_the_disk(self.run), closing(self.batches):
-                with self.progress.bars:
-                    self._fit(saved.get("metrics", []))
+            with _naming_the_disk(self.run), closing(self.batches), self.progress.bars:
+                self._fit(saved.get("metrics", []))
         finally:
             with _naming_the_disk(self.run), averaged(self.trainer):
                 callbacks.save(self.model, self.run, last=True)
@@ -123,7 +136,7 @@ class _Fitting:
         best = callbacks.SaveBest(self.model, run, monitor, self.history)
         beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages()]
         if settings.minutes is not None:
-            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used))
+            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
         if settings.patience:
             mode = "min" if monitor.endswith("loss") else "max"
             stop = {"monitor": monitor, "mode": mode, "patience": settings.patience}

@@ -23,7 +23,9 @@ def settings(**values: object) -> TrainConfig:
 
 def variables() -> list[keras.Variable]:
     start = ((1.0, -2.0), (0.5, 3.0), (2.0, 1.0))
-    return [keras.Variable(np.array(v, np.float32), name=n) for v, n in zip(start, ("kernel", "bias", "head"), strict=True)]
+    return [
+        keras.Variable(np.array(v, np.float32), name=n) for v, n in zip(start, ("kernel", "bias", "head"), strict=True)
+    ]
 
 
 def gradients(step: int) -> list[np.ndarray]:
@@ -130,7 +132,9 @@ def test_a_frozen_encoder_stays_to_the_bit_and_then_learns(accumulate: int) -> N
 
 
 def network(**values: object) -> keras.Model:
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    )
     model.compile(optimizer=make_optimizer(settings(**values), STEPS), loss="mse")
     return model
 

@@ -67,7 +67,9 @@ def assert_same(run: Run, other: Run) -> None:
         for array, expected in zip(group, theirs[kind], strict=True):
             np.testing.assert_array_equal(array, expected)
     unlike = {"seconds"}
-    rows, expected_rows = ([{k: v for k, v in row.items() if k not in unlike} for row in r.rows()] for r in (run, other))
+    rows, expected_rows = (
+        [{k: v for k, v in row.items() if k not in unlike} for row in r.rows()] for r in (run, other)
+    )
     assert rows == expected_rows
 
 
