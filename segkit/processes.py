@@ -23,7 +23,7 @@ from segkit.errors import ConfigError, RunError, SegkitError
 from segkit.replicas import Replicas
 from segkit.run import Run
 
-HEARTBEAT = 30
+HEARTBEAT = 50
 """Seconds after which a process that gives no sign of life counts as dead. One that ends is noticed at once."""
 JOINING = 300
 """Seconds that processes wait for each other at the start."""
