@@ -138,7 +138,10 @@ def _train_with_keras(
     try:
         report = train(config, parts, run, console)
     except KeyboardInterrupt:
+        if not run.keeps_models:
+            raise
         overrides, at = "".join(f" --set {override}" for override in options.set), run.saved()
+        overrides += processes.options_of(process)
         console.print(
             f"interrupted; {at.epoch} epochs and {at.step} steps are saved in {run.path}. Go on with:\n"
             f"  python train.py {options.config}{overrides} --run {run.path} --resume",

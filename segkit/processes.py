@@ -67,6 +67,11 @@ def parse(coordinator: str | None, process: str | None) -> Process | None:
     return Process(int(place[1]), int(place[2]), coordinator)
 
 
+def options_of(process: Process | None) -> str:
+    """Return the options that `parse` reads, with a blank before each; nothing for None."""
+    return "" if process is None else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+
+
 def check(process: Process | None, config: Config) -> None:
     """Raise `ConfigError`, before Keras is loaded, if several machines are asked for in a way that cannot work."""
     backend = chosen_backend()
@@ -150,6 +155,9 @@ def together(process: Process | None, work: Callable[[], int]) -> int:
             status = work()
         except SegkitError as problem:
             status = _say(f"error: {problem}")
+        except KeyboardInterrupt:
+            _say("interrupted")
+            status = 130
         except Exception as problem:
             if not _is_broken(problem):
                 traceback.print_exc()
