@@ -35,8 +35,11 @@ class TimeBudget(keras.callbacks.Callback):
     The clock counts what earlier sessions of a resumed run used, and leaves time for the last validation.
     """
 
-    def __init__(self, settings: TrainConfig, minutes: float, used: float) -> None:
+    def __init__(
+        self, settings: TrainConfig, minutes: float, used: float, agreed: Callable[[float], float] = float
+    ) -> None:
         super().__init__()
+        self.agreed = agreed
         self.settings, self.total, self.used = settings, minutes * 60, used
         self.reserve, self.last_step, self.over = 0.0, 0.0, False
 
@@ -44,8 +47,8 @@ class TimeBudget(keras.callbacks.Callback):
         self.began = time.monotonic()
 
     def elapsed(self) -> float:
-        """Seconds used so far."""
-        return self.used + time.monotonic() - self.began
+        """Seconds used so far, by the clock that all processes go by."""
+        return self.agreed(self.used + time.monotonic() - self.began)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._set_rate()
@@ -122,8 +125,11 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
     if not last:
         run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:
-        model.save(temporary)
-        to_disk(temporary)
+        if run.keeps_models:
+            model.save(temporary)
+            to_disk(temporary)
+        else:
+            temporary.touch()
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from segkit.config import Config
+    from segkit.processes import Process
     from segkit.run import Run
 
 
@@ -73,6 +74,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--fold", metavar="k/n", help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last checkpoint")
+    parser.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="train on several machines: where the first process can be reached"
+    )
+    parser.add_argument("--process", metavar="i/n", help="which of the n processes this is; the first writes the run")
     parser.set_defaults(run_command=_train)
 
 
@@ -87,14 +92,16 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> int:
     if options.fold:
         return train_folds(options, _train)
+    from segkit import processes
     from segkit.config import read
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
-    from segkit.run import Run
     from segkit.weights import find
 
+    process = processes.parse(options.coordinator, options.process)
     console, config = _console(), read(options.config, options.set)
-    run = Run(options.run or Path("runs") / options.config.stem)
+    processes.check(process, config)
+    run = processes.run_of(process, options.run or Path("runs") / options.config.stem)
     if options.resume:
         run.reopen(config)
     else:
@@ -114,20 +121,30 @@ def _train(options: argparse.Namespace) -> int:
     config = config.model_copy(update={"input": fitting_input(config, findings.given)})
     if not options.resume:
         run.create(config)
-    return _train_with_keras(config, parts, run, console, options)
+    return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process))
 
 
-def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, options: argparse.Namespace) -> int:
+def _train_with_keras(
+    config: Config, parts: Any, run: Run, console: Console, options: argparse.Namespace, process: Process | None
+) -> int:
+    from segkit import processes
     from segkit.devices import load_keras
     from segkit.report import scores_table
 
     console.print(load_keras(), highlight=False)
+    from segkit.precision import settle
     from segkit.training import train
 
+    if run.keeps_models:
+        settle(config, run)
+    processes.share_start(process, config, parts, run)
     try:
         report = train(config, parts, run, console)
     except KeyboardInterrupt:
+        if not run.keeps_models:
+            raise
         overrides, at = "".join(f" --set {override}" for override in options.set), run.saved()
+        overrides += processes.options_of(process)
         console.print(
             f"interrupted; {at.epoch} epochs and {at.step} steps are saved in {run.path}. Go on with:\n"
             f"  python train.py {options.config}{overrides} --run {run.path} --resume",
@@ -135,6 +152,8 @@ def _train_with_keras(config: Config, parts: Any, run: Run, console: Console, op
             soft_wrap=True,
         )
         return 130
+    if not run.keeps_models:
+        return 0
     if report:
         console.print(scores_table(report))
     console.print(

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from segkit.errors import ConfigError
+
 
 def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace], int]) -> int:
     """Train the folds that are asked for by `train`, into DIR/fold_k; print the table once all n are scored.
@@ -16,6 +18,10 @@ def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace
     from segkit.folds import collect, fold_run, folds_table, wanted
 
     which, count = wanted(options.fold)
+    if len(which) > 1 and options.coordinator:
+        raise ConfigError(
+            f"--fold: with --coordinator one at a time, 1/{count} to {count}/{count}; found {options.fold}"
+        )
     folder = options.run or Path("runs") / options.config.stem
     for k in which:
         run = fold_run(folder, k)

@@ -1,4 +1,4 @@
-"""What a process does once before it builds a network: load Keras quietly, seed, choose the precision."""
+"""What a process does once before it builds a network: load Keras quietly, seed, choose precision and devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from segkit.errors import ConfigError
+from segkit.replicas import ALONE, Replicas
 from segkit.train_config import TrainConfig
 
 
@@ -45,6 +48,73 @@ def prepare(settings: TrainConfig, precision: str | None = None) -> None:
     keras.utils.set_random_seed(settings.seed)
     policy = precision or settings.precision
     keras.config.set_dtype_policy("float32" if policy == "auto" else policy)
+
+
+@contextmanager
+def spread(settings: TrainConfig) -> Iterator[Replicas]:
+    """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
+
+    On JAX variables are on every device and batches are cut among them, and the compiled step is of the whole batch; on
+    TensorFlow each device computes its part of the batch by itself, and gradients are summed. Raises `ConfigError` if there
+    are fewer devices, or the batch cannot be shared.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        names, replicas = _jax_devices(settings)
+    else:
+        names = _first(keras.distribution.list_devices(), settings.devices)
+        replicas = Replicas(len(names))
+    replicas.check(settings.batch_size)
+    if replicas == ALONE:
+        yield replicas
+    elif backend == "jax":
+        with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
+            yield replicas
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.distribute.MirroredStrategy(names).scope():
+            yield replicas
+    else:
+        raise ConfigError(f"train.devices: more than one needs TensorFlow or JAX; KERAS_BACKEND is {backend}")
+
+
+def synchronize(model: Any, replicas: Replicas) -> None:
+    """Let batch normalisation see the whole batch and not a device's part; on JAX it does so by itself."""
+    import keras
+
+    if replicas.count == 1 or keras.backend.backend() != "tensorflow":
+        return
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+        elif hasattr(layer, "layers"):
+            synchronize(layer, replicas)
+
+
+def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:
+    import jax
+
+    processes, every = jax.process_count(), jax.devices()
+    names: list[str] = []
+    for process in range(processes):
+        own = [f"{device.platform}:{device.id}" for device in every if device.process_index == process]
+        if len(own) * processes != len(every):
+            raise ConfigError(
+                f"process {process + 1} has {len(own)} of {len(every)} devices; give each of the {processes} as many"
+            )
+        names += _first(own, settings.devices)
+    return names, Replicas(len(names), jax.process_index(), processes)
+
+
+def _first(devices: list[str], wanted: int | str) -> list[str]:
+    if wanted == "all":
+        return devices
+    if int(wanted) > len(devices):
+        raise ConfigError(f"train.devices: there are {len(devices)} ({', '.join(devices)}); found {wanted}")
+    return devices[: int(wanted)]
 
 
 @contextmanager

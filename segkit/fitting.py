@@ -19,6 +19,7 @@ from segkit.data.pipeline import ValidationBatches, training_batches
 from segkit.data.source import Subset
 from segkit.errors import ConfigError, RunError
 from segkit.progress import FitProgress
+from segkit.replicas import ALONE, Replicas
 from segkit.run import Row, Run
 
 _WITHOUT_END = 10**6
@@ -36,18 +37,23 @@ class Fitting:
         model: keras.Model,
         trainer: keras.Model,
         steps: int,
+        replicas: Replicas = ALONE,
     ) -> None:
         if config.input is None:
             raise ConfigError("input: is missing; `data.check.check` measures it")
         self.config, self.settings, self.run = config, config.train, run
-        self.model, self.trainer, self.steps = model, trainer, steps
+        self.model, self.trainer, self.steps, self.replicas = model, trainer, steps, replicas
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
         self.done = begun.steps_done(steps)
         self.used = _seconds(self.history) + begun.seconds
         self.course = Course(begun, steps, self.settings.total_steps(steps))
         self.part, held, self.kept = parts["train"], parts["validation"], run.path / "cache"
-        self.validation = ValidationBatches(held, config, config.input, cache_folder=self.kept) if len(held) else None
+        self.validation = (
+            ValidationBatches(held, config, config.input, cache_folder=self.kept, replicas=replicas)
+            if len(held)
+            else None
+        )
         self.monitor = ("val_" if self.validation else "") + self.settings.monitor
         self.best = callbacks.SaveBest(model, run, self.monitor, self.history)
 
@@ -79,8 +85,9 @@ class Fitting:
     def _fit(self, console: Console, running: Sequence[np.ndarray]) -> None:
         assert self.config.input is not None
         progress = FitProgress(console, self.settings, self.steps, self.done, self.used)
-        given, kept = self.config.input, self.kept
-        batches = training_batches(self.part, self.config, given, first_step=self.done, cache_folder=kept)
+        batches = training_batches(
+            self.part, self.config, self.config.input, self.done, cache_folder=self.kept, replicas=self.replicas
+        )
         with closing(batches), progress.bars:
             self.trainer.fit(
                 batches,
@@ -98,7 +105,7 @@ class Fitting:
         schedule = losses.Schedule(settings.last_epoch(self.steps) or 1, settings.minutes, self.used)
         beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
         if settings.minutes is not None:
-            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used))
+            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
         if settings.patience:
             mode = "min" if self.monitor.endswith("loss") else "max"
             stop = {"monitor": self.monitor, "mode": mode, "patience": settings.patience}

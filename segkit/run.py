@@ -34,6 +34,8 @@ class Run:
     resume from, and tuned.yaml once `segkit tune` has found better settings for decoding.
     """
 
+    keeps_models = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.yaml"
@@ -147,11 +149,11 @@ def environment() -> dict[str, Any]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Return "setting: old -> new" of what differs; what training measured of its images is no setting."""
+    """Return "setting: old -> new" of what differs but for what training measured of its images, and the devices it is on."""
     found = []
     for key in {**old, **new}:
         before, after, name = old.get(key), new.get(key), f"{where}{key}"
-        if name == "input" or before == after:
+        if name in ("input", "train.devices") or before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from segkit.data_config import Positive, Section, Share
 from segkit.errors import ConfigError
+from segkit.replicas import Replicas
 
 
 class TrainConfig(Section):
@@ -19,6 +20,8 @@ class TrainConfig(Section):
     minutes: Annotated[float, Field(gt=0)] | None = None
     """A time budget instead of `epochs`: the learning rate falls with the clock, and training ends with it."""
     batch_size: Positive = 8
+    devices: Positive | Literal["all"] = 1
+    """Devices of this machine (of each process, if there are several) that share each batch."""
     accumulate: Positive = 1
     """Batches whose gradients are averaged to one update: 4 batches of 2 need the memory of 2 samples."""
     steps_per_epoch: Positive | None = None
@@ -61,6 +64,8 @@ class TrainConfig(Section):
     def _check(self) -> TrainConfig:
         if self.steps is not None and self.minutes is not None:
             raise ConfigError(f"train: one budget, steps ({self.steps}) or minutes ({self.minutes:g}); leave one out")
+        if self.devices != "all":
+            Replicas(self.devices).check(self.batch_size)
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int | None:

@@ -13,14 +13,16 @@ from segkit.config import Config
 from segkit.course import build_optimizer, state_bytes
 from segkit.data.parts import held_out
 from segkit.data.source import Subset
-from segkit.devices import prepare
+from segkit.devices import prepare, spread, synchronize
 from segkit.errors import ConfigError
 from segkit.evaluation import evaluate
 from segkit.fitting import Fitting
 from segkit.models.build import build_for, compile, encoder_layers
 from segkit.optimizers import make_optimizer
 from segkit.precision import settle
+from segkit.processes import leave
 from segkit.progress import counting
+from segkit.replicas import Replicas
 from segkit.run import Run, write_text
 from segkit.runtimes.keras import open_keras
 
@@ -34,25 +36,35 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     and None is returned.
     """
     precision, why = settle(config, run)
+    with spread(config.train) as replicas:
+        _fit(config, parts, run, console, replicas, precision, why)
+    leave()
+    return _score(config, parts, run, console) if replicas.leads else None
+
+
+def _fit(
+    config: Config, parts: Parts, run: Run, console: Console, replicas: Replicas, precision: str, why: str
+) -> None:
     prepare(config.train, precision)
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
-    model, trainer = _build(config, steps)
-    check_room(run.path, *state_bytes(trainer))
+    model, trainer = _build(config, steps, replicas)
+    if run.keeps_models:
+        check_room(run.path, *state_bytes(trainer))
     told = f"{model.count_params():,} parameters, {steps} steps an epoch"
     console.print(told + (f"; {precision}: {why}" if why else ""), highlight=False)
     at = run.saved()
     if at != Position():
         console.print(f"going on at epoch {at.epoch + 1}, step {at.step + 1}", highlight=False)
     if not run.scores.is_file():
-        Fitting(config, parts, run, model, trainer, steps).fit(console)
-    return _score(config, parts, run, console)
+        Fitting(config, parts, run, model, trainer, steps, replicas).fit(console)
 
 
-def _build(config: Config, steps: int) -> tuple[keras.Model, keras.Model]:
+def _build(config: Config, steps: int, replicas: Replicas) -> tuple[keras.Model, keras.Model]:
     """Return the network and its compiled view, whose optimizer has its variables."""
     if config.input is None:
         raise ConfigError("input: is missing; `data.check.check` measures it")
     model = build_for(config.task, config.model, config.input)
+    synchronize(model, replicas)
     encoder = [variable for layer in encoder_layers(model) for variable in layer.trainable_variables]
     optimizer = make_optimizer(config.train, steps, encoder)
     trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ from segkit.data.samples import Samples, open_samples
 from segkit.data.source import Subset
 from segkit.data.stream import Batch, training_batches
 from segkit.distances import as_losses_need
+from segkit.replicas import ALONE, Replicas
 from segkit.task import VOID
 
 __all__ = ["Batch", "Samples", "ValidationBatches", "training_batches"]
@@ -22,6 +24,9 @@ class ValidationBatches(keras.utils.PyDataset):
 
     Images larger than `largest` pixels a side are cut to their centre: scores during training are for choosing the
     best epoch; the run's scores.json sees every pixel.
+
+    Replicas need the same number of images each. Batches are filled up with images that are all VOID, which no score sees;
+    a weight, the same for all images, takes them out of the mean loss again. Of several processes each reads its share.
     """
 
     def __init__(
@@ -31,23 +36,47 @@ class ValidationBatches(keras.utils.PyDataset):
         given: InputConfig,
         largest: int = 1024,
         cache_folder: Path | None = None,
+        replicas: Replicas = ALONE,
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.samples, self.names = open_samples(part, config.data, config.task, given, cache_folder), part.names
+        self.task, self.loss, self.given, self.replicas = config.task, config.loss, given, replicas
         self.size, self.largest = config.train.batch_size, largest
-        self.task, self.loss = config.task, config.loss
-        self.shape: tuple[int, int] | None = None
+        padded = sum(replicas.padded(len(self._all(index))) for index in range(len(self)))
+        self.weight = padded / len(self.names)
+        self.shapes: np.ndarray | None = None
+        if replicas.processes > 1:  # the parts of a batch that others read must have the same height and width
+            own = [self._shape([self.samples(name) for name in self._own(index)]) for index in range(len(self))]
+            self.shapes = replicas.largest(np.array(own))
 
     def __len__(self) -> int:
         return -(-len(self.names) // self.size)
 
-    def __getitem__(self, index: int) -> Batch:
-        pairs = [self.samples(name) for name in self.names[index * self.size : (index + 1) * self.size]]
-        height = min(self.largest, max(image.shape[0] for image, _ in pairs))
-        width = min(self.largest, max(image.shape[1] for image, _ in pairs))
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        pairs = [self.samples(name) for name in self._own(index)]
+        height, width = self._shape(pairs) if self.shapes is None else self.shapes[index]
         images = [_centred(image, height, width, None) for image, _ in pairs]
         targets = [_centred(target, height, width, VOID) for _, target in pairs]
-        return np.stack(images), as_losses_need(np.stack(targets), self.task, self.loss)
+        if self.weight == 1:
+            return np.stack(images), as_losses_need(np.stack(targets), self.task, self.loss)
+        share = self.replicas.share(self.replicas.padded(len(self._all(index))))
+        count = share.stop - share.start
+        images += [np.zeros((height, width, self.given.channels), self.given.dtype)] * (count - len(pairs))
+        layers = () if self.task.exclusive else (self.task.channels,)
+        targets += [np.full((height, width, *layers), VOID, np.uint8)] * (count - len(pairs))
+        asked = as_losses_need(np.stack(targets), self.task, self.loss)
+        return np.stack(images), asked, np.full(count, self.weight, np.float32)
+
+    def _all(self, index: int) -> Sequence[str]:
+        return self.names[index * self.size : (index + 1) * self.size]
+
+    def _own(self, index: int) -> Sequence[str]:
+        names = self._all(index)
+        return names[self.replicas.share(self.replicas.padded(len(names)))]
+
+    def _shape(self, pairs: Sequence[Batch]) -> tuple[int, int]:
+        height, width = (max((image.shape[axis] for image, _ in pairs), default=1) for axis in (0, 1))
+        return min(self.largest, height), min(self.largest, width)
 
 
 def _centred(array: np.ndarray, height: int, width: int, fill: int | None) -> np.ndarray:

@@ -15,6 +15,7 @@ from segkit.data.samples import Samples, open_samples
 from segkit.data.source import Subset
 from segkit.distances import as_losses_need
 from segkit.prefetch import cores, prefetch
+from segkit.replicas import ALONE, Replicas
 
 Batch = tuple[np.ndarray, np.ndarray]
 """Images (B, H, W, C) in the dtype that they were read in, which the model scales itself, and encoded targets."""
@@ -30,16 +31,19 @@ def training_batches(
     workers: int | None = None,
     cache_folder: Path | None = None,
     samples: Samples | None = None,
+    replicas: Replicas = ALONE,
 ) -> Generator[Batch]:
     """Yield augmented batches without end, beginning with the step `first_step`.
 
     Sample number i of the stream is the same whenever and wherever the run is made: its place in the epoch's order
     and its changes follow from (train.seed, i). `workers` threads, as many as there are cores, make batches; at most
     `workers` + 2 batches wait in memory. Decoded samples are kept as `data.cache` says, on disk in `cache_folder`.
+    Of several processes each reads its share of every batch.
     """
     samples = samples or open_samples(part, config.data, config.task, given, cache_folder)
     augment = Augment(config.task, config.augment, given, config.train.crop, config.train.foreground)
     size, seed, names = config.train.batch_size, config.train.seed, part.names
+    own = replicas.share(size)
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
@@ -47,7 +51,7 @@ def training_batches(
 
     def batch(step: int) -> Batch:
         pairs = []
-        for i in range(step * size, (step + 1) * size):
+        for i in range(step * size + own.start, step * size + own.stop):
             epoch, place = divmod(i, len(names))
             image, target = samples(names[order(epoch)[place]])
             pairs.append(augment(image, target, int(np.random.default_rng([seed, 1, i]).integers(2**31))))

@@ -1,0 +1,264 @@
+"""Training on several machines: one process each, joined by JAX. The first writes the run folder, the others follow it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segkit.checkpoint import Checkpoints, Groups, Position
+from segkit.config import Config
+from segkit.errors import ConfigError, RunError, SegkitError
+from segkit.replicas import Replicas
+from segkit.run import Run
+
+HEARTBEAT = 50
+"""Seconds after which a process that gives no sign of life counts as dead. One that ends is noticed at once."""
+JOINING = 300
+"""Seconds that processes wait for each other at the start."""
+_SHARED = ("checkpoints/latest.npz", "history.csv", "precision.json", "scores.json")
+"""Files of the run folder that a training begins with."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """Number `number` (from 1) of `count`; the first one answers at `coordinator`, HOST:PORT."""
+
+    number: int
+    count: int
+    coordinator: str
+
+    @property
+    def name(self) -> str:
+        return f"process {self.number} of {self.count}"
+
+
+def parse(coordinator: str | None, process: str | None) -> Process | None:
+    """Return what `--coordinator HOST:PORT --process i/n` say, None without them. Raises `ConfigError`.
+
+    >>> parse("10.0.0.1:7000", "2/4").name
+    'process 2 of 4'
+    """
+    if coordinator is None and process is None:
+        return None
+    if coordinator is None or process is None:
+        given, missing = ("--process", "--coordinator") if coordinator is None else ("--coordinator", "--process")
+        raise ConfigError(f"{given}: needs {missing} beside it: --coordinator HOST:PORT --process i/n")
+    place = re.fullmatch(r"(\d+)/(\d+)", process)
+    if not place or not 1 <= int(place[1]) <= int(place[2]):
+        raise ConfigError(f"--process: is 1/n to n/n for n processes, as 2/4 for the second of four; found {process}")
+    address = re.fullmatch(r"\S+:(\d+)", coordinator)
+    if not address or not 1 <= int(address[1]) <= 65535:
+        raise ConfigError(
+            f"--coordinator: is HOST:PORT, the machine of the first process and a port that is free there, the same for all "
+            f"processes; found {coordinator}"
+        )
+    return Process(int(place[1]), int(place[2]), coordinator)
+
+
+def options_of(process: Process | None) -> str:
+    """Return the options that `parse` reads, with a blank before each; nothing for None."""
+    return "" if process is None else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+
+
+def check(process: Process | None, config: Config) -> None:
+    """Raise `ConfigError`, before Keras is loaded, if several machines are asked for in a way that cannot work."""
+    backend = chosen_backend()
+    if process is None:
+        workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+        if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
+            raise ConfigError(f"TF_CONFIG: names several machines, {_USE_JAX}, and unset TF_CONFIG")
+        return
+    if backend != "jax":
+        raise ConfigError(f"--coordinator: Keras runs on {backend} here, {_USE_JAX}")
+    try:
+        import jax  # noqa: F401
+    except ImportError as problem:
+        raise ConfigError('--coordinator: needs JAX; pip install "keras-segkit[jax]"') from problem
+    if config.train.devices != "all":
+        Replicas(config.train.devices * process.count).check(config.train.batch_size)
+
+
+_USE_JAX = (
+    "and model.fit on several machines fails there (MultiWorkerMirroredStrategy, keras issue 20585). "
+    "Use JAX: set KERAS_BACKEND=jax and give each process --coordinator HOST:PORT --process i/n"
+)
+
+
+def chosen_backend() -> str:
+    """Return the backend that Keras will take, without loading it: KERAS_BACKEND, else Keras' own file, else TensorFlow."""
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow")
+    except (OSError, ValueError):
+        return "tensorflow"
+
+
+class Followed(Run):
+    """The run as a process sees it that is not the first: a folder of its own, which is removed at the end.
+
+    It gets from the first process what a training begins with, and keeps neither models nor checkpoints.
+    """
+
+    keeps_models = False
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="segkit_")
+        super().__init__(Path(self._folder.name))
+        self.checkpoints = _Unwritten(self.path / "checkpoints")
+
+    def check_free(self) -> None:
+        """Leave that to the first process."""
+
+    def create(self, config: Config) -> None:
+        """Leave that to the first process."""
+
+    def reopen(self, config: Config) -> None:
+        """Leave that to the first process."""
+
+
+class _Unwritten(Checkpoints):
+    def save(self, position: Position, groups: Groups) -> None:
+        """Leave that to the first process."""
+
+
+def run_of(process: Process | None, path: Path) -> Run:
+    """Return the run in a folder, or what stands for it in a process that is not the first."""
+    return Run(path) if process is None or process.number == 1 else Followed()
+
+
+def together(process: Process | None, work: Callable[[], int]) -> int:
+    """Join the other processes, work, and return the exit status; without a process just work.
+
+    If another one dies, this one says so and ends: what the first has saved is for --resume.
+    """
+    if process is None:
+        return work()
+    import jax
+
+    with _LastWord(process):
+        try:
+            _join(process)
+            status = work()
+        except SegkitError as problem:
+            status = _say(f"error: {problem}")
+        except KeyboardInterrupt:
+            _say("interrupted")
+            status = 130
+        except Exception as problem:
+            if not _is_broken(problem):
+                traceback.print_exc()
+            status = _say(f"error: {_lost(process)}" if _is_broken(problem) else f"error: {process.name} failed")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if jax.distributed.is_initialized():
+        os._exit(status)  # a common end would wait for processes that will not come
+    return status
+
+
+def _join(process: Process) -> None:
+    import jax
+
+    local = re.match(r"(localhost|127\.)", process.coordinator)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            process.coordinator,
+            process.count,
+            process.number - 1,
+            initialization_timeout=JOINING,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            coordinator_bind_address=process.coordinator if local else None,
+        )
+    except Exception as problem:
+        raise RunError(
+            f"{process.name} has not met the others at {process.coordinator} within {JOINING} s ({_line(problem)}). Start "
+            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there"
+        ) from problem
+
+
+def leave() -> None:
+    """Part from the other processes, once all have come to this point; nothing if there are none."""
+    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+        sys.modules["jax"].distributed.shutdown()
+
+
+def share_start(process: Process | None, config: Config, parts: dict[str, Any], run: Run) -> None:
+    """Give every process the files that the first one's run folder begins with.
+
+    Raises `RunError` in all of them if one has another config or other data.
+    """
+    if process is None:
+        return
+    from jax.experimental import multihost_utils as hosts
+
+    said = json.dumps([config.as_yaml(), {part: list(subset.names) for part, subset in parts.items()}])
+    print_of = np.frombuffer(hashlib.sha256(said.encode()).digest(), np.uint8)
+    every = np.asarray(hosts.process_allgather(print_of))
+    other = [str(number) for number, one in enumerate(every, 1) if (one != every[0]).any()]
+    if other:
+        raise RunError(
+            f"process {', '.join(other)} of {process.count} has another config or other data than the first one"
+        )
+    for name in _SHARED:
+        path = run.path / name
+        size = int(hosts.broadcast_one_to_all(np.int32(path.stat().st_size if path.is_file() else 0)))
+        if size:
+            content = np.frombuffer(path.read_bytes(), np.uint8) if process.number == 1 else np.zeros(size, np.uint8)
+            content = np.asarray(hosts.broadcast_one_to_all(content))
+            if process.number > 1:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.tobytes())
+
+
+class _LastWord:
+    """Says what happened if this process ends without a word of its own: JAX aborts it when it loses the first process."""
+
+    def __init__(self, process: Process) -> None:
+        code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.stdin.read(1) or sys.exit(sys.argv[1])"
+        command = [sys.executable, "-S", "-c", code, f"error: {_lost(process)}"]
+        self.waiting = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 (Python itself)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.waiting.communicate(b".")
+
+
+def _lost(process: Process) -> str:
+    return (
+        f"{process.name} was ended from outside, or has lost the others: one of them died, or cannot be reached. Start all "
+        f"{process.count} again with --resume; what the first one has saved is kept"
+    )
+
+
+def _is_broken(problem: BaseException | None) -> bool:
+    """Return whether an exception, or one that it came from, is the network's."""
+    while problem is not None:
+        if re.search(r"Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|oordination", str(problem)):
+            return True
+        problem = problem.__context__
+    return False
+
+
+def _say(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 2
+
+
+def _line(problem: BaseException) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]

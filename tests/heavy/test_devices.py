@@ -1,0 +1,123 @@
+"""Two devices, and two processes, train as one device does, batch statistics included; a dead process ends the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import segkit
+from segkit.run import Run
+from tests.heavy.runs import tiny_config
+
+ROOT = Path(segkit.__file__).parents[1]
+BACKEND = keras.backend.backend()
+
+
+def config_of(folder: Path, **train: object) -> Path:
+    """Six validation images in batches of four; plain descent, because AdamW makes steps of rounding errors."""
+    return tiny_config(folder, "multiclass", **{"optimizer": "sgd", "learning_rate": 0.05, "pictures": 0, **train})
+
+
+def environment(backend: str) -> dict[str, str]:
+    return {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
+
+
+def alike(config: Path, folder: Path, backend: str) -> None:
+    command = [sys.executable, "-m", "tests.heavy.devices_alike", str(config), str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(backend), capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+
+
+def start(config: Path, run: Path, *more: str) -> list[subprocess.Popen[str]]:
+    """Start a training in two processes on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run), *more]
+    place = ["--coordinator", f"127.0.0.1:{port}", "--process"]
+    return [
+        subprocess.Popen(
+            [*command, *place, f"{number}/2"],
+            env=environment("jax"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2)
+    ]
+
+
+def assert_alike(run: Run, expected: Run) -> None:
+    """The same losses, scores and weights but for rounding."""
+    rows, theirs = run.rows(), expected.rows()
+    assert len(rows) == len(theirs) == 2
+    for row, other in zip(rows, theirs, strict=True):
+        for name in sorted(row.keys() - {"seconds"}):
+            assert row[name] == pytest.approx(other[name], rel=2e-3, abs=1e-4), name
+    for kind, group in run.checkpoints.load().items():
+        for array, other_array in zip(group, expected.checkpoints.load()[kind], strict=True):
+            np.testing.assert_allclose(array, other_array, rtol=2e-3, atol=1e-4)
+
+
+def test_two_devices_train_as_one(tmp_path: Path) -> None:
+    alike(config_of(tmp_path), tmp_path, BACKEND)
+    assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    if BACKEND == "jax":
+        pytest.skip("runs on JAX in any case: once is enough")
+    config = config_of(tmp_path)
+    both = start(config, tmp_path / "both")
+    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(tmp_path / "one")]
+    subprocess.run(command, env=environment("jax"), check=True, capture_output=True, timeout=900)
+    said = [process.communicate(timeout=900) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert_alike(Run(tmp_path / "both"), Run(tmp_path / "one"))
+    scores = [Run(tmp_path / name).scores.read_text() for name in ("both", "one")]
+    assert scores[0] == scores[1]
+    assert "the run is in" in said[0][0]
+    assert "the run is in" not in said[1][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_dead_process_ends_the_other_and_both_go_on_with_resume(tmp_path: Path, victim: int) -> None:
+    config, run = config_of(tmp_path, epochs=40, steps_per_epoch=10), Run(tmp_path / "run")
+    both = start(config, run.path)
+    while len(run.rows()) < 2:
+        assert [process.poll() for process in both] == [None, None]
+        time.sleep(0.2)
+    both[victim].send_signal(signal.SIGKILL)
+    other = both[1 - victim]
+    error = other.communicate(timeout=60)[1]
+    both[victim].communicate()
+    assert other.returncode in (2, -signal.SIGABRT)
+    assert f"error: process {2 - victim} of 2" in error
+    assert "--resume" in error
+    done = run.saved().epoch
+    assert 2 <= done < 40
+    # fewer epochs to go would be another config; interrupted again, the leader ends as a user would end it
+    again = start(config, run.path, "--resume")
+    while run.saved().epoch < done + 2:
+        assert [process.poll() for process in again] == [None, None]
+        time.sleep(0.2)
+    again[0].send_signal(signal.SIGINT)
+    output, errors = zip(*[process.communicate(timeout=60) for process in again], strict=True)
+    assert again[0].returncode == 130
+    assert "Go on with" in output[0]
+    assert again[1].returncode in (2, -signal.SIGABRT)
+    assert f"going on at epoch {done + 1}" in output[0]
+    assert "--resume" in errors[1]
+    assert [int(row["epoch"]) for row in run.rows()] == list(range(len(run.rows())))

@@ -1,0 +1,149 @@
+"""Several devices and machines: what is refused before Keras is loaded, and how a batch is shared."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit import processes
+from segkit.checkpoint import Position
+from segkit.cli import main
+from segkit.config import Config
+from segkit.errors import ConfigError
+from segkit.replicas import Replicas
+from segkit.run import Run
+from segkit.task import Task
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 40))
+def test_the_shares_of_all_processes_are_the_batch(processes_: int, devices: int, samples: int) -> None:
+    count = processes_ * devices
+    places = [Replicas(count, process, processes_) for process in range(processes_)]
+    size = places[0].padded(samples)
+    assert size % count == 0
+    assert samples <= size < samples + count
+    read = [i for place in places for i in range(size)[place.share(size)]]
+    assert read == list(range(size))
+    assert len({len(range(size)[place.share(size)]) for place in places}) == 1
+    assert [place.leads for place in places] == [True] + [False] * (processes_ - 1)
+
+
+@pytest.mark.parametrize(("size", "nearest"), [(6, "4 and 8"), (3, "nearest: 4"), (9, "8 and 12")])
+def test_a_batch_that_cannot_be_shared_is_refused_with_the_nearest(size: int, nearest: str) -> None:
+    with pytest.raises(ConfigError, match=nearest):
+        Replicas(4).check(size)
+    with pytest.raises(ConfigError, match=nearest):
+        Config.model_validate({"task": Task.binary("x"), "train": {"batch_size": size, "devices": 4}})
+    Replicas(4).check(8)
+
+
+def test_alone_nothing_is_gathered() -> None:
+    assert Replicas().largest(np.array([1, 2])).tolist() == [1, 2]
+    assert Replicas(2).agreed(0.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "process", "words"),
+    [
+        (None, "1/2", "--process: needs --coordinator"),
+        ("a:1", None, "--coordinator: needs --process"),
+        ("a:1", "0/2", "1/n to n/n .* found 0/2"),
+        ("a:1", "3/2", "found 3/2"),
+        ("a:1", "1", "found 1"),
+        ("a:1", "x/2", "found x/2"),
+        ("a", "1/2", "HOST:PORT"),
+        ("a:0", "1/2", "HOST:PORT"),
+        ("a:99999", "1/2", "HOST:PORT"),
+        (":80", "1/2", "HOST:PORT"),
+    ],
+)
+def test_a_wrong_place_is_refused(coordinator: str | None, process: str | None, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        processes.parse(coordinator, process)
+
+
+def test_a_place_is_read() -> None:
+    assert processes.parse(None, None) is None
+    assert processes.parse("node1:7000", "2/3") == processes.Process(2, 3, "node1:7000")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "task: {kind: binary, classes: [shape]}\ndata: {source: shapes, count: 9}\ntrain: {batch_size: 3}\n"
+    )
+    return path
+
+
+PLACE = ["--coordinator", "127.0.0.1:7000", "--process", "1/2"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "words"),
+    [
+        ({"KERAS_BACKEND": "tensorflow"}, PLACE, "KERAS_BACKEND=jax"),
+        ({"KERAS_BACKEND": "jax"}, PLACE, "the nearest: 2 and 4"),
+        ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "--fold: one fold"),
+        (
+            {"KERAS_BACKEND": "tensorflow", "TF_CONFIG": json.dumps({"cluster": {"worker": ["a:1", "b:1"]}})},
+            [],
+            "TF_CONFIG.*issue 20585.*KERAS_BACKEND=jax",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(
+    config: Path,
+    environment: dict[str, str],
+    options: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", str(config), "--run", str(config.parent / "run"), *options]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(words, error), error
+    assert not (config.parent / "run").exists()
+
+
+def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert processes.chosen_backend() == "tensorflow"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert processes.chosen_backend() == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert processes.chosen_backend() == "torch"
+
+
+def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
+    place = processes.Process(2, 2, "a:1")
+    assert type(processes.run_of(None, tmp_path)) is Run
+    assert processes.run_of(processes.Process(1, 2, "a:1"), tmp_path).path == tmp_path
+    run = processes.run_of(place, tmp_path / "run")
+    config = Config(task=Task.binary("x"))
+    run.check_free()
+    run.create(config)
+    run.reopen(config)
+    run.checkpoints.save(Position(1), {"weights": [np.zeros(3)]})
+    assert run.saved() == Position()
+    assert not (tmp_path / "run").exists()
+    assert not list(run.path.iterdir())
+    folder = run.path
+    del run
+    assert not folder.exists()
+
+
+def test_devices_may_change_when_a_run_goes_on(tmp_path: Path) -> None:
+    run, config = Run(tmp_path / "run"), Config(task=Task.binary("x"))
+    run.create(config)
+    run.reopen(config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})}))
