@@ -27,7 +27,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="a.b=x,y",
-        help="values of a setting to compare, e.g. task.head=softmax,sigmoid; repeated: every combination",
+        help="values of a setting to compare, e.g. model.encoder=plain,residual; repeated: every combination",
     )
     parser.add_argument(
         "--also",

@@ -55,14 +55,16 @@ def settings_of(
 
 
 def _values(varied: str) -> list[str]:
-    """Return "task.head=softmax", "task.head=sigmoid" of "task.head=softmax,sigmoid"; the list is YAML's."""
+    """Return "train.ema=0", "train.ema=0.99" of "train.ema=0,0.99"; the list is YAML's."""
     setting, equals, text = varied.partition("=")
     try:
         values = yaml.safe_load(f"[{text}]")
     except yaml.YAMLError as problem:
         raise ConfigError(f"--vary {varied}: not a list of YAML values: {problem}") from problem
     if not equals or not values:
-        raise ConfigError(f"--vary {varied}: is written section.setting=VALUE,VALUE, as in task.head=softmax,sigmoid")
+        raise ConfigError(
+            f"--vary {varied}: is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual"
+        )
     return [f"{setting.strip()}={_line(value)}" for value in values]
 
 

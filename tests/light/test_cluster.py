@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from segkit import ConfigError, RunError, Task, cluster, devices, files, mask_files
+from segkit import ConfigError, RunError, Task, cluster, files, mask_files, prefetch
 from segkit.cli import main
 from segkit.cluster import Plan, Work, Worker, connected, each_written_on, plan, plan_of
 from segkit.inference import Outcome, predict_files, write_files
@@ -200,7 +200,7 @@ def test_settings_of_a_cluster_are_checked_first(
 
 def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    all_cores = devices.cores()
+    all_cores = prefetch.cores()
     for text, found in (
         ("1", 1),
         ("0", all_cores),
@@ -209,7 +209,7 @@ def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.Monk
         (f"{all_cores + 1}", all_cores),
     ):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
-        assert devices.cores() == found
+        assert prefetch.cores() == found
 
 
 def test_a_mark_lasts_while_its_writer_lives(tmp_path: Path) -> None:
