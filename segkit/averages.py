@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def averaged(trainer: keras.Model) -> Iterator[None]:
     if not (optimizer.use_ema and optimizer.built):
         yield
         return
-    raw = [np.array(variable) for variable in trainer.trainable_variables]
+    raw = [keras.ops.convert_to_numpy(variable) for variable in trainer.trainable_variables]
     optimizer.finalize_variable_values(trainer.trainable_variables)
     try:
         yield

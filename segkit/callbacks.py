@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from segkit.averages import averaged
+from segkit.checkpoint import to_disk
 from segkit.config import Config
 from segkit.course import Course, Logs
 from segkit.data.pipeline import Samples
@@ -126,6 +127,7 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
     with atomic(run.last if last else run.model) as temporary:
         if run.keeps_models:
             model.save(temporary)
+            to_disk(temporary)
         else:
             temporary.touch()
 

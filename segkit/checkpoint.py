@@ -51,10 +51,8 @@ class Checkpoints:
         """Write a checkpoint. Raises `OSError` if there is no room, with the ones before untouched."""
         arrays = {f"{kind}/{i}": array for kind, group in groups.items() for i, array in enumerate(group)}
         with atomic(self.latest) as temporary:
-            with temporary.open("wb") as stream:
-                np.savez(stream, position=[position.epoch, position.step, position.seconds], **arrays)  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
+            np.savez(temporary, position=[position.epoch, position.step, position.seconds], **arrays)  # type: ignore[arg-type]
+            to_disk(temporary)
             if self.latest.is_file():
                 os.replace(self.latest, self.previous)
 
@@ -87,6 +85,12 @@ class Checkpoints:
                     if slash:
                         groups.setdefault(kind, []).append(arrays[name])
         return groups
+
+
+def to_disk(path: Path) -> None:
+    """Return when a file that was written is on the disk, so that a power cut cannot take it."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def check_room(folder: Path, state: int, model: int) -> None:

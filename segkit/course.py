@@ -8,9 +8,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
-from segkit.checkpoint import Checkpoints, Groups, Position
+from segkit.checkpoint import Groups, Position, to_disk
 from segkit.errors import RunError
+from segkit.run import Run
 
 Logs = dict[str, Any]
 
@@ -58,9 +60,9 @@ class KeepCheckpoints(keras.callbacks.Callback):
     state of dropout (docs/decisions/0008). Stands last among the callbacks: what it saves is what all others have left.
     """
 
-    def __init__(self, checkpoints: Checkpoints, course: Course, minutes: float, running: Sequence[np.ndarray]) -> None:
+    def __init__(self, run: Run, course: Course, minutes: float, running: Sequence[np.ndarray]) -> None:
         super().__init__()
-        self.checkpoints, self.course, self.seconds = checkpoints, course, minutes * 60
+        self.run, self.course, self.seconds = run, course, minutes * 60
         self.running = running
         """Sums behind the epoch's loss and scores, of the steps before the interruption."""
 
@@ -72,15 +74,18 @@ class KeepCheckpoints(keras.callbacks.Callback):
             for variable, before in zip(self.model.metrics_variables, self.running, strict=True):
                 variable.assign(variable + before)
             self.running = []
-        if self.seconds and time.monotonic() - self.saved >= self.seconds:
+        due = self.seconds and time.monotonic() - self.saved >= self.seconds
+        if due and not self.model.stop_training:  # at the end of an epoch its validation is still to come
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.run.history.is_file():
+            to_disk(self.run.history)  # no epoch may be saved whose row a power cut takes
         self._save()
 
     def _save(self) -> None:
         position = self.course.position()
-        self.checkpoints.save(position, state_of(self.model, with_metrics=position.step > 0))
+        self.run.checkpoints.save(position, state_of(self.model, with_metrics=position.step > 0))
         self.saved = time.monotonic()
 
 
@@ -89,7 +94,7 @@ def state_of(trainer: keras.Model, with_metrics: bool = False) -> dict[str, list
     groups = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
     if with_metrics:
         groups["metrics"] = trainer.metrics_variables
-    return {kind: [np.asarray(variable) for variable in group] for kind, group in groups.items()}
+    return {kind: [ops.convert_to_numpy(variable) for variable in group] for kind, group in groups.items()}
 
 
 def restore(trainer: keras.Model, groups: Groups) -> None:

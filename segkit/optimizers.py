@@ -1,4 +1,4 @@
-"""The optimizer that the settings ask for: Keras' AdamW or SGD, its learning rate over the training, a rate for the encoder."""
+"""The optimizer that the settings ask for: Keras' AdamW or SGD, its learning rate over time, a rate for the encoder."""
 
 from __future__ import annotations
 

@@ -23,13 +23,15 @@ STEPS = 5
 
 
 def settle(config: Config, run: Run) -> tuple[str, str]:
-    """Return the precision that a run computes in and why, in words; measured once, then read from precision.json."""
+    """Return the precision that a run computes in, and why if that was measured: once, then precision.json has it."""
     if config.train.precision != "auto":
-        return config.train.precision, "as the config says"
+        return config.train.precision, ""
     if not run.precision.is_file():
         write_text(run.precision, json.dumps(measure(config), indent=2) + "\n")
     found = json.loads(run.precision.read_text())
-    return found["precision"], f"bfloat16 takes {found['ratio']:.2f} times fewer seconds a step; {FASTER} are wanted"
+    return found[
+        "precision"
+    ], f"a step in bfloat16 is {found['ratio']:.2f} times as fast as in float32 ({FASTER} are wanted)"
 
 
 def measure(config: Config) -> dict[str, Any]:

@@ -24,15 +24,20 @@ def losses_at(
 
     The optimizer is the config's, with all weights at one rate and every batch an update.
     """
-    if config.input is None:
+    given = config.input
+    if given is None:
         raise ConfigError("input: is missing; `data.check.check` measures it")
     plain = {"schedule": "constant", "accumulate": 1, "ema": 0.0}
     config = config.model_copy(update={"train": config.train.model_copy(update=plain)})
     prepare(config.train)
-    model = build_for(config.task, config.model, config.input)
+    model = build_for(config.task, config.model, given)
     optimizer = make_optimizer(config.train, len(rates))
     trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
+<<<<<<< HEAD
     return _fit(trainer, training_batches(parts["train"], config, config.input), rates, progress)
+=======
+    return _fit(trainer, training_batches(parts["train"], config, given), rates, progress)
+>>>>>>> practice
 
 
 def _fit(trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]) -> list[float]:

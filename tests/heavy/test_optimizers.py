@@ -7,6 +7,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from segkit.averages import averaged
 from segkit.course import restore, state_of
@@ -35,7 +36,7 @@ def gradients(step: int) -> list[np.ndarray]:
 def apply(optimizer: keras.optimizers.Optimizer, theirs: list[keras.Variable], steps: int) -> list[np.ndarray]:
     for step in range(steps):
         optimizer.apply(gradients(step), theirs)
-    return [np.array(variable) for variable in theirs]
+    return [ops.convert_to_numpy(variable) for variable in theirs]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "polynomial", "constant"])
@@ -77,7 +78,7 @@ def test_a_budget_of_steps_or_epochs_is_the_length_of_the_schedule(budget: dict[
 def test_sgd_is_nesterov_s() -> None:
     theirs = variables()
     found = apply(make_optimizer(settings(optimizer="sgd", momentum=0.9), STEPS), theirs, 5)
-    weights, velocities = [np.array(v) for v in variables()], [np.zeros(2)] * 3
+    weights, velocities = [ops.convert_to_numpy(v) for v in variables()], [np.zeros(2)] * 3
     for step in range(5):
         for i, gradient in enumerate(gradients(step)):
             velocities[i] = 0.9 * velocities[i] - 0.1 * gradient
@@ -90,8 +91,8 @@ def test_decay_leaves_biases_alone() -> None:
     optimizer = make_optimizer(settings(weight_decay=0.5, optimizer="sgd"), STEPS)
     optimizer.apply([np.zeros(2, np.float32)] * 3, theirs)
     for variable, start in zip(theirs, variables(), strict=True):
-        expected = np.array(start) * (1.0 if start.name == "bias" else 1 - 0.1 * 0.5)
-        np.testing.assert_allclose(np.array(variable), expected, rtol=1e-6)
+        expected = ops.convert_to_numpy(start) * (1.0 if start.name == "bias" else 1 - 0.1 * 0.5)
+        np.testing.assert_allclose(ops.convert_to_numpy(variable), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -101,7 +102,9 @@ def test_accumulated_batches_are_one_update_of_their_mean(kind: str) -> None:
     single = make_optimizer(settings(optimizer=kind, weight_decay=0.1, clip_norm=0.5), STEPS)
     for first in (0, 3):
         single.apply(list(np.mean([gradients(first + i) for i in range(3)], axis=0)), ours)
-    np.testing.assert_allclose([np.array(v) for v in theirs], [np.array(v) for v in ours], rtol=1e-5)
+    np.testing.assert_allclose(
+        [ops.convert_to_numpy(v) for v in theirs], [ops.convert_to_numpy(v) for v in ours], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -116,7 +119,7 @@ def test_the_encoder_learns_and_decays_at_its_share_of_the_rate(kind: str) -> No
         apply(make_optimizer(settings(optimizer=kind, weight_decay=0.2), STEPS), fast, 7)[2],
     ]
     np.testing.assert_allclose(found, expected, rtol=2e-5)
-    assert not np.allclose(found[0], np.array(fast[0]))
+    assert not np.allclose(found[0], ops.convert_to_numpy(fast[0]))
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -126,8 +129,8 @@ def test_a_frozen_encoder_stays_to_the_bit_and_then_learns(accumulate: int) -> N
     optimizer = make_optimizer(given, STEPS, encoder=theirs[:2])
     frozen = apply(optimizer, theirs, STEPS)
     for i in range(2):
-        np.testing.assert_array_equal(frozen[i], np.array(variables()[i]))
-    assert (frozen[2] != np.array(variables()[2])).all()
+        np.testing.assert_array_equal(frozen[i], ops.convert_to_numpy(variables()[i]))
+    assert (frozen[2] != ops.convert_to_numpy(variables()[2])).all()
     assert all((a != b).all() for a, b in zip(apply(optimizer, theirs, accumulate), frozen, strict=True))
 
 
@@ -152,16 +155,16 @@ def test_averages_are_in_use_within_and_the_weights_are_back_to_the_bit(accumula
     momentum = 0.8 ** (1 / accumulate)
     for step in range(9):
         fit(model, 1)
-        now = [np.array(v) for v in model.trainable_variables]
+        now = [ops.convert_to_numpy(v) for v in model.trainable_variables]
         keep = momentum if step >= accumulate else 0.0  # the first update's weights are the first average
         expected = [keep * e + (1 - keep) * n for e, n in zip(expected or now, now, strict=True)]
-    raw = [np.array(v) for v in model.trainable_variables]
+    raw = [ops.convert_to_numpy(v) for v in model.trainable_variables]
     with averaged(model):
-        within = [np.array(v) for v in model.trainable_variables]
+        within = [ops.convert_to_numpy(v) for v in model.trainable_variables]
     for found, mean in zip(within, expected, strict=True):
         np.testing.assert_allclose(found, mean, rtol=1e-5, atol=1e-6)
     for variable, before, mean in zip(model.trainable_variables, raw, within, strict=True):
-        np.testing.assert_array_equal(np.array(variable), before)
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), before)
         assert not np.array_equal(before, mean)
 
 
@@ -170,10 +173,10 @@ def test_without_averages_nothing_is_exchanged() -> None:
     with averaged(model):
         pass
     fit(model, 2)
-    raw = [np.array(v) for v in model.trainable_variables]
+    raw = [ops.convert_to_numpy(v) for v in model.trainable_variables]
     with averaged(model):
         for variable, before in zip(model.trainable_variables, raw, strict=True):
-            np.testing.assert_array_equal(np.array(variable), before)
+            np.testing.assert_array_equal(ops.convert_to_numpy(variable), before)
 
 
 def test_a_restored_state_goes_on_to_the_bit_dropout_and_averages_included() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from segkit import RunError, Task
+from segkit import RunError, Task, files
+from segkit.checkpoint import Position
 from segkit.config import Config, InputConfig
 from segkit.run import Run, environment
 from tests.light.draws import says
@@ -26,11 +29,8 @@ def with_settings(**sections: dict[str, object]) -> Config:
     return Config.model_validate({"task": CONFIG.task, **sections})
 
 
-def record(run: Run, text: str) -> Path:
-    run.backup.mkdir(exist_ok=True)
-    path = run.backup / "training_metadata.json"
-    path.write_text(text)
-    return path
+def save(run: Run, epoch: int) -> None:
+    run.checkpoints.save(Position(epoch), {"weights": [np.zeros(3, np.float32)]})
 
 
 def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
@@ -99,18 +99,27 @@ def test_history_is_cut_to_the_epochs_that_were_saved(run: Run) -> None:
     assert run.rows() == []
 
 
-def test_saved_epochs_come_from_the_backup(run: Run) -> None:
-    assert run.saved_epochs() == 0
-    record(run, '{"epoch": 3, "batch": 0}')
-    assert run.saved_epochs() == 3
+def test_where_a_run_stands_comes_from_its_checkpoint(run: Run) -> None:
+    assert run.saved() == Position()
+    save(run, 3)
+    assert run.saved() == Position(3)
 
 
-@pytest.mark.parametrize("broken", ["", '{"epoch": '])
-def test_an_unreadable_record_is_replaced_by_the_one_before(run: Run, broken: str) -> None:
-    path = record(run, broken)
-    path.with_name(path.name + ".bkp").write_text('{"epoch": 2}')
+@pytest.mark.parametrize("broken", [b"", b"PK"])
+def test_an_unreadable_checkpoint_is_replaced_by_the_one_before(run: Run, broken: bytes) -> None:
+    save(run, 2)
+    save(run, 3)
+    run.checkpoints.latest.write_bytes(broken)
     run.reopen(CONFIG)
-    assert run.saved_epochs() == 2
-    record(run, broken).with_name(path.name + ".bkp").unlink()
+    assert run.saved() == Position(2)
+    run.checkpoints.latest.write_bytes(broken)
+    with pytest.raises(RunError, match="begin a new run"):
+        run.reopen(CONFIG)
+
+
+def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
+    left = files._temporary(run.model)
+    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
+    left.touch()
     run.reopen(CONFIG)
-    assert run.saved_epochs() == 0
+    assert not left.exists()

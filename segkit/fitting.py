@@ -1,0 +1,145 @@
+"""One session of a training: from where it stands to its end, or to what interrupts it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from segkit import callbacks
+from segkit.averages import ValidateAverages, averaged
+from segkit.config import Config
+from segkit.course import Course, KeepCheckpoints, Logs, restore
+from segkit.data.pipeline import ValidationBatches, training_batches
+from segkit.data.source import Subset
+from segkit.errors import ConfigError, RunError
+from segkit.progress import FitProgress
+from segkit.replicas import ALONE, Replicas
+from segkit.run import Row, Run
+
+_WITHOUT_END = 10**6
+"""Epochs of a training that its minutes end."""
+
+
+class Fitting:
+    """Fits a compiled view of `model` into its run folder, beginning where the last checkpoint stands."""
+
+    def __init__(
+        self,
+        config: Config,
+        parts: Mapping[str, Subset],
+        run: Run,
+        model: keras.Model,
+        trainer: keras.Model,
+        steps: int,
+        replicas: Replicas = ALONE,
+    ) -> None:
+        if config.input is None:
+            raise ConfigError("input: is missing; `data.check.check` measures it")
+        self.config, self.settings, self.run = config, config.train, run
+        self.model, self.trainer, self.steps, self.replicas = model, trainer, steps, replicas
+        begun = run.saved()
+        self.history = run.cut_history(begun.epoch)
+        self.done = begun.steps_done(steps)
+        self.used = _seconds(self.history) + begun.seconds
+        self.course = Course(begun, steps, self.settings.total_steps(steps))
+        self.part = parts["train"]
+        seen = parts["validation"]
+        self.validation = ValidationBatches(seen, config, config.input, replicas=replicas) if len(seen) else None
+        self.monitor = ("val_" if self.validation else "") + self.settings.monitor
+        self.best = callbacks.SaveBest(model, run, self.monitor, self.history)
+
+    def fit(self, console: Console) -> None:
+        """Fit what is left, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
+        saved = self.run.checkpoints.load()
+        restore(self.trainer, saved)
+        try:
+            if not self._is_over():
+                with _naming_the_disk(self.run):
+                    self._fit(console, saved.get("metrics", []))
+        finally:
+            with _naming_the_disk(self.run), averaged(self.trainer):
+                callbacks.save(self.model, self.run, last=True)
+                if not self.run.model.exists():
+                    callbacks.save(self.model, self.run)
+
+    def _is_over(self) -> bool:
+        """Return whether nothing is left to fit: a kill may come between the last epoch and the scoring."""
+        settings, total = self.settings, self.settings.total_steps(self.steps)
+        if settings.patience and len(self.history) - self.best.best_epoch >= settings.patience:
+            return True
+        if settings.minutes is None:
+            return total is not None and self.done >= total
+        # the last epoch leaves time for a validation as long as the longest, so a budget is never used to its last second
+        return _seconds(self.history) >= 0.9 * settings.minutes * 60
+
+    def _fit(self, console: Console, running: Sequence[np.ndarray]) -> None:
+        assert self.config.input is not None
+        progress = FitProgress(console, self.settings, self.steps, self.done, self.used)
+        batches = training_batches(self.part, self.config, self.config.input, self.done, replicas=self.replicas)
+        with closing(batches), progress.bars:
+            self.trainer.fit(
+                batches,
+                steps_per_epoch=self.steps,
+                initial_epoch=self.course.epoch,
+                epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
+                validation_data=self.validation,
+                callbacks=self._callbacks(progress, running),
+                shuffle=False,  # the order is the pipeline's business
+                verbose=0,
+            )
+
+    def _callbacks(self, progress: FitProgress, running: Sequence[np.ndarray]) -> list[keras.callbacks.Callback]:
+        settings, run = self.settings, self.run
+        beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages()]
+        if settings.minutes is not None:
+            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
+        if settings.patience:
+            mode = "min" if self.monitor.endswith("loss") else "max"
+            stop = {"monitor": self.monitor, "mode": mode, "patience": settings.patience}
+            beside.append(callbacks.EarlyStopping(self.history, **stop))
+        beside += [self.best, _Shown(progress, self.best, self.course)]
+        if settings.tensorboard:
+            beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
+        if settings.pictures and self.validation:
+            seen = self.validation
+            beside.append(callbacks.Pictures(self.model, self.config, run, seen.samples, seen.names))
+        beside.append(keras.callbacks.CSVLogger(str(run.history), append=True))
+        return [*beside, KeepCheckpoints(run, self.course, settings.checkpoint_minutes, running)]
+
+
+@contextmanager
+def _naming_the_disk(run: Run) -> Iterator[None]:
+    """Turn what a full disk raises into a `RunError` that says what is kept."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        at = run.saved()
+        raise RunError(
+            f"{run.path}: cannot be written to ({problem.strerror}). The checkpoint after {at.epoch} epochs and {at.step} "
+            f"steps is kept; make room and go on with --resume"
+        ) from problem
+
+
+def _seconds(history: Sequence[Row]) -> float:
+    return sum(row["seconds"] for row in history)
+
+
+class _Shown(keras.callbacks.Callback):
+    """Tells the display what happens."""
+
+    def __init__(self, progress: FitProgress, best: callbacks.SaveBest, course: Course) -> None:
+        super().__init__()
+        self.progress, self.best, self.course = progress, best, course
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.progress.step(self.course.epoch, self.course.step, float(np.asarray((logs or {})["loss"])))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.progress.epoch_end(epoch, logs or {}, self.best.best_epoch)
