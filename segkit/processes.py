@@ -213,8 +213,8 @@ def share_start(process: Process | None, config: Config, parts: dict[str, Any], 
         raise RunError(
             f"process {', '.join(other)} of {process.count} has another config or other data than the first one"
         )
-    if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))):
-        run.model.touch()  # whether it is there decides what is done together
+    if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))) and not run.keeps_models:
+        run.model.touch()  # an epoch that is not better is saved if there is no model yet
     for name in _SHARED:
         path = run.path / name
         size = int(hosts.broadcast_one_to_all(np.int32(path.stat().st_size if path.is_file() else 0)))

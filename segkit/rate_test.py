@@ -33,11 +33,7 @@ def losses_at(
     model = build_for(config.task, config.model, given)
     optimizer = make_optimizer(config.train, len(rates))
     trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
-<<<<<<< HEAD
-    return _fit(trainer, training_batches(parts["train"], config, config.input), rates, progress)
-=======
     return _fit(trainer, training_batches(parts["train"], config, given), rates, progress)
->>>>>>> practice
 
 
 def _fit(trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]) -> list[float]:
