@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,8 @@ def _join(process: Process) -> None:
 
     local = re.match(r"(localhost|127\.)", process.coordinator)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    with suppress(AttributeError):  # it would take SIGTERM away from us; older JAX has no such setting
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             process.coordinator,
