@@ -48,7 +48,9 @@ def alike(config: Path, folder: Path, backend: str) -> None:
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
 
 
-def start(config: Path, run: Path, *more: str, program: Sequence[str] = ("-m", "segkit")) -> list[subprocess.Popen[str]]:
+def start(
+    config: Path, run: Path, *more: str, program: Sequence[str] = ("-m", "segkit")
+) -> list[subprocess.Popen[str]]:
     """Start a training in two processes on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

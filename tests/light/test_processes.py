@@ -76,7 +76,9 @@ def test_a_place_is_read() -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "c.yaml"
-    path.write_text("task: {kind: binary, classes: [shape]}\ndata: {source: shapes, count: 9}\ntrain: {batch_size: 3}\n")
+    path.write_text(
+        "task: {kind: binary, classes: [shape]}\ndata: {source: shapes, count: 9}\ntrain: {batch_size: 3}\n"
+    )
     return path
 
 
