@@ -20,7 +20,7 @@ def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace
     which, count = wanted(options.fold)
     if len(which) > 1 and options.coordinator:
         raise ConfigError(
-            f"--fold: with --coordinator one at a time, 1/{count} to {count}/{count}; found {options.fold}"
+            f"--fold: one fold at a time with --coordinator, 1/{count} to {count}/{count}; found {options.fold}"
         )
     folder = options.run or Path("runs") / options.config.stem
     for k in which:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,8 @@ def _join(process: Process) -> None:
 
     local = re.match(r"(localhost|127\.)", process.coordinator)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    with suppress(AttributeError):  # it would take SIGTERM away from us; older JAX has no such setting
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             process.coordinator,
@@ -213,8 +216,8 @@ def share_start(process: Process | None, config: Config, parts: dict[str, Any], 
         raise RunError(
             f"process {', '.join(other)} of {process.count} has another config or other data than the first one"
         )
-    if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))):
-        run.model.touch()  # whether it is there decides what is done together
+    if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))) and not run.keeps_models:
+        run.model.touch()  # an epoch that is not better is saved if there is no model yet
     for name in _SHARED:
         path = run.path / name
         size = int(hosts.broadcast_one_to_all(np.int32(path.stat().st_size if path.is_file() else 0)))

@@ -42,7 +42,9 @@ def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str,
     return _score(config, parts, run, console) if replicas.leads else None
 
 
-def _fit(config: Config, parts: Parts, run: Run, console: Console, replicas: Replicas, precision: str, why: str) -> None:
+def _fit(
+    config: Config, parts: Parts, run: Run, console: Console, replicas: Replicas, precision: str, why: str
+) -> None:
     prepare(config.train, precision)
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
     model, trainer = _build(config, steps, replicas)
