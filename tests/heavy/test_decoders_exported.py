@@ -46,3 +46,11 @@ def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path:
         np.testing.assert_allclose(copy.predict_on_batch(images), wanted, atol=1e-5, rtol=0)
         [found] = session.run(None, {session.get_inputs()[0].name: images})
         np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
+
+
+def test_the_mean_of_deeplab_is_no_hindrance_to_litert(tmp_path: Path) -> None:
+    settings = {"width": 2, "depth": 2, "decoder": "deeplabv3plus"}
+    model = segkit.unet(TASK, **settings)
+    # refuses what cannot be run at another size and number of images
+    convert(model, Config.model_validate({"task": TASK, "input": UINT8, "model": settings}), "litert", tmp_path)
+    assert (tmp_path / FILES["litert"]).is_file()

@@ -36,8 +36,8 @@ def pairs(small: tuple[str, ...] = SMALL) -> Iterator[Any]:
             yield pytest.param(row + column, encoder, decoder, marks=marks, id=f"{encoder}-{decoder}")
 
 
-every_pair = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs())
-some_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL[:1]))
+every_pair = pytest.mark.parametrize(("number", "encoder", "decoder"), list(pairs()))
+some_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), list(pairs(SMALL[:1])))
 
 
 def picture(*shape: int, seed: int = 0) -> np.ndarray:

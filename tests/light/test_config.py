@@ -82,7 +82,10 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
         ("data.size=[64]", ("data.size.1", "missing")),
         ("train.precision=float8", ("train.precision", "'float32', 'mixed_bfloat16' or 'mixed_float16'", "'float8'")),
         ("model.encoder=resnet", ("model.encoder", "unknown name 'resnet'", "known are plain")),
-        ("model={decoder: deeplabv3plus, deep_supervision: true}", ("model.deep_supervision", "unet", "found deeplabv3plus")),
+        (
+            "model={decoder: deeplabv3plus, deep_supervision: true}",
+            ("model.deep_supervision", "unet", "found deeplabv3plus"),
+        ),
         ("model={depth: 1, deep_supervision: true}", ("model.deep_supervision", "depth 2 or more", "unet of depth 1")),
         ("model.image_head=-1", ("model.image_head", "greater than or equal to 0", "-1")),
         ("data.source=foldr", ("data.source", "did you mean 'folder'?")),

@@ -28,7 +28,9 @@ def deeplabv3plus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
     x = atrous_pyramid(levels[-1], width, settings)
     for _ in range(coarsest - fine):
         x = upsample(x, width, settings)
-    detail = convolve(levels[fine], max(1, width * 3 // 16), settings, size=1)  # 48 channels beside 256, as in the paper
+    detail = convolve(
+        levels[fine], max(1, width * 3 // 16), settings, size=1
+    )  # 48 channels beside 256, as in the paper
     x = layers.Concatenate()([x, detail])
     x = drop(separable(separable(x, width, settings), width, settings), settings)
     for level in reversed(range(fine)):
@@ -40,7 +42,8 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     """Return features (B, h, w, C) seen at four scales and as a whole, (B, h, w, width).
 
     The projection of the joined parts is a sum, that of the mean over the image added by itself: the same as joining it,
-    without having to know the size to repeat it to. One value has no statistics, so that part is not normalised.
+    without having to know the size to repeat it to. One value has no statistics, so that part is not normalised. It comes
+    first, because LiteRT's converter takes what is added second for a bias, of the number of images that it is shown.
     """
     rates = [max(1, reach // settings.stride) for reach in REACHES]
     parts = [convolve(x, width, settings, size=1), *(separable(x, width, settings, rate) for rate in rates)]
@@ -48,7 +51,7 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     mean = layers.Conv2D(width, 1, activation="relu", kernel_initializer="he_normal")(mean)
     mean = layers.Conv2D(width, 1, kernel_initializer="he_normal")(mean)
     joined = layers.Conv2D(width, 1, use_bias=False, kernel_initializer="he_normal")(layers.Concatenate()(parts))
-    return drop(layers.ReLU()(normalize(layers.Add()([joined, mean]), settings)), settings)
+    return drop(layers.ReLU()(normalize(layers.Add()([mean, joined]), settings)), settings)
 
 
 def separable(x: Tensor, width: int, settings: ModelConfig, rate: int = 1) -> Tensor:
