@@ -112,7 +112,7 @@ def test_other_settings_of_reading_do_not_find_it_and_others_do(tmp_path: Path) 
         (made.task, {"validation": 0.3, "cache": "disk", "skip_broken": True}),  # does not matter
         (made.task, {"mask_threshold": 100}),
         (made.task, {"mask_values": {0: "present", 255: "absent"}}),
-        (Task.multiclass(["background", "crack"]), {"mask_values": {0: "background", 255: "crack"}}),
+        (Task.multiclass(["background", "crack"]), {}),  # to which 255 is unlabelled
     ):
         one = made._replace(data=made.data.model_copy(update=change), task=task)
         part = Counting(one)
@@ -166,6 +166,19 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, monkeypat
         kept("a")
     assert part.reads == 3
     assert not list((tmp_path / "cache").rglob("*.sample"))
+
+
+def test_an_end_while_a_file_is_written_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    kept = on_disk(made, Counting(made), tmp_path / "cache")
+
+    def end(array: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk_cache.np, "ascontiguousarray", end)
+    with pytest.raises(KeyboardInterrupt):
+        kept("a")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 WRITER = """
