@@ -73,10 +73,8 @@ def _fit(
     config: Config, parts: Parts, run: Run, console: Console, model: Any, trainer: Any, history: list[Row], steps: int
 ) -> None:
     given = _input_of(config)
-    kept = run.path / "cache"
-    validation = (
-        ValidationBatches(parts["validation"], config, given, cache_folder=kept) if len(parts["validation"]) else None
-    )
+    held_back = parts["validation"]
+    validation = ValidationBatches(held_back, config, given, cache_folder=run.cache) if len(held_back) else None
     monitor = ("val_" if validation else "") + config.train.monitor
     best = callbacks.SaveBest(model, run, monitor, history)
     progress = FitProgress(console, config.train, steps, history)
@@ -98,7 +96,7 @@ def _fit(
         mode = "min" if monitor.endswith("loss") else "max"
         settings = {"monitor": monitor, "mode": mode, "patience": config.train.patience}
         beside.append(callbacks.EarlyStopping(history, **settings))
-    batches = training_batches(parts["train"], config, given, first_step=len(history) * steps, cache_folder=kept)
+    batches = training_batches(parts["train"], config, given, first_step=len(history) * steps, cache_folder=run.cache)
     try:
         with progress.bars:
             trainer.fit(
@@ -115,7 +113,7 @@ def _fit(
         callbacks.save(model, run, last=True)
         if not run.model.exists():
             callbacks.save(model, run)
-    shutil.rmtree(kept, ignore_errors=True)  # after an interruption it stays for the resumed run
+    shutil.rmtree(run.cache, ignore_errors=True)  # after an interruption it stays for the resumed run
 
 
 def _is_over(settings: TrainConfig, history: list[Row], run: Run) -> bool:
