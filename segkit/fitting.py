@@ -46,7 +46,7 @@ class Fitting:
         self.done = begun.steps_done(steps)
         self.used = _seconds(self.history) + begun.seconds
         self.course = Course(begun, steps, self.settings.total_steps(steps))
-        self.part, held, self.kept = parts["train"], parts["validation"], run.path / "cache"
+        self.part, held, self.kept = parts["train"], parts["validation"], run.cache
         self.validation = ValidationBatches(held, config, config.input, cache_folder=self.kept) if len(held) else None
         self.monitor = ("val_" if self.validation else "") + self.settings.monitor
         self.best = callbacks.SaveBest(model, run, self.monitor, self.history)

@@ -31,7 +31,8 @@ class Run:
 
     config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
     last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, checkpoints/ to
-    resume from, and tuned.yaml once `segkit tune` has found better settings for decoding.
+    resume from, while it trains cache/ with decoded samples if `data.cache` says so, and tuned.yaml once `segkit tune`
+    has found better settings for decoding.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +48,7 @@ class Run:
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = Checkpoints(path / "checkpoints")
+        self.cache = path / "cache"
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -147,11 +149,11 @@ def environment() -> dict[str, Any]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Return "setting: old -> new" of what differs; what training measured of its images is no setting."""
+    """Return "setting: old -> new" of what differs and makes another run; what training measured of its images does not."""
     found = []
     for key in {**old, **new}:
         before, after, name = old.get(key), new.get(key), f"{where}{key}"
-        if name == "input" or before == after:
+        if name in ("input", "data.cache", "data.cache_folder") or before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")
