@@ -49,32 +49,35 @@ class Loader:
         return json.loads(line)
 
 
-def serve(batches: Iterator[Any], size: int, steps: int, children: Callable[[], Sequence[int]]) -> None:
-    """Take two epochs or so of `steps` batches untimed, then for each line "run" time as many."""
-    for _ in range(2 * steps):
+def serve(batches: Iterator[Any], size: int, epoch: int, children: Callable[[], Sequence[int]]) -> None:
+    """Take two epochs of batches untimed, then for each line "run" time one epoch, or as many batches as a second gives."""
+    for _ in range(2 * epoch):
         next(batches)
     _say({})
     for line in sys.stdin:
         assert line.strip() == "run"
-        for _ in range(max(4, steps // 2)):  # what was waiting since the last turn, and whoever was cold
+        for _ in range(max(4, epoch // 2)):  # what was waiting since the last turn, and whoever was cold
             next(batches)
-        processes = [os.getpid(), *children()]
-        began, cpu = time.perf_counter(), sum(map(_cpu, processes))
-        for _ in range(steps):
+        began, cpu, steps = time.perf_counter(), _cpu(children()), 0
+        while steps < epoch or time.perf_counter() - began < 1:
             next(batches)
-        seconds, used = time.perf_counter() - began, sum(map(_cpu, processes)) - cpu
-        images = steps * size
-        _say({"rate": images / seconds, "cpu": used / images, "bytes": sum(map(_memory, processes))})
+            steps += 1
+        seconds, used, images = time.perf_counter() - began, _cpu(children()) - cpu, steps * size
+        held = sum(map(_memory, [os.getpid(), *children()]))
+        _say({"rate": images / seconds, "cpu": used / images, "bytes": held})
 
 
 def _say(answer: dict[str, float]) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def _cpu(process: int) -> float:
-    """Return the CPU seconds of a process so far (Linux)."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _cpu(children: Sequence[int]) -> float:
+    """Return the CPU seconds of this process and of its children so far (Linux)."""
+    ticks = 0
+    for process in children:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(process: int) -> int:

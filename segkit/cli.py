@@ -96,6 +96,7 @@ def _train(options: argparse.Namespace) -> int:
     from segkit.config import read
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
+    from segkit.data.samples import open_samples
     from segkit.weights import find
 
     process = processes.parse(options.coordinator, options.process)
@@ -118,7 +119,10 @@ def _train(options: argparse.Namespace) -> int:
     console.print("images: " + ", ".join(f"{n} {part}" for part, n in shares.items()) + left_out, highlight=False)
     for warning in findings.warnings:
         console.print(f"warning {warning}", style="yellow", highlight=False, markup=False)
-    config = config.model_copy(update={"input": fitting_input(config, findings.given)})
+    given = fitting_input(config, findings.given)
+    config = config.model_copy(update={"input": given})
+    for part in ("train", "validation"):  # refuses what there is no room for before a run is begun
+        open_samples(parts[part], config.data, config.task, given, run.cache)
     if not options.resume:
         run.create(config)
     return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process))

@@ -48,7 +48,7 @@ class Fitting:
         self.done = begun.steps_done(steps)
         self.used = _seconds(self.history) + begun.seconds
         self.course = Course(begun, steps, self.settings.total_steps(steps))
-        self.part, held, self.kept = parts["train"], parts["validation"], run.path / "cache"
+        self.part, held, self.kept = parts["train"], parts["validation"], run.cache
         self.validation = (
             ValidationBatches(held, config, config.input, cache_folder=self.kept, replicas=replicas)
             if len(held)

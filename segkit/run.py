@@ -31,7 +31,8 @@ class Run:
 
     config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
     last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, checkpoints/ to
-    resume from, and tuned.yaml once `segkit tune` has found better settings for decoding.
+    resume from, while it trains cache/ with decoded samples if `data.cache` says so, and tuned.yaml once `segkit tune`
+    has found better settings for decoding.
     """
 
     keeps_models = True
@@ -49,6 +50,7 @@ class Run:
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = Checkpoints(path / "checkpoints")
+        self.cache = path / "cache"
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -149,11 +151,11 @@ def environment() -> dict[str, Any]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Return "setting: old -> new" of what differs but for what training measured of its images, and the devices it is on."""
+    """Return "setting: old -> new" of what differs and makes another run: not what was measured, kept or used to compute."""
     found = []
     for key in {**old, **new}:
         before, after, name = old.get(key), new.get(key), f"{where}{key}"
-        if name in ("input", "train.devices") or before == after:
+        if name in ("input", "train.devices", "data.cache", "data.cache_folder") or before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")

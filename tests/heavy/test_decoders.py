@@ -116,6 +116,15 @@ def test_deeplab_answers_by_all_it_is_given() -> None:
         assert (np.abs(first[0] - first[1]).max() > 1e-5) == told
 
 
+def test_instance_normalisation_does_not_take_the_mean_away_from_deeplab() -> None:
+    model, levels = on_levels("deeplabv3plus", (4, 4, 4), normalization="instance"), levels_for((4, 4, 4), 16, 16)
+    before = answer(model, levels)
+    pool = next(layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D))
+    seen = next(layer for layer in model.layers if layer.input is pool.output)
+    seen.set_weights([2 * seen.get_weights()[0], seen.get_weights()[1] + 1])
+    assert np.abs(answer(model, levels) - before).max() > 1e-2
+
+
 def test_linknet_adds_and_fpn_keeps_one_width() -> None:
     light = on_levels("linknet", IRREGULAR)
     assert not any(isinstance(layer, layers.Concatenate) for layer in light.layers)

@@ -7,16 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from segkit import VOID, DataError, Task
-from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainConfig
+from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, ModelConfig, TrainConfig
 from segkit.data.pipeline import Batch, ValidationBatches, training_batches
 from segkit.data.samples import InMemory, Read
-from segkit.data.source import Sample, Subset
+from segkit.data.source import Sample, Subset, open_source
+from segkit.models.build import build_for, compile
 
 SOFTMAX = Task.multiclass(["background", "liver", "tumour"])
 TASKS = {
@@ -151,6 +154,43 @@ def test_samples_are_read_once_while_there_is_room() -> None:
         for name in source.names:
             assert samples(name)[0].max() == int(name[-1]) + 1
     assert source.reads == {"image_0": 1, "image_1": 1, "image_2": 1, "image_3": 5}
+
+
+@pytest.mark.parametrize("cache", ["auto", "memory", "disk", "none"])
+def test_where_samples_are_kept_changes_nothing(cache: str, tmp_path: Path) -> None:
+    settings = Config(
+        task=Task.binary("disc"),
+        data=DataConfig(source="shapes", count=5, size=(40, 50), cache=cache),
+        augment=AugmentConfig(flip_vertical=True, rotate=90.0, gamma=0.3, noise=0.1, elastic=2.0),
+        train=TrainConfig(batch_size=3, crop=(24, 32)),
+    )
+    source = open_source(settings.data, settings.task)
+    given = GIVEN.model_copy(update={"channels": 3, "mean": (100.0,) * 3})
+    every_time = settings.model_copy(update={"data": settings.data.model_copy(update={"cache": "none"})})
+    wanted = list(islice(training_batches(Subset(source, source.names), every_time, given, workers=1), 8))
+    for workers in (1, 4):  # the second finds what the first has kept
+        part = Subset(open_source(settings.data, settings.task), source.names)
+        found = training_batches(part, settings, given, workers=workers, cache_folder=tmp_path / "cache")
+        for (images, targets), (same_images, same_targets) in zip(islice(found, 8), wanted, strict=True):
+            np.testing.assert_array_equal(images, same_images)
+            np.testing.assert_array_equal(targets, same_targets)
+    assert len(list(tmp_path.rglob("*.sample"))) == (5 if cache == "disk" else 0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_whole_numbers_go_to_the_device_and_are_scaled_there(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, seen = GIVEN.model_copy(update={"dtype": dtype}), []
+    trainer = compile(build_for(SOFTMAX, ModelConfig(width=2, depth=1), given), SOFTMAX)
+    step = trainer.train_step
+
+    def seeing(data: Any, *more: Any) -> Any:
+        seen.extend(keras.backend.standardize_dtype(array.dtype) for array in data[:2])
+        return step(data, *more)
+
+    monkeypatch.setattr(trainer, "train_step", seeing)
+    image = np.arange(64, dtype=dtype).reshape(1, 8, 8, 1)
+    trainer.fit(iter([(image, np.zeros((1, 8, 8), np.uint8))]), steps_per_epoch=1, epochs=1, verbose=0)
+    assert seen[-2:] == [dtype, "uint8"]
 
 
 def test_augmentation_leaves_kept_samples_alone() -> None:

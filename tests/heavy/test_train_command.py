@@ -34,6 +34,16 @@ def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:
     assert trained.last.is_file()
 
 
+def test_samples_on_disk_go_with_the_end_of_the_training(tmp_path: Path) -> None:
+    config, kept = tiny_config(tmp_path, "binary", epochs=1, pictures=0), tmp_path / "kept"
+    command = ["train", str(config), "--set", "data.cache=disk", "--run"]
+    assert main([*command, str(tmp_path / "run")]) == 0
+    assert not (tmp_path / "run" / "cache").exists()
+    assert main([*command, str(tmp_path / "other"), "--set", f"data.cache_folder={kept}"]) == 0
+    assert len(list(kept.rglob("*.sample"))) > 15  # of training and validation, for the next run
+    assert not (tmp_path / "other" / "cache").exists()
+
+
 def test_pictures_show_image_truth_and_prediction(trained: Run) -> None:
     pictures = sorted(path.name for path in trained.pictures.iterdir())
     assert pictures == ["epoch_0001.png", "epoch_0002.png"]

@@ -10,16 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from segkit import ConfigError, DataError, Task
+from segkit import DataError, Task
 from segkit.config import InputConfig
-from segkit.data import disk_cache, samples
+from segkit.data import disk_cache
 from segkit.data.disk_cache import OnDisk
-from segkit.data.samples import InMemory, Read, open_samples
+from segkit.data.samples import Read
 from segkit.data.source import Sample, Subset, open_source
 from tests.light.sources import Made, every_source, folder, folder_of_bands, save
 
@@ -112,7 +111,7 @@ def test_other_settings_of_reading_do_not_find_it_and_others_do(tmp_path: Path) 
         (made.task, {"validation": 0.3, "cache": "disk", "skip_broken": True}),  # does not matter
         (made.task, {"mask_threshold": 100}),
         (made.task, {"mask_values": {0: "present", 255: "absent"}}),
-        (Task.multiclass(["background", "crack"]), {"mask_values": {0: "background", 255: "crack"}}),
+        (Task.multiclass(["background", "crack"]), {}),  # to which 255 is unlabelled
     ):
         one = made._replace(data=made.data.model_copy(update=change), task=task)
         part = Counting(one)
@@ -166,6 +165,19 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, monkeypat
         kept("a")
     assert part.reads == 3
     assert not list((tmp_path / "cache").rglob("*.sample"))
+
+
+def test_an_end_while_a_file_is_written_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    kept = on_disk(made, Counting(made), tmp_path / "cache")
+
+    def end(array: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk_cache.np, "ascontiguousarray", end)
+    with pytest.raises(KeyboardInterrupt):
+        kept("a")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 WRITER = """
@@ -228,52 +240,3 @@ def test_threads_may_read_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-def chosen(
-    made: Made, cache: str, where: Path | None, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
-) -> Any:
-    monkeypatch.setattr(samples.memory, "free_memory", lambda: memory)
-    monkeypatch.setattr(samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE))
-    data = made.data.model_copy(update={"cache": cache})
-    return open_samples(Counting(made), data, made.task, GIVEN, where)
-
-
-def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, where = folder(tmp_path), tmp_path / "cache"
-    size = sum(array.nbytes for name in ("a", "b", "c d/ä") for array in Read(Counting(made), made.task, GIVEN)(name))
-    much, little = 4.1 * size, 3.9 * size
-    kinds = [
-        type(chosen(made, "auto", folder, monkeypatch, memory, disk))
-        for folder, memory, disk in (
-            (where, much, 0),
-            (where, little, much),
-            (where, little, little),
-            (None, little, much),
-        )
-    ]
-    assert kinds == [InMemory, OnDisk, InMemory, InMemory]
-    assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
-
-
-def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, where = folder(tmp_path), tmp_path / "cache"
-    with pytest.raises(ConfigError, match=r"data\.cache: memory would take about .* GB.*data\.cache: disk"):
-        chosen(made, "memory", where, monkeypatch, 100, 10**9)
-    with pytest.raises(ConfigError, match=r"data\.cache: disk would take about .*cache has room .*data\.cache: memory"):
-        chosen(made, "disk", where, monkeypatch, 10**9, 100)
-    with pytest.raises(ConfigError, match=r"data\.cache_folder"):
-        chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
-    assert not where.exists()
-    kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
-    for name in ("a", "b", "c d/ä"):
-        kept(name)
-    assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
-
-
-def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = folder(tmp_path)
-    monkeypatch.delattr("segkit.data.folder.FolderSource.files")
-    assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
-    with pytest.raises(ConfigError, match=r"files\(name\)"):
-        chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)

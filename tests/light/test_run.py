@@ -65,6 +65,7 @@ def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(
     run.reopen(CONFIG)
     run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
     run.reopen(CONFIG)
+    run.reopen(with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"}))  # the samples are the same
     with pytest.raises(RunError, match="holds no run to resume; leave --resume out"):
         Run(run.path / "other").reopen(CONFIG)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import layers
 
 from segkit.config import ModelConfig
-from segkit.models.blocks import Tensor, convolve, drop, normalize, upsample, width_at
+from segkit.models.blocks import Tensor, convolve, drop, upsample, width_at
 
 REACHES = (96, 192, 288)
 """Pixels of the image between the taps of the atrous convolutions: rates 6, 12 and 18 at the paper's stride of 16."""
@@ -42,16 +42,16 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     """Return features (B, h, w, C) seen at four scales and as a whole, (B, h, w, width).
 
     The projection of the joined parts is a sum, that of the mean over the image added by itself: the same as joining it,
-    without having to know the size to repeat it to. One value has no statistics, so that part is not normalised. It comes
-    first, because LiteRT's converter takes what is added second for a bias, of the number of images that it is shown.
+    without having to know the size to repeat it to. It is added behind the normalisation, because instance normalisation
+    would take it away again; and as the first, because LiteRT's converter takes what is added second for a bias.
     """
     rates = [max(1, reach // settings.stride) for reach in REACHES]
     parts = [convolve(x, width, settings, size=1), *(separable(x, width, settings, rate) for rate in rates)]
+    joined = convolve(layers.Concatenate()(parts), width, settings, activate=False, size=1)
     mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
     mean = layers.Conv2D(width, 1, activation="relu", kernel_initializer="he_normal")(mean)
     mean = layers.Conv2D(width, 1, kernel_initializer="he_normal")(mean)
-    joined = layers.Conv2D(width, 1, use_bias=False, kernel_initializer="he_normal")(layers.Concatenate()(parts))
-    return drop(layers.ReLU()(normalize(layers.Add()([mean, joined]), settings)), settings)
+    return drop(layers.ReLU()(layers.Add()([mean, joined])), settings)
 
 
 def separable(x: Tensor, width: int, settings: ModelConfig, rate: int = 1) -> Tensor:

@@ -1,0 +1,85 @@
+"""Where decoded samples are kept: as the settings and the room say, and refused before anything is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from segkit import ConfigError
+from segkit.cli import main
+from segkit.data import samples
+from segkit.data.disk_cache import OnDisk
+from segkit.data.samples import InMemory, Read, open_samples
+from tests.light.sources import Made, folder, save
+from tests.light.test_disk_cache import GIVEN, Counting
+
+
+def chosen(
+    made: Made, cache: str, where: Path | None, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
+) -> Any:
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: memory)
+    monkeypatch.setattr(samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE))
+    data = made.data.model_copy(update={"cache": cache})
+    return open_samples(Counting(made), data, made.task, GIVEN, where)
+
+
+def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    size = sum(array.nbytes for name in ("a", "b", "c d/ä") for array in Read(Counting(made), made.task, GIVEN)(name))
+    much, little = 4.1 * size, 3.9 * size
+    kinds = [
+        type(chosen(made, "auto", folder, monkeypatch, memory, disk))
+        for folder, memory, disk in (
+            (where, much, 0),
+            (where, little, much),
+            (where, little, little),
+            (None, little, much),
+        )
+    ]
+    assert kinds == [InMemory, OnDisk, InMemory, InMemory]
+    assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
+
+
+def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    with pytest.raises(ConfigError, match=r"data\.cache: memory would take about .* GB.*data\.cache: disk"):
+        chosen(made, "memory", where, monkeypatch, 100, 10**9)
+    with pytest.raises(ConfigError, match=r"data\.cache: disk would take about .*cache has room .*data\.cache: memory"):
+        chosen(made, "disk", where, monkeypatch, 10**9, 100)
+    with pytest.raises(ConfigError, match=r"data\.cache_folder"):
+        chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
+    assert not where.exists()
+    kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
+    for name in ("a", "b", "c d/ä"):
+        kept(name)
+    assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
+
+
+def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    monkeypatch.delattr("segkit.data.folder.FolderSource.files")
+    assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
+    with pytest.raises(ConfigError, match=r"files\(name\)"):
+        chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
+
+
+def test_training_refuses_before_it_begins_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
+        save(tmp_path / "images" / f"{i}.png", pixels)
+        save(tmp_path / "masks" / f"{i}.png", pixels[..., 0] // 128)
+    folders = {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "cache": "memory"}
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"task": {"kind": "binary", "classes": ["a"]}, "data": folders})
+    )
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: 1000)
+    assert main(["train", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]) == 2
+    assert "data.cache: memory would take about" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
