@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from segkit.errors import ConfigError
 from segkit.replicas import ALONE, Replicas
@@ -54,9 +53,9 @@ def prepare(settings: TrainConfig, precision: str | None = None) -> None:
 def spread(settings: TrainConfig) -> Iterator[Replicas]:
     """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
 
-    On JAX variables are on every device and batches are cut among them, and the compiled step is of the whole batch; on
-    TensorFlow each device computes its part of the batch by itself, and gradients are summed. Raises `ConfigError` if there
-    are fewer devices, or the batch cannot be shared.
+    Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. On JAX only:
+    under TensorFlow's MirroredStrategy a training of two devices came out with another loss than that of one. Raises
+    `ConfigError` if there are fewer devices, or the batch cannot be shared.
     """
     import keras
 
@@ -72,26 +71,8 @@ def spread(settings: TrainConfig) -> Iterator[Replicas]:
     elif backend == "jax":
         with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
             yield replicas
-    elif backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.distribute.MirroredStrategy(names).scope():
-            yield replicas
     else:
-        raise ConfigError(f"train.devices: more than one needs TensorFlow or JAX; KERAS_BACKEND is {backend}")
-
-
-def synchronize(model: Any, replicas: Replicas) -> None:
-    """Let batch normalisation see the whole batch and not a device's part; on JAX it does so by itself."""
-    import keras
-
-    if replicas.count == 1 or keras.backend.backend() != "tensorflow":
-        return
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-        elif hasattr(layer, "layers"):
-            synchronize(layer, replicas)
+        raise ConfigError(f"train.devices: more than one needs JAX: set KERAS_BACKEND=jax; found {backend}")
 
 
 def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:

@@ -13,7 +13,7 @@ from segkit.config import Config
 from segkit.course import build_optimizer, state_bytes
 from segkit.data.parts import held_out
 from segkit.data.source import Subset
-from segkit.devices import prepare, spread, synchronize
+from segkit.devices import prepare, spread
 from segkit.errors import ConfigError
 from segkit.evaluation import evaluate
 from segkit.fitting import Fitting
@@ -47,7 +47,7 @@ def _fit(
 ) -> None:
     prepare(config.train, precision)
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
-    model, trainer = _build(config, steps, replicas)
+    model, trainer = _build(config, steps)
     if run.keeps_models:
         check_room(run.path, *state_bytes(trainer))
     told = f"{model.count_params():,} parameters, {steps} steps an epoch"
@@ -59,12 +59,11 @@ def _fit(
         Fitting(config, parts, run, model, trainer, steps, replicas).fit(console)
 
 
-def _build(config: Config, steps: int, replicas: Replicas) -> tuple[keras.Model, keras.Model]:
+def _build(config: Config, steps: int) -> tuple[keras.Model, keras.Model]:
     """Return the network and its compiled view, whose optimizer has its variables."""
     if config.input is None:
         raise ConfigError("input: is missing; `data.check.check` measures it")
     model = build_for(config.task, config.model, config.input)
-    synchronize(model, replicas)
     encoder = [variable for layer in encoder_layers(model) for variable in layer.trainable_variables]
     optimizer = make_optimizer(config.train, steps, encoder)
     trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)

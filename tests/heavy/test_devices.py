@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -20,7 +19,6 @@ from segkit.run import Run
 from tests.heavy.runs import tiny_config
 
 ROOT = Path(segkit.__file__).parents[1]
-BACKEND = keras.backend.backend()
 LIMIT = 3600
 """Seconds, for machines that have other things to do."""
 PATIENT = f"""
@@ -78,17 +76,17 @@ def assert_alike(run: Run, expected: Run) -> None:
             assert row[name] == pytest.approx(other[name], rel=2e-3, abs=1e-4), name
     for kind, group in run.checkpoints.load().items():
         for array, other_array in zip(group, expected.checkpoints.load()[kind], strict=True):
-            np.testing.assert_allclose(array, other_array, rtol=2e-3, atol=1e-4)
+            np.testing.assert_allclose(other_array, array, rtol=2e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one(tmp_path: Path) -> None:
-    alike(config_of(tmp_path), tmp_path, BACKEND)
+    alike(config_of(tmp_path), tmp_path, "jax")
     assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    if BACKEND == "jax":
-        pytest.skip("runs on JAX in any case: once is enough")
     config = config_of(tmp_path)
     both = start(config, tmp_path / "both", program=("-c", PATIENT))
     command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(tmp_path / "one")]
