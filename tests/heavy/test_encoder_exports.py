@@ -19,7 +19,7 @@ from tests.heavy.exported_runs import make_run, parts_of
 
 
 def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
-    """This encoder has bare operations and a pooling over the whole image in it."""
+    """MobileNetV3 has bare operations and a pooling over the whole image in it."""
     run = make_run(tmp_path / "run", "binary", encoder="mobilenetv3_small")
     export(run, Wanted("onnx", "float32", 0.002), parts_of(run), lambda line: None)
     images = np.random.default_rng(0).integers(0, 256, (1, 250, 333, 3)).astype(np.uint8)
