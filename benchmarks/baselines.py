@@ -1,6 +1,6 @@
 """What the slices of examples/brain_mri give in the same minutes without segkit: a plain Keras U-Net and MONAI's BasicUNet.
 
-python benchmarks/baselines.py brain|lobes|regions [--minutes 3] [--library keras|monai]
+python benchmarks/baselines.py brain|lobes|regions [--minutes 3] [--toolkit keras|monai]
 
 Both have 16 channels at full resolution, cross-entropy + Dice and AdamW at 0.001, batches of 4, no augmentation, and
 their libraries' defaults otherwise. The clock begins with the first step, so it counts compiling, as `train.minutes` does.
@@ -32,11 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("task", choices=("brain", "lobes", "regions"))
     parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--library", choices=("keras", "monai"), default="keras")
+    parser.add_argument("--toolkit", choices=("keras", "monai"), default="keras")
     options = parser.parse_args()
     config = read(CONFIGS / f"brain_mri_{options.task}.yaml")
     parts = {name: load(config.task, part) for name, part in open_parts(config).items()}
-    step, predict = {"keras": with_keras, "monai": with_monai}[options.library](config.task)
+    step, predict = {"keras": with_keras, "monai": with_monai}[options.toolkit](config.task)
     images, targets = parts["train"]
     rng, done, end = np.random.default_rng(0), 0, time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
@@ -50,7 +50,7 @@ def main() -> None:
         for image, target in zip(*parts["test"], strict=True)
     )
     dice = counts.means(config.task, total)["dice_foreground"]
-    print(f"{options.library} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps")
+    print(f"{options.toolkit} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps")
 
 
 def load(task: Task, part: object) -> tuple[np.ndarray, np.ndarray]:

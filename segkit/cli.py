@@ -121,8 +121,10 @@ def _train(options: argparse.Namespace) -> int:
         console.print(f"warning {warning}", style="yellow", highlight=False, markup=False)
     given = fitting_input(config, findings.given)
     config = config.model_copy(update={"input": given})
-    for part in ("train", "validation"):  # refuses what there is no room for before a run is begun
-        open_samples(parts[part], config.data, config.task, given, run.cache)
+    for part in ("train", "validation") if config.data.cache != "auto" else ():  # auto takes what room there is
+        open_samples(
+            parts[part], config.data, config.task, given, run.cache
+        )  # others are refused before a run is begun
     if not options.resume:
         run.create(config)
     return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process))

@@ -160,6 +160,15 @@ class Config(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def as_line(value: Any) -> str:
+    """Return a value as YAML on one line.
+
+    >>> as_line([1, None, "é"])
+    '[1, null, é]'
+    """
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()[0]
+
+
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key given twice, of which the first would be lost."""
 

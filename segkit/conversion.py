@@ -56,10 +56,6 @@ def convert(model: keras.Model, config: Config, format_name: str, folder: Path) 
     if format_name == "litert":
         _convert_litert(core(portable(model)), config, folder)
         return
-    if format_name == "onnx" and config.model.encoder == "convnext_tiny":
-        raise ConfigError(
-            "--format onnx: tf2onnx cannot write ConvNeXt's GELU; choose another format or another encoder"
-        )
     name = {"savedmodel": "tf_saved_model"}.get(format_name, format_name)
     with quiet():
         portable(model).export(target, format=name, verbose=False, input_signature=[_signature(config)])

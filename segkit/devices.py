@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from segkit.errors import ConfigError
-from segkit.replicas import ALONE, Replicas
+from segkit.replicas import ALONE, Replicas, check_backend
 from segkit.train_config import TrainConfig
 
 
@@ -53,26 +53,23 @@ def prepare(settings: TrainConfig, precision: str | None = None) -> None:
 def spread(settings: TrainConfig) -> Iterator[Replicas]:
     """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
 
-    Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. On JAX only:
-    under TensorFlow's MirroredStrategy a training of two devices came out with another loss than that of one. Raises
-    `ConfigError` if there are fewer devices, or the batch cannot be shared.
+    Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. Raises
+    `ConfigError` if there are fewer devices, the batch cannot be shared, or the backend is not JAX.
     """
     import keras
 
     backend = keras.backend.backend()
-    if backend == "jax":
-        names, replicas = _jax_devices(settings)
-    else:
-        names = _first(keras.distribution.list_devices(), settings.devices)
-        replicas = Replicas(len(names))
+    check_backend(settings.devices, backend)
+    if backend != "jax":
+        yield ALONE
+        return
+    names, replicas = _jax_devices(settings)
     replicas.check(settings.batch_size)
     if replicas == ALONE:
         yield replicas
-    elif backend == "jax":
-        with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
-            yield replicas
-    else:
-        raise ConfigError(f"train.devices: more than one needs JAX: set KERAS_BACKEND=jax; found {backend}")
+        return
+    with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
+        yield replicas
 
 
 def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:

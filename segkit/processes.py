@@ -21,7 +21,7 @@ import numpy as np
 from segkit.checkpoint import Checkpoints, Groups, Position
 from segkit.config import Config
 from segkit.errors import ConfigError, RunError, SegkitError
-from segkit.replicas import Replicas
+from segkit.replicas import Replicas, check_backend
 from segkit.run import Run
 
 HEARTBEAT = 50
@@ -74,9 +74,10 @@ def options_of(process: Process | None) -> str:
 
 
 def check(process: Process | None, config: Config) -> None:
-    """Raise `ConfigError`, before Keras is loaded, if several machines are asked for in a way that cannot work."""
+    """Raise `ConfigError`, before Keras is loaded, if several devices or machines are asked for in a way that cannot work."""
     backend = chosen_backend()
     if process is None:
+        check_backend(config.train.devices, backend)
         workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
         if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
             raise ConfigError(f"TF_CONFIG: names several machines, {_USE_JAX}, and unset TF_CONFIG")

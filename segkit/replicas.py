@@ -69,5 +69,14 @@ class Replicas:
         return float(multihost_utils.broadcast_one_to_all(np.float32(value)))
 
 
+def check_backend(devices: int | str, backend: str) -> None:
+    """Raise `ConfigError` if a training on more than one device is asked of another backend than JAX.
+
+    Under TensorFlow's MirroredStrategy a training of two devices came out with another loss than that of one.
+    """
+    if devices != 1 and backend != "jax":
+        raise ConfigError(f"train.devices: other than 1 needs JAX: set KERAS_BACKEND=jax; found {devices} on {backend}")
+
+
 ALONE = Replicas()
 """One device, one process."""

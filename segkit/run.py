@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segkit import config as configs
 from segkit import tuned
 from segkit.checkpoint import Checkpoints, Position
@@ -160,9 +158,5 @@ def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> l
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")
         else:
-            found.append(f"{name}: {_line(before)} -> {_line(after)}")
+            found.append(f"{name}: {configs.as_line(before)} -> {configs.as_line(after)}")
     return found
-
-
-def _line(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]

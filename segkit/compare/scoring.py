@@ -65,7 +65,8 @@ def score(
     predict: Predict, parameters: int, run: Run, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> Scored:
     """Return what a run's network answers to the samples of a part, predicted as `predict.py` does, and how fast."""
-    config, task = run.config_made_with(), run.config_made_with().task
+    config = run.config_made_with()
+    task = config.task
     cells, asked, decided = [], [], []
     for target, probabilities in answered(predict, config, part, progress):
         cells.append(counts.count(task, target, decode(config, probabilities)))

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from segkit import counts
-from segkit.config import Config, read
+from segkit.config import Config, as_line, read
 from segkit.data.parts import held_out, open_parts, readable
 from segkit.data.source import Subset
 from segkit.errors import ConfigError
@@ -65,11 +65,7 @@ def _values(varied: str) -> list[str]:
         raise ConfigError(
             f"--vary {varied}: is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual"
         )
-    return [f"{setting.strip()}={_line(value)}" for value in values]
-
-
-def _line(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()[0]
+    return [f"{setting.strip()}={as_line(value)}" for value in values]
 
 
 def _check_differ(settings: Sequence[Setting]) -> None:

@@ -72,17 +72,19 @@ def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig,
     read, folder = Read(part, task, given), data.cache_folder or folder
     if data.cache == "none" or not part.names:
         return read
-    size, free = _bytes_of_all(read, part.names), memory.free_memory()
+    free = memory.free_memory()
+    in_memory = InMemory(read, (MOST if data.cache == "memory" else SHARE) * free)
+    size = _bytes_of_all(in_memory, part.names)
     if data.cache == "memory":
         _check_room(size, MOST * free, "memory", "memory", "disk")
-        return InMemory(read, float("inf"))
+        return in_memory
     if data.cache == "auto" and (size <= SHARE * free or folder is None or not hasattr(part.source, "files")):
-        return InMemory(read, SHARE * free)
+        return in_memory
     kept = OnDisk(read, part, data, task, given, _known(folder))
     missing = size * (1 - kept.share_kept(part.names))
     room = shutil.disk_usage(nearest_folder(kept.folder)).free - SPARE
     if data.cache == "auto" and missing > SHARE * room:
-        return InMemory(read, SHARE * free)
+        return in_memory
     _check_room(missing, room, "disk", str(kept.folder), "memory")
     return kept
 

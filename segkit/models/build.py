@@ -96,7 +96,7 @@ def _encode(x: Any, settings: ModelConfig) -> list[Any]:
 
 def _narrowed(levels: list[Any], settings: ModelConfig) -> list[Any]:
     """Return levels of which none is wider than the settings say: 2048 channels would make any decoder dear."""
-    limits = [min(settings.width * 2**level, settings.widest) for level in range(len(levels))]
+    limits = [blocks.width_at(level, settings) for level in range(len(levels))]
     return [
         blocks.convolve(x, limit, settings, size=1) if x.shape[-1] > limit else x
         for x, limit in zip(levels, limits, strict=True)

@@ -14,6 +14,7 @@ from segkit.config import ModelConfig
 from segkit.errors import ConfigError
 from segkit.models.blocks import SUPERVISED
 from segkit.models.layers import Beside, PadToMultiple
+from segkit.models.levels import strides
 from segkit.targets import Tensor, as_channels
 from segkit.task import Task
 
@@ -61,12 +62,10 @@ def supervised(model: keras.Model, logits: keras.Model, task: Task) -> keras.Mod
     """Return the view of a model at its logits, with whatever else its training looks at; else the view itself."""
     found = {layer.name: layer for layer in model.layers}
     outputs: dict[str, Any] = {"main": logits.outputs[0]}
-    weights, strides = {"main": 1.0}, {}
-    for name in _marked(model):
-        features = found[name].output
-        outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(features)
+    weights, marked = {"main": 1.0}, _marked(model)
+    for name in marked:
+        outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(found[name].output)
         weights[name] = 0.5 ** int(name.rpartition("_")[-1])
-        strides[name] = stride_of(model, features)
     if IMAGE_HEAD in found:
         outputs[IMAGE_HEAD] = _image_logits(model)
     if len(outputs) == 1:
@@ -74,7 +73,9 @@ def supervised(model: keras.Model, logits: keras.Model, task: Task) -> keras.Mod
     total = sum(weights.values())
     shares = {name: weight / total for name, weight in weights.items()}
     image_weight = found[IMAGE_HEAD].weight if IMAGE_HEAD in found else 0.0
-    return Supervised(model.inputs[0], outputs, logits.name, shares, strides, image_weight, Presence(task))
+    return Supervised(
+        model.inputs[0], outputs, logits.name, shares, _strides(model, marked), image_weight, Presence(task)
+    )
 
 
 class Supervised(keras.Model):
@@ -149,12 +150,13 @@ class Presence(keras.losses.Loss):
         return ops.sum(costs * asked, axis=-1) / ops.maximum(ops.sum(asked, axis=-1), 1.0)
 
 
-def stride_of(model: keras.Model, features: Tensor) -> int:
-    """Return how many of the image's pixels there are along a side of a pixel of features, found by their shapes."""
+def _strides(model: keras.Model, marked: list[str]) -> dict[str, int]:
+    """Return how many of the image's pixels there are along a side of a pixel of each of the marked features."""
+    if not marked:
+        return {}
     pad = next(layer for layer in model.layers if isinstance(layer, PadToMultiple))
-    side = 4 * pad.multiple
-    _, height, *_ = keras.Model(pad.output, features).compute_output_shape((1, side, side, pad.output.shape[-1]))
-    return side // int(height)
+    found = strides(pad.output, [model.get_layer(name).output for name in marked], pad.multiple)
+    return {name: int(stride) for name, stride in zip(marked, found, strict=True)}
 
 
 def _marked(model: keras.Model) -> list[str]:

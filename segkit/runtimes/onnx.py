@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segkit.errors import RunError
 from segkit.exported import Exported, check_images, input_of, need
 from segkit.prefetch import cores
 from segkit.tiles import Predict
@@ -15,7 +16,13 @@ def open_onnx(exported: Exported) -> Predict:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
-    session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
+    try:
+        session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # ONNX Runtime's errors have no other class in common
+        raise RunError(
+            f"{exported.model}: ONNX Runtime cannot open it ({str(problem).splitlines()[0][:300]}). It is damaged, or the "
+            f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format"
+        ) from problem
     name, given = session.get_inputs()[0].name, input_of(exported.config())
 
     def predict(images: np.ndarray) -> np.ndarray:

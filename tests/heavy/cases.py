@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,6 +22,23 @@ TASKS = {
 }
 SIZE = (5, 6)
 """Height and width of the small images: odd, and not square."""
+
+
+class Watching(keras.optimizers.SGD):
+    """Keeps the gradients instead of following them; None where there is none."""
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        self.seen = [None if slope is None else ops.convert_to_numpy(slope) for slope in grads]
+
+
+def picture(*shape: int, seed: int = 0) -> np.ndarray:
+    """Return an image of random pixels from 0 to 255, float32."""
+    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
+
+
+def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return what a model answers, as NumPy."""
+    return ops.convert_to_numpy(model(images, training=False))
 
 
 def loss_of(name: str, task: Task, from_logits: bool = True, **settings: Any) -> keras.losses.Loss:

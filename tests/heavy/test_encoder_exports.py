@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import segkit
-from segkit import ConfigError
-from segkit.config import Config
-from segkit.conversion import convert
+from segkit import RunError
 from segkit.export import Wanted, export
 from segkit.models.portable import portable
 from segkit.opening import open_run
@@ -32,10 +30,10 @@ def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
 
 
 def test_what_onnx_cannot_hold_is_refused_in_words(tmp_path: Path) -> None:
-    model = {"encoder": "convnext_tiny"}
-    config = Config.model_validate({"task": segkit.Task.binary("a"), "model": model})
-    with pytest.raises(ConfigError, match=r"--format onnx: .* choose another format or another encoder"):
-        convert(keras.Model(), config, "onnx", tmp_path)
+    run = make_run(tmp_path / "run", "binary", encoder="convnext_tiny")
+    with pytest.raises(RunError, match=r"ONNX Runtime cannot open it .*choose another --format"):
+        export(run, Wanted("onnx", "float32", 0.002), parts_of(run), lambda line: None)
+    assert not list((run.path / "exports").iterdir())
 
 
 def test_small_models_inside_become_float32_too() -> None:

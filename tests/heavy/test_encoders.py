@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from segkit import ConfigError, Task, catalog, networks
 from segkit.config import ModelConfig
 from segkit.models.build import ENCODED, build, encoder_layers
 from segkit.models.levels import strides
+from tests.heavy.cases import Watching, answer, picture
 
 CRACK = Task.binary("crack")
 SIMILAR = (
@@ -40,14 +41,6 @@ def five_bands(encoder: str) -> keras.Model:
     return segkit.unet(CRACK, encoder=encoder, width=4, blocks=(1, 2), channels=5)
 
 
-def picture(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-
-
-def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return ops.convert_to_numpy(model(images, training=False))
-
-
 @every_encoder
 def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(encoder: str, tmp_path: Path) -> None:
     model, images = five_bands(encoder), picture(1, 37, 50, 5)
@@ -59,13 +52,6 @@ def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(encoder:
     np.testing.assert_array_equal(answer(loaded, images), found)
     names = [layer.name for layer in encoder_layers(model)]
     assert [layer.name for layer in encoder_layers(loaded)] == names
-
-
-class Watching(keras.optimizers.SGD):
-    """Keeps the gradients instead of following them."""
-
-    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        self.seen = list(grads)
 
 
 @every_encoder

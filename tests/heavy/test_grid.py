@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 import segkit
 from segkit import Task, catalog
-from tests.heavy.cases import TASKS, batch
+from tests.heavy.cases import TASKS, Watching, answer, batch, picture
 
 SMALL = ("plain", "residual")
 """Encoders that take a fraction of a second to build."""
@@ -41,21 +41,6 @@ def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
 every_pair = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL, in_turn=True))
 small_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL, in_turn=False))
 plain_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(["plain"], in_turn=False))
-
-
-class Watching(keras.optimizers.SGD):
-    """Keeps the gradients instead of following them."""
-
-    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        self.seen = [ops.convert_to_numpy(gradient) for gradient in grads]
-
-
-def picture(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
-
-
-def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return ops.convert_to_numpy(model(images, training=False))
 
 
 def tiny(task: Task, **settings: Any) -> keras.Model:

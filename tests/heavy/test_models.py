@@ -15,7 +15,7 @@ from segkit import ConfigError, Task
 from segkit.config import InputConfig, ModelConfig
 from segkit.models.build import build, build_for
 from segkit.models.layers import CropLike, PadToMultiple
-from tests.heavy.cases import TASKS, batch
+from tests.heavy.cases import TASKS, answer, batch, picture
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -31,14 +31,6 @@ def policy(request: pytest.FixtureRequest) -> Iterator[str]:
     keras.config.set_dtype_policy(request.param)
     yield request.param
     keras.config.set_dtype_policy("float32")
-
-
-def picture(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
-
-
-def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return ops.convert_to_numpy(model(images, training=False))
 
 
 def small(task: Task, **settings: Any) -> keras.Model:

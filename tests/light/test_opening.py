@@ -12,6 +12,7 @@ from segkit import ConfigError, DataError, RunError, catalog, exported, opening
 from segkit.exported import PRECISIONS, Exported, check_images, check_precision, need
 from segkit.opening import config_of, open_run
 from segkit.run import Run
+from segkit.runtimes.onnx import open_onnx
 from tests.light.exports_made import CONFIG, GIVEN, add_export, make_run
 
 
@@ -74,6 +75,13 @@ def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> 
     words = told(run)
     assert words.startswith("runtime: onnx float32")
     assert "litert-float32" in words
+
+
+def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = add_export(run, "onnx")
+    with pytest.raises(RunError, match=r"model\.onnx: ONNX Runtime cannot open it \(.*\)\. It is damaged"):
+        open_onnx(Exported.read(folder))
 
 
 def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from segkit import processes
 from segkit.checkpoint import Position
 from segkit.cli import main
 from segkit.config import Config
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, RunError
 from segkit.replicas import Replicas
 from segkit.run import Run
 from segkit.task import Task
@@ -89,6 +89,7 @@ PLACE = ["--coordinator", "127.0.0.1:7000", "--process", "1/2"]
     ("environment", "options", "words"),
     [
         ({"KERAS_BACKEND": "tensorflow"}, PLACE, "KERAS_BACKEND=jax"),
+        ({"KERAS_BACKEND": "tensorflow"}, ["--set", "train.devices=all"], "train.devices: .*KERAS_BACKEND=jax"),
         ({"KERAS_BACKEND": "jax"}, PLACE, "the nearest: 2 and 4"),
         ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "--fold: one fold"),
         (
@@ -143,7 +144,12 @@ def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_devices_may_change_when_a_run_goes_on(tmp_path: Path) -> None:
+def test_devices_may_change_when_a_run_goes_on_and_other_settings_may_not(tmp_path: Path) -> None:
     run, config = Run(tmp_path / "run"), Config(task=Task.binary("x"))
     run.create(config)
     run.reopen(config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})}))
+    other = config.model_copy(update={"train": config.train.model_copy(update={"devices": "all", "batch_size": 4})})
+    with pytest.raises(RunError) as problem:
+        run.reopen(other)
+    assert "train.batch_size: 8 -> 4" in str(problem.value)
+    assert "train.devices" not in str(problem.value)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
 
 from segkit import networks, weights
 from segkit.config import ModelConfig
 from segkit.models.blocks import Tensor
-from segkit.models.encoders.pretrained import in_its_units, load
+from segkit.models.encoders.pretrained import in_its_units, keep_up, load
 from segkit.models.levels import by_halving
 
 
@@ -89,9 +88,7 @@ def _levels(name: str, x: Tensor, settings: ModelConfig) -> list[Tensor]:
     if file:
         x = in_its_units(x, network.scaling)
     laid = _make(network, input_tensor=x, **({"include_preprocessing": False} if network.scales_itself else {}))
-    for layer in laid.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = settings.momentum  # Keras' 0.99 to 0.999 do not keep up in short runs
+    keep_up(laid, settings.momentum)
     if file:
         load(laid, _make(network, input_shape=(None, None, 3)), file, network.scaling)
     return by_halving(laid, x)

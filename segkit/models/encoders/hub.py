@@ -6,13 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
 from segkit import networks, weights
 from segkit.config import ModelConfig
 from segkit.errors import ConfigError
 from segkit.models.blocks import Tensor
-from segkit.models.encoders.pretrained import copy_weights, in_its_units
+from segkit.models.encoders.pretrained import copy_weights, in_its_units, keep_up
 from segkit.models.levels import by_halving
 
 
@@ -34,9 +33,7 @@ def backbone(x: Tensor, settings: ModelConfig) -> list[Tensor]:
     if trained:
         x = in_its_units(x, _scaling(_open(keras_hub.layers.ImageConverter, preset)))
     laid = _laid(source, x)
-    for layer in laid.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = settings.momentum
+    keep_up(laid, settings.momentum)
     if trained:
         copy_weights(source, laid)
     return by_halving(laid, x)

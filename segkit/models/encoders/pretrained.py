@@ -40,6 +40,13 @@ def first_kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
     return rgb[:, :, source] / np.bincount(source)[source][:, None]
 
 
+def keep_up(network: keras.Model, momentum: float) -> None:
+    """Set the momentum of all batch statistics: Keras' 0.99 to 0.999 do not keep up in short runs."""
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = momentum
+
+
 def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling) -> None:
     """Give `target` the weights in a file of `source`, the same network for RGB images.
 
