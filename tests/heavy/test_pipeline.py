@@ -189,7 +189,8 @@ def test_whole_numbers_go_to_the_device_and_are_scaled_there(dtype: str, monkeyp
 
     monkeypatch.setattr(trainer, "train_step", seeing)
     image = np.arange(64, dtype=dtype).reshape(1, 8, 8, 1)
-    trainer.fit(iter([(image, np.zeros((1, 8, 8), np.uint8))]), steps_per_epoch=1, epochs=1, verbose=0)
+    batches = (pair for pair in [(image, np.zeros((1, 8, 8), np.uint8))])
+    trainer.fit(batches, steps_per_epoch=1, epochs=1, verbose=0)
     assert seen[-2:] == [dtype, "uint8"]
 
 
