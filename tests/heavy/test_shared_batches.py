@@ -63,7 +63,9 @@ def test_a_short_validation_batch_is_filled_with_void(task: Task) -> None:
 
 def test_each_process_reads_only_its_own_validation_images() -> None:
     sources = [Numbered(SOFTMAX, SIZES) for _ in range(2)]
-    settings = config(batch_size=4).model_copy(update={"data": DataConfig(cache="none")})  # no look at a few samples of all
+    settings = config(batch_size=4).model_copy(
+        update={"data": DataConfig(cache="none")}
+    )  # no look at a few samples of all
     for source, place in zip(sources, together(2), strict=True):
         batches = ValidationBatches(source.part(), settings, GIVEN, replicas=place)
         assert len([batches[index] for index in range(2)]) == 2

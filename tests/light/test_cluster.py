@@ -87,7 +87,9 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
 def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
-    work = Work(lambda: Together(large_network(1), config, "", "weights"), Outputs(tmp_path / "out"), memory.peak() + 10**9)
+    work = Work(
+        lambda: Together(large_network(1), config, "", "weights"), Outputs(tmp_path / "out"), memory.peak() + 10**9
+    )
     work.outputs.masks.mkdir()
     whole = Worker(work._replace(mark=path, outputs=Outputs(tmp_path / "whole")))
     row = json.loads(whole(pieces({"a": path}, 1)[0])["answer"][0])["outcomes"][0][1]
