@@ -17,6 +17,7 @@ from segkit.course import Course, Logs
 from segkit.data.pipeline import Samples
 from segkit.errors import RunError
 from segkit.files import as_display, atomic, write_picture
+from segkit.mirrored import portable
 from segkit.optimizers import rate_at
 from segkit.overlay import overlay, panel
 from segkit.run import Row, Run
@@ -126,7 +127,8 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
         run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:
         if run.keeps_models:
-            model.save(temporary)
+            with portable(model):
+                model.save(temporary)
             to_disk(temporary)
         else:
             temporary.touch()

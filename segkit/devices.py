@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from segkit import mirrored
 from segkit.errors import ConfigError
 from segkit.replicas import ALONE, Replicas, check_backend
 from segkit.train_config import TrainConfig
@@ -54,22 +55,26 @@ def spread(settings: TrainConfig) -> Iterator[Replicas]:
     """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
 
     Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. Raises
-    `ConfigError` if there are fewer devices, the batch cannot be shared, or the backend is not JAX.
+    `ConfigError` if there are fewer devices, or the batch cannot be shared.
     """
     import keras
 
     backend = keras.backend.backend()
-    check_backend(settings.devices, backend)
-    if backend != "jax":
-        yield ALONE
-        return
-    names, replicas = _jax_devices(settings)
+    check_backend(settings.devices, backend, settings.accumulate)
+    if backend == "jax":
+        names, replicas = _jax_devices(settings)
+    else:
+        names = ["CPU"] if settings.devices == 1 else _first(mirrored.device_names(), settings.devices)
+        replicas = Replicas(len(names))
     replicas.check(settings.batch_size)
     if replicas == ALONE:
         yield replicas
-        return
-    with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
-        yield replicas
+    elif backend == "jax":
+        with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
+            yield replicas
+    else:
+        with mirrored.mirrored(names):
+            yield replicas
 
 
 def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:

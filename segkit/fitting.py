@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from segkit.course import Course, KeepCheckpoints, Logs, restore
 from segkit.data.pipeline import ValidationBatches, training_batches
 from segkit.data.source import Subset
 from segkit.errors import ConfigError, RunError
+from segkit.mirrored import batches_of
 from segkit.progress import FitProgress
 from segkit.replicas import ALONE, Replicas
 from segkit.run import Row, Run
@@ -85,10 +87,13 @@ class Fitting:
     def _fit(self, console: Console, running: Sequence[np.ndarray]) -> None:
         assert self.config.input is not None
         progress = FitProgress(console, self.settings, self.steps, self.done, self.used)
-        batches = training_batches(
-            self.part, self.config, self.config.input, self.done, cache_folder=self.kept, replicas=self.replicas
+        begin = partial(
+            training_batches,
+            *(self.part, self.config, self.config.input, self.done),
+            cache_folder=self.kept,
+            replicas=self.replicas,
         )
-        with closing(batches), progress.bars:
+        with batches_of(begin) as batches, progress.bars:
             self.trainer.fit(
                 batches,
                 steps_per_epoch=self.steps,

@@ -77,7 +77,7 @@ def check(process: Process | None, config: Config) -> None:
     """Raise `ConfigError`, before Keras is loaded, if several devices or machines are asked for in a way that cannot work."""
     backend = chosen_backend()
     if process is None:
-        check_backend(config.train.devices, backend)
+        check_backend(config.train.devices, backend, config.train.accumulate)
         workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
         if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
             raise ConfigError(f"TF_CONFIG: names several machines, {_USE_JAX}, and unset TF_CONFIG")

@@ -69,13 +69,17 @@ class Replicas:
         return float(multihost_utils.broadcast_one_to_all(np.float32(value)))
 
 
-def check_backend(devices: int | str, backend: str) -> None:
-    """Raise `ConfigError` if a training on more than one device is asked of another backend than JAX.
-
-    Under TensorFlow's MirroredStrategy a training of two devices came out with another loss than that of one.
-    """
-    if devices != 1 and backend != "jax":
-        raise ConfigError(f"train.devices: other than 1 needs JAX: set KERAS_BACKEND=jax; found {devices} on {backend}")
+def check_backend(devices: int | str, backend: str, accumulate: int = 1) -> None:
+    """Raise `ConfigError` if a training on more than one device is asked of a backend that cannot do it."""
+    if devices == 1:
+        return
+    if backend not in ("jax", "tensorflow"):
+        raise ConfigError(f"train.devices: other than 1 needs JAX or TensorFlow; found {devices} on {backend}")
+    if backend == "tensorflow" and accumulate > 1:  # an update under a condition is none that MirroredStrategy can make
+        raise ConfigError(
+            f"train.accumulate: on several devices TensorFlow cannot gather the gradients of batches; found {accumulate} "
+            f"with train.devices {devices}. Set train.accumulate to 1 and train.batch_size to the whole, or KERAS_BACKEND=jax"
+        )
 
 
 ALONE = Replicas()

@@ -80,8 +80,9 @@ def assert_alike(run: Run, expected: Run) -> None:
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one(tmp_path: Path) -> None:
-    alike(config_of(tmp_path), tmp_path, "jax")
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_two_devices_train_as_one(tmp_path: Path, backend: str) -> None:
+    alike(config_of(tmp_path), tmp_path, backend)
     assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
 
 

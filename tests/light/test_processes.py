@@ -89,7 +89,12 @@ PLACE = ["--coordinator", "127.0.0.1:7000", "--process", "1/2"]
     ("environment", "options", "words"),
     [
         ({"KERAS_BACKEND": "tensorflow"}, PLACE, "KERAS_BACKEND=jax"),
-        ({"KERAS_BACKEND": "tensorflow"}, ["--set", "train.devices=all"], "train.devices: .*KERAS_BACKEND=jax"),
+        ({"KERAS_BACKEND": "torch"}, ["--set", "train.devices=all"], "train.devices: .*JAX or TensorFlow"),
+        (
+            {"KERAS_BACKEND": "tensorflow"},
+            ["--set", "train.devices=all", "--set", "train.accumulate=2"],
+            "train.accumulate: .*KERAS_BACKEND=jax",
+        ),
         ({"KERAS_BACKEND": "jax"}, PLACE, "the nearest: 2 and 4"),
         ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "--fold: one fold"),
         (
