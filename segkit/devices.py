@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -38,6 +39,23 @@ def prefer_onednn() -> None:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+def keep_freed_memory() -> None:
+    """Have glibc keep what one training step frees for the next, which wants the same again.
+
+    By default it returns large blocks to the kernel, which hands out zeroed pages anew. Measured on 2 virtual cores (Zen 3),
+    where that took half of all time: 76 steps of configs/brain_mri_brain.yaml in half a minute instead of 33.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26)):
+        mallopt(option, value)
+
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Of malloc.h: free memory that stays at the heap's top, how much more than needed it grows, how many blocks are mapped."""
+
+
 def prepare(settings: TrainConfig, precision: str | None = None) -> None:
     """Seed Python, NumPy and the backend, and choose the precision of the layers to come: the settings', if not told.
 
@@ -45,6 +63,7 @@ def prepare(settings: TrainConfig, precision: str | None = None) -> None:
     """
     import keras
 
+    keep_freed_memory()
     keras.utils.set_random_seed(settings.seed)
     policy = precision or settings.precision
     keras.config.set_dtype_policy("float32" if policy == "auto" else policy)
