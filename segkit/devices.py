@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segkit import mirrored
 from segkit.errors import ConfigError
 from segkit.replicas import ALONE, Replicas, check_backend
 from segkit.train_config import TrainConfig
@@ -77,6 +76,8 @@ def spread(settings: TrainConfig) -> Iterator[Replicas]:
     `ConfigError` if there are fewer devices, or the batch cannot be shared.
     """
     import keras
+
+    from segkit import mirrored
 
     backend = keras.backend.backend()
     check_backend(settings.devices, backend, settings.accumulate)
