@@ -83,8 +83,10 @@ def spread(settings: TrainConfig) -> Iterator[Replicas]:
     check_backend(settings.devices, backend, settings.accumulate)
     if backend == "jax":
         names, replicas = _jax_devices(settings)
+    elif settings.devices == 1:
+        names, replicas = [], ALONE
     else:
-        names = ["CPU"] if settings.devices == 1 else _first(mirrored.device_names(), settings.devices)
+        names = _first(mirrored.device_names(), settings.devices)
         replicas = Replicas(len(names))
     replicas.check(settings.batch_size)
     if replicas == ALONE:

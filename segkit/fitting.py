@@ -89,7 +89,10 @@ class Fitting:
         progress = FitProgress(console, self.settings, self.steps, self.done, self.used)
         begin = partial(
             training_batches,
-            *(self.part, self.config, self.config.input, self.done),
+            self.part,
+            self.config,
+            self.config.input,
+            self.done,
             cache_folder=self.kept,
             replicas=self.replicas,
         )

@@ -32,8 +32,8 @@ def mirrored(names: Sequence[str]) -> Iterator[None]:
 
 def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     """Have batch statistics and the clipping of gradients be those of the whole batch, not of each device's part."""
-    if keras.backend.backend() != "tensorflow":
-        return  # on JAX the compiled step is of the whole batch
+    if not _is_mirrored():
+        return  # one device, or JAX, whose compiled step is of the whole batch
     for layer in _of_batches(model):
         layer.synchronized = True
     if optimizer.global_clipnorm:
@@ -47,7 +47,7 @@ def batches_of(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[An
     Under a strategy Keras takes one batch to build the model and lets the iterator go, with all that it has read ahead. So
     what it gets there begins anew whenever it is asked for an iterator.
     """
-    if keras.backend.backend() != "tensorflow" or not _has_strategy():
+    if not _is_mirrored():
         with closing(begin()) as batches:
             yield batches
         return
@@ -56,15 +56,15 @@ def batches_of(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[An
     with closing(begin()) as batches:
         arrays = next(batches)
     signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in arrays)
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )  # all are on this machine
+    options = tf.data.Options()  # nothing to shard: all devices are of this machine
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     yield tf.data.Dataset.from_generator(begin, output_signature=signature).with_options(options)
     gc.collect()  # an iterator that is left to the end of the process would complain there
 
 
-def _has_strategy() -> bool:
+def _is_mirrored() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
 
     return tf.distribute.has_strategy()

@@ -48,7 +48,7 @@ def _fit(
 ) -> None:
     prepare(config.train, precision)
     steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
-    model, trainer = _build(config, steps, replicas)
+    model, trainer = _build(config, steps)
     if run.keeps_models:
         check_room(run.path, *state_bytes(trainer))
     told = f"{model.count_params():,} parameters, {steps} steps an epoch"
@@ -60,7 +60,7 @@ def _fit(
         Fitting(config, parts, run, model, trainer, steps, replicas).fit(console)
 
 
-def _build(config: Config, steps: int, replicas: Replicas) -> tuple[keras.Model, keras.Model]:
+def _build(config: Config, steps: int) -> tuple[keras.Model, keras.Model]:
     """Return the network and its compiled view, whose optimizer has its variables."""
     if config.input is None:
         raise ConfigError("input: is missing; `data.check.check` measures it")
@@ -69,8 +69,7 @@ def _build(config: Config, steps: int, replicas: Replicas) -> tuple[keras.Model,
     optimizer = make_optimizer(config.train, steps, encoder)
     trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
     build_optimizer(trainer)
-    if replicas.count > 1:
-        train_as_one(model, optimizer)
+    train_as_one(model, optimizer)
     return model, trainer
 
 

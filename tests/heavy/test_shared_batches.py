@@ -63,9 +63,8 @@ def test_a_short_validation_batch_is_filled_with_void(task: Task) -> None:
 
 def test_each_process_reads_only_its_own_validation_images() -> None:
     sources = [Numbered(SOFTMAX, SIZES) for _ in range(2)]
-    settings = config(batch_size=4).model_copy(
-        update={"data": DataConfig(cache="none")}
-    )  # no look at a few samples of all
+    uncached = DataConfig(cache="none")  # a cache would look at a few samples of all, to know their size
+    settings = config(batch_size=4).model_copy(update={"data": uncached})
     for source, place in zip(sources, together(2), strict=True):
         batches = ValidationBatches(source.part(), settings, GIVEN, replicas=place)
         assert len([batches[index] for index in range(2)]) == 2
