@@ -74,6 +74,8 @@ class ModelConfig(Section):
     stem: Literal[1, 2, 4] = 1
     """2 or 4: work at a half or quarter of the resolution, several times as fast, for objects that have no fine detail."""
     normalization: Literal["batch", "group", "instance", "none"] = "batch"
+    """batch costs nothing in prediction, where it becomes part of the convolutions; instance and group do not depend on the
+    other images of a batch, which serves small ones, but on how far a window of a large image reaches."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Of batch statistics; 0.99, Keras' default, does not keep up in short runs."""
     dropout: Share = 0.0

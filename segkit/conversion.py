@@ -107,8 +107,7 @@ def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
         found = ()
     if found[:3] != shape[:3]:
         raise ConfigError(
-            "--format litert: holds this network at one size only, because it has layers that name sizes (group or "
-            "instance normalisation). Use onnx or openvino"
+            "--format litert: holds this network at one size only, as layers of it name sizes. Use onnx or openvino"
         )
 
 

@@ -187,11 +187,12 @@ def _cover(task: Task, target: np.ndarray) -> tuple[int, int, int]:
 def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
     step = max(1, math.isqrt(target.shape[0] * target.shape[1] // MEASURED))
     thin = np.ascontiguousarray(target[::step, ::step])
+    numbers = cv2.CV_16U if thin.size <= 2**16 else cv2.CV_32S  # half the memory, half the time
     areas = [np.zeros(0, np.int64)] * task.channels
     for index in task.foreground:
         inside = (thin == index if task.exclusive else thin[..., index] == 1).view(np.uint8)
         if inside.any():
-            pieces = cv2.connectedComponents(inside)[1]  # with statistics it takes twice as long as counting here
+            pieces = cv2.connectedComponents(inside, ltype=numbers)[1]  # with statistics it takes twice as long
             areas[index] = np.bincount(pieces.ravel())[1:] * step**2
     return tuple(areas)
 

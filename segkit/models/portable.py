@@ -44,6 +44,37 @@ class ShuffledConvolution(layers.Layer):
         self.convolution.set_weights([sub_pixel(kernel, self.factor), np.tile(bias, self.factor**2)])
 
 
+class SpatialNormalization(layers.Layer):
+    """Keras' `GroupNormalization` by means over rows and columns first and channels after: it names no size of the image.
+
+    Source: Wu & He, Group Normalization, 2018, equations 1 to 4.
+    """
+
+    def __init__(self, groups: int, epsilon: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, shape: Any) -> None:
+        channels = shape[-1]
+        self.gamma = self.add_weight((channels,), initializer="ones")
+        self.beta = self.add_weight((channels,), initializer="zeros")
+        size = channels // self.groups
+        self.shares = np.kron(np.eye(self.groups), np.full((size, size), 1 / size)).astype(np.float32)
+        super().build(shape)
+
+    def call(self, x: Any) -> Any:
+        centred = x - self._mean(x)
+        return centred * (self.gamma * ops.rsqrt(self._mean(ops.square(centred)) + self.epsilon)) + self.beta
+
+    def _mean(self, x: Any) -> Any:
+        """Return the mean over the pixels and over each group's channels, (B, 1, 1, C)."""
+        mean = ops.mean(x, axis=(1, 2), keepdims=True)
+        return mean if self.groups == x.shape[-1] else ops.matmul(mean, self.shares)
+
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        return tuple(shape)
+
+
 def sub_pixel(kernel: np.ndarray, stride: int) -> np.ndarray:
     """Return a transposed convolution's kernel (window, window, filters, channels) as that of a `ShuffledConvolution`.
 
@@ -77,6 +108,8 @@ def portable(model: keras.Model) -> keras.Model:
         if _shuffles(layer):
             size = 1 if layer.kernel_size == layer.strides else 3
             return ShuffledConvolution(layer.filters, layer.strides[0], size, name=layer.name, dtype="float32")
+        if isinstance(layer, layers.GroupNormalization):
+            return SpatialNormalization(layer.groups, layer.epsilon, name=layer.name, dtype="float32")
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     clone = keras.models.clone_model(model, clone_function=copy, recursive=True)  # ConvNeXt holds small models
