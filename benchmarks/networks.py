@@ -48,7 +48,7 @@ def cost(encoder: str, decoder: str, asked: argparse.Namespace) -> Cost:
     from segkit.models.cost import multiply_adds
 
     task = segkit.Task.multiclass(list(measure.CLASSES))
-    model = segkit.unet(task, encoder=encoder, decoder=decoder, width=asked.width)
+    model = segkit.build(task, encoder=encoder, decoder=decoder, width=asked.width)
     images = np.random.default_rng(0).integers(0, 256, (asked.batch, asked.size, asked.size, 3), np.uint8)
     for _ in range(measure.WARM_UPS):
         model.predict_on_batch(images)

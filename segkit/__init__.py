@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "VOID", "ConfigError", "DataError", "Predictor", "RunError", "SegkitError", "Task", "compile", "head", "losses",
-    "metrics", "unet",
+    "VOID", "ConfigError", "DataError", "Predictor", "RunError", "SegkitError", "Task", "build", "compile", "head",
+    "losses", "metrics", "unet",
 ]  # fmt: skip
 
 _LATE = {
     "Predictor": "segkit.predictor:Predictor",
     "Task": "segkit.task:Task",
     "VOID": "segkit.task:VOID",
+    "build": "segkit.models.build:build",
     "compile": "segkit.models.build:compile",
     "head": "segkit.models.build:head",
     "losses": "segkit.losses",

@@ -28,6 +28,7 @@ def _tune(options: argparse.Namespace) -> int:
     from segkit import tuned
     from segkit.data.parts import open_parts, readable
     from segkit.errors import ConfigError
+    from segkit.exported import keep_up
     from segkit.progress import counting
     from segkit.report import tuned_table
     from segkit.run import Run
@@ -37,6 +38,7 @@ def _tune(options: argparse.Namespace) -> int:
     if options.reset:
         there = run.tuned.is_file()
         run.tuned.unlink(missing_ok=True)
+        keep_up(run.path, run.model, run.config())
         console.print(
             f"{run.path}: {'predicts as it was trained again' if there else 'was not tuned'}", highlight=False
         )
@@ -60,8 +62,10 @@ def _tune(options: argparse.Namespace) -> int:
     shown = partial(counting, total=len(part), console=console)
     found = tune(open_keras(run), config, part, "validation", goal, shown)
     tuned.write(run.tuned, found)
+    exports = keep_up(run.path, run.model, run.config())
     console.print(tuned_table(config.task, found))
     for note in found.notes:
         console.print(f"note: {note}", highlight=False)
-    console.print(f"kept in {run.tuned}; everything that predicts with this run now uses it", highlight=False)
+    also = f", and its exports ({exports}), but for copies made before" if exports else ""
+    console.print(f"kept in {run.tuned}; everything that predicts with this run now uses it{also}", highlight=False)
     return 0

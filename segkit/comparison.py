@@ -11,6 +11,7 @@ import numpy as np
 from segkit import counts
 from segkit.config import Config
 from segkit.data.source import Sample, Subset
+from segkit.decoding import decode
 from segkit.inference import fit, predict_images
 from segkit.prefetch import prefetch
 from segkit.task import VOID
@@ -31,7 +32,7 @@ class Difference(NamedTuple):
 
 
 def compare(one: Predict, other: Predict, config: Config, samples: Subset) -> Difference:
-    """Return how two ways differ on samples, each of which is predicted as `predict.py` does."""
+    """Return how two ways differ on samples, each of which is predicted and decoded as `predict.py` does."""
     task = config.task
     totals = np.zeros((2, 4, task.channels), np.int64)
     largest = summed = 0.0
@@ -40,7 +41,7 @@ def compare(one: Predict, other: Predict, config: Config, samples: Subset) -> Di
         target = task.encode(sample.mask, sample.name, void=VOID)
         answers = [probabilities(predict, config, sample) for predict in (one, other)]
         difference = np.abs(answers[0] - answers[1])
-        masks = [task.decode(answer) for answer in answers]
+        masks = [decode(config, answer) for answer in answers]
         for total, mask in zip(totals, masks, strict=True):
             total += counts.count(task, target, mask)
         largest, summed = max(largest, float(difference.max())), summed + float(difference.sum(dtype=np.float64))

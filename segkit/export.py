@@ -52,9 +52,9 @@ def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
     from segkit.runtimes.keras import as_predict, load
 
     check_packages(wanted.format, wanted.precision)
-    if wanted.precision == "int8" and not len(parts["validation"]):
+    if wanted.precision != "float32" and not len(parts["validation"]):
         raise ConfigError(
-            "--precision int8: is measured on the validation part, and this run has none (data.validation)"
+            f"--precision {wanted.precision}: is measured on the validation part, and this run has none (data.validation)"
         )
     config, model = run.config(), load(run)
     record = ExportRecord(

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import Field, ValidationError
 from segkit.config import Config, InputConfig
 from segkit.data_config import Section
 from segkit.errors import ConfigError, DataError, RunError
+from segkit.run import write_text
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
@@ -112,6 +114,18 @@ def is_export(path: Path) -> bool:
 def export_folders(run: Path) -> list[Path]:
     """Return the exports in a run folder, by name; half-written ones are hidden."""
     return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
+
+
+def keep_up(run: Path, model: Path, config: Config) -> int:
+    """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are."""
+    kept = 0
+    for folder in export_folders(run):
+        with suppress(RunError):  # a damaged one is passed over by prediction, too
+            found = Exported.read(folder)
+            if found.is_of(model):
+                write_text(folder / "export.json", as_json(found.record.model_copy(update={"config": config})))
+                kept += 1
+    return kept
 
 
 def sha256(path: Path) -> str:

@@ -249,7 +249,7 @@ def _training(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     return {
         "train.learning_rate": (
             0.002,
-            "AdamW; twice Keras' default, as short trainings with batch normalisation bear it; falls to 0 along a cosine",
+            "AdamW; twice Keras' default, as short trainings with normalisation bear it; falls to 0 along a cosine",
         ),
         "train.monitor": ("dice_foreground", "the best epoch is that of the best validation Dice"),
     }

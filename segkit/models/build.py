@@ -22,7 +22,7 @@ ENCODED = "encoded"
 """Name of the layer at the encoder's end, by which `encoder_layers` finds it in a model that was read from a file."""
 
 
-def unet(
+def build(
     task: Task,
     *,
     channels: int = 3,
@@ -32,29 +32,39 @@ def unet(
     high: float = 255.0,
     **settings: Any,
 ) -> keras.Model:
-    """Return a U-Net: images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
+    """Return a network: images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
+
+    `settings` are those of `ModelConfig`: encoder, decoder, width, depth, normalization, dropout, upsampling, ...; by
+    default it is a plain U-Net. The head is the task's.
 
     The model scales its input itself, (x - mean) / std; the default suits 8-bit images (0 to 255). An encoder with weights
     that were trained before gets what `low` to `high` became as its own 0 to 255, scaled as its training images were.
-    `settings` are those of `ModelConfig`: width, depth, normalization, dropout, upsampling, encoder, ...
 
-    >>> unet(Task.binary("crack"), width=4, depth=2).output_shape
+    >>> build(Task.binary("crack"), encoder="residual", decoder="fpn", width=4, depth=2).output_shape
     (None, None, None, 1)
     """
-    return build(task, ModelConfig(**settings), channels=channels, mean=mean, std=std, low=low, high=high)
+    return _build(task, ModelConfig(**settings), channels, mean, std, low, high)
 
 
-def build(
+def unet(task: Task, **settings: Any) -> keras.Model:
+    """Return `build`'s network under the name of what it is by default.
+
+    >>> unet(Task.multiclass(["background", "disc"]), width=4, depth=2).output_shape
+    (None, None, None, 2)
+    """
+    return build(task, **settings)
+
+
+def _build(
     task: Task,
     settings: ModelConfig,
-    *,
-    channels: int = 3,
-    mean: float | Sequence[float] = 127.5,
-    std: float | Sequence[float] = 127.5,
-    low: float = 0.0,
-    high: float = 255.0,
+    channels: int,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
+    low: float,
+    high: float,
 ) -> keras.Model:
-    """Return image -> probabilities, of the encoder and decoder that the settings name.
+    """Return the network of the encoder and decoder that the settings name.
 
     The decoder gets levels no wider than `settings.width`, doubled at each level, and what it returns, at the resolution of
     the first, is brought back to the image's.
@@ -83,7 +93,7 @@ def build(
 def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
     """Return the network for the images that `given` describes; of 8 bits, the range is 0 to 255 whatever was found."""
     low, high = (0.0, 255.0) if given.dtype == "uint8" else (given.low, given.high)
-    return build(task, settings, channels=given.channels, mean=given.mean, std=given.std, low=low, high=high)
+    return _build(task, settings, given.channels, given.mean, given.std, low, high)
 
 
 def _encode(x: Any, settings: ModelConfig) -> list[Any]:

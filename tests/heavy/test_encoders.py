@@ -147,7 +147,7 @@ def test_wide_levels_are_narrowed_before_the_decoder() -> None:
 def test_levels_that_are_not_halved_down_to_the_stride_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(catalog.ENCODERS, "skipping", "tests.heavy.test_encoders:skipping")
     with pytest.raises(ConfigError, match=r"skipping: its levels are halved one by one, .* 1/16 .*; found 1/1, 1/4$"):
-        build(CRACK, ModelConfig(encoder="skipping", width=4))
+        build(CRACK, encoder="skipping", width=4)
 
 
 def skipping(x: Any, settings: ModelConfig) -> list[Any]:

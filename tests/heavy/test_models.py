@@ -177,7 +177,7 @@ def test_a_model_of_your_own_ends_in_the_head(task: Task) -> None:
 
 
 def test_settings_reach_the_network() -> None:
-    names = {layer.name for layer in build(CRACK, ModelConfig(width=4, depth=1)).layers}
+    names = {layer.name for layer in build(CRACK, width=4, depth=1).layers}
     assert {"image", "scale", "pad", "classify", "logits", "probabilities"} <= names
     normalized = [x for x in small(CRACK, depth=1, momentum=0.7).layers if isinstance(x, layers.BatchNormalization)]
     assert {layer.momentum for layer in normalized} == {0.7}

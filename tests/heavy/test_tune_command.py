@@ -15,8 +15,10 @@ from segkit import tuned
 from segkit.cli import main
 from segkit.data.folder import in_folders
 from segkit.decoding import decode
+from segkit.opening import config_of
 from segkit.run import Run
 from tests.heavy.runs import tiny_config, trained
+from tests.light.exports_made import add_export
 
 __all__ = ["trained"]
 
@@ -31,11 +33,12 @@ def run(trained: Run, tmp_path: Path) -> Run:
 def test_everything_uses_what_was_tuned_until_it_is_reset(
     run: Run, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = run.config().task.kind
+    kind, export = run.config().task.kind, add_export(run, "savedmodel")
     assert main(["tune", str(run.path)]) == 0
     found = tuned.read(run.tuned)
     assert "optimistic" in capsys.readouterr().out
     assert found.after["reliability"]["nll"] <= found.before["reliability"]["nll"]
+    assert config_of(export) == run.config()
     assert run.config().decode == found.decode != run.config_made_with().decode
     config = tiny_config(tmp_path, kind)
     assert main(["convert", str(config), "--part", "validation", "--out", str(tmp_path / "seen")]) == 0
@@ -60,7 +63,7 @@ def test_everything_uses_what_was_tuned_until_it_is_reset(
     assert run.tuned.exists()
     assert main(["tune", str(run.path), "--reset"]) == 0
     assert main(score) == 0
-    assert run.config() == run.config_made_with()
+    assert config_of(export) == run.config() == run.config_made_with()
     assert json.loads(scores.read_text())["mean"] == pytest.approx(found.before["mean"], abs=1e-6)
 
 

@@ -9,6 +9,7 @@ from segkit import Task, counts
 from segkit.comparison import compare, seconds
 from segkit.config import Config, InputConfig, PredictConfig
 from segkit.data.source import Sample
+from segkit.decode_config import DecodeConfig
 from segkit.tiles import Predict
 from tests.light.draws import KINDS, task_of
 from tests.samples import in_memory
@@ -47,6 +48,17 @@ def test_differences_shares_and_dice_are_those_of_plain_sums(kind: str) -> None:
             counts.count(task, task.encode(sample.mask), mask) for sample, mask in zip(samples, many, strict=True)
         )
         assert dice == pytest.approx(counts.means(task, np.asarray(total))["dice_foreground"])
+
+
+def test_masks_are_decoded_as_the_run_was_tuned() -> None:
+    """Under a high threshold and a temperature both say no where the bare networks disagree."""
+    task = Task.binary("a", threshold=0.9)
+    config = Config(task=task, input=GIVEN, decode=DecodeConfig(temperature=4.0))
+    sample = Sample("a", np.zeros((4, 4, 1), np.uint8), np.ones((4, 4), np.uint8))
+    sure, unsure = (lambda images, p=p: np.full((*images.shape[:3], 1), p, np.float32) for p in (0.95, 0.3))
+    found = compare(sure, unsure, config, in_memory([sample]))
+    assert found.decided_alike == 1
+    assert found.dice == (0, 0)
 
 
 def test_both_are_timed_in_turn() -> None:

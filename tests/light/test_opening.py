@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, DataError, RunError, catalog, exported, opening
-from segkit.exported import PRECISIONS, Exported, check_images, check_precision, need
+from segkit.decode_config import DecodeConfig
+from segkit.exported import PRECISIONS, Exported, as_json, check_images, check_precision, keep_up, need
 from segkit.opening import config_of, open_run
 from segkit.run import Run
 from segkit.runtimes.onnx import open_onnx
@@ -51,6 +52,18 @@ def test_an_export_much_slower_than_keras_is_left_out_unless_asked_for(run: Run)
     add_export(run, "onnx", ratio=1.6)
     assert "the fastest export, onnx float32, took 1.60 of its time" in told(run)
     assert told(run, "onnx").startswith("runtime: onnx float32")
+
+
+def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> None:
+    ours, damaged, older = add_export(run, "onnx"), add_export(run, "litert"), add_export(run, "openvino")
+    (damaged / "export.json").write_text("{}")
+    record = Exported.read(older).record.model_copy(update={"model_sha256": "of the model before"})
+    (older / "export.json").write_text(as_json(record))
+    later = CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)})
+    assert keep_up(run.path, run.model, later) == 1
+    assert config_of(ours) == later
+    assert Exported.read(ours).record.checked == Exported.read(older).record.checked
+    assert config_of(older) == CONFIG
 
 
 def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:

@@ -60,6 +60,7 @@ def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> 
     path = tmp_path / "plan.yaml"
     path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
     assert read(path) == plan.config
+    assert plan.config.model.normalization == "instance"
     lines = path.read_text().splitlines()
     for setting in plan.reasons:
         section, _, key = setting.partition(".")
