@@ -91,11 +91,13 @@ def only(run: Path, kind: str, images: Path, rounds: int) -> None:
     predict = exports.predictor(run, kind)
     from segkit import files
     from segkit.config import Config
-    from segkit.inference import Outputs, find_images, predict_files
+    from segkit.inference import predict_files
+    from segkit.inputs import find_images
+    from segkit.outputs.results import Outputs
     from segkit.run import Run
 
     config: Config = Run.open(run).config()
-    found = find_images([images])
+    found = find_images([images]).images
     batch = config.predict.batch_size
     arrays = [files.read_image(path) for path in found.values()]
     batches = [np.stack(arrays[i : i + batch]) for i in range(0, len(arrays), batch)]

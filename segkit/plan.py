@@ -183,9 +183,14 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
 
 
 def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
-    sizes, crop = np.median([fact.size for fact in facts], axis=0), _crop(facts)
+    sizes, crop, limit = (
+        np.median([fact.size for fact in facts], axis=0),
+        _crop(task, facts),
+        _largest_crop(task, facts),
+    )
     depth = depth_for(crop, 1)
-    words = "the median image" if max(sizes) <= LARGEST_CROP else f"the median image, at most {LARGEST_CROP} a side"
+    wide = ", to hold twice the side of the largest class's usual objects" if limit > LARGEST_CROP else ""
+    words = "the median image" if max(sizes) <= limit else f"the median image, at most {limit} a side{wide}"
     return {
         "train.crop": (
             crop,
@@ -201,8 +206,16 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     }
 
 
-def _crop(facts: Sequence[Facts]) -> list[int]:
-    return [int(min(LARGEST_CROP, size)) for size in np.median([fact.size for fact in facts], axis=0)]
+def _crop(task: Task, facts: Sequence[Facts]) -> list[int]:
+    limit = _largest_crop(task, facts)
+    return [int(min(limit, size)) for size in np.median([fact.size for fact in facts], axis=0)]
+
+
+def _largest_crop(task: Task, facts: Sequence[Facts]) -> int:
+    """Return `LARGEST_CROP`; up to twice that, in steps of 32, if half of a class's objects are wider than half of it."""
+    areas = [np.concatenate([fact.objects[index] for fact in facts]) for index in task.foreground]
+    sides = [2 * math.sqrt(np.median(each)) for each in areas if each.size]
+    return 32 * math.ceil(min(2 * LARGEST_CROP, max([LARGEST_CROP, *sides])) / 32)
 
 
 def depth_for(crop: Sequence[int], stem: int) -> int:
@@ -232,7 +245,7 @@ def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         weights = {name: round(min(4.0, math.sqrt(RARE / share)), 2) for name, share in rare.items()}
         told = ", ".join(f"{name} {100 * share:.2g} %" for name, share in rare.items())
         chosen["class_weights"] = (weights, f"rare: {told} of the pixels; square root of 1 % over the share, at most 4")
-    crop = _crop(facts)
+    crop = _crop(task, facts)
     if any(fact.size[0] > crop[0] or fact.size[1] > crop[1] for fact in facts):
         chosen["train.foreground"] = (
             0.33,

@@ -109,6 +109,15 @@ def test_rare_classes_get_weight_and_large_images_patches_of_foreground() -> Non
     assert large.config.class_weights is None
 
 
+@pytest.mark.parametrize(("side", "crop"), [(200, 512), (300, 608), (600, 1024), (2000, 1024)])
+def test_patches_hold_twice_the_side_of_large_objects(side: int, crop: int) -> None:
+    task = Task.multiclass(["background", "a", "b"])
+    areas = [np.zeros(0, np.int64), np.full(3, 100), np.array([9, side**2, side**2 + 5])]
+    plan = planned(task, facts(task, size=(40, 3000), objects=tuple(areas)))
+    assert plan.config.train.crop == (40, crop)
+    assert ("twice the side" in plan.reasons["train.crop"]) == (crop > 512)
+
+
 def test_deep_images_are_scaled_by_their_percentiles() -> None:
     task = Task.binary("crack")
     rows = np.array([[100.0], [200.0], [1000.0], [1500.0], [1645.0]])

@@ -1,0 +1,35 @@
+"""The scripts in benchmarks/ take minutes, so they are not run here; but what they import from segkit must be there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def names_in(path: Path) -> set[str]:
+    """Return what a module defines or imports at its top."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name) for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return found
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda script: script.name)
+def test_what_a_script_imports_from_segkit_is_there(script: Path) -> None:
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "segkit":
+            place = ROOT / (node.module or "").replace(".", "/")
+            module = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            beside = {path.stem for path in place.glob("*")} | names_in(module)
+            late = {"unet", "build", "compile", "Task"} if node.module == "segkit" else set()
+            assert {alias.name for alias in node.names} <= beside | late, (script.name, node.module)
