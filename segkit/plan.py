@@ -183,11 +183,8 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
 
 
 def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
-    sizes, crop, limit = (
-        np.median([fact.size for fact in facts], axis=0),
-        _crop(task, facts),
-        _largest_crop(task, facts),
-    )
+    sizes = np.median([fact.size for fact in facts], axis=0)
+    crop, limit = _crop(task, facts), _largest_crop(task, facts)
     depth = depth_for(crop, 1)
     wide = ", to hold twice the side of the largest class's usual objects" if limit > LARGEST_CROP else ""
     words = "the median image" if max(sizes) <= limit else f"the median image, at most {limit} a side{wide}"
