@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from machine import cores, machine, machine_line
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+GPU = "SEGKIT_BENCHMARK_GPU"
+"""In the environment, because every contender has a process of its own."""
 CLASSES = ("background", "disc", "square", "triangle")
 WARM_UPS = 3
 """Untimed runs of each contender: compiling, first allocations, and the second compilation some frameworks make."""
 PAUSE = 0.3
 """Seconds between turns, in which the threads of the one before come to rest (Intel's OpenMP spins for 0.2 s)."""
-BUSY = 0.5
-"""A load above this before the start makes the times worthless: other programs want the same cores."""
-PACKAGES = ("keras-segkit", "keras", "tensorflow", "torch", "monai", "onnxruntime", "openvino", "numpy", "pillow")
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -47,6 +46,20 @@ class Workload:
         rng = np.random.default_rng(0)
         shape = (self.batch, self.size, self.size)
         return rng.integers(0, 256, (*shape, 3), np.uint8), rng.integers(0, len(CLASSES), shape, np.uint8)
+
+
+def multiply_adds(workload: Workload) -> int:
+    """Return the multiplications with an addition of one prediction of the batch, in the convolutions.
+
+    `segkit.models.cost` counts the same from the network's layers, and `segkit_unet.network` compares the two.
+    """
+    widths, pixels = [min(workload.width * 2**level, 512) for level in range(5)], workload.size**2
+    total = pixels * widths[0] * len(CLASSES)
+    for level, (before, width) in enumerate(zip([3, *widths[:-1]], widths, strict=True)):
+        total += pixels // 4**level * 9 * width * (before + width)
+    for level, (width, below) in enumerate(pairwise(widths)):
+        total += pixels // 4**level * width * (below + 9 * (2 * width + width))
+    return workload.batch * total
 
 
 class Made(NamedTuple):
@@ -129,13 +142,21 @@ def _serve(pipe: Any, make: Make, workload: Workload) -> None:
 
 
 def settle() -> None:
-    """Fix, before they are imported, what the frameworks run on: the CPU, with a thread for each core.
+    """Fix, before they are imported, what the frameworks run on: the CPU with a thread for each core, unless told the GPU.
 
     OMP_WAIT_POLICY is left as it is: PyTorch is fastest with its own default, on a machine that does nothing else.
     """
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in threads})
-    os.environ.update(KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="-1", TORCHINDUCTOR_COMPILE_THREADS="1")
+    os.environ.update(TORCHINDUCTOR_COMPILE_THREADS="1")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if not on_gpu():
+        os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+
+
+def on_gpu() -> bool:
+    """Return whether `--gpu` was given, here or to the process that started this one."""
+    return os.environ.get(GPU) == "1"
 
 
 def _asked(pipe: Any) -> bool:
@@ -148,11 +169,6 @@ def _asked(pipe: Any) -> bool:
 def peak_bytes() -> int:
     """Return the most memory that this process has held; Linux counts in KiB, macOS in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
@@ -172,11 +188,24 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=256, help="pixels a side, a multiple of 16 (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to a file")
+    parser.set_defaults(gpu=False, backend="tensorflow", peak=None)
     return parser
 
 
-def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace) -> None:
-    """Measure the contenders, the first of which is the one that ratios refer to; print and write what was found."""
+def add_device(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add what a benchmark takes that can run on a GPU."""
+    parser.add_argument("--gpu", action="store_true", help="give all contenders the GPU instead of the CPU")
+    parser.add_argument("--backend", choices=("tensorflow", "jax"), help="of Keras (default %(default)s)")
+    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="of the chip: also show the share that is reached")
+    return parser
+
+
+def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace, passes: int = 1) -> None:
+    """Measure the contenders, the first of which is the one that ratios refer to; print and write what was found.
+
+    A run costs as much as so many predictions of the batch: three for a training step, as the way back costs twice the way.
+    """
+    os.environ.update({"KERAS_BACKEND": arguments.backend, GPU: str(int(arguments.gpu))})
     workload, shown = Workload(arguments.width, arguments.batch, arguments.size), console()
     if workload.size % 16:
         raise SystemExit("--size: a multiple of 16, because PyTorch's U-Net here does not pad")
@@ -189,6 +218,9 @@ def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace
         for contender in contenders.values():
             contender.close()
     rows = [summary(name, found, workload.batch, turns[next(iter(makes))]) for name, found in turns.items()]
+    if arguments.peak:
+        work = 2e-12 * passes * multiply_adds(workload)
+        rows = [{**row, "share_of_peak": work / row["seconds"] / arguments.peak} for row in rows]
     shown.print(_table(title, rows), idle_line(rows), sep="\n", highlight=False)
     if arguments.json:
         report = {"workload": asdict(workload), "rounds": arguments.rounds, "results": rows, "left_out": left_out}
@@ -235,12 +267,14 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table that can be pasted into Markdown."""
     table = Table(box=box.MARKDOWN)
     table.add_column(title)
-    for heading in ("median s", "min to max s", "time, first = 1", "images/s", "CPU s", "peak GiB"):
+    shares = ["of peak"] if "share_of_peak" in rows[0] else []
+    for heading in ("median s", "min to max s", "time, first = 1", "images/s", "CPU s", "peak GiB", *shares):
         table.add_column(heading, justify="right")
     for row in rows:
         spread = f"{min(row['all_seconds']):.3f} to {max(row['all_seconds']):.3f}"
         numbers = (f"{row['ratio']:.2f}", f"{row['images_per_second']:.1f}", f"{row['cpu_seconds']:.3f}")
-        table.add_row(row["contender"], f"{row['seconds']:.3f}", spread, *numbers, f"{row['peak_bytes'] / 2**30:.2f}")
+        numbers += (f"{row['peak_bytes'] / 2**30:.2f}", *(f"{100 * row['share_of_peak']:.1f} %" for _ in shares))
+        table.add_row(row["contender"], f"{row['seconds']:.3f}", spread, *numbers)
     return table
 
 
@@ -252,47 +286,6 @@ def idle_line(rows: Sequence[Mapping[str, Any]]) -> str:
 def console() -> Console:
     """Return a console wide enough for the tables, where the output is no terminal."""
     return Console() if sys.stdout.isatty() else Console(width=140, soft_wrap=True)
-
-
-def machine() -> dict[str, Any]:
-    """Return what the numbers depend on; no host name and no path."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": _cpu_model(),
-        "cores": cores(),
-        "memory_gib": round(memory, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load_before": round(os.getloadavg()[0], 2),
-        "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
-        "versions": versions,
-    }
-
-
-def machine_line(about: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
-    what = f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}"
-    lines = [what, f"load before {about['load_before']}, OpenMP wait policy {about['openmp_wait_policy']}", versions]
-    if about["load_before"] > BUSY:
-        lines.append(
-            "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do not keep these numbers"
-        )
-    return "\n".join(lines)
-
-
-def _cpu_model() -> str:
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    fields = dict(line.replace("\t", "").split(":", 1) for line in lines if ":" in line)
-    known = [fields[key].strip() for key in ("model name", "cpu family", "model") if key in fields]
-    if len(known) == 3:  # names such as "Intel(R) Xeon(R) Processor" say little
-        return f"{known[0]} (family {known[1]}, model {known[2]})"
-    return known[0] if known else platform.processor() or "unknown"
 
 
 def write(path: Path, title: str, about: Mapping[str, Any], report: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import measure
 import numpy as np
+from machine import machine, machine_line
 
 from segkit import catalog
 
@@ -77,7 +78,7 @@ def row(encoder: str, decoder: str, found: Cost, batch: int) -> str:
 
 def told(asked: argparse.Namespace) -> str:
     """Return what the numbers hold for, in a sentence."""
-    about = measure.machine()
+    about = machine()
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("keras", "tensorflow"))
     return (
         f"{asked.size} x {asked.size} pixels, {asked.batch} image(s) at a time, `width: {asked.width}`, median of "
@@ -112,7 +113,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     sentence, shown = told(asked), measure.console()
-    shown.print(measure.machine_line(measure.machine()), sentence, HEADING, sep="\n", highlight=False)
+    shown.print(machine_line(machine()), sentence, HEADING, sep="\n", highlight=False)
     for encoder, decoder, found in costs(asked):
         line = row(encoder, decoder, found, asked.batch)
         shown.print(line, highlight=False, markup=False)

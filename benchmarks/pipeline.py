@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import measure
 from loaders import Loader
+from machine import cores, machine, machine_line
 from rich import box
 from rich.table import Table
 
@@ -116,7 +117,7 @@ def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list
         "crop": case.config.train.crop,
         "mean": given.mean,
         "augment": case.config.augment.model_dump(),
-        "workers": measure.cores(),
+        "workers": cores(),
         "cache_folder": str(root / "kept"),
     }
     (root / "loaders.json").write_text(json.dumps(settings))
@@ -257,8 +258,8 @@ def main() -> None:
     options = parser.parse_args()
     options.crop = options.crop or options.size
     measure.settle()
-    console, about = measure.console(), measure.machine()
-    console.print(f"input pipeline, {options.rounds} rounds\n{measure.machine_line(about)}", highlight=False)
+    console, about = measure.console(), machine()
+    console.print(f"input pipeline, {options.rounds} rounds\n{machine_line(about)}", highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = write_folder(root, options.images, options.size)

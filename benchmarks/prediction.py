@@ -35,14 +35,14 @@ def torch_predict(workload: Workload, **settings: bool) -> Made:
     images, _ = workload.data()
 
     def probabilities(x: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
+        with torch.autocast(torch_unet.device(), torch.bfloat16, enabled=way.bfloat16):
             return torch.softmax(model(x), dim=1).permute(0, 2, 3, 1).contiguous()
 
     forward = torch.compile(probabilities) if way.compiled else probabilities
 
     @torch.inference_mode()
     def predict() -> np.ndarray:
-        return forward(torch_unet.as_input(images, way)).numpy()
+        return forward(torch_unet.as_input(images, way)).cpu().numpy()
 
     return Made(predict, *torch_unet.parameters(model))
 
@@ -57,4 +57,4 @@ CONTENDERS: dict[str, measure.Make] = {
 }
 
 if __name__ == "__main__":
-    measure.compare("prediction", CONTENDERS, measure.options(__doc__).parse_args())
+    measure.compare("prediction", CONTENDERS, measure.add_device(measure.options(__doc__)).parse_args())

@@ -1,11 +1,11 @@
-"""segkit's U-Net as the benchmarks run it: TensorFlow's, in a process that `measure.settle` prepared."""
+"""segkit's U-Net as the benchmarks run it, in a process that `measure.settle` prepared."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from measure import CLASSES, Workload
+from measure import CLASSES, Workload, multiply_adds
 
 from segkit import Task
 
@@ -17,10 +17,14 @@ def network(workload: Workload, precision: str) -> tuple[Any, Task]:
     load_keras()
     import segkit
     from segkit.config import TrainConfig
+    from segkit.models import cost
 
     prepare(TrainConfig.model_validate({"precision": precision}))
     task = Task.multiclass(list(CLASSES))
-    return segkit.unet(task, width=workload.width), task
+    model = segkit.unet(task, width=workload.width)
+    counted = workload.batch * cost.multiply_adds(model, workload.size, workload.size)
+    assert counted == multiply_adds(workload), (counted, multiply_adds(workload))
+    return model, task
 
 
 def parameters(model: Any) -> tuple[int, int]:

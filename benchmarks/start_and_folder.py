@@ -18,6 +18,7 @@ from typing import Any
 import exports
 import measure
 import numpy as np
+from machine import machine, machine_line
 
 PREDICT = Path(__file__).parents[1] / "predict.py"
 
@@ -26,8 +27,8 @@ def main() -> None:
     parser = measure.options(__doc__)
     parser.add_argument("--images", type=int, default=24, help="PNG files in the folder (default %(default)s)")
     parser.set_defaults(size=512, rounds=3)
-    arguments, shown, about = parser.parse_args(), measure.console(), measure.machine()
-    shown.print(measure.machine_line(about), highlight=False)
+    arguments, shown, about = parser.parse_args(), measure.console(), machine()
+    shown.print(machine_line(about), highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         run, images = Path(folder, "run"), Path(folder, "images")
         exports.make(run, arguments.width)

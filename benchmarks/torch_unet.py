@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import measure
 import numpy as np
 import torch
+from machine import cores
 from measure import CLASSES, Workload
 from torch import Tensor, nn
 from torch.nn import functional
@@ -71,7 +72,7 @@ class UNet(nn.Module):
         skips.pop()
         for up in self.decoder:
             x = up(x, skips.pop())
-        with torch.autocast("cpu", enabled=False):  # segkit's head is float32 in every precision
+        with torch.autocast(device(), enabled=False):  # segkit's head is float32 in every precision
             return self.classify(x.float())
 
 
@@ -80,17 +81,24 @@ def network(workload: Workload, way: Way) -> UNet:
 
     Raises `RuntimeError` for bfloat16 on a CPU that would emulate it, ten times as slowly.
     """
-    if way.bfloat16 and not any(on for name, on in torch.cpu.get_capabilities().items() if "bf16" in name):
+    capabilities = torch.cpu.get_capabilities()
+    if way.bfloat16 and device() == "cpu" and not any(on for name, on in capabilities.items() if "bf16" in name):
         raise RuntimeError("this CPU does not compute in bfloat16")
-    torch.set_num_threads(measure.cores())
+    torch.set_num_threads(cores())
     torch.manual_seed(0)
-    return UNet(workload.width).to(memory_format=torch.channels_last if way.channels_last else torch.contiguous_format)
+    layout = torch.channels_last if way.channels_last else torch.contiguous_format
+    return UNet(workload.width).to(device(), memory_format=layout)
+
+
+def device() -> str:
+    """Return where PyTorch computes."""
+    return "cuda" if measure.on_gpu() else "cpu"
 
 
 def as_input(images: np.ndarray, way: Way) -> Tensor:
-    """Return images (B, H, W, C) as (B, C, H, W): a view if channels come last in memory, else a copy."""
+    """Return images (B, H, W, C) as (B, C, H, W), on the CPU a view if channels come last in memory, else a copy."""
     view = torch.from_numpy(images).permute(0, 3, 1, 2)
-    return view if way.channels_last else view.contiguous()
+    return (view if way.channels_last else view.contiguous()).to(device())
 
 
 def loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def torch_step(workload: Workload, **settings: bool) -> Made:
     images, targets = workload.data()
 
     def cost(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
+        with torch.autocast(torch_unet.device(), torch.bfloat16, enabled=way.bfloat16):
             logits = model(x)
         return torch_unet.loss(logits, y)
 
@@ -47,7 +47,7 @@ def torch_step(workload: Workload, **settings: bool) -> Made:
 
     def step() -> float:
         adamw.zero_grad()
-        value = forward(torch_unet.as_input(images, way), torch.from_numpy(targets))
+        value = forward(torch_unet.as_input(images, way), torch.from_numpy(targets).to(torch_unet.device()))
         value.backward()
         adamw.step()
         return value.item()
@@ -63,7 +63,9 @@ CONTENDERS: dict[str, measure.Make] = {
     "PyTorch eager, channels last": partial(torch_step, channels_last=True),
     "PyTorch compiled, channels last": partial(torch_step, channels_last=True, compiled=True),
     "PyTorch bfloat16, channels last": partial(torch_step, channels_last=True, bfloat16=True),
+    "PyTorch bfloat16, compiled, channels last": partial(torch_step, channels_last=True, compiled=True, bfloat16=True),
 }
 
 if __name__ == "__main__":
-    measure.compare("training step", CONTENDERS, measure.options(__doc__).parse_args())
+    parser = measure.add_device(measure.options(__doc__))
+    measure.compare("training step", CONTENDERS, parser.parse_args(), passes=3)
