@@ -60,12 +60,10 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
 def _inspect(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from segkit.devices import keep_freed_memory
     from segkit.inspect_report import as_html, on_screen, write_examples
     from segkit.inspection import as_json, unopened
     from segkit.run import write_text
 
-    keep_freed_memory()
     console = Console(soft_wrap=not sys.stdout.isatty())
     if options.pictures and options.pictures.suffix.lower() != ".png":
         raise ConfigError(f"--pictures: the name of a file that ends in .png; found {options.pictures}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,16 @@ def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:
     assert {"learning_rate", "val_dice_foreground", "seconds"} <= set(trained.rows()[0])
     assert json.loads(trained.environment.read_text())["packages"]["keras"] == keras.__version__
     assert trained.last.is_file()
+
+
+def test_each_epoch_is_told_with_the_time_left_and_logged_for_tensorboard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, run = tiny_config(tmp_path, "binary", epochs=1, steps_per_epoch=2, tensorboard=True), Run(tmp_path / "run")
+    assert main(["train", str(config), "--run", str(run.path)]) == 0
+    told = r"epoch +1/1 +loss \d\.\d+ +val_loss \d\.\d+ +val_dice \d\.\d+ +val_iou \d\.\d+ .* 0:00:00 left"
+    assert re.search(told, capsys.readouterr().out)
+    assert {path.parent.name for path in run.tensorboard.rglob("events.out.*")} == {"train", "validation"}
 
 
 def test_samples_on_disk_go_with_the_end_of_the_training(tmp_path: Path) -> None:
