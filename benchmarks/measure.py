@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-GPU = "SEGKIT_BENCHMARK_GPU"
+GPU, BACKEND = "SEGKIT_BENCHMARK_GPU", "SEGKIT_BENCHMARK_BACKEND"
 """In the environment, because every contender has a process of its own."""
 CLASSES = ("background", "disc", "square", "triangle")
 WARM_UPS = 3
@@ -48,20 +47,6 @@ class Workload:
         return rng.integers(0, 256, (*shape, 3), np.uint8), rng.integers(0, len(CLASSES), shape, np.uint8)
 
 
-def multiply_adds(workload: Workload) -> int:
-    """Return the multiplications with an addition of one prediction of the batch, in the convolutions.
-
-    `segkit.models.cost` counts the same from the network's layers, and `segkit_unet.network` compares the two.
-    """
-    widths, pixels = [min(workload.width * 2**level, 512) for level in range(5)], workload.size**2
-    total = pixels * widths[0] * len(CLASSES)
-    for level, (before, width) in enumerate(zip([3, *widths[:-1]], widths, strict=True)):
-        total += pixels // 4**level * 9 * width * (before + width)
-    for level, (width, below) in enumerate(pairwise(widths)):
-        total += pixels // 4**level * width * (below + 9 * (2 * width + width))
-    return workload.batch * total
-
-
 class Made(NamedTuple):
     """What a contender's process has built."""
 
@@ -70,6 +55,8 @@ class Made(NamedTuple):
     trainable: int
     statistics: int
     """Numbers that batch normalisation keeps: running means and variances."""
+    multiply_adds: int = 0
+    """Of one prediction of the batch; asked of the first contender alone, as the networks are the same."""
 
 
 class Turn(NamedTuple):
@@ -97,7 +84,7 @@ class Contender:
         self._process = context.Process(target=_serve, args=(theirs, make, workload), daemon=True)
         self._process.start()
         theirs.close()
-        self.parameters: tuple[int, int] = self._answer()
+        self.parameters, self.multiply_adds = self._answer()
 
     def run(self) -> Turn:
         self._pipe.send("run")
@@ -129,7 +116,7 @@ def _serve(pipe: Any, make: Make, workload: Workload) -> None:
         words = (str(problem).strip().splitlines() or [""])[0]
         pipe.send(LeftOut(f"{type(problem).__name__}: {words}"))
         return
-    pipe.send((made.trainable, made.statistics))
+    pipe.send(((made.trainable, made.statistics), made.multiply_adds))
     rested = time.process_time()
     while _asked(pipe):
         idle = time.process_time() - rested
@@ -148,8 +135,7 @@ def settle() -> None:
     """
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in threads})
-    os.environ.update(TORCHINDUCTOR_COMPILE_THREADS="1")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.update(KERAS_BACKEND=os.environ.get(BACKEND, "tensorflow"), TORCHINDUCTOR_COMPILE_THREADS="1")
     if not on_gpu():
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
 
@@ -205,7 +191,7 @@ def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace
 
     A run costs as much as so many predictions of the batch: three for a training step, as the way back costs twice the way.
     """
-    os.environ.update({"KERAS_BACKEND": arguments.backend, GPU: str(int(arguments.gpu))})
+    os.environ.update({BACKEND: arguments.backend, GPU: str(int(arguments.gpu))})
     workload, shown = Workload(arguments.width, arguments.batch, arguments.size), console()
     if workload.size % 16:
         raise SystemExit("--size: a multiple of 16, because PyTorch's U-Net here does not pad")
@@ -219,7 +205,7 @@ def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace
             contender.close()
     rows = [summary(name, found, workload.batch, turns[next(iter(makes))]) for name, found in turns.items()]
     if arguments.peak:
-        work = 2e-12 * passes * multiply_adds(workload)
+        work = 2e-12 * passes * next(iter(contenders.values())).multiply_adds
         rows = [{**row, "share_of_peak": work / row["seconds"] / arguments.peak} for row in rows]
     shown.print(_table(title, rows), idle_line(rows), sep="\n", highlight=False)
     if arguments.json:

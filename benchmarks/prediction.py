@@ -23,7 +23,8 @@ def segkit_predict(workload: Workload, precision: str) -> Made:
     from segkit.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
 
     predict, (images, _) = as_predict(model), workload.data()
-    return Made(lambda: predict(images), *segkit_unet.parameters(model))
+    sizes = (*segkit_unet.parameters(model), segkit_unet.multiply_adds(model, workload))
+    return Made(lambda: predict(images), *sizes)
 
 
 def torch_predict(workload: Workload, **settings: bool) -> Made:

@@ -26,7 +26,8 @@ def segkit_step(workload: Workload, precision: str, scores: bool = False) -> Mad
     if not scores:
         trainer.compile(optimizer=trainer.optimizer, loss=trainer.loss)
     images, targets = workload.data()
-    return Made(lambda: trainer.train_on_batch(images, targets), *segkit_unet.parameters(model))
+    sizes = (*segkit_unet.parameters(model), segkit_unet.multiply_adds(model, workload))
+    return Made(lambda: trainer.train_on_batch(images, targets), *sizes)
 
 
 def torch_step(workload: Workload, **settings: bool) -> Made:
