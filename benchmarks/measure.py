@@ -160,8 +160,9 @@ def peak_bytes() -> int:
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
     """Run all once, then all once again, and so on: what slows the machine for a while slows them alike."""
     found: dict[Name, list[Result]] = {name: [] for name in runs}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, run in runs.items():
+            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
             time.sleep(PAUSE)
             found[name].append(run())
     return found

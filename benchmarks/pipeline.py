@@ -36,6 +36,8 @@ from segkit.data.source import Subset
 SHAPES = Path(__file__).parent.parent / "configs" / "shapes.yaml"
 TARGET = 0.05
 """A model should wait for data no longer than this share of the time."""
+WARM_UP = 4
+"""Steps of a fit that are not measured: the first one compiles, and the queue of ready batches is used up."""
 KEPT = {"memory": "kept in memory", "disk": "kept on disk", "none": "read every time"}
 """What to call each `data.cache`."""
 REFERENCE = "DataLoader, warp-then-crop, read"
@@ -73,10 +75,12 @@ class Case:
         config = self.config.model_copy(update={"data": self.config.data.model_copy(update={"cache": cache})})
         return replace(self, name=f"{self.name}, {KEPT[cache]}", config=config)
 
-    @property
-    def warm_up(self) -> int:
-        """Batches that are not measured: one whole epoch, after which all that is kept is there, and the waiting ones."""
-        return -(-len(self.part) // self.config.train.batch_size) + 4
+    def warm_batches(self) -> Generator[Any]:
+        """Return batches after a whole epoch was drawn, so that all samples that are to be kept are there."""
+        batches = self.batches()
+        for _ in range(-(-len(self.part) // self.config.train.batch_size)):
+            next(batches)
+        return batches
 
 
 def write_folder(folder: Path, count: int, size: int) -> DataConfig:
@@ -168,8 +172,8 @@ def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
     """Fit on the case's batches, or on one batch that is ready in memory, and time the steps after the warm-up."""
     import keras
 
-    clock = _Clock(case.warm_up, case.warm_up + case.steps)
-    batches = case.batches()
+    clock = _Clock(WARM_UP, WARM_UP + case.steps)
+    batches = case.warm_batches()
     given = itertools.repeat(next(batches)) if ready else batches
     if ready:
         batches.close()
