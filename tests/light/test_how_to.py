@@ -1,7 +1,8 @@
-"""Every YAML block of docs/how-to is a whole valid config; those on folders read the data that their page describes."""
+"""Every YAML block of docs/how-to is a whole valid config; those on files read the data that their page describes."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -142,6 +143,24 @@ def labelme() -> None:
     save("data/voc/SegmentationClass/a.png", [[0, 1, 255]], "P")
 
 
+def coco() -> None:
+    """A person over a dog and a crowd at the right in one image, nothing in the others."""
+    regions = [
+        {"category_id": 1, "iscrowd": 0, "segmentation": [[0, 0, 2, 0, 2, 1, 0, 1]]},
+        {"category_id": 18, "iscrowd": 0, "segmentation": [[1, 0, 3, 0, 3, 1, 1, 1]]},
+        {"category_id": 18, "iscrowd": 1, "segmentation": {"size": [1, 4], "counts": [3, 1]}},
+    ]
+    categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}, {"id": 90, "name": "toothbrush"}]
+    Path("data/annotations").mkdir(parents=True)
+    for part, names in (("train", ("a", "b")), ("val", ("c",))):
+        for name in names:
+            image(f"data/{part}2017", f"{name}.jpg", width=4)
+        images = [{"id": i, "file_name": f"{name}.jpg", "width": 4, "height": 1} for i, name in enumerate(names)]
+        drawn = [{"id": i, "image_id": 0, **region} for i, region in enumerate(regions if part == "train" else [])]
+        content = {"images": images, "annotations": drawn, "categories": categories}
+        Path(f"data/annotations/instances_{part}2017.json").write_text(json.dumps(content))
+
+
 READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 0": [(ids, "a", [[0, 2, VOID]]), (ids, "monday/b", [[1, 1, 0]])],
     "folder 1": [(yes_and_no, "a", [[0, 1, 1]]), (yes_and_no, "b", [[0, 0, 0]])],
@@ -153,6 +172,7 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 7": [(beside, "a", [[0, 1, 1]])],
     "folder 8": [(listed, "photos/a", [[0, 1, 1]])],
     "folder 9": [(own_parts, "train", [[0, 1, VOID]])],
+    "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
     "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
     "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
     "labelme 0": [(labelme, "a", [[0, 1, VOID]])],
@@ -170,13 +190,18 @@ def test_a_config_reads_what_its_page_describes(
     assert open_source(config.data, config.task).read(sample).mask.tolist() == mask
 
 
-def test_every_config_of_the_pages_on_folders_is_read() -> None:
-    assert {name for name in CONFIGS if name.split()[0] in ("folder", "voc", "labelme")} == set(READ)
+def test_every_config_of_the_pages_on_files_is_read() -> None:
+    assert {name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labelme")} == set(READ)
 
 
 @pytest.mark.parametrize(
     ("name", "build", "sizes"),
-    [("folder 8", listed, (1, 1, 0)), ("folder 9", own_parts, (1, 1, 0)), ("voc 0", voc, (1, 1, 0))],
+    [
+        ("folder 8", listed, (1, 1, 0)),
+        ("folder 9", own_parts, (1, 1, 0)),
+        ("coco 0", coco, (1, 1, 1)),
+        ("voc 0", voc, (1, 1, 0)),
+    ],
 )
 def test_parts_are_those_of_the_page(
     here: Path, name: str, build: Callable[[], None], sizes: tuple[int, int, int]
