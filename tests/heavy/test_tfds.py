@@ -100,6 +100,26 @@ def test_threads_read_what_one_reads(prepared: Path) -> None:
             assert_same(sample, alone.read(name))
 
 
+def test_ten_thousand_samples_open_and_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    """All shards but one are empty."""
+    folder = write(tmp_path / "many", PICTURES, [drawn(i % 5) for i in range(100)])
+    [first] = folder.glob("*.tfrecord-00000")
+    shard = first.rename(f"{str(first)[:-5]}00070")
+    for number in range(100):
+        if number != 70:
+            shard.with_name(f"{shard.name[:-5]}{number:05d}").touch()
+    about = json.loads((folder / "dataset_info.json").read_text())
+    about["splits"][0]["shardLengths"] = ["100"] * 100
+    (folder / "dataset_info.json").write_text(json.dumps(about))
+    source = opened(folder)
+    assert len(set(source.names)) == 10_000
+    assert_same(
+        source.read("train/007042"), Sample("train/007042", drawn(2)["image"], drawn(2)["segmentation_mask"][..., 0])
+    )
+    with pytest.raises(DataError, match="train/009999: is cut off"):
+        source.read("train/009999")
+
+
 def test_slices_of_splits_are_parts_and_keep_their_names(prepared: Path) -> None:
     data = {"source": "tfds", "data_dir": prepared, "split": "train[:60%]", "validation": {"split": "train[60%:]"}}
     config = Config.model_validate({"task": ORGANS, "data": {**data, "test": {"split": "test"}}})

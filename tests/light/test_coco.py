@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.config import Config, DataConfig
+from segkit.config import DataConfig
 from segkit.data.coco import CocoSource, counts_of, open_coco, runs_of
 from segkit.data.source import open_source
 from segkit.errors import SegkitError
@@ -220,13 +218,6 @@ def test_ten_thousand_images_open_without_a_look_at_the_files(tmp_path: Path) ->
     assert settings.annotations
     settings.annotations.write_text(json.dumps({"images": images, "annotations": regions, "categories": CATEGORIES}))
     assert open_coco(settings, PERSON).names == names
-
-
-def test_the_config_of_the_how_to_page_is_valid() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "coco.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    configs = [Config.model_validate(yaml.safe_load(block)) for block in blocks]
-    assert [config.data.source for config in configs] == ["coco"]
 
 
 SAMPLE = content(
