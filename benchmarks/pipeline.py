@@ -173,7 +173,7 @@ def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
     import keras
 
     clock = _Clock(WARM_UP, WARM_UP + case.steps)
-    batches = case.warm_batches()
+    batches = case.batches() if ready else case.warm_batches()
     given = itertools.repeat(next(batches)) if ready else batches
     if ready:
         batches.close()
