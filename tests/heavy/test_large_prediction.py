@@ -17,9 +17,6 @@ from segkit.cli import main
 from segkit.data.folder import in_folders
 from segkit.run import Run
 from segkit.tiles import predict_tiled
-from tests.heavy.runs import trained
-
-__all__ = ["trained"]
 
 
 def test_a_large_tiff_becomes_a_tiled_tiff_mask(

@@ -15,7 +15,7 @@ from segkit import files, precision
 from segkit.cli import main
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
-from tests.heavy.test_recovery import assert_same, kill_once, train
+from tests.processes.test_recovery import assert_same, kill_once, train
 
 FAST = {"epochs": 1, "steps_per_epoch": 4, "pictures": 0}
 

@@ -16,9 +16,6 @@ from segkit.cli import main
 from segkit.data.folder import in_folders
 from segkit.run import Run
 from segkit.tiles import predict_tiled
-from tests.heavy.runs import trained
-
-__all__ = ["trained"]
 
 
 @pytest.fixture

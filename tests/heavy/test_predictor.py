@@ -12,9 +12,6 @@ import segkit
 from segkit.cli import main
 from segkit.data.folder import in_folders
 from segkit.run import Run
-from tests.heavy.runs import trained
-
-__all__ = ["trained"]
 
 
 def test_masks_are_those_that_predict_writes(trained: Run, tmp_path: Path) -> None:

@@ -17,9 +17,7 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.run import Run
-from tests.heavy.runs import tiny_config, trained
-
-__all__ = ["trained"]
+from tests.heavy.runs import tiny_config
 
 
 def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:

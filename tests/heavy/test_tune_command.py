@@ -17,10 +17,8 @@ from segkit.data.folder import in_folders
 from segkit.decoding import decode
 from segkit.opening import config_of
 from segkit.run import Run
-from tests.heavy.runs import tiny_config, trained
+from tests.heavy.runs import tiny_config
 from tests.light.exports_made import add_export
-
-__all__ = ["trained"]
 
 
 @pytest.fixture

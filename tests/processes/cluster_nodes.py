@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine, in a process of its own: `python -m tests.heavy.cluster_nodes`.
+"""A Ray cluster of this machine, in a process of its own: `python -m tests.processes.cluster_nodes`.
 
 Tells its address and, after each line read ("add"), the process of the newest node's raylet. It ends with its input, and so
 with the tests, however those end.

@@ -1,6 +1,6 @@
 """Train a config by the command line on one device and on two (virtual ones of this CPU), into the folders one and two.
 
-KERAS_BACKEND=jax python -m tests.heavy.devices_alike CONFIG FOLDER
+KERAS_BACKEND=jax python -m tests.processes.devices_alike CONFIG FOLDER
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from segkit.inference import Summary, write_files
 from segkit.inputs import find_images
 from segkit.opening import Together
 from segkit.outputs.results import Outputs, Results
-from tests.heavy.cluster_nodes import LOOPBACK
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network
+from tests.processes.cluster_nodes import LOOPBACK
 
 PAUSE = 0.1
 """Seconds that an image takes: so long that a kill comes in the middle."""

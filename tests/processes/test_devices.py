@@ -39,7 +39,7 @@ def environment(backend: str) -> dict[str, str]:
 
 
 def alike(config: Path, folder: Path, backend: str) -> None:
-    command = [sys.executable, "-m", "tests.heavy.devices_alike", str(config), str(folder)]
+    command = [sys.executable, "-m", "tests.processes.devices_alike", str(config), str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(backend), capture_output=True, text=True, timeout=LIMIT, check=False
     )
