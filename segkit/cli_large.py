@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from segkit.config import Config
     from segkit.inference import Summary
+    from segkit.large.room import Room
     from segkit.outputs.results import Outputs
     from segkit.tiles import Predict
 
@@ -42,6 +43,7 @@ def predict_large_files(
     images: dict[str, Path],
     outputs: Outputs,
     weights: str,
+    room: Room,
     options: argparse.Namespace,
     console: Console,
     others: Iterable[str] = (),
@@ -51,16 +53,8 @@ def predict_large_files(
 
     from segkit.inference import write_files
     from segkit.large.files import each_large_written
-    from segkit.large.room import allowed
     from segkit.outputs.results import Results
     from segkit.progress import WindowProgress
 
-    each = partial(
-        each_large_written,
-        predict,
-        config,
-        weights,
-        allowed(options.memory),
-        lambda name: WindowProgress(name, console),
-    )
+    each = partial(each_large_written, predict, config, weights, room, lambda name: WindowProgress(name, console))
     return write_files(each, Results(config.task, outputs), images, options.skip_existing, others=others)

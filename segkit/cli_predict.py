@@ -104,6 +104,7 @@ def _predict_images(
     from segkit.cli_large import predict_large_files
     from segkit.inference import predict_files
     from segkit.large.files import divide, fit_batch
+    from segkit.large.room import allowed, room_for
     from segkit.progress import counting
 
     if options.engine == "ray":
@@ -111,10 +112,12 @@ def _predict_images(
     predict, config, _, weights = _open(options.runs, options, console, spread=options.uncertainty)
     config = fit_batch(predict, config, options.memory)
     images, large = divide(config, images, outputs, options.memory)
+    room = room_for(predict, config, allowed(options.memory)) if large else None  # or nothing is begun
     with counting("predicting", len(images), console) as done:
         summary = predict_files(predict, config, images, outputs, options.skip_existing, done, others)
-    if large:
-        summary = summary.plus(predict_large_files(predict, config, large, outputs, weights, options, console, others))
+    if room and not summary.stopped:
+        by_windows = predict_large_files(predict, config, large, outputs, weights, room, options, console, others)
+        summary = summary.plus(by_windows)
     return summary
 
 

@@ -13,9 +13,8 @@ import platform
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ from segkit.exported import need
 from segkit.files import marked
 from segkit.inference import Outcome, each_written
 from segkit.large.files import divide, each_large_written, fit_batch
-from segkit.large.room import SHARE, allowed
+from segkit.large.room import SHARE, allowed, room_for
 from segkit.opening import Together
 from segkit.outputs.results import Outputs, Results
 from segkit.prefetch import cores
@@ -123,18 +122,16 @@ def _check_answers(address: str) -> None:
 
 
 def plan_of(ray: Any, cpus: int | None) -> Plan:
-    """Return the plan for the cluster that Ray is connected to. Raises `RunError` if others have taken all its CPUs."""
+    """Return the plan for the cluster that Ray is connected to. Raises `RunError` if others left no machine with room."""
     found = plan([node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], cpus)
-    free = ray.available_resources().get("CPU", 0)
-    for _ in range(WAIT):  # a job that has just ended may still count
-        if free >= found.cpus:
-            break
-        time.sleep(1)
+    group = ray.util.placement_group([{"CPU": found.cpus}])  # there is one where a single machine has them all
+    ready = group.wait(WAIT)  # a job that has just ended may still count
+    ray.util.remove_placement_group(group)
+    if not ready:
         free = ray.available_resources().get("CPU", 0)
-    else:
         raise RunError(
-            f"--engine ray: {free:g} CPU(s) of the cluster are free, and a worker needs {found.cpus}: Ray would wait for "
-            f"ever. End what else runs there (`ray status` tells), or ask for fewer with --worker-cpus"
+            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has as many free ({free:g} in "
+            f"all): Ray would wait for ever. End what else runs there (`ray status` tells), or ask for less by --worker-cpus"
         )
     return found
 
@@ -237,9 +234,12 @@ class Worker:
         results = Results(config.task, self.work.outputs)
         most = self.work.memory or allowed(None, SHARE / self.work.neighbours)
         usual, large = divide(config, todo, self.work.outputs, most)
+        room = room_for(predict, config, most) if large else None
         yield from each_written(predict, config, usual, results)
-        yield from each_large_written(predict, config, weights, most, lambda name: nullcontext(_unseen), large, results)
+        if room:
+            yield from each_large_written(predict, config, weights, room, _watched, large, results)
 
 
-def _unseen(done: int, total: int) -> None:
+def _watched(name: str) -> AbstractContextManager[Callable[[int, int], None]]:
     """Progress that nobody looks at."""
+    return nullcontext(lambda done, total: None)

@@ -156,6 +156,11 @@ def _check(keras: Predict, other: Predict, config: Config, parts: Parts) -> Chec
 
 
 def _refuse(wanted: Wanted, checked: Checked) -> None:
+    if wanted.precision != "float32" and checked.dice_keras is None:
+        raise RunError(
+            "refused: foreground Dice cannot be measured, for no foreground is in the masks of the validation part nor in "
+            "Keras' answers, so nothing says what fewer bits cost. Use --precision float32, or train longer first"
+        )
     fall = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
     if wanted.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
         raise RunError(

@@ -117,13 +117,18 @@ def export_folders(run: Path) -> list[Path]:
 
 
 def keep_up(run: Path, model: Path, config: Config) -> int:
-    """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are."""
+    """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
+
+    Those of fewer bits were checked with the thresholds and rules of before, so they count as unchecked if these changed.
+    """
     kept = 0
     for folder in export_folders(run):
         with suppress(RunError):  # a damaged one is passed over by prediction, too
             found = Exported.read(folder)
             if found.is_of(model):
-                write_text(folder / "export.json", as_json(found.record.model_copy(update={"config": config})))
+                same = found.record.precision == "float32" or found.record.config.decode == config.decode
+                update = {"config": config} if same else {"config": config, "checked": None}
+                write_text(folder / "export.json", as_json(found.record.model_copy(update=update)))
                 kept += 1
     return kept
 

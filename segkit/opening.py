@@ -76,7 +76,7 @@ def open_run(path: Path, runtime: str = AUTO) -> Opened:
 
     "auto" takes the export that took least time beside Keras when it was made, of those that are installed, made from the
     model.keras that is there, and not slower than `SLOWER` times Keras; if there is none, Keras. Every export has passed
-    its check: float32 decides as Keras does, int8 is within its limit of Dice.
+    its check: float32 decides as Keras does, fewer bits are within their limit of Dice with the decoding that the run has.
 
     Raises `RunError` if there is nothing to open, `ConfigError` if the runtime asked for is not installed.
     """
@@ -143,6 +143,8 @@ def _sorted_exports(run: Run, runtime: str) -> tuple[list[Exported], list[str]]:
             unusable.append(f'{found.name} (`pip install "keras-segkit[{kind}]"` for {PACKAGES[kind]})')
         elif not found.is_of(run.model):
             unusable.append(f"{found.name} (made from another model.keras; export it again)")
+        elif found.record.precision != "float32" and found.record.checked is None:
+            unusable.append(f"{found.name} (not checked since the run was tuned; export it again)")
         else:
             usable.append(found)
     return usable, unusable

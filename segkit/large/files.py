@@ -11,7 +11,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.inference import Outcome, failure
 from segkit.large.masks import mask_paths
 from segkit.large.prediction import Progress, predict_large
-from segkit.large.room import allowed, is_large, room_for
+from segkit.large.room import Room, allowed, is_large, room_for
 from segkit.large.work import work_folder
 from segkit.outputs.results import Outputs, Results
 from segkit.outputs.summary import row_of_files
@@ -63,15 +63,12 @@ def _is_begun(config: Config, outputs: Outputs, name: str) -> bool:
 
 
 def each_large_written(
-    predict: Predict, config: Config, weights: str, most: int, watch: Watch, todo: Mapping[str, Path], results: Results
+    predict: Predict, config: Config, weights: str, room: Room, watch: Watch, todo: Mapping[str, Path], results: Results
 ) -> Generator[Outcome]:
-    """Predict large images one after the other within `most` bytes of memory; yield the outcome of each.
+    """Predict large images one after the other in the `room` that there is; yield the outcome of each.
 
-    `weights` stand for the networks. Raises `ConfigError` if not even one window fits.
+    `weights` stand for the networks.
     """
-    if not todo:
-        return
-    room = room_for(predict, config, most)
     for name, path in todo.items():
         try:
             with watch(name) as progress:

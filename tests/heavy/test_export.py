@@ -9,6 +9,7 @@ import pytest
 
 from segkit import ConfigError, RunError, conversion
 from segkit.cli import main
+from segkit.comparison import Difference, compare
 from segkit.export import Wanted, calibration_windows, export
 from segkit.exported import Exported, ExportRecord
 from segkit.opening import open_run
@@ -30,8 +31,19 @@ def images(run: Run) -> np.ndarray:
     return np.stack([part.read(name).image for name in part.names])
 
 
+@pytest.fixture(scope="module", params=["batch", "instance"])
+def normalized(request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs with either normalisation: what the default is, and what plans take."""
+    if request.param == "batch":
+        return run
+    return make_run(tmp_path_factory.mktemp("instance") / "run", "multiclass", normalization=request.param)
+
+
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
-def test_int8_within_its_limit_is_written_and_taken(run: Run, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_within_its_limit_is_written_and_taken(
+    normalized: Run, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = normalized
     assert main(["export", str(run.path), "--format", form, "--precision", "int8", "--max-drop", str(ANY_FALL)]) == 0
     assert "of the pixels decided alike; foreground Dice" in capsys.readouterr().out
     folder = run.path / "exports" / f"{form}-int8"
@@ -54,6 +66,17 @@ def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothin
         export(run, Wanted("onnx", "int8", -ANY_FALL), parts_of(run), said.append)
     assert "layers that hurt most" in "\n".join(said)
     assert "the worst 4 of 12 in float32" in said[-1]
+    assert sorted((run.path / "exports").rglob("*")) == before
+
+
+def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_foreground(*asked: object) -> Difference:
+        return compare(*asked)._replace(dice=(None, None))
+
+    monkeypatch.setattr("segkit.export.compare", without_foreground)
+    before = sorted((run.path / "exports").rglob("*"))
+    with pytest.raises(RunError, match=r"refused: foreground Dice cannot be measured.* Use --precision float32"):
+        export(run, Wanted("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
     assert sorted((run.path / "exports").rglob("*")) == before
 
 

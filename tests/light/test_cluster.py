@@ -37,15 +37,22 @@ def opened() -> Together:
 class Ray:
     """What of Ray is used, with one worker and no processes; `answers` are what the worker sends back."""
 
-    def __init__(self, nodes: list[float], free: float) -> None:
-        self._nodes, self._free = nodes, free
+    def __init__(self, nodes: list[float], free: list[float]) -> None:
+        self._nodes, self._free, self.waits = nodes, free, list[float]()
+        self.util = SimpleNamespace(placement_group=self._placed, remove_placement_group=lambda group: None)
+
+    def _placed(self, bundles: list[dict[str, float]]) -> SimpleNamespace:
+        """Ray places a bundle on one machine."""
+        [bundle] = bundles
+        fits = any(free >= bundle["CPU"] for free in self._free)
+        return SimpleNamespace(wait=lambda seconds: (self.waits.append(seconds), fits)[1])
 
     def nodes(self) -> list[dict[str, object]]:
         dead = {"Alive": False, "Resources": {"CPU": 64.0}}
         return [dead, *({"Alive": True, "Resources": {"CPU": node}} for node in self._nodes)]
 
     def available_resources(self) -> dict[str, float]:
-        return {"CPU": self._free}
+        return {"CPU": sum(self._free)}
 
 
 def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
@@ -151,21 +158,20 @@ def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
 )
 def test_workers_fit_their_machines(nodes: list[float], cpus: int | None, found: Plan) -> None:
     assert plan(nodes, cpus) == found
-    assert plan_of(Ray(nodes, 4), cpus) == found
+    assert plan_of(Ray(nodes, nodes), cpus) == found
 
 
 @pytest.mark.parametrize(("nodes", "cpus"), [([], None), ([0], None), ([2, 2], 3)])
 def test_a_cluster_without_room_for_a_worker_is_refused(nodes: list[float], cpus: int | None) -> None:
     with pytest.raises(ConfigError, match="--engine ray: a worker needs a machine with [13] "):
-        plan_of(Ray(nodes, 100), cpus)
+        plan_of(Ray(nodes, nodes), cpus)
 
 
-def test_cpus_that_others_have_are_waited_for_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr(cluster, "time", SimpleNamespace(sleep=waits.append))
-    with pytest.raises(RunError, match=r"1 CPU\(s\) of the cluster are free, and a worker needs 2"):
-        plan_of(Ray([2, 2], 1), None)
-    assert 0 < sum(waits) <= 60
+def test_cpus_that_others_have_are_waited_for_and_then_told() -> None:
+    ray = Ray([2, 2], [1, 1])  # two in all, and no room for a worker of two
+    with pytest.raises(RunError, match=r"needs 2 CPU\(s\), and no machine .* has as many free \(2 in all\)"):
+        plan_of(ray, None)
+    assert 0 < sum(ray.waits) <= 60
 
 
 def test_an_address_where_nobody_listens_is_told_at_once() -> None:

@@ -15,10 +15,12 @@ from PIL import Image
 from rich.console import Console
 
 from segkit import ConfigError, Task, files, mask_files, memory
+from segkit.cli import main
 from segkit.cli_large import add_memory, predict_large_files
 from segkit.large.files import divide, fit_batch
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
+from segkit.opening import Together
 from segkit.outputs.results import Outputs
 from segkit.outputs.summary import read_summary, row_of
 from segkit.progress import WindowProgress
@@ -198,8 +200,8 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     with pytest.raises(ConfigError, match=r"a\.tif: is predicted by windows.*--overlay"):
         divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
-        options = argparse.Namespace(memory=10**12, skip_existing=skipping)
-        summary = predict_large_files(network(1), config, large, outputs, "weights", options, quiet())
+        options, room = argparse.Namespace(skip_existing=skipping), room_for(network(1), config, 10**12)
+        summary = predict_large_files(network(1), config, large, outputs, "weights", room, options, quiet())
         assert (summary.written, summary.skipped, len(summary.failed)) == found
         assert summary.failed[0][0] == paths["b"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
@@ -207,6 +209,22 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     masks = {name: mask_files.read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
+
+
+def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of(Task.binary("a"))
+    write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
+    write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
+    opened = Together(network(1), config, "a stand-in", "weights")
+    monkeypatch.setattr("segkit.opening.open_together", lambda *asked: opened)
+    flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
+    assert main([*flags, "1MB"]) == 2
+    assert "--memory: one window of" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
+    assert main([*flags, "900GB"]) == 0
+    assert "2 masks written" in capsys.readouterr().out
 
 
 def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:

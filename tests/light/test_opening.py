@@ -66,6 +66,20 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
     assert config_of(older) == CONFIG
 
 
+def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(run: Run) -> None:
+    folder = add_export(run, "litert", "int8", ratio=0.3)
+    add_export(run, "onnx", ratio=0.9)
+    assert keep_up(run.path, run.model, CONFIG) == 2
+    assert told(run).startswith("runtime: litert int8")  # nothing changed
+    later = CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)})
+    assert keep_up(run.path, run.model, later) == 2
+    assert config_of(folder) == later
+    assert told(run).startswith("runtime: onnx float32")
+    assert "passed over: litert int8 (not checked since the run was tuned; export it again)" in told(run)
+    with pytest.raises(RunError, match="not checked since the run was tuned"):
+        told(run, "litert")
+
+
 def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
     add_export(run, "onnx")
     run.model.write_bytes(b"trained further")
