@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.cli_compare import add_compare
-from segkit.cli_data import add_inspect, add_plan
+from segkit.cli_data import add_data, add_inspect, add_plan, find_config
 from segkit.cli_export import add_export
 from segkit.cli_folds import train_folds
 from segkit.cli_predict import add_evaluate, add_predict
@@ -82,7 +82,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
-    _add_config(parser)
+    add_data(parser)
     parser.add_argument("--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)")
     parser.add_argument("--part", choices=("train", "validation", "test"), help="only this part of the data")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the data set")
@@ -172,11 +172,11 @@ def _train_with_keras(
 
 def _convert(options: argparse.Namespace) -> int:
     from segkit import convert
-    from segkit.config import read
     from segkit.data.parts import open_parts
 
-    console, config = _console(), read(options.config, options.set)
+    console = _console()
     convert.check_free(options.out)
+    config, _ = find_config(options, console)
     parts = {name: part for name, part in open_parts(config).items() if options.part in (None, name)}
     write = convert.to_folder
     if options.to == "tfds":
@@ -216,6 +216,6 @@ _COMMANDS: dict[str, Any] = {
     "lr": (add_rate, "Find a learning rate by a short training at rising ones."),
     "convert": (
         _add_convert,
-        "Write the samples of a config as folders of images and masks, or as a TensorFlow data set.",
+        "Write a data set anew as folders of images and masks, or as a TensorFlow data set.",
     ),
 }

@@ -38,11 +38,12 @@ def naming(path: Path) -> Iterator[None]:
     except FileNotFoundError as problem:
         raise DataError(f"{path}: there is no such file") from problem
     except UnidentifiedImageError as problem:
-        raise DataError(f"{path}: not an image, or a damaged one") from problem
+        raise DataError(f"{path}: not an image, or a damaged one; copy or export it again") from problem
     except Image.DecompressionBombError as problem:
         raise DataError(_too_large(path), "too-large") from problem
     except Exception as problem:  # decoders raise of every kind; the user needs the file's name
-        raise DataError(f"{path}: cannot be read ({problem})") from problem
+        told = " ".join(str(problem).split())  # one line
+        raise DataError(f"{path}: cannot be read ({told}); copy or export it again") from problem
 
 
 def limit_pixels(most: int | None) -> None:
@@ -142,7 +143,8 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
         array = series.asarray()
         if array.shape != series.shape or not array.size:  # tifffile only logs that there are too few values
             raise DataError(
-                f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {series.shape} values)"
+                f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {series.shape} values); copy or "
+                f"export it again"
             )
         tag = keyframe.tags.get("Orientation")
         orientation = int(tag.value) if tag else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from segkit import files, mask_files
 from segkit.data.source import Sample, Subset
-from segkit.errors import DataError, RunError
+from segkit.errors import ConfigError, DataError, RunError
 from segkit.task import VOID, Task
 
 SHARD = 500
@@ -30,8 +31,17 @@ def check_free(out: Path) -> None:
 
 
 def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
-    """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them."""
+    """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them.
+
+    Raises `ConfigError` before anything is written if two parts have a sample of one name.
+    """
     check_free(out)
+    counts = Counter(name for part in parts.values() for name in part.names)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ConfigError(
+            f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; write "
+            f"each part into a folder of its own (segkit convert --part)"
+        )
     for sample in (sample for part in parts.values() for sample in part):
         files.write_image(out / "images", sample.name, sample.image)
         mask_files.write_mask(task, sample.mask, out / "masks", sample.name)

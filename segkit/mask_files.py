@@ -82,7 +82,7 @@ def _whole(array: np.ndarray, path: Path) -> np.ndarray:
         if not (np.isfinite(array) & (array == np.floor(array))).all():
             raise DataError(
                 f"{path}: a mask holds whole numbers; found fractions, NaN or infinite values, like those of a probability "
-                f"map",
+                f"map. Save class ids as PNG",
                 "mask-values",
             )
         return array.astype(np.int64)

@@ -26,6 +26,8 @@ LARGEST_CROP = 512
 SMALLEST_FEATURES = 8
 """Rows or columns that the deepest features keep at least, pixels; 4, as in nnU-Net, below a stem, where depth is cheap."""
 RARE = 0.01
+PLACES = ("images", "masks", "mask_suffix", "list_file", "annotations", "name", "data_dir", "split", "image_key", "mask_key")
+"""Settings of `data` that say where the files are."""
 Reasons = Mapping[str, str]
 
 
@@ -61,6 +63,10 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], guess: Guess
         "task": task.model_dump(mode="json")
     }
     reasons = {"task.kind": str(verdict) if guess else f"as your config says; the masks say: {verdict}"}
+    if guess:
+        reasons["task.classes"] = "in the order of their values; change the names as you like"
+    if task.flip_pairs:
+        reasons["task.flip_pairs"] = "a mirrored image has left and right exchanged"
     reasons |= _told_reading(config, guess)
     for rule in (_split, _augment, _input, _network, _weights, _training):
         chosen = rule(task, facts, validation)
@@ -78,7 +84,9 @@ def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:
     """Return the reasons of the settings by which the files are read."""
     words = f"how the masks are kept: {guess.read_as}" if guess else "as your config says"
     given = config.data.model_dump(exclude_defaults=True)
-    reasons = {f"data.{setting}": "where the files are, or how they pair" for setting in given} | {"data.source": words}
+    places = {f"data.{setting}": "where the files are, or how they pair" for setting in PLACES if setting in given}
+    own = {f"data.{part}": "what is given says which sample is in which part" for part in ("validation", "test")}
+    reasons = {**(own if guess else {}), **places, "data.source": words}
     doubts = "; ".join(text for _, text in guess.doubts) if guess else ""
     for setting in ("mask_values", "mask_colours", "mask_threshold"):
         if setting in given:

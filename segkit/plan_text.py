@@ -11,6 +11,7 @@ from segkit.plan import Plan
 from segkit.task import Task
 
 WIDTH = 110
+GIVEN = "as you said, in a config or with --set"
 HEADER = """Made by `{command}`. Change what you know better; each value stands below its reason.
 Train with: python train.py {name}"""
 
@@ -25,7 +26,8 @@ def as_yaml(plan: Plan, command: str, name: str) -> str:
             continue
         lines.append(f"{section}:")
         for key, value in content.items():
-            lines += [*_comment(plan.reasons.get(f"{section}.{key}"), 2), f"  {_flow(key)}: {_flow(value)}"]
+            reason = plan.reasons.get(f"{section}.{key}", GIVEN)
+            lines += [*_comment(reason, 2), f"  {_flow(key)}: {_flow(value)}"]
     return "\n".join(lines) + "\n"
 
 

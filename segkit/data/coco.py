@@ -53,24 +53,26 @@ class CocoSource:
         return self._broken.counts
 
     def image_file(self, name: str) -> Path:
-        """Return where the sample's image stands."""
-        return self.images / self.pictures[name].file_name
+        """Return where the sample's image stands; raises `DataError` if it is not there or not in the folder of images."""
+        return self._path(self.pictures[name])
 
     def files(self, name: str) -> list[Path]:
         """Return all files that the sample is read from."""
-        return [self.image_file(name), self.annotations]
+        return [self.images / self.pictures[name].file_name, self.annotations]
 
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the files, the image and the annotation that does not fit."""
         picture = self.pictures[name]
-        where = f"{self.annotations}, image {shown(picture.id)} ({shown(picture.file_name)})"
-        path = self._path(picture, where)
+        path, where = self._path(picture), self._where(picture)
         image = files.read_image(path)
         _check_size(image, picture, path, where)
         return Sample(name, image, from_layers(self._layers(picture), self.task, self.on_top, where))
 
-    def _path(self, picture: Picture, where: str) -> Path:
-        path = self.images / picture.file_name
+    def _where(self, picture: Picture) -> str:
+        return f"{self.annotations}, image {shown(picture.id)} ({shown(picture.file_name)})"
+
+    def _path(self, picture: Picture) -> Path:
+        path, where = self.images / picture.file_name, self._where(picture)
         if not Path(os.path.realpath(path)).is_relative_to(self._root):
             raise DataError(
                 f"{where}: {path} is a link that leads out of {self.images}; nothing outside is read. Put the image itself "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from segkit.data.source import Source, Subset
+from segkit.errors import DataError
 
 END = 4096
 """Bytes from the end of a file that are compared first: there PNG and others keep a check sum, and JPEG its last pixels."""
@@ -43,8 +46,9 @@ def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Place
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
         image_file = getattr(subset.source, "image_file", None)
-        if image_file:
-            yield from (Placed(name, part, image_file(name), subset.source) for name in subset.names)
+        for name in subset.names if image_file else ():
+            with suppress(DataError):  # one that must not be read
+                yield Placed(name, part, image_file(name), subset.source)
 
 
 def _alike(group: list[Placed], key: Callable[[Path], Key], until: float) -> list[list[Placed]]:
@@ -61,7 +65,10 @@ def _alike(group: list[Placed], key: Callable[[Path], Key], until: float) -> lis
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path}: is no file")
+    return found.st_size
 
 
 def _end(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,11 @@ MOST_IDS = 64
 """More different values than this are no classes but grey levels, unless most files hold few of them."""
 FEW_IDS = 24
 """Different values in half of the files, up to which they are ids: a room shows few of 150 classes, a grey edge more."""
+
+EDGE_COLOURS = 4
+"""Colours between two others from which they are no classes: VOC's palette has two between black and another."""
+EDGE_ENDS = 8
+"""The most common colours, between which others are looked for."""
 
 
 class Guess(NamedTuple):
@@ -133,8 +139,19 @@ def _spread_evenly(values: Sequence[int]) -> bool:
 
 
 def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str) -> Guess:
-    """Return how to read colours (packed 0xrrggbb): each common one is a class, black the background."""
+    """Return how to read colours (packed 0xrrggbb): each common one is a class, black the background.
+
+    Raises `DataError` for colours like those of smoothed edges.
+    """
     common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()]
+    if blended := _blended(pixels, common):
+        shown = ", ".join(f"#{colour:06x}" for colour in blended[:3])
+        raise DataError(
+            f"{data.masks or data.list_file}: the masks ({words}) hold {len(blended)} rare colours between two others ({shown}, "
+            f"...), like smoothed edges. Save masks without smoothing, or name the classes' colours in a config "
+            f"(data.mask_colours), with data.colour_tolerance for what is near them",
+            "mask-soft-edges",
+        )
     ordered = sorted(common, key=lambda colour: (colour != 0, colour))
     if classes and len(classes) != len(ordered):
         shown = ", ".join(f"#{colour:06x}" for colour in ordered)
@@ -148,6 +165,21 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
     if len(ordered) == 2 and named[0] == "background":
         return Guess(data, Task.binary(named[1]), words)
     return Guess(data, Task.multiclass(named), words)
+
+
+def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
+    """Return the colours on a line between two others, rare beside both, where one line has `EDGE_COLOURS` or more."""
+    places = np.array([[colour >> shift & 255 for shift in (16, 8, 0)] for colour in common], float)
+    counts = np.array([pixels[colour] for colour in common])
+    found: set[int] = set()
+    for one, other in itertools.combinations(range(min(len(common), EDGE_ENDS)), 2):
+        along = places[other] - places[one]
+        share = (places - places[one]) @ along / (along @ along)
+        off = np.abs(places - places[one] - share[:, None] * along).max(axis=1)
+        between = (off <= 2) & (share > 0) & (share < 1) & (10 * counts < min(counts[one], counts[other]))
+        if between.sum() >= EDGE_COLOURS:
+            found |= {common[i] for i in np.flatnonzero(between)}
+    return [colour for colour in common if colour in found]
 
 
 def binary(classes: Sequence[str]) -> Task:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import DataError, Task
+from segkit import ConfigError, DataError, Task
+from segkit.cli import main
 from segkit.convert import check_free, image_kind, to_folder, to_tfds
 from segkit.data.folder import in_folders
 from segkit.data.source import Sample, Subset
@@ -30,6 +31,24 @@ def test_a_folder_reads_back_as_the_same_samples(tmp_path: Path) -> None:
     assert len(counted) == 5
     source = in_folders(tmp_path / "out" / "images", tmp_path / "out" / "masks", CRACK)
     assert sorted(source.names) == sorted(part.names)
+    for sample in part:
+        np.testing.assert_array_equal(source.read(sample.name).image, sample.image)
+        np.testing.assert_array_equal(source.read(sample.name).mask, sample.mask)
+
+
+def test_samples_of_one_name_in_two_parts_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    part = made(("uint8", 1), ("uint8", 3))
+    with pytest.raises(ConfigError, match=r"2 names stand in more than one part \(uint8 1, uint8 3\).* --part"):
+        to_folder(CRACK, {"train": part, "test": part}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_are_converted_without_a_config(tmp_path: Path) -> None:
+    part = made(("uint8", 1), ("uint8", 3))
+    to_folder(CRACK, {"train": part}, tmp_path / "one")
+    folders = [str(tmp_path / "one" / name) for name in ("images", "masks")]
+    assert main(["convert", *folders, "--classes", "crack", "--out", str(tmp_path / "two")]) == 0
+    source = in_folders(tmp_path / "two" / "images", tmp_path / "two" / "masks", CRACK)
     for sample in part:
         np.testing.assert_array_equal(source.read(sample.name).image, sample.image)
         np.testing.assert_array_equal(source.read(sample.name).mask, sample.mask)

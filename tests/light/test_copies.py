@@ -70,6 +70,15 @@ def test_files_of_one_size_and_end_that_differ_are_no_copies(tmp_path: Path, mon
     assert len(copied_files(parts(tmp_path), 60)) == 1
 
 
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        save(tmp_path, part, {"endless": image(1), part: image(len(part))})
+        endless = tmp_path / part / "images" / "endless.png"
+        endless.unlink()
+        endless.symlink_to("/dev/zero")
+    assert copied_files(parts(tmp_path), 60) == []
+
+
 def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,17 @@ def smooth(seed: int, levels: int = 4) -> np.ndarray:
     return np.asarray(large.resize((96, 96), Image.Resampling.BOX))
 
 
+def test_colours_with_smoothed_edges_are_refused_and_those_of_a_palette_are_not(tmp_path: Path) -> None:
+    edges = [smooth(seed, 4)[..., None] / 255 for seed in range(3)]
+    stored = [(edge * (200, 30, 60) + (1 - edge) * (10, 80, 0)).round().astype(np.uint8) for edge in edges]
+    with pytest.raises(DataError, match="rare colours between two others .* like smoothed edges") as problem:
+        look(tmp_path / "smooth", stored)
+    assert problem.value.code == "mask-soft-edges"
+    voc = np.array([[0, 0, 0], [64, 0, 0], [128, 0, 0], [192, 0, 0], [0, 64, 0]], np.uint8)
+    few = [np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 20, 1 + seed, regions(1, seed) * 4) for seed in range(3)]
+    assert look(tmp_path / "voc", [voc[array] for array in few]).task.channels == 5
+
+
 @pytest.mark.parametrize("levels", [2, 4, 12])
 def test_grey_edges_are_cut_in_the_middle(tmp_path: Path, levels: int) -> None:
     stored = [smooth(seed, levels) for seed in range(3)]

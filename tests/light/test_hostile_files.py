@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def test_a_broken_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarra
         read(tmp_path / name)
     assert says(problem, f"{tmp_path / name}: ")
     assert "NoneType" not in str(problem.value)
+    assert "\n" not in str(problem.value)
+    assert re.search(r"again|[Ss]ave|[Cc]onvert|max_pixels|write", str(problem.value)), "says what to do"
 
 
 def test_a_broken_file_is_named_by_the_source_that_reads_it(tmp_path: Path) -> None:

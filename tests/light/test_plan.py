@@ -68,6 +68,8 @@ def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> 
         inside = lines[lines.index(f"{section}:") :] if key else lines
         place = next(i for i, line in enumerate(inside) if line.startswith(wanted))
         assert inside[place - 1].lstrip().startswith("# "), setting
+    for before, line in zip(lines, lines[1:], strict=False):
+        assert before.startswith("  #") or not line.startswith("  ") or line.startswith("  #"), line
     assert max(map(len, (line for line in lines if "#" in line))) <= 112
 
 
@@ -77,6 +79,21 @@ def test_values_left_at_their_default_are_written_with_their_reason(tmp_path: Pa
     assert values["model"]["width"] == 32
     assert values["loss"] == {"cross_entropy": 1.0, "dice": 1.0}
     assert set(values["task"]) == {"kind", "classes"}
+
+
+def test_what_the_user_said_stands_as_such(tmp_path: Path) -> None:
+    task = Task.multilabel(["left lung", "right lung"])
+    data = {"source": "shapes", "skip_broken": True, "validation": 0.0, "test": 0.0}
+    settings = {"task": task, "data": data, "augment": {"flip_horizontal": False}, "train": {"ema": 0.99}}
+    config, found = Config.model_validate(settings), facts(task)
+    for guess, parts in ((None, "as your config says"), (Guess(config.data, task, "bands"), "which part")):
+        text = as_yaml(draft(config, judge(task, found), found, guess), "x", "y")
+        assert yaml.safe_load(text)["task"]["flip_pairs"] == [["left lung", "right lung"]] if guess else True
+        lines = [line.strip() for line in text.splitlines()]
+        said = {line: lines[number - 1] for number, line in enumerate(lines)}
+        assert "as you said" in said["ema: 0.99"]
+        assert "as you said" in said["skip_broken: true"]
+        assert parts in said["validation: 0.0"] or guess is None
 
 
 def test_a_validation_part_that_is_there_is_kept() -> None:
