@@ -86,7 +86,7 @@ def read_stored(path: Path) -> np.ndarray:
         return plain
     with Image.open(path) as picture:
         if is_deep_png(path, picture):
-            raise DataError(f"{path}: a 16-bit mask of several channels; a mask has one", "mask-channels")
+            raise DataError(f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels")
         ImageOps.exif_transpose(picture, in_place=True)
         return np.asarray(picture)
 

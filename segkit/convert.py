@@ -39,8 +39,8 @@ def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = l
     counts = Counter(name for part in parts.values() for name in part.names)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ConfigError(
-            f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; write "
-            f"each part into a folder of its own (segkit convert --part)"
+            f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; "
+            f"write each part into a folder of its own (segkit convert --part)"
         )
     for sample in (sample for part in parts.values() for sample in part):
         files.write_image(out / "images", sample.name, sample.image)

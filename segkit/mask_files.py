@@ -48,7 +48,9 @@ def read_colours(path: Path) -> np.ndarray:
         else:
             with Image.open(path) as picture:
                 if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(path, picture):
-                    raise DataError(f"{path}: a colour mask is 8-bit RGB; this one is deeper", "mask-channels")
+                    raise DataError(
+                        f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it", "mask-channels"
+                    )
                 turned = ImageOps.exif_transpose(picture)
                 array = np.asarray(turned.convert("RGBA" if turned.has_transparency_data else "RGB"))
         array = array.astype(np.uint8) * 255 if array.dtype == bool else array

@@ -26,7 +26,18 @@ LARGEST_CROP = 512
 SMALLEST_FEATURES = 8
 """Rows or columns that the deepest features keep at least, pixels; 4, as in nnU-Net, below a stem, where depth is cheap."""
 RARE = 0.01
-PLACES = ("images", "masks", "mask_suffix", "list_file", "annotations", "name", "data_dir", "split", "image_key", "mask_key")
+PLACES = (
+    "images",
+    "masks",
+    "mask_suffix",
+    "list_file",
+    "annotations",
+    "name",
+    "data_dir",
+    "split",
+    "image_key",
+    "mask_key",
+)
 """Settings of `data` that say where the files are."""
 Reasons = Mapping[str, str]
 
@@ -85,8 +96,9 @@ def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:
     words = f"how the masks are kept: {guess.read_as}" if guess else "as your config says"
     given = config.data.model_dump(exclude_defaults=True)
     places = {f"data.{setting}": "where the files are, or how they pair" for setting in PLACES if setting in given}
-    own = {f"data.{part}": "what is given says which sample is in which part" for part in ("validation", "test")}
-    reasons = {**(own if guess else {}), **places, "data.source": words}
+    told = "what is given says which sample is in which part" if guess else "as your config says"
+    own = {f"data.{part}": told for part in ("validation", "test") if part in given}
+    reasons = {**places, **own, "data.source": words}
     doubts = "; ".join(text for _, text in guess.doubts) if guess else ""
     for setting in ("mask_values", "mask_colours", "mask_threshold"):
         if setting in given:

@@ -46,7 +46,9 @@ def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Place
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
         image_file = getattr(subset.source, "image_file", None)
-        for name in subset.names if image_file else ():
+        if image_file is None:
+            continue
+        for name in subset.names:
             with suppress(DataError):  # one that must not be read
                 yield Placed(name, part, image_file(name), subset.source)
 

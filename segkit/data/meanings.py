@@ -147,8 +147,8 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
     if blended := _blended(pixels, common):
         shown = ", ".join(f"#{colour:06x}" for colour in blended[:3])
         raise DataError(
-            f"{data.masks or data.list_file}: the masks ({words}) hold {len(blended)} rare colours between two others ({shown}, "
-            f"...), like smoothed edges. Save masks without smoothing, or name the classes' colours in a config "
+            f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours between others ({shown}"
+            f", ...), like smoothed edges. Save masks without smoothing, or name the classes' colours in a config "
             f"(data.mask_colours), with data.colour_tolerance for what is near them",
             "mask-soft-edges",
         )
@@ -178,7 +178,7 @@ def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
         off = np.abs(places - places[one] - share[:, None] * along).max(axis=1)
         between = (off <= 2) & (share > 0) & (share < 1) & (10 * counts < min(counts[one], counts[other]))
         if between.sum() >= EDGE_COLOURS:
-            found |= {common[i] for i in np.flatnonzero(between)}
+            found |= {colour for colour, is_between in zip(common, between, strict=True) if is_between}
     return [colour for colour in common if colour in found]
 
 

@@ -192,11 +192,16 @@ def _shares(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
         message = f"rare classes: {told} of the pixels. Weigh them (class_weights), or draw patches where they are"
         yield Problem("rare-class", "warning", message)
     if labelled < total / 2:
-        message = f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void). Is it meant?"
-        yield Problem("void", "warning", message)
+        message = (
+            f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void). If that is not meant, say in "
+            f"data.mask_values which class they are"
+        )
+        yield _problem("void", "warning", message, [fact.name for fact in facts if fact.labelled < fact.pixels / 2])
     empty = [fact.name for fact in facts if not fact.classes[list(task.foreground)].any()]
     if len(empty) > len(facts) / 2:
-        message = f"{len(empty)} of {len(facts)} masks are empty. Are the masks of some images missing?"
+        message = (
+            f"{len(empty)} of {len(facts)} masks are empty. If their objects are not drawn, leave these images out"
+        )
         yield _problem("empty-masks", "warning", message, empty)
 
 
@@ -231,12 +236,15 @@ def _objects(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
         if areas.size >= 10 and np.median(areas) < 9:
             message = (
                 f"half of the pieces of {task.classes[index]} are smaller than 9 pixels ({areas.size} pieces): noise in the "
-                f"masks, or objects that need larger images"
+                f"masks, to be cleaned, or objects that need larger images"
             )
-            yield Problem("tiny-objects", "warning", message)
+            small = [fact.name for fact in facts if fact.objects[index].size and np.median(fact.objects[index]) < 9]
+            yield _problem("tiny-objects", "warning", message, small)
 
 
 def _odd_images(facts: Iterable[Facts]) -> Iterator[Problem]:
     flat = [fact.name for fact in facts if fact.low == fact.high]
     if flat:
-        yield _problem("flat-image", "warning", "images of one value throughout; are they what was meant?", flat)
+        yield _problem(
+            "flat-image", "warning", "images of one value throughout; leave them out if that is not meant", flat
+        )

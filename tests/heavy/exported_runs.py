@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from segkit import catalog
 from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.data.source import Subset
@@ -16,7 +17,7 @@ from segkit.models.build import build_for
 from segkit.run import Run
 from tests.heavy.runs import TASKS
 
-FORMATS = ("litert", "onnx", "openvino")
+FORMATS = tuple(name for name in sorted(catalog.RUNTIMES) if name != "keras")
 UINT8 = {"channels": 3, "dtype": "uint8", "mean": [120.3, 110, 99.9], "std": [50, 60.7, 70], "low": 0, "high": 255}
 
 

@@ -7,18 +7,22 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import segkit
-from segkit import DataError, catalog, files
+from segkit import DataError, catalog, files, tuned
 from segkit.cli import main
-from segkit.exported import Exported
+from segkit.decode_config import DecodeConfig
+from segkit.decoding import decode
+from segkit.exported import Exported, keep_up
 from segkit.opening import open_run
 from segkit.run import Run
 from segkit.tiles import Predict, predict_tiled
+from segkit.tuned import Tuned
 from tests.heavy.exported_runs import FORMATS, exported
 
 __all__ = ["exported"]
@@ -111,6 +115,34 @@ def test_a_copied_export_predicts_and_scores_alone(
     predictor = segkit.Predictor.load(alone)
     assert predictor.task == exported.config().task
     assert predictor(noise(9, 9)).shape[:2] == (9, 9)
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
+    exported: Run, runtime: str, tmp_path: Path
+) -> None:
+    """Thresholds and a temperature that were found after the export."""
+    run = Run(shutil.copytree(exported.path, tmp_path / "run"))
+    untuned, task = run.config(), exported.config().task
+    found = DecodeConfig(temperature=2.0, smallest=4)
+    thresholds = None if task.exclusive else (0.3,) * task.channels
+    tuned.write(
+        run.tuned,
+        Tuned(
+            made="", part="validation", images=1, goal="dice", thresholds=thresholds, decode=found, before={}, after={}
+        ),
+    )
+    keep_up(run.path, run.model, run.config())
+    images = [noise(40 + i, 36) for i in range(6)]
+    keras = segkit.Predictor.load(exported.path, runtime="keras")
+    predictor = segkit.Predictor.load(run.path / "exports" / f"{runtime}-float32")
+    with ThreadPoolExecutor(6) as pool:
+        masks = list(pool.map(predictor, images))
+    wanted = [decode(run.config(), keras.probabilities(image)) for image in images]
+    assert np.mean([(mask == want).mean() for mask, want in zip(masks, wanted, strict=True)]) > 0.999
+    assert any(
+        (want != decode(untuned, keras.probabilities(image))).any() for want, image in zip(wanted, images, strict=True)
+    )
 
 
 def test_what_was_checked_stands_in_export_json(exported: Run) -> None:

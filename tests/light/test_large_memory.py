@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 from segkit import ConfigError, Task, files, mask_files, memory
 from segkit.cli import main
 from segkit.cli_large import add_memory, predict_large_files
+from segkit.large import masks
 from segkit.large.files import divide, fit_batch
 from segkit.large.room import PIECES, allowed, is_large, room_for
 from segkit.large.work import work_folder
@@ -209,6 +211,33 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     masks = {name: mask_files.read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
+
+
+def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, outputs, seen = config_of(Task.binary("a")), Outputs(tmp_path / "masks"), list[int]()
+    paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200)) for name in "ab"}
+    room, answer = room_for(network(1), config, 10**12), network(1)
+
+    def counting(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return answer(images)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    options = argparse.Namespace(skip_existing=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(masks, "tiles", full)
+        summary = predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet())
+    assert (summary.written, summary.failed) == (0, [])
+    assert "No space left on device" in str(summary.stopped)
+    assert "go on with --skip-existing" in str(summary.stopped)
+    assert [path.name for path in outputs.masks.iterdir()] == [".a.part"]  # the finished rows; b was not begun
+    begun = sum(seen)
+    assert predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet()).written == 2
+    assert sum(seen) == 2 * begun  # those of b
 
 
 def test_too_little_memory_for_a_window_is_said_before_anything_is_written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> 
         inside = lines[lines.index(f"{section}:") :] if key else lines
         place = next(i for i, line in enumerate(inside) if line.startswith(wanted))
         assert inside[place - 1].lstrip().startswith("# "), setting
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         assert before.startswith("  #") or not line.startswith("  ") or line.startswith("  #"), line
     assert max(map(len, (line for line in lines if "#" in line))) <= 112
 

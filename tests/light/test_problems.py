@@ -119,7 +119,7 @@ def test_empty_masks() -> None:
         samples[name] = (samples[name][0], np.zeros(SIZE, np.uint8))
     problem = only(found(CRACK, train=samples), "empty-masks")
     assert (problem.level, problem.number, problem.files) == ("warning", 7, ("i0", "i1", "i2", "i3", "i4"))
-    assert str(problem).endswith("missing? [7: i0, i1, i2, i3, i4, ...]")
+    assert str(problem).endswith("leave these images out [7: i0, i1, i2, i3, i4, ...]")
 
 
 def test_sides_by_name() -> None:

@@ -203,3 +203,5 @@ def test_the_command_predicts_as_on_one_machine(
     assert told.count("runtime: onnx float32") == 1
     assert "3 masks written to many/out, 0 failed" in told
     assert visible(tmp_path / "many") == visible(tmp_path / "whole")
+    assert main([*flags, "--out", "alone/out", "--engine", "ray", "--worker-cpus", "1"]) == 0  # of this machine alone
+    assert visible(tmp_path / "alone") == visible(tmp_path / "whole")
