@@ -26,7 +26,7 @@ def as_yaml(plan: Plan, command: str, name: str) -> str:
             continue
         lines.append(f"{section}:")
         for key, value in content.items():
-            reason = plan.reasons.get(f"{section}.{key}", GIVEN)
+            reason = plan.reasons.get(f"{section}.{key}", None if section in plan.reasons else GIVEN)
             lines += [*_comment(reason, 2), f"  {_flow(key)}: {_flow(value)}"]
     return "\n".join(lines) + "\n"
 
