@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,6 +60,24 @@ def test_what_a_reader_does_to_a_sample_stays_his(tmp_path: Path, make: Callable
         if array.flags.writeable:
             array[:] = 7
     assert same(source.read(made.name), before)
+
+
+@every_source
+def test_what_was_read_is_not_kept(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+    source = opened(make(tmp_path))
+
+    def held_after(reads: int) -> int:
+        for i in range(reads):
+            source.read(source.names[i % len(source.names)])
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        grown = -held_after(800) + held_after(400)  # tables of the interpreter grow at first
+    finally:
+        tracemalloc.stop()
+    assert grown < 400 * 150  # the smallest sample holds some 500 bytes
 
 
 @every_source
