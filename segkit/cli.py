@@ -172,12 +172,15 @@ def _train_with_keras(
 
 def _convert(options: argparse.Namespace) -> int:
     from segkit import convert
+    from segkit.data.first_look import take_over
     from segkit.data.parts import open_parts
 
     console = _console()
     convert.check_free(options.out)
-    config, _ = find_config(options, console)
+    config, guess = find_config(options, console)
     parts = {name: part for name, part in open_parts(config).items() if options.part in (None, name)}
+    if guess:
+        take_over(parts, guess.kept)
     write = convert.to_folder
     if options.to == "tfds":
         from segkit.devices import load_keras

@@ -119,15 +119,15 @@ def export_folders(run: Path) -> list[Path]:
 def keep_up(run: Path, model: Path, config: Config) -> int:
     """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
 
-    Those of fewer bits were checked with the thresholds and rules of before, so they count as unchecked if these changed.
+    Those of fewer bits were checked as the run decoded before, so they count as unchecked if that changed.
     """
     kept = 0
     for folder in export_folders(run):
         with suppress(RunError):  # a damaged one is passed over by prediction, too
             found = Exported.read(folder)
             if found.is_of(model):
-                same = found.record.precision == "float32" or found.record.config.decode == config.decode
-                update = {"config": config} if same else {"config": config, "checked": None}
+                holds = found.record.precision == "float32" or found.record.config == config
+                update = {"config": config} if holds else {"config": config, "checked": None}
                 write_text(folder / "export.json", as_json(found.record.model_copy(update=update)))
                 kept += 1
     return kept

@@ -7,11 +7,9 @@ import os
 import stat
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from segkit.data.source import Source, Subset
+from segkit.data.source import Subset
 from segkit.errors import DataError
 
 END = 4096
@@ -24,8 +22,8 @@ class Placed(NamedTuple):
 
     name: str
     part: str
-    path: Path
-    source: Source
+    source: Any
+    """With `files` and `image_file`."""
 
 
 def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Placed]]:
@@ -45,40 +43,36 @@ def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Place
 
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
-        image_file = getattr(subset.source, "image_file", None)
-        if image_file is None:
-            continue
-        for name in subset.names:
-            with suppress(DataError):  # one that must not be read
-                yield Placed(name, part, image_file(name), subset.source)
+        if hasattr(subset.source, "image_file"):
+            yield from (Placed(name, part, subset.source) for name in subset.names)
 
 
-def _alike(group: list[Placed], key: Callable[[Path], Key], until: float) -> list[list[Placed]]:
+def _alike(group: list[Placed], key: Callable[[Placed], Key], until: float) -> list[list[Placed]]:
     """Return those of the group that share a key with one of another part."""
     found: dict[Key, list[Placed]] = {}
     for placed in group:
         if time.monotonic() > until:
             return []
         try:
-            found.setdefault(key(placed.path), []).append(placed)
-        except OSError:
+            found.setdefault(key(placed), []).append(placed)
+        except (OSError, DataError):
             continue
     return [alike for alike in found.values() if len({placed.part for placed in alike}) > 1]
 
 
-def _size(path: Path) -> int:
-    found = path.stat()
+def _size(placed: Placed) -> int:
+    found = placed.source.files(placed.name)[0].stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{path}: is no file")
-    return found.st_size
+        raise OSError(f"{placed.name}: is no file")
+    return int(found.st_size)
 
 
-def _end(path: Path) -> bytes:
-    with path.open("rb") as stream:
+def _end(placed: Placed) -> bytes:
+    with placed.source.image_file(placed.name).open("rb") as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - END))
-        return stream.read(END)
+        return bytes(stream.read(END))
 
 
-def _content(path: Path) -> bytes:
-    with path.open("rb") as stream:
+def _content(placed: Placed) -> bytes:
+    with placed.source.image_file(placed.name).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()

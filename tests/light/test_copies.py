@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from PIL import Image
 
 from segkit import DataError, Task
-from segkit.config import Config
+from segkit.config import Config, DataConfig
 from segkit.data import check as checking
 from segkit.data import copies
 from segkit.data.check import check
+from segkit.data.coco import open_coco
 from segkit.data.copies import copied_files
 from segkit.data.parts import open_parts
 from segkit.data.source import Subset
@@ -77,6 +79,26 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
         endless.unlink()
         endless.symlink_to("/dev/zero")
     assert copied_files(parts(tmp_path), 60) == []
+
+
+def test_a_link_out_of_a_coco_folder_is_not_opened(tmp_path: Path) -> None:
+    """The same file in both parts: a copy where it stands in the folder, and unread where only a link does."""
+    (tmp_path / "outside.png").write_bytes(b"the same")
+    given: dict[str, Subset] = {}
+    for part in ("train", "validation"):
+        folder = tmp_path / part
+        folder.mkdir()
+        (folder / "a.png").symlink_to(tmp_path / "outside.png")
+        picture = {"id": 1, "file_name": "a.png", "width": 2, "height": 2}
+        content = {"images": [picture], "annotations": [], "categories": [{"id": 1, "name": "crack"}]}
+        (tmp_path / f"{part}.json").write_text(json.dumps(content))
+        source = open_coco(DataConfig(source="coco", images=folder, annotations=tmp_path / f"{part}.json"), CRACK)
+        given[part] = Subset(source, source.names)
+    assert copied_files(given, 60) == []
+    for part in given:
+        (tmp_path / part / "a.png").unlink()
+        (tmp_path / part / "a.png").write_bytes(b"the same")
+    assert len(copied_files(given, 60)) == 1
 
 
 def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(

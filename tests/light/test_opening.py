@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import ConfigError, DataError, RunError, catalog, exported, opening
+from segkit import ConfigError, DataError, RunError, Task, catalog, exported, opening
+from segkit.config import Config
 from segkit.decode_config import DecodeConfig
 from segkit.exported import PRECISIONS, Exported, as_json, check_images, check_precision, keep_up, need
 from segkit.opening import config_of, open_run
@@ -66,12 +67,18 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
     assert config_of(older) == CONFIG
 
 
-def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(run: Run) -> None:
+@pytest.mark.parametrize(
+    "later",
+    [
+        CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)}),
+        CONFIG.model_copy(update={"task": Task.binary("a", threshold=0.3)}),
+    ],
+)
+def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(run: Run, later: Config) -> None:
     folder = add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "onnx", ratio=0.9)
     assert keep_up(run.path, run.model, CONFIG) == 2
     assert told(run).startswith("runtime: litert int8")  # nothing changed
-    later = CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)})
     assert keep_up(run.path, run.model, later) == 2
     assert config_of(folder) == later
     assert told(run).startswith("runtime: onnx float32")
