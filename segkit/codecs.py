@@ -5,7 +5,7 @@ Only PNG of which no reader can make anything else goes a faster way (`png`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,15 @@ def deep_png(content: bytes) -> np.ndarray:
     return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., [2, 1, 0, 3][: array.shape[-1]]])
 
 
+def check_pages(pages: Iterable[Any]) -> None:
+    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever."""
+    seen = set()
+    for page in pages:
+        if page.offset in seen:
+            raise ValueError("its list of pages runs in a circle")
+        seen.add(page.offset)
+
+
 def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
     """Return a TIFF upright, (H, W) or (H, W, bands), without its alpha channel unless `alpha`.
 
@@ -136,7 +145,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        len(tiff.pages)  # finds a list of pages that bites its own tail; tiff.series would follow it for ever
+        check_pages(tiff.pages)
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
         if series.size > most_pixels() * max(1, keyframe.samplesperpixel):
             raise DataError(_too_large(path), "too-large")

@@ -145,26 +145,36 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
     """
     common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()]
     if blended := _blended(pixels, common):
-        shown = ", ".join(f"#{colour:06x}" for colour in blended[:3])
         raise DataError(
-            f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours between others ({shown}"
-            f", ...), like smoothed edges. Save masks without smoothing, or name the classes' colours in a config "
-            f"(data.mask_colours), with data.colour_tolerance for what is near them",
+            f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours between others "
+            f"({_shown(blended, 3)}), like smoothed edges. Save masks without smoothing, or name the classes' colours in "
+            f"a config (data.mask_colours), with data.colour_tolerance for what is near them",
             "mask-soft-edges",
         )
     ordered = sorted(common, key=lambda colour: (colour != 0, colour))
     if classes and len(classes) != len(ordered):
-        shown = ", ".join(f"#{colour:06x}" for colour in ordered)
-        raise DataError(f"--classes names {len(classes)}; the masks hold {len(ordered)} colours: {shown}", "list")
+        raise DataError(
+            f"--classes names {len(classes)}; the masks hold {len(ordered)} colours: {_shown(ordered, MOST_IDS)}",
+            "list",
+        )
     named = list(classes) or [f"colour_{colour:06x}" for colour in ordered]
     if not classes and ordered[0] == 0:
         named[0] = "background"
     meant = {f"#{colour:06x}": name for colour, name in zip(ordered, named, strict=True)}
     data = data.model_copy(update={"mask_colours": meant})
-    words = f"{words}; {len(pixels)} colours"
+    words = f"{words}; {len(pixels)} colours: {_shown(ordered)}"
     if len(ordered) == 2 and named[0] == "background":
         return Guess(data, Task.binary(named[1]), words)
     return Guess(data, Task.multiclass(named), words)
+
+
+def _shown(colours: Sequence[int], most: int = 12) -> str:
+    """Return the first colours as the config writes them.
+
+    >>> _shown([0, 0xFF0000, 0xFF00], most=2)
+    '#000000, #ff0000, ...'
+    """
+    return ", ".join(f"#{colour:06x}" for colour in colours[:most]) + (", ..." if len(colours) > most else "")
 
 
 def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:

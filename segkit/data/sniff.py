@@ -104,7 +104,7 @@ def _tiff_kind(path: Path) -> tuple[str, bool]:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.series[0].keyframe
+        page = tiff.pages[0]
         rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
         return f"{page.dtype} TIFF", rgb
 

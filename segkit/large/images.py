@@ -83,7 +83,7 @@ class LargeImage:
         return files.as_image(array, self.path)
 
     def _open(self, most_bytes: float) -> None:
-        len(self._tiff.pages)  # finds a list of pages that bites its own tail
+        codecs.check_pages(self._tiff.pages)
         series = self._tiff.series[0]
         keyframe, self._axes = series.keyframe, series.axes
         if not {"Y", "X"} <= set(self._axes) or len(self._axes) > 3:

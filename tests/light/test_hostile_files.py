@@ -127,6 +127,24 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
                 read(images / f"{name}.png")
 
 
+@every_reader
+@pytest.mark.parametrize("to", [0, 1, 119, 149])
+def test_a_list_of_pages_that_runs_in_a_circle_ends(
+    tmp_path: Path, read: Callable[[Path], np.ndarray], to: int
+) -> None:
+    path = tmp_path / "round.tif"
+    tifffile.imwrite(path, np.zeros((150, 2, 2), np.uint8), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        last, target = tiff.pages[149], tiff.pages[to]
+        content = bytearray(path.read_bytes())
+        at = last.offset + 2 + 12 * len(last.tags)
+    assert content[at : at + 4] == bytes(4)
+    content[at : at + 4] = target.offset.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"round\.tif: cannot be read \(its list of pages runs in a circle\); copy"):
+        read(path)
+
+
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("")
     (tmp_path / "there").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,15 @@ def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None
     assert len(problems) == 1
     assert f"\n  {problems[0]}\n" in told
     assert not (tmp_path / "runs").exists()
+
+
+def test_train_refuses_within_five_seconds(tmp_path: Path) -> None:
+    config = data_set(tmp_path, CRACK)
+    torn(tmp_path / "images" / "i0.png")
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, time.monotonic() - began < 5) == (2, True)
+    assert "error: training would be wrong:\n" in done.stderr
 
 
 def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) -> None:
