@@ -22,6 +22,9 @@ from machine import machine, machine_line
 
 PREDICT = Path(__file__).parents[1] / "predict.py"
 
+STEPS = 150
+"""Of training, after which a mask is no noise."""
+
 
 def main() -> None:
     parser = measure.options(__doc__)
@@ -31,7 +34,7 @@ def main() -> None:
     shown.print(machine_line(about), highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         run, images = Path(folder, "run"), Path(folder, "images")
-        exports.make(run, arguments.width)
+        exports.make(run, arguments.width, steps=STEPS)
         draw(images, arguments.images, arguments.size)
         kinds = ["keras", *(path.name for path in sorted((run / "exports").iterdir()))]
         starts = measure.in_turn({kind: lambda kind=kind: start(run, kind, images) for kind in kinds}, arguments.rounds)
