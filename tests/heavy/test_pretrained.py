@@ -30,6 +30,7 @@ MODULES = {
 """Where Keras keeps the scaling of those that do not scale their images themselves."""
 SIMILAR = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "mobilenetv3_large")
 ENCODERS = [pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(NETWORKS)]
+WITHOUT_STATISTICS = ("convnext_tiny", "vgg16")
 SMALL = "mobilenetv3_small"
 
 
@@ -194,6 +195,19 @@ def test_frozen_statistics_stay_in_training_and_after_loading(tmp_path: Path) ->
         np.testing.assert_equal(after[0], before[0])
         assert len(frozen) > 30
         assert all(np.any(new[0] != old[0]) for new, old in zip(after[1], before[1], strict=True))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_s_statistics_can_be_frozen(encoder: str) -> None:
+    network = segkit.unet(CRACK, encoder=encoder, width=4, freeze_statistics=True)
+    frozen = [x for x in encoder_layers(network) if isinstance(x, layers.BatchNormalization)]
+    free = [x for x in network.layers if isinstance(x, layers.BatchNormalization) and x not in frozen]
+    before = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
+    network(picture(2, 32, 32, 3), training=True)
+    after = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
+    np.testing.assert_equal(after[0], before[0])
+    assert bool(frozen) == (encoder not in WITHOUT_STATISTICS)
+    assert all(np.any(new[0] != old[0]) for new, old in zip(after[1], before[1], strict=True))
 
 
 def test_statistics_are_the_batch_s_unless_they_are_frozen() -> None:
