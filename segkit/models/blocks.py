@@ -8,6 +8,7 @@ from keras import layers
 
 from segkit.config import ModelConfig
 from segkit.models.layers import Doubling
+from segkit.models.normalization import BatchNormalization
 
 Tensor = Any
 SUPERVISED = "deep_supervision"
@@ -31,7 +32,7 @@ def widths(settings: ModelConfig) -> list[int]:
 def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
     """Apply the normalisation that the settings name; groups of 16 channels or fewer for "group"."""
     if settings.normalization == "batch":
-        return layers.BatchNormalization(momentum=settings.momentum)(x)
+        return BatchNormalization(momentum=settings.momentum)(x)
     if settings.normalization == "none":
         return x
     channels = x.shape[-1]

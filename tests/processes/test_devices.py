@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import segkit
+from segkit import catalog
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
 
@@ -83,6 +85,16 @@ def assert_alike(run: Run, expected: Run) -> None:
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_two_devices_train_as_one(tmp_path: Path, backend: str) -> None:
     alike(config_of(tmp_path), tmp_path, backend)
+    assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_two_devices_train_as_one_by_every_loss(tmp_path: Path, backend: str) -> None:
+    config = config_of(tmp_path, learning_rate=0.005)
+    settings = {**yaml.safe_load(config.read_text()), "loss": dict.fromkeys(sorted(catalog.LOSSES), 1.0)}
+    config.write_text(yaml.safe_dump(settings))
+    alike(config, tmp_path, backend)
     assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
 
 
