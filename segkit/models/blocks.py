@@ -7,8 +7,7 @@ from typing import Any
 from keras import layers
 
 from segkit.config import ModelConfig
-from segkit.models.layers import Doubling
-from segkit.models.normalization import BatchNormalization
+from segkit.models.layers import BatchNormalization, Doubling
 
 Tensor = Any
 SUPERVISED = "deep_supervision"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from segkit.models.normalization import BatchNormalization
+from segkit.models.layers import BatchNormalization
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 SHAPES = [(4, 9, 7, 5), (1, 1, 1, 3), (2, 1, 1, 3)]
