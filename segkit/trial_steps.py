@@ -16,7 +16,9 @@ from segkit.config import Config
 from segkit.errors import ConfigError
 from segkit.plan import Machine
 
-STEPS = 7
+STEPS, MOST_STEPS = 7, 30
+ENOUGH = 2.0
+"""Seconds of steps, after which no more are timed; the first few of short steps take half as long again as the others."""
 
 
 def measure_steps(config: Config) -> Machine:
@@ -44,10 +46,12 @@ def _measure(config: Config) -> Machine:
     model = build_for(config.task, config.model, config.input)
     trainer = compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
     images, targets = random_batch(config)
-    steps = [_seconds(trainer.train_on_batch, images, targets) for _ in range(STEPS)]
+    steps: list[float] = []
+    while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH):
+        steps.append(_seconds(trainer.train_on_batch, images, targets))
     memory = max(_peak() - before, 1) / len(images)
     checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
-    return Machine(statistics.median(steps[2:]), steps[0] + checks[0], memory, min(checks) / len(images))
+    return Machine(statistics.median(steps[len(steps) // 2 :]), steps[0] + checks[0], memory, min(checks) / len(images))
 
 
 def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:

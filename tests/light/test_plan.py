@@ -61,7 +61,7 @@ def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> 
     path = tmp_path / "plan.yaml"
     path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
     assert read(path) == plan.config
-    assert plan.config.model.normalization == "instance"
+    assert plan.config.model.normalization == "batch"
     lines = path.read_text().splitlines()
     for setting in plan.reasons:
         section, _, key = setting.partition(".")
@@ -185,7 +185,7 @@ def test_the_dearest_network_that_sees_enough_in_time_is_taken(
     config = plan.config
     assert (config.model.stem, config.model.width) == network
     assert config.train.minutes == minutes
-    step = seconds * network[1] / 32 / network[0] ** 2
+    step = seconds * network[1] / 32 / network[0] ** 2 * config.train.batch_size / 4
     samples = (minutes * 60 * 0.95 - 10) / step * config.train.batch_size
     assert network == (4, 16) or samples >= SAMPLES + SAMPLES_A_CLASS
     epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
