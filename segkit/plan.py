@@ -218,7 +218,7 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         "model.widest": (512, "nnU-Net's limit in 2D"),
         "model.normalization": (
             "batch",
-            "part of the convolutions in prediction, up to twice as fast as nnU-Net's instance; no better or worse on a head scan",
+            "part of the convolutions in prediction, up to twice as fast as nnU-Net's instance; scores were level",
         ),
     }
 
