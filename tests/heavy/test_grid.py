@@ -16,6 +16,7 @@ from keras import layers
 
 import segkit
 from segkit import Task, catalog
+from segkit.models.layers import BatchNormalization
 from tests.heavy.cases import TASKS, Watching, answer, batch, picture
 
 SMALL = ("plain", "residual")
@@ -59,8 +60,8 @@ def test_odd_sizes_come_back_and_settings_hold(number: int, encoder: str, decode
         np.testing.assert_allclose(found.sum(axis=-1), 1.0, rtol=1e-5)
     after = layers_after_the_encoder(model)
     kinds = {type(layer) for layer in after}
-    normal = kinds & {layers.BatchNormalization, layers.GroupNormalization}
-    wanted = {"batch": {layers.BatchNormalization}, "none": set()}.get(normalization, {layers.GroupNormalization})
+    normal = kinds & {BatchNormalization, layers.BatchNormalization, layers.GroupNormalization}
+    wanted = {"batch": {BatchNormalization}, "none": set()}.get(normalization, {layers.GroupNormalization})
     assert normal == wanted
     if encoder in SMALL:  # features of the others are brought back to the image's size by a transposed convolution
         assert (layers.Conv2DTranspose in kinds) == (upsampling == "transpose")
