@@ -162,7 +162,8 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
         named[0] = "background"
     meant = {f"#{colour:06x}": name for colour, name in zip(ordered, named, strict=True)}
     data = data.model_copy(update={"mask_colours": meant})
-    words = f"{words}; {len(pixels)} colours: {_shown(ordered)}"
+    rare = len(pixels) - len(ordered)
+    words = f"{words}; {len(ordered)} colours: {_shown(ordered)}" + (f"; {rare} rare ones beside" if rare else "")
     if len(ordered) == 2 and named[0] == "background":
         return Guess(data, Task.binary(named[1]), words)
     return Guess(data, Task.multiclass(named), words)

@@ -126,7 +126,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             variance=nothing,
             epsilon=self.epsilon,
         )
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
+        count = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], variance.dtype)
         self._follow(self.moving_mean, mean)
         self._follow(self.moving_variance, variance * (count - 1) / count)  # Keras takes that of the pixels as they are
         return answer

@@ -201,3 +201,19 @@ def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
             assert says(problem, name, words)
     with pytest.raises(DataError, match=r"gone\.png: there is no such file"):
         files.read_image(tmp_path / "gone.png")
+
+
+def test_a_tiff_whose_second_page_of_another_kind_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.ones((3, 4), np.uint8), metadata=None)
+        writer.write(np.ones((3, 4), np.uint16), metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        second = tiff.pages[1]
+        link = second.offset + 2 + 12 * len(second.tags)
+        where = second.offset
+    content = bytearray(path.read_bytes())
+    content[link : link + 4] = where.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.tif: cannot be read \(its list of pages runs in a circle\)"):
+        files.read_image(path)

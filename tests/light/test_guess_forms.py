@@ -22,6 +22,7 @@ def test_colours(tmp_path: Path, way: str) -> None:
     meant = [regions(len(table) - 1, seed) for seed in range(3)]
     found = look(tmp_path, [table[array] for array in meant])
     assert tuple(found.data.mask_colours or {}) == COLOURS[way]
+    assert f"; {len(COLOURS[way])} colours: {', '.join(COLOURS[way])}" in found.read_as
     assert found.task.kind == ("binary" if way == "two" else "multiclass")
     assert same(found, [array[..., None] if way == "two" else array for array in meant])
 
