@@ -12,9 +12,11 @@ from segkit import Task
 from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainConfig
 from segkit.data.parts import open_parts
 from segkit.data.stream import training_batches
+from segkit.devices import keep_freed_memory
 
 
 def main() -> None:
+    keep_freed_memory()  # as `train.py` does
     given = json.loads(Path(sys.argv[1]).read_text())
     cache = sys.argv[2]
     data = {"images": given["images"], "masks": given["masks"], "validation": 0.0, "test": 0.0, "cache": cache}

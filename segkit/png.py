@@ -27,8 +27,10 @@ GREY, RGB = 0, 2
 def read_plain(path: Path) -> np.ndarray | None:
     """Return the pixels of a plain PNG file, (H, W) or (H, W, 3) uint8; None if it is anything else, or damaged."""
     with path.open("rb") as stream:
-        head = stream.read(33)
-        return decode_plain(head + stream.read()) if head[:8] == SIGNATURE else None
+        if stream.read(8) != SIGNATURE:
+            return None
+        stream.seek(0)
+        return decode_plain(stream.read())
 
 
 def is_png(path: Path) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+from collections.abc import Sequence
 from typing import NamedTuple
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks a server for its newest version at import
@@ -51,11 +52,13 @@ class Augment:
             self._free.put(A.Compose(_rest(settings, given, crop)))
         self._has_rest = bool(rest)
 
-    def __call__(self, image: np.ndarray, target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, image: np.ndarray, target: np.ndarray, seed: int | Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
         image, target = self._patch(image, target, rng)
         image = apply_curve(image, draw_curve(self.settings, rng), self.given)
-        return self._changed_by_the_rest(image, target, seed) if self._has_rest else (image, target)
+        return self._changed_by_the_rest(image, target, int(rng.integers(2**31))) if self._has_rest else (image, target)
 
     def _patch(self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         wanted = foreground_pixel(target, self.task, rng) if rng.random() < self.foreground else None

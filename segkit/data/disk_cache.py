@@ -1,4 +1,4 @@
-"""Decoded samples on disk, one file a sample, mapped into memory: only the rows that a patch needs are read.
+"""Decoded samples on disk, one file a sample; large ones are mapped into memory: only the rows that a patch needs are read.
 
 A file's name is a hash of all that the sample depends on, so what changed is never found again; a file is written under a
 temporary name, so it is whole; hence any number of processes may share a folder, and it may be deleted.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import mmap
+import os
 import shutil
 import struct
 import warnings
@@ -30,6 +31,8 @@ Encoded = tuple[np.ndarray, np.ndarray]
 
 SPARE = 10**9
 """Bytes of the disk that are left free for what else a run writes."""
+SMALL = 2**20
+"""Bytes of a file that is read whole: mapping costs more there, as each unmapping stops all threads for a moment."""
 HEADER = struct.Struct("<8s4Q24x")
 """The image's dtype, height, width, channels, and the target's channels, 0 for (H, W); image and target follow."""
 NOT_READING = {"cache", "cache_folder", "validation", "test", "skip_broken", "count", "download", "max_pixels"}
@@ -113,10 +116,11 @@ def nearest_folder(folder: Path) -> Path:
 
 
 def _mapped(path: Path) -> Encoded | None:
-    """Return the image and target of a file without reading them; None if there is none, or not a whole one."""
+    """Return the image and target of a file, of a large one without reading it; None if there is none, or not a whole one."""
     try:
         with path.open("rb") as stream:
-            held = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            small = os.fstat(stream.fileno()).st_size <= SMALL
+            held = stream.read() if small else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):  # not there; empty
         return None
     if len(held) < HEADER.size:

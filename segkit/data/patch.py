@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -66,17 +67,26 @@ def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int 
     `start` is the first row and column of the patch before the turn; the patch is `margin` pixels wider on each side.
     """
     sine, cosine = math.sin(turn.angle) / turn.scale, math.cos(turn.angle) / turn.scale
-    linear = np.array([[cosine, -sine], [sine, cosine]]) * (turn.across, turn.down)
-    middle = (np.array(crop[::-1]) - 1) / 2
-    return np.column_stack([linear, start[::-1] + middle - linear @ (middle + margin)])
+    linear = (cosine * turn.across, -sine * turn.down), (sine * turn.across, cosine * turn.down)
+    y, x = ((length - 1) / 2 for length in crop)
+    return np.array(
+        [
+            [along, across, first + middle - along * (x + margin) - across * (y + margin)]
+            for (along, across), first, middle in zip(linear, start[::-1], (x, y), strict=True)
+        ]
+    )
 
 
 def region(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
     """Return the rows and columns of an image of this size that the patch shows, with the neighbours that it blends."""
     height, width = crop
-    corners = matrix @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]])
-    first, last = np.floor(corners.min(axis=1)).astype(int) - 1, np.ceil(corners.max(axis=1)).astype(int) + 2
-    rows, columns = (slice(max(0, first[i]), min(size[1 - i], last[i])) for i in (1, 0))
+    needed = []
+    for (along, across, offset), length in zip(matrix.tolist(), size[::-1], strict=True):
+        ends = along * (width - 1), across * (height - 1)
+        first = math.floor(offset + sum(min(0.0, end) for end in ends)) - 1
+        last = math.ceil(offset + sum(max(0.0, end) for end in ends)) + 2
+        needed.append(slice(max(0, first), min(length, last)))
+    columns, rows = needed
     return rows, columns
 
 
@@ -103,6 +113,17 @@ def warp(
         parts = [slice(first, first + BANDS) for first in range(0, channels, BANDS)]
         patch = np.dstack([warped(needed[..., part], fill[part]) for part in parts])
     return patch.reshape(*crop, *array.shape[2:])
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Have OpenCV work in the thread that calls it: where many call, threads of its own only wait for theirs."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def foreground_pixel(target: np.ndarray, task: Task, rng: np.random.Generator) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from segkit.config import Config, InputConfig
 from segkit.data.augment import Augment
+from segkit.data.patch import one_opencv_thread
 from segkit.data.samples import Samples, open_samples
 from segkit.data.source import Subset
 from segkit.distances import as_losses_need
@@ -54,8 +55,13 @@ def training_batches(
         for i in range(step * size + own.start, step * size + own.stop):
             epoch, place = divmod(i, len(names))
             image, target = samples(names[order(epoch)[place]])
-            pairs.append(augment(image, target, int(np.random.default_rng([seed, 1, i]).integers(2**31))))
+            pairs.append(augment(image, target, [seed, 1, i]))
         images, targets = zip(*pairs, strict=True)
         return np.stack(images), as_losses_need(np.stack(targets), config.task, config.loss)
 
-    return prefetch(batch, itertools.count(first_step), workers or min(cores(), MOST_WORKERS))
+    return _by_threads_of_ours(prefetch(batch, itertools.count(first_step), workers or min(cores(), MOST_WORKERS)))
+
+
+def _by_threads_of_ours(batches: Generator[Batch]) -> Generator[Batch]:
+    with one_opencv_thread():
+        yield from batches

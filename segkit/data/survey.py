@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 
 from segkit.data.intensities import histogram, intensities
+from segkit.data.patch import one_opencv_thread
 from segkit.data.source import Sample, Subset
 from segkit.errors import DataError
 from segkit.task import VOID, Task
@@ -107,17 +108,12 @@ def _in_threads(
     look: Callable[[tuple[str, str]], Facts | Broken], todo: list[tuple[str, str]]
 ) -> Iterator[Facts | Broken]:
     """Decoders, check sums and OpenCV work outside Python's lock; a few samples at a time are in memory."""
-    workers, threads = os.cpu_count() or 2, cv2.getNumThreads()
-    queue = iter(todo)
-    cv2.setNumThreads(1)  # its own threads would only wait for ours
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(look, item) for item in islice(queue, 2 * workers)]
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(look, item) for item in islice(queue, 1)]
-    finally:
-        cv2.setNumThreads(threads)
+    workers, queue = os.cpu_count() or 2, iter(todo)
+    with one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
+        waiting = [pool.submit(look, item) for item in islice(queue, 2 * workers)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(look, item) for item in islice(queue, 1)]
 
 
 def _look(task: Task, subset: Subset, part: str, name: str) -> Facts | Broken:

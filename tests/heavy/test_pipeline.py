@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -129,6 +130,18 @@ def test_look_ahead_is_bounded() -> None:
     after = sum(source.reads.values())
     time.sleep(0.05)
     assert sum(source.reads.values()) == after
+
+
+def test_opencv_works_in_the_threads_that_make_batches_and_has_its_own_again_afterwards() -> None:
+    before, seen = cv2.getNumThreads(), []
+    cv2.setNumThreads(3)
+    try:
+        batches = training_batches(Numbered(SOFTMAX, [(8, 8)] * 4).part(), config(), GIVEN)
+        seen += [cv2.getNumThreads(), next(batches) and cv2.getNumThreads()]
+        batches.close()
+        assert [*seen, cv2.getNumThreads()] == [3, 1, 3]
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_an_error_of_the_source_ends_the_stream_at_its_place() -> None:

@@ -24,6 +24,8 @@ from tests.light.sources import Made, every_source, folder, folder_of_bands, sav
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0.0,) * 3, std=(1.0,) * 3, low=0, high=255)
 
+in_both_ways = pytest.mark.parametrize("small", [0, 2**20], ids=["mapped", "read whole"])
+
 
 class Counting(Subset):
     """The samples of a source, with the number of times that one was read."""
@@ -45,8 +47,12 @@ def on_disk(made: Made, part: Subset, where: Path) -> OnDisk:
     return OnDisk(Read(part, made.task, GIVEN), part, made.data, made.task, GIVEN, where)
 
 
+@in_both_ways
 @every_source
-def test_what_is_kept_is_what_was_read(make: Callable[[Path], Made], tmp_path: Path) -> None:
+def test_what_is_kept_is_what_was_read(
+    make: Callable[[Path], Made], small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_cache, "SMALL", small)
     made = make(tmp_path)
     part = Counting(made)
     wanted = [Read(part, made.task, GIVEN)(name) for name in part.names]
@@ -73,7 +79,9 @@ def test_deep_images_are_kept_in_their_depth(dtype: str, tmp_path: Path) -> None
     assert part.reads == 1
 
 
-def test_a_kept_sample_cannot_be_written_into(tmp_path: Path) -> None:
+@in_both_ways
+def test_a_kept_sample_cannot_be_written_into(small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_cache, "SMALL", small)
     made = folder(tmp_path)
     kept = on_disk(made, Counting(made), tmp_path / "cache")
     kept("a")
@@ -131,10 +139,14 @@ def test_other_channels_are_other_samples(tmp_path: Path) -> None:
         assert kept("a")[0].shape == (6, 8, given.channels)
 
 
+@in_both_ways
 @pytest.mark.parametrize(
     "damage", [lambda data: b"", lambda data: data[:20], lambda data: data[:-1], lambda data: data + b"x"]
 )
-def test_a_file_that_is_not_whole_counts_as_none(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+def test_a_file_that_is_not_whole_counts_as_none(
+    damage: Callable[[bytes], bytes], small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_cache, "SMALL", small)
     made = folder(tmp_path)
     part = Counting(made)
     on_disk(made, part, tmp_path / "cache")("a")
