@@ -52,14 +52,11 @@ class TimeBudget(keras.callbacks.Callback):
         return self.agreed(self.used + time.monotonic() - self.began)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self._set_rate()
-
-    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        if keras.backend.backend() != "jax":  # whose optimizer is out of reach during an epoch
-            self._set_rate()
+        self._set_rate(self.elapsed())
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self.last_step = self.elapsed()
+        self._set_rate(self.last_step)
         if self.last_step >= self.total - self.reserve:
             self.over = self.model.stop_training = True
 
@@ -68,8 +65,8 @@ class TimeBudget(keras.callbacks.Callback):
             self.model.stop_training = True
         self.reserve = min(self.elapsed() - self.last_step, self.total / 4)
 
-    def _set_rate(self) -> None:
-        share = min(1.0, self.elapsed() / max(self.total - self.reserve, 1e-6))
+    def _set_rate(self, elapsed: float) -> None:
+        share = min(1.0, elapsed / max(self.total - self.reserve, 1e-6))
         self.model.optimizer.learning_rate = rate_at(self.settings, share)
 
 

@@ -45,9 +45,9 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        required=True,
         metavar="DIR",
-        help="a new folder for trainings, table and plot; or one that the same command has begun, to go on with",
+        help="a new folder for trainings, table and plot; or one that the same command has begun, to go on with "
+        "(default: runs/compare-CONFIG)",
     )
     parser.set_defaults(run_command=_compare)
 
@@ -61,6 +61,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     if options.seeds < 1:
         raise ConfigError(f"--seeds: a whole number from 1 on; found {options.seeds}")
+    options.out = options.out or Path("runs", f"compare-{options.config.stem}")
     console = Console(soft_wrap=not sys.stdout.isatty())
     settings = settings_of(options.config, options.vary, options.also, options.set, options.minutes)
     part = check_same_masks(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -104,6 +105,8 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
     before the first is replaced. After an error while the temporary files are written nothing has changed.
     """
     for path in paths:
+        if path.is_dir():  # found out at its renaming, it would cost the older last file
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
     temporaries = [_temporary(path) for path in paths]
     try:

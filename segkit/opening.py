@@ -110,7 +110,9 @@ def _open_alone(exported: Exported, runtime: str) -> Opened:
         raise RunError(
             f"{exported.path}: holds {kind} alone; --runtime {runtime} needs the run folder it was made from"
         )
-    return _open_export(exported, exported.config(), "the export given")
+    unchecked = exported.record.precision != "float32" and exported.record.checked is None
+    old = "; not checked since its run was tuned: export it again" if unchecked else ""
+    return _open_export(exported, exported.config(), f"the export given{old}")
 
 
 def _open_export(exported: Exported, config: Config, why: str) -> Opened:

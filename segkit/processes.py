@@ -221,7 +221,9 @@ def share_start(process: Process | None, config: Config, parts: dict[str, Any], 
         run.model.touch()  # an epoch that is not better is saved if there is no model yet
     for name in _SHARED:
         path = run.path / name
-        size = int(hosts.broadcast_one_to_all(np.int32(path.stat().st_size if path.is_file() else 0)))
+        found = path.stat().st_size if path.is_file() else 0
+        upper, lower = map(int, hosts.broadcast_one_to_all(np.array(divmod(found, 2**30), np.int32)))  # JAX has 32 bits
+        size = upper * 2**30 + lower
         if size:
             content = np.frombuffer(path.read_bytes(), np.uint8) if process.number == 1 else np.zeros(size, np.uint8)
             content = np.asarray(hosts.broadcast_one_to_all(content))

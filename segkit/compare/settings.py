@@ -22,6 +22,7 @@ _TAKEN = {
     "train.seed": "--seeds",
     "train.minutes": "--minutes",
     "train.epochs": "--minutes",
+    "train.steps": "--minutes",
     "train.patience": "--minutes",
 }
 
@@ -44,7 +45,7 @@ def settings_of(
     for setting in [each.partition("=")[0].strip() for each in (*varied, *overrides)]:
         if setting in _TAKEN:
             raise ConfigError(f"{setting}: every setting trains for the same time and seeds; say {_TAKEN[setting]}")
-    fixed = [f"train.minutes={minutes}", "train.patience=0"]
+    fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
     found = [
         Setting(", ".join(chosen) or path.stem, read(path, [*overrides, *chosen, *fixed]))
         for chosen in itertools.product(*map(_values, varied))

@@ -42,24 +42,32 @@ def divide(config: Config, images: Images, outputs: Outputs, memory: int | None)
     large = {
         name: path
         for name, path in images.items()
-        if is_large(config, path, 0 if _is_begun(config, outputs, name) else most)
+        if is_large(config, path, 0 if _made_by_windows(config, outputs, name) else most)
     }
-    if large and outputs != Outputs(outputs.masks):
-        raise ConfigError(
-            f"{next(iter(large.values()))}: is predicted by windows, and then only its mask is written; leave out --overlay, "
-            f"--format and the like, or allow more --memory"
-        )
-    if large and any(map(any, config.decode.rules(config.task))):
-        raise ConfigError(
-            f"{next(iter(large.values()))}: is predicted by windows, where objects are not whole; the rules for objects in "
-            f"decode (segkit tune --reset removes those that it found) need more --memory"
-        )
+    for name, path in large.items():
+        _check_outputs(config, outputs, name, path)
     return {name: path for name, path in images.items() if name not in large}, large
 
 
-def _is_begun(config: Config, outputs: Outputs, name: str) -> bool:
-    masks = mask_paths(config.task, outputs.masks, name)
-    return work_folder(outputs.masks / f"{name}.tif").exists() or any(path.exists() for path in masks)
+def _check_outputs(config: Config, outputs: Outputs, name: str, path: Path) -> None:
+    made = ", ".join(map(str, _made_by_windows(config, outputs, name)))
+    whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
+    if outputs != Outputs(outputs.masks):
+        raise ConfigError(
+            f"{path}: is predicted by windows, and then only its mask is written; leave out --overlay, --format and the "
+            f"like, or {whole}"
+        )
+    if any(map(any, config.decode.rules(config.task))):
+        raise ConfigError(
+            f"{path}: is predicted by windows, where objects are not whole; do without the rules for objects in decode "
+            f"(segkit tune --reset removes those that it found), or {whole}"
+        )
+
+
+def _made_by_windows(config: Config, outputs: Outputs, name: str) -> list[Path]:
+    """Return the masks of an image, and the folder of one that is begun, which are there."""
+    paths = *mask_paths(config.task, outputs.masks, name), work_folder(outputs.masks / f"{name}.tif")
+    return [path for path in paths if path.exists()]
 
 
 def each_large_written(

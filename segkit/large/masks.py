@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from segkit import mask_files
+from segkit.files import together
 from segkit.large.work import Strip
 from segkit.task import Task
 
@@ -24,13 +24,11 @@ def mask_paths(task: Task, folder: Path, name: str) -> list[Path]:
     return mask_files.mask_paths(task, folder, name, ".tif")
 
 
-def write_masks(
-    task: Task, bands: Sequence[Strip], paths: Sequence[Path], work: Path, place: Sequence[Any] = ()
-) -> None:
+def write_masks(task: Task, bands: Sequence[Strip], paths: Sequence[Path], place: Sequence[Any] = ()) -> None:
     """Write a decoded mask, whose rows the bands hold from top to bottom, as `read_mask` and the folder source read it.
 
-    Class ids with the task's palette, or 0/255, in a multilabel task one file a class. Each is written in the folder
-    `work`, on the same disk, and then renamed. `place` are further TIFF tags, such as those of a GeoTIFF.
+    Class ids with the task's palette, or 0/255, in a multilabel task one file a class. All are
+    renamed when all are written, the last one last. `place` are further TIFF tags, such as those of a GeoTIFF.
     """
     import tifffile
 
@@ -38,20 +36,18 @@ def write_masks(
     colours = np.zeros((3, 256), np.uint16)
     colours[:, : task.channels] = np.array(task.palette, np.uint16).T * 257  # a TIFF palette has 16 bits
     look = {"photometric": "palette", "colormap": colours} if task.exclusive else {"photometric": "minisblack"}
-    for layer, path in enumerate(paths):
-        temporary = work / "mask.tif"
-        with tifffile.TiffWriter(temporary, bigtiff=height * width > CLASSIC) as tiff:
-            tiff.write(
-                tiles(bands, layer, 1 if task.exclusive else 255),
-                shape=(height, width),
-                dtype=np.uint8,
-                tile=(SIDE, SIDE),
-                compression="zlib",
-                extratags=place,
-                **look,
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(temporary, path)
+    with together(paths) as temporaries:
+        for layer, temporary in enumerate(temporaries):
+            with tifffile.TiffWriter(temporary, bigtiff=height * width > CLASSIC) as tiff:
+                tiff.write(
+                    tiles(bands, layer, 1 if task.exclusive else 255),
+                    shape=(height, width),
+                    dtype=np.uint8,
+                    tile=(SIDE, SIDE),
+                    compression="zlib",
+                    extratags=place,
+                    **look,
+                )
 
 
 def tiles(bands: Sequence[Strip], layer: int, factor: int = 1) -> Iterator[np.ndarray]:

@@ -64,7 +64,7 @@ def predict_large(
             begin(work, _fingerprint(config, path, grid, model))
             bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
             _predict_rows(predict, config, image, grid, bands, room, _telling(alive, progress))
-            write_masks(config.task, bands, paths, work, image.place)
+            write_masks(config.task, bands, paths, image.place)
             shutil.rmtree(work)
     return paths
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 
 from segkit import callbacks
@@ -62,6 +64,18 @@ def test_the_rate_follows_the_clock_and_the_last_validation_fits_in(
             break
     used = 60 + clock.now - 1000
     assert 300 - 1e-6 <= used <= 300 + step_seconds
+
+
+def test_the_only_epoch_of_a_budget_is_not_all_at_the_rate_that_the_warm_up_begins_with() -> None:
+    """JAX keeps the optimizer's state to itself during an epoch; a rate of 0 would stay."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    data = np.ones((400, 1), np.float32)
+    budget = TimeBudget(SETTINGS, minutes=1 / 12, used=0)
+    steps = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: time.sleep(0.005))
+    model.fit(data, data + 5, batch_size=1, epochs=1, callbacks=[budget, steps], verbose=0)
+    assert abs(model.get_weights()[0] - before).max() > 0.1
 
 
 def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
         assert each.config.train.patience == 0
 
 
+def test_a_budget_of_steps_gives_way_to_the_minutes(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "a.yaml", train={"steps": 200})
+    assert {each.config.train.steps for each in settings_of(config, ["train.ema=0,0.9"], [], [], 2)} == {None}
+    with pytest.raises(ConfigError, match="train.steps: every setting trains for the same time"):
+        settings_of(config, ["train.steps=100,200"], [], [], 2)
+
+
 def test_values_are_yaml(config: Path) -> None:
     found = settings_of(
         config, ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"], [], [], 1

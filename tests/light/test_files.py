@@ -188,6 +188,16 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "before"
 
 
+def test_an_older_file_stays_where_a_folder_is_in_the_way_of_another(tmp_path: Path) -> None:
+    overlay, mask = tmp_path / "overlay.png", tmp_path / "mask.png"
+    overlay.mkdir()
+    mask.write_bytes(b"older")
+    with pytest.raises(IsADirectoryError, match=r"overlay\.png"), files.together([overlay, mask]):
+        pytest.fail("nothing is written")
+    assert mask.read_bytes() == b"older"
+    assert sorted(tmp_path.iterdir()) == [mask, overlay]
+
+
 def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     stream = io.BytesIO()

@@ -39,6 +39,26 @@ def test_the_table_counts_masks_of_large_images_tile_by_tile(
     assert summary.read_summary(config.task, table) == {"a": expected}
 
 
+def test_the_masks_of_an_image_are_of_one_model_whenever_their_writing_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task.multilabel(["a", "b"])
+    config, path = config_of(task), write_tiled(tmp_path / "x.tif", noise(200, 200))
+    first, last = predict_large(network(2), config, path, tmp_path / "masks", "x", ROOM)
+    older, replace = first.read_bytes(), os.replace
+
+    def killed_at_the_last(source: Path, target: Path) -> None:
+        if target == last:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        predict_large(lambda images: 1 - network(2)(images), config, path, tmp_path / "masks", "x", ROOM, "other")
+    assert first.read_bytes() != older
+    assert not last.exists()  # so that --skip-existing predicts it anew
+
+
 def test_masks_of_one_image_must_be_of_one_size(tmp_path: Path) -> None:
     task = Task.multilabel(["a", "b"])
     paths = mask_paths(task, tmp_path, "x")

@@ -201,6 +201,8 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
     with pytest.raises(ConfigError, match=r"a\.tif: is predicted by windows.*--overlay"):
         divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
+    with pytest.raises(ConfigError, match=r"or remove what windows have made of it \(.*\.a\.part\)"):
+        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
         options, room = argparse.Namespace(skip_existing=skipping), room_for(network(1), config, 10**12)
         summary = predict_large_files(network(1), config, large, outputs, "weights", room, options, quiet())

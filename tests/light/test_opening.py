@@ -83,6 +83,7 @@ def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(ru
     assert config_of(folder) == later
     assert told(run).startswith("runtime: onnx float32")
     assert "passed over: litert int8 (not checked since the run was tuned; export it again)" in told(run)
+    assert "the export given; not checked since its run was tuned" in open_run(folder).told
     with pytest.raises(RunError, match="not checked since the run was tuned"):
         told(run, "litert")
 

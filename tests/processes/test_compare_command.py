@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +34,17 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     wild["train"] |= {"learning_rate": 1e30, "clip_norm": 0, "warmup": 0}
     (folder / "wild.yaml").write_text(yaml.safe_dump(wild))
     varied = ["--vary", "task.head=softmax,sigmoid", "--also", str(folder / "wild.yaml")]
-    return ["compare", str(config), *varied, "--minutes", "0.02", "--seeds", "1", "--out", str(folder / "out")]
+    return ["compare", str(config), *varied, "--minutes", "0.02", "--seeds", "1"]
 
 
 @pytest.fixture(scope="module")
-def compared(command: list[str]) -> tuple[Path, dict[str, Any]]:
-    assert main(command) == 1
-    out = Path(command[-1])
-    return out, json.loads((out / "results.json").read_text())
+def compared(  # in the folder that the command takes by itself
+    command: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    out = tmp_path_factory.mktemp("work") / "runs" / "compare-multiclass"
+    with contextlib.chdir(out.parents[1]):
+        assert main(command) == 1
+        yield out, json.loads((out / "results.json").read_text())
 
 
 def test_the_settings_that_train_are_compared_and_the_one_that_fails_is_told(
@@ -103,5 +108,5 @@ def test_the_same_command_trains_again_only_what_failed(
 def test_another_comparison_in_the_same_folder_is_refused(
     compared: tuple[Path, dict[str, Any]], command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command[:-2], "--set", "train.batch_size=2", *command[-2:]]) == 2
+    assert main([*command, "--set", "train.batch_size=2"]) == 2
     assert "holds another comparison" in capsys.readouterr().err
