@@ -96,14 +96,14 @@ class Fitting:
             cache_folder=self.kept,
             replicas=self.replicas,
         )
-        with batches_of(begin) as batches, progress.bars:
+        with batches_of(begin) as batches, progress.bars, callbacks.heard_interrupts() as interrupts:
             self.trainer.fit(
                 batches,
                 steps_per_epoch=self.steps,
                 initial_epoch=self.course.epoch,
                 epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
                 validation_data=self.validation,
-                callbacks=self._callbacks(progress, running),
+                callbacks=[interrupts, *self._callbacks(progress, running)],
                 shuffle=False,  # the order is the pipeline's business
                 verbose=0,
             )

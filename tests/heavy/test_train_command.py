@@ -155,3 +155,23 @@ def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> N
         time.sleep(0.1)
     process.kill()
     pytest.fail("no epoch ended within two minutes")
+
+
+def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path), Run(tmp_path / "run")
+    arguments = [
+        "train",
+        str(config),
+        "--run",
+        str(run.path),
+        "--set",
+        "train.minutes=0.25",
+        "--set",
+        "train.pictures=0",
+    ]
+    assert main(arguments) == 0
+    rows = run.rows()
+    assert 0.9 * 15 <= sum(row["seconds"] for row in rows) <= 2 * 15  # seconds; on a loaded machine a step is long
+    assert rows[-1]["learning_rate"] < 0.1 * max(row["learning_rate"] for row in rows)
+    assert main([*arguments, "--resume"]) == 0
+    assert len(run.rows()) == len(rows)

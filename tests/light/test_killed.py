@@ -47,22 +47,24 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tmp_path: Path, kind: str) -> None:
     write_pictures(tmp_path / "in", SIZES)
-    whole = []
+    processes, moments, whole = multiprocessing.get_context("forkserver"), random.Random(0), []
+    processes.set_forkserver_preload(["tests.light.predicting"])
     for model in (0, 1):
-        began = time.monotonic()
-        predict(tmp_path / "in", tmp_path / f"whole{model}" / "out", kind, model, pause=0.002)
+        began = time.monotonic()  # with the start of the process, which is long where another test has begun the server
+        out = tmp_path / f"whole{model}" / "out"
+        process = processes.Process(target=predict, args=(tmp_path / "in", out, kind, model, False, 0.002))
+        process.start()
+        process.join()
         seconds = time.monotonic() - began
-        whole.append(visible(tmp_path / f"whole{model}"))
+        whole.append(visible(out.parent))
     root = tmp_path / "killed"
     results = Results(task_of(kind), Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS))
-    processes, moments = multiprocessing.get_context("forkserver"), random.Random(0)
-    processes.set_forkserver_preload(["tests.light.predicting"])
     for turn in range(KILLS):
         process = processes.Process(
             target=predict, args=(tmp_path / "in", root / "out", kind, turn % 2, turn % 4 == 2, 0.002)
         )
         process.start()
-        process.join(moments.uniform(0.05, 1) * (seconds + 0.1))
+        process.join(moments.uniform(0.05, 1.1) * seconds)
         process.kill()
         process.join()
         assert process.exitcode in (0, -9)
