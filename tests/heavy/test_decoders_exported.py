@@ -16,7 +16,7 @@ from segkit.exported import FILES
 from segkit.models.portable import portable
 from tests.heavy.exported_runs import UINT8, randomise
 
-pytestmark = pytest.mark.slow  # 7 passed in 166 s on 2026-11-25
+pytestmark = pytest.mark.slow
 
 TASK = Task.multilabel(["a", "b"])
 UPSAMPLINGS = dict(zip(sorted(catalog.DECODERS), ("transpose", "bilinear") * 3, strict=False))

@@ -15,7 +15,7 @@ from segkit.models.portable import portable
 from segkit.opening import open_run
 from tests.heavy.exported_runs import make_run, parts_of
 
-pytestmark = pytest.mark.slow  # passed on 2026-11-25
+pytestmark = pytest.mark.slow
 
 
 def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
