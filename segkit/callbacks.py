@@ -32,10 +32,6 @@ def is_better(monitor: str) -> Callable[[float, float], bool]:
     return (lambda new, best: new < best) if monitor.endswith("loss") else (lambda new, best: new > best)
 
 
-FINE = 0.005
-"""Share of the highest learning rate by which it must be off to be set: on JAX that takes 10 ms for 100 variables."""
-
-
 class TimeBudget(keras.callbacks.Callback):
     """Ends the training when its minutes are over, and lets the learning rate follow the clock until then.
 
@@ -49,7 +45,7 @@ class TimeBudget(keras.callbacks.Callback):
         super().__init__()
         self.agreed = agreed
         self.settings, self.total, self.used = settings, minutes * 60, used
-        self.reserve, self.last_step, self.rate, self.over = 0.0, 0.0, -1.0, False
+        self.reserve, self.last_step, self.over = 0.0, 0.0, False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.began = time.monotonic()
@@ -74,9 +70,7 @@ class TimeBudget(keras.callbacks.Callback):
 
     def _set_rate(self, elapsed: float) -> None:
         share = min(1.0, elapsed / max(self.total - self.reserve, 1e-6))
-        rate = rate_at(self.settings, share)
-        if abs(rate - self.rate) > FINE * self.settings.learning_rate:
-            self.model.optimizer.learning_rate = self.rate = rate
+        self.model.optimizer.learning_rate = rate_at(self.settings, share)
 
 
 @contextmanager

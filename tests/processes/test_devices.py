@@ -75,7 +75,7 @@ def assert_alike(run: Run, expected: Run) -> None:
     assert len(rows) == len(theirs) == 2
     for row, other in zip(rows, theirs, strict=True):
         for name in sorted(row.keys() - {"seconds"}):
-            assert row[name] == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
+            assert row[name] == pytest.approx(other[name], rel=2e-3, abs=1e-4), name
     for kind, group in run.checkpoints.load().items():
         for array, other_array in zip(group, expected.checkpoints.load()[kind], strict=True):
             np.testing.assert_allclose(other_array, array, rtol=2e-3, atol=1e-3)
