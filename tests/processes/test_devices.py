@@ -84,7 +84,8 @@ def assert_alike(run: Run, expected: Run) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_two_devices_train_as_one(tmp_path: Path, backend: str) -> None:
-    alike(config_of(tmp_path), tmp_path, backend)
+    # at ten times the rate, rounding grows to a few pixels decided otherwise in two epochs
+    alike(config_of(tmp_path, learning_rate=0.005), tmp_path, backend)
     assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
 
 
