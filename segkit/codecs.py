@@ -81,7 +81,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 def read_stored(path: Path) -> np.ndarray:
     """Return the stored values of a picture, upright: palette indices rather than colours."""
-    plain = png.read_plain(path)
+    plain = png.read_plain(path, indices=True)
     if plain is not None:
         return plain
     with Image.open(path) as picture:

@@ -118,9 +118,9 @@ def nearest_folder(folder: Path) -> Path:
 def _mapped(path: Path) -> Encoded | None:
     """Return the image and target of a file, of a large one without reading it; None if there is none, or not a whole one."""
     try:
-        with path.open("rb") as stream:
-            small = os.fstat(stream.fileno()).st_size <= SMALL
-            held = stream.read() if small else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            held = stream.read(size) if size <= SMALL else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):  # not there; empty
         return None
     if len(held) < HEADER.size:

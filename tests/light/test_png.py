@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,13 +28,26 @@ def by_pillow(content: bytes) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(picture))
 
 
-def by_hand(pixels: np.ndarray, before: bytes = b"", after: bytes = b"", parts: int = 1, interlaced: int = 0) -> bytes:
-    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks."""
-    height, width = pixels.shape[:2]
-    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+def by_hand(
+    pixels: np.ndarray,
+    before: bytes = b"",
+    after: bytes = b"",
+    parts: int = 1,
+    colour: int | None = None,
+    methods: tuple[int, int, int] = (0, 0, 0),
+    filtered: int = 0,
+    missing: int = 0,
+) -> bytes:
+    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks; so many rows are `missing`.
+
+    Rows are said to be `filtered`, which changes what they mean.
+    """
+    height, width = pixels.shape[0] + missing, pixels.shape[1]
+    rows = zlib.compress(b"".join(bytes([filtered]) + row.tobytes() for row in pixels))
     size = -(-len(rows) // parts)
     data = b"".join(chunk(b"IDAT", rows[i : i + size]) for i in range(0, len(rows), size))
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 2, 0, 0, interlaced)
+    colour = (0 if pixels.ndim == 2 else 2) if colour is None else colour
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, *methods)
     return png.SIGNATURE + chunk(b"IHDR", header) + before + data + after + chunk(b"IEND", b"")
 
 
@@ -69,6 +83,37 @@ def test_chunks_that_change_nothing_change_nothing(
     np.testing.assert_array_equal(found, by_pillow(content))
 
 
+@given(pictures(), st.integers(0, 4))
+def test_every_filter_is_undone(pixels: np.ndarray, filtered: int) -> None:
+    content = by_hand(pixels, filtered=filtered)
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+
+
+@given(pictures().filter(lambda pixels: pixels.ndim == 2), st.integers(1, 256), st.booleans(), st.integers(0, 1))
+def test_of_a_palette_the_indices_are_read(pixels: np.ndarray, colours: int, transparent: bool, filtered: int) -> None:
+    before = chunk(b"PLTE", bytes(3 * colours)) + (chunk(b"tRNS", bytes(colours)) if transparent else b"")
+    content = by_hand(pixels, before, colour=png.INDICES, filtered=filtered)
+    found = png.decode_plain(content, indices=True)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+    assert png.decode_plain(content) is None
+
+
+@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["grey", "RGB"])
+def test_large_files_go_to_libpng_alone(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    palette = by_hand(GREY, chunk(b"PLTE", bytes(768)), colour=png.INDICES)
+    monkeypatch.setattr(png, "LARGE", by_hand_size := pixels.shape[0] * (1 + pixels[0].size))
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda _: pytest.fail("libpng was asked"))
+    assert png.decode_plain(by_hand(pixels)) is not None
+    monkeypatch.undo()
+    monkeypatch.setattr(png, "LARGE", min(by_hand_size, GREY.size) - 1)
+    monkeypatch.setattr(imagecodecs, "deflate_decode", lambda *_, **__: pytest.fail("libdeflate was asked"))
+    np.testing.assert_array_equal(png.decode_plain(by_hand(pixels)), pixels)
+    assert png.decode_plain(palette, indices=True) is None
+
+
 @given(st.sampled_from([GREY, RGB]), st.integers(1, 3), st.data())
 def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
     pixels: np.ndarray, parts: int, data: st.DataObject
@@ -96,6 +141,12 @@ def other_pngs() -> dict[str, bytes]:
         "palette": stream.getvalue(),
         "two bits of palette": encoded(GREY % 2 * 255 > 0, "PNG"),
         "alpha": encoded(np.dstack([RGB, GREY]), "PNG"),
+        "interlaced": by_hand(RGB, methods=(0, 0, 1)),
+        "a compression of tomorrow": by_hand(RGB, methods=(1, 0, 0)),
+        "filters of tomorrow": by_hand(RGB, methods=(0, 1, 0)),
+        "an unknown filter": by_hand(RGB, filtered=5),
+        "too few rows": by_hand(RGB, missing=1),
+        "too many rows": by_hand(RGB, missing=-1),
         "a transparent colour": by_hand(RGB, chunk(b"tRNS", b"\0\1\0\2\0\3")),
         "16 bits of grey": encoded(GREY.astype(np.uint16) * 257, "PNG"),
         "16 bits of colour": file_bytes.deep_png(),
@@ -112,6 +163,7 @@ def other_pngs() -> dict[str, bytes]:
 def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
     content = other_pngs()[kind]
     assert png.decode_plain(content) is None
+    assert kind == "palette" or png.decode_plain(content, indices=True) is None
     (tmp_path / "a.png").write_bytes(content)
     assert png.read_plain(tmp_path / "a.png") is None
     if "turned" in kind:
@@ -123,13 +175,22 @@ def test_nothing_is_read_of_broken_files(kind: str) -> None:
     assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
 
 
-@pytest.mark.parametrize("kind", [b"pHYs", b"IHDR", b"IEND", b"IDAT"])
+@pytest.mark.parametrize("kind", [b"pHYs", b"IHDR", b"IEND"])
 def test_a_wrong_check_sum_is_left_to_pillow(kind: bytes) -> None:
     content = bytearray(by_hand(RGB, chunk(b"pHYs", b"\0\0\1\0\0\0\2\0\1")))
     start = content.index(kind)
     (size,) = struct.unpack_from(">I", content, start - 4)
     assert png.decode_plain(bytes(content)) is not None
     content[start + 4 + size] ^= 1
+    assert png.decode_plain(bytes(content)) is None
+
+
+def test_the_check_sum_of_the_rows_is_enough_as_it_is_for_pillow() -> None:
+    content = bytearray(by_hand(RGB))
+    end = content.index(b"IEND")
+    content[end - 8] ^= 1
+    np.testing.assert_array_equal(png.decode_plain(bytes(content)), by_pillow(bytes(content)))
+    content[end - 12] ^= 1
     assert png.decode_plain(bytes(content)) is None
 
 
@@ -144,8 +205,10 @@ def test_files_above_the_limit_are_left_to_pillow() -> None:
 def test_readers_of_images_and_masks_take_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(RGB).save(tmp_path / "rgb.png")
     Image.fromarray(GREY).save(tmp_path / "grey.png")
+    Image.fromarray(GREY).convert("P").save(tmp_path / "palette.png")
     monkeypatch.setattr(Image, "open", lambda _: pytest.fail("Pillow was asked"))
     np.testing.assert_array_equal(files.read_image(tmp_path / "rgb.png"), RGB)
     np.testing.assert_array_equal(files.read_image(tmp_path / "grey.png"), GREY[..., None])
     np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "grey.png"), GREY)
+    np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "palette.png"), GREY)
     np.testing.assert_array_equal(mask_files.read_colours(tmp_path / "rgb.png"), RGB)
