@@ -1,4 +1,4 @@
-"""PNG as most data sets keep it, 8 bits of grey, RGB or palette and nothing beside the pixels, in half of Pillow's time.
+"""PNG as most data sets keep it, 8 bits of grey, RGB or palette and nothing beside the pixels, read faster than by Pillow.
 
 PNG is lossless, so every correct decoder gives the same values. All that could make readers differ (colours of palettes,
 alpha, other depths, orientation, animation, damage) is left to Pillow. Three quarters of libpng's time are zlib's, and

@@ -116,6 +116,26 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
+def test_a_silent_process_ends_the_other(tmp_path: Path, victim: int) -> None:
+    run = Run(tmp_path / "run")
+    both = start(config_of(tmp_path, epochs=40, steps_per_epoch=10), run.path)
+    while len(run.rows()) < 2:
+        assert [process.poll() for process in both] == [None, None]
+        time.sleep(0.2)
+    both[victim].send_signal(signal.SIGSTOP)  # as a machine that hangs or has lost its network: nothing is closed
+    other = both[1 - victim]
+    try:
+        error = other.communicate(timeout=75)[1]
+    finally:
+        both[victim].kill()
+    both[victim].communicate()
+    assert other.returncode in (2, -signal.SIGABRT)
+    assert f"error: process {2 - victim} of 2" in error
+    assert "--resume" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_dead_process_ends_the_other_and_both_go_on_with_resume(tmp_path: Path, victim: int) -> None:
     config, run = config_of(tmp_path, epochs=40, steps_per_epoch=10), Run(tmp_path / "run")
     both = start(config, run.path)
