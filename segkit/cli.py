@@ -96,7 +96,7 @@ def _train(options: argparse.Namespace) -> int:
     from segkit.config import read
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
-    from segkit.data.samples import open_samples
+    from segkit.data.samples import check_room
     from segkit.weights import find
 
     process = processes.parse(options.coordinator, options.process)
@@ -121,10 +121,8 @@ def _train(options: argparse.Namespace) -> int:
         console.print(f"warning {warning}", style="yellow", highlight=False, markup=False)
     given = fitting_input(config, findings.given)
     config = config.model_copy(update={"input": given})
-    for part in ("train", "validation") if config.data.cache != "auto" else ():  # auto takes what room there is
-        open_samples(
-            parts[part], config.data, config.task, given, run.cache
-        )  # others are refused before a run is begun
+    kept = [parts["train"], parts["validation"]]
+    check_room(kept, config.data, config.task, given, run.cache)  # refused before a run is begun
     if not options.resume:
         run.create(config)
     return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process))

@@ -100,8 +100,10 @@ def _train_all(trainings: Sequence[Training], minutes: float, console: Console) 
 def _score_all(trainings: Sequence[Training], failed: Failures, console: Console) -> dict[tuple[str, int], Scored]:
     """Return what every finished run answers; what was scored before is read, what cannot be scored is noted as failed."""
     from segkit.compare.scoring import FILE, Scored
+    from segkit.compare.settings import scored_part
     from segkit.errors import SegkitError
 
+    names = list(scored_part(trainings[0].setting.config)[1].names)
     scored: dict[tuple[str, int], Scored] = {}
     for training in trainings:
         name, seed = training.setting.name, training.seed
@@ -109,7 +111,7 @@ def _score_all(trainings: Sequence[Training], failed: Failures, console: Console
             continue
         kept = training.run.path / FILE
         found = Scored.read(kept)
-        if found is None:
+        if found is None or found.names.tolist() != names:  # images have come or gone since
             try:
                 found = _score(training, console)
             except SegkitError as problem:

@@ -22,15 +22,26 @@ def free_memory() -> int:
         free = int(lines["MemAvailable"].split()[0]) * 1024
     else:  # macOS has no such file; half of the memory is a careful guess
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return min(free, _container_room())
+    return min(free, container_room())
 
 
-def _container_room() -> int:
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    text = limit.read_text().strip() if limit.is_file() else "max"
-    if text == "max" or not used.is_file():
-        return 2**62
-    return max(0, int(text) - int(used.read_text()))
+def container_room(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return what is left below the limit of a Linux container; files that it once read, and nobody uses, make room."""
+    for limit, used, stat in _GROUP_FILES:
+        try:
+            most, taken = ((groups / name).read_text().strip() for name in (limit, used))
+            kept = re.search(r"^inactive_file (\d+)$", (groups / stat).read_text(), re.MULTILINE)
+        except OSError:
+            continue
+        return 2**62 if most == "max" else max(0, int(most) - int(taken) + int(kept[1] if kept else 0))
+    return 2**62
+
+
+_GROUP_FILES = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
+"""Of both versions of control groups."""
 
 
 def resident() -> int:

@@ -12,7 +12,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ PLAIN = re.compile(rb"IHDR" + IGNORED + rb"(?:IDAT)+(?:tIME)*IEND")
 """The chunks of a plain file, in their order."""
 PALETTE = re.compile(rb"IHDR" + IGNORED + rb"PLTE(?:tRNS)?" + IGNORED + rb"(?:IDAT)+(?:tIME)*IEND")
 HEADER = struct.Struct(">IIBBBBB")
+START = struct.Struct(">8sI4sIIBBBBB")
+"""The signature, and the first chunk up to its checksum."""
 GREY, RGB, INDICES = 0, 2, 3
 """Colour types."""
 STORED = struct.Struct("<BHH")
@@ -43,7 +45,7 @@ class Plain(NamedTuple):
     width: int
     height: int
     channels: int
-    packed: bytes
+    packed: Sequence[memoryview]
 
     @property
     def size(self) -> int:
@@ -54,7 +56,7 @@ class Plain(NamedTuple):
 def read_plain(path: Path, indices: bool = False) -> np.ndarray | None:
     """Return what `decode_plain` makes of a file."""
     with path.open("rb") as stream:
-        if stream.read(8) != SIGNATURE:
+        if not _channels(stream.read(START.size), indices):
             return None
         stream.seek(0)
         return decode_plain(stream.read(), indices)
@@ -82,41 +84,51 @@ def decode_plain(content: bytes, indices: bool = False) -> np.ndarray | None:
 
 
 def _plain(content: bytes, indices: bool) -> Plain | None:
-    if content[:8] != SIGNATURE or content[12:16] != b"IHDR" or len(content) < 33:
-        return None
-    width, height, depth, colour, *rest = HEADER.unpack_from(content, 16)
-    if (
-        depth != 8 or any(rest) or not 0 < width * height <= (Image.MAX_IMAGE_PIXELS or math.inf)
-    ):  # Pillow warns of larger
+    channels = _channels(content, indices)
+    if not channels:
         return None
     kinds, packed = _chunks(content)
-    plain = Plain(width, height, 3 if colour == RGB else 1, packed)
-    if colour == INDICES and indices and plain.size <= LARGE:
-        return plain if PALETTE.fullmatch(kinds) else None
-    return plain if colour in (GREY, RGB) and PLAIN.fullmatch(kinds) else None
+    _, _, _, width, height, _, colour, *_ = START.unpack_from(content)
+    plain = Plain(width, height, channels, packed)
+    if colour == INDICES:
+        return plain if PALETTE.fullmatch(kinds) and plain.size <= LARGE else None
+    return plain if PLAIN.fullmatch(kinds) else None
 
 
-def _chunks(content: bytes) -> tuple[bytes, bytes]:
-    """Return the kinds of the chunks up to the last, one after the other, and the compressed rows.
+def _channels(content: bytes, indices: bool) -> int:
+    """Return the bytes of a pixel, 1 or 3, of a file that begins as a plain one does; 0 of others."""
+    if len(content) < START.size:
+        return 0
+    *begin, width, height, depth, colour, _, _, _ = START.unpack_from(content)
+    usual = begin == [SIGNATURE, HEADER.size, b"IHDR"] and depth == 8 and not any(content[START.size - 3 : START.size])
+    if not usual or not 0 < width * height <= (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow warns of larger ones
+        return 0
+    return {GREY: 1, RGB: 3, INDICES: int(indices)}.get(colour, 0)
+
+
+def _chunks(content: bytes) -> tuple[bytes, Sequence[memoryview]]:
+    """Return the kinds of the chunks up to the last, one after the other, and the parts of the compressed rows.
 
     There are no kinds if a chunk is damaged; rows have a checksum of their own.
     """
-    kinds, place, view, packed = b"", len(SIGNATURE), memoryview(content), []
-    while kinds[-4:] != b"IEND":
+    kinds, packed, place, view = [b""], [], len(SIGNATURE), memoryview(content)
+    while kinds[-1] != b"IEND":
         if place + 12 > len(content):
-            return b"", b""
+            return b"", []
         (size,), kind = struct.unpack_from(">I", content, place), content[place + 4 : place + 8]
         end = place + 8 + size
         if kind == b"IDAT":
             packed.append(view[place + 8 : end])
         elif content[end : end + 4] != struct.pack(">I", zlib.crc32(view[place + 4 : end])):
-            return b"", b""
-        kinds, place = kinds + kind, end + 4
-    return kinds, b"".join(packed)
+            return b"", []
+        kinds.append(kind)
+        place = end + 4
+    return b"".join(kinds), packed
 
 
 def _decode(plain: Plain) -> np.ndarray:
-    width, height, channels, packed = plain
+    width, height, channels, parts = plain
+    packed = b"".join(parts)
     content = bytes(imagecodecs.deflate_decode(packed, out=plain.size))
     if len(content) == plain.size:
         rows = np.frombuffer(content, np.uint8).reshape(height, -1)
@@ -124,8 +136,8 @@ def _decode(plain: Plain) -> np.ndarray:
             shape = (height, width, channels) if channels > 1 else (height, width)
             return np.ascontiguousarray(rows[:, 1:]).reshape(shape)
     header = HEADER.pack(width, height, 8, RGB if channels == 3 else GREY, 0, 0, 0)
-    parts = [SIGNATURE, *_chunk(b"IHDR", header), *_stored(content), *_chunk(b"IDAT", packed[-4:]), *_chunk(b"IEND")]
-    array: np.ndarray = imagecodecs.png_decode(b"".join(parts))
+    chunks = *_chunk(b"IHDR", header), *_stored(content), *_chunk(b"IDAT", packed[-4:]), *_chunk(b"IEND")
+    array: np.ndarray = imagecodecs.png_decode(b"".join([SIGNATURE, *chunks]))
     return array
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit import counts
-from segkit.calibration import questions, tally
+from segkit.calibration import questions, tally, tempered
 from segkit.config import Config
 from segkit.data.source import Subset
 from segkit.decoding import decode
@@ -70,8 +70,9 @@ def score(
     cells, asked, decided = [], [], []
     for target, probabilities in answered(predict, config, part, progress):
         cells.append(counts.count(task, target, decode(config, probabilities)))
-        asked.append(tally(*questions(task, probabilities, target)))
-        decided.append(tally(*decisions(task, probabilities, target)))
+        answers = tempered(task, probabilities, config.decode.temperature)
+        asked.append(tally(*questions(task, answers, target)))
+        decided.append(tally(*decisions(task, answers, target)))
     return Scored(
         np.array(part.names),
         np.stack(cells),
@@ -85,7 +86,7 @@ def score(
 
 def decisions(task: Task, probabilities: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what the mask decides, without VOID, as `calibration.questions` does: an exclusive task always asks one
-    question a pixel, so that heads that ask one or one a class can be compared.
+    question a pixel, so that heads that ask one or one a class can be compared. Yes or no is decided at 0.5.
 
     >>> decisions(Task.multiclass(["a", "b"], head="sigmoid"), np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
     (1, 2)

@@ -35,7 +35,7 @@ SMALL = 2**20
 """Bytes of a file that is read whole: mapping costs more there, as each unmapping stops all threads for a moment."""
 HEADER = struct.Struct("<8s4Q24x")
 """The image's dtype, height, width, channels, and the target's channels, 0 for (H, W); image and target follow."""
-NOT_READING = {"cache", "cache_folder", "validation", "test", "skip_broken", "count", "download", "max_pixels"}
+NOT_READING = {"cache", "cache_folder", "validation", "test", "fold", "skip_broken", "count", "download", "max_pixels"}
 """Settings of `data` that do not change how a sample is read."""
 
 
@@ -127,7 +127,10 @@ def _mapped(path: Path) -> Encoded | None:
         return None
     kind, height, width, channels, layers = HEADER.unpack_from(held)
     image, target = (height, width, channels), (height, width, layers) if layers else (height, width)
-    dtype = np.dtype(kind.rstrip(b"\0").decode())
+    try:
+        dtype = np.dtype(kind.rstrip(b"\0").decode())
+    except (TypeError, ValueError):  # a machine that lost its power may leave a file of zeros
+        return None
     end = HEADER.size + math.prod(image) * dtype.itemsize
     if len(held) != end + math.prod(target):
         return None

@@ -69,24 +69,42 @@ def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig,
     memory if a quarter of what is free holds them, else disk if a quarter of that does, else as many as the memory's
     quarter holds.
     """
-    read, folder = Read(part, task, given), data.cache_folder or folder
+    read, folder, free = Read(part, task, given), data.cache_folder or folder, memory.free_memory()
     if data.cache == "none" or not part.names:
         return read
-    free = memory.free_memory()
-    in_memory = InMemory(read, (MOST if data.cache == "memory" else SHARE) * free)
-    size = _bytes_of_all(in_memory, part.names)
+    check_room([part], data, task, given, folder)
     if data.cache == "memory":
-        _check_room(size, MOST * free, "memory", "memory", "disk")
+        return InMemory(read, MOST * free)
+    if data.cache == "disk":
+        return OnDisk(read, part, data, task, given, _known(folder))
+    in_memory = InMemory(read, SHARE * free)
+    size = _bytes_of_all(in_memory, part.names)
+    if size <= SHARE * free or folder is None or not hasattr(part.source, "files"):
         return in_memory
-    if data.cache == "auto" and (size <= SHARE * free or folder is None or not hasattr(part.source, "files")):
-        return in_memory
-    kept = OnDisk(read, part, data, task, given, _known(folder))
-    missing = size * (1 - kept.share_kept(part.names))
-    room = shutil.disk_usage(nearest_folder(kept.folder)).free - SPARE
-    if data.cache == "auto" and missing > SHARE * room:
-        return in_memory
-    _check_room(missing, room, "disk", str(kept.folder), "memory")
-    return kept
+    kept = OnDisk(read, part, data, task, given, folder)
+    return kept if size * (1 - kept.share_kept(part.names)) <= SHARE * _room(folder) else in_memory
+
+
+def check_room(
+    parts: Sequence[Subset], data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None
+) -> None:
+    """Raise `ConfigError` unless the decoded samples of all parts fit, in the memory or on the disk, if that is wanted."""
+    if data.cache in ("none", "auto"):
+        return
+    wanted, where = 0.0, _known(data.cache_folder or folder) if data.cache == "disk" else None
+    for part in parts:
+        read = Read(part, task, given)
+        missing = 1 - OnDisk(read, part, data, task, given, where).share_kept(part.names) if where else 1
+        wanted += missing * _bytes_of_all(read, part.names)
+    if where:
+        _refuse_more(wanted, _room(where), "disk", str(where), "memory")
+    else:
+        _refuse_more(wanted, MOST * memory.free_memory(), "memory", "memory", "disk")
+
+
+def _room(folder: Path) -> float:
+    """Return the bytes of the disk that decoded samples may take."""
+    return shutil.disk_usage(nearest_folder(folder)).free - SPARE
 
 
 def _bytes_of_all(read: Samples, names: Sequence[str]) -> float:
@@ -98,7 +116,7 @@ def _bytes_of_all(read: Samples, names: Sequence[str]) -> float:
     return sum(sizes) / max(1, len(sizes)) * len(names)
 
 
-def _check_room(wanted: float, room: float, kind: str, where: str, other: str) -> None:
+def _refuse_more(wanted: float, room: float, kind: str, where: str, other: str) -> None:
     if wanted > room:
         raise ConfigError(
             f"data.cache: {kind} would take about {wanted / 1e9:,.2f} GB for the decoded samples, and {where} has room for "

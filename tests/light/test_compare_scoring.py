@@ -14,6 +14,7 @@ from segkit.compare.scoring import FILE, TIMED, Scored, decisions, images_per_se
 from segkit.config import Config, PredictConfig
 from segkit.data.parts import open_parts
 from segkit.data_config import DataConfig
+from segkit.decode_config import DecodeConfig
 from segkit.evaluation import answered, evaluate
 from segkit.run import Run, write_text
 from tests.light.stand_in import GIVEN, network
@@ -27,10 +28,11 @@ TASKS = {
 }
 
 
-def run_of(folder: Path, task: Task) -> Run:
+def run_of(folder: Path, task: Task, temperature: float = 1.0) -> Run:
     data = DataConfig(source="shapes", count=40, size=(24, 36), test=0.6)
     run = Run(folder)
-    run.create(Config(task=task, data=data, input=GIVEN, predict=PredictConfig(tile=32, batch_size=2)))
+    predict, decode = PredictConfig(tile=32, batch_size=2), DecodeConfig(temperature=temperature)
+    run.create(Config(task=task, data=data, input=GIVEN, predict=predict, decode=decode))
     write_text(run.history, "epoch,steps,seconds\n0,15,1.5\n1,7,0.5\n")
     return run
 
@@ -48,6 +50,17 @@ def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path
     np.testing.assert_array_equal(found.asked, asked)
     assert (found.parameters, found.steps) == (99, 22)
     assert found.images_per_second > 0
+
+
+def test_calibration_is_that_of_the_temperature_of_the_config(tmp_path: Path) -> None:
+    task = TASKS["softmax"]
+    runs = [run_of(tmp_path / str(temperature), task, temperature) for temperature in (1, 3)]
+    part = open_parts(runs[0].config_made_with())["test"]
+    plain, calm = (score(partial(network, task=task), 7, run, part) for run in runs)
+    np.testing.assert_array_equal(calm.counts, plain.counts)
+    for what in ("asked", "decided"):
+        errors = [reliability(getattr(found, what).sum(0))["ece"] for found in (plain, calm)]
+        assert errors[0] != pytest.approx(errors[1], rel=0.01)
 
 
 def test_what_was_kept_is_read_back_and_a_broken_file_is_none(tmp_path: Path) -> None:

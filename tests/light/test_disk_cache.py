@@ -116,7 +116,7 @@ def test_other_settings_of_reading_do_not_find_it_and_others_do(tmp_path: Path) 
     reads = []
     for task, change in (
         (made.task, {}),
-        (made.task, {"validation": 0.3, "cache": "disk", "skip_broken": True}),  # does not matter
+        (made.task, {"validation": 0.3, "fold": "2/3", "cache": "disk", "skip_broken": True}),  # does not matter
         (made.task, {"mask_threshold": 100}),
         (made.task, {"mask_values": {0: "present", 255: "absent"}}),
         (Task.multiclass(["background", "crack"]), {}),  # to which 255 is unlabelled
@@ -141,7 +141,15 @@ def test_other_channels_are_other_samples(tmp_path: Path) -> None:
 
 @in_both_ways
 @pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:20], lambda data: data[:-1], lambda data: data + b"x"]
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:20],
+        lambda data: data[:-1],
+        lambda data: data + b"x",
+        lambda data: bytes(len(data)),
+        lambda data: b"\xff" * len(data),
+    ],
 )
 def test_a_file_that_is_not_whole_counts_as_none(
     damage: Callable[[bytes], bytes], small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from segkit import ConfigError
 from segkit.cli import main
 from segkit.data import samples
 from segkit.data.disk_cache import OnDisk
-from segkit.data.samples import InMemory, Read, open_samples
+from segkit.data.samples import InMemory, Read, check_room, open_samples
 from tests.light.sources import Made, folder, save
 from tests.light.test_disk_cache import GIVEN, Counting
 
@@ -58,6 +58,22 @@ def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeyp
     for name in ("a", "b", "c d/ä"):
         kept(name)
     assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    part = Counting(made)
+    size = sum(array.nbytes for name in part.names for array in Read(part, made.task, GIVEN)(name))
+    data = made.data.model_copy(update={"cache": cache})
+    share = samples.MOST if cache == "memory" else 1
+    for fits, free in ((1, 1.9 * size), (2, 2.1 * size)):
+        monkeypatch.setattr(samples.memory, "free_memory", lambda free=free: free / share)
+        monkeypatch.setattr(samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE))
+        check_room([part] * fits, data, made.task, GIVEN, where)
+        with pytest.raises(ConfigError, match=f"data.cache: {cache} would take about"):
+            check_room([part] * (fits + 1), data, made.task, GIVEN, where)
+    check_room([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
 
 
 def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
