@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 BUSY = 0.5
 """A load above this before the start makes the times worthless: other programs want the same cores."""
-PACKAGES = ("keras-segkit", "keras", "tensorflow", "torch", "monai", "onnxruntime", "openvino", "numpy", "pillow")
+PACKAGES = (
+    *("keras-segkit", "keras", "tensorflow", "jax", "jaxlib", "torch", "monai"),
+    *("onnxruntime", "openvino", "numpy", "opencv-python-headless", "pillow", "imagecodecs"),
+)
 
 
 def cores() -> int:
@@ -31,6 +35,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
         "cores": cores(),
+        "gpu": _gpus(),
         "memory_gib": round(memory, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "load_before": round(os.getloadavg()[0], 2),
@@ -42,12 +47,23 @@ def machine() -> dict[str, Any]:
 def machine_line(about: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
     what = f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}"
+    what += f", {about['gpu']}" if about["gpu"] else ""
     lines = [what, f"load before {about['load_before']}, OpenMP wait policy {about['openmp_wait_policy']}", versions]
     if about["load_before"] > BUSY:
         lines.append(
             "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do not keep these numbers"
         )
     return "\n".join(lines)
+
+
+def _gpus() -> str:
+    """Return the names and memories of NVIDIA's GPUs, whether or not they are used."""
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(done.stdout.split("\n")).strip("; ")
 
 
 def _cpu_model() -> str:

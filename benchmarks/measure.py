@@ -136,7 +136,9 @@ def settle() -> None:
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in threads})
     os.environ.update(KERAS_BACKEND=os.environ.get(BACKEND, "tensorflow"), TORCHINDUCTOR_COMPILE_THREADS="1")
-    if not on_gpu():
+    if on_gpu():  # all contenders are there at once: none may take the whole memory at its start
+        os.environ.update(TF_FORCE_GPU_ALLOW_GROWTH="true", XLA_PYTHON_CLIENT_PREALLOCATE="false")
+    else:
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
 
 

@@ -85,6 +85,7 @@ def network(workload: Workload, way: Way) -> UNet:
     if way.bfloat16 and device() == "cpu" and not any(on for name, on in capabilities.items() if "bf16" in name):
         raise RuntimeError("this CPU does not compute in bfloat16")
     torch.set_num_threads(cores())
+    torch.backends.cudnn.benchmark = True  # TensorFlow and JAX try a GPU's algorithms as well
     torch.manual_seed(0)
     layout = torch.channels_last if way.channels_last else torch.contiguous_format
     return UNet(workload.width).to(device(), memory_format=layout)

@@ -75,7 +75,8 @@ class TimeBudget(keras.callbacks.Callback):
 
 @contextmanager
 def heard_interrupts() -> Iterator[keras.callbacks.Callback]:
-    """Yield a callback that ends the training at Ctrl-C, within this block, also where Keras swallows the exception.
+    """Yield a callback that ends the training at Ctrl-C, or if it is terminated (as `cli.main` has it), within this block,
+    also where Keras swallows the exception.
 
     Its `pythonify_logs`, in which JAX waits for nearly all of a step, catches whatever is raised there (Keras 3.15).
     """
@@ -89,15 +90,16 @@ def heard_interrupts() -> Iterator[keras.callbacks.Callback]:
         if heard:
             raise KeyboardInterrupt
 
-    ours = threading.current_thread() is threading.main_thread()  # others may not set it
-    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, hear)
+    main = threading.current_thread() is threading.main_thread()  # others may not set it
+    both = (signal.SIGINT, signal.SIGTERM) if main else ()
+    ours = [number for number in both if signal.getsignal(number) is signal.default_int_handler]
+    for number in ours:
+        signal.signal(number, hear)
     try:
         yield keras.callbacks.LambdaCallback(on_train_batch_end=step_ended)
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ours:
+            signal.signal(number, signal.default_int_handler)
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -99,7 +99,8 @@ def check_room(folder: Path, state: int, model: int) -> None:
     model.keras, last.keras and the one being written are three models. What is there already is not needed again.
     """
     needed = FILES * state + 3 * model
-    there = sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in (".npz", ".keras"))
+    files = [path for path in folder.rglob("*") if path.suffix in (".npz", ".keras")]
+    there = sum(path.stat().st_size for path in files if not path.name.startswith("."))  # what a kill left may stay
     free = shutil.disk_usage(folder).free
     if needed - there > free:
         raise RunError(
@@ -112,7 +113,7 @@ def _whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and "position.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile, EOFError):
+    except Exception:  # one bad byte in its directory can raise anything
         return False
 
 

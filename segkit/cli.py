@@ -6,6 +6,7 @@ Only what a command needs is imported: `--help`, a bad config and bad data answe
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,14 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
         status: int = options.run_command(options)
     except SegkitError as problem:
         print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"error: {problem.filename or 'the disk'}: cannot be written ({problem.strerror}); make room",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -125,7 +134,7 @@ def _train(options: argparse.Namespace) -> int:
     check_room(kept, config.data, config.task, given, run.cache)  # refused before a run is begun
     if not options.resume:
         run.create(config)
-    return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process))
+    return processes.together(process, lambda: _train_with_keras(config, parts, run, console, options, process), run)
 
 
 def _train_with_keras(
@@ -139,6 +148,7 @@ def _train_with_keras(
     from segkit.precision import settle
     from segkit.training import train
 
+    processes.meet(process)
     if run.keeps_models:
         settle(config, run)
     processes.share_start(process, config, parts, run)
@@ -147,11 +157,14 @@ def _train_with_keras(
     except KeyboardInterrupt:
         if not run.keeps_models:
             raise
-        overrides, at = "".join(f" --set {override}" for override in options.set), run.saved()
-        overrides += processes.options_of(process)
+        asked, at = getattr(options, "asked", options), run.saved()  # of several folds, what all were asked for by
+        overrides = "".join(f" --set {override}" for override in asked.set) + processes.options_of(process)
+        if asked.fold:
+            overrides += f" --fold {asked.fold}"
+        folder = run.path.parent if asked.fold else run.path
         console.print(
             f"interrupted; {at.epoch} epochs and {at.step} steps are saved in {run.path}. Go on with:\n"
-            f"  python train.py {options.config}{overrides} --run {run.path} --resume",
+            f"  python train.py {options.config}{overrides} --run {folder} --resume",
             highlight=False,
             soft_wrap=True,
         )

@@ -13,8 +13,9 @@ def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace
     """Train the folds that are asked for by `train`, into DIR/fold_k; print the table once all n are scored.
 
     With --resume a fold that is finished is passed over, one that was interrupted goes on, one that is missing begins.
-    Return the exit status of the first fold that fails.
+    Return the exit status of the first fold that fails. Raises `RunError` if a finished one was trained otherwise.
     """
+    from segkit.config import read
     from segkit.folds import collect, fold_run, folds_table, wanted
 
     which, count = wanted(options.fold)
@@ -24,16 +25,12 @@ def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace
         )
     folder = options.run or Path("runs") / options.config.stem
     for k in which:
-        run = fold_run(folder, k)
+        run, overrides = fold_run(folder, k), [*options.set, f"data.fold={k}/{count}"]
         if options.resume and run.scores.is_file():
+            run.reopen(read(options.config, overrides))
             continue
         begun = run.config_file.is_file()
-        one = {
-            "run": run.path,
-            "resume": options.resume and begun,
-            "set": [*options.set, f"data.fold={k}/{count}"],
-            "fold": None,
-        }
+        one = {"run": run.path, "resume": options.resume and begun, "set": overrides, "fold": None, "asked": options}
         status = train(argparse.Namespace(**{**vars(options), **one}))
         if status:
             return status

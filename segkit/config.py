@@ -84,6 +84,8 @@ class ModelConfig(Section):
     """Train coarser features of the decoder too, each by a head of its own that the finished network does not have."""
     image_head: Annotated[float, Field(ge=0)] = 0.0
     """Weight in the loss of a head that says which classes are in the image; 0: no such head."""
+    image_labels: Literal["any", "one"] = "any"
+    """What that head says: any set of the foreground classes, or the one that the image shows most of."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
@@ -91,7 +93,8 @@ class ModelConfig(Section):
             catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
         networks.check(self.encoder, self.weights, self.stem)
         catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
-        if self.deep_supervision and (self.depth < 2 or self.decoder in catalog.WITHOUT_DEEP_SUPERVISION):
+        flat = self.depth < 2 and not networks.has_own_stride(self.encoder)
+        if self.deep_supervision and (flat or self.decoder in catalog.WITHOUT_DEEP_SUPERVISION):
             allowed = sorted(set(catalog.DECODERS) - set(catalog.WITHOUT_DEEP_SUPERVISION))
             raise ConfigError(
                 f"model.deep_supervision: needs a decoder with features between the coarsest and the finest: "
@@ -149,6 +152,12 @@ class Config(Section):
             raise ConfigError(
                 f"predict.tile: at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's "
                 f"own); found {self.predict.tile}"
+            )
+        own = ":" in self.model.encoder and not networks.has_own_stride(self.model.encoder)  # it may bring some itself
+        if self.model.freeze_statistics and self.model.weights == networks.NONE and not own:
+            raise ConfigError(
+                f"model.freeze_statistics: holds the statistics that came with weights, and without any they are 0 and 1 for "
+                f"the whole training; set model.weights, or leave it out; found model.weights: {networks.NONE}"
             )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)

@@ -12,6 +12,7 @@ from keras import ops
 
 from segkit.checkpoint import Groups, Position, to_disk
 from segkit.errors import RunError
+from segkit.mirrored import add_to_sum
 from segkit.run import Run
 
 Logs = dict[str, Any]
@@ -73,7 +74,7 @@ class KeepCheckpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if self.running:  # the metrics exist from the first step on; all of them are sums
             for variable, before in zip(self.model.metrics_variables, self.running, strict=True):
-                variable.assign(variable + before)
+                add_to_sum(variable, before)
             self.running = []
         due = self.seconds and time.monotonic() - self.saved >= self.seconds
         if due and not self.model.stop_training:  # at the end of an epoch its validation is still to come

@@ -99,6 +99,17 @@ def spread(settings: TrainConfig) -> Iterator[Replicas]:
             yield replicas
 
 
+def device_count(settings: TrainConfig) -> int:
+    """Return on how many devices of all processes that have joined a network of these settings is trained."""
+    import keras
+
+    from segkit import mirrored
+
+    if keras.backend.backend() == "jax":
+        return _jax_devices(settings)[1].count
+    return 1 if settings.devices == 1 else len(_first(mirrored.device_names(), settings.devices))
+
+
 def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:
     import jax
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import keras
@@ -22,7 +22,7 @@ from segkit.errors import ConfigError, RunError
 from segkit.mirrored import batches_of
 from segkit.progress import FitProgress
 from segkit.replicas import ALONE, Replicas
-from segkit.run import Row, Run
+from segkit.run import Row, Run, write_text
 
 _WITHOUT_END = 10**6
 """Epochs of a training that its minutes end."""
@@ -67,12 +67,19 @@ class Fitting:
             if not self._is_over():
                 with _naming_the_disk(self.run):
                     self._fit(console, saved.get("metrics", []))
-        finally:
-            with _naming_the_disk(self.run), averaged(self.trainer):
-                callbacks.save(self.model, self.run, last=True)
-                if not self.run.model.exists():
-                    callbacks.save(self.model, self.run)
+        except BaseException:
+            if self.replicas.processes == 1:  # others would wait for this one to go on
+                with suppress(Exception):  # what led here is to be told, and not what it led to
+                    self._keep_last()
+            raise
+        self._keep_last()
         shutil.rmtree(self.kept, ignore_errors=True)  # after an interruption it stays for the resumed run
+
+    def _keep_last(self) -> None:
+        with _naming_the_disk(self.run), averaged(self.trainer):
+            callbacks.save(self.model, self.run, last=True)
+            if not self.run.model.exists():
+                callbacks.save(self.model, self.run)
 
     def _is_over(self) -> bool:
         """Return whether nothing is left to fit: a kill may come between the last epoch and the scoring."""
@@ -81,8 +88,7 @@ class Fitting:
             return True
         if settings.minutes is None:
             return total is not None and self.done >= total
-        # the last epoch leaves time for a validation as long as the longest, so a budget is never used to its last second
-        return _seconds(self.history) >= 0.9 * settings.minutes * 60
+        return self.run.fitted.is_file()
 
     def _fit(self, console: Console, running: Sequence[np.ndarray]) -> None:
         assert self.config.input is not None
@@ -107,10 +113,13 @@ class Fitting:
                 shuffle=False,  # the order is the pipeline's business
                 verbose=0,
             )
+        write_text(self.run.fitted, "the training is over\n")
 
     def _callbacks(self, progress: FitProgress, running: Sequence[np.ndarray]) -> list[keras.callbacks.Callback]:
         settings, run = self.settings, self.run
-        schedule = losses.Schedule(settings.last_epoch(self.steps) or 1, settings.minutes, self.used)
+        schedule = losses.Schedule(
+            settings.last_epoch(self.steps) or 1, settings.minutes, self.used, self.replicas.agreed
+        )
         beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
         if settings.minutes is not None:
             beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))

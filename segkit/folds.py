@@ -38,11 +38,17 @@ def fold_run(path: Path, k: int) -> Run:
 
 
 def collect(path: Path, folds: int) -> dict[str, Any] | None:
-    """Return what `summary` makes of the folds' scores.json and write it to folds.json; None while a fold is missing."""
-    files = [fold_run(path, k).scores for k in range(1, folds + 1)]
-    if not all(file.is_file() for file in files):
+    """Return what `summary` makes of the folds' scores.json and write it to folds.json; None while a fold is missing.
+
+    Raises `RunError` if two folds were not trained by the same settings.
+    """
+    runs = [fold_run(path, k) for k in range(1, folds + 1)]
+    if not all(run.scores.is_file() for run in runs):
         return None
-    report = summary([json.loads(file.read_text()) for file in files])
+    first = runs[0].config_made_with()
+    for k, run in enumerate(runs, start=1):
+        run.check_made_with(first.model_copy(update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}))
+    report = summary([json.loads(run.scores.read_text()) for run in runs])
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 

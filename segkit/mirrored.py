@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from segkit.data.stream import Batch
@@ -82,6 +83,20 @@ def _clip_sums(optimizer: keras.optimizers.Optimizer) -> None:
         return [gradient / replicas.num_replicas_in_sync for gradient in clip(summed)]  # Keras sums them once more
 
     optimizer._clip_gradients = clip_sum
+
+
+def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
+    """Add to the sum of a metric. Under a strategy each device has its part of it, and assigning would share out a whole
+    number in equal parts, rounded.
+    """
+    if _is_mirrored():
+        import tensorflow as tf
+
+        if variable._value.synchronization == tf.VariableSynchronization.ON_READ:
+            first = variable._value.values[0]
+            first.assign(first + value)
+            return
+    variable.assign(variable + value)
 
 
 @contextmanager

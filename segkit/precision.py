@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from segkit.config import Config
-from segkit.devices import prepare
+from segkit.devices import device_count, prepare
 from segkit.distances import as_losses_need
 from segkit.errors import ConfigError
 from segkit.models.build import build_for, compile
@@ -52,10 +52,11 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 def random_batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Return images of random pixels and targets of the first class, as the config's training batches are shaped."""
+    """Return images of random pixels and targets of the first class: what one device gets of the config's batches."""
     if config.input is None:
         raise ConfigError("input: is missing; `data.check.check` measures it")
-    size, (height, width) = config.train.batch_size, config.train.crop
+    (height, width), devices = config.train.crop, device_count(config.train)
+    size = -(-config.train.batch_size // devices)  # one device's part of it
     shape = (size, height, width, config.input.channels)
     images = np.random.default_rng(0).integers(0, 255, shape).astype(config.input.dtype)
     target = config.task.encode(np.zeros(config.task.target_shape(height, width), np.uint8))

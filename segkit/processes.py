@@ -28,7 +28,7 @@ HEARTBEAT = 50
 """Seconds after which a process that gives no sign of life counts as dead. One that ends is noticed at once."""
 JOINING = 300
 """Seconds that processes wait for each other at the start."""
-_SHARED = ("checkpoints/latest.npz", "history.csv", "precision.json", "scores.json")
+_SHARED = ("checkpoints/latest.npz", "checkpoints/fitted", "history.csv", "precision.json", "scores.json")
 """Files of the run folder that a training begins with."""
 
 
@@ -122,6 +122,10 @@ class Followed(Run):
         super().__init__(Path(self._folder.name))
         self.checkpoints = _Unwritten(self.path / "checkpoints")
 
+    def remove(self) -> None:
+        """Remove the folder."""
+        self._folder.cleanup()
+
     def check_free(self) -> None:
         """Leave that to the first process."""
 
@@ -142,7 +146,7 @@ def run_of(process: Process | None, path: Path) -> Run:
     return Run(path) if process is None or process.number == 1 else Followed()
 
 
-def together(process: Process | None, work: Callable[[], int]) -> int:
+def together(process: Process | None, work: Callable[[], int], run: Run) -> int:
     """Join the other processes, work, and return the exit status; without a process just work.
 
     If another one dies, this one says so and ends: what the first has saved is for --resume.
@@ -164,6 +168,8 @@ def together(process: Process | None, work: Callable[[], int]) -> int:
             if not _is_broken(problem):
                 traceback.print_exc()
             status = _say(f"error: {_lost(process)}" if _is_broken(problem) else f"error: {process.name} failed")
+    if isinstance(run, Followed):
+        run.remove()  # nothing is cleaned up at the end of this function
     sys.stdout.flush()
     sys.stderr.flush()
     if jax.distributed.is_initialized():
@@ -192,6 +198,14 @@ def _join(process: Process) -> None:
             f"{process.name} has not met the others at {process.coordinator} within {JOINING} s ({_line(problem)}). Start "
             f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there"
         ) from problem
+
+
+def meet(process: Process | None) -> None:
+    """Wait for the other processes: once they have met, they wait for each other long enough for what one does alone."""
+    if process is not None:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("segkit")
 
 
 def leave() -> None:

@@ -48,6 +48,8 @@ class Run:
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = Checkpoints(path / "checkpoints")
+        self.fitted = path / "checkpoints" / "fitted"
+        """A file that says that the minutes of the training are over: the clock of a resumed run would not know."""
         self.cache = path / "cache"
 
     @classmethod
@@ -69,7 +71,8 @@ class Run:
         return configs.read(self.config_file)
 
     def check_free(self) -> None:
-        """Raise `RunError` if the folder holds anything."""
+        """Raise `RunError` if the folder holds anything but what a killed process left half written."""
+        remove_leftovers(self.path, below=False)
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
@@ -86,14 +89,18 @@ class Run:
         """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
         if not self.config_file.is_file():
             raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one")
+        self.check_made_with(config)
+        self.checkpoints.mend()
+        remove_leftovers(self.path)
+
+    def check_made_with(self, config: Config) -> None:
+        """Raise `RunError` naming what differs, unless the folder's run was made with this config."""
         differences = _differences(self.config_made_with().model_dump(mode="json"), config.model_dump(mode="json"))
         if differences:
             raise RunError(
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
                 f"Resume with the same config and --set, or begin a new run"
             )
-        self.checkpoints.mend()
-        remove_leftovers(self.path)
 
     def saved(self) -> Position:
         """Return where the last checkpoint stands."""
@@ -106,7 +113,9 @@ class Run:
         with self.history.open(newline="", encoding="utf-8") as stream:
             table = list(csv.DictReader(stream))
         return [
-            {key: float(value) for key, value in row.items()} for row in table if all(row.values()) and None not in row
+            {key: float("nan" if value == "NA" else value) for key, value in row.items()}  # NA: there is no validation
+            for row in table
+            if all(row.values()) and None not in row
         ]
 
     def cut_history(self, epochs: int) -> list[Row]:

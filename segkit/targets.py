@@ -39,7 +39,8 @@ def distances(target: Tensor, task: Task) -> Tensor:
     if len(target.shape) != 5:
         raise ValueError(
             f"the boundary loss needs a target with distances, (batch, height, width, {task.channels}, 2); found "
-            f"{tuple(target.shape)}. segkit.distances.with_distances makes it; training by a config does so itself"
+            f"{tuple(target.shape)}. segkit.distances.with_distances makes it; training by a config does so itself where "
+            f"the loss is called boundary"
         )
     return ops.cast(target[..., 1], "float32")
 

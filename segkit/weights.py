@@ -59,6 +59,9 @@ def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None
     try:
         with atomic(target) as part, _open(address) as source, part.open("wb") as stream:
             shutil.copyfileobj(source, stream)
+            told = source.headers.get("Content-Length")
+            if told and stream.tell() != int(told):  # a connection that ends early is no error to Python
+                raise OSError(f"{stream.tell():,} of {int(told):,} bytes arrived")
             stream.flush()
             _check(part, network)
     except OSError as problem:

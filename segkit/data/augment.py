@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from segkit.config import AugmentConfig, InputConfig
-from segkit.data.patch import BANDS, draw_start, draw_turn, foreground_pixel, map_of, warp
+from segkit.data.patch import BANDS, draw_start, draw_turn, foreground_pixel, holding, map_of, warp
 from segkit.task import VOID, Task
 
 PIPELINES = 16
@@ -65,6 +65,7 @@ class Augment:
         start = draw_start(target.shape[:2], self.crop, wanted, rng)
         turn, (height, width) = draw_turn(self.settings, rng), self.crop
         matrix = map_of(start, self.crop, turn, self.margin)
+        matrix = matrix if wanted is None else holding(matrix, wanted, self.crop, self.margin)
         size = (height + 2 * self.margin, width + 2 * self.margin)
         unknown = np.full(max(BANDS, *target.shape[2:], 0), VOID)
         patch = warp(image, matrix, size, self._fill, cv2.INTER_LINEAR)

@@ -38,7 +38,8 @@ def draw_start(
 ) -> list[int]:
     """Return the first row and column of a patch: anywhere in the image, or anywhere around the `wanted` pixel.
 
-    An image smaller than the patch keeps its middle in the patch's middle, so there the start is negative.
+    Once the patch is turned, `holding` sees to the wanted pixel. An image smaller than the patch keeps its middle in the
+    patch's middle, so there the start is negative.
     """
     starts = []
     for axis, (length, across) in enumerate(zip(size, crop, strict=True)):
@@ -75,6 +76,18 @@ def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int 
             for (along, across), first, middle in zip(linear, start[::-1], (x, y), strict=True)
         ]
     )
+
+
+def holding(matrix: np.ndarray, pixel: tuple[int, int], crop: tuple[int, int], margin: int = 0) -> np.ndarray:
+    """Return the map moved as little as it takes for a pixel (row, column) of the image to be one of the patch's.
+
+    Where it lies in the patch is rounded to the nearest place within the margins, so that the nearest neighbour finds it.
+    """
+    linear, wanted = matrix[:, :2], np.array(pixel[::-1])
+    place = np.linalg.solve(linear, wanted - matrix[:, 2])
+    ends = np.array(crop[::-1]) - 1
+    place = np.clip(place.round(), margin, margin + ends)
+    return np.column_stack([linear, wanted - linear @ place])
 
 
 def region(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:

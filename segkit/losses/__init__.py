@@ -12,9 +12,10 @@ from segkit.losses.lovasz import Lovasz
 from segkit.losses.overlap import Dice, FocalTversky, Jaccard, LogCoshDice, Tversky
 from segkit.losses.pixels import CrossEntropy, Focal, TopKCrossEntropy
 from segkit.losses.segmentation import SegmentationLoss
-from segkit.losses.total import Schedule, WeightedSum, make, track
+from segkit.losses.total import Schedule, WeightedSum, check_on_logits, make, track
 
 __all__ = [
     "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",
-    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "make", "track",
+    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "check_on_logits", "make",
+    "track",
 ]  # fmt: skip

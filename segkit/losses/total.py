@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -55,12 +56,19 @@ class Schedule(keras.callbacks.Callback):
     """Sets the weights of a `WeightedSum` at the beginning of each epoch, by epochs or by minutes.
 
     The first epoch has the first weights and the last epoch the last ones. With `minutes` the clock decides, which counts
-    the seconds `used` by earlier sessions of a resumed training; nothing else needs to be remembered.
+    the seconds `used` by earlier sessions of a resumed training; nothing else needs to be remembered. Several processes go
+    by the one clock on which they have `agreed`.
     """
 
-    def __init__(self, epochs: int, minutes: float | None = None, used: float = 0.0) -> None:
+    def __init__(
+        self,
+        epochs: int,
+        minutes: float | None = None,
+        used: float = 0.0,
+        agreed: Callable[[float], float] = float,
+    ) -> None:
         super().__init__()
-        self.epochs, self.minutes, self.used = epochs, minutes, used
+        self.epochs, self.minutes, self.used, self.agreed = epochs, minutes, used, agreed
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.began = time.monotonic()
@@ -69,7 +77,7 @@ class Schedule(keras.callbacks.Callback):
         if self.minutes is None:
             share = epoch / max(1, self.epochs - 1)
         else:
-            share = (self.used + time.monotonic() - self.began) / (60 * self.minutes)
+            share = self.agreed(self.used + time.monotonic() - self.began) / (60 * self.minutes)
         for loss in _scheduled(self.model.loss):
             loss.now.assign(loss.weights_at(min(1.0, share)))
 
@@ -102,6 +110,24 @@ def make(
         except TypeError as problem:
             raise ConfigError(f"loss.{name}: {problem}") from problem
     return WeightedSum(losses, weights)
+
+
+def check_on_logits(loss: Any, class_weights: Mapping[str, float] | None = None) -> None:
+    """Raise `ConfigError` if a loss that was made elsewhere takes its input for probabilities, or misses class weights."""
+    if class_weights is not None:
+        raise ConfigError(
+            "class_weights: go with losses by name, as in loss={'dice': 1}; give them to a loss that you make yourself"
+        )
+    if isinstance(loss, str) or not callable(loss):
+        raise ConfigError(f"loss: names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}")
+    for one in getattr(loss, "losses", [loss]):
+        known = inspect.signature(one).parameters if inspect.isroutine(one) else {}
+        by_default = known["from_logits"].default if "from_logits" in known else None
+        if getattr(one, "from_logits", by_default) is False:
+            name = getattr(one, "__name__", type(one).__name__)
+            raise ConfigError(
+                f"loss: {name} expects probabilities, and training is on logits; make it with from_logits=True"
+            )
 
 
 def _scheduled(loss: Any) -> list[WeightedSum]:

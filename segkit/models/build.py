@@ -81,7 +81,7 @@ def _build(
     found = strides(image, levels, settings.stride)
     check_halved(settings.encoder, found, settings.stride)
     if settings.image_head:
-        levels[-1] = supervision.see_image(task, levels[-1], settings.image_head)
+        levels[-1] = supervision.see_image(task, levels[-1], settings.image_head, settings.image_labels)
     x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
     x = blocks.leave(x, int(found[0]), settings)
     model = supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)
@@ -165,11 +165,14 @@ def compile(
     """Return the model's view at the logits, compiled with the task's loss and metrics; `fit` it, then use `model`.
 
     `loss` is as in a config ({"dice": 1, "cross_entropy": 1}) or a Keras loss on logits; AdamW at 0.001 by default.
-    `settings` go to Keras' own `compile`.
+    `settings` go to Keras' own `compile`. Raises `ConfigError` for a loss on probabilities, and for class weights beside a
+    loss that was made without them.
     """
     trainer = supervision.supervised(model, logits_of(model, task), task)
     if loss is None or isinstance(loss, Mapping):
         loss = losses.make(task, loss, class_weights)
+    else:
+        losses.check_on_logits(loss, class_weights)
     trainer.compile(
         optimizer=optimizer or keras.optimizers.AdamW(1e-3),
         loss=loss,

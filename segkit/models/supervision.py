@@ -18,34 +18,48 @@ from segkit.models.levels import strides
 from segkit.targets import Tensor, as_channels
 from segkit.task import Task
 
-IMAGE_HEAD = "image_head"
+IMAGE_HEADS = {"any": "image_head", "one": "image_class"}
+"""Names of the layer by what it says of an image: any set of the foreground classes, or the one that it shows most of."""
+NOTHING = "nothing"
+IMAGE = "image"
+"""What its logits are called among the outputs of training."""
 
 
-def image_task(task: Task) -> Task:
-    """Return what an image can be: any set of the task's foreground classes, each present or not.
+def image_task(task: Task, labels: str = "any") -> Task:
+    """Return what an image can be: any set of the task's foreground classes, or one of them or, where that can be, nothing.
 
-    >>> image_task(Task.multiclass(["background", "liver", "tumour"])).activation
+    >>> image_task(Task.multiclass(["background", "cat", "dog"])).activation
     'sigmoid'
+    >>> image_task(Task.multiclass(["background", "cat", "dog"]), "one").classes
+    ('nothing', 'cat', 'dog')
     """
-    return Task.multilabel([task.classes[i] for i in task.foreground])
+    foreground = [task.classes[i] for i in task.foreground]
+    if labels == "any":
+        return Task.multilabel(foreground)
+    return Task.multiclass(
+        foreground if len(foreground) == len(task.classes) and task.exclusive else [NOTHING, *foreground]
+    )
 
 
-def see_image(task: Task, features: Tensor, weight: float) -> Tensor:
+def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") -> Tensor:
     """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
+    name = IMAGE_HEADS[labels]
     logits = layers.GlobalAveragePooling2D(dtype="float32")(features)
-    logits = layers.Dense(image_task(task).channels, dtype="float32", name=f"{IMAGE_HEAD}_logits")(logits)
-    return Beside(weight, name=IMAGE_HEAD)([features, logits])
+    logits = layers.Dense(image_task(task, labels).channels, dtype="float32", name=f"{name}_logits")(logits)
+    return Beside(weight, name=name)([features, logits])
 
 
 def image_view(model: keras.Model, task: Task) -> keras.Model:
-    """Return image (B, H, W, channels) -> probability of each foreground class to be in it, (B, classes) float32.
+    """Return image (B, H, W, channels) -> probability of each class of its `image_task`, (B, classes) float32.
 
     The same weights as the model's. Raises `ConfigError` if it was built without `image_head`.
     """
-    if IMAGE_HEAD not in {layer.name for layer in model.layers}:
+    found = _image_head(model)
+    if found is None:
         raise ConfigError("this model has no head for the whole image: build it with model.image_head: 0.1")
-    activation = layers.Activation(image_task(task).activation, dtype="float32")
-    return keras.Model(model.inputs[0], activation(_image_logits(model)), name="segkit_image")
+    layer, labels = found
+    activation = layers.Activation(image_task(task, labels).activation, dtype="float32")
+    return keras.Model(model.inputs[0], activation(layer.input[1]), name="segkit_image")
 
 
 def checked(model: keras.Model, settings: ModelConfig) -> keras.Model:
@@ -66,16 +80,16 @@ def supervised(model: keras.Model, logits: keras.Model, task: Task) -> keras.Mod
     for name in marked:
         outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(found[name].output)
         weights[name] = 0.5 ** int(name.rpartition("_")[-1])
-    if IMAGE_HEAD in found:
-        outputs[IMAGE_HEAD] = _image_logits(model)
+    beside = _image_head(model)
+    if beside:
+        outputs[IMAGE] = beside[0].input[1]
     if len(outputs) == 1:
         return logits
     total = sum(weights.values())
     shares = {name: weight / total for name, weight in weights.items()}
-    image_weight = found[IMAGE_HEAD].weight if IMAGE_HEAD in found else 0.0
-    return Supervised(
-        model.inputs[0], outputs, logits.name, shares, _strides(model, marked), image_weight, Presence(task)
-    )
+    image_weight, labels = (beside[0].weight, beside[1]) if beside else (0.0, "any")
+    presence = Presence(task, labels)
+    return Supervised(model.inputs[0], outputs, logits.name, shares, _strides(model, marked), image_weight, presence)
 
 
 class Supervised(keras.Model):
@@ -117,7 +131,7 @@ class Supervised(keras.Model):
             rows, columns = ops.shape(target)[1:3]
             total += self.shares[name] * self.loss(target, y_pred[name][:, :rows, :columns], sample_weight)
         if self.image_weight:
-            total += self.image_weight * self.presence(y, y_pred[IMAGE_HEAD], sample_weight)
+            total += self.image_weight * self.presence(y, y_pred[IMAGE], sample_weight)
         return total
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
@@ -130,24 +144,39 @@ def every(target: Tensor, stride: int) -> Tensor:
 
 
 class Presence(keras.losses.Loss):
-    """Cross-entropy of which foreground classes an image holds, by its target: the mean over what is known, (B,).
+    """Cross-entropy of what an image holds, by its target: the mean over what is known, (B,).
 
-    A class is present if one pixel has it, absent if there are known pixels and none has it. VOID is not asked, and an
-    image, or a class in it, without a known pixel costs 0.
+    Of any set of labels, a class is present if one pixel has it, absent if there are known pixels and none has it. Of one
+    label, it is the foreground class of the most pixels, the first of several, or nothing. VOID is not asked, and an image,
+    or in the first case a class in it, without a known pixel costs 0.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, labels: str = "any") -> None:
         super().__init__(name="presence", dtype="float32")
-        self.task = task
+        self.task, self.labels = task, labels
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         channels, known = as_channels(y_true, self.task)
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
-        present, asked = (
-            ops.take(ops.max(values, axis=(1, 2)), foreground, axis=-1) for values in (channels * known, known)
-        )
-        costs = getattr(ops, image_task(self.task).cross_entropy)(present, y_pred, from_logits=True)
+        shown, known = (ops.take(values, foreground, axis=-1) for values in (channels * known, known))
+        image = image_task(self.task, self.labels)
+        cross_entropy = getattr(ops, image.cross_entropy)
+        if self.labels == "one":
+            return cross_entropy(_most_shown(shown, image.channels), y_pred, from_logits=True) * ops.max(
+                known, (1, 2, 3)
+            )
+        present, asked = (ops.max(values, axis=(1, 2)) for values in (shown, known))
+        costs = cross_entropy(present, y_pred, from_logits=True)
         return ops.sum(costs * asked, axis=-1) / ops.maximum(ops.sum(asked, axis=-1), 1.0)
+
+
+def _most_shown(shown: Tensor, classes: int) -> Tensor:
+    """Return which foreground class has the most pixels (B, H, W, C) of 0 and 1, one-hot; at first nothing, if it can be."""
+    pixels = ops.sum(shown, axis=(1, 2))
+    nothing = classes - pixels.shape[-1]
+    return ops.one_hot(
+        ops.where(ops.max(pixels, -1) > 0, ops.argmax(pixels, -1) + nothing, 0), classes, dtype="float32"
+    )
 
 
 def _strides(model: keras.Model, marked: list[str]) -> dict[str, int]:
@@ -164,5 +193,7 @@ def _marked(model: keras.Model) -> list[str]:
     return sorted(layer.name for layer in model.layers if layer.name.startswith(f"{SUPERVISED}_"))
 
 
-def _image_logits(model: keras.Model) -> Tensor:
-    return model.get_layer(IMAGE_HEAD).input[1]
+def _image_head(model: keras.Model) -> tuple[Beside, str] | None:
+    """Return the layer that holds the logits of the image, and what they say of it; None if there is no such head."""
+    labels = {name: key for key, name in IMAGE_HEADS.items()}
+    return next(((layer, labels[layer.name]) for layer in model.layers if layer.name in labels), None)

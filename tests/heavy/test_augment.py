@@ -152,12 +152,15 @@ def test_every_place_is_as_likely() -> None:
     assert counts.min() > 60 and counts.max() < 140  # 100 each but for chance  # noqa: PT018
 
 
+@pytest.mark.parametrize(
+    "settings", [only(), AugmentConfig(), only(rotate=90.0, scale=0.9)], ids=["cut", "usual", "far"]
+)
 @pytest.mark.parametrize("task", [BINARY, SOFTMAX, Task.multilabel(["a", "b"])], ids=["binary", "softmax", "labels"])
-def test_patches_of_foreground_hold_a_pixel_of_it(task: Task) -> None:
+def test_patches_of_foreground_hold_a_pixel_of_it(task: Task, settings: AugmentConfig) -> None:
     image, target = np.zeros((200, 300, 3), np.uint8), np.zeros(task.target_shape(200, 300), np.uint8)
     target[199, 0] = 1  # a corner, one pixel
     for share, wanted in ((1.0, 40), (0.5, 20)):
-        augment = Augment(task, only(), given(), CROP, foreground=share)
+        augment = Augment(task, settings, given(), CROP, foreground=share)
         found = sum(bool((augment(image, target, seed)[1] == 1).any()) for seed in range(40))
         assert abs(found - wanted) <= 8 * (share < 1)
     assert not (Augment(task, only(), given(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1).any()

@@ -21,6 +21,7 @@ from tests.heavy.cases import TASKS, Watching, answer, batch, picture
 
 SMALL = ("plain", "residual")
 """Encoders that take a fraction of a second to build."""
+WITHOUT_STATISTICS = ("convnext_tiny", "vgg16")
 NORMALIZATIONS = ("batch", "group", "instance", "none")
 UPSAMPLINGS = ("transpose", "bilinear", "nearest")
 EAGER = keras.backend.backend() == "tensorflow"  # there compiling a small model takes longer than training it
@@ -99,6 +100,23 @@ def test_a_saved_model_answers_bit_for_bit(number: int, encoder: str, decoder: s
     np.testing.assert_array_equal(answer(loaded, images), answer(model, images))
     np.testing.assert_array_equal(answer(loaded, images[:, :4, :3]), answer(model, images[:, :4, :3]))
     assert segkit.compile(loaded, SOFTMAX).output_shape == (None, None, None, 3)  # its logits are still found
+
+
+@small_pairs
+def test_frozen_statistics_stay_and_those_of_the_decoder_move(number: int, encoder: str, decoder: str) -> None:
+    model = tiny(SOFTMAX, encoder=encoder, decoder=decoder, freeze_statistics=True)
+    after = layers_after_the_encoder(model)
+    groups = ([], [])
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            groups[layer in after].append(layer)
+    before = [[layer.get_weights()[-2:] for layer in group] for group in groups]
+    model(picture(2, 32, 32, 3), training=True)
+    frozen, free = ([layer.get_weights()[-2:] for layer in group] for group in groups)
+    np.testing.assert_equal(frozen, before[0])
+    assert bool(frozen) == (encoder not in WITHOUT_STATISTICS)
+    assert free
+    assert all(np.any(new[0] != old[0]) for new, old in zip(free, before[1], strict=True))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -50,6 +50,40 @@ def test_trap_01_a_linear_last_layer_is_refused(task: Task) -> None:
         segkit.compile(ending_in(layers.Conv2D(task.channels, 1, activation=task.activation)), task)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.Dice(CRACK, from_logits=False),
+        losses.make(CRACK, {"dice": 1, "focal": 1}, from_logits=False),
+        keras.losses.BinaryCrossentropy(),
+        keras.losses.binary_crossentropy,
+    ],
+    ids=["Dice", "a sum", "Keras' own", "a function"],
+)
+def test_trap_07_a_loss_on_probabilities_is_refused(loss: object) -> None:
+    with pytest.raises(
+        ConfigError, match=r"expects probabilities, and training is on logits; make it with from_logits"
+    ):
+        segkit.compile(small(CRACK), CRACK, loss=loss)
+
+
+def test_a_loss_on_logits_is_taken_and_a_name_alone_is_not() -> None:
+    for loss in (
+        losses.Dice(CRACK, from_logits=True),
+        losses.make(CRACK, {"dice": 1, "focal": 1}),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        lambda truth, logits: ops.mean(logits),
+    ):
+        assert segkit.compile(small(CRACK), CRACK, loss=loss).loss is loss
+    with pytest.raises(ConfigError, match=r"loss: names with weights.*found 'binary_crossentropy'"):
+        segkit.compile(small(CRACK), CRACK, loss="binary_crossentropy")
+
+
+def test_trap_17_class_weights_are_not_dropped() -> None:
+    with pytest.raises(ConfigError, match=r"class_weights: go with losses by name"):
+        segkit.compile(small(CRACK), CRACK, loss=losses.Dice(CRACK, from_logits=True), class_weights={"crack": 5})
+
+
 def test_trap_02_softmax_over_one_channel() -> None:
     with pytest.raises(ConfigError, match="sigmoid"):
         Task.binary("crack", head="softmax")

@@ -87,7 +87,7 @@ def test_weights_can_follow_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=500.0)
     monkeypatch.setattr(total, "time", SimpleNamespace(monotonic=lambda: clock.now))
     loss = make(CRACK, TERMS)
-    schedule = Schedule(10**6, minutes=2, used=30)
+    schedule = Schedule(10**6, minutes=2, used=130, agreed=lambda seconds: seconds - 100)  # of several processes
     schedule.set_model(SimpleNamespace(loss=loss))
     schedule.on_train_begin()
     for second, wanted in ((0, [1, 0.75, 1]), (60, [1, 2.25, 0]), (90, [1, 3, 0]), (1000, [1, 3, 0])):

@@ -15,7 +15,7 @@ from segkit import files, precision
 from segkit.cli import main
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
-from tests.processes.test_recovery import assert_same, kill_once, train
+from tests.processes.test_recovery import OVERRIDES, assert_same, config_of, kill_once, train
 
 FAST = {"epochs": 1, "steps_per_epoch": 4, "pictures": 0}
 
@@ -132,7 +132,12 @@ def test_a_time_budget_is_kept_over_a_kill(tmp_path: Path) -> None:
     [row] = run.rows()
     assert at.seconds < 24 * 0.9
     assert 0.9 * 24 <= row["seconds"] <= 2 * 24  # on a loaded machine a step is long
-    assert run.checkpoints.load()["optimizer"][0] > at.step
+    steps = run.checkpoints.load()["optimizer"][0]
+    assert steps > at.step
+    run.scores.unlink()  # as if killed before its scores were written: the minutes are over
+    assert train(config, run, "--resume") == 0
+    assert run.rows() == [row]
+    assert run.checkpoints.load()["optimizer"][0] == steps
 
 
 def test_all_folds_are_trained_into_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,6 +155,35 @@ def test_all_folds_are_trained_into_one_table(tmp_path: Path, capsys: pytest.Cap
     dice = [each["mean"]["dice_foreground"] for each in scores]
     assert report["mean"]["dice_foreground"]["mean"] == pytest.approx(np.mean(dice))
     assert Run.open(folder.path / "fold_2").config().data.fold == "2/2"
+    for changed in (["--fold", "all/3"], ["--fold", "all/2", "--set", "train.learning_rate=0.5"]):
+        assert train(config, folder, *changed, "--resume") == 2
+        assert "was begun with other settings" in capsys.readouterr().err
+
+
+def test_folds_that_were_interrupted_go_on_as_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, folder = tiny_config(tmp_path, **FAST), Run(tmp_path / "runs")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("segkit.course.Course.on_epoch_end", interrupt)
+        assert train(config, folder, "--fold", "all/2") == 130
+    told = " ".join(capsys.readouterr().out.split())
+    command = told.partition("python train.py ")[2].removesuffix(" --resume")
+    assert command == f"{config} {' '.join(OVERRIDES)} --fold all/2 --run {folder.path}"
+    assert main(["train", *command.split(), "--resume"]) == 0
+    assert (folder.path / "folds.json").is_file()
+
+
+def test_a_run_without_validation_goes_on(tmp_path: Path) -> None:
+    config, run, whole = with_data(config_of(tmp_path), validation=0), Run(tmp_path / "run"), Run(tmp_path / "whole")
+    assert kill_once(config, run, random.Random(0))
+    assert train(config, run, "--resume") == 0
+    assert train(config, whole) == 0
+    assert_same(run, whole)
 
 
 def test_the_rate_test_suggests_a_rate_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -206,9 +206,47 @@ def test_the_image_view_says_which_classes_are_there(task: Task, tmp_path: Path)
     np.testing.assert_array_equal(again, ops.convert_to_numpy(image_view(model, task)(picture())))
 
 
-def test_the_image_head_follows_the_rule_of_labels_that_hold_together() -> None:
+@every_task
+def test_the_label_of_an_image_is_the_class_of_most_known_pixels(task: Task) -> None:
+    target = target_of(task, void=0.5)[[0, 1, 0, 0]]
+    target[1] = np.where(target[1] == VOID, VOID, task.classes.index(task.background) if task.background else 0)
+    target[2] = VOID
+    target[3, 4:] = VOID
+    image = image_task(task, "one")
+    logits = np.random.default_rng(0).normal(size=(4, image.channels)).astype(np.float32)
+    truth, known = channels_of(task, target)
+    wanted = []
+    for shown, asked, z in zip(truth, known, logits.astype(float), strict=True):
+        pixels = [int((shown[..., i] & asked[..., i]).sum()) for i in task.foreground]
+        names = [task.classes[i] for i in task.foreground]
+        label = image.classes.index(names[int(np.argmax(pixels))]) if max(pixels) else 0
+        wanted.append(np.log(np.exp(z).sum()) - z[label] if asked.any() else 0.0)
+    assert wanted[2] == 0 < min(wanted[0], wanted[1], wanted[3])
+    np.testing.assert_allclose(ops.convert_to_numpy(Presence(task, "one").call(target, logits)), wanted, rtol=1e-5)
+
+
+def test_the_image_view_of_one_label_shares_one_probability(tmp_path: Path) -> None:
+    model, trainer = made(SOFTMAX, image_head=0.25, image_labels="one", deep_supervision=True)
+    target, outputs = target_of(SOFTMAX), trainer(picture(), training=True)
+    found = ops.convert_to_numpy(image_view(model, SOFTMAX)(picture()))
+    assert found.shape == (2, 3)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
+    presence = float(np.mean(ops.convert_to_numpy(Presence(SOFTMAX, "one").call(target, outputs["image"]))))
+    with_image = float(trainer.compute_loss(None, target, outputs))
+    trainer.image_weight = 0.0
+    assert with_image == pytest.approx(float(trainer.compute_loss(None, target, outputs)) + 0.25 * presence, rel=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    np.testing.assert_array_equal(ops.convert_to_numpy(image_view(loaded, SOFTMAX)(picture())), found)
+    assert segkit.compile(loaded, SOFTMAX).presence.labels == "one"
+
+
+def test_the_image_head_follows_the_rule_of_labels() -> None:
     assert image_task(SOFTMAX) == Task.multilabel(["liver", "tumour"])
     assert image_task(TASKS["binary"]).classes == ("crack",)
+    assert image_task(SOFTMAX, "one") == Task.multiclass(["nothing", "liver", "tumour"])
+    assert image_task(TASKS["binary"], "one").activation == "softmax"
+    assert image_task(Task.multiclass(["road", "field"]), "one").classes == ("road", "field")
     with pytest.raises(ConfigError, match=r"model\.image_head: 0\.1"):
         image_view(segkit.unet(SOFTMAX, width=4, depth=1), SOFTMAX)
 

@@ -90,6 +90,11 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
             ("model.deep_supervision", "unet", "found deeplabv3plus"),
         ),
         ("model={depth: 1, deep_supervision: true}", ("model.deep_supervision", "depth 2 or more", "unet of depth 1")),
+        (
+            "model={encoder: resnet50, freeze_statistics: true}",
+            ("model.freeze_statistics", "set model.weights", "found model.weights: none"),
+        ),
+        ("model.image_labels=two", ("model.image_labels", "'any' or 'one'", "'two'")),
         ("model.image_head=-1", ("model.image_head", "greater than or equal to 0", "-1")),
         ("data.source=foldr", ("data.source", "did you mean 'folder'?")),
         ("loss={dyce: 1}", ("loss", "did you mean 'dice'?")),
@@ -177,3 +182,11 @@ def test_a_config_is_never_changed(tmp_path: Path) -> None:
     config = read(write(tmp_path))
     with pytest.raises(ValueError, match="frozen"):
         config.train.epochs = 3  # type: ignore[misc]
+
+
+def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    read(
+        path, ["model={encoder: resnet50, depth: 1, deep_supervision: true}"]
+    )  # it has five levels, whatever depth says
+    read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"])  # it may bring weights itself

@@ -14,7 +14,7 @@ from rich.console import Console
 from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.data.split import fold
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, RunError
 from segkit.folds import collect, fold_run, folds_table, summary, wanted
 from segkit.task import Task
 
@@ -97,9 +97,20 @@ def test_the_summary_is_mean_and_standard_deviation_over_folds() -> None:
 def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
     for k in (1, 2):
         assert collect(tmp_path, 2) is None
-        scores = fold_run(tmp_path, k).scores
-        scores.parent.mkdir()
-        scores.write_text(json.dumps(report_of(k)))
+        run = fold_run(tmp_path, k)
+        run.create(config_of(fold=f"{k}/2"))
+        run.scores.write_text(json.dumps(report_of(k)))
     report = collect(tmp_path, 2)
     assert report is not None
     assert report == json.loads((tmp_path / "folds.json").read_text())
+
+
+@pytest.mark.parametrize(("changed", "told"), [({"fold": "2/3"}, "data.fold: 2/3 -> 2/2"), ({"seed": 7}, "data.seed")])
+def test_folds_of_other_settings_are_in_no_table(changed: dict, told: str, tmp_path: Path) -> None:
+    for k, settings in ((1, {"fold": "1/2"}), (2, {"fold": "2/2", **changed})):
+        run = fold_run(tmp_path, k)
+        run.create(config_of(**settings))
+        run.scores.write_text(json.dumps(report_of(k)))
+    with pytest.raises(RunError, match=told):
+        collect(tmp_path, 2)
+    assert not (tmp_path / "folds.json").exists()

@@ -52,6 +52,15 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_kill_at_the_very_beginning_leaves_the_folder_free(tmp_path: Path) -> None:
+    left = files._temporary(tmp_path / "run" / "config.yaml")
+    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
+    left.parent.mkdir()
+    left.touch()
+    Run(tmp_path / "run").create(CONFIG)
+    assert not left.exists()
+
+
 def test_a_run_opens_when_it_has_a_model(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no config\.yaml.*train\.py"):
         Run.open(tmp_path / "elsewhere")
@@ -92,6 +101,14 @@ def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
     assert len(run.rows()) == 1
 
 
+def test_history_without_validation_is_read(run: Run) -> None:
+    run.history.write_text(HEADER + "1,0.5,NA\n2,0.4,NA\n")  # as Keras' CSVLogger writes it
+    for _ in range(2):
+        rows = run.cut_history(2)
+        assert [row["loss"] for row in rows] == [0.5, 0.4]
+        assert np.isnan([row["val_loss"] for row in rows]).all()
+
+
 def test_history_is_cut_to_the_epochs_that_were_saved(run: Run) -> None:
     run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3,0.4\n")
     assert [row["epoch"] for row in run.cut_history(2)] == [1, 2]
@@ -104,6 +121,18 @@ def test_where_a_run_stands_comes_from_its_checkpoint(run: Run) -> None:
     assert run.saved() == Position()
     save(run, 3)
     assert run.saved() == Position(3)
+
+
+def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
+    save(run, 2)
+    save(run, 3)
+    whole = run.checkpoints.latest.read_bytes()
+    previous = run.checkpoints.previous.read_bytes()
+    for place in range(len(whole) - 400, len(whole)):  # the directory at its end
+        run.checkpoints.previous.write_bytes(previous)
+        run.checkpoints.latest.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        run.reopen(CONFIG)
+        assert run.saved() in (Position(2), Position(3))
 
 
 @pytest.mark.parametrize("broken", [b"", b"PK"])

@@ -69,7 +69,9 @@ def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch:
     share = samples.MOST if cache == "memory" else 1
     for fits, free in ((1, 1.9 * size), (2, 2.1 * size)):
         monkeypatch.setattr(samples.memory, "free_memory", lambda free=free: free / share)
-        monkeypatch.setattr(samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE))
+        monkeypatch.setattr(
+            samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE)
+        )
         check_room([part] * fits, data, made.task, GIVEN, where)
         with pytest.raises(ConfigError, match=f"data.cache: {cache} would take about"):
             check_room([part] * (fits + 1), data, made.task, GIVEN, where)

@@ -83,6 +83,23 @@ def test_nothing_is_left_of_a_file_that_arrived_broken(home: Path) -> None:
     assert list((home / "keras" / "models").iterdir()) == []
 
 
+def test_a_connection_that_ends_early_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mobilenet = ModelConfig(encoder="mobilenetv2", weights="imagenet")  # Keras knows no digest of its file
+
+    def answer(server: socket.socket) -> None:
+        connection = server.accept()[0]
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + BYTES)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(networks, "ADDRESS", f"http://127.0.0.1:{server.getsockname()[1]}/")
+        threading.Thread(target=answer, args=[server], daemon=True).start()
+        with pytest.raises(ConfigError, match=r"could not be fetched \(7 of 1,000 bytes arrived\)"):
+            weights.find(mobilenet)
+    assert list((home / "keras" / "models").iterdir()) == []
+
+
 def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         weights.find(IMAGENET)

@@ -114,6 +114,55 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert "the run is in" not in said[1][0]
 
 
+PARTS = """
+import numpy as np
+from tests.processes.devices_alike import two_devices
+two_devices()
+import keras
+from segkit import Task, metrics
+from segkit.mirrored import add_to_sum, device_names, mirrored
+with mirrored(device_names()):
+    counts, mean = metrics.Scores(Task.binary(), from_logits=True).variables[0], keras.metrics.Mean()
+    for _ in range(2):
+        add_to_sum(counts, np.full(counts.shape, 3, np.int32))
+    add_to_sum(mean.total, np.float32(1.5))
+    print(sorted(set(np.asarray(counts).ravel().tolist())), float(np.asarray(mean.total)))
+"""
+
+
+def test_a_whole_number_comes_back_whole_on_two_devices() -> None:
+    command = [sys.executable, "-c", PARTS]
+    done = subprocess.run(command, cwd=ROOT, env=environment("tensorflow"), capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[-2] == "[6] 1.5", done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_averages_the_clock_and_changing_weights_work_in_two_processes(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path, minutes=0.3, ema=0.9, pictures=1, tensorboard=True), Run(tmp_path / "run")
+    settings = {**yaml.safe_load(config.read_text()), "loss": {"cross_entropy": [1, 0.5], "dice": 1.0}}
+    config.write_text(yaml.safe_dump(settings))
+    both = start(config, run.path, program=("-c", PATIENT))
+    said = [process.communicate(timeout=LIMIT) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert len(run.rows()) > 1
+    assert run.scores.is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_an_interrupted_process_with_averages_ends_the_other(tmp_path: Path, victim: int) -> None:
+    run = Run(tmp_path / "run")
+    both = start(tiny_config(tmp_path, epochs=400, ema=0.9, pictures=0), run.path)
+    while len(run.rows()) < 2:
+        assert [process.poll() for process in both] == [None, None]
+        time.sleep(0.2)
+    both[victim].send_signal(signal.SIGTERM)
+    for process in both:
+        process.communicate(timeout=60)
+    assert both[victim].returncode == 130
+    assert both[1 - victim].returncode in (2, -signal.SIGABRT)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_silent_process_ends_the_other(tmp_path: Path, victim: int) -> None:

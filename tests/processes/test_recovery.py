@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -70,7 +71,14 @@ def assert_same(run: Run, other: Run) -> None:
     rows, expected_rows = (
         [{k: v for k, v in row.items() if k not in unlike} for row in r.rows()] for r in (run, other)
     )
-    assert rows == expected_rows
+    np.testing.assert_equal(rows, expected_rows)
+    assert run.scores.is_file() == other.scores.is_file()
+    if run.scores.is_file():
+        assert run.scores.read_text() == other.scores.read_text()
+    for path, expected in ((run.model, other.model), (run.last, other.last)):
+        delivered, wanted = (keras.saving.load_model(file, compile=False).get_weights() for file in (path, expected))
+        for array, other_array in zip(delivered, wanted, strict=True):
+            np.testing.assert_array_equal(array, other_array)
 
 
 def check_kills(folder: Path, kills: int, **settings: object) -> None:
