@@ -29,6 +29,24 @@ ENCODERS = [
     pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(catalog.ENCODERS)
 ]
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
+CHANNELS = {
+    "convnext_tiny": [96, 192, 384, 768],
+    "densenet121": [64, 128, 256, 512, 1024],
+    "efficientnetv2_b0": [16, 32, 192, 672, 1280],
+    "efficientnetv2_b1": [16, 32, 192, 672, 1280],
+    "efficientnetv2_b2": [16, 32, 224, 720, 1408],
+    "efficientnetv2_b3": [16, 40, 224, 816, 1536],
+    "efficientnetv2_s": [24, 48, 256, 960, 1280],
+    "mobilenetv2": [96, 144, 192, 576, 1280],
+    "mobilenetv3_large": [64, 72, 240, 672, 960],
+    "mobilenetv3_small": [16, 72, 96, 288, 576],
+    "plain": [4, 8, 16, 32, 64],
+    "residual": [4, 8, 16, 32, 64],
+    "resnet50": [64, 256, 512, 1024, 2048],
+    "resnet50v2": [64, 64, 128, 256, 2048],
+    "vgg16": [64, 128, 256, 512, 512, 512],
+}
+"""Of each level: what the next convolution or pooling that halves the resolution takes in."""
 EAGER = keras.backend.backend() == "tensorflow"
 QUICK = ("mobilenetv3_small", "vgg16", "convnext_tiny", "plain", "residual")
 """What JAX, which compiles every operation before its first use, is asked to train."""
@@ -110,8 +128,7 @@ def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> N
     levels = catalog.load(catalog.ENCODERS, encoder)(image, settings)
     finest = {"plain": 1, "residual": 1, "vgg16": 1, "convnext_tiny": 4}.get(encoder, 2)
     assert strides(image, levels, 64) == [finest * 2**i for i in range(len(levels))]
-    known = {"mobilenetv2": [96, 144, 192, 576, 1280], "resnet50": [64, 256, 512, 1024, 2048]}
-    assert [level.shape[-1] for level in levels] == known.get(encoder, [level.shape[-1] for level in levels])
+    assert [level.shape[-1] for level in levels] == CHANNELS[encoder]
     alone = keras.Model(image, levels)
     found = encoder_layers(five_bands(encoder))
     assert [type(layer) for layer in found] == [type(layer) for layer in alone.layers if layer.weights]
