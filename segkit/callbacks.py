@@ -97,6 +97,8 @@ def heard_interrupts() -> Iterator[keras.callbacks.Callback]:
         signal.signal(number, hear)
     try:
         yield keras.callbacks.LambdaCallback(on_train_batch_end=step_ended)
+        if heard:  # in the last validation, after which no step comes
+            raise KeyboardInterrupt
     finally:
         for number in ours:
             signal.signal(number, signal.default_int_handler)

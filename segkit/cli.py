@@ -106,7 +106,7 @@ def _train(options: argparse.Namespace) -> int:
     from segkit.data.check import check, fitting_input
     from segkit.data.parts import open_parts
     from segkit.data.samples import check_room
-    from segkit.weights import find
+    from segkit.weights import check_frozen, find
 
     process = processes.parse(options.coordinator, options.process)
     console, config = _console(), read(options.config, options.set)
@@ -116,6 +116,7 @@ def _train(options: argparse.Namespace) -> int:
         run.reopen(config)
     else:
         run.check_free()
+        check_frozen(config.model)
     find(config.model, console.print)
     console.print(config.task.explain(), highlight=False)
     parts = open_parts(config)

@@ -24,10 +24,13 @@ def train_folds(options: argparse.Namespace, train: Callable[[argparse.Namespace
             f"--fold: one fold at a time with --coordinator, 1/{count} to {count}/{count}; found {options.fold}"
         )
     folder = options.run or Path("runs") / options.config.stem
+    settings = {k: [*options.set, f"data.fold={k}/{count}"] for k in range(1, count + 1)}
+    for k, overrides in settings.items():
+        if fold_run(folder, k).scores.is_file():  # also one that is not asked for: the table is of all
+            fold_run(folder, k).check_made_with(read(options.config, overrides))
     for k in which:
-        run, overrides = fold_run(folder, k), [*options.set, f"data.fold={k}/{count}"]
+        run, overrides = fold_run(folder, k), settings[k]
         if options.resume and run.scores.is_file():
-            run.reopen(read(options.config, overrides))
             continue
         begun = run.config_file.is_file()
         one = {"run": run.path, "resume": options.resume and begun, "set": overrides, "fold": None, "asked": options}

@@ -153,12 +153,6 @@ class Config(Section):
                 f"predict.tile: at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's "
                 f"own); found {self.predict.tile}"
             )
-        own = ":" in self.model.encoder and not networks.has_own_stride(self.model.encoder)  # it may bring some itself
-        if self.model.freeze_statistics and self.model.weights == networks.NONE and not own:
-            raise ConfigError(
-                f"model.freeze_statistics: holds the statistics that came with weights, and without any they are 0 and 1 for "
-                f"the whole training; set model.weights, or leave it out; found model.weights: {networks.NONE}"
-            )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)
         self.decode.rules(self.task)

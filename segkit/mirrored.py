@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
 from segkit.data.stream import Batch
+from segkit.models.layers import batch_normalizations
 
 
 def device_names() -> list[str]:
@@ -35,7 +35,7 @@ def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> N
     """Have batch statistics and the clipping of gradients be those of the whole batch, not of each device's part."""
     if not _is_mirrored():
         return  # one device, or JAX, whose compiled step is of the whole batch
-    for layer in _of_batches(model):
+    for layer in batch_normalizations(model):
         layer.synchronized = True
     if optimizer.global_clipnorm:
         _clip_sums(optimizer)
@@ -102,7 +102,7 @@ def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
 @contextmanager
 def portable(model: keras.Model) -> Iterator[None]:
     """Within, a model may be saved so that other backends load it, which refuse statistics that are shared."""
-    shared = [layer for layer in _of_batches(model) if layer.synchronized]
+    shared = [layer for layer in batch_normalizations(model) if layer.synchronized]
     for layer in shared:
         layer.synchronized = False
     try:
@@ -110,7 +110,3 @@ def portable(model: keras.Model) -> Iterator[None]:
     finally:
         for layer in shared:
             layer.synchronized = True
-
-
-def _of_batches(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]

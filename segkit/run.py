@@ -157,12 +157,25 @@ def environment() -> dict[str, Any]:
     }
 
 
+_FREE = (
+    "input",
+    "data.cache",
+    "data.cache_folder",
+    "data.download",
+    "train.devices",
+    "train.checkpoint_minutes",
+    "train.pictures",
+    "train.tensorboard",
+)
+"""Settings that change no weight: what is measured, kept, or drawn beside, and what computes."""
+
+
 def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Return "setting: old -> new" of what differs and makes another run: not what was measured, kept or used to compute."""
+    """Return "setting: old -> new" of what differs and makes another run."""
     found = []
     for key in {**old, **new}:
         before, after, name = old.get(key), new.get(key), f"{where}{key}"
-        if name in ("input", "train.devices", "data.cache", "data.cache_folder") or before == after:
+        if name in _FREE or before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             found += _differences(before, after, f"{name}.")

@@ -15,11 +15,13 @@ class TrainConfig(Section):
     """How long, how fast, and what counts as best."""
 
     epochs: Positive = 50
+    """At most, of `steps_per_epoch` steps each; not used with `steps` or `minutes`."""
     steps: Positive | None = None
     """A budget of steps instead of `epochs`; the last epoch may be shorter."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """A time budget instead of `epochs`: the learning rate falls with the clock, and training ends with it."""
     batch_size: Positive = 8
+    """Patches a step, over all devices and processes."""
     devices: Positive | Literal["all"] = 1
     """Devices of this machine (of each process, if there are several) that share each batch."""
     accumulate: Positive = 1
@@ -35,6 +37,7 @@ class TrainConfig(Section):
     momentum: Share = 0.9
     """Of sgd; nnU-Net takes 0.99 for its long trainings."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """The highest, at the end of the warm-up."""
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     """How the learning rate falls after the warm-up; polynomial is nnU-Net's (1 - share)^0.9."""
     warmup: Share = 0.05
@@ -44,21 +47,26 @@ class TrainConfig(Section):
     freeze_encoder_epochs: Annotated[int, Field(ge=0)] = 0
     """First epochs in which the encoder's weights stay as they are; its batch statistics go on."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Times the learning rate, taken off every weight but biases and those of normalisation (Loshchilov and Hutter, 2019)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Gradients whose norm, all together, is larger are shrunk to it; 0: never."""
     ema: Share = 0.0
     """Average the weights, keeping this share of the average at each update (0.999); validation and model.keras are then of
     the average. 0: off."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after so many epochs without a better validation score; 0: never."""
     monitor: Literal["dice_foreground", "iou_foreground", "loss"] = "dice_foreground"
+    """The validation score by which model.keras is the best epoch's."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     """auto: mixed_bfloat16 where a step of it is measured to be 1.5 times as fast, else float32."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the first weights, patches and dropout."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
     """Minutes between checkpoints within an epoch, which `--resume` goes on from; 0: only at the end of each epoch."""
     pictures: Annotated[int, Field(ge=0)] = 5
     """Draw validation images every so many epochs; 0: never."""
     tensorboard: bool = True
+    """Write the history for TensorBoard, too."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:

@@ -28,6 +28,16 @@ def cached(network: networks.Network) -> Path:
     return home / "models" / Path(network.file).name
 
 
+def check_frozen(settings: ModelConfig) -> None:
+    """Raise `ConfigError` if a training would freeze statistics that come with no weights."""
+    own = ":" in settings.encoder and not networks.has_own_stride(settings.encoder)  # it may bring some itself
+    if settings.freeze_statistics and settings.weights == networks.NONE and not own:
+        raise ConfigError(
+            f"model.freeze_statistics: holds the statistics that came with weights, and without any they are 0 and 1 for "
+            f"the whole training; set model.weights, or leave it out; found model.weights: {networks.NONE}"
+        )
+
+
 def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) -> Path | None:
     """Return the file of weights that the settings name, None if they name none; ImageNet's are fetched once.
 

@@ -17,6 +17,7 @@ from segkit.data.source import Subset
 from segkit.errors import ConfigError
 from segkit.prefetch import prefetch
 from segkit.task import VOID, Task
+from segkit.weights import check_frozen
 
 _TAKEN = {
     "train.seed": "--seeds",
@@ -52,6 +53,8 @@ def settings_of(
     ]
     found += [Setting(other.stem, read(other, [*overrides, *fixed])) for other in others]
     _check_differ(found)
+    for each in found:
+        check_frozen(each.config.model)
     return found
 
 

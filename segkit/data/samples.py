@@ -27,6 +27,8 @@ SHARE = 0.25
 """Of the free memory, and of the free disk, that `data.cache: auto` takes for one part of the data."""
 MOST = 0.8
 """Of the free memory that `data.cache: memory` may take; the network needs some, too."""
+MARGIN = 1.2
+"""Times what a part is reckoned to take, it may take in memory, so that one does not take what is another's."""
 LOOKED_AT = 8
 """Samples that are read to know how much room all will take."""
 
@@ -72,9 +74,9 @@ def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig,
     read, folder, free = Read(part, task, given), data.cache_folder or folder, memory.free_memory()
     if data.cache == "none" or not part.names:
         return read
-    check_room([part], data, task, given, folder)
+    wanted = check_room([part], data, task, given, folder)
     if data.cache == "memory":
-        return InMemory(read, MOST * free)
+        return InMemory(read, min(MOST * free, MARGIN * wanted))
     if data.cache == "disk":
         return OnDisk(read, part, data, task, given, _known(folder))
     in_memory = InMemory(read, SHARE * free)
@@ -87,10 +89,13 @@ def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig,
 
 def check_room(
     parts: Sequence[Subset], data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None
-) -> None:
-    """Raise `ConfigError` unless the decoded samples of all parts fit, in the memory or on the disk, if that is wanted."""
+) -> float:
+    """Return the bytes that the decoded samples of all parts take, where memory or disk is to hold them all.
+
+    Raises `ConfigError` unless they fit.
+    """
     if data.cache in ("none", "auto"):
-        return
+        return 0.0
     wanted, where = 0.0, _known(data.cache_folder or folder) if data.cache == "disk" else None
     for part in parts:
         read = Read(part, task, given)
@@ -100,6 +105,7 @@ def check_room(
         _refuse_more(wanted, _room(where), "disk", str(where), "memory")
     else:
         _refuse_more(wanted, MOST * memory.free_memory(), "memory", "memory", "disk")
+    return wanted
 
 
 def _room(folder: Path) -> float:

@@ -13,7 +13,7 @@ from segkit import catalog, losses, metrics, networks
 from segkit.config import InputConfig, ModelConfig
 from segkit.errors import ConfigError
 from segkit.models import blocks, supervision
-from segkit.models.layers import CropLike, PadToMultiple
+from segkit.models.layers import CropLike, PadToMultiple, batch_normalizations
 from segkit.models.levels import check_halved, strides
 from segkit.task import Task
 
@@ -114,15 +114,17 @@ def _narrowed(levels: list[Any], settings: ModelConfig) -> list[Any]:
 
 
 def _freeze_statistics(model: keras.Model) -> None:
-    for layer in encoder_layers(model):
-        if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False  # Keras: its statistics neither change nor are those of the batch used
+    for layer in batch_normalizations(_encoder(model)):
+        layer.trainable = False  # Keras: its statistics neither change nor are those of the batch used
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:
     """Return the layers of a model of `build` that belong to its encoder: all that its deepest features come from."""
-    deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
-    return [layer for layer in deepest.layers if layer.weights]
+    return [layer for layer in _encoder(model).layers if layer.weights]
+
+
+def _encoder(model: keras.Model) -> keras.Model:
+    return keras.Model(model.inputs, model.get_layer(ENCODED).output)
 
 
 def head(task: Task, features: Any, image: Any) -> Any:

@@ -13,6 +13,12 @@ FUSED = ("float16", "bfloat16", "float32")
 """What TensorFlow's operation takes, on CPUs and GPUs; statistics are float32 in each."""
 
 
+def batch_normalizations(model: keras.Model) -> list[Any]:
+    """Return a model's layers with batch statistics, those within layers and models of it as well."""
+    layers = model._flatten_layers(include_self=False)  # `layers` has the outermost only
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
 @keras.saving.register_keras_serializable(package="segkit")
 class PadToMultiple(keras.layers.Layer):
     """Pad height and width with zeros, below and to the right, to the next multiple of `multiple`."""

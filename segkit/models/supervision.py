@@ -147,8 +147,8 @@ class Presence(keras.losses.Loss):
     """Cross-entropy of what an image holds, by its target: the mean over what is known, (B,).
 
     Of any set of labels, a class is present if one pixel has it, absent if there are known pixels and none has it. Of one
-    label, it is the foreground class of the most pixels, the first of several, or nothing. VOID is not asked, and an image,
-    or in the first case a class in it, without a known pixel costs 0.
+    label, it is the foreground class of the most pixels, the first of several, or nothing. VOID is not asked. A class
+    without a known pixel costs nothing, and where one label is asked for, neither does an image with such a class.
     """
 
     def __init__(self, task: Task, labels: str = "any") -> None:
@@ -162,9 +162,8 @@ class Presence(keras.losses.Loss):
         image = image_task(self.task, self.labels)
         cross_entropy = getattr(ops, image.cross_entropy)
         if self.labels == "one":
-            return cross_entropy(_most_shown(shown, image.channels), y_pred, from_logits=True) * ops.max(
-                known, (1, 2, 3)
-            )
+            costs = cross_entropy(_most_shown(shown, image.channels), y_pred, from_logits=True)
+            return costs * ops.min(ops.max(known, (1, 2)), -1)
         present, asked = (ops.max(values, axis=(1, 2)) for values in (shown, known))
         costs = cross_entropy(present, y_pred, from_logits=True)
         return ops.sum(costs * asked, axis=-1) / ops.maximum(ops.sum(asked, axis=-1), 1.0)

@@ -103,6 +103,20 @@ def test_trap_09_focal_exponents_below_1_at_a_perfect_answer(gamma: float, task:
 
 @every_loss
 @every_task
+@pytest.mark.parametrize("right", [True, False])
+def test_trap_09_probabilities_of_exactly_0_and_1(name: str, task: Task, right: bool) -> None:
+    channel = 1 if task.exclusive else 0
+    certain = (logits_for(task, channel, 1.0) > 0).astype(np.float32)
+    target = filled(task, 1) if right else filled(task, 0)
+    loss = loss_of(name, task, from_logits=False)
+    assert np.isfinite(costs(loss, target, certain)).all()
+    assert np.isfinite(slope(loss, target, certain)).all()
+    if right and (task.exclusive or task.channels == 1):
+        assert costs(loss, target, certain) == pytest.approx(0.0, abs=1e-4)
+
+
+@every_loss
+@every_task
 def test_trap_12_void_is_not_in_the_mean(name: str, task: Task) -> None:
     target, logits = batch(task, seed=3, void=0.0)
     half = target.copy()

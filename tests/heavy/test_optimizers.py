@@ -86,6 +86,17 @@ def test_sgd_is_nesterov_s() -> None:
     np.testing.assert_allclose(found, weights, rtol=1e-5)
 
 
+@pytest.mark.parametrize("clip", [0.5, 100.0])
+def test_clipping_shrinks_all_gradients_to_one_norm(clip: float) -> None:
+    theirs = variables()
+    given = settings(optimizer="sgd", momentum=0.0, learning_rate=1.0, clip_norm=clip)
+    found = np.array(apply(make_optimizer(given, STEPS), theirs, 1))
+    before, wanted = np.array([ops.convert_to_numpy(v) for v in variables()]), np.array(gradients(0))
+    norm = np.linalg.norm(wanted)
+    assert 0.5 < norm < 100
+    np.testing.assert_allclose(before - found, wanted * min(1.0, clip / norm), rtol=1e-5)
+
+
 def test_decay_leaves_biases_alone() -> None:
     theirs = variables()
     optimizer = make_optimizer(settings(weight_decay=0.5, optimizer="sgd"), STEPS)

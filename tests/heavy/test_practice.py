@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import keras
@@ -13,6 +14,8 @@ import yaml
 
 from segkit import files, precision
 from segkit.cli import main
+from segkit.devices import prepare
+from segkit.models.build import build_for, encoder_layers
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
 from tests.processes.test_recovery import OVERRIDES, assert_same, config_of, kill_once, train
@@ -37,6 +40,23 @@ def test_the_delivered_model_holds_the_averaged_weights(tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, average)
     raw = [array for array in state["weights"] if array.shape == delivered[0].shape]
     assert not any(np.array_equal(array, delivered[0]) for array in raw)
+
+
+def test_the_encoder_of_a_network_stays_while_it_is_frozen_and_moves_afterwards(tmp_path: Path) -> None:
+    learnt = []
+    for frozen in (3, 1):  # of two epochs
+        run = Run(tmp_path / f"run-{frozen}")
+        settings = {**FAST, "epochs": 2, "freeze_encoder_epochs": frozen, "weight_decay": 0.1, "warmup": 0.0}
+        assert train(tiny_config(tmp_path, **settings), run) == 0
+        learnt.append(keras.saving.load_model(run.last, compile=False).trainable_variables)
+    config = run.config()
+    prepare(config.train)
+    start = build_for(config.task, config.model, config.input)
+    encoder = {id(variable) for layer in encoder_layers(start) for variable in layer.trainable_variables}
+    assert 0 < len(encoder) < len(start.trainable_variables)
+    for first, still, moved in zip(start.trainable_variables, *learnt, strict=True):
+        assert np.array_equal(still, first) == (id(first) in encoder)
+        assert not np.array_equal(moved, first)
 
 
 def test_a_budget_of_steps_ends_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
@@ -158,6 +178,12 @@ def test_all_folds_are_trained_into_one_table(tmp_path: Path, capsys: pytest.Cap
     for changed in (["--fold", "all/3"], ["--fold", "all/2", "--set", "train.learning_rate=0.5"]):
         assert train(config, folder, *changed, "--resume") == 2
         assert "was begun with other settings" in capsys.readouterr().err
+    assert train(config, folder, "--fold", "all/2", "--set", "train.pictures=3", "--resume") == 0
+    third = Run(tmp_path / "third")  # one that does not fit what is there is refused before it is trained
+    shutil.copytree(folder.path / "fold_1", third.path / "fold_1")
+    assert train(config, third, "--fold", "2/2", "--set", "train.learning_rate=0.5") == 2
+    assert "learning_rate" in capsys.readouterr().err
+    assert not (third.path / "fold_2").exists()
 
 
 def test_folds_that_were_interrupted_go_on_as_folds(

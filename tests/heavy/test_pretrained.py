@@ -15,7 +15,8 @@ import segkit
 from segkit import ConfigError, Task, networks
 from segkit.config import InputConfig, ModelConfig
 from segkit.models.build import ENCODED, build_for, encoder_layers
-from segkit.models.encoders.pretrained import first_kernel, spread
+from segkit.models.encoders.pretrained import first_kernel, keep_up, spread
+from segkit.models.layers import batch_normalizations
 from segkit.networks import NETWORKS, Network
 
 CRACK = Task.binary("crack")
@@ -208,6 +209,24 @@ def test_every_encoder_s_statistics_can_be_frozen(encoder: str) -> None:
     np.testing.assert_equal(after[0], before[0])
     assert bool(frozen) == (encoder not in WITHOUT_STATISTICS)
     assert all(np.any(new[0] != old[0]) for new, old in zip(after[1], before[1], strict=True))
+
+
+def test_statistics_within_layers_and_networks_of_an_encoder_are_found() -> None:
+    class Block(layers.Layer):
+        """As KerasHub's: layers within a layer."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = layers.BatchNormalization()
+
+        def call(self, x: Any) -> Any:
+            return self.norm(x)
+
+    image = x = keras.Input((8, 8, 3))
+    nested = keras.Sequential([keras.Input((8, 8, 3)), layers.BatchNormalization()])
+    network = keras.Model(image, Block()(nested(layers.BatchNormalization()(x))))
+    keep_up(network, 0.5)
+    assert [layer.momentum for layer in batch_normalizations(network)] == [0.5] * 3
 
 
 def test_statistics_are_the_batch_s_unless_they_are_frozen() -> None:

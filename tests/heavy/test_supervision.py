@@ -61,6 +61,16 @@ def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int)
     assert sizes == [(2, padded[0] // stride, padded[1] // stride, 3) for stride in strides]
 
 
+@pytest.mark.parametrize("decoder", SUPERVISABLE)
+def test_a_network_that_others_made_has_auxiliary_heads_too(decoder: str) -> None:
+    """Its finest features have half the image's resolution, its deepest 1/32."""
+    made_with = {"encoder": "mobilenetv3_small", "decoder": decoder, "width": 16}
+    _, trainer = made(SOFTMAX, deep_supervision=True, image_head=0.1, **made_with)
+    strides = list(trainer.strides.values())
+    assert strides == {"unetplusplus": [2, 2, 2], "fpn": [4, 8, 16, 32]}.get(decoder, [4, 8, 16])
+    assert 0 < trainer.train_on_batch(picture(), target_of(SOFTMAX))[0] < 10
+
+
 @every_task
 @pytest.mark.parametrize("decoder", ["unet", "unetplusplus"])
 def test_the_loss_of_training_is_the_weighted_mean_over_the_heads(task: Task, decoder: str) -> None:
@@ -212,6 +222,8 @@ def test_the_label_of_an_image_is_the_class_of_most_known_pixels(task: Task) -> 
     target[1] = np.where(target[1] == VOID, VOID, task.classes.index(task.background) if task.background else 0)
     target[2] = VOID
     target[3, 4:] = VOID
+    if not task.exclusive and task.channels > 1:
+        target[3, ..., 1] = VOID  # one class that nobody looked for
     image = image_task(task, "one")
     logits = np.random.default_rng(0).normal(size=(4, image.channels)).astype(np.float32)
     truth, known = channels_of(task, target)
@@ -220,8 +232,9 @@ def test_the_label_of_an_image_is_the_class_of_most_known_pixels(task: Task) -> 
         pixels = [int((shown[..., i] & asked[..., i]).sum()) for i in task.foreground]
         names = [task.classes[i] for i in task.foreground]
         label = image.classes.index(names[int(np.argmax(pixels))]) if max(pixels) else 0
-        wanted.append(np.log(np.exp(z).sum()) - z[label] if asked.any() else 0.0)
-    assert wanted[2] == 0 < min(wanted[0], wanted[1], wanted[3])
+        wanted.append(np.log(np.exp(z).sum()) - z[label] if asked[..., task.foreground].any((0, 1)).all() else 0.0)
+    assert wanted[2] == 0 < min(wanted[0], wanted[1])
+    assert (wanted[3] == 0) == (not task.exclusive and task.channels > 1)
     np.testing.assert_allclose(ops.convert_to_numpy(Presence(task, "one").call(target, logits)), wanted, rtol=1e-5)
 
 

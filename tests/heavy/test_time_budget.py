@@ -87,6 +87,17 @@ def test_ctrl_c_ends_the_training_where_keras_swallows_it() -> None:
     assert steps == [0, 1, 2, 3]
 
 
+def test_ctrl_c_in_the_last_validation_is_heard() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), callbacks.heard_interrupts(), contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with callbacks.heard_interrupts():
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_only_epoch_of_a_budget_is_not_all_at_the_rate_that_the_warm_up_begins_with() -> None:
     """JAX keeps the optimizer's state to itself during an epoch; a rate of 0 would stay."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])

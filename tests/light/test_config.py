@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
 from segkit.config import Config, read
+from segkit.weights import check_frozen
 from tests.light.draws import says, tasks
 
 CRACK = {"kind": "binary", "classes": ["crack"]}
@@ -90,10 +91,6 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
             ("model.deep_supervision", "unet", "found deeplabv3plus"),
         ),
         ("model={depth: 1, deep_supervision: true}", ("model.deep_supervision", "depth 2 or more", "unet of depth 1")),
-        (
-            "model={encoder: resnet50, freeze_statistics: true}",
-            ("model.freeze_statistics", "set model.weights", "found model.weights: none"),
-        ),
         ("model.image_labels=two", ("model.image_labels", "'any' or 'one'", "'two'")),
         ("model.image_head=-1", ("model.image_head", "greater than or equal to 0", "-1")),
         ("data.source=foldr", ("data.source", "did you mean 'folder'?")),
@@ -189,4 +186,11 @@ def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
     read(
         path, ["model={encoder: resnet50, depth: 1, deep_supervision: true}"]
     )  # it has five levels, whatever depth says
-    read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"])  # it may bring weights itself
+    check_frozen(
+        read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"]).model
+    )  # it may bring weights
+    frozen = read(path, ["model={encoder: resnet50, freeze_statistics: true}"])  # a run of then is still read
+    with pytest.raises(
+        ConfigError, match=r"model\.freeze_statistics: .* set model\.weights, .*found model\.weights: none"
+    ):
+        check_frozen(frozen.model)

@@ -75,6 +75,7 @@ def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(
     run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
     run.reopen(CONFIG)
     run.reopen(with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"}))  # the samples are the same
+    run.reopen(with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1}))  # the weights are
     with pytest.raises(RunError, match="holds no run to resume; leave --resume out"):
         Run(run.path / "other").reopen(CONFIG)
 

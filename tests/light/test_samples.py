@@ -78,6 +78,17 @@ def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch:
     check_room([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
 
 
+def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is for the other parts; images that were not looked at may be larger."""
+    made = folder(tmp_path)
+    monkeypatch.setattr(samples, "check_room", lambda parts, *_: 100)
+    kept = chosen(made, "memory", tmp_path, monkeypatch, 10**9, 10**9)
+    assert isinstance(kept, InMemory)
+    assert kept._room == 100 * samples.MARGIN
+
+
 def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = folder(tmp_path)
     monkeypatch.delattr("segkit.data.folder.FolderSource.files")

@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from segkit.checkpoint import Position
 from segkit.cli import main
@@ -28,7 +29,12 @@ OVERRIDES = ["--set", "model.dropout=0.2", "--set", "train.pictures=0"]
 def config_of(folder: Path, **train: object) -> Path:
     practice = {"accumulate": 2, "ema": 0.9, "freeze_encoder_epochs": 1, "encoder_learning_rate": 0.5}
     settings = {"epochs": 3, "steps_per_epoch": 25, "checkpoint_minutes": EVERY_STEP, **practice, **train}
-    return tiny_config(folder, "multiclass", **settings)
+    path = tiny_config(folder, "multiclass", **settings)
+    config = yaml.safe_load(path.read_text())
+    config["model"] |= {"deep_supervision": True, "image_head": 0.1}
+    config["loss"] = {"dice": 1.0, "focal": {"weight": [0, 1]}}
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def train(config: Path, run: Run, *more: str) -> int:

@@ -10,6 +10,7 @@ from keras import layers
 
 from segkit.errors import ConfigError
 from segkit.models.blocks import Tensor
+from segkit.models.layers import batch_normalizations
 from segkit.networks import Scaling
 
 
@@ -42,9 +43,8 @@ def first_kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
 
 def keep_up(network: keras.Model, momentum: float) -> None:
     """Set the momentum of all batch statistics: Keras' 0.99 to 0.999 do not keep up in short runs."""
-    for layer in network.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = momentum
+    for layer in batch_normalizations(network):
+        layer.momentum = momentum
 
 
 def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling) -> None:
