@@ -1,4 +1,4 @@
-"""Backbones of KerasHub, which is not installed for the tests: a stand-in with what its documentation says."""
+"""Backbones of KerasHub: a stand-in with what its documentation says, and KerasHub itself where it is installed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ from keras import layers, ops
 import segkit
 from segkit import ConfigError, Task
 from segkit.models.build import ENCODED, encoder_layers
+from segkit.models.layers import batch_normalizations
 
 CRACK = Task.binary("crack")
 OWN = 3.0
 """What the preset's weights are; random ones are not."""
+RATIOS = {
+    "width_coefficients": 1.0,
+    "depth_coefficients": 1.0,
+    "squeeze_and_excite_ratios": 0.25,
+    "force_input_filters": 0,
+    "nores_option": False,
+}
+"""Of every stack of KerasHub's EfficientNet."""
 
 
 class Backbone:
@@ -87,6 +96,34 @@ def test_a_preset_that_does_not_fit_is_named() -> None:
         segkit.unet(CRACK, encoder="keras_hub:3")
 
 
-def test_without_kerashub_the_extra_is_named() -> None:
+def test_without_kerashub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(ConfigError, match=r'pip install "keras-segkit\[kerashub\]"'):
         segkit.unet(CRACK, encoder="keras_hub:resnet_18_imagenet")
+
+
+def test_a_real_backbone_in_a_folder_answers_as_it_does_alone(tmp_path: Path) -> None:
+    """Run where KerasHub is installed; its EfficientNet holds batch statistics within layers."""
+    hub = pytest.importorskip("keras_hub", reason="the extra is not installed")
+    keras.utils.set_random_seed(0)
+    plan = {"kernel_sizes": [3] * 5, "strides": [1, 2, 2, 2, 2], "num_repeats": [1] * 5, "block_types": ["unfused"] * 5}
+    widths = {"input_filters": [8] * 5, "output_filters": [8] * 5, "expansion_ratios": [1] + [4] * 4}
+    rest = {name: [value] * 5 for name, value in RATIOS.items()}
+    stacks = {f"stackwise_{name}": values for name, values in {**plan, **widths, **rest}.items()}
+    alone = hub.models.EfficientNetBackbone(**stacks, min_depth=8)
+    alone.save_to_preset(str(tmp_path))
+    hub.layers.ImageConverter(scale=1 / 255, offset=(-0.5, -0.4, -0.3)).save_to_preset(str(tmp_path))
+    settings = {"encoder": f"keras_hub:{tmp_path}", "weights": "imagenet", "width": 4, "freeze_statistics": True}
+    model = segkit.unet(CRACK, **settings)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype(np.float32)
+    encoded = keras.Model(model.inputs, model.get_layer(ENCODED).output)
+    scaled = (images / 255 - np.array([0.5, 0.4, 0.3])).astype(np.float32)
+    wanted = ops.convert_to_numpy(alone(scaled))
+    np.testing.assert_allclose(ops.convert_to_numpy(encoded(images)), wanted, rtol=1e-3, atol=1e-5)
+    found = batch_normalizations(encoded)
+    assert (
+        len(found)
+        == len(batch_normalizations(alone))
+        > sum(isinstance(x, layers.BatchNormalization) for x in alone.layers)
+    )
+    assert not any(layer.trainable for layer in found)
