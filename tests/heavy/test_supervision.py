@@ -61,7 +61,9 @@ def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int)
     assert sizes == [(2, padded[0] // stride, padded[1] // stride, 3) for stride in strides]
 
 
-@pytest.mark.parametrize("decoder", SUPERVISABLE)
+@pytest.mark.parametrize(
+    "decoder", [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) for name in SUPERVISABLE]
+)
 def test_a_network_that_others_made_has_auxiliary_heads_too(decoder: str) -> None:
     """Its finest features have half the image's resolution, its deepest 1/32."""
     made_with = {"encoder": "mobilenetv3_small", "decoder": decoder, "width": 16}
