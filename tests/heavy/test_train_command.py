@@ -172,6 +172,6 @@ def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(t
     assert main(arguments) == 0
     rows = run.rows()
     assert 0.9 * 15 <= sum(row["seconds"] for row in rows) <= 2 * 15  # seconds; on a loaded machine a step is long
-    assert rows[-1]["learning_rate"] < 0.1 * run.config().train.learning_rate
+    assert rows[-1]["learning_rate"] < 0.001 * run.config().train.learning_rate
     assert main([*arguments, "--resume"]) == 0
     assert len(run.rows()) == len(rows)
