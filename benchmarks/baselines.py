@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit import Task, counts
+from segkit import Task
 from segkit.config import read
 from segkit.data.parts import open_parts
+from segkit.evaluation import counts
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 WIDTHS, BATCH, RATE, STRIDE = (16, 32, 64, 128, 256), 4, 1e-3, 16
@@ -70,7 +71,7 @@ def encoded(task: Task, target: np.ndarray) -> np.ndarray:
 
 
 def with_keras(task: Task) -> tuple[Step, Predict]:
-    from segkit.devices import prefer_onednn
+    from segkit.system.keras_start import prefer_onednn
 
     prefer_onednn()
     import keras

@@ -47,7 +47,7 @@ def opened(workload: Workload, run: str, kind: str) -> Made:
 
 
 def predictor(run: Path, kind: str) -> Callable[[np.ndarray], np.ndarray]:
-    from segkit.opening import open_run
+    from segkit.inference.load import open_run
 
     return open_run(run, "keras").predict if kind == "keras" else open_run(run / "exports" / kind).predict
 
@@ -85,7 +85,7 @@ def _make(folder: Path, width: int, tile: int, steps: int) -> None:
 def _fit(model: Any, task: Any, steps: int) -> None:
     """Train until masks have areas, as people's have: noise takes ten times as long to compress."""
     import segkit
-    from segkit.data.shapes import ShapesSource
+    from segkit.data.sources.shapes import ShapesSource
 
     source = ShapesSource(task, 4 * steps, (128, 128), seed=1)
     samples = [source.read(name) for name in source.names]
@@ -96,8 +96,8 @@ def _fit(model: Any, task: Any, steps: int) -> None:
 def _export(model: Any, run: Any, config: Any, kind: str) -> None:
     """Write an export without the comparison with Keras that `segkit export` makes: these weights decide nothing."""
     import segkit
-    from segkit.conversion import check_packages, convert, quantizer
-    from segkit.exported import ExportRecord, as_json, sha256
+    from segkit.export.convert import check_packages, convert, quantizer
+    from segkit.run.exports import ExportRecord, as_json, sha256
 
     form, precision = kind.split("-")
     check_packages(form, precision)

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from segkit import Task, memory
+from segkit import Task
 from segkit.config import Config, InputConfig, PredictConfig
-from segkit.large.prediction import predict_large
-from segkit.large.room import room_for
-from segkit.tiles import Predict
+from segkit.inference.large.memory_budget import room_for
+from segkit.inference.large.predict import predict_large
+from segkit.inference.tiles import Predict
+from segkit.system import memory
 
 TILE = 512
 
@@ -65,7 +66,7 @@ def stand_in(task: Task) -> Predict:
 def opened(options: argparse.Namespace) -> tuple[Predict, Config]:
     """Return the network and config of the run that is given, or stand-ins."""
     if options.run:
-        from segkit.predictor import Predictor
+        from segkit.inference.predictor import Predictor
 
         loaded = Predictor.load(options.run)
         return loaded._predict, loaded.config

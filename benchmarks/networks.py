@@ -42,7 +42,7 @@ class Cost(NamedTuple):
 def cost(encoder: str, decoder: str, asked: argparse.Namespace) -> Cost:
     """Measure a network in this process."""
     measure.settle()
-    from segkit.devices import load_keras
+    from segkit.system.keras_start import load_keras
 
     load_keras()
     import segkit

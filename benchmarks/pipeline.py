@@ -27,11 +27,13 @@ from machine import cores, machine, machine_line
 from rich import box
 from rich.table import Table
 
-from segkit import Task, files, mask_files
+from segkit import Task
 from segkit.config import Config, DataConfig, ModelConfig, TrainConfig, read
-from segkit.data.check import check
 from segkit.data.parts import open_parts
-from segkit.data.source import Subset
+from segkit.data.sources.source import Subset
+from segkit.inspection.training_check import check
+from segkit.io.images import write_image
+from segkit.io.masks import write_mask
 
 SHAPES = Path(__file__).parent.parent / "configs" / "shapes.yaml"
 TARGET = 0.05
@@ -65,7 +67,7 @@ class Case:
     steps: int
 
     def batches(self) -> Generator[Any]:
-        from segkit.data.pipeline import training_batches
+        from segkit.data.batches.validation import training_batches
 
         given = self.config.input
         assert given is not None
@@ -88,8 +90,8 @@ def write_folder(folder: Path, count: int, size: int) -> DataConfig:
     data = DataConfig(source="shapes", count=count, size=(size, size), validation=0.0, test=0.0)
     task = Task.multiclass(list(measure.CLASSES))
     for sample in open_parts(Config(task=task, data=data))["train"]:
-        files.write_image(folder / "images", sample.name, sample.image)
-        mask_files.write_mask(task, sample.mask, folder / "masks", sample.name)
+        write_image(folder / "images", sample.name, sample.image)
+        write_mask(task, sample.mask, folder / "masks", sample.name)
     return DataConfig(images=folder / "images", masks=folder / "masks", validation=0.0, test=0.0)
 
 
@@ -160,8 +162,8 @@ def loaders_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def trainer_for(case: Case) -> Any:
-    from segkit.devices import prepare
     from segkit.models.build import build_for, compile
+    from segkit.training.devices import prepare
 
     prepare(case.config.train)
     assert case.config.input is not None
@@ -281,7 +283,7 @@ def main() -> None:
 
 
 def fit_all(png: list[Case], root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
-    from segkit.devices import load_keras
+    from segkit.system.keras_start import load_keras
 
     load_keras()
     shapes = cases("configs/shapes.yaml", read(SHAPES), root / "shapes", options.steps)

@@ -18,8 +18,8 @@ from machine import machine, machine_line
 from measure import console
 from PIL import Image
 
-from segkit.devices import keep_freed_memory
-from segkit.png import decode_plain
+from segkit.io.png import decode_plain
+from segkit.system.keras_start import keep_freed_memory
 
 Decode = Callable[[bytes], object]
 

@@ -20,7 +20,7 @@ def segkit_predict(workload: Workload, precision: str) -> Made:
     import segkit_unet
 
     model, _ = segkit_unet.network(workload, precision)
-    from segkit.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
+    from segkit.inference.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
 
     predict, (images, _) = as_predict(model), workload.data()
     sizes = (*segkit_unet.parameters(model), segkit_unet.multiply_adds(model, workload))

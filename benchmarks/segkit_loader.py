@@ -10,9 +10,9 @@ import loaders
 
 from segkit import Task
 from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainConfig
+from segkit.data.batches.training import training_batches
 from segkit.data.parts import open_parts
-from segkit.data.stream import training_batches
-from segkit.devices import keep_freed_memory
+from segkit.system.keras_start import keep_freed_memory
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from segkit import Task
 
 def network(workload: Workload, precision: str) -> tuple[Any, Task]:
     """Return segkit.unet and its task, in a process that has not imported Keras before."""
-    from segkit.devices import load_keras, prepare
+    from segkit.system.keras_start import load_keras
+    from segkit.training.devices import prepare
 
     load_keras()
     import segkit

@@ -56,12 +56,13 @@ def main() -> None:
 
 def draw(folder: Path, count: int, size: int) -> None:
     """Write images of shapes on a noisy ground, as PNG."""
-    from segkit import Task, files
-    from segkit.data.shapes import ShapesSource
+    from segkit import Task
+    from segkit.data.sources.shapes import ShapesSource
+    from segkit.io.images import write_picture
 
     source = ShapesSource(Task.multiclass(list(measure.CLASSES)), count, (size, size), seed=0)
     for name in source.names:
-        files.write_picture(folder / f"{name}.png", source.read(name).image)
+        write_picture(folder / f"{name}.png", source.read(name).image)
 
 
 def start(run: Path, kind: str, images: Path) -> tuple[float, float]:
@@ -93,17 +94,17 @@ def in_process(run: Path, kind: str, images: Path, rounds: int) -> dict[str, flo
 def only(run: Path, kind: str, images: Path, rounds: int) -> None:
     measure.settle()
     predict = exports.predictor(run, kind)
-    from segkit import files
     from segkit.config import Config
-    from segkit.inference import predict_files
-    from segkit.inputs import find_images
-    from segkit.outputs.results import Outputs
+    from segkit.inference.files import predict_files
+    from segkit.inference.inputs import find_images
+    from segkit.inference.outputs.writer import Outputs
+    from segkit.io.images import read_image
     from segkit.run import Run
 
     config: Config = Run.open(run).config()
     found = find_images([images]).images
     batch = config.predict.batch_size
-    arrays = [files.read_image(path) for path in found.values()]
+    arrays = [read_image(path) for path in found.values()]
     batches = [np.stack(arrays[i : i + batch]) for i in range(0, len(arrays), batch)]
 
     def whole() -> None:

@@ -23,7 +23,7 @@ TILE, OVERLAP = 512, 0.25
 
 def segkit_tiled(workload: Workload, run: str, kind: str) -> Made:
     predict = exports.predictor(Path(run), kind)
-    from segkit.tiles import predict_tiled
+    from segkit.inference.tiles import predict_tiled
 
     image = workload.data()[0][0]
     return Made(lambda: predict_tiled(image, predict, TILE, OVERLAP, 4, align=16), *exports.parameters(run))

@@ -148,7 +148,7 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
 
     theirs, task = segkit_unet.network(workload, "float32")
     import segkit
-    from segkit.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
+    from segkit.inference.runtimes.keras import as_predict  # Keras is loaded, quietly, by now
 
     ours = network(workload, Way())
     copy_weights(theirs, ours)

@@ -10,6 +10,7 @@ from segkit.errors import ConfigError, DataError, RunError, SegkitError
 if TYPE_CHECKING:
     from segkit.task import VOID, Task
 
+
 __version__ = "0.1.0"
 __all__ = [
     "VOID", "ConfigError", "DataError", "Predictor", "RunError", "SegkitError", "Task", "build", "compile", "head",
@@ -17,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LATE = {
-    "Predictor": "segkit.predictor:Predictor",
+    "Predictor": "segkit.inference.predictor:Predictor",
     "Task": "segkit.task:Task",
     "VOID": "segkit.task:VOID",
     "build": "segkit.models.build:build",

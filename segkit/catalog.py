@@ -10,10 +10,10 @@ from typing import Any
 from segkit.errors import ConfigError
 
 SOURCES = {
-    "coco": "segkit.data.coco:open_coco",
-    "folder": "segkit.data.folder:open_folder",
-    "shapes": "segkit.data.shapes:open_shapes",
-    "tfds": "segkit.data.tfds:open_tfds",
+    "coco": "segkit.data.sources.coco:open_coco",
+    "folder": "segkit.data.sources.folder:open_folder",
+    "shapes": "segkit.data.sources.shapes:open_shapes",
+    "tfds": "segkit.data.sources.tfds:open_tfds",
 }
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
@@ -46,16 +46,16 @@ WITHOUT_DEEP_SUPERVISION = ("deeplabv3plus",)
 """Decoders that have no features between the encoder's and the last for an auxiliary head to look at."""
 LOSSES = {
     "boundary": "segkit.losses.boundary:Boundary",
-    "cl_dice": "segkit.losses.centreline:ClDice",
-    "cross_entropy": "segkit.losses.pixels:CrossEntropy",
+    "cl_dice": "segkit.losses.cl_dice:ClDice",
+    "cross_entropy": "segkit.losses.cross_entropy:CrossEntropy",
     "dice": "segkit.losses.overlap:Dice",
-    "focal": "segkit.losses.pixels:Focal",
+    "focal": "segkit.losses.cross_entropy:Focal",
     "focal_tversky": "segkit.losses.overlap:FocalTversky",
-    "generalized_dice": "segkit.losses.generalized:GeneralizedDice",
+    "generalized_dice": "segkit.losses.generalized_dice:GeneralizedDice",
     "jaccard": "segkit.losses.overlap:Jaccard",
     "log_cosh_dice": "segkit.losses.overlap:LogCoshDice",
     "lovasz": "segkit.losses.lovasz:Lovasz",
-    "top_k_cross_entropy": "segkit.losses.pixels:TopKCrossEntropy",
+    "top_k_cross_entropy": "segkit.losses.cross_entropy:TopKCrossEntropy",
     "tversky": "segkit.losses.overlap:Tversky",
 }
 METRICS = {
@@ -66,20 +66,20 @@ METRICS = {
     "scores": "segkit.metrics:Scores",
 }
 OUTPUTS = {
-    "coco": "segkit.outputs.coco:Coco",
-    "geojson": "segkit.outputs.geojson:GeoJson",
-    "instances": "segkit.outputs.instances:Instances",
+    "coco": "segkit.inference.outputs.coco:Coco",
+    "geojson": "segkit.inference.outputs.geojson:GeoJson",
+    "instances": "segkit.inference.outputs.instances:Instances",
 }
 PROBABILITIES = {
-    "npy": "segkit.outputs.probabilities:Npy",
-    "tif": "segkit.outputs.probabilities:Tiff",
-    "tif16": "segkit.outputs.probabilities:HalfTiff",
+    "npy": "segkit.inference.outputs.probabilities:Npy",
+    "tif": "segkit.inference.outputs.probabilities:Tiff",
+    "tif16": "segkit.inference.outputs.probabilities:HalfTiff",
 }
 RUNTIMES = {
-    "keras": "segkit.runtimes.keras:open_keras",
-    "litert": "segkit.runtimes.litert:open_litert",
-    "onnx": "segkit.runtimes.onnx:open_onnx",
-    "openvino": "segkit.runtimes.openvino:open_openvino",
+    "keras": "segkit.inference.runtimes.keras:open_keras",
+    "litert": "segkit.inference.runtimes.litert:open_litert",
+    "onnx": "segkit.inference.runtimes.onnx:open_onnx",
+    "openvino": "segkit.inference.runtimes.openvino:open_openvino",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segkit.data.source import Sample, Subset
+from segkit.data.sources.source import Sample, Subset
 
 
 class InMemory:

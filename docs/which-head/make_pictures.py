@@ -10,8 +10,8 @@ from PIL import Image
 
 from segkit import Task
 from segkit.config import DataConfig
-from segkit.data.shapes import KINDS, open_shapes
-from segkit.overlay import overlay, panel
+from segkit.data.sources.shapes import KINDS, open_shapes
+from segkit.io.overlay import overlay, panel
 
 NAME, SIZE = "shape_00193", (112, 112)
 COLOURS = [(255, 220, 0), (0, 235, 255), (255, 60, 200)]

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from segkit import Task
-from segkit.files import write_picture
-from segkit.mask_files import write_mask
+from segkit.io.images import write_picture
+from segkit.io.masks import write_mask
 
 LOBES = ["background", "frontal", "insula", "limbic", "occipital", "parietal", "deep grey", "temporal", "cerebellum"]
 """The first digit of an AAL code, 2 to 9, in order (Tzourio-Mazoyer et al., 2002)."""

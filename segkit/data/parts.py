@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from segkit.config import Config
-from segkit.data.source import Subset, open_source
+from segkit.config import Config, PartConfig
+from segkit.data.sources.source import Subset, open_source
 from segkit.data.split import fold, split
-from segkit.data_config import PartConfig
 from segkit.errors import ConfigError, DataError
 
 

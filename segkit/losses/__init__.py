@@ -6,13 +6,13 @@ An image without a known pixel costs 0. Class weights go by class name; means ar
 """
 
 from segkit.losses.boundary import Boundary
-from segkit.losses.centreline import ClDice
-from segkit.losses.generalized import GeneralizedDice
+from segkit.losses.cl_dice import ClDice
+from segkit.losses.cross_entropy import CrossEntropy, Focal, TopKCrossEntropy
+from segkit.losses.generalized_dice import GeneralizedDice
 from segkit.losses.lovasz import Lovasz
 from segkit.losses.overlap import Dice, FocalTversky, Jaccard, LogCoshDice, Tversky
-from segkit.losses.pixels import CrossEntropy, Focal, TopKCrossEntropy
 from segkit.losses.segmentation import SegmentationLoss
-from segkit.losses.total import Schedule, WeightedSum, check_on_logits, make, track
+from segkit.losses.weighted_sum import Schedule, WeightedSum, check_on_logits, make, track
 
 __all__ = [
     "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from segkit.losses.segmentation import ClassLoss
-from segkit.targets import Tensor, as_channels, distances, probabilities
+from segkit.losses.targets import Tensor, as_channels, distances, probabilities
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
@@ -14,7 +14,7 @@ class Boundary(ClassLoss):
     """The mean over known pixels of `d |t - p|`, d the distance to the true outline in pixels; 0 to the largest distance.
 
     With signed distances f (negative inside) this is the mean of f p minus the mean of f t: the paper's loss plus a constant
-    that makes a perfect answer cost 0. It needs a target with distances (`segkit.distances`), which training by a config
+    that makes a perfect answer cost 0. It needs a target with distances (`segkit.data.batches.distances`), which training by a config
     makes where a `loss` names it. It is meant beside a loss of overlap, with a small or rising weight.
 
     Where a class is absent or fills the image there is no outline and d is 1; in the authors' code an absent class has

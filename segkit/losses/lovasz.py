@@ -9,7 +9,7 @@ from keras import ops
 
 from segkit.errors import ConfigError
 from segkit.losses.segmentation import SMOOTH, ClassLoss, falling
-from segkit.targets import Tensor, as_channels, as_logits, compete, probabilities
+from segkit.losses.targets import Tensor, as_channels, as_logits, compete, probabilities
 from segkit.task import Task
 
 

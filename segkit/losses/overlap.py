@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from segkit.losses.segmentation import SMOOTH, ClassLoss
-from segkit.targets import Tensor, as_channels, probabilities
+from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task
 
 

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from segkit.errors import ConfigError
-from segkit.targets import Tensor
+from segkit.losses.targets import Tensor
 from segkit.task import Task
 
 SMOOTH = 1.0

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from segkit import catalog, losses, metrics, networks
-from segkit.config import InputConfig, ModelConfig
+from segkit import catalog, losses, metrics
+from segkit.config import InputConfig, ModelConfig, networks
 from segkit.errors import ConfigError
 from segkit.models import blocks, supervision
+from segkit.models.image_head import see_image
 from segkit.models.layers import CropLike, PadToMultiple, batch_normalizations
 from segkit.models.levels import check_halved, strides
 from segkit.task import Task
@@ -81,7 +82,7 @@ def _build(
     found = strides(image, levels, settings.stride)
     check_halved(settings.encoder, found, settings.stride)
     if settings.image_head:
-        levels[-1] = supervision.see_image(task, levels[-1], settings.image_head, settings.image_labels)
+        levels[-1] = see_image(task, levels[-1], settings.image_head, settings.image_labels)
     x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
     x = blocks.leave(x, int(found[0]), settings)
     model = supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)

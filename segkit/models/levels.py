@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from segkit import networks
+from segkit.config import networks
 from segkit.errors import ConfigError
 from segkit.models.blocks import Tensor
 

@@ -12,13 +12,13 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["segkit.data", "segkit.task", "json"]):
-    from segkit.data.coco import open_coco
+    from segkit.data.sources.coco import open_coco
 
 import numpy as np
 from PIL import Image
 
 from segkit import SegkitError, Task
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
 
 TASKS = (
     Task.binary("person"),

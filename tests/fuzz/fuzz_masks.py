@@ -17,7 +17,9 @@ with atheris.instrument_imports(include=["segkit", "PIL", "tifffile"]):
     import tifffile
     from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401 (loaded here to be instrumented)
 
-    from segkit import codecs, files, mask_files
+    from segkit.io import codecs
+    from segkit.io.images import read_image
+    from segkit.io.masks import read_colours, read_layers, read_mask
 
 import numpy as np
 
@@ -25,11 +27,11 @@ from segkit import SegkitError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 READERS = (
-    (files.read_image, 3),
-    (mask_files.read_mask, 2),
-    (mask_files.read_layers, 3),
-    (mask_files.read_colours, 3),
-    (lambda path: mask_files.read_mask(path, threshold=128), 2),
+    (read_image, 3),
+    (read_mask, 2),
+    (read_layers, 3),
+    (read_colours, 3),
+    (lambda path: read_mask(path, threshold=128), 2),
 )
 """Each with the axes of what it returns."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from segkit import VOID, Task, catalog
-from segkit.distances import as_losses_need
+from segkit.data.batches.distances import as_losses_need
 from tests.oracles.question import Question, activated
 
 NAMES = ["background", "liver", "tumour"]

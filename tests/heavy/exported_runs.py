@@ -11,8 +11,8 @@ import pytest
 from segkit import catalog
 from segkit.config import Config
 from segkit.data.parts import open_parts
-from segkit.data.source import Subset
-from segkit.export import Wanted, export
+from segkit.data.sources.source import Subset
+from segkit.export.export import Wanted, export
 from segkit.models.build import build_for
 from segkit.run import Run
 from tests.heavy.runs import TASKS

@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from segkit import Task
-from segkit.data.source import Sample
-from segkit.data.tfds import TfdsSource, open_tfds
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
+from segkit.data.sources.source import Sample
+from segkit.data.sources.tfds import TfdsSource, open_tfds
 
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
 CRACK = Task.binary("crack")

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segkit import Task, convert, files
-from segkit.data.source import Sample
-from segkit.files import write_tiff
+from segkit import Task
+from segkit.data import convert
+from segkit.data.sources.source import Sample
+from segkit.io.images import write_image, write_tiff
 from tests.samples import in_memory
 
 
@@ -38,7 +39,7 @@ def as_folders(task: Task, samples: Sequence[Sample], root: Path) -> Written:
 def as_colours(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     """RGB masks; a multilabel one has a black and white picture a class."""
     for sample in samples:
-        files.write_image(root / "images", sample.name, sample.image)
+        write_image(root / "images", sample.name, sample.image)
         for folder, ids in _pictures(task, sample, root / "masks"):
             table = np.array(
                 [[0, 0, 0], *([20 * i, 255 - 9 * i, 7 * i] for i in range(1, task.channels + 1))], np.uint8
@@ -53,7 +54,7 @@ def as_colours(task: Task, samples: Sequence[Sample], root: Path) -> Written:
 def as_palette(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     """Palette PNG, with colours that have nothing to do with the ids."""
     for sample in samples:
-        files.write_image(root / "images", sample.name, sample.image)
+        write_image(root / "images", sample.name, sample.image)
         for folder, ids in _pictures(task, sample, root / "masks"):
             picture = Image.fromarray(ids)
             picture.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
@@ -65,7 +66,7 @@ def as_palette(task: Task, samples: Sequence[Sample], root: Path) -> Written:
 def as_deep_tiff(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     """16-bit TIFF masks; a multilabel one has a band a class."""
     for sample in samples:
-        files.write_image(root / "images", sample.name, sample.image)
+        write_image(root / "images", sample.name, sample.image)
         mask = sample.mask.astype(np.uint16)
         write_tiff(root / "masks" / f"{sample.name}.tif", mask if mask.ndim == 3 else mask[..., None])
     return Written(root / "images", root / "masks", task.classes)
@@ -76,7 +77,7 @@ def as_coco(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     names = [task.classes[i] for i in task.foreground]
     images, annotations = [], []
     for number, sample in enumerate(samples):
-        files.write_image(root / "images", sample.name, sample.image)
+        write_image(root / "images", sample.name, sample.image)
         height, width = sample.image.shape[:2]
         images.append({"id": 7 * number, "file_name": f"{sample.name}.png", "height": height, "width": width})
         for place, layer in enumerate(_layers(task, sample)):

@@ -11,8 +11,8 @@ import pytest
 
 from segkit import VOID, Task
 from segkit.config import AugmentConfig, InputConfig
-from segkit.data.augment import A, Augment, Curve, apply_curve, draw_curve
-from segkit.data.patch import Turn, map_of, warp
+from segkit.data.batches.augment import A, Augment, Curve, apply_curve, draw_curve
+from segkit.data.batches.patch import Turn, map_of, warp
 
 CROP = (16, 24)
 NOTHING: dict[str, Any] = {

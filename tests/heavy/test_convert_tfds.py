@@ -13,12 +13,11 @@ import tensorflow_datasets as tfds
 
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.cli import main
-from segkit.config import read
-from segkit.convert import to_tfds
-from segkit.data.shapes import open_shapes
-from segkit.data.source import Sample, Subset
-from segkit.data.tfds import open_tfds
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig, read
+from segkit.data.convert import to_tfds
+from segkit.data.sources.shapes import open_shapes
+from segkit.data.sources.source import Sample, Subset
+from segkit.data.sources.tfds import open_tfds
 from tests.heavy.prepared import CRACK, ORGANS, assert_same, opened
 from tests.samples import InMemory
 

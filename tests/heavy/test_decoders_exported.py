@@ -11,9 +11,9 @@ import pytest
 import segkit
 from segkit import Task, catalog
 from segkit.config import Config
-from segkit.conversion import convert
-from segkit.exported import FILES
-from segkit.models.portable import portable
+from segkit.export.convert import convert
+from segkit.export.portable import portable
+from segkit.run.exports import FILES
 from tests.heavy.exported_runs import UINT8, randomise
 
 pytestmark = pytest.mark.slow

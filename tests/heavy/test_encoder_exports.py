@@ -10,9 +10,9 @@ import pytest
 
 import segkit
 from segkit import RunError
-from segkit.export import Wanted, export
-from segkit.models.portable import portable
-from segkit.opening import open_run
+from segkit.export.export import Wanted, export
+from segkit.export.portable import portable
+from segkit.inference.load import open_run
 from tests.heavy.exported_runs import make_run, parts_of
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ import pytest
 from keras import layers, ops
 
 import segkit
-from segkit import ConfigError, Task, catalog, networks
-from segkit.config import ModelConfig
+from segkit import ConfigError, Task, catalog
+from segkit.config import ModelConfig, networks
 from segkit.models.build import ENCODED, build, encoder_layers
 from segkit.models.levels import strides
 from tests.heavy.cases import Watching, answer, picture

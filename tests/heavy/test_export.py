@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import ConfigError, RunError, catalog, conversion
+from segkit import ConfigError, RunError, catalog
 from segkit.cli import main
-from segkit.comparison import Difference, compare
-from segkit.export import Wanted, calibration_windows, export
-from segkit.exported import Exported, ExportRecord
-from segkit.opening import open_run
+from segkit.export import convert as conversion
+from segkit.export.export import Wanted, calibration_windows, export
+from segkit.export.parity import Difference, compare
+from segkit.inference.load import open_run
+from segkit.inference.runtimes.keras import load
+from segkit.inference.runtimes.openvino import has_bfloat16
 from segkit.run import Run
-from segkit.runtimes.keras import load
-from segkit.runtimes.openvino import has_bfloat16
+from segkit.run.exports import Exported, ExportRecord
 from tests.heavy.exported_runs import make_run, parts_of
 
 ANY_FALL = 1.0
@@ -76,7 +77,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch:
     def without_foreground(*asked: object) -> Difference:
         return compare(*asked)._replace(dice=(None, None))
 
-    monkeypatch.setattr("segkit.export.compare", without_foreground)
+    monkeypatch.setattr("segkit.export.export.compare", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
     with pytest.raises(RunError, match=r"refused: foreground Dice cannot be measured.* Use --precision float32"):
         export(run, Wanted("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
@@ -86,7 +87,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch:
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
 def test_layers_kept_in_float32_are_in_float32(run: Run, form: str, tmp_path: Path) -> None:
     """With all layers but one kept, answers are nearer to Keras' than in 8 bits; with all kept they are Keras'."""
-    from segkit.conversion import quantizer
+    from segkit.export.convert import quantizer
 
     config, parts, shown = run.config(), parts_of(run), images(run)
     wanted = open_run(run.path, "keras").predict(shown)

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from segkit import Task
-from segkit.budget import fit_budget
-from segkit.config import Config
-from segkit.data.folder import in_folders
-from segkit.data.guess import guess
-from segkit.data.meanings import Guess
+from segkit.config import Config, DataConfig
+from segkit.data.batches.validation import Batch, training_batches
 from segkit.data.parts import open_parts
-from segkit.data.pipeline import Batch, training_batches
-from segkit.data.source import Sample, Subset, open_source
-from segkit.data.survey import Facts, facts_of
-from segkit.data_config import DataConfig
-from segkit.inspection import inspect
-from segkit.plan import Machine, draft
-from segkit.verdict import Verdict, judge
+from segkit.data.sources.folder import in_folders
+from segkit.data.sources.source import Sample, Subset, open_source
+from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.inspect import inspect
+from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.verdict import Verdict, judge
+from segkit.planning.budget import fit_budget
+from segkit.planning.plan import Machine
+from segkit.planning.rules import draft
 from tests.heavy.rewrite import FORMS
 from tests.samples import in_memory
 

@@ -12,11 +12,11 @@ import tifffile
 import yaml
 from PIL import Image
 
-from segkit import files
 from segkit.cli import main
-from segkit.data.folder import in_folders
+from segkit.data.sources.folder import in_folders
+from segkit.inference.tiles import predict_tiled
+from segkit.io.images import write_picture
 from segkit.run import Run
-from segkit.tiles import predict_tiled
 
 
 def test_a_large_tiff_becomes_a_tiled_tiff_mask(
@@ -31,7 +31,7 @@ def test_a_large_tiff_becomes_a_tiled_tiff_mask(
     (tmp_path / "images").mkdir()
     path = tmp_path / "images" / "large.tif"
     tifffile.imwrite(path, image, tile=(64, 64), photometric="rgb", compression="zlib")
-    files.write_picture(tmp_path / "images" / "small.png", image[:40, :50])
+    write_picture(tmp_path / "images" / "small.png", image[:40, :50])
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
     assert main(["predict", str(run.path), str(tmp_path / "images"), "--out", str(tmp_path / "masks")]) == 0

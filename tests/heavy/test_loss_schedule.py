@@ -12,7 +12,8 @@ import pytest
 
 import segkit
 from segkit.cli import main
-from segkit.losses import Schedule, WeightedSum, make, total
+from segkit.losses import Schedule, WeightedSum, make
+from segkit.losses import weighted_sum as total
 from segkit.run import Run
 from tests.heavy.cases import SIZE, TASKS, batch, costs, loss_of, needed
 from tests.heavy.runs import tiny_config

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, Task, catalog, losses, metrics
-from segkit.distances import with_distances
-from segkit.loss_config import TERMS
+from segkit.config.loss import TERMS
+from segkit.data.batches.distances import with_distances
 from tests.heavy.cases import TASKS, batch, channels_of, costs, loss_of, questions, slope
 from tests.oracles.losses import cross_entropy
 

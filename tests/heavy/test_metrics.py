@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from keras import ops
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from segkit import VOID, ConfigError, Task, catalog, counts, losses, metrics
+from segkit import VOID, ConfigError, Task, catalog, losses, metrics
+from segkit.evaluation import counts
 from tests.heavy.cases import SIZE, TASKS, batch, channels_of
 from tests.oracles.question import activated
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from segkit.averages import averaged
-from segkit.course import restore, state_of
-from segkit.optimizers import make_optimizer, rate_at
-from segkit.train_config import TrainConfig
+from segkit.config import TrainConfig
+from segkit.training.checkpointing import restore, state_of
+from segkit.training.ema import averaged
+from segkit.training.optimizer import make_optimizer, rate_at
 
 STEPS = 10
 PLAIN = {"schedule": "constant", "clip_norm": 0.0, "weight_decay": 0.0, "learning_rate": 0.1}

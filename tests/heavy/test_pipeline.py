@@ -17,9 +17,9 @@ import pytest
 
 from segkit import VOID, DataError, Task
 from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, ModelConfig, TrainConfig
-from segkit.data.pipeline import Batch, ValidationBatches, training_batches
-from segkit.data.samples import InMemory, Read
-from segkit.data.source import Sample, Subset, open_source
+from segkit.data.batches.cache import InMemory, Read
+from segkit.data.batches.validation import Batch, ValidationBatches, training_batches
+from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.models.build import build_for, compile
 
 SOFTMAX = Task.multiclass(["background", "liver", "tumour"])

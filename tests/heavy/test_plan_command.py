@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segkit import budget
 from segkit.cli import main
 from segkit.config import read
+from segkit.planning import budget
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import segkit
+from segkit.export.portable import ShuffledConvolution, core, portable
+from segkit.inference.runtimes.litert import scale_and_pad
 from segkit.models.layers import Doubling
-from segkit.models.portable import ShuffledConvolution, core, portable
-from segkit.runtimes.litert import scale_and_pad
 from tests.heavy.exported_runs import randomise
 from tests.light.exports_made import GIVEN
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import yaml
 
-from segkit import files, precision
 from segkit.cli import main
-from segkit.devices import prepare
+from segkit.io import atomic
+from segkit.io.atomic import _temporary
 from segkit.models.build import build_for, encoder_layers
 from segkit.run import Run
+from segkit.training import precision
+from segkit.training.devices import prepare
 from tests.heavy.runs import tiny_config
 from tests.processes.test_recovery import OVERRIDES, assert_same, config_of, kill_once, train
 
@@ -91,7 +93,7 @@ def test_a_full_disk_ends_with_the_last_checkpoint_kept_and_room_goes_on_from_it
     """From the third checkpoint on every temporary file is a link to /dev/full."""
     config = tiny_config(tmp_path, **{**FAST, "epochs": 2, "checkpoint_minutes": 1e-9})
     run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
-    temporary, seen = files._temporary, []
+    temporary, seen = _temporary, []
 
     def full(path: Path) -> Path:
         seen.append(path.name)
@@ -101,7 +103,7 @@ def test_a_full_disk_ends_with_the_last_checkpoint_kept_and_room_goes_on_from_it
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_temporary", full)
+        patch.setattr(atomic, "_temporary", full)
         assert train(config, run) == 2
     message = capsys.readouterr().err
     assert message.startswith(
@@ -117,7 +119,7 @@ def test_a_full_disk_ends_with_the_last_checkpoint_kept_and_room_goes_on_from_it
 def test_too_little_room_is_said_before_the_first_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("segkit.checkpoint.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr("segkit.run.checkpoint.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     assert train(tiny_config(tmp_path, **FAST), Run(tmp_path / "run")) == 2
     assert "MB on this disk, and 0.0 MB are free" in capsys.readouterr().err
 
@@ -195,7 +197,7 @@ def test_folds_that_were_interrupted_go_on_as_folds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("segkit.course.Course.on_epoch_end", interrupt)
+        patch.setattr("segkit.training.step_counter.Course.on_epoch_end", interrupt)
         assert train(config, folder, "--fold", "all/2") == 130
     told = " ".join(capsys.readouterr().out.split())
     command = told.partition("python train.py ")[2].removesuffix(" --resume")

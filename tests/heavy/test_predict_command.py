@@ -11,11 +11,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segkit import files, mask_files
 from segkit.cli import main
-from segkit.data.folder import in_folders
+from segkit.data.sources.folder import in_folders
+from segkit.inference.tiles import predict_tiled
+from segkit.io.images import fit_channels, write_picture, write_tiff
+from segkit.io.masks import mask_paths
 from segkit.run import Run
-from segkit.tiles import predict_tiled
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def images(tmp_path: Path) -> Path:
     }.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_picture(path, rng.integers(0, 256, size).astype(np.uint8))
+        write_picture(path, rng.integers(0, 256, size).astype(np.uint8))
     return folder
 
 
@@ -45,14 +46,14 @@ def test_masks_are_the_model_s_answer_and_read_back_unchanged(trained: Run, imag
     assert source.names == ["a", "b", "grey", "sub/c"]
     for name in source.names:
         image, mask = source.read(name).image, source.read(name).mask
-        expected = task.decode(model.predict_on_batch(files.fit_channels(image, 3, name)[None])[0])
+        expected = task.decode(model.predict_on_batch(fit_channels(image, 3, name)[None])[0])
         np.testing.assert_array_equal(mask, expected)
 
 
 def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(trained: Run, images: Path, tmp_path: Path) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
     task = trained.config().task
-    for path in mask_files.mask_paths(task, tmp_path / "masks", "b"):
+    for path in mask_paths(task, tmp_path / "masks", "b"):
         picture = Image.open(path)
         assert picture.size == (57, 33)
         if task.exclusive:
@@ -64,7 +65,7 @@ def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(trained: Run
 def test_trap_32_predicting_scales_as_training_did(trained: Run, tmp_path: Path) -> None:
     """Two images that differ only in depth would be scaled differently; the other depth is refused."""
     deep = tmp_path / "deep.tif"
-    files.write_tiff(deep, np.full((20, 20, 3), 30000, np.uint16))
+    write_tiff(deep, np.full((20, 20, 3), 30000, np.uint16))
     assert predict(trained, deep, tmp_path / "masks") == 1
     assert not list((tmp_path / "masks").rglob("*.png"))
 
@@ -96,7 +97,7 @@ def test_skip_existing_completes_a_folder(
     trained: Run, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
-    lost = mask_files.mask_paths(trained.config().task, tmp_path / "masks", "a")[0]
+    lost = mask_paths(trained.config().task, tmp_path / "masks", "a")[0]
     before = lost.read_bytes()
     lost.unlink()
     assert predict(trained, images, tmp_path / "masks", "--skip-existing") == 0

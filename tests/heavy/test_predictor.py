@@ -10,7 +10,7 @@ import pytest
 
 import segkit
 from segkit.cli import main
-from segkit.data.folder import in_folders
+from segkit.data.sources.folder import in_folders
 from segkit.run import Run
 
 

@@ -12,12 +12,12 @@ import pytest
 from keras import layers, ops
 
 import segkit
-from segkit import ConfigError, Task, networks
-from segkit.config import InputConfig, ModelConfig
+from segkit import ConfigError, Task
+from segkit.config import InputConfig, ModelConfig, networks
+from segkit.config.networks import NETWORKS, Network
 from segkit.models.build import ENCODED, build_for, encoder_layers
 from segkit.models.encoders.pretrained import first_kernel, keep_up, spread
 from segkit.models.layers import batch_normalizations
-from segkit.networks import NETWORKS, Network
 
 CRACK = Task.binary("crack")
 EAGER = keras.backend.backend() == "tensorflow"

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 
 import segkit
-from segkit import DataError, catalog, files, tuned
+from segkit import DataError, catalog
 from segkit.cli import main
-from segkit.decode_config import DecodeConfig
-from segkit.decoding import decode
-from segkit.exported import Exported, keep_up
-from segkit.opening import open_run
-from segkit.run import Run
-from segkit.tiles import Predict, predict_tiled
-from segkit.tuned import Tuned
+from segkit.config import DecodeConfig
+from segkit.inference.decoding import decode
+from segkit.inference.load import open_run
+from segkit.inference.tiles import Predict, predict_tiled
+from segkit.io.images import write_picture
+from segkit.run import Run, tuned
+from segkit.run.exports import Exported, keep_up
+from segkit.run.tuned import Tuned
 from tests.heavy.exported_runs import FORMATS, exported
 
 __all__ = ["exported"]
@@ -98,7 +99,7 @@ def test_a_copied_export_predicts_and_scores_alone(
     """Everything that predict.py, evaluate and Predictor do, with the folder of the export as RUN and no run folder."""
     alone = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "alone")
     for i, size in enumerate([(40, 36), (33, 57), (90, 30)]):
-        files.write_picture(tmp_path / "images" / f"{i}.png", noise(*size))
+        write_picture(tmp_path / "images" / f"{i}.png", noise(*size))
     assert main(["predict", str(alone), str(tmp_path / "images"), "--out", str(tmp_path / "masks")]) == 0
     assert f"runtime: {runtime} float32 (the export given)" in capsys.readouterr().out
     scored = [
@@ -176,7 +177,7 @@ print(status, *slow)
 def test_small_runtimes_import_neither_keras_nor_tensorflow(
     exported: Run, runtime: str, package: str, tmp_path: Path
 ) -> None:
-    files.write_picture(tmp_path / "a.png", noise(20, 30))
+    write_picture(tmp_path / "a.png", noise(20, 30))
     given = [str(exported.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks"), "--runtime", runtime]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -11,8 +11,8 @@ import pytest
 
 from segkit import losses
 from segkit.config import DataConfig
-from segkit.data.pipeline import ValidationBatches, training_batches
-from segkit.replicas import Replicas
+from segkit.data.batches.validation import ValidationBatches, training_batches
+from segkit.system.replicas import Replicas
 from segkit.task import VOID, Task
 from tests.heavy.test_pipeline import GIVEN, SOFTMAX, TASKS, Numbered, config
 

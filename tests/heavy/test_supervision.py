@@ -12,7 +12,8 @@ from keras import layers, ops
 
 import segkit
 from segkit import VOID, ConfigError, Task, catalog
-from segkit.models.supervision import Presence, Supervised, image_task, image_view
+from segkit.models.image_head import Presence, image_task, image_view
+from segkit.models.supervision import Supervised
 from tests.heavy.cases import TASKS, channels_of, questions
 from tests.oracles.losses import COSTS
 

@@ -14,11 +14,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 from segkit import ConfigError, DataError
-from segkit.config import Config
+from segkit.config import Config, DataConfig
 from segkit.data.parts import open_parts
-from segkit.data.source import Sample
-from segkit.data.tfds import open_tfds
-from segkit.data_config import DataConfig
+from segkit.data.sources.source import Sample
+from segkit.data.sources.tfds import open_tfds
 from tests.heavy.prepared import CRACK, ORGANS, PICTURES, assert_same, drawn, opened, write
 from tests.light.draws import says
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.source import Sample
+from segkit.data.sources.source import Sample
 from tests.heavy.prepared import CRACK, PICTURES, assert_same, opened, png, write
 from tests.light.draws import says
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from segkit import callbacks
-from segkit.callbacks import TimeBudget
-from segkit.optimizers import rate_at
-from segkit.train_config import TrainConfig
+from segkit.config import TrainConfig
+from segkit.training import callbacks
+from segkit.training.callbacks import TimeBudget
+from segkit.training.optimizer import rate_at
 
 SETTINGS = TrainConfig(learning_rate=0.01, warmup=0.1)
 

@@ -11,12 +11,11 @@ import pytest
 import tifffile
 
 import segkit
-from segkit import tuned
 from segkit.cli import main
-from segkit.data.folder import in_folders
-from segkit.decoding import decode
-from segkit.opening import config_of
-from segkit.run import Run
+from segkit.data.sources.folder import in_folders
+from segkit.inference.decoding import decode
+from segkit.inference.load import config_of
+from segkit.run import Run, tuned
 from tests.heavy.runs import tiny_config
 from tests.light.exports_made import add_export
 
@@ -68,7 +67,7 @@ def test_everything_uses_what_was_tuned_until_it_is_reset(
 def test_what_was_tuned_goes_with_the_model_it_was_tuned_for(run: Run) -> None:
     from keras.saving import load_model
 
-    from segkit.callbacks import save
+    from segkit.training.callbacks import save
 
     run.tuned.write_text("of the model before")
     save(load_model(run.model), run, last=True)

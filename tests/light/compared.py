@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 
 from segkit import Task
-from segkit.compare.results import Answers
-from segkit.compare.scoring import Scored
+from segkit.comparison.results import Answers
+from segkit.comparison.scoring import Scored
 
 SHAPES: dict[str, Any] = {"source": "shapes", "count": 12, "size": [24, 32], "test": 0.4}
 EXCLUSIVE = {"kind": "multiclass", "classes": ["background", "disc", "square", "triangle"]}

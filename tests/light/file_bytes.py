@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import codecs, files, mask_files
+from segkit.io import codecs
+from segkit.io.images import read_image
+from segkit.io.masks import read_colours, read_layers, read_mask
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 
@@ -25,10 +27,10 @@ ORIENTATION = 0x0112
 
 
 READERS: list[Callable[[Path], np.ndarray]] = [
-    files.read_image,
-    mask_files.read_mask,
-    mask_files.read_layers,
-    mask_files.read_colours,
+    read_image,
+    read_mask,
+    read_layers,
+    read_colours,
 ]
 
 

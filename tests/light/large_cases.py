@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from segkit import Task
 from segkit.config import Config, InputConfig, ModelConfig, PredictConfig
-from segkit.large.room import Room
-from segkit.tiles import Predict
+from segkit.inference.large.memory_budget import Room
+from segkit.inference.tiles import Predict
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
 ROOM = Room(batch_size=3, read_bytes=40_000)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from segkit.data.pairs import Pairs, find_pairs
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
+from segkit.data.sources.pairs import Pairs, find_pairs
 
 LABELS, CRACK = ("vessel", "tumour"), ("crack",)
 

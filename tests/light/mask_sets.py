@@ -11,10 +11,10 @@ import tifffile
 from PIL import Image
 
 from segkit import VOID
-from segkit.data.guess import guess
-from segkit.data.meanings import Guess
-from segkit.data.source import open_source
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
+from segkit.data.sources.source import open_source
+from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.values import Guess
 
 SIZE = (24, 32)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from segkit import catalog
-from segkit.inference import predict_files
-from segkit.inputs import find_images
-from segkit.outputs.results import Outputs
+from segkit.inference.files import predict_files
+from segkit.inference.inputs import find_images
+from segkit.inference.outputs.writer import Outputs
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from segkit import DataError, Task
-from segkit.data.problems import Problem, find_problems
-from segkit.data.source import Sample, Subset
-from segkit.data.survey import survey
+from segkit.data.sources.source import Sample, Subset
+from segkit.inspection.fingerprint import survey
+from segkit.inspection.problems import Problem, find_problems
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image
 
 from segkit import VOID, Task
-from segkit.data.source import open_source
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
+from segkit.data.sources.source import open_source
 
 CRACK = Task.binary("crack")
 

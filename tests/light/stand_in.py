@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit import Task, files
+from segkit import Task
 from segkit.config import Config, InputConfig, PredictConfig
-from segkit.outputs.answer import Answer
+from segkit.inference.outputs.prediction import Answer
+from segkit.io.images import write_picture
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
 
@@ -42,4 +43,4 @@ def answer_of(task: Task, image: np.ndarray, path: Path = Path("a.png")) -> Answ
 def write_pictures(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
     """Write FOLDER/NAME.png of each size (height, width)."""
     for seed, (name, size) in enumerate(sizes.items()):
-        files.write_picture(folder / f"{name}.png", picture(seed, *size))
+        write_picture(folder / f"{name}.png", picture(seed, *size))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from segkit.bootstrap import interval, is_more_than_chance, resampled
+from segkit.evaluation.bootstrap import interval, is_more_than_chance, resampled
 
 POSITIVE = arrays.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.integers(0, 10**9))
 

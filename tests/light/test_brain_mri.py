@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segkit.data.folder import in_folders
+from segkit.data.sources.folder import in_folders
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "brain_mri" / "prepare.py"
 SHAPE = (40, 44, 32)

@@ -12,7 +12,8 @@ from scipy import optimize, special, stats
 from sklearn.metrics import brier_score_loss, log_loss
 
 from segkit import VOID, Task
-from segkit.calibration import BINS, entropy, fit_temperature, questions, reliability, tally, tempered
+from segkit.evaluation.calibration import BINS, fit_temperature, questions, reliability, tally
+from segkit.inference.temperature import entropy, tempered
 from tests.light.draws import KINDS, task_of
 
 

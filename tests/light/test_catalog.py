@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segkit import ConfigError, catalog
-from segkit.data.folder import open_folder
+from segkit.data.sources.folder import open_folder
 
 TABLES = {name: table for name, table in vars(catalog).items() if name.isupper() and isinstance(table, dict)}
 PARTS = [(table, name, target) for table, parts in TABLES.items() for name, target in parts.items()]
@@ -30,7 +30,7 @@ def test_every_part_stands_where_the_table_says(table: str, name: str, target: s
 
 def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
     assert catalog.load(catalog.SOURCES, "folder") is open_folder
-    assert catalog.load(catalog.SOURCES, "segkit.data.folder:open_folder") is open_folder
+    assert catalog.load(catalog.SOURCES, "segkit.data.sources.folder:open_folder") is open_folder
     assert catalog.find(catalog.SOURCES, "mine.loader:open_mine") == "mine.loader:open_mine"
 
 
@@ -46,7 +46,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str, words: str) 
         catalog.find(catalog.SOURCES, name, "data.source")
 
 
-@pytest.mark.parametrize("name", ["nowhere.to.be:found", "segkit.data.folder:missing"])
+@pytest.mark.parametrize("name", ["nowhere.to.be:found", "segkit.data.sources.folder:missing"])
 def test_a_part_of_one_s_own_that_cannot_be_imported_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=f"'{name}' cannot be imported"):
         catalog.load(catalog.SOURCES, name)

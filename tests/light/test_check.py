@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from segkit import VOID, DataError, Task
-from segkit.data.check import check
-from segkit.data.source import Sample, Subset
+from segkit.data.sources.source import Sample, Subset
+from segkit.inspection.training_check import check
 from tests.light.draws import says
 
 CRACK = Task.binary("crack")

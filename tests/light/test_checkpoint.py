@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from segkit import checkpoint, files
-from segkit.checkpoint import Checkpoints, Position, check_room
 from segkit.errors import RunError
+from segkit.io import atomic
+from segkit.io.atomic import _temporary
+from segkit.run import checkpoint
+from segkit.run.checkpoint import Checkpoints, Position, check_room
 
 GROUPS = {
     "weights": [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(7, np.int64), np.zeros((0, 2), np.float32)],
@@ -93,14 +95,14 @@ def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Chec
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_leaves_the_last_checkpoint(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     save(checkpoints, 1)
-    temporary = files._temporary
+    temporary = _temporary
 
     def full(path: Path) -> Path:
         link = temporary(path)
         link.symlink_to("/dev/full")
         return link
 
-    monkeypatch.setattr(files, "_temporary", full)
+    monkeypatch.setattr(atomic, "_temporary", full)
     with pytest.raises(OSError, match="No space left"):
         save(checkpoints, 2)
     assert_holds(checkpoints, 1)

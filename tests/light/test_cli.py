@@ -17,8 +17,8 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.config import read
-from segkit.data.folder import in_folders
-from segkit.data.source import open_source
+from segkit.data.sources.folder import in_folders
+from segkit.data.sources.source import open_source
 
 ROOT = Path(__file__).parents[2]
 TASKS: dict[str, dict[str, Any]] = {

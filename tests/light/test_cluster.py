@@ -12,13 +12,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from segkit import ConfigError, RunError, Task, cluster, files, mask_files, memory, prefetch
+from segkit import ConfigError, RunError, Task
 from segkit.cli import main
-from segkit.cluster import Plan, Work, Worker, connected, each_written_on, plan, plan_of
-from segkit.inference import Outcome, predict_files, write_files
-from segkit.inputs import find_images
-from segkit.opening import Together
-from segkit.outputs.results import Outputs, Results
+from segkit.inference import cluster
+from segkit.inference.cluster import Plan, Work, Worker, connected, each_written_on, plan, plan_of
+from segkit.inference.files import Outcome, predict_files, write_files
+from segkit.inference.inputs import find_images
+from segkit.inference.load import Together
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.io import atomic
+from segkit.io.atomic import remove_leftovers
+from segkit.io.masks import read_mask
+from segkit.system import memory
+from segkit.system.threads import cores
 from tests.light.draws import task_of
 from tests.light.large_cases import config_of as large_config
 from tests.light.large_cases import network as large_network
@@ -103,8 +109,8 @@ def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     (tmp_path / "out" / ".a.part").mkdir()  # begun by windows
     [answer] = answers_of(work._replace(mark=path), {"a": path})
     assert answer["outcomes"] == [["a", row, "", False]]
-    stored = mask_files.read_mask(tmp_path / "out" / "a.tif")
-    np.testing.assert_array_equal(stored, mask_files.read_mask(tmp_path / "whole" / "a.png"))
+    stored = read_mask(tmp_path / "out" / "a.tif")
+    np.testing.assert_array_equal(stored, read_mask(tmp_path / "whole" / "a.png"))
 
 
 def refused() -> Together:
@@ -208,7 +214,7 @@ def test_settings_of_a_cluster_are_checked_first(
 
 def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    all_cores = prefetch.cores()
+    all_cores = cores()
     for text, found in (
         ("1", 1),
         ("0", all_cores),
@@ -217,12 +223,12 @@ def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.Monk
         (f"{all_cores + 1}", all_cores),
     ):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
-        assert prefetch.cores() == found
+        assert cores() == found
 
 
 def test_a_mark_lasts_while_its_writer_lives(tmp_path: Path) -> None:
-    with files.marked(tmp_path) as mark:
-        files.remove_leftovers(tmp_path)
+    with atomic.marked(tmp_path) as mark:
+        remove_leftovers(tmp_path)
         assert mark.exists()
         assert mark.name.startswith(".")
     assert not list(tmp_path.iterdir())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segkit.cli import _parser
-from segkit.cli_cluster import check_engine
+from segkit.cli.commands import _parser
+from segkit.cli.predict import check_engine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
 BLOCKS = "".join(

@@ -16,8 +16,8 @@ from pycocotools import mask as coco_mask
 
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
-from segkit.data.coco import CocoSource, counts_of, open_coco, runs_of
-from segkit.data.source import open_source
+from segkit.data.sources.coco import CocoSource, counts_of, open_coco, runs_of
+from segkit.data.sources.source import open_source
 from segkit.errors import SegkitError
 from tests.light.draws import says
 

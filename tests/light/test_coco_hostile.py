@@ -12,8 +12,8 @@ from PIL import Image
 
 from segkit import ConfigError, DataError
 from segkit.config import DataConfig
-from segkit.data import coco_files
-from segkit.data.coco import open_coco
+from segkit.data.sources import coco_json as coco_files
+from segkit.data.sources.coco import open_coco
 from tests.light.draws import says
 from tests.light.test_coco import BOTH, CATEGORIES, PERSON, PERSON_ID, annotation, box, content, filled, save
 

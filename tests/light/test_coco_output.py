@@ -14,12 +14,12 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from segkit import DataError, Task
-from segkit.data.coco import CocoSource
-from segkit.data_config import DataConfig
-from segkit.inference import predict_files
-from segkit.inputs import find_images
-from segkit.outputs.coco import LARGEST, compressed, merge_parts, part_of, run_lengths
-from segkit.outputs.results import Outputs, Results
+from segkit.config import DataConfig
+from segkit.data.sources.coco import CocoSource
+from segkit.inference.files import predict_files
+from segkit.inference.inputs import find_images
+from segkit.inference.outputs.coco import LARGEST, compressed, merge_parts, part_of, run_lengths
+from segkit.inference.outputs.writer import Outputs, Results
 from tests.light.draws import KINDS, says, task_of
 from tests.light.stand_in import answer_of, config_of, network, picture, write_pictures
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from segkit import VOID, ConfigError, DataError, Task, mask_files
+from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
-from segkit.data.folder import FolderSource
-from segkit.data.labels import check_names, from_colours
+from segkit.data.sources.folder import FolderSource
+from segkit.data.sources.labels import check_names, from_colours
+from segkit.io.masks import read_colours
 from tests.light.draws import says
 
 CRACK = Task.binary("crack")
@@ -88,14 +89,14 @@ def test_a_transparent_palette_entry_is_refused(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 255, 0, 0])
     picture.save(tmp_path / "a.png", transparency=1)
     with pytest.raises(DataError, match=r"a\.png: a mask with a transparent part"):
-        mask_files.read_colours(tmp_path / "a.png")
+        read_colours(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_grey_and_1_bit_masks_are_colours_too(tmp_path: Path, name: str) -> None:
     for pixels in (np.array([[0, 255]], np.uint8), np.array([[False, True]])):
         Image.fromarray(pixels).save(tmp_path / name)
-        assert mask_files.read_colours(tmp_path / name).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+        assert read_colours(tmp_path / name).tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
 def test_trap_26_colours_of_16_bits_are_refused_not_halved(tmp_path: Path) -> None:
@@ -104,14 +105,14 @@ def test_trap_26_colours_of_16_bits_are_refused_not_halved(tmp_path: Path) -> No
     tifffile.imwrite(tmp_path / "rgb.tif", RGB.astype(np.uint16) * 257, photometric="rgb")
     for name in ("rgb.png", "grey.png", "rgb.tif"):
         with pytest.raises(DataError, match=f"{name}: a colour mask is 8-bit RGB"):
-            mask_files.read_colours(tmp_path / name)
+            read_colours(tmp_path / name)
 
 
 def test_colours_are_turned_as_exif_says(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(RGB).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(mask_files.read_colours(tmp_path / "a.png"), np.rot90(RGB, -1))
+    np.testing.assert_array_equal(read_colours(tmp_path / "a.png"), np.rot90(RGB, -1))
 
 
 def test_trap_27_jpeg_colours_are_refused_even_under_another_name(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_trap_27_jpeg_colours_are_refused_even_under_another_name(tmp_path: Path
         opened.read("a")
     Image.fromarray(RGB).save(tmp_path / "b.png", format="JPEG")
     with pytest.raises(DataError, match=r"b\.png: JPEG"):
-        mask_files.read_colours(tmp_path / "b.png")
+        read_colours(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize(("no", "yes"), [("background", "crack"), ("absent", "present"), ("background", "present")])

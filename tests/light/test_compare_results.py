@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segkit import Task, counts
-from segkit.bootstrap import interval, resampled
-from segkit.calibration import reliability
-from segkit.compare.plot import CLEAR, UNCLEAR, plot, ticks
-from segkit.compare.results import Answers, mean_score, results_of
-from segkit.compare.words import markdown, verdict
+from segkit import Task
+from segkit.comparison.plot import CLEAR, UNCLEAR, plot, ticks
+from segkit.comparison.report import markdown, verdict
+from segkit.comparison.results import Answers, mean_score, results_of
+from segkit.evaluation import counts
+from segkit.evaluation.bootstrap import interval, resampled
+from segkit.evaluation.calibration import reliability
 from tests.light.compared import answers, scored
 
 SHOWN = {"part": "test", "minutes": 3.0}

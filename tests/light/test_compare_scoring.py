@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import VOID, Task, counts
-from segkit.calibration import questions, reliability, tally
-from segkit.compare.scoring import FILE, TIMED, Scored, decisions, images_per_second, score
-from segkit.config import Config, PredictConfig
+from segkit import VOID, Task
+from segkit.comparison.scoring import FILE, TIMED, Scored, decisions, images_per_second, score
+from segkit.config import Config, DataConfig, DecodeConfig, PredictConfig
 from segkit.data.parts import open_parts
-from segkit.data_config import DataConfig
-from segkit.decode_config import DecodeConfig
-from segkit.evaluation import answered, evaluate
-from segkit.run import Run, write_text
+from segkit.evaluation import counts
+from segkit.evaluation.calibration import questions, reliability, tally
+from segkit.evaluation.evaluate import answered, evaluate
+from segkit.io.atomic import write_text
+from segkit.run import Run
 from tests.light.stand_in import GIVEN, network
 
 KINDS = ["disc", "square"]

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from segkit import ConfigError, Task
-from segkit.compare.settings import Setting, check_same_masks, scored_part, settings_of
+from segkit.comparison.settings import Setting, check_same_masks, scored_part, settings_of
 from tests.light.compared import SHAPES, write_config
 from tests.light.draws import says
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from segkit import RunError
-from segkit.compare import trainings
-from segkit.compare.settings import Setting, settings_of
-from segkit.compare.trainings import begun, in_turn, train
+from segkit.comparison import trainings
+from segkit.comparison.settings import Setting, settings_of
+from segkit.comparison.trainings import begun, in_turn, train
 from segkit.config import read
 from tests.light.compared import write_config
 from tests.light.draws import says
@@ -75,7 +75,7 @@ def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
     [started] = map(json.loads, (out / "started").read_text().splitlines())
     config = str(out / "2-task.head-sigmoid" / "config.yaml")
     run = str(out / "2-task.head-sigmoid" / "seed-1")
-    assert started == ["-m", "segkit.child", "train", config, "--set", "train.seed=1", "--run", run, False]
+    assert started == ["-m", "segkit.cli.child", "train", config, "--set", "train.seed=1", "--run", run, False]
     assert read(Path(config)) == settings[1].config
 
 
@@ -127,7 +127,7 @@ def test_two_comparisons_do_not_work_in_one_folder(out: Path, settings: list[Set
 
 def test_a_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     watched = (
-        "import pathlib, sys, threading, time; from segkit.child import _end_with_parent;"
+        "import pathlib, sys, threading, time; from segkit.cli.child import _end_with_parent;"
         "threading.Thread(target=_end_with_parent, daemon=True).start();"
         "pathlib.Path(sys.argv[1]).touch(); time.sleep(50); pathlib.Path(sys.argv[2]).touch()"
     )

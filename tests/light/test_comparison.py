@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segkit import Task, counts
-from segkit.comparison import compare, seconds
-from segkit.config import Config, InputConfig, PredictConfig
-from segkit.data.source import Sample
-from segkit.decode_config import DecodeConfig
-from segkit.tiles import Predict
+from segkit import Task
+from segkit.config import Config, DecodeConfig, InputConfig, PredictConfig
+from segkit.data.sources.source import Sample
+from segkit.evaluation import counts
+from segkit.export.parity import compare, seconds
+from segkit.inference.tiles import Predict
 from tests.light.draws import KINDS, task_of
 from tests.samples import in_memory
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
 from segkit.config import Config, read
-from segkit.weights import check_frozen
+from segkit.models.weights import check_frozen
 from tests.light.draws import says, tasks
 
 CRACK = {"kind": "binary", "classes": ["crack"]}

@@ -7,9 +7,9 @@ import pytest
 
 from segkit import ConfigError, DataError, Task
 from segkit.cli import main
-from segkit.convert import check_free, image_kind, to_folder, to_tfds
-from segkit.data.folder import in_folders
-from segkit.data.source import Sample, Subset
+from segkit.data.convert import check_free, image_kind, to_folder, to_tfds
+from segkit.data.sources.folder import in_folders
+from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
 from tests.samples import InMemory, in_memory
 

@@ -11,14 +11,14 @@ from PIL import Image
 
 from segkit import DataError, Task
 from segkit.config import Config, DataConfig
-from segkit.data import check as checking
-from segkit.data import copies
-from segkit.data.check import check
-from segkit.data.coco import open_coco
-from segkit.data.copies import copied_files
 from segkit.data.parts import open_parts
-from segkit.data.source import Subset
-from segkit.data.survey import survey
+from segkit.data.sources.coco import open_coco
+from segkit.data.sources.source import Subset
+from segkit.inspection import duplicate_files as copies
+from segkit.inspection import training_check as checking
+from segkit.inspection.duplicate_files import copied_files
+from segkit.inspection.fingerprint import survey
+from segkit.inspection.training_check import check
 
 CRACK = Task.binary("crack")
 

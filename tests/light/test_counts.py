@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from segkit import VOID, Task
-from segkit.counts import count, mean_known, means, ratios, report
+from segkit.evaluation.counts import count, mean_known, means, ratios, report
 from tests.light.draws import KINDS, as_probabilities, masks, task_of, tasks
 
 CRACK = Task.binary("crack")

@@ -12,10 +12,11 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
 from segkit import ConfigError, Task
-from segkit.calibration import entropy
-from segkit.config import Config
-from segkit.decode_config import DecodeConfig, Rule
-from segkit.decoding import decode, uncertainty
+from segkit.config import Config, DecodeConfig
+from segkit.config.decode import Rule
+from segkit.inference.decoding import decode
+from segkit.inference.temperature import entropy
+from segkit.inference.uncertainty import uncertainty
 from tests.light.draws import KINDS, task_of, tasks
 
 ORGANS = ["background", "liver", "tumour"]

@@ -10,9 +10,9 @@ import pytest
 
 FREED = """
 import sys
-from segkit import devices, memory
+from segkit.system import keras_start, memory
 if sys.argv[1] == "keep":
-    devices.keep_freed_memory()
+    keras_start.keep_freed_memory()
 block = b"1" * 80_000_000
 held = memory.resident()
 del block
@@ -26,7 +26,7 @@ def printed(program: str, *arguments: str) -> str:
 
 
 def test_keras_is_not_loaded_before_its_start_is_made_quiet() -> None:
-    assert printed("import sys, segkit.devices; print({'keras', 'tensorflow'} & {*sys.modules})") == "set()"
+    assert printed("import sys, segkit.training.devices; print({'keras', 'tensorflow'} & {*sys.modules})") == "set()"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")

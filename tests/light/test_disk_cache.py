@@ -16,10 +16,10 @@ import pytest
 
 from segkit import DataError, Task
 from segkit.config import InputConfig
-from segkit.data import disk_cache
-from segkit.data.disk_cache import OnDisk
-from segkit.data.samples import Read
-from segkit.data.source import Sample, Subset, open_source
+from segkit.data.batches import disk_cache
+from segkit.data.batches.cache import Read
+from segkit.data.batches.disk_cache import OnDisk
+from segkit.data.sources.source import Sample, Subset, open_source
 from tests.light.sources import Made, every_source, folder, folder_of_bands, save
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0.0,) * 3, std=(1.0,) * 3, low=0, high=255)
@@ -205,7 +205,7 @@ import sys
 from pathlib import Path
 from tests.light.test_disk_cache import Counting, on_disk
 from tests.light.sources import CRACK, Made
-from segkit.data_config import DataConfig
+from segkit.config.data import DataConfig
 root = Path(sys.argv[1])
 made = Made(CRACK, DataConfig(images=root / "images", masks=root / "masks"), "a", None)
 part = Counting(made)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.ndimage import distance_transform_edt
 
 from segkit import VOID, Task
-from segkit.distances import as_losses_need, signed_distances, with_distances
+from segkit.data.batches.distances import as_losses_need, signed_distances, with_distances
 from tests.light.draws import KINDS, masks, task_of, tasks
 
 SIZES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40)

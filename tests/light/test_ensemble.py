@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, Task
-from segkit.calibration import entropy, tempered
 from segkit.config import Config, InputConfig
-from segkit.decoding import decode
-from segkit.ensemble import answers, joint
-from segkit.tiles import Predict
+from segkit.inference.decoding import decode
+from segkit.inference.ensemble import answers, joint
+from segkit.inference.temperature import entropy, tempered
+from segkit.inference.tiles import Predict
 
 GIVEN = {"channels": 3, "dtype": "uint8", "mean": [0], "std": [1], "low": 0, "high": 255}
 TASK = Task.multilabel(["a", "b"], thresholds=[0.4, 0.6])

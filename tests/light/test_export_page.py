@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segkit.cli import _parser
-from segkit.exported import PRECISIONS, check_precision
+from segkit.cli.commands import _parser
+from segkit.export.formats import PRECISIONS, check_precision
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "export.md").read_text(encoding="utf-8")
 LINES = [

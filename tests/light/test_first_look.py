@@ -10,14 +10,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from segkit import Task, mask_files
+from segkit import Task
 from segkit.cli import main
 from segkit.config import Config
-from segkit.data import sniff
-from segkit.data.first_look import first_look, mask_files_of, take_over
-from segkit.data.guess import guess
 from segkit.data.parts import open_parts
-from segkit.data.sniff import look_at_all, told
+from segkit.inspection.mask_format import contents as sniff
+from segkit.inspection.mask_format.contents import look_at_all, told
+from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
+from segkit.io import masks as mask_files
 
 ORGANS = {"kind": "multiclass", "classes": ["background", "liver", "tumour"]}
 IDS = np.arange(48 * 64).reshape(48, 64) % 3

@@ -8,7 +8,7 @@ from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
-from segkit.data.folder import FolderSource, in_folders, open_folder
+from segkit.data.sources.folder import FolderSource, in_folders, open_folder
 from tests.light.draws import says
 
 CRACK = Task.binary("crack")

@@ -15,8 +15,8 @@ from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
-from segkit.folds import collect, fold_run, folds_table, summary, wanted
 from segkit.task import Task
+from segkit.training.folds import collect, fold_run, folds_table, summary, wanted
 
 TASK = Task.multilabel(["disc", "square", "triangle"])
 

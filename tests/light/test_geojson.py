@@ -11,10 +11,10 @@ import pytest
 import tifffile
 
 from segkit import Task
-from segkit.outputs.answer import Answer
-from segkit.outputs.geojson import GeoJson, feature_collection
-from segkit.outputs.georeference import read_georeference
-from segkit.outputs.outlines import signed_area
+from segkit.inference.outputs.geojson import GeoJson, feature_collection
+from segkit.inference.outputs.polygons import signed_area
+from segkit.inference.outputs.prediction import Answer
+from segkit.io.georeference import read_georeference
 from tests.light.draws import KINDS, task_of
 from tests.light.stand_in import answer_of, picture
 from tests.light.test_outlines import filled

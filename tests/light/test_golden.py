@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from segkit import Task
-from segkit.counts import report
-from segkit.report import scores_table
+from segkit.evaluation.counts import report
+from segkit.evaluation.tables import scores_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TASKS = {

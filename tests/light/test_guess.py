@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from segkit import VOID, Task
-from segkit.data.guess import guess
+from segkit.inspection.mask_format.detect import guess
 from tests.light.mask_sets import BINARY, NAMES, SIZE, codes, ids, look, regions, same, save, with_images
 
 

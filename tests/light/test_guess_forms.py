@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from segkit import DataError, Task
-from segkit.data.guess import guess
+from segkit.inspection.mask_format.detect import guess
 from tests.light.mask_sets import NAMES, SIZE, codes, ids, look, regions, same, save, with_images
 
 COLOURS = {"two": ("#000000", "#ff0000"), "four": ("#000000", "#0000ff", "#00ff00", "#ff8000")}

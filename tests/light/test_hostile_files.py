@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segkit import DataError, Task, files, mask_files
-from segkit.data.folder import in_folders
-from segkit.data.source import open_source
-from segkit.data_config import DataConfig
+from segkit import DataError, Task
+from segkit.config import DataConfig
+from segkit.data.sources.folder import in_folders
+from segkit.data.sources.source import open_source
+from segkit.io.images import list_images, read_image, write_picture
+from segkit.io.masks import read_mask
 from tests.light.draws import says
 from tests.light.file_bytes import (
     BROKEN,
@@ -51,7 +53,7 @@ def test_a_broken_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarra
 def test_a_broken_file_is_named_by_the_source_that_reads_it(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         for name in ("a b/ü.png", "c.png"):
-            files.write_picture(tmp_path / folder / name, np.zeros((2, 2, 1), np.uint8))
+            write_picture(tmp_path / folder / name, np.zeros((2, 2, 1), np.uint8))
     source = in_folders(tmp_path / "images", tmp_path / "masks", Task.binary("crack"))
     assert source.read("a b/ü").mask.tolist() == [[0, 0], [0, 0]]
     for broken in (tmp_path / "masks" / "a b" / "ü.png", tmp_path / "images" / "a b" / "ü.png"):
@@ -106,21 +108,21 @@ def test_a_mask_of_nan_or_infinity_is_refused_and_whole_floats_are_not(tmp_path:
             with pytest.raises(
                 DataError, match=r"a\.tif: a mask holds whole numbers; found fractions, NaN or infinite"
             ):
-                mask_files.read_mask(path, threshold)
+                read_mask(path, threshold)
     for value in (np.nan, np.inf):
         tifffile.imwrite(path, np.array([[0, value]], np.float32))
         with pytest.raises(DataError, match=r"a\.tif: holds NaN or infinite values"):
-            files.read_image(path)
+            read_image(path)
 
 
 def test_links_in_circles_end(tmp_path: Path) -> None:
     images = tmp_path / "images"
-    files.write_picture(images / "sub" / "a.png", np.zeros((2, 2, 1), np.uint8))
+    write_picture(images / "sub" / "a.png", np.zeros((2, 2, 1), np.uint8))
     (images / "sub" / "round").symlink_to(images)
     (images / "x.png").symlink_to(images / "y.png")
     (images / "y.png").symlink_to(images / "x.png")
     (images / "gone.png").symlink_to(images / "nowhere.png")
-    assert list(files.list_images(images)) == ["gone", "sub/a", "x", "y"]
+    assert list(list_images(images)) == ["gone", "sub/a", "x", "y"]
     for name in ("gone", "x", "y"):
         for read in READERS:
             with pytest.raises(DataError, match=rf"{name}\.png: "):
@@ -148,7 +150,7 @@ def test_a_list_of_pages_that_runs_in_a_circle_ends(
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("")
     (tmp_path / "there").mkdir()
-    files.write_picture(tmp_path / "there" / "a.png", np.zeros((2, 2, 1), np.uint8))
+    write_picture(tmp_path / "there" / "a.png", np.zeros((2, 2, 1), np.uint8))
     with pytest.raises(DataError, match=r"images: is a file, not a folder"):
         in_folders(tmp_path / "images", tmp_path / "there", Task.binary("crack"))
     with pytest.raises(DataError, match=r"images: "):
@@ -156,10 +158,10 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
-    files.write_picture(tmp_path / "a.png" / "b.png", np.zeros((2, 2, 1), np.uint8))
-    assert list(files.list_images(tmp_path)) == ["a.png/b"]
+    write_picture(tmp_path / "a.png" / "b.png", np.zeros((2, 2, 1), np.uint8))
+    assert list(list_images(tmp_path)) == ["a.png/b"]
     with pytest.raises(DataError, match=r"a\.png: "):
-        files.read_image(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
 
 
 @contextmanager
@@ -180,7 +182,7 @@ def without_rights() -> Iterator[Path]:
 def test_files_and_folders_that_may_not_be_read_are_named() -> None:
     with without_rights() as root:
         for folder in ("images/sub", "masks/sub"):
-            files.write_picture(root / folder / "a.png", np.zeros((2, 2, 1), np.uint8))
+            write_picture(root / folder / "a.png", np.zeros((2, 2, 1), np.uint8))
         (root / "images/sub/a.png").chmod(0)
         for read in READERS:
             with pytest.raises(DataError, match=r"a\.png: cannot be read .*Permission denied"):
@@ -223,7 +225,7 @@ def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(drawn: tupl
     with tempfile.TemporaryDirectory() as folder, pixel_limit(100_000):
         path = Path(folder, f"a b{suffix}")
         path.write_bytes(content)
-        for read in [*READERS, lambda path: mask_files.read_mask(path, 128)]:
+        for read in [*READERS, lambda path: read_mask(path, 128)]:
             try:
                 array = read(path)
             except DataError as problem:

@@ -16,7 +16,7 @@ from PIL import Image
 from segkit import VOID
 from segkit.config import Config, read
 from segkit.data.parts import open_parts
-from segkit.data.source import open_source
+from segkit.data.sources.source import open_source
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 

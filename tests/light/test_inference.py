@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import DataError, RunError, Task, counts, files, mask_files
+from segkit import DataError, RunError, Task
 from segkit.config import Config, InputConfig, PredictConfig
-from segkit.data.source import Sample, Subset
-from segkit.evaluation import evaluate
-from segkit.inference import fit, predict_files, predict_images
-from segkit.inputs import find_images
-from segkit.outputs.answer import Answer
-from segkit.outputs.results import Outputs, Results
-from segkit.tiles import Predict
+from segkit.data.sources.source import Sample, Subset
+from segkit.evaluation import counts
+from segkit.evaluation.evaluate import evaluate
+from segkit.inference.files import predict_files
+from segkit.inference.images import fit, predict_images
+from segkit.inference.inputs import find_images
+from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.tiles import Predict
+from segkit.io.images import write_picture
+from segkit.io.masks import mask_paths, read_mask
 from tests.light.draws import KINDS, as_probabilities, task_of
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
@@ -55,7 +59,7 @@ def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(tmp_p
     task = task_of(kind)
     images = {f"i{i}": picture(task, i, size) for i, size in enumerate(SIZES)}
     for name, image in images.items():
-        files.write_picture(tmp_path / "in" / f"{name}.png", image)
+        write_picture(tmp_path / "in" / f"{name}.png", image)
     config, told = config_of(task), []
     summary = predict_files(
         network(task), config, find_images([tmp_path / "in"]).images, Outputs(tmp_path / "out"), progress=told.append
@@ -63,7 +67,7 @@ def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(tmp_p
     assert (summary.written, summary.skipped, summary.failed) == (6, 0, [])
     assert sorted(told) == list(images)
     for name, image in images.items():
-        layers = [mask_files.read_mask(path) for path in mask_files.mask_paths(task, tmp_path / "out", name)]
+        layers = [read_mask(path) for path in mask_paths(task, tmp_path / "out", name)]
         stored = np.stack(layers, axis=-1) if task.kind == "multilabel" else layers[0]
         np.testing.assert_array_equal(stored if task.exclusive else stored // 255, truth_of(task, image))
 
@@ -89,7 +93,7 @@ def test_neighbours_of_one_size_share_a_batch_and_the_order_stays() -> None:
 def test_a_broken_image_is_named_and_the_others_are_written(tmp_path: Path) -> None:
     task = Task.binary("a")
     for i in range(3):
-        files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
+        write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
     (tmp_path / "in" / "i1.png").write_text("no picture")
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "in" / "i3.png")
     outputs = Outputs(tmp_path / "out", overlays=True, probabilities="tif")
@@ -148,7 +152,7 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
 ) -> None:
     task, calls, second_call = Task.binary("a"), [], threading.Event()
     for i in range(2):
-        files.write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
+        write_picture(tmp_path / "in" / f"i{i}.png", picture(task, i, (8, 8)))
 
     def watched(images: np.ndarray) -> np.ndarray:
         calls.append(len(images))

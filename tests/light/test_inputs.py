@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import ConfigError, DataError
-from segkit.inputs import Inputs, Shard, find_images, share
+from segkit.inference.inputs import Inputs, Shard, find_images, share
 from tests.light.draws import says
 
 

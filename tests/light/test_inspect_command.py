@@ -25,8 +25,8 @@ from segkit import Task
 from segkit.cli import main
 from segkit.config import Config
 from segkit.data.parts import open_parts
-from segkit.inspect_report import examples
-from segkit.inspection import Inspection, as_json, inspect
+from segkit.inspection.inspect import Inspection, as_json, inspect
+from segkit.inspection.report import examples
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "inspect_lobes.txt"
@@ -169,7 +169,7 @@ def test_images_of_several_kinds_are_told_of(data: Path, capsys: pytest.CaptureF
     assert run("images", "masks") == 0
     assert "1 or 3 band(s)" in capsys.readouterr().out
     (data / "images" / "slice_3.png").unlink()
-    from segkit.files import write_tiff
+    from segkit.io.images import write_tiff
 
     write_tiff(data / "images" / "slice_3.tif", np.zeros((*SIZE, 5), np.uint16))
     assert run("images", "masks", "--html", "report.html", "--json", "report.json") == 1

@@ -11,10 +11,10 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.config import Config
-from segkit.data.check import check_split
 from segkit.data.parts import open_parts
-from segkit.data.survey import survey
 from segkit.errors import DataError
+from segkit.inspection.fingerprint import survey
+from segkit.inspection.training_check import check_split
 
 SQUARE = [1.0, 1.0, 6.0, 1.0, 6.0, 6.0, 1.0, 6.0]
 

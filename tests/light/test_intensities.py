@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from segkit.data import intensities as module
-from segkit.data.intensities import PERCENTILES, histogram, intensities
+from segkit.inspection import intensities as module
+from segkit.inspection.intensities import PERCENTILES, histogram, intensities
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 IMAGES = arrays.arrays(np.uint8, SHAPES) | arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 7, 255]))

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import files, mask_files
-from segkit.outputs.parts import taking_turns
-from segkit.outputs.results import Outputs, Results
-from segkit.outputs.summary import read_back, read_summary, row_of
+from segkit.inference.outputs.summary import read_back, read_summary, row_of
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.io.atomic import _temporary, atomic, remove_leftovers, together
+from segkit.io.locks import taking_turns
+from segkit.io.masks import mask_paths
 from tests.light.draws import task_of
 from tests.light.predicting import FORMATS, predict
 from tests.light.stand_in import write_pictures
@@ -69,7 +70,7 @@ def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tm
         process.join()
         assert process.exitcode in (0, -9)
         check_whole(root, results, whole)
-    left = root / files._temporary(Path("out-summary.csv")).name.replace(f".{os.getpid()}.", f".{process.pid}.")
+    left = root / _temporary(Path("out-summary.csv")).name.replace(f".{os.getpid()}.", f".{process.pid}.")
     left.touch()  # as one that was killed while it wrote the table
     predict(tmp_path / "in", root / "out", kind, skip_existing=True)
     check_whole(root, results, whole)
@@ -86,7 +87,7 @@ def check_summary(root: Path, kind: str) -> None:
     rows = read_summary(task, root / "out-summary.csv")
     assert set(rows) == set(SIZES)
     for name, row in rows.items():
-        assert row == row_of(task, name, read_back(task, mask_files.mask_paths(task, root / "out", name)))
+        assert row == row_of(task, name, read_back(task, mask_paths(task, root / "out", name)))
 
 
 def take_a_turn(folder: Path, name: str) -> None:
@@ -148,7 +149,7 @@ def test_files_written_together_are_never_of_two_writings(
         return counted
 
     def write(text: str) -> None:
-        with files.together(paths) as temporaries:
+        with together(paths) as temporaries:
             for path in temporaries:
                 path.write_text(text)
 
@@ -170,7 +171,7 @@ def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
     gone = multiprocessing.get_context("forkserver").Process(target=int)
     gone.start()
     gone.join()
-    own = files._temporary(tmp_path / "a.png").name
+    own = _temporary(tmp_path / "a.png").name
     names = {
         own: True,
         own.replace(f".{os.getpid()}.", f".{gone.pid}."): False,  # this machine's, dead
@@ -182,18 +183,18 @@ def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "sub"):
         for name in names:
             (folder / name).touch()
-    files.remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path)
     kept = {name for name, stays in names.items() if stays}
     for folder in (tmp_path, tmp_path / "sub"):
         assert {path.name for path in folder.iterdir() if path.is_file()} == kept
     old = tmp_path / f".00112233.elsewhere-1.{gone.pid}.part.png"
     os.utime(old, (1, 1))
-    files.remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path)
     assert not old.exists()
 
 
 def test_a_temporary_name_fits_beside_the_longest_name(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 251 + ".png")
-    with files.atomic(path) as temporary:
+    with atomic(path) as temporary:
         np.savetxt(temporary, [1])
     assert path.is_file()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.labels import as_ids, as_yes_no, check_names
+from segkit.data.sources.labels import as_ids, as_yes_no, check_names
 from tests.light.draws import says
 
 CRACK = Task.binary("crack")

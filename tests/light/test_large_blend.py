@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit.large.blend import Grid
-from segkit.large.prediction import carry, row_probabilities
-from segkit.tiles import Predict, cover, predict_tiled
+from segkit.inference.large.blend import Grid
+from segkit.inference.large.predict import carry, row_probabilities
+from segkit.inference.tiles import Predict, cover, predict_tiled
 from tests.light.large_cases import network, noise
 
 

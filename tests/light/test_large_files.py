@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from segkit import DataError, Task, files
-from segkit.large.lock import STALE, locked
-from segkit.large.masks import mask_paths
-from segkit.large.prediction import predict_large
-from segkit.outputs import summary
-from segkit.outputs.summary import read_back, row_of, row_of_files, write_summary
+from segkit import DataError, Task
+from segkit.inference.large.masks import mask_paths
+from segkit.inference.large.predict import predict_large
+from segkit.inference.outputs import summary
+from segkit.inference.outputs.summary import read_back, row_of, row_of_files, write_summary
+from segkit.io import atomic
+from segkit.io.locks import STALE, locked
 from tests.light.draws import KINDS, says, task_of
 from tests.light.large_cases import ROOM, config_of, network, noise, write_tiled
 
@@ -108,7 +109,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> N
     holder.kill()
     holder.join()
     with locked(path):
-        assert path.read_text() == files.owner()
+        assert path.read_text() == atomic.owner()
     assert not path.exists()
 
 
@@ -123,7 +124,7 @@ def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_fo
     assert path.read_text() == owner
     os.utime(path, (time.time() - STALE - 1,) * 2)
     with locked(path) as alive:
-        assert path.read_text() == files.owner()
+        assert path.read_text() == atomic.owner()
         os.utime(path, (1, 1))
         alive()
         assert path.stat().st_mtime > time.time() - 60

@@ -12,8 +12,10 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segkit import DataError, codecs, files
-from segkit.large.images import LargeImage, pixels_of
+from segkit import DataError
+from segkit.io import codecs
+from segkit.io.images import read_image, write_picture
+from segkit.io.tiff_windows import LargeImage, pixels_of
 from tests.light.draws import says
 from tests.light.large_cases import noise
 
@@ -68,7 +70,7 @@ def span(data: st.DataObject, length: int) -> slice:
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_window_is_a_cut_of_the_whole_image(stored: dict[str, Path], name: str, data: st.DataObject) -> None:
-    whole = files.read_image(stored[name])
+    whole = read_image(stored[name])
     assert pixels_of(stored[name]) == whole.shape[0] * whole.shape[1]
     with LargeImage(stored[name]) as image:
         assert (image.height, image.width, image.channels) == whole.shape
@@ -136,6 +138,6 @@ def test_what_cannot_be_read_by_windows_is_told(tmp_path: Path, monkeypatch: pyt
 
 
 def test_pixels_are_counted_in_tiffs_alone(tmp_path: Path) -> None:
-    files.write_picture(tmp_path / "a.png", RGB)
+    write_picture(tmp_path / "a.png", RGB)
     (tmp_path / "b.tif").write_text("no picture")
     assert [pixels_of(tmp_path / name) for name in ("a.png", "b.tif", "gone.tif")] == [0, 0, 0]

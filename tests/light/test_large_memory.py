@@ -15,17 +15,21 @@ import tifffile
 from PIL import Image
 from rich.console import Console
 
-from segkit import ConfigError, Task, files, mask_files, memory
+from segkit import ConfigError, Task
 from segkit.cli import main
-from segkit.cli_large import add_memory, predict_large_files
-from segkit.large import masks
-from segkit.large.files import divide, fit_batch
-from segkit.large.room import PIECES, allowed, is_large, room_for
-from segkit.large.work import work_folder
-from segkit.opening import Together
-from segkit.outputs.results import Outputs
-from segkit.outputs.summary import read_summary, row_of
-from segkit.progress import WindowProgress
+from segkit.cli.predict import add_memory
+from segkit.inference.large import masks
+from segkit.inference.large.files import divide, fit_batch
+from segkit.inference.large.memory_budget import PIECES, allowed, is_large, room_for
+from segkit.inference.large.work_folder import work_folder
+from segkit.inference.load import Together
+from segkit.inference.outputs.summary import read_summary, row_of
+from segkit.inference.outputs.writer import Outputs
+from segkit.inference.predict import predict_large_files
+from segkit.io.images import write_picture
+from segkit.io.masks import read_mask
+from segkit.system import memory
+from segkit.system.progress import WindowProgress
 from tests.light.draws import says
 from tests.light.large_cases import config_of, network, noise, write_tiled
 
@@ -36,9 +40,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 import numpy as np
-from segkit import Task, memory
-from segkit.large.prediction import predict_large
-from segkit.large.room import room_for
+from segkit import Task
+from segkit.system import memory
+from segkit.inference.large.predict import predict_large
+from segkit.inference.large.memory_budget import room_for
 from tests.light.large_cases import config_of
 def predict(images):
     return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
@@ -58,7 +63,7 @@ def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", PEAK, tmp_path / "a.tif", tmp_path / "masks"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert int(done.stdout) < MOST
-    mask = mask_files.read_mask(tmp_path / "masks" / "a.tif")
+    mask = read_mask(tmp_path / "masks" / "a.tif")
     np.testing.assert_array_equal(mask, np.tile(block[..., 0] // 86, (times, times)))
 
 
@@ -68,7 +73,7 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     config = config_of(Task.binary("a"))
     path = write_tiled(tmp_path / "a.tif", noise(100, 200))
     small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
-    files.write_picture(tmp_path / "c.png", noise(100, 200))
+    write_picture(tmp_path / "c.png", noise(100, 200))
     taken = 100 * 200 * (5 * 3 + 8 + 16)
     monkeypatch.setattr(memory, "peak", lambda: 1000)
     assert is_large(config, path, 1000 + taken - 1)
@@ -210,7 +215,7 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
         assert summary.failed[0][0] == paths["b"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
     rows = read_summary(config.task, tmp_path / "masks-summary.csv")
-    masks = {name: mask_files.read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
+    masks = {name: read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
     assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
 
@@ -249,7 +254,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
     write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
     opened = Together(network(1), config, "a stand-in", "weights")
-    monkeypatch.setattr("segkit.opening.open_together", lambda *asked: opened)
+    monkeypatch.setattr("segkit.inference.load.open_together", lambda *asked: opened)
     flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
     assert main([*flags, "1MB"]) == 2
     assert "--memory: one window of" in capsys.readouterr().err
@@ -260,7 +265,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
 
 def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("segkit.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("segkit.system.progress.time.monotonic", lambda: now[0])
     console = quiet()
     with WindowProgress("slide", console, every=60) as progress:
         progress(40, 100)

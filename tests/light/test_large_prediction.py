@@ -16,15 +16,17 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segkit import DataError, Task, files, mask_files
+from segkit import DataError, Task
 from segkit.config import Config
-from segkit.data.folder import in_folders
-from segkit.large import masks
-from segkit.large.masks import mask_paths
-from segkit.large.prediction import predict_large
-from segkit.large.room import Room
-from segkit.large.work import work_folder
-from segkit.tiles import Predict, predict_tiled
+from segkit.data.sources.folder import in_folders
+from segkit.inference.large import masks
+from segkit.inference.large.masks import mask_paths
+from segkit.inference.large.memory_budget import Room
+from segkit.inference.large.predict import predict_large
+from segkit.inference.large.work_folder import work_folder
+from segkit.inference.tiles import Predict, predict_tiled
+from segkit.io.images import read_image, write_picture
+from segkit.io.masks import read_mask
 from tests.light.draws import KINDS, says, task_of
 from tests.light.large_cases import ROOM, config_of, network, noise, write_tiled
 
@@ -67,10 +69,10 @@ def test_mask_files_are_compressed_tiles_with_the_palette_or_0_and_255(tmp_path:
         if config.task.exclusive:
             colours = [tuple(c) for c in (colormap[:, : config.task.channels].T >> 8).tolist()]
             assert colours == list(config.task.palette)
-            shown = files.read_image(path)  # the palette as a viewer shows it
-            np.testing.assert_array_equal(shown, np.array(config.task.palette, np.uint8)[mask_files.read_mask(path)])
+            shown = read_image(path)  # the palette as a viewer shows it
+            np.testing.assert_array_equal(shown, np.array(config.task.palette, np.uint8)[read_mask(path)])
         else:
-            assert np.unique(mask_files.read_mask(path)).tolist() == [0, 255]
+            assert np.unique(read_mask(path)).tolist() == [0, 255]
 
 
 @given(
@@ -84,7 +86,7 @@ def test_neither_batches_nor_pieces_nor_sizes_change_the_mask(
     with tempfile.TemporaryDirectory() as folder:
         path = write_tiled(Path(folder, "a.tif"), image)
         (mask,) = predicted(config, path, Path(folder, "masks"), room=Room(batch_size, read_bytes))
-        found = mask_files.read_mask(mask)
+        found = read_mask(mask)
     expected = in_memory(config, image)
     assert found.shape == expected.shape
     # a single window is blended here and not there: a tie may be decided by the last bit
@@ -131,7 +133,7 @@ def test_after_a_kill_only_unfinished_rows_of_windows_are_computed(kills: list[i
         predict, seen = counting(config)
         predicted(config, path, folder / "masks", predict)
         assert sum(seen) == windows_a_row * (rows - finished)
-        np.testing.assert_array_equal(mask_files.read_mask(mask), in_memory(config, image))
+        np.testing.assert_array_equal(read_mask(mask), in_memory(config, image))
 
 
 def test_other_settings_weights_or_image_begin_anew(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_a_kill_while_the_file_is_written_costs_no_window(tmp_path: Path, monkey
     predict, seen = counting(config)
     predicted(config, path, tmp_path / "masks", predict)
     assert seen == []
-    found = [mask_files.read_mask(p) // 255 for p in mask_paths(config.task, tmp_path / "masks", "a")]
+    found = [read_mask(p) // 255 for p in mask_paths(config.task, tmp_path / "masks", "a")]
     np.testing.assert_array_equal(np.stack(found, axis=-1), in_memory(config, image))
 
 
@@ -182,7 +184,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from segkit import Task
-from segkit.large.prediction import predict_large
+from segkit.inference.large.predict import predict_large
 from tests.light.large_cases import ROOM, config_of, network
 answer = network(2)
 def slowly(images):
@@ -211,7 +213,7 @@ def test_killed_processes_lose_at_most_a_row(tmp_path: Path) -> None:
     predict, seen = counting(config)
     predicted(config, path, tmp_path / "masks", predict)
     assert sum(seen) == 5 * (15 - finished)
-    np.testing.assert_array_equal(mask_files.read_mask(mask), in_memory(config, image))
+    np.testing.assert_array_equal(read_mask(mask), in_memory(config, image))
     assert not work.exists()
 
 
@@ -224,7 +226,7 @@ def test_an_image_that_does_not_fit_leaves_no_mask_and_says_why(tmp_path: Path) 
     with pytest.raises(DataError, match=r"five\.tif: the model takes 3 channel\(s\); this image has 5"):
         predicted(config, tmp_path / "five.tif", tmp_path / "masks")
     assert not (tmp_path / "masks").exists()
-    files.write_picture(tmp_path / "masks" / "a.png", noise(5, 5))
+    write_picture(tmp_path / "masks" / "a.png", noise(5, 5))
     with pytest.raises(DataError) as problem:
         predicted(config, write_tiled(tmp_path / "a.tif", noise(80, 80)), tmp_path / "masks")
     assert says(problem, tmp_path / "masks" / "a.png", "a.tif would be a second mask of one name")
@@ -234,7 +236,7 @@ def test_a_grey_image_goes_through_a_model_of_three_channels(tmp_path: Path) -> 
     config, grey = config_of(Task.binary("a")), noise(100, 100, 1)
     tifffile.imwrite(tmp_path / "a.tif", grey[..., 0], tile=(16, 16))
     (mask,) = predicted(config, tmp_path / "a.tif", tmp_path / "masks")
-    np.testing.assert_array_equal(mask_files.read_mask(mask) // 255, in_memory(config, np.repeat(grey, 3, axis=-1)))
+    np.testing.assert_array_equal(read_mask(mask) // 255, in_memory(config, np.repeat(grey, 3, axis=-1)))
 
 
 def test_the_mask_of_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
@@ -261,5 +263,5 @@ def test_bands_of_another_length_are_computed_again(tmp_path: Path) -> None:
     assert band.name == "mask-00001.band"  # the sums that it began with are gone
     band.write_bytes(band.read_bytes()[:-1])
     predicted(config, path, tmp_path / "masks")
-    np.testing.assert_array_equal(mask_files.read_mask(mask) // 255, in_memory(config, image))
+    np.testing.assert_array_equal(read_mask(mask) // 255, in_memory(config, image))
     shutil.rmtree(tmp_path / "masks")

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from segkit import VOID, ConfigError, DataError, Task, mask_files
+from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
-from segkit.data.folder import FolderSource
-from segkit.data.labels import from_layers
+from segkit.data.sources.folder import FolderSource
+from segkit.data.sources.labels import from_layers
+from segkit.io.masks import read_layers
 from tests.light.draws import says
 
 NAMES = ["background", "liver", "tumour", "vessel"]
@@ -187,7 +188,7 @@ def test_bands_may_be_stored_as_planes_or_pages(tmp_path: Path, layout: str) -> 
             tiff.write(planes, photometric="minisblack", metadata={"axes": "CYX"})
     else:
         tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack", planarconfig="separate")
-    np.testing.assert_array_equal(mask_files.read_layers(tmp_path / "a.tif"), YES)
+    np.testing.assert_array_equal(read_layers(tmp_path / "a.tif"), YES)
 
 
 def test_a_wrong_number_of_bands_is_refused_with_the_classes(tmp_path: Path) -> None:

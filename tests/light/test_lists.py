@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import ConfigError, DataError, Task
-from segkit.config import Config
-from segkit.data.pairs import find_pairs
+from segkit.config import Config, DataConfig, PartConfig
 from segkit.data.parts import open_parts
-from segkit.data_config import DataConfig, PartConfig
+from segkit.data.sources.pairs import find_pairs
 from tests.light.draws import says
 from tests.light.listings import LABELS, listing, shown, touch
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segkit import ConfigError
 from segkit.catalog import LOSSES
 from segkit.config import Config, read
-from segkit.loss_config import TERMS, changes, checked, weight_at
+from segkit.config.loss import TERMS, changes, checked, weight_at
 from tests.light.draws import says
 
 CRACK = {"kind": "binary", "classes": ["crack"]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segkit.memory import container_room
+from segkit.system.memory import container_room
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from segkit import Task
-from segkit.data import near
-from segkit.data.near import ALIKE, near_pairs, same_images
-from segkit.data.source import Sample
-from segkit.data.survey import Facts, facts_of
+from segkit.data.sources.source import Sample
+from segkit.inspection import near_duplicates as near
+from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.near_duplicates import ALIKE, near_pairs, same_images
 
 CRACK = Task.binary("crack")
 

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import Task, catalog, files
-from segkit.inference import Summary, predict_files
-from segkit.inputs import find_images
-from segkit.outputs import results
-from segkit.outputs.results import Outputs
+from segkit import Task, catalog
+from segkit.inference.files import Summary, predict_files
+from segkit.inference.inputs import find_images
+from segkit.inference.outputs.writer import Outputs, is_full
+from segkit.io import atomic
+from segkit.io import images as files
+from segkit.io.atomic import _temporary
 from tests.light.predicting import predict
 from tests.light.stand_in import config_of, network, write_pictures
 from tests.light.test_killed import visible
@@ -47,7 +49,7 @@ def test_a_full_disk_ends_a_prediction_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     """The temporary files of image c are links to /dev/full, which answers every writer as a full disk does."""
-    before, temporary, folder = run(tmp_path, **OUTPUTS[output]), files._temporary, output.split()[0]
+    before, temporary, folder = run(tmp_path, **OUTPUTS[output]), _temporary, output.split()[0]
     assert (before.written, before.failed, before.stopped) == (4, [], None)
     written = visible(tmp_path)
 
@@ -57,7 +59,7 @@ def test_a_full_disk_ends_a_prediction_with_one_sentence(
             link.symlink_to("/dev/full")
         return link
 
-    monkeypatch.setattr(files, "_temporary", full)
+    monkeypatch.setattr(atomic, "_temporary", full)
     summary = run(tmp_path, **OUTPUTS[output])
     assert (summary.written, summary.failed) == (2, [])
     assert summary.stopped is not None
@@ -175,12 +177,12 @@ def test_tables_that_cannot_be_written_are_told_and_the_masks_stay(
 def test_a_writer_that_does_not_say_why_it_failed_is_believed_if_the_disk_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not results.is_full(OSError("3 requested and 0 written"), tmp_path)
-    assert not results.is_full(ValueError(), tmp_path)
+    assert not is_full(OSError("3 requested and 0 written"), tmp_path)
+    assert not is_full(ValueError(), tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert results.is_full(OSError("3 requested and 0 written"), tmp_path)
-    assert not results.is_full(OSError(errno.EACCES, "no"), tmp_path)
+    assert is_full(OSError("3 requested and 0 written"), tmp_path)
+    assert not is_full(OSError(errno.EACCES, "no"), tmp_path)
 
 
 def test_an_answer_that_is_no_probability_is_told_with_its_image(tmp_path: Path) -> None:

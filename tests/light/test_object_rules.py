@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from segkit.objects import filled, kept
+from segkit.inference.components import filled, kept
 
 MASKS = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=9))
 CORNERS = np.ones((3, 3), bool)

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segkit import Task, mask_files
-from segkit.outputs.answer import Answer
-from segkit.outputs.instances import COLUMNS, Instances
-from segkit.outputs.objects import find_objects
-from segkit.outputs.probabilities import HalfTiff, Npy, Tiff
-from segkit.outputs.summary import header, read_back, row_of, write_summary
+from segkit import Task
+from segkit.inference.outputs.instances import COLUMNS, Instances
+from segkit.inference.outputs.objects import find_objects
+from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.probabilities import HalfTiff, Npy, Tiff
+from segkit.inference.outputs.summary import header, read_back, row_of, write_summary
+from segkit.io.masks import mask_paths, write_mask
 from tests.light.draws import KINDS, masks, task_of, tasks
 from tests.light.stand_in import answer_of, picture
 
@@ -124,8 +125,8 @@ def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, k
     expected = {}
     for seed, name in enumerate(("a", "b", "sub/c")):
         mask = answer_of(task, picture(seed, 12, 9)).mask
-        mask_files.write_mask(task, mask, masks_folder, name)
-        np.testing.assert_array_equal(read_back(task, mask_files.mask_paths(task, masks_folder, name)), mask)
+        write_mask(task, mask, masks_folder, name)
+        np.testing.assert_array_equal(read_back(task, mask_paths(task, masks_folder, name)), mask)
         expected[name] = row_of(task, name, mask)
 
     def rows() -> list[tuple[str, ...]]:
@@ -139,9 +140,9 @@ def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, k
     whole = [header(task), expected["a"], expected["b"], expected["sub/c"]]
     assert rows() == whole
     changed = answer_of(task, picture(9, 12, 9)).mask
-    mask_files.write_mask(task, changed, masks_folder, "b")
+    write_mask(task, changed, masks_folder, "b")
     write_summary(task, masks_folder, table, [], {})
     assert rows() == [*whole[:2], row_of(task, "b", changed), whole[3]]
-    mask_files.mask_paths(task, masks_folder, "a")[-1].unlink()
+    mask_paths(task, masks_folder, "a")[-1].unlink()
     write_summary(task, masks_folder, table, ["a"], {})
     assert [row[0] for row in rows()] == ["image", "b", "sub/c"]

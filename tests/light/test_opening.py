@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import ConfigError, DataError, RunError, Task, catalog, exported, opening
-from segkit.config import Config
-from segkit.decode_config import DecodeConfig
-from segkit.exported import PRECISIONS, Exported, as_json, check_images, check_precision, keep_up, need
-from segkit.opening import config_of, open_run
+from segkit import ConfigError, DataError, RunError, Task, catalog
+from segkit.config import Config, DecodeConfig
+from segkit.export.formats import PRECISIONS, check_precision
+from segkit.inference import load as opening
+from segkit.inference.load import PACKAGES, config_of, is_installed, open_run
+from segkit.inference.runtimes.images import check_images
+from segkit.inference.runtimes.onnx import open_onnx
 from segkit.run import Run
-from segkit.runtimes.onnx import open_onnx
+from segkit.run.exports import Exported, as_json, keep_up
+from segkit.system.packages import need
 from tests.light.exports_made import CONFIG, GIVEN, add_export, make_run
 
 
@@ -23,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose runtimes all open to a function that does nothing."""
     monkeypatch.setattr(catalog, "load", lambda table, name: lambda source: len)
     monkeypatch.setattr(opening, "is_installed", lambda runtime: True)
-    monkeypatch.setattr("segkit.devices.load_keras", lambda: "Keras 3 on tensorflow")
+    monkeypatch.setattr("segkit.system.keras_start.load_keras", lambda: "Keras 3 on tensorflow")
     return make_run(tmp_path / "run")
 
 
@@ -164,7 +167,7 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
         ConfigError, match=r'no_such_package is not installed; run `pip install "keras-segkit\[onnx\]"`'
     ):
         need("no_such_package.part", "onnx")
-    assert not exported.is_installed("keras") or exported.PACKAGES["keras"] == "keras"
+    assert not is_installed("keras") or PACKAGES["keras"] == "keras"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from segkit.outputs.outlines import Polygon, Ring, outlines, signed_area
+from segkit.inference.outputs.polygons import Polygon, Ring, outlines, signed_area
 
 LAYERS = arrays.arrays(
     bool, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.booleans()

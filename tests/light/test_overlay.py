@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segkit import VOID, Task
-from segkit.overlay import UNLABELLED, overlay, panel
+from segkit.io.overlay import UNLABELLED, overlay, panel
 from tests.light.draws import KINDS, task_of
 
 RED, GREEN = (250, 0, 0), (0, 250, 0)

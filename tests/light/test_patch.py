@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from segkit import VOID, Task
 from segkit.config import AugmentConfig
-from segkit.data.patch import Turn, draw_start, draw_turn, foreground_pixel, map_of, region, warp
+from segkit.data.batches.patch import Turn, draw_start, draw_turn, foreground_pixel, map_of, region, warp
 
 SIZES = st.tuples(st.integers(1, 90), st.integers(1, 90))
 CROPS = st.tuples(st.integers(1, 40), st.integers(1, 40))

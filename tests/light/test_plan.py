@@ -10,14 +10,15 @@ import pytest
 import yaml
 
 from segkit import ConfigError, Task
-from segkit.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
 from segkit.config import Config, read
-from segkit.data.meanings import Guess
-from segkit.data.source import Sample
-from segkit.data.survey import Facts, facts_of
-from segkit.plan import Machine, Plan, depth_for, draft
-from segkit.plan_text import as_yaml
-from segkit.verdict import judge
+from segkit.data.sources.source import Sample
+from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.verdict import judge
+from segkit.planning.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
+from segkit.planning.plan import Machine, Plan
+from segkit.planning.rules import depth_for, draft
+from segkit.planning.yaml_text import as_yaml
 
 GIB = 2**30
 

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
-from segkit import files, mask_files, png
+from segkit.io import png
+from segkit.io.images import read_image
+from segkit.io.masks import read_colours, read_mask
 from tests.light import file_bytes
 from tests.light.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
 
@@ -174,7 +176,7 @@ def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     assert png.read_plain(tmp_path / "a.png") is None
     if "turned" in kind:
-        np.testing.assert_array_equal(files.read_image(tmp_path / "a.png"), np.rot90(RGB, -1))
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(RGB, -1))
 
 
 @pytest.mark.parametrize("kind", file_bytes.BROKEN)
@@ -221,8 +223,8 @@ def test_readers_of_images_and_masks_take_the_fast_way(tmp_path: Path, monkeypat
     Image.fromarray(GREY).save(tmp_path / "grey.png")
     Image.fromarray(GREY).convert("P").save(tmp_path / "palette.png")
     monkeypatch.setattr(Image, "open", lambda _: pytest.fail("Pillow was asked"))
-    np.testing.assert_array_equal(files.read_image(tmp_path / "rgb.png"), RGB)
-    np.testing.assert_array_equal(files.read_image(tmp_path / "grey.png"), GREY[..., None])
-    np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "grey.png"), GREY)
-    np.testing.assert_array_equal(mask_files.read_mask(tmp_path / "palette.png"), GREY)
-    np.testing.assert_array_equal(mask_files.read_colours(tmp_path / "rgb.png"), RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.png"), RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), GREY[..., None])
+    np.testing.assert_array_equal(read_mask(tmp_path / "grey.png"), GREY)
+    np.testing.assert_array_equal(read_mask(tmp_path / "palette.png"), GREY)
+    np.testing.assert_array_equal(read_colours(tmp_path / "rgb.png"), RGB)

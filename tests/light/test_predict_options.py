@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from segkit import files
 from segkit.cli import main
 from segkit.config import Config, read
-from segkit.data.source import open_source
-from segkit.opening import Opened
+from segkit.data.sources.source import open_source
+from segkit.inference.load import Opened
+from segkit.io.images import write_picture
 from tests.light.draws import task_of
 from tests.light.stand_in import answer_of, config_of, network, picture, write_pictures
 from tests.light.test_killed import visible
@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run" / "config.yaml").write_text(config.as_yaml())
     (tmp_path / "run" / "model.keras").touch()
     opened = Opened(lambda batch: network(batch, TASK), config, "a stand-in")
-    monkeypatch.setattr("segkit.opening.open_run", lambda path, runtime: opened)
+    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime: opened)
     return tmp_path
 
 
@@ -89,13 +89,13 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 def test_what_is_no_shard_is_answered_before_the_model_is_opened(
     shard: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segkit.opening.open_run", None)
+    monkeypatch.setattr("segkit.inference.load.open_run", None)
     assert predict("--shard", shard) == 2
     assert "--shard: one of 1/N to N/N" in capsys.readouterr().err
 
 
 def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files.write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
+    write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
     (here / "images" / "sub" / "d.png").write_text("broken")
     assert predict() == 1
     told = capsys.readouterr()

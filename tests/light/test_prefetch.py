@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segkit.prefetch import prefetch
+from segkit.system.threads import prefetch
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 4))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from segkit import VOID, DataError, Task
-from segkit.data.problems import find_problems
-from segkit.data.source import Subset
-from segkit.data.survey import Survey, survey
+from segkit.data.sources.source import Subset
+from segkit.inspection.fingerprint import Survey, survey
+from segkit.inspection.problems import find_problems
 from tests.light.problem_data import (
     CRACK,
     LABELS,

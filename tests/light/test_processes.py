@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit import processes
-from segkit.checkpoint import Position
 from segkit.cli import main
 from segkit.config import Config
 from segkit.errors import ConfigError, RunError
-from segkit.replicas import Replicas
 from segkit.run import Run
+from segkit.run.checkpoint import Position
+from segkit.system.replicas import Replicas
 from segkit.task import Task
+from segkit.training.distributed import run_of
+from segkit.training.process import Process, chosen_backend, parse
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 40))
@@ -65,12 +66,12 @@ def test_alone_nothing_is_gathered() -> None:
 )
 def test_a_wrong_place_is_refused(coordinator: str | None, process: str | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        processes.parse(coordinator, process)
+        parse(coordinator, process)
 
 
 def test_a_place_is_read() -> None:
-    assert processes.parse(None, None) is None
-    assert processes.parse("node1:7000", "2/3") == processes.Process(2, 3, "node1:7000")
+    assert parse(None, None) is None
+    assert parse("node1:7000", "2/3") == Process(2, 3, "node1:7000")
 
 
 @pytest.fixture
@@ -124,18 +125,18 @@ def test_what_cannot_work_is_refused_at_once(
 def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert processes.chosen_backend() == "tensorflow"
+    assert chosen_backend() == "tensorflow"
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert processes.chosen_backend() == "jax"
+    assert chosen_backend() == "jax"
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert processes.chosen_backend() == "torch"
+    assert chosen_backend() == "torch"
 
 
 def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
-    place = processes.Process(2, 2, "a:1")
-    assert type(processes.run_of(None, tmp_path)) is Run
-    assert processes.run_of(processes.Process(1, 2, "a:1"), tmp_path).path == tmp_path
-    run = processes.run_of(place, tmp_path / "run")
+    place = Process(2, 2, "a:1")
+    assert type(run_of(None, tmp_path)) is Run
+    assert run_of(Process(1, 2, "a:1"), tmp_path).path == tmp_path
+    run = run_of(place, tmp_path / "run")
     config = Config(task=Task.binary("x"))
     run.check_free()
     run.create(config)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import RunError
-from segkit.quantize import Step, settle, with_feeders
+from segkit.export.sensitivity import Step, settle, with_feeders
 
 
 class Costly:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segkit.errors import RunError
-from segkit.rate_range import draw, has_diverged, rates, smoothed, suggest
+from segkit.training.lr_suggestion import draw, has_diverged, rates, smoothed, suggest
 
 TRIED = rates(1e-6, 1.0, 121)
 

@@ -18,14 +18,13 @@ import yaml
 from PIL import Image
 
 from segkit import DataError, Task
-from segkit.config import Config
-from segkit.data.check import check
+from segkit.config import Config, DataConfig
 from segkit.data.parts import open_parts
-from segkit.data.problems import find_problems
-from segkit.data.source import Sample, Subset, open_source
-from segkit.data.survey import survey
-from segkit.data_config import DataConfig
-from segkit.inspection import inspect
+from segkit.data.sources.source import Sample, Subset, open_source
+from segkit.inspection.fingerprint import survey
+from segkit.inspection.inspect import inspect
+from segkit.inspection.problems import find_problems
+from segkit.inspection.training_check import check
 from tests.light.problem_data import (
     CRACK,
     LABELS,

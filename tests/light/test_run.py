@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit import RunError, Task, files
-from segkit.checkpoint import Position
+from segkit import RunError, Task
 from segkit.config import Config, InputConfig
-from segkit.run import Run, environment
+from segkit.io.atomic import _temporary
+from segkit.run import Run
+from segkit.run.checkpoint import Position
+from segkit.run.environment import environment
 from tests.light.draws import says
 
 CONFIG = Config(task=Task.multilabel(["a", "b"]))
@@ -53,7 +55,7 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_kill_at_the_very_beginning_leaves_the_folder_free(tmp_path: Path) -> None:
-    left = files._temporary(tmp_path / "run" / "config.yaml")
+    left = _temporary(tmp_path / "run" / "config.yaml")
     left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
     left.parent.mkdir()
     left.touch()
@@ -149,7 +151,7 @@ def test_an_unreadable_checkpoint_is_replaced_by_the_one_before(run: Run, broken
 
 
 def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
-    left = files._temporary(run.model)
+    left = _temporary(run.model)
     left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
     left.touch()
     run.reopen(CONFIG)

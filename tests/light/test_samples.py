@@ -12,9 +12,9 @@ import yaml
 
 from segkit import ConfigError
 from segkit.cli import main
-from segkit.data import samples
-from segkit.data.disk_cache import OnDisk
-from segkit.data.samples import InMemory, Read, check_room, open_samples
+from segkit.data.batches import cache as samples
+from segkit.data.batches.cache import InMemory, Read, check_room, open_samples
+from segkit.data.batches.disk_cache import OnDisk
 from tests.light.sources import Made, folder, save
 from tests.light.test_disk_cache import GIVEN, Counting
 
@@ -91,7 +91,7 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
 
 def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = folder(tmp_path)
-    monkeypatch.delattr("segkit.data.folder.FolderSource.files")
+    monkeypatch.delattr("segkit.data.sources.folder.FolderSource.files")
     assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
     with pytest.raises(ConfigError, match=r"files\(name\)"):
         chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)

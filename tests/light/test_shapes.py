@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
 from segkit.config import DataConfig
-from segkit.data.shapes import KINDS, ShapesSource, open_shapes
+from segkit.data.sources.shapes import KINDS, ShapesSource, open_shapes
 from tests.light.draws import says
 
 ALL = Task.multilabel(list(KINDS))

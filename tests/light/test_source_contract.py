@@ -17,7 +17,7 @@ import pytest
 
 from segkit import VOID, DataError
 from segkit.catalog import SOURCES
-from segkit.data.source import Sample, Source, open_source
+from segkit.data.sources.source import Sample, Source, open_source
 from tests.light.sources import (
     MAKERS,
     Made,
@@ -150,8 +150,8 @@ def names(problem: DataError, made: Made) -> bool:
 OPEN = """
 import json, sys
 from segkit import Task
-from segkit.data.source import open_source
-from segkit.data_config import DataConfig
+from segkit.data.sources.source import open_source
+from segkit.config.data import DataConfig
 for name, data, task in json.loads(sys.argv[1]):
     source = open_source(DataConfig.model_validate(data), Task.model_validate(task))
     source.read(source.names[0])

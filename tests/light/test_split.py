@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
-from segkit.config import Config
+from segkit.config import Config, DataConfig, PartConfig
 from segkit.data.parts import held_out, open_parts
-from segkit.data.shapes import ShapesSource
-from segkit.data.source import Subset
+from segkit.data.sources.shapes import ShapesSource
+from segkit.data.sources.source import Subset
 from segkit.data.split import fraction, split
-from segkit.data_config import DataConfig, PartConfig
-from segkit.files import write_picture
+from segkit.io.images import write_picture
 
 NAMES = st.lists(st.text("ab1/", min_size=1, max_size=8), min_size=3, max_size=40, unique=True)
 SHARES = st.floats(0, 0.45)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segkit import VOID, DataError, Task
-from segkit.data import survey as module
-from segkit.data.intensities import PERCENTILES
-from segkit.data.source import Sample, Subset
-from segkit.data.survey import Broken, Facts, Survey, facts_of, survey
+from segkit.data.sources.source import Sample, Subset
+from segkit.inspection import fingerprint as module
+from segkit.inspection.fingerprint import Broken, Facts, Survey, _in_threads, facts_of, survey
+from segkit.inspection.intensities import PERCENTILES
 from tests.light.draws import masks, tasks
 
 CRACK = Task.binary("crack")
@@ -245,7 +245,7 @@ def test_opencv_has_its_threads_again_afterwards() -> None:
 def test_few_samples_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     begun: list[str] = []
-    taken = module._in_threads(lambda item: begun.append(item[1]), [("train", str(i)) for i in range(50)])  # type: ignore[arg-type,func-returns-value]
+    taken = _in_threads(lambda item: begun.append(item[1]), [("train", str(i)) for i in range(50)])  # type: ignore[arg-type,func-returns-value]
     next(taken)
     time.sleep(0.05)
     assert len(begun) <= 5

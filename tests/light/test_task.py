@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 import segkit
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.task import default_palette, values_of
+from segkit.task import values_of
+from segkit.task.palette import default_palette
 from tests.light.draws import KINDS, as_probabilities, masks, says, task_of, tasks
 
 SHAPES = {"binary": (5, 7, 1), "multilabel": (5, 7, 2), "multiclass": (5, 7), "one against the rest": (5, 7)}
@@ -249,7 +250,7 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
         if any("sigmoid" in text or "softmax" in text for text in _strings(ast.parse(path.read_text("utf-8"))))
     }
     gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, which is no answer of the network
-    assert deciding == {"task.py", "explain.py", gate}
+    assert deciding == {"task/task.py", "task/explain.py", gate}
 
 
 def test_a_class_called_background_can_be_foreground() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from segkit import ConfigError, Task
-from segkit.data.tfds import _chosen
-from segkit.data.tfds_maps import CITYSCAPES, CITYSCAPES_CLASSES, READY, SCENE_PARSE, find_ready, values_for
-from segkit.data.tfds_records import record_offsets
-from segkit.data_config import DataConfig
+from segkit.config import DataConfig
+from segkit.data.sources.tfds import _chosen
+from segkit.data.sources.tfds_labels import CITYSCAPES, CITYSCAPES_CLASSES, READY, SCENE_PARSE, find_ready, values_for
+from segkit.data.sources.tfds_records import record_offsets
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +102,6 @@ def test_record_offsets_stop_at_the_first_record_that_is_not_whole(tmp_path: Pat
 
 
 def test_the_source_is_imported_without_tensorflow_datasets() -> None:
-    code = "import sys, segkit.data.tfds, segkit.convert; print([n for n in sys.modules if n.startswith('tensorflow')])"
+    code = "import sys, segkit.data.sources.tfds, segkit.data.convert; print([n for n in sys.modules if n.startswith('tensorflow')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
 from segkit import VOID, ConfigError, Task
-from segkit.counts import count, ratios
-from segkit.thresholds import EDGES, STEPS, Goal, choose, histogram
+from segkit.evaluation.counts import count, ratios
+from segkit.evaluation.thresholds import EDGES, STEPS, Goal, choose, histogram
 
 TASK = Task.multilabel(["a", "b"])
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segkit import ConfigError, Task
 from segkit.config import Config
-from segkit.tiles import cover, gaussian, predict_tiled, starts
+from segkit.inference.tiles import cover, gaussian, predict_tiled, starts
 
 LENGTH, TILE, OVERLAP = st.integers(1, 200), st.integers(16, 64), st.floats(0, 0.75)
 ALIGN = st.sampled_from([1, 2, 4, 16])

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from segkit import RunError, Task
-from segkit.config import Config
-from segkit.decode_config import DecodeConfig
+from segkit.config import Config, DecodeConfig
 from segkit.run import Run
-from segkit.tuned import Tuned, merged, read, write
+from segkit.run.tuned import Tuned, merged, read, write
 
 CONFIG = Config(task=Task.multilabel(["a", "b"]))
 TUNED = Tuned(

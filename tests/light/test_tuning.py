@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from scipy import special
 
-from segkit import VOID, Task, counts
-from segkit.calibration import tempered
-from segkit.config import Config, InputConfig
-from segkit.data.source import Sample, Subset
-from segkit.decode_config import DecodeConfig, Rule
-from segkit.decoding import decode
-from segkit.ensemble import joint, with_temperature
-from segkit.evaluation import evaluate
-from segkit.report import tuned_table
-from segkit.thresholds import Goal
-from segkit.tiles import Predict
-from segkit.tuned import Tuned, apply
-from segkit.tuning import candidates, choose_step, choose_thresholds, combine, compare, tune
+from segkit import VOID, Task
+from segkit.config import Config, DecodeConfig, InputConfig
+from segkit.config.decode import Rule
+from segkit.data.sources.source import Sample, Subset
+from segkit.evaluation import counts
+from segkit.evaluation.evaluate import evaluate
+from segkit.evaluation.tables import tuned_table
+from segkit.evaluation.thresholds import Goal
+from segkit.evaluation.tuning import candidates, choose_step, choose_thresholds, combine, compare, tune
+from segkit.inference.decoding import decode
+from segkit.inference.ensemble import joint, with_temperature
+from segkit.inference.temperature import tempered
+from segkit.inference.tiles import Predict
+from segkit.run.tuned import Tuned, apply
 from tests.light.draws import KINDS, task_of
 from tests.samples import in_memory
 

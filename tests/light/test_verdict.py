@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, Task
-from segkit.data.source import Sample
-from segkit.data.survey import Facts, facts_of
-from segkit.verdict import judge
+from segkit.data.sources.source import Sample
+from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.verdict import judge
 from tests.light.draws import masks, tasks
 
 LABELS = Task.multilabel(["liver", "tumour"])

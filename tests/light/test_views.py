@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, Task
-from segkit.calibration import entropy
-from segkit.tiles import Predict, predict_tiled
-from segkit.views import VIEWS, in_views, mean_of
+from segkit.inference.temperature import entropy
+from segkit.inference.tiles import Predict, predict_tiled
+from segkit.inference.tta import VIEWS, in_views, mean_of
 
 SIDES = Task.multiclass(["background", "left lung", "right lung"], flip_pairs=[["left lung", "right lung"]])
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from segkit import ConfigError, catalog, networks, weights
-from segkit.config import Config, ModelConfig
+from segkit import ConfigError, catalog
+from segkit.config import Config, ModelConfig, networks
+from segkit.models import weights
 
 BYTES = b"weights"
 FILE = networks.NETWORKS["resnet50"].file

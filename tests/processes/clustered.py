@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.cluster import Work, connected, each_written_on, plan_of
 from segkit.errors import RunError
-from segkit.inference import Summary, write_files
-from segkit.inputs import find_images
-from segkit.opening import Together
-from segkit.outputs.results import Outputs, Results
+from segkit.inference.cluster import Work, connected, each_written_on, plan_of
+from segkit.inference.files import Summary, write_files
+from segkit.inference.inputs import find_images
+from segkit.inference.load import Together
+from segkit.inference.outputs.writer import Outputs, Results
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network
 from tests.processes.cluster_nodes import LOOPBACK

@@ -19,10 +19,10 @@ import pytest
 
 from segkit import RunError
 from segkit.cli import main
-from segkit.export import Wanted, export
-from segkit.inference import Summary, predict_files
-from segkit.inputs import find_images
-from segkit.outputs.results import Outputs
+from segkit.export.export import Wanted, export
+from segkit.inference.files import Summary, predict_files
+from segkit.inference.inputs import find_images
+from segkit.inference.outputs.writer import Outputs
 from tests.heavy.exported_runs import make_run, parts_of
 from tests.light.draws import task_of
 from tests.light.stand_in import config_of, network, write_pictures

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from segkit import counts
 from segkit.cli import main
-from segkit.compare.scoring import FILE, Scored
+from segkit.comparison.scoring import FILE, Scored
+from segkit.evaluation import counts
 from segkit.run import Run
 from tests.heavy.runs import tiny_config
 

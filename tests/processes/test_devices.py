@@ -25,8 +25,9 @@ LIMIT = 3600
 """Seconds, for machines that have other things to do."""
 PATIENT = f"""
 import sys
-from segkit import cli, processes
-processes.HEARTBEAT = {LIMIT}
+from segkit import cli
+from segkit.training import distributed
+distributed.HEARTBEAT = {LIMIT}
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -120,7 +121,7 @@ from tests.processes.devices_alike import two_devices
 two_devices()
 import keras
 from segkit import Task, metrics
-from segkit.mirrored import add_to_sum, device_names, mirrored
+from segkit.training.mirrored import add_to_sum, device_names, mirrored
 with mirrored(device_names()):
     counts, mean = metrics.Scores(Task.binary(), from_logits=True).variables[0], keras.metrics.Mean()
     for _ in range(2):

@@ -16,10 +16,11 @@ READ = """
 import sys
 from itertools import islice
 from pathlib import Path
-from segkit import Task, memory
+from segkit import Task
+from segkit.system import memory
 from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainConfig
 from segkit.data.parts import open_parts
-from segkit.data.stream import training_batches
+from segkit.data.batches.training import training_batches
 
 root, cache = Path(sys.argv[1]), sys.argv[2]
 data = DataConfig(images=root / "images", masks=root / "masks", validation=0.0, test=0.0, cache=cache)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import yaml
 
-from segkit.checkpoint import Position
 from segkit.cli import main
 from segkit.run import Run
+from segkit.run.checkpoint import Position
 from tests.heavy.runs import tiny_config
 
 EVERY_STEP = 1e-9

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from segkit import networks, weights
-from segkit.config import ModelConfig
+from segkit.config import ModelConfig, networks
+from segkit.models import weights
 from segkit.models.blocks import Tensor
 from segkit.models.encoders.pretrained import in_its_units, keep_up, load
 from segkit.models.levels import by_halving

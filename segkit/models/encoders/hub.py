@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit import networks, weights
-from segkit.config import ModelConfig
+from segkit.config import ModelConfig, networks
 from segkit.errors import ConfigError
+from segkit.models import weights
 from segkit.models.blocks import Tensor
 from segkit.models.encoders.pretrained import copy_weights, in_its_units, keep_up
 from segkit.models.levels import by_halving

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from segkit.config.networks import Scaling
 from segkit.errors import ConfigError
 from segkit.models.blocks import Tensor
 from segkit.models.layers import batch_normalizations
-from segkit.networks import Scaling
 
 
 def in_its_units(x: Tensor, scaling: Scaling) -> Tensor:

@@ -1,0 +1,148 @@
+"""What is compared: whole configs, made of one config and the values that vary, or given beside it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+
+from segkit.config import Config, read
+from segkit.config.reading import as_line
+from segkit.data.parts import held_out, open_parts, readable
+from segkit.data.sources.source import Subset
+from segkit.errors import ConfigError
+from segkit.evaluation import counts
+from segkit.models.weights import check_frozen
+from segkit.system.threads import prefetch
+from segkit.task import VOID, Task
+
+_TAKEN = {
+    "train.seed": "--seeds",
+    "train.minutes": "--minutes",
+    "train.epochs": "--minutes",
+    "train.steps": "--minutes",
+    "train.patience": "--minutes",
+}
+
+
+class Setting(NamedTuple):
+    """One thing to compare: a name that people read, and the config to train."""
+
+    name: str
+    config: Config
+
+
+def settings_of(
+    path: Path, varied: Sequence[str], others: Sequence[Path], overrides: Sequence[str], minutes: float
+) -> list[Setting]:
+    """Return every combination of the varied values on the config in `path`, and each other config as it is.
+
+    `varied` are "section.setting=VALUE,VALUE" with YAML values; `overrides` and the minutes hold for all, and nothing
+    stops early. Raises `ConfigError` for what cannot be compared.
+    """
+    for setting in [each.partition("=")[0].strip() for each in (*varied, *overrides)]:
+        if setting in _TAKEN:
+            raise ConfigError(f"{setting}: every setting trains for the same time and seeds; say {_TAKEN[setting]}")
+    fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
+    found = [
+        Setting(", ".join(chosen) or path.stem, read(path, [*overrides, *chosen, *fixed]))
+        for chosen in itertools.product(*map(_values, varied))
+    ]
+    found += [Setting(other.stem, read(other, [*overrides, *fixed])) for other in others]
+    _check_differ(found)
+    for each in found:
+        check_frozen(each.config.model)
+    return found
+
+
+def _values(varied: str) -> list[str]:
+    """Return "train.ema=0", "train.ema=0.99" of "train.ema=0,0.99"; the list is YAML's."""
+    setting, equals, text = varied.partition("=")
+    try:
+        values = yaml.safe_load(f"[{text}]")
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"--vary {varied}: not a list of YAML values: {problem}") from problem
+    if not equals or not values:
+        raise ConfigError(
+            f"--vary {varied}: is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual"
+        )
+    return [f"{setting.strip()}={as_line(value)}" for value in values]
+
+
+def _check_differ(settings: Sequence[Setting]) -> None:
+    if len(settings) < 2:
+        raise ConfigError(
+            "one setting alone is no comparison; give --vary section.setting=VALUE,VALUE or --also CONFIG"
+        )
+    for one, other in itertools.combinations(settings, 2):
+        if one.config == other.config:
+            raise ConfigError(f"{one.name} and {other.name} are the same config; nothing would be compared")
+        if one.name == other.name:
+            raise ConfigError(f"two settings are called {one.name}; rename one of the config files")
+
+
+def foreground(task: Task) -> list[str]:
+    """Return the names of the classes that enter the mean scores."""
+    return [task.classes[i] for i in task.foreground]
+
+
+def check_same_masks(settings: Sequence[Setting]) -> str:
+    """Return the part that all settings are scored on, after seeing that its images and their foreground are the same.
+
+    The masks are read only where the data or the classes of two settings differ. Raises `ConfigError` where scores of
+    two settings would be answers to different questions.
+    """
+    first, *others = settings
+    part, subset = scored_part(first.config)
+    for other in others:
+        its_part, its_subset = scored_part(other.config)
+        if its_part != part or list(its_subset.names) != list(subset.names):
+            raise ConfigError(
+                f"{first.name} is scored on {len(subset)} images of its {part} part and {other.name} on {len(its_subset)} "
+                f"of its {its_part} part, which are not the same; give both the same data.validation and data.test"
+            )
+        names, its_names = (sorted(foreground(each.config.task)) for each in (first, other))
+        if names != its_names:
+            raise ConfigError(
+                f"{first.name} is scored on {', '.join(names)} and {other.name} on {', '.join(its_names)}; foreground "
+                f"classes are to be the same, by name"
+            )
+        if _reading(first.config) != _reading(other.config):
+            _check_truth(first, subset, other, its_subset)
+    return part
+
+
+def scored_part(config: Config) -> tuple[str, Subset]:
+    """Return the part that a config's trainings are scored on, by name: test, or validation where there is no test part."""
+    parts = open_parts(config)
+    name = held_out(parts)
+    return name, readable(parts[name], config)
+
+
+def _reading(config: Config) -> tuple[Any, ...]:
+    return config.data, config.task.kind, config.task.classes, config.task.background
+
+
+def _check_truth(one: Setting, subset: Subset, other: Setting, its_subset: Subset) -> None:
+    pairs = zip(subset.names, _truths(one, subset), _truths(other, its_subset), strict=True)
+    for name, truth, its_truth in pairs:
+        for label, pixels in truth.items():
+            if not np.array_equal(pixels, its_truth[label]):
+                raise ConfigError(
+                    f"{name}: {label} has {pixels[0]:,} of {pixels.sum():,} labelled pixels for {one.name} and "
+                    f"{its_truth[label][0]:,} of {its_truth[label].sum():,} for {other.name}; scores on different masks "
+                    f"cannot be compared"
+                )
+
+
+def _truths(setting: Setting, subset: Subset) -> Iterator[dict[str, np.ndarray]]:
+    """Yield how many pixels of an image are a class, and how many labelled ones are not, by name: (2,)."""
+    task = setting.config.task
+    for sample in prefetch(subset.read, subset.names):
+        target = task.encode(sample.mask, sample.name, void=VOID)
+        cells = counts.count(task, target, target)
+        yield {task.classes[i]: cells[[0, 3], i] for i in task.foreground}

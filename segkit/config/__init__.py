@@ -1,0 +1,34 @@
+"""A run's settings: sections with defaults, checked before anything slow is imported.
+
+config.py     `Config`, which holds all sections
+data.py       section `data`: sources, reading of masks, parts
+augment.py    section `augment`
+model.py      section `model`; networks.py holds what is known of each encoder before Keras is loaded
+loss.py       section `loss`
+train.py      section `train`
+decode.py     section `decode`: temperature and rules for objects
+section.py    the base class of sections, and types that several share
+reading.py    YAML files and overrides such as "train.epochs=5"
+"""
+
+from segkit.config.augment import AugmentConfig
+from segkit.config.config import Config, InputConfig, PredictConfig
+from segkit.config.data import DataConfig, PartConfig
+from segkit.config.decode import DecodeConfig
+from segkit.config.model import ModelConfig
+from segkit.config.reading import changed, read
+from segkit.config.train import TrainConfig
+
+__all__ = [
+    "AugmentConfig",
+    "Config",
+    "DataConfig",
+    "DecodeConfig",
+    "InputConfig",
+    "ModelConfig",
+    "PartConfig",
+    "PredictConfig",
+    "TrainConfig",
+    "changed",
+    "read",
+]

@@ -1,0 +1,88 @@
+"""A run's settings: sections with defaults, read from YAML, checked before anything slow is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from segkit import catalog
+from segkit.config.augment import AugmentConfig
+from segkit.config.data import DataConfig
+from segkit.config.decode import DecodeConfig
+from segkit.config.loss import LossTerms, changes
+from segkit.config.model import ModelConfig
+from segkit.config.section import Positive, Section
+from segkit.config.train import TrainConfig as TrainConfig
+from segkit.errors import ConfigError
+from segkit.task import Task
+
+
+class InputConfig(Section):
+    """What the training images were: measured by `train`, saved with the run, and used by prediction."""
+
+    channels: Positive
+    dtype: Literal["uint8", "uint16", "float32"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: float
+    high: float
+
+
+class PredictConfig(Section):
+    """How images larger than `tile` are cut, and how many windows go through the network at once."""
+
+    tile: Annotated[int, Field(ge=32)] = 1024
+    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    batch_size: Positive = 4
+
+
+def told_sides(names: Sequence[str]) -> str:
+    """Return what to say of classes that a flip would teach wrong."""
+    return (
+        f"a flip makes left right, so these classes would be learned wrong: {', '.join(names)}. Say "
+        f"augment.flip_horizontal: false (and vertical), or name the pairs: task.flip_pairs: [[left x, right x]]"
+    )
+
+
+class Config(Section):
+    """Everything that a run is made from."""
+
+    task: Task
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    input: InputConfig | None = None
+    model: ModelConfig = ModelConfig()
+    loss: LossTerms = {"cross_entropy": 1.0, "dice": 1.0}
+    """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}; a list is a weight that changes."""
+    class_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    train: TrainConfig = TrainConfig()
+    predict: PredictConfig = PredictConfig()
+    decode: DecodeConfig = DecodeConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        if self.train.monitor == "loss" and changes(self.loss):
+            raise ConfigError(
+                "train.monitor: the loss of two epochs cannot be compared while a weight of it changes; take "
+                "dice_foreground or iou_foreground"
+            )
+        stride = self.model.stride
+        if self.predict.tile < stride:
+            raise ConfigError(
+                f"predict.tile: at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's "
+                f"own); found {self.predict.tile}"
+            )
+        if self.class_weights is not None:
+            self.task.weights(self.class_weights)
+        self.decode.rules(self.task)
+        if self.task.sided and self.augment.flips:
+            raise ConfigError(f"augment: {told_sides(self.task.sided)}")
+        return self
+
+    def as_yaml(self) -> str:
+        """Return the config as YAML that `read` takes."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,120 @@
+"""The `data` section of a config: where samples come from, how their masks are read, how they are split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from segkit.config.section import Positive, Section, Share
+from segkit.errors import ConfigError
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as problem:  # ~name of nobody
+        raise ValueError(str(problem)) from problem
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError(f"a colour is written '#rrggbb', as in '#ff0000' for red; found {text!r}")
+    return text.lower()
+
+
+def _fold(text: str) -> str:
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
+        raise ValueError(f"a fold is written k/n, as in 2/5 for the second of five; found {text!r}")
+    return text
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+HexColour = Annotated[str, AfterValidator(_colour)]
+Fold = Annotated[str, AfterValidator(_fold)]
+
+
+class PartConfig(Section):
+    """A part of the data in files of its own; what is not given is as in the training part."""
+
+    images: AbsolutePath | None = None
+    masks: AbsolutePath | None = None
+    annotations: AbsolutePath | None = None
+    list_file: AbsolutePath | None = None
+    split: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> PartConfig:
+        if not self.model_dump(exclude_none=True):
+            raise ConfigError(f"data: a part of its own needs at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class DataConfig(Section):
+    """Where the samples come from and how they are split. Relative paths start at the current folder."""
+
+    source: str = "folder"
+    images: AbsolutePath | None = None
+    masks: AbsolutePath | None = None
+    mask_suffix: str = ""
+    """What a mask's name has more than its image's: "_mask" pairs a.jpg with a_mask.png, also in one folder."""
+    list_file: AbsolutePath | None = None
+    """A CSV file with the columns image, mask (or one a class) and, if wanted, split."""
+    mask_values: dict[int, str] | None = None
+    """What each value of a mask file means: a class (absent/present in yes/no masks) or void."""
+    mask_colours: dict[HexColour, str] | None = None
+    """What each colour of RGB masks means: {"#ff0000": car, "#000000": background, "#ffffff": void}."""
+    colour_tolerance: Annotated[int, Field(ge=0, le=127)] = 0
+    """Largest difference of a channel at which a pixel still counts as a named colour; the nearest one wins."""
+    mask_threshold: Positive | None = None
+    """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
+    on_top: tuple[str, ...] | None = None
+    """Where classes of an exclusive task overlap, the first of these wins; without it an overlap is an error."""
+    annotations: AbsolutePath | None = None
+    """The COCO JSON file."""
+    name: str | None = None
+    """The TensorFlow data set, as `tfds.builder` takes it; or none, with its prepared folder in `data_dir`."""
+    data_dir: AbsolutePath | None = None
+    split: str = "train"
+    image_key: str | None = None
+    mask_key: str | None = None
+    download: bool = False
+    skip_broken: bool = False
+    """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
+    max_pixels: Positive | None = None
+    """Largest image that is opened; by default Pillow's limit against decompression bombs, 178,956,970."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded samples are kept; auto: in memory if there is room, else on disk if there is, else as many as fit."""
+    cache_folder: AbsolutePath | None = None
+    """The folder for disk, which several runs may share; by default one in the run folder, removed when it is done."""
+    count: Positive = 600
+    size: tuple[Positive, Positive] = (128, 128)
+    seed: int = 0
+    validation: Share | PartConfig = 0.15
+    test: Share | PartConfig = 0.15
+    fold: Fold | None = None
+    """k/n: of all that is not the test part, the k-th of n equal folds is the validation part, and the rest trains."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ConfigError(f"data: validation + test leave nothing to train on; their shares are {shares}")
+        ways = [name for name in ("mask_values", "mask_colours", "mask_threshold") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise ConfigError(f"data: {' and '.join(ways)} exclude each other; say in one way what a mask file means")
+        if self.fold and isinstance(self.validation, PartConfig):
+            raise ConfigError(
+                f"data.fold: {self.fold} takes the validation part from the training part; leave out data.validation"
+            )
+        return self
+
+    def part(self, own: PartConfig) -> DataConfig:
+        """Return these settings with the files of a part of its own."""
+        changed = own.model_dump(exclude_none=True)
+        if "images" in changed:
+            changed.setdefault("list_file", None)  # the whole data set's list does not know them
+        return self.model_copy(update=changed)

@@ -1,0 +1,102 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from segkit.config.config import Config
+from segkit.errors import ConfigError
+
+
+def as_line(value: Any) -> str:
+    """Return a value as YAML on one line.
+
+    >>> as_line([1, None, "é"])
+    '[1, null, é]'
+    """
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()[0]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, of which the first would be lost."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
+        if twice:
+            raise ConfigError(f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}")
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config in a YAML file, with overrides such as "train.epochs=5" (the value is YAML).
+
+    Raises `ConfigError` naming the file, the setting, what is allowed and what was found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be read ({problem.strerror})") from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})") from problem
+    try:
+        values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+        if not isinstance(values, dict):
+            raise ConfigError("a config is a table of sections (task, data, model, train, ...)")
+        for override in overrides:
+            _override(values, override)
+        return Config.model_validate(values)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"{path}: not YAML: {problem}") from problem
+    except ValidationError as problem:
+        raise ConfigError(f"{path}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: {problem}") from problem
+
+
+def changed(config: Config, overrides: Sequence[str]) -> Config:
+    """Return a config with overrides such as "data.mask_threshold=128". Raises `ConfigError` naming the setting."""
+    values = config.model_dump(mode="json")
+    try:
+        for override in overrides:
+            _override(values, override)
+        return Config.model_validate(values)
+    except ValidationError as problem:
+        raise ConfigError("--set: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    keys, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: is written section.setting=value, as in train.epochs=5")
+    *parents, last = keys.strip().split(".")
+    section = values
+    for parent in parents:
+        if section.get(parent) is None:
+            section[parent] = {}
+        section = section[parent]
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+    section[last] = yaml.load(value, _Loader)  # noqa: S506
+
+
+def _describe(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        section: Any = Config
+        for part in error["loc"][:-1]:
+            field = getattr(section, "model_fields", {}).get(part)
+            section = field.annotation if field else None
+        known = list(getattr(section, "model_fields", {}))
+        close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(known)}" if known else ""
+        return f"{where}: there is no such setting{hint}"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}; found {error['input']!r}"

@@ -1,0 +1,136 @@
+"""Write a data set anew: as folders of images and masks, or as a TensorFlow data set that reads without its builder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segkit.data.sources.source import Sample, Subset
+from segkit.errors import ConfigError, DataError, RunError
+from segkit.io.images import write_image
+from segkit.io.masks import write_mask
+from segkit.task import VOID, Task
+
+SHARD = 500
+"""Records a file: some hundred megabytes of photographs."""
+PICTURE_BANDS = (1, 3)
+"""Channels that a PNG keeps; others are stored as arrays."""
+Done = Callable[[], None]
+
+
+def check_free(out: Path) -> None:
+    """Raise `RunError` unless `out` is a new or empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out}: is not empty; give a new folder")
+
+
+def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
+    """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them.
+
+    Raises `ConfigError` before anything is written if two parts have a sample of one name.
+    """
+    check_free(out)
+    counts = Counter(name for part in parts.values() for name in part.names)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ConfigError(
+            f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; "
+            f"write each part into a folder of its own (segkit convert --part)"
+        )
+    for sample in (sample for part in parts.values() for sample in part):
+        write_image(out / "images", sample.name, sample.image)
+        write_mask(task, sample.mask, out / "masks", sample.name)
+        done()
+
+
+def to_tfds(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
+    """Write a prepared TensorFlow data set into OUT, each part a split; the tfds source reads back equal samples.
+
+    Its features are image, segmentation_mask (one channel, or one a class in a multilabel task) and name. All samples are
+    read twice, because the feature's depth and channels are written first; `done` is called after each sample written.
+    """
+    check_free(out)
+    given = {part: subset for part, subset in parts.items() if len(subset)}
+    if not given:
+        raise DataError("there is no sample to write", "empty")
+    depth, bands = image_kind(sample for part in given.values() for sample in part)
+    with _whole_folder(out) as folder:
+        writer = _writer(task, folder, depth, bands)
+        writer.initialize_splits(list(given))
+        writer.add_examples({part: _examples(task, subset, done) for part, subset in given.items()})
+        writer.close_all()
+
+
+def image_kind(samples: Iterator[Sample]) -> tuple[np.dtype[Any], int | None]:
+    """Return depth and channels of all images, None where the channels differ.
+
+    Raises `DataError` for images of different depth.
+    """
+    kinds: dict[tuple[np.dtype[Any], int], str] = {}
+    for sample in samples:
+        kinds.setdefault((sample.image.dtype, sample.image.shape[-1]), sample.name)
+    depths = {depth: name for (depth, _), name in kinds.items()}
+    if len(depths) > 1:
+        told = ", ".join(f"{name} is {depth}" for depth, name in depths.items())
+        raise DataError(f"images of one data set have one depth: {told}; convert one of them", "depth")
+    bands = {bands for _, bands in kinds}
+    return next(iter(depths)), bands.pop() if len(bands) == 1 else None
+
+
+def _examples(task: Task, subset: Subset, done: Done) -> Iterator[dict[str, Any]]:
+    for sample in subset:
+        target = task.encode(sample.mask, sample.name, void=VOID)
+        mask = target[..., None] if target.ndim == 2 else target
+        yield {"image": sample.image, "segmentation_mask": mask, "name": sample.name}
+        done()
+
+
+def _writer(task: Task, folder: Path, depth: np.dtype[Any], bands: int | None) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is loaded, which writing needs
+    import tensorflow_datasets as tfds  # type: ignore[import-untyped]
+
+    identity = tfds.core.dataset_info.DatasetIdentity(
+        name="segkit", version="1.0.0", data_dir=str(folder), module_name=""
+    )
+    mask_bands = task.channels if task.kind == "multilabel" else 1
+    info = tfds.core.DatasetInfo(
+        builder=identity,
+        description=f"Written by segkit for the classes {', '.join(task.classes)}; 255 is unlabelled.",
+        features=tfds.features.FeaturesDict(
+            {
+                "image": _feature(tfds, depth, bands),
+                "segmentation_mask": _feature(tfds, np.dtype(np.uint8), mask_bands, task.kind != "multilabel"),
+                "name": tfds.features.Text(),
+            }
+        ),
+        metadata=tfds.core.MetadataDict(segkit={"kind": task.kind, "classes": list(task.classes)}),
+    )
+    return tfds.core.SequentialWriter(info, max_examples_per_shard=SHARD)
+
+
+def _feature(tfds: Any, depth: np.dtype[Any], bands: int | None, picture: bool = True) -> Any:
+    """Return a PNG feature where that keeps the pixels, else one of compressed arrays."""
+    shape = (None, None, bands)
+    if picture and bands in PICTURE_BANDS and depth in (np.uint8, np.uint16):
+        return tfds.features.Image(shape=shape, dtype=depth.type, encoding_format="png")
+    return tfds.features.Tensor(shape=shape, dtype=depth.type, encoding="zlib")
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `out` that becomes `out` at the end; after an error nothing is left."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if out.exists():
+            out.rmdir()  # empty, as was checked
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,126 @@
+"""Images and masks in files, paired by name or by a list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from segkit.config import DataConfig
+from segkit.data.sources.labels import YesNo, as_ids, check_names, check_on_top, from_colours, from_layers
+from segkit.data.sources.pairs import find_pairs
+from segkit.data.sources.source import Sample
+from segkit.errors import ConfigError, DataError
+from segkit.io.images import read_image
+from segkit.io.masks import read_colours, read_layers, read_mask
+from segkit.task import Task
+
+
+class FolderSource:
+    """IMAGES/a.jpg with MASKS/a.png, or with one mask file a class: MASKS/CLASS/a.png.
+
+    A mask file holds class ids, 0/1 or 0/255, or what `data.mask_values` or `data.mask_colours` say; in a multilabel task
+    without class folders one band a class.
+    """
+
+    def __init__(self, data: DataConfig, task: Task) -> None:
+        self.task, self.data = task, data
+        check_on_top(data.on_top, task)
+        layers = tuple(task.classes[i] for i in task.foreground)
+        if not task.exclusive:
+            _check_meanings(data, task)  # before any file is looked for
+        self.pairs, self.parts = find_pairs(data, layers)
+        self.names = list(self.pairs)
+        layered = "" not in next(iter(self.pairs.values())).masks
+        if data.mask_colours is not None and task.kind == "multilabel" and not layered:
+            raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
+        self._file_task = Task.binary() if layered and task.kind != "binary" else task  # a layer says yes or no
+        _check_meanings(data, self._file_task)
+        self._yes_no = YesNo(self._file_task, data.mask_values)
+        self.kept: dict[Path, np.ndarray] = {}
+        """Masks, as they are stored, that somebody has read already; each is taken from here once."""
+
+    def image_file(self, name: str) -> Path:
+        """Return where the sample's image stands."""
+        return self.pairs[name].image
+
+    def files(self, name: str) -> list[Path]:
+        """Return all files that the sample is read from."""
+        return [self.pairs[name].image, *self.pairs[name].masks.values()]
+
+    def read(self, name: str) -> Sample:
+        """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
+        pair = self.pairs[name]
+        image = read_image(pair.image)
+        read = self._one_file if "" in pair.masks else self._layer
+        found = {label: read(path) for label, path in pair.masks.items()}
+        for label, mask in found.items():
+            _check_size(mask, pair.masks[label], image, pair.image)
+        mask = found[""] if "" in found else from_layers(found, self.task, self.data.on_top, f"masks of {pair.image}")
+        return Sample(name, image, mask)
+
+    def _one_file(self, path: Path) -> np.ndarray:
+        if self.data.mask_colours is not None:
+            return self._from_colours(path)
+        if self.task.kind == "multilabel":
+            return self._bands(path)
+        if self.task.kind == "binary":
+            return self._layer(path)
+        return as_ids(self._stored(path), self.task, self.data.mask_values, str(path))
+
+    def _layer(self, path: Path) -> np.ndarray:
+        if self.data.mask_colours is not None:
+            return self._from_colours(path)
+        return self._yes_no(self._stored(path), str(path))
+
+    def _stored(self, path: Path) -> np.ndarray:
+        kept = self.kept.pop(path, None)
+        if kept is not None and self.data.mask_threshold is None:
+            return kept
+        return read_mask(path, self.data.mask_threshold)
+
+    def _from_colours(self, path: Path) -> np.ndarray:
+        colours, named = read_colours(path), self.data.mask_colours or {}
+        return from_colours(colours, self._file_task, named, self.data.colour_tolerance, str(path))
+
+    def _bands(self, path: Path) -> np.ndarray:
+        bands = read_layers(path, self.data.mask_threshold)
+        if bands.shape[-1] != self.task.channels:
+            raise DataError(
+                f"{path}: a multilabel mask file has one band a class, {self.task.channels} "
+                f"({', '.join(self.task.classes)}); found {bands.shape[-1]}. Or give each class a sub-folder of the masks",
+                "mask-channels",
+            )
+        return np.stack([self._yes_no(band, str(path)) for band in np.moveaxis(bands, -1, 0)], axis=-1)
+
+
+def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> FolderSource:
+    """Return the source of two folders, whose masks are read as `data` says."""
+    settings = (data or DataConfig()).model_dump() | {"images": images, "masks": masks, "list_file": None}
+    return FolderSource(DataConfig.model_validate(settings), task)
+
+
+def open_folder(data: DataConfig, task: Task) -> FolderSource:
+    """Return the folder source of a config's `data` section."""
+    return FolderSource(data, task)
+
+
+def _check_meanings(data: DataConfig, task: Task) -> None:
+    if data.mask_values is not None:
+        check_names(data.mask_values, task)
+    if data.mask_colours is not None:
+        check_names(data.mask_colours, task, "mask_colours")
+
+
+def _check_size(mask: np.ndarray, path: Path, image: np.ndarray, image_path: Path) -> None:
+    rows, columns = image.shape[:2]
+    if mask.shape[:2] != (rows, columns):
+        turned = mask.shape[:2] == (columns, rows)
+        why = " The image seems to be turned by its EXIF orientation, and the mask not" if turned else ""
+        raise DataError(
+            f"{path}: the mask is {_size(mask)}, its image {image_path} is {_size(image)}.{why}", "mask-size"
+        )
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]} wide and {array.shape[0]} high"

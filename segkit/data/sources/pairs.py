@@ -1,0 +1,165 @@
+"""Which mask files belong to which image: by name in folders, or by a list file."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from segkit.config import DataConfig
+from segkit.errors import ConfigError, DataError
+from segkit.io import codecs
+from segkit.io.images import SUFFIXES, list_images
+
+PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation"}
+PARTS["test"] = "test"
+
+
+class Pair(NamedTuple):
+    """An image and its mask files by class; the one file of all classes goes by the name ""."""
+
+    image: Path
+    masks: Mapping[str, Path]
+
+
+class Pairs(NamedTuple):
+    """Pairs by name, and the names of each part where a list file says so."""
+
+    by_name: dict[str, Pair]
+    parts: dict[str, list[str]]
+
+
+def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
+    """Return the pairs of a `data` section; `labels` are the classes that may have a folder or column of their own.
+
+    Raises `DataError` where a partner is missing, and `ConfigError` if the settings do not say where to look.
+    """
+    if data.list_file is not None:
+        return _from_list(data, data.list_file, labels)
+    if data.images is None or data.masks is None:
+        raise ConfigError("data: the folder source needs data.images and data.masks, or data.list_file")
+    images = list_images(data.images)
+    if data.images == data.masks or data.images in data.masks.parents:
+        images = {name: path for name, path in images.items() if not _is_mask(path, data)}
+    if not images:
+        raise DataError(f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty")
+    found = {label: _masks_in(folder, data) for label, folder in mask_folders(data, data.masks, labels).items()}
+    for label, masks in found.items():
+        _check_partners(images, masks, data.images, data.masks / label)
+    return Pairs({n: Pair(image, {k: masks[n] for k, masks in found.items()}) for n, image in images.items()}, {})
+
+
+def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict[str, Path]:
+    """Return the sub-folders of the classes, or the mask folder itself as "" if its files hold all classes."""
+    if not masks.is_dir():
+        raise DataError(f"{masks}: there is no such folder", "unpaired")
+    with codecs.naming(masks):
+        inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
+    missing = [name for name in labels if name.partition("/")[0] not in inside or not (masks / name).is_dir()]
+    if inside and missing and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir())):
+        raise DataError(
+            f"{masks}: where masks have one sub-folder a class, each class has one; missing: {', '.join(missing)}; found: "
+            f"{', '.join(sorted(inside))}",
+            "unpaired",
+        )
+    return {"": masks} if missing else {name: masks / name for name in labels}
+
+
+def _folders_in(folder: Path | None) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir()} if folder else set()
+
+
+def _masks_in(folder: Path, data: DataConfig) -> dict[str, Path]:
+    found = list_images(folder)
+    if not data.mask_suffix:
+        return found
+    end = len(data.mask_suffix)
+    return {name[:-end]: path for name, path in found.items() if name.endswith(data.mask_suffix)}
+
+
+def _is_mask(path: Path, data: DataConfig) -> bool:
+    if data.images != data.masks:
+        return data.masks in path.parents
+    if not data.mask_suffix:
+        raise ConfigError("data.images and data.masks are one folder; say by data.mask_suffix which files are masks")
+    return path.stem.endswith(data.mask_suffix)
+
+
+def _check_partners(images: Iterable[str], masks: Iterable[str], image_folder: Path, mask_folder: Path) -> None:
+    wanted, found = set(images), set(masks)
+    for names, what, where in (
+        (wanted - found, "images without a mask of the same name in", mask_folder),
+        (found - wanted, "masks without an image of the same name in", image_folder),
+    ):
+        if names:
+            shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+            raise DataError(
+                f"{len(names)} {what} {where}: {shown}. Masks pair with images by name (a.jpg with a.png; with a_mask.png "
+                f"by data.mask_suffix: _mask); add what is missing or move the others away",
+                "unpaired",
+            )
+
+
+def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
+    rows, columns = _rows(path)
+    own = [label for label in labels if label in columns]
+    if "image" not in columns or not ("mask" in columns or own):
+        raise DataError(
+            f"{path}: the columns are image, mask and, if wanted, split; or one a class instead of mask "
+            f"({', '.join(labels)}); found {', '.join(columns)}",
+            "list",
+        )
+    pairs: dict[str, Pair] = {}
+    parts: dict[str, list[str]] = {}
+    unsaid: list[str] = []
+    for line, row in rows:
+        where = f"{path}, line {line}"
+        cells = {column: _file(row[column], path, where) for column in ["image", *(own or ["mask"])]}
+        name = _name(cells["image"], path.parent)
+        if name in pairs:
+            raise DataError(f"{where}: {name} was listed before; a name stands for one image", "list")
+        pairs[name] = Pair(cells["image"], {label: cells[label or "mask"] for label in own or [""]})
+        if row.get("split"):
+            parts.setdefault(_part(row["split"], where), []).append(name)
+        else:
+            unsaid.append(where)
+    if not pairs:
+        raise DataError(f"{path}: lists no image", "empty")
+    if parts and unsaid:
+        raise DataError(f"{unsaid[0]}: split is empty, but other lines say {', '.join(parts)}; say it in each", "list")
+    return Pairs(dict(sorted(pairs.items())), parts)
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Return each row with the number of its line, and the names of the columns."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            return [(reader.line_num, dict(row)) for row in reader], list(reader.fieldnames or ())
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read ({problem.strerror})", "list") from problem
+    except (csv.Error, UnicodeDecodeError) as problem:
+        raise DataError(f"{path}: not a CSV file in UTF-8 ({problem})", "list") from problem
+
+
+def _file(cell: str | None, listing: Path, where: str) -> Path:
+    path = listing.parent / (cell or "")
+    if not cell or not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
+        raise DataError(
+            f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)", "list"
+        )
+    return path
+
+
+def _name(image: Path, root: Path) -> str:
+    """Return the image's path below the list's folder, or its file name if it lies elsewhere, without suffix."""
+    inside = image.is_relative_to(root) and ".." not in image.parts
+    return (image.relative_to(root).with_suffix("").as_posix()) if inside else image.stem
+
+
+def _part(word: str, where: str) -> str:
+    if word.strip().lower() not in PARTS:
+        raise DataError(f"{where}: split is train, validation or test; found {word!r}", "list")
+    return PARTS[word.strip().lower()]

@@ -1,0 +1,168 @@
+"""Masks for files: read ahead, predict in batches or tiles, decode, write each image whole."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from segkit.config import Config
+from segkit.errors import DataError
+from segkit.inference.images import Named, fit, predict_images
+from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.summary import Row
+from segkit.inference.outputs.writer import Outputs, Results, is_full
+from segkit.inference.tiles import Predict
+from segkit.io.images import read_image
+from segkit.system.threads import prefetch
+
+Progress = Callable[[str], None]
+
+
+class Summary(NamedTuple):
+    """What became of the images; `stopped` says why the rest was not tried."""
+
+    written: int
+    skipped: int
+    failed: list[tuple[Path, str]]
+    stopped: str | None = None
+
+    def plus(self, other: Summary) -> Summary:
+        """Return both together."""
+        failed = self.failed + other.failed
+        return Summary(
+            self.written + other.written, self.skipped + other.skipped, failed, self.stopped or other.stopped
+        )
+
+
+class Outcome(NamedTuple):
+    """What became of one image: its row of the summary table, or what is wrong; `full`: no other can be written either."""
+
+    name: str
+    row: Row | None
+    problem: str = ""
+    full: bool = False
+
+
+EachWritten = Callable[[Mapping[str, Path], Results], Generator[Outcome]]
+"""Predicts the images, writes what comes out, and yields the outcome of each."""
+
+
+def predict_files(
+    predict: Predict,
+    config: Config,
+    images: dict[str, Path],
+    outputs: Outputs,
+    skip_existing: bool = False,
+    progress: Progress = lambda name: None,
+    others: Iterable[str] = (),
+) -> Summary:
+    """Predict every image and write its results in the image's own size; a broken one is noted and the others go on.
+
+    At the end come the tables of these images and of `others`, which another call predicts into the same folders. Only
+    a disk that takes no more ends it early.
+    """
+    each = partial(each_written, predict, config)
+    return write_files(each, Results(config.task, outputs), images, skip_existing, progress, others)
+
+
+def write_files(
+    each: EachWritten,
+    results: Results,
+    images: Mapping[str, Path],
+    skip_existing: bool = False,
+    progress: Progress = lambda name: None,
+    others: Iterable[str] = (),
+) -> Summary:
+    """Have `each` image written that is to do, and then the tables: `predict_files` for any way of predicting."""
+    try:
+        results.prepare()
+    except OSError as refused:
+        return Summary(0, 0, [], f"{_unwritten(results.masks, refused)}; nothing was predicted")
+    todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name))}
+    rows: dict[str, Row] = {}
+    failed: list[tuple[Path, str]] = []
+    stopped = None
+    with closing(each(todo, results)) as outcomes:
+        for name, row, problem, full in outcomes:
+            if row is not None:
+                rows[name] = row
+            elif full:
+                stopped = _stopped(problem, len(todo) - len(rows) - len(failed))
+                break
+            else:
+                failed.append((todo[name], problem))
+            progress(name)
+    if not stopped:
+        failed += _finish(results, {*images, *others}, rows)
+    return Summary(len(rows), len(images) - len(todo), sorted(failed), stopped)
+
+
+def each_written(predict: Predict, config: Config, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
+    """Predict images, write their results, and yield the outcome of each.
+
+    The network runs in the thread that asks for the next image; others read ahead of it and write behind it.
+    """
+    unread: deque[Outcome] = deque()
+
+    def read(name: str) -> Named | None:
+        try:
+            return name, fit(config, read_image(todo[name]), str(todo[name]))
+        except DataError as problem:
+            unread.append(failure(name, todo[name], problem, results))
+            return None
+
+    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> Outcome:
+        name, image, values = answer
+        try:
+            return Outcome(name, results.write(Answer.of(config, name, todo[name], image, values)))
+        except (OSError, DataError) as problem:
+            return failure(name, todo[name], problem, results)
+
+    with (
+        closing(prefetch(read, todo)) as read_ahead,
+        closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
+        closing(prefetch(write, answers, workers=1)) as finished,
+    ):
+        for outcome in finished:
+            yield outcome
+            while unread:
+                yield unread.popleft()
+    yield from unread
+
+
+def failure(name: str, image: Path, problem: Exception, results: Results) -> Outcome:
+    """Return the outcome of an image whose results are not written because of `problem`."""
+    if is_full(problem, results.masks):
+        return Outcome(name, None, _unwritten(results.masks, problem), full=True)
+    return Outcome(name, None, _told(image, problem))
+
+
+def _finish(results: Results, names: set[str], rows: Mapping[str, Row]) -> list[tuple[Path, str]]:
+    try:
+        results.finish(names, rows)
+    except (OSError, DataError) as problem:
+        where = f"the masks are written, but not the tables of all images ({results.table} and the like): "
+        return [(results.table, where + str(problem))]
+    return []
+
+
+def _unwritten(masks: Path, problem: Exception) -> str:
+    reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return f"{masks} or a folder beside it cannot be written to ({reason})"
+
+
+def _stopped(problem: str, left: int) -> str:
+    return f"{problem}; {left} images are not predicted. What is written is whole: make room and go on with --skip-existing"
+
+
+def _told(image: Path, problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        where = f": {problem.filename2 or problem.filename}" if problem.filename else ""
+        return f"{image}: its results cannot be written ({problem.strerror or problem}{where})"
+    return str(problem) if str(problem).startswith(str(image)) else f"{image}: {problem}"

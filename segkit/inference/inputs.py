@@ -1,0 +1,82 @@
+"""Which images a command is about: those of files and folders, by name, or one machine's share of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from segkit.errors import ConfigError, DataError
+from segkit.io.images import SUFFIXES, walk_images
+
+
+class Inputs(NamedTuple):
+    """Images by name, and the files left out because several have one name, each with what to do."""
+
+    images: dict[str, Path]
+    clashes: list[tuple[Path, str]]
+
+
+class Shard(NamedTuple):
+    """One share of all names, from 1 to `of`."""
+
+    part: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Return the shard that "2/8" names. Raises `ConfigError`.
+
+        >>> Shard.parse("2/8")
+        Shard(part=2, of=8)
+        """
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text, re.ASCII)
+        shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        if not 1 <= shard.part <= shard.of:
+            raise ConfigError(
+                f"--shard: one of 1/N to N/N for N machines, as 2/8 is the second of eight; found {text!r}"
+            )
+        return shard
+
+    def holds(self, name: str) -> bool:
+        """Return whether a name falls to this shard: by a hash of its letters, the same on every machine."""
+        letters = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+        return int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
+
+
+def find_images(inputs: Sequence[Path]) -> Inputs:
+    """Return the images of files and folders by name: the path below the folder, or the file's name, without suffix.
+
+    Images that share a name are all left out, since only one of them could have the mask of that name. Raises
+    `DataError` if there is no image at all or an input is missing.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in inputs:
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file or folder")
+        for name, image in sorted(walk_images(path)) if path.is_dir() else [(path.stem, path)]:
+            others = found.setdefault(name, [])
+            if not any(image.samefile(other) for other in others):
+                others.append(image)
+    if not found:
+        raise DataError(f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(SUFFIXES)}")
+    images = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
+    return Inputs(images, [clash for name, paths in found.items() if len(paths) > 1 for clash in _clash(name, paths)])
+
+
+def share(inputs: Inputs, shard: Shard) -> Inputs:
+    """Return the images, and the clashes, of one shard: each image is in exactly one."""
+    images = {name: path for name, path in inputs.images.items() if shard.holds(name)}
+    return Inputs(images, [clash for clash in inputs.clashes if shard.holds(clash[0].stem)])
+
+
+def _clash(name: str, paths: list[Path]) -> list[tuple[Path, str]]:
+    told = (
+        f"{path}: not predicted, because {paths[0] if path != paths[0] else paths[1]} would be written under the same "
+        f"name, {name}; predict them in two calls with an --out each"
+        for path in paths
+    )
+    return list(zip(paths, told, strict=True))

@@ -1,0 +1,87 @@
+"""Which images of a folder are predicted by windows, and their prediction one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from segkit.config import Config
+from segkit.errors import ConfigError, DataError
+from segkit.inference.files import Outcome, failure
+from segkit.inference.large.masks import mask_paths
+from segkit.inference.large.memory_budget import Room, allowed, is_large, room_for
+from segkit.inference.large.predict import Progress, predict_large
+from segkit.inference.large.work_folder import work_folder
+from segkit.inference.outputs.summary import row_of_files
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.tiles import Predict
+
+Images = dict[str, Path]
+Watch = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of the image of a name."""
+
+
+def fit_batch(predict: Predict, config: Config, memory: int | None) -> Config:
+    """Return the config with a batch that fits `--memory`, 1 at least; without it as it is."""
+    if memory is None:
+        return config
+    try:
+        batch_size = room_for(predict, config, memory).batch_size
+    except ConfigError:  # a window would not fit; smaller images may
+        batch_size = 1
+    return config.model_copy(update={"predict": config.predict.model_copy(update={"batch_size": batch_size})})
+
+
+def divide(config: Config, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
+    """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
+
+    What was begun or finished by windows stays so, however much memory is free by now.
+    """
+    most = allowed(memory)
+    large = {
+        name: path
+        for name, path in images.items()
+        if is_large(config, path, 0 if _made_by_windows(config, outputs, name) else most)
+    }
+    for name, path in large.items():
+        _check_outputs(config, outputs, name, path)
+    return {name: path for name, path in images.items() if name not in large}, large
+
+
+def _check_outputs(config: Config, outputs: Outputs, name: str, path: Path) -> None:
+    made = ", ".join(map(str, _made_by_windows(config, outputs, name)))
+    whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
+    if outputs != Outputs(outputs.masks):
+        raise ConfigError(
+            f"{path}: is predicted by windows, and then only its mask is written; leave out --overlay, --format and the "
+            f"like, or {whole}"
+        )
+    if any(map(any, config.decode.rules(config.task))):
+        raise ConfigError(
+            f"{path}: is predicted by windows, where objects are not whole; do without the rules for objects in decode "
+            f"(segkit tune --reset removes those that it found), or {whole}"
+        )
+
+
+def _made_by_windows(config: Config, outputs: Outputs, name: str) -> list[Path]:
+    """Return the masks of an image, and the folder of one that is begun, which are there."""
+    paths = *mask_paths(config.task, outputs.masks, name), work_folder(outputs.masks / f"{name}.tif")
+    return [path for path in paths if path.exists()]
+
+
+def each_large_written(
+    predict: Predict, config: Config, weights: str, room: Room, watch: Watch, todo: Mapping[str, Path], results: Results
+) -> Generator[Outcome]:
+    """Predict large images one after the other in the `room` that there is; yield the outcome of each.
+
+    `weights` stand for the networks.
+    """
+    for name, path in todo.items():
+        try:
+            with watch(name) as progress:
+                masks = predict_large(predict, config, path, results.masks, name, room, weights, progress)
+            outcome = Outcome(name, row_of_files(config.task, name, masks))
+        except (OSError, DataError) as problem:
+            outcome = failure(name, path, problem, results)
+        yield outcome

@@ -1,0 +1,200 @@
+"""Predict an image of any size in flat memory: rows of windows from top to bottom, each kept on disk when finished.
+
+A row of windows goes from left to right with the memory of one window (`blend.blend_row`). Pixels that the next row
+touches too are carried on in a file, as sums; the others are decoded, and kept as a band of the mask. So no window is
+computed twice, the memory does not depend on the width, and a killed prediction goes on after its last whole row.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segkit.config import Config
+from segkit.errors import DataError
+from segkit.inference.decoding import decode
+from segkit.inference.images import fit
+from segkit.inference.large.blend import Grid, blend_row, mean
+from segkit.inference.large.masks import mask_paths, write_masks
+from segkit.inference.large.memory_budget import PIECES, Room
+from segkit.inference.large.work_folder import Strip, begin, work_folder
+from segkit.inference.tiles import Predict
+from segkit.io.locks import locked
+from segkit.io.tiff_windows import LargeImage
+from segkit.system.threads import prefetch
+from segkit.task import Task
+
+VERSION = 1
+"""Changes when what the work folder holds changes its meaning."""
+Progress = Callable[[int, int], None]
+"""Called with the windows done and all windows."""
+
+
+def predict_large(
+    predict: Predict,
+    config: Config,
+    path: Path,
+    folder: Path,
+    name: str,
+    room: Room,
+    model: str = "",
+    progress: Progress = lambda done, total: None,
+) -> list[Path]:
+    """Predict a TIFF of any size by windows and write its mask as tiled TIFF, FOLDER/NAME.tif; return the mask files.
+
+    The probabilities are those of `tiles.predict_tiled`. What is finished is kept in FOLDER/.NAME.part, and a later call
+    for the same image file, settings and `model` (any words that stand for the weights) goes on from there.
+    Raises `DataError` if the image cannot be read or is not like those trained on, or if another process is at it.
+    """
+    paths = mask_paths(config.task, folder, name)
+    for taken in (path.with_suffix(".png") for path in paths):
+        if taken.exists():
+            raise DataError(f"{taken}: stands where {name}.tif would be a second mask of one name; move it away")
+    work = work_folder(folder / f"{name}.tif")
+    with LargeImage(path, PIECES * room.read_bytes) as image:
+        fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
+        settings = config.predict
+        grid = Grid.over(image.height, image.width, settings.tile, settings.overlap, config.model.stride)
+        with locked(work.with_suffix(".lock")) as alive:
+            begin(work, _fingerprint(config, path, grid, model))
+            bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
+            _predict_rows(predict, config, image, grid, bands, room, _telling(alive, progress))
+            write_masks(config.task, bands, paths, image.place)
+            shutil.rmtree(work)
+    return paths
+
+
+def _telling(alive: Callable[[], None], progress: Progress) -> Progress:
+    def tell(done: int, total: int) -> None:
+        alive()
+        progress(done, total)
+
+    return tell
+
+
+def _predict_rows(
+    predict: Predict,
+    config: Config,
+    image: LargeImage,
+    grid: Grid,
+    bands: list[Strip],
+    room: Room,
+    progress: Progress,
+) -> None:
+    """Predict the rows of windows that are not finished yet, each into its band."""
+    work = bands[0].path.parent
+    finished = _finished(bands, lambda row: carry(work, grid, row, config.task.channels))
+    row_of_windows, total = len(grid.lefts), len(grid.lefts) * len(grid.tops)
+    progress(finished * row_of_windows, total)
+    counted = itertools.count(finished * row_of_windows + 1)
+    answers = _answers(predict, config, image, grid, finished, room)
+    told = _each(answers, lambda: progress(next(counted), total))
+    for row in range(finished, len(bands)):
+        _predict_row(config, grid, row, told, work, bands[row])
+
+
+def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
+    """Return how many rows of windows are finished; none if the sums to go on from are lost."""
+    count = sum(1 for _ in itertools.takewhile(Strip.is_whole, bands))
+    return count if count in (0, len(bands)) or carried(count - 1).is_whole() else 0
+
+
+def row_probabilities(
+    grid: Grid, row: int, answers: Iterable[np.ndarray], above: Strip, write_below: Callable[[np.ndarray], None]
+) -> Iterator[np.ndarray]:
+    """Yield the final probabilities (rows, n, classes) of a row of windows from left to right.
+
+    `answers` are those of its windows, `above` holds the sums that the row before left (it is read only if there was
+    one), and `write_below` is given those that the next row goes on from.
+    """
+    window, band = grid.window_rows(row), grid.band(row)
+
+    def begun(columns: slice) -> np.ndarray:
+        sums = np.zeros((window.stop - window.start, columns.stop - columns.start, above.channels), np.float32)
+        if row:
+            sums[: above.rows] = above.read(columns)
+        return sums
+
+    for _, sums in blend_row(grid.lefts, grid.width, grid.tile, answers, begun):
+        yield mean(sums[: band.stop - band.start])
+        write_below(sums[band.stop - band.start :])
+
+
+def _predict_row(config: Config, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
+    """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
+    above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
+    # the band gets its name last: once it is there, the row is finished
+    with band.writing() as write_band, below.writing() as write_below:
+        for probabilities in row_probabilities(grid, row, answers, above, write_below):
+            mask = decode(config, probabilities)
+            write_band(mask if mask.ndim == 3 else mask[..., None])
+    above.path.unlink(missing_ok=True)
+
+
+def _answers(
+    predict: Predict, config: Config, image: LargeImage, grid: Grid, first_row: int, room: Room
+) -> Iterator[np.ndarray]:
+    """Yield the probabilities of each window from `first_row` on, row by row; the image is read one piece ahead."""
+    column_bytes = grid.tile * image.channels * image.dtype.itemsize
+    most_columns = max(grid.tile, room.read_bytes // column_bytes)
+    stretches = [(row, lefts) for row in range(first_row, len(grid.tops)) for lefts in _stretches(grid, most_columns)]
+
+    def read(stretch: tuple[int, list[int]]) -> list[np.ndarray]:
+        row, lefts = stretch
+        piece = image.read(grid.window_rows(row), slice(lefts[0], grid.window_columns(lefts[-1]).stop))
+        piece = fit(config, piece, str(image.path))
+        return [piece[:, left - lefts[0] :][:, : grid.tile] for left in lefts]
+
+    windows = itertools.chain.from_iterable(prefetch(read, stretches, workers=1))
+    for _, alike in itertools.groupby(windows, lambda window: window.shape):
+        while batch := list(itertools.islice(alike, room.batch_size)):
+            probabilities = predict(np.stack(batch))
+            for _, answer in zip(batch, probabilities, strict=True):
+                yield answer
+
+
+def _stretches(grid: Grid, most_columns: int) -> list[list[int]]:
+    """Return the beginnings of a row's windows in groups that lie within `most_columns`, or are one window."""
+    groups: list[list[int]] = []
+    for left in grid.lefts:
+        if groups and grid.window_columns(left).stop - groups[-1][0] <= most_columns:
+            groups[-1].append(left)
+        else:
+            groups.append([left])
+    return groups
+
+
+def _band(work: Path, grid: Grid, row: int, task: Task) -> Strip:
+    rows, layers = grid.band(row), task.channels if task.kind == "multilabel" else 1
+    return Strip(work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, layers, "uint8")
+
+
+def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:
+    """Return the file of the sums that a row of windows leaves to the next."""
+    rows = grid.carried(row) if row >= 0 else 0
+    return Strip(work / f"sums-{row:05}.carry", rows, grid.width, classes + 1, "float32")
+
+
+def _fingerprint(config: Config, path: Path, grid: Grid, model: str) -> dict[str, Any]:
+    """Return what must be the same for a prediction to go on: everything that the mask depends on."""
+    file = path.stat()
+    return {
+        "version": VERSION,
+        "image": {"path": str(path.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns},
+        "task": config.task.model_dump(mode="json"),
+        "input": config.input.model_dump(mode="json") if config.input else None,
+        "decode": config.decode.model_dump(mode="json"),
+        "grid": [*grid],
+        "model": model,
+    }
+
+
+def _each(items: Iterator[np.ndarray], tell: Callable[[], None]) -> Iterator[np.ndarray]:
+    for item in items:
+        tell()
+        yield item

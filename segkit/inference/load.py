@@ -1,0 +1,178 @@
+"""From a folder to a function: which runtime predicts, and why. Keras is imported only if it is the one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from segkit import catalog
+from segkit.config import Config
+from segkit.errors import ConfigError, RunError
+from segkit.inference.ensemble import answers, joint
+from segkit.inference.tiles import Predict
+from segkit.run import Run
+from segkit.run.exports import Exported, export_folders, is_export, sha256
+
+PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime", "openvino": "openvino"}
+"""The module that each runtime imports."""
+
+
+AUTO = "auto"
+CHOICES = (AUTO, *catalog.RUNTIMES)
+SLOWER = 1.5
+"""An export that took longer than so many times Keras' time is passed over: below that, Keras' start of seconds decides."""
+
+
+class Opened(NamedTuple):
+    """A run that is ready to predict, and one line on how."""
+
+    predict: Predict
+    config: Config
+    told: str
+
+
+class Together(NamedTuple):
+    """Runs that are ready to answer together."""
+
+    predict: Predict
+    config: Config
+    told: str
+    weights: str
+    """Says which networks these are, in which views: work begun with others is not gone on with."""
+
+
+def open_together(paths: Sequence[Path], runtime: str = AUTO, tta: str | None = None, spread: bool = False) -> Together:
+    """Return runs, or exports, opened as `open_run` does, to answer together as `ensemble` says; one alone, too.
+
+    Whether they fit together is seen before the first is opened.
+    """
+    config, configs = config_together(paths, tta)
+    opened = [open_run(path, runtime) for path in paths]
+    predict = answers([each.predict for each in opened], configs, tta, spread)
+    weights = " ".join([*map(_weights_of, paths), str(tta)])
+    return Together(predict, config, "\n".join(each.told for each in opened), weights)
+
+
+def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[Config, list[Config]]:
+    """Return the config that runs, or exports, answer with together, and that of each, without opening a model."""
+    configs = [config_of(path) for path in paths]
+    return joint(configs, [str(path) for path in paths], tta), configs
+
+
+def check_runtime(runtime: str) -> None:
+    """Raise `ConfigError` if there is no such runtime."""
+    if runtime not in CHOICES:
+        raise ConfigError(f"--runtime: known are {', '.join(CHOICES)}; found {runtime}")
+
+
+def _weights_of(path: Path) -> str:
+    return Exported.read(path).record.model_sha256 if is_export(path) else sha256(Run(path).model)
+
+
+def config_of(path: Path) -> Config:
+    """Return the config of a run folder or of the folder of an export, without opening a model."""
+    return Exported.read(path).config() if is_export(path) else Run.open(path).config()
+
+
+def open_run(path: Path, runtime: str = AUTO) -> Opened:
+    """Return a run folder, or the folder of an export, opened in the runtime asked for.
+
+    "auto" takes the export that took least time beside Keras when it was made, of those that are installed, made from the
+    model.keras that is there, and not slower than `SLOWER` times Keras; if there is none, Keras. Every export has passed
+    its check: float32 decides as Keras does, fewer bits are within their limit of Dice with the decoding that the run has.
+
+    Raises `RunError` if there is nothing to open, `ConfigError` if the runtime asked for is not installed.
+    """
+    check_runtime(runtime)
+    if is_export(path):
+        return _open_alone(Exported.read(path), runtime)
+    run = Run.open(path)
+    if runtime == "keras":
+        return _open_keras(run, "as asked")
+    usable, unusable = _sorted_exports(run, runtime)
+    passed_over = f"; passed over: {', '.join(unusable)}" if unusable else ""
+    if not usable and runtime != AUTO:
+        raise _missing(run, runtime, unusable)
+    if not usable:
+        return _open_keras(run, f"no export to use (segkit export makes one){passed_over}")
+    best = min(usable, key=_time_ratio)
+    if runtime == AUTO and _time_ratio(best) > SLOWER:
+        return _open_keras(
+            run, f"the fastest export, {best.name}, took {_time_ratio(best):.2f} of its time{passed_over}"
+        )
+    return _open_export(best, run.config(), f"{_why(best, usable)}{passed_over}")
+
+
+def _open_alone(exported: Exported, runtime: str) -> Opened:
+    kind = exported.record.format
+    if kind not in catalog.RUNTIMES:
+        raise RunError(
+            f"{exported.path}: a {kind} is for other programs; segkit predicts with {', '.join(CHOICES[1:])}"
+        )
+    if runtime not in (AUTO, kind):
+        raise RunError(
+            f"{exported.path}: holds {kind} alone; --runtime {runtime} needs the run folder it was made from"
+        )
+    unchecked = exported.record.precision != "float32" and exported.record.checked is None
+    old = "; not checked since its run was tuned: export it again" if unchecked else ""
+    return _open_export(exported, exported.config(), f"the export given{old}")
+
+
+def _open_export(exported: Exported, config: Config, why: str) -> Opened:
+    predict: Predict = catalog.load(catalog.RUNTIMES, exported.record.format)(exported)
+    return Opened(predict, config, f"runtime: {exported.name} ({why})")
+
+
+def _open_keras(run: Run, why: str) -> Opened:
+    from segkit.system.keras_start import load_keras
+
+    device = load_keras()
+    predict: Predict = catalog.load(catalog.RUNTIMES, "keras")(run)
+    return Opened(predict, run.config(), f"runtime: {device} ({why})")
+
+
+def _sorted_exports(run: Run, runtime: str) -> tuple[list[Exported], list[str]]:
+    """Return the exports that a runtime ("auto": any) can use, and the others with what is wrong with each."""
+    usable: list[Exported] = []
+    unusable: list[str] = []
+    for folder in export_folders(run.path):
+        try:
+            found = Exported.read(folder)
+        except RunError as problem:
+            unusable.append(str(problem))
+            continue
+        kind = found.record.format
+        if kind not in catalog.RUNTIMES or runtime not in (AUTO, kind):
+            continue
+        if not is_installed(kind):
+            unusable.append(f'{found.name} (`pip install "keras-segkit[{kind}]"` for {PACKAGES[kind]})')
+        elif not found.is_of(run.model):
+            unusable.append(f"{found.name} (made from another model.keras; export it again)")
+        elif found.record.precision != "float32" and found.record.checked is None:
+            unusable.append(f"{found.name} (not checked since the run was tuned; export it again)")
+        else:
+            usable.append(found)
+    return usable, unusable
+
+
+def _missing(run: Run, runtime: str, unusable: list[str]) -> RunError:
+    found = f"cannot use {', '.join(unusable)}" if unusable else f"has no {runtime} export"
+    return RunError(f"{run.path}: {found}; make one with: segkit export {run.path} --format {runtime}")
+
+
+def _time_ratio(exported: Exported) -> float:
+    checked = exported.record.checked
+    return checked.time_ratio if checked else 1.0
+
+
+def _why(best: Exported, usable: list[Exported]) -> str:
+    others = ", ".join(f"{other.name} {_time_ratio(other):.2f}" for other in usable if other is not best)
+    compared = f", {others}" if others else ""
+    return f"{_time_ratio(best):.2f} of Keras' time when it was exported{compared}"
+
+
+def is_installed(runtime: str) -> bool:
+    """Return whether a runtime's package can be imported, without importing it."""
+    return importlib.util.find_spec(PACKAGES[runtime]) is not None

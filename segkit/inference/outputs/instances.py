@@ -1,0 +1,58 @@
+"""Instances: the number of each pixel's object as a TIFF, and a table of the objects as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from segkit.inference.outputs.listing import list_parts
+from segkit.inference.outputs.prediction import Answer, Output, beside
+from segkit.io.atomic import atomic
+from segkit.io.masks import mask_paths
+from segkit.task import Task
+
+COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score")
+
+
+class Instances(Output):
+    """DIR-instances/NAME.tif (CLASS/NAME.tif in a multilabel task) and NAME.csv, and DIR-instances.csv of all images."""
+
+    ending = "-instances"
+
+    def __init__(self, task: Task, masks: Path) -> None:
+        super().__init__(task, masks)
+        self.table = beside(masks, "-instances.csv")
+
+    def paths(self, name: str) -> list[Path]:
+        layers = [path.with_suffix(".tif") for path in mask_paths(self.task, self.folder, name)]
+        return [*layers, self.folder / f"{name}.csv"]
+
+    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
+        numbers, objects = answer.objects
+        layers = np.moveaxis(numbers, -1, 0) if answer.task.kind == "multilabel" else [numbers]
+        kind = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
+        for path, layer in zip(paths[:-1], layers, strict=True):
+            tifffile.imwrite(path, layer.astype(kind), compression="zlib", photometric="minisblack")
+        with paths[-1].open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])
+
+    def merge(self) -> None:
+        with atomic(self.table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerow(COLUMNS)
+            for path in list_parts(self.folder, ".csv").values():
+                with path.open(encoding="utf-8", newline="") as part:
+                    part.readline()
+                    stream.writelines(part)
+
+
+def rows_of(answer: Answer) -> list[list[object]]:
+    """Return one row of `COLUMNS` for each object: box and area in pixels, score the mean probability."""
+    names = answer.task.classes
+    return [
+        [answer.name, found.number, names[found.label], *found.box, found.area, found.score]
+        for found in answer.objects[1]
+    ]

@@ -1,0 +1,81 @@
+"""What is known of a predicted image, and what a format does with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from segkit.config import Config
+from segkit.inference.decoding import decode
+from segkit.inference.outputs.objects import Object, find_objects
+from segkit.inference.uncertainty import uncertainty
+from segkit.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An image (H, W, C), its probabilities (H, W, classes) and its decoded mask."""
+
+    task: Task
+    name: str
+    path: Path
+    image: np.ndarray
+    probabilities: np.ndarray
+    mask: np.ndarray
+    doubt: Callable[[], np.ndarray] | None = None
+    """What `decoding.uncertainty` says, computed by those who ask."""
+
+    @classmethod
+    def of(cls, config: Config, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
+        """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
+        probabilities = values[..., : config.task.channels]
+        mask = decode(config, probabilities)
+        return cls(config.task, name, path, image, probabilities, mask, partial(uncertainty, config, values))
+
+    @property
+    def file_name(self) -> str:
+        """The image's path below the folder of images."""
+        return self.name + self.path.suffix
+
+    @cached_property
+    def objects(self) -> tuple[np.ndarray, list[Object]]:
+        """The connected objects, found once for all formats that need them: see `find_objects`."""
+        return find_objects(self.task, self.mask, self.probabilities)
+
+
+class Output:
+    """One kind of result: which files an image has, how they are written, and what is made of all images at the end."""
+
+    ending = ""
+    """What the name of its folder has more than that of the masks."""
+
+    def __init__(self, task: Task, masks: Path) -> None:
+        self.task = task
+        self.folder = beside(masks, self.ending)
+
+    def paths(self, name: str) -> list[Path]:
+        """Return the files of an image; they are all there if it is complete."""
+        raise NotImplementedError
+
+    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
+        """Write the files of an image under the (temporary) paths given, in the order of `paths`."""
+        raise NotImplementedError
+
+    def merge(self) -> None:
+        """Make one file of those of all images that are in the folder, where the format has one."""
+
+
+def beside(masks: Path, ending: str) -> Path:
+    """Return the file or folder beside the masks, "masks" and "-summary.csv" giving "masks-summary.csv".
+
+    >>> beside(Path("out/masks"), "-geojson").as_posix()
+    'out/masks-geojson'
+    """
+    if masks.name in ("", ".."):
+        masks = Path(os.path.abspath(masks))  # noqa: PTH100 (`..` goes, links stay)
+    return masks.parent / (masks.name + ending)

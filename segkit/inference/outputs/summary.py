@@ -1,0 +1,121 @@
+"""A table of all images: how many pixels, and which share of its image, each class has."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segkit.errors import DataError
+from segkit.io import codecs
+from segkit.io.atomic import atomic
+from segkit.io.masks import mask_paths, read_mask
+from segkit.task import Task
+from segkit.task.layers import layer_of
+
+Row = tuple[str, ...]
+
+
+def header(task: Task) -> Row:
+    """Return the columns: image, height, width, then area (pixels) and share (0 to 1) of each class.
+
+    >>> header(Task.binary("crack"))
+    ('image', 'height', 'width', 'crack area', 'crack share')
+    """
+    return ("image", "height", "width", *(f"{name} {what}" for name in task.classes for what in ("area", "share")))
+
+
+def row_of(task: Task, name: str, mask: np.ndarray) -> Row:
+    """Return the row of an image with its decoded mask. Shares are of all its pixels."""
+    areas = [int(np.count_nonzero(layer_of(task, mask, label))) for label in range(len(task.classes))]
+    return _row(name, mask.shape[0], mask.shape[1], areas)
+
+
+def row_of_files(task: Task, name: str, paths: Sequence[Path]) -> Row:
+    """Return the row of an image from its mask files. TIFFs, of any size, are counted tile by tile. Raises `DataError`."""
+    if paths[0].suffix != ".tif":
+        return row_of(task, name, read_back(task, paths))
+    counted = [_count_tiles(path) for path in paths]
+    (height, width), ids = counted[0][0], counted[0][1]
+    if any(size != (height, width) for size, _ in counted):
+        raise _unequal(paths[0])
+    if task.exclusive:
+        return _row(name, height, width, [int(ids[label]) for label in range(len(task.classes))])
+    return _row(name, height, width, [height * width - int(values[0]) for _, values in counted])
+
+
+def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
+    """Return the size of a TIFF (height, width) and how many pixels have each value from 0 to 255; one tile is in memory."""
+    import tifffile
+
+    counts = np.zeros(256, np.int64)
+    with codecs.naming(path), tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        for tile, (_, _, top, left, _), (_, height, width, _) in page.segments():
+            rows, columns = min(height, page.imagelength - top), min(width, page.imagewidth - left)
+            if tile is None:  # left out in the file: zeros
+                counts[0] += rows * columns
+            else:
+                counts += np.bincount(tile[0, :rows, :columns, 0].ravel(), minlength=256)
+        return (int(page.imagelength), int(page.imagewidth)), counts
+
+
+def _row(name: str, height: int, width: int, areas: Sequence[int]) -> Row:
+    counted = [text for area in areas for text in (str(area), f"{area / (height * width):.6f}")]
+    return (name, str(height), str(width), *counted)
+
+
+def write_summary(task: Task, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]) -> None:
+    """Write the table of all `names`, and of those in an older table, that have a mask; rows in order of their names.
+
+    `known` are the rows of this call. Others are taken from the older table unless the mask is newer than that, or
+    counted in the mask file.
+    """
+    older = read_summary(task, table)
+    since = table.stat().st_mtime_ns if older else 0
+    with atomic(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header(task))
+        for name in sorted({*names, *older}):
+            if paths := files_of(task, masks, name):
+                changed = max(path.stat().st_mtime_ns for path in paths)
+                row = known.get(name) or (older.get(name) if changed < since else None)
+                writer.writerow(row or row_of_files(task, name, paths))
+
+
+def files_of(task: Task, masks: Path, name: str) -> list[Path]:
+    """Return the files of an image's mask, .png, or .tif if it was predicted by windows; none unless all are there."""
+    for suffix in (".png", ".tif"):
+        paths = mask_paths(task, masks, name, suffix)
+        if all(path.exists() for path in paths):
+            return paths
+    return []
+
+
+def read_summary(task: Task, table: Path) -> dict[str, Row]:
+    """Return the rows of a table by image; none if there is no table, or one of other classes."""
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = [tuple(row) for row in csv.reader(stream)]
+    except (OSError, ValueError, csv.Error):
+        return {}
+    if not rows or rows[0] != header(task):
+        return {}
+    return {row[0]: row for row in rows[1:] if len(row) == len(rows[0])}
+
+
+def read_back(task: Task, paths: Sequence[Path]) -> np.ndarray:
+    """Return a mask as `Task.decode` gave it from the files that `write_mask` made. Raises `DataError`."""
+    layers = [read_mask(path) for path in paths]
+    if task.exclusive:
+        return layers[0]
+    if len({layer.shape for layer in layers}) > 1:
+        raise _unequal(paths[0])
+    stack = np.stack([(layer > 0).astype(np.uint8) for layer in layers], axis=-1)
+    return stack if task.kind == "multilabel" else stack[..., 0]
+
+
+def _unequal(path: Path) -> DataError:
+    return DataError(f"{path}: is not as large as the masks of the image's other classes; delete them")

@@ -1,0 +1,25 @@
+"""The run's model in Keras, on the backend that Keras is set to."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from segkit.inference.tiles import Predict
+from segkit.models import layers as _layers  # noqa: F401 (registers what the model file names)
+from segkit.run import Run
+
+
+def open_keras(run: Run) -> Predict:
+    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32. Loads in Keras' safe mode: data, no code."""
+    return as_predict(load(run))
+
+
+def load(run: Run) -> keras.Model:
+    """Return the run's model."""
+    return keras.saving.load_model(run.model, compile=False, safe_mode=True)
+
+
+def as_predict(model: keras.Model) -> Predict:
+    """Return a model of probabilities as a plain function of arrays."""
+    return lambda images: np.asarray(model.predict_on_batch(images))

@@ -1,0 +1,35 @@
+"""An exported run in ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.errors import RunError
+from segkit.inference.runtimes.images import check_images
+from segkit.inference.tiles import Predict
+from segkit.run.exports import Exported, input_of
+from segkit.system.packages import need
+from segkit.system.threads import cores
+
+
+def open_onnx(exported: Exported) -> Predict:
+    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
+    runtime = need("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
+    try:
+        session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # ONNX Runtime's errors have no other class in common
+        raise RunError(
+            f"{exported.model}: ONNX Runtime cannot open it ({str(problem).splitlines()[0][:300]}). It is damaged, or the "
+            f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format"
+        ) from problem
+    name, given = session.get_inputs()[0].name, input_of(exported.config())
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        check_images(images, given)
+        (probabilities,) = session.run(None, {name: images})
+        return np.asarray(probabilities)
+
+    return predict

@@ -1,0 +1,129 @@
+"""A first look at mask files, before it is known what they mean."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from segkit.errors import DataError
+from segkit.inspection.intensities import histogram
+from segkit.io import codecs, png
+from segkit.io.masks import read_colours, read_layers, read_mask
+
+
+class Stored(NamedTuple):
+    """What a mask file holds: ids (one value a pixel), colours (packed 0xrrggbb), or bands (one a class)."""
+
+    form: Literal["ids", "colours", "bands", "broken"]
+    words: str
+    dtype: np.dtype[Any]
+    pixels: Mapping[int, int]
+    """How many pixels have each value or colour; empty for bands."""
+    bands: int = 1
+    lossy: bool = False
+    array: np.ndarray | None = None
+    """The values (H, W), where `mask_files.read_mask` reads the same."""
+
+
+KEPT = 2**28
+"""Bytes of masks that `look_at_all` keeps in memory, so that those of small data sets are decoded once."""
+
+
+def look_at_all(paths: Sequence[Path], done: Callable[[], None] = lambda: None) -> list[Stored]:
+    """Return what each mask file holds, read in threads over the cores; `done` is called after each."""
+    held = 0
+
+    def look_at(path: Path) -> Stored:
+        nonlocal held
+        stored = look(path)
+        done()
+        if stored.array is not None:
+            held += stored.array.nbytes
+        return stored if held <= KEPT else stored._replace(array=None)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look_at, paths))
+
+
+def told(looked: Sequence[Stored]) -> str:
+    """Return in words the kinds of the files that could be read, the most common ones."""
+    kinds = Counter(stored.words for stored in looked if stored.form != "broken")
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
+
+
+def look(path: Path) -> Stored:
+    """Return what a mask file holds; "broken" if it cannot be read."""
+    try:
+        with codecs.naming(path):
+            plain = None if codecs.is_tiff(path) else png.read_plain(path)
+            if plain is not None and plain.ndim == 2:
+                return Stored("ids", "grey PNG", plain.dtype, _counted(plain), array=plain)
+            lossy = codecs.lossy(path)
+            kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
+        if is_colour and not lossy:
+            return _look_at_colours(path, kind)
+        if lossy:
+            return Stored("ids", lossy, np.dtype(np.uint8), _counted(_lossy_values(path)), lossy=True)
+        layers = read_layers(path) if codecs.is_tiff(path) else read_mask(path)[..., None]
+    except DataError as problem:
+        return Stored("broken", str(problem), np.dtype(np.uint8), {})
+    if layers.shape[-1] > 1:
+        return Stored("bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1])
+    return Stored("ids", kind, layers.dtype, _counted(layers[..., 0]))
+
+
+def listed(path: Path) -> tuple[list[Path], list[str]]:
+    """Return the mask files of a CSV list, and the names of its columns if it has one a class."""
+    with codecs.naming(path), path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = csv.DictReader(stream)
+        others = [name for name in rows.fieldnames or () if name not in ("image", "mask", "split")]
+        columns = ["mask"] if "mask" in (rows.fieldnames or ()) else others
+        found = [path.parent / row[column] for row in rows for column in columns if row.get(column)]
+    return found, [] if columns == ["mask"] else others
+
+
+def _picture_kind(path: Path) -> tuple[str, bool]:
+    """Return a picture's kind in words, and whether it is one of colours."""
+    with Image.open(path) as picture:
+        name = {"1": "1-bit", "P": "palette", "L": "grey"}.get(picture.mode, picture.mode)
+        deep = "16-bit " if picture.mode.startswith("I") else ""
+        if picture.mode in ("RGB", "RGBA"):
+            pixels = np.asarray(picture)[..., :3]
+            return f"{picture.mode} {picture.format}", bool((pixels != pixels[..., :1]).any())
+        return f"{deep or name + ' '}{picture.format}", False
+
+
+def _tiff_kind(path: Path) -> tuple[str, bool]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
+        return f"{page.dtype} TIFF", rgb
+
+
+def _look_at_colours(path: Path, kind: str) -> Stored:
+    rgb = read_colours(path).astype(np.int32)
+    return Stored("colours", kind, np.dtype(np.uint8), _counted((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]))
+
+
+def _lossy_values(path: Path) -> np.ndarray:
+    """Return the grey values of a JPEG or the like, (H, W)."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def _counted(array: np.ndarray) -> dict[int, int]:
+    if array.dtype == np.uint8:
+        counts = histogram(array[..., None])[0]
+        return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
+    values, counts = np.unique(array, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))

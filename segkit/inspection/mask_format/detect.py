@@ -1,0 +1,173 @@
+"""From files alone to the settings that read them: how masks are kept, and which values they hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segkit.config import DataConfig
+from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.labels import YES_NO
+from segkit.errors import DataError
+from segkit.inspection.mask_format import contents as sniff
+from segkit.inspection.mask_format import values as meanings
+from segkit.inspection.mask_format.contents import Stored, listed, look_at_all
+from segkit.inspection.mask_format.values import Guess, colours, ids, soft
+from segkit.io import codecs
+from segkit.io.images import SUFFIXES, list_images
+from segkit.task import VOID, Task
+
+
+def guess(
+    images: Path,
+    masks: Path | None,
+    classes: Sequence[str] = (),
+    done: Callable[[], None] = lambda: None,
+    told: DataConfig | None = None,
+) -> Guess:
+    """Return how to read IMAGES and MASKS: folders, a COCO JSON file as MASKS, a list file or a TFDS folder as IMAGES.
+
+    Every mask is looked at once, and `done` called after each, unless `told` already says what a mask's values mean.
+    `classes` names them in the order of their values. Raises `DataError` if nothing fits.
+    """
+    told = told or DataConfig()
+    codecs.limit_pixels(told.max_pixels)
+    if masks is not None and masks.suffix.lower() == ".json":
+        data = told.model_copy(update={"source": "coco", "images": images, "annotations": masks})
+        return _layered(data, category_names(masks), classes, "COCO annotations")
+    if masks is None and (images / "dataset_info.json").is_file():
+        return _tfds(told.model_copy(update={"source": "tfds", "data_dir": images}), images, classes, done)
+    if masks is None and images.suffix.lower() == ".csv":
+        return _list(told.model_copy(update={"list_file": images}), images, classes, done)
+    if masks is None:
+        raise DataError(
+            f"{images}: give the masks as well, or a config, a CSV list, or a TensorFlow Datasets folder", "list"
+        )
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: there is no such folder", "unpaired")
+    layers = _class_folders(images, masks)
+    if layers:
+        data = told.model_copy(update={"images": images, "masks": masks})
+        paths = [path for name in layers for path in list_images(masks / name).values()]
+        return _layers(data, paths, layers, classes, done, f"{masks}: one folder a class")
+    suffix = told.mask_suffix or _suffix(images, masks)
+    data = told.model_copy(update={"images": images, "masks": masks, "mask_suffix": suffix})
+    found = [p for n, p in list_images(masks).items() if n.endswith(data.mask_suffix)]
+    return _files(data, found, classes, done)
+
+
+def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:
+    unknown = [name for name in classes if name not in names]
+    if unknown or not names:
+        raise DataError(
+            f"--classes: not there: {', '.join(unknown) or 'any class'}; found {', '.join(names) or 'none'}", "list"
+        )
+    chosen = list(classes or names)
+    task = Task.binary(chosen[0]) if len(chosen) == 1 else Task.multilabel(chosen)
+    return Guess(data, task, words)
+
+
+def _layers(
+    data: DataConfig,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    classes: Sequence[str],
+    done: Callable[[], None],
+    where: str,
+) -> Guess:
+    """One file a class: what means yes in them is guessed from all of them together."""
+    try:
+        yes_no = _files(data, paths, YES_NO, done)
+    except DataError as problem:
+        raise DataError(f"{where}, whose masks say yes or no: {problem}", problem.code) from problem
+    found = _layered(yes_no.data, names, classes, f"{where.rpartition(': ')[2]}: {yes_no.read_as}")
+    return found._replace(doubts=yes_no.doubts, kept=yes_no.kept)
+
+
+def _list(data: DataConfig, path: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+    paths, names = listed(path)
+    return (
+        _layers(data, paths, names, classes, done, f"{path}: one column a class")
+        if names
+        else _files(data, paths, classes, done)
+    )
+
+
+def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+    from segkit.data.sources.tfds import open_tfds
+    from segkit.data.sources.tfds_labels import find_ready, task_of
+    from segkit.data.sources.tfds_records import Records
+
+    stated = meanings.stated(data, classes)
+    if stated:
+        return stated
+    info = Records(folder).info
+    ready = find_ready(info.name, info.metadata)
+    if ready:
+        return Guess(data, task_of(ready), "a TensorFlow data set whose classes are known")
+    source = open_tfds(data, Task.multiclass([f"value {i}" for i in range(VOID)]))
+    if source.bands > 1 and source.bands != 3:
+        names = list(classes) or [f"class_{i + 1}" for i in range(source.bands)]
+        return Guess(data, Task.multilabel(names), "a TensorFlow data set, one band a class")
+    pixels: Counter[int] = Counter()
+    levels = []
+    for name in source.names:
+        values, counts = np.unique(source.read(name).mask, return_counts=True)
+        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        levels.append(len(values))
+        done()
+    return ids(data, pixels, np.dtype(np.uint8), classes, "a TensorFlow data set of ids", levels)
+
+
+def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:
+    stated = meanings.stated(data, classes)
+    if stated:
+        return stated
+    looked = look_at_all(masks, done)
+    kept = {path: stored.array for path, stored in zip(masks, looked, strict=True) if stored.array is not None}
+    return _meant(data, looked, classes)._replace(kept=kept)
+
+
+def _meant(data: DataConfig, looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
+    found = [stored for stored in looked if stored.form != "broken"]
+    if not found:
+        why = f"; the first: {looked[0].words}" if looked else ""
+        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", "empty")
+    forms = Counter(stored.form for stored in found)  # a colour mask that is black or grey throughout looks like ids
+    form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
+    words = sniff.told(found)
+    pixels: Counter[int] = Counter()
+    for stored in found:
+        if stored.form == form:
+            pixels.update(stored.pixels)
+    if form == "bands":
+        names = list(classes) or [f"class_{i + 1}" for i in range(max(stored.bands for stored in found))]
+        return Guess(data, Task.multilabel(names), f"{words}, one band a class")
+    if form == "colours":
+        return colours(data, pixels, classes, words)
+    if any(stored.lossy for stored in found):
+        return soft(data, pixels, classes, words, "mask-lossy")
+    deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)
+    return ids(data, pixels, deepest, classes, words, [len(stored.pixels) for stored in found])
+
+
+def _class_folders(images: Path, masks: Path) -> list[str]:
+    """Return the sub-folders of the masks that the images do not have, if masks lie in nothing else."""
+    folders = {path.name for path in masks.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    alone = not any(path.suffix.lower() in SUFFIXES for path in masks.iterdir())
+    return sorted(folders - {path.name for path in images.iterdir() if path.is_dir()}) if alone else []
+
+
+def _suffix(images: Path, masks: Path) -> str:
+    """Return what mask names have more than image names: "" or something like "_mask"."""
+    names, stored = list(list_images(images)), list(list_images(masks))
+    if images != masks and set(names) & set(stored):
+        return ""
+    ends = Counter(
+        other[len(name) :] for name in names[:50] for other in stored if other.startswith(name) and other != name
+    )
+    return ends.most_common(1)[0][0] if ends else ""

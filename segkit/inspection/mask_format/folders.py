@@ -1,0 +1,62 @@
+"""What the mask files of an opened data set hold, in words, and masks read once for this and for the survey."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from segkit.config import DataConfig
+from segkit.data.sources.folder import FolderSource
+from segkit.data.sources.source import Subset
+from segkit.inspection.mask_format.contents import Stored, look_at_all, told
+
+MOST_VALUES = 24
+"""Values or colours that are listed."""
+
+
+def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None) -> str:
+    """Read the mask files of all parts, call `done` after each, and return their kinds, their values, and how these are read.
+
+    The parts' sources read what fits into memory no second time. "" if there are no mask files.
+    """
+    paths = mask_files_of(parts)
+    looked = look_at_all(paths, done)
+    take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
+    words = [told(looked), _values(looked), _read_by(data)]
+    return "; ".join(word for word in words if word)
+
+
+def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
+    """Return the mask files of the samples of all parts that have files of their own."""
+    subsets = [(subset.source, subset.names) for subset in parts.values()]
+    pairs = [source.pairs[name] for source, names in subsets if isinstance(source, FolderSource) for name in names]
+    return list(dict.fromkeys(path for pair in pairs for path in pair.masks.values()))
+
+
+def take_over(parts: Mapping[str, Subset], kept: dict[Path, np.ndarray]) -> None:
+    """Give masks that were read, as they are stored, to the sources that would read them again; these empty `kept`."""
+    for subset in parts.values():
+        if isinstance(subset.source, FolderSource):
+            subset.source.kept = kept
+
+
+def _values(looked: list[Stored]) -> str:
+    colours = any(stored.form == "colours" for stored in looked)
+    pixels: Counter[int] = Counter()
+    for stored in looked:
+        if (stored.form == "colours") == colours:
+            pixels.update(stored.pixels)
+    shown = [f"#{value:06x}" if colours else str(value) for value in sorted(pixels)[:MOST_VALUES]]
+    more = f", ... ({len(pixels)} in all)" if len(pixels) > MOST_VALUES else ""
+    return f"{'colours' if colours else 'values'} {', '.join(shown)}{more}" if pixels else ""
+
+
+def _read_by(data: DataConfig) -> str:
+    """Return in words what the config says of values."""
+    if data.mask_threshold is not None:
+        return f"yes from {data.mask_threshold} on"
+    meant = data.mask_values or data.mask_colours or {}
+    return ", ".join(f"{value} is {name}" for value, name in meant.items())

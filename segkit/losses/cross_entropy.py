@@ -1,0 +1,112 @@
+"""Losses that are a mean over pixels: cross-entropy and what is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from segkit.errors import ConfigError
+from segkit.losses.segmentation import SegmentationLoss, falling, weighted_mean
+from segkit.losses.targets import Tensor, as_channels, as_logits, compete
+from segkit.task import Task
+
+
+@keras.saving.register_keras_serializable(package="segkit.losses")
+class CrossEntropy(SegmentationLoss):
+    """Binary cross-entropy in nats where channels answer yes or no, categorical where they share one probability.
+
+    With `label_smoothing` e (0 to 1) the truth is taken for e sure: the one-hot target t becomes (1 - e) t + e / C where
+    classes exclude each other, each yes or no t becomes (1 - e) t + e / 2. Then a right answer costs more than 0. VOID stays
+    VOID, and class weights go by the true class.
+
+    Source: Szegedy et al., Rethinking the Inception architecture, 2016 (label smoothing).
+    """
+
+    def __init__(self, task: Task | dict[str, Any], *, label_smoothing: float = 0.0, **settings: Any) -> None:
+        super().__init__(task, **settings)
+        if not 0 <= label_smoothing < 1:
+            raise ConfigError(f"label_smoothing: from 0 to less than 1; found {label_smoothing}")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        target, known = as_channels(y_true, self.task)
+        logits = as_logits(y_pred, self.task, self.from_logits)
+        hard = self._entropy(target, logits)
+        if not self.label_smoothing:
+            return self._mean(hard, hard, self._weights(target, known))
+        # cross-entropy is linear in the target
+        undecided = 1 / self.task.channels if compete(self.task) else 1 / 2
+        soft = self.label_smoothing * self._entropy(ops.full_like(target, undecided), logits)
+        return self._mean((1 - self.label_smoothing) * hard + soft, hard, self._weights(target, known))
+
+    def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
+        """Return the mean of the cross-entropy; `hard` is the one without label smoothing."""
+        return weighted_mean(entropy, weights)
+
+    def _entropy(self, target: Tensor, logits: Tensor) -> Tensor:
+        """Return the cross-entropy of each answer: one a pixel of exclusive classes (B, H, W, 1), otherwise one a channel."""
+        entropy = getattr(ops, self.task.cross_entropy)(target, logits, from_logits=True)
+        return entropy[..., None] if len(entropy.shape) == 3 else entropy
+
+    def _weights(self, target: Tensor, known: Tensor) -> Tensor:
+        """Return the weight of each answer: that of the true class, or of the class that is asked about."""
+        if self.task.kind == "binary":
+            background, weight = self.weights
+            return known * (background + (weight - background) * target)
+        weights = known * ops.convert_to_tensor(self.weights, "float32")
+        return ops.sum(target * weights, axis=-1, keepdims=True) if compete(self.task) else weights
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="segkit.losses")
+class Focal(CrossEntropy):
+    """Cross-entropy times (1 - p)^gamma, p the probability given to the truth: easy pixels count less.
+
+    Label smoothing changes the cross-entropy alone, not what counts as easy.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, 2017 (alpha is `class_weights` here).
+    """
+
+    def __init__(self, task: Task | dict[str, Any], *, gamma: float = 2.0, **settings: Any) -> None:
+        super().__init__(task, **settings)
+        self.gamma = gamma
+
+    def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
+        # the floor keeps the gradient finite for a gamma below 1, where p is 1
+        return weighted_mean(entropy * ops.power(ops.maximum(1.0 - ops.exp(-hard), 1e-7), self.gamma), weights)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gamma": self.gamma}
+
+
+@keras.saving.register_keras_serializable(package="segkit.losses")
+class TopKCrossEntropy(CrossEntropy):
+    """The mean of the answers with the highest cross-entropy of an image: `share` of the known ones, at least one.
+
+    Answers whose class weighs 0 are as good as unknown.
+
+    Source: Wu et al., Bridging category-level and instance-level semantic image segmentation, 2016; a tenth is what
+    nnU-Net takes (Isensee et al., 2021).
+    """
+
+    def __init__(self, task: Task | dict[str, Any], *, share: float = 0.1, **settings: Any) -> None:
+        super().__init__(task, **settings)
+        if not 0 < share <= 1:
+            raise ConfigError(f"share: more than 0, at most 1; found {share}")
+        self.share = share
+
+    def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
+        size = ops.shape(entropy)
+        entropy, weights = (ops.reshape(x, (size[0], -1)) for x in (entropy, ops.broadcast_to(weights, size)))
+        counted = ops.cast(weights > 0, "float32")
+        cost, weights = falling(ops.where(weights > 0, entropy, -1.0), weights)
+        wanted = ops.ceil(self.share * ops.sum(counted, axis=1, keepdims=True) - 1e-3)  # 0.1 * 30 is 3 and not 4
+        taken = ops.cumsum(ops.ones_like(cost), axis=1) <= ops.maximum(wanted, 1.0)
+        return weighted_mean(cost, ops.where(taken, weights, 0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "share": self.share}

@@ -1,0 +1,78 @@
+"""Targets and predictions in one form for every task: channels and what is known of them. `keras.ops` only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import activations, ops
+
+from segkit.task import VOID, Task
+
+Tensor = Any
+
+
+def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+    """Return an encoded target as 0/1 channels, and where it is known: both (B, H, W, C) float32.
+
+    A target may carry distances (`segkit.data.batches.distances.with_distances`). Raises `ValueError` for a target of another task's
+    shape, which would broadcast without a word.
+    """
+    shape = tuple(target.shape)
+    if len(shape) == 5 and shape[-2:] == (task.channels, 2):
+        answer = ops.cast(target[..., 0], "int32")
+        return ops.cast(ops.equal(answer, 1), "float32"), ops.cast(ops.not_equal(answer, VOID), "float32")
+    wanted = (None, *task.target_shape(None, None))
+    if len(shape) != len(wanted) or (len(wanted) == 4 and shape[-1] not in (None, task.channels)):
+        raise ValueError(
+            f"a {task.kind} target has shape (batch, {_words(wanted[1:])}); found {shape}. Task.encode makes it"
+        )
+    target = ops.cast(target, "int32")
+    known = ops.not_equal(target, VOID)
+    if task.exclusive:
+        channels = ops.one_hot(ops.where(known, target, -1), task.channels, dtype="float32")
+        return channels, ops.broadcast_to(ops.cast(known, "float32")[..., None], ops.shape(channels))
+    return ops.cast(ops.equal(target, 1), "float32"), ops.cast(known, "float32")
+
+
+def distances(target: Tensor, task: Task) -> Tensor:
+    """Return the signed distances (B, H, W, C) float32, in pixels, that a target of `with_distances` carries."""
+    if len(target.shape) != 5:
+        raise ValueError(
+            f"the boundary loss needs a target with distances, (batch, height, width, {task.channels}, 2); found "
+            f"{tuple(target.shape)}. segkit.data.batches.distances.with_distances makes it; training by a config does so itself where "
+            f"the loss is called boundary"
+        )
+    return ops.cast(target[..., 1], "float32")
+
+
+def compete(task: Task) -> bool:
+    """Whether the classes share one probability, so that a pixel is one answer and not one a channel."""
+    return task.cross_entropy == "categorical_crossentropy"
+
+
+def as_logits(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
+    """Return a prediction (B, H, W, C) as float32 logits; probabilities are inverted.
+
+    Keras looks for the logits behind a probability tensor and may find another activation's; this never does.
+    """
+    if len(prediction.shape) != 4 or prediction.shape[-1] != task.channels:
+        raise ValueError(
+            f"a {task.kind} prediction has shape (batch, height, width, {task.channels}); found {tuple(prediction.shape)}"
+        )
+    prediction = ops.cast(prediction, "float32")
+    if from_logits:
+        return prediction
+    p = ops.clip(prediction, 1e-7, 1.0 - 1e-7)
+    return ops.log(p) if compete(task) else ops.log(p) - ops.log1p(-p)
+
+
+def probabilities(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
+    """Return a prediction (B, H, W, C) as float32 probabilities."""
+    if not from_logits:
+        return ops.cast(prediction, "float32")
+    return activations.get(task.activation)(as_logits(prediction, task, True))
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    names = ("height", "width", "classes")
+    return ", ".join(name if size is None else str(size) for name, size in zip(names, shape, strict=False))

@@ -1,0 +1,136 @@
+"""The sum of losses that a config's `loss` section names, with weights that may change during the training."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from segkit import catalog
+from segkit.config.loss import checked, settings_of, weight_at
+from segkit.errors import ConfigError
+from segkit.losses.segmentation import refuse_pixel_weights
+from segkit.losses.targets import Tensor
+from segkit.task import Task
+
+
+@keras.saving.register_keras_serializable(package="segkit.losses")
+class WeightedSum(keras.losses.Loss):
+    """The sum of losses, each times its weight, for each image.
+
+    A weight may be a list: weights at equally spaced moments of the training, first and last included, with straight lines
+    between. Those now valid are in the variable `now`, which `Schedule` sets; until then they are the first ones.
+    """
+
+    def __init__(
+        self, losses: list[Any], weights: Sequence[float | Sequence[float]], name: str = "loss", **settings: Any
+    ) -> None:
+        super().__init__(name=name, dtype="float32", **settings)
+        made = [keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss for loss in losses]
+        self.losses, self.weights = made, [w if isinstance(w, int | float) else list(w) for w in weights]
+        self.now: Any = None
+        if any(isinstance(weight, list) for weight in self.weights):
+            self.now = keras.Variable(self.weights_at(0.0), trainable=False, dtype="float32", name="loss_weights")
+
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        refuse_pixel_weights(sample_weight)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        weights = self.weights if self.now is None else [self.now[i] for i in range(len(self.losses))]
+        terms = [w * loss.call(y_true, y_pred) for w, loss in zip(weights, self.losses, strict=True)]
+        return sum(terms[1:], start=terms[0])
+
+    def weights_at(self, share: float) -> list[float]:
+        """Return the weights when `share` (0 to 1) of the training is over."""
+        return [weight_at(weight, share) for weight in self.weights]
+
+    def get_config(self) -> dict[str, Any]:
+        losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
+        return {"name": self.name, "reduction": self.reduction, "losses": losses, "weights": self.weights}
+
+
+class Schedule(keras.callbacks.Callback):
+    """Sets the weights of a `WeightedSum` at the beginning of each epoch, by epochs or by minutes.
+
+    The first epoch has the first weights and the last epoch the last ones. With `minutes` the clock decides, which counts
+    the seconds `used` by earlier sessions of a resumed training; nothing else needs to be remembered. Several processes go
+    by the one clock on which they have `agreed`.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        minutes: float | None = None,
+        used: float = 0.0,
+        agreed: Callable[[float], float] = float,
+    ) -> None:
+        super().__init__()
+        self.epochs, self.minutes, self.used, self.agreed = epochs, minutes, used, agreed
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.began = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.minutes is None:
+            share = epoch / max(1, self.epochs - 1)
+        else:
+            share = self.agreed(self.used + time.monotonic() - self.began) / (60 * self.minutes)
+        for loss in _scheduled(self.model.loss):
+            loss.now.assign(loss.weights_at(min(1.0, share)))
+
+
+def track(model: keras.Model, loss: Any) -> None:
+    """Make the changing weights of a loss part of a model's state: compiled steps see a change only then (JAX)."""
+    for i, scheduled in enumerate(_scheduled(loss)):
+        setattr(model, f"loss_weights_{i}", scheduled.now)
+
+
+def make(
+    task: Task,
+    terms: Mapping[str, Any] | None = None,
+    class_weights: Mapping[str, float] | None = None,
+    from_logits: bool = True,
+) -> WeightedSum:
+    """Return the loss of a config's `loss` section; by default cross-entropy + Dice.
+
+    `terms` gives each loss its weight, or its settings: {"dice": 1, "focal": {"weight": 0.5, "gamma": 3}}. A weight may be a
+    list, as `WeightedSum` says.
+    """
+    terms = terms or {"cross_entropy": 1.0, "dice": 1.0}
+    losses, weights = [], []
+    for name, term in checked(terms).items():
+        settings = settings_of(term)
+        weights.append(settings.pop("weight"))
+        kind = catalog.load(catalog.LOSSES, name)
+        try:
+            losses.append(kind(task, from_logits=from_logits, class_weights=class_weights, **settings))
+        except TypeError as problem:
+            raise ConfigError(f"loss.{name}: {problem}") from problem
+    return WeightedSum(losses, weights)
+
+
+def check_on_logits(loss: Any, class_weights: Mapping[str, float] | None = None) -> None:
+    """Raise `ConfigError` if a loss that was made elsewhere takes its input for probabilities, or misses class weights."""
+    if class_weights is not None:
+        raise ConfigError(
+            "class_weights: go with losses by name, as in loss={'dice': 1}; give them to a loss that you make yourself"
+        )
+    if isinstance(loss, str) or not callable(loss):
+        raise ConfigError(f"loss: names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}")
+    for one in getattr(loss, "losses", [loss]):
+        known = inspect.signature(one).parameters if inspect.isroutine(one) else {}
+        by_default = known["from_logits"].default if "from_logits" in known else None
+        if getattr(one, "from_logits", by_default) is False:
+            name = getattr(one, "__name__", type(one).__name__)
+            raise ConfigError(
+                f"loss: {name} expects probabilities, and training is on logits; make it with from_logits=True"
+            )
+
+
+def _scheduled(loss: Any) -> list[WeightedSum]:
+    found = keras.tree.flatten(loss)
+    return [one for one in found if isinstance(one, WeightedSum) and one.now is not None]

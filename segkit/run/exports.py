@@ -1,0 +1,139 @@
+"""An exported model on disk: a folder with the model and export.json, which is all that prediction needs. No Keras here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from segkit.config import Config, InputConfig
+from segkit.config.section import Section
+from segkit.errors import ConfigError, RunError
+from segkit.io.atomic import write_text
+
+FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
+"""What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+
+
+class Checked(Section):
+    """What was found when both models predicted the same images, and how long each took for the first of them."""
+
+    images: int
+    largest_difference: float
+    decided_alike: float
+    """Share of the decisions, from 0 to 1, that are the same."""
+    dice_keras: float | None
+    dice_export: float | None
+    """Mean foreground Dice on the validation part; None without such a part, or where no class occurs."""
+    seconds_keras: float
+    seconds_export: float
+    """Median for one image, the two taking turns on the machine of the export."""
+
+    @property
+    def time_ratio(self) -> float:
+        """The export's time as a share of Keras'."""
+        return self.seconds_export / self.seconds_keras
+
+
+class ExportRecord(Section):
+    """What stands in export.json."""
+
+    format: str
+    precision: str
+    segkit: str
+    model_sha256: str
+    """Of the model.keras that it was made from."""
+    config: Config
+    checked: Checked | None = None
+    float32_layers: list[str] = Field(default=[])
+    """Layers that an int8 model keeps in float32 besides head and scaling."""
+
+
+class Exported:
+    """A folder with export.json and a model, in RUN/exports or copied to anywhere."""
+
+    def __init__(self, path: Path, record: ExportRecord) -> None:
+        self.path, self.record = path, record
+        self.model = path / FILES[record.format]
+
+    @classmethod
+    def read(cls, path: Path) -> Exported:
+        """Return the export in a folder. Raises `RunError` if export.json or the model is missing or damaged."""
+        file = path / "export.json"
+        try:
+            record = ExportRecord.model_validate_json(file.read_bytes())
+        except OSError as problem:
+            raise RunError(f"{file}: cannot be read ({problem.strerror})") from problem
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})") from problem
+        except ConfigError as problem:
+            raise RunError(f"{file}: {problem}") from problem
+        if record.format not in FILES:
+            raise RunError(f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}")
+        found = cls(path, record)
+        if not found.model.exists():
+            raise RunError(f"{path}: {found.model.name} is missing beside export.json; copy the whole folder")
+        return found
+
+    @property
+    def name(self) -> str:
+        """Format and precision, such as "onnx float32"."""
+        return f"{self.record.format} {self.record.precision}"
+
+    def config(self) -> Config:
+        """Return the config of the run at the time of the export."""
+        return self.record.config
+
+    def is_of(self, model: Path) -> bool:
+        """Return whether it was made from this model file."""
+        return self.record.model_sha256 == sha256(model)
+
+
+def is_export(path: Path) -> bool:
+    """Return whether a folder holds an export."""
+    return (path / "export.json").is_file()
+
+
+def export_folders(run: Path) -> list[Path]:
+    """Return the exports in a run folder, by name; half-written ones are hidden."""
+    return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
+
+
+def keep_up(run: Path, model: Path, config: Config) -> int:
+    """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
+
+    Those of fewer bits were checked as the run decoded before, so they count as unchecked if that changed.
+    """
+    kept = 0
+    for folder in export_folders(run):
+        with suppress(RunError):  # a damaged one is passed over by prediction, too
+            found = Exported.read(folder)
+            if found.is_of(model):
+                holds = found.record.precision == "float32" or found.record.config == config
+                update = {"config": config} if holds else {"config": config, "checked": None}
+                write_text(folder / "export.json", as_json(found.record.model_copy(update=update)))
+                kept += 1
+    return kept
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def input_of(config: Config) -> InputConfig:
+    """Return what the training images were. Raises `RunError` if the config does not say."""
+    if config.input is None:
+        raise RunError("the config has no `input` section: the run was not made by train.py")
+    return config.input
+
+
+def as_json(record: ExportRecord) -> str:
+    """Return the text of export.json."""
+    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,288 @@
+"""What a pixel can be. The only file that knows sigmoid from softmax; everything else asks a `Task`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from segkit.errors import ConfigError, DataError
+from segkit.task.explain import explain
+from segkit.task.palette import Colour, default_palette
+
+VOID = 255
+"""The target value of a pixel that nobody labelled. No loss and no metric ever sees such a pixel."""
+
+
+class Task(BaseModel):
+    """What one pixel can be, said once; head, target, loss, metrics, decoding and files follow from it.
+
+    | kind | one pixel is | head | target (uint8) | decoded mask (uint8) |
+    |---|---|---|---|---|
+    | binary | the class, or not | sigmoid, 1 channel | (H, W, 1) 0/1 | (H, W) 0/1 |
+    | multilabel | any set of classes | sigmoid, C channels | (H, W, C) 0/1 | (H, W, C) 0/1 |
+    | multiclass | exactly one class | softmax, C channels | (H, W) 0..C-1 | (H, W) 0..C-1 |
+    | multiclass, head="sigmoid" | one class, asked one against the rest | sigmoid, C channels | (H, W) | (H, W) |
+
+    Target pixels of value `VOID` (255) are unlabelled. Use `binary`, `multilabel` or `multiclass` to make one.
+
+    >>> Task.multiclass(["background", "liver", "tumour"]).activation
+    'softmax'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["binary", "multilabel", "multiclass"]
+    classes: tuple[str, ...]
+    head: Literal["sigmoid", "softmax"]
+    background: str | None
+    thresholds: tuple[float, ...] | None
+    palette: tuple[Colour, ...]
+    flip_pairs: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
+        """One class that a pixel is or is not; `threshold` is the probability from which it is."""
+        return cls.model_validate({"kind": "binary", "classes": [name], "thresholds": threshold, **settings})
+
+    @classmethod
+    def multilabel(cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any) -> Task:
+        """Classes that may hold together at one pixel, each with its own threshold."""
+        return cls.model_validate({"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings})
+
+    @classmethod
+    def multiclass(cls, classes: list[str], *, head: str = "softmax", **settings: Any) -> Task:
+        """Classes of which exactly one holds. A class called "background" is the background unless told otherwise."""
+        return cls.model_validate({"kind": "multiclass", "classes": classes, "head": head, **settings})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        filled = {key: value for key, value in given.items() if value is not None or key == "background"}
+        classes = filled.get("classes", [])
+        classes = [classes] if isinstance(classes, str) else classes
+        if not isinstance(classes, list | tuple):
+            raise ConfigError(f"task.classes: a list of names; found {classes!r}")
+        classes = list(classes)
+        exclusive = filled.get("kind") == "multiclass"
+        filled["classes"] = classes
+        filled.setdefault("head", "softmax" if exclusive else "sigmoid")
+        filled.setdefault("background", "background" if exclusive and "background" in classes else None)
+        filled.setdefault("palette", default_palette(classes, filled["background"]))
+        thresholds = filled.get("thresholds", None if exclusive else 0.5)
+        filled["thresholds"] = [thresholds] * len(classes) if isinstance(thresholds, int | float) else thresholds
+        return filled
+
+    @model_validator(mode="after")
+    def _check(self) -> Task:
+        count, names = len(self.classes), set(self.classes)
+        wanted = {"binary": "exactly one class", "multilabel": "one class or more", "multiclass": "two classes or more"}
+        enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
+        _require(enough[self.kind], f"a {self.kind} task has {wanted[self.kind]}; found {count}: {list(self.classes)}")
+        _require(
+            count <= VOID, f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}"
+        )
+        _require(len(names) == count and all(self.classes), f"class names must differ and not be empty: {self.classes}")
+        _require(
+            self.head == "sigmoid" or self.kind == "multiclass",
+            f"head: softmax makes classes exclude each other; in a {self.kind} task each channel answers yes or no "
+            f"(sigmoid). Two exclusive classes under softmax are Task.multiclass(['background', 'object'])",
+        )
+        self._check_thresholds()
+        _require(
+            self.background is None or (self.kind == "multiclass" and self.background in names),
+            f"background: only a multiclass task has one, and it is one of its classes; found {self.background!r}",
+        )
+        _require(len(self.palette) == count, f"palette: one colour a class ({count}); found {len(self.palette)}")
+        _require(
+            all(0 <= v <= 255 for c in self.palette for v in c), "palette: each colour is three numbers from 0 to 255"
+        )
+        paired = [name for pair in self.flip_pairs for name in pair]
+        _require(
+            set(paired) <= names and len(set(paired)) == len(paired),
+            f"flip_pairs: pairs of different classes out of {list(self.classes)}; found {self.flip_pairs}",
+        )
+        return self
+
+    def _check_thresholds(self) -> None:
+        if self.kind == "multiclass":
+            _require(self.thresholds is None, "thresholds: a multiclass mask is the most probable class; it has none")
+            return
+        thresholds = self.thresholds or ()
+        _require(
+            len(thresholds) == len(self.classes) and all(0 < t < 1 for t in thresholds),
+            f"thresholds: one number between 0 and 1 a class ({len(self.classes)}); found {list(thresholds)}",
+        )
+
+    @property
+    def channels(self) -> int:
+        """Channels of the head: one a class."""
+        return len(self.classes)
+
+    @property
+    def activation(self) -> str:
+        """The head's activation as Keras calls it, "sigmoid" or "softmax"."""
+        return self.head
+
+    @property
+    def cross_entropy(self) -> str:
+        """The function of `keras.ops` that goes with the head."""
+        return {"sigmoid": "binary_crossentropy", "softmax": "categorical_crossentropy"}[self.head]
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether exactly one class holds: targets are ids (H, W) and masks the most probable class."""
+        return self.kind == "multiclass"
+
+    @property
+    def foreground(self) -> tuple[int, ...]:
+        """Channels that enter Dice-like losses and mean scores: all but the background."""
+        return tuple(i for i, name in enumerate(self.classes) if name != self.background)
+
+    @property
+    def sided(self) -> tuple[str, ...]:
+        """Classes called left or right something that no flip pair names: a mirrored image would teach them wrong."""
+        paired = {name for pair in self.flip_pairs for name in pair}
+        side = re.compile(r"(?i)(^|[\W_])(left|right)([\W_]|$)")
+        return tuple(name for name in self.classes if name not in paired and side.search(name))
+
+    @property
+    def weighted(self) -> tuple[str, ...]:
+        """The names that class weights go by: the classes, in a binary task also "background"."""
+        return ("background", *self.classes) if self.kind == "binary" else self.classes
+
+    def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
+        """Return class weights in the order of `weighted`, 1 where none is given."""
+        wrong = sorted(set(given or {}) - set(self.weighted))
+        _require(not wrong, f"class_weights: names are {', '.join(self.weighted)}; found {', '.join(wrong)}")
+        return tuple(float((given or {}).get(name, 1.0)) for name in self.weighted)
+
+    def target_shape(self, height: int | None, width: int | None) -> tuple[int | None, ...]:
+        """Shape of the encoded target of an image of `height` x `width` pixels."""
+        return (height, width) if self.exclusive else (height, width, self.channels)
+
+    def encode(self, mask: Any, where: str = "mask", void: int | None = None) -> np.ndarray:
+        """Return the mask as the uint8 target of the table above, after checking its shape and values.
+
+        `mask` is (H, W) of 0/1 (binary) or class ids (multiclass), or (H, W, C) of 0/1 (multilabel); bool or integer.
+        `void` is the value that means "unlabelled". Without it 255 is, except in a yes/no mask that holds 255 and
+        no 1: that is most often a 0/255 mask, in which 255 is the object, and is refused.
+
+        Raises `DataError`, naming `where`, the values found and the values allowed.
+        """
+        mask = self._as_target_shape(np.asarray(mask), where)
+        allowed = self.channels if self.exclusive else 2
+        unlabelled = VOID if void is None else void
+        names = f"0 to {allowed - 1}" if self.exclusive else "0 (no) and 1 (yes)"
+        if mask.dtype == np.uint8 and mask.max(initial=0) < allowed and unlabelled == VOID:
+            return mask.copy()  # most masks are as they should be
+        found = values_of(mask)
+        wrong = found[((found < 0) | (found >= allowed)) & (found != unlabelled)]
+        if wrong.size:
+            raise DataError(
+                f"{where}: allowed values are {names}, and {unlabelled} for unlabelled; found also "
+                f"{_few(wrong)}{_hint_for_values(found, self.exclusive)}",
+                "mask-values",
+            )
+        if not self.exclusive and void is None and VOID in found and 1 not in found:
+            raise DataError(
+                f"{where}: holds 255 but no 1. If 255 means the class, pass `mask > 0`; if it means unlabelled, say "
+                f"void=255",
+                "mask-values",
+            )
+        return np.where(mask == unlabelled, VOID, mask).astype(np.uint8)
+
+    def _as_target_shape(self, mask: np.ndarray, where: str) -> np.ndarray:
+        if mask.dtype != bool and not np.issubdtype(mask.dtype, np.integer):
+            raise DataError(f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}", "mask-values")
+        if mask.dtype == bool:
+            mask = mask.astype(np.uint8)
+        if self.kind == "multilabel":
+            if mask.ndim == 3 and mask.shape[-1] == self.channels:
+                return mask
+            raise DataError(
+                f"{where}: a multilabel mask has shape (height, width, {self.channels}), one channel a class; "
+                f"found {mask.shape}",
+                "mask-channels",
+            )
+        if mask.ndim == 3 and mask.shape[-1] == 1:
+            mask = mask[..., 0]
+        if mask.ndim != 2:
+            raise DataError(
+                f"{where}: a {self.kind} mask has shape (height, width); found {mask.shape}. Where several classes may "
+                f"hold at one pixel the task is multilabel; a one-hot mask becomes ids by mask.argmax(-1)",
+                "mask-channels",
+            )
+        return mask[..., None] if self.kind == "binary" else mask
+
+    def decode(self, probabilities: Any) -> np.ndarray:
+        """Return the masks (uint8) of probabilities of shape (..., H, W, C): threshold or argmax, as the task says.
+
+        A class holds from its threshold on (p >= threshold). Raises `DataError` for values outside 0..1 (logits?).
+        """
+        values = np.asarray(probabilities)
+        if values.ndim < 3 or values.shape[-1] != self.channels:
+            raise DataError(f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}")
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+        if not (low >= -1e-3 and high <= 1 + 1e-3):
+            raise DataError(f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)")
+        if self.exclusive:
+            return values.argmax(-1).astype(np.uint8)
+        kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32  # 0.5 as an integer is 0
+        mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
+        return mask[..., 0] if self.kind == "binary" else mask
+
+    def as_answers(self, channels: Any) -> np.ndarray:
+        """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
+        values = np.asarray(channels, np.float32)
+        return values[..., None, :] if self.head == "softmax" else np.stack([values, 1 - values], axis=-1)
+
+    def from_answers(self, answers: np.ndarray) -> np.ndarray:
+        """Return the probabilities (..., C) that `as_answers` took."""
+        return answers[..., 0, :] if self.head == "softmax" else answers[..., 0]
+
+    @property
+    def mirrored(self) -> np.ndarray:
+        """For each class the one that it becomes in a mirrored image, by number: (C,) uint8."""
+        swapped = dict([*self.flip_pairs, *(pair[::-1] for pair in self.flip_pairs)])
+        return np.array([self.classes.index(swapped.get(name, name)) for name in self.classes], np.uint8)
+
+    def mirror(self, target: np.ndarray) -> np.ndarray:
+        """Return an encoded target with the classes of each flip pair swapped, as a mirrored image needs it."""
+        if not self.exclusive:
+            return target[..., self.mirrored]
+        return np.append(self.mirrored, np.arange(self.channels, VOID + 1, dtype=np.uint8))[target]
+
+    def explain(self) -> str:
+        """Return in words why this head, for the person who asks "sigmoid or softmax?"."""
+        return explain(self.kind, self.head, self.classes, self.thresholds, self.background)
+
+
+def values_of(mask: np.ndarray) -> np.ndarray:
+    """Return the different values of a whole-number mask, in order: those of the few pixels at which it changes."""
+    flat = mask.ravel()
+    changes = np.concatenate([flat[:1], flat[1:][flat[1:] != flat[:-1]]])
+    return np.flatnonzero(np.bincount(changes, minlength=256)) if mask.dtype == np.uint8 else np.unique(changes)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(f"task: {message}")
+
+
+def _few(values: np.ndarray, most: int = 8) -> str:
+    shown = ", ".join(str(v) for v in values[:most].tolist())
+    return shown + (f", ... ({values.size} values)" if values.size > most else "")
+
+
+def _hint_for_values(found: np.ndarray, exclusive: bool) -> str:
+    if exclusive and found.size <= VOID:
+        return ". Say which value is which class with data.mask_values, or name more classes in task.classes"
+    if found.size > 16:
+        return ". So many values look like a photograph, a probability or anti-aliased edges, not like a mask"
+    return ". Say which value means what with data.mask_values, or name the classes in task.classes"

@@ -1,0 +1,106 @@
+"""Cross-validation: the scores of n trainings, each judged on the fold that it did not see, as one table."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from segkit.errors import ConfigError
+from segkit.io.atomic import write_text
+from segkit.run import Run
+
+SCORES = ("iou", "dice", "precision", "recall")
+MEANS = ("iou_foreground", "dice_foreground", "iou_with_background")
+
+
+def wanted(text: str) -> tuple[list[int], int]:
+    """Return the folds that "k/n" or "all/n" names, and n. Raises `ConfigError` for other words.
+
+    >>> wanted("2/5"), wanted("all/3")
+    (([2], 5), ([1, 2, 3], 3))
+    """
+    which, slash, count = text.partition("/")
+    if slash and count.isdecimal() and int(count) >= 2:
+        if which == "all":
+            return list(range(1, int(count) + 1)), int(count)
+        if which.isdecimal() and 1 <= int(which) <= int(count):
+            return [int(which)], int(count)
+    raise ConfigError(f"--fold: is k/n or all/n, as in 2/5 for the second of five; found {text}")
+
+
+def fold_run(path: Path, k: int) -> Run:
+    """Return the run of fold k of a cross-validation in a folder."""
+    return Run(path / f"fold_{k}")
+
+
+def collect(path: Path, folds: int) -> dict[str, Any] | None:
+    """Return what `summary` makes of the folds' scores.json and write it to folds.json; None while a fold is missing.
+
+    Raises `RunError` if two folds were not trained by the same settings.
+    """
+    runs = [fold_run(path, k) for k in range(1, folds + 1)]
+    if not all(run.scores.is_file() for run in runs):
+        return None
+    first = runs[0].config_made_with()
+    for k, run in enumerate(runs, start=1):
+        run.check_made_with(first.model_copy(update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}))
+    report = summary([json.loads(run.scores.read_text()) for run in runs])
+    write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def summary(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return mean and standard deviation (n - 1) over folds of every score of `counts.report`, a class and in the mean.
+
+    A fold in which a class is absent has no score of it and is left out; the number of folds that count is `folds`.
+    """
+    classes = {
+        label: {name: _spread([report["classes"][label][name] for report in reports]) for name in SCORES}
+        for label in reports[0]["classes"]
+    }
+    mean = {name: _spread([report["mean"][name] for report in reports]) for name in MEANS}
+    return {"folds": len(reports), "images": [report["images"] for report in reports], "mean": mean, "classes": classes}
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    return {
+        "mean": statistics.fmean(known) if known else None,
+        "std": statistics.stdev(known) if len(known) > 1 else None,
+        "folds": len(known),
+        "each": list(values),
+    }
+
+
+def folds_table(report: dict[str, Any]) -> Table:
+    """Return a summary as a table: a row a class and the means below, each score as mean and standard deviation."""
+    images = sum(report["images"])
+    table = Table(
+        title=f"{report['folds']} folds, {images} images, each scored by the training that did not see it: mean ± standard "
+        f"deviation over folds",
+        title_justify="left",
+    )
+    table.add_column("class")
+    for name in SCORES:
+        table.add_column(name, justify="right")
+    for label, values in report["classes"].items():
+        table.add_row(label, *(_shown(values[name]) for name in SCORES))
+    mean = report["mean"]
+    table.add_section()
+    table.add_row("mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"]))
+    table.add_row("mean, with background", _shown(mean["iou_with_background"]))
+    table.caption = (
+        "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
+    )
+    return table
+
+
+def _shown(spread: dict[str, Any]) -> str:
+    if spread["mean"] is None:
+        return "-"
+    return f"{spread['mean']:.4f}" + (f" ± {spread['std']:.4f}" if spread["std"] is not None else "")
