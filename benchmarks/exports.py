@@ -96,7 +96,7 @@ def _fit(model: Any, task: Any, steps: int) -> None:
 def _export(model: Any, run: Any, config: Any, kind: str) -> None:
     """Write an export without the comparison with Keras that `segkit export` makes: these weights decide nothing."""
     import segkit
-    from segkit.export.convert import check_packages, convert, quantizer
+    from segkit.exporting.convert import check_packages, convert, quantizer
     from segkit.run.exports import ExportRecord, as_json, sha256
 
     form, precision = kind.split("-")

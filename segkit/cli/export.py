@@ -30,7 +30,7 @@ def _export(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from segkit.data.parts import open_parts
-    from segkit.export.formats import check_precision
+    from segkit.exporting.formats import check_precision
     from segkit.run import Run
 
     check_precision(options.format, options.precision)
@@ -39,7 +39,7 @@ def _export(options: argparse.Namespace) -> int:
     from segkit.system.keras_start import load_keras
 
     load_keras()
-    from segkit.export.export import Wanted, export
+    from segkit.exporting.export import Wanted, export
 
     def say(line: str) -> None:
         console.print(line, highlight=False, markup=False)

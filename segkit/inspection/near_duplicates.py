@@ -11,10 +11,10 @@ from segkit.inspection.fingerprint import Facts
 ALIKE = 0.995
 """Correlation of two small copies from which images count as near duplicates.
 
-Measured on photograph-like fields like those of `tests/light/test_near.py`, of 5 degrees of smoothness: 100 copies of each
-saved as JPEG of quality 60 correlate to 0.9998 and more, those of half the size to 0.9999, and 99 % of those made brighter
-by a fifth, where white clips, to 0.995. Of 179,400 pairs of independent ones none comes above 0.985; of 64,750 pairs of
-images that are little more than one gradient (slope 3) one does, with 0.995.
+Measured on photograph-like fields like those of `tests/light/inspection/test_near.py`, of 5 degrees of smoothness:
+100 copies of each saved as JPEG of quality 60 correlate to 0.9998 and more, those of half the size to 0.9999, and 99
+% of those made brighter by a fifth, where white clips, to 0.995. Of 179,400 pairs of independent ones none comes
+above 0.985; of 64,750 pairs of images that are little more than one gradient (slope 3) one does, with 0.995.
 """
 BLOCK = 2**24
 """Correlations computed at a time: bounds the memory."""

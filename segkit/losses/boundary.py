@@ -14,8 +14,8 @@ class Boundary(ClassLoss):
     """The mean over known pixels of `d |t - p|`, d the distance to the true outline in pixels; 0 to the largest distance.
 
     With signed distances f (negative inside) this is the mean of f p minus the mean of f t: the paper's loss plus a constant
-    that makes a perfect answer cost 0. It needs a target with distances (`segkit.data.batches.distances`), which training by a config
-    makes where a `loss` names it. It is meant beside a loss of overlap, with a small or rising weight.
+    that makes a perfect answer cost 0. It needs a target with distances (`segkit.data.batches.distances`), which training
+    by a config makes where a `loss` names it. It is meant beside a loss of overlap, with a small or rising weight.
 
     Where a class is absent or fills the image there is no outline and d is 1; in the authors' code an absent class has
     d = 0, so that false positives are free. Theirs also lets the outline run through the class's outermost pixels (d = 0),

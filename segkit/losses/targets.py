@@ -14,8 +14,8 @@ Tensor = Any
 def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
     """Return an encoded target as 0/1 channels, and where it is known: both (B, H, W, C) float32.
 
-    A target may carry distances (`segkit.data.batches.distances.with_distances`). Raises `ValueError` for a target of another task's
-    shape, which would broadcast without a word.
+    A target may carry distances (`segkit.data.batches.distances.with_distances`). Raises `ValueError` for a
+    target of another task's shape, which would broadcast without a word.
     """
     shape = tuple(target.shape)
     if len(shape) == 5 and shape[-2:] == (task.channels, 2):
@@ -39,8 +39,8 @@ def distances(target: Tensor, task: Task) -> Tensor:
     if len(target.shape) != 5:
         raise ValueError(
             f"the boundary loss needs a target with distances, (batch, height, width, {task.channels}, 2); found "
-            f"{tuple(target.shape)}. segkit.data.batches.distances.with_distances makes it; training by a config does so itself where "
-            f"the loss is called boundary"
+            f"{tuple(target.shape)}. segkit.data.batches.distances.with_distances makes it; training by a config "
+            f"does so itself where the loss is called boundary"
         )
     return ops.cast(target[..., 1], "float32")
 

@@ -6,7 +6,7 @@ import pytest
 
 from segkit.cli import main
 from segkit.run import Run
-from tests.heavy.runs import TASKS, tiny_config
+from tests.helpers.tiny_runs import TASKS, tiny_config
 
 
 @pytest.fixture(scope="session", params=list(TASKS))

@@ -16,19 +16,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.visible_files import visible
 
 from segkit import RunError
 from segkit.cli import main
-from segkit.export.export import Wanted, export
+from segkit.exporting.export import Wanted, export
 from segkit.inference.files import Summary, predict_files
 from segkit.inference.inputs import find_images
 from segkit.inference.outputs.writer import Outputs
-from tests.heavy.exported_runs import make_run, parts_of
-from tests.light.draws import task_of
-from tests.light.stand_in import config_of, network, write_pictures
-from tests.light.test_killed import visible
-from tests.processes import clustered
-from tests.processes.cluster_nodes import LOOPBACK
+from tests.helpers import clustered
+from tests.helpers.cluster_nodes import LOOPBACK
+from tests.helpers.draws import task_of
+from tests.helpers.exported_runs import make_run, parts_of
+from tests.helpers.stand_in import config_of, network, write_pictures
 
 ROOT = Path(__file__).parents[2]
 SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i % 5, 30) for i in range(40)}
@@ -41,7 +41,7 @@ class Nodes:
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.processes.cluster_nodes"]
+        command = [sys.executable, "-m", "tests.helpers.cluster_nodes"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -152,7 +152,7 @@ def test_after_a_killed_driver_only_the_missing_are_predicted(
 ) -> None:
     first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "many" / "out"
     arguments = [nodes.address, tmp_path / "in", out, "multiclass", first]
-    driver = subprocess.Popen([sys.executable, "-m", "tests.processes.clustered", *map(str, arguments)], cwd=ROOT)
+    driver = subprocess.Popen([sys.executable, "-m", "tests.helpers.clustered", *map(str, arguments)], cwd=ROOT)
     wait_for(lambda: len(list(out.rglob("[!.]*.png"))) > 6)
     driver.kill()
     assert driver.wait() == -signal.SIGKILL

@@ -21,7 +21,7 @@ from segkit.cli import main
 from segkit.comparison.scoring import FILE, Scored
 from segkit.evaluation import counts
 from segkit.run import Run
-from tests.heavy.runs import tiny_config
+from tests.helpers.tiny_runs import tiny_config
 
 HEADS = ("1-task.head-softmax", "2-task.head-sigmoid")
 

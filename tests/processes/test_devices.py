@@ -18,7 +18,7 @@ import yaml
 import segkit
 from segkit import catalog
 from segkit.run import Run
-from tests.heavy.runs import tiny_config
+from tests.helpers.tiny_runs import tiny_config
 
 ROOT = Path(segkit.__file__).parents[1]
 LIMIT = 3600
@@ -42,7 +42,7 @@ def environment(backend: str) -> dict[str, str]:
 
 
 def alike(config: Path, folder: Path, backend: str) -> None:
-    command = [sys.executable, "-m", "tests.processes.devices_alike", str(config), str(folder)]
+    command = [sys.executable, "-m", "tests.helpers.devices_alike", str(config), str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(backend), capture_output=True, text=True, timeout=LIMIT, check=False
     )
@@ -117,7 +117,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 
 PARTS = """
 import numpy as np
-from tests.processes.devices_alike import two_devices
+from tests.helpers.devices_alike import two_devices
 two_devices()
 import keras
 from segkit import Task, metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.light.sources import save
+from tests.helpers.every_source import save
 
 ROOT = Path(__file__).parents[2]
 READ = """

@@ -1,0 +1,48 @@
+"""segkit plan as users run it: from folders to a config that train.py takes as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segkit.cli import main
+from segkit.config import read
+from segkit.planning import budget
+from segkit.run import Run
+from tests.helpers.tiny_runs import tiny_config
+
+
+def test_a_plan_is_made_and_trains_without_edits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(budget, "LADDER", ((4, 32),))  # one start of Keras is enough here
+    assert main(["convert", str(tiny_config(tmp_path, "multilabel")), "--out", str(tmp_path / "data")]) == 0
+    folders = [str(tmp_path / "data" / "images"), str(tmp_path / "data" / "masks")]
+    path = tmp_path / "plan.yaml"
+    assert main(["plan", *folders, "--minutes", "5", "--out", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "verdict: overlapping, hence sigmoid" in said
+    config = read(path)
+    assert config.train.minutes == 5.0
+    assert config.model.stem == 4
+    written = yaml.safe_load(path.read_text())
+    assert set(written) >= {"task", "data", "augment", "input", "model", "loss", "train"}
+    assert main(["plan", *folders, "--out", str(path)]) == 2  # a config is not overwritten
+    assert "is there already" in capsys.readouterr().err
+    run = Run(tmp_path / "run")
+    assert main(["train", str(path), "--run", str(run.path), "--set", "train.minutes=0.3"]) == 0
+    assert run.scores.is_file()
+    assert run.config().input == config.input
+
+
+def test_no_plan_is_made_while_training_would_be_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(tiny_config(tmp_path, "binary")), "--out", str(tmp_path / "data")]) == 0
+    (tmp_path / "data" / "images" / "shape_00000.png").write_bytes(b"no picture")
+    folders = [str(tmp_path / "data" / "images"), str(tmp_path / "data" / "masks")]
+    assert main(["plan", *folders, "--out", str(tmp_path / "plan.yaml")]) == 2
+    captured = capsys.readouterr()
+    assert "error unreadable" in captured.out
+    assert "no plan is made" in captured.err
+    assert not (tmp_path / "plan.yaml").exists()

@@ -1,0 +1,177 @@
+"""train: what a run folder holds, resuming, refusing, and what is said when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+from segkit.cli import main
+from segkit.run import Run
+from tests.helpers.tiny_runs import tiny_config
+
+
+def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:
+    config = trained.config()
+    assert config.input is not None
+    assert config.input.channels == 3
+    model = keras.saving.load_model(trained.model, compile=False)
+    assert model.output_shape[-1] == config.task.channels
+    assert model.layers[-1].activation.__name__ == config.task.activation
+    assert len(trained.rows()) == config.train.epochs
+    assert {"learning_rate", "val_dice_foreground", "seconds"} <= set(trained.rows()[0])
+    assert json.loads(trained.environment.read_text())["packages"]["keras"] == keras.__version__
+    assert trained.last.is_file()
+
+
+def test_each_epoch_is_told_with_the_time_left_and_logged_for_tensorboard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, run = tiny_config(tmp_path, "binary", epochs=1, steps_per_epoch=2, tensorboard=True), Run(tmp_path / "run")
+    assert main(["train", str(config), "--run", str(run.path)]) == 0
+    told = r"epoch +1/1 +loss \d\.\d+ +val_loss \d\.\d+ +val_dice \d\.\d+ +val_iou \d\.\d+ .* 0:00:00 left"
+    assert re.search(told, capsys.readouterr().out)
+    assert {path.parent.name for path in run.tensorboard.rglob("events.out.*")} == {"train", "validation"}
+
+
+def test_samples_on_disk_go_with_the_end_of_the_training(tmp_path: Path) -> None:
+    config, kept = tiny_config(tmp_path, "binary", epochs=1, pictures=0), tmp_path / "kept"
+    command = ["train", str(config), "--set", "data.cache=disk", "--run"]
+    assert main([*command, str(tmp_path / "run")]) == 0
+    assert not (tmp_path / "run" / "cache").exists()
+    assert main([*command, str(tmp_path / "other"), "--set", f"data.cache_folder={kept}"]) == 0
+    assert len(list(kept.rglob("*.sample"))) > 15  # of training and validation, for the next run
+    assert not (tmp_path / "other" / "cache").exists()
+
+
+def test_pictures_show_image_truth_and_prediction(trained: Run) -> None:
+    pictures = sorted(path.name for path in trained.pictures.iterdir())
+    assert pictures == ["epoch_0001.png", "epoch_0002.png"]
+    assert Image.open(trained.pictures / pictures[0]).width == 3 * 230 + 6
+
+
+def test_scores_have_the_documented_form(trained: Run) -> None:
+    scores = json.loads(trained.scores.read_text())
+    assert scores["aggregation"] == "dataset"
+    assert scores["part"] == "test"
+    assert set(scores["mean"]) == {"iou_foreground", "dice_foreground", "iou_with_background"}
+    assert list(scores["classes"]) == list(trained.config().task.classes)
+    for values in scores["classes"].values():
+        assert set(values) == {"iou", "dice", "precision", "recall", "pixels_true", "pixels_predicted"}
+
+
+def test_evaluate_gives_the_scores_that_training_gave(trained: Run, tmp_path: Path) -> None:
+    test, out = trained.path.parent / "test", tmp_path / "scores.json"
+    arguments = ["--images", str(test / "images"), "--masks", str(test / "masks"), "--out", str(out)]
+    assert main(["evaluate", str(trained.path), *arguments]) == 0
+    expected = json.loads(trained.scores.read_text())
+    del expected["part"]
+    assert json.loads(out.read_text()) == expected
+
+
+def test_another_run_is_never_overwritten(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before = trained.model.read_bytes()
+    assert main(["train", str(tiny_config(trained.path.parent)), "--run", str(trained.path)]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert trained.model.read_bytes() == before
+
+
+def test_resume_refuses_other_settings(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config(trained.path.parent, trained.config().task.kind)
+    arguments = ["--run", str(trained.path), "--set", "train.batch_size=2", "--resume"]
+    assert main(["train", str(config), *arguments]) == 2
+    assert "train.batch_size: 4 -> 2" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config(tmp_path, learning_rate=1e30, schedule="constant", clip_norm=0)
+    assert main(["train", str(config), "--run", str(tmp_path / "run")]) == 2
+    message = capsys.readouterr().err
+    assert "epoch 1, step" in message
+    assert "train.learning_rate=1e+29" in message
+
+
+def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, epochs=9, patience=2, learning_rate=1e-12, schedule="constant")
+    assert main(["train", str(config), "--run", str(tmp_path / "run"), "--set", "model.normalization=none"]) == 0
+    assert len(Run.open(tmp_path / "run").rows()) == 3
+
+
+def test_kill_and_resume_ends_with_the_same_history_length(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path, epochs=6, steps_per_epoch=20), Run(tmp_path / "run")
+    process = _start(config, run)
+    _wait_for_epochs(process, run, 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    saved = run.saved().epoch
+    assert 1 <= saved < 6
+    assert main(["train", str(config), "--run", str(run.path), "--resume"]) == 0
+    assert [int(row["epoch"]) for row in run.rows()] == list(range(6))
+    assert run.saved().epoch == 6
+
+
+def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path, epochs=500, steps_per_epoch=5), Run(tmp_path / "run")
+    process = _start(config, run)
+    _wait_for_epochs(process, run, 1)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate()[0]
+    assert process.returncode == 130
+    assert f"--run {run.path} --resume" in output
+    assert run.model.is_file()
+    assert run.last.is_file()
+    assert run.saved().epoch >= 1
+
+
+def _start(config: Path, run: Run) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run.path)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        # a shell starts jobs in the background with Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            pytest.fail(f"training ended too early: {process.stdout and process.stdout.read()}")
+        if run.checkpoints.latest.is_file() and len(run.rows()) >= epochs:
+            return
+        time.sleep(0.1)
+    process.kill()
+    pytest.fail("no epoch ended within two minutes")
+
+
+def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(tmp_path: Path) -> None:
+    config, run = tiny_config(tmp_path), Run(tmp_path / "run")
+    arguments = [
+        "train",
+        str(config),
+        "--run",
+        str(run.path),
+        "--set",
+        "train.minutes=0.25",
+        "--set",
+        "train.pictures=0",
+    ]
+    assert main(arguments) == 0
+    rows = run.rows()
+    assert 0.9 * 15 <= sum(row["seconds"] for row in rows) <= 2 * 15  # seconds; on a loaded machine a step is long
+    assert rows[-1]["learning_rate"] < 0.001 * run.config().train.learning_rate
+    assert main([*arguments, "--resume"]) == 0
+    assert len(run.rows()) == len(rows)

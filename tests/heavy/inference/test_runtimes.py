@@ -1,0 +1,192 @@
+"""The contract of a runtime: every one of the catalog gives Keras' answers, for any size, batch, window and task."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segkit
+from segkit import DataError, catalog
+from segkit.cli import main
+from segkit.config import DecodeConfig
+from segkit.inference.decoding import decode
+from segkit.inference.load import open_run
+from segkit.inference.tiles import Predict, predict_tiled
+from segkit.io.images import write_picture
+from segkit.run import Run, tuned
+from segkit.run.exports import Exported, keep_up
+from segkit.run.tuned import Tuned
+from tests.helpers.exported_runs import FORMATS, exported
+
+__all__ = ["exported"]
+ROOT = Path(__file__).parents[3]
+CLOSE = 2e-5
+"""Of a probability; differences of 4e-6 were seen."""
+SHAPES = ((1, 40, 36), (3, 33, 57), (2, 1, 1), (1, 4, 130), (1, 40, 36), (4, 17, 8))
+"""Batch, height, width; the stride is 4."""
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3)).astype(np.uint8)
+
+
+def opened(run: Run, runtime: str) -> Predict:
+    return open_run(run.path, runtime).predict
+
+
+def assert_same_masks(task: segkit.Task, found: np.ndarray, wanted: np.ndarray) -> None:
+    """Check that masks are equal where the decision is no tie."""
+    masks = task.decode(found), task.decode(wanted)
+    if task.exclusive:
+        best = np.sort(wanted, axis=-1)
+        clear = best[..., -1] - best[..., -2] > 2 * CLOSE
+    else:
+        clear = np.abs(wanted - np.asarray(task.thresholds)) > CLOSE
+        clear = clear[..., 0] if task.kind == "binary" else clear
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(masks[0][clear], masks[1][clear])
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_probabilities_and_masks_are_those_of_keras_at_every_size_and_batch(exported: Run, runtime: str) -> None:
+    keras, predict, task = opened(exported, "keras"), opened(exported, runtime), exported.config().task
+    for shape in SHAPES:
+        images = noise(*shape)
+        found, wanted = predict(images), keras(images)
+        assert found.dtype == np.float32
+        assert found.shape == (*shape, task.channels)
+        np.testing.assert_allclose(found, wanted, atol=CLOSE, rtol=0)
+        assert_same_masks(task, found, wanted)
+
+
+@pytest.mark.parametrize("runtime", catalog.RUNTIMES)
+def test_an_answer_stays_as_it_is_when_the_next_is_asked_for(exported: Run, runtime: str) -> None:
+    predict = opened(exported, runtime)
+    first = predict(noise(1, 20, 20))
+    before = first.copy()
+    predict(noise(1, 20, 20) // 2)
+    np.testing.assert_array_equal(first, before)
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_windows_of_a_large_image_blend_as_in_keras(exported: Run, runtime: str) -> None:
+    image = noise(150, 170)
+    answers = [predict_tiled(image, opened(exported, name), 64, 0.25, 3, align=4) for name in (runtime, "keras")]
+    np.testing.assert_allclose(*answers, atol=CLOSE, rtol=0)
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+@pytest.mark.parametrize(
+    "images", [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)]
+)
+def test_images_of_another_kind_are_refused_in_words(exported: Run, runtime: str, images: np.ndarray) -> None:
+    with pytest.raises(DataError, match="the model takes uint8 images of shape"):
+        opened(exported, runtime)(images)
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_a_copied_export_predicts_and_scores_alone(
+    exported: Run, runtime: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything that predict.py, evaluate and Predictor do, with the folder of the export as RUN and no run folder."""
+    alone = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "alone")
+    for i, size in enumerate([(40, 36), (33, 57), (90, 30)]):
+        write_picture(tmp_path / "images" / f"{i}.png", noise(*size))
+    assert main(["predict", str(alone), str(tmp_path / "images"), "--out", str(tmp_path / "masks")]) == 0
+    assert f"runtime: {runtime} float32 (the export given)" in capsys.readouterr().out
+    scored = [
+        "--images",
+        str(tmp_path / "images"),
+        "--masks",
+        str(tmp_path / "masks"),
+        "--out",
+        str(tmp_path / "s.json"),
+    ]
+    assert main(["evaluate", str(exported.path), "--runtime", "keras", *scored]) == 0
+    scores = json.loads((tmp_path / "s.json").read_text())["mean"]
+    assert scores["iou_with_background"] > 0.999
+    predictor = segkit.Predictor.load(alone)
+    assert predictor.task == exported.config().task
+    assert predictor(noise(9, 9)).shape[:2] == (9, 9)
+
+
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
+    exported: Run, runtime: str, tmp_path: Path
+) -> None:
+    """Thresholds and a temperature that were found after the export."""
+    run = Run(shutil.copytree(exported.path, tmp_path / "run"))
+    untuned, task = run.config(), exported.config().task
+    found = DecodeConfig(temperature=2.0, smallest=4)
+    thresholds = None if task.exclusive else (0.3,) * task.channels
+    tuned.write(
+        run.tuned,
+        Tuned(
+            made="", part="validation", images=1, goal="dice", thresholds=thresholds, decode=found, before={}, after={}
+        ),
+    )
+    keep_up(run.path, run.model, run.config())
+    images = [noise(40 + i, 36) for i in range(6)]
+    keras = segkit.Predictor.load(exported.path, runtime="keras")
+    predictor = segkit.Predictor.load(run.path / "exports" / f"{runtime}-float32")
+    with ThreadPoolExecutor(6) as pool:
+        masks = list(pool.map(predictor, images))
+    wanted = [decode(run.config(), keras.probabilities(image)) for image in images]
+    assert np.mean([(mask == want).mean() for mask, want in zip(masks, wanted, strict=True)]) > 0.999
+    assert any(
+        (want != decode(untuned, keras.probabilities(image))).any() for want, image in zip(wanted, images, strict=True)
+    )
+
+
+def test_what_was_checked_stands_in_export_json(exported: Run) -> None:
+    for form in FORMATS:
+        record = Exported.read(exported.path / "exports" / f"{form}-float32").record
+        assert record.config == exported.config()
+        checked = record.checked
+        assert checked is not None
+        assert checked.images > 0
+        assert checked.largest_difference < CLOSE
+        assert checked.decided_alike > 0.999
+        assert checked.dice_export == pytest.approx(checked.dice_keras, abs=1e-3)
+        assert checked.seconds_keras > 0
+        assert checked.seconds_export > 0
+        assert not list((exported.path / "exports").glob(".*"))
+
+
+SCRIPT = """
+import sys
+from segkit.cli import main
+status = main(["predict", *sys.argv[1:]])
+slow = [name for name in ("keras", "tensorflow", "albumentations", "scipy", "ai_edge_litert", "onnxruntime", "openvino")
+        if name in sys.modules]
+print(status, *slow)
+"""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "package"), [("onnx", "onnxruntime"), ("litert", "ai_edge_litert"), ("openvino", "openvino")]
+)
+def test_small_runtimes_import_neither_keras_nor_tensorflow(
+    exported: Run, runtime: str, package: str, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "a.png", noise(20, 30))
+    given = [str(exported.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks"), "--runtime", runtime]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *given],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == [f"0 {package}"], done.stdout + done.stderr
+    assert done.stderr == ""

@@ -1,0 +1,137 @@
+"""`segkit predict` with a stand-in for the network: its options, its exit status, and the page on what it writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from tests.helpers.visible_files import visible
+
+from segkit.cli import main
+from segkit.config import Config, read
+from segkit.data.sources.source import open_source
+from segkit.inference.load import Opened
+from segkit.io.images import write_picture
+from tests.helpers.draws import task_of
+from tests.helpers.stand_in import answer_of, config_of, network, picture, write_pictures
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "outputs.md"
+SIZES = {"a": (20, 30), "f": (9, 8), "sub/d": (16, 16)}
+"""Names that fall to different thirds."""
+TASK = task_of("multiclass")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images and a run, in which commands are called."""
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "images", SIZES)
+    config: Config = config_of(TASK)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(config.as_yaml())
+    (tmp_path / "run" / "model.keras").touch()
+    opened = Opened(lambda batch: network(batch, TASK), config, "a stand-in")
+    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime: opened)
+    return tmp_path
+
+
+def predict(*flags: str, images: str = "images", out: str = "masks") -> int:
+    return main(["predict", "run", images, "--out", out, *flags])
+
+
+def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
+    flags = ["--overlay", "--probabilities", "npy", "--format", "coco", "--format", "geojson", "--format", "instances"]
+    assert predict(*flags, "--format", "coco") == 0
+    folders = {path.split("/")[0] for path in visible(here)} - {"run", "images"}
+    assert folders == {
+        "masks", "masks-summary.csv", "masks-overlays", "masks-probabilities", "masks-geojson", "masks-coco",
+        "masks-instances", "masks-instances.csv",
+    }  # fmt: skip
+    assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
+    assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "f.npy", "sub/d.npy"]
+
+
+def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:
+    assert predict("--probabilities", out="one") == 0
+    assert predict("--probabilities", "tif16", out="two") == 0
+    for folder, depth in (("one", np.float32), ("two", np.float16)):
+        assert tifffile.imread(here / f"{folder}-probabilities" / "f.tif").dtype == depth
+
+
+def test_the_current_folder_may_be_the_one_for_masks(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "out").mkdir()
+    monkeypatch.chdir(here / "out")
+    assert main(["predict", "../run", "../images", "--out", ".", "--overlay"]) == 0
+    assert (here / "out-summary.csv").is_file()
+    assert (here / "out-overlays" / "a.png").is_file()
+
+
+def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict("--format", "coco", out="whole/masks") == 0
+    for number in (3, 1, 2):
+        (here / "shards" / "masks-summary.csv").unlink(missing_ok=True)  # as if the one before was killed
+        assert predict("--format", "coco", "--shard", f"{number}/3", out="shards/masks") == 0
+    assert visible(here / "whole") == visible(here / "shards")
+    capsys.readouterr()
+    assert predict("--format", "coco", "--skip-existing", out="whole/masks") == 0
+    assert "0 masks written to whole/masks, 3 there already, 0 failed" in capsys.readouterr().out
+    assert visible(here / "whole") == visible(here / "shards")
+    assert predict("--format", "geojson", "--skip-existing", out="whole/masks") == 0
+    assert "3 masks written to whole/masks, 0 there already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shard", ["0/8", "9/8", "two"])
+def test_what_is_no_shard_is_answered_before_the_model_is_opened(
+    shard: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segkit.inference.load.open_run", None)
+    assert predict("--shard", shard) == 2
+    assert "--shard: one of 1/N to N/N" in capsys.readouterr().err
+
+
+def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
+    (here / "images" / "sub" / "d.png").write_text("broken")
+    assert predict() == 1
+    told = capsys.readouterr()
+    assert "1 masks written to masks, 3 failed" in told.out
+    for name, words in (
+        ("a.bmp", "under the same name, a"),
+        ("a.png", "under the same name, a"),
+        ("sub/d.png", "not an"),
+    ):
+        assert any(f"images/{name}: " in line and words in line for line in told.err.splitlines())
+    assert sorted(visible(here / "masks")) == ["f.png"]
+
+
+def test_a_disk_that_takes_nothing_ends_with_one_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "masks").write_text("a file of that name")
+    assert predict() == 1
+    told = capsys.readouterr().err
+    assert told == "stopped: masks or a folder beside it cannot be written to (File exists); nothing was predicted\n"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_s_programs_and_config_read_what_predict_wrote(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict("--format", "geojson", "--format", "coco", "--format", "instances") == 0
+    expected = {name: answer_of(TASK, picture(seed, *size)) for seed, (name, size) in enumerate(SIZES.items())}
+    capsys.readouterr()
+    polygons, tables = blocks("py")
+    exec(compile(polygons, "page", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == sum(len(answer.objects[1]) for answer in expected.values())
+    found: dict[str, object] = {}
+    exec(compile(tables, "page", "exec"), found)
+    assert found["shares"] == {name: round(float((a.mask == 1).mean()), 6) for name, a in expected.items()}
+    (here / "config.yaml").write_text(blocks("yaml")[0])
+    config = read(here / "config.yaml")
+    source = open_source(config.data, config.task)
+    for name, answer in expected.items():
+        np.testing.assert_array_equal(source.read(name).mask, answer.mask)

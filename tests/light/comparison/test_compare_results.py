@@ -1,0 +1,180 @@
+"""What `segkit compare` says of scored runs: numbers, verdict, table and picture."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segkit import Task
+from segkit.comparison.plot import CLEAR, UNCLEAR, plot, ticks
+from segkit.comparison.report import markdown, verdict
+from segkit.comparison.results import Answers, mean_score, results_of
+from segkit.evaluation import counts
+from segkit.evaluation.bootstrap import interval, resampled
+from segkit.evaluation.calibration import reliability
+from tests.helpers.compared import answers, scored
+
+SHOWN = {"part": "test", "minutes": 3.0}
+
+
+def compared(*settings: Answers) -> dict[str, Any]:
+    return {**SHOWN, **results_of(settings, resamples=400)}
+
+
+@pytest.mark.parametrize(
+    "task", [Task.binary("a"), Task.multiclass(["x", "background", "y"]), Task.multilabel(["a", "b"])], ids=str
+)
+def test_the_mean_score_is_that_of_counts(task: Task) -> None:
+    each = scored(task, 0, images=6).counts
+    each[:3, :3, -1] = 0  # a class that some images do not have
+    for sums in (*each, each.sum(0), np.zeros_like(each[0])):
+        for score in ("dice", "iou"):
+            expected = counts.means(task, sums)[f"{score}_foreground"]
+            np.testing.assert_allclose(mean_score(task, sums[None], score), [expected])
+            np.testing.assert_allclose(mean_score(task, np.stack([sums, sums]), score), [expected] * 2)
+
+
+def test_every_number_is_of_the_seeds_counted_together() -> None:
+    one = answers("one")
+    row = compared(one, answers("two", first=5))["settings"][0]
+    total = sum(run.counts.sum(0) for run in one.runs.values())
+    report = counts.report(one.task, total, 20)
+    assert row["dice_foreground"]["value"] == pytest.approx(report["mean"]["dice_foreground"])
+    assert row["iou_foreground"]["value"] == pytest.approx(report["mean"]["iou_foreground"])
+    assert row["dice_of_class"]["a"]["value"] == pytest.approx(report["classes"]["a"]["dice"])
+    assert list(row["dice_of_class"]) == ["a", "b"]
+    by_seed = [counts.means(one.task, run.counts.sum(0))["dice_foreground"] for run in one.runs.values()]
+    assert row["dice_foreground"]["by_seed"] == pytest.approx(by_seed)
+    tallies = sum(run.asked.sum(0) for run in one.runs.values())
+    assert row["calibration_error"]["value"] == pytest.approx(reliability(tallies)["ece"])
+    for score in ("dice_foreground", "iou_foreground", "calibration_error", "calibration_error_of_mask"):
+        assert row[score]["low"] <= row[score]["value"] <= row[score]["high"]
+        assert row[score]["low"] < row[score]["high"]
+    assert (row["parameters"], row["images_per_second"], row["steps"]) == (1234, 11.0, [100, 101, 102])
+
+
+def test_the_difference_is_taken_on_the_same_draws() -> None:
+    one, two = answers("one"), answers("two", errors=0.2)
+    [pair] = compared(two, one)["comparisons"]
+    drawn = [resampled(sum(run.counts for run in each.runs.values()), 400) for each in (one, two)]
+    ends = interval(np.subtract(*(mean_score(one.task, sums, "dice") for sums in drawn)))
+    assert (pair["better"], pair["other"]) == ("one", "two")
+    assert (pair["low"], pair["high"]) == pytest.approx(ends)
+    assert pair["low"] < pair["difference"] < pair["high"]
+    assert pair["more_than_chance"]
+    assert (pair["ahead"], pair["of_seeds"]) == (3, 3)
+
+
+def test_the_same_answers_are_not_better() -> None:
+    results = compared(answers("one"), answers("two"))
+    [pair] = results["comparisons"]
+    assert (pair["difference"], pair["low"], pair["high"]) == (0, 0, 0)
+    assert not pair["more_than_chance"]
+    assert pair["ahead"] == 0
+    assert verdict(results).startswith("Neither is better by more than chance: one has")
+
+
+def test_one_sigmoid_and_a_softmax_of_two_are_compared_by_their_foreground() -> None:
+    two = answers("two", task=Task.multiclass(["background", "brain"]))
+    only = {i: scored(Task.binary("brain"), 0, counts=run.counts[..., 1:]) for i, run in two.runs.items()}
+    results = compared(Answers("one", Task.binary("brain"), only, {}), two)
+    assert results["comparisons"][0]["difference"] == 0
+    assert [list(row["dice_of_class"]) for row in results["settings"]] == [["brain"], ["brain"]]
+
+
+def test_the_verdict_says_which_is_better_and_by_how_much() -> None:
+    results = compared(answers("a=1", errors=0.2), answers("a=2"))
+    pair, words = results["comparisons"][0], verdict(results)
+    assert words.startswith("a=2 is better than a=1 by more than chance: foreground Dice 0.89")
+    assert f"a difference of {pair['difference']:.4f} (95 % interval {pair['low']:.4f} to {pair['high']:.4f}" in words
+    assert words.endswith("ahead in 3 of 3 seeds) over 20 images.")
+
+
+def test_the_best_of_several_is_compared_with_each_other_and_the_number_is_told() -> None:
+    settings = [answers("bad", errors=0.3), answers("best", first=7), answers("good"), answers("worse", errors=0.2)]
+    results = compared(*settings)
+    assert [pair["other"] for pair in results["comparisons"]] == ["good", "worse", "bad"]
+    words = verdict(results)
+    assert words.startswith("best has the best foreground Dice, 0.90")
+    better, _, equal = words.partition("better, but not by more than chance, than")
+    assert "better by more than chance than worse (" in better
+    assert "bad (" in better
+    assert "good (" in equal
+    assert "3 comparisons on the same 20 images" in equal
+
+
+def test_one_seed_or_seeds_that_disagree_are_told() -> None:
+    assert "With one training each" in verdict(compared(answers("a", seeds=1), answers("b", 0.2, seeds=1)))
+    mixed = answers("b", errors=0.3)
+    runs = {**mixed.runs, 2: scored(mixed.task, 0, errors=0.0)}
+    results = compared(answers("a"), mixed._replace(runs=runs))
+    assert results["comparisons"][0]["ahead"] == 2
+    assert "Not every seed agrees" in verdict(results)
+
+
+def test_failed_trainings_are_named_and_the_others_are_compared() -> None:
+    some = answers("some", errors=0.2)._replace(failed={1: "the loss is not a number"})
+    some = some._replace(runs={seed: run for seed, run in some.runs.items() if seed != 1})
+    none = answers("none", seeds=0)._replace(failed={0: "a", 1: "b", 2: "c"})
+    results = compared(some, none, answers("whole"))
+    [pair] = results["comparisons"]
+    assert (pair["better"], pair["other"], pair["of_seeds"]) == ("whole", "some", 2)
+    page = markdown(results)
+    assert "- some, seed 1: the loss is not a number" in page
+    assert "- none, seed 2: c" in page
+    assert plot(results).shape[0] == plot(compared(some, answers("whole"))).shape[0]
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_without_two_settings_nothing_is_said(finished: int) -> None:
+    settings = [answers("a", seeds=finished), answers("b", seeds=0)._replace(failed={0: "broken"})]
+    results = compared(*settings)
+    assert verdict(results).startswith("Nothing can be said")
+    assert "broken" in markdown(results)
+    assert plot(results).dtype == np.uint8
+
+
+def test_images_without_any_foreground_have_no_score() -> None:
+    empty = answers("a")
+    runs = {i: scored(empty.task, 0, counts=np.zeros((20, 4, 3), np.int64)) for i in range(2)}
+    results = compared(empty._replace(runs=runs), answers("b"))
+    assert results["settings"][0]["dice_foreground"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "by_seed": [None] * 2,
+    }
+    assert verdict(results).startswith("Nothing can be said")
+    json.dumps(results, allow_nan=False)
+    assert "| a | - [-, -] |" in markdown(results)
+    plot(results)
+
+
+def test_the_page_has_a_row_a_setting_and_a_row_a_class() -> None:
+    page = markdown(compared(answers("x|y"), answers("b", first=4)))
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows] == ["| setting", "| x\\|y", "| b", "| Dice of", "| a", "| b"]
+    assert len({row.replace("\\|", "").count("|") for row in rows[:3]}) == 1
+
+
+def test_the_picture_shows_what_is_more_than_chance() -> None:
+    def colours(results: dict[str, Any]) -> set[tuple[int, ...]]:
+        return set(map(tuple, plot(results).reshape(-1, 3).tolist()))
+
+    clear, unclear = compared(answers("a"), answers("b", 0.2)), compared(answers("a"), answers("b", first=9))
+    assert (clear["comparisons"][0]["more_than_chance"], unclear["comparisons"][0]["more_than_chance"]) == (True, False)
+    assert CLEAR in colours(clear)
+    assert CLEAR not in colours(unclear)
+    assert UNCLEAR in colours(unclear)
+    wide = compared(answers("a name that is much longer than the others"), answers("b"))
+    assert plot(wide).shape[1] > plot(unclear).shape[1]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.8911, 0.8913), (-0.003, 0.2), (-5.0, 40.0)])
+def test_ticks_are_few_and_lie_inside(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 2 <= len(found) <= 8
+    assert low <= found[0] <= found[-1] <= high

@@ -1,0 +1,155 @@
+"""The trainings of a comparison: their order, kept and failed ones, and that they end with who started them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from segkit import RunError
+from segkit.comparison import trainings
+from segkit.comparison.settings import Setting, settings_of
+from segkit.comparison.trainings import begun, in_turn, train
+from segkit.config import read
+from tests.helpers.compared import write_config
+from tests.helpers.draws import says
+
+# Stands for Python: notes how it was started, and does what the file `do` in the folder above the run says.
+STAND_IN = """#!{python}
+import json, os, pathlib, signal, sys
+run = pathlib.Path(sys.argv[sys.argv.index("--run") + 1])
+with open(run.parents[1] / "started", "a") as started:
+    started.write(json.dumps([*sys.argv[1:], (run / "left over").exists()]) + "\\n")
+run.mkdir()
+(run / "model.keras").touch()
+do = (run.parents[1] / "do").read_text()
+if do == "fail":
+    print("epoch 1\\nerror: the loss is not a number")
+    sys.exit(2)
+if do == "crash":
+    raise IndexError("seven")
+if do == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+(run / "scores.json").touch()
+"""
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    stand_in = tmp_path / "python"
+    stand_in.write_text(STAND_IN.format(python=sys.executable))
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(trainings.sys, "executable", str(stand_in))
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> list[Setting]:
+    return settings_of(write_config(tmp_path / "a.yaml"), ["task.head=softmax,sigmoid"], [], [], 1.0)
+
+
+def test_settings_take_turns_by_seed(out: Path, settings: list[Setting]) -> None:
+    found = in_turn(out, settings, 3)
+    assert [(each.setting.name, each.seed) for each in found] == [
+        (f"task.head={head}", seed) for seed in range(3) for head in ("softmax", "sigmoid")
+    ]
+    assert found[0].run.path == out / "1-task.head-softmax" / "seed-0"
+    assert len({each.run.path for each in found}) == len({each.log for each in found}) == 6
+
+
+def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
+    out: Path, settings: list[Setting]
+) -> None:
+    with begun(out, settings, 2):
+        training = in_turn(out, settings, 2)[3]
+        (training.run.path / "left over").mkdir(parents=True)
+        (out / "do").write_text("well")
+        assert not training.is_finished
+        assert train(training) is None
+        assert training.is_finished
+    [started] = map(json.loads, (out / "started").read_text().splitlines())
+    config = str(out / "2-task.head-sigmoid" / "config.yaml")
+    run = str(out / "2-task.head-sigmoid" / "seed-1")
+    assert started == ["-m", "segkit.cli.child", "train", config, "--set", "train.seed=1", "--run", run, False]
+    assert read(Path(config)) == settings[1].config
+
+
+@pytest.mark.parametrize(
+    ("do", "told"),
+    [
+        ("fail", "the loss is not a number (all of it: "),
+        ("crash", "IndexError: seven"),
+        ("die", "was ended by signal 9"),
+    ],
+)
+def test_a_training_that_fails_says_why_and_is_not_finished(
+    out: Path, settings: list[Setting], do: str, told: str
+) -> None:
+    with begun(out, settings, 1):
+        (out / "do").write_text(do)
+        training = in_turn(out, settings, 1)[0]
+        assert told in str(train(training))
+        assert not training.is_finished
+
+
+def test_the_same_comparison_goes_on_and_another_is_refused(out: Path, settings: list[Setting]) -> None:
+    with begun(out, settings, 2):
+        pass
+    with begun(out, settings, 2):
+        pass
+    wider = [each._replace(config=each.config.model_copy(update={"class_weights": {"disc": 2.0}})) for each in settings]
+    renamed = [settings[0], settings[1]._replace(name="other")]
+    for others, seeds, told in ((settings, 3, "seeds"), (wider, 2, "settings"), (renamed, 2, "settings")):
+        with pytest.raises(RunError) as problem, begun(out, others, seeds):
+            pass
+        assert says(problem, "holds another comparison (2 seeds of: task.head=softmax, task.head=sigmoid)", told)
+
+
+def test_a_folder_of_something_else_is_refused(out: Path, settings: list[Setting], tmp_path: Path) -> None:
+    (out / "notes.txt").touch()
+    for folder in (out, tmp_path / "a.yaml"):
+        with pytest.raises(RunError, match="is not empty and holds no comparison"), begun(folder, settings, 1):
+            pass
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_two_comparisons_do_not_work_in_one_folder(out: Path, settings: list[Setting]) -> None:
+    pytest.importorskip("fcntl")
+    with begun(out, settings, 1), pytest.raises(RunError, match="another `segkit compare` is at work"):  # noqa: SIM117
+        with begun(out, settings, 1):
+            pass
+
+
+def test_a_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    watched = (
+        "import pathlib, sys, threading, time; from segkit.cli.child import _end_with_parent;"
+        "threading.Thread(target=_end_with_parent, daemon=True).start();"
+        "pathlib.Path(sys.argv[1]).touch(); time.sleep(50); pathlib.Path(sys.argv[2]).touch()"
+    )
+    begun_file, done_file = tmp_path / "begun", tmp_path / "done"
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], stdin=subprocess.PIPE);"
+            "print(c.pid, flush=True); c.wait()",
+            watched,
+            str(begun_file),
+            str(done_file),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline().strip().isdecimal()
+    while not begun_file.exists():
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    parent.stdout.read()  # ends when the child, which holds the other end too, closes its files: the child ends
+    assert not done_file.exists()

@@ -1,0 +1,174 @@
+"""Images and masks paired by a list file, and the parts that it names."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit import ConfigError, DataError, Task
+from segkit.config import Config, DataConfig, PartConfig
+from segkit.data.parts import open_parts
+from segkit.data.sources.pairs import find_pairs
+from tests.helpers.draws import says
+from tests.helpers.listings import LABELS, listing, shown, touch
+
+
+def test_a_list_pairs_by_its_columns_and_names_by_its_paths(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "out/other name.png", "b.png", "c.png")
+    found = find_pairs(
+        listing(tmp_path, ("mask", "image", "note"), ("out/other name.png", "in/a.jpg", "x"), ("c.png", "b.png", "")),
+        (),
+    )
+    assert shown(found, tmp_path) == {"b": ("b.png", {"": "c.png"}), "in/a": ("in/a.jpg", {"": "out/other name.png"})}
+    assert found.parts == {}
+
+
+def test_a_list_may_have_a_column_a_class(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "v.png", "t.png")
+    data = listing(tmp_path, ("image", "tumour", "vessel"), ("a.jpg", "t.png", "v.png"))
+    assert find_pairs(data, LABELS).by_name["a"].masks == {"vessel": tmp_path / "v.png", "tumour": tmp_path / "t.png"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    names = ["ä ö, ü", "図 1", 'it\'s "quoted"', "two\nlines"]
+    touch(tmp_path, *(f"{name}{end}.png" for name in names for end in ("", "_m")))
+    rows = [(f"{name}.png", f"{name}_m.png") for name in names]
+    found = find_pairs(listing(tmp_path, ("image", "mask"), *rows, encoding=encoding), ())
+    assert sorted(found.by_name) == sorted(names)
+
+
+def test_files_elsewhere_go_by_their_own_name(tmp_path: Path) -> None:
+    touch(tmp_path, "lists/x", "images/a.jpg", "masks/a.png")
+    (tmp_path / "lists" / "x").unlink()
+    data = listing(tmp_path / "lists", ("image", "mask"), ("../images/a.jpg", str(tmp_path / "masks/a.png")))
+    assert list(find_pairs(data, ()).by_name) == ["a"]
+
+
+HEAD = ("image", "mask", "split")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            [HEAD, ("a.jpg", "a.png", ""), ("gone.jpg", "a.png", "")],
+            ["line 3", "there is no file gone.jpg", "list's folder"],
+        ),
+        ([HEAD, ("a.jpg", "", "")], ["line 2", "(empty cell)"]),
+        ([HEAD, ("a.jpg",)], ["line 2", "(empty cell)"]),
+        ([HEAD, (), ("a.jpg", "gone.png", "")], ["line 3", "gone.png"]),
+        ([HEAD, ("a.jpg", "x" * 300, "")], ["line 2", "there is no file xxx"]),
+        ([HEAD, ("a.jpg", ".", "")], ["line 2", "there is no file ."]),
+        ([HEAD, ("a.jpg", "a.png", "trane")], ["line 2", "train, validation or test", "'trane'"]),
+        ([HEAD, ("a.jpg", "a.png", ""), ("a.jpg", "a.png", "")], ["line 3", "a was listed before", "one image"]),
+        (
+            [HEAD, ("a.jpg", "a.png", "test"), ("b.jpg", "a.png", "")],
+            ["line 3", "split is empty", "other lines say test"],
+        ),
+        (
+            [("image", "masks"), ("a.jpg", "a.png")],
+            ["columns are image, mask", "(vessel, tumour)", "found image, masks"],
+        ),
+        ([("mask", "vessel"), ("a.png", "a.png")], ["columns are image, mask", "found mask, vessel"]),
+        ([HEAD], ["lists no image"]),
+        ([], ["columns are image, mask"]),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused_with_its_line(
+    tmp_path: Path, rows: list[tuple[str, ...]], words: list[str]
+) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "a.png")
+    with pytest.raises(DataError) as problem:
+        find_pairs(listing(tmp_path, *rows), LABELS)
+    assert says(problem, tmp_path / "list.csv", *words)
+    assert problem.value.code in ("list", "empty")
+
+
+def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"list\.csv: cannot be read \(No such file"):
+        find_pairs(DataConfig(list_file=tmp_path / "list.csv"), ())
+    (tmp_path / "list.csv").write_bytes(b"\xff\xfeimage\x00mask\x81")
+    with pytest.raises(DataError, match=r"list\.csv: not a CSV file in UTF-8"):
+        find_pairs(DataConfig(list_file=tmp_path / "list.csv"), ())
+    with pytest.raises(DataError, match="cannot be read"):
+        find_pairs(DataConfig(list_file=tmp_path), ())
+
+
+@given(st.binary(max_size=80) | st.text('image,mask"\n;x', max_size=40).map(str.encode))
+def test_any_bytes_as_a_list_give_pairs_or_a_data_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "list.csv").write_bytes(content)
+        with pytest.raises(DataError, match=r"list\.csv"):
+            find_pairs(DataConfig(list_file=Path(folder, "list.csv")), LABELS)
+
+
+WORDS = {
+    "train": ["train", "training", " Train "],
+    "validation": ["validation", "val", "valid", "VAL"],
+    "test": ["test", "TEST "],
+}
+
+
+@given(st.data())
+def test_the_parts_of_a_list_are_honoured(data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.sampled_from(sorted(WORDS)), min_size=1, max_size=12))
+    words = [data.draw(st.sampled_from(WORDS[part])) for part in said]
+    with tempfile.TemporaryDirectory() as folder:
+        touch(Path(folder), "m.png", *(f"{i}.jpg" for i in range(len(said))))
+        found = find_pairs(listing(Path(folder), HEAD, *((f"{i}.jpg", "m.png", w) for i, w in enumerate(words))), ())
+    expected: dict[str, list[str]] = {}
+    for i, part in enumerate(said):
+        expected.setdefault(part, []).append(str(i))
+    assert found.parts == expected
+
+
+def _listed(root: Path, parts: dict[str, int], **data: object) -> dict[str, list[str]]:
+    """Open the parts of a list that says so many images of each; their names begin with the part's."""
+    rows = [(f"{part}{i}.jpg", "m.png", part) for part, count in parts.items() for i in range(count)]
+    touch(root, "m.png", *(row[0] for row in rows))
+    settings = {"list_file": listing(root, HEAD, *rows).list_file, **data}
+    config = Config(task=Task.binary("crack"), data=DataConfig.model_validate(settings))
+    return {part: list(subset.names) for part, subset in open_parts(config).items()}
+
+
+def test_trap_33_parts_that_a_list_names_are_used_as_they_are(tmp_path: Path) -> None:
+    parts = _listed(tmp_path, {"train": 4, "validation": 2, "test": 3}, validation=0.4, test=0.4)
+    assert {part: {name.rstrip("0123456789") for name in names} for part, names in parts.items()} == {
+        part: {part} for part in parts
+    }
+    assert {part: len(names) for part, names in parts.items()} == {"train": 4, "validation": 2, "test": 3}
+
+
+def test_trap_33_a_list_of_train_and_test_shares_its_training_part_alone(tmp_path: Path) -> None:
+    parts = _listed(tmp_path, {"train": 20, "test": 3}, validation=0.3, test=0.5)
+    assert parts["test"] == ["test0", "test1", "test2"]
+    assert sorted(parts["train"] + parts["validation"]) == sorted(f"train{i}" for i in range(20))
+    assert len(parts["validation"]) > 0
+
+
+def test_trap_33_what_a_list_calls_test_is_never_trained_on(tmp_path: Path) -> None:
+    parts = _listed(tmp_path, {"validation": 5, "test": 5})
+    assert not set(parts["train"]) & {*parts["validation"], *parts["test"]}
+
+
+def test_trap_33_a_part_in_folders_of_its_own_beside_a_list(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.png", "masks/a.png")
+    parts = _listed(tmp_path, {"train": 5}, test=PartConfig(images=tmp_path / "images", masks=tmp_path / "masks"))
+    assert parts["test"] == ["a"]
+
+
+def test_a_part_may_have_a_list_of_its_own(tmp_path: Path) -> None:
+    touch(tmp_path, "b.jpg", "c.jpg", "m.png")
+    own = listing(tmp_path, HEAD, ("b.jpg", "m.png", "test"), ("c.jpg", "m.png", "train"), name="own.csv").list_file
+    parts = _listed(tmp_path, {"train": 5}, test=PartConfig(list_file=own))
+    assert parts["test"] == ["b"]
+
+
+def test_without_folders_or_a_list_there_is_nothing_to_open() -> None:
+    with pytest.raises(ConfigError, match=r"data\.images and data\.masks, or data\.list_file"):
+        find_pairs(DataConfig(), ())

@@ -1,0 +1,114 @@
+"""Where decoded samples are kept: as the settings and the room say, and refused before anything is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from segkit import ConfigError
+from segkit.cli import main
+from segkit.data.batches import cache as samples
+from segkit.data.batches.cache import InMemory, Read, check_room, open_samples
+from segkit.data.batches.disk_cache import OnDisk
+from tests.helpers.counting_source import GIVEN, Counting
+from tests.helpers.every_source import Made, folder, save
+
+
+def chosen(
+    made: Made, cache: str, where: Path | None, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
+) -> Any:
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: memory)
+    monkeypatch.setattr(samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE))
+    data = made.data.model_copy(update={"cache": cache})
+    return open_samples(Counting(made), data, made.task, GIVEN, where)
+
+
+def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    size = sum(array.nbytes for name in ("a", "b", "c d/ä") for array in Read(Counting(made), made.task, GIVEN)(name))
+    much, little = 4.1 * size, 3.9 * size
+    kinds = [
+        type(chosen(made, "auto", folder, monkeypatch, memory, disk))
+        for folder, memory, disk in (
+            (where, much, 0),
+            (where, little, much),
+            (where, little, little),
+            (None, little, much),
+        )
+    ]
+    assert kinds == [InMemory, OnDisk, InMemory, InMemory]
+    assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
+
+
+def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    with pytest.raises(ConfigError, match=r"data\.cache: memory would take about .* GB.*data\.cache: disk"):
+        chosen(made, "memory", where, monkeypatch, 100, 10**9)
+    with pytest.raises(ConfigError, match=r"data\.cache: disk would take about .*cache has room .*data\.cache: memory"):
+        chosen(made, "disk", where, monkeypatch, 10**9, 100)
+    with pytest.raises(ConfigError, match=r"data\.cache_folder"):
+        chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
+    assert not where.exists()
+    kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
+    for name in ("a", "b", "c d/ä"):
+        kept(name)
+    assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, where = folder(tmp_path), tmp_path / "cache"
+    part = Counting(made)
+    size = sum(array.nbytes for name in part.names for array in Read(part, made.task, GIVEN)(name))
+    data = made.data.model_copy(update={"cache": cache})
+    share = samples.MOST if cache == "memory" else 1
+    for fits, free in ((1, 1.9 * size), (2, 2.1 * size)):
+        monkeypatch.setattr(samples.memory, "free_memory", lambda free=free: free / share)
+        monkeypatch.setattr(
+            samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE)
+        )
+        check_room([part] * fits, data, made.task, GIVEN, where)
+        with pytest.raises(ConfigError, match=f"data.cache: {cache} would take about"):
+            check_room([part] * (fits + 1), data, made.task, GIVEN, where)
+    check_room([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
+
+
+def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is for the other parts; images that were not looked at may be larger."""
+    made = folder(tmp_path)
+    monkeypatch.setattr(samples, "check_room", lambda parts, *_: 100)
+    kept = chosen(made, "memory", tmp_path, monkeypatch, 10**9, 10**9)
+    assert isinstance(kept, InMemory)
+    assert kept._room == 100 * samples.MARGIN
+
+
+def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(tmp_path)
+    monkeypatch.delattr("segkit.data.sources.folder.FolderSource.files")
+    assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
+    with pytest.raises(ConfigError, match=r"files\(name\)"):
+        chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
+
+
+def test_training_refuses_before_it_begins_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
+        save(tmp_path / "images" / f"{i}.png", pixels)
+        save(tmp_path / "masks" / f"{i}.png", pixels[..., 0] // 128)
+    folders = {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "cache": "memory"}
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"task": {"kind": "binary", "classes": ["a"]}, "data": folders})
+    )
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: 1000)
+    assert main(["train", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]) == 2
+    assert "data.cache: memory would take about" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,215 @@
+"""segkit tune with stand-ins for the network: what it finds is known beforehand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from segkit import VOID, Task
+from segkit.config import Config, DecodeConfig, InputConfig
+from segkit.config.decode import Rule
+from segkit.data.sources.source import Sample, Subset
+from segkit.evaluation import counts
+from segkit.evaluation.evaluate import evaluate
+from segkit.evaluation.tables import tuned_table
+from segkit.evaluation.thresholds import Goal
+from segkit.evaluation.tuning import candidates, choose_step, choose_thresholds, combine, compare, tune
+from segkit.inference.decoding import decode
+from segkit.inference.ensemble import joint, with_temperature
+from segkit.inference.temperature import tempered
+from segkit.inference.tiles import Predict
+from segkit.run.tuned import Tuned, apply
+from tests.helpers.draws import KINDS, task_of
+from tests.helpers.samples import in_memory
+
+SIZE = (48, 56)
+SHARPNESS = 2.5
+
+
+def config_of(task: Task, **sections: Any) -> Config:
+    given = InputConfig(channels=task.channels, dtype="float32", mean=(0,), std=(1,), low=0, high=1)
+    return Config.model_validate({"task": task, "input": given, **sections})
+
+
+def network(task: Task) -> Predict:
+    """The image is the logits, of which the network is too sure."""
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        logits = images * SHARPNESS
+        return special.softmax(logits, -1) if task.activation == "softmax" else special.expit(logits)
+
+    return predict
+
+
+def samples(task: Task, count: int = 6) -> Subset:
+    """One large object a class and image, specks of a few pixels that are noise, and logits as sure as they should be."""
+    made = []
+    for i in range(count):
+        rng = np.random.default_rng(i)
+        truth = np.zeros((*SIZE, task.channels), bool)
+        for j, channel in enumerate(task.foreground):
+            top, left = 4 + 20 * (j % 2), 3 + 2 * i + 17 * j
+            truth[top : top + 16, left : left + 16, channel] = True
+        seen = truth.copy()
+        for _ in range(12):
+            y, x = rng.integers(0, SIZE[0] - 2), rng.integers(0, SIZE[1] - 2)
+            seen[y : y + 2, x : x + 2, rng.choice(task.foreground)] ^= True
+        logits = np.where(seen, 1.8, -1.8) + rng.normal(0, 0.3, seen.shape)
+        ids = truth.argmax(-1)
+        if task.exclusive:
+            logits[..., 0] = np.where(seen[..., 1:].any(-1), 0.0, 1.8)  # the second guess
+        mask = (ids if task.exclusive else truth[..., 0] if task.kind == "binary" else truth).astype(np.uint8)
+        mask[:2] = VOID
+        made.append(Sample(str(i), logits.astype(np.float32), mask))
+    return in_memory(made)
+
+
+@contextmanager
+def quietly(words: str) -> Iterator[Any]:
+    yield lambda *_: None
+
+
+def tuned_for(kind: str, goal: str = "dice", **sections: Any) -> tuple[Config, Subset, Tuned]:
+    task = task_of(kind)
+    config, part = config_of(task, **sections), samples(task)
+    return config, part, tune(network(task), config, part, "validation", Goal.parse(goal), quietly)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_rise_no_class_falls_and_are_those_that_evaluate_gives(kind: str) -> None:
+    config, part, found = tuned_for(kind)
+    before, after = found.before, found.after
+    assert after["mean"]["dice_foreground"] > before["mean"]["dice_foreground"] + 0.01
+    for label in config.task.classes:
+        assert after["classes"][label]["dice"] >= before["classes"][label]["dice"]
+    assert after["reliability"]["nll"] < before["reliability"]["nll"]
+    assert any(rule.smallest >= 8 or rule.keep_largest for rule in found.decode.rules(config.task))
+    assert evaluate(network(config.task), config, part)["classes"] == before["classes"]
+    merged = apply(config, found)
+    calm = with_temperature(network(config.task), config.task, merged.decode.temperature)
+    assert evaluate(calm, joint([merged], ["run"]), part)["classes"] == after["classes"]
+    assert evaluate(network(config.task), merged, part)["mean"] == pytest.approx(after["mean"])
+    assert (found.part, found.images, found.goal) == ("validation", 6, "dice")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_and_windows_do_not_change_what_is_found(kind: str) -> None:
+    _, _, one = tuned_for(kind)
+    _, _, other = tuned_for(kind, predict={"batch_size": 1})
+    assert other.model_dump(exclude={"made"}) == one.model_dump(exclude={"made"})
+
+
+@pytest.mark.parametrize(
+    ("goal", "score", "least"), [("recall=0.99", "recall", 0.99), ("precision=0.97", "precision", 0.97)]
+)
+def test_a_wanted_score_is_reached_and_rules_do_not_undo_it(goal: str, score: str, least: float) -> None:
+    _, _, found = tuned_for("multilabel", goal)
+    assert found.thresholds is not None
+    for values in found.after["classes"].values():
+        assert values[score] >= least
+
+
+def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None:
+    task = Task.multilabel(["liver", "tumour", "absent"], thresholds=[0.5, 0.5, 0.123])
+    config, part = config_of(task), samples(task)
+    for sample in part.source.samples.values():  # type: ignore[attr-defined]
+        sample.mask[2:, :, 2] = 0
+    found = tune(network(task), config, part, "validation", Goal("dice"), quietly)
+    assert found.thresholds is not None
+    assert found.thresholds[2] == pytest.approx(
+        float(tempered(Task.binary(), np.array([0.123]), found.decode.temperature)[0])
+    )
+    assert found.thresholds[2] != pytest.approx(0.123, rel=0.01)
+    assert "absent" in found.notes[0]
+    assert found.after["classes"]["absent"]["dice"] == 0
+
+
+def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None:
+    one, _, plain = tuned_for("multilabel")
+    task = one.task.model_copy(update={"thresholds": tuple(map(float, tempered(one.task, np.array([0.5, 0.3]), 3.0)))})
+    raw = one.task.model_copy(update={"thresholds": (0.5, 0.3)})
+    given = config_of(task, decode={"temperature": 3.0})
+    histograms = np.zeros((2, 2, 1000), int)  # nothing to choose by: all thresholds take the same pixels as before
+    for config in (given, config_of(raw)):
+        thresholds, notes = choose_thresholds(config, histograms, 1.0, Goal("dice"))
+        assert thresholds == pytest.approx((0.5, 0.3), rel=1e-4)
+        assert len(notes) == 2
+    found = tune(network(task), given, samples(task), "validation", Goal("dice"), quietly)
+    assert found.decode == plain.decode
+    assert found.thresholds == plain.thresholds
+    assert found.before["reliability"] != plain.before["reliability"]
+
+
+def test_perfect_answers_are_left_alone() -> None:
+    task = task_of("multiclass")
+    logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
+    part = in_memory([Sample("a", logits, logits.argmax(-1).astype(np.uint8))])
+    found = tune(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    assert found.decode.with_rules(task, [Rule()] * 3) == found.decode
+    assert found.after["mean"]["dice_foreground"] == 1.0
+
+
+def test_a_part_that_nobody_labelled_changes_nothing() -> None:
+    task = Task.binary("liver", threshold=0.4)
+    part = in_memory([Sample("a", np.ones((4, 4, 1), np.float32), np.full((4, 4), VOID, np.uint8))])
+    found = tune(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    assert (found.thresholds, found.decode) == (pytest.approx((0.4,)), DecodeConfig())
+    assert found.after["reliability"] == {"ece": None, "brier": None, "nll": None}
+
+
+def test_rules_of_the_config_are_kept_where_nothing_is_better() -> None:
+    config, _, found = tuned_for("binary", decode={"smallest": 8, "temperature": 1.0})
+    assert found.decode.rules(config.task)[0].smallest >= 8
+    assert all(each.rules(config.task) != config.decode.rules(config.task) for each in candidates(config))
+
+
+def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
+    config = config_of(Task.multilabel(["a", "b"]))
+    plain = np.array([[80, 80], [20, 20], [20, 20], [0, 0]])
+    better, worse = (
+        plain + np.array(d) for d in ([[5, 0], [0, 0], [-5, 0], [0, 0]], [[19, -1], [0, 0], [-19, 1], [0, 0]])
+    )
+    assert choose_step(config, np.stack([plain, better, worse]), Goal("dice")) == 1
+    assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
+
+
+def test_what_was_asked_for_must_not_fall_either() -> None:
+    config = config_of(Task.binary("a"))
+    plain = np.array([[80], [40], [10], [0]])
+    stricter = np.array([[75], [5], [15], [0]])  # more Dice, less recall
+    totals = np.stack([plain, stricter])
+    rule = config.decode.with_rules(config.task, [Rule(smallest=32)])
+    assert choose_step(config, totals, Goal("dice")) == 1
+    assert combine(config, [rule], totals, Goal("dice")) == [rule]
+    assert choose_step(config, totals, Goal("recall", 0.85)) == 0
+    assert combine(config, [rule], totals, Goal("recall", 0.85)) == []
+
+
+def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
+    for kind in KINDS:
+        config, part, _ = tuned_for(kind)
+        tried = candidates(config)
+        totals, _ = compare(network(config.task), config, part, tried, lambda *_: None)
+        for total, each in zip(totals[1:], tried, strict=True):
+            other, whole = config.model_copy(update={"decode": each}), np.zeros((4, config.task.channels), np.int64)
+            for sample in part:
+                mask = decode(other, network(config.task)(sample.image[None])[0])
+                whole += counts.count(config.task, config.task.encode(sample.mask, void=VOID), mask)
+            np.testing.assert_array_equal(total, whole)
+
+
+def test_the_table_names_every_class_and_says_that_scores_are_optimistic() -> None:
+    from rich.console import Console
+
+    config, _, found = tuned_for("multilabel")
+    console = Console(width=150, file=io.StringIO(), record=True)
+    console.print(tuned_table(config.task, found))
+    text = console.export_text()
+    for words in (*config.task.classes, "optimistic", "validation part", f"{found.decode.temperature:g}", "Brier"):
+        assert words in text

@@ -1,0 +1,90 @@
+"""Which layers stay in float32: a stand-in for the network, in which each layer costs a known amount of Dice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit import RunError
+from segkit.exporting.sensitivity import Step, settle, with_feeders
+
+
+class Costly:
+    """A network whose Dice falls by the sum of what its 8-bit layers cost."""
+
+    def __init__(self, costs: Sequence[float]) -> None:
+        self.costs = {f"layer {i}": cost for i, cost in enumerate(costs)}
+        self.layers = list(self.costs)
+        self.written: list[tuple[str, ...]] = []
+
+    def write(self, keep: Sequence[str]) -> None:
+        self.written.append(tuple(keep))
+
+    def fall(self) -> float:
+        return sum(cost for layer, cost in self.costs.items() if layer not in self.written[-1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def settled(network: Costly, most: float) -> tuple[list[str], list[str]]:
+    said: list[str] = []
+    return settle(network, network.fall, network.fall, most, said.append), said
+
+
+def test_all_layers_are_in_8_bits_if_that_is_good_enough() -> None:
+    network = Costly([0.0005] * 4)
+    assert settled(network, 0.002) == ([], [])
+    assert network.written == [()]
+
+
+def test_the_layers_that_hurt_stay_in_float32_and_are_named() -> None:
+    network = Costly([0.0001, 0.03, 0.0, 0.01, 0.0, 0.0])
+    kept, said = settled(network, 0.002)
+    assert kept == ["layer 1", "layer 3"]
+    assert network.written[-1] == ("layer 1", "layer 3")
+    assert "falls by 0.0401, more than 0.002" in said[0]
+    assert "layer 1 (0.03000); layer 3 (0.01000)" in said[1]
+    assert "the worst 1 of 6 in float32: Dice falls by 0.0101" in said[2]
+
+
+def test_a_network_that_half_of_the_layers_cannot_save_is_refused_with_numbers() -> None:
+    network = Costly([0.01] * 6)
+    with pytest.raises(RunError, match=r"falls by 0\.0600 .* still by 0\.0400 with 2 of 6 in float32; at most 0\.002"):
+        settled(network, 0.002)
+
+
+@given(st.lists(st.floats(0, 0.01), min_size=1, max_size=12), st.floats(0, 0.02))
+def test_what_is_accepted_was_written_last_and_is_within_the_limit(costs: list[float], most: float) -> None:
+    network = Costly(costs)
+    try:
+        kept, _ = settled(network, most)
+    except RunError:
+        assert sum(costs) > most
+        return
+    assert network.written[-1] == tuple(kept)
+    assert network.fall() <= most
+    assert len(kept) <= len(costs) // 2
+
+
+def test_poolings_and_concatenations_stay_with_the_layers_they_feed() -> None:
+    """A U-Net of one level: its skip connection feeds the concatenation and the pooling."""
+    steps = [
+        Step("in", ("image",), ("a",)),
+        Step("pool", ("a",), ("b",)),
+        Step("deep", ("b",), ("c",)),
+        Step("up", ("c",), ("d",)),
+        Step("concat", ("a", "d"), ("e",)),
+        Step("out", ("e",), ("f",)),
+    ]
+    layers = ["in", "deep", "out"]
+    assert with_feeders(steps, layers, ["out"]) == {"out", "concat", "up"}
+    assert with_feeders(steps, layers, ["deep"]) == {"deep", "pool"}
+    assert with_feeders(steps, layers, []) == set()
+    assert with_feeders(steps, layers, layers) == {step.name for step in steps}

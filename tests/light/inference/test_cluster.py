@@ -1,0 +1,234 @@
+"""What the workers of a cluster do, and what is refused before they start; without Ray."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests.helpers.visible_files import visible
+
+from segkit import ConfigError, RunError, Task
+from segkit.cli import main
+from segkit.inference import cluster
+from segkit.inference.cluster import Plan, Work, Worker, connected, each_written_on, plan, plan_of
+from segkit.inference.files import Outcome, predict_files, write_files
+from segkit.inference.inputs import find_images
+from segkit.inference.load import Together
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.io import atomic
+from segkit.io.atomic import remove_leftovers
+from segkit.io.masks import read_mask
+from segkit.system import memory
+from segkit.system.threads import cores
+from tests.helpers.draws import task_of
+from tests.helpers.large_cases import config_of as large_config
+from tests.helpers.large_cases import network as large_network
+from tests.helpers.large_cases import noise, write_tiled
+from tests.helpers.stand_in import config_of, network, write_pictures
+
+TASK = task_of("multiclass")
+SIZES = {f"i{i}": (20, 30) for i in range(9)}
+
+
+def opened() -> Together:
+    return Together(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in", "weights")
+
+
+class Ray:
+    """What of Ray is used, with one worker and no processes; `answers` are what the worker sends back."""
+
+    def __init__(self, nodes: list[float], free: list[float]) -> None:
+        self._nodes, self._free, self.waits = nodes, free, list[float]()
+        self.util = SimpleNamespace(placement_group=self._placed, remove_placement_group=lambda group: None)
+
+    def _placed(self, bundles: list[dict[str, float]]) -> SimpleNamespace:
+        """Ray places a bundle on one machine."""
+        [bundle] = bundles
+        fits = any(free >= bundle["CPU"] for free in self._free)
+        return SimpleNamespace(wait=lambda seconds: (self.waits.append(seconds), fits)[1])
+
+    def nodes(self) -> list[dict[str, object]]:
+        dead = {"Alive": False, "Resources": {"CPU": 64.0}}
+        return [dead, *({"Alive": True, "Resources": {"CPU": node}} for node in self._nodes)]
+
+    def available_resources(self) -> dict[str, float]:
+        return {"CPU": sum(self._free)}
+
+
+def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
+    texts = [json.dumps([name, str(path)]) for name, path in images.items()]
+    return [{"image": np.array(texts[i : i + size], object)} for i in range(0, len(texts), size)]
+
+
+def answers_of(work: Work, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
+    worker = Worker(work)
+    found = [worker(piece)["answer"] for piece in pieces(images, size)]
+    assert all(answer.shape == (1,) for answer in found)
+    return [json.loads(answer[0]) for answer in found]
+
+
+def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "in", SIZES)
+    (tmp_path / "in" / "i3.png").write_bytes(b"")
+    images, calls = find_images([tmp_path / "in"]).images, []
+
+    def counted() -> Together:
+        calls.append(1)
+        return opened()
+
+    expected = predict_files(*opened()[:2], images, Outputs(tmp_path / "one" / "out", formats=("coco",)))
+    monkeypatch.setattr(cluster, "_answers", lambda ray, work, plan, todo: answers_of(work, todo))
+    outputs, told = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
+
+    def each(todo, results):  # type: ignore[no-untyped-def]
+        return each_written_on(None, Work(counted, outputs), Plan(1, 1, 1), told.append, todo, results)
+
+    assert write_files(each, Results(TASK, outputs), images) == expected
+    assert visible(tmp_path / "many") == visible(tmp_path / "one")
+    assert not list((tmp_path / "many").rglob(".*"))  # the mark is gone
+    assert (len(calls), told) == (1, ["a stand-in"])
+
+
+def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
+    config = large_config(Task.binary("a"))
+    path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
+    work = Work(
+        lambda: Together(large_network(1), config, "", "weights"), Outputs(tmp_path / "out"), memory.peak() + 10**9
+    )
+    work.outputs.masks.mkdir()
+    whole = Worker(work._replace(mark=path, outputs=Outputs(tmp_path / "whole")))
+    row = json.loads(whole(pieces({"a": path}, 1)[0])["answer"][0])["outcomes"][0][1]
+    (tmp_path / "out" / ".a.part").mkdir()  # begun by windows
+    [answer] = answers_of(work._replace(mark=path), {"a": path})
+    assert answer["outcomes"] == [["a", row, "", False]]
+    stored = read_mask(tmp_path / "out" / "a.tif")
+    np.testing.assert_array_equal(stored, read_mask(tmp_path / "whole" / "a.png"))
+
+
+def refused() -> Together:
+    raise ConfigError("openvino is not installed")
+
+
+@pytest.mark.parametrize(
+    ("error", "open_runs", "marked", "words"),
+    [(ConfigError, refused, True, r"openvino is not installed \(on "), (RunError, opened, False, "all machines")],
+)
+def test_what_a_worker_cannot_do_is_raised_by_the_driver(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+    open_runs: Callable[[], Together],
+    marked: bool,
+    words: str,
+) -> None:
+    def answers(ray: object, work: Work, plan: Plan, todo: dict[str, Path]) -> list[dict[str, object]]:
+        return answers_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
+
+    monkeypatch.setattr(cluster, "_answers", answers)
+    outputs = Outputs(tmp_path)
+    outcomes = each_written_on(
+        None, Work(open_runs, outputs), Plan(1, 1, 1), print, {"a": tmp_path / "a.png"}, Results(TASK, outputs)
+    )
+    with pytest.raises(error, match=words):
+        list(outcomes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
+    found: list[Outcome] = list(
+        each_written_on(
+            None, Work(refused, Outputs(tmp_path)), Plan(1, 1, 1), print, {}, Results(TASK, Outputs(tmp_path))
+        )
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "found"),
+    [
+        ([1], None, Plan(1, 1, 1)),
+        ([1, 1], None, Plan(2, 1, 1)),
+        ([16, 16, 0], None, Plan(8, 4, 4)),
+        ([3, 8], None, Plan(3, 3, 2)),
+        ([8, 2], 4, Plan(2, 4, 2)),
+        ([0.5, 2], None, Plan(1, 2, 1)),
+    ],
+)
+def test_workers_fit_their_machines(nodes: list[float], cpus: int | None, found: Plan) -> None:
+    assert plan(nodes, cpus) == found
+    assert plan_of(Ray(nodes, nodes), cpus) == found
+
+
+@pytest.mark.parametrize(("nodes", "cpus"), [([], None), ([0], None), ([2, 2], 3)])
+def test_a_cluster_without_room_for_a_worker_is_refused(nodes: list[float], cpus: int | None) -> None:
+    with pytest.raises(ConfigError, match="--engine ray: a worker needs a machine with [13] "):
+        plan_of(Ray(nodes, nodes), cpus)
+
+
+def test_cpus_that_others_have_are_waited_for_and_then_told() -> None:
+    ray = Ray([2, 2], [1, 1])  # two in all, and no room for a worker of two
+    with pytest.raises(RunError, match=r"needs 2 CPU\(s\), and no machine .* has as many free \(2 in all\)"):
+        plan_of(ray, None)
+    assert 0 < sum(ray.waits) <= 60
+
+
+def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and listens to nobody
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"no Ray cluster answers at {address}"), connected(address):
+            pass
+
+
+def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with (
+        pytest.raises(ConfigError, match=r'ray is not installed; run `pip install "keras-segkit\[ray\]"`'),
+        connected(None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--address", "auto"], "--address: is for a cluster; say --engine ray with it"),
+        (["--worker-cpus", "2"], "--worker-cpus: is for a cluster"),
+        (["--worker-cpus", "0", "--engine", "ray"], "--worker-cpus: 1 or more; found 0"),
+    ],
+)
+def test_settings_of_a_cluster_are_checked_first(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "run", "images", "--out", str(tmp_path), *flags]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    all_cores = cores()
+    for text, found in (
+        ("1", 1),
+        ("0", all_cores),
+        ("", all_cores),
+        ("two", all_cores),
+        (f"{all_cores + 1}", all_cores),
+    ):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert cores() == found
+
+
+def test_a_mark_lasts_while_its_writer_lives(tmp_path: Path) -> None:
+    with atomic.marked(tmp_path) as mark:
+        remove_leftovers(tmp_path)
+        assert mark.exists()
+        assert mark.name.startswith(".")
+    assert not list(tmp_path.iterdir())

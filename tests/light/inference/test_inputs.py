@@ -1,0 +1,75 @@
+"""Which images are predicted: files and folders, names that clash, and shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit import ConfigError, DataError
+from segkit.inference.inputs import Inputs, Shard, find_images, share
+from tests.helpers.draws import says
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_images_are_files_or_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/a.png", "two/sub/b.tif", "two/text.txt", "two/.hidden.png")
+    assert find_images([tmp_path / "one" / "a.png"]) == ({"a": tmp_path / "one" / "a.png"}, [])
+    assert list(find_images([tmp_path / "two"]).images) == ["a", "sub/b"]
+    twice = find_images([tmp_path / "one", tmp_path / "one" / "a.png", tmp_path / "two" / ".." / "one"])
+    assert twice == ({"a": tmp_path / "one" / "a.png"}, [])
+    with pytest.raises(DataError, match="gone: there is no such file or folder"):
+        find_images([tmp_path / "one", tmp_path / "gone"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: no image; segkit reads"):
+        find_images([tmp_path / "empty"])
+
+
+def test_images_of_one_name_are_left_out_and_named_the_others_stay(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/a.jpg", "two/b.png", "two/c.png", "two/c.bmp")
+    images, clashes = find_images([tmp_path / "one", tmp_path / "two"])
+    assert images == {"b": tmp_path / "two" / "b.png"}
+    one, two = tmp_path / "one" / "a.png", tmp_path / "two" / "a.jpg"
+    told = dict(clashes)
+    assert set(told) == {one, two, tmp_path / "two" / "c.png", tmp_path / "two" / "c.bmp"}
+    for path, other in ((one, two), (two, one)):
+        assert told[path].startswith(f"{path}: not predicted, because {other} would be written under the same name, a;")
+
+
+@given(st.lists(st.text(min_size=1), unique=True), st.integers(1, 9))
+def test_every_image_is_in_exactly_one_shard(names: list[str], count: int) -> None:
+    everything = Inputs(
+        {name: Path(f"{i}.png") for i, name in enumerate(names)}, [(Path(name + ".x"), "") for name in names]
+    )
+    shards = [share(everything, Shard(part, count)) for part in range(1, count + 1)]
+    assert sorted(name for shard in shards for name in shard.images) == sorted(names)
+    assert sorted(path for shard in shards for path, _ in shard.clashes) == sorted(
+        path for path, _ in everything.clashes
+    )
+    assert all(everything.images[name] == path for shard in shards for name, path in shard.images.items())
+
+
+def test_shards_are_the_same_on_every_machine_and_about_as_large() -> None:
+    """Written down once: another hash would give images of a cluster at work to two machines."""
+    names = [f"monday/{i}" for i in range(1000)]
+    sizes = [sum(Shard(part, 8).holds(name) for name in names) for part in range(1, 9)]
+    assert sizes == [141, 144, 129, 120, 112, 125, 104, 125]
+    assert Shard(3, 8).holds("a")
+    assert Shard(5, 8).holds("ä")
+    assert [Shard(part, 8).holds("a\u0308") for part in range(1, 9)] == [
+        Shard(part, 8).holds("ä") for part in range(1, 9)
+    ]
+
+
+@pytest.mark.parametrize("text", ["0/8", "9/8", "1/0", "-1/8", "2", "two/8", "2/8/1", "", "²/8", "1.5/8"])
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        Shard.parse(text)
+    assert says(problem, "--shard: one of 1/N to N/N", repr(text))

@@ -1,0 +1,195 @@
+"""Killed at any moment, a prediction leaves whole files of one model an image, and a rerun completes the folder.
+
+SEGKIT_KILLS sets how often each is killed: 4 here, 50 for the long form.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.helpers.visible_files import visible
+
+from segkit.inference.outputs.summary import read_back, read_summary, row_of
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.io.atomic import _temporary, atomic, remove_leftovers, together
+from segkit.io.locks import taking_turns
+from segkit.io.masks import mask_paths
+from tests.helpers.draws import task_of
+from tests.helpers.predicting import FORMATS, predict
+from tests.helpers.stand_in import write_pictures
+
+KILLS = int(os.environ.get("SEGKIT_KILLS", "4"))
+SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i, 30) for i in range(12)}
+
+
+def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> None:
+    """Every image's file is one that an undisturbed run wrote; with its mask there, all are there and of one model."""
+    found = visible(root)
+    for name in SIZES:
+        paths = [path.relative_to(root).as_posix() for path in results.paths(name)]
+        for path in paths:
+            assert found.get(path) in (None, whole[0][path], whole[1][path]), f"{path} is half-written"
+        if paths[-1] in found:
+            models = [[found.get(path) == run[path] for path in paths] for run in whole]
+            assert any(map(all, models)), f"{name} is not whole"
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
+def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tmp_path: Path, kind: str) -> None:
+    write_pictures(tmp_path / "in", SIZES)
+    processes, moments, whole = multiprocessing.get_context("forkserver"), random.Random(0), []
+    processes.set_forkserver_preload(["tests.helpers.predicting"])
+    for model in (0, 1):
+        began = time.monotonic()  # with the start of the process, which is long where another test has begun the server
+        out = tmp_path / f"whole{model}" / "out"
+        process = processes.Process(target=predict, args=(tmp_path / "in", out, kind, model, False, 0.002))
+        process.start()
+        process.join()
+        seconds = time.monotonic() - began
+        whole.append(visible(out.parent))
+    root = tmp_path / "killed"
+    results = Results(task_of(kind), Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS))
+    for turn in range(KILLS):
+        process = processes.Process(
+            target=predict, args=(tmp_path / "in", root / "out", kind, turn % 2, turn % 4 == 2, 0.002)
+        )
+        process.start()
+        process.join(moments.uniform(0.05, 1.1) * seconds)
+        process.kill()
+        process.join()
+        assert process.exitcode in (0, -9)
+        check_whole(root, results, whole)
+    left = root / _temporary(Path("out-summary.csv")).name.replace(f".{os.getpid()}.", f".{process.pid}.")
+    left.touch()  # as one that was killed while it wrote the table
+    predict(tmp_path / "in", root / "out", kind, skip_existing=True)
+    check_whole(root, results, whole)
+    assert all(results.is_done(name) for name in SIZES)
+    check_summary(root, kind)
+    assert not list(root.rglob(".*"))
+    predict(tmp_path / "in", root / "out", kind)
+    assert visible(root) == whole[0]
+
+
+def check_summary(root: Path, kind: str) -> None:
+    """The table tells what the masks hold, whichever model's they are."""
+    task = task_of(kind)
+    rows = read_summary(task, root / "out-summary.csv")
+    assert set(rows) == set(SIZES)
+    for name, row in rows.items():
+        assert row == row_of(task, name, read_back(task, mask_paths(task, root / "out", name)))
+
+
+def take_a_turn(folder: Path, name: str) -> None:
+    """Merge, in a process of its own: tell when it begins, and end when told to."""
+    (folder / f"{name} comes").touch()
+    with taking_turns(folder):
+        (folder / f"{name} is in").touch()
+        while not (folder / f"{name} may end").exists():
+            time.sleep(0.005)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
+    def wait_for(told: str) -> None:
+        while not (tmp_path / told).exists():
+            time.sleep(0.005)
+
+    processes = multiprocessing.get_context("forkserver")
+    names = ("one", "two", "three")
+    queue = [processes.Process(target=take_a_turn, args=(tmp_path, name)) for name in names]
+    for name, process, after in zip(names, queue, (None, *names), strict=False):
+        process.start()
+        wait_for(f"{name} comes")
+        if after:
+            process.join(0.3)
+            assert not (tmp_path / f"{name} is in").exists()
+            before = queue[names.index(after)]
+            if killed:
+                before.kill()
+            else:
+                (tmp_path / f"{after} may end").touch()
+            before.join()
+        wait_for(f"{name} is in")
+    (tmp_path / "three may end").touch()
+    queue[-1].join()
+    assert queue[-1].exitcode == 0
+    assert not (tmp_path / ".merging").exists()
+
+
+class Killed(BaseException):
+    """Ends a write at a given step, as a kill does."""
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_files_written_together_are_never_of_two_writings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Stopped after any number of renames and removals, the last file stands only where all are of one writing."""
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    left = [100]
+
+    def count_down(function: object) -> object:
+        def counted(*arguments: object, **named: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return function(*arguments, **named)  # type: ignore[operator]
+
+        return counted
+
+    def write(text: str) -> None:
+        with together(paths) as temporaries:
+            for path in temporaries:
+                path.write_text(text)
+
+    write("old")
+    monkeypatch.setattr(os, "replace", count_down(os.replace))
+    monkeypatch.setattr(Path, "unlink", count_down(Path.unlink))
+    left[0] = steps
+    try:
+        write("new")
+    except Killed:
+        assert steps < 7  # one removal, three renames, three temporary files to remove
+    else:
+        assert steps >= 7
+    found = {path.read_text() for path in paths if path.exists()}
+    assert not paths[-1].exists() or (len(found) == 1 and all(path.exists() for path in paths))
+
+
+def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
+    gone = multiprocessing.get_context("forkserver").Process(target=int)
+    gone.start()
+    gone.join()
+    own = _temporary(tmp_path / "a.png").name
+    names = {
+        own: True,
+        own.replace(f".{os.getpid()}.", f".{gone.pid}."): False,  # this machine's, dead
+        f".00112233.elsewhere-1.{gone.pid}.part.png": True,  # another machine's, young
+        "a.part.png": True,
+        ".0011223.part.png": True,
+    }
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        for name in names:
+            (folder / name).touch()
+    remove_leftovers(tmp_path)
+    kept = {name for name, stays in names.items() if stays}
+    for folder in (tmp_path, tmp_path / "sub"):
+        assert {path.name for path in folder.iterdir() if path.is_file()} == kept
+    old = tmp_path / f".00112233.elsewhere-1.{gone.pid}.part.png"
+    os.utime(old, (1, 1))
+    remove_leftovers(tmp_path)
+    assert not old.exists()
+
+
+def test_a_temporary_name_fits_beside_the_longest_name(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".png")
+    with atomic(path) as temporary:
+        np.savetxt(temporary, [1])
+    assert path.is_file()

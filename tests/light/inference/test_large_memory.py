@@ -1,0 +1,281 @@
+"""How much memory large images take, which images are large, and what is told meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from rich.console import Console
+
+from segkit import ConfigError, Task
+from segkit.cli import main
+from segkit.cli.predict import add_memory
+from segkit.inference.large import masks
+from segkit.inference.large.files import divide, fit_batch
+from segkit.inference.large.memory_budget import PIECES, allowed, is_large, room_for
+from segkit.inference.large.work_folder import work_folder
+from segkit.inference.load import Together
+from segkit.inference.outputs.summary import read_summary, row_of
+from segkit.inference.outputs.writer import Outputs
+from segkit.inference.predict import predict_large_files
+from segkit.io.images import write_picture
+from segkit.io.masks import read_mask
+from segkit.system import memory
+from segkit.system.progress import WindowProgress
+from tests.helpers.draws import says
+from tests.helpers.large_cases import config_of, network, noise, write_tiled
+
+ROOT = Path(__file__).parents[3]
+SIDE, MOST = 4096, 300_000_000
+PEAK = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+import numpy as np
+from segkit import Task
+from segkit.system import memory
+from segkit.inference.large.predict import predict_large
+from segkit.inference.large.memory_budget import room_for
+from tests.helpers.large_cases import config_of
+def predict(images):
+    return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
+config = config_of(Task.multiclass(["a", "b", "c"]), 512)
+room = room_for(predict, config, {MOST})
+predict_large(predict, config, Path(sys.argv[1]), Path(sys.argv[2]), "a", room)
+print(memory.peak())
+"""
+
+
+def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
+    """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
+    assert SIDE * SIDE * 24 > MOST
+    block, times = noise(512, 512), SIDE // 512
+    how = {"shape": (SIDE, SIDE, 3), "dtype": np.uint8, "photometric": "rgb", "compression": "zlib", "tile": (512, 512)}
+    tifffile.imwrite(tmp_path / "a.tif", (block for _ in range(times**2)), **how)
+    arguments = [sys.executable, "-c", PEAK, tmp_path / "a.tif", tmp_path / "masks"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < MOST
+    mask = read_mask(tmp_path / "masks" / "a.tif")
+    np.testing.assert_array_equal(mask, np.tile(block[..., 0] // 86, (times, times)))
+
+
+def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(Task.binary("a"))
+    path = write_tiled(tmp_path / "a.tif", noise(100, 200))
+    small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
+    write_picture(tmp_path / "c.png", noise(100, 200))
+    taken = 100 * 200 * (5 * 3 + 8 + 16)
+    monkeypatch.setattr(memory, "peak", lambda: 1000)
+    assert is_large(config, path, 1000 + taken - 1)
+    assert not is_large(config, path, 1000 + taken)
+    assert not is_large(config, small, 0)
+    assert not is_large(config, tmp_path / "c.png", 0)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_999)
+    assert is_large(config, path, 10**12)
+
+
+def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "resident", lambda: 1000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 500)
+    assert (allowed(None), allowed(7)) == (1250, 7)
+
+
+def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(Task.binary("a"), 100)
+    one, sums, piece = 10**6, 4 * 100 * 100 * 4 * 2, 100 * 100 * 3
+    monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
+    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)  # with the one window that shows what the network takes
+    needed = 5 * 10**6 + sums + PIECES * piece
+    seen: list[tuple[int, ...]] = []
+
+    def batch(most: int) -> int:
+        predict = network(1)
+        return room_for(lambda images: (seen.append(images.shape), predict(images))[1], config, most).batch_size
+
+    assert seen == []
+    assert batch(needed) == 1
+    assert seen == [(1, 24, 24, 3), (1, 100, 100, 3)]
+    with pytest.raises(ConfigError) as problem:
+        batch(needed - 1)
+    assert says(problem, "--memory", "100 x 100", "predict.tile", "5 MB are allowed")
+    more = 100 * PIECES * piece  # so much that pieces grow no more matters
+    assert [batch(needed + n * one + more) >= min(n + 1, 3) for n in (0, 1, 2, 3, 9)] == [True] * 5
+    assert batch(10**12) == config.predict.batch_size == 3
+    assert room_for(network(1), config, 10**12).read_bytes == 2**26
+
+
+@pytest.mark.parametrize("once", [0, 50 * 10**6])
+def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch, once: int) -> None:
+    """Of a network that takes `once` bytes at the first call, and 1000 a pixel at each."""
+    config = config_of(Task.binary("a"), 512)
+    whole = 10**8 + once + 1000 * 512**2 + 4 * 512**2 * 4 * 2 + PIECES * 512**2 * 3
+
+    def sizes(most: int) -> list[int]:
+        taken, seen = {"now": 10**8, "top": 10**8, "peak": 10**8}, list[int]()
+
+        def predict(images: np.ndarray) -> np.ndarray:
+            seen.append(images.shape[1])
+            taken["now"] = 10**8 + once
+            taken["top"] = taken["now"] + 1000 * images.shape[1] * images.shape[2]
+            taken["peak"] = max(taken["peak"], taken["top"])
+            return np.zeros((*images.shape[:3], 1), np.float32)
+
+        monkeypatch.setattr(memory, "resident", lambda: taken["now"])
+        monkeypatch.setattr(memory, "peak", lambda: taken["peak"])
+        monkeypatch.setattr(memory, "most_resident", lambda call: (call(), taken["top"])[1])
+        try:
+            room_for(predict, config, most)
+        except ConfigError as problem:
+            assert f"{whole / 1e6:,.0f} MB" in str(problem) or not seen  # noqa: PT017
+        assert taken["peak"] <= most or not seen
+        return seen
+
+    assert sizes(whole) == ([128, 512] if not once else [128, 256, 512])
+    assert sizes(whole - 1) == [128, 256]
+    assert sizes(10**8 + 10**6) == []
+    assert sizes(10**12) == [128, 512]
+
+
+def test_what_is_taken_for_a_moment_is_seen() -> None:
+    before = memory.resident()
+    numbers = memory.peak() // 8  # once as many bytes as ever before
+    assert memory.most_resident(lambda: np.ones(numbers).sum()) >= before + 8 * numbers - 2**22
+    assert memory.most_resident(lambda: None) < before + 4 * numbers
+
+
+def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(Task.binary("a"), 100)
+    monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
+    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
+    sizes = {most: fit_batch(network(1), config, most).predict.batch_size for most in (1, 10**7, 10**12)}
+    assert sizes == {1: 1, 10**7: 3, 10**12: 3}
+    assert fit_batch(network(1), config, 6_900_000).predict.batch_size == 2
+    assert fit_batch(network(1), config, None) is config
+
+
+def test_the_peak_is_no_less_than_what_is_resident() -> None:
+    before, slack = memory.peak(), 2**22  # the kernel counts pages in lots
+    block = np.ones(before // 8 + 10**6)  # more than ever before
+    assert memory.peak() + slack >= memory.resident() >= block.nbytes
+    del block
+    assert memory.resident() < before + slack < memory.peak()
+
+
+@pytest.mark.parametrize("text", ["1.5", "2 GiB", "800mb"])
+def test_sizes_of_memory_are_read(text: str) -> None:
+    sizes = {"1.5": 1, "2 GiB": 2 * 2**30, "800mb": 800 * 10**6}
+    parser = argparse.ArgumentParser()
+    add_memory(parser)
+    assert parser.parse_args(["--memory", text]).memory == sizes[text]
+
+
+@pytest.mark.parametrize("text", ["much", "-1GB", "1.5XB", "1i", "GB", ""])
+def test_other_words_for_memory_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_memory(parser)
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args([f"--memory={text}"])
+    assert end.value.code == 2
+    assert "1.5GB or 800MB" in capsys.readouterr().err
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(tmp_path: Path) -> None:
+    config = config_of(Task.binary("a"))
+    paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200, seed=i)) for i, name in enumerate("abc")}
+    paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
+    paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
+    outputs = Outputs(tmp_path / "masks")
+    usual, large = divide(config, paths, outputs, memory=1)
+    assert (set(usual), set(large)) == ({"small"}, {"a", "b", "c"})
+    assert divide(config, paths, outputs, memory=10**12) == (paths, {})
+    work_folder(outputs.masks / "a.tif").mkdir(parents=True)  # begun when less memory was free
+    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
+    with pytest.raises(ConfigError, match=r"a\.tif: is predicted by windows.*--overlay"):
+        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
+    with pytest.raises(ConfigError, match=r"or remove what windows have made of it \(.*\.a\.part\)"):
+        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
+    for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
+        options, room = argparse.Namespace(skip_existing=skipping), room_for(network(1), config, 10**12)
+        summary = predict_large_files(network(1), config, large, outputs, "weights", room, options, quiet())
+        assert (summary.written, summary.skipped, len(summary.failed)) == found
+        assert summary.failed[0][0] == paths["b"]
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
+    rows = read_summary(config.task, tmp_path / "masks-summary.csv")
+    masks = {name: read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
+    assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
+    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
+
+
+def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, outputs, seen = config_of(Task.binary("a")), Outputs(tmp_path / "masks"), list[int]()
+    paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200)) for name in "ab"}
+    room, answer = room_for(network(1), config, 10**12), network(1)
+
+    def counting(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return answer(images)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    options = argparse.Namespace(skip_existing=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(masks, "tiles", full)
+        summary = predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet())
+    assert (summary.written, summary.failed) == (0, [])
+    assert "No space left on device" in str(summary.stopped)
+    assert "go on with --skip-existing" in str(summary.stopped)
+    assert [path.name for path in outputs.masks.iterdir()] == [".a.part"]  # the finished rows; b was not begun
+    begun = sum(seen)
+    assert predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet()).written == 2
+    assert sum(seen) == 2 * begun  # those of b
+
+
+def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of(Task.binary("a"))
+    write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
+    write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
+    opened = Together(network(1), config, "a stand-in", "weights")
+    monkeypatch.setattr("segkit.inference.load.open_together", lambda *asked: opened)
+    flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
+    assert main([*flags, "1MB"]) == 2
+    assert "--memory: one window of" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
+    assert main([*flags, "900GB"]) == 0
+    assert "2 masks written" in capsys.readouterr().out
+
+
+def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("segkit.system.progress.time.monotonic", lambda: now[0])
+    console = quiet()
+    with WindowProgress("slide", console, every=60) as progress:
+        progress(40, 100)
+        for done in range(41, 61):
+            now[0] += 5
+            progress(done, 100)
+        progress(100, 100)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines == [
+        "slide: 100 windows, 40 of them done before",
+        "slide: 52 of 100 windows, 0:04:00 left",
+        "slide: 100 of 100 windows, writing the mask",
+    ]

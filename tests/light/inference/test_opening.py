@@ -1,0 +1,179 @@
+"""Which runtime is taken, and what is said of it: every choice with exports that hold no network."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit import ConfigError, DataError, RunError, Task, catalog
+from segkit.config import Config, DecodeConfig
+from segkit.exporting.formats import PRECISIONS, check_precision
+from segkit.inference import load as opening
+from segkit.inference.load import PACKAGES, config_of, is_installed, open_run
+from segkit.inference.runtimes.images import check_images
+from segkit.inference.runtimes.onnx import open_onnx
+from segkit.run import Run
+from segkit.run.exports import Exported, as_json, keep_up
+from segkit.system.packages import need
+from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose runtimes all open to a function that does nothing."""
+    monkeypatch.setattr(catalog, "load", lambda table, name: lambda source: len)
+    monkeypatch.setattr(opening, "is_installed", lambda runtime: True)
+    monkeypatch.setattr("segkit.system.keras_start.load_keras", lambda: "Keras 3 on tensorflow")
+    return make_run(tmp_path / "run")
+
+
+def told(run: Run, runtime: str = "auto") -> str:
+    return open_run(run.path, runtime).told
+
+
+def test_without_an_export_keras_predicts(run: Run) -> None:
+    assert told(run) == "runtime: Keras 3 on tensorflow (no export to use (segkit export makes one))"
+
+
+def test_auto_takes_the_export_that_was_fastest_beside_keras(run: Run) -> None:
+    add_export(run, "onnx", ratio=0.9)
+    add_export(run, "litert", "int8", ratio=0.3)
+    add_export(run, "openvino", ratio=0.8)
+    words = told(run)
+    assert words.startswith("runtime: litert int8 (0.30 of Keras' time when it was exported, ")
+    assert "onnx float32 0.90" in words
+    assert told(run, "onnx").startswith("runtime: onnx float32 (0.90 of Keras' time when it was exported)")
+    assert "as asked" in told(run, "keras")
+
+
+def test_an_export_much_slower_than_keras_is_left_out_unless_asked_for(run: Run) -> None:
+    add_export(run, "onnx", ratio=1.4)
+    assert told(run).startswith("runtime: onnx float32")
+    shutil.rmtree(run.path / "exports")
+    add_export(run, "onnx", ratio=1.6)
+    assert "the fastest export, onnx float32, took 1.60 of its time" in told(run)
+    assert told(run, "onnx").startswith("runtime: onnx float32")
+
+
+def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> None:
+    ours, damaged, older = add_export(run, "onnx"), add_export(run, "litert"), add_export(run, "openvino")
+    (damaged / "export.json").write_text("{}")
+    record = Exported.read(older).record.model_copy(update={"model_sha256": "of the model before"})
+    (older / "export.json").write_text(as_json(record))
+    later = CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)})
+    assert keep_up(run.path, run.model, later) == 1
+    assert config_of(ours) == later
+    assert Exported.read(ours).record.checked == Exported.read(older).record.checked
+    assert config_of(older) == CONFIG
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)}),
+        CONFIG.model_copy(update={"task": Task.binary("a", threshold=0.3)}),
+    ],
+)
+def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(run: Run, later: Config) -> None:
+    folder = add_export(run, "litert", "int8", ratio=0.3)
+    add_export(run, "onnx", ratio=0.9)
+    assert keep_up(run.path, run.model, CONFIG) == 2
+    assert told(run).startswith("runtime: litert int8")  # nothing changed
+    assert keep_up(run.path, run.model, later) == 2
+    assert config_of(folder) == later
+    assert told(run).startswith("runtime: onnx float32")
+    assert "passed over: litert int8 (not checked since the run was tuned; export it again)" in told(run)
+    assert "the export given; not checked since its run was tuned" in open_run(folder).told
+    with pytest.raises(RunError, match="not checked since the run was tuned"):
+        told(run, "litert")
+
+
+def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
+    add_export(run, "onnx")
+    run.model.write_bytes(b"trained further")
+    assert "passed over: onnx float32 (made from another model.keras; export it again)" in told(run)
+    with pytest.raises(RunError, match=r"made from another model\.keras.*segkit export .* --format onnx"):
+        told(run, "onnx")
+
+
+def test_a_runtime_that_is_not_installed_is_passed_over_or_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_export(run, "openvino")
+    monkeypatch.setattr(opening, "is_installed", lambda runtime: runtime != "openvino")
+    assert 'pip install "keras-segkit[openvino]"' in told(run)
+    with pytest.raises(RunError, match=r"keras-segkit\[openvino\]"):
+        told(run, "openvino")
+
+
+def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> None:
+    add_export(run, "onnx")
+    (add_export(run, "litert") / "export.json").write_text("{")
+    words = told(run)
+    assert words.startswith("runtime: onnx float32")
+    assert "litert-float32" in words
+
+
+def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = add_export(run, "onnx")
+    with pytest.raises(RunError, match=r"model\.onnx: ONNX Runtime cannot open it \(.*\)\. It is damaged"):
+        open_onnx(Exported.read(folder))
+
+
+def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(add_export(run, "onnx"), tmp_path / "elsewhere")
+    shutil.rmtree(run.path)
+    assert open_run(copy).told == "runtime: onnx float32 (the export given)"
+    assert open_run(copy).config == config_of(copy) == CONFIG
+    with pytest.raises(RunError, match="holds onnx alone"):
+        open_run(copy, "keras")
+    (copy / "model.onnx").unlink()
+    with pytest.raises(RunError, match=r"model\.onnx is missing"):
+        open_run(copy)
+
+
+def test_what_cannot_be_opened_is_named(run: Run) -> None:
+    with pytest.raises(RunError, match=r"has no litert export; make one with: segkit export .*run --format litert"):
+        told(run, "litert")
+    with pytest.raises(ConfigError, match="--runtime: known are auto, keras, litert, onnx, openvino; found tensorrt"):
+        told(run, "tensorrt")
+    with pytest.raises(RunError, match="a savedmodel is for other programs"):
+        open_run(add_export(run, "savedmodel"))
+    assert "no export to use" in told(run)
+
+
+@pytest.mark.parametrize("damage", ['{"format": "onnx"}', "", "[]", '{"format": "tensorrt"}'])
+def test_a_damaged_export_json_is_named(run: Run, damage: str) -> None:
+    folder = add_export(run, "onnx")
+    (folder / "export.json").write_text(damage)
+    with pytest.raises(RunError, match=r"export\.json"):
+        Exported.read(folder)
+
+
+def test_precisions_that_a_format_lacks_are_refused_with_those_it_has() -> None:
+    for form, known in PRECISIONS.items():
+        for precision in known:
+            check_precision(form, precision)
+    with pytest.raises(ConfigError, match="onnx is written in float32, int8; found bfloat16, which openvino can"):
+        check_precision("onnx", "bfloat16")
+    with pytest.raises(ConfigError, match="--format: known are litert, onnx, openvino, savedmodel; found tensorrt"):
+        check_precision("tensorrt", "float32")
+
+
+def test_a_missing_package_is_named_with_its_extra() -> None:
+    with pytest.raises(
+        ConfigError, match=r'no_such_package is not installed; run `pip install "keras-segkit\[onnx\]"`'
+    ):
+        need("no_such_package.part", "onnx")
+    assert not is_installed("keras") or PACKAGES["keras"] == "keras"
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)]
+)
+def test_images_of_another_kind_than_trained_on_are_refused(images: np.ndarray) -> None:
+    check_images(np.zeros((2, 5, 7, 3), np.uint8), GIVEN)
+    with pytest.raises(DataError, match=r"takes uint8 images of shape \(batch, height, width, 3\); found"):
+        check_images(images, GIVEN)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from segkit import VOID, DataError, Task
+from segkit.data.sources.source import Sample, Subset
+from segkit.inspection.training_check import check
+from tests.helpers.draws import says
+
+CRACK = Task.binary("crack")
+
+
+class Memory:
+    """Samples in memory; a random image has no twin."""
+
+    def __init__(self, samples: Mapping[str, Sample]) -> None:
+        self.samples, self.names = samples, list(samples)
+        self.parts: dict[str, list[str]] = {}
+
+    def read(self, name: str) -> Sample:
+        return self.samples[name]
+
+
+def image(seed: int, channels: int = 1, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (4, 6, channels)).astype(dtype)
+
+
+def parts(
+    task: Task, train: list[np.ndarray], validation: list[np.ndarray], mask: np.ndarray | None = None
+) -> dict[str, Subset]:
+    """Return two parts of the images, named t0, t1, ... and v0, ..., all with one mask."""
+    whole = np.ones((4, 6), np.uint8) if mask is None else mask
+    found = {}
+    for part, images in (("train", train), ("validation", validation)):
+        named = {f"{part[0]}{i}": Sample(f"{part[0]}{i}", array, whole) for i, array in enumerate(images)}
+        found[part] = Subset(Memory(named), list(named))
+    return found
+
+
+def test_statistics_are_those_of_the_training_pixels_alone() -> None:
+    train = [image(1, 3), image(2, 3)[:2]]
+    data = parts(CRACK, train, [image(3, 3) // 2 + 128])
+    data["train"].source.samples["t1"] = Sample("t1", train[1], np.ones((2, 6), np.uint8))  # type: ignore[attr-defined]
+    given = check(CRACK, data).given
+    pixels = np.concatenate([array.reshape(-1, 3) for array in train]).astype(float)
+    np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
+    np.testing.assert_allclose(given.std, pixels.std(0), atol=1e-4)
+    assert (given.channels, given.dtype, given.low, given.high) == (3, "uint8", pixels.min(), pixels.max())
+
+
+def test_flat_images_are_scaled_by_1() -> None:
+    given = check(CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])).given
+    assert (given.mean, given.std) == ((7.0,), (1.0,))
+
+
+def test_grey_images_among_colour_ones_count_as_colour() -> None:
+    grey, colour = image(1), image(2, 3)
+    given = check(CRACK, parts(CRACK, [grey, colour], [])).given
+    pixels = np.concatenate([np.repeat(grey, 3, axis=-1), colour]).reshape(-1, 3)
+    np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
+
+
+def test_every_sample_is_told_of() -> None:
+    told: list[int] = []
+    check(CRACK, parts(CRACK, [image(1), image(2)], [image(3)]), lambda: told.append(1))
+    assert len(told) == 3
+
+
+def test_images_of_another_depth_are_named() -> None:
+    with pytest.raises(DataError) as problem:
+        check(CRACK, parts(CRACK, [image(1)], [image(2, dtype=np.uint16)]))
+    assert says(problem, "depth: ", "uint8 (1 images), uint16 (1 images)", "Convert the others")
+
+
+@pytest.mark.parametrize(("train", "validation"), [([3, 2], []), ([3], [2]), ([3], [4])])
+def test_images_of_other_channels_are_named_in_every_part(train: list[int], validation: list[int]) -> None:
+    numbered = iter(range(9))
+    data = parts(CRACK, [image(next(numbered), c) for c in train], [image(next(numbered), c) for c in validation])
+    with pytest.raises(DataError, match="channels: images of one data set are alike"):
+        check(CRACK, data)
+
+
+def test_trap_33_the_same_image_in_two_parts_is_found() -> None:
+    with pytest.raises(DataError) as problem:
+        check(CRACK, parts(CRACK, [image(1), image(2)], [image(3), image(2)]))
+    assert says(problem, "same image is in two parts", "t1 (train)", "v1 (validation)", "Remove one")
+    check(CRACK, parts(CRACK, [image(1), image(1)], [image(2)]))  # twice in one part does no harm
+
+
+def test_trap_33_images_that_differ_in_shape_alone_are_not_the_same() -> None:
+    lying, standing = np.zeros((4, 6, 1), np.uint8), np.zeros((6, 4, 1), np.uint8)
+    data = parts(CRACK, [lying], [])
+    data["validation"] = Subset(Memory({"v0": Sample("v0", standing, np.ones((6, 4), np.uint8))}), ["v0"])
+    assert set(check(CRACK, data).parts) == {"train", "validation"}
+
+
+@pytest.mark.parametrize("value", [0, VOID])
+def test_training_masks_without_the_object_are_refused(value: int) -> None:
+    with pytest.raises(DataError, match="training masks hold no pixel of crack: nothing to learn"):
+        check(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), value, np.uint8)))
+
+
+def test_a_mask_that_does_not_fit_is_named() -> None:
+    with pytest.raises(DataError, match="t0: allowed values are 0"):
+        check(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), 7, np.uint8)))

@@ -1,0 +1,238 @@
+"""Colours, grey edges, bands, folders, lists and COCO: how masks are kept, guessed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from segkit import DataError, Task
+from segkit.inspection.mask_format.detect import guess
+from tests.helpers.mask_sets import NAMES, SIZE, codes, ids, look, regions, same, save, with_images
+
+COLOURS = {"two": ("#000000", "#ff0000"), "four": ("#000000", "#0000ff", "#00ff00", "#ff8000")}
+
+
+@pytest.mark.parametrize("way", COLOURS)
+def test_colours(tmp_path: Path, way: str) -> None:
+    table = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS[way]], np.uint8)
+    meant = [regions(len(table) - 1, seed) for seed in range(3)]
+    found = look(tmp_path, [table[array] for array in meant])
+    assert tuple(found.data.mask_colours or {}) == COLOURS[way]
+    assert f"; {len(COLOURS[way])} colours: {', '.join(COLOURS[way])}" in found.read_as
+    assert found.task.kind == ("binary" if way == "two" else "multiclass")
+    assert same(found, [array[..., None] if way == "two" else array for array in meant])
+
+
+def test_colour_masks_of_which_most_are_black(tmp_path: Path) -> None:
+    table = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+    meant = [np.zeros(SIZE, np.uint8), regions(1, 1), np.zeros(SIZE, np.uint8)]
+    found = look(tmp_path, [table[array] for array in meant])
+    assert same(found, [array[..., None] for array in meant])
+
+
+def smooth(seed: int, levels: int = 4) -> np.ndarray:
+    """Return a disc drawn `levels` times as large and made smaller, so that its edge is grey: (96, 96) uint8."""
+    large = Image.new("L", (96 * levels, 96 * levels))
+    ImageDraw.Draw(large).ellipse([(20 + seed) * levels, 20 * levels, 70 * levels, 80 * levels], fill=255)
+    return np.asarray(large.resize((96, 96), Image.Resampling.BOX))
+
+
+def test_colours_with_smoothed_edges_are_refused_and_those_of_a_palette_are_not(tmp_path: Path) -> None:
+    edges = [smooth(seed, 4)[..., None] / 255 for seed in range(3)]
+    stored = [(edge * (200, 30, 60) + (1 - edge) * (10, 80, 0)).round().astype(np.uint8) for edge in edges]
+    with pytest.raises(DataError, match="rare colours between others .* like smoothed edges") as problem:
+        look(tmp_path / "smooth", stored)
+    assert problem.value.code == "mask-soft-edges"
+    voc = np.array([[0, 0, 0], [64, 0, 0], [128, 0, 0], [192, 0, 0], [0, 64, 0]], np.uint8)
+    few = [
+        np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 20, 1 + seed, regions(1, seed) * 4) for seed in range(3)
+    ]
+    assert look(tmp_path / "voc", [voc[array] for array in few]).task.channels == 5
+
+
+@pytest.mark.parametrize("levels", [2, 4, 12])
+def test_grey_edges_are_cut_in_the_middle(tmp_path: Path, levels: int) -> None:
+    stored = [smooth(seed, levels) for seed in range(3)]
+    assert {len(np.unique(array)) > 64 for array in stored} == {levels == 12}
+    found = look(tmp_path, stored)
+    assert (found.task.kind, found.data.mask_threshold, codes(found)) == ("binary", 128, ["mask-soft-edges"])
+    assert same(found, [(array >= 128).astype(np.uint8)[..., None] for array in stored])
+
+
+def test_yes_no_masks_saved_as_jpeg(tmp_path: Path) -> None:
+    images, folder = with_images(tmp_path, (96, 96))
+    for seed, name in enumerate(NAMES):
+        save(folder / f"{name}.jpg", (smooth(seed) >= 128).astype(np.uint8) * 255, quality=85)
+    found = guess(images, folder)
+    assert (found.task.kind, codes(found)) == ("binary", ["mask-lossy"])
+    assert same(found, [(smooth(seed) >= 128).astype(np.uint8)[..., None] for seed in range(3)])
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 1, 2, 3), (0, 60, 120, 180), (0, 85, 170, 255)])
+@pytest.mark.parametrize("share", [1, 6])
+def test_ids_saved_as_jpeg_are_refused(tmp_path: Path, values: tuple[int, ...], share: int) -> None:
+    images, folder = with_images(tmp_path, (96, 96))
+    for seed, name in enumerate(NAMES):
+        blocks = regions(share * len(values) - 1, seed, (96, 96))  # the background is the larger part if share > 1
+        save(folder / f"{name}.jpg", np.array([*values, *[0] * 99], np.uint8)[blocks], quality=85)
+    with pytest.raises(DataError, match="lossy compression changed") as problem:
+        guess(images, folder)
+    assert problem.value.code == "mask-lossy"
+
+
+def test_numbers_of_single_objects_and_photographs_are_refused(tmp_path: Path) -> None:
+    for name, make in {
+        "objects": lambda i: (
+            np.where(regions(9, i) < 8, 0, 1).astype(np.uint16) * np.arange(i, i + 24 * 32).reshape(SIZE)
+        ),
+        "photographs": lambda i: np.random.default_rng(i).integers(0, 256, SIZE),
+    }.items():
+        stored = [np.asarray(make(i)) for i in range(3)]
+        dtype = np.uint16 if name == "objects" else np.uint8
+        with pytest.raises(DataError, match="numbers of single objects") as problem:
+            look(tmp_path / name, [array.astype(dtype) for array in stored])
+        assert problem.value.code == "mask-soft-edges"
+
+
+def test_masks_that_are_black_throughout_are_no_error_yet(tmp_path: Path) -> None:
+    found = look(tmp_path, [np.zeros(SIZE, np.uint8)] * 3)
+    assert found.task.kind == "binary"
+    images, folder = with_images(tmp_path / "jpeg")
+    for name in NAMES:
+        save(folder / f"{name}.jpg", np.zeros(SIZE, np.uint8))
+    with pytest.raises(DataError, match="hold 1 different values"):
+        guess(images, folder)
+
+
+def test_probability_maps(tmp_path: Path) -> None:
+    images, folder = with_images(tmp_path)
+    for seed, name in enumerate(NAMES):
+        save(folder / f"{name}.tif", np.random.default_rng(seed).random(SIZE).astype(np.float32))
+    with pytest.raises(
+        DataError, match=r"no mask that can be read; the first: .*a\.tif.* like those of a probability map"
+    ):
+        guess(images, folder)
+
+
+@pytest.mark.parametrize("bands", [2, 5])
+def test_bands(tmp_path: Path, bands: int) -> None:
+    images, folder = with_images(tmp_path)
+    stored = [np.stack([regions(1, 10 * seed + band) for band in range(bands)], axis=-1) for seed in range(3)]
+    for name, pixels in zip(NAMES, stored, strict=True):
+        save(folder / f"{name}.tif", pixels, photometric="minisblack", planarconfig="contig")
+    found = guess(images, folder)
+    assert found.task == Task.multilabel([f"class_{i + 1}" for i in range(bands)])
+    assert same(found, stored)
+
+
+@pytest.mark.parametrize("labels", [["crack"], ["liver", "tumour"]])
+@pytest.mark.parametrize("yes", [1, 255])
+def test_one_folder_a_class(tmp_path: Path, labels: list[str], yes: int) -> None:
+    images, folder = with_images(tmp_path)
+    stored = [np.stack([regions(1, 10 * seed + i) for i in range(len(labels))], axis=-1) for seed in range(3)]
+    for name, pixels in zip(NAMES, stored, strict=True):
+        for i, label in enumerate(labels):
+            save(folder / label / f"{name}.png", pixels[..., i] * np.uint8(yes))
+    found = guess(images, folder)
+    assert found.task == (Task.binary("crack") if len(labels) == 1 else Task.multilabel(labels))
+    assert same(found, stored)
+    assert guess(images, folder, [labels[-1]]).task == Task.binary(labels[-1])
+    with pytest.raises(DataError, match="--classes: not there: lung; found"):
+        guess(images, folder, ["lung"])
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_masks_with_a_suffix(tmp_path: Path, together: bool) -> None:
+    images, folder = with_images(tmp_path)
+    folder = images if together else folder
+    stored = ids([0, 1, 2])
+    for name, pixels in zip(NAMES, stored, strict=True):
+        save(folder / f"{name}_mask.png", pixels)
+    found = guess(images, folder)
+    assert found.data.mask_suffix == "_mask"
+    assert same(found, stored)
+
+
+def test_a_list_file(tmp_path: Path) -> None:
+    with_images(tmp_path)
+    stored = ids([0, 1, 2])
+    for name, pixels in zip(NAMES, stored, strict=True):
+        save(tmp_path / "masks" / f"{name}.png", pixels)
+    rows = [f"images/{name}.jpg,masks/{name}.png" for name in NAMES]
+    (tmp_path / "list.csv").write_text("\n".join(["image,mask", *rows]), encoding="utf-8")
+    assert same(guess(tmp_path / "list.csv", None), stored)
+
+
+def test_coco_json(tmp_path: Path) -> None:
+    images, _ = with_images(tmp_path)
+    annotations, pictures = [], []
+    for number, name in enumerate(NAMES):
+        pictures.append({"id": number, "file_name": f"{name}.jpg", "width": 32, "height": 24})
+        box = [number, 2, 20, 2, 20, 12, number, 12]
+        annotations.append(
+            {"id": number + 1, "image_id": number, "category_id": 7, "segmentation": [box], "iscrowd": 0}
+        )
+    values = {
+        "images": pictures,
+        "annotations": annotations,
+        "categories": [{"id": 7, "name": "liver"}, {"id": 9, "name": "x"}],
+    }
+    file = tmp_path / "coco.json"
+    file.write_text(json.dumps(values), encoding="utf-8")
+    meant = []
+    for number in range(3):
+        mask = np.zeros((*SIZE, 2), np.uint8)
+        mask[2:12, number:20, 0] = 1
+        meant.append(mask)
+    found = guess(images, file)
+    assert found.task == Task.multilabel(["liver", "x"])
+    assert same(found, meant)
+    assert guess(images, file, ["liver"]).task == Task.binary("liver")
+    file.write_text("[]")
+    with pytest.raises(DataError, match="a COCO file is an object of images, annotations and categories"):
+        guess(images, file)
+
+
+def test_names_of_classes(tmp_path: Path) -> None:
+    assert look(tmp_path / "ids", ids([0, 1, 2]), ["sea", "land", "ice"]).task.classes == ("sea", "land", "ice")
+    with pytest.raises(DataError, match=r"--classes names 2; the masks hold 3 values"):
+        look(tmp_path / "few", ids([0, 1, 2]), ["sea", "land"])
+    table = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    coloured = [table[regions(2, seed)] for seed in range(3)]
+    assert look(tmp_path / "colours", coloured, ["a", "b", "c"]).task.classes == ("a", "b", "c")
+    with pytest.raises(DataError, match=r"--classes names 1; the masks hold 3 colours: #000000, #00ff00, #ff0000"):
+        look(tmp_path / "one", coloured, ["a"])
+
+
+def test_nothing_that_can_be_read(tmp_path: Path) -> None:
+    images, folder = with_images(tmp_path)
+    with pytest.raises(DataError, match="masks: holds no mask that can be read$"):
+        guess(images, folder)
+    (folder / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no mask that can be read; the first: .*a\.png: not an image"):
+        guess(images, folder)
+    with pytest.raises(DataError, match="gone: there is no such folder"):
+        guess(images, tmp_path / "gone")
+    with pytest.raises(DataError, match="give the masks as well"):
+        guess(images, None)
+
+
+def test_a_broken_mask_among_good_ones_is_left_to_the_survey(tmp_path: Path) -> None:
+    images, folder = with_images(tmp_path)
+    for name, pixels in zip(NAMES, ids([0, 1, 2]), strict=True):
+        save(folder / f"{name}.png", pixels)
+    (folder / "b.png").write_bytes(b"")
+    assert guess(images, folder).task.channels == 3
+
+
+def test_every_mask_is_told_of(tmp_path: Path) -> None:
+    images, folder = with_images(tmp_path)
+    for name, pixels in zip(NAMES, ids([0, 1]), strict=True):
+        save(folder / f"{name}.png", pixels)
+    told: list[int] = []
+    guess(images, folder, (), lambda: told.append(1))
+    assert len(told) == 3

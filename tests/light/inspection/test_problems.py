@@ -1,0 +1,182 @@
+"""Every problem that the facts of samples show, each by its code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segkit import VOID, DataError, Task
+from segkit.data.sources.source import Subset
+from segkit.inspection.fingerprint import Survey, survey
+from segkit.inspection.problems import find_problems
+from tests.helpers.problem_data import (
+    CRACK,
+    LABELS,
+    ORGANS,
+    SIZE,
+    Memory,
+    found,
+    good,
+    image,
+    mask,
+    only,
+    subset,
+)
+
+
+@pytest.mark.parametrize("task", [CRACK, ORGANS, LABELS], ids=lambda task: task.kind)
+def test_clean_data_have_no_problem(task: Task) -> None:
+    assert found(task, train=good(task), validation=good(task, 4, 50), test=good(task, 4, 70)) == []
+
+
+def test_empty() -> None:
+    problem = only(found(CRACK, train={}), "empty")
+    assert (problem.level, problem.message) == ("error", "the data set holds no sample")
+
+
+def test_depth() -> None:
+    samples = good(CRACK) | {"deep": (image(90, dtype=np.uint16), mask(CRACK))}
+    problem = only(found(CRACK, train=samples), "depth")
+    assert (problem.level, problem.files, problem.number) == ("error", ("deep",), 1)
+    assert "found uint8 (12 images), uint16 (1 images). Convert the others to uint8" in problem.message
+
+
+@pytest.mark.parametrize(("bands", "wrong"), [((3, 1), False), ((3, 4), True), ((3, 1, 5), True), ((2, 1), True)])
+def test_channels(bands: tuple[int, ...], wrong: bool) -> None:
+    samples = {f"{i}": (image(i, bands[0] if i < 4 else bands[i % len(bands)]), mask(CRACK)) for i in range(8)}
+    problems = found(CRACK, train=samples)
+    assert [problem.code for problem in problems] == (["channels"] if wrong else [])
+    if wrong:
+        assert problems[0].level == "error"
+        assert f"{bands[0]} band(s) (" in problems[0].message
+
+
+def test_leak_and_duplicates() -> None:
+    train = good(CRACK)
+    copies = dict.fromkeys(("a", "b"), train["i0"])
+    problem = only(found(CRACK, train=train | copies), "duplicates")
+    assert (problem.level, problem.number) == ("warning", 1)
+    assert "i0 (train) = a (train) = b (train)" in problem.message
+    problem = only(found(CRACK, train=train, test=good(CRACK, 4, 50) | {"a": train["i0"]}), "leak")
+    assert problem.level == "error"
+    assert "i0 (train) = a (test). Remove one of them" in problem.message
+
+
+def test_near_copies() -> None:
+    train = good(CRACK)
+    darker = {"a": ((train["i0"][0] * 0.9).astype(np.uint8), mask(CRACK))}
+    problem = only(found(CRACK, train=train | darker), "near-duplicates")
+    assert (problem.level, problem.number) == ("warning", 1)
+    assert "i0 (train) ~ a (train)" in problem.message
+    problem = only(found(CRACK, train=train, test=good(CRACK, 4, 50) | darker), "near-leak")
+    assert problem.level == "warning"
+    assert "i0 (train) ~ a (test)" in problem.message
+
+
+@pytest.mark.parametrize("value", [0, VOID])
+def test_nothing_to_learn(value: int) -> None:
+    empty = {name: (array, np.full(SIZE, value, np.uint8)) for name, (array, _) in good(ORGANS).items()}
+    problems = found(ORGANS, train=empty, validation=good(ORGANS, 30, 50))
+    assert (problems[0].code, problems[0].level) == ("nothing-to-learn", "error")
+    assert "no pixel of liver, tumour: nothing to learn" in problems[0].message
+
+
+@pytest.mark.parametrize(("part", "what"), [("train", "cannot be learned"), ("test", "has no score there")])
+def test_absent_class(part: str, what: str) -> None:
+    parts = {"train": good(ORGANS), "test": good(ORGANS, 4, 50)}
+    parts[part] = {name: (array, np.minimum(labels, 1)) for name, (array, labels) in parts[part].items()}
+    problem = only(found(ORGANS, **parts), "absent-class")
+    assert problem.level == "warning"
+    assert f"no pixel of tumour in the {part} part, so it {what}" in problem.message
+
+
+def test_rare_class() -> None:
+    samples = {name: (array, np.minimum(labels, 1)) for name, (array, labels) in good(ORGANS).items()}
+    samples["i0"][1][0, :3] = 2
+    problem = only(found(ORGANS, train=samples), "rare-class")
+    assert problem.level == "warning"
+    assert f"tumour {100 * 3 / (12 * 16 * 20):.2g} % of the pixels" in problem.message
+
+
+def test_void() -> None:
+    samples = good(CRACK)
+    for _, labels in samples.values():
+        labels[:9] = VOID
+    problem = only(found(CRACK, train=samples), "void")
+    assert (problem.level, problem.message[:4]) == ("warning", "56 %")
+
+
+def test_less_than_half_unlabelled_is_no_problem() -> None:
+    samples = good(CRACK)
+    for _, labels in samples.values():
+        labels[:7] = VOID
+    assert found(CRACK, train=samples) == []
+
+
+def test_empty_masks() -> None:
+    samples = good(CRACK)
+    for name in list(samples)[:7]:
+        samples[name] = (samples[name][0], np.zeros(SIZE, np.uint8))
+    problem = only(found(CRACK, train=samples), "empty-masks")
+    assert (problem.level, problem.number, problem.files) == ("warning", 7, ("i0", "i1", "i2", "i3", "i4"))
+    assert str(problem).endswith("leave these images out [7: i0, i1, i2, i3, i4, ...]")
+
+
+def test_sides_by_name() -> None:
+    task = Task.multiclass(["background", "left lung", "right lung"])
+    problem = only(found(task, train=good(task)), "sides")
+    assert problem.level == "error"
+    assert "augment.flip_horizontal: false" in problem.message
+    assert found(task, flips=False, train=good(task)) == []
+    paired = Task.multiclass(list(task.classes), flip_pairs=[("left lung", "right lung")])
+    assert found(paired, train=good(paired)) == []
+
+
+@pytest.mark.parametrize(("count", "other", "told"), [(12, 0, True), (9, 0, False), (12, 1, False)])
+def test_sides_by_place(count: int, other: int, told: bool) -> None:
+    samples = good(CRACK, count)
+    half = SIZE[1] // 2
+    for i, (_, labels) in enumerate(samples.values()):
+        labels[:, slice(0, half) if i < other else slice(half, None)] = 0
+    problems = found(CRACK, train=samples)
+    assert [(problem.code, problem.level) for problem in problems] == ([("sides", "warning")] if told else [])
+    assert found(CRACK, flips=False, train=samples) == []
+
+
+def test_tiny_objects() -> None:
+    samples = good(CRACK)
+    for _, labels in samples.values():
+        labels[:] = 0
+        labels[::4, ::4] = 1
+    problem = only(found(CRACK, train=samples), "tiny-objects")
+    assert problem.level == "warning"
+    assert f"pieces of crack are smaller than 9 pixels ({12 * 4 * 5} pieces)" in problem.message
+
+
+def test_flat_image() -> None:
+    samples = good(CRACK) | {"black": (np.zeros((*SIZE, 3), np.uint8), mask(CRACK))}
+    problem = only(found(CRACK, train=samples), "flat-image")
+    assert (problem.level, problem.files) == ("warning", ("black",))
+
+
+def test_no_overlap() -> None:
+    samples = good(LABELS)
+    for _, labels in samples.values():
+        labels[..., 1] &= 1 - labels[..., 0]
+    problem = only(found(LABELS, train=samples), "no-overlap")
+    assert problem.level == "warning"
+
+
+def test_errors_come_first() -> None:
+    task = Task.multiclass(["background", "left lung", "right lung"])
+    samples = good(task) | {"black": (np.zeros((*SIZE, 3), np.uint8), mask(task))}
+    samples["copy"] = samples["i0"]
+    problems = [(problem.code, problem.level) for problem in found(task, train=samples)]
+    assert problems == [("sides", "error"), ("duplicates", "warning"), ("flat-image", "warning")]
+
+
+def test_a_survey_that_stopped_early_is_not_judged_by_what_it_did_not_see() -> None:
+    empty = {name: (array, np.zeros(SIZE, np.uint8)) for name, (array, _) in good(CRACK).items()}
+    begun = survey(CRACK, {"train": subset(empty)})
+    torn = survey(CRACK, {"train": Subset(Memory({"torn": DataError("torn.png: cut off")}), ["torn"])}).broken
+    assert [problem.code for problem in find_problems(CRACK, Survey(begun.facts, torn, 99))] == ["unreadable"]

@@ -1,0 +1,226 @@
+"""Files that cannot be read: the same words from inspect and train, before Keras."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from PIL import Image
+
+from segkit import DataError, Task
+from segkit.config import Config, DataConfig
+from segkit.data.parts import open_parts
+from segkit.data.sources.source import Sample, Subset, open_source
+from segkit.inspection.fingerprint import survey
+from segkit.inspection.inspect import inspect
+from segkit.inspection.problems import find_problems
+from segkit.inspection.training_check import check
+from tests.helpers.problem_data import (
+    CRACK,
+    LABELS,
+    ORGANS,
+    ROOT,
+    SIZE,
+    Memory,
+    good,
+    image,
+    only,
+)
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, pixels, photometric="minisblack")
+    else:
+        Image.fromarray(pixels).save(path)
+    return path
+
+
+def torn(path: Path) -> None:
+    content = save(path, image(1)).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def bomb(path: Path) -> None:
+    """Write a PNG whose header claims 50,000 x 50,000 pixels."""
+    save(path, image(1))
+    content = bytearray(path.read_bytes())
+    content[16:24] = (50_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+# What replaces the image or mask of one sample, in a data set of 0/1 or 0..2 masks: file, how, code, words of the message.
+BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
+    "torn image": (CRACK, "images/i0.png", torn, "unreadable", "i0.png: "),
+    "bomb": (CRACK, "images/i0.png", bomb, "too-large", "data.max_pixels"),
+    "empty file": (CRACK, "images/i0.png", lambda path: path.write_bytes(b""), "unreadable", "not an image"),
+    "size": (
+        CRACK,
+        "masks/i0.png",
+        lambda path: save(path, np.zeros((5, 4), np.uint8)),
+        "mask-size",
+        "20 wide and 16 high",
+    ),
+    "three values": (
+        CRACK,
+        "masks/i0.png",
+        lambda path: save(path, np.resize(np.array([0, 1, 255], np.uint8), SIZE)),
+        "mask-values",
+        "0: absent, 1: present, 255: void",
+    ),
+    "grey edges": (
+        CRACK,
+        "masks/i0.png",
+        lambda path: save(path, np.resize(np.arange(256).astype(np.uint8), SIZE)),
+        "mask-soft-edges",
+        "data.mask_threshold: 128",
+    ),
+    "colours": (CRACK, "masks/i0.png", lambda path: save(path, image(3)), "mask-colours", "data.mask_colours"),
+    "alpha": (ORGANS, "masks/i0.png", lambda path: save(path, image(3, 4)), "mask-alpha", "alpha channel"),
+    "ids": (
+        ORGANS,
+        "masks/i0.png",
+        lambda path: save(path, np.full(SIZE, 9, np.uint8)),
+        "",
+        "allowed values are 0 to 2",
+    ),
+}
+
+
+def data_set(root: Path, task: Task) -> Path:
+    """Write a clean data set and its config."""
+    for name, (pixels, labels) in good(task, 14).items():
+        save(root / "images" / f"{name}.png", pixels)
+        save(root / "masks" / f"{name}.png", labels)
+    data = {"images": str(root / "images"), "masks": str(root / "masks")}
+    config = {"task": {"kind": task.kind, "classes": list(task.classes)}, "data": data}
+    (root / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return root / "config.yaml"
+
+
+@pytest.mark.parametrize("way", BROKEN)
+def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, way: str) -> None:
+    task, file, spoil, code, words = BROKEN[way]
+    data_set(tmp_path, task)
+    spoil(tmp_path / file)
+    data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", validation=0.0, test=0.0)
+    source = open_source(data, task)
+    problems = find_problems(task, survey(task, {"train": Subset(source, source.names)}))
+    assert [problem.level for problem in problems] == ["error"]
+    assert (problems[0].files, problems[0].number) == (("i0",), 1)
+    assert str(tmp_path / file) in problems[0].message
+    assert words in problems[0].message
+    assert problems[0].code == (code or problems[0].code)
+
+
+def test_overlap_and_channels_of_masks_have_codes(tmp_path: Path) -> None:
+    for label in ("liver", "tumour"):
+        save(tmp_path / "masks" / label / "a.png", np.ones(SIZE, np.uint8))
+    save(tmp_path / "images" / "a.png", image(1))
+    folders = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks")
+    source = open_source(folders, ORGANS)
+    assert survey(ORGANS, {"train": Subset(source, source.names)}).broken[0].code == "overlap"
+    save(tmp_path / "bands" / "a.tif", np.ones((*SIZE, 3), np.uint8))
+    source = open_source(folders.model_copy(update={"masks": tmp_path / "bands"}), LABELS)
+    assert survey(LABELS, {"train": Subset(source, source.names)}).broken[0].code == "mask-channels"
+
+
+def test_files_of_one_code_are_one_problem() -> None:
+    samples: dict[str, Sample | DataError] = {f"t{i}": DataError(f"t{i}.png: cut off") for i in range(7)}
+    samples |= {name: Sample(name, *pair) for name, pair in good(CRACK).items()}
+    problem = only(find_problems(CRACK, survey(CRACK, {"train": Subset(Memory(samples), list(samples))})), "unreadable")
+    assert str(problem) == "unreadable: t0.png: cut off [7: t0, t1, t2, t3, t4, ...]"
+
+
+# Runs the commands of argv[1] (JSON) one after the other; prints status and output of each, and the slow imports.
+WATCHED = f"""
+import contextlib, io, json, sys
+sys.path.insert(0, {str(ROOT)!r})
+from segkit.cli import main
+told = []
+for arguments in json.loads(sys.argv[1]):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        told.append(main(arguments))
+    told.append(out.getvalue())
+print(json.dumps([told, [name for name in ("keras", "tensorflow", "jax", "albumentations") if name in sys.modules]]))
+"""
+
+
+def commands(folder: Path, *arguments: list[str]) -> list[Any]:
+    """Run segkit in a process of its own, which must not import Keras; return statuses and outputs in turn."""
+    asked = [sys.executable, "-c", WATCHED, json.dumps(arguments)]
+    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told, slow = json.loads(done.stdout)
+    assert slow == []
+    return told
+
+
+def leak(path: Path) -> None:
+    """Make copies of an image so many that two parts hold it."""
+    for i in range(1, 14):
+        path.with_name(f"i{i}.png").write_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("way", [*BROKEN, "leak"])
+def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None:
+    task, file, spoil = BROKEN[way][:3] if way != "leak" else (CRACK, "images/i0.png", leak)
+    config = str(data_set(tmp_path, task))
+    spoil(tmp_path / file)
+    seen, shown, status, told = commands(tmp_path, ["inspect", config], ["train", config])
+    assert (seen, status) == (1, 2)
+    assert "error: training would be wrong:\n" in told
+    problems = [line.removeprefix("error ") for line in shown.splitlines() if line.startswith("error ")]
+    assert len(problems) == 1
+    assert f"\n  {problems[0]}\n" in told
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train_refuses_within_five_seconds(tmp_path: Path) -> None:
+    config = data_set(tmp_path, CRACK)
+    torn(tmp_path / "images" / "i0.png")
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, time.monotonic() - began < 5) == (2, True)
+    assert "error: training would be wrong:\n" in done.stderr
+
+
+def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) -> None:
+    path = data_set(tmp_path, CRACK)
+    torn(tmp_path / "images" / "i0.png")
+    (tmp_path / "masks" / "i1.png").write_text("no picture")
+    config = Config.model_validate(yaml.safe_load(path.read_text()))
+    config = config.model_copy(update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})})
+    inspection = inspect(config, open_parts(config), None)
+    assert (inspection.wrong, len(inspection.survey.broken)) == (False, 2)
+    assert [(problem.code, problem.level, problem.number) for problem in inspection.problems] == [
+        ("unreadable", "warning", 2)
+    ]
+    findings = check(CRACK, inspection.parts, skip_broken=True)
+    assert findings.left_out == 2
+    assert sorted(name for part in findings.parts.values() for name in part.names) == sorted(
+        f"i{i}" for i in range(2, 14)
+    )
+    assert [str(problem) for problem in findings.warnings] == [str(problem) for problem in inspection.problems]
+
+
+def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
+    samples: dict[str, Sample | DataError] = {f"t{i}": DataError(f"t{i}.png: cut off") for i in range(3)}
+    parts = {"train": Subset(Memory(samples), list(samples))}
+    with pytest.raises(DataError, match="none of the 3 samples can be read"):
+        check(CRACK, parts, skip_broken=True)
+    with pytest.raises(DataError, match=r"t0\.png: cut off \[3: t0, t1, t2\]"):
+        check(CRACK, parts)

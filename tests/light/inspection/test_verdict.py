@@ -1,0 +1,130 @@
+"""Which head, and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit import VOID, Task
+from segkit.data.sources.source import Sample
+from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.verdict import judge
+from tests.helpers.draws import masks, tasks
+
+LABELS = Task.multilabel(["liver", "tumour"])
+
+
+def facts(task: Task, given_masks: Sequence[np.ndarray]) -> list[Facts]:
+    return [
+        facts_of(
+            task, "train", Sample(str(i), np.zeros((*mask.shape[:2], 1), np.uint8), mask), task.encode(mask, "", VOID)
+        )
+        for i, mask in enumerate(given_masks)
+    ]
+
+
+def layers(overlap: int, held: int = 6000, size: int = 100) -> np.ndarray:
+    """Return two layers that hold `held` pixels together, and `overlap` of them both."""
+    flat = np.zeros((size * size, 2), np.uint8)
+    flat[: held // 2, 0] = 1
+    flat[held // 2 - overlap : held, 1] = 1
+    return flat.reshape(size, size, 2)
+
+
+def test_binary() -> None:
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:3, :5], mask[9] = 1, VOID
+    verdict = judge(Task.binary("crack"), facts(Task.binary("crack"), [mask, mask]))
+    assert verdict.kind == "binary"
+    assert "binary, hence sigmoid, because a pixel is crack or not: 16.7 % of the pixels of 2 images are" in str(
+        verdict
+    )
+
+
+def test_a_class_that_fills_everything_fills_100_percent() -> None:
+    task = Task.binary("crack")
+    assert "100 % of the pixels" in str(judge(task, facts(task, [np.ones((30, 30), np.uint8)])))
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_exclusive_ids_take_the_head_of_the_task(head: str) -> None:
+    task = Task.multiclass(["background", "liver", "tumour"], head=head)
+    verdict = judge(task, facts(task, [np.array([[0, 1, 2, VOID]], np.uint8)]))
+    assert str(verdict).startswith(f"exclusive, hence {head}, because the masks hold one of 3 ids at each pixel")
+    assert verdict.task == task
+
+
+@pytest.mark.parametrize("held", [6000, 10_000])
+def test_layers_that_never_meet_are_exclusive(held: int) -> None:
+    mask = layers(0, held)
+    verdict = judge(LABELS, facts(LABELS, [mask, mask]))
+    names = ["liver", "tumour"] if held == 10_000 else ["background", "liver", "tumour"]
+    assert (verdict.kind, verdict.task) == ("exclusive", Task.multiclass(names))
+    assert f"hence softmax, because none of the {2 * held:,} foreground pixels of 2 images" in str(verdict)
+    assert "say multilabel" in verdict.unless
+
+
+def test_layers_keep_their_background_and_their_flip_pairs() -> None:
+    task = Task.multilabel(["background", "left", "right"], flip_pairs=[("left", "right")])
+    mask = np.eye(3, dtype=np.uint8)[np.arange(12).reshape(3, 4) % 3]
+    mask[0, 0] = 0
+    found = judge(task, facts(task, [mask])).task
+    assert found == Task.multiclass(["background", "left", "right"], flip_pairs=[("left", "right")])
+
+
+@pytest.mark.parametrize(("overlap", "small"), [(300, False), (12, False), (11, True), (1, True)])
+def test_layers_that_meet_overlap(overlap: int, small: bool) -> None:
+    verdict = judge(LABELS, facts(LABELS, [layers(overlap), layers(0)]))
+    share = 100 * overlap / (2 * 6000)
+    assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
+    assert (
+        f"overlapping, hence sigmoid, because {overlap} pixels ({share:.3g} % of the foreground, in 1 of 2 images)"
+        in str(verdict)
+    )
+    assert ("a small share that may be slips of the pen" in verdict.because) == small
+    assert "data.on_top" in verdict.unless
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_one_layer_alone_is_binary(value: int) -> None:
+    task = Task.multilabel(["vessel"])
+    verdict = judge(task, facts(task, [np.full((4, 5, 1), value, np.uint8)]))
+    assert (verdict.kind, verdict.task.kind, verdict.task.classes) == ("binary", "binary", ("vessel",))
+
+
+def test_a_binary_task_keeps_its_threshold() -> None:
+    task = Task.binary("crack", threshold=0.3)
+    assert judge(task, facts(task, [np.ones((2, 2), np.uint8)])).task == task
+
+
+def test_exclusive_layers_that_were_refused_for_overlaps_need_a_sigmoid() -> None:
+    task = Task.multiclass(["background", "liver", "tumour"])
+    verdict = judge(task, [], refused=3)
+    assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
+    assert "hence sigmoid, because in 3 images pixels belong to two classes" in str(verdict)
+
+
+@given(st.data())
+def test_the_verdict_is_that_of_a_plain_count(data: st.DataObject) -> None:
+    task = data.draw(tasks())
+    drawn = [data.draw(masks(task)) for _ in range(data.draw(st.integers(1, 3)))]
+    verdict = judge(task, facts(task, drawn))
+    assert f"hence {verdict.task.head}, because" in str(verdict)
+    assert f"{len(drawn)} images" in verdict.because
+    if task.kind != "multilabel":
+        assert verdict.kind == ("binary" if task.kind == "binary" else "exclusive")
+        return
+    both = sum(int(((mask == 1).sum(-1) > 1).sum()) for mask in drawn)
+    held = sum(int((mask == 1).any(-1).sum()) for mask in drawn)
+    assert verdict.kind == ("overlapping" if both else "exclusive")
+    assert (f"{both:,} pixels" if both else f"none of the {held:,} foreground pixels") in verdict.because
+
+
+def test_masks_without_any_label_have_a_verdict() -> None:
+    for task in (Task.binary("crack"), LABELS):
+        mask = np.full((3, 4, 2) if task.kind == "multilabel" else (3, 4), VOID, np.uint8)
+        assert "0 " in judge(task, facts(task, [mask])).because

@@ -1,0 +1,230 @@
+"""Plain PNG: whatever the fast reader gives is what Pillow gives; all else is left to Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image, ImageOps
+
+from segkit.io import png
+from segkit.io.images import read_image
+from segkit.io.masks import read_colours, read_mask
+from tests.helpers import file_bytes
+from tests.helpers.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
+
+IGNORED = [(b"pHYs", b"\0\0\1\0\0\0\2\0\1"), (b"gAMA", b"\0\0\x27\x10"), (b"sRGB", b"\0"), (b"sBIT", b"\3\3\3")]
+"""Chunks of which Pillow makes nothing."""
+
+
+def by_pillow(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(ImageOps.exif_transpose(picture))
+
+
+def by_hand(
+    pixels: np.ndarray,
+    before: bytes = b"",
+    after: bytes = b"",
+    parts: int = 1,
+    colour: int | None = None,
+    methods: tuple[int, int, int] = (0, 0, 0),
+    filtered: int = 0,
+    missing: int = 0,
+) -> bytes:
+    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks; so many rows are `missing`.
+
+    Rows are said to be `filtered`, which changes what they mean.
+    """
+    height, width = pixels.shape[0] + missing, pixels.shape[1]
+    rows = zlib.compress(b"".join(bytes([filtered]) + row.tobytes() for row in pixels))
+    size = -(-len(rows) // parts)
+    data = b"".join(chunk(b"IDAT", rows[i : i + size]) for i in range(0, len(rows), size))
+    colour = (0 if pixels.ndim == 2 else 2) if colour is None else colour
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, *methods)
+    return png.SIGNATURE + chunk(b"IHDR", header) + before + data + after + chunk(b"IEND", b"")
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> np.ndarray:
+    """Draw grey or RGB pixels: noise, or a gradient, of which encoders choose other filters."""
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((3, 300)))
+    shape = draw(st.sampled_from([shape, (*shape, 3)]))
+    noise = draw(arrays.arrays(np.uint8, shape))
+    ramp = np.add.outer(np.arange(shape[0]), np.arange(shape[1])).reshape(*shape[:2], *[1] * (len(shape) - 2))
+    return draw(st.sampled_from([noise, np.broadcast_to(ramp, shape).astype(np.uint8), ramp.astype(np.uint8) + noise]))
+
+
+@given(pictures(), st.integers(0, 9), st.booleans())
+def test_plain_png_is_read_as_pillow_reads_it(pixels: np.ndarray, level: int, optimize: bool) -> None:
+    content = encoded(pixels, "PNG", compress_level=level, optimize=optimize)
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, pixels)
+    np.testing.assert_array_equal(by_pillow(content), pixels)
+
+
+@given(
+    pictures(), st.lists(st.sampled_from(IGNORED), max_size=3, unique=True), st.integers(1, 4), st.binary(max_size=9)
+)
+def test_chunks_that_change_nothing_change_nothing(
+    pixels: np.ndarray, ignored: list[tuple[bytes, bytes]], parts: int, behind: bytes
+) -> None:
+    before = b"".join(chunk(kind, content) for kind, content in ignored)
+    content = by_hand(pixels, before, chunk(b"tIME", b"\7\xe9\1\1\0\0\0"), parts) + behind
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+
+
+@given(pictures(), st.integers(0, 4))
+def test_every_filter_is_undone(pixels: np.ndarray, filtered: int) -> None:
+    content = by_hand(pixels, filtered=filtered)
+    found = png.decode_plain(content)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+
+
+@given(pictures().filter(lambda pixels: pixels.ndim == 2), st.integers(1, 256), st.booleans(), st.integers(0, 1))
+def test_of_a_palette_the_indices_are_read(pixels: np.ndarray, colours: int, transparent: bool, filtered: int) -> None:
+    before = chunk(b"PLTE", bytes(3 * colours)) + (chunk(b"tRNS", bytes(colours)) if transparent else b"")
+    content = by_hand(pixels, before, colour=png.INDICES, filtered=filtered)
+    found = png.decode_plain(content, indices=True)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(content))
+    assert png.decode_plain(content) is None
+
+
+@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["grey", "RGB"])
+def test_large_files_go_to_libpng_alone(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    palette = by_hand(GREY, chunk(b"PLTE", bytes(768)), colour=png.INDICES)
+    monkeypatch.setattr(png, "LARGE", by_hand_size := pixels.shape[0] * (1 + pixels[0].size))
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda _: pytest.fail("libpng was asked"))
+    assert png.decode_plain(by_hand(pixels)) is not None
+    monkeypatch.undo()
+    monkeypatch.setattr(png, "LARGE", min(by_hand_size, GREY.size) - 1)
+    monkeypatch.setattr(imagecodecs, "deflate_decode", lambda *_, **__: pytest.fail("libdeflate was asked"))
+    np.testing.assert_array_equal(png.decode_plain(by_hand(pixels)), pixels)
+    assert png.decode_plain(palette, indices=True) is None
+
+
+@given(st.sampled_from([GREY, RGB]), st.integers(1, 3), st.data())
+def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
+    pixels: np.ndarray, parts: int, data: st.DataObject
+) -> None:
+    content = bytearray(by_hand(pixels, parts=parts) if data.draw(st.booleans()) else encoded(pixels, "PNG"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(0, 255))
+    damaged = bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    found = png.decode_plain(damaged)
+    if found is not None:
+        np.testing.assert_array_equal(found, by_pillow(damaged))
+
+
+def headers(*behind: bytes) -> list[bytes]:
+    """Return the first chunk of `by_hand(RGB)` with bytes behind what belongs there."""
+    return [chunk(b"IHDR", struct.pack(">IIBBBBB", 7, 5, 8, 2, 0, 0, 0) + more) for more in behind]
+
+
+def other_pngs() -> dict[str, bytes]:
+    """Return files that Pillow turns, expands or reads in a way of its own."""
+    indexed = Image.fromarray(GREY % 7)
+    indexed.putpalette([10, 20, 30] * 256)
+    stream = io.BytesIO()
+    indexed.save(stream, "PNG")
+    exif = Image.Exif()
+    exif[file_bytes.ORIENTATION] = 6
+    turn = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    hidden = f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n".encode()
+    return {
+        "palette": stream.getvalue(),
+        "two bits of palette": encoded(GREY % 2 * 255 > 0, "PNG"),
+        "alpha": encoded(np.dstack([RGB, GREY]), "PNG"),
+        "a longer header": by_hand(RGB).replace(*headers(b"", b"\0")),
+        "interlaced": by_hand(RGB, methods=(0, 0, 1)),
+        "a compression of tomorrow": by_hand(RGB, methods=(1, 0, 0)),
+        "filters of tomorrow": by_hand(RGB, methods=(0, 1, 0)),
+        "an unknown filter": by_hand(RGB, filtered=5),
+        "too few rows": by_hand(RGB, missing=1),
+        "too many rows": by_hand(RGB, missing=-1),
+        "a transparent colour": by_hand(RGB, chunk(b"tRNS", b"\0\1\0\2\0\3")),
+        "16 bits of grey": encoded(GREY.astype(np.uint16) * 257, "PNG"),
+        "16 bits of colour": file_bytes.deep_png(),
+        "turned": by_hand(RGB, turn),
+        "turned after the pixels": by_hand(RGB, after=turn),
+        "turned by a text": by_hand(RGB, chunk(b"tEXt", b"Raw profile type exif\0" + hidden)),
+        "animated": by_hand(RGB, chunk(b"acTL", struct.pack(">II", 1, 0))),
+        "unknown": by_hand(RGB, chunk(b"abCd", b"1")),
+        "no PNG": encoded(RGB, "BMP"),
+    }
+
+
+@pytest.mark.parametrize("kind", other_pngs())
+def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
+    content = other_pngs()[kind]
+    assert png.decode_plain(content) is None
+    assert kind == "palette" or png.decode_plain(content, indices=True) is None
+    (tmp_path / "a.png").write_bytes(content)
+    assert png.read_plain(tmp_path / "a.png") is None
+    if "turned" in kind:
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize("kind", file_bytes.BROKEN)
+def test_nothing_is_read_of_broken_files(kind: str) -> None:
+    assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
+
+
+@pytest.mark.parametrize("kind", [b"pHYs", b"IHDR", b"IEND"])
+def test_a_wrong_check_sum_is_left_to_pillow(kind: bytes) -> None:
+    content = bytearray(by_hand(RGB, chunk(b"pHYs", b"\0\0\1\0\0\0\2\0\1")))
+    start = content.index(kind)
+    (size,) = struct.unpack_from(">I", content, start - 4)
+    assert png.decode_plain(bytes(content)) is not None
+    content[start + 4 + size] ^= 1
+    assert png.decode_plain(bytes(content)) is None
+
+
+def test_the_check_sum_of_the_rows_is_enough_as_it_is_for_pillow() -> None:
+    content = bytearray(by_hand(RGB))
+    end = content.index(b"IEND")
+    content[end - 8] ^= 1
+    np.testing.assert_array_equal(png.decode_plain(bytes(content)), by_pillow(bytes(content)))
+    content[end - 12] ^= 1
+    assert png.decode_plain(bytes(content)) is None
+
+
+def test_many_empty_chunks_take_no_longer_than_their_bytes() -> None:
+    content = by_hand(RGB, before=chunk(b"IDAT", b"") * 300_000)
+    began = time.process_time()
+    np.testing.assert_array_equal(png.decode_plain(content), RGB)
+    assert time.process_time() - began < 10  # 0.2 s; adding to a string at each chunk took minutes
+
+
+def test_files_above_the_limit_are_left_to_pillow() -> None:
+    content = encoded(RGB, "PNG")
+    with pixel_limit(2 * RGB[..., 0].size):
+        assert png.decode_plain(content) is not None
+    with pixel_limit(2 * RGB[..., 0].size - 2):
+        assert png.decode_plain(content) is None
+
+
+def test_readers_of_images_and_masks_take_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(RGB).save(tmp_path / "rgb.png")
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    Image.fromarray(GREY).convert("P").save(tmp_path / "palette.png")
+    monkeypatch.setattr(Image, "open", lambda _: pytest.fail("Pillow was asked"))
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.png"), RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), GREY[..., None])
+    np.testing.assert_array_equal(read_mask(tmp_path / "grey.png"), GREY)
+    np.testing.assert_array_equal(read_mask(tmp_path / "palette.png"), GREY)
+    np.testing.assert_array_equal(read_colours(tmp_path / "rgb.png"), RGB)

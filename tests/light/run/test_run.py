@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit import RunError, Task
+from segkit.config import Config, InputConfig
+from segkit.io.atomic import _temporary
+from segkit.run import Run
+from segkit.run.checkpoint import Position
+from segkit.run.environment import environment
+from tests.helpers.draws import says
+
+CONFIG = Config(task=Task.multilabel(["a", "b"]))
+GIVEN = InputConfig(channels=1, dtype="uint8", mean=(1.0,), std=(2.0,), low=0, high=255)
+HEADER = "epoch,loss,val_loss\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path / "run")
+    made.create(CONFIG)
+    return made
+
+
+def with_settings(**sections: dict[str, object]) -> Config:
+    return Config.model_validate({"task": CONFIG.task, **sections})
+
+
+def save(run: Run, epoch: int) -> None:
+    run.checkpoints.save(Position(epoch), {"weights": [np.zeros(3, np.float32)]})
+
+
+def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
+    assert run.config() == CONFIG
+    assert {"command", "python", "packages", "backend"} <= set(json.loads(run.environment.read_text()))
+    assert environment()["packages"]["numpy"]
+
+
+def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError) as problem:
+        run.create(CONFIG)
+    assert says(problem, run.path, "never overwritten", "--run", "--resume")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="not empty"):
+        Run(tmp_path / "file").check_free()
+    (tmp_path / "empty").mkdir()
+    Run(tmp_path / "empty").check_free()
+    Run(tmp_path / "new").check_free()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_kill_at_the_very_beginning_leaves_the_folder_free(tmp_path: Path) -> None:
+    left = _temporary(tmp_path / "run" / "config.yaml")
+    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
+    left.parent.mkdir()
+    left.touch()
+    Run(tmp_path / "run").create(CONFIG)
+    assert not left.exists()
+
+
+def test_a_run_opens_when_it_has_a_model(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no config\.yaml.*train\.py"):
+        Run.open(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"no model\.keras yet"):
+        Run.open(run.path)
+    run.model.touch()
+    assert Run.open(run.path).config() == CONFIG
+
+
+def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(run: Run) -> None:
+    run.reopen(CONFIG)
+    run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
+    run.reopen(CONFIG)
+    run.reopen(with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"}))  # the samples are the same
+    run.reopen(with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1}))  # the weights are
+    with pytest.raises(RunError, match="holds no run to resume; leave --resume out"):
+        Run(run.path / "other").reopen(CONFIG)
+
+
+def test_resuming_with_other_settings_names_each(run: Run) -> None:
+    other = with_settings(train={"epochs": 99, "crop": [64, 96]}, model={"normalization": "group"})
+    with pytest.raises(RunError) as problem:
+        run.reopen(other)
+    assert says(problem, run.path, "train.epochs: 50 -> 99", "model.normalization: batch -> group", "train.crop", "96")
+    assert "encoder" not in str(problem.value)
+
+
+def test_resuming_with_other_classes_shows_both(run: Run) -> None:
+    with pytest.raises(RunError) as problem:
+        run.reopen(Config(task=Task.multilabel(["a", "c"])))
+    assert says(problem, "task.classes: [a, b] -> [a, c]")
+
+
+def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
+    assert run.rows() == []
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3")
+    assert run.rows() == [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}, {"epoch": 2, "loss": 0.4, "val_loss": 0.5}]
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,")
+    assert len(run.rows()) == 1
+
+
+def test_history_without_validation_is_read(run: Run) -> None:
+    run.history.write_text(HEADER + "1,0.5,NA\n2,0.4,NA\n")  # as Keras' CSVLogger writes it
+    for _ in range(2):
+        rows = run.cut_history(2)
+        assert [row["loss"] for row in rows] == [0.5, 0.4]
+        assert np.isnan([row["val_loss"] for row in rows]).all()
+
+
+def test_history_is_cut_to_the_epochs_that_were_saved(run: Run) -> None:
+    run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3,0.4\n")
+    assert [row["epoch"] for row in run.cut_history(2)] == [1, 2]
+    assert run.history.read_text().splitlines() == [HEADER.strip(), "1,0.5,0.6", "2,0.4,0.5"]
+    assert run.cut_history(0) == []
+    assert run.rows() == []
+
+
+def test_where_a_run_stands_comes_from_its_checkpoint(run: Run) -> None:
+    assert run.saved() == Position()
+    save(run, 3)
+    assert run.saved() == Position(3)
+
+
+def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
+    save(run, 2)
+    save(run, 3)
+    whole = run.checkpoints.latest.read_bytes()
+    previous = run.checkpoints.previous.read_bytes()
+    for place in range(len(whole) - 400, len(whole)):  # the directory at its end
+        run.checkpoints.previous.write_bytes(previous)
+        run.checkpoints.latest.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        run.reopen(CONFIG)
+        assert run.saved() in (Position(2), Position(3))
+
+
+@pytest.mark.parametrize("broken", [b"", b"PK"])
+def test_an_unreadable_checkpoint_is_replaced_by_the_one_before(run: Run, broken: bytes) -> None:
+    save(run, 2)
+    save(run, 3)
+    run.checkpoints.latest.write_bytes(broken)
+    run.reopen(CONFIG)
+    assert run.saved() == Position(2)
+    run.checkpoints.latest.write_bytes(broken)
+    with pytest.raises(RunError, match="begin a new run"):
+        run.reopen(CONFIG)
+
+
+def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
+    left = _temporary(run.model)
+    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
+    left.touch()
+    run.reopen(CONFIG)
+    assert not left.exists()
