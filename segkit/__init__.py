@@ -1,37 +1,95 @@
-"""segkit: say once what a pixel can be; head, loss, metrics, decoding and files follow."""
+"""segkit: say once what a pixel can be; head, loss, metrics, decoding and files follow.
+
+The functions are the commands of the command line: inspect, plan, train, cross_validate, evaluate, tune, predict, export,
+compare, convert and find_learning_rate. `Task` says what a pixel can be; `unet`, `build`, `head` and `compile` make networks,
+`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from segkit.errors import ConfigError, DataError, RunError, SegkitError
+from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitWarning
 
 if TYPE_CHECKING:
+    from segkit.comparison.compare import compare
+    from segkit.config import Config
+    from segkit.data.convert import convert
+    from segkit.evaluation.evaluate import evaluate
+    from segkit.evaluation.tune import tune
+    from segkit.exporting.export import export
+    from segkit.inference.predict import predict
+    from segkit.inference.predictor import Predictor
+    from segkit.inspection.inspect import inspect
+    from segkit.planning.plan import plan
+    from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
-
+    from segkit.training.folds import cross_validate
+    from segkit.training.lr_range_test import find_learning_rate
+    from segkit.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [
-    "VOID", "ConfigError", "DataError", "Predictor", "RunError", "SegkitError", "Task", "build", "compile", "head",
-    "losses", "metrics", "unet",
-]  # fmt: skip
+    "VOID",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "Predictor",
+    "PrintedProgress",
+    "Progress",
+    "RunError",
+    "SegkitError",
+    "SegkitWarning",
+    "Task",
+    "build",
+    "compare",
+    "compile",
+    "convert",
+    "cross_validate",
+    "evaluate",
+    "export",
+    "find_learning_rate",
+    "head",
+    "inspect",
+    "losses",
+    "metrics",
+    "plan",
+    "predict",
+    "train",
+    "tune",
+    "unet",
+]
 
 _LATE = {
+    "Config": "segkit.config:Config",
     "Predictor": "segkit.inference.predictor:Predictor",
+    "PrintedProgress": "segkit.system.progress:PrintedProgress",
+    "Progress": "segkit.system.progress:Progress",
     "Task": "segkit.task:Task",
     "VOID": "segkit.task:VOID",
     "build": "segkit.models.build:build",
+    "compare": "segkit.comparison.compare:compare",
     "compile": "segkit.models.build:compile",
+    "convert": "segkit.data.convert:convert",
+    "cross_validate": "segkit.training.folds:cross_validate",
+    "evaluate": "segkit.evaluation.evaluate:evaluate",
+    "export": "segkit.exporting.export:export",
+    "find_learning_rate": "segkit.training.lr_range_test:find_learning_rate",
     "head": "segkit.models.build:head",
+    "inspect": "segkit.inspection.inspect:inspect",
     "losses": "segkit.losses",
     "metrics": "segkit.metrics",
+    "plan": "segkit.planning.plan:plan",
+    "predict": "segkit.inference.predict:predict",
+    "train": "segkit.training.train:train",
+    "tune": "segkit.evaluation.tune:tune",
     "unet": "segkit.models.build:unet",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is slow to import, NumPy or Keras, when it is first asked for (PEP 562): `--help` answers at once."""
+    """Import what is slow to import, NumPy or Keras, when it is first used (PEP 562), so that `--help` is fast."""
     if name not in _LATE:
         raise AttributeError(f"module 'segkit' has no attribute {name!r}")
     module, _, attribute = _LATE[name].partition(":")

@@ -5,6 +5,10 @@ class SegkitError(Exception):
     """Parent of the errors that end a command with exit status 2 and one clear message."""
 
 
+class SegkitWarning(UserWarning):
+    """Something in the data or settings that may be wrong; the work goes on."""
+
+
 class ConfigError(SegkitError):
     """A setting, a task or a command-line value that does not fit."""
 

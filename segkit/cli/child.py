@@ -11,12 +11,12 @@ import threading
 from segkit.cli.commands import main
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     while os.read(0, 1):  # nothing is ever sent; nothing is read once the other end is closed
         pass
     os._exit(130)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     sys.exit(main())

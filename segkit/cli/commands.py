@@ -10,28 +10,25 @@ import errno
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from segkit.cli.compare import add_compare
-from segkit.cli.convert import _add_convert
+from segkit.cli.convert import add_convert
 from segkit.cli.evaluate import add_evaluate
 from segkit.cli.export import add_export
 from segkit.cli.inspect import add_inspect
-from segkit.cli.lr import add_rate
+from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
-from segkit.cli.train import _add_train
+from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 some images failed, 2 something to repair, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(command).parse_args(given)
+    options = make_parser(command).parse_args(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status: int = options.run_command(options)
@@ -52,21 +49,21 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
     return status
 
 
-def _parser(command: str | None) -> argparse.ArgumentParser:
+def make_parser(command: str | None) -> argparse.ArgumentParser:
     about = "Image segmentation: say once what a pixel can be; head, loss, metrics and masks follow."
     if command:
-        parser = argparse.ArgumentParser(prog=f"{command}.py", description=_COMMANDS[command][1])
-        _COMMANDS[command][0](parser)
+        parser = argparse.ArgumentParser(prog=f"{command}.py", description=COMMANDS[command][1])
+        COMMANDS[command][0](parser)
         return parser
     parser = argparse.ArgumentParser(prog="segkit", description=about)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (add, words) in _COMMANDS.items():
+    for name, (add, words) in COMMANDS.items():
         add(commands.add_parser(name, help=words, description=words))
     return parser
 
 
-_COMMANDS: dict[str, Any] = {
-    "train": (_add_train, "Train a network by a config file."),
+COMMANDS: dict[str, Any] = {
+    "train": (add_train, "Train a network by a config file."),
     "predict": (add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (add_evaluate, "Score a run on images with known masks."),
     "tune": (add_tune, "Choose temperature, thresholds and rules for objects of a run on its validation part."),
@@ -77,9 +74,9 @@ _COMMANDS: dict[str, Any] = {
     "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
     "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
     "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
-    "lr": (add_rate, "Find a learning rate by a short training at rising ones."),
+    "lr": (add_lr, "Find a learning rate by a short training at rising ones."),
     "convert": (
-        _add_convert,
+        add_convert,
         "Write a data set anew as folders of images and masks, or as a TensorFlow data set.",
     ),
 }

@@ -1,20 +1,14 @@
-"""The command `segkit compare`. Keras is imported in the processes that train, and here once there is a run to score."""
+"""The command `segkit compare`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from segkit.comparison.compare import _answers, _score_all, _train_all, _written
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `segkit compare`."""
+    """Add the arguments of `segkit compare`."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml")
     parser.add_argument(
         "--vary",
@@ -47,25 +41,22 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from rich.console import Console
+    from segkit.cli.console import ConsoleProgress
+    from segkit.comparison.compare import compare
 
-    from segkit.comparison.settings import check_same_masks, settings_of
-    from segkit.comparison.trainings import begun, in_turn
-    from segkit.errors import ConfigError
-
-    if options.seeds < 1:
-        raise ConfigError(f"--seeds: a whole number from 1 on; found {options.seeds}")
-    options.out = options.out or Path("runs", f"compare-{options.config.stem}")
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    settings = settings_of(options.config, options.vary, options.also, options.set, options.minutes)
-    part = check_same_masks(settings)
-    trainings = in_turn(options.out, settings, options.seeds)
-    with begun(options.out, settings, options.seeds):
-        failed = _train_all(trainings, options.minutes, console)
-        scored = _score_all(trainings, failed, console)
-        results = _written(options, part, _answers(trainings, scored, failed))
-    console.print(f"\n{(options.out / 'table.md').read_text(encoding='utf-8')}", highlight=False, markup=False)
-    console.print(f"table.md, results.json and plot.png are in {options.out}", highlight=False)
-    for (name, seed), why in failed.items():
+    progress = ConsoleProgress()
+    found = compare(
+        options.config,
+        minutes=options.minutes,
+        vary=options.vary,
+        also=options.also,
+        settings=options.set,
+        seeds=options.seeds,
+        out=options.out,
+        progress=progress,
+    )
+    progress.message(f"\n{found.table}")
+    progress.message(f"table.md, results.json and plot.png are in {found.folder}")
+    for (name, seed), why in found.failed.items():
         print(f"failed: {name}, seed {seed}: {why}", file=sys.stderr)
-    return 1 if any(row["failed"] for row in results["settings"]) else 0
+    return 1 if any(row["failed"] for row in found.results["settings"]) else 0

@@ -1,15 +1,15 @@
-"""TODO."""
+"""The command `segkit convert`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from segkit.cli.data import add_data, find_config
-from segkit.cli.options import _console, _counting
+from segkit.cli.options import add_data
 
 
-def _add_convert(parser: argparse.ArgumentParser) -> None:
+def add_convert(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `segkit convert`."""
     add_data(parser)
     parser.add_argument("--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)")
     parser.add_argument("--part", choices=("train", "validation", "test"), help="only this part of the data")
@@ -18,22 +18,17 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from segkit.data import convert
+    from segkit.cli.console import ConsoleProgress
+    from segkit.data.convert import check_free, convert_parts
     from segkit.data.parts import open_parts
+    from segkit.inspection.find_config import find_config
     from segkit.inspection.mask_format.folders import take_over
 
-    console = _console()
-    convert.check_free(options.out)
-    config, guess = find_config(options, console)
-    parts = {name: part for name, part in open_parts(config).items() if options.part in (None, name)}
+    check_free(options.out)
+    progress = ConsoleProgress()
+    config, guess = find_config(options.images, options.masks, options.classes, options.set, progress)
+    parts = open_parts(config)
     if guess:
         take_over(parts, guess.kept)
-    write = convert.to_folder
-    if options.to == "tfds":
-        from segkit.system.keras_start import load_keras
-
-        load_keras()  # TensorFlow, which writing needs, starts quietly here
-        write = convert.to_tfds
-    with _counting("writing samples", sum(len(part) for part in parts.values()), console) as done:
-        write(config.task, parts, options.out, done)
+    convert_parts(config.task, parts, options.out, to=options.to, part=options.part, progress=progress)
     return 0

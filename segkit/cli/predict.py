@@ -1,4 +1,4 @@
-"""The commands that use a finished run: `segkit predict` and `segkit evaluate`. Neither imports Keras to answer `--help`."""
+"""The command `segkit predict`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit import catalog
-from segkit.cli.options import _add_ways
+from segkit.cli.options import add_network
 from segkit.errors import ConfigError
-from segkit.inference.predict import _predict_images
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from segkit.inference.predict import Cluster
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `segkit predict`."""
+    """Add the arguments of `segkit predict`."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made; several answer together")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
@@ -38,51 +37,26 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         choices=sorted(catalog.OUTPUTS),
         help="also write objects as polygons, COCO annotations or numbered instances, into DIR-FORMAT; may be repeated",
     )
-    _add_ways(parser)
+    add_network(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
     parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
     add_memory(parser)
-    add_engine(parser)
+    add_cluster(parser)
     parser.set_defaults(run_command=_predict)
 
 
-def _predict(options: argparse.Namespace) -> int:
-    from segkit.errors import ConfigError
-    from segkit.inference.inputs import Shard, find_images, share
-    from segkit.inference.outputs.writer import Outputs
-
-    console, shard = _console(), Shard.parse(options.shard)
-    check_engine(options)
-    leading = list(itertools.takewhile(_is_run, options.images))
-    if not (paths := options.images[len(leading) :]):
-        raise ConfigError(f"{leading[-1]}: is a run folder; after the runs name images, or folders of images")
-    found = find_images(paths)
-    images, clashes = share(found, shard)
-    formats = tuple(dict.fromkeys(options.format))
-    outputs = Outputs(options.out, options.overlay, options.probabilities, formats, options.uncertainty)
-    options.runs = [options.run, *leading]
-    summary = _predict_images(options, images, outputs, found.images, console)
-    skipped, failed = f", {summary.skipped} there already" if options.skip_existing else "", clashes + summary.failed
-    console.print(f"{summary.written} masks written to {outputs.masks}{skipped}, {len(failed)} failed", highlight=False)
-    for _, problem in failed:
-        print(f"failed: {problem}", file=sys.stderr)
-    if summary.stopped:
-        print(f"stopped: {summary.stopped}", file=sys.stderr)
-    return 1 if failed or summary.stopped else 0
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """Add `--memory`."""
+    parser.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="what may be taken in all, as 1.5GB; larger TIFFs go by windows (default: half of what is free)",
+    )
 
 
-def _is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file() or (path / "export.json").is_file()
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(soft_wrap=not sys.stdout.isatty())
-
-
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say where prediction runs."""
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add where prediction runs."""
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -95,27 +69,57 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worker-cpus", type=int, metavar="N", help="CPUs of each Ray worker (default: up to 4)")
 
 
-def check_engine(options: argparse.Namespace) -> None:
-    """Raise `ConfigError` for settings of a cluster without one."""
-    given = [name for name in ("address", "worker_cpus") if getattr(options, name) is not None]
-    if options.engine != "ray" and given:
-        raise ConfigError(f"--{given[0].replace('_', '-')}: is for a cluster; say --engine ray with it")
-    if options.worker_cpus is not None and options.worker_cpus < 1:
-        raise ConfigError(f"--worker-cpus: 1 or more; found {options.worker_cpus}")
+def _predict(options: argparse.Namespace) -> int:
+    from segkit.cli.console import ConsoleProgress
+    from segkit.inference.predict import predict
 
-
-def add_memory(parser: argparse.ArgumentParser) -> None:
-    """The argument `--memory`."""
-    parser.add_argument(
-        "--memory",
-        type=_bytes,
-        metavar="SIZE",
-        help="what may be taken in all, as 1.5GB; larger TIFFs go by windows (default: half of what is free)",
+    more_runs = list(itertools.takewhile(_is_run, options.images))
+    images = options.images[len(more_runs) :]
+    if not images:
+        raise ConfigError(f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images")
+    progress = ConsoleProgress()
+    summary = predict(
+        [options.run, *more_runs],
+        images,
+        options.out,
+        overlay=options.overlay,
+        probabilities=options.probabilities,
+        uncertainty=options.uncertainty,
+        formats=options.format,
+        tta=options.tta,
+        runtime=options.runtime,
+        skip_existing=options.skip_existing,
+        shard=options.shard,
+        memory=options.memory,
+        cluster=cluster_of(options),
+        progress=progress,
     )
+    skipped = f", {summary.skipped} there already" if options.skip_existing else ""
+    progress.message(f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed")
+    for _, problem in summary.failed:
+        print(f"failed: {problem}", file=sys.stderr)
+    if summary.stopped:
+        print(f"stopped: {summary.stopped}", file=sys.stderr)
+    return 1 if summary.failed or summary.stopped else 0
+
+
+def cluster_of(options: argparse.Namespace) -> Cluster | None:
+    """Return the cluster to predict on, None for this machine. Raises `ConfigError` for settings of a cluster without one."""
+    from segkit.inference.predict import Cluster
+
+    if options.engine == "ray":
+        return Cluster(options.address, options.worker_cpus)
+    for name in ("address", "worker_cpus"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')}: is for a cluster; say --engine ray with it")
+    return None
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() or (path / "export.json").is_file()
 
 
 def _bytes(text: str) -> int:
-    from segkit.errors import ConfigError
     from segkit.system.memory import parse_bytes
 
     try:

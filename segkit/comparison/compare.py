@@ -1,73 +1,137 @@
-"""TODO."""
+"""Settings trained for equal times and compared on the same images."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from segkit.comparison.results import Answers
-    from segkit.comparison.scoring import Scored
-    from segkit.comparison.trainings import Training
+from segkit.comparison.plot import plot
+from segkit.comparison.report import markdown, verdict
+from segkit.comparison.results import Answers, results_of
+from segkit.comparison.scoring import FILE, Scored, score
+from segkit.comparison.settings import Setting, check_same_masks, name_of, scored_part, settings_of
+from segkit.comparison.trainings import Training, begun, in_turn, train
+from segkit.config import ConfigLike
+from segkit.errors import ConfigError, SegkitError
+from segkit.io.atomic import write_text
+from segkit.io.images import write_picture
+from segkit.run.environment import environment
+from segkit.system.keras_start import load_keras
+from segkit.system.progress import Progress
 
 Failures = dict[tuple[str, int], str]
+"""Why a training failed, by the setting's name and the seed."""
 
 
-def _train_all(trainings: Sequence[Training], minutes: float, console: Console) -> Failures:
+class Comparison(NamedTuple):
+    """What was compared."""
+
+    folder: Path
+    """It holds table.md, results.json, plot.png and the run of each training."""
+    results: dict[str, Any]
+    """The content of results.json."""
+    failed: Failures
+
+    @property
+    def table(self) -> str:
+        """The content of table.md."""
+        return (self.folder / "table.md").read_text(encoding="utf-8")
+
+
+def compare(
+    config: ConfigLike,
+    *,
+    minutes: float,
+    vary: Sequence[str] = (),
+    also: Sequence[ConfigLike] = (),
+    settings: Sequence[str] = (),
+    seeds: int = 3,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train settings for equal times, and find out which is better and whether by more than chance.
+
+    Every training runs in a process of its own. The same call goes on where an earlier one was interrupted.
+
+    Args:
+        config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
+        minutes: Time of each training.
+        vary: Values to compare, such as "model.encoder=plain,residual"; of several, every combination.
+        also: More configs to compare.
+        settings: Changes for all of them, such as "train.batch_size=4".
+        seeds: Trainings of each setting.
+        out: A new folder, or the one of the same comparison; by default runs/compare-CONFIG.
+        progress: Receives which training runs, and what is scored.
+
+    Returns:
+        The results. A setting whose trainings have all failed is among them, without scores.
+
+    Raises:
+        ConfigError: For settings that cannot be compared.
+        RunError: If the folder holds something else, or another process compares there.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds: a whole number from 1 on; found {seeds}")
+    progress = progress or Progress()
+    folder = Path(out) if out is not None else Path("runs", f"compare-{name_of(config)}")
+    chosen = settings_of(config, vary, also, settings, minutes)
+    part = check_same_masks(chosen)
+    trainings = in_turn(folder, chosen, seeds)
+    with begun(folder, chosen, seeds):
+        failed = _train_all(trainings, minutes, progress)
+        scored = _score_all(trainings, failed, progress)
+        results = {
+            "part": part,
+            "minutes": minutes,
+            **results_of(_collect(trainings, scored, failed)),
+            "environment": environment(),
+        }
+        results["verdict"] = verdict(results)
+        _write(results, folder)
+    return Comparison(folder, results, failed)
+
+
+def _train_all(trainings: Sequence[Training], minutes: float, progress: Progress) -> Failures:
     """Train what is not finished yet; return what failed, the others go on."""
-    from segkit.comparison.trainings import train
-
     failed: Failures = {}
     left = [each for each in trainings if not each.is_finished]
-    console.print(
-        f"{len(trainings)} trainings of {minutes:g} min, {len(trainings) - len(left)} of them done before",
-        highlight=False,
-    )
+    done_before = len(trainings) - len(left)
+    progress.message(f"{len(trainings)} trainings of {minutes:g} min, {done_before} of them done before")
     for number, training in enumerate(left, start=1):
-        name, seed = training.setting.name, training.seed
-        console.print(f"training {number}/{len(left)}: {name}, seed {seed}", highlight=False, markup=False)
+        name = training.setting.name
+        progress.message(f"training {number}/{len(left)}: {name}, seed {training.seed}")
         why = train(training)
         if why is not None:
-            failed[name, seed] = why
-            console.print(f"  failed: {why}", highlight=False, markup=False)
+            failed[name, training.seed] = why
+            progress.message(f"  failed: {why}")
     return failed
 
 
-def _score_all(trainings: Sequence[Training], failed: Failures, console: Console) -> dict[tuple[str, int], Scored]:
-    """Return what every finished run answers; what was scored before is read, what cannot be scored is noted as failed."""
-    from segkit.comparison.scoring import FILE, Scored
-    from segkit.comparison.settings import scored_part
-    from segkit.errors import SegkitError
-
+def _score_all(trainings: Sequence[Training], failed: Failures, progress: Progress) -> dict[tuple[str, int], Scored]:
+    """Return the scores of every finished run. Those of an earlier call are read; what cannot be scored has failed."""
     names = list(scored_part(trainings[0].setting.config)[1].names)
     scored: dict[tuple[str, int], Scored] = {}
     for training in trainings:
-        name, seed = training.setting.name, training.seed
-        if (name, seed) in failed:
+        key = (training.setting.name, training.seed)
+        if key in failed:
             continue
         kept = training.run.path / FILE
         found = Scored.read(kept)
         if found is None or found.names.tolist() != names:  # images have come or gone since
             try:
-                found = _score(training, console)
+                found = _score(training, progress)
             except SegkitError as problem:
-                failed[name, seed] = f"cannot be scored: {problem}"
+                failed[key] = f"cannot be scored: {problem}"
                 continue
             found.write(kept)
-        scored[name, seed] = found
+        scored[key] = found
     return scored
 
 
-def _score(training: Training, console: Console) -> Scored:
-    from segkit.comparison.scoring import score
-    from segkit.comparison.settings import scored_part
-    from segkit.system.keras_start import load_keras
-    from segkit.system.progress import counting
-
+def _score(training: Training, progress: Progress) -> Scored:
     load_keras()
     import keras
 
@@ -76,37 +140,26 @@ def _score(training: Training, console: Console) -> Scored:
     keras.backend.clear_session()
     _, part = scored_part(training.setting.config)
     model = load(training.run)
-    with counting(f"scoring {training.setting.name}, seed {training.seed}", len(part), console) as done:
+    with progress.counting(f"scoring {training.setting.name}, seed {training.seed}", len(part)) as done:
         return score(as_predict(model), model.count_params(), training.run, part, done)
 
 
-def _answers(trainings: Sequence[Training], scored: dict[tuple[str, int], Scored], failed: Failures) -> list[Answers]:
-    from segkit.comparison.results import Answers
-
-    settings = dict.fromkeys(training.setting.name for training in trainings)
-    tasks = {training.setting.name: training.setting.config.task for training in trainings}
-    return [
-        Answers(
-            name,
-            tasks[name],
-            {seed: found for (its, seed), found in scored.items() if its == name},
-            {seed: why for (its, seed), why in failed.items() if its == name},
-        )
-        for name in settings
-    ]
+def _collect(trainings: Sequence[Training], scored: dict[tuple[str, int], Scored], failed: Failures) -> list[Answers]:
+    """Return the scores and failures of each setting, in the order in which the settings were given."""
+    found = []
+    for setting in _settings(trainings):
+        runs = {seed: each for (name, seed), each in scored.items() if name == setting.name}
+        failures = {seed: why for (name, seed), why in failed.items() if name == setting.name}
+        found.append(Answers(setting.name, setting.config.task, runs, failures))
+    return found
 
 
-def _written(options: argparse.Namespace, part: str, answers: Sequence[Answers]) -> dict[str, Any]:
-    from segkit.comparison.plot import plot
-    from segkit.comparison.report import markdown, verdict
-    from segkit.comparison.results import results_of
-    from segkit.io.atomic import write_text
-    from segkit.io.images import write_picture
-    from segkit.run.environment import environment
+def _settings(trainings: Sequence[Training]) -> list[Setting]:
+    by_name = {training.setting.name: training.setting for training in trainings}
+    return list(by_name.values())
 
-    results = {"part": part, "minutes": options.minutes, **results_of(answers), "environment": environment()}
-    results["verdict"] = verdict(results)
-    write_text(options.out / "results.json", json.dumps(results, indent=2) + "\n")
-    write_picture(options.out / "plot.png", plot(results))
-    write_text(options.out / "table.md", markdown(results))
-    return results
+
+def _write(results: dict[str, Any], folder: Path) -> None:
+    write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    write_picture(folder / "plot.png", plot(results))
+    write_text(folder / "table.md", markdown(results))

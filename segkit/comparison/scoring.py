@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import questions, tally
@@ -98,7 +98,7 @@ def decisions(task: Task, probabilities: np.ndarray, target: np.ndarray) -> tupl
     return np.asarray(probabilities, np.float32)[known], target[known]
 
 
-def images_per_second(predict: Predict, config: Config, part: Subset) -> float:
+def images_per_second(predict: Predict, config: RunConfig, part: Subset) -> float:
     """Return the images of a part that go through the network in a second, read before, in batches and windows as usual.
 
     They are to have been predicted once, so that nothing is compiled any more.

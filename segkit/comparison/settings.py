@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 
-from segkit.config import Config, read
+from segkit.config import Config, ConfigLike, as_config
 from segkit.config.reading import as_line
 from segkit.data.parts import held_out, open_parts, readable
 from segkit.data.sources.source import Subset
@@ -36,10 +37,15 @@ class Setting(NamedTuple):
     config: Config
 
 
+def name_of(config: ConfigLike) -> str:
+    """Return the name of a config's file without suffix, "config" for one that is no file."""
+    return Path(config).stem if isinstance(config, str | PathLike) else "config"
+
+
 def settings_of(
-    path: Path, varied: Sequence[str], others: Sequence[Path], overrides: Sequence[str], minutes: float
+    config: ConfigLike, varied: Sequence[str], others: Sequence[ConfigLike], overrides: Sequence[str], minutes: float
 ) -> list[Setting]:
-    """Return every combination of the varied values on the config in `path`, and each other config as it is.
+    """Return every combination of the varied values on the config, and each other config as it is.
 
     `varied` are "section.setting=VALUE,VALUE" with YAML values; `overrides` and the minutes hold for all, and nothing
     stops early. Raises `ConfigError` for what cannot be compared.
@@ -49,10 +55,10 @@ def settings_of(
             raise ConfigError(f"{setting}: every setting trains for the same time and seeds; say {_TAKEN[setting]}")
     fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
     found = [
-        Setting(", ".join(chosen) or path.stem, read(path, [*overrides, *chosen, *fixed]))
+        Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed]))
         for chosen in itertools.product(*map(_values, varied))
     ]
-    found += [Setting(other.stem, read(other, [*overrides, *fixed])) for other in others]
+    found += [Setting(name_of(other), as_config(other, [*overrides, *fixed])) for other in others]
     _check_differ(found)
     for each in found:
         check_frozen(each.config.model)

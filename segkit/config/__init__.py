@@ -1,6 +1,6 @@
 """A run's settings: sections with defaults, checked before anything slow is imported.
 
-config.py     `Config`, which holds all sections
+config.py     `Config`, which holds all sections; `RunConfig`, which also knows the training images
 data.py       section `data`: sources, reading of masks, parts
 augment.py    section `augment`
 model.py      section `model`; networks.py holds what is known of each encoder before Keras is loaded
@@ -12,23 +12,26 @@ reading.py    YAML files and overrides such as "train.epochs=5"
 """
 
 from segkit.config.augment import AugmentConfig
-from segkit.config.config import Config, InputConfig, PredictConfig
+from segkit.config.config import Config, InputConfig, PredictConfig, RunConfig
 from segkit.config.data import DataConfig, PartConfig
 from segkit.config.decode import DecodeConfig
 from segkit.config.model import ModelConfig
-from segkit.config.reading import changed, read
+from segkit.config.reading import ConfigLike, as_config, changed, read
 from segkit.config.train import TrainConfig
 
 __all__ = [
     "AugmentConfig",
     "Config",
+    "ConfigLike",
     "DataConfig",
     "DecodeConfig",
     "InputConfig",
     "ModelConfig",
     "PartConfig",
     "PredictConfig",
+    "RunConfig",
     "TrainConfig",
+    "as_config",
     "changed",
     "read",
 ]

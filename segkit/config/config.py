@@ -54,6 +54,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     input: InputConfig | None = None
+    """Measured by training; see `RunConfig`."""
     model: ModelConfig = ModelConfig()
     loss: LossTerms = {"cross_entropy": 1.0, "dice": 1.0}
     """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}; a list is a weight that changes."""
@@ -83,6 +84,16 @@ class Config(Section):
             raise ConfigError(f"augment: {told_sides(self.task.sided)}")
         return self
 
+    def with_input(self, found: InputConfig) -> RunConfig:
+        """Return the config of a run whose training images were measured as `found`."""
+        return RunConfig.model_validate({**dict(self), "input": found})
+
     def as_yaml(self) -> str:
         """Return the config as YAML that `read` takes."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class RunConfig(Config):
+    """The config of a run: it says what the training images were, so that prediction treats new images alike."""
+
+    input: InputConfig

@@ -1,11 +1,13 @@
-"""TODO."""
+"""From a YAML file, or a dictionary, to a config; overrides of single settings; errors that name the setting."""
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -34,10 +36,39 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Return the config in a YAML file, with overrides such as "train.epochs=5" (the value is YAML).
+ConfigLike = Config | Mapping[str, Any] | str | PathLike[str]
+"""A config, a dictionary of its sections, or the path of a YAML file."""
+AnyConfig = TypeVar("AnyConfig", bound=Config)
 
-    Raises `ConfigError` naming the file, the setting, what is allowed and what was found.
+
+def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
+    """Return a config, whichever way it is given.
+
+    Args:
+        config: A config, a dictionary as a YAML file holds it, or the path of a YAML file.
+        overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+
+    Raises:
+        ConfigError: For a file that cannot be read and for a setting that does not fit.
+    """
+    if isinstance(config, Config):
+        return changed(config, overrides) if overrides else config
+    if isinstance(config, Mapping):
+        return _validated(copy.deepcopy(dict(config)), overrides, "config")
+    if isinstance(config, str | PathLike):
+        return read(Path(config), overrides)
+    raise ConfigError(f"config: a segkit.Config, a dictionary or a path; found {type(config).__name__}")
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config in a YAML file.
+
+    Args:
+        path: The file, in UTF-8.
+        overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+
+    Raises:
+        ConfigError: It names the file, the setting, what is allowed and what was found.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -47,28 +78,38 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})") from problem
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"{path}: not YAML: {problem}") from problem
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: {problem}") from problem
+    return _validated(values, overrides, str(path))
+
+
+def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
+    """Return a config with overrides such as "data.mask_threshold=128". Raises `ConfigError` naming the setting."""
+    values = config.model_dump(mode="json")
+    try:
+        for override in overrides:
+            _override(values, override)
+        return type(config).model_validate(values)
+    except ValidationError as problem:
+        raise ConfigError("--set: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+
+
+def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
+    """Return the config of the values of a file. Errors begin with `where`."""
+    try:
         if not isinstance(values, dict):
             raise ConfigError("a config is a table of sections (task, data, model, train, ...)")
         for override in overrides:
             _override(values, override)
         return Config.model_validate(values)
     except yaml.YAMLError as problem:
-        raise ConfigError(f"{path}: not YAML: {problem}") from problem
+        raise ConfigError(f"{where}: not YAML: {problem}") from problem
     except ValidationError as problem:
-        raise ConfigError(f"{path}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+        raise ConfigError(f"{where}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
     except ConfigError as problem:
-        raise ConfigError(f"{path}: {problem}") from problem
-
-
-def changed(config: Config, overrides: Sequence[str]) -> Config:
-    """Return a config with overrides such as "data.mask_threshold=128". Raises `ConfigError` naming the setting."""
-    values = config.model_dump(mode="json")
-    try:
-        for override in overrides:
-            _override(values, override)
-        return Config.model_validate(values)
-    except ValidationError as problem:
-        raise ConfigError("--set: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+        raise ConfigError(f"{where}: {problem}") from problem
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -7,15 +7,20 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segkit.config import ConfigLike, as_config
+from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
+from segkit.system.keras_start import load_keras
+from segkit.system.progress import Progress
 from segkit.task import VOID, Task
 
 SHARD = 500
@@ -23,6 +28,53 @@ SHARD = 500
 PICTURE_BANDS = (1, 3)
 """Channels that a PNG keeps; others are stored as arrays."""
 Done = Callable[[], None]
+
+
+def convert(
+    config: ConfigLike,
+    out: str | PathLike[str],
+    *,
+    to: str = "folder",
+    part: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a data set anew.
+
+    Args:
+        config: How to read it: a `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
+        out: A new folder.
+        to: "folder" for folders of images and masks, "tfds" for a TensorFlow data set with a split for each part.
+        part: "train", "validation" or "test"; all of them by default.
+        progress: Receives the number of samples that are written.
+
+    Raises:
+        ConfigError: If two parts have a sample of one name, which a folder cannot hold.
+        DataError: For a sample that cannot be read.
+        RunError: If the folder is not empty.
+    """
+    config = as_config(config)
+    convert_parts(config.task, open_parts(config), Path(out), to=to, part=part, progress=progress)
+
+
+def convert_parts(
+    task: Task,
+    parts: Mapping[str, Subset],
+    out: Path,
+    *,
+    to: str = "folder",
+    part: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Do what `convert` does, with parts that are open."""
+    progress = progress or Progress()
+    check_free(out)
+    chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
+    write = to_folder
+    if to == "tfds":
+        load_keras()  # TensorFlow, which writing needs, starts without its messages here
+        write = to_tfds
+    with progress.counting("writing samples", sum(len(subset) for subset in chosen.values())) as done:
+        write(task, chosen, out, done)
 
 
 def check_free(out: Path) -> None:

@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
+from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
+from segkit.inference.load import AUTO, PathLike, as_paths, open_together
 from segkit.inference.tiles import Predict
+from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
 from segkit.task import VOID
 
 
 def evaluate(
-    predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None
+    runs: PathLike | Sequence[PathLike],
+    images: PathLike,
+    masks: PathLike,
+    *,
+    tta: str | None = None,
+    runtime: str = AUTO,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a run on images with known masks.
+
+    Args:
+        runs: A run folder or an export; or several, whose probabilities are averaged.
+        images: A folder of images.
+        masks: Their masks, stored as those that the run was trained on.
+        tta: "flips" or "rotations": average over mirrored, or mirrored and turned, views of each image.
+        runtime: What runs the network: "auto", "keras", "onnx", "litert" or "openvino".
+        progress: Receives what is loaded and the number of images that are done.
+
+    Returns:
+        The report of `segkit.evaluation.counts.report`: counts and scores for each class, and their means.
+
+    Raises:
+        DataError: For an image or mask that cannot be used.
+        RunError: If there is no finished run.
+    """
+    progress = progress or Progress()
+    opened = open_together(as_paths(runs), runtime, tta)
+    progress.message(opened.told)
+    source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
+    with progress.counting("scoring", len(source.names)) as done:
+        return score_part(opened.predict, opened.config, Subset(source, source.names), done)
+
+
+def score_part(
+    predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> dict[str, Any]:
     """Return the report of `counts.report` for the samples of a part: predicted as `predict.py` does, then counted."""
     total = np.zeros((4, config.task.channels), np.int64)
@@ -30,7 +68,7 @@ def evaluate(
 
 
 def answered(
-    predict: Predict, config: Config, part: Subset, progress: Callable[[str], None] = lambda name: None
+    predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the encoded target and the probabilities (H, W, classes) of each sample of a part, in order."""
     targets: dict[str, np.ndarray] = {}

@@ -34,6 +34,13 @@ class Goal(NamedTuple):
             return cls(score, least)
         raise ConfigError(f"--for is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}")
 
+    def check(self, task: Task) -> None:
+        """Raise `ConfigError` if the task has no thresholds to reach the goal with."""
+        if task.exclusive and self.least is not None:
+            raise ConfigError(
+                f"--for {self}: an exclusive task takes the most probable class and has no thresholds; say dice"
+            )
+
     def __str__(self) -> str:
         return self.score if self.least is None else f"{self.score}={self.least:g}"
 

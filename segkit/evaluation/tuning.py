@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.config import Config, DecodeConfig
+from segkit.config import DecodeConfig, RunConfig
 from segkit.config.decode import Rule
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
@@ -46,7 +46,9 @@ class Seen(NamedTuple):
     images: int
 
 
-def tune(predict: Predict, config: Config, part: Subset, name: str, goal: Goal, counting: Counting) -> Tuned:
+def choose_decoding(
+    predict: Predict, config: RunConfig, part: Subset, name: str, goal: Goal, counting: Counting
+) -> Tuned:
     """Return what serves a run best on a part (called `name`) with known masks; `config` is the run's own, not tuned yet.
 
     `counting(words)` shows the progress of one look at the part. The scores found are optimistic: they are those of the
@@ -82,7 +84,7 @@ def tune(predict: Predict, config: Config, part: Subset, name: str, goal: Goal, 
     )
 
 
-def look(predict: Predict, config: Config, part: Subset, progress: Callable[[str], None]) -> Seen:
+def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None]) -> Seen:
     """Return sums and a sample of what a run answers before it is tuned; each image gives as many pixels, at random."""
     task, images, quota = config.task, 0, max(1, SAMPLE // max(1, len(part)))
     total, sums, histograms, sample = np.zeros((4, task.channels), np.int64), np.zeros(1), np.zeros(1, np.int64), []
@@ -100,7 +102,7 @@ def look(predict: Predict, config: Config, part: Subset, progress: Callable[[str
 
 
 def choose_thresholds(
-    config: Config, histograms: np.ndarray, temperature: float, goal: Goal
+    config: RunConfig, histograms: np.ndarray, temperature: float, goal: Goal
 ) -> tuple[tuple[float, ...] | None, list[str]]:
     """Return the thresholds on tempered probabilities, None where the task has none, and what was not reached, in words."""
     task = config.task
@@ -119,7 +121,7 @@ def choose_thresholds(
     return tuple(map(float, inside)), notes
 
 
-def candidates(config: Config) -> list[DecodeConfig]:
+def candidates(config: RunConfig) -> list[DecodeConfig]:
     """Return the config's `decode` section with one rule of one foreground class changed, each in turn."""
     task, rules = config.task, config.decode.rules(config.task)
     fills = not task.exclusive or task.background is not None
@@ -130,7 +132,7 @@ def candidates(config: Config) -> list[DecodeConfig]:
 
 
 def compare(
-    predict: Predict, config: Config, part: Subset, decodes: Sequence[DecodeConfig], progress: Callable[[str], None]
+    predict: Predict, config: RunConfig, part: Subset, decodes: Sequence[DecodeConfig], progress: Callable[[str], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the counts of the config and of each other `decode` section, (1 + n, 4, C), and the tally of reliability.
 
@@ -148,7 +150,7 @@ def compare(
     return total, sums
 
 
-def combine(config: Config, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal) -> list[DecodeConfig]:
+def combine(config: RunConfig, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal) -> list[DecodeConfig]:
     """Return `decode` sections, each with one more of the rules that help, best gain first.
 
     A rule helps if its class gains `GAIN` of Dice, and no class falls in Dice or in what the goal asks for. Of the rules
@@ -169,7 +171,7 @@ def combine(config: Config, tried: Sequence[DecodeConfig], totals: np.ndarray, g
     return steps
 
 
-def choose_step(config: Config, totals: np.ndarray, goal: Goal) -> int:
+def choose_step(config: RunConfig, totals: np.ndarray, goal: Goal) -> int:
     """Return which counts have the highest mean foreground Dice among those in which no class falls below the first."""
     dice = [
         counts.means(config.task, total)["dice_foreground"] if not _falls(totals[0], total, goal) else -1.0
@@ -189,19 +191,19 @@ def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> tuple[int, str, A
     return next((i, name, new) for name, old, new in zip(Rule._fields, before[i], after[i], strict=True) if old != new)
 
 
-def _with_rule(config: Config, i: int, rule: Rule) -> DecodeConfig:
+def _with_rule(config: RunConfig, i: int, rule: Rule) -> DecodeConfig:
     rules = list(config.decode.rules(config.task))
     rules[i] = rule
     return config.decode.with_rules(config.task, rules)
 
 
-def _difference(config: Config, target: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _difference(config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
     changed = (old != new).any(-1) if old.ndim == 3 else old != new
     truth = target[changed][None]
     return counts.count(config.task, truth, new[changed][None]) - counts.count(config.task, truth, old[changed][None])
 
 
-def _scores(config: Config, total: np.ndarray, sums: np.ndarray, images: int) -> dict[str, Any]:
+def _scores(config: RunConfig, total: np.ndarray, sums: np.ndarray, images: int) -> dict[str, Any]:
     report = counts.report(config.task, total, images)
     trust = {name: None if np.isnan(value) else round(value, 6) for name, value in reliability(sums).items()}
     return {"mean": report["mean"], "classes": report["classes"], "reliability": trust}

@@ -10,14 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import ConfigError
 from segkit.exporting.portable import core, portable
 from segkit.exporting.quantizers import LiteRTQuantizer, OnnxQuantizer, OpenVINOQuantizer, save_core
 from segkit.exporting.sensitivity import Quantizer
 from segkit.inference.runtimes.openvino import has_bfloat16
 from segkit.inference.tiles import Predict
-from segkit.run.exports import FILES, Exported, input_of
+from segkit.run.exports import FILES, Exported
 from segkit.system.packages import need
 from segkit.system.quiet import quiet
 
@@ -48,7 +48,7 @@ def check_packages(format_name: str, precision: str) -> None:
         )
 
 
-def convert(model: keras.Model, config: Config, format_name: str, folder: Path) -> None:
+def convert(model: keras.Model, config: RunConfig, format_name: str, folder: Path) -> None:
     """Write a model of `build` in float32 under its name in `FILES`. Its input is as in training: images of any size.
 
     LiteRT's file holds the network without scaling, padding and cropping: see `segkit.inference.runtimes.litert`.
@@ -63,7 +63,7 @@ def convert(model: keras.Model, config: Config, format_name: str, folder: Path) 
 
 
 def quantizer(
-    model: keras.Model, config: Config, format_name: str, windows: Sequence[np.ndarray], folder: Path
+    model: keras.Model, config: RunConfig, format_name: str, windows: Sequence[np.ndarray], folder: Path
 ) -> Quantizer:
     """Return what writes the model with 8-bit convolutions, calibrated on `windows` (1, H, W, C) of training images."""
     if format_name == "litert":
@@ -83,10 +83,11 @@ def open_savedmodel(exported: Exported) -> Predict:
     return lambda images: np.asarray(loaded.serve(tf.constant(images)))
 
 
-def _convert_litert(model: keras.Model, config: Config, folder: Path) -> None:
+def _convert_litert(model: keras.Model, config: RunConfig, folder: Path) -> None:
     import tensorflow as tf
 
-    side, channels = 2 * config.model.stride, input_of(config).channels
+    side = 2 * config.model.stride
+    channels = config.input.channels
     with quiet():
         save_core(model, folder / "core", (1, side, side, channels))
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "core"))
@@ -112,8 +113,8 @@ def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _signature(config: Config) -> Any:
+def _signature(config: RunConfig) -> Any:
     import tensorflow as tf
 
-    given = input_of(config)
+    given = config.input
     return tf.TensorSpec((None, None, None, given.channels), given.dtype, name="image")

@@ -13,9 +13,11 @@ import numpy as np
 
 import segkit
 from segkit import catalog
-from segkit.config import Config
+from segkit.config import RunConfig
+from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, RunError
+from segkit.exporting.formats import check_precision
 from segkit.exporting.parity import Difference, compare, seconds
 from segkit.exporting.sensitivity import settle
 from segkit.inference.images import fit
@@ -23,6 +25,8 @@ from segkit.inference.tiles import Predict
 from segkit.io.atomic import write_text
 from segkit.run import Run
 from segkit.run.exports import Checked, Exported, ExportRecord, as_json, sha256
+from segkit.system.keras_start import load_keras
+from segkit.system.progress import Progress
 
 Parts = dict[str, Subset]
 Say = Callable[[str], None]
@@ -35,20 +39,48 @@ FOR_ERRORS = 4
 """Validation images on which layers are compared with each other."""
 
 
-class Wanted(NamedTuple):
+class ExportRequest(NamedTuple):
     """What to write, and by how much foreground Dice on the validation part may be lower."""
 
     format: str
     precision: str
-    most_fall: float
+    max_drop: float
 
 
-def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
-    """Write RUN/exports/FORMAT-PRECISION in place of what is there, and return it; `say` gets lines for the user.
+def export(
+    run: str | os.PathLike[str],
+    format: str,
+    *,
+    precision: str = "float32",
+    max_drop: float = 0.002,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a run's model for another runtime into RUN/exports/FORMAT-PRECISION, and check it beside Keras.
 
-    Raises `ConfigError` for what is not offered or not installed, and `RunError` with the numbers if the answers differ
-    too much; nothing is left behind then.
+    Args:
+        run: A run folder.
+        format: "onnx", "litert", "openvino", or "savedmodel" for TensorFlow Serving.
+        precision: "float32", "int8", or "bfloat16" (openvino).
+        max_drop: For fewer bits, how much lower foreground Dice on the validation part may be.
+        progress: Receives what is measured.
+
+    Returns:
+        The export. An older one of this format and precision is replaced.
+
+    Raises:
+        ConfigError: For a format or precision that is not offered, or a package that is not installed.
+        RunError: With the numbers, if the export predicts too differently; nothing is left behind then.
     """
+    progress = progress or Progress()
+    check_precision(format, precision)
+    found = Run.open(Path(run))
+    parts = open_parts(found.config())
+    load_keras()
+    return export_run(found, ExportRequest(format, precision, max_drop), parts, progress.message)
+
+
+def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Exported:
+    """Do what `export` does, with the parts of the run's data at hand. `say` receives what is measured."""
     from segkit.exporting.convert import check_packages
     from segkit.inference.runtimes.keras import as_predict, load
 
@@ -68,7 +100,7 @@ def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
     place = run.path / "exports" / f"{wanted.format}-{wanted.precision}"
     with _replacing(place) as folder:
         keras, written = as_predict(model), Exported(folder, record)
-        kept = _write(model, keras, written, parts, wanted.most_fall, say)
+        kept = _write(model, keras, written, parts, wanted.max_drop, say)
         checked = _check(keras, _open(written), config, parts)
         say(told(checked))
         _refuse(wanted, checked)
@@ -91,7 +123,7 @@ def told(checked: Checked) -> str:
     )
 
 
-def calibration_windows(config: Config, part: Subset) -> list[np.ndarray]:
+def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
     """Return (1, H, W, C) from the middle of up to 32 images, evenly chosen; all of the size of a training patch.
 
     Sides are whole multiples of the network's stride; smaller images are continued by their mirror image.
@@ -136,7 +168,7 @@ def _fall(found: Difference) -> float:
     return 0.0 if before is None else before - (after or 0.0)
 
 
-def _check(keras: Predict, other: Predict, config: Config, parts: Parts) -> Checked:
+def _check(keras: Predict, other: Predict, config: RunConfig, parts: Parts) -> Checked:
     scored = len(parts["validation"]) > 0
     train = parts["train"]
     part = parts["validation"] if scored else Subset(train.source, train.names[:WITHOUT_VALIDATION])
@@ -156,7 +188,7 @@ def _check(keras: Predict, other: Predict, config: Config, parts: Parts) -> Chec
     )
 
 
-def _refuse(wanted: Wanted, checked: Checked) -> None:
+def _refuse(wanted: ExportRequest, checked: Checked) -> None:
     if wanted.precision != "float32" and checked.dice_keras is None:
         raise RunError(
             "refused: foreground Dice cannot be measured, for no foreground is in the masks of the validation part nor in "
@@ -168,9 +200,9 @@ def _refuse(wanted: Wanted, checked: Checked) -> None:
             f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', more than "
             f"{LARGEST_DIFFERENCE:g}; this network cannot be exported to {wanted.format}. Try another --format"
         )
-    if fall > wanted.most_fall:
+    if fall > wanted.max_drop:
         raise RunError(
-            f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.most_fall:g}. Use another --precision, or "
+            f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.max_drop:g}. Use another --precision, or "
             f"allow more with --max-drop"
         )
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import decode
@@ -31,7 +31,7 @@ class Difference(NamedTuple):
     dice: tuple[float | None, float | None]
 
 
-def compare(one: Predict, other: Predict, config: Config, samples: Subset) -> Difference:
+def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) -> Difference:
     """Return how two ways differ on samples, each of which is predicted and decoded as `predict.py` does."""
     task = config.task
     totals = np.zeros((2, 4, task.channels), np.int64)
@@ -51,7 +51,7 @@ def compare(one: Predict, other: Predict, config: Config, samples: Subset) -> Di
     return Difference(images, largest, summed / max(1, values), alike / max(1, decided), (dice[0], dice[1]))
 
 
-def probabilities(predict: Predict, config: Config, sample: Sample) -> np.ndarray:
+def probabilities(predict: Predict, config: RunConfig, sample: Sample) -> np.ndarray:
     """Return (H, W, classes) of one sample's image."""
     named = [(sample.name, fit(config, sample.image, sample.name))]
     ((_, _, answer),) = predict_images(predict, config, named)

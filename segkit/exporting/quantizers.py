@@ -14,10 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.exporting.sensitivity import Step, with_feeders
 from segkit.inference.runtimes.litert import scale_and_pad
-from segkit.run.exports import FILES, input_of
+from segkit.run.exports import FILES
 from segkit.system.packages import need
 from segkit.system.quiet import quiet
 
@@ -108,9 +108,9 @@ class LiteRTQuantizer:
     Its debugger measures ranges once, and then writes the model with any layers in float32.
     """
 
-    def __init__(self, model: Any, config: Config, windows: Sequence[np.ndarray], folder: Path) -> None:
+    def __init__(self, model: Any, config: RunConfig, windows: Sequence[np.ndarray], folder: Path) -> None:
         self._target, self._core = folder / FILES["litert"], folder / "core"
-        given, stride = input_of(config), config.model.stride
+        given, stride = config.input, config.model.stride
         self._windows = [scale_and_pad(window, given, stride) for window in windows]
         with quiet():
             save_core(model, self._core, self._windows[0].shape)

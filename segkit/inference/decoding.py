@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.config.decode import Rule
 from segkit.inference.components import filled, kept
 from segkit.inference.temperature import tempered
 from segkit.task import Task
 
 
-def decode(config: Config, probabilities: np.ndarray) -> np.ndarray:
+def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
     """Return the mask of probabilities (H, W, classes) as `Task.decode` gives it, in the way that `config.decode` says.
 
     What a rule removes goes to no in a yes/no task; in an exclusive one to the next most probable class. Then holes are

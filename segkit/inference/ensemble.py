@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from segkit.config import Config, DecodeConfig
+from segkit.config import DecodeConfig, RunConfig
 from segkit.config.decode import Rule
 from segkit.errors import ConfigError
 from segkit.inference.temperature import entropy, tempered
@@ -17,7 +17,7 @@ from segkit.inference.tta import check_views, in_views, mean_of
 from segkit.task import Task
 
 
-def joint(configs: Sequence[Config], names: Sequence[str], tta: str | None = None) -> Config:
+def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = None) -> RunConfig:
     """Return the config that runs predict with together; `names` are theirs, for messages.
 
     Thresholds are the mean of the runs'; a rule for objects holds where every run has it (the smallest size). Windows are
@@ -42,7 +42,7 @@ def joint(configs: Sequence[Config], names: Sequence[str], tta: str | None = Non
 
 
 def answers(
-    networks: Sequence[Predict], configs: Sequence[Config], tta: str | None = None, spread: bool = False
+    networks: Sequence[Predict], configs: Sequence[RunConfig], tta: str | None = None, spread: bool = False
 ) -> Predict:
     """Return one predict function: each run's answer in each view ("flips", "rotations"), tempered, then their mean.
 
@@ -61,11 +61,11 @@ def with_temperature(network: Predict, task: Task, temperature: float) -> Predic
     return network if temperature == 1.0 else lambda images: tempered(task, network(images), temperature)
 
 
-def _rules(configs: Sequence[Config]) -> list[tuple[Rule, ...]]:
+def _rules(configs: Sequence[RunConfig]) -> list[tuple[Rule, ...]]:
     return [config.decode.rules(config.task) for config in configs]
 
 
-def _check_alike(one: Config, other: Config, name: str, other_name: str) -> None:
+def _check_alike(one: RunConfig, other: RunConfig, name: str, other_name: str) -> None:
     differences = [
         f"{key}: {before} and {after}"
         for (key, before), after in zip(_facts(one).items(), _facts(other).values(), strict=True)
@@ -78,9 +78,9 @@ def _check_alike(one: Config, other: Config, name: str, other_name: str) -> None
         )
 
 
-def _facts(config: Config) -> dict[str, Any]:
+def _facts(config: RunConfig) -> dict[str, Any]:
     task, given = config.task, config.input
     pairs = sorted(sorted(pair) for pair in task.flip_pairs)
-    images = {"input.dtype": given and given.dtype, "input.channels": given and given.channels}
+    images = {"input.dtype": given.dtype, "input.channels": given.channels}
     return {"task.kind": task.kind, "task.classes": list(task.classes), "task.head": task.head,
             "task.background": task.background, "task.flip_pairs": pairs, **images}  # fmt: skip

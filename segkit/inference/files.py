@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.images import Named, fit, predict_images
 from segkit.inference.outputs.prediction import Answer
@@ -55,7 +55,7 @@ EachWritten = Callable[[Mapping[str, Path], Results], Generator[Outcome]]
 
 def predict_files(
     predict: Predict,
-    config: Config,
+    config: RunConfig,
     images: dict[str, Path],
     outputs: Outputs,
     skip_existing: bool = False,
@@ -103,7 +103,7 @@ def write_files(
     return Summary(len(rows), len(images) - len(todo), sorted(failed), stopped)
 
 
-def each_written(predict: Predict, config: Config, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
+def each_written(predict: Predict, config: RunConfig, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
     """Predict images, write their results, and yield the outcome of each.
 
     The network runs in the thread that asks for the next image; others read ahead of it and write behind it.

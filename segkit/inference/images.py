@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 
-from segkit.config import Config
-from segkit.errors import DataError, RunError
+from segkit.config import RunConfig
+from segkit.errors import DataError
 from segkit.inference.tiles import Predict, predict_tiled
 from segkit.io.images import fit_channels
 
@@ -15,7 +15,7 @@ Named = tuple[str, np.ndarray]
 
 
 def predict_images(
-    predict: Predict, config: Config, images: Iterable[Named]
+    predict: Predict, config: RunConfig, images: Iterable[Named]
 ) -> Generator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, image, probabilities (H, W, classes)) in order: neighbours of one size in a batch, large ones in tiles."""
     batch: list[Named] = []
@@ -35,11 +35,9 @@ def predict_images(
     yield from _predict_batch(predict, batch)
 
 
-def fit(config: Config, image: np.ndarray, where: str) -> np.ndarray:
+def fit(config: RunConfig, image: np.ndarray, where: str) -> np.ndarray:
     """Return the image as the run's model takes it. Raises `DataError` for other bands or another depth than trained on."""
     given = config.input
-    if given is None:
-        raise RunError("config.yaml has no `input` section: the run was not made by train.py")
     if str(image.dtype) != given.dtype:
         raise DataError(f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those")
     return fit_channels(image, given.channels, where)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segkit import catalog
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import ConfigError, RunError
 from segkit.inference.ensemble import answers, joint
 from segkit.inference.tiles import Predict
@@ -19,17 +20,25 @@ PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime",
 """The module that each runtime imports."""
 
 
+PathLike = str | os.PathLike[str]
 AUTO = "auto"
 CHOICES = (AUTO, *catalog.RUNTIMES)
 SLOWER = 1.5
 """An export that took longer than so many times Keras' time is passed over: below that, Keras' start of seconds decides."""
 
 
+def as_paths(paths: PathLike | Sequence[PathLike]) -> list[Path]:
+    """Return one path, or several, as a list."""
+    if isinstance(paths, str | os.PathLike):
+        return [Path(paths)]
+    return [Path(path) for path in paths]
+
+
 class Opened(NamedTuple):
     """A run that is ready to predict, and one line on how."""
 
     predict: Predict
-    config: Config
+    config: RunConfig
     told: str
 
 
@@ -37,7 +46,7 @@ class Together(NamedTuple):
     """Runs that are ready to answer together."""
 
     predict: Predict
-    config: Config
+    config: RunConfig
     told: str
     weights: str
     """Says which networks these are, in which views: work begun with others is not gone on with."""
@@ -55,7 +64,7 @@ def open_together(paths: Sequence[Path], runtime: str = AUTO, tta: str | None = 
     return Together(predict, config, "\n".join(each.told for each in opened), weights)
 
 
-def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[Config, list[Config]]:
+def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[RunConfig, list[RunConfig]]:
     """Return the config that runs, or exports, answer with together, and that of each, without opening a model."""
     configs = [config_of(path) for path in paths]
     return joint(configs, [str(path) for path in paths], tta), configs
@@ -71,7 +80,7 @@ def _weights_of(path: Path) -> str:
     return Exported.read(path).record.model_sha256 if is_export(path) else sha256(Run(path).model)
 
 
-def config_of(path: Path) -> Config:
+def config_of(path: Path) -> RunConfig:
     """Return the config of a run folder or of the folder of an export, without opening a model."""
     return Exported.read(path).config() if is_export(path) else Run.open(path).config()
 
@@ -120,7 +129,7 @@ def _open_alone(exported: Exported, runtime: str) -> Opened:
     return _open_export(exported, exported.config(), f"the export given{old}")
 
 
-def _open_export(exported: Exported, config: Config, why: str) -> Opened:
+def _open_export(exported: Exported, config: RunConfig, why: str) -> Opened:
     predict: Predict = catalog.load(catalog.RUNTIMES, exported.record.format)(exported)
     return Opened(predict, config, f"runtime: {exported.name} ({why})")
 

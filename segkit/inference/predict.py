@@ -1,94 +1,171 @@
-"""TODO."""
+"""Masks for files: which images, by which network, on which machine, into which folders."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from segkit.config import RunConfig
+from segkit.errors import ConfigError
+from segkit.inference.files import Summary, predict_files, write_files
+from segkit.inference.inputs import Shard, find_images, share
+from segkit.inference.large.files import divide, each_large_written, fit_batch
+from segkit.inference.large.memory_budget import Room, allowed, room_for
+from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, config_together, open_together
+from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.tiles import Predict
+from segkit.system.memory import parse_bytes
+from segkit.system.progress import Progress
 
-    from segkit.config import Config
-    from segkit.inference.files import Summary
-    from segkit.inference.large.memory_budget import Room
-    from segkit.inference.outputs.writer import Outputs
-    from segkit.inference.tiles import Predict
+
+class Network(NamedTuple):
+    """Which networks predict, and how."""
+
+    runs: list[Path]
+    runtime: str = AUTO
+    tta: str | None = None
 
 
-def predict_on_cluster(
-    options: argparse.Namespace, images: dict[str, Path], outputs: Outputs, others: Iterable[str], console: Console
+class Cluster(NamedTuple):
+    """A Ray cluster to predict on."""
+
+    address: str | None = None
+    """HOST:PORT or "auto"; None: a cluster of this machine alone, for this call."""
+    worker_cpus: int | None = None
+    """CPUs of each worker; up to 4 by default."""
+
+
+class Work(NamedTuple):
+    """What to write, and within which bounds."""
+
+    outputs: Outputs
+    skip_existing: bool
+    memory: int | None
+    """Bytes that may be taken in all; None: half of what is free."""
+    others: Iterable[str]
+    """Names of images that other shards predict into the same folders."""
+
+
+def predict(
+    run: PathLike | Sequence[PathLike],
+    images: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    overlay: bool = False,
+    probabilities: str | None = None,
+    uncertainty: bool = False,
+    formats: Sequence[str] = (),
+    tta: str | None = None,
+    runtime: str = AUTO,
+    skip_existing: bool = False,
+    shard: str = "1/1",
+    memory: int | str | None = None,
+    cluster: Cluster | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
-    """Predict images on a Ray cluster, and write the tables of these and `others` here."""
-    from segkit.inference.cluster import Work, absolute, connected, each_written_on, plan_of
-    from segkit.inference.files import write_files
-    from segkit.inference.load import check_runtime, config_together, open_together
-    from segkit.inference.outputs.writer import Results
-    from segkit.system.progress import counting
+    """Predict masks for images, in each image's own size. A broken image is noted, and the others go on.
 
-    check_runtime(options.runtime)
-    task = config_together(options.runs, options.tta)[0].task
-    runs = [absolute(path) for path in options.runs]
-    tell = partial(console.print, highlight=False, markup=False)
-    with connected(options.address) as ray:
-        plan = plan_of(ray, options.worker_cpus)
-        tell(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
-        work = Work(
-            partial(open_together, runs, options.runtime, options.tta, options.uncertainty),
-            outputs._replace(masks=absolute(outputs.masks)),
-            options.memory,
-            plan.neighbours,
-        )
-        each = partial(each_written_on, ray, work, plan, tell)
-        with counting("predicting", len(images), console) as done:
-            return write_files(each, Results(task, outputs), images, options.skip_existing, done, others)
+    Args:
+        run: A run folder or an export; or several, whose probabilities are averaged.
+        images: Image files, or folders of them.
+        out: The folder of the masks. Whatever else is written goes into folders beside it, such as OUT-overlays.
+        overlay: Draw the masks over the images, too.
+        probabilities: Write probabilities, too: "tif" (float32), "tif16" (float16) or "npy".
+        uncertainty: Write maps of uncertainty, too.
+        formats: Write objects, too: "geojson", "coco" or "instances".
+        tta: "flips" or "rotations": average over 4 mirrored, or 8 mirrored and turned, views of each image.
+        runtime: "auto" (the fastest that is exported and installed), "keras", "onnx", "litert" or "openvino".
+        skip_existing: Leave out images whose results are there.
+        shard: "2/8" predicts the second of eight shares of the images.
+        memory: What may be taken in all, in bytes or as "1.5GB"; larger TIFFs are predicted by windows.
+        cluster: Predict on a Ray cluster.
+        progress: Receives what is loaded and how many images are done.
+
+    Returns:
+        How many masks were written and skipped, and what failed. `stopped` says why the rest was not tried.
+
+    Raises:
+        ConfigError: For settings that do not fit together, or a package that is not installed.
+        DataError: If there is no image.
+        RunError: If there is no finished run.
+    """
+    progress = progress or Progress()
+    chosen_shard = Shard.parse(shard)
+    if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
+        raise ConfigError(f"--worker-cpus: 1 or more; found {cluster.worker_cpus}")
+    most = parse_bytes(memory) if isinstance(memory, str) else memory
+    found = find_images(as_paths(images))
+    own, clashes = share(found, chosen_shard)
+    outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
+    network = Network(as_paths(run), runtime, tta)
+    work = Work(outputs, skip_existing, most, found.images)
+    if cluster is not None:
+        summary = _predict_on_cluster(network, own, work, cluster, progress)
+    else:
+        summary = _predict_here(network, own, work, progress)
+    return summary._replace(failed=clashes + summary.failed)
+
+
+def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:
+    """Predict on this machine: first what fits into memory, then large images by windows."""
+    opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty)
+    progress.message(opened.told)
+    config = fit_batch(opened.predict, opened.config, work.memory)
+    usual, large = divide(config, images, work.outputs, work.memory)
+    room = None
+    if large:  # whether there is memory for a window is known before anything is written
+        room = room_for(opened.predict, config, allowed(work.memory))
+    with progress.counting("predicting", len(usual)) as done:
+        summary = predict_files(opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others)
+    if room is None or summary.stopped:
+        return summary
+    by_windows = predict_large_files(
+        opened.predict, config, large, work.outputs, opened.weights, room, work.skip_existing, progress, work.others
+    )
+    return summary.plus(by_windows)
 
 
 def predict_large_files(
-    predict: Predict,
-    config: Config,
+    network: Predict,
+    config: RunConfig,
     images: dict[str, Path],
     outputs: Outputs,
     weights: str,
     room: Room,
-    options: argparse.Namespace,
-    console: Console,
+    skip_existing: bool = False,
+    progress: Progress | None = None,
     others: Iterable[str] = (),
 ) -> Summary:
-    """Predict large images one after the other; a broken one is noted and the others go on. Then come the tables."""
-    from functools import partial
+    """Predict large images by windows, one after the other; a broken one is noted and the others go on.
 
-    from segkit.inference.files import write_files
-    from segkit.inference.large.files import each_large_written
-    from segkit.inference.outputs.writer import Results
-    from segkit.system.progress import WindowProgress
-
-    each = partial(each_large_written, predict, config, weights, room, lambda name: WindowProgress(name, console))
-    return write_files(each, Results(config.task, outputs), images, options.skip_existing, others=others)
+    `weights` identify the networks: a prediction that was begun with others begins anew.
+    """
+    progress = progress or Progress()
+    each = partial(each_large_written, network, config, weights, room, progress.windows)
+    return write_files(each, Results(config.task, outputs), images, skip_existing, others=others)
 
 
-def _predict_images(
-    options: argparse.Namespace, images: dict[str, Path], outputs: Outputs, others: Iterable[str], console: Console
+def _predict_on_cluster(
+    network: Network, images: Mapping[str, Path], work: Work, where: Cluster, progress: Progress
 ) -> Summary:
-    from segkit.inference.files import predict_files
-    from segkit.inference.large.files import divide, fit_batch
-    from segkit.inference.large.memory_budget import allowed, room_for
-    from segkit.inference.load import open_together
-    from segkit.system.progress import counting
+    """Predict on a Ray cluster; the tables of all images are written here."""
+    from segkit.inference import cluster
 
-    if options.engine == "ray":
-        return predict_on_cluster(options, images, outputs, others, console)
-    opened = open_together(options.runs, options.runtime, options.tta, options.uncertainty)
-    console.print(opened.told, highlight=False, markup=False)
-    predict, config, _, weights = opened
-    config = fit_batch(predict, config, options.memory)
-    images, large = divide(config, images, outputs, options.memory)
-    room = room_for(predict, config, allowed(options.memory)) if large else None  # or nothing is begun
-    with counting("predicting", len(images), console) as done:
-        summary = predict_files(predict, config, images, outputs, options.skip_existing, done, others)
-    if room and not summary.stopped:
-        by_windows = predict_large_files(predict, config, large, outputs, weights, room, options, console, others)
-        summary = summary.plus(by_windows)
-    return summary
+    check_runtime(network.runtime)
+    task = config_together(network.runs, network.tta)[0].task
+    runs = [cluster.absolute(path) for path in network.runs]
+    outputs = work.outputs
+    with cluster.connected(where.address) as ray:
+        plan = cluster.plan_of(ray, where.worker_cpus)
+        progress.message(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
+        task_of_worker = cluster.Work(
+            partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty),
+            outputs._replace(masks=cluster.absolute(outputs.masks)),
+            work.memory,
+            plan.neighbours,
+        )
+        each = partial(cluster.each_written_on, ray, task_of_worker, plan, progress.message)
+        with progress.counting("predicting", len(images)) as done:
+            return write_files(each, Results(task, outputs), images, work.skip_existing, done, work.others)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
@@ -24,7 +24,7 @@ class Predictor:
     network in windows. One predictor may be used by several threads; they take turns at the network.
     """
 
-    def __init__(self, predict: Predict, config: Config) -> None:
+    def __init__(self, predict: Predict, config: RunConfig) -> None:
         self.config = config
         self._predict, self._turn = predict, threading.Lock()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.inference.temperature import entropy, tempered
 
 
-def uncertainty(config: Config, answer: np.ndarray) -> np.ndarray:
+def uncertainty(config: RunConfig, answer: np.ndarray) -> np.ndarray:
     """Return how unsure an answer is, (H, W, 1 or 2) float32 from 0 (sure) to 1 (all answers equally probable).
 
     First the entropy of the probabilities; second, where the answer is the mean of several views and `views.mean_of` added

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from segkit.config import Config
 from segkit.config.config import told_sides
+from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
+from segkit.inspection.find_config import find_config
 from segkit.inspection.fingerprint import Facts, Survey, survey
 from segkit.inspection.intensities import PERCENTILES
+from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.problems import Problem, find_problems, left_out_of, one_sided
 from segkit.inspection.verdict import Verdict, judge
+from segkit.system.progress import Progress
 from segkit.task import Task
 
 
@@ -30,6 +35,10 @@ class Inspection(NamedTuple):
     problems: list[Problem]
     verdict: Verdict | None
     """None if no sample could be read."""
+    config: Config | None = None
+    """The config that reads the data; None if they could not be opened."""
+    guess: Guess | None = None
+    """How the config was found; None if it is the user's own."""
 
     @property
     def wrong(self) -> bool:
@@ -38,6 +47,58 @@ class Inspection(NamedTuple):
 
 
 def inspect(
+    images: str | PathLike[str],
+    masks: str | PathLike[str] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Inspection:
+    """Find out what a data set is, what is wrong with it, and which head it needs. Every sample is read.
+
+    Args:
+        images: A folder of images; or alone a config file, a CSV list, or the folder of a prepared TensorFlow data set.
+        masks: Their masks: a folder of files, a folder with one folder for each class, or a COCO JSON file.
+        classes: Names of the classes in the order of their values; without them they are called by their values.
+        settings: Settings of how to read, such as "data.mask_threshold=128".
+        progress: Receives the number of masks and samples that are read.
+
+    Returns:
+        What was found. `wrong` says whether training would be wrong; data that cannot be opened at all are a problem like
+        others.
+
+    Raises:
+        ConfigError: For settings that do not fit together.
+    """
+    try:
+        return inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
+    except DataError as problem:
+        return unopened(problem)
+
+
+def inspect_data(
+    images: str | PathLike[str],
+    masks: str | PathLike[str] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Inspection:
+    """Do what `inspect` does, but raise `DataError` if the data cannot be opened."""
+    progress = progress or Progress()
+    config, guess = find_config(images, masks, classes, settings, progress)
+    parts = open_parts(config)
+    stored = ""
+    if guess:
+        take_over(parts, guess.kept)
+    elif mask_files_of(parts):
+        with progress.counting("looking at masks", len(mask_files_of(parts))) as done:
+            stored = first_look(config.data, parts, done)
+    with progress.counting("reading images and masks", sum(len(part) for part in parts.values())) as done:
+        return inspect_parts(config, parts, guess, done, stored)
+
+
+def inspect_parts(
     config: Config,
     parts: dict[str, Subset],
     guess: Guess | None,
@@ -60,7 +121,7 @@ def inspect(
     refused = sum(sample.code == "overlap" for sample in found.broken)
     verdict = judge(config.task, found.facts, refused) if found.facts or refused else None
     read_as = guess.read_as if guess else f"{config.data.source}, as the config says{stored and f': {stored}'}"
-    return Inspection(read_as, config.task, parts, found, problems, verdict)
+    return Inspection(read_as, config.task, parts, found, problems, verdict, config, guess)
 
 
 def unopened(problem: DataError) -> Inspection:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import ConfigError
-from segkit.planning.plan import Machine, Plan
+from segkit.planning.choices import Machine, Plan
 from segkit.planning.rules import depth_for
 
 SAMPLES, SAMPLES_A_CLASS = 1000, 500
@@ -32,7 +32,7 @@ CHECKS = 10
 """Validations in a time budget."""
 MEMORY_SHARE = 0.5
 """Of the free memory that training may take."""
-Measure = Callable[[Config], Machine]
+Measure = Callable[[RunConfig], Machine]
 
 
 def fit_budget(
@@ -141,7 +141,7 @@ def _fitting(batch: int, machine: Machine, free_bytes: float) -> int:
     return batch
 
 
-def _told_memory(machine: Machine, config: Config, free_bytes: float) -> str:
+def _told_memory(machine: Machine, config: RunConfig, free_bytes: float) -> str:
     needed = machine.bytes_a_sample * config.train.batch_size
     return f"needs about {needed / 2**30:.1f} GiB, {free_bytes / 2**30:.0f} GiB are free"
 

@@ -1,30 +1,85 @@
-"""TODO."""
+"""From a data set to a config that trains it on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 
-from segkit.config import Config
-
-Reasons = Mapping[str, str]
-
-
-class Machine(NamedTuple):
-    """What was measured of this machine for one network and crop."""
-
-    seconds: float
-    """Of a training step."""
-    first: float
-    """Seconds of the first step and the first validation batch, in which the network is compiled."""
-    bytes_a_sample: float
-    """Memory that one more sample in a batch takes."""
-    seconds_to_check: float = 0.0
-    """Of a validation sample."""
+from segkit.data.parts import open_parts
+from segkit.errors import ConfigError, DataError
+from segkit.inspection.inspect import Inspection, inspect_data
+from segkit.inspection.training_check import check_split
+from segkit.io.atomic import write_text
+from segkit.planning.budget import fit_budget
+from segkit.planning.choices import Plan
+from segkit.planning.rules import draft
+from segkit.planning.step_time import measure_steps
+from segkit.planning.yaml_text import as_yaml
+from segkit.system.memory import free_memory
+from segkit.system.progress import Progress
 
 
-class Plan(NamedTuple):
-    """A config, and why each of its values is what it is ("train.batch_size": "...")."""
+def plan(
+    images: str | PathLike[str],
+    masks: str | PathLike[str] | None = None,
+    *,
+    out: str | PathLike[str] | None = None,
+    minutes: float | None = None,
+    classes: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Plan:
+    """Choose every setting of a training from the data and from this machine, each with its reason.
 
-    config: Config
-    reasons: Reasons
+    Args:
+        images: A folder of images; or alone a config file, a CSV list, or the folder of a prepared TensorFlow data set.
+        masks: Their masks, as `segkit.inspect` takes them.
+        out: A YAML file to write the config to, with the reason above each value.
+        minutes: Time that the training may take; without it as much as the data need.
+        classes: Names of the classes in the order of their values.
+        settings: Settings of how to read, such as "data.mask_threshold=128".
+        progress: Receives what is read and timed.
+
+    Returns:
+        The plan; `plan.config` is what `segkit.train` takes.
+
+    Raises:
+        ConfigError: For settings that do not fit together, or a file that exists already.
+        DataError: If training would be wrong.
+    """
+    check_request(out, minutes)
+    inspection = inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
+    found = plan_for(inspection, minutes=minutes, progress=progress)
+    if out is not None:
+        write_plan(found, out, "segkit.plan")
+    return found
+
+
+def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
+    """Raise `ConfigError` before anything is read if the plan could not be made or written."""
+    if out is not None and Path(out).exists():
+        raise ConfigError(f"{out}: is there already; a config is not overwritten. Choose another name")
+    if minutes is not None and minutes <= 0:
+        raise ConfigError(f"--minutes: a number above 0; found {minutes:g}")
+
+
+def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: Progress | None = None) -> Plan:
+    """Return the plan for data that have been inspected. Raises `DataError` if training would be wrong."""
+    progress = progress or Progress()
+    if inspection.wrong or inspection.config is None or inspection.verdict is None:
+        errors = [problem for problem in inspection.problems if problem.level == "error"]
+        message = "no plan is made while training would be wrong; correct what `segkit inspect` names"
+        code = errors[0].code if errors else "empty"
+        raise DataError(message, code)
+    facts = inspection.survey.facts
+    drafted = draft(inspection.config, inspection.verdict, facts, inspection.guess)
+    parts = open_parts(drafted.config)
+    check_split(drafted.config.task, parts, inspection.survey)
+    progress.message("timing training steps on this machine ...")
+    return fit_budget(drafted, len(parts["train"]), len(parts["validation"]), minutes, free_memory(), measure_steps)
+
+
+def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:
+    """Write a plan's config as YAML; its first lines name the command that made it."""
+    write_text(Path(out), as_yaml(found, command, str(out)))

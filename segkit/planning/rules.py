@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import Config, RunConfig
 from segkit.inspection.fingerprint import Facts
 from segkit.inspection.input_statistics import measure
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.problems import one_sided
 from segkit.inspection.verdict import Verdict
-from segkit.planning.plan import Plan
+from segkit.planning.choices import Plan
 from segkit.task import Task
 
 LARGEST_CROP = 512
@@ -68,7 +68,7 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], guess: Guess
             else:
                 values[section] = value
             reasons[setting] = reason
-    return Plan(Config.model_validate(values), reasons)
+    return Plan(RunConfig.model_validate(values), reasons)
 
 
 def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:

@@ -12,27 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from segkit.config import Config
-from segkit.errors import ConfigError
-from segkit.planning.plan import Machine
+from segkit.config import RunConfig
+from segkit.planning.choices import Machine
 
 STEPS, MOST_STEPS = 7, 30
 ENOUGH = 2.0
 """Seconds of steps, after which no more are timed; the first few of short steps take half as long again as the others."""
 
 
-def measure_steps(config: Config) -> Machine:
+def measure_steps(config: RunConfig) -> Machine:
     """Return time and memory of the config's training steps, on random pixels; takes as long as a start and a few steps.
 
     In a process of its own, because a process never forgets its largest memory. Memory is the host's, not a GPU's.
     """
-    if config.input is None:
-        raise ConfigError("input: is missing; the plan measures it first")
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_measure, config).result()
 
 
-def _measure(config: Config) -> Machine:
+def _measure(config: RunConfig) -> Machine:
     from segkit.system.keras_start import load_keras
     from segkit.training.devices import prepare
 
@@ -41,7 +38,6 @@ def _measure(config: Config) -> Machine:
     from segkit.training.optimizer import make_optimizer
     from segkit.training.precision import random_batch
 
-    assert config.input is not None
     prepare(config.train)
     before = _peak()
     model = build_for(config.task, config.model, config.input)

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from segkit.planning.plan import Plan
+from segkit.planning.choices import Plan
 from segkit.task import Task
 
 WIDTH = 110

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from segkit.config import Config, InputConfig
+from segkit.config import RunConfig
 from segkit.config.section import Section
 from segkit.errors import ConfigError, RunError
 from segkit.io.atomic import write_text
@@ -46,7 +46,7 @@ class ExportRecord(Section):
     segkit: str
     model_sha256: str
     """Of the model.keras that it was made from."""
-    config: Config
+    config: RunConfig
     checked: Checked | None = None
     float32_layers: list[str] = Field(default=[])
     """Layers that an int8 model keeps in float32 besides head and scaling."""
@@ -85,7 +85,7 @@ class Exported:
         """Format and precision, such as "onnx float32"."""
         return f"{self.record.format} {self.record.precision}"
 
-    def config(self) -> Config:
+    def config(self) -> RunConfig:
         """Return the config of the run at the time of the export."""
         return self.record.config
 
@@ -104,7 +104,7 @@ def export_folders(run: Path) -> list[Path]:
     return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
 
 
-def keep_up(run: Path, model: Path, config: Config) -> int:
+def keep_up(run: Path, model: Path, config: RunConfig) -> int:
     """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
 
     Those of fewer bits were checked as the run decoded before, so they count as unchecked if that changed.
@@ -125,13 +125,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def input_of(config: Config) -> InputConfig:
-    """Return what the training images were. Raises `RunError` if the config does not say."""
-    if config.input is None:
-        raise RunError("the config has no `input` section: the run was not made by train.py")
-    return config.input
 
 
 def as_json(record: ExportRecord) -> str:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from segkit.config import Config, read
+from segkit.config import Config, RunConfig, read
 from segkit.config.reading import as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
@@ -57,13 +57,26 @@ class Run:
             raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch")
         return run
 
-    def config(self) -> Config:
+    def config(self) -> RunConfig:
         """Return the config that the run predicts with: the one it was made with, and what `segkit tune` found."""
         return tuned.merged(self.config_made_with(), self.tuned)
 
-    def config_made_with(self) -> Config:
-        """Return the config that the run was made with, without what `segkit tune` found."""
-        return read(self.config_file)
+    def config_made_with(self) -> RunConfig:
+        """Return the config that the run was made with, without what `segkit tune` found.
+
+        Raises `RunError` if it does not say what the training images were.
+        """
+        config = read(self.config_file)
+        if config.input is None:
+            raise RunError(f"{self.config_file}: has no `input` section, so it was not written by a training")
+        return config.with_input(config.input)
+
+    def report(self) -> dict[str, Any] | None:
+        """Return scores.json: the scores of the best epoch; None where nothing was scored."""
+        if not self.scores.is_file():
+            return None
+        report: dict[str, Any] = json.loads(self.scores.read_text(encoding="utf-8"))
+        return report
 
     def check_free(self) -> None:
         """Raise `RunError` if the folder holds anything but what a killed process left half written."""
@@ -74,7 +87,7 @@ class Run:
                 f"with the run that is there with --resume"
             )
 
-    def create(self, config: Config) -> None:
+    def create(self, config: RunConfig) -> None:
         """Begin a new run in a free folder."""
         self.check_free()
         write_text(self.config_file, config.as_yaml())

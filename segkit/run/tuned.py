@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from segkit.config import Config, DecodeConfig
+from segkit.config import DecodeConfig, RunConfig
 from segkit.config.section import Section
 from segkit.errors import ConfigError, RunError
 from segkit.io.atomic import atomic
@@ -49,7 +49,7 @@ def write(path: Path, tuned: Tuned) -> None:
         temporary.write_text(yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
-def merged(config: Config, path: Path) -> Config:
+def merged(config: RunConfig, path: Path) -> RunConfig:
     """Return the config with the thresholds and the `decode` section of a tuned.yaml; as it is if there is no such file.
 
     Raises `RunError` if the file cannot be read or was made for another task.
@@ -57,7 +57,7 @@ def merged(config: Config, path: Path) -> Config:
     return apply(config, read(path), str(path)) if path.is_file() else config
 
 
-def apply(config: Config, tuned: Tuned, where: str = "tuned") -> Config:
+def apply(config: RunConfig, tuned: Tuned, where: str = "tuned") -> RunConfig:
     """Return the config with what was tuned. Raises `RunError`, naming `where`, if it does not fit the task."""
     try:
         thresholds = tuned.thresholds or config.task.thresholds

@@ -1,59 +1,120 @@
-"""Progress on the screen: a bar in a terminal, a line an epoch elsewhere."""
+"""How a function that takes long reports what it does: one object with a method for each kind of report."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from typing import NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from segkit.errors import SegkitWarning
 
-
-@contextmanager
-def counting(what: str, total: int | None, console: Console) -> Iterator[Callable[..., None]]:
-    """Show a bar of `total` things (None: not known) with the time left; yields the function to call after each."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    began = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(what, total=total)
-        yield lambda *_: bars.advance(bar)
-    console.print(f"{what}: {bars.tasks[0].completed:.0f} in {time.monotonic() - began:.1f} s", highlight=False)
+Advance = Callable[..., None]
+"""To be called after each item; its arguments do not matter."""
 
 
-class WindowProgress:
-    """Shows the windows of one large image that are done and the time left: a bar, or without a terminal a line a minute."""
+class TrainingStatus(NamedTuple):
+    """Where a training stands, after a step or at the end of an epoch."""
 
-    def __init__(self, name: str, console: Console, every: float = 60.0) -> None:
-        self.name, self.console, self.every = name, console, every
-        self.began = self.told = time.monotonic()
-        self.first: int | None = None
-        name_column, left = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[text]"))
-        columns = (name_column, BarColumn(), MofNCompleteColumn(), left)
-        self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.bar = self.bars.add_task(name, total=None, text="")
+    epoch: int
+    """From 1."""
+    epochs: int | None
+    """None where the training ends by the clock."""
+    step: int
+    """Steps of the epoch that are done."""
+    steps: int
+    """Steps of a whole epoch."""
+    loss: float
+    """Mean over the steps of the epoch so far."""
+    share: float
+    """Part of the whole training that is done, from 0 to 1."""
+    seconds_left: float
+    logs: Mapping[str, float] | None = None
+    """At the end of an epoch: losses, scores and seconds as in history.csv; otherwise None."""
+    best_epoch: int = 0
+    """At the end of an epoch: the best one so far, from 1."""
 
-    def __enter__(self) -> WindowProgress:
-        self.bars.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
+class Progress:
+    """Receives reports. This class ignores all but warnings; derive from it to show or record them.
 
-    def __call__(self, done: int, total: int) -> None:
-        """After each window, and once before the first; what was done then is not counted as this call's speed."""
-        if self.first is None:
-            self.first = done
-            going_on = f", {done} of them done before" if done else ""
-            self.console.print(f"{self.name}: {total} windows{going_on}", highlight=False, markup=False)
-        now = time.monotonic()
-        left = "?" if done == self.first else self._left(now, done - self.first, total - done)
-        text = f"{left} left" if done < total else "writing the mask"
-        self.bars.update(self.bar, completed=done, total=total, text=text)
-        if not self.console.is_terminal and (now - self.told >= self.every or done == total):
-            self.told = now
-            self.console.print(f"{self.name}: {done} of {total} windows, {text}", highlight=False, markup=False)
+    Methods may be called from the thread that called the reporting function, and from no other.
+    """
 
-    def _left(self, now: float, done: int, to_do: int) -> str:
-        return str(timedelta(seconds=round((now - self.began) / done * to_do)))
+    def message(self, text: str) -> None:
+        """A line for the user: what was found, chosen or written."""
+
+    def warning(self, text: str) -> None:
+        """Something that may be wrong, but does not end the work. Here it becomes a `SegkitWarning`."""
+        warnings.warn(text, SegkitWarning, stacklevel=3)
+
+    @contextmanager
+    def counting(self, label: str, total: int | None) -> Iterator[Advance]:
+        """Yield the function to call after each of `total` items (None: their number is not known)."""
+        yield lambda *_: None
+
+    @contextmanager
+    def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Yield the function to call with (windows done, all windows) of the large image called `name`.
+
+        It is called once before the first window, with the number that an earlier process has done, and after each one.
+        """
+        yield lambda done, total: None
+
+    @contextmanager
+    def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
+        """Yield the function to call after each training step and at the end of each epoch."""
+        yield lambda status: None
+
+
+class PrintedProgress(Progress):
+    """Prints messages and warnings, and one line for each epoch: for notebooks and scripts."""
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        print(text, flush=True)
+
+    def warning(self, text: str) -> None:
+        """Print a line that begins with "warning"."""
+        print(f"warning {text}", flush=True)
+
+    @contextmanager
+    def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
+        """Print a line at the end of each epoch."""
+
+        def report(status: TrainingStatus) -> None:
+            if status.logs is not None:
+                print(epoch_line(status), flush=True)
+
+        yield report
+
+
+def epoch_line(status: TrainingStatus) -> str:
+    """Return one line on an epoch that has ended: losses, scores, seconds, time left, and which epoch is the best."""
+    logs = status.logs or {}
+    prefix = "val_" if "val_loss" in logs else ""
+    losses = f"loss {logs['loss']:.4f}"
+    if prefix:
+        losses += f"  val_loss {logs['val_loss']:.4f}"
+    scores = f"{prefix}dice {logs[f'{prefix}dice_foreground']:.4f}  {prefix}iou {logs[f'{prefix}iou_foreground']:.4f}"
+    mark = "best so far" if status.best_epoch == status.epoch else f"(best: epoch {status.best_epoch})"
+    left = as_clock(status.seconds_left)
+    return f"epoch {epoch_number(status)}  {losses}  {scores}  {logs['seconds']:.1f} s  {left} left  {mark}"
+
+
+def epoch_number(status: TrainingStatus) -> str:
+    """Return " 3/12", or "3" where the number of epochs is not known."""
+    if status.epochs is None:
+        return str(status.epoch)
+    return f"{status.epoch:>{len(str(status.epochs))}}/{status.epochs}"
+
+
+def as_clock(seconds: float) -> str:
+    """Return seconds as h:mm:ss.
+
+    >>> as_clock(3725.4)
+    '1:02:05'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

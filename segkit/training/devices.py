@@ -14,7 +14,7 @@ from segkit.system.replicas import ALONE, Replicas, check_backend
 def prepare(settings: TrainConfig, precision: str | None = None) -> None:
     """Seed Python, NumPy and the backend, and choose the precision of the layers to come: the settings', if not told.
 
-    What is still "auto" is float32 (`precision.settle` measures it).
+    What is still "auto" is float32 (`precision.choose_precision` measures it).
     """
     import keras
 

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from segkit.config import Config
+from segkit.data.sources.source import Subset
 from segkit.errors import RunError, SegkitError
 from segkit.run import Run
 from segkit.run.checkpoint import Checkpoints, Groups, Position
@@ -31,7 +31,7 @@ _SHARED = ("checkpoints/latest.npz", "checkpoints/fitted", "history.csv", "preci
 """Files of the run folder that a training begins with."""
 
 
-class Followed(Run):
+class FollowerRun(Run):
     """The run as a process sees it that is not the first: a folder of its own, which is removed at the end.
 
     It gets from the first process what a training begins with, and keeps neither models nor checkpoints.
@@ -63,23 +63,28 @@ class _Unwritten(Checkpoints):
         """Leave that to the first process."""
 
 
-def run_of(process: Process | None, path: Path) -> Run:
-    """Return the run in a folder, or what stands for it in a process that is not the first."""
-    return Run(path) if process is None or process.number == 1 else Followed()
+@contextmanager
+def opened_run(process: Process | None, path: Path) -> Iterator[Run]:
+    """Yield the run in a folder, or what replaces it in a process that is not the first."""
+    if process is None or process.number == 1:
+        yield Run(path)
+        return
+    run = FollowerRun()
+    try:
+        yield run
+    finally:
+        run.remove()
 
 
-def together(process: Process | None, work: Callable[[], int], run: Run) -> int:
-    """Join the other processes, work, and return the exit status; without a process just work.
+def run_process(process: Process | None, work: Callable[[], int]) -> int:
+    """Do the work of one of several processes, and return the exit status; without a process just work.
 
-    If another one dies, this one says so and ends: what the first has saved is for --resume.
+    The work calls `join`. If another process dies, this one says so and ends: what the first has saved is for --resume.
     """
     if process is None:
         return work()
-    import jax
-
     with _LastWord(process):
         try:
-            _join(process)
             status = work()
         except SegkitError as problem:
             status = _say(f"error: {problem}")
@@ -90,16 +95,20 @@ def together(process: Process | None, work: Callable[[], int], run: Run) -> int:
             if not _is_broken(problem):
                 traceback.print_exc()
             status = _say(f"error: {_lost(process)}" if _is_broken(problem) else f"error: {process.name} failed")
-    if isinstance(run, Followed):
-        run.remove()  # nothing is cleaned up at the end of this function
     sys.stdout.flush()
     sys.stderr.flush()
-    if jax.distributed.is_initialized():
-        os._exit(status)  # a common end would wait for processes that will not come
+    if _has_joined():
+        os._exit(status)  # an orderly end would wait for processes that will not come
     return status
 
 
-def _join(process: Process) -> None:
+def join(process: Process | None) -> None:
+    """Join the other processes; nothing if there are none.
+
+    Raises `RunError` if they do not come within `JOINING` seconds.
+    """
+    if process is None:
+        return
     import jax
 
     local = re.match(r"(localhost|127\.)", process.coordinator)
@@ -132,11 +141,15 @@ def meet(process: Process | None) -> None:
 
 def leave() -> None:
     """Part from the other processes, once all have come to this point; nothing if there are none."""
-    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+    if _has_joined():
         sys.modules["jax"].distributed.shutdown()
 
 
-def share_start(process: Process | None, config: Config, parts: dict[str, Any], run: Run) -> None:
+def _has_joined() -> bool:
+    return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+
+
+def share_start(process: Process | None, config: Config, parts: Mapping[str, Subset], run: Run) -> None:
     """Give every process the files that the first one's run folder begins with.
 
     Raises `RunError` in all of them if one has another config or other data.

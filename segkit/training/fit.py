@@ -10,23 +10,25 @@ from functools import partial
 
 import keras
 import numpy as np
-from rich.console import Console
 
 from segkit import losses
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.data.batches.validation import ValidationBatches, training_batches
 from segkit.data.sources.source import Subset
-from segkit.errors import ConfigError, RunError
+from segkit.errors import RunError
 from segkit.io.atomic import write_text
 from segkit.run import Run
+from segkit.run.checkpoint import Position, check_room
 from segkit.run.folder import Row
+from segkit.system.progress import Progress
 from segkit.system.replicas import ALONE, Replicas
-from segkit.training import callbacks
-from segkit.training.checkpointing import KeepCheckpoints, restore
+from segkit.training import callbacks as own
+from segkit.training.checkpointing import KeepCheckpoints, restore, state_bytes
 from segkit.training.ema import ValidateAverages, averaged
 from segkit.training.mirrored import batches_of
-from segkit.training.progress import FitProgress
-from segkit.training.step_counter import Course, Logs
+from segkit.training.network import build_network
+from segkit.training.progress import Report, TrainingClock
+from segkit.training.step_counter import Course
 
 _WITHOUT_END = 10**6
 """Epochs of a training that its minutes end."""
@@ -37,16 +39,16 @@ class Fitting:
 
     def __init__(
         self,
-        config: Config,
+        config: RunConfig,
         parts: Mapping[str, Subset],
         run: Run,
         model: keras.Model,
         trainer: keras.Model,
         steps: int,
         replicas: Replicas = ALONE,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
-        if config.input is None:
-            raise ConfigError("input: is missing; `data.check.check` measures it")
+        self.callbacks = callbacks
         self.config, self.settings, self.run = config, config.train, run
         self.model, self.trainer, self.steps, self.replicas = model, trainer, steps, replicas
         begun = run.saved()
@@ -61,16 +63,16 @@ class Fitting:
             else None
         )
         self.monitor = ("val_" if self.validation else "") + self.settings.monitor
-        self.best = callbacks.SaveBest(model, run, self.monitor, self.history)
+        self.best = own.SaveBest(model, run, self.monitor, self.history)
 
-    def fit(self, console: Console) -> None:
+    def fit(self, progress: Progress) -> None:
         """Fit what is left, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
         saved = self.run.checkpoints.load()
         restore(self.trainer, saved)
         try:
             if not self._is_over():
                 with _naming_the_disk(self.run):
-                    self._fit(console, saved.get("metrics", []))
+                    self._fit(progress, saved.get("metrics", []))
         except BaseException:
             if self.replicas.processes == 1:  # others would wait for this one to go on
                 with suppress(Exception):  # what led here is to be told, and not what it led to
@@ -81,9 +83,9 @@ class Fitting:
 
     def _keep_last(self) -> None:
         with _naming_the_disk(self.run), averaged(self.trainer):
-            callbacks.save(self.model, self.run, last=True)
+            own.save(self.model, self.run, last=True)
             if not self.run.model.exists():
-                callbacks.save(self.model, self.run)
+                own.save(self.model, self.run)
 
     def _is_over(self) -> bool:
         """Return whether nothing is left to fit: a kill may come between the last epoch and the scoring."""
@@ -94,9 +96,8 @@ class Fitting:
             return total is not None and self.done >= total
         return self.run.fitted.is_file()
 
-    def _fit(self, console: Console, running: Sequence[np.ndarray]) -> None:
-        assert self.config.input is not None
-        progress = FitProgress(console, self.settings, self.steps, self.done, self.used)
+    def _fit(self, progress: Progress, running: Sequence[np.ndarray]) -> None:
+        clock = TrainingClock(self.settings, self.steps, self.done, self.used)
         begin = partial(
             training_batches,
             self.part,
@@ -106,38 +107,39 @@ class Fitting:
             cache_folder=self.kept,
             replicas=self.replicas,
         )
-        with batches_of(begin) as batches, progress.bars, callbacks.heard_interrupts() as interrupts:
+        with batches_of(begin) as batches, progress.training() as report, own.heard_interrupts() as interrupts:
             self.trainer.fit(
                 batches,
                 steps_per_epoch=self.steps,
                 initial_epoch=self.course.epoch,
                 epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
                 validation_data=self.validation,
-                callbacks=[interrupts, *self._callbacks(progress, running)],
+                callbacks=[interrupts, *self._callbacks(Report(report, clock, self.best, self.course), running)],
                 shuffle=False,  # the order is the pipeline's business
                 verbose=0,
             )
         write_text(self.run.fitted, "the training is over\n")
 
-    def _callbacks(self, progress: FitProgress, running: Sequence[np.ndarray]) -> list[keras.callbacks.Callback]:
+    def _callbacks(self, report: Report, running: Sequence[np.ndarray]) -> list[keras.callbacks.Callback]:
         settings, run = self.settings, self.run
         schedule = losses.Schedule(
             settings.last_epoch(self.steps) or 1, settings.minutes, self.used, self.replicas.agreed
         )
-        beside = [self.course, callbacks.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
+        beside = [self.course, own.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
         if settings.minutes is not None:
-            beside.append(callbacks.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
+            beside.append(own.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
         if settings.patience:
             mode = "min" if self.monitor.endswith("loss") else "max"
             stop = {"monitor": self.monitor, "mode": mode, "patience": settings.patience}
-            beside.append(callbacks.EarlyStopping(self.history, **stop))
-        beside += [self.best, _Shown(progress, self.best, self.course)]
+            beside.append(own.EarlyStopping(self.history, **stop))
+        beside += [self.best, report]
         if settings.tensorboard:
             beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
         if settings.pictures and self.validation:
             seen = self.validation
-            beside.append(callbacks.Pictures(self.model, self.config, run, seen.samples, seen.names))
+            beside.append(own.Pictures(self.model, self.config, run, seen.samples, seen.names))
         beside.append(keras.callbacks.CSVLogger(str(run.history), append=True))
+        beside += self.callbacks
         return [*beside, KeepCheckpoints(run, self.course, settings.checkpoint_minutes, running)]
 
 
@@ -160,15 +162,26 @@ def _seconds(history: Sequence[Row]) -> float:
     return sum(row["seconds"] for row in history)
 
 
-class _Shown(keras.callbacks.Callback):
-    """Tells the display what happens."""
+def fit_network(
+    config: RunConfig,
+    parts: Mapping[str, Subset],
+    run: Run,
+    replicas: Replicas,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: Progress,
+) -> None:
+    """Build the config's network and fit it into the run folder, from where the last checkpoint stands.
 
-    def __init__(self, progress: FitProgress, best: callbacks.SaveBest, course: Course) -> None:
-        super().__init__()
-        self.progress, self.best, self.course = progress, best, course
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self.progress.step(self.course.epoch, self.course.step, float(np.asarray((logs or {})["loss"])))
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.progress.epoch_end(epoch, logs or {}, self.best.best_epoch)
+    Nothing is fitted if the run was scored already. Precision and devices have been chosen before.
+    """
+    samples = len(parts["train"].names)
+    steps = config.train.steps_per_epoch or -(-samples // config.train.batch_size)
+    model, trainer = build_network(config, steps)
+    if run.keeps_models:
+        check_room(run.path, *state_bytes(trainer))
+    progress.message(f"{model.count_params():,} parameters, {steps} steps an epoch")
+    begun = run.saved()
+    if begun != Position():
+        progress.message(f"going on at epoch {begun.epoch + 1}, step {begun.step + 1}")
+    if not run.scores.is_file():
+        Fitting(config, parts, run, model, trainer, steps, replicas, callbacks).fit(progress)

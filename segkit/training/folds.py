@@ -2,26 +2,103 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from segkit.config import Config, ConfigLike, as_config, changed
 from segkit.errors import ConfigError
 from segkit.io.atomic import write_text
 from segkit.run import Run
+from segkit.system.progress import Progress
+from segkit.training.process import Process
+from segkit.training.train import train
+
+if TYPE_CHECKING:
+    import keras
 
 SCORES = ("iou", "dice", "precision", "recall")
 MEANS = ("iou_foreground", "dice_foreground", "iou_with_background")
 
 
-def wanted(text: str) -> tuple[list[int], int]:
+def cross_validate(
+    config: ConfigLike,
+    folder: str | PathLike[str],
+    folds: int = 5,
+    which: Sequence[int] | None = None,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: Progress | None = None,
+    process: Process | None = None,
+) -> dict[str, Any] | None:
+    """Train one run for each fold of a cross-validation, into FOLDER/fold_1 and so on.
+
+    Args:
+        config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
+        folder: Where the runs and folds.json go.
+        folds: Number of folds.
+        which: The folds to train, from 1; all by default.
+        resume: Leave out folds that are finished, go on with one that was interrupted, begin those that are missing.
+        callbacks: Keras callbacks for each training.
+        progress: Receives what each training reports.
+        process: Which of several processes this is; then only one fold can be trained in a call.
+
+    Returns:
+        The report of folds.json as `summary` describes it; None while a fold is missing.
+
+    Raises:
+        ConfigError: For settings that do not fit together.
+        RunError: If a finished fold was trained with other settings.
+        TrainingInterrupted: After Ctrl-C.
+    """
+    folder = Path(folder)
+    which = range(1, folds + 1) if which is None else which
+    if len(which) > 1 and process is not None:
+        raise ConfigError(f"--fold: one fold at a time with --coordinator, 1/{folds} to {folds}/{folds}")
+    config = as_config(config)
+    for k in range(1, folds + 1):  # also one that is not trained now: the table is of all
+        if fold_run(folder, k).scores.is_file():
+            fold_run(folder, k).check_made_with(_of_fold(config, k, folds))
+    for k in which:
+        run = fold_run(folder, k)
+        if resume and run.scores.is_file():
+            continue
+        is_begun = run.config_file.is_file()
+        train(
+            _of_fold(config, k, folds),
+            run.path,
+            resume=resume and is_begun,
+            callbacks=callbacks,
+            progress=progress,
+            process=process,
+        )
+        _free_networks()
+    return collect(folder, folds)
+
+
+def _of_fold(config: Config, k: int, folds: int) -> Config:
+    return changed(config, [f"data.fold={k}/{folds}"])
+
+
+def _free_networks() -> None:
+    """Free the memory of the training before."""
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()
+
+
+def parse_folds(text: str) -> tuple[list[int], int]:
     """Return the folds that "k/n" or "all/n" names, and n. Raises `ConfigError` for other words.
 
-    >>> wanted("2/5"), wanted("all/3")
+    >>> parse_folds("2/5"), parse_folds("all/3")
     (([2], 5), ([1, 2, 3], 3))
     """
     which, slash, count = text.partition("/")

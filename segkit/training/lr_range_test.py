@@ -1,48 +1,66 @@
-"""A short training at rising learning rates, to see which of them this network and these data can take."""
+"""The learning-rate range test: a short training at rising rates, and the rate that it suggests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from typing import NamedTuple
 
-import keras
+import numpy as np
 
-from segkit.config import Config
-from segkit.data.batches.validation import training_batches
-from segkit.data.sources.source import Subset
+from segkit.config import ConfigLike, as_config
 from segkit.errors import ConfigError
-from segkit.models.build import build_for, compile
-from segkit.training.devices import prepare
-from segkit.training.lr_suggestion import has_diverged
-from segkit.training.optimizer import make_optimizer
+from segkit.system.keras_start import load_keras
+from segkit.system.progress import Progress
+from segkit.training.data import prepare_data
+from segkit.training.lr_suggestion import draw, rates, smoothed, suggest
 
 
-def losses_at(
-    rates: list[float], config: Config, parts: Mapping[str, Subset], progress: Callable[[], None] = lambda: None
-) -> list[float]:
-    """Return the loss of a step at each rate, in turn, of one fresh network; fewer if it diverges before the end.
+class RateRange(NamedTuple):
+    """What a learning-rate range test found."""
 
-    The optimizer is the config's, with all weights at one rate and every batch an update.
+    rates: list[float]
+    """Rates that were tried, ascending; as many as there are losses."""
+    losses: list[float]
+    smoothed: list[float]
+    suggestion: float
+
+    def picture(self) -> np.ndarray:
+        """Return the loss over the rate as a picture, (H, W, 3) uint8."""
+        return draw(self.rates, self.losses, self.suggestion)
+
+
+def find_learning_rate(
+    config: ConfigLike,
+    *,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 100,
+    progress: Progress | None = None,
+) -> RateRange:
+    """Suggest a learning rate, by one step at each of many rising rates.
+
+    Args:
+        config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
+        low: The first rate.
+        high: The last rate.
+        steps: Number of rates, 20 or more; neighbours differ by the same factor.
+        progress: Receives the number of steps that are done.
+
+    Raises:
+        ConfigError: For rates or steps out of range.
+        DataError: If training would be wrong.
+
+    Source: Smith, Cyclical learning rates for training neural networks, 2017.
     """
-    given = config.input
-    if given is None:
-        raise ConfigError("input: is missing; `data.check.check` measures it")
-    plain = {"schedule": "constant", "accumulate": 1, "ema": 0.0}
-    config = config.model_copy(update={"train": config.train.model_copy(update=plain)})
-    prepare(config.train)
-    model = build_for(config.task, config.model, given)
-    optimizer = make_optimizer(config.train, len(rates))
-    trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
-    return _fit(trainer, training_batches(parts["train"], config, given), rates, progress)
+    if not (0 < low < high and steps >= 20):
+        raise ConfigError(
+            f"--low, --high, --steps: 0 < low < high and 20 steps or more; found {low:g}, {high:g}, {steps}"
+        )
+    progress = progress or Progress()
+    settings, parts = prepare_data(as_config(config), progress)
+    progress.message(load_keras())
+    from segkit.training.lr_losses import losses_at
 
-
-def _fit(trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]) -> list[float]:
-    losses: list[float] = []
-    with closing(batches) as stream:  # type: ignore[type-var]
-        for rate, (images, targets) in zip(rates, stream, strict=False):  # type: ignore[call-overload]
-            trainer.optimizer.learning_rate = rate
-            losses.append(float(trainer.train_on_batch(images, targets, return_dict=True)["loss"]))
-            progress()
-            if has_diverged(losses):
-                break
-    return losses
+    tried = rates(low, high, steps)
+    with progress.counting("steps at rising rates", len(tried)) as done:
+        losses = losses_at(tried, settings, parts, done)
+    return RateRange(tried[: len(losses)], losses, smoothed(losses), suggest(tried, losses))

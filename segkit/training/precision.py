@@ -10,9 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.data.batches.distances import as_losses_need
-from segkit.errors import ConfigError
 from segkit.io.atomic import write_text
 from segkit.models.build import build_for, compile
 from segkit.run import Run
@@ -24,7 +23,7 @@ FASTER = 1.5
 STEPS = 5
 
 
-def settle(config: Config, run: Run) -> tuple[str, str]:
+def choose_precision(config: RunConfig, run: Run) -> tuple[str, str]:
     """Return the precision that a run computes in, and why if that was measured: once, then precision.json has it."""
     if config.train.precision != "auto":
         return config.train.precision, ""
@@ -36,7 +35,7 @@ def settle(config: Config, run: Run) -> tuple[str, str]:
     ], f"a step in bfloat16 is {found['ratio']:.2f} times as fast as in float32 ({FASTER} are wanted)"
 
 
-def measure(config: Config) -> dict[str, Any]:
+def measure(config: RunConfig) -> dict[str, Any]:
     """Return the precision to take, and the seconds of a step in float32 and bfloat16, in turns on random pixels."""
     images, targets = random_batch(config)
     trainers = {name: _trainer(config, name) for name in ("float32", "mixed_bfloat16")}
@@ -52,10 +51,8 @@ def measure(config: Config) -> dict[str, Any]:
     return {"precision": "mixed_bfloat16" if ratio >= FASTER else "float32", "ratio": ratio, "seconds_a_step": median}
 
 
-def random_batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
+def random_batch(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return images of random pixels and targets of the first class: what one device gets of the config's batches."""
-    if config.input is None:
-        raise ConfigError("input: is missing; `data.check.check` measures it")
     (height, width), devices = config.train.crop, device_count(config.train)
     size = -(-config.train.batch_size // devices)  # one device's part of it
     shape = (size, height, width, config.input.channels)
@@ -64,8 +61,7 @@ def random_batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return images, as_losses_need(np.stack([target] * size), config.task, config.loss)
 
 
-def _trainer(config: Config, precision: str) -> keras.Model:
-    assert config.input is not None
+def _trainer(config: RunConfig, precision: str) -> keras.Model:
     prepare(config.train, precision)
     model = build_for(config.task, config.model, config.input)
     return compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))

@@ -1,4 +1,4 @@
-"""TODO."""
+"""One process of several that train together, and what is checked before Keras is loaded."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ class Process:
     coordinator: str
 
     @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes the run folder."""
+        return self.number == 1
+
+    @property
     def name(self) -> str:
+        """Such as "process 2 of 4"."""
         return f"process {self.number} of {self.count}"
 
 
-def parse(coordinator: str | None, process: str | None) -> Process | None:
+def parse_process(coordinator: str | None, process: str | None) -> Process | None:
     """Return what `--coordinator HOST:PORT --process i/n` say, None without them. Raises `ConfigError`.
 
-    >>> parse("10.0.0.1:7000", "2/4").name
+    >>> parse_process("10.0.0.1:7000", "2/4").name
     'process 2 of 4'
     """
     if coordinator is None and process is None:
@@ -55,11 +61,11 @@ def parse(coordinator: str | None, process: str | None) -> Process | None:
 
 
 def options_of(process: Process | None) -> str:
-    """Return the options that `parse` reads, with a blank before each; nothing for None."""
+    """Return the options that `parse_process` reads, with a blank before each; nothing for None."""
     return "" if process is None else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
 
 
-def check(process: Process | None, config: Config) -> None:
+def check_process(process: Process | None, config: Config) -> None:
     """Raise `ConfigError`, before Keras is loaded, if several devices or machines are asked for in a way that cannot work."""
     backend = chosen_backend()
     if process is None:

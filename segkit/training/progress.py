@@ -1,62 +1,85 @@
-"""TODO."""
+"""What a training reports: how much of it is done, and how long the rest takes."""
 
 from __future__ import annotations
 
 import time
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+import keras
+import numpy as np
 
 from segkit.config import TrainConfig
+from segkit.system.progress import TrainingStatus
+from segkit.training.callbacks import SaveBest
+from segkit.training.step_counter import Course, Logs
 
 
-class FitProgress:
-    """Shows epoch, step, loss, the last validation scores and the time left; told by `training` what happens."""
+class TrainingClock:
+    """Knows the share of a training that is done, from its steps or, with a budget of minutes, from the time.
 
-    def __init__(self, console: Console, settings: TrainConfig, steps: int, begun_at: int, used: float) -> None:
-        self.console, self.steps, self.scores = console, steps, ""
-        self.total, self.epochs = settings.total_steps(steps), settings.last_epoch(steps)
-        self.seconds = 60 * (settings.minutes or 0)
-        self.done = self.begun_at = begun_at
-        self.used, self.began = used, time.monotonic()
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
-        self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.bar = self.bars.add_task("starting", total=1.0, text="")
+    Args:
+        settings: The section `train`.
+        steps: Steps of an epoch.
+        done: Steps that earlier sessions of a resumed run have made.
+        used: Seconds that they have used.
+    """
 
-    def step(self, epoch: int, step: int, loss: float) -> None:
-        """After each step of an epoch, counted from 1: `loss` is the epoch's mean so far."""
+    def __init__(self, settings: TrainConfig, steps: int, done: int, used: float) -> None:
+        self.steps = steps
+        self.total = settings.total_steps(steps)
+        self.epochs = settings.last_epoch(steps)
+        self.budget = 60 * (settings.minutes or 0)
+        self.done = done
+        self.done_before = done
+        self.used = used
+        self.began = time.monotonic()
+
+    def status(self, epoch: int, step: int, loss: float) -> TrainingStatus:
+        """Return the status after `step` steps of an epoch, which is counted from 0."""
         self.done = epoch * self.steps + step
-        text = f"step {step}/{self.steps}  loss {loss:.4f}  {self.scores}  {self.time_left()} left"
-        self.bars.update(self.bar, completed=self._share(), description=f"epoch {self._numbered(epoch)}", text=text)
-
-    def epoch_end(self, epoch: int, logs: dict[str, Any], best_epoch: int) -> None:
-        """After each epoch: one line that stays."""
-        prefix = "val_" if "val_loss" in logs else ""
-        dice, iou = logs[f"{prefix}dice_foreground"], logs[f"{prefix}iou_foreground"]
-        self.scores = f"dice {dice:.3f}"
-        mark = "  best so far" if best_epoch == epoch + 1 else f"  (best: epoch {best_epoch})"
-        losses = f"loss {logs['loss']:.4f}" + (f"  val_loss {logs['val_loss']:.4f}" if prefix else "")
-        self.console.print(
-            f"epoch {self._numbered(epoch)}  {losses}  {prefix}dice {dice:.4f}  {prefix}iou "
-            f"{iou:.4f}  {logs['seconds']:.1f} s  {self.time_left()} left{mark}",
-            highlight=False,
+        return TrainingStatus(
+            epoch=epoch + 1,
+            epochs=self.epochs,
+            step=step,
+            steps=self.steps,
+            loss=loss,
+            share=self.share(),
+            seconds_left=self.seconds_left(),
         )
 
-    def time_left(self) -> str:
-        """Return the time left as h:mm:ss: of the budget, or from the mean of the steps so far."""
-        since = time.monotonic() - self.began
+    def share(self) -> float:
+        """Return how much is done, from 0 to 1."""
         if self.total is None:
-            left = max(0.0, self.seconds - self.used - since)
-        else:
-            left = since / max(1, self.done - self.begun_at) * (self.total - self.done)
-        return str(timedelta(seconds=round(left)))
-
-    def _share(self) -> float:
-        if self.total is None:
-            return min(1.0, (self.used + time.monotonic() - self.began) / self.seconds)
+            return min(1.0, (self.used + time.monotonic() - self.began) / self.budget)
         return self.done / self.total
 
-    def _numbered(self, epoch: int) -> str:
-        return f"{epoch + 1}" if self.epochs is None else f"{epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
+    def seconds_left(self) -> float:
+        """Return the rest of the budget, or what the mean of this session's steps lets expect."""
+        elapsed = time.monotonic() - self.began
+        if self.total is None:
+            return max(0.0, self.budget - self.used - elapsed)
+        return elapsed / max(1, self.done - self.done_before) * (self.total - self.done)
+
+
+class Report(keras.callbacks.Callback):
+    """Reports each step and each epoch."""
+
+    def __init__(
+        self, report: Callable[[TrainingStatus], None], clock: TrainingClock, best: SaveBest, course: Course
+    ) -> None:
+        super().__init__()
+        self.report = report
+        self.clock = clock
+        self.best = best
+        self.course = course
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Report a step."""
+        loss = float(np.asarray((logs or {})["loss"]))
+        self.report(self.clock.status(self.course.epoch, self.course.step, loss))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Report the end of an epoch."""
+        found: Mapping[str, float] = logs or {}
+        status = self.clock.status(epoch, self.clock.steps, found["loss"])
+        self.report(status._replace(logs=found, best_epoch=self.best.best_epoch))

@@ -1,85 +1,145 @@
-"""Training, as one story: build, compile, fit, score the best epoch."""
+"""Training from a config to scores. Keras is imported once the settings and the data are known to be right."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-from rich.console import Console
-
-from segkit.config import Config
+from segkit.config import Config, ConfigLike, RunConfig, as_config
+from segkit.data.batches.cache import check_room
 from segkit.data.parts import held_out
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
-from segkit.evaluation.evaluate import evaluate
-from segkit.inference.runtimes.keras import open_keras
+from segkit.evaluation.evaluate import score_part
 from segkit.io.atomic import write_text
-from segkit.models.build import build_for, compile, encoder_layers
+from segkit.models.weights import check_frozen, find
 from segkit.run import Run
-from segkit.run.checkpoint import Position, check_room
-from segkit.system.progress import counting
-from segkit.system.replicas import Replicas
-from segkit.training.checkpointing import build_optimizer, state_bytes
+from segkit.system.keras_start import load_keras
+from segkit.system.progress import Progress
+from segkit.training.data import prepare_data
 from segkit.training.devices import prepare, spread
-from segkit.training.distributed import leave
-from segkit.training.fit import Fitting
-from segkit.training.mirrored import train_as_one
-from segkit.training.optimizer import make_optimizer
-from segkit.training.precision import settle
+from segkit.training.distributed import join, leave, meet, opened_run, share_start
+from segkit.training.process import Process, check_process
 
-Parts = dict[str, Subset]
+if TYPE_CHECKING:
+    import keras
 
 
-def train(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
-    """Fit the config's network on the training part into a run folder that exists; return the report of scores.json.
+class TrainingInterrupted(KeyboardInterrupt):
+    """A training that Ctrl-C ended. What it has learned is in its run folder, and `resume=True` goes on with it."""
 
-    A run that was interrupted goes on from its last checkpoint. Without validation and test part nothing is scored
-    and None is returned.
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"the training in {run.path} was interrupted")
+        self.run = run
+
+
+def train(
+    config: ConfigLike,
+    run: str | PathLike[str],
+    *,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: Progress | None = None,
+    process: Process | None = None,
+) -> Run:
+    """Train a network, score its best epoch, and leave all that prediction needs in a run folder.
+
+    Args:
+        config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
+        run: The run folder to make. It must not hold anything yet, unless the training is resumed.
+        resume: Go on with the run in the folder from its last checkpoint; a new run is made if there is none to resume
+            only with `resume=False`.
+        callbacks: Keras callbacks, called after segkit's own and before the checkpoint of each epoch is written.
+        progress: Receives messages, warnings and the status of the training; by default only warnings are shown.
+        process: Which of several processes this is; see `segkit.training.process`.
+
+    Returns:
+        The run. `run.report()` holds the scores: of the test part, or of the validation part if there is no test part;
+        None if there is neither.
+
+    Raises:
+        ConfigError: For settings that do not fit together, or a package that is missing.
+        DataError: If `segkit inspect` calls something in the data an error.
+        RunError: If the folder holds another run, a checkpoint does not fit, the loss is not a number, or the disk is full.
+        TrainingInterrupted: After Ctrl-C.
     """
-    precision, why = settle(config, run)
-    with spread(config.train) as replicas:
-        _fit(config, parts, run, console, replicas, precision, why)
-    leave()
-    return _score(config, parts, run, console) if replicas.leads else None
+    config = as_config(config)
+    progress = progress or Progress()
+    check_process(process, config)
+    with opened_run(process, Path(run)) as folder:
+        try:
+            _train(config, folder, resume, callbacks, progress, process)
+        except KeyboardInterrupt as problem:
+            if not folder.keeps_models:
+                raise
+            raise TrainingInterrupted(folder) from problem
+    return Run(Path(run))
 
 
-def _fit(
-    config: Config, parts: Parts, run: Run, console: Console, replicas: Replicas, precision: str, why: str
+def _train(
+    config: Config,
+    run: Run,
+    resume: bool,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: Progress,
+    process: Process | None,
 ) -> None:
-    prepare(config.train, precision)
-    steps = config.train.steps_per_epoch or -(-len(parts["train"].names) // config.train.batch_size)
-    model, trainer = _build(config, steps)
+    _check_folder(config, run, resume)
+    find(config.model, progress.message)
+    progress.message(config.task.explain())
+    settings, parts = prepare_data(config, progress)
+    check_room([parts["train"], parts["validation"]], settings.data, settings.task, settings.input, run.cache)
+    if not resume:
+        run.create(settings)
+
+    progress.message(load_keras())
+    from segkit.training.fit import fit_network
+
+    join(process)
+    meet(process)
+    precision, reason = _choose_precision(process, settings, parts, run)
+    with spread(settings.train) as replicas:
+        prepare(settings.train, precision)
+        if reason:
+            progress.message(f"{precision}: {reason}")
+        fit_network(settings, parts, run, replicas, callbacks, progress)
+    leave()
+    if replicas.leads:
+        _score_best_epoch(settings, parts, run, progress)
+
+
+def _check_folder(config: Config, run: Run, resume: bool) -> None:
+    """Raise an error before the data are read if the training could not begin, or not go on."""
+    if resume:
+        run.reopen(config)
+    else:
+        run.check_free()
+        check_frozen(config.model)
+
+
+def _choose_precision(
+    process: Process | None, config: RunConfig, parts: Mapping[str, Subset], run: Run
+) -> tuple[str, str]:
+    """Return the precision and the reason. The first of several processes measures it, the others read its file."""
+    from segkit.training.precision import choose_precision
+
     if run.keeps_models:
-        check_room(run.path, *state_bytes(trainer))
-    told = f"{model.count_params():,} parameters, {steps} steps an epoch"
-    console.print(told + (f"; {precision}: {why}" if why else ""), highlight=False)
-    at = run.saved()
-    if at != Position():
-        console.print(f"going on at epoch {at.epoch + 1}, step {at.step + 1}", highlight=False)
-    if not run.scores.is_file():
-        Fitting(config, parts, run, model, trainer, steps, replicas).fit(console)
+        choose_precision(config, run)
+    share_start(process, config, parts, run)
+    return choose_precision(config, run)
 
 
-def _build(config: Config, steps: int) -> tuple[keras.Model, keras.Model]:
-    """Return the network and its compiled view, whose optimizer has its variables."""
-    if config.input is None:
-        raise ConfigError("input: is missing; `data.check.check` measures it")
-    model = build_for(config.task, config.model, config.input)
-    encoder = [variable for layer in encoder_layers(model) for variable in layer.trainable_variables]
-    optimizer = make_optimizer(config.train, steps, encoder)
-    trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
-    build_optimizer(trainer)
-    train_as_one(model, optimizer)
-    return model, trainer
+def _score_best_epoch(config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress) -> None:
+    """Write scores.json; nothing if there is neither a test nor a validation part."""
+    from segkit.inference.runtimes.keras import open_keras
 
-
-def _score(config: Config, parts: Parts, run: Run, console: Console) -> dict[str, Any] | None:
     try:
         part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:
-        return None
-    with counting(f"scoring the best epoch on the {part} part", len(parts[part]), console) as done:
-        report = {"part": part, **evaluate(open_keras(run), config, parts[part], done)}
+        return
+    with progress.counting(f"scoring the best epoch on the {part} part", len(parts[part])) as done:
+        report = {"part": part, **score_part(open_keras(run), config, parts[part], done)}
     write_text(run.scores, json.dumps(report, indent=2) + "\n")
-    return report

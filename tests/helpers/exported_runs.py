@@ -12,7 +12,7 @@ from segkit import catalog
 from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
-from segkit.exporting.export import Wanted, export
+from segkit.exporting.export import ExportRequest, export_run
 from segkit.models.build import build_for
 from segkit.run import Run
 from tests.helpers.tiny_runs import TASKS
@@ -66,5 +66,5 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A run of each kind of task, with a float32 export in every format that has a runtime."""
     run = make_run(tmp_path_factory.mktemp(request.param) / "run", request.param)
     for form in FORMATS:
-        export(run, Wanted(form, "float32", 0.002), parts_of(run), lambda line: None)
+        export_run(run, ExportRequest(form, "float32", 0.002), parts_of(run), lambda line: None)
     return run

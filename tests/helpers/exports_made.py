@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from segkit import Task
-from segkit.config import Config, InputConfig
+from segkit.config import InputConfig, RunConfig
 from segkit.run import Run
 from segkit.run.exports import FILES, Checked, ExportRecord, as_json, sha256
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
-CONFIG = Config(task=Task.binary("a"), input=GIVEN)
+CONFIG = RunConfig(task=Task.binary("a"), input=GIVEN)
 
 
 def make_run(folder: Path) -> Run:

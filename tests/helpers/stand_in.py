@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from segkit import Task
-from segkit.config import Config, InputConfig, PredictConfig
+from segkit.config import InputConfig, PredictConfig, RunConfig
 from segkit.inference.outputs.prediction import Answer
 from segkit.io.images import write_picture
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
 
 
-def config_of(task: Task) -> Config:
-    return Config(task=task, input=GIVEN, predict=PredictConfig(tile=64, batch_size=2))
+def config_of(task: Task) -> RunConfig:
+    return RunConfig(task=task, input=GIVEN, predict=PredictConfig(tile=64, batch_size=2))
 
 
 def network(images: np.ndarray, task: Task) -> np.ndarray:
@@ -37,7 +37,7 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 
 
 def answer_of(task: Task, image: np.ndarray, path: Path = Path("a.png")) -> Answer:
-    return Answer.of(Config(task=task), path.stem, path, image, network(image[None], task)[0])
+    return Answer.of(config_of(task), path.stem, path, image, network(image[None], task)[0])
 
 
 def write_pictures(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers.visible_files import visible
 
 from segkit import RunError
 from segkit.cli import main
-from segkit.exporting.export import Wanted, export
+from segkit.exporting.export import ExportRequest, export_run
 from segkit.inference.files import Summary, predict_files
 from segkit.inference.inputs import find_images
 from segkit.inference.outputs.writer import Outputs
@@ -29,6 +28,7 @@ from tests.helpers.cluster_nodes import LOOPBACK
 from tests.helpers.draws import task_of
 from tests.helpers.exported_runs import make_run, parts_of
 from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.visible_files import visible
 
 ROOT = Path(__file__).parents[2]
 SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i % 5, 30) for i in range(40)}
@@ -191,7 +191,7 @@ def test_the_command_predicts_as_on_one_machine(
 ) -> None:
     """A real network in its export, paths relative to a folder that the workers do not know."""
     run = make_run(tmp_path / "run", "binary")
-    export(run, Wanted("onnx", "float32", 0.002), parts_of(run), lambda line: None)
+    export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)
     write_pictures(tmp_path / "in", {"a": (40, 50), "sub/b": (40, 50), "large": (90, 100)})
     monkeypatch.chdir(tmp_path)
     flags = ["predict", "run", "in", "--runtime", "onnx", "--tta", "flips"]

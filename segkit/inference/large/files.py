@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import ConfigError, DataError
 from segkit.inference.files import Outcome, failure
 from segkit.inference.large.masks import mask_paths
@@ -22,7 +22,7 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of the image of a name."""
 
 
-def fit_batch(predict: Predict, config: Config, memory: int | None) -> Config:
+def fit_batch(predict: Predict, config: RunConfig, memory: int | None) -> RunConfig:
     """Return the config with a batch that fits `--memory`, 1 at least; without it as it is."""
     if memory is None:
         return config
@@ -33,7 +33,7 @@ def fit_batch(predict: Predict, config: Config, memory: int | None) -> Config:
     return config.model_copy(update={"predict": config.predict.model_copy(update={"batch_size": batch_size})})
 
 
-def divide(config: Config, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
+def divide(config: RunConfig, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
     """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
 
     What was begun or finished by windows stays so, however much memory is free by now.
@@ -49,7 +49,7 @@ def divide(config: Config, images: Images, outputs: Outputs, memory: int | None)
     return {name: path for name, path in images.items() if name not in large}, large
 
 
-def _check_outputs(config: Config, outputs: Outputs, name: str, path: Path) -> None:
+def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path) -> None:
     made = ", ".join(map(str, _made_by_windows(config, outputs, name)))
     whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
     if outputs != Outputs(outputs.masks):
@@ -64,14 +64,20 @@ def _check_outputs(config: Config, outputs: Outputs, name: str, path: Path) -> N
         )
 
 
-def _made_by_windows(config: Config, outputs: Outputs, name: str) -> list[Path]:
+def _made_by_windows(config: RunConfig, outputs: Outputs, name: str) -> list[Path]:
     """Return the masks of an image, and the folder of one that is begun, which are there."""
     paths = *mask_paths(config.task, outputs.masks, name), work_folder(outputs.masks / f"{name}.tif")
     return [path for path in paths if path.exists()]
 
 
 def each_large_written(
-    predict: Predict, config: Config, weights: str, room: Room, watch: Watch, todo: Mapping[str, Path], results: Results
+    predict: Predict,
+    config: RunConfig,
+    weights: str,
+    room: Room,
+    watch: Watch,
+    todo: Mapping[str, Path],
+    results: Results,
 ) -> Generator[Outcome]:
     """Predict large images one after the other in the `room` that there is; yield the outcome of each.
 

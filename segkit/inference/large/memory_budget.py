@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.config import Config, InputConfig
-from segkit.errors import ConfigError, RunError
+from segkit.config import RunConfig
+from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.tiff_windows import pixels_of
@@ -34,7 +34,7 @@ def allowed(wanted: int | None, share: float = SHARE) -> int:
     return wanted if wanted is not None else memory.resident() + int(share * memory.free_memory())
 
 
-def is_large(config: Config, path: Path, most: int) -> bool:
+def is_large(config: RunConfig, path: Path, most: int) -> bool:
     """Return whether a TIFF is predicted by windows: it would not fit `most` bytes whole, or is over the pixel limit.
 
     Whole means: five such images are read ahead, and the probabilities and their weighted sums are float32.
@@ -42,17 +42,17 @@ def is_large(config: Config, path: Path, most: int) -> bool:
     pixels = pixels_of(path)
     if pixels <= config.predict.tile**2:
         return False
-    given = _given(config)
+    given = config.input
     a_pixel = 5 * given.channels * np.dtype(given.dtype).itemsize + 8 * config.task.channels + 16
     return pixels * a_pixel > most - memory.peak() or pixels > codecs.most_pixels()
 
 
-def room_for(predict: Predict, config: Config, most: int) -> Room:
+def room_for(predict: Predict, config: RunConfig, most: int) -> Room:
     """Return the room within `most` bytes, after one window of zeros has shown what the network takes.
 
     Raises `ConfigError` if not even one window at a time would fit; smaller windows say so before the memory is taken.
     """
-    given, tile = _given(config), config.predict.tile
+    given, tile = config.input, config.predict.tile
     kind = np.dtype(given.dtype)
     window = tile * tile * given.channels * kind.itemsize
     sums = 4 * tile * tile * 4 * (config.task.channels + 1)  # float32: sums, an answer and copies of both
@@ -72,7 +72,7 @@ def room_for(predict: Predict, config: Config, most: int) -> Room:
     return Room(min(config.predict.batch_size, 1 + int(more)), read_bytes)
 
 
-def _foreseen(predict: Predict, config: Config, most: int) -> int:
+def _foreseen(predict: Predict, config: RunConfig, most: int) -> int:
     """Return about how many bytes this process will take for one window, from windows of a quarter and half of its side."""
     align, tile = config.model.stride, config.predict.tile
     quarter, half = (max(align, tile // part // align * align) for part in (4, 2))
@@ -86,20 +86,14 @@ def _foreseen(predict: Predict, config: Config, most: int) -> int:
     return int(more + max(0, more - top) * (tile**2 - half**2) / (half**2 - quarter**2))
 
 
-def _zeros(config: Config, side: int) -> np.ndarray:
-    given = _given(config)
+def _zeros(config: RunConfig, side: int) -> np.ndarray:
+    given = config.input
     return np.zeros((1, side, side, given.channels), given.dtype)
 
 
-def _no_room(config: Config, needed: float, most: int) -> ConfigError:
+def _no_room(config: RunConfig, needed: float, most: int) -> ConfigError:
     tile = config.predict.tile
     return ConfigError(
         f"--memory: one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in all with this "
         f"network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower predict.tile in the run's config.yaml"
     )
-
-
-def _given(config: Config) -> InputConfig:
-    if config.input is None:
-        raise RunError("config.yaml has no `input` section: the run was not made by train.py")
-    return config.input

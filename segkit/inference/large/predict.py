@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 def predict_large(
     predict: Predict,
-    config: Config,
+    config: RunConfig,
     path: Path,
     folder: Path,
     name: str,
@@ -79,7 +79,7 @@ def _telling(alive: Callable[[], None], progress: Progress) -> Progress:
 
 def _predict_rows(
     predict: Predict,
-    config: Config,
+    config: RunConfig,
     image: LargeImage,
     grid: Grid,
     bands: list[Strip],
@@ -125,7 +125,9 @@ def row_probabilities(
         write_below(sums[band.stop - band.start :])
 
 
-def _predict_row(config: Config, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip) -> None:
+def _predict_row(
+    config: RunConfig, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip
+) -> None:
     """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
     above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
     # the band gets its name last: once it is there, the row is finished
@@ -137,7 +139,7 @@ def _predict_row(config: Config, grid: Grid, row: int, answers: Iterator[np.ndar
 
 
 def _answers(
-    predict: Predict, config: Config, image: LargeImage, grid: Grid, first_row: int, room: Room
+    predict: Predict, config: RunConfig, image: LargeImage, grid: Grid, first_row: int, room: Room
 ) -> Iterator[np.ndarray]:
     """Yield the probabilities of each window from `first_row` on, row by row; the image is read one piece ahead."""
     column_bytes = grid.tile * image.channels * image.dtype.itemsize
@@ -180,14 +182,14 @@ def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:
     return Strip(work / f"sums-{row:05}.carry", rows, grid.width, classes + 1, "float32")
 
 
-def _fingerprint(config: Config, path: Path, grid: Grid, model: str) -> dict[str, Any]:
+def _fingerprint(config: RunConfig, path: Path, grid: Grid, model: str) -> dict[str, Any]:
     """Return what must be the same for a prediction to go on: everything that the mask depends on."""
     file = path.stat()
     return {
         "version": VERSION,
         "image": {"path": str(path.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns},
         "task": config.task.model_dump(mode="json"),
-        "input": config.input.model_dump(mode="json") if config.input else None,
+        "input": config.input.model_dump(mode="json"),
         "decode": config.decode.model_dump(mode="json"),
         "grid": [*grid],
         "model": model,

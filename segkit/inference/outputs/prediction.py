@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import RunConfig
 from segkit.inference.decoding import decode
 from segkit.inference.outputs.objects import Object, find_objects
 from segkit.inference.uncertainty import uncertainty
@@ -31,7 +31,7 @@ class Answer:
     """What `decoding.uncertainty` says, computed by those who ask."""
 
     @classmethod
-    def of(cls, config: Config, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
+    def of(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
         """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
         probabilities = values[..., : config.task.channels]
         mask = decode(config, probabilities)

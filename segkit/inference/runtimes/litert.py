@@ -11,7 +11,7 @@ import numpy as np
 from segkit.config import InputConfig
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
-from segkit.run.exports import Exported, input_of
+from segkit.run.exports import Exported
 from segkit.system.packages import need
 from segkit.system.quiet import quiet
 from segkit.system.threads import cores
@@ -24,7 +24,7 @@ def open_litert(exported: Exported) -> Predict:
         interpreter = runtime.Interpreter(str(exported.model), num_threads=cores())
         interpreter.allocate_tensors()
     config = exported.config()
-    given, stride = input_of(config), config.model.stride
+    given, stride = config.input, config.model.stride
     entry, way_out = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
     planned: tuple[int, ...] = ()
 

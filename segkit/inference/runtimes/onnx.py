@@ -7,7 +7,7 @@ import numpy as np
 from segkit.errors import RunError
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
-from segkit.run.exports import Exported, input_of
+from segkit.run.exports import Exported
 from segkit.system.packages import need
 from segkit.system.threads import cores
 
@@ -25,7 +25,7 @@ def open_onnx(exported: Exported) -> Predict:
             f"{exported.model}: ONNX Runtime cannot open it ({str(problem).splitlines()[0][:300]}). It is damaged, or the "
             f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format"
         ) from problem
-    name, given = session.get_inputs()[0].name, input_of(exported.config())
+    name, given = session.get_inputs()[0].name(exported.config())
 
     def predict(images: np.ndarray) -> np.ndarray:
         check_images(images, given)

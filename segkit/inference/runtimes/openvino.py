@@ -6,7 +6,7 @@ import numpy as np
 
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
-from segkit.run.exports import Exported, input_of
+from segkit.run.exports import Exported
 from segkit.system.packages import need
 from segkit.system.threads import cores
 
@@ -28,7 +28,7 @@ def open_openvino(exported: Exported) -> Predict:
         "INFERENCE_NUM_THREADS": cores(),
     }
     compiled = runtime.Core().compile_model(str(exported.model), "CPU", settings)
-    request, given = compiled.create_infer_request(), input_of(exported.config())
+    request, given = compiled.create_infer_request()(exported.config())
 
     def predict(images: np.ndarray) -> np.ndarray:
         check_images(images, given)

@@ -15,12 +15,12 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.inspection.fingerprint import Facts, facts_of
-from segkit.inspection.inspect import inspect
+from segkit.inspection.inspect import inspect_parts
 from segkit.inspection.mask_format.detect import guess
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.verdict import Verdict, judge
 from segkit.planning.budget import fit_budget
-from segkit.planning.plan import Machine
+from segkit.planning.choices import Machine
 from segkit.planning.rules import draft
 from tests.helpers.rewrite import FORMS
 from tests.helpers.samples import in_memory
@@ -100,7 +100,7 @@ def test_every_form_gives_the_same_samples_verdict_plan_and_batches(
     found = guess(written.images, written.masks, written.classes)
     settings = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
     config = Config.model_validate({"task": found.task, "data": settings, "augment": {"flip_horizontal": False}})
-    inspection = inspect(config, open_parts(config), found)
+    inspection = inspect_parts(config, open_parts(config), found)
     assert not inspection.wrong, inspection.problems
     assert inspection.verdict is not None
     verdict = inspection.verdict

@@ -10,7 +10,7 @@ import pytest
 
 import segkit
 from segkit import RunError
-from segkit.exporting.export import Wanted, export
+from segkit.exporting.export import ExportRequest, export_run
 from segkit.exporting.portable import portable
 from segkit.inference.load import open_run
 from tests.helpers.exported_runs import make_run, parts_of
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
     """MobileNetV3 has bare operations and a pooling over the whole image in it."""
     run = make_run(tmp_path / "run", "binary", encoder="mobilenetv3_small")
-    export(run, Wanted("onnx", "float32", 0.002), parts_of(run), lambda line: None)
+    export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)
     images = np.random.default_rng(0).integers(0, 256, (1, 250, 333, 3)).astype(np.uint8)
     found, wanted = (open_run(run.path, runtime).predict(images) for runtime in ("onnx", "keras"))
     assert found.shape == (1, 250, 333, 1)
@@ -32,7 +32,7 @@ def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
 def test_what_onnx_cannot_hold_is_refused_in_words(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "binary", encoder="convnext_tiny")
     with pytest.raises(RunError, match=r"ONNX Runtime cannot open it .*choose another --format"):
-        export(run, Wanted("onnx", "float32", 0.002), parts_of(run), lambda line: None)
+        export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)
     assert not list((run.path / "exports").iterdir())
 
 

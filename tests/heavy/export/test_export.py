@@ -10,7 +10,7 @@ import pytest
 from segkit import ConfigError, RunError, catalog
 from segkit.cli import main
 from segkit.exporting import convert as conversion
-from segkit.exporting.export import Wanted, calibration_windows, export
+from segkit.exporting.export import ExportRequest, calibration_windows, export_run
 from segkit.exporting.parity import Difference, compare
 from segkit.inference.load import open_run
 from segkit.inference.runtimes.keras import load
@@ -67,7 +67,7 @@ def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothin
     with pytest.raises(
         RunError, match=r"int8 is refused: foreground Dice falls by .* They hurt in this order: convolution"
     ):
-        export(run, Wanted("onnx", "int8", -ANY_FALL), parts_of(run), said.append)
+        export_run(run, ExportRequest("onnx", "int8", -ANY_FALL), parts_of(run), said.append)
     assert "layers that hurt most" in "\n".join(said)
     assert "the worst 4 of 12 in float32" in said[-1]
     assert sorted((run.path / "exports").rglob("*")) == before
@@ -80,7 +80,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch:
     monkeypatch.setattr("segkit.exporting.export.compare", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
     with pytest.raises(RunError, match=r"refused: foreground Dice cannot be measured.* Use --precision float32"):
-        export(run, Wanted("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
+        export_run(run, ExportRequest("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
     assert sorted((run.path / "exports").rglob("*")) == before
 
 
@@ -117,18 +117,18 @@ def test_windows_for_ranges_have_the_size_of_a_patch_and_come_from_training_imag
 
 
 def test_bfloat16_is_checked_where_the_cpu_has_it_and_refused_elsewhere(run: Run) -> None:
-    wanted = Wanted("openvino", "bfloat16", ANY_FALL)
+    wanted = ExportRequest("openvino", "bfloat16", ANY_FALL)
     if has_bfloat16():
-        checked = export(run, wanted, parts_of(run), lambda line: None).record.checked
+        checked = export_run(run, wanted, parts_of(run), lambda line: None).record.checked
         assert checked is not None
         assert checked.largest_difference < 0.1
     else:
         with pytest.raises(ConfigError, match="this CPU has none .* Export on the machine that is to predict"):
-            export(run, wanted, parts_of(run), lambda line: None)
+            export_run(run, wanted, parts_of(run), lambda line: None)
 
 
 def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
-    exported = export(run, Wanted("savedmodel", "float32", 0.002), parts_of(run), lambda line: None)
+    exported = export_run(run, ExportRequest("savedmodel", "float32", 0.002), parts_of(run), lambda line: None)
     assert exported.record.checked is not None
     assert exported.record.checked.largest_difference < 1e-5
 
@@ -154,7 +154,12 @@ def test_deep_images_and_other_layers_give_the_same(tmp_path: Path, form: str) -
         def __len__(self) -> int:
             return len(self.names)
 
-    export(run, Wanted(form, "float32", 0.002), {name: Deep(part) for name, part in parts.items()}, lambda line: None)
+    export_run(
+        run,
+        ExportRequest(form, "float32", 0.002),
+        {name: Deep(part) for name, part in parts.items()},
+        lambda line: None,
+    )
     found, wanted = (open_run(run.path, name).predict(shown) for name in (form, "keras"))
     np.testing.assert_allclose(found, wanted, atol=2e-5, rtol=0)
 
@@ -166,7 +171,7 @@ def test_a_network_that_litert_cannot_resize_is_refused_in_words(
     run = make_run(tmp_path / "run", "binary", normalization="group")
     monkeypatch.setattr(conversion, "portable", lambda model: model)
     with pytest.raises((RunError, ConfigError), match="litert"):
-        export(run, Wanted("litert", "float32", 0.002), parts_of(run), lambda line: None)
+        export_run(run, ExportRequest("litert", "float32", 0.002), parts_of(run), lambda line: None)
     assert not list((run.path / "exports").iterdir())
 
 
@@ -174,7 +179,7 @@ def test_int8_without_a_validation_part_is_refused(run: Run) -> None:
     parts = parts_of(run)
     empty = {**parts, "validation": type(parts["train"])(parts["train"].source, [])}
     with pytest.raises(ConfigError, match="is measured on the validation part"):
-        export(run, Wanted("onnx", "int8", 0.002), empty, lambda line: None)
-    unscored = export(run, Wanted("onnx", "float32", 0.002), empty, lambda line: None)
+        export_run(run, ExportRequest("onnx", "int8", 0.002), empty, lambda line: None)
+    unscored = export_run(run, ExportRequest("onnx", "float32", 0.002), empty, lambda line: None)
     assert unscored.record.checked is not None
     assert unscored.record.checked.dice_keras is None

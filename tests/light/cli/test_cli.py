@@ -91,7 +91,8 @@ MISTAKES = {
 def fill(folder: Path) -> None:
     for name in ("images", "masks", "empty", "run", "begun"):
         (folder / name).mkdir()
-    config = {"task": TASKS["binary"], "data": SHAPES}
+    measured = {"channels": 3, "dtype": "uint8", "mean": [0, 0, 0], "std": [1, 1, 1], "low": 0, "high": 255}
+    config = {"task": TASKS["binary"], "data": SHAPES, "input": measured}
     for name in ("shapes.yaml", "run/config.yaml", "begun/config.yaml"):
         (folder / name).write_text(yaml.safe_dump(config))
     (folder / "run" / "model.keras").touch()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segkit.cli.commands import _parser
-from segkit.cli.predict import check_engine
+from segkit.cli.commands import make_parser
+from segkit.cli.predict import cluster_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
 BLOCKS = "".join(
@@ -20,9 +20,9 @@ COMMANDS = re.findall(r"(?:python (predict)\.py|segkit (export)) (.*?)(?: \|\|)?
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_is_understood(command: tuple[str, str, str]) -> None:
-    options = _parser(command[0] or command[1]).parse_args(shlex.split(command[2]))
+    options = make_parser(command[0] or command[1]).parse_args(shlex.split(command[2]))
     if command[0]:
-        check_engine(options)
+        assert (cluster_of(options) is None) == (options.engine == "local")
 
 
 def test_the_page_shows_both_engines() -> None:

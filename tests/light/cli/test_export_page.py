@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segkit.cli.commands import _parser
+from segkit.cli.commands import make_parser
 from segkit.exporting.formats import PRECISIONS, check_precision
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "export.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ COMMANDS = [line for line in LINES if not line.startswith("pip install")]
 def test_a_command_of_the_page_is_understood(line: str) -> None:
     words = shlex.split(line.removeprefix("python "))
     door = "predict" if words[0] == "predict.py" else None
-    options = _parser(door).parse_args(words[1:])
+    options = make_parser(door).parse_args(words[1:])
     assert callable(options.run_command)
     if words[:2] == ["segkit", "export"]:
         check_precision(options.format, options.precision)

@@ -25,7 +25,7 @@ from segkit import Task
 from segkit.cli import main
 from segkit.config import Config
 from segkit.data.parts import open_parts
-from segkit.inspection.inspect import Inspection, as_json, inspect
+from segkit.inspection.inspect import Inspection, as_json, inspect_parts
 from segkit.inspection.report import examples
 
 ROOT = Path(__file__).parents[3]
@@ -271,7 +271,7 @@ def test_keras_is_never_imported(data: Path) -> None:
 def inspection(data: Path, task: Task) -> Inspection:
     folders = {"images": data / "images", "masks": data / "masks", "validation": 0.0, "test": 0.0}
     config = Config.model_validate({"task": task.model_dump(), "data": folders})
-    return inspect(config, open_parts(config), None)
+    return inspect_parts(config, open_parts(config), None)
 
 
 def test_examples_show_samples_with_objects(data: Path) -> None:

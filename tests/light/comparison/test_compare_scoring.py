@@ -14,7 +14,7 @@ from segkit.config import Config, DataConfig, DecodeConfig, PredictConfig
 from segkit.data.parts import open_parts
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import questions, reliability, tally
-from segkit.evaluation.evaluate import answered, evaluate
+from segkit.evaluation.evaluate import answered, score_part
 from segkit.io.atomic import write_text
 from segkit.run import Run
 from tests.helpers.stand_in import GIVEN, network
@@ -44,7 +44,7 @@ def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path
     part = open_parts(config)["test"]
     found = score(predict, 99, run, part)
     assert found.names.tolist() == part.names
-    report = evaluate(predict, config, part)
+    report = score_part(predict, config, part)
     assert counts.report(task, found.counts.sum(0), len(part)) == report
     asked = [tally(*questions(task, answer, target)) for target, answer in answered(predict, config, part)]
     np.testing.assert_array_equal(found.asked, asked)

@@ -127,8 +127,8 @@ def test_two_comparisons_do_not_work_in_one_folder(out: Path, settings: list[Set
 
 def test_a_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     watched = (
-        "import pathlib, sys, threading, time; from segkit.cli.child import _end_with_parent;"
-        "threading.Thread(target=_end_with_parent, daemon=True).start();"
+        "import pathlib, sys, threading, time; from segkit.cli.child import end_with_parent;"
+        "threading.Thread(target=end_with_parent, daemon=True).start();"
         "pathlib.Path(sys.argv[1]).touch(); time.sleep(50); pathlib.Path(sys.argv[2]).touch()"
     )
     begun_file, done_file = tmp_path / "begun", tmp_path / "done"

@@ -16,10 +16,10 @@ from segkit.config import Config, DecodeConfig, InputConfig
 from segkit.config.decode import Rule
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
-from segkit.evaluation.evaluate import evaluate
+from segkit.evaluation.evaluate import score_part
 from segkit.evaluation.tables import tuned_table
 from segkit.evaluation.thresholds import Goal
-from segkit.evaluation.tuning import candidates, choose_step, choose_thresholds, combine, compare, tune
+from segkit.evaluation.tuning import candidates, choose_decoding, choose_step, choose_thresholds, combine, compare
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import joint, with_temperature
 from segkit.inference.temperature import tempered
@@ -78,7 +78,7 @@ def quietly(words: str) -> Iterator[Any]:
 def tuned_for(kind: str, goal: str = "dice", **sections: Any) -> tuple[Config, Subset, Tuned]:
     task = task_of(kind)
     config, part = config_of(task, **sections), samples(task)
-    return config, part, tune(network(task), config, part, "validation", Goal.parse(goal), quietly)
+    return config, part, choose_decoding(network(task), config, part, "validation", Goal.parse(goal), quietly)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,11 +90,11 @@ def test_scores_rise_no_class_falls_and_are_those_that_evaluate_gives(kind: str)
         assert after["classes"][label]["dice"] >= before["classes"][label]["dice"]
     assert after["reliability"]["nll"] < before["reliability"]["nll"]
     assert any(rule.smallest >= 8 or rule.keep_largest for rule in found.decode.rules(config.task))
-    assert evaluate(network(config.task), config, part)["classes"] == before["classes"]
+    assert score_part(network(config.task), config, part)["classes"] == before["classes"]
     merged = apply(config, found)
     calm = with_temperature(network(config.task), config.task, merged.decode.temperature)
-    assert evaluate(calm, joint([merged], ["run"]), part)["classes"] == after["classes"]
-    assert evaluate(network(config.task), merged, part)["mean"] == pytest.approx(after["mean"])
+    assert score_part(calm, joint([merged], ["run"]), part)["classes"] == after["classes"]
+    assert score_part(network(config.task), merged, part)["mean"] == pytest.approx(after["mean"])
     assert (found.part, found.images, found.goal) == ("validation", 6, "dice")
 
 
@@ -120,7 +120,7 @@ def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None
     config, part = config_of(task), samples(task)
     for sample in part.source.samples.values():  # type: ignore[attr-defined]
         sample.mask[2:, :, 2] = 0
-    found = tune(network(task), config, part, "validation", Goal("dice"), quietly)
+    found = choose_decoding(network(task), config, part, "validation", Goal("dice"), quietly)
     assert found.thresholds is not None
     assert found.thresholds[2] == pytest.approx(
         float(tempered(Task.binary(), np.array([0.123]), found.decode.temperature)[0])
@@ -140,7 +140,7 @@ def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None
         thresholds, notes = choose_thresholds(config, histograms, 1.0, Goal("dice"))
         assert thresholds == pytest.approx((0.5, 0.3), rel=1e-4)
         assert len(notes) == 2
-    found = tune(network(task), given, samples(task), "validation", Goal("dice"), quietly)
+    found = choose_decoding(network(task), given, samples(task), "validation", Goal("dice"), quietly)
     assert found.decode == plain.decode
     assert found.thresholds == plain.thresholds
     assert found.before["reliability"] != plain.before["reliability"]
@@ -150,7 +150,7 @@ def test_perfect_answers_are_left_alone() -> None:
     task = task_of("multiclass")
     logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
     part = in_memory([Sample("a", logits, logits.argmax(-1).astype(np.uint8))])
-    found = tune(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    found = choose_decoding(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
     assert found.decode.with_rules(task, [Rule()] * 3) == found.decode
     assert found.after["mean"]["dice_foreground"] == 1.0
 
@@ -158,7 +158,7 @@ def test_perfect_answers_are_left_alone() -> None:
 def test_a_part_that_nobody_labelled_changes_nothing() -> None:
     task = Task.binary("liver", threshold=0.4)
     part = in_memory([Sample("a", np.ones((4, 4, 1), np.float32), np.full((4, 4), VOID, np.uint8))])
-    found = tune(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    found = choose_decoding(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
     assert (found.thresholds, found.decode) == (pytest.approx((0.4,)), DecodeConfig())
     assert found.after["reliability"] == {"ece": None, "brier": None, "nll": None}
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from segkit import ConfigError, Task
 from segkit.cli import main
+from segkit.cli.console import ConsoleProgress
 from segkit.cli.predict import add_memory
 from segkit.inference.large import masks
 from segkit.inference.large.files import divide, fit_batch
@@ -29,7 +30,6 @@ from segkit.inference.predict import predict_large_files
 from segkit.io.images import write_picture
 from segkit.io.masks import read_mask
 from segkit.system import memory
-from segkit.system.progress import WindowProgress
 from tests.helpers.draws import says
 from tests.helpers.large_cases import config_of, network, noise, write_tiled
 
@@ -209,8 +209,8 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     with pytest.raises(ConfigError, match=r"or remove what windows have made of it \(.*\.a\.part\)"):
         divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
-        options, room = argparse.Namespace(skip_existing=skipping), room_for(network(1), config, 10**12)
-        summary = predict_large_files(network(1), config, large, outputs, "weights", room, options, quiet())
+        room = room_for(network(1), config, 10**12)
+        summary = predict_large_files(network(1), config, large, outputs, "weights", room, skipping)
         assert (summary.written, summary.skipped, len(summary.failed)) == found
         assert summary.failed[0][0] == paths["b"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.tif", "c.tif"]
@@ -234,16 +234,15 @@ def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    options = argparse.Namespace(skip_existing=True)
     with monkeypatch.context() as patch:
         patch.setattr(masks, "tiles", full)
-        summary = predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet())
+        summary = predict_large_files(counting, config, paths, outputs, "weights", room, skip_existing=True)
     assert (summary.written, summary.failed) == (0, [])
     assert "No space left on device" in str(summary.stopped)
     assert "go on with --skip-existing" in str(summary.stopped)
     assert [path.name for path in outputs.masks.iterdir()] == [".a.part"]  # the finished rows; b was not begun
     begun = sum(seen)
-    assert predict_large_files(counting, config, paths, outputs, "weights", room, options, quiet()).written == 2
+    assert predict_large_files(counting, config, paths, outputs, "weights", room, skip_existing=True).written == 2
     assert sum(seen) == 2 * begun  # those of b
 
 
@@ -254,7 +253,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
     write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
     opened = Together(network(1), config, "a stand-in", "weights")
-    monkeypatch.setattr("segkit.inference.load.open_together", lambda *asked: opened)
+    monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
     assert main([*flags, "1MB"]) == 2
     assert "--memory: one window of" in capsys.readouterr().err
@@ -265,9 +264,9 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
 
 def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("segkit.system.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("segkit.cli.console.time.monotonic", lambda: now[0])
     console = quiet()
-    with WindowProgress("slide", console, every=60) as progress:
+    with ConsoleProgress(console).windows("slide") as progress:
         progress(40, 100)
         for done in range(41, 61):
             now[0] += 5

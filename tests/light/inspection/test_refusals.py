@@ -22,7 +22,7 @@ from segkit.config import Config, DataConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.inspection.fingerprint import survey
-from segkit.inspection.inspect import inspect
+from segkit.inspection.inspect import inspect_parts
 from segkit.inspection.problems import find_problems
 from segkit.inspection.training_check import check
 from tests.helpers.problem_data import (
@@ -204,7 +204,7 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     (tmp_path / "masks" / "i1.png").write_text("no picture")
     config = Config.model_validate(yaml.safe_load(path.read_text()))
     config = config.model_copy(update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})})
-    inspection = inspect(config, open_parts(config), None)
+    inspection = inspect_parts(config, open_parts(config), None)
     assert (inspection.wrong, len(inspection.survey.broken)) == (False, 2)
     assert [(problem.code, problem.level, problem.number) for problem in inspection.problems] == [
         ("unreadable", "warning", 2)

@@ -16,7 +16,7 @@ from segkit.inspection.fingerprint import Facts, facts_of
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.verdict import judge
 from segkit.planning.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
-from segkit.planning.plan import Machine, Plan
+from segkit.planning.choices import Machine, Plan
 from segkit.planning.rules import depth_for, draft
 from segkit.planning.yaml_text import as_yaml
 
@@ -61,7 +61,8 @@ def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> 
     plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
     path = tmp_path / "plan.yaml"
     path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
-    assert read(path) == plan.config
+    assert read(path).with_input(plan.config.input) == plan.config
+    assert read(path).input == plan.config.input
     assert plan.config.model.normalization == "batch"
     lines = path.read_text().splitlines()
     for setting in plan.reasons:

@@ -15,8 +15,8 @@ from segkit.run.checkpoint import Position
 from segkit.run.environment import environment
 from tests.helpers.draws import says
 
-CONFIG = Config(task=Task.multilabel(["a", "b"]))
 GIVEN = InputConfig(channels=1, dtype="uint8", mean=(1.0,), std=(2.0,), low=0, high=255)
+CONFIG = Config(task=Task.multilabel(["a", "b"])).with_input(GIVEN)
 HEADER = "epoch,loss,val_loss\n"
 
 
@@ -39,6 +39,13 @@ def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
     assert run.config() == CONFIG
     assert {"command", "python", "packages", "backend"} <= set(json.loads(run.environment.read_text()))
     assert environment()["packages"]["numpy"]
+
+
+def test_a_config_that_does_not_say_what_the_images_were_is_no_run_s(run: Run) -> None:
+    run.config_file.write_text(Config(task=CONFIG.task).as_yaml())
+    with pytest.raises(RunError) as problem:
+        run.config()
+    assert says(problem, run.config_file, "input")
 
 
 def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from segkit import RunError, Task
 from segkit.config import Config, DecodeConfig
 from segkit.run import Run
 from segkit.run.tuned import Tuned, merged, read, write
+from tests.helpers.exports_made import GIVEN
 
-CONFIG = Config(task=Task.multilabel(["a", "b"]))
+CONFIG = Config(task=Task.multilabel(["a", "b"])).with_input(GIVEN)
 TUNED = Tuned(
     made="2025-01-02T03:04:05+00:00",
     part="validation",

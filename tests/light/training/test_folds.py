@@ -16,7 +16,8 @@ from segkit.data.parts import open_parts
 from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
 from segkit.task import Task
-from segkit.training.folds import collect, fold_run, folds_table, summary, wanted
+from segkit.training.folds import collect, fold_run, folds_table, parse_folds, summary
+from tests.helpers.exports_made import GIVEN
 
 TASK = Task.multilabel(["disc", "square", "triangle"])
 
@@ -62,7 +63,7 @@ def test_folds_need_samples_and_one_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "2", "0/5", "6/5", "all/1", "all", "x/5", "-1/5"])
 def test_other_words_than_folds_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--fold: is k/n or all/n"):
-        wanted(text)
+        parse_folds(text)
 
 
 def report_of(seed: int, absent: bool = False) -> dict:
@@ -98,7 +99,7 @@ def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
     for k in (1, 2):
         assert collect(tmp_path, 2) is None
         run = fold_run(tmp_path, k)
-        run.create(config_of(fold=f"{k}/2"))
+        run.create(config_of(fold=f"{k}/2").with_input(GIVEN))
         run.scores.write_text(json.dumps(report_of(k)))
     report = collect(tmp_path, 2)
     assert report is not None
@@ -109,7 +110,7 @@ def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
 def test_folds_of_other_settings_are_in_no_table(changed: dict, told: str, tmp_path: Path) -> None:
     for k, settings in ((1, {"fold": "1/2"}), (2, {"fold": "2/2", **changed})):
         run = fold_run(tmp_path, k)
-        run.create(config_of(**settings))
+        run.create(config_of(**settings).with_input(GIVEN))
         run.scores.write_text(json.dumps(report_of(k)))
     with pytest.raises(RunError, match=told):
         collect(tmp_path, 2)

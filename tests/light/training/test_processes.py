@@ -18,8 +18,9 @@ from segkit.run import Run
 from segkit.run.checkpoint import Position
 from segkit.system.replicas import Replicas
 from segkit.task import Task
-from segkit.training.distributed import run_of
-from segkit.training.process import Process, chosen_backend, parse
+from segkit.training.distributed import opened_run
+from segkit.training.process import Process, chosen_backend, parse_process
+from tests.helpers.exports_made import GIVEN
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 40))
@@ -66,12 +67,12 @@ def test_alone_nothing_is_gathered() -> None:
 )
 def test_a_wrong_place_is_refused(coordinator: str | None, process: str | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        parse(coordinator, process)
+        parse_process(coordinator, process)
 
 
 def test_a_place_is_read() -> None:
-    assert parse(None, None) is None
-    assert parse("node1:7000", "2/3") == Process(2, 3, "node1:7000")
+    assert parse_process(None, None) is None
+    assert parse_process("node1:7000", "2/3") == Process(2, 3, "node1:7000")
 
 
 @pytest.fixture
@@ -134,24 +135,25 @@ def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pyt
 
 def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
     place = Process(2, 2, "a:1")
-    assert type(run_of(None, tmp_path)) is Run
-    assert run_of(Process(1, 2, "a:1"), tmp_path).path == tmp_path
-    run = run_of(place, tmp_path / "run")
-    config = Config(task=Task.binary("x"))
-    run.check_free()
-    run.create(config)
-    run.reopen(config)
-    run.checkpoints.save(Position(1), {"weights": [np.zeros(3)]})
-    assert run.saved() == Position()
-    assert not (tmp_path / "run").exists()
-    assert not list(run.path.iterdir())
-    folder = run.path
-    del run
+    with opened_run(None, tmp_path) as run:
+        assert type(run) is Run
+    with opened_run(Process(1, 2, "a:1"), tmp_path) as run:
+        assert run.path == tmp_path
+    config = Config(task=Task.binary("x")).with_input(GIVEN)
+    with opened_run(place, tmp_path / "run") as run:
+        run.check_free()
+        run.create(config)
+        run.reopen(config)
+        run.checkpoints.save(Position(1), {"weights": [np.zeros(3)]})
+        assert run.saved() == Position()
+        assert not (tmp_path / "run").exists()
+        assert not list(run.path.iterdir())
+        folder = run.path
     assert not folder.exists()
 
 
 def test_devices_may_change_when_a_run_goes_on_and_other_settings_may_not(tmp_path: Path) -> None:
-    run, config = Run(tmp_path / "run"), Config(task=Task.binary("x"))
+    run, config = Run(tmp_path / "run"), Config(task=Task.binary("x")).with_input(GIVEN)
     run.create(config)
     run.reopen(config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})}))
     other = config.model_copy(update={"train": config.train.model_copy(update={"devices": "all", "batch_size": 4})})

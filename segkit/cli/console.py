@@ -1,0 +1,129 @@
+"""Progress on a terminal: bars while something runs, lines that stay. Without a terminal only lines are written."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from segkit.system.progress import Advance, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
+
+
+class ConsoleProgress(Progress):
+    """Shows all reports on standard output."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(soft_wrap=not sys.stdout.isatty())
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def warning(self, text: str) -> None:
+        """Print a yellow line."""
+        self.console.print(f"warning {text}", style="yellow", highlight=False, markup=False)
+
+    def show(self, renderable: Any) -> None:
+        """Print a table, or anything else that rich can render."""
+        self.console.print(renderable)
+
+    @contextmanager
+    def counting(self, label: str, total: int | None) -> Iterator[Advance]:
+        """Show a bar with the time left; at the end one line with the number and the seconds."""
+        began = time.monotonic()
+        with self._bars(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        ) as bars:
+            bar = bars.add_task(label, total=total)
+            yield lambda *_: bars.advance(bar)
+        seconds = time.monotonic() - began
+        self.message(f"{label}: {bars.tasks[0].completed:.0f} in {seconds:.1f} s")
+
+    @contextmanager
+    def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar of windows with the time left; without a terminal a line every minute."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+        )
+        with self._bars(*columns) as bars:
+            yield WindowReport(name, self, bars)
+
+    @contextmanager
+    def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
+        """Show a bar with epoch, step, loss and the time left; a line stays for each epoch."""
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
+        with self._bars(*columns) as bars:
+            yield TrainingReport(self, bars)
+
+    def _bars(self, *columns: ProgressColumn) -> Bars:
+        return Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+
+
+class WindowReport:
+    """Shows how many windows of one large image are done."""
+
+    def __init__(self, name: str, progress: ConsoleProgress, bars: Bars, every: float = 60.0) -> None:
+        self.name = name
+        self.progress = progress
+        self.bars = bars
+        self.every = every
+        self.bar = bars.add_task(name, total=None, text="")
+        self.began = time.monotonic()
+        self.reported = self.began
+        self.done_before: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report the number of windows that are done; those of the first call do not count for the speed."""
+        if self.done_before is None:
+            self.done_before = done
+            resumed = f", {done} of them done before" if done else ""
+            self.progress.message(f"{self.name}: {total} windows{resumed}")
+        now = time.monotonic()
+        text = "writing the mask" if done >= total else f"{self._left(now, done, total)} left"
+        self.bars.update(self.bar, completed=done, total=total, text=text)
+        is_due = now - self.reported >= self.every or done == total
+        if is_due and not self.progress.console.is_terminal:
+            self.reported = now
+            self.progress.message(f"{self.name}: {done} of {total} windows, {text}")
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        new = done - (self.done_before or 0)
+        if not new:
+            return "?"
+        return as_clock((now - self.began) / new * (total - done))
+
+
+class TrainingReport:
+    """Shows the steps of a training in a bar, and a line for each epoch."""
+
+    def __init__(self, progress: ConsoleProgress, bars: Bars) -> None:
+        self.progress = progress
+        self.bars = bars
+        self.bar = bars.add_task("starting", total=1.0, text="")
+        self.scores = ""
+
+    def __call__(self, status: TrainingStatus) -> None:
+        """Report a step, or the end of an epoch."""
+        if status.logs is not None:
+            self.scores = f"dice {_dice(status):.3f}"
+            self.progress.message(epoch_line(status))
+            return
+        text = (
+            f"step {status.step}/{status.steps}  loss {status.loss:.4f}  {self.scores}  "
+            f"{as_clock(status.seconds_left)} left"
+        )
+        self.bars.update(self.bar, completed=status.share, description=f"epoch {epoch_number(status)}", text=text)
+
+
+def _dice(status: TrainingStatus) -> float:
+    logs = status.logs or {}
+    return logs.get("val_dice_foreground", logs.get("dice_foreground", 0.0))

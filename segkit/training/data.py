@@ -1,0 +1,36 @@
+"""The data of a training: opened, checked sample by sample, and measured."""
+
+from __future__ import annotations
+
+from segkit.config import Config, RunConfig
+from segkit.data.parts import open_parts
+from segkit.data.sources.source import Subset
+from segkit.inspection.input_statistics import fitting_input
+from segkit.inspection.training_check import check
+from segkit.system.progress import Progress
+
+
+def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[str, Subset]]:
+    """Read every sample of a config's data once.
+
+    Args:
+        config: What to read. If it has a section `input`, that is kept where it fits the images.
+        progress: Receives the number of samples and the warnings.
+
+    Returns:
+        The config with what was measured of the training images, and the parts "train", "validation" and "test"
+        (some of them may be empty) without the samples that were left out as broken.
+
+    Raises:
+        DataError: If training would be wrong: whatever `segkit inspect` calls an error.
+    """
+    parts = open_parts(config)
+    total = sum(len(subset) for subset in parts.values())
+    with progress.counting("checking images and masks", total) as done:
+        findings = check(config.task, parts, done, flips=config.augment.flips, skip_broken=config.data.skip_broken)
+    sizes = [f"{len(subset)} {part}" for part, subset in findings.parts.items() if len(subset)]
+    left_out = f"; {findings.left_out} left out as broken" if findings.left_out else ""
+    progress.message(f"images: {', '.join(sizes)}{left_out}")
+    for problem in findings.warnings:
+        progress.warning(str(problem))
+    return config.with_input(fitting_input(config, findings.given)), findings.parts
