@@ -12,7 +12,7 @@ from segkit.errors import DataError
 from segkit.io import codecs, png
 from segkit.io.atomic import together
 from segkit.task import Task
-from segkit.task.layers import as_planes
+from segkit.task.layers import planes_of
 
 YES_NO_VOID = (0, 255, 128)
 """What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
@@ -133,8 +133,7 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
 
 def save_mask(task: Task, mask: np.ndarray, paths: Sequence[Path]) -> None:
     """Write a decoded mask as `write_mask` does, under the paths given, one a class in a multilabel task."""
-    planes = np.moveaxis(as_planes(mask), -1, 0)
-    for path, plane in zip(paths, planes, strict=True):
+    for path, plane in zip(paths, planes_of(mask), strict=True):
         stored = plane.astype(np.uint8)
         picture = _indexed(stored, task) if task.stores_ids else _yes_no(stored)
         picture.save(path)

@@ -85,6 +85,11 @@ def as_planes(labels: np.ndarray) -> np.ndarray:
     return labels if labels.ndim == 3 else labels[..., None]
 
 
+def planes_of(labels: np.ndarray) -> np.ndarray:
+    """Return a view of one image's target or mask, (H, W) or (H, W, P), in which the planes are the first axis."""
+    return np.moveaxis(as_planes(labels), -1, 0)
+
+
 def plane_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
     """Return a view of the plane in which a class is stored.
 
@@ -101,7 +106,7 @@ def plane_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
 
 def any_plane(holds: np.ndarray) -> np.ndarray:
     """Return where at least one plane of a bool array (H, W) or (H, W, P) is true: (H, W) bool."""
-    return reduce(np.logical_or, np.moveaxis(as_planes(holds), -1, 0))  # several times as fast as any(-1)
+    return reduce(np.logical_or, planes_of(holds))  # several times as fast as any(-1)
 
 
 def labelled_pixels(labels: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ class Task(BaseModel):
 
     @property
     def exclusive(self) -> bool:
-        """Whether exactly one class holds at a pixel. Code outside this folder asks what follows from it, see below."""
+        """Whether exactly one class holds at a pixel. Other folders ask for what follows from it, such as `stores_ids`."""
         return self.kind == "multiclass"
 
     @property

@@ -15,7 +15,7 @@ from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.atomic import atomic
 from segkit.task import Task
-from segkit.task.layers import as_planes
+from segkit.task.layers import planes_of
 
 LARGEST = 2**29
 """Pixels; longer runs do not fit the six characters that a number has in COCO's compressed form."""
@@ -43,7 +43,7 @@ def part_of(answer: Answer) -> dict[str, Any]:
         raise DataError(f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)")
     numbers, objects = answer.objects
     runs: dict[int, list[int]] = {}
-    for plane in np.moveaxis(as_planes(numbers), -1, 0):
+    for plane in planes_of(numbers):
         runs.update(run_lengths(plane))
     annotations = [
         {

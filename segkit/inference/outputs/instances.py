@@ -14,7 +14,7 @@ from segkit.inference.outputs.prediction import Answer, Output, beside
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths
 from segkit.task import Task
-from segkit.task.layers import as_planes
+from segkit.task.layers import planes_of
 
 COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score")
 
@@ -34,9 +34,8 @@ class Instances(Output):
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         numbers, objects = answer.objects
-        planes = np.moveaxis(as_planes(numbers), -1, 0)
         kind = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
-        for path, plane in zip(paths[:-1], planes, strict=True):
+        for path, plane in zip(paths[:-1], planes_of(numbers), strict=True):
             tifffile.imwrite(path, plane.astype(kind), compression="zlib", photometric="minisblack")
         with paths[-1].open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])

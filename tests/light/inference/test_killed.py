@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers.visible_files import visible
 
 from segkit.inference.outputs.summary import read_back, read_summary, row_of
 from segkit.inference.outputs.writer import Outputs, Results
@@ -23,6 +22,7 @@ from segkit.io.masks import mask_paths
 from tests.helpers.draws import task_of
 from tests.helpers.predicting import FORMATS, predict
 from tests.helpers.stand_in import write_pictures
+from tests.helpers.visible_files import visible
 
 KILLS = int(os.environ.get("SEGKIT_KILLS", "4"))
 SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i, 30) for i in range(12)}
