@@ -45,7 +45,7 @@ class PixelCounts(keras.metrics.Metric):
 
     def _decode(self, p: Tensor) -> Tensor:
         """Return what `Task.decode` says, as (B, H, W, C) bool."""
-        if self.task.exclusive:
+        if self.task.thresholds is None:
             return ops.one_hot(ops.argmax(p, axis=-1), self.task.channels, dtype="int32") > 0
         return p >= ops.convert_to_tensor(self.task.thresholds, "float32")
 
@@ -121,7 +121,7 @@ class Scores(PixelCounts):
         tp, fp, fn, tn = ops.unstack(self.counts(), 4, axis=0)
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
         every = iou = ratio(tp, tp + fp + fn)
-        if self.task.kind == "binary":
+        if self.task.implies_background:
             every = ops.concatenate([iou, ratio(tn, tn + fn + fp)])
         dice = ratio(2 * tp, 2 * tp + fp + fn)
         return {

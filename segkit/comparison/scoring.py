@@ -92,7 +92,7 @@ def decisions(task: Task, probabilities: np.ndarray, target: np.ndarray) -> tupl
     >>> decisions(Task.multiclass(["a", "b"], head="sigmoid"), np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
     (1, 2)
     """
-    if not task.exclusive:
+    if not task.stores_ids:
         return questions(task, probabilities, target)
     known = target != VOID
     return np.asarray(probabilities, np.float32)[known], target[known]

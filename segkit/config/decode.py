@@ -40,7 +40,7 @@ class DecodeConfig(Section):
         """Return the rule of each class; the background has none. Raises `ConfigError` for what does not fit the task."""
         given = {name: _by_class(getattr(self, name), f"decode.{name}", task) for name in Rule._fields}
         rules = tuple(Rule(**{name: values.get(label, 0) for name, values in given.items()}) for label in task.classes)
-        if task.exclusive and task.background is None and any(rule.fill_holes for rule in rules):
+        if not task.can_be_nothing and any(rule.fill_holes for rule in rules):
             raise ConfigError(
                 "decode.fill_holes: holes are filled where the mask says background, and this task has no background"
             )

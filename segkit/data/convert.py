@@ -22,6 +22,7 @@ from segkit.io.masks import write_mask
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.task import VOID, Task
+from segkit.task.layers import as_planes
 
 SHARD = 500
 """Records a file: some hundred megabytes of photographs."""
@@ -138,8 +139,7 @@ def image_kind(samples: Iterator[Sample]) -> tuple[np.dtype[Any], int | None]:
 def _examples(task: Task, subset: Subset, done: Done) -> Iterator[dict[str, Any]]:
     for sample in subset:
         target = task.encode(sample.mask, sample.name, void=VOID)
-        mask = target[..., None] if target.ndim == 2 else target
-        yield {"image": sample.image, "segmentation_mask": mask, "name": sample.name}
+        yield {"image": sample.image, "segmentation_mask": as_planes(target), "name": sample.name}
         done()
 
 
@@ -150,14 +150,13 @@ def _writer(task: Task, folder: Path, depth: np.dtype[Any], bands: int | None) -
     identity = tfds.core.dataset_info.DatasetIdentity(
         name="segkit", version="1.0.0", data_dir=str(folder), module_name=""
     )
-    mask_bands = task.channels if task.kind == "multilabel" else 1
     info = tfds.core.DatasetInfo(
         builder=identity,
         description=f"Written by segkit for the classes {', '.join(task.classes)}; 255 is unlabelled.",
         features=tfds.features.FeaturesDict(
             {
                 "image": _feature(tfds, depth, bands),
-                "segmentation_mask": _feature(tfds, np.dtype(np.uint8), mask_bands, task.kind != "multilabel"),
+                "segmentation_mask": _feature(tfds, np.dtype(np.uint8), task.planes, not task.layered),
                 "name": tfds.features.Text(),
             }
         ),

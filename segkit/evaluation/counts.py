@@ -41,7 +41,7 @@ def means(task: Task, counts: np.ndarray) -> dict[str, float]:
     """
     values = ratios(counts)
     every = values["iou"]
-    if task.kind == "binary":
+    if task.implies_background:
         every = np.append(every, ratios(counts[[3, 2, 1, 0]])["iou"])
     foreground = list(task.foreground)
     return {

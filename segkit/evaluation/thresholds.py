@@ -36,7 +36,7 @@ class Goal(NamedTuple):
 
     def check(self, task: Task) -> None:
         """Raise `ConfigError` if the task has no thresholds to reach the goal with."""
-        if task.exclusive and self.least is not None:
+        if task.thresholds is None and self.least is not None:
             raise ConfigError(
                 f"--for {self}: an exclusive task takes the most probable class and has no thresholds; say dice"
             )

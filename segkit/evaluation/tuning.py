@@ -25,6 +25,7 @@ from segkit.inference.ensemble import with_temperature
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.run.tuned import Tuned
+from segkit.task.layers import any_plane
 
 SAMPLE = 300_000
 """Pixels (times classes, under sigmoid) that the temperature is fitted to."""
@@ -124,9 +125,8 @@ def choose_thresholds(
 def candidates(config: RunConfig) -> list[DecodeConfig]:
     """Return the config's `decode` section with one rule of one foreground class changed, each in turn."""
     task, rules = config.task, config.decode.rules(config.task)
-    fills = not task.exclusive or task.background is not None
     changes: list[dict[str, Any]] = [{"smallest": size} for size in SIZES]
-    changes += [{"keep_largest": True}, *([{"fill_holes": True}] if fills else [])]
+    changes += [{"keep_largest": True}, *([{"fill_holes": True}] if task.can_be_nothing else [])]
     tried = [(i, rules[i]._replace(**change)) for i in task.foreground for change in changes]
     return [_with_rule(config, i, rule) for i, rule in tried if rule != rules[i]]
 
@@ -198,7 +198,7 @@ def _with_rule(config: RunConfig, i: int, rule: Rule) -> DecodeConfig:
 
 
 def _difference(config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    changed = (old != new).any(-1) if old.ndim == 3 else old != new
+    changed = any_plane(old != new)
     truth = target[changed][None]
     return counts.count(config.task, truth, new[changed][None]) - counts.count(config.task, truth, old[changed][None])
 

@@ -11,6 +11,7 @@ from segkit.config.decode import Rule
 from segkit.inference.components import filled, kept
 from segkit.inference.temperature import tempered
 from segkit.task import Task
+from segkit.task.layers import layers_of, stack_planes
 
 
 def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
@@ -24,10 +25,10 @@ def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
     rules = config.decode.rules(config.task)
     if not any(map(any, rules)):
         return mask
-    if config.task.exclusive:
+    if config.task.thresholds is None:
         return _fill_background(config.task, rules, _without_objects(rules, probabilities))
-    layers = mask[..., None] if mask.ndim == 2 else mask
-    return np.stack([_ruled(layers[..., i] == 1, rule) for i, rule in enumerate(rules)], -1).reshape(mask.shape)
+    layers = layers_of(config.task, mask)
+    return stack_planes(config.task, [_ruled(layer, rule) for layer, rule in zip(layers, rules, strict=True)])
 
 
 def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
@@ -59,6 +60,6 @@ def _without_objects(rules: Sequence[Rule], probabilities: np.ndarray) -> np.nda
 
 def _fill_background(task: Task, rules: Sequence[Rule], mask: np.ndarray) -> np.ndarray:
     for i, rule in enumerate(rules):
-        if rule.fill_holes and task.background is not None:
-            mask[filled(mask == i) & (mask == task.classes.index(task.background))] = i
+        if rule.fill_holes and task.background_index is not None:
+            mask[filled(mask == i) & (mask == task.background_index)] = i
     return mask

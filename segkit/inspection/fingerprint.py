@@ -19,6 +19,7 @@ from segkit.errors import DataError
 from segkit.inspection.intensities import histogram, intensities
 from segkit.system.threads import one_opencv_thread
 from segkit.task import VOID, Task
+from segkit.task.layers import coverage, layer_of, layers_of
 
 THUMBNAIL = 16
 """Side of the small grey copies by which near duplicates are found, pixels."""
@@ -127,7 +128,7 @@ def _look(task: Task, subset: Subset, part: str, name: str) -> Facts | Broken:
 def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts:
     """Return the facts of a sample and its encoded target."""
     image = sample.image
-    labelled, nothing, overlap = _cover(task, target)
+    covered = coverage(task, target)
     classes, left = _pixels(task, target)
     sums, percentiles, low, high = intensities(image)
     return Facts(
@@ -142,9 +143,9 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         high=high,
         classes=classes,
         left=left,
-        labelled=labelled,
-        nothing=nothing,
-        overlap=overlap,
+        labelled=covered.labelled,
+        nothing=covered.nothing,
+        overlap=covered.overlap,
         objects=_objects(task, target),
         digest=_digest(image),
         thumbnail=_thumbnail(image),
@@ -164,20 +165,10 @@ def _digest(image: np.ndarray) -> bytes:
 def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
     """Return the pixels of each class, in all and in the left half, (2, C) int64."""
     half = target.shape[1] // 2
-    if task.exclusive and task.channels > FEW:
+    if task.stores_ids and task.channels > FEW:
         return np.stack([histogram(part[..., None])[0, : task.channels] for part in (target, target[:, :half])])
-    layers = [target == index if task.exclusive else target[..., index] == 1 for index in range(task.channels)]
-    counts = [(np.count_nonzero(layer), np.count_nonzero(layer[:, :half])) for layer in layers]
+    counts = [(np.count_nonzero(layer), np.count_nonzero(layer[:, :half])) for layer in layers_of(task, target)]
     return np.array(counts, np.int64).T
-
-
-def _cover(task: Task, target: np.ndarray) -> tuple[int, int, int]:
-    """Return how many pixels are labelled, labelled with no class, and of several classes."""
-    if task.exclusive:
-        return int(np.count_nonzero(target != VOID)), 0, 0
-    held = (target == 1).sum(-1, dtype=np.uint8)
-    labelled = ~(target == VOID).all(-1)
-    return int(labelled.sum()), int((labelled & (held == 0)).sum()), int(np.count_nonzero(held > 1))
 
 
 def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -186,7 +177,7 @@ def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
     numbers = cv2.CV_16U if thin.size <= 2**16 else cv2.CV_32S  # half the memory, half the time
     areas = [np.zeros(0, np.int64)] * task.channels
     for index in task.foreground:
-        inside = (thin == index if task.exclusive else thin[..., index] == 1).view(np.uint8)
+        inside = layer_of(task, thin, index).view(np.uint8)
         if inside.any():
             pieces = cv2.connectedComponents(inside, ltype=numbers)[1]  # with statistics it takes twice as long
             areas[index] = np.bincount(pieces.ravel())[1:] * step**2

@@ -52,7 +52,7 @@ def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: b
     if facts and len(facts) + len(survey.broken) >= survey.total:
         found += [*_missing(task, facts), *_shares(task, facts)]
         found += [*_sides(task, facts, flips), *_objects(task, facts), *_odd_images(facts)]
-        if task.kind == "multilabel" and task.channels > 1 and not any(fact.overlap for fact in facts):
+        if task.can_overlap and not any(fact.overlap for fact in facts):
             found.append(Problem("no-overlap", "warning", _NO_OVERLAP))
     return sorted(found, key=lambda problem: problem.level)
 

@@ -34,7 +34,7 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
 
     `refused` samples of an exclusive task could not be read, because their classes overlap.
     """
-    if task.exclusive and refused:
+    if refused:
         labels = Task.multilabel([task.classes[i] for i in task.foreground])
         because = (
             f"in {refused} images pixels belong to two classes or more, though the task says that exactly one holds"
@@ -43,12 +43,12 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
     held = sum(fact.labelled - fact.nothing for fact in facts)
     images = f"{len(facts)} images"
     if task.channels == 1:
-        task = task if task.kind == "binary" else Task.binary(task.classes[0], palette=task.palette)
+        task = task if task.implies_background else Task.binary(task.classes[0], palette=task.palette)
         pixels = int(sum(fact.classes[0] for fact in facts))
         labelled = sum(fact.labelled for fact in facts)
         because = f"a pixel is {task.classes[0]} or not: {_percent(pixels, labelled)} of the pixels of {images} are"
         return Verdict("binary", task, because, "A second class, in the masks or in images to come, would change it")
-    if task.exclusive:
+    if task.stores_ids:
         because = f"the masks hold one of {task.channels} ids at each pixel, so one class of {images} hides the others"
         unless = "Masks that show what lies below, one layer a class, would change it"
         return Verdict("exclusive", task, because, unless)

@@ -12,6 +12,7 @@ from segkit.errors import DataError
 from segkit.io import codecs, png
 from segkit.io.atomic import together
 from segkit.task import Task
+from segkit.task.layers import planes_of
 
 YES_NO_VOID = (0, 255, 128)
 """What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
@@ -117,7 +118,7 @@ def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> lis
 
     The mask of an image that is predicted by windows is a .tif.
     """
-    if task.kind == "multilabel":
+    if task.layered:
         return [folder / label / f"{name}{suffix}" for label in task.classes]
     return [folder / f"{name}{suffix}"]
 
@@ -132,18 +133,18 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
 
 def save_mask(task: Task, mask: np.ndarray, paths: Sequence[Path]) -> None:
     """Write a decoded mask as `write_mask` does, under the paths given, one a class in a multilabel task."""
-    layers = np.moveaxis(mask, -1, 0) if task.kind == "multilabel" else [mask]
-    for path, layer in zip(paths, layers, strict=True):
-        stored = layer.astype(np.uint8)
-        picture = Image.fromarray(
-            stored if task.exclusive else np.choose(np.minimum(stored, 2), YES_NO_VOID).astype(np.uint8)
-        )
-        if task.exclusive:
-            picture = _indexed(picture, task)
+    for path, plane in zip(paths, planes_of(mask), strict=True):
+        stored = plane.astype(np.uint8)
+        picture = _indexed(stored, task) if task.stores_ids else _yes_no(stored)
         picture.save(path)
 
 
-def _indexed(picture: Image.Image, task: Task) -> Image.Image:
+def _indexed(ids: np.ndarray, task: Task) -> Image.Image:
+    picture = Image.fromarray(ids)
     colours = [value for colour in task.palette for value in colour]
     picture.putpalette(colours + [255, 255, 255] * (256 - len(task.palette)))
     return picture
+
+
+def _yes_no(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.choose(np.minimum(values, 2), YES_NO_VOID).astype(np.uint8))

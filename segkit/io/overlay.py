@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segkit.io.images import as_display
-from segkit.task import VOID, Task
+from segkit.task import Task
+from segkit.task.layers import labelled_pixels, layer_of
 
 UNLABELLED = (128, 128, 128)
 
@@ -19,14 +20,12 @@ def overlay(task: Task, image: np.ndarray, mask: np.ndarray, opacity: float = 0.
     `mask` is a decoded mask, or a target: VOID pixels become grey.
     """
     shown = as_display(image).astype(np.float32)
-    if mask.ndim == 3 and task.kind == "binary":
-        mask = mask[..., 0]
     for index in task.foreground:
-        inside = mask == index if task.exclusive else (mask == 1 if mask.ndim == 2 else mask[..., index] == 1)
+        inside = layer_of(task, mask, index)
         colour = np.array(task.palette[index], np.float32)
         shown[inside] = (1 - opacity) * shown[inside] + opacity * colour
         shown[inside & ~_eroded(inside)] = colour
-    void = mask == VOID if mask.ndim == 2 else (mask == VOID).all(axis=-1)
+    void = ~labelled_pixels(mask)
     shown[void] = 0.5 * shown[void] + 0.5 * np.array(UNLABELLED, np.float32)
     return shown.astype(np.uint8)
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from segkit.errors import ConfigError
 from segkit.losses.segmentation import SegmentationLoss, falling, weighted_mean
-from segkit.losses.targets import Tensor, as_channels, as_logits, compete
+from segkit.losses.targets import Tensor, as_channels, as_logits
 from segkit.task import Task
 
 
@@ -37,7 +37,7 @@ class CrossEntropy(SegmentationLoss):
         if not self.label_smoothing:
             return self._mean(hard, hard, self._weights(target, known))
         # cross-entropy is linear in the target
-        undecided = 1 / self.task.channels if compete(self.task) else 1 / 2
+        undecided = 1 / self.task.channels if self.task.classes_compete else 1 / 2
         soft = self.label_smoothing * self._entropy(ops.full_like(target, undecided), logits)
         return self._mean((1 - self.label_smoothing) * hard + soft, hard, self._weights(target, known))
 
@@ -52,11 +52,11 @@ class CrossEntropy(SegmentationLoss):
 
     def _weights(self, target: Tensor, known: Tensor) -> Tensor:
         """Return the weight of each answer: that of the true class, or of the class that is asked about."""
-        if self.task.kind == "binary":
+        if self.task.implies_background:
             background, weight = self.weights
             return known * (background + (weight - background) * target)
         weights = known * ops.convert_to_tensor(self.weights, "float32")
-        return ops.sum(target * weights, axis=-1, keepdims=True) if compete(self.task) else weights
+        return ops.sum(target * weights, axis=-1, keepdims=True) if self.task.classes_compete else weights
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

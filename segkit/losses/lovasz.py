@@ -9,7 +9,7 @@ from keras import ops
 
 from segkit.errors import ConfigError
 from segkit.losses.segmentation import SMOOTH, ClassLoss, falling
-from segkit.losses.targets import Tensor, as_channels, as_logits, compete, probabilities
+from segkit.losses.targets import Tensor, as_channels, as_logits, probabilities
 from segkit.task import Task
 
 
@@ -41,7 +41,7 @@ class Lovasz(ClassLoss):
         return self.mean_over_classes(ops.sum(ops.maximum(errors, 0.0) * self._rises(truth), axis=1))
 
     def _errors(self, target: Tensor, y_pred: Tensor) -> Tensor:
-        if compete(self.task):
+        if self.task.classes_compete:
             return ops.abs(target - probabilities(y_pred, self.task, self.from_logits))
         return 1.0 - as_logits(y_pred, self.task, self.from_logits) * (2.0 * target - 1.0)
 

@@ -28,7 +28,7 @@ def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
         )
     target = ops.cast(target, "int32")
     known = ops.not_equal(target, VOID)
-    if task.exclusive:
+    if task.stores_ids:
         channels = ops.one_hot(ops.where(known, target, -1), task.channels, dtype="float32")
         return channels, ops.broadcast_to(ops.cast(known, "float32")[..., None], ops.shape(channels))
     return ops.cast(ops.equal(target, 1), "float32"), ops.cast(known, "float32")
@@ -45,11 +45,6 @@ def distances(target: Tensor, task: Task) -> Tensor:
     return ops.cast(target[..., 1], "float32")
 
 
-def compete(task: Task) -> bool:
-    """Whether the classes share one probability, so that a pixel is one answer and not one a channel."""
-    return task.cross_entropy == "categorical_crossentropy"
-
-
 def as_logits(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
     """Return a prediction (B, H, W, C) as float32 logits; probabilities are inverted.
 
@@ -63,7 +58,7 @@ def as_logits(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
     if from_logits:
         return prediction
     p = ops.clip(prediction, 1e-7, 1.0 - 1e-7)
-    return ops.log(p) if compete(task) else ops.log(p) - ops.log1p(-p)
+    return ops.log(p) if task.classes_compete else ops.log(p) - ops.log1p(-p)
 
 
 def probabilities(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:

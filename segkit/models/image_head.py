@@ -30,9 +30,7 @@ def image_task(task: Task, labels: str = "any") -> Task:
     foreground = [task.classes[i] for i in task.foreground]
     if labels == "any":
         return Task.multilabel(foreground)
-    return Task.multiclass(
-        foreground if len(foreground) == len(task.classes) and task.exclusive else [NOTHING, *foreground]
-    )
+    return Task.multiclass([NOTHING, *foreground] if task.can_be_nothing else foreground)
 
 
 def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") -> Tensor:

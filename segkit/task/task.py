@@ -1,10 +1,10 @@
-"""What a pixel can be. The only file that knows sigmoid from softmax; everything else asks a `Task`."""
+"""What a pixel can be. Only this folder knows the kinds of tasks and their heads; everything else asks a `Task`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -15,6 +15,10 @@ from segkit.task.palette import Colour, default_palette
 
 VOID = 255
 """The target value of a pixel that nobody labelled. No loss and no metric ever sees such a pixel."""
+YES_NO = ("absent", "present")
+"""What 0 and 1 are called in a mask that answers yes or no."""
+
+Size = TypeVar("Size", int, int | None)
 
 
 class Task(BaseModel):
@@ -40,6 +44,7 @@ class Task(BaseModel):
     head: Literal["sigmoid", "softmax"]
     background: str | None
     thresholds: tuple[float, ...] | None
+    """The probability from which each class holds; None where the mask is the most probable class."""
     palette: tuple[Colour, ...]
     flip_pairs: tuple[tuple[str, str], ...] = ()
 
@@ -135,9 +140,54 @@ class Task(BaseModel):
         return {"sigmoid": "binary_crossentropy", "softmax": "categorical_crossentropy"}[self.head]
 
     @property
+    def classes_compete(self) -> bool:
+        """Whether the classes share one probability, so that a pixel is one question and not one a channel."""
+        return self.head == "softmax"
+
+    @property
     def exclusive(self) -> bool:
-        """Whether exactly one class holds: targets are ids (H, W) and masks the most probable class."""
+        """Whether exactly one class holds at a pixel. Other folders ask for what follows from it, such as `stores_ids`."""
         return self.kind == "multiclass"
+
+    @property
+    def stores_ids(self) -> bool:
+        """Whether targets and masks store class ids (H, W); otherwise they store 0 (no) and 1 (yes)."""
+        return self.exclusive
+
+    @property
+    def layered(self) -> bool:
+        """Whether a mask has one plane a class, (H, W, C), and its files one band or one file a class."""
+        return self.kind == "multilabel"
+
+    @property
+    def planes(self) -> int:
+        """How many planes (H, W) a decoded mask has."""
+        return self.channels if self.layered else 1
+
+    @property
+    def layer_task(self) -> Task:
+        """The task of the mask of one class alone, which answers yes or no."""
+        return self if self.kind == "binary" else Task.binary()
+
+    @property
+    def can_overlap(self) -> bool:
+        """Whether two classes may hold at one pixel."""
+        return self.kind == "multilabel" and self.channels > 1
+
+    @property
+    def can_be_nothing(self) -> bool:
+        """Whether a pixel may be none of the foreground classes."""
+        return not self.exclusive or self.background is not None
+
+    @property
+    def implies_background(self) -> bool:
+        """Whether what is not the only class is the background, which then has no channel of its own."""
+        return self.kind == "binary"
+
+    @property
+    def background_index(self) -> int | None:
+        """The channel of the background; None if no class is the background."""
+        return None if self.background is None else self.classes.index(self.background)
 
     @property
     def foreground(self) -> tuple[int, ...]:
@@ -154,7 +204,22 @@ class Task(BaseModel):
     @property
     def weighted(self) -> tuple[str, ...]:
         """The names that class weights go by: the classes, in a binary task also "background"."""
-        return ("background", *self.classes) if self.kind == "binary" else self.classes
+        return ("background", *self.classes) if self.implies_background else self.classes
+
+    @property
+    def named_values(self) -> dict[str, int]:
+        """What the values of a mask are called, and the value that each name stands for.
+
+        >>> Task.binary("crack").named_values
+        {'absent': 0, 'present': 1, 'background': 0, 'crack': 1}
+        """
+        if self.stores_ids:
+            return {name: value for value, name in enumerate(self.classes)}
+        values = {name: value for value, name in enumerate(YES_NO)}
+        if self.implies_background:
+            values["background"] = 0
+            values.setdefault(self.classes[0], 1)
+        return values
 
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
         """Return class weights in the order of `weighted`, 1 where none is given."""
@@ -162,9 +227,9 @@ class Task(BaseModel):
         _require(not wrong, f"class_weights: names are {', '.join(self.weighted)}; found {', '.join(wrong)}")
         return tuple(float((given or {}).get(name, 1.0)) for name in self.weighted)
 
-    def target_shape(self, height: int | None, width: int | None) -> tuple[int | None, ...]:
+    def target_shape(self, height: Size, width: Size) -> tuple[Size, ...]:
         """Shape of the encoded target of an image of `height` x `width` pixels."""
-        return (height, width) if self.exclusive else (height, width, self.channels)
+        return (height, width) if self.stores_ids else (height, width, self.channels)
 
     def encode(self, mask: Any, where: str = "mask", void: int | None = None) -> np.ndarray:
         """Return the mask as the uint8 target of the table above, after checking its shape and values.
@@ -240,11 +305,11 @@ class Task(BaseModel):
     def as_answers(self, channels: Any) -> np.ndarray:
         """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
         values = np.asarray(channels, np.float32)
-        return values[..., None, :] if self.head == "softmax" else np.stack([values, 1 - values], axis=-1)
+        return values[..., None, :] if self.classes_compete else np.stack([values, 1 - values], axis=-1)
 
     def from_answers(self, answers: np.ndarray) -> np.ndarray:
         """Return the probabilities (..., C) that `as_answers` took."""
-        return answers[..., 0, :] if self.head == "softmax" else answers[..., 0]
+        return answers[..., 0, :] if self.classes_compete else answers[..., 0]
 
     @property
     def mirrored(self) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from segkit.config.loss import needs_distances
 from segkit.task import VOID, Task
+from segkit.task.layers import channels_of
 
 WITHOUT_OUTLINE = 1.0
 """Pixels from the outline, for every pixel, where an image shows none: the class is absent or fills it."""
@@ -38,11 +39,7 @@ def with_distances(target: np.ndarray, task: Task) -> np.ndarray:
 
     It says all that the encoded target says, and losses and metrics take it in its place; 8 bytes a pixel and class.
     """
-    if task.exclusive:
-        one_hot = target[..., None] == np.arange(task.channels)
-        answers = np.where(target[..., None] == VOID, np.uint8(VOID), one_hot)
-    else:
-        answers = target
+    answers = channels_of(task, target)
     layers = [signed_distances(answers[..., i] == 1, answers[..., i] != VOID) for i in range(task.channels)]
     return np.stack([answers.astype(np.float32), np.stack(layers, axis=-1)], axis=-1)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from segkit.config import AugmentConfig
 from segkit.task import Task
+from segkit.task.layers import layer_of
 
 BANDS = 4
 """OpenCV fills so many channels with values of their own."""
@@ -129,7 +130,7 @@ def warp(
 
 def foreground_pixel(target: np.ndarray, task: Task, rng: np.random.Generator) -> tuple[int, int] | None:
     """Return a random pixel of a random foreground class that an encoded target shows; None if it shows none."""
-    layers = [target == index if task.exclusive else target[..., index] == 1 for index in task.foreground]
+    layers = [layer_of(task, target, index) for index in task.foreground]
     shown = [layer for layer in layers if layer.any()]
     if not shown:
         return None

@@ -62,8 +62,7 @@ class ValidationBatches(keras.utils.PyDataset):
         share = self.replicas.share(self.replicas.padded(len(self._all(index))))
         count = share.stop - share.start
         images += [np.zeros((height, width, self.given.channels), self.given.dtype)] * (count - len(pairs))
-        layers = () if self.task.exclusive else (self.task.channels,)
-        targets += [np.full((height, width, *layers), VOID, np.uint8)] * (count - len(pairs))
+        targets += [np.full(self.task.target_shape(height, width), VOID, np.uint8)] * (count - len(pairs))
         asked = as_losses_need(np.stack(targets), self.task, self.loss)
         return np.stack(images), asked, np.full(count, self.weight, np.float32)
 

@@ -84,7 +84,7 @@ class CocoSource:
         return path
 
     def _layers(self, picture: Picture) -> dict[str, np.ndarray]:
-        """Return a layer (H, W) of 0, 1 and 255 for each class; in an exclusive task for those that occur."""
+        """Return a layer (H, W) of 0, 1 and 255 for each class that occurs, and for one if none does."""
         found: dict[tuple[str, bool], list[Runs]] = {}
         for region in picture.regions:
             try:
@@ -95,8 +95,8 @@ class CocoSource:
                 continue
             found.setdefault((region.label, region.crowd), []).extend(runs)
         occurring = [label for label in self.labels if (label, False) in found or (label, True) in found]
-        labels = (occurring or self.labels[:1]) if self.task.exclusive else self.labels
-        return {label: _layer(found, label, (picture.height, picture.width)) for label in labels}
+        shape = (picture.height, picture.width)
+        return {label: _layer(found, label, shape) for label in occurring or self.labels[:1]}
 
 
 def open_coco(data: DataConfig, task: Task) -> CocoSource:

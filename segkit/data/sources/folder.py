@@ -14,6 +14,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.io.images import read_image
 from segkit.io.masks import read_colours, read_layers, read_mask
 from segkit.task import Task
+from segkit.task.layers import stack_planes
 
 
 class FolderSource:
@@ -27,14 +28,14 @@ class FolderSource:
         self.task, self.data = task, data
         check_on_top(data.on_top, task)
         layers = tuple(task.classes[i] for i in task.foreground)
-        if not task.exclusive:
+        if not task.stores_ids:
             _check_meanings(data, task)  # before any file is looked for
         self.pairs, self.parts = find_pairs(data, layers)
         self.names = list(self.pairs)
         layered = "" not in next(iter(self.pairs.values())).masks
-        if data.mask_colours is not None and task.kind == "multilabel" and not layered:
+        if data.mask_colours is not None and task.layered and not layered:
             raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
-        self._file_task = Task.binary() if layered and task.kind != "binary" else task  # a layer says yes or no
+        self._file_task = task.layer_task if layered else task
         _check_meanings(data, self._file_task)
         self._yes_no = YesNo(self._file_task, data.mask_values)
         self.kept: dict[Path, np.ndarray] = {}
@@ -62,11 +63,11 @@ class FolderSource:
     def _one_file(self, path: Path) -> np.ndarray:
         if self.data.mask_colours is not None:
             return self._from_colours(path)
-        if self.task.kind == "multilabel":
+        if self.task.layered:
             return self._bands(path)
-        if self.task.kind == "binary":
-            return self._layer(path)
-        return as_ids(self._stored(path), self.task, self.data.mask_values, str(path))
+        if self.task.stores_ids:
+            return as_ids(self._stored(path), self.task, self.data.mask_values, str(path))
+        return self._layer(path)
 
     def _layer(self, path: Path) -> np.ndarray:
         if self.data.mask_colours is not None:
@@ -91,7 +92,7 @@ class FolderSource:
                 f"({', '.join(self.task.classes)}); found {bands.shape[-1]}. Or give each class a sub-folder of the masks",
                 "mask-channels",
             )
-        return np.stack([self._yes_no(band, str(path)) for band in np.moveaxis(bands, -1, 0)], axis=-1)
+        return stack_planes(self.task, [self._yes_no(band, str(path)) for band in np.moveaxis(bands, -1, 0)])
 
 
 def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> FolderSource:

@@ -8,15 +8,14 @@ import numpy as np
 
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
-
-YES_NO = ("absent", "present")
+from segkit.task.layers import stack_layers
 
 
 def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
     if not mapping:
         raise ConfigError(f"data.{setting}: names nothing; give at least one, or leave the setting out")
-    known = [*_names(task), "void"]
+    known = [*task.named_values, "void"]
     wrong = sorted({name for name in mapping.values() if name not in known})
     if wrong:
         raise ConfigError(f"data.{setting}: maps each one to one of {', '.join(known)}; found {', '.join(wrong)}")
@@ -26,7 +25,7 @@ def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where
     """Return stored values (H, W) as class ids with 255 for void; without a mapping values are ids already."""
     if mapping is None:
         return task.encode(raw, where)
-    return _apply(raw, {value: _id(name, task) for value, name in mapping.items()}, where)
+    return _apply(raw, _values(mapping, task), where)
 
 
 def as_yes_no(
@@ -38,7 +37,7 @@ def as_yes_no(
     mean unlabelled.
     """
     if mapping is not None:
-        return _apply(raw, {value: _id(name, task) for value, name in mapping.items()}, where), None
+        return _apply(raw, _values(mapping, task), where), None
     found = values_of(raw)
     brightest = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.unsignedinteger) else 255
     for yes in (1, brightest):
@@ -90,7 +89,7 @@ def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolera
     most `tolerance`. Raises `DataError` listing the other colours with their pixels.
     """
     packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
-    named = {int(colour[1:], 16): _id(name, task) for colour, name in mapping.items()}
+    named = _values({int(colour[1:], 16): name for colour, name in mapping.items()}, task)
     result, known = np.zeros(packed.shape, np.uint8), np.zeros(packed.shape, bool)
     for colour, value in named.items():
         same = packed == colour
@@ -111,29 +110,21 @@ def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolera
 def from_layers(layers: Mapping[str, np.ndarray], task: Task, on_top: Sequence[str] | None, where: str) -> np.ndarray:
     """Return the mask of one 0/1 layer (H, W) a class, 255 for void, by the names of the classes.
 
-    A multilabel mask stacks them, a binary one is its only layer. In an exclusive task a pixel of no layer is
-    background; where layers overlap the first in `on_top` wins. Raises `DataError` for an overlap that `on_top` does not
-    decide, and for a pixel of no layer where the task has no background.
+    A class without a layer occurs nowhere. A multilabel mask stacks the layers, a binary one is its only layer. In an
+    exclusive task a pixel of no layer is background; where layers overlap the first in `on_top` wins. Raises `DataError`
+    for an overlap that `on_top` does not decide, and for a pixel of no layer where the task has no background.
     """
-    if task.kind == "multilabel":
-        return np.stack([layers[name] for name in task.classes], axis=-1)
-    if task.kind == "binary":
-        return layers[task.classes[0]]
-    stack = np.stack(list(layers.values()))
-    _check_overlaps(stack == 1, list(layers), on_top or (), where)
-    nothing = VOID if task.background is None else task.classes.index(task.background)
-    mask = np.full(stack.shape[1:], nothing, np.uint8)
-    if task.background is None and not (stack > 0).any(0).all():
+    on_top = on_top or ()
+    if not task.can_overlap and len(layers) > 1:
+        inside = np.stack(list(layers.values())) == 1
+        _check_overlaps(inside, list(layers), on_top, where)
+    if not task.can_be_nothing and not np.any(list(layers.values()), axis=0).all():
         raise DataError(
             f"{where}: pixels of no class, and the task has no background to give them; add a class called background",
             "mask-values",
         )
-    mask[(stack == VOID).any(0)] = VOID
-    order = [name for name in layers if name not in (on_top or ())] + list(reversed(on_top or ()))
-    for name in order:
-        if name in layers:
-            mask[layers[name] == 1] = task.classes.index(name)
-    return mask
+    order = [name for name in layers if name not in on_top] + [name for name in reversed(on_top) if name in layers]
+    return stack_layers(task, {name: layers[name] for name in order})
 
 
 def _check_overlaps(inside: np.ndarray, names: list[str], on_top: Sequence[str], where: str) -> None:
@@ -163,16 +154,10 @@ def _advice(found: np.ndarray) -> str:
     )
 
 
-def _names(task: Task) -> list[str]:
-    if task.exclusive:
-        return list(task.classes)
-    return [*YES_NO, *(("background", *task.classes) if task.kind == "binary" else ())]
-
-
-def _id(name: str, task: Task) -> int:
-    if name == "void":
-        return VOID
-    return task.classes.index(name) if task.exclusive else int(name not in ("absent", "background"))
+def _values(mapping: Mapping[int, str], task: Task) -> dict[int, int]:
+    """Return the value in a mask that each name of a mapping stands for, VOID for "void"."""
+    values = {**task.named_values, "void": VOID}
+    return {stored: values[name] for stored, name in mapping.items()}
 
 
 def _channels(packed: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from segkit.config import DataConfig
 from segkit.data.sources.source import Sample
 from segkit.errors import ConfigError
 from segkit.task import Task
+from segkit.task.layers import stack_layers
 
 KINDS = ("disc", "square", "triangle")
 TINTS = ((255, 110, 60), (70, 230, 90), (80, 110, 255))
@@ -28,8 +29,8 @@ class ShapesSource:
         self.task, self.size, self.seed = task, size, seed
         self.parts: dict[str, list[str]] = {}
         self.names = [f"shape_{i:05d}" for i in range(count)]
-        allowed = {*KINDS, task.background} if task.kind != "binary" else {task.classes[0]}
-        if not set(task.classes) <= allowed or (task.exclusive and task.background is None):
+        known = task.implies_background or set(task.classes) <= {*KINDS, task.background}
+        if not known or not task.can_be_nothing:
             raise ConfigError(
                 f"task.classes: the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
                 f"found {', '.join(task.classes)}"
@@ -46,16 +47,10 @@ class ShapesSource:
         return Sample(name, image, self._mask(layers, top))
 
     def _mask(self, layers: Layers, top: np.ndarray) -> np.ndarray:
-        if self.task.kind == "multilabel":
-            return np.stack([layers[name] for name in self.task.classes], axis=-1).astype(np.uint8)
-        if self.task.kind == "binary":
-            only = layers.get(self.task.classes[0])
-            return (top > 0 if only is None else only).astype(np.uint8)
-        ids = np.full(top.shape, self.task.classes.index(str(self.task.background)), np.uint8)
-        for number, kind in enumerate(KINDS, start=1):
-            if kind in self.task.classes:
-                ids[top == number] = self.task.classes.index(kind)
-        return ids
+        if self.task.exclusive:
+            layers = {kind: top == number for number, kind in enumerate(KINDS, start=1)}
+        names = [self.task.classes[i] for i in self.task.foreground]
+        return stack_layers(self.task, {name: layers.get(name, top > 0).astype(np.uint8) for name in names})
 
 
 def open_shapes(data: DataConfig, task: Task) -> ShapesSource:

@@ -17,6 +17,7 @@ from segkit.data.sources.tfds_records import Records, picture
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.task import Task
+from segkit.task.layers import as_planes, stack_planes
 
 MASK_WORDS = ("mask", "segmentation", "label", "annotation")
 INFO = "dataset_info.json"
@@ -84,12 +85,12 @@ class TfdsSource:
         if self.data.mask_threshold is not None:
             raw = raw >= self.data.mask_threshold
         raw = raw.astype(np.uint8) if raw.dtype == bool else raw
-        if self.task.kind == "multilabel":
-            return self._bands(raw[..., None] if raw.ndim == 2 else raw, where)
-        ids = _one_channel(raw, self.band, where)
-        if self.task.kind == "binary":
-            return self._yes_no(ids, where)
-        return as_ids(ids, self.task, self.values, where)
+        if self.task.layered:
+            return self._bands(as_planes(raw), where)
+        values = _one_channel(raw, self.band, where)
+        if self.task.stores_ids:
+            return as_ids(values, self.task, self.values, where)
+        return self._yes_no(values, where)
 
     def _bands(self, raw: np.ndarray, where: str) -> np.ndarray:
         if raw.shape[-1] != self.task.channels:
@@ -98,7 +99,7 @@ class TfdsSource:
                 f"({', '.join(self.task.classes)}); found {raw.shape[-1]}",
                 "mask-channels",
             )
-        return np.stack([self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)], axis=-1)
+        return stack_planes(self.task, [self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)])
 
 
 def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
@@ -107,7 +108,7 @@ def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
         check_names(data.mask_values, task)
     if data.mask_colours is not None:
         check_names(data.mask_colours, task, "mask_colours")
-        if task.kind == "multilabel":
+        if task.layered:
             raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
     return TfdsSource(find_folder(data), data, task)
 

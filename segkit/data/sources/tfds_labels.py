@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from segkit.data.sources.labels import YES_NO
 from segkit.errors import ConfigError
-from segkit.task import VOID, Task
+from segkit.task import VOID, YES_NO, Task
 
 
 class ReadyMap(NamedTuple):
@@ -91,10 +90,10 @@ def find_ready(name: str, metadata: Mapping[str, Any] | None) -> ReadyMap | None
     written = (metadata or {}).get("segkit")
     if not written:
         return READY.get(name)
-    classes = tuple(written["classes"])
-    if written["kind"] == "multilabel":
-        return ReadyMap("image", "segmentation_mask", {**dict(enumerate(YES_NO)), VOID: "void"}, channels=classes)
-    names = classes if written["kind"] == "multiclass" else ("background", *classes)
+    task = Task.model_validate({"kind": written["kind"], "classes": written["classes"]})
+    if task.layered:
+        return ReadyMap("image", "segmentation_mask", {**dict(enumerate(YES_NO)), VOID: "void"}, channels=task.classes)
+    names = ("background", *task.classes) if task.implies_background else task.classes
     return ReadyMap("image", "segmentation_mask", {**dict(enumerate(names)), VOID: "void"})
 
 
@@ -116,10 +115,10 @@ def values_for(ready: ReadyMap, task: Task, name: str) -> dict[int, str]:
     background to put it in.
     """
     known = [value for value in dict.fromkeys(ready.values.values()) if value != "void"]
-    if task.kind == "multilabel" and task.classes == ready.channels:
+    if task.layered and task.classes == ready.channels:
         return dict(ready.values)
     wanted = {label for label in task.classes if label != task.background}
-    if task.kind == "multilabel" or ready.channels or not wanted <= set(known):
+    if task.layered or ready.channels or not wanted <= set(known):
         raise ConfigError(_unlike(ready.channels or tuple(known), task, name))
     return {value: _meaning(label, ready, task, name) for value, label in ready.values.items()}
 
@@ -129,9 +128,9 @@ def _meaning(label: str, ready: ReadyMap, task: Task, name: str) -> str:
         return label
     if label == "background" and task.background is not None:
         return task.background
-    if label in ready.undecided and not (label == "background" and task.kind == "binary"):
+    if label in ready.undecided and not (label == "background" and task.implies_background):
         return "void"
-    if task.kind == "binary":
+    if task.implies_background:
         return "background"
     if task.background is None:
         raise ConfigError(
@@ -143,7 +142,7 @@ def _meaning(label: str, ready: ReadyMap, task: Task, name: str) -> str:
 
 def _unlike(known: tuple[str, ...], task: Task, name: str) -> str:
     shown = ", ".join(known[:25]) + (f", ... ({len(known)} classes)" if len(known) > 25 else "")
-    each = "a channel a class, in this order" if task.kind == "multilabel" else "one class a pixel"
+    each = "a channel a class, in this order" if task.layered else "one class a pixel"
     return (
         f"data: {name} has the classes {shown}, and a {task.kind} task with {each} was given {', '.join(task.classes)}. "
         f"Take its names, or say by data.mask_values what each value means to your classes"

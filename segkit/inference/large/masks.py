@@ -35,12 +35,12 @@ def write_masks(task: Task, bands: Sequence[Strip], paths: Sequence[Path], place
     height, width = sum(band.rows for band in bands), bands[0].width
     colours = np.zeros((3, 256), np.uint16)
     colours[:, : task.channels] = np.array(task.palette, np.uint16).T * 257  # a TIFF palette has 16 bits
-    look = {"photometric": "palette", "colormap": colours} if task.exclusive else {"photometric": "minisblack"}
+    look = {"photometric": "palette", "colormap": colours} if task.stores_ids else {"photometric": "minisblack"}
     with together(paths) as temporaries:
         for layer, temporary in enumerate(temporaries):
             with tifffile.TiffWriter(temporary, bigtiff=height * width > CLASSIC) as tiff:
                 tiff.write(
-                    tiles(bands, layer, 1 if task.exclusive else 255),
+                    tiles(bands, layer, 1 if task.stores_ids else 255),
                     shape=(height, width),
                     dtype=np.uint8,
                     tile=(SIDE, SIDE),

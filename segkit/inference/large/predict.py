@@ -28,6 +28,7 @@ from segkit.io.locks import locked
 from segkit.io.tiff_windows import LargeImage
 from segkit.system.threads import prefetch
 from segkit.task import Task
+from segkit.task.layers import as_planes
 
 VERSION = 1
 """Changes when what the work folder holds changes its meaning."""
@@ -134,7 +135,7 @@ def _predict_row(
     with band.writing() as write_band, below.writing() as write_below:
         for probabilities in row_probabilities(grid, row, answers, above, write_below):
             mask = decode(config, probabilities)
-            write_band(mask if mask.ndim == 3 else mask[..., None])
+            write_band(as_planes(mask))
     above.path.unlink(missing_ok=True)
 
 
@@ -172,8 +173,8 @@ def _stretches(grid: Grid, most_columns: int) -> list[list[int]]:
 
 
 def _band(work: Path, grid: Grid, row: int, task: Task) -> Strip:
-    rows, layers = grid.band(row), task.channels if task.kind == "multilabel" else 1
-    return Strip(work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, layers, "uint8")
+    rows = grid.band(row)
+    return Strip(work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, task.planes, "uint8")
 
 
 def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:

@@ -15,6 +15,7 @@ from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.atomic import atomic
 from segkit.task import Task
+from segkit.task.layers import planes_of
 
 LARGEST = 2**29
 """Pixels; longer runs do not fit the six characters that a number has in COCO's compressed form."""
@@ -41,8 +42,9 @@ def part_of(answer: Answer) -> dict[str, Any]:
     if height * width >= LARGEST:
         raise DataError(f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)")
     numbers, objects = answer.objects
-    layers = [numbers] if numbers.ndim == 2 else np.moveaxis(numbers, -1, 0)
-    runs = {number: counts for layer in layers for number, counts in run_lengths(layer).items()}
+    runs: dict[int, list[int]] = {}
+    for plane in planes_of(numbers):
+        runs.update(run_lengths(plane))
     annotations = [
         {
             "category": answer.task.classes[found.label],

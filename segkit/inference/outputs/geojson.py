@@ -10,7 +10,7 @@ from typing import Any
 from segkit.inference.outputs.polygons import Polygon, Ring, outlines
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.georeference import Georeference, read_georeference
-from segkit.task.layers import layer_of
+from segkit.task.layers import layer_of, plane_of
 
 
 class GeoJson(Output):
@@ -36,9 +36,9 @@ def feature_collection(answer: Answer, place: Georeference | None = None) -> dic
     numbers, objects = answer.objects
     polygons: dict[int, list[list[Ring]]] = {}
     for label in answer.task.foreground:
-        layer_numbers = numbers if numbers.ndim == 2 else numbers[..., label]
+        plane = plane_of(answer.task, numbers, label)
         for polygon in outlines(layer_of(answer.task, answer.mask, label)):
-            polygons.setdefault(int(layer_numbers[polygon.pixel]), []).append(_rings(polygon, place))
+            polygons.setdefault(int(plane[polygon.pixel]), []).append(_rings(polygon, place))
     features = [
         {
             "type": "Feature",

@@ -14,6 +14,7 @@ from segkit.inference.outputs.prediction import Answer, Output, beside
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths
 from segkit.task import Task
+from segkit.task.layers import planes_of
 
 COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score")
 
@@ -33,10 +34,9 @@ class Instances(Output):
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         numbers, objects = answer.objects
-        layers = np.moveaxis(numbers, -1, 0) if answer.task.kind == "multilabel" else [numbers]
         kind = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
-        for path, layer in zip(paths[:-1], layers, strict=True):
-            tifffile.imwrite(path, layer.astype(kind), compression="zlib", photometric="minisblack")
+        for path, plane in zip(paths[:-1], planes_of(numbers), strict=True):
+            tifffile.imwrite(path, plane.astype(kind), compression="zlib", photometric="minisblack")
         with paths[-1].open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from segkit.task import Task
-from segkit.task.layers import layer_of
+from segkit.task.layers import layer_of, plane_of
 
 
 class Object(NamedTuple):
@@ -46,9 +46,6 @@ def find_objects(task: Task, mask: np.ndarray, probabilities: np.ndarray) -> tup
         first = len(found) + 1
         for number, (*box, area), total in zip(range(first, first + count), boxes[1:].tolist(), sums[1:], strict=False):
             found.append(Object(number, label, tuple(box), area, round(float(total) / area, 6)))
-        numbered = np.where(parts > 0, parts + (first - 1), 0)
-        if task.kind == "multilabel":
-            numbers[..., label] = numbered
-        else:
-            numbers += numbered  # classes of an exclusive task never overlap
+        plane = plane_of(task, numbers, label)
+        plane += np.where(parts > 0, parts + (first - 1), 0)  # classes that share a plane never overlap
     return numbers, found

@@ -13,7 +13,7 @@ from segkit.io import codecs
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths, read_mask
 from segkit.task import Task
-from segkit.task.layers import layer_of
+from segkit.task.layers import layers_of, stack_planes
 
 Row = tuple[str, ...]
 
@@ -29,7 +29,7 @@ def header(task: Task) -> Row:
 
 def row_of(task: Task, name: str, mask: np.ndarray) -> Row:
     """Return the row of an image with its decoded mask. Shares are of all its pixels."""
-    areas = [int(np.count_nonzero(layer_of(task, mask, label))) for label in range(len(task.classes))]
+    areas = [int(np.count_nonzero(layer)) for layer in layers_of(task, mask)]
     return _row(name, mask.shape[0], mask.shape[1], areas)
 
 
@@ -41,7 +41,7 @@ def row_of_files(task: Task, name: str, paths: Sequence[Path]) -> Row:
     (height, width), ids = counted[0][0], counted[0][1]
     if any(size != (height, width) for size, _ in counted):
         raise _unequal(paths[0])
-    if task.exclusive:
+    if task.stores_ids:
         return _row(name, height, width, [int(ids[label]) for label in range(len(task.classes))])
     return _row(name, height, width, [height * width - int(values[0]) for _, values in counted])
 
@@ -108,13 +108,12 @@ def read_summary(task: Task, table: Path) -> dict[str, Row]:
 
 def read_back(task: Task, paths: Sequence[Path]) -> np.ndarray:
     """Return a mask as `Task.decode` gave it from the files that `write_mask` made. Raises `DataError`."""
-    layers = [read_mask(path) for path in paths]
-    if task.exclusive:
-        return layers[0]
-    if len({layer.shape for layer in layers}) > 1:
+    planes = [read_mask(path) for path in paths]
+    if len({plane.shape for plane in planes}) > 1:
         raise _unequal(paths[0])
-    stack = np.stack([(layer > 0).astype(np.uint8) for layer in layers], axis=-1)
-    return stack if task.kind == "multilabel" else stack[..., 0]
+    if not task.stores_ids:
+        planes = [(plane > 0).astype(np.uint8) for plane in planes]
+    return stack_planes(task, planes)
 
 
 def _unequal(path: Path) -> DataError:

@@ -10,7 +10,6 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
-from segkit.data.sources.labels import YES_NO
 from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
@@ -18,7 +17,7 @@ from segkit.inspection.mask_format.contents import Stored, listed, look_at_all
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
-from segkit.task import VOID, Task
+from segkit.task import VOID, YES_NO, Task
 
 
 def guess(

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.sources.labels import YES_NO
 from segkit.errors import DataError
-from segkit.task import VOID, Task
+from segkit.task import VOID, YES_NO, Task
 
 MOST_IDS = 64
 """More different values than this are no classes but grey levels, unless most files hold few of them."""

@@ -256,3 +256,58 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
 def test_a_class_called_background_can_be_foreground() -> None:
     assert Task.multiclass(["background", "cat"]).foreground == (1,)
     assert Task.multiclass(["background", "cat"], background=None).foreground == (0, 1)
+
+
+ONE_LABEL = Task.multilabel(["liver"])
+NO_BACKGROUND = Task.multiclass(["liver", "tumour"])
+FOLLOWS = {
+    "stores_ids": (False, False, False, True, True, True),
+    "layered": (False, True, True, False, False, False),
+    "planes": (1, 2, 1, 1, 1, 1),
+    "can_overlap": (False, True, False, False, False, False),
+    "can_be_nothing": (True, True, True, True, True, False),
+    "implies_background": (True, False, False, False, False, False),
+    "background_index": (None, None, None, 0, 0, None),
+    "classes_compete": (False, False, False, True, False, True),
+}
+
+
+@pytest.mark.parametrize("question", FOLLOWS)
+def test_what_follows_from_the_kind_and_the_head(question: str) -> None:
+    found = [
+        getattr(task, question)
+        for task in (*map(task_of, KINDS[:2]), ONE_LABEL, *map(task_of, KINDS[2:]), NO_BACKGROUND)
+    ]
+    assert tuple(found) == FOLLOWS[question]
+
+
+def test_the_background_may_be_any_class() -> None:
+    assert Task.multiclass(["a", "b", "c"], background="c").background_index == 2
+
+
+@given(st.data())
+def test_masks_have_the_planes_that_the_task_says(data: st.DataObject) -> None:
+    task = data.draw(tasks() | st.just(ONE_LABEL))
+    mask = data.draw(masks(task, void=False))
+    decoded = task.decode(as_probabilities(task, task.encode(mask)))
+    assert decoded.shape == ((*mask.shape[:2], task.planes) if task.layered else mask.shape[:2])
+    assert (task.thresholds is None) == task.stores_ids
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_layer_is_read_as_yes_or_no(kind: str) -> None:
+    task = task_of(kind)
+    assert task.layer_task == (task if kind == "binary" else Task.binary())
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (Task.binary("crack"), {"absent": 0, "present": 1, "background": 0, "crack": 1}),
+        (Task.binary("background"), {"absent": 0, "present": 1, "background": 0}),
+        (Task.multilabel(["background", "crack"]), {"absent": 0, "present": 1}),
+        (Task.multiclass(["liver", "background"]), {"liver": 0, "background": 1}),
+    ],
+)
+def test_the_values_of_a_mask_go_by_names(task: Task, expected: dict[str, int]) -> None:
+    assert task.named_values == expected
