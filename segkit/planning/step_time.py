@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import resource
 import statistics
+import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from segkit.config import RunConfig
+from segkit.errors import RunError
 from segkit.planning.choices import Machine
 
-STEPS, MOST_STEPS = 7, 30
+STEPS = 7
+MOST_STEPS = 30
 ENOUGH = 2.0
 """Seconds of steps, after which no more are timed; the first few of short steps take half as long again as the others."""
 
 
 def measure_steps(config: RunConfig) -> Machine:
-    """Return time and memory of the config's training steps, on random pixels; takes as long as a start and a few steps.
+    """Return time and memory of the config's training steps on random pixels.
 
-    In a process of its own, because a process never forgets its largest memory. Memory is the host's, not a GPU's.
+    They run in a process of their own, because a process keeps its largest memory. Memory is the host's, not a GPU's.
+    Takes as long as a start of Keras and a few steps.
+
+    Raises:
+        RunError: If the process fails, for example because there is too little memory.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measure, config).result()
+    command = [sys.executable, "-m", "segkit.planning.step_time"]
+    done = subprocess.run(  # noqa: S603 (Python itself)
+        command, input=config.model_dump_json(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise RunError(f"training steps could not be timed: {last}")
+    return Machine(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _measure(config: RunConfig) -> Machine:
+def time_steps(config: RunConfig) -> Machine:
+    """Return what `measure_steps` does, measured in this process."""
     from segkit.system.keras_start import load_keras
     from segkit.training.devices import prepare
 
@@ -48,7 +61,12 @@ def _measure(config: RunConfig) -> Machine:
         steps.append(_seconds(trainer.train_on_batch, images, targets))
     memory = max(_peak() - before, 1) / len(images)
     checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
-    return Machine(statistics.median(steps[len(steps) // 2 :]), steps[0] + checks[0], memory, min(checks) / len(images))
+    return Machine(
+        seconds=statistics.median(steps[len(steps) // 2 :]),
+        first=steps[0] + checks[0],
+        bytes_a_sample=memory,
+        seconds_to_check=min(checks) / len(images),
+    )
 
 
 def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:
@@ -59,4 +77,9 @@ def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:
 
 def _peak() -> int:
     """Return the largest memory of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+if __name__ == "__main__":
+    print(json.dumps(time_steps(RunConfig.model_validate_json(sys.stdin.read()))._asdict()))
