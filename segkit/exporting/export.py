@@ -55,7 +55,9 @@ def export(run: Run, wanted: Wanted, parts: Parts, say: Say) -> Exported:
     check_packages(wanted.format, wanted.precision)
     if wanted.precision != "float32" and not len(parts["validation"]):
         raise ConfigError(
-            f"--precision {wanted.precision}: is measured on the validation part, and this run has none (data.validation)"
+            f"{wanted.precision} is measured on the validation part, and this run has none (data.validation)",
+            "too-few-samples",
+            setting="--precision",
         )
     config, model = run.config(), load(run)
     record = ExportRecord(
@@ -160,18 +162,21 @@ def _refuse(wanted: Wanted, checked: Checked) -> None:
     if wanted.precision != "float32" and checked.dice_keras is None:
         raise RunError(
             "refused: foreground Dice cannot be measured, for no foreground is in the masks of the validation part nor in "
-            "Keras' answers, so nothing says what fewer bits cost. Use --precision float32, or train longer first"
+            "Keras' answers, so nothing says what fewer bits cost. Use --precision float32, or train longer first",
+            "not-measurable",
         )
     fall = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
     if wanted.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
         raise RunError(
             f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', more than "
-            f"{LARGEST_DIFFERENCE:g}; this network cannot be exported to {wanted.format}. Try another --format"
+            f"{LARGEST_DIFFERENCE:g}; this network cannot be exported to {wanted.format}. Try another --format",
+            "inexact-export",
         )
     if fall > wanted.most_fall:
         raise RunError(
             f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.most_fall:g}. Use another --precision, or "
-            f"allow more with --max-drop"
+            f"allow more with --max-drop",
+            "inexact-export",
         )
 
 

@@ -150,7 +150,8 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
         raise ConfigError(
             f"a {task.kind} model ends in an Activation layer of {task.activation} over {task.channels} channel(s), as "
             f"segkit.unet and segkit.head make it; this one ends in {type(last).__name__} "
-            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}"
+            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}",
+            "mismatch",
         )
     image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     return keras.Model(image, last.input, name="segkit_logits")
@@ -188,5 +189,5 @@ def compile(
 
 def _per_channel(value: float | Sequence[float], channels: int) -> np.ndarray:
     if np.size(value) not in (1, channels):
-        raise ConfigError(f"mean and std: one number, or one a channel ({channels}); found {np.size(value)}")
+        raise ConfigError(f"one number, or one a channel ({channels}); found {np.size(value)}", setting="mean and std")
     return np.broadcast_to(np.asarray(value, np.float64).ravel(), (channels,))

@@ -52,9 +52,11 @@ class Run:
         """Return the run in a folder, ready to predict. Raises `RunError` if there is none, or no model yet."""
         run = cls(path)
         if not run.config_file.is_file():
-            raise RunError(f"{path}: not a run folder (no config.yaml); give the folder that train.py made")
+            raise RunError(
+                f"{path}: not a run folder (no config.yaml); give the folder that train.py made", "not-a-run"
+            )
         if not run.model.is_file():
-            raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch")
+            raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch", "no-model")
         return run
 
     def config(self) -> Config:
@@ -71,7 +73,8 @@ class Run:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
-                f"with the run that is there with --resume"
+                f"with the run that is there with --resume",
+                "exists-already",
             )
 
     def create(self, config: Config) -> None:
@@ -83,7 +86,7 @@ class Run:
     def reopen(self, config: Config) -> None:
         """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
         if not self.config_file.is_file():
-            raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one")
+            raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one", "not-a-run")
         self.check_made_with(config)
         self.checkpoints.mend()
         remove_leftovers(self.path)
@@ -94,7 +97,8 @@ class Run:
         if differences:
             raise RunError(
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
-                f"Resume with the same config and --set, or begin a new run"
+                f"Resume with the same config and --set, or begin a new run",
+                "mismatch",
             )
 
     def saved(self) -> Position:

@@ -31,8 +31,10 @@ class ShapesSource:
         allowed = {*KINDS, task.background} if task.kind != "binary" else {task.classes[0]}
         if not set(task.classes) <= allowed or (task.exclusive and task.background is None):
             raise ConfigError(
-                f"task.classes: the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
-                f"found {', '.join(task.classes)}"
+                f"the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
+                f"found {', '.join(task.classes)}",
+                "unknown-name",
+                setting="task.classes",
             )
 
     def files(self, name: str) -> list[Path]:

@@ -23,7 +23,8 @@ def open_onnx(exported: Exported) -> Predict:
     except Exception as problem:  # ONNX Runtime's errors have no other class in common
         raise RunError(
             f"{exported.model}: ONNX Runtime cannot open it ({str(problem).splitlines()[0][:300]}). It is damaged, or the "
-            f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format"
+            f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format",
+            "damaged-file",
         ) from problem
     name, given = session.get_inputs()[0].name, input_of(exported.config())
 
