@@ -19,6 +19,7 @@ from segkit.inspection import training_check as checking
 from segkit.inspection.duplicate_files import copied_files
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.training_check import check
+from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
 
@@ -129,7 +130,7 @@ def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
     for part, name in (("train", "a"), ("val", "c")):
         (tmp_path / part / "images" / f"{name}.png").write_bytes(b"torn")
     assert len(copied_files(parts(tmp_path), 60)) == 1
-    with pytest.raises(DataError, match="unreadable: .*not an image"):
+    with fails(DataError, "unreadable"):
         check(CRACK, parts(tmp_path))
     assert len(check(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
 

@@ -15,6 +15,7 @@ from segkit.data.parts import open_parts
 from segkit.errors import DataError
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.training_check import check_split
+from tests.helpers.errors import fails
 
 SQUARE = [1.0, 1.0, 6.0, 1.0, 6.0, 6.0, 1.0, 6.0]
 
@@ -101,7 +102,7 @@ def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
     found = survey(config.task, open_parts(config))
     check_split(config.task, open_parts(config), found)
     parted = config.model_copy(update={"data": config.data.model_copy(update={"validation": 0.3})})
-    with pytest.raises(DataError, match="leak: the same image is in two parts"):
+    with fails(DataError, "leak"):
         check_split(parted.task, open_parts(parted), found)
 
 

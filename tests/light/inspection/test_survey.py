@@ -17,7 +17,7 @@ from scipy import ndimage
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Sample, Subset
 from segkit.inspection import fingerprint as module
-from segkit.inspection.fingerprint import Broken, Facts, Survey, _in_threads, facts_of, survey
+from segkit.inspection.fingerprint import Broken, Facts, Survey, facts_of, survey
 from segkit.inspection.intensities import PERCENTILES
 from tests.helpers.draws import masks, tasks
 
@@ -245,7 +245,19 @@ def test_opencv_has_its_threads_again_afterwards() -> None:
 def test_few_samples_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     begun: list[str] = []
-    taken = _in_threads(lambda item: begun.append(item[1]), [("train", str(i)) for i in range(50)])  # type: ignore[arg-type,func-returns-value]
-    next(taken)
-    time.sleep(0.05)
-    assert len(begun) <= 5
+    counted: list[int] = []
+
+    def done() -> None:
+        if not counted:
+            time.sleep(0.05)
+        counted.append(len(begun))
+
+    class Counting(Memory):
+        def read(self, name: str) -> Sample:
+            begun.append(name)
+            return super().read(name)
+
+    samples = {str(i): sample(str(i)) for i in range(50)}
+    survey(CRACK, {"train": Subset(Counting(samples), list(samples))}, done)
+    assert counted[0] <= 5
+    assert len(counted) == len(begun) == 50
