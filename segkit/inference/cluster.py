@@ -157,7 +157,7 @@ def each_written_on(
         return
     told: set[str] = set()
     with marked(results.masks) as mark:
-        for answer in _answers(ray, work._replace(mark=absolute(mark)), workers, todo):
+        for answer in answers_of_workers(ray, work._replace(mark=absolute(mark)), workers, todo):
             mark.touch()
             if "error" in answer:
                 raise _error_of(answer)
@@ -168,7 +168,8 @@ def each_written_on(
                 yield Outcome(name, tuple(row) if row else None, problem, full)
 
 
-def _answers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def answers_of_workers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    """Have the cluster's workers take the images in pieces; yield what `Worker` answers to each piece as it comes."""
     data = ray.data
     _prepare(data)
     pool = data.ActorPoolStrategy(

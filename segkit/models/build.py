@@ -189,5 +189,5 @@ def compile(
 
 def _per_channel(value: float | Sequence[float], channels: int) -> np.ndarray:
     if np.size(value) not in (1, channels):
-        raise ConfigError(f"one number, or one a channel ({channels}); found {np.size(value)}", setting="mean and std")
+        raise ConfigError(f"mean and std: one number, or one a channel ({channels}); found {np.size(value)}")
     return np.broadcast_to(np.asarray(value, np.float64).ravel(), (channels,))
