@@ -97,7 +97,9 @@ def find(table: Mapping[str, str], name: str, setting: str = "name") -> str:
         close = difflib.get_close_matches(name, table, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ConfigError(
-            f"unknown name {name!r}{hint}; known are {', '.join(sorted(table))}", "unknown-name", setting=setting
+            f"unknown name {name!r}{hint}; known are {', '.join(sorted(table))}",
+            "unknown-name",
+            setting=setting,
         )
     return target
 

@@ -29,11 +29,17 @@ class SegkitError(Exception):
 class ConfigError(SegkitError):
     """A setting, a task or a command-line value that does not fit.
 
-    `setting` is its name, such as "train.epochs" or "--format", and stands at the beginning of the message. It is None
-    where no single setting is wrong.
+    `setting` is its name, such as "train.epochs" or "--format", and stands at the beginning of the
+    message. It is None where no single setting is wrong.
     """
 
-    def __init__(self, message: str, code: str = "wrong-value", *, setting: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        code: str = "wrong-value",
+        *,
+        setting: str | None = None,
+    ) -> None:
         super().__init__(message if setting is None else f"{setting}: {message}", code)
         self.setting = setting
 

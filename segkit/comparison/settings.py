@@ -69,10 +69,14 @@ def _values(varied: str) -> list[str]:
     try:
         values = yaml.safe_load(f"[{text}]")
     except yaml.YAMLError as problem:
-        raise ConfigError(f"{varied}: not a list of YAML values: {problem}", setting="--vary") from problem
+        raise ConfigError(
+            f"{varied}: not a list of YAML values: {problem}",
+            setting="--vary",
+        ) from problem
     if not equals or not values:
         raise ConfigError(
-            f"{varied} is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual", setting="--vary"
+            f"{varied} is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual",
+            setting="--vary",
         )
     return [f"{setting.strip()}={as_line(value)}" for value in values]
 
@@ -89,7 +93,10 @@ def _check_differ(settings: Sequence[Setting]) -> None:
                 f"{one.name} and {other.name} are the same config; nothing would be compared", "given-twice"
             )
         if one.name == other.name:
-            raise ConfigError(f"two settings are called {one.name}; rename one of the config files", "given-twice")
+            raise ConfigError(
+                f"two settings are called {one.name}; rename one of the config files",
+                "given-twice",
+            )
 
 
 def foreground(task: Task) -> list[str]:
@@ -109,8 +116,9 @@ def check_same_masks(settings: Sequence[Setting]) -> str:
         its_part, its_subset = scored_part(other.config)
         if its_part != part or list(its_subset.names) != list(subset.names):
             raise ConfigError(
-                f"{first.name} is scored on {len(subset)} images of its {part} part and {other.name} on {len(its_subset)} "
-                f"of its {its_part} part, which are not the same; give both the same data.validation and data.test",
+                f"{first.name} is scored on {len(subset)} images of its {part} part and "
+                f"{other.name} on {len(its_subset)} of its {its_part} part, which are not the "
+                f"same; give both the same data.validation and data.test",
                 "mismatch",
             )
         names, its_names = (sorted(foreground(each.config.task)) for each in (first, other))

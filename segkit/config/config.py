@@ -67,16 +67,16 @@ class Config(Section):
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
-                "the loss of two epochs cannot be compared while a weight of it changes; take dice_foreground or "
-                "iou_foreground",
+                "the loss of two epochs cannot be compared while a weight of it changes; take "
+                "dice_foreground or iou_foreground",
                 "contradiction",
                 setting="train.monitor",
             )
         stride = self.model.stride
         if self.predict.tile < stride:
             raise ConfigError(
-                f"at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's own); found "
-                f"{self.predict.tile}",
+                f"at least {stride}, the network's stride (model.stem * 2**model.depth, or the "
+                f"encoder's own); found {self.predict.tile}",
                 "not-for-network",
                 setting="predict.tile",
             )

@@ -66,6 +66,8 @@ def _by_class(given: Any, setting: str, task: Task) -> Mapping[str, Any]:
     wrong = sorted(set(given) - set(foreground))
     if wrong:
         raise ConfigError(
-            f"names are {', '.join(foreground)}; found {', '.join(wrong)}", "unknown-name", setting=setting
+            f"names are {', '.join(foreground)}; found {', '.join(wrong)}",
+            "unknown-name",
+            setting=setting,
         )
     return given

@@ -150,4 +150,7 @@ def _describe(name: str, known: type[Term], error: Any) -> ConfigError:
         message = f"there is no such setting; known are {', '.join(known.model_fields)}"
         return ConfigError(message, "unknown-setting", setting=setting)
     wanted = error["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{wanted[:1].lower()}{wanted[1:]}; found {error['input']!r}", setting=setting)
+    return ConfigError(
+        f"{wanted[:1].lower()}{wanted[1:]}; found {error['input']!r}",
+        setting=setting,
+    )

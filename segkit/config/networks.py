@@ -135,15 +135,15 @@ def check(encoder: str, weights: str, stem: int) -> None:
         return
     if not known:
         raise ConfigError(
-            f"the encoder {encoder!r} has none that were trained before; leave it at {NONE}, or choose one of "
-            f"{', '.join(NETWORKS)}",
+            f"the encoder {encoder!r} has none that were trained before; leave it at {NONE}, or "
+            f"choose one of {', '.join(NETWORKS)}",
             "not-for-network",
             setting="model.weights",
         )
     if encoder.startswith(HUB) and weights != IMAGENET:
         raise ConfigError(
-            f"{NONE}, or {IMAGENET} for those of the preset (a folder of your own is named in model.encoder: "
-            f"{HUB}FOLDER); found {weights!r}",
+            f"{NONE}, or {IMAGENET} for those of the preset (a folder of your own is named in "
+            f"model.encoder: {HUB}FOLDER); found {weights!r}",
             setting="model.weights",
         )
     if weights != IMAGENET and not weights.endswith(".h5"):

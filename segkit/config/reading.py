@@ -31,7 +31,10 @@ class _Loader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
         if twice:
-            raise ConfigError(f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}", "given-twice")
+            raise ConfigError(
+                f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}",
+                "given-twice",
+            )
         return super().construct_mapping(node, deep)
 
 
@@ -43,13 +46,22 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
-        raise ConfigError(f"{path}: cannot be read ({problem.strerror})", "missing-file") from problem
+        raise ConfigError(
+            f"{path}: cannot be read ({problem.strerror})",
+            "missing-file",
+        ) from problem
     except UnicodeDecodeError as problem:
-        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})", "not-a-config") from problem
+        raise ConfigError(
+            f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})",
+            "not-a-config",
+        ) from problem
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
         if not isinstance(values, dict):
-            raise ConfigError("a config is a table of sections (task, data, model, train, ...)", "not-a-config")
+            raise ConfigError(
+                "a config is a table of sections (task, data, model, train, ...)",
+                "not-a-config",
+            )
         for override in overrides:
             _override(values, override)
         return Config.model_validate(values)
@@ -77,7 +89,10 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
 def _override(values: dict[str, Any], override: str) -> None:
     keys, equals, value = override.partition("=")
     if not equals:
-        raise ConfigError(f"{override} is written section.setting=value, as in train.epochs=5", setting="--set")
+        raise ConfigError(
+            f"{override} is written section.setting=value, as in train.epochs=5",
+            setting="--set",
+        )
     *parents, last = keys.strip().split(".")
     section = values
     for parent in parents:
@@ -85,7 +100,11 @@ def _override(values: dict[str, Any], override: str) -> None:
             section[parent] = {}
         section = section[parent]
         if not isinstance(section, dict):
-            raise ConfigError(f"{override}: {parent} is a value, not a section", "unknown-setting", setting="--set")
+            raise ConfigError(
+                f"{override}: {parent} is a value, not a section",
+                "unknown-setting",
+                setting="--set",
+            )
     section[last] = yaml.load(value, _Loader)  # noqa: S506
 
 

@@ -19,5 +19,5 @@ class Section(BaseModel):
 
 
 def joined(problems: Sequence[ConfigError]) -> ConfigError:
-    """Return one error with the messages of all problems, and with the code and the setting of the first."""
+    """Return one error with the messages of all problems, and code and setting of the first."""
     return problems[0].with_message("\n  ".join(map(str, problems)))

@@ -38,8 +38,8 @@ def check_packages(format_name: str, precision: str) -> None:
             need(module, "onnx")
     if precision == "bfloat16" and not has_bfloat16():
         raise ConfigError(
-            "this CPU has no bfloat16 and would run it in float32, so the check would say nothing. Export on the machine "
-            "that is to predict",
+            "this CPU has no bfloat16 and would run it in float32, so the check would say "
+            "nothing. Export on the machine that is to predict",
             "missing-hardware",
             setting="--precision",
         )

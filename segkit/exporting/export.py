@@ -161,15 +161,17 @@ def _check(keras: Predict, other: Predict, config: Config, parts: Parts) -> Chec
 def _refuse(wanted: Wanted, checked: Checked) -> None:
     if wanted.precision != "float32" and checked.dice_keras is None:
         raise RunError(
-            "refused: foreground Dice cannot be measured, for no foreground is in the masks of the validation part nor in "
-            "Keras' answers, so nothing says what fewer bits cost. Use --precision float32, or train longer first",
+            "refused: foreground Dice cannot be measured, for no foreground is in the masks of "
+            "the validation part nor in Keras' answers, so nothing says what fewer bits cost. "
+            "Use --precision float32, or train longer first",
             "not-measurable",
         )
     fall = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
     if wanted.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
         raise RunError(
-            f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', more than "
-            f"{LARGEST_DIFFERENCE:g}; this network cannot be exported to {wanted.format}. Try another --format",
+            f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', "
+            f"more than {LARGEST_DIFFERENCE:g}; this network cannot be exported to "
+            f"{wanted.format}. Try another --format",
             "inexact-export",
         )
     if fall > wanted.most_fall:

@@ -15,7 +15,11 @@ PRECISIONS = {
 def check_precision(format_name: str, precision: str) -> None:
     """Raise `ConfigError` if a format is unknown or cannot be written in a precision."""
     if format_name not in PRECISIONS:
-        raise ConfigError(f"known are {', '.join(PRECISIONS)}; found {format_name}", "unknown-name", setting="--format")
+        raise ConfigError(
+            f"known are {', '.join(PRECISIONS)}; found {format_name}",
+            "unknown-name",
+            setting="--format",
+        )
     if precision not in PRECISIONS[format_name]:
         others = [name for name, known in PRECISIONS.items() if precision in known]
         raise ConfigError(

@@ -107,7 +107,9 @@ def connected(address: str | None) -> Iterator[Any]:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else alone))
     except Exception as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
         raise ConfigError(
-            f"no Ray cluster answers at {address or 'this machine'} ({problem})", "no-cluster", setting="--address"
+            f"no Ray cluster answers at {address or 'this machine'} ({problem})",
+            "no-cluster",
+            setting="--address",
         ) from problem
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray would end the process without a word
@@ -125,7 +127,9 @@ def _check_answers(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         except (OSError, OverflowError) as problem:
             raise ConfigError(
-                f"no Ray cluster answers at {address} ({problem})", "no-cluster", setting="--address"
+                f"no Ray cluster answers at {address} ({problem})",
+                "no-cluster",
+                setting="--address",
             ) from problem
 
 
@@ -138,8 +142,9 @@ def plan_of(ray: Any, cpus: int | None) -> Plan:
     if not ready:
         free = ray.available_resources().get("CPU", 0)
         raise RunError(
-            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has as many free ({free:g} in "
-            f"all): Ray would wait for ever. End what else runs there (`ray status` tells), or ask for less by --worker-cpus",
+            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has "
+            f"as many free ({free:g} in all): Ray would wait for ever. End what else runs there "
+            f"(`ray status` tells), or ask for less by --worker-cpus",
             "busy",
         )
     return found
@@ -169,7 +174,7 @@ def each_written_on(
 
 
 def answers_of_workers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
-    """Have the cluster's workers take the images in pieces; yield what `Worker` answers to each piece as it comes."""
+    """Have the cluster's workers take the images in pieces; yield each answer of `Worker`."""
     data = ray.data
     _prepare(data)
     pool = data.ActorPoolStrategy(
@@ -253,7 +258,7 @@ class Worker:
 
 
 def _answer_of(problem: SegkitError) -> dict[str, Any]:
-    """Return an error as JSON can hold it: its class, its message, and its code and other attributes."""
+    """Return an error as JSON can hold it: its class, message, code and other attributes."""
     return {"error": type(problem).__name__, "message": str(problem), "attributes": vars(problem)}
 
 

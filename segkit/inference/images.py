@@ -39,7 +39,10 @@ def fit(config: Config, image: np.ndarray, where: str) -> np.ndarray:
     """Return the image as the run's model takes it. Raises `DataError` for other bands or another depth than trained on."""
     given = config.input
     if given is None:
-        raise RunError("config.yaml has no `input` section: the run was not made by train.py", "missing-setting")
+        raise RunError(
+            "config.yaml has no `input` section: the run was not made by train.py",
+            "missing-setting",
+        )
     if str(image.dtype) != given.dtype:
         raise DataError(
             f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those", "depth"

@@ -37,7 +37,8 @@ class Shard(NamedTuple):
         shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
         if not 1 <= shard.part <= shard.of:
             raise ConfigError(
-                f"one of 1/N to N/N for N machines, as 2/8 is the second of eight; found {text!r}", setting="--shard"
+                f"one of 1/N to N/N for N machines, as 2/8 is the second of eight; found {text!r}",
+                setting="--shard",
             )
         return shard
 
@@ -62,7 +63,10 @@ def find_images(inputs: Sequence[Path]) -> Inputs:
             if not any(image.samefile(other) for other in others):
                 others.append(image)
     if not found:
-        raise DataError(f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(SUFFIXES)}", "empty")
+        raise DataError(
+            f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(SUFFIXES)}",
+            "empty",
+        )
     images = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
     return Inputs(images, [clash for name, paths in found.items() if len(paths) > 1 for clash in _clash(name, paths)])
 

@@ -64,7 +64,11 @@ def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[Conf
 def check_runtime(runtime: str) -> None:
     """Raise `ConfigError` if there is no such runtime."""
     if runtime not in CHOICES:
-        raise ConfigError(f"known are {', '.join(CHOICES)}; found {runtime}", "unknown-name", setting="--runtime")
+        raise ConfigError(
+            f"known are {', '.join(CHOICES)}; found {runtime}",
+            "unknown-name",
+            setting="--runtime",
+        )
 
 
 def _weights_of(path: Path) -> str:

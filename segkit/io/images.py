@@ -72,7 +72,10 @@ def as_image(array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype not in (np.uint8, np.uint16):
         array = array.astype(np.float32)
         if not np.isfinite(array).all():
-            raise DataError(f"{path}: holds NaN or infinite values; replace them by a number", "not-finite")
+            raise DataError(
+                f"{path}: holds NaN or infinite values; replace them by a number",
+                "not-finite",
+            )
     return array
 
 
@@ -85,7 +88,10 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
         return np.repeat(image, 3, axis=-1)
     if found == 3 and channels == 1 and (image == image[..., :1]).all():
         return image[..., :1]
-    raise DataError(f"{where}: the model takes {channels} channel(s); this image has {found}", "channels")
+    raise DataError(
+        f"{where}: the model takes {channels} channel(s); this image has {found}",
+        "channels",
+    )
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:

@@ -96,8 +96,9 @@ class LargeImage:
         tag = keyframe.tags.get("Orientation")
         if tag and int(tag.value) != 1:
             raise DataError(
-                f"{self.path}: is to be turned (orientation {int(tag.value)}), and an image that is read by windows must "
-                f"stand upright in its file; rewrite it with orientation 1, or raise --memory until it is read whole",
+                f"{self.path}: is to be turned (orientation {int(tag.value)}), and an image that "
+                f"is read by windows must stand upright in its file; rewrite it with orientation "
+                f"1, or raise --memory until it is read whole",
                 "orientation",
             )
         self._palette = None

@@ -27,7 +27,10 @@ class CrossEntropy(SegmentationLoss):
     def __init__(self, task: Task | dict[str, Any], *, label_smoothing: float = 0.0, **settings: Any) -> None:
         super().__init__(task, **settings)
         if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"from 0 to less than 1; found {label_smoothing}", setting="label_smoothing")
+            raise ConfigError(
+                f"from 0 to less than 1; found {label_smoothing}",
+                setting="label_smoothing",
+            )
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

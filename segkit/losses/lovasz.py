@@ -30,7 +30,8 @@ class Lovasz(ClassLoss):
         super().__init__(task, **settings)
         if smooth <= 0:
             raise ConfigError(
-                f"more than 0, so that false positives on empty truth are pushed; found {smooth}", setting="smooth"
+                f"more than 0, so that false positives on empty truth are pushed; found {smooth}",
+                setting="smooth",
             )
         self.smooth = smooth
 

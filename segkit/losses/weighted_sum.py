@@ -123,7 +123,8 @@ def check_on_logits(loss: Any, class_weights: Mapping[str, float] | None = None)
         )
     if isinstance(loss, str) or not callable(loss):
         raise ConfigError(
-            f"names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}", setting="loss"
+            f"names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}",
+            setting="loss",
         )
     for one in getattr(loss, "losses", [loss]):
         known = inspect.signature(one).parameters if inspect.isroutine(one) else {}

@@ -33,7 +33,8 @@ def check_frozen(settings: ModelConfig) -> None:
     if settings.freeze_statistics and settings.weights == networks.NONE and not own:
         raise ConfigError(
             f"holds the statistics that came with weights, and without any they are 0 and 1 for "
-            f"the whole training; set model.weights, or leave it out; found model.weights: {networks.NONE}",
+            f"the whole training; set model.weights, or leave it out; found model.weights: "
+            f"{networks.NONE}",
             "contradiction",
             setting="model.freeze_statistics",
         )
@@ -60,7 +61,8 @@ def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) 
     if not path.is_file():
         raise ConfigError(
             f"there is no file {path}; give one that Keras saved from "
-            f"keras.applications.{network.maker}(include_top=False), {networks.IMAGENET}, or {networks.NONE}",
+            f"keras.applications.{network.maker}(include_top=False), {networks.IMAGENET}, or "
+            f"{networks.NONE}",
             "missing-file",
             setting="model.weights",
         )
@@ -83,8 +85,9 @@ def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None
             _check(part, network)
     except OSError as problem:
         raise ConfigError(
-            f"imagenet: the weights of {encoder} are not here, and could not be fetched ({problem}). Get "
-            f"{address} on a machine that can, and place it as {target}, or name the file itself: model.weights: PATH",
+            f"imagenet: the weights of {encoder} are not here, and could not be fetched "
+            f"({problem}). Get {address} on a machine that can, and place it as {target}, or name "
+            f"the file itself: model.weights: PATH",
             "not-fetched",
             setting="model.weights",
         ) from problem

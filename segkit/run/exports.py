@@ -66,7 +66,10 @@ class Exported:
         try:
             record = ExportRecord.model_validate_json(file.read_bytes())
         except OSError as problem:
-            raise RunError(f"{file}: cannot be read ({problem.strerror})", "missing-file") from problem
+            raise RunError(
+                f"{file}: cannot be read ({problem.strerror})",
+                "missing-file",
+            ) from problem
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -76,7 +79,10 @@ class Exported:
         except ConfigError as problem:
             raise RunError(f"{file}: {problem}", "damaged-file") from problem
         if record.format not in FILES:
-            raise RunError(f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}", "unknown-name")
+            raise RunError(
+                f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}",
+                "unknown-name",
+            )
         found = cls(path, record)
         if not found.model.exists():
             raise RunError(
@@ -134,7 +140,10 @@ def sha256(path: Path) -> str:
 def input_of(config: Config) -> InputConfig:
     """Return what the training images were. Raises `RunError` if the config does not say."""
     if config.input is None:
-        raise RunError("the config has no `input` section: the run was not made by train.py", "missing-setting")
+        raise RunError(
+            "the config has no `input` section: the run was not made by train.py",
+            "missing-setting",
+        )
     return config.input
 
 

@@ -56,7 +56,10 @@ class Run:
                 f"{path}: not a run folder (no config.yaml); give the folder that train.py made", "not-a-run"
             )
         if not run.model.is_file():
-            raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch", "no-model")
+            raise RunError(
+                f"{path}: has no model.keras yet; its training has not finished an epoch",
+                "no-model",
+            )
         return run
 
     def config(self) -> Config:
@@ -86,7 +89,10 @@ class Run:
     def reopen(self, config: Config) -> None:
         """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
         if not self.config_file.is_file():
-            raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one", "not-a-run")
+            raise RunError(
+                f"{self.path}: holds no run to resume; leave --resume out to begin one",
+                "not-a-run",
+            )
         self.check_made_with(config)
         self.checkpoints.mend()
         remove_leftovers(self.path)

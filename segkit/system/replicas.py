@@ -48,8 +48,8 @@ class Replicas:
             above = self.padded(batch_size)
             nearest = f"{above - self.count} and {above}" if above > self.count else f"{above}"
             raise ConfigError(
-                f"a multiple of the {self.count} devices that share each batch; found {batch_size}, the "
-                f"nearest: {nearest}",
+                f"a multiple of the {self.count} devices that share each batch; found "
+                f"{batch_size}, the nearest: {nearest}",
                 "contradiction",
                 setting="train.batch_size",
             )
@@ -83,9 +83,9 @@ def check_backend(devices: int | str, backend: str, accumulate: int = 1) -> None
         )
     if backend == "tensorflow" and accumulate > 1:  # an update under a condition is none that MirroredStrategy can make
         raise ConfigError(
-            f"on several devices TensorFlow cannot gather the gradients of batches; found {accumulate} with "
-            f"train.devices {devices}. Set train.accumulate to 1 and train.batch_size to the whole, or "
-            f"KERAS_BACKEND=jax",
+            f"on several devices TensorFlow cannot gather the gradients of batches; found "
+            f"{accumulate} with train.devices {devices}. Set train.accumulate to 1 and "
+            f"train.batch_size to the whole, or KERAS_BACKEND=jax",
             "not-for-backend",
             setting="train.accumulate",
         )

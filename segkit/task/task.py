@@ -116,8 +116,9 @@ class Task(BaseModel):
         _require(
             self.head == "sigmoid" or self.kind == "multiclass",
             "task.head",
-            f"softmax makes classes exclude each other; in a {self.kind} task each channel answers yes or no "
-            f"(sigmoid). Two exclusive classes under softmax are Task.multiclass(['background', 'object'])",
+            f"softmax makes classes exclude each other; in a {self.kind} task each channel "
+            f"answers yes or no (sigmoid). Two exclusive classes under softmax are "
+            f"Task.multiclass(['background', 'object'])",
             "not-for-task",
         )
         _require(

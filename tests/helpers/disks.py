@@ -13,9 +13,10 @@ from segkit.io import atomic
 def on_full_disk(
     full: Callable[[Path], bool] = lambda path: True,
 ) -> Callable[[Sequence[Path]], AbstractContextManager[list[Path]]]:
-    """Return what stands in for `atomic.together` on a disk with no room for the files for which `full` is true.
+    """Return what stands in for `atomic.together` on a disk with no room for some files.
 
-    Their temporary files are links to /dev/full, which answers every writer as a full disk does.
+    The temporary files of those for which `full` is true are links to /dev/full, which answers
+    every writer as a full disk does.
     """
     together = atomic.together
 
@@ -35,7 +36,10 @@ class _Abandoned(Exception):
 
 
 def leave_over(path: Path, process: int = 999_999_999) -> Path:
-    """Write what a process of this machine, by default a dead one, leaves over if it is killed while it writes `path`."""
+    """Write what a process of this machine leaves over if it is killed while it writes `path`.
+
+    By default no process has that number.
+    """
     with suppress(_Abandoned), atomic.atomic(path) as temporary:
         raise _Abandoned
     left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", f".{process}."))

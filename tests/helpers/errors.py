@@ -1,4 +1,4 @@
-"""What the tests say of an error: its class, its code, its setting and the values in its message, never its words."""
+"""What tests assert of an error: class, code, setting and values in the message, no words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Error = TypeVar("Error", bound=SegkitError)
 def fails(
     kind: type[Error], code: str, *values: object, setting: str | None = None
 ) -> Iterator[pytest.ExceptionInfo[Error]]:
-    """Expect an error of this class and code, whose message holds each value; with `setting` also of that setting."""
+    """Expect an error of this class and code, whose message holds each value.
+
+    With `setting` the error is also of that setting.
+    """
     with pytest.raises(kind) as problem:
         yield problem
     message = str(problem.value)

@@ -1,4 +1,4 @@
-"""Every code of an error stands in its table of docs/error-codes.md, and no other; errors keep theirs everywhere."""
+"""docs/error-codes.md lists every code and no other; an error keeps its code everywhere."""
 
 from __future__ import annotations
 

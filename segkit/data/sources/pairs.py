@@ -40,7 +40,9 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         return _from_list(data, data.list_file, labels)
     if data.images is None or data.masks is None:
         raise ConfigError(
-            "the folder source needs data.images and data.masks, or data.list_file", "missing-setting", setting="data"
+            "the folder source needs data.images and data.masks, or data.list_file",
+            "missing-setting",
+            setting="data",
         )
     images = list_images(data.images)
     if data.images == data.masks or data.images in data.masks.parents:

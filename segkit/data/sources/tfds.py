@@ -154,7 +154,10 @@ def _find_named(data: DataConfig, name: str) -> Path:
         builder = tfds.builder(name, data_dir=kept)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except Exception as problem:
-        raise DataError(f"{name}: cannot be downloaded and prepared ({problem})", "not-fetched") from problem
+        raise DataError(
+            f"{name}: cannot be downloaded and prepared ({problem})",
+            "not-fetched",
+        ) from problem
     return Path(builder.data_dir)
 
 

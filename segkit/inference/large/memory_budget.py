@@ -94,8 +94,9 @@ def _zeros(config: Config, side: int) -> np.ndarray:
 def _no_room(config: Config, needed: float, most: int) -> ConfigError:
     tile = config.predict.tile
     return ConfigError(
-        f"one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in all with this "
-        f"network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower predict.tile in the run's config.yaml",
+        f"one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in "
+        f"all with this network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower "
+        f"predict.tile in the run's config.yaml",
         "no-space",
         setting="--memory",
     )
@@ -103,5 +104,8 @@ def _no_room(config: Config, needed: float, most: int) -> ConfigError:
 
 def _given(config: Config) -> InputConfig:
     if config.input is None:
-        raise RunError("config.yaml has no `input` section: the run was not made by train.py", "missing-setting")
+        raise RunError(
+            "config.yaml has no `input` section: the run was not made by train.py",
+            "missing-setting",
+        )
     return config.input

@@ -46,8 +46,9 @@ def _open(part: Any, preset: str, **settings: Any) -> Any:
         return part.from_preset(preset, **settings)
     except (ValueError, OSError, KeyError) as problem:
         raise ConfigError(
-            f"{networks.HUB}{preset}: cannot be opened ({str(problem).strip()}). Without a network, save the "
-            f"preset on a machine that has one (save_to_preset), and name its folder: {networks.HUB}FOLDER",
+            f"{networks.HUB}{preset}: cannot be opened ({str(problem).strip()}). Without a "
+            f"network, save the preset on a machine that has one (save_to_preset), and name its "
+            f"folder: {networks.HUB}FOLDER",
             "not-fetched",
             setting="model.encoder",
         ) from problem

@@ -75,7 +75,7 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     path = write_tiled(tmp_path / "a.tif", noise(100, 200))
     small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
     write_picture(tmp_path / "c.png", noise(100, 200))
-    taken = 780_000  # 20,000 pixels: five images of 3 bytes read ahead, and 24 bytes of probabilities and sums
+    taken = 780_000  # 20,000 pixels of 39 bytes: five images of 3 bytes, and 24 of probabilities and sums
     monkeypatch.setattr(memory, "peak", lambda: 1000)
     assert is_large(config, path, 1000 + taken - 1)
     assert not is_large(config, path, 1000 + taken)
@@ -120,9 +120,9 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
 def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
     monkeypatch: pytest.MonkeyPatch, once: int, whole: int, told: str, tried: list[int]
 ) -> None:
-    """Of a network that takes `once` bytes at the first call, and 1000 a pixel at each, in a process of 100 MB.
+    """The network takes `once` bytes at the first call, and 1000 a pixel at each; the process has 100 MB.
 
-    A window of 512 x 512 then takes 262,144,000 bytes; sums (8,388,608) and pieces (3,145,728) come on top.
+    A window of 512 x 512 takes 262,144,000 bytes. Sums (8,388,608) and pieces (3,145,728) come on top.
     """
     config = config_of(Task.binary("a"), 512)
 

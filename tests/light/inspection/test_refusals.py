@@ -62,7 +62,8 @@ def bomb(path: Path) -> None:
     path.write_bytes(content)
 
 
-# What replaces the image or mask of one sample, in a data set of 0/1 or 0..2 masks: file, how, code, a value in the message.
+# What replaces the image or mask of one sample, in a data set of 0/1 or 0..2 masks:
+# the file, how, the code, and a value in the message.
 BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
     "torn image": (CRACK, "images/i0.png", torn, "unreadable", "i0.png"),
     "bomb": (CRACK, "images/i0.png", bomb, "too-large", "data.max_pixels"),
