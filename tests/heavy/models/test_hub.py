@@ -1,4 +1,4 @@
-"""Backbones of KerasHub: a stand-in with what its documentation and KerasHub itself where it is installed."""
+"""Backbones of KerasHub: a stand-in with what its documentation says, and KerasHub itself where it is installed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RATIOS = {
 
 
 class Backbone:
-    """Six halvings or fewer, as the preset's name with batch statistics."""
+    """Six halvings or fewer, as the preset's name says, with batch statistics."""
 
     @classmethod
     def from_preset(cls, preset: str, load_weights: bool = True) -> keras.Model:
