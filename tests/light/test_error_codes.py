@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError
+from tests.helpers.errors import fails, holds
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "error-codes.md"
@@ -92,6 +93,32 @@ def test_another_message_keeps_code_and_setting() -> None:
     named = problem.with_message(f"a.yaml: {problem}")
     assert (str(named), named.code, named.setting) == ("a.yaml: train.epochs: 5 or more", "wrong-value", "train.epochs")
     assert str(problem) == "train.epochs: 5 or more"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(12, True), (2, False), (0.5, True), (5, False), ("a.png", True), ("png.", False), ((4, 4), True), (None, False)],
+)
+def test_a_value_is_found_only_as_a_word_of_its_own(value: object, found: bool) -> None:
+    assert holds("/data/a.png: 12 pixels, 0.5 of (4, 4)", value) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "setting"),
+    [
+        ("unknown-name", (), None),
+        ("wrong-value", (4,), None),
+        ("wrong-value", (5, 3), "train.steps"),
+    ],
+)
+def test_another_code_value_or_setting_is_not_taken_for_the_expected_one(
+    code: str, values: tuple[int, ...], setting: str | None
+) -> None:
+    problem = ConfigError("5 or more; found 3", setting="train.epochs")
+    with fails(ConfigError, "wrong-value", 5, 3, setting="train.epochs"):
+        raise problem
+    with pytest.raises(AssertionError), fails(ConfigError, code, *values, setting=setting):
+        raise problem
 
 
 def uses() -> Iterator[Use]:
