@@ -83,7 +83,7 @@ RUNTIMES = {
 }
 
 
-def find(table: Mapping[str, str], name: str, where: str = "name") -> str:
+def find(table: Mapping[str, str], name: str, setting: str = "name") -> str:
     """Return the "module:attribute" of a name without importing it; a name with a colon is one already.
 
     Raises `ConfigError` with the known names if there is no such part.
@@ -96,7 +96,11 @@ def find(table: Mapping[str, str], name: str, where: str = "name") -> str:
     if target is None:
         close = difflib.get_close_matches(name, table, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(f"{where}: unknown name {name!r}{hint}; known are {', '.join(sorted(table))}")
+        raise ConfigError(
+            f"unknown name {name!r}{hint}; known are {', '.join(sorted(table))}",
+            "unknown-name",
+            setting=setting,
+        )
     return target
 
 
@@ -109,4 +113,4 @@ def load(table: Mapping[str, str], name: str) -> Any:
     except (ImportError, AttributeError) as problem:
         if target == table.get(name):
             raise
-        raise ConfigError(f"{name!r} cannot be imported: {problem}") from problem
+        raise ConfigError(f"{name!r} cannot be imported: {problem}", "not-importable") from problem

@@ -66,7 +66,11 @@ class _OneScore(PixelCounts):
         super().__init__(task, **settings)
         self.of = of
         if of is not None and of not in self.task.classes:
-            raise ConfigError(f"of: is one of {', '.join(self.task.classes)}; found {of!r}")
+            raise ConfigError(
+                f"is one of {', '.join(self.task.classes)}; found {of!r}",
+                "unknown-name",
+                setting="of",
+            )
 
     def result(self) -> Tensor:
         values = self._ratio(*ops.unstack(self.counts(), 4, axis=0)[:3])

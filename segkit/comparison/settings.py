@@ -52,7 +52,11 @@ def settings_of(
     """
     for setting in [each.partition("=")[0].strip() for each in (*varied, *overrides)]:
         if setting in _TAKEN:
-            raise ConfigError(f"{setting}: every setting trains for the same time and seeds; say {_TAKEN[setting]}")
+            raise ConfigError(
+                f"every setting trains for the same time and seeds; say {_TAKEN[setting]}",
+                "contradiction",
+                setting=setting,
+            )
     fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
     found = [
         Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed]))
@@ -71,10 +75,14 @@ def _values(varied: str) -> list[str]:
     try:
         values = yaml.safe_load(f"[{text}]")
     except yaml.YAMLError as problem:
-        raise ConfigError(f"--vary {varied}: not a list of YAML values: {problem}") from problem
+        raise ConfigError(
+            f"{varied}: not a list of YAML values: {problem}",
+            setting="--vary",
+        ) from problem
     if not equals or not values:
         raise ConfigError(
-            f"--vary {varied}: is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual"
+            f"{varied} is written section.setting=VALUE,VALUE, as in model.encoder=plain,residual",
+            setting="--vary",
         )
     return [f"{setting.strip()}={as_line(value)}" for value in values]
 
@@ -82,13 +90,19 @@ def _values(varied: str) -> list[str]:
 def _check_differ(settings: Sequence[Setting]) -> None:
     if len(settings) < 2:
         raise ConfigError(
-            "one setting alone is no comparison; give --vary section.setting=VALUE,VALUE or --also CONFIG"
+            "one setting alone is no comparison; give --vary section.setting=VALUE,VALUE or --also CONFIG",
+            "missing-setting",
         )
     for one, other in itertools.combinations(settings, 2):
         if one.config == other.config:
-            raise ConfigError(f"{one.name} and {other.name} are the same config; nothing would be compared")
+            raise ConfigError(
+                f"{one.name} and {other.name} are the same config; nothing would be compared", "given-twice"
+            )
         if one.name == other.name:
-            raise ConfigError(f"two settings are called {one.name}; rename one of the config files")
+            raise ConfigError(
+                f"two settings are called {one.name}; rename one of the config files",
+                "given-twice",
+            )
 
 
 def foreground(task: Task) -> list[str]:
@@ -108,14 +122,17 @@ def check_same_masks(settings: Sequence[Setting]) -> str:
         its_part, its_subset = scored_part(other.config)
         if its_part != part or list(its_subset.names) != list(subset.names):
             raise ConfigError(
-                f"{first.name} is scored on {len(subset)} images of its {part} part and {other.name} on {len(its_subset)} "
-                f"of its {its_part} part, which are not the same; give both the same data.validation and data.test"
+                f"{first.name} is scored on {len(subset)} images of its {part} part and "
+                f"{other.name} on {len(its_subset)} of its {its_part} part, which are not the "
+                f"same; give both the same data.validation and data.test",
+                "mismatch",
             )
         names, its_names = (sorted(foreground(each.config.task)) for each in (first, other))
         if names != its_names:
             raise ConfigError(
                 f"{first.name} is scored on {', '.join(names)} and {other.name} on {', '.join(its_names)}; foreground "
-                f"classes are to be the same, by name"
+                f"classes are to be the same, by name",
+                "mismatch",
             )
         if _reading(first.config) != _reading(other.config):
             _check_truth(first, subset, other, its_subset)
@@ -141,7 +158,8 @@ def _check_truth(one: Setting, subset: Subset, other: Setting, its_subset: Subse
                 raise ConfigError(
                     f"{name}: {label} has {pixels[0]:,} of {pixels.sum():,} labelled pixels for {one.name} and "
                     f"{its_truth[label][0]:,} of {its_truth[label].sum():,} for {other.name}; scores on different masks "
-                    f"cannot be compared"
+                    f"cannot be compared",
+                    "mismatch",
                 )
 
 

@@ -84,15 +84,20 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
 def _check_same(record: Path, wanted: dict[str, object]) -> None:
     if not record.is_file():
         if not record.parent.is_dir() or {path.name for path in record.parent.iterdir()} - {".lock"}:
-            raise RunError(f"{record.parent}: is not empty and holds no comparison; choose another folder with --out")
+            raise RunError(
+                f"{record.parent}: is not empty and holds no comparison; choose another folder with --out",
+                "exists-already",
+            )
         return
     found = json.loads(record.read_text(encoding="utf-8"))
     differ = [name for name in ("seeds", "settings") if found.get(name) != wanted[name]]
     if differ:
         names = ", ".join(found.get("settings", {}))
         raise RunError(
-            f"{record.parent}: holds another comparison ({found.get('seeds')} seeds of: {names}); its {' and '.join(differ)} "
-            f"are not those asked for. Go on with the same command, or choose another folder with --out"
+            f"{record.parent}: holds another comparison ({found.get('seeds')} seeds of: {names}); "
+            f"its {' and '.join(differ)} are not those asked for. Go on with the same command, or "
+            f"choose another folder with --out",
+            "mismatch",
         )
 
 
@@ -104,7 +109,10 @@ def _take(file: int, out: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
-        raise RunError(f"{out}: another `segkit compare` is at work there; wait for its end") from problem
+        raise RunError(
+            f"{out}: another `segkit compare` is at work there; wait for its end",
+            "busy",
+        ) from problem
 
 
 def train(training: Training) -> str | None:

@@ -68,20 +68,24 @@ class Config(Section):
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
-                "train.monitor: the loss of two epochs cannot be compared while a weight of it changes; take "
-                "dice_foreground or iou_foreground"
+                "the loss of two epochs cannot be compared while a weight of it changes; take "
+                "dice_foreground or iou_foreground",
+                "contradiction",
+                setting="train.monitor",
             )
         stride = self.model.stride
         if self.predict.tile < stride:
             raise ConfigError(
-                f"predict.tile: at least {stride}, the network's stride (model.stem * 2**model.depth, or the encoder's "
-                f"own); found {self.predict.tile}"
+                f"at least {stride}, the network's stride (model.stem * 2**model.depth, or the "
+                f"encoder's own); found {self.predict.tile}",
+                "not-for-network",
+                setting="predict.tile",
             )
         if self.class_weights is not None:
             self.task.weights(self.class_weights)
         self.decode.rules(self.task)
         if self.task.sided and self.augment.flips:
-            raise ConfigError(f"augment: {told_sides(self.task.sided)}")
+            raise ConfigError(told_sides(self.task.sided), "not-for-task", setting="augment")
         return self
 
     def with_input(self, found: InputConfig) -> RunConfig:

@@ -49,7 +49,11 @@ class PartConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> PartConfig:
         if not self.model_dump(exclude_none=True):
-            raise ConfigError(f"data: a part of its own needs at least one of {', '.join(type(self).model_fields)}")
+            raise ConfigError(
+                f"a part of its own needs at least one of {', '.join(type(self).model_fields)}",
+                "missing-setting",
+                setting="data",
+            )
         return self
 
 
@@ -102,13 +106,23 @@ class DataConfig(Section):
     def _check(self) -> DataConfig:
         shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
         if sum(shares) >= 1:
-            raise ConfigError(f"data: validation + test leave nothing to train on; their shares are {shares}")
+            raise ConfigError(
+                f"validation + test leave nothing to train on; their shares are {shares}",
+                "too-few-samples",
+                setting="data",
+            )
         ways = [name for name in ("mask_values", "mask_colours", "mask_threshold") if getattr(self, name) is not None]
         if len(ways) > 1:
-            raise ConfigError(f"data: {' and '.join(ways)} exclude each other; say in one way what a mask file means")
+            raise ConfigError(
+                f"{' and '.join(ways)} exclude each other; say in one way what a mask file means",
+                "contradiction",
+                setting="data",
+            )
         if self.fold and isinstance(self.validation, PartConfig):
             raise ConfigError(
-                f"data.fold: {self.fold} takes the validation part from the training part; leave out data.validation"
+                f"{self.fold} takes the validation part from the training part; leave out data.validation",
+                "contradiction",
+                setting="data.fold",
             )
         return self
 

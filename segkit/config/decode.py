@@ -42,7 +42,9 @@ class DecodeConfig(Section):
         rules = tuple(Rule(**{name: values.get(label, 0) for name, values in given.items()}) for label in task.classes)
         if not task.can_be_nothing and any(rule.fill_holes for rule in rules):
             raise ConfigError(
-                "decode.fill_holes: holes are filled where the mask says background, and this task has no background"
+                "holes are filled where the mask says background, and this task has no background",
+                "not-for-task",
+                setting="decode.fill_holes",
             )
         return rules
 
@@ -57,11 +59,15 @@ class DecodeConfig(Section):
         return DecodeConfig.model_validate(settings)
 
 
-def _by_class(given: Any, where: str, task: Task) -> Mapping[str, Any]:
+def _by_class(given: Any, setting: str, task: Task) -> Mapping[str, Any]:
     foreground = [task.classes[i] for i in task.foreground]
     if not isinstance(given, dict):
         return dict.fromkeys(foreground, given)
     wrong = sorted(set(given) - set(foreground))
     if wrong:
-        raise ConfigError(f"{where}: names are {', '.join(foreground)}; found {', '.join(wrong)}")
+        raise ConfigError(
+            f"names are {', '.join(foreground)}; found {', '.join(wrong)}",
+            "unknown-name",
+            setting=setting,
+        )
     return given

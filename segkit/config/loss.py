@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError
 
 from segkit import catalog
-from segkit.config.section import Positive, Section, Share
+from segkit.config.section import Positive, Section, Share, joined
 from segkit.errors import ConfigError
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -117,7 +117,7 @@ def _checked(name: str, term: Any) -> Any:
     try:
         found = known.model_validate(settings if name in TERMS else {"weight": settings["weight"]})
     except ValidationError as problem:
-        raise ConfigError("\n  ".join(_describe(name, known, error) for error in problem.errors())) from problem
+        raise joined([_describe(name, known, error) for error in problem.errors()]) from problem
     return {**term, **found.model_dump(include=set(term))} if isinstance(term, Mapping) else found.weight
 
 
@@ -144,9 +144,13 @@ def weight_at(weight: float | Sequence[float], share: float) -> float:
     return float(np.interp(share, np.linspace(0, 1, len(points)), points))
 
 
-def _describe(name: str, known: type[Term], error: Any) -> str:
-    where = f"loss.{name}.{error['loc'][0]}"
+def _describe(name: str, known: type[Term], error: Any) -> ConfigError:
+    setting = f"loss.{name}.{error['loc'][0]}"
     if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting; known are {', '.join(known.model_fields)}"
+        message = f"there is no such setting; known are {', '.join(known.model_fields)}"
+        return ConfigError(message, "unknown-setting", setting=setting)
     wanted = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {wanted[:1].lower()}{wanted[1:]}; found {error['input']!r}"
+    return ConfigError(
+        f"{wanted[:1].lower()}{wanted[1:]}; found {error['input']!r}",
+        setting=setting,
+    )

@@ -54,8 +54,11 @@ class ModelConfig(Section):
         if self.deep_supervision and (flat or self.decoder in catalog.WITHOUT_DEEP_SUPERVISION):
             allowed = sorted(set(catalog.DECODERS) - set(catalog.WITHOUT_DEEP_SUPERVISION))
             raise ConfigError(
-                f"model.deep_supervision: needs a decoder with features between the coarsest and the finest: "
-                f"{', '.join(allowed)}, of depth 2 or more; found {self.decoder} of depth {self.depth}"
+                f"needs a decoder with features between the coarsest and the finest: "
+                f"{', '.join(allowed)}, of depth 2 or more; found {self.decoder} of depth "
+                f"{self.depth}",
+                "not-for-network",
+                setting="model.deep_supervision",
             )
         return self
 

@@ -126,20 +126,28 @@ def check(encoder: str, weights: str, stem: int) -> None:
     """Raise `ConfigError` if settings of the model contradict each other; asks for no file."""
     known = has_own_stride(encoder)
     if known and stem != 1:
-        raise ConfigError(f"model.stem: {encoder} lowers the resolution itself; leave it at 1; found {stem}")
+        raise ConfigError(
+            f"{encoder} lowers the resolution itself; leave it at 1; found {stem}",
+            "not-for-network",
+            setting="model.stem",
+        )
     if weights == NONE or (":" in encoder and not known):  # an encoder of your own may read the setting as it likes
         return
     if not known:
         raise ConfigError(
-            f"model.weights: the encoder {encoder!r} has none that were trained before; leave it at {NONE}, or choose "
-            f"one of {', '.join(NETWORKS)}"
+            f"the encoder {encoder!r} has none that were trained before; leave it at {NONE}, or "
+            f"choose one of {', '.join(NETWORKS)}",
+            "not-for-network",
+            setting="model.weights",
         )
     if encoder.startswith(HUB) and weights != IMAGENET:
         raise ConfigError(
-            f"model.weights: {NONE}, or {IMAGENET} for those of the preset (a folder of your own is named in "
-            f"model.encoder: {HUB}FOLDER); found {weights!r}"
+            f"{NONE}, or {IMAGENET} for those of the preset (a folder of your own is named in "
+            f"model.encoder: {HUB}FOLDER); found {weights!r}",
+            setting="model.weights",
         )
     if weights != IMAGENET and not weights.endswith(".h5"):
         raise ConfigError(
-            f"model.weights: {NONE}, {IMAGENET}, or a file that ends in .weights.h5 or .h5; found {weights!r}"
+            f"{NONE}, {IMAGENET}, or a file that ends in .weights.h5 or .h5; found {weights!r}",
+            setting="model.weights",
         )

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from segkit.config.config import Config
+from segkit.config.section import joined
 from segkit.errors import ConfigError
 
 
@@ -32,7 +33,10 @@ class _Loader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
         if twice:
-            raise ConfigError(f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}")
+            raise ConfigError(
+                f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}",
+                "given-twice",
+            )
         return super().construct_mapping(node, deep)
 
 
@@ -57,7 +61,7 @@ def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
         return read(Path(config), overrides)
-    raise ConfigError(f"config: a segkit.Config, a dictionary or a path; found {type(config).__name__}")
+    raise ConfigError(f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config")
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -73,15 +77,21 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
-        raise ConfigError(f"{path}: cannot be read ({problem.strerror})") from problem
+        raise ConfigError(
+            f"{path}: cannot be read ({problem.strerror})",
+            "missing-file",
+        ) from problem
     except UnicodeDecodeError as problem:
-        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})") from problem
+        raise ConfigError(
+            f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})",
+            "not-a-config",
+        ) from problem
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as problem:
-        raise ConfigError(f"{path}: not YAML: {problem}") from problem
+        raise ConfigError(f"{path}: not YAML: {problem}", "not-a-config") from problem
     except ConfigError as problem:
-        raise ConfigError(f"{path}: {problem}") from problem
+        raise problem.with_message(f"{path}: {problem}") from problem
     return _validated(values, overrides, str(path))
 
 
@@ -93,29 +103,37 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
             _override(values, override)
         return type(config).model_validate(values)
     except ValidationError as problem:
-        raise ConfigError("--set: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+        described = joined([_describe(error) for error in problem.errors()])
+        raise described.with_message(f"--set: {described}") from problem
 
 
 def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
     """Return the config of the values of a file. Errors begin with `where`."""
     try:
         if not isinstance(values, dict):
-            raise ConfigError("a config is a table of sections (task, data, model, train, ...)")
+            raise ConfigError(
+                "a config is a table of sections (task, data, model, train, ...)",
+                "not-a-config",
+            )
         for override in overrides:
             _override(values, override)
         return Config.model_validate(values)
     except yaml.YAMLError as problem:
-        raise ConfigError(f"{where}: not YAML: {problem}") from problem
+        raise ConfigError(f"{where}: not YAML: {problem}", "not-a-config") from problem
     except ValidationError as problem:
-        raise ConfigError(f"{where}: " + "\n  ".join(_describe(error) for error in problem.errors())) from problem
+        described = joined([_describe(error) for error in problem.errors()])
+        raise described.with_message(f"{where}: {described}") from problem
     except ConfigError as problem:
-        raise ConfigError(f"{where}: {problem}") from problem
+        raise problem.with_message(f"{where}: {problem}") from problem
 
 
 def _override(values: dict[str, Any], override: str) -> None:
     keys, equals, value = override.partition("=")
     if not equals:
-        raise ConfigError(f"--set {override}: is written section.setting=value, as in train.epochs=5")
+        raise ConfigError(
+            f"{override} is written section.setting=value, as in train.epochs=5",
+            setting="--set",
+        )
     *parents, last = keys.strip().split(".")
     section = values
     for parent in parents:
@@ -123,12 +141,16 @@ def _override(values: dict[str, Any], override: str) -> None:
             section[parent] = {}
         section = section[parent]
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+            raise ConfigError(
+                f"{override}: {parent} is a value, not a section",
+                "unknown-setting",
+                setting="--set",
+            )
     section[last] = yaml.load(value, _Loader)  # noqa: S506
 
 
-def _describe(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+def _describe(error: Any) -> ConfigError:
+    setting = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         section: Any = Config
         for part in error["loc"][:-1]:
@@ -137,7 +159,8 @@ def _describe(error: Any) -> str:
         known = list(getattr(section, "model_fields", {}))
         close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(known)}" if known else ""
-        return f"{where}: there is no such setting{hint}"
+        return ConfigError(f"there is no such setting{hint}", "unknown-setting", setting=setting)
     if error["type"] == "missing":
-        return f"{where}: is missing"
-    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}; found {error['input']!r}"
+        return ConfigError("is missing", "missing-setting", setting=setting)
+    wanted = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
+    return ConfigError(f"{wanted}; found {error['input']!r}", setting=setting)

@@ -71,7 +71,11 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
         if self.steps is not None and self.minutes is not None:
-            raise ConfigError(f"train: one budget, steps ({self.steps}) or minutes ({self.minutes:g}); leave one out")
+            raise ConfigError(
+                f"one budget, steps ({self.steps}) or minutes ({self.minutes:g}); leave one out",
+                "contradiction",
+                setting="train",
+            )
         if self.devices != "all":
             Replicas(self.devices).check(self.batch_size)
         return self

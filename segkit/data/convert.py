@@ -81,7 +81,7 @@ def convert_parts(
 def check_free(out: Path) -> None:
     """Raise `RunError` unless `out` is a new or empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out}: is not empty; give a new folder")
+        raise RunError(f"{out}: is not empty; give a new folder", "exists-already")
 
 
 def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
@@ -94,7 +94,8 @@ def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = l
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ConfigError(
             f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; "
-            f"write each part into a folder of its own (segkit convert --part)"
+            f"write each part into a folder of its own (segkit convert --part)",
+            "given-twice",
         )
     for sample in (sample for part in parts.values() for sample in part):
         write_image(out / "images", sample.name, sample.image)

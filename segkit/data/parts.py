@@ -43,7 +43,11 @@ def held_out(parts: dict[str, Subset]) -> str:
     for part in ("test", "validation"):
         if len(parts[part]):
             return part
-    raise ConfigError("data: neither a test nor a validation part; give data.test or data.validation a share")
+    raise ConfigError(
+        "neither a test nor a validation part; give data.test or data.validation a share",
+        "too-few-samples",
+        setting="data",
+    )
 
 
 def readable(part: Subset, config: Config) -> Subset:

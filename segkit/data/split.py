@@ -25,7 +25,11 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
     """
     shares = {"test": test, "validation": validation, "train": 1.0}
     if len(names) < sum(share > 0 for share in shares.values()):
-        raise ConfigError(f"data: {len(names)} sample(s) cannot be split into train, validation and test; add more")
+        raise ConfigError(
+            f"{len(names)} sample(s) cannot be split into train, validation and test; add more",
+            "too-few-samples",
+            setting="data",
+        )
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for name in names:
         where = fraction(name)
@@ -49,7 +53,11 @@ def fold(names: Sequence[str], number: str) -> dict[str, list[str]]:
     """
     k, n = (int(part) for part in number.split("/"))
     if len(names) < n:
-        raise ConfigError(f"data.fold: {n} folds need {n} samples or more outside the test part; found {len(names)}")
+        raise ConfigError(
+            f"{n} folds need {n} samples or more outside the test part; found {len(names)}",
+            "too-few-samples",
+            setting="data.fold",
+        )
     theirs = set(sorted(names, key=fraction)[k - 1 :: n])
     return {
         "train": [name for name in names if name not in theirs],

@@ -38,13 +38,16 @@ def check_packages(format_name: str, precision: str) -> None:
             need(module, "onnx")
     if precision == "bfloat16" and not has_bfloat16():
         raise ConfigError(
-            "--precision bfloat16: this CPU has none and would run it in float32, so the check would say nothing. Export on "
-            "the machine that is to predict"
+            "this CPU has no bfloat16 and would run it in float32, so the check would say "
+            "nothing. Export on the machine that is to predict",
+            "missing-hardware",
+            setting="--precision",
         )
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"segkit export needs Keras on TensorFlow; KERAS_BACKEND is {keras.backend.backend()}. A model.keras that was "
-            f"trained on another backend can be exported as it is, with KERAS_BACKEND=tensorflow"
+            f"trained on another backend can be exported as it is, with KERAS_BACKEND=tensorflow",
+            "not-for-backend",
         )
 
 
@@ -109,7 +112,9 @@ def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
         found = ()
     if found[:3] != shape[:3]:
         raise ConfigError(
-            "--format litert: holds this network at one size only, as layers of it name sizes. Use onnx or openvino"
+            "litert holds this network at one size only, as layers of it name sizes. Use onnx or openvino",
+            "not-for-network",
+            setting="--format",
         )
 
 

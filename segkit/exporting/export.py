@@ -87,7 +87,9 @@ def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Expor
     check_packages(wanted.format, wanted.precision)
     if wanted.precision != "float32" and not len(parts["validation"]):
         raise ConfigError(
-            f"--precision {wanted.precision}: is measured on the validation part, and this run has none (data.validation)"
+            f"{wanted.precision} is measured on the validation part, and this run has none (data.validation)",
+            "too-few-samples",
+            setting="--precision",
         )
     config, model = run.config(), load(run)
     record = ExportRecord(
@@ -191,19 +193,24 @@ def _check(keras: Predict, other: Predict, config: RunConfig, parts: Parts) -> C
 def _refuse(wanted: ExportRequest, checked: Checked) -> None:
     if wanted.precision != "float32" and checked.dice_keras is None:
         raise RunError(
-            "refused: foreground Dice cannot be measured, for no foreground is in the masks of the validation part nor in "
-            "Keras' answers, so nothing says what fewer bits cost. Use --precision float32, or train longer first"
+            "refused: foreground Dice cannot be measured, for no foreground is in the masks of "
+            "the validation part nor in Keras' answers, so nothing says what fewer bits cost. "
+            "Use --precision float32, or train longer first",
+            "not-measurable",
         )
     fall = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
     if wanted.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
         raise RunError(
-            f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', more than "
-            f"{LARGEST_DIFFERENCE:g}; this network cannot be exported to {wanted.format}. Try another --format"
+            f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', "
+            f"more than {LARGEST_DIFFERENCE:g}; this network cannot be exported to "
+            f"{wanted.format}. Try another --format",
+            "inexact-export",
         )
     if fall > wanted.max_drop:
         raise RunError(
             f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.max_drop:g}. Use another --precision, or "
-            f"allow more with --max-drop"
+            f"allow more with --max-drop",
+            "inexact-export",
         )
 
 

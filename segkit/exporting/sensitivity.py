@@ -85,5 +85,6 @@ def settle(
     raise RunError(
         f"int8 is refused: foreground Dice falls by {first:.4f} with all layers in 8 bits and still by {last:.4f} with "
         f"{kept // 2} of {len(worst)} in float32; at most {most:g} is allowed. They hurt in this order: {told}. Use "
-        f"float32, or allow more with --max-drop"
+        f"float32, or allow more with --max-drop",
+        "inexact-export",
     )

@@ -78,7 +78,11 @@ def plan(nodes: Sequence[float], cpus: int | None = None) -> Plan:
     fitting = [node // each for node in whole if node >= each]
     if not fitting:
         told = ", ".join(f"{node:g}" for node in nodes) or "none"
-        raise ConfigError(f"--engine ray: a worker needs a machine with {each} free CPU(s); the cluster's have {told}")
+        raise ConfigError(
+            f"a worker needs a machine with {each} free CPU(s); the cluster's have {told}",
+            "missing-hardware",
+            setting="--worker-cpus",
+        )
     return Plan(sum(fitting), each, max(fitting))
 
 
@@ -102,7 +106,11 @@ def connected(address: str | None) -> Iterator[Any]:
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else alone))
     except Exception as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
-        raise ConfigError(f"--address: no Ray cluster answers at {address or 'this machine'} ({problem})") from problem
+        raise ConfigError(
+            f"no Ray cluster answers at {address or 'this machine'} ({problem})",
+            "no-cluster",
+            setting="--address",
+        ) from problem
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray would end the process without a word
     try:
@@ -118,7 +126,11 @@ def _check_answers(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         except (OSError, OverflowError) as problem:
-            raise ConfigError(f"--address: no Ray cluster answers at {address} ({problem})") from problem
+            raise ConfigError(
+                f"no Ray cluster answers at {address} ({problem})",
+                "no-cluster",
+                setting="--address",
+            ) from problem
 
 
 def plan_of(ray: Any, cpus: int | None) -> Plan:
@@ -130,8 +142,10 @@ def plan_of(ray: Any, cpus: int | None) -> Plan:
     if not ready:
         free = ray.available_resources().get("CPU", 0)
         raise RunError(
-            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has as many free ({free:g} in "
-            f"all): Ray would wait for ever. End what else runs there (`ray status` tells), or ask for less by --worker-cpus"
+            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has "
+            f"as many free ({free:g} in all): Ray would wait for ever. End what else runs there "
+            f"(`ray status` tells), or ask for less by --worker-cpus",
+            "busy",
         )
     return found
 
@@ -148,10 +162,10 @@ def each_written_on(
         return
     told: set[str] = set()
     with marked(results.masks) as mark:
-        for answer in _answers(ray, work._replace(mark=absolute(mark)), workers, todo):
+        for answer in answers_of_workers(ray, work._replace(mark=absolute(mark)), workers, todo):
             mark.touch()
             if "error" in answer:
-                raise getattr(errors, answer["error"])(answer["words"])
+                raise _error_of(answer)
             if answer["told"] not in told:
                 told.add(answer["told"])
                 tell(answer["told"])
@@ -159,7 +173,8 @@ def each_written_on(
                 yield Outcome(name, tuple(row) if row else None, problem, full)
 
 
-def _answers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def answers_of_workers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    """Have the cluster's workers take the images in pieces; yield each answer of `Worker`."""
     data = ray.data
     _prepare(data)
     pool = data.ActorPoolStrategy(
@@ -175,7 +190,8 @@ def _answers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> I
         raise  # a worker's traceback
     except ray.exceptions.RayError as problem:
         raise RunError(
-            f"the Ray cluster does not go on: {problem}; what is written is whole, go on with --skip-existing"
+            f"the Ray cluster does not go on: {problem}; what is written is whole, go on with --skip-existing",
+            "no-cluster",
         ) from problem
 
 
@@ -214,7 +230,7 @@ class Worker:
             todo = {name: Path(path) for name, path in map(json.loads, piece["image"])}
             answer = {"outcomes": list(self._each(todo)), "told": self._opened.told}
         except SegkitError as problem:
-            answer = {"error": type(problem).__name__, "words": f"{problem} (on {platform.node()})"}
+            answer = _answer_of(problem.with_message(f"{problem} (on {platform.node()})"))
         return {"answer": np.array([json.dumps(answer)])}
 
     @cached_property
@@ -222,7 +238,8 @@ class Worker:
         if not self.work.mark.exists():
             raise RunError(
                 f"{self.work.outputs.masks}: is not the driver's folder of this name; --out must be on a disk that all "
-                f"machines of the cluster share"
+                f"machines of the cluster share",
+                "not-shared",
             )
         for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(threads, str(cores()))
@@ -238,6 +255,18 @@ class Worker:
         yield from each_written(predict, config, usual, results)
         if room:
             yield from each_large_written(predict, config, weights, room, _watched, large, results)
+
+
+def _answer_of(problem: SegkitError) -> dict[str, Any]:
+    """Return an error as JSON can hold it: its class, message, code and other attributes."""
+    return {"error": type(problem).__name__, "message": str(problem), "attributes": vars(problem)}
+
+
+def _error_of(answer: Mapping[str, Any]) -> SegkitError:
+    """Return the error that `_answer_of` was given."""
+    problem: SegkitError = getattr(errors, answer["error"])(answer["message"])
+    vars(problem).update(answer["attributes"])
+    return problem
 
 
 def _watched(name: str) -> AbstractContextManager[Callable[[int, int], None]]:

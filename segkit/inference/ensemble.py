@@ -74,7 +74,8 @@ def _check_alike(one: RunConfig, other: RunConfig, name: str, other_name: str) -
     if differences:
         raise ConfigError(
             f"{name} and {other_name}: runs that answer together have the same task and kind of images; these differ in "
-            f"{'; '.join(differences)}"
+            f"{'; '.join(differences)}",
+            "mismatch",
         )
 
 

@@ -39,7 +39,9 @@ def fit(config: RunConfig, image: np.ndarray, where: str) -> np.ndarray:
     """Return the image as the run's model takes it. Raises `DataError` for other bands or another depth than trained on."""
     given = config.input
     if str(image.dtype) != given.dtype:
-        raise DataError(f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those")
+        raise DataError(
+            f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those", "depth"
+        )
     return fit_channels(image, given.channels, where)
 
 

@@ -37,7 +37,8 @@ class Shard(NamedTuple):
         shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
         if not 1 <= shard.part <= shard.of:
             raise ConfigError(
-                f"--shard: one of 1/N to N/N for N machines, as 2/8 is the second of eight; found {text!r}"
+                f"one of 1/N to N/N for N machines, as 2/8 is the second of eight; found {text!r}",
+                setting="--shard",
             )
         return shard
 
@@ -56,13 +57,16 @@ def find_images(inputs: Sequence[Path]) -> Inputs:
     found: dict[str, list[Path]] = {}
     for path in inputs:
         if not path.exists():
-            raise DataError(f"{path}: there is no such file or folder")
+            raise DataError(f"{path}: there is no such file or folder", "missing-file")
         for name, image in sorted(walk_images(path)) if path.is_dir() else [(path.stem, path)]:
             others = found.setdefault(name, [])
             if not any(image.samefile(other) for other in others):
                 others.append(image)
     if not found:
-        raise DataError(f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"{', '.join(map(str, inputs))}: no image; segkit reads {', '.join(SUFFIXES)}",
+            "empty",
+        )
     images = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
     return Inputs(images, [clash for name, paths in found.items() if len(paths) > 1 for clash in _clash(name, paths)])
 

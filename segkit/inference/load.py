@@ -73,7 +73,11 @@ def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[RunC
 def check_runtime(runtime: str) -> None:
     """Raise `ConfigError` if there is no such runtime."""
     if runtime not in CHOICES:
-        raise ConfigError(f"--runtime: known are {', '.join(CHOICES)}; found {runtime}")
+        raise ConfigError(
+            f"known are {', '.join(CHOICES)}; found {runtime}",
+            "unknown-name",
+            setting="--runtime",
+        )
 
 
 def _weights_of(path: Path) -> str:
@@ -101,7 +105,7 @@ def open_run(path: Path, runtime: str = AUTO) -> Opened:
     if runtime == "keras":
         return _open_keras(run, "as asked")
     usable, unusable = _sorted_exports(run, runtime)
-    passed_over = f"; passed over: {', '.join(unusable)}" if unusable else ""
+    passed_over = f"; passed over: {', '.join(map(str, unusable))}" if unusable else ""
     if not usable and runtime != AUTO:
         raise _missing(run, runtime, unusable)
     if not usable:
@@ -118,11 +122,13 @@ def _open_alone(exported: Exported, runtime: str) -> Opened:
     kind = exported.record.format
     if kind not in catalog.RUNTIMES:
         raise RunError(
-            f"{exported.path}: a {kind} is for other programs; segkit predicts with {', '.join(CHOICES[1:])}"
+            f"{exported.path}: a {kind} is for other programs; segkit predicts with {', '.join(CHOICES[1:])}",
+            "not-predictable",
         )
     if runtime not in (AUTO, kind):
         raise RunError(
-            f"{exported.path}: holds {kind} alone; --runtime {runtime} needs the run folder it was made from"
+            f"{exported.path}: holds {kind} alone; --runtime {runtime} needs the run folder it was made from",
+            "no-export",
         )
     unchecked = exported.record.precision != "float32" and exported.record.checked is None
     old = "; not checked since its run was tuned: export it again" if unchecked else ""
@@ -142,33 +148,39 @@ def _open_keras(run: Run, why: str) -> Opened:
     return Opened(predict, run.config(), f"runtime: {device} ({why})")
 
 
-def _sorted_exports(run: Run, runtime: str) -> tuple[list[Exported], list[str]]:
+def _sorted_exports(run: Run, runtime: str) -> tuple[list[Exported], list[RunError]]:
     """Return the exports that a runtime ("auto": any) can use, and the others with what is wrong with each."""
     usable: list[Exported] = []
-    unusable: list[str] = []
+    unusable: list[RunError] = []
     for folder in export_folders(run.path):
         try:
             found = Exported.read(folder)
         except RunError as problem:
-            unusable.append(str(problem))
+            unusable.append(problem)
             continue
         kind = found.record.format
         if kind not in catalog.RUNTIMES or runtime not in (AUTO, kind):
             continue
         if not is_installed(kind):
-            unusable.append(f'{found.name} (`pip install "keras-segkit[{kind}]"` for {PACKAGES[kind]})')
+            package = f'`pip install "keras-segkit[{kind}]"` for {PACKAGES[kind]}'
+            unusable.append(RunError(f"{found.name} ({package})", "missing-package"))
         elif not found.is_of(run.model):
-            unusable.append(f"{found.name} (made from another model.keras; export it again)")
+            reason = "made from another model.keras; export it again"
+            unusable.append(RunError(f"{found.name} ({reason})", "outdated-export"))
         elif found.record.precision != "float32" and found.record.checked is None:
-            unusable.append(f"{found.name} (not checked since the run was tuned; export it again)")
+            reason = "not checked since the run was tuned; export it again"
+            unusable.append(RunError(f"{found.name} ({reason})", "unchecked-export"))
         else:
             usable.append(found)
     return usable, unusable
 
 
-def _missing(run: Run, runtime: str, unusable: list[str]) -> RunError:
-    found = f"cannot use {', '.join(unusable)}" if unusable else f"has no {runtime} export"
-    return RunError(f"{run.path}: {found}; make one with: segkit export {run.path} --format {runtime}")
+def _missing(run: Run, runtime: str, unusable: list[RunError]) -> RunError:
+    advice = f"make one with: segkit export {run.path} --format {runtime}"
+    if not unusable:
+        return RunError(f"{run.path}: has no {runtime} export; {advice}", "no-export")
+    found = ", ".join(map(str, unusable))
+    return unusable[0].with_message(f"{run.path}: cannot use {found}; {advice}")
 
 
 def _time_ratio(exported: Exported) -> float:

@@ -30,11 +30,18 @@ def in_views(predict: Predict, task: Task, kind: str) -> list[Predict]:
 def check_views(task: Task, kind: str) -> None:
     """Raise `ConfigError` for views that do not exist, and for classes with a side that no flip pair names."""
     if kind not in VIEWS:
-        raise ConfigError(f"tta: is one of {', '.join(VIEWS)}; found {kind!r}")
+        raise ConfigError(
+            f"is one of {', '.join(VIEWS)}; found {kind!r}",
+            "unknown-name",
+            setting="tta",
+        )
     if task.sided:
         raise ConfigError(
-            f"tta: a mirrored view makes left right, so these classes would be answered wrong: {', '.join(task.sided)}. "
-            f"Predict without --tta, or train with the pairs named: task.flip_pairs: [[left x, right x]]"
+            f"a mirrored view makes left right, so these classes would be answered wrong: "
+            f"{', '.join(task.sided)}. Predict without --tta, or train with the pairs named: "
+            f"task.flip_pairs: [[left x, right x]]",
+            "not-for-task",
+            setting="tta",
         )
 
 

@@ -21,8 +21,10 @@ def fitting_input(config: Config, found: InputConfig) -> InputConfig:
         return found
     if (given.channels, given.dtype) != (found.channels, found.dtype):
         raise ConfigError(
-            f"input: says {given.channels} channel(s) of {given.dtype}; the images have {found.channels} of {found.dtype}. "
-            f"Leave the section out, and it is measured"
+            f"says {given.channels} channel(s) of {given.dtype}; the images have {found.channels} "
+            f"of {found.dtype}. Leave the section out, and it is measured",
+            "mismatch",
+            setting="input",
         )
     return given
 

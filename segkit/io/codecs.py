@@ -36,7 +36,7 @@ def naming(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except FileNotFoundError as problem:
-        raise DataError(f"{path}: there is no such file") from problem
+        raise DataError(f"{path}: there is no such file", "missing-file") from problem
     except UnidentifiedImageError as problem:
         raise DataError(f"{path}: not an image, or a damaged one; copy or export it again") from problem
     except Image.DecompressionBombError as problem:

@@ -28,7 +28,9 @@ def list_images(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name, path in walk_images(folder):
         if name in found:
-            raise DataError(f"{path} and {found[name]}: two files of one name; a name stands for one image")
+            raise DataError(
+                f"{path} and {found[name]}: two files of one name; a name stands for one image", "duplicate-name"
+            )
         found[name] = path
     return dict(sorted(found.items()))
 
@@ -36,7 +38,8 @@ def list_images(folder: Path) -> dict[str, Path]:
 def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name and the path of every image file under `folder` as `list_images` does, names may come twice."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: {'is a file, not a folder' if folder.is_file() else 'there is no such folder'}")
+        found = "is a file, not a folder" if folder.is_file() else "there is no such folder"
+        raise DataError(f"{folder}: {found}", "missing-file")
     for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
@@ -69,7 +72,10 @@ def as_image(array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype not in (np.uint8, np.uint16):
         array = array.astype(np.float32)
         if not np.isfinite(array).all():
-            raise DataError(f"{path}: holds NaN or infinite values; replace them by a number")
+            raise DataError(
+                f"{path}: holds NaN or infinite values; replace them by a number",
+                "not-finite",
+            )
     return array
 
 
@@ -82,7 +88,10 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
         return np.repeat(image, 3, axis=-1)
     if found == 3 and channels == 1 and (image == image[..., :1]).all():
         return image[..., :1]
-    raise DataError(f"{where}: the model takes {channels} channel(s); this image has {found}")
+    raise DataError(
+        f"{where}: the model takes {channels} channel(s); this image has {found}",
+        "channels",
+    )
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:

@@ -41,7 +41,8 @@ def _take(path: Path) -> None:
         if not _is_stale(path):
             raise DataError(
                 f"{path}: another process ({_holder(path)}) predicts this image into the same folder; wait until it has "
-                f"ended. If it is none of segkit's, delete that file"
+                f"ended. If it is none of segkit's, delete that file",
+                "busy",
             ) from None
         path.unlink(missing_ok=True)
         _take(path)

@@ -96,8 +96,10 @@ class LargeImage:
         tag = keyframe.tags.get("Orientation")
         if tag and int(tag.value) != 1:
             raise DataError(
-                f"{self.path}: is to be turned (orientation {int(tag.value)}), and an image that is read by windows must "
-                f"stand upright in its file; rewrite it with orientation 1, or raise --memory until it is read whole"
+                f"{self.path}: is to be turned (orientation {int(tag.value)}), and an image that "
+                f"is read by windows must stand upright in its file; rewrite it with orientation "
+                f"1, or raise --memory until it is read whole",
+                "orientation",
             )
         self._palette = None
         if keyframe.colormap is not None:
@@ -140,7 +142,8 @@ def _open_pixels(tiff: Any, path: Path) -> tuple[Stored, Callable[[], None]]:
     if importlib.util.find_spec("zarr") is None:
         raise DataError(
             f"{path}: a compressed or tiled TIFF of this size is read by windows, which needs zarr; run "
-            f"`pip install keras-segkit[large]`"
+            f"`pip install keras-segkit[large]`",
+            "missing-package",
         )
     import zarr
 

@@ -30,7 +30,7 @@ class ClDice(ClassLoss):
     ) -> None:
         super().__init__(task, **settings)
         if iterations < 1:
-            raise ConfigError(f"iterations: 1 or more; found {iterations}")
+            raise ConfigError(f"1 or more; found {iterations}", setting="iterations")
         self.iterations, self.smooth = int(iterations), smooth
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

@@ -27,7 +27,10 @@ class CrossEntropy(SegmentationLoss):
     def __init__(self, task: Task | dict[str, Any], *, label_smoothing: float = 0.0, **settings: Any) -> None:
         super().__init__(task, **settings)
         if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"label_smoothing: from 0 to less than 1; found {label_smoothing}")
+            raise ConfigError(
+                f"from 0 to less than 1; found {label_smoothing}",
+                setting="label_smoothing",
+            )
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ class TopKCrossEntropy(CrossEntropy):
     def __init__(self, task: Task | dict[str, Any], *, share: float = 0.1, **settings: Any) -> None:
         super().__init__(task, **settings)
         if not 0 < share <= 1:
-            raise ConfigError(f"share: more than 0, at most 1; found {share}")
+            raise ConfigError(f"more than 0, at most 1; found {share}", setting="share")
         self.share = share
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class GeneralizedDice(SegmentationLoss):
         super().__init__(task, **settings)
         self.smooth = smooth
         if not sum(self.channel_weights):
-            raise ConfigError(f"class_weights: all of them are 0: {self.class_weights}")
+            raise ConfigError(f"all of them are 0: {self.class_weights}", setting="class_weights")
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target, known = as_channels(y_true, self.task)

@@ -29,7 +29,10 @@ class Lovasz(ClassLoss):
     def __init__(self, task: Task | dict[str, Any], *, smooth: float = SMOOTH, **settings: Any) -> None:
         super().__init__(task, **settings)
         if smooth <= 0:
-            raise ConfigError(f"smooth: more than 0, so that false positives on empty truth are pushed; found {smooth}")
+            raise ConfigError(
+                f"more than 0, so that false positives on empty truth are pushed; found {smooth}",
+                setting="smooth",
+            )
         self.smooth = smooth
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

@@ -64,7 +64,10 @@ class ClassLoss(SegmentationLoss):
         chosen = list(range(self.task.channels)) if self.include_background else list(self.task.foreground)
         weights = [self.channel_weights[i] for i in chosen]
         if not sum(weights):
-            raise ConfigError(f"class_weights: all foreground weights are 0: {self.class_weights}")
+            raise ConfigError(
+                f"all foreground weights are 0: {self.class_weights}",
+                setting="class_weights",
+            )
         picked = ops.take(costs, ops.convert_to_tensor(chosen, "int32"), axis=-1)
         return ops.sum(picked * ops.convert_to_tensor(weights, "float32"), axis=-1) / sum(weights)
 

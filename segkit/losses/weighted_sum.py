@@ -109,7 +109,7 @@ def make(
         try:
             losses.append(kind(task, from_logits=from_logits, class_weights=class_weights, **settings))
         except TypeError as problem:
-            raise ConfigError(f"loss.{name}: {problem}") from problem
+            raise ConfigError(str(problem), "unknown-setting", setting=f"loss.{name}") from problem
     return WeightedSum(losses, weights)
 
 
@@ -117,17 +117,24 @@ def check_on_logits(loss: Any, class_weights: Mapping[str, float] | None = None)
     """Raise `ConfigError` if a loss that was made elsewhere takes its input for probabilities, or misses class weights."""
     if class_weights is not None:
         raise ConfigError(
-            "class_weights: go with losses by name, as in loss={'dice': 1}; give them to a loss that you make yourself"
+            "go with losses by name, as in loss={'dice': 1}; give them to a loss that you make yourself",
+            "contradiction",
+            setting="class_weights",
         )
     if isinstance(loss, str) or not callable(loss):
-        raise ConfigError(f"loss: names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}")
+        raise ConfigError(
+            f"names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}",
+            setting="loss",
+        )
     for one in getattr(loss, "losses", [loss]):
         known = inspect.signature(one).parameters if inspect.isroutine(one) else {}
         by_default = known["from_logits"].default if "from_logits" in known else None
         if getattr(one, "from_logits", by_default) is False:
             name = getattr(one, "__name__", type(one).__name__)
             raise ConfigError(
-                f"loss: {name} expects probabilities, and training is on logits; make it with from_logits=True"
+                f"{name} expects probabilities, and training is on logits; make it with from_logits=True",
+                "contradiction",
+                setting="loss",
             )
 
 

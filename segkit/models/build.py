@@ -150,7 +150,8 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
         raise ConfigError(
             f"a {task.kind} model ends in an Activation layer of {task.activation} over {task.channels} channel(s), as "
             f"segkit.unet and segkit.head make it; this one ends in {type(last).__name__} "
-            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}"
+            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}",
+            "mismatch",
         )
     image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     return keras.Model(image, last.input, name="segkit_logits")

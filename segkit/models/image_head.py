@@ -48,7 +48,11 @@ def image_view(model: keras.Model, task: Task) -> keras.Model:
     """
     found = _image_head(model)
     if found is None:
-        raise ConfigError("this model has no head for the whole image: build it with model.image_head: 0.1")
+        raise ConfigError(
+            "this model has no head for the whole image: build it with a weight for one, such as 0.1",
+            "missing-setting",
+            setting="model.image_head",
+        )
     layer, labels = found
     activation = layers.Activation(image_task(task, labels).activation, dtype="float32")
     return keras.Model(model.inputs[0], activation(layer.input[1]), name="segkit_image")

@@ -50,6 +50,9 @@ def check_halved(encoder: str, found: Sequence[float], stride: int) -> None:
     wanted = [stride / 2**level for level in reversed(range(len(found)))]
     if list(found) != wanted:
         raise ConfigError(
-            f"model.encoder: {encoder}: its levels are halved one by one, and the last has 1/{stride} of the image's "
-            f"resolution, to a multiple of which images are padded; found 1/{', 1/'.join(f'{s:g}' for s in found)}"
+            f"{encoder}: its levels are halved one by one, and the last has 1/{stride} of the "
+            f"image's resolution, to a multiple of which images are padded; found "
+            f"1/{', 1/'.join(f'{s:g}' for s in found)}",
+            "not-for-network",
+            setting="model.encoder",
         )

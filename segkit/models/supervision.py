@@ -24,8 +24,10 @@ def checked(model: keras.Model, settings: ModelConfig) -> keras.Model:
     """Return the model. Raises `ConfigError` if its decoder was to mark features for auxiliary heads and marked none."""
     if settings.deep_supervision and not _marked(model):
         raise ConfigError(
-            f"model.deep_supervision: the decoder {settings.decoder} of depth {settings.depth} has no features for "
-            f"auxiliary heads, or does not mark them (segkit.models.blocks.supervise)"
+            f"the decoder {settings.decoder} of depth {settings.depth} has no features for "
+            f"auxiliary heads, or does not mark them (segkit.models.blocks.supervise)",
+            "not-for-network",
+            setting="model.deep_supervision",
         )
     return model
 

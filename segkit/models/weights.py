@@ -32,8 +32,11 @@ def check_frozen(settings: ModelConfig) -> None:
     own = ":" in settings.encoder and not networks.has_own_stride(settings.encoder)  # it may bring some itself
     if settings.freeze_statistics and settings.weights == networks.NONE and not own:
         raise ConfigError(
-            f"model.freeze_statistics: holds the statistics that came with weights, and without any they are 0 and 1 for "
-            f"the whole training; set model.weights, or leave it out; found model.weights: {networks.NONE}"
+            f"holds the statistics that came with weights, and without any they are 0 and 1 for "
+            f"the whole training; set model.weights, or leave it out; found model.weights: "
+            f"{networks.NONE}",
+            "contradiction",
+            setting="model.freeze_statistics",
         )
 
 
@@ -44,7 +47,11 @@ def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) 
     anything slow is imported.
     """
     if settings.encoder.startswith(networks.HUB) and importlib.util.find_spec("keras_hub") is None:
-        raise ConfigError(f'model.encoder: {settings.encoder}: run `pip install "keras-segkit[kerashub]"`')
+        raise ConfigError(
+            f'{settings.encoder}: run `pip install "keras-segkit[kerashub]"`',
+            "missing-package",
+            setting="model.encoder",
+        )
     network = networks.NETWORKS.get(settings.encoder)
     if network is None or settings.weights == networks.NONE:
         return None
@@ -53,8 +60,11 @@ def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) 
     path = Path(settings.weights)
     if not path.is_file():
         raise ConfigError(
-            f"model.weights: there is no file {path}; give one that Keras saved from "
-            f"keras.applications.{network.maker}(include_top=False), {networks.IMAGENET}, or {networks.NONE}"
+            f"there is no file {path}; give one that Keras saved from "
+            f"keras.applications.{network.maker}(include_top=False), {networks.IMAGENET}, or "
+            f"{networks.NONE}",
+            "missing-file",
+            setting="model.weights",
         )
     return path
 
@@ -75,8 +85,11 @@ def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None
             _check(part, network)
     except OSError as problem:
         raise ConfigError(
-            f"model.weights: imagenet: the weights of {encoder} are not here, and could not be fetched ({problem}). Get "
-            f"{address} on a machine that can, and place it as {target}, or name the file itself: model.weights: PATH"
+            f"imagenet: the weights of {encoder} are not here, and could not be fetched "
+            f"({problem}). Get {address} on a machine that can, and place it as {target}, or name "
+            f"the file itself: model.weights: PATH",
+            "not-fetched",
+            setting="model.weights",
         ) from problem
     return target
 
@@ -111,5 +124,6 @@ def _check(file: Path, network: networks.Network) -> None:
     if found != network.digest:
         raise ConfigError(
             f"{file}: not the file that Keras knows, perhaps cut short ({kind} {found}, not {network.digest}); fetch it "
-            f"again from {networks.ADDRESS}{network.file}"
+            f"again from {networks.ADDRESS}{network.file}",
+            "damaged-file",
         )

@@ -64,7 +64,9 @@ class Checkpoints:
         if _whole(self.latest) or not (self.latest.exists() or self.previous.exists()):
             return
         if not _whole(self.previous):
-            raise RunError(f"{self.latest}: no checkpoint there can be read (a damaged disk?); begin a new run")
+            raise RunError(
+                f"{self.latest}: no checkpoint there can be read (a damaged disk?); begin a new run", "damaged-file"
+            )
         os.replace(self.previous, self.latest)
 
     def position(self) -> Position:
@@ -105,7 +107,8 @@ def check_room(folder: Path, state: int, model: int) -> None:
     if needed - there > free:
         raise RunError(
             f"{folder}: checkpoints and models need {_size(needed - there)} on this disk, and {_size(free)} are free; make "
-            f"room and go on with --resume, or choose another disk with --run"
+            f"room and go on with --resume, or choose another disk with --run",
+            "no-space",
         )
 
 

@@ -66,18 +66,28 @@ class Exported:
         try:
             record = ExportRecord.model_validate_json(file.read_bytes())
         except OSError as problem:
-            raise RunError(f"{file}: cannot be read ({problem.strerror})") from problem
+            raise RunError(
+                f"{file}: cannot be read ({problem.strerror})",
+                "missing-file",
+            ) from problem
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise RunError(f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})") from problem
+            raise RunError(
+                f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})", "damaged-file"
+            ) from problem
         except ConfigError as problem:
-            raise RunError(f"{file}: {problem}") from problem
+            raise RunError(f"{file}: {problem}", "damaged-file") from problem
         if record.format not in FILES:
-            raise RunError(f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}")
+            raise RunError(
+                f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}",
+                "unknown-name",
+            )
         found = cls(path, record)
         if not found.model.exists():
-            raise RunError(f"{path}: {found.model.name} is missing beside export.json; copy the whole folder")
+            raise RunError(
+                f"{path}: {found.model.name} is missing beside export.json; copy the whole folder", "missing-file"
+            )
         return found
 
     @property

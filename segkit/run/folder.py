@@ -52,9 +52,14 @@ class Run:
         """Return the run in a folder, ready to predict. Raises `RunError` if there is none, or no model yet."""
         run = cls(path)
         if not run.config_file.is_file():
-            raise RunError(f"{path}: not a run folder (no config.yaml); give the folder that train.py made")
+            raise RunError(
+                f"{path}: not a run folder (no config.yaml); give the folder that train.py made", "not-a-run"
+            )
         if not run.model.is_file():
-            raise RunError(f"{path}: has no model.keras yet; its training has not finished an epoch")
+            raise RunError(
+                f"{path}: has no model.keras yet; its training has not finished an epoch",
+                "no-model",
+            )
         return run
 
     def config(self) -> RunConfig:
@@ -68,7 +73,10 @@ class Run:
         """
         config = read(self.config_file)
         if config.input is None:
-            raise RunError(f"{self.config_file}: has no `input` section, so it was not written by a training")
+            raise RunError(
+                f"{self.config_file}: has no `input` section, so it was not written by a training",
+                "missing-setting",
+            )
         return config.with_input(config.input)
 
     def report(self) -> dict[str, Any] | None:
@@ -84,7 +92,8 @@ class Run:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
-                f"with the run that is there with --resume"
+                f"with the run that is there with --resume",
+                "exists-already",
             )
 
     def create(self, config: RunConfig) -> None:
@@ -96,7 +105,10 @@ class Run:
     def reopen(self, config: Config) -> None:
         """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
         if not self.config_file.is_file():
-            raise RunError(f"{self.path}: holds no run to resume; leave --resume out to begin one")
+            raise RunError(
+                f"{self.path}: holds no run to resume; leave --resume out to begin one",
+                "not-a-run",
+            )
         self.check_made_with(config)
         self.checkpoints.mend()
         remove_leftovers(self.path)
@@ -107,7 +119,8 @@ class Run:
         if differences:
             raise RunError(
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
-                f"Resume with the same config and --set, or begin a new run"
+                f"Resume with the same config and --set, or begin a new run",
+                "mismatch",
             )
 
     def saved(self) -> Position:

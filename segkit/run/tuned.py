@@ -39,7 +39,8 @@ def read(path: Path) -> Tuned:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as problem:
         first = str(problem).replace("\n", " ")
         raise RunError(
-            f"{path}: cannot be read ({first}). `segkit tune` writes it anew, --reset removes it"
+            f"{path}: cannot be read ({first}). `segkit tune` writes it anew, --reset removes it",
+            "damaged-file",
         ) from problem
 
 
@@ -64,5 +65,7 @@ def apply(config: RunConfig, tuned: Tuned, where: str = "tuned") -> RunConfig:
         task = Task.model_validate({**config.task.model_dump(), "thresholds": thresholds})
         tuned.decode.rules(task)
     except ConfigError as problem:
-        raise RunError(f"{where}: was made for another task ({problem}). Tune again, or --reset") from problem
+        raise RunError(
+            f"{where}: was made for another task ({problem}). Tune again, or --reset", "mismatch"
+        ) from problem
     return config.model_copy(update={"task": task, "decode": tuned.decode})

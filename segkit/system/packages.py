@@ -15,5 +15,6 @@ def need(module: str, extra: str) -> Any:
     except ImportError as problem:
         package = module.partition(".")[0]
         raise ConfigError(
-            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})'
+            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})',
+            "missing-package",
         ) from problem

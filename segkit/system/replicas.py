@@ -48,8 +48,10 @@ class Replicas:
             above = self.padded(batch_size)
             nearest = f"{above - self.count} and {above}" if above > self.count else f"{above}"
             raise ConfigError(
-                f"train.batch_size: a multiple of the {self.count} devices that share each batch; found {batch_size}, the "
-                f"nearest: {nearest}"
+                f"a multiple of the {self.count} devices that share each batch; found "
+                f"{batch_size}, the nearest: {nearest}",
+                "contradiction",
+                setting="train.batch_size",
             )
 
     def largest(self, values: np.ndarray) -> np.ndarray:
@@ -74,11 +76,18 @@ def check_backend(devices: int | str, backend: str, accumulate: int = 1) -> None
     if devices == 1:
         return
     if backend not in ("jax", "tensorflow"):
-        raise ConfigError(f"train.devices: other than 1 needs JAX or TensorFlow; found {devices} on {backend}")
+        raise ConfigError(
+            f"other than 1 needs JAX or TensorFlow; found {devices} on {backend}",
+            "not-for-backend",
+            setting="train.devices",
+        )
     if backend == "tensorflow" and accumulate > 1:  # an update under a condition is none that MirroredStrategy can make
         raise ConfigError(
-            f"train.accumulate: on several devices TensorFlow cannot gather the gradients of batches; found {accumulate} "
-            f"with train.devices {devices}. Set train.accumulate to 1 and train.batch_size to the whole, or KERAS_BACKEND=jax"
+            f"on several devices TensorFlow cannot gather the gradients of batches; found "
+            f"{accumulate} with train.devices {devices}. Set train.accumulate to 1 and "
+            f"train.batch_size to the whole, or KERAS_BACKEND=jax",
+            "not-for-backend",
+            setting="train.accumulate",
         )
 
 

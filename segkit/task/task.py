@@ -72,7 +72,7 @@ class Task(BaseModel):
         classes = filled.get("classes", [])
         classes = [classes] if isinstance(classes, str) else classes
         if not isinstance(classes, list | tuple):
-            raise ConfigError(f"task.classes: a list of names; found {classes!r}")
+            raise ConfigError(f"a list of names; found {classes!r}", setting="task.classes")
         classes = list(classes)
         exclusive = filled.get("kind") == "multiclass"
         filled["classes"] = classes
@@ -85,43 +85,80 @@ class Task(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Task:
-        count, names = len(self.classes), set(self.classes)
-        wanted = {"binary": "exactly one class", "multilabel": "one class or more", "multiclass": "two classes or more"}
-        enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
-        _require(enough[self.kind], f"a {self.kind} task has {wanted[self.kind]}; found {count}: {list(self.classes)}")
-        _require(
-            count <= VOID, f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}"
-        )
-        _require(len(names) == count and all(self.classes), f"class names must differ and not be empty: {self.classes}")
-        _require(
-            self.head == "sigmoid" or self.kind == "multiclass",
-            f"head: softmax makes classes exclude each other; in a {self.kind} task each channel answers yes or no "
-            f"(sigmoid). Two exclusive classes under softmax are Task.multiclass(['background', 'object'])",
-        )
+        self._check_classes()
+        self._check_head()
         self._check_thresholds()
-        _require(
-            self.background is None or (self.kind == "multiclass" and self.background in names),
-            f"background: only a multiclass task has one, and it is one of its classes; found {self.background!r}",
-        )
-        _require(len(self.palette) == count, f"palette: one colour a class ({count}); found {len(self.palette)}")
-        _require(
-            all(0 <= v <= 255 for c in self.palette for v in c), "palette: each colour is three numbers from 0 to 255"
-        )
+        self._check_palette()
         paired = [name for pair in self.flip_pairs for name in pair]
         _require(
-            set(paired) <= names and len(set(paired)) == len(paired),
-            f"flip_pairs: pairs of different classes out of {list(self.classes)}; found {self.flip_pairs}",
+            set(paired) <= set(self.classes) and len(set(paired)) == len(paired),
+            "task.flip_pairs",
+            f"pairs of different classes out of {list(self.classes)}; found {self.flip_pairs}",
         )
         return self
 
+    def _check_classes(self) -> None:
+        count = len(self.classes)
+        wanted = {"binary": "exactly one class", "multilabel": "one class or more", "multiclass": "two classes or more"}
+        enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
+        _require(
+            enough[self.kind],
+            "task.classes",
+            f"a {self.kind} task has {wanted[self.kind]}; found {count}: {list(self.classes)}",
+        )
+        _require(
+            count <= VOID,
+            "task.classes",
+            f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}",
+        )
+        _require(
+            len(set(self.classes)) == count and all(self.classes),
+            "task.classes",
+            f"class names must differ and not be empty: {self.classes}",
+        )
+
+    def _check_head(self) -> None:
+        _require(
+            self.head == "sigmoid" or self.kind == "multiclass",
+            "task.head",
+            f"softmax makes classes exclude each other; in a {self.kind} task each channel "
+            f"answers yes or no (sigmoid). Two exclusive classes under softmax are "
+            f"Task.multiclass(['background', 'object'])",
+            "not-for-task",
+        )
+        _require(
+            self.background is None or (self.kind == "multiclass" and self.background in self.classes),
+            "task.background",
+            f"only a multiclass task has one, and it is one of its classes; found {self.background!r}",
+        )
+
+    def _check_palette(self) -> None:
+        count = len(self.classes)
+        _require(
+            len(self.palette) == count,
+            "task.palette",
+            f"one colour a class ({count}); found {len(self.palette)}",
+        )
+        _require(
+            all(0 <= v <= 255 for c in self.palette for v in c),
+            "task.palette",
+            "each colour is three numbers from 0 to 255",
+        )
+
     def _check_thresholds(self) -> None:
         if self.kind == "multiclass":
-            _require(self.thresholds is None, "thresholds: a multiclass mask is the most probable class; it has none")
+            _require(
+                self.thresholds is None,
+                "task.thresholds",
+                "a multiclass mask is the most probable class; it has none",
+                "not-for-task",
+            )
             return
         thresholds = self.thresholds or ()
         _require(
             len(thresholds) == len(self.classes) and all(0 < t < 1 for t in thresholds),
-            f"thresholds: one number between 0 and 1 a class ({len(self.classes)}); found {list(thresholds)}",
+            "task.thresholds",
+            f"one number between 0 and 1 a class ({len(self.classes)}); found {list(thresholds)}",
         )
 
     @property
@@ -224,7 +261,12 @@ class Task(BaseModel):
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
         """Return class weights in the order of `weighted`, 1 where none is given."""
         wrong = sorted(set(given or {}) - set(self.weighted))
-        _require(not wrong, f"class_weights: names are {', '.join(self.weighted)}; found {', '.join(wrong)}")
+        _require(
+            not wrong,
+            "class_weights",
+            f"names are {', '.join(self.weighted)}; found {', '.join(wrong)}",
+            "unknown-name",
+        )
         return tuple(float((given or {}).get(name, 1.0)) for name in self.weighted)
 
     def target_shape(self, height: Size, width: Size) -> tuple[Size, ...]:
@@ -292,10 +334,14 @@ class Task(BaseModel):
         """
         values = np.asarray(probabilities)
         if values.ndim < 3 or values.shape[-1] != self.channels:
-            raise DataError(f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}")
+            raise DataError(
+                f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}", "channels"
+            )
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise DataError(f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)")
+            raise DataError(
+                f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)", "probabilities"
+            )
         if self.exclusive:
             return values.argmax(-1).astype(np.uint8)
         kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32  # 0.5 as an integer is 0
@@ -335,9 +381,9 @@ def values_of(mask: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.bincount(changes, minlength=256)) if mask.dtype == np.uint8 else np.unique(changes)
 
 
-def _require(condition: bool, message: str) -> None:
+def _require(condition: bool, setting: str, message: str, code: str = "wrong-value") -> None:
     if not condition:
-        raise ConfigError(f"task: {message}")
+        raise ConfigError(message, code, setting=setting)
 
 
 def _few(values: np.ndarray, most: int = 8) -> str:

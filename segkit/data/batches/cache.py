@@ -128,13 +128,19 @@ def _bytes_of_all(read: Samples, names: Sequence[str]) -> float:
 def _refuse_more(wanted: float, room: float, kind: str, where: str, other: str) -> None:
     if wanted > room:
         raise ConfigError(
-            f"data.cache: {kind} would take about {wanted / 1e9:,.2f} GB for the decoded samples, and {where} has room for "
-            f"{max(0.0, room) / 1e9:,.2f} GB. Free some, or say data.cache: {other}, or none; "
-            f"data.cache_folder names another folder for disk"
+            f"{kind} would take about {wanted / 1e9:,.2f} GB for the decoded samples, and {where} "
+            f"has room for {max(0.0, room) / 1e9:,.2f} GB. Free some, or say data.cache: {other}, "
+            f"or none; data.cache_folder names another folder for disk",
+            "no-space",
+            setting="data.cache",
         )
 
 
 def _known(folder: Path | None) -> Path:
     if folder is None:
-        raise ConfigError("data.cache: disk needs a folder outside a run; name it with data.cache_folder")
+        raise ConfigError(
+            "disk needs a folder outside a run",
+            "missing-setting",
+            setting="data.cache_folder",
+        )
     return folder

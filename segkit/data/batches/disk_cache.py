@@ -56,8 +56,10 @@ class OnDisk:
     ) -> None:
         if not hasattr(part.source, "files"):
             raise ConfigError(
-                f"data.cache: disk needs a source that says by `files(name)` what a sample is read from; "
-                f"data.source: {data.source} does not. Say data.cache: memory"
+                f"disk needs a source that says by `files(name)` what a sample is read from; "
+                f"data.source: {data.source} does not. Say data.cache: memory",
+                "contradiction",
+                setting="data.cache",
             )
         self.read, self.folder, self._files = read, folder, part.source.files
         settings = data.model_dump(mode="json", exclude=NOT_READING)

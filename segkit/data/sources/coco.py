@@ -102,7 +102,11 @@ class CocoSource:
 def open_coco(data: DataConfig, task: Task) -> CocoSource:
     """Return the COCO source of a config's `data` section."""
     if data.images is None or data.annotations is None:
-        raise ConfigError("data: the coco source needs data.images, a folder, and data.annotations, a COCO JSON file")
+        raise ConfigError(
+            "the coco source needs data.images, a folder, and data.annotations, a COCO JSON file",
+            "missing-setting",
+            setting="data",
+        )
     return CocoSource(data.images, data.annotations, task, data)
 
 
@@ -226,4 +230,4 @@ def _union(runs: list[Runs], shape: tuple[int, int]) -> np.ndarray:
 
 
 def _prefixed(where: str, problem: DataError) -> DataError:
-    return DataError(f"{where}: {problem}", problem.code)
+    return problem.with_message(f"{where}: {problem}")

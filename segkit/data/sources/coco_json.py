@@ -50,7 +50,7 @@ class Broken:
         """Remember an entry as left out; raises the problem instead if broken ones are not to be skipped."""
         if not self.skip:
             advice = "Repair it, or leave out what is broken with data.skip_broken: true"
-            raise DataError(f"{problem}. {advice}", problem.code) from problem
+            raise problem.with_message(f"{problem}. {advice}") from problem
         self.codes[kind, position] = problem.code
 
     @property

@@ -34,7 +34,11 @@ class FolderSource:
         self.names = list(self.pairs)
         layered = "" not in next(iter(self.pairs.values())).masks
         if data.mask_colours is not None and task.layered and not layered:
-            raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
+            raise ConfigError(
+                "a colour names one class, and in a multilabel task several may hold",
+                "not-for-task",
+                setting="data.mask_colours",
+            )
         self._file_task = task.layer_task if layered else task
         _check_meanings(data, self._file_task)
         self._yes_no = YesNo(self._file_task, data.mask_values)

@@ -14,11 +14,19 @@ from segkit.task.layers import stack_layers
 def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
     if not mapping:
-        raise ConfigError(f"data.{setting}: names nothing; give at least one, or leave the setting out")
+        raise ConfigError(
+            "names nothing; give at least one, or leave the setting out",
+            "missing-setting",
+            setting=f"data.{setting}",
+        )
     known = [*task.named_values, "void"]
     wrong = sorted({name for name in mapping.values() if name not in known})
     if wrong:
-        raise ConfigError(f"data.{setting}: maps each one to one of {', '.join(known)}; found {', '.join(wrong)}")
+        raise ConfigError(
+            f"maps each one to one of {', '.join(known)}; found {', '.join(wrong)}",
+            "unknown-name",
+            setting=f"data.{setting}",
+        )
 
 
 def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str) -> np.ndarray:
@@ -79,7 +87,11 @@ class YesNo:
 def check_on_top(on_top: Sequence[str] | None, task: Task) -> None:
     """Raise `ConfigError` unless `data.on_top` names classes of the task."""
     if not set(on_top or ()) <= set(task.classes):
-        raise ConfigError(f"data.on_top: names of {', '.join(task.classes)}; found {', '.join(on_top or ())}")
+        raise ConfigError(
+            f"names of {', '.join(task.classes)}; found {', '.join(on_top or ())}",
+            "unknown-name",
+            setting="data.on_top",
+        )
 
 
 def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str) -> np.ndarray:

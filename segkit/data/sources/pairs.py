@@ -39,7 +39,11 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     if data.list_file is not None:
         return _from_list(data, data.list_file, labels)
     if data.images is None or data.masks is None:
-        raise ConfigError("data: the folder source needs data.images and data.masks, or data.list_file")
+        raise ConfigError(
+            "the folder source needs data.images and data.masks, or data.list_file",
+            "missing-setting",
+            setting="data",
+        )
     images = list_images(data.images)
     if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
@@ -83,7 +87,11 @@ def _is_mask(path: Path, data: DataConfig) -> bool:
     if data.images != data.masks:
         return data.masks in path.parents
     if not data.mask_suffix:
-        raise ConfigError("data.images and data.masks are one folder; say by data.mask_suffix which files are masks")
+        raise ConfigError(
+            "data.images and data.masks are one folder; say which files are masks",
+            "missing-setting",
+            setting="data.mask_suffix",
+        )
     return path.stem.endswith(data.mask_suffix)
 
 

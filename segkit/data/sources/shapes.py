@@ -32,8 +32,10 @@ class ShapesSource:
         known = task.implies_background or set(task.classes) <= {*KINDS, task.background}
         if not known or not task.can_be_nothing:
             raise ConfigError(
-                f"task.classes: the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
-                f"found {', '.join(task.classes)}"
+                f"the shapes source knows {', '.join(KINDS)} (and one background if multiclass); "
+                f"found {', '.join(task.classes)}",
+                "unknown-name",
+                setting="task.classes",
             )
 
     def files(self, name: str) -> list[Path]:

@@ -38,7 +38,7 @@ class TfdsSource:
         self.image_key, self.mask_key = _keys(info.features, data, ready, folder)
         self.values, self.band, self._map = _values(ready, data, task, info.name, self.mask_key)
         self._features, self._decoders = _only(info.features, self.image_key, self.mask_key, folder)
-        chosen = _chosen(list(info.splits), data, ready.without_masks if ready else ())
+        chosen = chosen_splits(list(info.splits), data, ready.without_masks if ready else ())
         places = {part: self._records.places(split) for part, split in chosen.items()}
         self._place = {name: place for part in places.values() for name, place in part.items()}
         self.names = list(self._place)
@@ -109,7 +109,11 @@ def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
     if data.mask_colours is not None:
         check_names(data.mask_colours, task, "mask_colours")
         if task.layered:
-            raise ConfigError("data.mask_colours: a colour names one class, and in a multilabel task several may hold")
+            raise ConfigError(
+                "a colour names one class, and in a multilabel task several may hold",
+                "not-for-task",
+                setting="data.mask_colours",
+            )
     return TfdsSource(find_folder(data), data, task)
 
 
@@ -120,7 +124,11 @@ def find_folder(data: DataConfig) -> Path:
     if data.name is not None:
         return _find_named(data, data.name)
     if data.data_dir is None:
-        raise ConfigError("data: the tfds source needs data.name, or data.data_dir with a prepared data set")
+        raise ConfigError(
+            "the tfds source needs data.name, or data.data_dir with a prepared data set",
+            "missing-setting",
+            setting="data",
+        )
     inside = [path.parent for depth in ("*", "*/*", "*/*/*") for path in sorted(data.data_dir.glob(f"{depth}/{INFO}"))]
     hint = f"; there is one in {inside[0]}" if inside else ""
     raise DataError(f"{data.data_dir}: holds no prepared data set ({INFO}){hint}", "empty")
@@ -147,7 +155,10 @@ def _find_named(data: DataConfig, name: str) -> Path:
         builder = tfds.builder(name, data_dir=kept)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except Exception as problem:
-        raise DataError(f"{name}: cannot be downloaded and prepared ({problem})") from problem
+        raise DataError(
+            f"{name}: cannot be downloaded and prepared ({problem})",
+            "not-fetched",
+        ) from problem
     return Path(builder.data_dir)
 
 
@@ -165,7 +176,11 @@ def _keys(features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path)
         if key is None or key not in features:
             told = f"there is no feature {key}" if key else f"cannot be guessed, say data.{setting}"
             listed = ", ".join(f"{name} {_shape(features[name])}" for name in sorted(features))
-            raise ConfigError(f"data.{setting}: {told}; {folder} has {listed}")
+            raise ConfigError(
+                f"{told}; {folder} has {listed}",
+                "unknown-name" if key else "missing-setting",
+                setting=f"data.{setting}",
+            )
         found.append(key)
     return found[0], found[1]
 
@@ -203,7 +218,7 @@ def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[A
     return tfds.features.FeaturesDict(wanted), {key: tfds.decode.SkipDecoding() for key in pictures}
 
 
-def _chosen(splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]) -> dict[str, str]:
+def chosen_splits(splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]) -> dict[str, str]:
     """Return the split of each part: the data set's own, or only `data.split` where that is not all of train."""
     known = {PARTS[split]: split for split in sorted(splits) if split in PARTS and split not in without_masks}
     order: tuple[str, ...] = ("train", "validation", "test")

@@ -119,7 +119,11 @@ def values_for(ready: ReadyMap, task: Task, name: str) -> dict[int, str]:
         return dict(ready.values)
     wanted = {label for label in task.classes if label != task.background}
     if task.layered or ready.channels or not wanted <= set(known):
-        raise ConfigError(_unlike(ready.channels or tuple(known), task, name))
+        raise ConfigError(
+            _unlike(ready.channels or tuple(known), task, name),
+            "mismatch",
+            setting="data",
+        )
     return {value: _meaning(label, ready, task, name) for value, label in ready.values.items()}
 
 
@@ -134,8 +138,11 @@ def _meaning(label: str, ready: ReadyMap, task: Task, name: str) -> str:
         return "background"
     if task.background is None:
         raise ConfigError(
-            f"data: {name} also has {label}, and the task has neither that class nor a background to count it to. Add one "
-            f"to task.classes, or say by data.mask_values what each value means"
+            f"{name} also has {label}, and the task has neither that class nor a background to "
+            f"count it to. Add one to task.classes, or say by data.mask_values what each value "
+            f"means",
+            "mismatch",
+            setting="data",
         )
     return task.background
 
@@ -144,6 +151,7 @@ def _unlike(known: tuple[str, ...], task: Task, name: str) -> str:
     shown = ", ".join(known[:25]) + (f", ... ({len(known)} classes)" if len(known) > 25 else "")
     each = "a channel a class, in this order" if task.layered else "one class a pixel"
     return (
-        f"data: {name} has the classes {shown}, and a {task.kind} task with {each} was given {', '.join(task.classes)}. "
-        f"Take its names, or say by data.mask_values what each value means to your classes"
+        f"{name} has the classes {shown}, and a {task.kind} task with {each} was given "
+        f"{', '.join(task.classes)}. Take its names, or say by data.mask_values what each value "
+        f"means to your classes"
     )

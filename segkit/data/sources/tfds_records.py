@@ -45,7 +45,9 @@ class Records:
             instructions = splits[split].file_instructions
         except (KeyError, ValueError) as problem:
             raise ConfigError(
-                f"data.split: {self.folder} has {', '.join(sorted(splits))}; found {split!r}"
+                f"{self.folder} has {', '.join(sorted(splits))}; found {split!r}",
+                "unknown-name",
+                setting="data.split",
             ) from problem
         starts, found = self._starts(), dict[str, Place]()
         for part in instructions:

@@ -55,12 +55,15 @@ def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path) -
     if outputs != Outputs(outputs.masks):
         raise ConfigError(
             f"{path}: is predicted by windows, and then only its mask is written; leave out --overlay, --format and the "
-            f"like, or {whole}"
+            f"like, or {whole}",
+            "contradiction",
         )
     if any(map(any, config.decode.rules(config.task))):
         raise ConfigError(
             f"{path}: is predicted by windows, where objects are not whole; do without the rules for objects in decode "
-            f"(segkit tune --reset removes those that it found), or {whole}"
+            f"(segkit tune --reset removes those that it found), or {whole}",
+            "contradiction",
+            setting="decode",
         )
 
 

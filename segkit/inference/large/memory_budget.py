@@ -94,6 +94,9 @@ def _zeros(config: RunConfig, side: int) -> np.ndarray:
 def _no_room(config: RunConfig, needed: float, most: int) -> ConfigError:
     tile = config.predict.tile
     return ConfigError(
-        f"--memory: one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in all with this "
-        f"network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower predict.tile in the run's config.yaml"
+        f"one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in "
+        f"all with this network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower "
+        f"predict.tile in the run's config.yaml",
+        "no-space",
+        setting="--memory",
     )

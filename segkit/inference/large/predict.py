@@ -55,7 +55,9 @@ def predict_large(
     paths = mask_paths(config.task, folder, name)
     for taken in (path.with_suffix(".png") for path in paths):
         if taken.exists():
-            raise DataError(f"{taken}: stands where {name}.tif would be a second mask of one name; move it away")
+            raise DataError(
+                f"{taken}: stands where {name}.tif would be a second mask of one name; move it away", "duplicate-name"
+            )
     work = work_folder(folder / f"{name}.tif")
     with LargeImage(path, PIECES * room.read_bytes) as image:
         fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))

@@ -40,7 +40,9 @@ def part_of(answer: Answer) -> dict[str, Any]:
     """Return an image and its annotations as COCO has them, but without ids and with classes by name."""
     height, width = answer.mask.shape[:2]
     if height * width >= LARGEST:
-        raise DataError(f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)")
+        raise DataError(
+            f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)", "too-large"
+        )
     numbers, objects = answer.objects
     runs: dict[int, list[int]] = {}
     for plane in planes_of(numbers):
@@ -121,11 +123,13 @@ def _read_part(path: Path, categories: Mapping[str, int]) -> dict[str, Any]:
         part["image"]["file_name"]
     except (ValueError, KeyError, TypeError) as problem:
         raise DataError(
-            f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image again"
+            f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image again",
+            "coco-file",
         ) from None
     if unknown:
         raise DataError(
             f"{path}: holds {', '.join(unknown)}, no class of this run; delete what another run left in the folder, or "
-            f"choose another --out"
+            f"choose another --out",
+            "coco-category",
         )
     return part

@@ -117,4 +117,7 @@ def read_back(task: Task, paths: Sequence[Path]) -> np.ndarray:
 
 
 def _unequal(path: Path) -> DataError:
-    return DataError(f"{path}: is not as large as the masks of the image's other classes; delete them")
+    return DataError(
+        f"{path}: is not as large as the masks of the image's other classes; delete them",
+        "mask-size",
+    )

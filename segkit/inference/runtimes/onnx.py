@@ -22,8 +22,10 @@ def open_onnx(exported: Exported) -> Predict:
         session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # ONNX Runtime's errors have no other class in common
         raise RunError(
-            f"{exported.model}: ONNX Runtime cannot open it ({str(problem).splitlines()[0][:300]}). It is damaged, or the "
-            f"network has an operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format"
+            f"{exported.model}: ONNX Runtime cannot open it "
+            f"({str(problem).splitlines()[0][:300]}). It is damaged, or the network has an "
+            f"operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format",
+            "damaged-file",
         ) from problem
     name, given = session.get_inputs()[0].name(exported.config())
 

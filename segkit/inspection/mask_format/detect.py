@@ -82,7 +82,7 @@ def _layers(
     try:
         yes_no = _files(data, paths, YES_NO, done)
     except DataError as problem:
-        raise DataError(f"{where}, whose masks say yes or no: {problem}", problem.code) from problem
+        raise problem.with_message(f"{where}, whose masks say yes or no: {problem}") from problem
     found = _layered(yes_no.data, names, classes, f"{where.rpartition(': ')[2]}: {yes_no.read_as}")
     return found._replace(doubts=yes_no.doubts, kept=yes_no.kept)
 

@@ -28,7 +28,9 @@ def backbone(x: Tensor, settings: ModelConfig) -> list[Tensor]:
     source = _open(keras_hub.models.Backbone, preset, load_weights=trained)
     if not isinstance(source.output, keras.KerasTensor) or len(source.output.shape) != 4:
         raise ConfigError(
-            f"model.encoder: {settings.encoder}: gives no map of features (B, H, W, C), but {source.output}"
+            f"{settings.encoder}: gives no map of features (B, H, W, C), but {source.output}",
+            "not-for-network",
+            setting="model.encoder",
         )
     if trained:
         x = in_its_units(x, _scaling(_open(keras_hub.layers.ImageConverter, preset)))
@@ -44,8 +46,11 @@ def _open(part: Any, preset: str, **settings: Any) -> Any:
         return part.from_preset(preset, **settings)
     except (ValueError, OSError, KeyError) as problem:
         raise ConfigError(
-            f"model.encoder: {networks.HUB}{preset}: cannot be opened ({str(problem).strip()}). Without a network, save the "
-            f"preset on a machine that has one (save_to_preset), and name its folder: {networks.HUB}FOLDER"
+            f"{networks.HUB}{preset}: cannot be opened ({str(problem).strip()}). Without a "
+            f"network, save the preset on a machine that has one (save_to_preset), and name its "
+            f"folder: {networks.HUB}FOLDER",
+            "not-fetched",
+            setting="model.encoder",
         ) from problem
 
 

@@ -57,8 +57,11 @@ def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling)
     except (ValueError, OSError, KeyError) as problem:
         reason = str(problem).strip().splitlines()
         raise ConfigError(
-            f"model.weights: {file}: not weights of keras.applications' {source.name} without its top "
-            f"(include_top=False; files ending in notop.h5): {reason[0] if reason else type(problem).__name__}"
+            f"{file}: not weights of keras.applications' {source.name} without its top "
+            f"(include_top=False; files ending in notop.h5): "
+            f"{reason[0] if reason else type(problem).__name__}",
+            "mismatch",
+            setting="model.weights",
         ) from problem
     copy_weights(source, target, scaling.blue_first)
 

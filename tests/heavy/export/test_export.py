@@ -17,6 +17,7 @@ from segkit.inference.runtimes.keras import load
 from segkit.inference.runtimes.openvino import has_bfloat16
 from segkit.run import Run
 from segkit.run.exports import Exported, ExportRecord
+from tests.helpers.errors import fails, holds
 from tests.helpers.exported_runs import make_run, parts_of
 
 ANY_FALL = 1.0
@@ -64,12 +65,11 @@ def test_int8_within_its_limit_is_written_and_taken(
 def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothing_is_left(run: Run) -> None:
     said: list[str] = []
     before = sorted((run.path / "exports").rglob("*"))
-    with pytest.raises(
-        RunError, match=r"int8 is refused: foreground Dice falls by .* They hurt in this order: convolution"
-    ):
+    with fails(RunError, "inexact-export", "int8", "--max-drop") as problem:
         export_run(run, ExportRequest("onnx", "int8", -ANY_FALL), parts_of(run), said.append)
-    assert "layers that hurt most" in "\n".join(said)
-    assert "the worst 4 of 12 in float32" in said[-1]
+    assert "convolution" in str(problem.value)
+    assert "convolution" in "\n".join(said)
+    assert holds(said[-1], "4 of 12")
     assert sorted((run.path / "exports").rglob("*")) == before
 
 
@@ -79,7 +79,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch:
 
     monkeypatch.setattr("segkit.exporting.export.compare", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
-    with pytest.raises(RunError, match=r"refused: foreground Dice cannot be measured.* Use --precision float32"):
+    with fails(RunError, "not-measurable", "--precision float32"):
         export_run(run, ExportRequest("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
     assert sorted((run.path / "exports").rglob("*")) == before
 
@@ -123,7 +123,7 @@ def test_bfloat16_is_checked_where_the_cpu_has_it_and_refused_elsewhere(run: Run
         assert checked is not None
         assert checked.largest_difference < 0.1
     else:
-        with pytest.raises(ConfigError, match="this CPU has none .* Export on the machine that is to predict"):
+        with fails(ConfigError, "missing-hardware", "bfloat16", setting="--precision"):
             export_run(run, wanted, parts_of(run), lambda line: None)
 
 
@@ -170,15 +170,17 @@ def test_a_network_that_litert_cannot_resize_is_refused_in_words(
     """Without its rewriting into layers that name no sizes."""
     run = make_run(tmp_path / "run", "binary", normalization="group")
     monkeypatch.setattr(conversion, "portable", lambda model: model)
-    with pytest.raises((RunError, ConfigError), match="litert"):
+    with pytest.raises((RunError, ConfigError)) as problem:
         export_run(run, ExportRequest("litert", "float32", 0.002), parts_of(run), lambda line: None)
+    assert problem.value.code in ("not-for-network", "inexact-export")
+    assert holds(str(problem.value), "litert")
     assert not list((run.path / "exports").iterdir())
 
 
 def test_int8_without_a_validation_part_is_refused(run: Run) -> None:
     parts = parts_of(run)
     empty = {**parts, "validation": type(parts["train"])(parts["train"].source, [])}
-    with pytest.raises(ConfigError, match="is measured on the validation part"):
+    with fails(ConfigError, "too-few-samples", "data.validation", setting="--precision"):
         export_run(run, ExportRequest("onnx", "int8", 0.002), empty, lambda line: None)
     unscored = export_run(run, ExportRequest("onnx", "float32", 0.002), empty, lambda line: None)
     assert unscored.record.checked is not None

@@ -24,6 +24,7 @@ from segkit.io.images import write_picture
 from segkit.run import Run, tuned
 from segkit.run.exports import Exported, keep_up
 from segkit.run.tuned import Tuned
+from tests.helpers.errors import fails
 from tests.helpers.exported_runs import FORMATS, exported
 
 __all__ = ["exported"]
@@ -88,7 +89,7 @@ def test_windows_of_a_large_image_blend_as_in_keras(exported: Run, runtime: str)
     "images", [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)]
 )
 def test_images_of_another_kind_are_refused_in_words(exported: Run, runtime: str, images: np.ndarray) -> None:
-    with pytest.raises(DataError, match="the model takes uint8 images of shape"):
+    with fails(DataError, "channels", "uint8", images.dtype, images.shape):
         opened(exported, runtime)(images)
 
 

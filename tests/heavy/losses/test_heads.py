@@ -15,6 +15,7 @@ from keras import layers, ops
 
 import segkit
 from segkit import ConfigError, DataError, Task, losses
+from tests.helpers.errors import fails
 from tests.helpers.loss_cases import SIZE, TASKS, batch, costs, gradient, loss_of, questions
 from tests.oracles.losses import COSTS, cross_entropy
 from tests.oracles.question import activated
@@ -38,15 +39,15 @@ def small(task: Task) -> keras.Model:
 @pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
 def test_trap_01_a_head_that_gives_no_probabilities_is_refused(task: Task, activation: str) -> None:
     model = ending_in(layers.Conv2D(task.channels, 1), layers.Activation(activation))
-    with pytest.raises(ConfigError, match=f"ends in an Activation layer of {task.activation} .*{activation}"):
+    with fails(ConfigError, "mismatch", task.activation, activation):
         segkit.compile(model, task)
 
 
 @every_task
 def test_trap_01_a_linear_last_layer_is_refused(task: Task) -> None:
-    with pytest.raises(ConfigError, match="this one ends in Conv2D"):
+    with fails(ConfigError, "mismatch", "Conv2D"):
         segkit.compile(ending_in(layers.Conv2D(task.channels, 1)), task)
-    with pytest.raises(ConfigError, match=r"segkit\.head"):  # an activation inside: its logits cannot be found
+    with fails(ConfigError, "mismatch", "segkit.head"):  # an activation inside: its logits cannot be found
         segkit.compile(ending_in(layers.Conv2D(task.channels, 1, activation=task.activation)), task)
 
 
@@ -61,9 +62,7 @@ def test_trap_01_a_linear_last_layer_is_refused(task: Task) -> None:
     ids=["Dice", "a sum", "Keras' own", "a function"],
 )
 def test_trap_07_a_loss_on_probabilities_is_refused(loss: object) -> None:
-    with pytest.raises(
-        ConfigError, match=r"expects probabilities, and training is on logits; make it with from_logits"
-    ):
+    with fails(ConfigError, "contradiction", "from_logits=True", setting="loss"):
         segkit.compile(small(CRACK), CRACK, loss=loss)
 
 
@@ -75,21 +74,21 @@ def test_a_loss_on_logits_is_taken_and_a_name_alone_is_not() -> None:
         lambda truth, logits: ops.mean(logits),
     ):
         assert segkit.compile(small(CRACK), CRACK, loss=loss).loss is loss
-    with pytest.raises(ConfigError, match=r"loss: names with weights.*found 'binary_crossentropy'"):
+    with fails(ConfigError, "wrong-value", "'binary_crossentropy'", setting="loss"):
         segkit.compile(small(CRACK), CRACK, loss="binary_crossentropy")
 
 
 def test_trap_17_class_weights_are_not_dropped() -> None:
-    with pytest.raises(ConfigError, match=r"class_weights: go with losses by name"):
+    with fails(ConfigError, "contradiction", setting="class_weights"):
         segkit.compile(small(CRACK), CRACK, loss=losses.Dice(CRACK, from_logits=True), class_weights={"crack": 5})
 
 
 def test_trap_02_softmax_over_one_channel() -> None:
-    with pytest.raises(ConfigError, match="sigmoid"):
+    with fails(ConfigError, "not-for-task", "sigmoid", setting="task.head"):
         Task.binary("crack", head="softmax")
-    with pytest.raises(ConfigError, match="two classes or more"):
+    with fails(ConfigError, "wrong-value", 1, ["crack"], setting="task.classes"):
         Task.multiclass(["crack"])
-    with pytest.raises(ConfigError, match="binary model ends in an Activation layer of sigmoid over 1 channel"):
+    with fails(ConfigError, "mismatch", "binary", "sigmoid", "1 channel", "softmax"):
         segkit.compile(ending_in(layers.Conv2D(1, 1), layers.Activation("softmax")), CRACK)
     # what it would cost is exactly 0 with any answer; segkit's head on one channel learns
     target = np.ones((1, *SIZE, 1), np.uint8)
@@ -110,17 +109,14 @@ def test_trap_02_softmax_over_one_channel() -> None:
 )
 def test_trap_03_a_model_for_another_task_is_refused_with_the_reason(made_for: str, used_for: str) -> None:
     model, task = small(TASKS[made_for]), TASKS[used_for]
-    with pytest.raises(ConfigError) as problem:
+    values = (task.activation, f"{task.channels} channel", TASKS[made_for].activation, task.explain())
+    with fails(ConfigError, "mismatch", *values):
         segkit.compile(model, task)
-    message = str(problem.value)
-    assert f"{task.activation} over {task.channels} channel" in message
-    assert TASKS[made_for].activation in message
-    assert task.explain() in message
 
 
 def test_trap_03_too_few_channels_are_refused() -> None:
     other = Task.multiclass(["background", "liver", "tumour", "vessel"])
-    with pytest.raises(ConfigError, match=r"softmax over 4 channel.*3\)"):
+    with fails(ConfigError, "mismatch", "softmax", "4 channel", (None, *SIZE, 3)):
         segkit.compile(small(SOFTMAX), other)
 
 
@@ -159,10 +155,10 @@ def test_trap_03_head_loss_and_delivered_model_go_together(task: Task) -> None:
 def test_trap_04_overlapping_masks() -> None:
     both = np.zeros((*SIZE, 3), np.uint8)
     both[2, 2] = [0, 1, 1]
-    with pytest.raises(DataError, match="multilabel"):
+    with fails(DataError, "mask-channels", "multilabel"):
         SOFTMAX.encode(both)
     _, logits = batch(SOFTMAX, seed=3, images=1)
-    with pytest.raises(ValueError, match="multiclass target has shape"):
+    with pytest.raises(ValueError, match="multiclass target"):
         losses.make(SOFTMAX).call(both[None], logits)
     task = Task.multilabel(["liver", "tumour"])
     found = task.decode(ops.convert_to_numpy(ops.sigmoid(np.full((1, 1, 2), 5.0, np.float32))))
@@ -173,7 +169,7 @@ def test_trap_04_overlapping_masks() -> None:
 @pytest.mark.parametrize("after", [layers.Resizing(10, 12), layers.Activation("linear", dtype="float16")])
 def test_trap_08_nothing_may_follow_the_activation(task: Task, after: layers.Layer) -> None:
     model = ending_in(layers.Conv2D(task.channels, 1), layers.Activation(task.activation), after)
-    with pytest.raises(ConfigError, match=f"this one ends in {type(after).__name__}"):
+    with fails(ConfigError, "mismatch", type(after).__name__):
         segkit.compile(model, task)
 
 

@@ -46,9 +46,9 @@ def logits_for(task: Task, channel: int, size: float, images: int = 1) -> np.nda
 def test_trap_05_a_target_of_another_shape_never_broadcasts(name: str, kind: str, shape: tuple[int, ...]) -> None:
     task = TASKS[kind]
     target, (_, logits) = np.zeros(shape, np.uint8), batch(task, seed=1)
-    with pytest.raises(ValueError, match=r"target has shape .* found \(2, 5, 6"):
+    with pytest.raises(ValueError, match=r"target.*\(2, 5, 6"):
         loss_of(name, task).call(target, logits)
-    with pytest.raises(ValueError, match="target has shape"):
+    with pytest.raises(ValueError, match=r"target.*\(2, 5, 6"):
         metrics.IoU(task, from_logits=True).update_state(target, logits)
 
 
@@ -56,7 +56,7 @@ def test_trap_05_a_target_of_another_shape_never_broadcasts(name: str, kind: str
 @every_task
 def test_trap_05_a_prediction_of_another_number_of_channels_is_refused(name: str, task: Task) -> None:
     target, logits = batch(task, seed=1)
-    with pytest.raises(ValueError, match=f"prediction has shape .*{task.channels}\\); found .*{task.channels + 1}"):
+    with pytest.raises(ValueError, match=rf"prediction.*{task.channels}\).*{task.channels + 1}\)"):
         loss_of(name, task).call(target, np.concatenate([logits, logits[..., :1]], axis=-1))
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_sco
 
 from segkit import VOID, ConfigError, Task, catalog, losses, metrics
 from segkit.evaluation import counts
+from tests.helpers.errors import fails
 from tests.helpers.loss_cases import SIZE, TASKS, batch, channels_of
 from tests.oracles.question import activated
 
@@ -81,7 +82,7 @@ def test_each_class_scores_as_in_counts_and_scikit_learn(name: str, task: Task) 
 
 @every_score
 def test_of_is_a_class_of_the_task(name: str) -> None:
-    with pytest.raises(ConfigError, match="background, liver, tumour; found 'kidney'"):
+    with fails(ConfigError, "unknown-name", "background, liver, tumour", "'kidney'", setting="of"):
         metric_of(name, TASKS["softmax"], of="kidney")
 
 

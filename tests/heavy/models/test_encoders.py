@@ -17,6 +17,7 @@ from segkit import ConfigError, Task, catalog
 from segkit.config import ModelConfig, networks
 from segkit.models.build import ENCODED, build, encoder_layers
 from segkit.models.levels import strides
+from tests.helpers.errors import fails
 from tests.helpers.loss_cases import Watching, answer, picture
 
 CRACK = Task.binary("crack")
@@ -163,7 +164,7 @@ def test_wide_levels_are_narrowed_before_the_decoder() -> None:
 
 def test_levels_that_are_not_halved_down_to_the_stride_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(catalog.ENCODERS, "skipping", "tests.heavy.models.test_encoders:skipping")
-    with pytest.raises(ConfigError, match=r"skipping: its levels are halved one by one, .* 1/16 .*; found 1/1, 1/4$"):
+    with fails(ConfigError, "not-for-network", "skipping", "1/16", "1/1, 1/4", setting="model.encoder"):
         build(CRACK, encoder="skipping", width=4)
 
 

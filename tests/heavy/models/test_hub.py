@@ -16,6 +16,7 @@ import segkit
 from segkit import ConfigError, Task
 from segkit.models.build import ENCODED, encoder_layers
 from segkit.models.layers import batch_normalizations
+from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
 OWN = 3.0
@@ -90,15 +91,15 @@ def test_its_weights_and_its_scaling_come_with_it() -> None:
 
 @pytest.mark.usefixtures("hub")
 def test_a_preset_that_does_not_fit_is_named() -> None:
-    with pytest.raises(ConfigError, match="keras_hub:nothing: cannot be opened .* name its folder"):
+    with fails(ConfigError, "not-fetched", "keras_hub:nothing", setting="model.encoder"):
         segkit.unet(CRACK, encoder="keras_hub:nothing")
-    with pytest.raises(ConfigError, match=r"the last has 1/32 .* found 1/2, 1/4, 1/8$"):
+    with fails(ConfigError, "not-for-network", "1/32", "1/2, 1/4, 1/8", setting="model.encoder"):
         segkit.unet(CRACK, encoder="keras_hub:3")
 
 
 def test_without_kerashub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(ConfigError, match=r'pip install "keras-segkit\[kerashub\]"'):
+    with fails(ConfigError, "missing-package", 'pip install "keras-segkit[kerashub]"', setting="model.encoder"):
         segkit.unet(CRACK, encoder="keras_hub:resnet_18_imagenet")
 
 

@@ -14,6 +14,7 @@ import segkit
 from segkit import VOID, ConfigError, Task, catalog
 from segkit.models.image_head import Presence, image_task, image_view
 from segkit.models.supervision import Supervised
+from tests.helpers.errors import fails
 from tests.helpers.loss_cases import TASKS, channels_of, questions
 from tests.oracles.losses import COSTS
 
@@ -172,10 +173,9 @@ def test_a_restored_backup_holds_the_auxiliary_heads_and_their_optimizer(tmp_pat
 
 
 def test_a_decoder_of_your_own_without_marks_is_refused() -> None:
-    with pytest.raises(
-        ConfigError, match=r"deep_supervision: .*tests.heavy.models.test_supervision:finest .*supervise"
-    ):
-        segkit.unet(SOFTMAX, decoder="tests.heavy.models.test_supervision:finest", deep_supervision=True, depth=2)
+    decoder = "tests.heavy.models.test_supervision:finest"
+    with fails(ConfigError, "not-for-network", decoder, setting="model.deep_supervision"):
+        segkit.unet(SOFTMAX, decoder=decoder, deep_supervision=True, depth=2)
 
 
 def finest(levels: list[Any], settings: object) -> Any:
@@ -265,7 +265,7 @@ def test_the_image_head_follows_the_rule_of_labels() -> None:
     assert image_task(SOFTMAX, "one") == Task.multiclass(["nothing", "liver", "tumour"])
     assert image_task(TASKS["binary"], "one").activation == "softmax"
     assert image_task(Task.multiclass(["road", "field"]), "one").classes == ("road", "field")
-    with pytest.raises(ConfigError, match=r"model\.image_head: 0\.1"):
+    with fails(ConfigError, "missing-setting", 0.1, setting="model.image_head"):
         image_view(segkit.unet(SOFTMAX, width=4, depth=1), SOFTMAX)
 
 

@@ -11,6 +11,7 @@ from segkit.data.convert import check_free, image_kind, to_folder, to_tfds
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
+from tests.helpers.errors import fails
 from tests.helpers.samples import InMemory, in_memory
 
 CRACK = Task.binary("crack")
@@ -38,7 +39,7 @@ def test_a_folder_reads_back_as_the_same_samples(tmp_path: Path) -> None:
 
 def test_samples_of_one_name_in_two_parts_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     part = made(("uint8", 1), ("uint8", 3))
-    with pytest.raises(ConfigError, match=r"2 names stand in more than one part \(uint8 1, uint8 3\).* --part"):
+    with fails(ConfigError, "given-twice", 2, "uint8 1, uint8 3", "--part"):
         to_folder(CRACK, {"train": part, "test": part}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -60,18 +61,18 @@ def test_only_a_new_or_empty_folder_is_written_into(tmp_path: Path, write: objec
     check_free(tmp_path / "new")
     (tmp_path / "file").touch()
     for out in (tmp_path, tmp_path / "file"):
-        with pytest.raises(RunError, match="is not empty; give a new folder"):
+        with fails(RunError, "exists-already", out):
             write(CRACK, {"train": made(("uint8", 3))}, out)  # type: ignore[operator]
 
 
 def test_depth_and_channels_are_those_of_all_images() -> None:
     assert image_kind(iter(made(("uint8", 3), ("uint8", 3)))) == (np.uint8, 3)
     assert image_kind(iter(made(("uint16", 3), ("uint16", 1)))) == (np.uint16, None)
-    with pytest.raises(DataError, match="one depth: uint8 3 is uint8, uint16 3 is uint16"):
+    with fails(DataError, "depth", "uint8 3 is uint8", "uint16 3 is uint16"):
         image_kind(iter(made(("uint8", 3), ("uint16", 3))))
 
 
 def test_no_sample_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no sample"):
+    with fails(DataError, "empty"):
         to_tfds(CRACK, {"train": Subset(InMemory([]), [])}, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from segkit.data.batches import cache as samples
 from segkit.data.batches.cache import InMemory, Read, check_room, open_samples
 from segkit.data.batches.disk_cache import OnDisk
 from tests.helpers.counting_source import GIVEN, Counting
+from tests.helpers.errors import fails
 from tests.helpers.every_source import Made, folder, save
 
 
@@ -47,11 +48,11 @@ def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: py
 
 def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, where = folder(tmp_path), tmp_path / "cache"
-    with pytest.raises(ConfigError, match=r"data\.cache: memory would take about .* GB.*data\.cache: disk"):
+    with fails(ConfigError, "no-space", "memory", "data.cache: disk", setting="data.cache"):
         chosen(made, "memory", where, monkeypatch, 100, 10**9)
-    with pytest.raises(ConfigError, match=r"data\.cache: disk would take about .*cache has room .*data\.cache: memory"):
+    with fails(ConfigError, "no-space", where, "data.cache: memory", setting="data.cache"):
         chosen(made, "disk", where, monkeypatch, 10**9, 100)
-    with pytest.raises(ConfigError, match=r"data\.cache_folder"):
+    with fails(ConfigError, "missing-setting", setting="data.cache_folder"):
         chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
     assert not where.exists()
     kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
@@ -73,7 +74,7 @@ def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch:
             samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE)
         )
         check_room([part] * fits, data, made.task, GIVEN, where)
-        with pytest.raises(ConfigError, match=f"data.cache: {cache} would take about"):
+        with fails(ConfigError, "no-space", f"data.cache: {cache}", setting="data.cache"):
             check_room([part] * (fits + 1), data, made.task, GIVEN, where)
     check_room([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
 
@@ -83,17 +84,23 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
 ) -> None:
     """What is left is for the other parts; images that were not looked at may be larger."""
     made = folder(tmp_path)
-    monkeypatch.setattr(samples, "check_room", lambda parts, *_: 100)
-    kept = chosen(made, "memory", tmp_path, monkeypatch, 10**9, 10**9)
-    assert isinstance(kept, InMemory)
-    assert kept._room == 100 * samples.MARGIN
+    size = sum(array.nbytes for array in Read(Counting(made), made.task, GIVEN)("a"))
+    data = made.data.model_copy(update={"cache": "memory"})
+    monkeypatch.setattr(samples.memory, "free_memory", lambda: 10**9)
+    for room, times_read in ((size + 1, 1), (size - 1, 3)):
+        monkeypatch.setattr(samples, "check_room", lambda parts, *_, room=room: room / samples.MARGIN)
+        part = Counting(made)
+        kept = open_samples(part, data, made.task, GIVEN)
+        for _ in range(3):
+            kept("a")
+        assert part.reads == times_read
 
 
 def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = folder(tmp_path)
     monkeypatch.delattr("segkit.data.sources.folder.FolderSource.files")
     assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
-    with pytest.raises(ConfigError, match=r"files\(name\)"):
+    with fails(ConfigError, "contradiction", "files(name)", setting="data.cache"):
         chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
 
 
@@ -110,5 +117,5 @@ def test_training_refuses_before_it_begins_a_run(
     )
     monkeypatch.setattr(samples.memory, "free_memory", lambda: 1000)
     assert main(["train", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]) == 2
-    assert "data.cache: memory would take about" in capsys.readouterr().err
+    assert "data.cache: memory" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

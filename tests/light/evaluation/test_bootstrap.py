@@ -107,5 +107,5 @@ def test_scores_that_cannot_be_computed_are_left_out() -> None:
 
 
 def test_no_image_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="image"):
         resampled(np.zeros((0, 4, 2)))

@@ -18,6 +18,7 @@ from segkit.inference.decoding import decode
 from segkit.inference.temperature import entropy
 from segkit.inference.uncertainty import uncertainty
 from tests.helpers.draws import KINDS, task_of, tasks
+from tests.helpers.errors import fails
 
 ORGANS = ["background", "liver", "tumour"]
 
@@ -115,15 +116,22 @@ def test_classes_of_a_multilabel_task_have_rules_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "settings", "words"),
+    ("task", "settings", "code", "values"),
     [
-        (Task.multilabel(["a", "b"]), {"smallest": {"c": 3}}, "decode.smallest: names are a, b; found c"),
-        (Task.multiclass(ORGANS), {"keep_largest": {"background": True}}, "names are liver, tumour; found background"),
-        (Task.multiclass(["a", "b"]), {"fill_holes": True}, "this task has no background"),
+        (Task.multilabel(["a", "b"]), {"smallest": {"c": 3}}, "unknown-name", ("a, b", "c")),
+        (
+            Task.multiclass(ORGANS),
+            {"keep_largest": {"background": True}},
+            "unknown-name",
+            ("liver, tumour", "background"),
+        ),
+        (Task.multiclass(["a", "b"]), {"fill_holes": True}, "not-for-task", ()),
     ],
 )
-def test_rules_that_do_not_fit_the_task_are_refused(task: Task, settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_rules_that_do_not_fit_the_task_are_refused(
+    task: Task, settings: dict[str, Any], code: str, values: tuple[str, ...]
+) -> None:
+    with fails(ConfigError, code, *values, setting=f"decode.{next(iter(settings))}"):
         config_of(task, **settings)
 
 

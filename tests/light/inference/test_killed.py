@@ -16,9 +16,10 @@ import pytest
 
 from segkit.inference.outputs.summary import read_back, read_summary, row_of
 from segkit.inference.outputs.writer import Outputs, Results
-from segkit.io.atomic import _temporary, atomic, remove_leftovers, together
+from segkit.io.atomic import atomic, remove_leftovers, together
 from segkit.io.locks import taking_turns
 from segkit.io.masks import mask_paths
+from tests.helpers.disks import leave_over
 from tests.helpers.draws import task_of
 from tests.helpers.predicting import FORMATS, predict
 from tests.helpers.stand_in import write_pictures
@@ -65,8 +66,8 @@ def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tm
         process.join()
         assert process.exitcode in (0, -9)
         check_whole(root, results, whole)
-    left = root / _temporary(Path("out-summary.csv")).name.replace(f".{os.getpid()}.", f".{process.pid}.")
-    left.touch()  # as one that was killed while it wrote the table
+    assert process.pid
+    leave_over(root / "out-summary.csv", process.pid)
     predict(tmp_path / "in", root / "out", kind, skip_existing=True)
     check_whole(root, results, whole)
     assert all(results.is_done(name) for name in SIZES)
@@ -166,7 +167,7 @@ def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
     gone = multiprocessing.get_context("forkserver").Process(target=int)
     gone.start()
     gone.join()
-    own = _temporary(tmp_path / "a.png").name
+    own = leave_over(tmp_path / "a.png", os.getpid()).name
     names = {
         own: True,
         own.replace(f".{os.getpid()}.", f".{gone.pid}."): False,  # this machine's, dead

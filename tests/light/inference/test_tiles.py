@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from segkit import ConfigError, Task
 from segkit.config import Config
 from segkit.inference.tiles import cover, gaussian, predict_tiled, starts
+from tests.helpers.errors import fails
 
 LENGTH, TILE, OVERLAP = st.integers(1, 200), st.integers(16, 64), st.floats(0, 0.75)
 ALIGN = st.sampled_from([1, 2, 4, 16])
@@ -48,7 +49,7 @@ def test_every_pixel_is_covered(height: int, width: int, tile: int, overlap: flo
 
 def test_a_tile_smaller_than_the_network_s_stride_is_refused() -> None:
     """Windows begin at multiples of 2**depth: smaller ones would leave gaps between them."""
-    with pytest.raises(ConfigError, match=r"predict\.tile.*64"):
+    with fails(ConfigError, "not-for-network", 64, 32, setting="predict.tile"):
         Config.model_validate({"task": Task.binary("x"), "model": {"depth": 6}, "predict": {"tile": 32}})
 
 

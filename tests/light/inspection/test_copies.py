@@ -19,6 +19,7 @@ from segkit.inspection import training_check as checking
 from segkit.inspection.duplicate_files import copied_files
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.training_check import check
+from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
 
@@ -112,7 +113,8 @@ def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(
     with monkeypatch.context() as patch:
         patch.setattr(checking, "copied_files", lambda *_: [])
         late = refusal(tmp_path)
-    assert "leak: the same image is in two parts, so the scores would be too good: b (train) = c (validation)." in soon
+    assert "leak: " in soon
+    assert "b (train) = c (validation)" in soon
     assert soon == late + "\n(stopped after 0 of 3 samples; `segkit inspect` reads them all)"
 
 
@@ -129,7 +131,7 @@ def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
     for part, name in (("train", "a"), ("val", "c")):
         (tmp_path / part / "images" / f"{name}.png").write_bytes(b"torn")
     assert len(copied_files(parts(tmp_path), 60)) == 1
-    with pytest.raises(DataError, match="unreadable: .*not an image"):
+    with fails(DataError, "unreadable"):
         check(CRACK, parts(tmp_path))
     assert len(check(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
 

@@ -124,7 +124,7 @@ def test_no_more_masks_are_kept_than_fit(data: Path, monkeypatch: pytest.MonkeyP
 
 def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "images", "masks", "--pictures", "out/sheet.png"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "look at out/sheet.png: images and their masks"
+    assert "out/sheet.png" in capsys.readouterr().out.splitlines()[-1]
     with Image.open(data / "out" / "sheet.png") as sheet:
         colours = {tuple(colour) for colour in np.asarray(sheet).reshape(-1, 3).tolist()}
     assert Task.multiclass(["background", "class_1", "class_2"]).palette[1] in colours
@@ -132,7 +132,8 @@ def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.C
 
 def test_pictures_need_a_name_that_fits_and_something_to_show(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "images", "masks", "--pictures", "sheet.pdf"]) == 2
-    assert "--pictures: the name of a file that ends in .png; found sheet.pdf" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert all(value in err for value in ("--pictures", ".png", "sheet.pdf"))
     assert main(["inspect", "images", "gone", "--pictures", "sheet.png"]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "no picture: nothing could be read"
+    assert "sheet.png" not in capsys.readouterr().out
     assert not (data / "sheet.png").exists()

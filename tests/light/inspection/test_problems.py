@@ -9,6 +9,7 @@ from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Subset
 from segkit.inspection.fingerprint import Survey, survey
 from segkit.inspection.problems import find_problems
+from tests.helpers.errors import holds
 from tests.helpers.problem_data import (
     CRACK,
     LABELS,
@@ -31,14 +32,14 @@ def test_clean_data_have_no_problem(task: Task) -> None:
 
 def test_empty() -> None:
     problem = only(found(CRACK, train={}), "empty")
-    assert (problem.level, problem.message) == ("error", "the data set holds no sample")
+    assert problem.level == "error"
 
 
 def test_depth() -> None:
     samples = good(CRACK) | {"deep": (image(90, dtype=np.uint16), mask(CRACK))}
     problem = only(found(CRACK, train=samples), "depth")
     assert (problem.level, problem.files, problem.number) == ("error", ("deep",), 1)
-    assert "found uint8 (12 images), uint16 (1 images). Convert the others to uint8" in problem.message
+    assert holds(problem.message, "uint8 (12 images), uint16 (1 images)")
 
 
 @pytest.mark.parametrize(("bands", "wrong"), [((3, 1), False), ((3, 4), True), ((3, 1, 5), True), ((2, 1), True)])
@@ -48,7 +49,7 @@ def test_channels(bands: tuple[int, ...], wrong: bool) -> None:
     assert [problem.code for problem in problems] == (["channels"] if wrong else [])
     if wrong:
         assert problems[0].level == "error"
-        assert f"{bands[0]} band(s) (" in problems[0].message
+        assert holds(problems[0].message, f"{bands[0]} band(s)")
 
 
 def test_leak_and_duplicates() -> None:
@@ -59,7 +60,7 @@ def test_leak_and_duplicates() -> None:
     assert "i0 (train) = a (train) = b (train)" in problem.message
     problem = only(found(CRACK, train=train, test=good(CRACK, 4, 50) | {"a": train["i0"]}), "leak")
     assert problem.level == "error"
-    assert "i0 (train) = a (test). Remove one of them" in problem.message
+    assert "i0 (train) = a (test)" in problem.message
 
 
 def test_near_copies() -> None:
@@ -78,16 +79,17 @@ def test_nothing_to_learn(value: int) -> None:
     empty = {name: (array, np.full(SIZE, value, np.uint8)) for name, (array, _) in good(ORGANS).items()}
     problems = found(ORGANS, train=empty, validation=good(ORGANS, 30, 50))
     assert (problems[0].code, problems[0].level) == ("nothing-to-learn", "error")
-    assert "no pixel of liver, tumour: nothing to learn" in problems[0].message
+    assert holds(problems[0].message, "liver, tumour")
 
 
-@pytest.mark.parametrize(("part", "what"), [("train", "cannot be learned"), ("test", "has no score there")])
-def test_absent_class(part: str, what: str) -> None:
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_absent_class(part: str) -> None:
     parts = {"train": good(ORGANS), "test": good(ORGANS, 4, 50)}
     parts[part] = {name: (array, np.minimum(labels, 1)) for name, (array, labels) in parts[part].items()}
     problem = only(found(ORGANS, **parts), "absent-class")
     assert problem.level == "warning"
-    assert f"no pixel of tumour in the {part} part, so it {what}" in problem.message
+    assert holds(problem.message, "tumour")
+    assert holds(problem.message, part)
 
 
 def test_rare_class() -> None:
@@ -95,7 +97,7 @@ def test_rare_class() -> None:
     samples["i0"][1][0, :3] = 2
     problem = only(found(ORGANS, train=samples), "rare-class")
     assert problem.level == "warning"
-    assert f"tumour {100 * 3 / (12 * 16 * 20):.2g} % of the pixels" in problem.message
+    assert holds(problem.message, f"tumour {100 * 3 / (12 * 16 * 20):.2g} %")
 
 
 def test_void() -> None:
@@ -103,7 +105,8 @@ def test_void() -> None:
     for _, labels in samples.values():
         labels[:9] = VOID
     problem = only(found(CRACK, train=samples), "void")
-    assert (problem.level, problem.message[:4]) == ("warning", "56 %")
+    assert problem.level == "warning"
+    assert holds(problem.message, "56 %")
 
 
 def test_less_than_half_unlabelled_is_no_problem() -> None:
@@ -119,7 +122,7 @@ def test_empty_masks() -> None:
         samples[name] = (samples[name][0], np.zeros(SIZE, np.uint8))
     problem = only(found(CRACK, train=samples), "empty-masks")
     assert (problem.level, problem.number, problem.files) == ("warning", 7, ("i0", "i1", "i2", "i3", "i4"))
-    assert str(problem).endswith("leave these images out [7: i0, i1, i2, i3, i4, ...]")
+    assert str(problem).endswith("[7: i0, i1, i2, i3, i4, ...]")
 
 
 def test_sides_by_name() -> None:
@@ -150,7 +153,8 @@ def test_tiny_objects() -> None:
         labels[::4, ::4] = 1
     problem = only(found(CRACK, train=samples), "tiny-objects")
     assert problem.level == "warning"
-    assert f"pieces of crack are smaller than 9 pixels ({12 * 4 * 5} pieces)" in problem.message
+    for value in ("crack", "9 pixels", f"{12 * 4 * 5} pieces"):
+        assert holds(problem.message, value)
 
 
 def test_flat_image() -> None:

@@ -25,6 +25,7 @@ from segkit.inspection.fingerprint import survey
 from segkit.inspection.inspect import inspect_parts
 from segkit.inspection.problems import find_problems
 from segkit.inspection.training_check import check
+from tests.helpers.errors import fails, holds
 from tests.helpers.problem_data import (
     CRACK,
     LABELS,
@@ -61,17 +62,18 @@ def bomb(path: Path) -> None:
     path.write_bytes(content)
 
 
-# What replaces the image or mask of one sample, in a data set of 0/1 or 0..2 masks: file, how, code, words of the message.
+# What replaces the image or mask of one sample, in a data set of 0/1 or 0..2 masks:
+# the file, how, the code, and a value in the message.
 BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
-    "torn image": (CRACK, "images/i0.png", torn, "unreadable", "i0.png: "),
+    "torn image": (CRACK, "images/i0.png", torn, "unreadable", "i0.png"),
     "bomb": (CRACK, "images/i0.png", bomb, "too-large", "data.max_pixels"),
-    "empty file": (CRACK, "images/i0.png", lambda path: path.write_bytes(b""), "unreadable", "not an image"),
+    "empty file": (CRACK, "images/i0.png", lambda path: path.write_bytes(b""), "unreadable", "i0.png"),
     "size": (
         CRACK,
         "masks/i0.png",
         lambda path: save(path, np.zeros((5, 4), np.uint8)),
         "mask-size",
-        "20 wide and 16 high",
+        "20 wide",
     ),
     "three values": (
         CRACK,
@@ -88,13 +90,13 @@ BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
         "data.mask_threshold: 128",
     ),
     "colours": (CRACK, "masks/i0.png", lambda path: save(path, image(3)), "mask-colours", "data.mask_colours"),
-    "alpha": (ORGANS, "masks/i0.png", lambda path: save(path, image(3, 4)), "mask-alpha", "alpha channel"),
+    "alpha": (ORGANS, "masks/i0.png", lambda path: save(path, image(3, 4)), "mask-alpha", "i0.png"),
     "ids": (
         ORGANS,
         "masks/i0.png",
         lambda path: save(path, np.full(SIZE, 9, np.uint8)),
-        "",
-        "allowed values are 0 to 2",
+        "mask-values",
+        "0 to 2",
     ),
 }
 
@@ -112,7 +114,7 @@ def data_set(root: Path, task: Task) -> Path:
 
 @pytest.mark.parametrize("way", BROKEN)
 def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, way: str) -> None:
-    task, file, spoil, code, words = BROKEN[way]
+    task, file, spoil, code, value = BROKEN[way]
     data_set(tmp_path, task)
     spoil(tmp_path / file)
     data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", validation=0.0, test=0.0)
@@ -121,8 +123,8 @@ def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, way: str)
     assert [problem.level for problem in problems] == ["error"]
     assert (problems[0].files, problems[0].number) == (("i0",), 1)
     assert str(tmp_path / file) in problems[0].message
-    assert words in problems[0].message
-    assert problems[0].code == (code or problems[0].code)
+    assert holds(problems[0].message, value)
+    assert problems[0].code == code
 
 
 def test_overlap_and_channels_of_masks_have_codes(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None
     spoil(tmp_path / file)
     seen, shown, status, told = commands(tmp_path, ["inspect", config], ["train", config])
     assert (seen, status) == (1, 2)
-    assert "error: training would be wrong:\n" in told
+    assert "error: " in told
     problems = [line.removeprefix("error ") for line in shown.splitlines() if line.startswith("error ")]
     assert len(problems) == 1
     assert f"\n  {problems[0]}\n" in told
@@ -195,7 +197,7 @@ def test_train_refuses_within_five_seconds(tmp_path: Path) -> None:
     began = time.monotonic()
     done = subprocess.run([sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, time.monotonic() - began < 5) == (2, True)
-    assert "error: training would be wrong:\n" in done.stderr
+    assert "error: " in done.stderr
 
 
 def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
 def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
     samples: dict[str, Sample | DataError] = {f"t{i}": DataError(f"t{i}.png: cut off") for i in range(3)}
     parts = {"train": Subset(Memory(samples), list(samples))}
-    with pytest.raises(DataError, match="none of the 3 samples can be read"):
+    with fails(DataError, "empty", 3):
         check(CRACK, parts, skip_broken=True)
-    with pytest.raises(DataError, match=r"t0\.png: cut off \[3: t0, t1, t2\]"):
+    with fails(DataError, "unreadable", "t0.png: cut off", "[3: t0, t1, t2]"):
         check(CRACK, parts)

@@ -17,9 +17,10 @@ from scipy import ndimage
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Sample, Subset
 from segkit.inspection import fingerprint as module
-from segkit.inspection.fingerprint import Broken, Facts, Survey, _in_threads, facts_of, survey
+from segkit.inspection.fingerprint import Broken, Facts, Survey, facts_of, survey
 from segkit.inspection.intensities import PERCENTILES
 from tests.helpers.draws import masks, tasks
+from tests.helpers.errors import holds
 
 CRACK = Task.binary("crack")
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
@@ -214,7 +215,8 @@ def test_broken_samples_are_kept_with_code_and_words_and_the_others_in_order() -
     ]
     assert found.broken[0] == Broken("torn", "train", "unreadable", "torn.png: cut off")
     assert (found.broken[1].name, found.broken[1].part) == ("seven", "validation")
-    assert "seven: allowed values are 0 (no) and 1 (yes)" in found.broken[1].message
+    assert found.broken[1].code == "mask-values"
+    assert holds(found.broken[1].message, "seven")
     assert (len(told), found.total) == (23, 23)
 
 
@@ -245,7 +247,19 @@ def test_opencv_has_its_threads_again_afterwards() -> None:
 def test_few_samples_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     begun: list[str] = []
-    taken = _in_threads(lambda item: begun.append(item[1]), [("train", str(i)) for i in range(50)])  # type: ignore[arg-type,func-returns-value]
-    next(taken)
-    time.sleep(0.05)
-    assert len(begun) <= 5
+    counted: list[int] = []
+
+    def done() -> None:
+        if not counted:
+            time.sleep(0.05)
+        counted.append(len(begun))
+
+    class Counting(Memory):
+        def read(self, name: str) -> Sample:
+            begun.append(name)
+            return super().read(name)
+
+    samples = {str(i): sample(str(i)) for i in range(50)}
+    survey(CRACK, {"train": Subset(Counting(samples), list(samples))}, done)
+    assert counted[0] <= 5
+    assert len(counted) == len(begun) == 50

@@ -14,6 +14,7 @@ from segkit.data.sources.source import Sample
 from segkit.inspection.fingerprint import Facts, facts_of
 from segkit.inspection.verdict import judge
 from tests.helpers.draws import masks, tasks
+from tests.helpers.errors import holds
 
 LABELS = Task.multilabel(["liver", "tumour"])
 
@@ -40,9 +41,7 @@ def test_binary() -> None:
     mask[:3, :5], mask[9] = 1, VOID
     verdict = judge(Task.binary("crack"), facts(Task.binary("crack"), [mask, mask]))
     assert verdict.kind == "binary"
-    assert "binary, hence sigmoid, because a pixel is crack or not: 16.7 % of the pixels of 2 images are" in str(
-        verdict
-    )
+    assert all(holds(str(verdict), value) for value in ("binary", "sigmoid", "crack", "16.7 %", "2 images"))
 
 
 def test_a_class_that_fills_everything_fills_100_percent() -> None:
@@ -54,7 +53,8 @@ def test_a_class_that_fills_everything_fills_100_percent() -> None:
 def test_exclusive_ids_take_the_head_of_the_task(head: str) -> None:
     task = Task.multiclass(["background", "liver", "tumour"], head=head)
     verdict = judge(task, facts(task, [np.array([[0, 1, 2, VOID]], np.uint8)]))
-    assert str(verdict).startswith(f"exclusive, hence {head}, because the masks hold one of 3 ids at each pixel")
+    assert verdict.kind == "exclusive"
+    assert all(holds(str(verdict), value) for value in ("exclusive", head, "3 ids"))
     assert verdict.task == task
 
 
@@ -64,8 +64,8 @@ def test_layers_that_never_meet_are_exclusive(held: int) -> None:
     verdict = judge(LABELS, facts(LABELS, [mask, mask]))
     names = ["liver", "tumour"] if held == 10_000 else ["background", "liver", "tumour"]
     assert (verdict.kind, verdict.task) == ("exclusive", Task.multiclass(names))
-    assert f"hence softmax, because none of the {2 * held:,} foreground pixels of 2 images" in str(verdict)
-    assert "say multilabel" in verdict.unless
+    assert all(holds(str(verdict), value) for value in ("softmax", f"{2 * held:,}", "2 images"))
+    assert holds(verdict.unless, "multilabel")
 
 
 def test_layers_keep_their_background_and_their_flip_pairs() -> None:
@@ -81,10 +81,8 @@ def test_layers_that_meet_overlap(overlap: int, small: bool) -> None:
     verdict = judge(LABELS, facts(LABELS, [layers(overlap), layers(0)]))
     share = 100 * overlap / (2 * 6000)
     assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
-    assert (
-        f"overlapping, hence sigmoid, because {overlap} pixels ({share:.3g} % of the foreground, in 1 of 2 images)"
-        in str(verdict)
-    )
+    values = ("overlapping", "sigmoid", f"{overlap} pixels", f"{share:.3g} %", "1 of 2 images")
+    assert all(holds(str(verdict), value) for value in values)
     assert ("a small share that may be slips of the pen" in verdict.because) == small
     assert "data.on_top" in verdict.unless
 
@@ -105,7 +103,7 @@ def test_exclusive_layers_that_were_refused_for_overlaps_need_a_sigmoid() -> Non
     task = Task.multiclass(["background", "liver", "tumour"])
     verdict = judge(task, [], refused=3)
     assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
-    assert "hence sigmoid, because in 3 images pixels belong to two classes" in str(verdict)
+    assert all(holds(str(verdict), value) for value in ("sigmoid", "3 images"))
 
 
 @given(st.data())
@@ -113,7 +111,7 @@ def test_the_verdict_is_that_of_a_plain_count(data: st.DataObject) -> None:
     task = data.draw(tasks())
     drawn = [data.draw(masks(task)) for _ in range(data.draw(st.integers(1, 3)))]
     verdict = judge(task, facts(task, drawn))
-    assert f"hence {verdict.task.head}, because" in str(verdict)
+    assert holds(str(verdict), verdict.task.head)
     assert f"{len(drawn)} images" in verdict.because
     if task.kind != "multilabel":
         assert verdict.kind == ("binary" if task.kind == "binary" else "exclusive")
@@ -121,7 +119,7 @@ def test_the_verdict_is_that_of_a_plain_count(data: st.DataObject) -> None:
     both = sum(int(((mask == 1).sum(-1) > 1).sum()) for mask in drawn)
     held = sum(int((mask == 1).any(-1).sum()) for mask in drawn)
     assert verdict.kind == ("overlapping" if both else "exclusive")
-    assert (f"{both:,} pixels" if both else f"none of the {held:,} foreground pixels") in verdict.because
+    assert holds(verdict.because, f"{both or held:,}")
 
 
 def test_masks_without_any_label_have_a_verdict() -> None:

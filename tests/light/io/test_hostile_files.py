@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import open_source
 from segkit.io.images import list_images, read_image, write_picture
 from segkit.io.masks import read_mask
-from tests.helpers.draws import says
+from tests.helpers.errors import fails, holds
 from tests.helpers.file_bytes import (
     BROKEN,
     GREY,
@@ -44,10 +44,10 @@ def test_a_broken_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarra
     (tmp_path / name).write_bytes(BROKEN[name])
     with pytest.raises(DataError) as problem:
         read(tmp_path / name)
-    assert says(problem, f"{tmp_path / name}: ")
+    assert problem.value.code in ("unreadable", "channels", "mask-channels", "mask-colours", "mask-values")
+    assert holds(str(problem.value), tmp_path / name)
     assert "NoneType" not in str(problem.value)
     assert "\n" not in str(problem.value)
-    assert re.search(r"again|[Ss]ave|[Cc]onvert|max_pixels|write", str(problem.value)), "says what to do"
 
 
 def test_a_broken_file_is_named_by_the_source_that_reads_it(tmp_path: Path) -> None:
@@ -58,9 +58,8 @@ def test_a_broken_file_is_named_by_the_source_that_reads_it(tmp_path: Path) -> N
     assert source.read("a b/ü").mask.tolist() == [[0, 0], [0, 0]]
     for broken in (tmp_path / "masks" / "a b" / "ü.png", tmp_path / "images" / "a b" / "ü.png"):
         broken.write_bytes(b"")
-        with pytest.raises(DataError) as problem:
+        with fails(DataError, "unreadable", broken):
             source.read("a b/ü")
-        assert says(problem, broken)
     assert source.read("c").mask.shape == (2, 2)
 
 
@@ -78,10 +77,8 @@ def test_a_small_file_that_claims_to_be_huge_is_refused_unopened(
     tmp_path: Path, read: Callable[[Path], np.ndarray], name: str
 ) -> None:
     (tmp_path / name).write_bytes(BOMBS[name])
-    with pytest.raises(DataError) as problem:
+    with fails(DataError, "too-large", tmp_path / name, "178,956,970", "data.max_pixels"):
         read(tmp_path / name)
-    assert says(problem, f"{tmp_path / name}: has more than 178,956,970 pixels", "data.max_pixels")
-    assert problem.value.code == "too-large"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -93,9 +90,8 @@ def test_the_limit_is_raised_by_a_setting(tmp_path: Path, suffix: str) -> None:
     data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks")
     with pixel_limit():
         small = open_source(data.model_copy(update={"max_pixels": 598}), Task.binary("crack"))
-        with pytest.raises(DataError) as problem:
+        with fails(DataError, "too-large", f"a{suffix}", 598, "data.max_pixels"):
             small.read("a")
-        assert says(problem, f"a{suffix}: has more than 598 pixels", "data.max_pixels")
         enough = open_source(data.model_copy(update={"max_pixels": 600}), Task.binary("crack"))
         assert enough.read("a").image.shape == (20, 30, 1)
 
@@ -105,13 +101,11 @@ def test_a_mask_of_nan_or_infinity_is_refused_and_whole_floats_are_not(tmp_path:
     for value in (np.nan, np.inf, -np.inf, 0.5):
         tifffile.imwrite(path, np.array([[0, value]], np.float32))
         for threshold in (None, 1):
-            with pytest.raises(
-                DataError, match=r"a\.tif: a mask holds whole numbers; found fractions, NaN or infinite"
-            ):
+            with fails(DataError, "mask-values", path):
                 read_mask(path, threshold)
     for value in (np.nan, np.inf):
         tifffile.imwrite(path, np.array([[0, value]], np.float32))
-        with pytest.raises(DataError, match=r"a\.tif: holds NaN or infinite values"):
+        with fails(DataError, "not-finite", path):
             read_image(path)
 
 
@@ -123,9 +117,9 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
     (images / "y.png").symlink_to(images / "x.png")
     (images / "gone.png").symlink_to(images / "nowhere.png")
     assert list(list_images(images)) == ["gone", "sub/a", "x", "y"]
-    for name in ("gone", "x", "y"):
+    for name, code in (("gone", "missing-file"), ("x", "unreadable"), ("y", "unreadable")):
         for read in READERS:
-            with pytest.raises(DataError, match=rf"{name}\.png: "):
+            with fails(DataError, code, images / f"{name}.png"):
                 read(images / f"{name}.png")
 
 
@@ -143,7 +137,7 @@ def test_a_list_of_pages_that_runs_in_a_circle_ends(
     assert content[at : at + 4] == bytes(4)
     content[at : at + 4] = target.offset.to_bytes(4, "little")
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"round\.tif: cannot be read \(its list of pages runs in a circle\); copy"):
+    with fails(DataError, "unreadable", path):
         read(path)
 
 
@@ -151,16 +145,16 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("")
     (tmp_path / "there").mkdir()
     write_picture(tmp_path / "there" / "a.png", np.zeros((2, 2, 1), np.uint8))
-    with pytest.raises(DataError, match=r"images: is a file, not a folder"):
+    with fails(DataError, "missing-file", tmp_path / "images"):
         in_folders(tmp_path / "images", tmp_path / "there", Task.binary("crack"))
-    with pytest.raises(DataError, match=r"images: "):
+    with fails(DataError, "unpaired", tmp_path / "images"):
         in_folders(tmp_path / "there", tmp_path / "images", Task.binary("crack"))
 
 
 def test_a_folder_that_is_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png" / "b.png", np.zeros((2, 2, 1), np.uint8))
     assert list(list_images(tmp_path)) == ["a.png/b"]
-    with pytest.raises(DataError, match=r"a\.png: "):
+    with fails(DataError, "unreadable", tmp_path / "a.png"):
         read_image(tmp_path / "a.png")
 
 
@@ -185,12 +179,12 @@ def test_files_and_folders_that_may_not_be_read_are_named() -> None:
             write_picture(root / folder / "a.png", np.zeros((2, 2, 1), np.uint8))
         (root / "images/sub/a.png").chmod(0)
         for read in READERS:
-            with pytest.raises(DataError, match=r"a\.png: cannot be read .*Permission denied"):
+            with fails(DataError, "unreadable", root / "images/sub/a.png", os.strerror(errno.EACCES)):
                 read(root / "images/sub/a.png")
         for folder in ("images/sub", "images", "masks/sub", "masks"):
             before = (root / folder).stat().st_mode
             (root / folder).chmod(0)
-            with pytest.raises(DataError, match=f"{root / folder}: .*cannot be read .*Permission denied"):
+            with fails(DataError, "unreadable", root / folder, os.strerror(errno.EACCES)):
                 in_folders(root / "images", root / "masks", Task.binary("crack"))
             (root / folder).chmod(before)
 
@@ -248,5 +242,5 @@ def test_a_folder_of_100_000_images_opens_and_reads_what_is_asked_for(tmp_path: 
     source = in_folders(tmp_path / "images", tmp_path / "masks", task)
     assert len(set(source.names)) == 100_000
     assert source.read("70000").image.max() == 7
-    with pytest.raises(DataError, match=r"images.99999\.png"):
+    with fails(DataError, "unreadable", tmp_path / "images" / "99999.png"):
         source.read("99999")

@@ -16,7 +16,7 @@ from segkit import DataError
 from segkit.io import codecs
 from segkit.io.images import read_image, write_picture
 from segkit.io.tiff_windows import LargeImage, pixels_of
-from tests.helpers.draws import says
+from tests.helpers.errors import fails
 from tests.helpers.large_cases import noise
 
 RGB = noise(70, 90)
@@ -96,7 +96,7 @@ def test_a_cut_off_file_is_refused_before_anything_is_read(stored: dict[str, Pat
     with tifffile.TiffFile(stored[name]) as tiff:
         last = max(page.dataoffsets[-1] + page.databytecounts[-1] for page in tiff.pages)
     broken.write_bytes(stored[name].read_bytes()[: last - 1])
-    with pytest.raises(DataError, match=r"broken\.tif: cannot be read .*cut off"):
+    with fails(DataError, "unreadable", broken):
         LargeImage(broken)
 
 
@@ -110,31 +110,30 @@ def test_a_damaged_tile_is_an_error_with_the_file_s_name(tmp_path: Path) -> None
     path.write_bytes(content)
     with LargeImage(path) as image:
         image.read(slice(0, 20), slice(0, 20))
-        with pytest.raises(DataError, match=r"a\.tif: cannot be read"):
+        with fails(DataError, "unreadable", path):
             image.read(slice(60, 70), slice(80, 90))
 
 
 def test_what_cannot_be_read_by_windows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(array: np.ndarray, *words: object, most: float = float("inf"), **how: Any) -> None:
+    def refused(array: np.ndarray, code: str, *values: object, most: float = float("inf"), **how: Any) -> None:
         tifffile.imwrite(tmp_path / "a.tif", array, **how)
-        with pytest.raises(DataError) as problem:
+        with fails(DataError, code, tmp_path / "a.tif", *values):
             LargeImage(tmp_path / "a.tif", most)
-        assert says(problem, tmp_path / "a.tif", *words)
 
     turned = [(274, "H", 1, 6, True)]
-    refused(RGB, "orientation 6", "--memory", photometric="rgb", tile=(16, 16), extratags=turned)
-    refused(np.zeros((2, 3, 40, 50), np.uint8), "has axes", "with or without bands", photometric="minisblack")
+    refused(RGB, "orientation", 6, "--memory", photometric="rgb", tile=(16, 16), extratags=turned)
+    refused(np.zeros((2, 3, 40, 50), np.uint8), "channels", (2, 3, 40, 50), photometric="minisblack")
     one_strip: dict[str, Any] = {"photometric": "rgb", "compression": "zlib", "rowsperstrip": 70}
-    refused(RGB, "compressed strips hold 0 MB each", "tiled TIFF", most=4 * RGB.nbytes - 1, **one_strip)
+    refused(RGB, "too-large", "0 MB", "--memory", most=4 * RGB.nbytes - 1, **one_strip)
     LargeImage(tmp_path / "a.tif", 4 * RGB.nbytes).close()
     floats = np.full((20, 20), np.nan, np.float32)
-    refused(floats, "NaN or infinite", tile=(16, 16))
+    refused(floats, "not-finite", "NaN", tile=(16, 16))
     monkeypatch.setattr(codecs.Image, "MAX_IMAGE_PIXELS", 100)
-    refused(RGB, "too much", photometric="rgb", tile=(16, 16))
+    refused(RGB, "too-large", photometric="rgb", tile=(16, 16))
     monkeypatch.undo()
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "zarr" else found(name))
-    refused(RGB, "needs zarr", "pip install keras-segkit[large]", photometric="rgb", tile=(16, 16))
+    refused(RGB, "missing-package", "zarr", "pip install keras-segkit[large]", photometric="rgb", tile=(16, 16))
 
 
 def test_pixels_are_counted_in_tiffs_alone(tmp_path: Path) -> None:

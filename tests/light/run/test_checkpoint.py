@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from segkit.errors import RunError
 from segkit.io import atomic
-from segkit.io.atomic import _temporary
 from segkit.run import checkpoint
 from segkit.run.checkpoint import Checkpoints, Position, check_room
+from tests.helpers.disks import on_full_disk
+from tests.helpers.errors import fails
 
 GROUPS = {
     "weights": [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(7, np.int64), np.zeros((0, 2), np.float32)],
@@ -88,22 +90,15 @@ def test_a_kill_between_the_two_renames_loses_nothing(checkpoints: Checkpoints) 
 def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     checkpoints.latest.write_bytes(b"")
-    with pytest.raises(RunError, match=r"latest\.npz: no checkpoint there can be read"):
+    with fails(RunError, "damaged-file", checkpoints.latest):
         checkpoints.mend()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_leaves_the_last_checkpoint(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     save(checkpoints, 1)
-    temporary = _temporary
-
-    def full(path: Path) -> Path:
-        link = temporary(path)
-        link.symlink_to("/dev/full")
-        return link
-
-    monkeypatch.setattr(atomic, "_temporary", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(atomic, "together", on_full_disk())
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         save(checkpoints, 2)
     assert_holds(checkpoints, 1)
     assert [path.name for path in checkpoints.latest.parent.iterdir()] == ["latest.npz"]
@@ -113,7 +108,7 @@ def test_room_is_looked_for_before_the_start(tmp_path: Path, monkeypatch: pytest
     state, model = 40_000_000, 10_000_000
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000_000))
     check_room(tmp_path, state, model)
-    with pytest.raises(RunError, match=r"need 0\.15 GB .*and 0\.15 GB are free; make room and go on with --resume"):
+    with fails(RunError, "no-space", tmp_path, "0.15 GB", "--resume"):
         check_room(tmp_path, state, model + 1)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "latest.npz").write_bytes(bytes(10))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,11 @@ import pytest
 
 from segkit import RunError, Task
 from segkit.config import Config, InputConfig
-from segkit.io.atomic import _temporary
 from segkit.run import Run
 from segkit.run.checkpoint import Position
 from segkit.run.environment import environment
-from tests.helpers.draws import says
+from tests.helpers.disks import leave_over
+from tests.helpers.errors import fails
 
 GIVEN = InputConfig(channels=1, dtype="uint8", mean=(1.0,), std=(2.0,), low=0, high=255)
 CONFIG = Config(task=Task.multilabel(["a", "b"])).with_input(GIVEN)
@@ -43,17 +42,15 @@ def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
 
 def test_a_config_that_does_not_say_what_the_images_were_is_no_run_s(run: Run) -> None:
     run.config_file.write_text(Config(task=CONFIG.task).as_yaml())
-    with pytest.raises(RunError) as problem:
+    with fails(RunError, "missing-setting", run.config_file, "input"):
         run.config()
-    assert says(problem, run.config_file, "input")
 
 
 def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError) as problem:
+    with fails(RunError, "exists-already", run.path, "--run", "--resume"):
         run.create(CONFIG)
-    assert says(problem, run.path, "never overwritten", "--run", "--resume")
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="not empty"):
+    with fails(RunError, "exists-already", tmp_path / "file"):
         Run(tmp_path / "file").check_free()
     (tmp_path / "empty").mkdir()
     Run(tmp_path / "empty").check_free()
@@ -62,18 +59,15 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_kill_at_the_very_beginning_leaves_the_folder_free(tmp_path: Path) -> None:
-    left = _temporary(tmp_path / "run" / "config.yaml")
-    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
-    left.parent.mkdir()
-    left.touch()
+    left = leave_over(tmp_path / "run" / "config.yaml")
     Run(tmp_path / "run").create(CONFIG)
     assert not left.exists()
 
 
 def test_a_run_opens_when_it_has_a_model(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no config\.yaml.*train\.py"):
+    with fails(RunError, "not-a-run", tmp_path / "elsewhere", "config.yaml"):
         Run.open(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match=r"no model\.keras yet"):
+    with fails(RunError, "no-model", run.path, "model.keras"):
         Run.open(run.path)
     run.model.touch()
     assert Run.open(run.path).config() == CONFIG
@@ -85,22 +79,21 @@ def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(
     run.reopen(CONFIG)
     run.reopen(with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"}))  # the samples are the same
     run.reopen(with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1}))  # the weights are
-    with pytest.raises(RunError, match="holds no run to resume; leave --resume out"):
+    with fails(RunError, "not-a-run", run.path / "other", "--resume"):
         Run(run.path / "other").reopen(CONFIG)
 
 
 def test_resuming_with_other_settings_names_each(run: Run) -> None:
     other = with_settings(train={"epochs": 99, "crop": [64, 96]}, model={"normalization": "group"})
-    with pytest.raises(RunError) as problem:
+    changes = ("train.epochs: 50 -> 99", "model.normalization: batch -> group", "train.crop", 96)
+    with fails(RunError, "mismatch", run.path, *changes) as problem:
         run.reopen(other)
-    assert says(problem, run.path, "train.epochs: 50 -> 99", "model.normalization: batch -> group", "train.crop", "96")
     assert "encoder" not in str(problem.value)
 
 
 def test_resuming_with_other_classes_shows_both(run: Run) -> None:
-    with pytest.raises(RunError) as problem:
+    with fails(RunError, "mismatch", "task.classes: [a, b] -> [a, c]"):
         run.reopen(Config(task=Task.multilabel(["a", "c"])))
-    assert says(problem, "task.classes: [a, b] -> [a, c]")
 
 
 def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
@@ -153,13 +146,11 @@ def test_an_unreadable_checkpoint_is_replaced_by_the_one_before(run: Run, broken
     run.reopen(CONFIG)
     assert run.saved() == Position(2)
     run.checkpoints.latest.write_bytes(broken)
-    with pytest.raises(RunError, match="begin a new run"):
+    with fails(RunError, "damaged-file", run.checkpoints.latest):
         run.reopen(CONFIG)
 
 
 def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
-    left = _temporary(run.model)
-    left = left.with_name(left.name.replace(f".{os.getpid()}.", ".999999999."))
-    left.touch()
+    left = leave_over(run.model)
     run.reopen(CONFIG)
     assert not left.exists()

@@ -10,6 +10,7 @@ from segkit import RunError, Task
 from segkit.config import Config, DecodeConfig
 from segkit.run import Run
 from segkit.run.tuned import Tuned, merged, read, write
+from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
 CONFIG = Config(task=Task.multilabel(["a", "b"])).with_input(GIVEN)
@@ -51,7 +52,7 @@ def test_a_run_predicts_with_what_was_tuned(run: Run) -> None:
 def test_training_goes_on_with_the_config_that_it_began_with(run: Run) -> None:
     run.reopen(CONFIG)
     assert run.config_made_with() == CONFIG
-    with pytest.raises(RunError, match="was begun with other settings.*thresholds"):
+    with fails(RunError, "mismatch", run.path, "task.thresholds"):
         run.reopen(run.config())
 
 
@@ -66,12 +67,12 @@ def test_an_exclusive_task_has_no_thresholds_to_merge(tmp_path: Path) -> None:
     "task", [Task.multilabel(["a"]), Task.multilabel(["a", "c"]), Task.multiclass(["background", "b"])]
 )
 def test_what_was_tuned_for_another_task_is_refused(run: Run, task: Task) -> None:
-    with pytest.raises(RunError, match=r"tuned\.yaml: was made for another task"):
+    with fails(RunError, "mismatch", run.tuned, "--reset"):
         merged(Config(task=task), run.tuned)
 
 
 @pytest.mark.parametrize("text", ["", "{", "made: x", "- 1"])
 def test_a_broken_file_is_named(run: Run, text: str) -> None:
     run.tuned.write_text(text)
-    with pytest.raises(RunError, match=r"tuned\.yaml: cannot be read.*--reset removes it"):
+    with fails(RunError, "damaged-file", run.tuned, "--reset"):
         run.config()
