@@ -67,7 +67,7 @@ class Case:
     steps: int
 
     def batches(self) -> Generator[Any]:
-        from segkit.data.batches.validation import training_batches
+        from segkit.data.batches.training import training_batches
 
         given = self.config.input
         assert given is not None

@@ -1,8 +1,11 @@
-"""The command line: one file per command, which parses arguments, calls a function and prints the result.
+"""The command line: each command parses arguments, calls one function of segkit, and prints the result.
 
-commands.py   the table of commands, and `main`
+commands.py   the table of commands, and `main`, which turns errors into exit statuses
 options.py    arguments that several commands share
-child.py      the command line in a process that ends with its parent
+console.py    progress bars and lines on a terminal
+child.py      the command line in a process that ends together with its parent
+train.py, predict.py, evaluate.py, tune.py, export.py, inspect.py, plan.py, compare.py, convert.py, lr.py
+              one command each
 """
 
 from segkit.cli.commands import main

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The section `augment`: random changes of training samples."""
 
 from __future__ import annotations
 

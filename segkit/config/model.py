@@ -1,4 +1,4 @@
-"""TODO."""
+"""The section `model`: encoder, decoder and what they are made of."""
 
 from __future__ import annotations
 

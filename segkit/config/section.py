@@ -1,4 +1,4 @@
-"""TODO."""
+"""What all sections of a config share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Formats of exported models, and the precisions that each is written in."""
 
 from __future__ import annotations
 

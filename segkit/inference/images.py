@@ -1,4 +1,4 @@
-"""TODO."""
+"""Images in memory through a network, in batches or windows."""
 
 from __future__ import annotations
 

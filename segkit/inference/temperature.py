@@ -1,4 +1,4 @@
-"""TODO."""
+"""Probabilities with a temperature, and their entropy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Maps of how unsure a prediction is."""
 
 from __future__ import annotations
 

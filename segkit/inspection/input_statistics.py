@@ -1,4 +1,4 @@
-"""TODO."""
+"""Depth, channels and statistics of the training images, which the model scales by."""
 
 from __future__ import annotations
 

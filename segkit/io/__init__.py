@@ -1,1 +1,11 @@
-"""TODO."""
+"""Files: images and masks are read as they are stored, and written whole or not at all.
+
+atomic.py         temporary names, renaming, and what killed processes left behind
+locks.py          lock files, so that only one process works on a file or folder
+images.py         finding, reading and writing images
+masks.py          reading and writing masks
+codecs.py         decoding by Pillow and tifffile; png.py decodes plain PNG faster
+tiff_windows.py   any window of a TIFF without reading the rest
+georeference.py   where the pixels of a GeoTIFF lie on the map
+overlay.py        masks drawn over images
+"""

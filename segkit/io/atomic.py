@@ -1,4 +1,4 @@
-"""TODO."""
+"""Files written under a temporary name and then renamed, and what killed writers left behind."""
 
 from __future__ import annotations
 

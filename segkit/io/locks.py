@@ -1,4 +1,4 @@
-"""TODO."""
+"""Lock files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A head that says which classes a whole image holds."""
 
 from __future__ import annotations
 

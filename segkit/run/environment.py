@@ -1,4 +1,4 @@
-"""TODO."""
+"""Versions, machine and command of this process."""
 
 from __future__ import annotations
 

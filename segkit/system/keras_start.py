@@ -1,4 +1,4 @@
-"""TODO."""
+"""The start of Keras: quiet, and with settings of the backend that make it faster."""
 
 from __future__ import annotations
 

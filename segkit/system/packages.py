@@ -1,4 +1,4 @@
-"""TODO."""
+"""Packages of extras."""
 
 from __future__ import annotations
 

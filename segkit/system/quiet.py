@@ -1,4 +1,4 @@
-"""TODO."""
+"""Standard error held back, what C++ libraries write included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Colours of classes."""
 
 from __future__ import annotations
 

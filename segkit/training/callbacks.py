@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from segkit.config import Config, TrainConfig
-from segkit.data.batches.validation import Samples
+from segkit.data.batches.cache import Samples
 from segkit.errors import RunError
 from segkit.io.atomic import atomic
 from segkit.io.images import as_display, write_picture

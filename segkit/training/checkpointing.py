@@ -1,4 +1,4 @@
-"""TODO."""
+"""The state of a training: collected, saved at the end of epochs and in between, and restored."""
 
 from __future__ import annotations
 

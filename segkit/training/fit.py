@@ -13,7 +13,8 @@ import numpy as np
 
 from segkit import losses
 from segkit.config import RunConfig
-from segkit.data.batches.validation import ValidationBatches, training_batches
+from segkit.data.batches.training import training_batches
+from segkit.data.batches.validation import ValidationBatches
 from segkit.data.sources.source import Subset
 from segkit.errors import RunError
 from segkit.io.atomic import write_text

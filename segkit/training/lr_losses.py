@@ -8,7 +8,7 @@ from contextlib import closing
 import keras
 
 from segkit.config import RunConfig
-from segkit.data.batches.validation import training_batches
+from segkit.data.batches.training import training_batches
 from segkit.data.sources.source import Subset
 from segkit.models.build import build_for, compile
 from segkit.training.devices import prepare

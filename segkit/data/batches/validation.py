@@ -1,4 +1,4 @@
-"""Batches for the model: the stream of training batches, and the validation images as Keras takes them."""
+"""The validation images as Keras takes them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import keras
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.data.batches.cache import Batch, Samples, open_samples
+from segkit.data.batches.cache import Batch, open_samples
 from segkit.data.batches.distances import as_losses_need
-from segkit.data.batches.training import training_batches
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.task import VOID
-
-__all__ = ["Batch", "Samples", "ValidationBatches", "training_batches"]
 
 
 class ValidationBatches(keras.utils.PyDataset):

@@ -1,1 +1,8 @@
-"""TODO."""
+"""Sources of samples. Each is a function `(DataConfig, Task) -> Source` and a line in `segkit.catalog.SOURCES`.
+
+source.py         `Source`, `Sample` and `Subset`; opens the source that a config names
+folder.py         images and masks in files; pairs.py finds which belong together, labels.py reads what masks store
+coco.py           images with a COCO JSON file, which coco_json.py reads and checks
+tfds.py           prepared TensorFlow data sets; tfds_records.py reads records, tfds_labels.py knows class names
+shapes.py         generated discs, squares and triangles
+"""

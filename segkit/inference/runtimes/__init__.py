@@ -1,1 +1,4 @@
-"""Runtimes: a trained run as a function from images to probabilities."""
+"""Runtimes: a run as a function from images to probabilities. Each is a file and a line in `segkit.catalog.RUNTIMES`.
+
+keras.py, onnx.py, litert.py, openvino.py; images.py checks what they are called with
+"""

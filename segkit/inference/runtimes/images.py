@@ -1,4 +1,4 @@
-"""TODO."""
+"""The check of images that all runtimes but Keras share."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def open_onnx(exported: Exported) -> Predict:
             f"operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format",
             "damaged-file",
         ) from problem
-    name, given = session.get_inputs()[0].name(exported.config())
+    name = session.get_inputs()[0].name
+    given = exported.config().input
 
     def predict(images: np.ndarray) -> np.ndarray:
         check_images(images, given)

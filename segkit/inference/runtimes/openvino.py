@@ -28,7 +28,8 @@ def open_openvino(exported: Exported) -> Predict:
         "INFERENCE_NUM_THREADS": cores(),
     }
     compiled = runtime.Core().compile_model(str(exported.model), "CPU", settings)
-    request, given = compiled.create_infer_request()(exported.config())
+    request = compiled.create_infer_request()
+    given = exported.config().input
 
     def predict(images: np.ndarray) -> np.ndarray:
         check_images(images, given)

@@ -1,1 +1,7 @@
-"""TODO."""
+"""How masks are stored and what their values mean, found out from the files alone.
+
+detect.py     from files to the settings that read them
+contents.py   the kind and the values of each mask file
+values.py     what the values mean, from how often each occurs
+folders.py    what the mask files of a config's data hold
+"""

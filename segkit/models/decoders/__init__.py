@@ -1,5 +1,5 @@
-"""Decoders: (the encoder's features, ModelConfig) -> features (B, H, W, C) at the resolution of the finest of them.
+"""Decoders: functions `(levels, settings) -> features`, each in a file of its name and a line in `segkit.catalog.DECODERS`.
 
-The encoder's features come finest first, each half the height and width of the one before, two levels or more, of any
-channels. Decoders have widths of their own, by the settings' `width` and `widest`.
+`levels` are the encoder's features, finest first, each half the size of the one before. The result has the size of the
+first. unet.py, unetplusplus.py, attention_unet.py, fpn.py, linknet.py, deeplabv3plus.py.
 """

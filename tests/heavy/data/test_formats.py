@@ -10,7 +10,8 @@ import pytest
 
 from segkit import Task
 from segkit.config import Config, DataConfig
-from segkit.data.batches.validation import Batch, training_batches
+from segkit.data.batches.cache import Batch
+from segkit.data.batches.training import training_batches
 from segkit.data.parts import open_parts
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset, open_source

@@ -15,8 +15,9 @@ import pytest
 
 from segkit import VOID, DataError, Task
 from segkit.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
-from segkit.data.batches.cache import InMemory, Read
-from segkit.data.batches.validation import Batch, ValidationBatches, training_batches
+from segkit.data.batches.cache import Batch, InMemory, Read
+from segkit.data.batches.training import training_batches
+from segkit.data.batches.validation import ValidationBatches
 from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.models.build import build_for, compile
 from tests.helpers.errors import fails

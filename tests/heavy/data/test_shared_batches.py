@@ -11,7 +11,8 @@ import pytest
 
 from segkit import losses
 from segkit.config import DataConfig
-from segkit.data.batches.validation import ValidationBatches, training_batches
+from segkit.data.batches.training import training_batches
+from segkit.data.batches.validation import ValidationBatches
 from segkit.system.replicas import Replicas
 from segkit.task import VOID, Task
 from tests.helpers.numbered import GIVEN, SOFTMAX, TASKS, Numbered, config
