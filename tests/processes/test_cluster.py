@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers.visible_files import visible
 
 from segkit import RunError
 from segkit.cli import main
@@ -29,6 +28,7 @@ from tests.helpers.cluster_nodes import LOOPBACK
 from tests.helpers.draws import task_of
 from tests.helpers.exported_runs import make_run, parts_of
 from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.visible_files import visible
 
 ROOT = Path(__file__).parents[2]
 SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i % 5, 30) for i in range(40)}

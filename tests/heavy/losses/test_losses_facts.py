@@ -111,7 +111,9 @@ def test_boundary_pushes_in_proportion_to_the_distance() -> None:
 
 def test_boundary_without_distances_says_who_makes_them() -> None:
     target, logits = batch(CRACK, seed=4)
-    with pytest.raises(ValueError, match=r"needs a target with distances, .* found \(2, 5, 6, 1\)\. segkit\.distances"):
+    with pytest.raises(
+        ValueError, match=r"needs a target with distances, .* found \(2, 5, 6, 1\)\. segkit\.data\.batches\.distances"
+    ):
         loss_of("boundary", CRACK).call(target, logits)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from tests.helpers.visible_files import visible
 
 from segkit.cli import main
 from segkit.config import Config, read
@@ -17,6 +16,7 @@ from segkit.inference.load import Opened
 from segkit.io.images import write_picture
 from tests.helpers.draws import task_of
 from tests.helpers.stand_in import answer_of, config_of, network, picture, write_pictures
+from tests.helpers.visible_files import visible
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "outputs.md"
 SIZES = {"a": (20, 30), "f": (9, 8), "sub/d": (16, 16)}

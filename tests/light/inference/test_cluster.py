@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.helpers.visible_files import visible
 
 from segkit import ConfigError, RunError, Task
 from segkit.cli import main
@@ -31,6 +30,7 @@ from tests.helpers.large_cases import config_of as large_config
 from tests.helpers.large_cases import network as large_network
 from tests.helpers.large_cases import noise, write_tiled
 from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.visible_files import visible
 
 TASK = task_of("multiclass")
 SIZES = {f"i{i}": (20, 30) for i in range(9)}

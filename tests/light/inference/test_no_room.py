@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.helpers.visible_files import visible
 
 from segkit import Task, catalog
 from segkit.inference.files import Summary, predict_files
@@ -25,6 +24,7 @@ from segkit.io import images as files
 from segkit.io.atomic import _temporary
 from tests.helpers.predicting import predict
 from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.visible_files import visible
 
 TASK = Task.binary("a")
 SIZES = {"a": (20, 30), "b": (20, 30), "c": (9, 9), "d": (9, 9)}
