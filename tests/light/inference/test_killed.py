@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers.visible_files import visible
 
 from segkit.inference.outputs.summary import read_back, read_summary, row_of
 from segkit.inference.outputs.writer import Outputs, Results
@@ -23,6 +22,7 @@ from segkit.io.masks import mask_paths
 from tests.helpers.draws import task_of
 from tests.helpers.predicting import FORMATS, predict
 from tests.helpers.stand_in import write_pictures
+from tests.helpers.visible_files import visible
 
 KILLS = int(os.environ.get("SEGKIT_KILLS", "4"))
 SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i, 30) for i in range(12)}
@@ -40,6 +40,7 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
             assert any(map(all, models)), f"{name} is not whole"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tmp_path: Path, kind: str) -> None:
     write_pictures(tmp_path / "in", SIZES)
@@ -94,6 +95,7 @@ def take_a_turn(folder: Path, name: str) -> None:
             time.sleep(0.005)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [False, True])
 def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
     def wait_for(told: str) -> None:
