@@ -21,13 +21,17 @@ from tests.helpers.errors import fails
 from tests.helpers.loss_cases import Watching, answer, picture
 
 CRACK = Task.binary("crack")
+EAGER = keras.backend.backend() == "tensorflow"
 SIMILAR = (
     *("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "efficientnetv2_s"),
     *("mobilenetv3_large", "resnet50v2"),
 )
 """Much like another one that is tested; some minutes more."""
+QUICK = ("mobilenetv3_small", "vgg16", "convnext_tiny", "plain", "residual")
+"""One of each kind, for JAX, which compiles every operation before its first use."""
 ENCODERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(catalog.ENCODERS)
+    pytest.param(name, marks=() if name in QUICK or (EAGER and name not in SIMILAR) else pytest.mark.slow)
+    for name in sorted(catalog.ENCODERS)
 ]
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 CHANNELS = {
@@ -48,9 +52,6 @@ CHANNELS = {
     "vgg16": [64, 128, 256, 512, 512, 512],
 }
 """Of each level: what the next convolution or pooling that halves the resolution takes in."""
-EAGER = keras.backend.backend() == "tensorflow"
-QUICK = ("mobilenetv3_small", "vgg16", "convnext_tiny", "plain", "residual")
-"""What JAX, which compiles every operation before its first use, is asked to train."""
 
 
 @functools.cache
@@ -75,8 +76,6 @@ def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(encoder:
 
 @every_encoder
 def test_a_gradient_reaches_every_trainable_weight(encoder: str) -> None:
-    if not EAGER and encoder not in QUICK:
-        pytest.skip("the same network as on TensorFlow, and minutes of compiling")
     model = five_bands(encoder)
     for layer in model.layers:
         if isinstance(layer, layers.Dropout):  # stochastic depth: what is left out has no gradient

@@ -30,8 +30,16 @@ MODULES = {
     "vgg16": "vgg16",
 }
 """Where Keras keeps the scaling of those that do not scale their images themselves."""
-SIMILAR = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "mobilenetv3_large")
-ENCODERS = [pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in sorted(NETWORKS)]
+LARGER = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "mobilenetv3_large")
+"""Of a family of which a smaller one is tested."""
+
+
+def networks_but(*slow: str) -> list[Any]:
+    """Return the names of all networks, some of them marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(NETWORKS)]
+
+
+every_encoder = pytest.mark.parametrize("encoder", networks_but(*LARGER, "efficientnetv2_s"))
 WITHOUT_STATISTICS = ("convnext_tiny", "vgg16")
 SMALL = "mobilenetv3_small"
 
@@ -54,6 +62,21 @@ def saved(encoder: str, file: Path) -> keras.Model:
     return network
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, str]:
+    """Keras' own small network, which no test changes, and the file of its weights."""
+    file = tmp_path_factory.mktemp("small") / "own.weights.h5"
+    return saved(SMALL, file), str(file)
+
+
+@pytest.fixture(scope="module")
+def grey(small: tuple[keras.Model, str]) -> tuple[np.ndarray, np.ndarray]:
+    """A grey picture of one channel, and the features of it as RGB."""
+    image = picture(1, 64, 64, 1)
+    model = segkit.unet(CRACK, encoder=SMALL, weights=small[1], width=4, channels=3)
+    return image, features(model, np.repeat(image, 3, axis=-1))
+
+
 def features(model: keras.Model, images: np.ndarray) -> np.ndarray:
     deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
     return ops.convert_to_numpy(deepest(images, training=False))
@@ -68,7 +91,7 @@ def compare(found: np.ndarray, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@every_encoder
 def test_features_are_those_of_keras_own_network(encoder: str, tmp_path: Path) -> None:
     file = tmp_path / "own.weights.h5"
     network, images = saved(encoder, file), picture(1, 64, 96, 3)
@@ -79,21 +102,20 @@ def test_features_are_those_of_keras_own_network(encoder: str, tmp_path: Path) -
     compare(features(model, images), ops.convert_to_numpy(network(scaled, training=False)))
 
 
-def test_a_legacy_file_is_read_too(tmp_path: Path) -> None:
-    network, images = saved(SMALL, tmp_path / "a.weights.h5"), picture(1, 64, 64, 3)
-    network.save_weights(tmp_path / "b.weights.h5")
-    legacy = tmp_path / "legacy.h5"
+def test_a_legacy_file_is_read_too(small: tuple[keras.Model, str], tmp_path: Path) -> None:
+    network, file = small
+    images = picture(1, 64, 64, 3)
+    legacy = str(tmp_path / "legacy.h5")
     network.save(legacy)  # a whole network, as older Keras saved it
-    one, two = (
-        segkit.unet(CRACK, encoder=SMALL, weights=str(file), width=4) for file in (tmp_path / "a.weights.h5", legacy)
-    )
+    one, two = (segkit.unet(CRACK, encoder=SMALL, weights=weights, width=4) for weights in (file, legacy))
     np.testing.assert_array_equal(features(one, images), features(two, images))
 
 
-def test_sixteen_bits_are_seen_as_eight_were(tmp_path: Path) -> None:
+def test_sixteen_bits_are_seen_as_eight_were(small: tuple[keras.Model, str]) -> None:
     """The range of the data becomes 0 to 255, whatever its mean and deviation."""
-    network, images = saved(SMALL, tmp_path / "a.weights.h5"), picture(1, 64, 64, 3)
-    settings = ModelConfig(encoder=SMALL, weights=str(tmp_path / "a.weights.h5"), width=4)
+    network, file = small
+    images = picture(1, 64, 64, 3)
+    settings = ModelConfig(encoder=SMALL, weights=file, width=4)
     given = {"channels": 3, "mean": (3000.0, 2000.0, 1000.0), "std": (900.0, 800.0, 700.0), "low": 500, "high": 4580}
     model = build_for(CRACK, settings, InputConfig(dtype="uint16", **given))
     compare(features(model, 500 + 16 * images), ops.convert_to_numpy(network(images, training=False)))
@@ -105,17 +127,12 @@ def test_sixteen_bits_are_seen_as_eight_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_equal_channels_are_answered_as_grey_rgb_is(channels: int, tmp_path: Path) -> None:
-    saved(SMALL, tmp_path / "a.weights.h5")
-    grey = picture(1, 64, 64, 1)
-    wanted, found = (
-        features(
-            segkit.unet(CRACK, encoder=SMALL, weights=str(tmp_path / "a.weights.h5"), width=4, channels=n),
-            np.repeat(grey, n, axis=-1),
-        )
-        for n in (3, channels)
-    )
-    compare(found, wanted)
+def test_equal_channels_are_answered_as_grey_rgb_is(
+    channels: int, small: tuple[keras.Model, str], grey: tuple[np.ndarray, np.ndarray]
+) -> None:
+    image, wanted = grey
+    model = segkit.unet(CRACK, encoder=SMALL, weights=small[1], width=4, channels=channels)
+    compare(features(model, np.repeat(image, channels, axis=-1)), wanted)
 
 
 @pytest.mark.parametrize("channels", range(1, 9))
@@ -155,7 +172,7 @@ class _Asked(Exception):
     """Raised in place of a download."""
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("encoder", networks_but(*LARGER))
 def test_files_and_digests_are_those_of_keras(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = NETWORKS[encoder]
 
@@ -179,9 +196,8 @@ def _arguments(network: Network) -> set[str]:
     return set(inspect.signature(getattr(keras.applications, network.maker)).parameters)
 
 
-def test_frozen_statistics_stay_in_training_and_after_loading(tmp_path: Path) -> None:
-    saved(SMALL, tmp_path / "a.weights.h5")
-    settings = {"encoder": SMALL, "weights": str(tmp_path / "a.weights.h5"), "width": 4, "freeze_statistics": True}
+def test_frozen_statistics_stay_in_training_and_after_loading(small: tuple[keras.Model, str], tmp_path: Path) -> None:
+    settings = {"encoder": SMALL, "weights": small[1], "width": 4, "freeze_statistics": True}
     model = segkit.unet(CRACK, **settings)
     model.save(tmp_path / "model.keras")
     for network in (model, keras.models.load_model(tmp_path / "model.keras")):
@@ -199,7 +215,7 @@ def test_frozen_statistics_stay_in_training_and_after_loading(tmp_path: Path) ->
         assert all(np.any(new[0] != old[0]) for new, old in zip(after[1], before[1], strict=True))
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@every_encoder
 def test_every_encoder_s_statistics_can_be_frozen(encoder: str) -> None:
     network = segkit.unet(CRACK, encoder=encoder, width=4, freeze_statistics=True)
     frozen = [x for x in encoder_layers(network) if isinstance(x, layers.BatchNormalization)]

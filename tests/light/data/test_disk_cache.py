@@ -196,6 +196,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_processes_share_a_folder_and_a_kill_leaves_only_whole_files(tmp_path: Path) -> None:
     """Three processes write and delete the same samples; one is killed; whatever is found is right at any time."""
     made = folder(tmp_path)

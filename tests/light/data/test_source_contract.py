@@ -62,6 +62,7 @@ def test_what_a_reader_does_to_a_sample_stays_his(tmp_path: Path, make: Callable
     assert same(source.read(made.name), before)
 
 
+@pytest.mark.long
 @every_source
 def test_what_was_read_is_not_kept(tmp_path: Path, make: Callable[[Path], Made]) -> None:
     source = opened(make(tmp_path))

@@ -41,6 +41,7 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
             assert any(map(all, models)), f"{name} is not whole"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tmp_path: Path, kind: str) -> None:
     write_pictures(tmp_path / "in", SIZES)
@@ -95,6 +96,7 @@ def take_a_turn(folder: Path, name: str) -> None:
             time.sleep(0.005)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [False, True])
 def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
     def wait_for(told: str) -> None:

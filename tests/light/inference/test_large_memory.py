@@ -55,6 +55,7 @@ print(memory.peak())
 """
 
 
+@pytest.mark.long
 def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
     """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
     assert SIDE * SIDE * 24 > MOST
@@ -152,6 +153,7 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
     assert sizes(10**12) == [128, 512]
 
 
+@pytest.mark.long
 def test_what_is_taken_for_a_moment_is_seen() -> None:
     before = memory.resident()
     numbers = memory.peak() // 8  # once as many bytes as ever before
@@ -169,6 +171,7 @@ def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch
     assert fit_batch(network(1), config, None) is config
 
 
+@pytest.mark.long
 def test_the_peak_is_no_less_than_what_is_resident() -> None:
     before, slack = memory.peak(), 2**22  # the kernel counts pages in lots
     block = np.ones(before // 8 + 10**6)  # more than ever before

@@ -196,6 +196,7 @@ predict_large(slowly, config_of(Task.multiclass(["a", "b"])), folder / "a.tif", 
 """
 
 
+@pytest.mark.long
 def test_killed_processes_lose_at_most_a_row(tmp_path: Path) -> None:
     """Each is killed by SIGKILL when it has finished one row more, wherever it is by then."""
     config, image = config_of(Task.multiclass(["a", "b"])), noise(700, 250)

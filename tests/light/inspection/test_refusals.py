@@ -177,6 +177,7 @@ def leak(path: Path) -> None:
         path.with_name(f"i{i}.png").write_bytes(path.read_bytes())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [*BROKEN, "leak"])
 def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None:
     task, file, spoil = BROKEN[way][:3] if way != "leak" else (CRACK, "images/i0.png", leak)
