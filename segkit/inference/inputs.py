@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from segkit import catalog
 from segkit.errors import ConfigError, DataError
+from segkit.inference.outputs.prediction import beside
 from segkit.io.images import SUFFIXES, walk_images
 
 
@@ -48,17 +50,26 @@ class Shard(NamedTuple):
         return int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
 
 
-def find_images(inputs: Sequence[Path]) -> Inputs:
+def find_images(inputs: Sequence[Path], masks: Path | None = None) -> Inputs:
     """Return the images of files and folders by name: the path below the folder, or the file's name, without suffix.
 
-    Images that share a name are all left out, since only one of them could have the mask of that name. Raises
-    `DataError` if there is no image at all or an input is missing.
+    Args:
+        inputs: Image files, and folders that are searched.
+        masks: The folder that masks are written to. If it lies in one of the folders, then what is in it and in the
+            folders beside it that prediction writes is no input: it comes from an earlier call.
+
+    Returns:
+        The images. Those that share a name are all left out, since only one of them could have the mask of that name.
+
+    Raises:
+        DataError: If there is no image at all, or an input is missing.
     """
+    results = [] if masks is None else [folder.resolve() for folder in result_folders(masks)]
     found: dict[str, list[Path]] = {}
     for path in inputs:
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder", "missing-file")
-        for name, image in sorted(walk_images(path)) if path.is_dir() else [(path.stem, path)]:
+        for name, image in _images_of(path, results):
             others = found.setdefault(name, [])
             if not any(image.samefile(other) for other in others):
                 others.append(image)
@@ -69,6 +80,41 @@ def find_images(inputs: Sequence[Path]) -> Inputs:
         )
     images = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
     return Inputs(images, [clash for name, paths in found.items() if len(paths) > 1 for clash in _clash(name, paths)])
+
+
+def result_folders(masks: Path) -> list[Path]:
+    """Return the folders that prediction may write images to: the one of the masks, and those beside it."""
+    endings = ("", "-overlays", "-probabilities", "-uncertainty", *(f"-{name}" for name in sorted(catalog.OUTPUTS)))
+    return [beside(masks, ending) for ending in endings]
+
+
+def check_apart(images: Mapping[str, Path], masks: Path) -> None:
+    """Raise `ConfigError` if a result would be written into the folder of an image, where it could replace one.
+
+    A later call would also take the results for images.
+    """
+    places = {(path.parent, PurePath(name).parent) for name, path in images.items()}
+    folders = result_folders(masks)
+    for images_folder, below in sorted(places):
+        for folder in folders:
+            if (folder / below).resolve() == images_folder.resolve():
+                raise ConfigError(
+                    f"{images_folder} holds images to predict, and results would be written among them; choose another "
+                    f"folder for the masks",
+                    "contradiction",
+                    setting="--out",
+                )
+
+
+def _images_of(path: Path, results: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Return the images of one input by name, without those in the results below it."""
+    if not path.is_dir():
+        return [(path.stem, path)]
+    below = [folder for folder in results if path.resolve() in folder.parents]
+    found = sorted(walk_images(path))
+    if not below:
+        return found
+    return [(name, image) for name, image in found if not any(folder in image.resolve().parents for folder in below)]
 
 
 def share(inputs: Inputs, shard: Shard) -> Inputs:

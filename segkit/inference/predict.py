@@ -10,7 +10,7 @@ from typing import NamedTuple
 from segkit.config import RunConfig
 from segkit.errors import ConfigError
 from segkit.inference.files import Summary, predict_files, write_files
-from segkit.inference.inputs import Shard, find_images, share
+from segkit.inference.inputs import Shard, check_apart, find_images, share
 from segkit.inference.large.files import divide, each_large_written, fit_batch
 from segkit.inference.large.memory_budget import Room, allowed, room_for
 from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, config_together, open_together
@@ -87,7 +87,8 @@ def predict(
         How many masks were written and skipped, and what failed. `stopped` says why the rest was not tried.
 
     Raises:
-        ConfigError: For settings that do not fit together, or a package that is not installed.
+        ConfigError: For settings that do not fit together, results that would lie among the images, or a package that is
+            not installed.
         DataError: If there is no image.
         RunError: If there is no finished run.
     """
@@ -96,7 +97,8 @@ def predict(
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"--worker-cpus: 1 or more; found {cluster.worker_cpus}")
     most = parse_bytes(memory) if isinstance(memory, str) else memory
-    found = find_images(as_paths(images))
+    found = find_images(as_paths(images), Path(out))
+    check_apart(found.images, Path(out))
     own, clashes = share(found, chosen_shard)
     outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
     network = Network(as_paths(run), runtime, tta)

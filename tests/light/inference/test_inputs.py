@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import ConfigError, DataError
-from segkit.inference.inputs import Inputs, Shard, find_images, share
+from segkit.inference.inputs import Inputs, Shard, check_apart, find_images, share
 from tests.helpers.errors import fails
 
 
@@ -72,3 +72,39 @@ def test_shards_are_the_same_on_every_machine_and_about_as_large() -> None:
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with fails(ConfigError, "wrong-value", repr(text), setting="--shard"):
         Shard.parse(text)
+
+
+@pytest.mark.parametrize("out", ["images", "images/.", "linked", "images/sub/.."])
+def test_trap_37_results_are_never_written_among_the_images(out: str, tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.png", "images/sub/b.png")
+    (tmp_path / "linked").symlink_to(tmp_path / "images")
+    with fails(ConfigError, "contradiction", tmp_path / "images", setting="--out"):
+        check_apart(find_images([tmp_path / "images"]).images, tmp_path / out)
+    with fails(ConfigError, "contradiction", setting="--out"):
+        check_apart(find_images([tmp_path / "images" / "a.png"]).images, tmp_path / out)
+
+
+@pytest.mark.parametrize("ending", ["overlays", "probabilities", "uncertainty", "coco", "geojson", "instances"])
+def test_trap_37_nor_are_the_folders_beside_the_masks(ending: str, tmp_path: Path) -> None:
+    touch(tmp_path, f"x-{ending}/a.png")
+    with fails(ConfigError, "contradiction", tmp_path / f"x-{ending}", setting="--out"):
+        check_apart(find_images([tmp_path / f"x-{ending}"]).images, tmp_path / "x")
+
+
+def test_trap_37_a_second_call_leaves_out_what_the_first_one_wrote(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "data/a.png",
+        "data/sub/b.tif",
+        "data/masks/a.png",
+        "data/masks/sub/b.png",
+        "data/masks-overlays/a.png",
+    )
+    touch(tmp_path, "data/masks-old/a.png", "other/masks/c.png")
+    inputs = [tmp_path / "data", tmp_path / "other"]
+    images = find_images(inputs, tmp_path / "data" / "masks").images
+    assert sorted(images) == ["a", "masks-old/a", "masks/c", "sub/b"]
+    check_apart(images, tmp_path / "data" / "masks")
+    alone = find_images([tmp_path / "data" / "masks"], tmp_path / "data" / "masks")  # asked for by name
+    with fails(ConfigError, "contradiction", setting="--out"):
+        check_apart(alone.images, tmp_path / "data" / "masks")
