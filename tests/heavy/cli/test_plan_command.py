@@ -32,7 +32,7 @@ def test_a_plan_is_made_and_trains_without_edits(
     assert main(["plan", *folders, "--out", str(path)]) == 2  # a config is not overwritten
     assert "is there already" in capsys.readouterr().err
     run = Run(tmp_path / "run")
-    assert main(["train", str(path), "--run", str(run.path), "--set", "train.minutes=0.3"]) == 0
+    assert main(["train", str(path), "--run", str(run.path), "--set", "train.minutes=0.1"]) == 0
     assert run.scores.is_file()
     assert run.config().input == config.input
 

@@ -21,6 +21,7 @@ every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 EAGER = keras.backend.backend() == "tensorflow"
 SOFTMAX = TASKS["softmax"]
 SUPERVISABLE = sorted(set(catalog.DECODERS) - set(catalog.WITHOUT_DEEP_SUPERVISION))
+one_backend = pytest.mark.one_backend
 SHAPE = (2, 19, 25)
 
 
@@ -46,7 +47,9 @@ def numpy_of(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: ops.convert_to_numpy(values) for name, values in outputs.items()}
 
 
-@pytest.mark.parametrize("decoder", SUPERVISABLE)
+@pytest.mark.parametrize(
+    "decoder", [pytest.param(name, marks=() if name == "unet" else one_backend) for name in SUPERVISABLE]
+)
 @pytest.mark.parametrize("stem", [1, 2])
 def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int) -> None:
     _, trainer = made(SOFTMAX, decoder=decoder, deep_supervision=True, stem=stem)
@@ -62,6 +65,7 @@ def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int)
     assert sizes == [(2, padded[0] // stride, padded[1] // stride, 3) for stride in strides]
 
 
+@one_backend
 @pytest.mark.parametrize(
     "decoder", [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) for name in SUPERVISABLE]
 )
@@ -75,7 +79,7 @@ def test_a_network_that_others_made_has_auxiliary_heads_too(decoder: str) -> Non
 
 
 @every_task
-@pytest.mark.parametrize("decoder", ["unet", "unetplusplus"])
+@pytest.mark.parametrize("decoder", ["unet", pytest.param("unetplusplus", marks=one_backend)])
 def test_the_loss_of_training_is_the_weighted_mean_over_the_heads(task: Task, decoder: str) -> None:
     model, trainer = made(task, decoder=decoder, deep_supervision=True)
     target = target_of(task)
