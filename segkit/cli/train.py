@@ -55,18 +55,23 @@ def _train_process(options: argparse.Namespace, process: Process | None) -> int:
 
 def _train_one(options: argparse.Namespace, process: Process | None, progress: ConsoleProgress) -> int:
     from segkit.config import read
-    from segkit.evaluation.tables import scores_table
     from segkit.training.train import train
 
     config = read(options.config, options.set)
     run = train(config, _folder(options), resume=options.resume, progress=progress, process=process)
+    _show_run(run, process, progress)
+    return 0
+
+
+def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> None:
+    from segkit.evaluation.tables import scores_table
+
     if process is not None and not process.leads:
-        return 0
+        return
     report = run.report()
     if report is not None:
         progress.show(scores_table(report))
     progress.message(f"the run is in {run.path}: predict with\n  python predict.py {run.path} IMAGES --out MASKS")
-    return 0
 
 
 def _train_folds(options: argparse.Namespace, process: Process | None, progress: ConsoleProgress) -> int:
@@ -76,7 +81,14 @@ def _train_folds(options: argparse.Namespace, process: Process | None, progress:
     which, folds = parse_folds(options.fold)
     config = read(options.config, options.set)
     report = cross_validate(
-        config, _folder(options), folds, which, resume=options.resume, progress=progress, process=process
+        config,
+        _folder(options),
+        folds,
+        which,
+        resume=options.resume,
+        progress=progress,
+        process=process,
+        finished=lambda run: _show_run(run, process, progress),
     )
     if report is not None:
         progress.show(folds_table(report))

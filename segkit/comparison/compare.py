@@ -71,6 +71,7 @@ def compare(
 
     Raises:
         ConfigError: For settings that cannot be compared.
+        DataError: If the data cannot be opened.
         RunError: If the folder holds something else, or another process compares there.
     """
     if seeds < 1:

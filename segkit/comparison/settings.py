@@ -62,7 +62,9 @@ def settings_of(
         Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed]))
         for chosen in itertools.product(*map(_values, varied))
     ]
-    found += [Setting(name_of(other), as_config(other, [*overrides, *fixed])) for other in others]
+    for number, other in enumerate(others, start=2):
+        name = name_of(other) if isinstance(other, str | PathLike) else f"config {number}"
+        found.append(Setting(name, as_config(other, [*overrides, *fixed])))
     _check_differ(found)
     for each in found:
         check_frozen(each.config.model)

@@ -102,6 +102,8 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
         for override in overrides:
             _override(values, override)
         return type(config).model_validate(values)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"not YAML: {problem}", "not-a-config", setting="--set") from problem
     except ValidationError as problem:
         described = joined([_describe(error) for error in problem.errors()])
         raise described.with_message(f"--set: {described}") from problem

@@ -24,6 +24,7 @@ from segkit.system.progress import Progress
 from segkit.task import VOID, Task
 from segkit.task.layers import as_planes
 
+FORMATS = ("folder", "tfds")
 SHARD = 500
 """Records a file: some hundred megabytes of photographs."""
 PICTURE_BANDS = (1, 3)
@@ -49,7 +50,7 @@ def convert(
         progress: Receives the number of samples that are written.
 
     Raises:
-        ConfigError: If two parts have a sample of one name, which a folder cannot hold.
+        ConfigError: For another format or part, or if two parts have a sample of one name, which a folder cannot hold.
         DataError: For a sample that cannot be read.
         RunError: If the folder is not empty.
     """
@@ -68,6 +69,10 @@ def convert_parts(
 ) -> None:
     """Do what `convert` does, with parts that are open."""
     progress = progress or Progress()
+    if to not in FORMATS:
+        raise ConfigError(f"one of {', '.join(FORMATS)}; found {to!r}", "unknown-name", setting="--to")
+    if part is not None and part not in parts:
+        raise ConfigError(f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part")
     check_free(out)
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
     write = to_folder

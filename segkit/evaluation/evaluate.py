@@ -44,6 +44,7 @@ def evaluate(
         The report of `segkit.evaluation.counts.report`: counts and scores for each class, and their means.
 
     Raises:
+        ConfigError: For a runtime that is not known or not installed, and runs that do not fit together.
         DataError: For an image or mask that cannot be used.
         RunError: If there is no finished run.
     """

@@ -39,7 +39,11 @@ def tune(run: str | os.PathLike[str], goal: str = "dice", *, progress: Progress 
         goal: What thresholds are chosen for: "dice", "precision=0.9" or "recall=0.9".
         progress: Receives the number of images that are looked at.
 
+    Returns:
+        The run, what was chosen, and how many exports of the run follow it.
+
     Raises:
+        DataError: If the run's data cannot be read.
         ConfigError: For a goal that does not fit the task, or a run without a validation part.
         RunError: If there is no finished run.
     """

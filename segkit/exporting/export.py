@@ -69,7 +69,9 @@ def export(
 
     Raises:
         ConfigError: For a format or precision that is not offered, or a package that is not installed.
-        RunError: With the numbers, if the export predicts too differently; nothing is left behind then.
+        DataError: If the run's data cannot be opened.
+        RunError: If there is no finished run; or with the numbers, if the export predicts too differently; nothing is left
+            behind then.
     """
     progress = progress or Progress()
     check_precision(format, precision)

@@ -46,7 +46,7 @@ def answers(
 ) -> Predict:
     """Return one predict function: each run's answer in each view ("flips", "rotations"), tempered, then their mean.
 
-    With `spread` and more than one answer the mean entropy of the answers is a last channel, for `decoding.uncertainty`.
+    With `spread` and more than one answer the mean entropy of the answers is a last channel, for the uncertainty maps.
     """
     members: list[Predict] = []
     for network, config in zip(networks, configs, strict=True):

@@ -83,18 +83,17 @@ def find_images(inputs: Sequence[Path], masks: Path | None = None) -> Inputs:
 
 
 def result_folders(masks: Path) -> list[Path]:
-    """Return the folders that prediction may write images to: the one of the masks, and those beside it."""
+    """Return the folders that prediction may write to: the one of the masks, and those beside it."""
     endings = ("", "-overlays", "-probabilities", "-uncertainty", *(f"-{name}" for name in sorted(catalog.OUTPUTS)))
     return [beside(masks, ending) for ending in endings]
 
 
-def check_apart(images: Mapping[str, Path], masks: Path) -> None:
+def check_apart(images: Mapping[str, Path], folders: Sequence[Path]) -> None:
     """Raise `ConfigError` if a result would be written into the folder of an image, where it could replace one.
 
     A later call would also take the results for images.
     """
     places = {(path.parent, PurePath(name).parent) for name, path in images.items()}
-    folders = result_folders(masks)
     for images_folder, below in sorted(places):
         for folder in folders:
             if (folder / below).resolve() == images_folder.resolve():

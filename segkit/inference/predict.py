@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from segkit import catalog
 from segkit.config import RunConfig
 from segkit.errors import ConfigError
 from segkit.inference.files import Summary, predict_files, write_files
@@ -80,7 +81,7 @@ def predict(
         skip_existing: Leave out images whose results are there.
         shard: "2/8" predicts the second of eight shares of the images.
         memory: What may be taken in all, in bytes or as "1.5GB"; larger TIFFs are predicted by windows.
-        cluster: Predict on a Ray cluster.
+        cluster: A `segkit.inference.predict.Cluster`: predict on a Ray cluster instead of this machine.
         progress: Receives what is loaded and how many images are done.
 
     Returns:
@@ -94,13 +95,18 @@ def predict(
     """
     progress = progress or Progress()
     chosen_shard = Shard.parse(shard)
+    formats = [formats] if isinstance(formats, str) else formats
+    for name in formats:
+        catalog.find(catalog.OUTPUTS, name, "--format")
+    if probabilities is not None:
+        catalog.find(catalog.PROBABILITIES, probabilities, "--probabilities")
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"--worker-cpus: 1 or more; found {cluster.worker_cpus}")
     most = parse_bytes(memory) if isinstance(memory, str) else memory
     found = find_images(as_paths(images), Path(out))
-    check_apart(found.images, Path(out))
     own, clashes = share(found, chosen_shard)
     outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
+    check_apart(found.images, outputs.folders)
     network = Network(as_paths(run), runtime, tta)
     work = Work(outputs, skip_existing, most, found.images)
     if cluster is not None:

@@ -3,6 +3,13 @@
 Targets are encoded (`Task.encode`), with VOID for unlabelled pixels. Predictions are (B, H, W, C): logits with
 `from_logits=True`, otherwise probabilities; there is no default, because a wrong one trains without a word.
 An image without a known pixel costs 0. Class weights go by class name; means are divided by the sum of the weights.
+
+cross_entropy.py      cross-entropy, its hardest pixels (top-k), focal loss
+overlap.py            Dice, Jaccard, Tversky and what is made of them
+generalized_dice.py, lovasz.py, boundary.py, cl_dice.py   one loss each
+segmentation.py       the base classes
+weighted_sum.py       sums of losses, with weights that may change over the epochs
+targets.py            targets and predictions as channels, for every kind of task
 """
 
 from segkit.losses.boundary import Boundary

@@ -47,6 +47,7 @@ def plan(
     Raises:
         ConfigError: For settings that do not fit together, or a file that exists already.
         DataError: If training would be wrong.
+        RunError: If training steps could not be timed.
     """
     check_request(out, minutes)
     inspection = inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
@@ -69,7 +70,7 @@ def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: 
     progress = progress or Progress()
     if inspection.wrong or inspection.config is None or inspection.verdict is None:
         errors = [problem for problem in inspection.problems if problem.level == "error"]
-        message = "no plan is made while training would be wrong; correct what `segkit inspect` names"
+        message = "\n  ".join(["no plan is made while training would be wrong:", *map(str, errors)])
         code = errors[0].code if errors else "empty"
         raise DataError(message, code)
     facts = inspection.survey.facts

@@ -35,6 +35,9 @@ def measure_steps(config: RunConfig) -> Machine:
     done = subprocess.run(  # noqa: S603 (Python itself)
         command, input=config.model_dump_json(), capture_output=True, text=True, check=False
     )
+    if done.returncode < 0:
+        hint = " (not enough memory?)" if done.returncode == -9 else ""
+        raise RunError(f"training steps could not be timed: the process was ended by signal {-done.returncode}{hint}")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise RunError(f"training steps could not be timed: {last}")

@@ -92,6 +92,8 @@ def run_process(process: Process | None, work: Callable[[], int]) -> int:
             _say("interrupted")
             status = 130
         except Exception as problem:
+            if not _has_joined():
+                raise
             if not _is_broken(problem):
                 traceback.print_exc()
             status = _say(f"error: {_lost(process)}" if _is_broken(problem) else f"error: {process.name} failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ def cross_validate(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     process: Process | None = None,
+    finished: Callable[[Run], None] = lambda run: None,
 ) -> dict[str, Any] | None:
     """Train one run for each fold of a cross-validation, into FOLDER/fold_1 and so on.
 
@@ -49,19 +50,24 @@ def cross_validate(
         callbacks: Keras callbacks for each training.
         progress: Receives what each training reports.
         process: Which of several processes this is; then only one fold can be trained in a call.
+        finished: Called with the run of each fold that was trained.
 
     Returns:
         The report of folds.json as `summary` describes it; None while a fold is missing.
 
     Raises:
-        ConfigError: For settings that do not fit together.
-        RunError: If a finished fold was trained with other settings.
+        ConfigError: For settings that do not fit together, and folds that do not exist.
+        DataError: If `segkit inspect` calls something in the data an error.
+        RunError: If a finished fold was trained with other settings, or a fold's folder is not free.
         TrainingInterrupted: After Ctrl-C.
     """
     folder = Path(folder)
     which = range(1, folds + 1) if which is None else which
     if len(which) > 1 and process is not None:
         raise ConfigError(f"--fold: one fold at a time with --coordinator, 1/{folds} to {folds}/{folds}")
+    unknown = [k for k in which if not 1 <= k <= folds]
+    if folds < 2 or unknown:
+        raise ConfigError(f"2 folds or more, and numbers from 1 to {folds}; found {unknown or folds}", setting="folds")
     config = as_config(config)
     for k in range(1, folds + 1):  # also one that is not trained now: the table is of all
         if fold_run(folder, k).scores.is_file():
@@ -71,7 +77,7 @@ def cross_validate(
         if resume and run.scores.is_file():
             continue
         is_begun = run.config_file.is_file()
-        train(
+        trained = train(
             _of_fold(config, k, folds),
             run.path,
             resume=resume and is_begun,
@@ -79,6 +85,7 @@ def cross_validate(
             progress=progress,
             process=process,
         )
+        finished(trained)
         _free_networks()
     return collect(folder, folds)
 

@@ -43,7 +43,10 @@ def find_learning_rate(
         low: The first rate.
         high: The last rate.
         steps: Number of rates, 20 or more; neighbours differ by the same factor.
-        progress: Receives the number of steps that are done.
+        progress: Receives what is read, and the number of steps that are done.
+
+    Returns:
+        Rates, losses and the suggestion.
 
     Raises:
         ConfigError: For rates or steps out of range.

@@ -50,28 +50,29 @@ def train(
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
         run: The run folder to make. It must not hold anything yet, unless the training is resumed.
-        resume: Go on with the run in the folder from its last checkpoint; a new run is made if there is none to resume
-            only with `resume=False`.
+        resume: Go on with the run in the folder from its last checkpoint, instead of making a new one.
         callbacks: Keras callbacks, called after segkit's own and before the checkpoint of each epoch is written.
         progress: Receives messages, warnings and the status of the training; by default only warnings are shown.
         process: Which of several processes this is; see `segkit.training.process`.
 
     Returns:
         The run. `run.report()` holds the scores: of the test part, or of the validation part if there is no test part;
-        None if there is neither.
+        None if there is neither. Of several processes only the first writes the folder.
 
     Raises:
         ConfigError: For settings that do not fit together, or a package that is missing.
         DataError: If `segkit inspect` calls something in the data an error.
-        RunError: If the folder holds another run, a checkpoint does not fit, the loss is not a number, or the disk is full.
-        TrainingInterrupted: After Ctrl-C.
+        RunError: If the folder holds another run, or with `resume` none; if a checkpoint does not fit, the loss is not a
+            number, or the disk is full.
+        TrainingInterrupted: After Ctrl-C, once there is a run to go on with; before, a plain `KeyboardInterrupt`.
     """
     config = as_config(config)
     progress = progress or Progress()
     check_process(process, config)
     with opened_run(process, Path(run)) as folder:
+        settings, parts = _begin(config, folder, resume, progress)
         try:
-            _train(config, folder, resume, callbacks, progress, process)
+            _train(settings, parts, folder, callbacks, progress, process)
         except KeyboardInterrupt as problem:
             if not folder.keeps_models:
                 raise
@@ -79,14 +80,8 @@ def train(
     return Run(Path(run))
 
 
-def _train(
-    config: Config,
-    run: Run,
-    resume: bool,
-    callbacks: Sequence[keras.callbacks.Callback],
-    progress: Progress,
-    process: Process | None,
-) -> None:
+def _begin(config: Config, run: Run, resume: bool, progress: Progress) -> tuple[RunConfig, dict[str, Subset]]:
+    """Check folder, weights and data, and make the run folder. Return the run's config and the parts of the data."""
     _check_folder(config, run, resume)
     find(config.model, progress.message)
     progress.message(config.task.explain())
@@ -94,21 +89,32 @@ def _train(
     check_room([parts["train"], parts["validation"]], settings.data, settings.task, settings.input, run.cache)
     if not resume:
         run.create(settings)
+    return settings, parts
 
+
+def _train(
+    config: RunConfig,
+    parts: dict[str, Subset],
+    run: Run,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: Progress,
+    process: Process | None,
+) -> None:
+    """Load Keras, choose precision and devices, fit the network, and score its best epoch."""
+    join(process)  # before Keras starts JAX, which cannot join later
     progress.message(load_keras())
     from segkit.training.fit import fit_network
 
-    join(process)
     meet(process)
-    precision, reason = _choose_precision(process, settings, parts, run)
-    with spread(settings.train) as replicas:
-        prepare(settings.train, precision)
+    precision, reason = _choose_precision(process, config, parts, run)
+    with spread(config.train) as replicas:
+        prepare(config.train, precision)
         if reason:
             progress.message(f"{precision}: {reason}")
-        fit_network(settings, parts, run, replicas, callbacks, progress)
+        fit_network(config, parts, run, replicas, callbacks, progress)
     leave()
     if replicas.leads:
-        _score_best_epoch(settings, parts, run, progress)
+        _score_best_epoch(config, parts, run, progress)
 
 
 def _check_folder(config: Config, run: Run, resume: bool) -> None:

@@ -28,7 +28,7 @@ class Answer:
     probabilities: np.ndarray
     mask: np.ndarray
     doubt: Callable[[], np.ndarray] | None = None
-    """What `decoding.uncertainty` says, computed by those who ask."""
+    """What `segkit.inference.uncertainty.uncertainty` says, computed by those who ask."""
 
     @classmethod
     def of(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:

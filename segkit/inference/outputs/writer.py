@@ -35,6 +35,19 @@ class Outputs(NamedTuple):
     """Names of `catalog.OUTPUTS`."""
     uncertainty: bool = False
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are written to."""
+        endings = [""]
+        if self.overlays:
+            endings.append("-overlays")
+        if self.probabilities:
+            endings.append("-probabilities")
+        if self.uncertainty:
+            endings.append("-uncertainty")
+        endings += [f"-{name}" for name in self.formats]
+        return [beside(self.masks, ending) for ending in endings]
+
 
 class Results:
     """Writes the results of images, each image whole: where its mask stands, and in a multilabel task the last class's, all

@@ -21,19 +21,25 @@ from tests.helpers.errors import fails
 from tests.helpers.loss_cases import Watching, answer, picture
 
 CRACK = Task.binary("crack")
-EAGER = keras.backend.backend() == "tensorflow"
 SIMILAR = (
     *("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "efficientnetv2_s"),
     *("mobilenetv3_large", "resnet50v2"),
 )
 """Much like another one that is tested; some minutes more."""
-QUICK = ("mobilenetv3_small", "vgg16", "convnext_tiny", "plain", "residual")
-"""One of each kind, for JAX, which compiles every operation before its first use."""
-ENCODERS = [
-    pytest.param(name, marks=() if name in QUICK or (EAGER and name not in SIMILAR) else pytest.mark.slow)
-    for name in sorted(catalog.ENCODERS)
-]
-every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
+
+
+def encoders(*both: str) -> list[Any]:
+    """Return all encoders: those that run on JAX too, which compiles every operation, and the others, marked."""
+    found = []
+    for name in sorted(catalog.ENCODERS):
+        marks = [] if name in both else [pytest.mark.one_backend]
+        if name in SIMILAR:
+            marks.append(pytest.mark.slow)
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+every_encoder = pytest.mark.parametrize("encoder", encoders("mobilenetv3_small", "plain", "residual", "vgg16"))
 CHANNELS = {
     "convnext_tiny": [96, 192, 384, 768],
     "densenet121": [64, 128, 256, 512, 1024],
@@ -74,7 +80,7 @@ def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(encoder:
     assert [layer.name for layer in encoder_layers(loaded)] == names
 
 
-@every_encoder
+@pytest.mark.parametrize("encoder", encoders("plain", "residual", "vgg16"))
 def test_a_gradient_reaches_every_trainable_weight(encoder: str) -> None:
     model = five_bands(encoder)
     for layer in model.layers:

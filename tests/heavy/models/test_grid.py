@@ -30,22 +30,29 @@ SOFTMAX = TASKS["softmax"]
 
 
 def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
-    """Return (number, encoder, decoder) of all pairs, most of them marked slow.
+    """Return (number, encoder, decoder) of all pairs, most of them marked slow; the number chooses settings.
 
     Not slow is each decoder with one of the quick encoders and, with `in_turn`, each other encoder with one decoder.
-    The number chooses settings.
+    The quick encoders run on every backend.
     """
     decoders = sorted(catalog.DECODERS)
     found = []
     for row, encoder in enumerate(sorted(catalog.ENCODERS)):
         for column, decoder in enumerate(decoders):
+            marks = [] if encoder in quick else [pytest.mark.one_backend]
             if encoder in quick:
                 chosen = encoder == quick[column % len(quick)]
             else:
-                chosen = in_turn and EAGER and column == row % len(decoders)
-            marks = () if chosen else (pytest.mark.slow,)
+                chosen = in_turn and column == row % len(decoders)
+            if not chosen:
+                marks.append(pytest.mark.slow)
             found.append(pytest.param(2 * row + column, encoder, decoder, marks=marks, id=f"{encoder}-{decoder}"))
     return found
+
+
+def chosen_by_default(in_turn: bool) -> list[tuple[int, str, str]]:
+    """Return the pairs with the small encoders, and with others in turn, that are not marked slow."""
+    return [param.values for param in pairs(SMALL, in_turn) if pytest.mark.slow not in param.marks]
 
 
 every_pair = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL, in_turn=True))
@@ -127,7 +134,7 @@ def test_frozen_statistics_stay_and_those_of_the_decoder_move(number: int, encod
     assert all(np.any(new[0] != old[0]) for new, old in zip(free, before[1], strict=True))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.one_backend)])
 @plain_pairs
 def test_mixed_precision_ends_in_float32(number: int, encoder: str, decoder: str, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
@@ -152,10 +159,9 @@ def layers_after_the_encoder(model: keras.Model) -> list[layers.Layer]:
 
 
 def test_every_encoder_decoder_and_setting_is_in_the_default_run() -> None:
-    chosen = [param.values for param in pairs(SMALL, in_turn=True) if not param.marks]
-    assert {decoder for _, _, decoder in chosen} == set(catalog.DECODERS)
-    assert {encoder for _, encoder, _ in chosen} == set(catalog.ENCODERS if EAGER else SMALL)
-    small = [param.values for param in pairs(SMALL, in_turn=False) if not param.marks]
+    chosen, small = chosen_by_default(in_turn=True), chosen_by_default(in_turn=False)
+    assert {decoder for _, _, decoder in small} == set(catalog.DECODERS)
+    assert {encoder for _, encoder, _ in chosen} == set(catalog.ENCODERS)
     assert {encoder for _, encoder, _ in small} == set(SMALL)
     for count in (2, 3, 4):  # however many settings a test chooses from
         assert {number % count for number, _, _ in small} == set(range(count))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit import ConfigError, DataError
-from segkit.inference.inputs import Inputs, Shard, check_apart, find_images, share
+from segkit import ConfigError, DataError, Task
+from segkit.inference.inputs import Inputs, Shard, check_apart, find_images, result_folders, share
+from segkit.inference.outputs.writer import Outputs, Results
 from tests.helpers.errors import fails
 
 
@@ -79,16 +80,26 @@ def test_trap_37_results_are_never_written_among_the_images(out: str, tmp_path: 
     touch(tmp_path, "images/a.png", "images/sub/b.png")
     (tmp_path / "linked").symlink_to(tmp_path / "images")
     with fails(ConfigError, "contradiction", tmp_path / "images", setting="--out"):
-        check_apart(find_images([tmp_path / "images"]).images, tmp_path / out)
+        check_apart(find_images([tmp_path / "images"]).images, Outputs(tmp_path / out).folders)
     with fails(ConfigError, "contradiction", setting="--out"):
-        check_apart(find_images([tmp_path / "images" / "a.png"]).images, tmp_path / out)
+        check_apart(find_images([tmp_path / "images" / "a.png"]).images, Outputs(tmp_path / out).folders)
 
 
 @pytest.mark.parametrize("ending", ["overlays", "probabilities", "uncertainty", "coco", "geojson", "instances"])
 def test_trap_37_nor_are_the_folders_beside_the_masks(ending: str, tmp_path: Path) -> None:
     touch(tmp_path, f"x-{ending}/a.png")
+    images = find_images([tmp_path / f"x-{ending}"]).images
+    wanted = Outputs(tmp_path / "x", True, "tif", ("coco", "geojson", "instances"), True)
     with fails(ConfigError, "contradiction", tmp_path / f"x-{ending}", setting="--out"):
-        check_apart(find_images([tmp_path / f"x-{ending}"]).images, tmp_path / "x")
+        check_apart(images, wanted.folders)
+    check_apart(images, Outputs(tmp_path / "x").folders)  # nothing is written there
+
+
+def test_the_folders_of_outputs_are_those_that_are_written_to(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path / "x", True, "tif", ("coco", "geojson", "instances"), True)
+    written = {output.folder for output in Results(Task.binary("a"), outputs).outputs}
+    assert set(outputs.folders) == written
+    assert written <= set(result_folders(tmp_path / "x"))
 
 
 def test_trap_37_a_second_call_leaves_out_what_the_first_one_wrote(tmp_path: Path) -> None:
@@ -104,7 +115,7 @@ def test_trap_37_a_second_call_leaves_out_what_the_first_one_wrote(tmp_path: Pat
     inputs = [tmp_path / "data", tmp_path / "other"]
     images = find_images(inputs, tmp_path / "data" / "masks").images
     assert sorted(images) == ["a", "masks-old/a", "masks/c", "sub/b"]
-    check_apart(images, tmp_path / "data" / "masks")
+    check_apart(images, Outputs(tmp_path / "data" / "masks").folders)
     alone = find_images([tmp_path / "data" / "masks"], tmp_path / "data" / "masks")  # asked for by name
     with fails(ConfigError, "contradiction", setting="--out"):
-        check_apart(alone.images, tmp_path / "data" / "masks")
+        check_apart(alone.images, Outputs(tmp_path / "data" / "masks").folders)
