@@ -26,7 +26,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from segkit.io.atomic import write_text
 
     if options.pictures and options.pictures.suffix.lower() != ".png":
-        raise ConfigError(f"--pictures: the name of a file that ends in .png; found {options.pictures}")
+        raise ConfigError(f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures")
     progress = ConsoleProgress()
     inspection = inspect(
         options.images, options.masks, classes=options.classes, settings=options.set, progress=progress

@@ -76,7 +76,9 @@ def _predict(options: argparse.Namespace) -> int:
     more_runs = list(itertools.takewhile(_is_run, options.images))
     images = options.images[len(more_runs) :]
     if not images:
-        raise ConfigError(f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images")
+        raise ConfigError(
+            f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images", "missing-setting"
+        )
     progress = ConsoleProgress()
     summary = predict(
         [options.run, *more_runs],
@@ -111,7 +113,8 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
         return Cluster(options.address, options.worker_cpus)
     for name in ("address", "worker_cpus"):
         if getattr(options, name) is not None:
-            raise ConfigError(f"--{name.replace('_', '-')}: is for a cluster; say --engine ray with it")
+            setting = f"--{name.replace('_', '-')}"
+            raise ConfigError("is for a cluster; say --engine ray with it", "missing-setting", setting=setting)
     return None
 
 

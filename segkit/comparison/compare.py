@@ -75,7 +75,7 @@ def compare(
         RunError: If the folder holds something else, or another process compares there.
     """
     if seeds < 1:
-        raise ConfigError(f"--seeds: a whole number from 1 on; found {seeds}")
+        raise ConfigError(f"a whole number from 1 on; found {seeds}", setting="--seeds")
     progress = progress or Progress()
     folder = Path(out) if out is not None else Path("runs", f"compare-{name_of(config)}")
     chosen = settings_of(config, vary, also, settings, minutes)

@@ -55,7 +55,8 @@ def tune(run: str | os.PathLike[str], goal: str = "dice", *, progress: Progress 
     part = readable(open_parts(config)["validation"], config)
     if not len(part):
         raise ConfigError(
-            f"{found.config_file}: data.validation is empty, and tuning needs images that were not trained on"
+            f"{found.config_file}: data.validation is empty, and tuning needs images that were not trained on",
+            "too-few-samples",
         )
 
     def counting(label: str) -> AbstractContextManager[Callable[..., None]]:

@@ -101,7 +101,7 @@ def predict(
     if probabilities is not None:
         catalog.find(catalog.PROBABILITIES, probabilities, "--probabilities")
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
-        raise ConfigError(f"--worker-cpus: 1 or more; found {cluster.worker_cpus}")
+        raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
     most = parse_bytes(memory) if isinstance(memory, str) else memory
     found = find_images(as_paths(images), Path(out))
     own, clashes = share(found, chosen_shard)

@@ -39,7 +39,7 @@ def find_config(
     images = Path(images)
     if masks is None and images.suffix.lower() in CONFIGS:
         if classes:
-            raise ConfigError("--classes: the config names the classes")
+            raise ConfigError("the config names the classes", "contradiction", setting="--classes")
         return read(images, settings), None
     reading = [setting for setting in settings if setting.startswith("data.")]
     data = changed(Config(task=Task.binary()), reading).data

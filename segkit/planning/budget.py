@@ -90,8 +90,9 @@ def _timed(
     if steps < FEWEST_STEPS:
         least = (machine.first + FEWEST_STEPS * machine.seconds) / 60 / 0.9
         raise ConfigError(
-            f"--minutes {minutes:g}: too short to learn anything here: compiling takes {machine.first:.0f} s and a step "
-            f"{machine.seconds:.2f} s; give {math.ceil(least)} or more"
+            f"{minutes:g} is too short to learn anything here: compiling takes {machine.first:.0f} s and a step "
+            f"{machine.seconds:.2f} s; give {math.ceil(least)} or more",
+            setting="--minutes",
         )
     epoch = max(1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3))))
     least_features = 8 if config.model.stem == 1 else 4

@@ -60,9 +60,9 @@ def plan(
 def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
     """Raise `ConfigError` before anything is read if the plan could not be made or written."""
     if out is not None and Path(out).exists():
-        raise ConfigError(f"{out}: is there already; a config is not overwritten. Choose another name")
+        raise ConfigError(f"{out}: is there already; a config is not overwritten. Choose another name", setting="--out")
     if minutes is not None and minutes <= 0:
-        raise ConfigError(f"--minutes: a number above 0; found {minutes:g}")
+        raise ConfigError(f"a number above 0; found {minutes:g}", setting="--minutes")
 
 
 def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: Progress | None = None) -> Plan:

@@ -73,7 +73,8 @@ def restore(trainer: keras.Model, groups: Groups) -> None:
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved]:
             raise RunError(
                 f"the checkpoint's {kind} do not fit this network; it was written by another version of segkit or Keras. "
-                f"Begin a new run"
+                f"Begin a new run",
+                "mismatch",
             )
         for variable, array in zip(variables, saved, strict=True):
             variable.assign(array)

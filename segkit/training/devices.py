@@ -75,7 +75,8 @@ def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:
         own = [f"{device.platform}:{device.id}" for device in every if device.process_index == process]
         if len(own) * processes != len(every):
             raise ConfigError(
-                f"process {process + 1} has {len(own)} of {len(every)} devices; give each of the {processes} as many"
+                f"process {process + 1} has {len(own)} of {len(every)} devices; give each of the {processes} as many",
+                "missing-hardware",
             )
         names += _first(own, settings.devices)
     return names, Replicas(len(names), jax.process_index(), processes)
@@ -85,5 +86,9 @@ def _first(devices: list[str], wanted: int | str) -> list[str]:
     if wanted == "all":
         return devices
     if int(wanted) > len(devices):
-        raise ConfigError(f"train.devices: there are {len(devices)} ({', '.join(devices)}); found {wanted}")
+        raise ConfigError(
+            f"there are {len(devices)} ({', '.join(devices)}); found {wanted}",
+            "missing-hardware",
+            setting="train.devices",
+        )
     return devices[: int(wanted)]

@@ -166,7 +166,8 @@ def share_start(process: Process | None, config: Config, parts: Mapping[str, Sub
     other = [str(number) for number, one in enumerate(every, 1) if (one != every[0]).any()]
     if other:
         raise RunError(
-            f"process {', '.join(other)} of {process.count} has another config or other data than the first one"
+            f"process {', '.join(other)} of {process.count} has another config or other data than the first one",
+            "mismatch",
         )
     if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))) and not run.keeps_models:
         run.model.touch()  # an epoch that is not better is saved if there is no model yet

@@ -155,7 +155,8 @@ def _naming_the_disk(run: Run) -> Iterator[None]:
         at = run.saved()
         raise RunError(
             f"{run.path}: cannot be written to ({problem.strerror}). The checkpoint after {at.epoch} epochs and {at.step} "
-            f"steps is kept; make room and go on with --resume"
+            f"steps is kept; make room and go on with --resume",
+            "no-space",
         ) from problem
 
 

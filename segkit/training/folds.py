@@ -64,7 +64,11 @@ def cross_validate(
     folder = Path(folder)
     which = range(1, folds + 1) if which is None else which
     if len(which) > 1 and process is not None:
-        raise ConfigError(f"--fold: one fold at a time with --coordinator, 1/{folds} to {folds}/{folds}")
+        raise ConfigError(
+            f"one fold at a time with --coordinator, 1/{folds} to {folds}/{folds}",
+            "contradiction",
+            setting="--fold",
+        )
     unknown = [k for k in which if not 1 <= k <= folds]
     if folds < 2 or unknown:
         raise ConfigError(f"2 folds or more, and numbers from 1 to {folds}; found {unknown or folds}", setting="folds")
@@ -114,7 +118,7 @@ def parse_folds(text: str) -> tuple[list[int], int]:
             return list(range(1, int(count) + 1)), int(count)
         if which.isdecimal() and 1 <= int(which) <= int(count):
             return [int(which)], int(count)
-    raise ConfigError(f"--fold: is k/n or all/n, as in 2/5 for the second of five; found {text}")
+    raise ConfigError(f"is k/n or all/n, as in 2/5 for the second of five; found {text}", setting="--fold")
 
 
 def fold_run(path: Path, k: int) -> Run:

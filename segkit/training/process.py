@@ -47,15 +47,20 @@ def parse_process(coordinator: str | None, process: str | None) -> Process | Non
         return None
     if coordinator is None or process is None:
         given, missing = ("--process", "--coordinator") if coordinator is None else ("--coordinator", "--process")
-        raise ConfigError(f"{given}: needs {missing} beside it: --coordinator HOST:PORT --process i/n")
+        raise ConfigError(
+            f"needs {missing} beside it: --coordinator HOST:PORT --process i/n", "missing-setting", setting=given
+        )
     place = re.fullmatch(r"(\d+)/(\d+)", process)
     if not place or not 1 <= int(place[1]) <= int(place[2]):
-        raise ConfigError(f"--process: is 1/n to n/n for n processes, as 2/4 for the second of four; found {process}")
+        raise ConfigError(
+            f"is 1/n to n/n for n processes, as 2/4 for the second of four; found {process}", setting="--process"
+        )
     address = re.fullmatch(r"\S+:(\d+)", coordinator)
     if not address or not 1 <= int(address[1]) <= 65535:
         raise ConfigError(
-            f"--coordinator: is HOST:PORT, the machine of the first process and a port that is free there, the same for all "
-            f"processes; found {coordinator}"
+            f"is HOST:PORT, the machine of the first process and a port that is free there, the same for all "
+            f"processes; found {coordinator}",
+            setting="--coordinator",
         )
     return Process(int(place[1]), int(place[2]), coordinator)
 
@@ -72,14 +77,18 @@ def check_process(process: Process | None, config: Config) -> None:
         check_backend(config.train.devices, backend, config.train.accumulate)
         workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
         if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
-            raise ConfigError(f"TF_CONFIG: names several machines, {_USE_JAX}, and unset TF_CONFIG")
+            raise ConfigError(
+                f"names several machines, {_USE_JAX}, and unset TF_CONFIG", "not-for-backend", setting="TF_CONFIG"
+            )
         return
     if backend != "jax":
-        raise ConfigError(f"--coordinator: Keras runs on {backend} here, {_USE_JAX}")
+        raise ConfigError(f"Keras runs on {backend} here, {_USE_JAX}", "not-for-backend", setting="--coordinator")
     try:
         import jax  # noqa: F401
     except ImportError as problem:
-        raise ConfigError('--coordinator: needs JAX; pip install "keras-segkit[jax]"') from problem
+        raise ConfigError(
+            'needs JAX; pip install "keras-segkit[jax]"', "missing-package", setting="--coordinator"
+        ) from problem
     if config.train.devices != "all":
         Replicas(config.train.devices * process.count).check(config.train.batch_size)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -56,11 +54,3 @@ def as_probabilities(task: Task, target: np.ndarray) -> np.ndarray:
     if task.exclusive:
         return np.stack([target == i for i in range(task.channels)], axis=-1).astype(np.float32)
     return (target == 1).astype(np.float32)
-
-
-def says(problem: Any, *parts: object) -> bool:
-    """Return whether an error's message has all the parts; shows the message if it does not."""
-    missing = [str(part) for part in parts if str(part) not in str(problem.value)]
-    if missing:
-        print(f"not in the message: {missing}\n{problem.value}")
-    return not missing

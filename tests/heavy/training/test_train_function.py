@@ -64,6 +64,7 @@ def weights(run: Run) -> list[np.ndarray]:
     return list(keras.models.load_model(run.model, compile=False).get_weights())
 
 
+@pytest.mark.one_backend
 def test_a_training_in_a_thread_is_the_training_of_the_command_line(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(CONFIG))
@@ -81,6 +82,7 @@ def test_a_training_in_a_thread_is_the_training_of_the_command_line(tmp_path: Pa
     assert third.report() == other.report()
 
 
+@pytest.mark.one_backend
 def test_progress_and_callbacks_see_every_step_and_epoch(tmp_path: Path) -> None:
     progress = Recorded()
     epochs = Epochs()
@@ -113,6 +115,7 @@ def test_a_resumed_training_goes_on_counting_for_callbacks(tmp_path: Path) -> No
     assert run.report() is not None
 
 
+@pytest.mark.one_backend
 def test_without_a_progress_warnings_are_python_warnings(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(6):

@@ -16,7 +16,7 @@ from segkit.comparison.settings import Setting, settings_of
 from segkit.comparison.trainings import begun, in_turn, train
 from segkit.config import read
 from tests.helpers.compared import write_config
-from tests.helpers.draws import says
+from tests.helpers.errors import fails
 
 # Stands for Python: notes how it was started, and does what the file `do` in the folder above the run says.
 STAND_IN = """#!{python}
@@ -105,22 +105,24 @@ def test_the_same_comparison_goes_on_and_another_is_refused(out: Path, settings:
     wider = [each._replace(config=each.config.model_copy(update={"class_weights": {"disc": 2.0}})) for each in settings]
     renamed = [settings[0], settings[1]._replace(name="other")]
     for others, seeds, told in ((settings, 3, "seeds"), (wider, 2, "settings"), (renamed, 2, "settings")):
-        with pytest.raises(RunError) as problem, begun(out, others, seeds):
+        with (
+            fails(RunError, "mismatch", out, 2, "task.head=softmax, task.head=sigmoid", told),
+            begun(out, others, seeds),
+        ):
             pass
-        assert says(problem, "holds another comparison (2 seeds of: task.head=softmax, task.head=sigmoid)", told)
 
 
 def test_a_folder_of_something_else_is_refused(out: Path, settings: list[Setting], tmp_path: Path) -> None:
     (out / "notes.txt").touch()
     for folder in (out, tmp_path / "a.yaml"):
-        with pytest.raises(RunError, match="is not empty and holds no comparison"), begun(folder, settings, 1):
+        with fails(RunError, "exists-already", folder), begun(folder, settings, 1):
             pass
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
 def test_two_comparisons_do_not_work_in_one_folder(out: Path, settings: list[Setting]) -> None:
     pytest.importorskip("fcntl")
-    with begun(out, settings, 1), pytest.raises(RunError, match="another `segkit compare` is at work"):  # noqa: SIM117
+    with begun(out, settings, 1), fails(RunError, "busy", out):  # noqa: SIM117
         with begun(out, settings, 1):
             pass
 

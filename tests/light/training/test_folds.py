@@ -17,6 +17,7 @@ from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
 from segkit.task import Task
 from segkit.training.folds import collect, fold_run, folds_table, parse_folds, summary
+from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
 TASK = Task.multilabel(["disc", "square", "triangle"])
@@ -54,15 +55,15 @@ def test_a_fold_that_is_none_is_refused(text: str) -> None:
 
 
 def test_folds_need_samples_and_one_source(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="7 folds need 7 samples"):
+    with fails(ConfigError, "too-few-samples", 7, 6):
         fold(list("abcdef"), "1/7")
-    with pytest.raises(ConfigError, match=r"leave out data\.validation"):
+    with fails(ConfigError, "contradiction", "1/5", "data.validation", setting="data.fold"):
         config_of(fold="1/5", validation={"images": str(tmp_path)})
 
 
 @pytest.mark.parametrize("text", ["", "2", "0/5", "6/5", "all/1", "all", "x/5", "-1/5"])
 def test_other_words_than_folds_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--fold: is k/n or all/n"):
+    with fails(ConfigError, "wrong-value", text, setting="--fold"):
         parse_folds(text)
 
 
@@ -106,12 +107,14 @@ def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
     assert report == json.loads((tmp_path / "folds.json").read_text())
 
 
-@pytest.mark.parametrize(("changed", "told"), [({"fold": "2/3"}, "data.fold: 2/3 -> 2/2"), ({"seed": 7}, "data.seed")])
-def test_folds_of_other_settings_are_in_no_table(changed: dict, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changed", "told"), [({"fold": "2/3"}, ("data.fold", "2/3", "2/2")), ({"seed": 7}, ("data.seed", 7))]
+)
+def test_folds_of_other_settings_are_in_no_table(changed: dict, told: tuple[object, ...], tmp_path: Path) -> None:
     for k, settings in ((1, {"fold": "1/2"}), (2, {"fold": "2/2", **changed})):
         run = fold_run(tmp_path, k)
         run.create(config_of(**settings).with_input(GIVEN))
         run.scores.write_text(json.dumps(report_of(k)))
-    with pytest.raises(RunError, match=told):
+    with fails(RunError, "mismatch", *told):
         collect(tmp_path, 2)
     assert not (tmp_path / "folds.json").exists()

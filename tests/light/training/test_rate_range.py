@@ -9,6 +9,7 @@ import pytest
 
 from segkit.errors import RunError
 from segkit.training.lr_suggestion import draw, has_diverged, rates, smoothed, suggest
+from tests.helpers.errors import fails
 
 TRIED = rates(1e-6, 1.0, 121)
 
@@ -38,7 +39,7 @@ def test_the_suggestion_is_a_tenth_of_the_best_rate(at: float) -> None:
 
 
 def test_a_loss_that_never_falls_suggests_nothing() -> None:
-    with pytest.raises(RunError, match="did not fall at any of 121 rates"):
+    with fails(RunError, "failed", 121, f"{TRIED[0]:.1e}"):
         suggest(TRIED, [1.0 + i for i in range(121)])
 
 
