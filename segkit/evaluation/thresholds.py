@@ -32,13 +32,17 @@ class Goal(NamedTuple):
             least = -1.0
         if (score == "dice" and least is None) or (score in ("precision", "recall") and least and 0 < least <= 1):
             return cls(score, least)
-        raise ConfigError(f"--for is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}")
+        raise ConfigError(
+            f"is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}", setting="--for"
+        )
 
     def check(self, task: Task) -> None:
         """Raise `ConfigError` if the task has no thresholds to reach the goal with."""
         if task.thresholds is None and self.least is not None:
             raise ConfigError(
-                f"--for {self}: an exclusive task takes the most probable class and has no thresholds; say dice"
+                f"{self} needs thresholds, and an exclusive task has none: it takes the most probable class; say dice",
+                "not-for-task",
+                setting="--for",
             )
 
     def __str__(self) -> str:

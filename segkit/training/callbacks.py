@@ -121,7 +121,9 @@ class StopOnNaN(keras.callbacks.Callback):
             cause = f"a learning rate that is too high; try train.learning_rate={self.train.learning_rate / 10:g}"
             cause += "" if self.train.clip_norm else " and train.clip_norm=1"
         raise RunError(
-            f"the loss is not a number at epoch {self.course.epoch + 1}, step {self.course.step}. The likely cause is {cause}"
+            f"the loss is not a number at epoch {self.course.epoch + 1}, step {self.course.step}. The likely cause is "
+            f"{cause}",
+            "not-finite",
         )
 
 

@@ -56,8 +56,7 @@ def find_learning_rate(
     """
     if not (0 < low < high and steps >= 20):
         raise ConfigError(
-            f"0 < low < high and 20 steps or more; found {low:g}, {high:g}, {steps}",
-            setting="--low, --high, --steps",
+            f"--low, --high, --steps: 0 < low < high and 20 steps or more; found {low:g}, {high:g}, {steps}"
         )
     progress = progress or Progress()
     settings, parts = prepare_data(as_config(config), progress)
