@@ -1,6 +1,7 @@
 """Prediction on a Ray cluster of two nodes: killed workers, nodes and drivers cost time and no mask.
 
-All share one cluster. `-m slow` kills again and again.
+All tests share one cluster. Each call runs in a process of its own: if Ray ends the driver's process, one test fails and
+the others go on. `-m slow` kills again and again.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from segkit import RunError
-from segkit.cli import main
 from segkit.exporting.export import ExportRequest, export_run
 from segkit.inference.files import Summary, predict_files
 from segkit.inference.inputs import find_images
@@ -91,6 +95,21 @@ def here(folder: Path, out: Path, kind: str = "multiclass") -> Summary:
     return predict_files(lambda batch: network(batch, task), config_of(task), images, outputs)
 
 
+def on_cluster(*arguments: Any, **settings: Any) -> Summary:
+    """Call `clustered.predict` in a process of its own; errors are raised here."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(clustered.predict, *arguments, **settings).result()
+
+
+def command(*arguments: str, folder: Path) -> str:
+    """Run `segkit` in a folder and return what it printed."""
+    environment = {**os.environ, **LOOPBACK, "PYTHONPATH": str(ROOT)}
+    called = [sys.executable, "-m", "segkit", *arguments]
+    done = subprocess.run(called, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def wait_for(true: Callable[[], object]) -> None:
     for _ in range(PATIENCE * 20):
         if true():
@@ -127,7 +146,7 @@ def test_killed_workers_and_nodes_cost_no_mask(nodes: Nodes, tmp_path: Path, who
     log, ends = tmp_path / "log", list[int]()
     killer = threading.Thread(target=killing, args=(log, nodes.raylet, ends))
     killer.start()
-    summary = clustered.predict(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multiclass", log)
+    summary = on_cluster(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multiclass", log)
     killer.join()
     assert summary == (len(SIZES), 0, [], None)
     assert visible(tmp_path / "many") == whole
@@ -144,7 +163,7 @@ def test_killed_again_and_again_all_masks_are_there(nodes: Nodes, tmp_path: Path
     log, many = tmp_path / "log", tmp_path / "many"
     killer = threading.Thread(target=killing_on, args=(nodes, log, 150))
     killer.start()
-    assert clustered.predict(nodes.address, tmp_path / "in", many / "out", "multiclass", log) == (150, 0, [], None)
+    assert on_cluster(nodes.address, tmp_path / "in", many / "out", "multiclass", log) == (150, 0, [], None)
     killer.join()
     assert visible(many) == visible(tmp_path / "whole")
 
@@ -161,7 +180,7 @@ def test_after_a_killed_driver_only_the_missing_are_predicted(
     wait_for(lambda: not any(map(alive, set(predicted(first)))))  # the cluster ends the workers of a dead driver
     done = {path: path.stat().st_mtime_ns for path in out.rglob("[!.]*.png")}
     assert 6 < len(done) < len(SIZES)
-    summary = clustered.predict(nodes.address, tmp_path / "in", out, "multiclass", second, skip_existing=True)
+    summary = on_cluster(nodes.address, tmp_path / "in", out, "multiclass", second, skip_existing=True)
     assert summary == (len(SIZES) - len(done), len(done), [], None)
     assert len(predicted(second)) == len(SIZES) - len(done)
     assert {path: path.stat().st_mtime_ns for path in done} == done
@@ -180,30 +199,25 @@ def test_broken_images_are_told_as_on_one_machine(nodes: Nodes, tmp_path: Path) 
     write_pictures(tmp_path / "in", {"a": (9, 9), "b": (9, 9), "ö c": (8, 9)})
     (tmp_path / "in" / "b.png").write_bytes(b"")
     expected = here(tmp_path, tmp_path / "whole", "multilabel")
-    many = clustered.predict(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multilabel", tmp_path / "log")
+    many = on_cluster(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multilabel", tmp_path / "log")
     assert many == expected
     assert len(many.failed) == 1
     assert visible(tmp_path / "many") == visible(tmp_path / "whole")
     with fails(RunError, "failed", platform.node()):  # the machine of the worker that met the error
-        clustered.predict(nodes.address, tmp_path / "in", tmp_path / "none", "none", tmp_path / "log")
+        on_cluster(nodes.address, tmp_path / "in", tmp_path / "none", "none", tmp_path / "log")
 
 
-def test_the_command_predicts_as_on_one_machine(
-    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_predicts_as_on_one_machine(nodes: Nodes, tmp_path: Path) -> None:
     """A real network in its export, paths relative to a folder that the workers do not know."""
     run = make_run(tmp_path / "run", "binary")
     export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)
     write_pictures(tmp_path / "in", {"a": (40, 50), "sub/b": (40, 50), "large": (90, 100)})
-    monkeypatch.chdir(tmp_path)
     flags = ["predict", "run", "in", "--runtime", "onnx", "--tta", "flips"]
-    assert main([*flags, "--out", "whole/out"]) == 0
-    capsys.readouterr()
-    assert main([*flags, "--out", "many/out", "--engine", "ray", "--address", nodes.address]) == 0
-    told = capsys.readouterr().out
-    assert "engine: ray, 2 worker(s) of 1 CPU(s)" in told
-    assert told.count("runtime: onnx float32") == 1
-    assert "3 masks written to many/out, 0 failed" in told
+    command(*flags, "--out", "whole/out", folder=tmp_path)
+    printed = command(*flags, "--out", "many/out", "--engine", "ray", "--address", nodes.address, folder=tmp_path)
+    assert re.search(r"ray\b.*\b2 worker.*\b1 CPU", printed)
+    assert printed.count("onnx float32") == 1
     assert visible(tmp_path / "many") == visible(tmp_path / "whole")
-    assert main([*flags, "--out", "alone/out", "--engine", "ray", "--worker-cpus", "1"]) == 0  # of this machine alone
+    assert len(list((tmp_path / "many/out").rglob("*.png"))) == 3
+    command(*flags, "--out", "alone/out", "--engine", "ray", "--worker-cpus", "1", folder=tmp_path)  # this machine
     assert visible(tmp_path / "alone") == visible(tmp_path / "whole")
