@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from segkit.system.progress import Advance, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
+from segkit.system.progress import Counter, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
 
 
 class ConsoleProgress(Progress):
@@ -34,16 +34,20 @@ class ConsoleProgress(Progress):
         self.console.print(renderable)
 
     @contextmanager
-    def counting(self, label: str, total: int | None) -> Iterator[Advance]:
+    def counting(self, label: str, total: int | None) -> Iterator[Counter]:
         """Show a bar with the time left; at the end one line with the number and the seconds."""
         began = time.monotonic()
-        with self._bars(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        ) as bars:
-            bar = bars.add_task(label, total=total)
-            yield lambda *_: bars.advance(bar)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        with self._bars(*columns) as bars:
+            counter = BarCounter(self, bars, label, total)
+            yield counter
         seconds = time.monotonic() - began
-        self.message(f"{label}: {bars.tasks[0].completed:.0f} in {seconds:.1f} s")
+        self.message(f"{label}: {counter.count} in {seconds:.1f} s")
 
     @contextmanager
     def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:
@@ -66,6 +70,38 @@ class ConsoleProgress(Progress):
 
     def _bars(self, *columns: ProgressColumn) -> Bars:
         return Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+
+
+class BarCounter(Counter):
+    """Shows how many items are done, and how many windows of the current one; without a terminal a line every minute."""
+
+    def __init__(
+        self, progress: ConsoleProgress, bars: Bars, label: str, total: int | None, every: float = 60.0
+    ) -> None:
+        self.count = 0
+        self.progress = progress
+        self.bars = bars
+        self.total = total
+        self.every = every
+        self.reported = time.monotonic()
+        self.bar = bars.add_task(label, total=total, text=self._items())
+
+    def __call__(self, *_: object) -> None:
+        """Count one item."""
+        self.count += 1
+        self.bars.update(self.bar, completed=self.count, text=self._items())
+
+    def windows(self, name: str, done: int, total: int) -> None:
+        """Report the windows of the current item."""
+        text = f"{done} of {total} windows"
+        self.bars.update(self.bar, completed=self.count + done / total, text=f"{self._items()}, {text}")
+        now = time.monotonic()
+        if now - self.reported >= self.every and not self.progress.console.is_terminal:
+            self.reported = now
+            self.progress.message(f"{name}: {text}")
+
+    def _items(self) -> str:
+        return f"{self.count}/{'?' if self.total is None else self.total}"
 
 
 class WindowReport:

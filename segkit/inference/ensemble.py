@@ -22,13 +22,15 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
 
     Thresholds are the mean of the runs'; a rule for objects holds where every run has it (the smallest size). Windows are
     those of the run whose network has the largest stride. The temperature is 1, since `answers` tempers each run's answer
-    before the mean.
+    before the mean. One run without views keeps its config, and its temperature with it.
 
     Raises `ConfigError` naming what differs in kind, classes, head, flip pairs, depth or channels; also if a mirrored
     view would confuse classes with a side.
     """
     if tta is not None:
         check_views(configs[0].task, tta)
+    if len(configs) == 1 and tta is None:
+        return configs[0]
     for config, name in zip(configs, names, strict=True):
         _check_alike(configs[0], config, names[0], name)
     first = configs[0].task
@@ -47,7 +49,10 @@ def answers(
     """Return one predict function: each run's answer in each view ("flips", "rotations"), tempered, then their mean.
 
     With `spread` and more than one answer the mean entropy of the answers is a last channel, for the uncertainty maps.
+    One run without views gives its own answers, untempered: its mask needs no logarithm of each pixel (see `decoding`).
     """
+    if len(networks) == 1 and tta is None:
+        return networks[0]
     members: list[Predict] = []
     for network, config in zip(networks, configs, strict=True):
         calm = with_temperature(network, config.task, config.decode.temperature)

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from segkit.config import RunConfig
 from segkit.errors import DataError
-from segkit.inference.images import Named, fit, predict_images
+from segkit.inference.decoding import needs_probabilities
+from segkit.inference.images import Named, Prediction, Windows, fit, predict_each
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Outputs, Results, is_full
@@ -22,6 +21,8 @@ from segkit.io.images import read_image
 from segkit.system.threads import prefetch
 
 Progress = Callable[[str], None]
+WAITING = 2**26
+"""Most bytes of the probabilities of an image that may wait for being written."""
 
 
 class Summary(NamedTuple):
@@ -61,13 +62,14 @@ def predict_files(
     skip_existing: bool = False,
     progress: Progress = lambda name: None,
     others: Iterable[str] = (),
+    windows: Windows = lambda name, done, total: None,
 ) -> Summary:
     """Predict every image and write its results in the image's own size; a broken one is noted and the others go on.
 
     At the end come the tables of these images and of `others`, which another call predicts into the same folders. Only
-    a disk that takes no more ends it early.
+    a disk that takes no more ends it early. `windows` receives how many windows of an image larger than one are done.
     """
-    each = partial(each_written, predict, config)
+    each = partial(each_written, predict, config, windows=windows)
     return write_files(each, Results(config.task, outputs), images, skip_existing, progress, others)
 
 
@@ -103,10 +105,17 @@ def write_files(
     return Summary(len(rows), len(images) - len(todo), sorted(failed), stopped)
 
 
-def each_written(predict: Predict, config: RunConfig, todo: Mapping[str, Path], results: Results) -> Generator[Outcome]:
+def each_written(
+    predict: Predict,
+    config: RunConfig,
+    todo: Mapping[str, Path],
+    results: Results,
+    windows: Windows = lambda name, done, total: None,
+) -> Generator[Outcome]:
     """Predict images, write their results, and yield the outcome of each.
 
-    The network runs in the thread that asks for the next image; others read ahead of it and write behind it.
+    The network runs in the thread that asks for the next image; others read ahead of it and write behind it. Only one
+    image larger than `WAITING` has its probabilities in memory: it is written before the next one is predicted.
     """
     unread: deque[Outcome] = deque()
 
@@ -117,17 +126,31 @@ def each_written(predict: Predict, config: RunConfig, todo: Mapping[str, Path], 
             unread.append(failure(name, todo[name], problem, results))
             return None
 
-    def write(answer: tuple[str, np.ndarray, np.ndarray]) -> Outcome:
-        name, image, values = answer
+    def write(prediction: Prediction | Outcome) -> Outcome:
+        if isinstance(prediction, Outcome):
+            return prediction
+        name, image, probabilities, mask = prediction
         try:
-            return Outcome(name, results.write(Answer.of(config, name, todo[name], image, values)))
+            if probabilities is not None:
+                answer = Answer.of(config, name, todo[name], image, probabilities)
+            else:
+                answer = Answer.of_mask(config, name, todo[name], image, mask)
+            return Outcome(name, results.write(answer))
         except (OSError, DataError) as problem:
             return failure(name, todo[name], problem, results)
 
+    def large_ones_written(predictions: Iterable[Prediction]) -> Generator[Prediction | Outcome]:
+        for prediction in predictions:
+            values = prediction.probabilities
+            yield prediction if values is None or values.nbytes <= WAITING else write(prediction)
+
+    keep = results.need_probabilities or needs_probabilities(config)
     with (
         closing(prefetch(read, todo)) as read_ahead,
-        closing(predict_images(predict, config, (item for item in read_ahead if item is not None))) as answers,
-        closing(prefetch(write, answers, workers=1)) as finished,
+        closing(
+            predict_each(predict, config, (item for item in read_ahead if item is not None), keep, windows)
+        ) as predictions,
+        closing(prefetch(write, large_ones_written(predictions), workers=1)) as finished,
     ):
         for outcome in finished:
             yield outcome

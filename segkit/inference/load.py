@@ -13,6 +13,7 @@ from segkit.config import RunConfig
 from segkit.errors import ConfigError, RunError
 from segkit.inference.ensemble import answers, joint
 from segkit.inference.tiles import Predict
+from segkit.inference.workload import Workload, seconds_per_window, workload
 from segkit.run import Run
 from segkit.run.exports import Exported, export_folders, is_export, sha256
 
@@ -34,6 +35,10 @@ def as_paths(paths: PathLike | Sequence[PathLike]) -> list[Path]:
     return [Path(path) for path in paths]
 
 
+MEASURED_FROM = 2**24
+"""Pixels of windows from which "auto" measures the exports: below that, the recorded times decide."""
+
+
 class Opened(NamedTuple):
     """A run that is ready to predict, and one line on how."""
 
@@ -52,13 +57,20 @@ class Together(NamedTuple):
     """Says which networks these are, in which views: work begun with others is not gone on with."""
 
 
-def open_together(paths: Sequence[Path], runtime: str = AUTO, tta: str | None = None, spread: bool = False) -> Together:
+def open_together(
+    paths: Sequence[Path],
+    runtime: str = AUTO,
+    tta: str | None = None,
+    spread: bool = False,
+    images: Sequence[Path] = (),
+) -> Together:
     """Return runs, or exports, opened as `open_run` does, to answer together as `ensemble` says; one alone, too.
 
-    Whether they fit together is seen before the first is opened.
+    Whether they fit together is seen before the first is opened. `images` are those at hand, for the choice of "auto".
     """
     config, configs = config_together(paths, tta)
-    opened = [open_run(path, runtime) for path in paths]
+    work = workload(config, images) if images and runtime == AUTO else None
+    opened = [open_run(path, runtime, work) for path in paths]
     predict = answers([each.predict for each in opened], configs, tta, spread)
     weights = " ".join([*map(_weights_of, paths), str(tta)])
     return Together(predict, config, "\n".join(each.told for each in opened), weights)
@@ -89,12 +101,12 @@ def config_of(path: Path) -> RunConfig:
     return Exported.read(path).config() if is_export(path) else Run.open(path).config()
 
 
-def open_run(path: Path, runtime: str = AUTO) -> Opened:
+def open_run(path: Path, runtime: str = AUTO, work: Workload | None = None) -> Opened:
     """Return a run folder, or the folder of an export, opened in the runtime asked for.
 
-    "auto" takes the export that took least time beside Keras when it was made, of those that are installed, made from the
-    model.keras that is there, and not slower than `SLOWER` times Keras; if there is none, Keras. Every export has passed
-    its check: float32 decides as Keras does, fewer bits are within their limit of Dice with the decoding that the run has.
+    "auto" takes the fastest export, of those that are installed, made from the model.keras that is there, and have passed
+    their check; Keras if there is none, or if all took more than `SLOWER` times Keras' time when they were made. With
+    `work` of many windows each export is measured on one of them. Otherwise the times of the export decide.
 
     Raises `RunError` if there is nothing to open, `ConfigError` if the runtime asked for is not installed.
     """
@@ -115,7 +127,26 @@ def open_run(path: Path, runtime: str = AUTO) -> Opened:
         return _open_keras(
             run, f"the fastest export, {best.name}, took {_time_ratio(best):.2f} of its time{passed_over}"
         )
+    if runtime == AUTO and len(usable) > 1 and work is not None and work.pixels >= MEASURED_FROM:
+        return _open_fastest(run, usable, work, passed_over)
     return _open_export(best, run.config(), f"{_why(best, usable)}{passed_over}")
+
+
+def _open_fastest(run: Run, usable: list[Exported], work: Workload, passed_over: str) -> Opened:
+    """Open each export and keep the one that takes least time for a window."""
+    config = run.config()
+    best: Opened | None = None
+    seconds: dict[str, float] = {}
+    for exported in usable:
+        opened = _open_export(exported, config, "")
+        seconds[exported.name] = seconds_per_window(opened.predict, config, work)
+        if seconds[exported.name] == min(seconds.values()):
+            best = opened
+    assert best is not None  # there is a usable export
+    fastest_first = sorted(seconds, key=lambda name: seconds[name])
+    measured = ", ".join(f"{name} {seconds[name]:.3f} s" for name in fastest_first)
+    why = f"fastest for a window of {work.height} x {work.width}: {measured}{passed_over}"
+    return best._replace(told=f"runtime: {fastest_first[0]} ({why})")
 
 
 def _open_alone(exported: Exported, runtime: str) -> Opened:

@@ -118,7 +118,8 @@ def predict(
 
 def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:
     """Predict on this machine: first what fits into memory, then large images by windows."""
-    opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty)
+    paths = list(images.values())
+    opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths)
     progress.message(opened.told)
     config = fit_batch(opened.predict, opened.config, work.memory)
     usual, large = divide(config, images, work.outputs, work.memory)
@@ -126,7 +127,9 @@ def _predict_here(network: Network, images: dict[str, Path], work: Work, progres
     if large:  # whether there is memory for a window is known before anything is written
         room = room_for(opened.predict, config, allowed(work.memory))
     with progress.counting("predicting", len(usual)) as done:
-        summary = predict_files(opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others)
+        summary = predict_files(
+            opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others, done.windows
+        )
     if room is None or summary.stopped:
         return summary
     by_windows = predict_large_files(

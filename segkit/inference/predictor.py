@@ -13,6 +13,7 @@ from segkit.errors import DataError
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
 from segkit.inference.load import AUTO, open_together
+from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.task import Task
 
@@ -47,7 +48,13 @@ class Predictor:
         return self.config.task
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Return (H, W, classes) float32, each from 0 to 1. Raises `DataError` if the image is not like those trained on."""
+        """Return the probabilities at the run's temperature: (H, W, classes) float32, each from 0 to 1.
+
+        Raises `DataError` if the image is not like those trained on.
+        """
+        return tempered(self.task, self._raw(image), self.config.decode.temperature)
+
+    def _raw(self, image: np.ndarray) -> np.ndarray:
         image = np.asarray(image)
         image = image[..., None] if image.ndim == 2 else image
         if image.ndim != 3 or 0 in image.shape:
@@ -64,4 +71,4 @@ class Predictor:
 
         Thresholds and rules for objects are the run's own, or those that `segkit tune` found for it.
         """
-        return decode(self.config, self.probabilities(image))
+        return decode(self.config, self._raw(image))

@@ -26,6 +26,24 @@ def tempered(task: Task, probabilities: np.ndarray, temperature: float) -> np.nd
     return task.from_answers(_softened(task.as_answers(probabilities), temperature))
 
 
+def before_temperature(task: Task, temperature: float) -> Task:
+    """Return the task whose `decode` gives, of untempered probabilities, the mask that `task` gives of tempered ones.
+
+    A yes/no class holds from odds of t / (1 - t) on, and the temperature is the root of the odds that is taken. Exclusive
+    classes keep their order at every temperature.
+
+    >>> [round(t, 6) for t in before_temperature(Task.binary(threshold=2 / 3), 2.0).thresholds]  # see `tempered`
+    [0.8]
+    """
+    if temperature == 1.0 or task.thresholds is None:
+        return task
+    given = np.array(task.thresholds)
+    logits = np.clip(temperature * np.log(given / (1 - given)), -700, 700)  # exp(710) is infinite
+    # within what float32 tells from 0 and 1, so that a probability of 0 stays "no" and one of 1 "yes"
+    thresholds = np.clip(1 / (1 + np.exp(-logits)), 1e-30, np.nextafter(np.float32(1), np.float32(0)))
+    return task.model_copy(update={"thresholds": tuple(thresholds.tolist())})
+
+
 def entropy(task: Task, probabilities: np.ndarray) -> np.ndarray:
     """Return the entropy of probabilities (..., C), mean over the head's questions: (...) from 0 to 1, 1 for all equal."""
     answers = np.clip(task.as_answers(probabilities), 0, 1)

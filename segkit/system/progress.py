@@ -9,8 +9,15 @@ from typing import NamedTuple
 
 from segkit.errors import SegkitWarning
 
-Advance = Callable[..., None]
-"""To be called after each item; its arguments do not matter."""
+
+class Counter:
+    """Counts items: call it after each one. This class ignores all reports."""
+
+    def __call__(self, *_: object) -> None:
+        """Count one item; the arguments do not matter."""
+
+    def windows(self, name: str, done: int, total: int) -> None:
+        """Report how many windows of the item called `name`, which is not counted yet, are done."""
 
 
 class TrainingStatus(NamedTuple):
@@ -49,9 +56,9 @@ class Progress:
         warnings.warn(text, SegkitWarning, stacklevel=3)
 
     @contextmanager
-    def counting(self, label: str, total: int | None) -> Iterator[Advance]:
-        """Yield the function to call after each of `total` items (None: their number is not known)."""
-        yield lambda *_: None
+    def counting(self, label: str, total: int | None) -> Iterator[Counter]:
+        """Yield the counter to call after each of `total` items (None: their number is not known)."""
+        yield Counter()
 
     @contextmanager
     def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:

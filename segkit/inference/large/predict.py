@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.errors import DataError
+from segkit.inference.blend import Grid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit
-from segkit.inference.large.blend import Grid, blend_row, mean
 from segkit.inference.large.masks import mask_paths, write_masks
 from segkit.inference.large.memory_budget import PIECES, Room
 from segkit.inference.large.work_folder import Strip, begin, work_folder
@@ -107,27 +107,6 @@ def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
     return count if count in (0, len(bands)) or carried(count - 1).is_whole() else 0
 
 
-def row_probabilities(
-    grid: Grid, row: int, answers: Iterable[np.ndarray], above: Strip, write_below: Callable[[np.ndarray], None]
-) -> Iterator[np.ndarray]:
-    """Yield the final probabilities (rows, n, classes) of a row of windows from left to right.
-
-    `answers` are those of its windows, `above` holds the sums that the row before left (it is read only if there was
-    one), and `write_below` is given those that the next row goes on from.
-    """
-    window, band = grid.window_rows(row), grid.band(row)
-
-    def begun(columns: slice) -> np.ndarray:
-        sums = np.zeros((window.stop - window.start, columns.stop - columns.start, above.channels), np.float32)
-        if row:
-            sums[: above.rows] = above.read(columns)
-        return sums
-
-    for _, sums in blend_row(grid.lefts, grid.width, grid.tile, answers, begun):
-        yield mean(sums[: band.stop - band.start])
-        write_below(sums[band.stop - band.start :])
-
-
 def _predict_row(
     config: RunConfig, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip
 ) -> None:
@@ -135,7 +114,7 @@ def _predict_row(
     above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
     # the band gets its name last: once it is there, the row is finished
     with band.writing() as write_band, below.writing() as write_below:
-        for probabilities in row_probabilities(grid, row, answers, above, write_below):
+        for _, probabilities in row_probabilities(grid, row, answers, above, write_below):
             mask = decode(config, probabilities)
             write_band(as_planes(mask))
     above.path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.inference.decoding import decode
 from segkit.inference.outputs.objects import Object, find_objects
+from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
 from segkit.task import Task
 
@@ -25,17 +26,26 @@ class Answer:
     name: str
     path: Path
     image: np.ndarray
-    probabilities: np.ndarray
+    probabilities: np.ndarray | None
+    """As the network gives them; None where no output of the call needs them."""
     mask: np.ndarray
     doubt: Callable[[], np.ndarray] | None = None
     """What `segkit.inference.uncertainty.uncertainty` says, computed by those who ask."""
+    temperature: float = 1.0
 
     @classmethod
     def of(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
         """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
         probabilities = values[..., : config.task.channels]
         mask = decode(config, probabilities)
-        return cls(config.task, name, path, image, probabilities, mask, partial(uncertainty, config, values))
+        doubt = partial(uncertainty, config, values)
+        return cls(config.task, name, path, image, probabilities, mask, doubt, config.decode.temperature)
+
+    @classmethod
+    def of_mask(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray | None) -> Answer:
+        """Return the answer for outputs that need no probabilities."""
+        assert mask is not None
+        return cls(config.task, name, path, image, None, mask)
 
     @property
     def file_name(self) -> str:
@@ -45,7 +55,13 @@ class Answer:
     @cached_property
     def objects(self) -> tuple[np.ndarray, list[Object]]:
         """The connected objects, found once for all formats that need them: see `find_objects`."""
-        return find_objects(self.task, self.mask, self.probabilities)
+        return find_objects(self.task, self.mask, self.calibrated)
+
+    @cached_property
+    def calibrated(self) -> np.ndarray:
+        """The probabilities (H, W, classes) at the run's temperature, for outputs that need them."""
+        assert self.probabilities is not None
+        return tempered(self.task, self.probabilities, self.temperature)
 
 
 class Output:

@@ -27,7 +27,7 @@ class Tiff(Output):
 
     def bands(self, answer: Answer) -> np.ndarray:
         """Return what is written, (H, W, bands)."""
-        return answer.probabilities
+        return answer.calibrated
 
 
 class HalfTiff(Tiff):
@@ -56,4 +56,4 @@ class Npy(Output):
         return [self.folder / f"{name}.npy"]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        np.save(paths[0], answer.probabilities.astype(np.float32))
+        np.save(paths[0], answer.calibrated.astype(np.float32))

@@ -36,6 +36,11 @@ class Outputs(NamedTuple):
     uncertainty: bool = False
 
     @property
+    def need_probabilities(self) -> bool:
+        """Whether something is written that is made of the probabilities, and not of the mask alone."""
+        return bool(self.probabilities or self.formats or self.uncertainty)
+
+    @property
     def folders(self) -> list[Path]:
         """The folders that are written to."""
         endings = [""]
@@ -58,6 +63,7 @@ class Results:
 
     def __init__(self, task: Task, outputs: Outputs) -> None:
         self.task, self.masks = task, outputs.masks
+        self.need_probabilities = outputs.need_probabilities
         self.table = beside(outputs.masks, "-summary.csv")
         self.outputs: list[Output] = [
             catalog.load(catalog.OUTPUTS, name)(task, outputs.masks) for name in outputs.formats

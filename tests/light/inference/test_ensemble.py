@@ -40,14 +40,24 @@ def test_probabilities_are_averaged_after_each_run_s_own_temperature() -> None:
     np.testing.assert_allclose(answer, (0.75 + 0.5) / 2, rtol=1e-5)  # odds of 9, whose root is 3
 
 
-def test_a_run_alone_gives_what_decoding_its_raw_answers_gives() -> None:
+def test_a_run_alone_keeps_its_raw_answers_and_its_config() -> None:
+    config = config_of(decode={"temperature": 3.0, "smallest": 2})
+    alone = network(0.5)
+    assert answers([alone], [config]) is alone
+    assert joint([config], ["one"]) is config
+
+
+def test_views_of_one_run_are_averaged_at_its_temperature() -> None:
     config = config_of(decode={"temperature": 3.0, "smallest": 2})
     raw = np.random.default_rng(0).random((9, 9, 2)).astype(np.float32)
-    calm = answers([lambda images: raw[None]], [config])(IMAGES)[0]
-    np.testing.assert_allclose(calm, tempered(TASK, raw, 3.0))
-    np.testing.assert_array_equal(decode(joint([config], ["one"]), calm), decode(config, raw))
-    untouched = network(0.5)
-    assert answers([untouched], [config_of()]) is untouched
+
+    def same_in_each_view(images: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(raw.reshape(1, -1, 2), images[..., :1].reshape(1, -1, 1), axis=1).reshape(1, 9, 9, 2)
+
+    numbered = np.arange(81, dtype=np.uint8).reshape(1, 9, 9, 1).repeat(3, axis=-1)
+    calm = answers([same_in_each_view], [config], "flips")(numbered)[0]
+    np.testing.assert_allclose(calm, tempered(TASK, raw, 3.0), rtol=1e-5)
+    np.testing.assert_array_equal(decode(joint([config], ["one"], "flips"), calm), decode(config, raw))
 
 
 def test_thresholds_are_averaged_and_rules_hold_where_every_run_has_them() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit.inference.large.blend import Grid
-from segkit.inference.large.predict import carry, row_probabilities
+from segkit.inference.blend import Grid, row_probabilities
+from segkit.inference.large.predict import carry
 from segkit.inference.tiles import Predict, cover, predict_tiled
 from tests.helpers.large_cases import network, noise
 
@@ -24,7 +24,7 @@ def by_rows(image: np.ndarray, predict: Predict, grid: Grid, classes: int) -> np
             answers = (predict(image[None, rows, grid.window_columns(left)])[0] for left in grid.lefts)
             above, below = (carry(Path(folder), grid, r, classes) for r in (row - 1, row))
             with below.writing() as write:
-                pieces = list(row_probabilities(grid, row, answers, above, write))
+                pieces = [piece for _, piece in row_probabilities(grid, row, answers, above, write)]
             assert below.is_whole()
             bands.append(np.concatenate(pieces, axis=1))
     return np.concatenate(bands)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from segkit import ConfigError, DataError, RunError, Task, catalog
-from segkit.config import Config, DecodeConfig
+from segkit.config import Config, DecodeConfig, PredictConfig
 from segkit.exporting.formats import PRECISIONS, check_precision
 from segkit.inference import load as opening
-from segkit.inference.load import PACKAGES, config_of, is_installed, open_run
+from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
+from segkit.inference.workload import Workload, workload
 from segkit.run import Run
 from segkit.run.exports import Exported, as_json, keep_up
 from segkit.system.packages import need
@@ -182,3 +187,42 @@ def test_images_of_another_kind_than_trained_on_are_refused(images: np.ndarray) 
     check_images(np.zeros((2, 5, 7, 3), np.uint8), GIVEN)
     with fails(DataError, "channels", "uint8", "(batch, height, width, 3)", images.dtype, images.shape):
         check_images(images, GIVEN)
+
+
+SECONDS = {"onnx": 0.004, "litert": 0.001, "openvino": 0.02}
+
+
+@pytest.fixture
+def timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run with three exports, which take other times here than on the machine that made them."""
+
+    def slow(runtime: str) -> Callable[[Exported], Callable[[np.ndarray], None]]:
+        return lambda exported: lambda images: time.sleep(SECONDS[runtime])
+
+    monkeypatch.setattr(catalog, "load", lambda table, name: slow(name))
+    add_export(run, "onnx", ratio=0.9)
+    add_export(run, "litert", ratio=0.8)
+    add_export(run, "openvino", ratio=0.3)
+    return run
+
+
+def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_do(timed: Run) -> None:
+    much = Workload(64, 48, MEASURED_FROM)
+    assert open_run(timed.path, work=much).told.startswith("runtime: litert float32 (")
+    assert all(holds(open_run(timed.path, work=much).told, each) for each in ("64 x 48", "onnx float32"))
+    assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith("runtime: openvino")
+    assert open_run(timed.path).told.startswith("runtime: openvino")
+    assert open_run(timed.path, "onnx", much).told.startswith("runtime: onnx")
+
+
+def test_the_work_is_the_pixels_of_all_images_in_windows_of_at_most_a_tile(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"predict": PredictConfig(tile=256)})
+    Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((100, 120, 3), np.uint8))
+    (tmp_path / "c.jpg").write_text("no image")
+    assert workload(config, [tmp_path / "a.png"]) == Workload(200, 256, 60_000)
+    assert workload(config, [tmp_path / "b.tif"]) == Workload(100, 120, 12_000)
+    both = [tmp_path / "a.png"] * 40 + [tmp_path / "b.tif"] * 40
+    assert workload(config, both) == Workload(200, 256, 40 * 72_000)
+    assert workload(config, [tmp_path / "c.jpg"]) is None
+    assert workload(config, [tmp_path / "c.jpg", tmp_path / "a.png"]) == Workload(200, 256, 120_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -44,6 +44,64 @@ class Grid(NamedTuple):
     def carried(self, row: int) -> int:
         """Return how many pixel rows below its band a row of windows has in common with the next."""
         return self.window_rows(row).stop - self.band(row).stop
+
+
+class Carried(Protocol):
+    """The sums that a row of windows leaves to the next one, in a file or in memory."""
+
+    @property
+    def rows(self) -> int:
+        """How many pixel rows of the next row of windows have sums."""
+
+    @property
+    def channels(self) -> int:
+        """Classes, and one for the weights."""
+
+    def read(self, columns: slice) -> np.ndarray:
+        """Return some columns, (rows, n, channels) float32."""
+
+
+class CarriedInMemory:
+    """`Carried` as one array, which grows from left to right."""
+
+    def __init__(self, rows: int, width: int, channels: int) -> None:
+        self.rows = rows
+        self.channels = channels
+        self._sums = np.empty((rows, width, channels), np.float32)
+        self._end = 0
+
+    def write(self, sums: np.ndarray) -> None:
+        """Add the next columns (rows, n, channels)."""
+        begin = self._end
+        self._end = begin + sums.shape[1]
+        self._sums[:, begin : self._end] = sums
+
+    def read(self, columns: slice) -> np.ndarray:
+        """Return some columns, (rows, n, channels) float32."""
+        return self._sums[:, columns]
+
+
+def row_probabilities(
+    grid: Grid, row: int, answers: Iterable[np.ndarray], above: Carried, write_below: Callable[[np.ndarray], None]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the final probabilities of a row of windows from left to right: columns, and (rows, n, classes) of them.
+
+    `answers` are those of its windows, `above` holds the sums that the row before left (it is read only if there was
+    one), and `write_below` is given those that the next row goes on from.
+    """
+    window = grid.window_rows(row)
+    band = grid.band(row)
+    final = band.stop - band.start
+
+    def begun(columns: slice) -> np.ndarray:
+        sums = np.zeros((window.stop - window.start, columns.stop - columns.start, above.channels), np.float32)
+        if row:
+            sums[: above.rows] = above.read(columns)
+        return sums
+
+    for columns, sums in blend_row(grid.lefts, grid.width, grid.tile, answers, begun):
+        yield columns, mean(sums[:final])
+        write_below(sums[final:])
 
 
 def blend_row(

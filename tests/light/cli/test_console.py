@@ -1,0 +1,42 @@
+"""What the console shows of items and of the windows of the current one, with a terminal and without."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from segkit.cli.console import BarCounter, ConsoleProgress
+
+
+def console_of(terminal: bool) -> tuple[ConsoleProgress, io.StringIO]:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=100, legacy_windows=False)
+    return ConsoleProgress(console), stream
+
+
+def test_a_bar_shows_the_windows_of_the_current_image() -> None:
+    progress, stream = console_of(terminal=True)
+    with progress.counting("predicting", 2) as counter:
+        assert isinstance(counter, BarCounter)
+        counter.windows("a", 3, 12)
+        task = counter.bars.tasks[0]
+        assert task.completed == 0.25
+        assert task.fields["text"] == "0/2, 3 of 12 windows"
+        counter("a")
+        task = counter.bars.tasks[0]
+        assert task.completed == 1
+        assert task.fields["text"] == "1/2"
+    assert "predicting: 1 in" in stream.getvalue()
+
+
+def test_without_a_terminal_a_line_comes_each_minute() -> None:
+    progress, stream = console_of(terminal=False)
+    with progress.counting("predicting", 1) as counter:
+        assert isinstance(counter, BarCounter)
+        counter.windows("photo", 1, 40)
+        assert stream.getvalue() == ""
+        counter.reported -= 61
+        counter.windows("photo", 2, 40)
+        counter.windows("photo", 3, 40)
+        assert stream.getvalue() == "photo: 2 of 40 windows\n"
