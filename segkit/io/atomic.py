@@ -92,15 +92,9 @@ _MACHINE = _machine()
 
 
 def _alive(process: int) -> bool:
-    if os.name == "nt":
-        return True  # there a signal 0 is none; what is a day old goes
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+    import psutil  # takes longer to import than all of this module
+
+    return psutil.pid_exists(process)
 
 
 def owner() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.errors import RunError
 from segkit.planning.choices import Machine
+from segkit.system.memory import peak
 
 STEPS = 7
 MOST_STEPS = 30
@@ -55,14 +55,14 @@ def time_steps(config: RunConfig) -> Machine:
     from segkit.training.precision import random_batch
 
     prepare(config.train)
-    before = _peak()
+    before = peak()
     model = build_for(config.task, config.model, config.input)
     trainer = compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
     images, targets = random_batch(config)
     steps: list[float] = []
     while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH):
         steps.append(_seconds(trainer.train_on_batch, images, targets))
-    memory = max(_peak() - before, 1) / len(images)
+    memory = max(peak() - before, 1) / len(images)
     checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
     return Machine(
         seconds=statistics.median(steps[len(steps) // 2 :]),
@@ -76,12 +76,6 @@ def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:
     began = time.perf_counter()
     step(images, targets)
     return time.perf_counter() - began
-
-
-def _peak() -> int:
-    """Return the largest memory of this process so far, bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

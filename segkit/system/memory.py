@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from segkit.errors import ConfigError
 
@@ -16,13 +17,7 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "m
 
 def free_memory() -> int:
     """Return the bytes that this process may still take, within the limit of its container."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    else:  # macOS has no such file; half of the memory is a careful guess
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return min(free, container_room())
+    return min(psutil.virtual_memory().available, container_room())
 
 
 def container_room(groups: Path = Path("/sys/fs/cgroup")) -> int:
@@ -46,22 +41,23 @@ _GROUP_FILES = (
 
 def resident() -> int:
     """Return the bytes of memory that this process takes now."""
-    statm = Path("/proc/self/statm")
-    if statm.is_file():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return peak()
+    used: int = psutil.Process().memory_info().rss
+    return used
 
 
 def peak() -> int:
     """Return the most bytes of memory that this process ever took."""
     status = Path("/proc/self/status")
-    if status.is_file():  # what getrusage says begins with the memory of the process that started this one
-        for line in status.read_text().splitlines():
+    if status.is_file():  # on Linux getrusage counts the memory of the process that started this one
+        for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def most_resident(call: Callable[[], object]) -> int:
