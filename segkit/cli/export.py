@@ -37,5 +37,5 @@ def _export(options: argparse.Namespace) -> int:
         max_drop=options.max_drop,
         progress=progress,
     )
-    progress.message(f"written to {exported.path}, which works alone as the RUN of predict.py")
+    progress.message(f"written to {exported.path}, which works alone as the RUN of segkit predict")
     return 0

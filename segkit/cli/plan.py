@@ -33,6 +33,6 @@ def _plan(options: argparse.Namespace) -> int:
     plan = plan_for(inspection, minutes=options.minutes, progress=progress)
     write_plan(plan, options.out, shlex.join(["segkit", *sys.argv[1:]]))
     progress.message(
-        f"{options.out}: written; each value stands below its reason. Train with:\n  python train.py {options.out}"
+        f"{options.out}: written; each value stands below its reason. Train with:\n  segkit train {options.out}"
     )
     return 0

@@ -71,7 +71,7 @@ def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> N
     report = run.report()
     if report is not None:
         progress.show(scores_table(report))
-    progress.message(f"the run is in {run.path}: predict with\n  python predict.py {run.path} IMAGES --out MASKS")
+    progress.message(f"the run is in {run.path}: predict with\n  segkit predict {run.path} IMAGES --out MASKS")
 
 
 def _train_folds(options: argparse.Namespace, process: Process | None, progress: ConsoleProgress) -> int:
@@ -104,7 +104,7 @@ def _how_to_resume(options: argparse.Namespace, process: Process | None, run: Ru
     from segkit.training.process import options_of
 
     saved = run.saved()
-    command = f"python train.py {options.config}"
+    command = f"segkit train {options.config}"
     for override in options.set:
         command += f" --set {override}"
     command += options_of(process)

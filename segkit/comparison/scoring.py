@@ -65,7 +65,7 @@ class Scored:
 def score(
     predict: Predict, parameters: int, run: Run, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> Scored:
-    """Return what a run's network answers to the samples of a part, predicted as `predict.py` does, and how fast."""
+    """Return what a run's network answers to the samples of a part, predicted as `segkit predict` does, and how fast."""
     config = run.config_made_with()
     task = config.task
     cells, asked, decided = [], [], []

@@ -59,7 +59,7 @@ def evaluate(
 def score_part(
     predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None] = lambda name: None
 ) -> dict[str, Any]:
-    """Return the report of `counts.report` for the samples of a part: predicted as `predict.py` does, then counted."""
+    """Return the report of `counts.report` for the samples of a part: predicted as `segkit predict` does, then counted."""
     total = np.zeros((4, config.task.channels), np.int64)
     seen = 0
     for target, probabilities in answered(predict, config, part, progress):

@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
 
 def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) -> Difference:
-    """Return how two ways differ on samples, each of which is predicted and decoded as `predict.py` does."""
+    """Return how two ways differ on samples, each of which is predicted and decoded as `segkit predict` does."""
     task = config.task
     totals = np.zeros((2, 4, task.channels), np.int64)
     largest = summed = 0.0

@@ -19,7 +19,7 @@ from segkit.task import Task
 
 
 class Predictor:
-    """Masks and probabilities of single images, as `predict.py` gives them: `Predictor.load("runs/x")(image)`.
+    """Masks and probabilities of single images, as `segkit predict` gives them: `Predictor.load("runs/x")(image)`.
 
     Images are (H, W) or (H, W, C) arrays of the depth that the run was trained on, of any size; large ones go through the
     network in windows. One predictor may be used by several threads; they take turns at the network.
@@ -35,9 +35,9 @@ class Predictor:
     ) -> Predictor:
         """Return the predictor of a run folder or an export, or of several that answer together.
 
-        `runtime` is as `predict.py --runtime` takes it; `tta` "flips" or "rotations" averages the answers over 4 or 8 views
-        of each image. Raises `RunError` if there is no finished run, `ConfigError` if the runtime is not installed or runs
-        do not fit together.
+        `runtime` is as `segkit predict --runtime` takes it; `tta` "flips" or "rotations" averages the answers over 4 or 8
+        views of each image. Raises `RunError` if there is no finished run, `ConfigError` if the runtime is not installed
+        or runs do not fit together.
         """
         together = open_together([Path(each) for each in (run, *more)], runtime, tta)
         return cls(together.predict, together.config)

@@ -1,4 +1,4 @@
-"""A plan as YAML that `train.py` takes as it is, with the reason above each value."""
+"""A plan as YAML that `segkit train` takes as it is, with the reason above each value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segkit.task import Task
 WIDTH = 110
 GIVEN = "as you said, in a config or with --set"
 HEADER = """Made by `{command}`. Change what you know better; each value stands below its reason.
-Train with: python train.py {name}"""
+Train with: segkit train {name}"""
 
 
 def as_yaml(plan: Plan, command: str, name: str) -> str:

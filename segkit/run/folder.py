@@ -53,7 +53,7 @@ class Run:
         run = cls(path)
         if not run.config_file.is_file():
             raise RunError(
-                f"{path}: not a run folder (no config.yaml); give the folder that train.py made", "not-a-run"
+                f"{path}: not a run folder (no config.yaml); give the folder that segkit train made", "not-a-run"
             )
         if not run.model.is_file():
             raise RunError(

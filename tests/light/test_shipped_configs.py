@@ -17,7 +17,7 @@ def test_there_are_configs_for_each_kind_of_task() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_is_valid_and_names_its_command(path: Path, tmp_path: Path) -> None:
-    assert f"python train.py configs/{path.name}" in path.read_text(encoding="utf-8")
+    assert f"segkit train configs/{path.name}" in path.read_text(encoding="utf-8")
     copy = tmp_path / "config.yaml"
     copy.write_text(read(path).as_yaml(), encoding="utf-8")
     assert read(copy) == read(path)

@@ -203,7 +203,7 @@ def test_folds_that_were_interrupted_go_on_as_folds(
         patch.setattr("segkit.training.step_counter.Course.on_epoch_end", interrupt)
         assert train(config, folder, "--fold", "all/2") == 130
     told = " ".join(capsys.readouterr().out.split())
-    command = told.partition("python train.py ")[2].removesuffix(" --resume")
+    command = told.partition("segkit train ")[2].removesuffix(" --resume")
     assert command == f"{config} {' '.join(OVERRIDES)} --fold all/2 --run {folder.path}"
     assert main(["train", *command.split(), "--resume"]) == 0
     assert (folder.path / "folds.json").is_file()

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md").read_text(
 BLOCKS = "".join(
     text for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE) if not language
 )
-COMMANDS = re.findall(r"(?:python (predict)\.py|segkit (export)) (.*?)(?: \|\|)?$", BLOCKS, re.MULTILINE)
+COMMANDS = re.findall(r"segkit (?:(predict)|(export)) (.*?)(?: \|\|)?$", BLOCKS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -20,9 +20,8 @@ COMMANDS = [line for line in LINES if not line.startswith("pip install")]
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_page_is_understood(line: str) -> None:
-    words = shlex.split(line.removeprefix("python "))
-    door = "predict" if words[0] == "predict.py" else None
-    options = make_parser(door).parse_args(words[1:])
+    words = shlex.split(line)
+    options = make_parser().parse_args(words[1:])
     assert callable(options.run_command)
     if words[:2] == ["segkit", "export"]:
         check_precision(options.format, options.precision)
