@@ -22,7 +22,7 @@ from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
-from segkit.errors import SegkitError
+from segkit.errors import RunError, SegkitError
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
@@ -33,20 +33,23 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
     try:
         status: int = options.run_command(options)
     except SegkitError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print_error(problem)
         return 2
     except OSError as problem:
         if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(
-            f"error: {problem.filename or 'the disk'}: cannot be written ({problem.strerror}); make room",
-            file=sys.stderr,
-        )
+        full = problem.filename or "the disk"
+        print_error(RunError(f"{full}: cannot be written ({problem.strerror}); make room", "no-space"))
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def print_error(problem: SegkitError) -> None:
+    """Print the message of an error that ends a command."""
+    print(f"error: {problem}", file=sys.stderr)
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
