@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from unittest.mock import patch
 
 from segkit.cli.commands import main, print_error
@@ -43,3 +44,16 @@ def numbers(line: str) -> list[float]:
     [3.0, 0.0, 0.5]
     """
     return [float(number) for number in re.findall(r"(?<![\w./-])\d+(?:\.\d+)?(?![\w/]|\.\d|-\w)", line)]
+
+
+class Listed(NamedTuple):
+    """A problem as `segkit inspect` and `segkit plan` list it."""
+
+    level: str
+    code: str
+    message: str
+
+
+def listed_problems(out: str) -> list[Listed]:
+    """Return the problems among the lines of a command, each "LEVEL CODE: MESSAGE"."""
+    return [Listed(*found) for found in re.findall(r"^(error|warning) ([a-z-]+): (.*)$", out, re.MULTILINE)]
