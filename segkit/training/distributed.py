@@ -129,7 +129,8 @@ def join(process: Process | None) -> None:
     except Exception as problem:
         raise RunError(
             f"{process.name} has not met the others at {process.coordinator} within {JOINING} s ({_line(problem)}). Start "
-            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there"
+            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there",
+            "no-cluster",
         ) from problem
 
 
