@@ -22,7 +22,7 @@ from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
-from segkit.errors import RunError, SegkitError
+from segkit.errors import SegkitError
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
     except OSError as problem:
         if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        full = problem.filename or "the disk"
-        print_error(RunError(f"{full}: cannot be written ({problem.strerror}); make room", "no-space"))
+        print(
+            f"error: {problem.filename or 'the disk'}: cannot be written ({problem.strerror}); make room",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
