@@ -47,6 +47,13 @@ def predict(*flags: str, images: str = "images", out: str = "masks") -> int:
     return main(["predict", "run", images, "--out", out, *flags])
 
 
+def counted(out: str, masks: str) -> list[float]:
+    """Return the numbers of the last line: masks written, with --skip-existing those there already, images failed."""
+    last = out.splitlines()[-1]
+    assert holds(last, masks)
+    return numbers(last)
+
+
 def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
     flags = ["--overlay", "--probabilities", "npy", "--format", "coco", "--format", "geojson", "--format", "instances"]
     assert predict(*flags, "--format", "coco") == 0
@@ -88,13 +95,6 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
     assert visible(here / "whole") == visible(here / "shards")
     assert predict("--format", "geojson", "--skip-existing", out="whole/masks") == 0
     assert counted(capsys.readouterr().out, "whole/masks") == [3, 0, 0]
-
-
-def counted(out: str, masks: str) -> list[float]:
-    """Return the numbers of the last line: masks written, with --skip-existing those there already, images failed."""
-    last = out.splitlines()[-1]
-    assert holds(last, masks)
-    return numbers(last)
 
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "two"])
