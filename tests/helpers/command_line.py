@@ -22,7 +22,10 @@ def run(arguments: Sequence[str]) -> tuple[int, SegkitError | None]:
 
     with patch("segkit.cli.commands.print_error", record):
         status = main(arguments)
-    return status, printed[0] if printed else None
+    if not printed:
+        return status, None
+    [problem] = printed
+    return status, problem
 
 
 def assert_fails(

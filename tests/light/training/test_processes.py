@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from segkit.run import Run
 from segkit.run.checkpoint import Position
 from segkit.system.replicas import Replicas
 from segkit.task import Task
-from segkit.training.distributed import opened_run
+from segkit.training.distributed import join, opened_run
 from segkit.training.process import Process, chosen_backend, parse_process
 from tests.helpers.command_line import assert_fails
 from tests.helpers.errors import fails
@@ -139,6 +141,18 @@ def test_what_cannot_work_is_refused_at_once(
     assert_fails(command, ConfigError, code, *values, setting=setting)
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (config.parent / "run").exists()
+
+
+def test_processes_that_do_not_meet_name_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("DEADLINE_EXCEEDED")
+
+    jax = SimpleNamespace(
+        config=SimpleNamespace(update=lambda *_: None), distributed=SimpleNamespace(initialize=refuse)
+    )
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    with fails(RunError, "no-cluster", "process 2 of 3", "10.0.0.1:7000", "DEADLINE_EXCEEDED"):
+        join(Process(2, 3, "10.0.0.1:7000"))
 
 
 def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
