@@ -152,10 +152,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _describe(error: Any) -> ConfigError:
-    parts = [str(part) for part in error["loc"]]
-    if parts[-1:] == ["[key]"]:  # a key of a table is wrong, and the setting is the table
-        parts = parts[:-2]
-    setting = ".".join(parts)
+    setting = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         section: Any = Config
         for part in error["loc"][:-1]:

@@ -150,7 +150,7 @@ def test_names_that_are_no_class_and_no_names_at_all_are_refused(tmp_path: Path)
 
 @pytest.mark.parametrize("colour", ["red", "#f00", "#ff00000", "#gg0000", "ff0000", "#ff0000\n"])
 def test_a_colour_is_written_in_six_digits(colour: str) -> None:
-    with fails(ConfigError, "wrong-value", repr(colour), setting="data.mask_colours"):
+    with fails(ConfigError, "wrong-value", "data.mask_colours", repr(colour)):
         as_config({"task": ORGANS.model_dump(), "data": {"mask_colours": {colour: "liver"}}})
 
 
