@@ -30,14 +30,16 @@ def run(arguments: Sequence[str]) -> tuple[int, SegkitError | None]:
 
 def assert_fails(
     arguments: Sequence[str], kind: type[SegkitError], code: str, *values: object, setting: str | None = None
-) -> None:
-    """Assert that a command ends with exit status 2 and prints an error of this class, code and setting.
+) -> SegkitError:
+    """Assert that a command ends with exit status 2 and prints an error of this class, code and setting; return the error.
 
     Its message holds each value.
     """
     status, problem = run(arguments)
     assert_is(problem, kind, code, *values, setting=setting)
+    assert problem is not None
     assert status == 2
+    return problem
 
 
 def numbers(line: str) -> list[float]:
