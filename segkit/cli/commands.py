@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
     try:
         status: int = options.run_command(options)
     except SegkitError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print_error(problem)
         return 2
     except OSError as problem:
         if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -47,6 +47,11 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
         print("interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def print_error(problem: SegkitError) -> None:
+    """Print the message of an error that ends a command."""
+    print(f"error: {problem}", file=sys.stderr)
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:

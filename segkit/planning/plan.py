@@ -60,7 +60,11 @@ def plan(
 def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
     """Raise `ConfigError` before anything is read if the plan could not be made or written."""
     if out is not None and Path(out).exists():
-        raise ConfigError(f"{out}: is there already; a config is not overwritten. Choose another name", setting="--out")
+        raise ConfigError(
+            f"{out}: is there already; a config is not overwritten. Choose another name",
+            "exists-already",
+            setting="--out",
+        )
     if minutes is not None and minutes <= 0:
         raise ConfigError(f"a number above 0; found {minutes:g}", setting="--minutes")
 

@@ -37,10 +37,13 @@ def measure_steps(config: RunConfig) -> Machine:
     )
     if done.returncode < 0:
         hint = " (not enough memory?)" if done.returncode == -9 else ""
-        raise RunError(f"training steps could not be timed: the process was ended by signal {-done.returncode}{hint}")
+        raise RunError(
+            f"training steps could not be timed: the process was ended by signal {-done.returncode}{hint}",
+            "not-measurable",
+        )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise RunError(f"training steps could not be timed: {last}")
+        raise RunError(f"training steps could not be timed: {last}", "not-measurable")
     return Machine(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -80,6 +80,10 @@ def run_process(process: Process | None, work: Callable[[], int]) -> int:
     """Do the work of one of several processes, and return the exit status; without a process just work.
 
     The work calls `join`. If another process dies, this one says so and ends: what the first has saved is for --resume.
+
+    Raises:
+        SegkitError: What the work raises before this process has joined the others. Later it is printed here, because
+            the process ends at once.
     """
     if process is None:
         return work()
@@ -87,6 +91,8 @@ def run_process(process: Process | None, work: Callable[[], int]) -> int:
         try:
             status = work()
         except SegkitError as problem:
+            if not _has_joined():
+                raise
             status = _say(f"error: {problem}")
         except KeyboardInterrupt:
             _say("interrupted")
@@ -129,7 +135,8 @@ def join(process: Process | None) -> None:
     except Exception as problem:
         raise RunError(
             f"{process.name} has not met the others at {process.coordinator} within {JOINING} s ({_line(problem)}). Start "
-            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there"
+            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there",
+            "no-cluster",
         ) from problem
 
 

@@ -52,7 +52,8 @@ def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
     best = int(np.argmin(smooth))
     if best < 2:
         raise RunError(
-            f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low"
+            f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low",
+            "not-measurable",
         )
     return tried[best] / 10
 

@@ -24,9 +24,20 @@ def fails(
     """
     with pytest.raises(kind) as problem:
         yield problem
-    message = str(problem.value)
-    assert problem.value.code == code, message
-    assert setting is None or getattr(problem.value, "setting", None) == setting, message
+    assert_is(problem.value, kind, code, *values, setting=setting)
+
+
+def assert_is(
+    problem: SegkitError | None, kind: type[SegkitError], code: str, *values: object, setting: str | None = None
+) -> None:
+    """Assert that an error is of this class and code, and that its message holds each value.
+
+    With `setting` the error is also of that setting.
+    """
+    assert isinstance(problem, kind), repr(problem)
+    message = str(problem)
+    assert problem.code == code, message
+    assert setting is None or getattr(problem, "setting", None) == setting, message
     assert [value for value in values if not holds(message, value)] == [], message
 
 

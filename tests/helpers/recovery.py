@@ -40,7 +40,12 @@ def config_of(folder: Path, **train: object) -> Path:
 
 
 def train(config: Path, run: Run, *more: str) -> int:
-    return main(["train", str(config), "--run", str(run.path), *OVERRIDES, *more])
+    return main(training(config, run, *more))
+
+
+def training(config: Path, run: Run, *more: str) -> list[str]:
+    """Return the command that `train` runs."""
+    return ["train", str(config), "--run", str(run.path), *OVERRIDES, *more]
 
 
 def standing(run: Run) -> Position:

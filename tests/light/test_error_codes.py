@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError
+from tests.helpers.command_line import numbers
 from tests.helpers.errors import fails, holds
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,14 @@ def test_another_message_keeps_code_and_setting() -> None:
 )
 def test_a_value_is_found_only_as_a_word_of_its_own(value: object, found: bool) -> None:
     assert holds("/data/a.png: 12 pixels, 0.5 of (4, 4)", value) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("3 masks written to runs/take_2/masks-1, 0 failed, 0.5 s.", [3, 0, 0.5]), ("1/3 a7 0.5x 12 % (4)", [12, 4])],
+)
+def test_numbers_of_a_line_are_words_of_their_own(line: str, found: list[float]) -> None:
+    assert numbers(line) == found
 
 
 @pytest.mark.parametrize(

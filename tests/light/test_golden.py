@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from segkit import Task
+from segkit.comparison.report import verdict
 from segkit.evaluation.counts import report
 from segkit.evaluation.tables import scores_table
 
@@ -41,3 +43,32 @@ def test_the_table_of_scores() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(scores_table({"part": "test", **report(TASKS["multiclass"], counts, 4)}))
     check("scores_table.txt", console.file.getvalue())
+
+
+def pair(other: str, clear: bool, ahead: int = 3, seeds: int = 3) -> dict[str, Any]:
+    """Return a comparison of the setting "a" with another one."""
+    low = 0.01 if clear else -0.01
+    about = {"difference": 0.03, "low": low, "high": 0.05, "more_than_chance": clear}
+    return {"better": "a", "other": other, **about, "ahead": ahead, "of_seeds": seeds}
+
+
+VERDICTS = {
+    "nothing to compare": [],
+    "one, clear": [pair("b", True)],
+    "one, unclear": [pair("b", False)],
+    "several": [pair("b", False), pair("c", True), pair("d", True)],
+    "one training each": [pair("b", True, ahead=1, seeds=1)],
+    "seeds disagree": [pair("b", True, ahead=2)],
+    "no interval": [{**pair("b", False), "low": None, "high": None}],
+}
+
+
+def test_the_verdicts_of_comparisons() -> None:
+    settings = [
+        {"name": name, "seeds": [0], "dice_foreground": {"value": 0.9 - 0.03 * i}} for i, name in enumerate("abcd")
+    ]
+    lines = []
+    for name, pairs in VERDICTS.items():
+        results = {"comparisons": pairs, "images": 20, "settings": settings}
+        lines.append(f"{name}: {verdict(results)}\n")
+    check("verdicts.txt", "".join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -21,16 +22,30 @@ def without_keras() -> list[str]:
     return [*contract["source_modules"], "segkit.cli", "segkit.training.train", "segkit.training.folds"]
 
 
-@pytest.mark.parametrize("name", without_keras())
-def test_a_module_is_imported_without_keras(name: str) -> None:
-    code = (
-        "import importlib, pkgutil, sys\n"
-        "module = importlib.import_module(sys.argv[1])\n"
-        "for found in pkgutil.walk_packages(getattr(module, '__path__', []), sys.argv[1] + '.'):\n"
-        "    importlib.import_module(found.name)\n"
-        "print(*sorted(set(sys.argv[2:]) & set(sys.modules)))\n"
-    )
-    command = [sys.executable, "-c", code, name, *SLOW]
+# Imports the modules of argv[1] (JSON) with all below them, one after the other; prints which of argv[2] each one adds.
+IMPORTS = """
+import importlib, json, pkgutil, sys
+names, slow = map(json.loads, sys.argv[1:])
+added = {}
+for name in names:
+    before = set(sys.modules)
+    module = importlib.import_module(name)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), name + "."):
+        importlib.import_module(found.name)
+    added[name] = sorted(set(slow) & set(sys.modules) - before)
+print(json.dumps(added))
+"""
+
+
+@pytest.fixture(scope="module")
+def added() -> dict[str, list[str]]:
+    """The slow packages that each module adds to those before it; one process is enough, since none may add any."""
+    command = [sys.executable, "-c", IMPORTS, json.dumps(without_keras()), json.dumps(SLOW)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", without_keras())
+def test_a_module_is_imported_without_keras(added: dict[str, list[str]], name: str) -> None:
+    assert added[name] == []

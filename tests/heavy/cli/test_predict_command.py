@@ -13,10 +13,13 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.data.sources.folder import in_folders
+from segkit.errors import RunError
 from segkit.inference.tiles import predict_tiled
 from segkit.io.images import fit_channels, write_picture, write_tiff
 from segkit.io.masks import mask_paths
 from segkit.run import Run
+from tests.helpers.command_line import assert_fails, numbers
+from tests.helpers.errors import holds
 
 
 @pytest.fixture
@@ -85,11 +88,12 @@ def test_a_broken_image_is_reported_and_the_others_go_on(
     (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:200])
     (images / "empty.png").write_bytes(b"")
     assert predict(trained, images, tmp_path / "masks") == 1
-    output = capsys.readouterr()
-    assert "broken.png" in output.err
-    assert "empty.png" in output.err
-    assert "4 masks written" in output.out
-    assert "2 failed" in output.out
+    printed = capsys.readouterr()
+    failed = [line for line in printed.err.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 2
+    assert holds(failed[0], images / "broken.png")
+    assert holds(failed[1], images / "empty.png")
+    assert numbers(printed.out.splitlines()[-1]) == [4, 2]  # masks written, images failed
     assert not list((tmp_path / "masks").rglob("*.part*"))
 
 
@@ -100,8 +104,9 @@ def test_skip_existing_completes_a_folder(
     lost = mask_paths(trained.config().task, tmp_path / "masks", "a")[0]
     before = lost.read_bytes()
     lost.unlink()
+    capsys.readouterr()
     assert predict(trained, images, tmp_path / "masks", "--skip-existing") == 0
-    assert "1 masks written" in capsys.readouterr().out
+    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [1, 3, 0]  # written, there already, failed
     assert lost.read_bytes() == before
 
 
@@ -110,9 +115,13 @@ def test_two_images_of_one_name_are_named_and_the_others_written(
 ) -> None:
     shutil.copy(images / "b.jpg", images / "a.jpg")
     assert predict(trained, images, tmp_path / "masks") == 1
-    output = capsys.readouterr()
-    assert "a.jpg" in output.err
-    assert "3 masks written" in output.out
+    printed = capsys.readouterr()
+    failed = [line for line in printed.err.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 2
+    for line in failed:
+        assert holds(line, images / "a.jpg")
+        assert holds(line, images / "a.png")
+    assert numbers(printed.out.splitlines()[-1]) == [3, 2]  # masks written, images failed
 
 
 def test_large_images_go_in_tiles_and_agree_with_the_whole(trained: Run) -> None:
@@ -125,6 +134,6 @@ def test_large_images_go_in_tiles_and_agree_with_the_whole(trained: Run) -> None
     assert np.abs(tiled - whole).mean() < 0.01
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict(Run(tmp_path), images, tmp_path / "masks") == 2
-    assert "not a run folder" in capsys.readouterr().err
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, images: Path) -> None:
+    command = ["predict", str(tmp_path), str(images), "--out", str(tmp_path / "masks")]
+    assert_fails(command, RunError, "not-a-run", tmp_path)

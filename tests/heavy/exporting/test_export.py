@@ -49,8 +49,13 @@ def test_int8_within_its_limit_is_written_and_taken(
         main(["export", str(normalized.path), "--format", form, "--precision", "int8", "--max-drop", str(ANY_FALL)])
         == 0
     )
-    assert "of the pixels decided alike; foreground Dice" in capsys.readouterr().out
+    shown = capsys.readouterr().out
     folder = normalized.path / "exports" / f"{form}-int8"
+    checked = Exported.read(folder).record.checked
+    assert checked is not None
+    assert holds(shown, f"{100 * checked.decided_alike:.3f} %")
+    assert holds(shown, f"{checked.dice_export:.4f}")
+    assert holds(shown, f"{checked.dice_keras:.4f}")
     weights = {"openvino": "model.bin", "onnx": "model.onnx", "litert": "model.tflite"}[form]
     assert {path.name for path in folder.iterdir()} == {"export.json", Exported.read(folder).model.name, weights}
     found, wanted = (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +22,8 @@ from segkit.cli import main
 from segkit.config import read
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import open_source
+from segkit.errors import ConfigError, DataError, RunError, SegkitError
+from tests.helpers.errors import assert_is, holds
 
 ROOT = Path(__file__).parents[3]
 TASKS: dict[str, dict[str, Any]] = {
@@ -27,65 +32,141 @@ TASKS: dict[str, dict[str, Any]] = {
     "multiclass": {"kind": "multiclass", "classes": ["background", "disc", "square"]},
 }
 SHAPES = {"source": "shapes", "count": 8, "size": [24, 32]}
-# Runs every command of argv[1] (JSON) and prints what came of each, and which of the slow packages was imported.
+# Runs every command of argv[1] (JSON); pickles into argv[2] what came of each, and which slow packages were imported.
 WATCHED = """
-import contextlib, io, json, sys
-from segkit.cli import main
-told = {}
+import contextlib, io, json, pickle, sys
+from pathlib import Path
+from tests.helpers.command_line import run
+ended = {}
 for name, arguments in json.loads(sys.argv[1]).items():
     out, err = io.StringIO(), io.StringIO()
+    problem = None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = main(arguments)
+            status, problem = run(arguments)
         except SystemExit as end:
             status = end.code
-        except Exception as problem:
-            status = repr(problem)
-    told[name] = [status, out.getvalue(), err.getvalue()]
+        except Exception as other:
+            status = repr(other)
+    ended[name] = (status, problem, out.getvalue(), err.getvalue())
 slow = [name for name in ("keras", "tensorflow", "jax", "albumentations") if name in sys.modules]
-print(json.dumps({"told": told, "slow": slow}))
+Path(sys.argv[2]).write_bytes(pickle.dumps((ended, slow)))
 """
 COMPARE = ["compare", "shapes.yaml", "--vary", "train.batch_size=1,2"]
+
+
+class Mistake(NamedTuple):
+    """A command, and what its error has: class, code, values in the message, and the setting that is wrong."""
+
+    command: list[str]
+    kind: type[SegkitError]
+    code: str
+    values: tuple[object, ...]
+    setting: str | None = None
+
+
 MISTAKES = {
-    "no such config": (["train", "gone.yaml"], "gone.yaml: cannot be read"),
-    "unknown setting": (["train", "shapes.yaml", "--set", "train.epohcs=1"], "did you mean 'epochs'?"),
-    "folder without images": (["train", "folder.yaml"], "there is no such folder"),
-    "masks that do not fit": (["train", "folder.yaml", "--set", "data.images=images"], "allowed values are 0 to 1"),
-    "masks without images": (
+    "no such config": Mistake(
+        ["train", "gone.yaml"], ConfigError, "missing-file", ("gone.yaml", os.strerror(errno.ENOENT))
+    ),
+    "unknown setting": Mistake(
+        ["train", "shapes.yaml", "--set", "train.epohcs=1"],
+        ConfigError,
+        "unknown-setting",
+        ("shapes.yaml", "'epochs'"),
+        "train.epohcs",
+    ),
+    "folder without images": Mistake(["train", "folder.yaml"], DataError, "missing-file", ("gone",)),
+    "masks that do not fit": Mistake(
+        ["train", "folder.yaml", "--set", "data.images=images"],
+        DataError,
+        "mask-values",
+        ("0 to 1", 7, "data.mask_values"),
+    ),
+    "masks without images": Mistake(
         ["train", "folder.yaml", "--set", "data.images=images", "--set", "data.masks=empty"],
-        "without a mask of the same name",
+        DataError,
+        "unpaired",
+        (4, "empty", "0, 1, 2, 3"),
     ),
-    "a run that is there": (["train", "shapes.yaml", "--run", "images"], "is never overwritten"),
-    "nothing to resume": (["train", "shapes.yaml", "--run", "new", "--resume"], "holds no run to resume"),
-    "no run": (["predict", "images", "images", "--out", "out"], "images: not a run folder"),
-    "no model": (["evaluate", "begun", "--images", "images", "--masks", "masks"], "has no model.keras yet"),
-    "no image to predict": (["predict", "run", "empty", "--out", "out"], "empty: no image; segkit reads .png"),
-    "runs without images": (
-        ["predict", "run", "run", "--out", "out"],
-        "run: is a run folder; after the runs name images",
+    "a run that is there": Mistake(
+        ["train", "shapes.yaml", "--run", "images"], RunError, "exists-already", ("images", "--run", "--resume")
     ),
-    "runs that differ": (["predict", "run", "other", "images", "--out", "out"], "task.kind: binary and multilabel"),
-    "scoring runs that differ": (
+    "nothing to resume": Mistake(
+        ["train", "shapes.yaml", "--run", "new", "--resume"], RunError, "not-a-run", ("new", "--resume")
+    ),
+    "no run": Mistake(
+        ["predict", "images", "images", "--out", "out"], RunError, "not-a-run", ("images", "config.yaml")
+    ),
+    "no model": Mistake(
+        ["evaluate", "begun", "--images", "images", "--masks", "masks"],
+        RunError,
+        "no-model",
+        ("begun", "model.keras"),
+    ),
+    "no image to predict": Mistake(["predict", "run", "empty", "--out", "out"], DataError, "empty", ("empty", ".png")),
+    "runs without images": Mistake(["predict", "run", "run", "--out", "out"], ConfigError, "missing-setting", ("run",)),
+    "runs that differ": Mistake(
+        ["predict", "run", "other", "images", "--out", "out"],
+        ConfigError,
+        "mismatch",
+        ("run", "other", "task.kind", "binary", "multilabel"),
+    ),
+    "scoring runs that differ": Mistake(
         ["evaluate", "run", "other", "--images", "images", "--masks", "masks"],
-        "run and other: runs that answer together",
+        ConfigError,
+        "mismatch",
+        ("run", "other", "task.kind", "binary", "multilabel"),
     ),
-    "views that confuse sides": (
+    "views that confuse sides": Mistake(
         ["predict", "sided", "images", "--out", "out", "--tta", "flips"],
-        "a mirrored view makes left right",
+        ConfigError,
+        "not-for-task",
+        ("left eye", "task.flip_pairs"),
+        "tta",
     ),
-    "no run to tune": (["tune", "images"], "images: not a run folder"),
-    "no such goal": (["tune", "run", "--for", "iou"], "--for: is dice, precision=P or recall=R"),
-    "no threshold to tune": (["tune", "exclusive", "--for", "recall=0.9"], "an exclusive task has none"),
-    "nothing to tune on": (["tune", "untested"], "data.validation is empty"),
-    "broken tuning": (["predict", "broken", "images", "--out", "out"], "tuned.yaml: cannot be read"),
-    "nothing to compare": (["compare", "shapes.yaml", "--minutes", "1", "--out", "out"], "one setting alone"),
-    "no time to compare": ([*COMPARE, "--minutes", "0", "--out", "out"], "train.minutes"),
-    "comparing in a full folder": ([*COMPARE, "--minutes", "1", "--out", "images"], "holds no comparison"),
-    "no command": ([], "COMMAND"),
-    "no place for masks": (["predict", "run", "images"], "--out"),
-    "convert into a full folder": (["convert", "shapes.yaml", "--out", "images"], "is not empty"),
-    "convert into a file": (["convert", "shapes.yaml", "--out", "shapes.yaml"], "shapes.yaml"),
+    "no run to tune": Mistake(["tune", "images"], RunError, "not-a-run", ("images", "config.yaml")),
+    "no such goal": Mistake(
+        ["tune", "run", "--for", "iou"],
+        ConfigError,
+        "wrong-value",
+        ("dice", "precision=P", "recall=R", "'iou'"),
+        "--for",
+    ),
+    "no threshold to tune": Mistake(
+        ["tune", "exclusive", "--for", "recall=0.9"], ConfigError, "not-for-task", ("recall=0.9", "dice"), "--for"
+    ),
+    "nothing to tune on": Mistake(
+        ["tune", "untested"], ConfigError, "too-few-samples", ("untested/config.yaml", "data.validation")
+    ),
+    "broken tuning": Mistake(
+        ["predict", "broken", "images", "--out", "out"], RunError, "damaged-file", ("broken/tuned.yaml", "--reset")
+    ),
+    "nothing to compare": Mistake(
+        ["compare", "shapes.yaml", "--minutes", "1", "--out", "out"],
+        ConfigError,
+        "missing-setting",
+        ("--vary", "--also"),
+    ),
+    "no time to compare": Mistake(
+        [*COMPARE, "--minutes", "0", "--out", "out"],
+        ConfigError,
+        "wrong-value",
+        ("shapes.yaml", "0.0"),
+        "train.minutes",
+    ),
+    "comparing in a full folder": Mistake(
+        [*COMPARE, "--minutes", "1", "--out", "images"], RunError, "exists-already", ("images", "--out")
+    ),
+    "convert into a full folder": Mistake(
+        ["convert", "shapes.yaml", "--out", "images"], RunError, "exists-already", ("images",)
+    ),
+    "convert into a file": Mistake(
+        ["convert", "shapes.yaml", "--out", "shapes.yaml"], RunError, "exists-already", ("shapes.yaml",)
+    ),
 }
+INCOMPLETE = {"no command": ([], "COMMAND"), "no place for masks": (["predict", "run", "images"], "--out")}
+"""Commands in which an argument is missing, and its name."""
 
 
 def fill(folder: Path) -> None:
@@ -115,33 +196,51 @@ def fill(folder: Path) -> None:
         Image.new("L", (8, 8), 7).save(folder / "masks" / f"{i}.png")
 
 
+class Ended(NamedTuple):
+    """What came of the commands, and the slow packages that they imported."""
+
+    commands: dict[str, tuple[int, SegkitError | None, str, str]]
+    slow: list[str]
+
+
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = tmp_path_factory.mktemp("cli")
     fill(folder)
-    asked = json.dumps(
-        {name: arguments for name, (arguments, _) in MISTAKES.items()}
-        | {"help": ["--help"], "compare help": ["compare", "--help"]}
-    )
+    commands = {"help": ["--help"], "compare help": ["compare", "--help"]}
+    for name, mistake in MISTAKES.items():
+        commands[name] = mistake.command
+    for name, (command, _) in INCOMPLETE.items():
+        commands[name] = command
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r})" + WATCHED
-    done = subprocess.run([sys.executable, "-c", code, asked], cwd=folder, capture_output=True, text=True, timeout=60)
+    program = [sys.executable, "-c", code, json.dumps(commands), "ended.pickle"]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return Ended(*pickle.loads((folder / "ended.pickle").read_bytes()))
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_ends_with_status_2_and_a_message(answers: dict[str, Any], name: str) -> None:
-    status, _, error = answers["told"][name]
+def test_a_mistake_ends_with_status_2_and_an_error_with_a_code(ended: Ended, name: str) -> None:
+    status, problem, _, printed = ended.commands[name]
+    mistake = MISTAKES[name]
+    assert_is(problem, mistake.kind, mistake.code, *mistake.values, setting=mistake.setting)
     assert status == 2
-    assert MISTAKES[name][1] in error
+    assert printed == f"error: {problem}\n"
 
 
-def test_mistakes_and_help_are_answered_before_keras_is_imported(answers: dict[str, Any]) -> None:
-    assert answers["slow"] == []
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_a_missing_argument_ends_with_status_2_and_its_name(ended: Ended, name: str) -> None:
+    status, _, _, printed = ended.commands[name]
+    assert status == 2
+    assert holds(printed.splitlines()[-1], INCOMPLETE[name][1])
 
 
-def test_help_names_every_command(answers: dict[str, Any]) -> None:
-    status, out, _ = answers["told"]["help"]
+def test_mistakes_and_help_are_answered_before_keras_is_imported(ended: Ended) -> None:
+    assert ended.slow == []
+
+
+def test_help_names_every_command(ended: Ended) -> None:
+    status, _, out, _ = ended.commands["help"]
     assert status == 0
     assert all(name in out for name in ("train", "predict", "evaluate", "tune", "compare", "convert"))
 

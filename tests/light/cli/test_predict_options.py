@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -12,9 +14,12 @@ import tifffile
 from segkit.cli import main
 from segkit.config import Config, read
 from segkit.data.sources.source import open_source
+from segkit.errors import ConfigError
 from segkit.inference.load import Opened
 from segkit.io.images import write_picture
+from tests.helpers.command_line import assert_fails, numbers
 from tests.helpers.draws import task_of
+from tests.helpers.errors import holds
 from tests.helpers.stand_in import answer_of, config_of, network, picture, write_pictures
 from tests.helpers.visible_files import visible
 
@@ -40,6 +45,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def predict(*flags: str, images: str = "images", out: str = "masks") -> int:
     return main(["predict", "run", images, "--out", out, *flags])
+
+
+def counted(out: str, masks: str) -> list[float]:
+    """Return the numbers of the last line: masks written, with --skip-existing those there already, images failed."""
+    last = out.splitlines()[-1]
+    assert holds(last, masks)
+    return numbers(last)
 
 
 def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
@@ -79,41 +91,43 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
     assert visible(here / "whole") == visible(here / "shards")
     capsys.readouterr()
     assert predict("--format", "coco", "--skip-existing", out="whole/masks") == 0
-    assert "0 masks written to whole/masks, 3 there already, 0 failed" in capsys.readouterr().out
+    assert counted(capsys.readouterr().out, "whole/masks") == [0, 3, 0]
     assert visible(here / "whole") == visible(here / "shards")
     assert predict("--format", "geojson", "--skip-existing", out="whole/masks") == 0
-    assert "3 masks written to whole/masks, 0 there already" in capsys.readouterr().out
+    assert counted(capsys.readouterr().out, "whole/masks") == [3, 0, 0]
 
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "two"])
-def test_what_is_no_shard_is_answered_before_the_model_is_opened(
-    shard: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_shard_is_answered_before_the_model_is_opened(shard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segkit.inference.load.open_run", None)
-    assert predict("--shard", shard) == 2
-    assert "--shard: one of 1/N to N/N" in capsys.readouterr().err
+    command = ["predict", "run", "images", "--out", "masks", "--shard", shard]
+    assert_fails(command, ConfigError, "wrong-value", "1/N", "N/N", repr(shard), setting="--shard")
 
 
 def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
     (here / "images" / "sub" / "d.png").write_text("broken")
     assert predict() == 1
-    told = capsys.readouterr()
-    assert "1 masks written to masks, 3 failed" in told.out
-    for name, words in (
-        ("a.bmp", "under the same name, a"),
-        ("a.png", "under the same name, a"),
-        ("sub/d.png", "not an"),
-    ):
-        assert any(f"images/{name}: " in line and words in line for line in told.err.splitlines())
+    printed = capsys.readouterr()
+    assert counted(printed.out, "masks") == [1, 3]
+    failed = dict(re.findall(r"^failed: (images/\S+): (.*)$", printed.err, re.MULTILINE))
+    assert set(failed) == {"images/a.bmp", "images/a.png", "images/sub/d.png"}
+    assert holds(failed["images/a.bmp"], "images/a.png")
+    assert holds(failed["images/a.png"], "images/a.bmp")
+    assert "images/" not in failed["images/sub/d.png"]  # the file is broken by itself, and no other one is named
     assert sorted(visible(here / "masks")) == ["f.png"]
 
 
-def test_a_disk_that_takes_nothing_ends_with_one_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_no_masks_can_be_written_nothing_is_predicted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "masks").write_text("a file of that name")
+    before = visible(here)
     assert predict() == 1
-    told = capsys.readouterr().err
-    assert told == "stopped: masks or a folder beside it cannot be written to (File exists); nothing was predicted\n"
+    printed = capsys.readouterr()
+    [stopped] = printed.err.splitlines()
+    assert holds(stopped, "stopped: masks")
+    assert holds(stopped, os.strerror(errno.EEXIST))
+    assert counted(printed.out, "masks") == [0, 0]
+    assert visible(here) == before
 
 
 def blocks(language: str) -> list[str]:

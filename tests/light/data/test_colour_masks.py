@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.config import DataConfig
+from segkit.config import DataConfig, as_config
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.labels import check_names, from_colours
 from segkit.io.masks import read_colours
@@ -150,8 +150,8 @@ def test_names_that_are_no_class_and_no_names_at_all_are_refused(tmp_path: Path)
 
 @pytest.mark.parametrize("colour", ["red", "#f00", "#ff00000", "#gg0000", "ff0000", "#ff0000\n"])
 def test_a_colour_is_written_in_six_digits(colour: str) -> None:
-    with pytest.raises(ValueError, match="'#rrggbb'"):
-        DataConfig(mask_colours={colour: "liver"})
+    with fails(ConfigError, "wrong-value", "data.mask_colours", repr(colour)):
+        as_config({"task": ORGANS.model_dump(), "data": {"mask_colours": {colour: "liver"}}})
 
 
 COLOURS = st.tuples(*[st.sampled_from([0, 1, 3, 100, 103, 252, 255])] * 3)

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from segkit import ConfigError
-from segkit.cli import main
 from segkit.data.batches import cache as samples
 from segkit.data.batches.cache import InMemory, Read, check_room, open_samples
 from segkit.data.batches.disk_cache import OnDisk
+from tests.helpers.command_line import assert_fails
 from tests.helpers.counting_source import GIVEN, Counting
 from tests.helpers.errors import fails
 from tests.helpers.every_source import Made, folder, save
@@ -104,9 +104,7 @@ def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkey
         chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
 
 
-def test_training_refuses_before_it_begins_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_training_refuses_before_it_begins_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(12):
         pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
         save(tmp_path / "images" / f"{i}.png", pixels)
@@ -116,6 +114,6 @@ def test_training_refuses_before_it_begins_a_run(
         yaml.safe_dump({"task": {"kind": "binary", "classes": ["a"]}, "data": folders})
     )
     monkeypatch.setattr(samples.memory, "free_memory", lambda: 1000)
-    assert main(["train", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]) == 2
-    assert "data.cache: memory" in capsys.readouterr().err
+    command = ["train", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]
+    assert_fails(command, ConfigError, "no-space", "memory", setting="data.cache")
     assert not (tmp_path / "run").exists()

@@ -191,6 +191,7 @@ def test_what_was_asked_for_must_not_fall_either() -> None:
     assert combine(config, [rule], totals, Goal("recall", 0.85)) == []
 
 
+@pytest.mark.long
 def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
     for kind in KINDS:
         config, part, _ = tuned_for(kind)

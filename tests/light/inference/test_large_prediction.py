@@ -111,6 +111,7 @@ def counting(config: Config, most: float = float("inf")) -> tuple[Predict, list[
     return predict, seen
 
 
+@pytest.mark.long
 @given(st.lists(st.integers(0, 40), max_size=4))
 @settings(max_examples=12)
 def test_after_a_kill_only_unfinished_rows_of_windows_are_computed(kills: list[int]) -> None:

@@ -77,6 +77,7 @@ def namespace(script: str, *arguments: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_on_a_disk_that_fills_up_all_that_is_there_is_whole(tmp_path: Path, kind: str) -> None:
     """A real one of 500 kB; what stands on it at the end is copied out and compared with an undisturbed run."""

@@ -14,11 +14,13 @@ from segkit import Task
 from segkit.cli import main
 from segkit.config import Config
 from segkit.data.parts import open_parts
+from segkit.errors import ConfigError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format.contents import look_at_all, told
 from segkit.inspection.mask_format.detect import guess
 from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
 from segkit.io import masks as mask_files
+from tests.helpers.command_line import assert_fails
 
 ORGANS = {"kind": "multiclass", "classes": ["background", "liver", "tumour"]}
 IDS = np.arange(48 * 64).reshape(48, 64) % 3
@@ -131,9 +133,8 @@ def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.C
 
 
 def test_pictures_need_a_name_that_fits_and_something_to_show(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "images", "masks", "--pictures", "sheet.pdf"]) == 2
-    err = capsys.readouterr().err
-    assert all(value in err for value in ("--pictures", ".png", "sheet.pdf"))
+    wrong = ["inspect", "images", "masks", "--pictures", "sheet.pdf"]
+    assert_fails(wrong, ConfigError, "wrong-value", ".png", "sheet.pdf", setting="--pictures")
     assert main(["inspect", "images", "gone", "--pictures", "sheet.png"]) == 1
     assert "sheet.png" not in capsys.readouterr().out
     assert not (data / "sheet.png").exists()

@@ -15,6 +15,7 @@ from segkit.data.parts import open_parts
 from segkit.errors import DataError
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.training_check import check_split
+from tests.helpers.command_line import listed_problems, numbers
 from tests.helpers.errors import fails, holds
 
 SQUARE = [1.0, 1.0, 6.0, 1.0, 6.0, 6.0, 1.0, 6.0]
@@ -42,9 +43,16 @@ def region(number: int, category: int, polygon: list[float]) -> dict[str, object
 def test_broken_annotations_that_are_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = coco(tmp_path, [region(1, 1, SQUARE), region(2, 2, [1.0, 1.0, 2.0, 2.0])])
     assert main(["inspect", *data]) == 1
-    assert "coco-polygon" in capsys.readouterr().out
+    assert ("error", "coco-polygon") in levels_and_codes(capsys.readouterr().out)
     assert main(["inspect", *data, "--set", "data.skip_broken=true"]) == 0
-    assert "warning coco-polygon: 1 " in capsys.readouterr().out
+    [left_out] = [problem for problem in listed_problems(capsys.readouterr().out) if problem.code == "coco-polygon"]
+    assert left_out.level == "warning"
+    assert numbers(left_out.message) == [1]
+
+
+def levels_and_codes(out: str) -> list[tuple[str, str]]:
+    """Return level and code of each problem that inspect lists."""
+    return [(problem.level, problem.code) for problem in listed_problems(out)]
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[]", "x", ""])
@@ -52,23 +60,23 @@ def test_hostile_json_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureF
     data = coco(tmp_path, [])
     Path(data[1]).write_text(content)
     assert main(["inspect", *data]) == 1
-    assert "error coco-file: " in capsys.readouterr().out
+    assert levels_and_codes(capsys.readouterr().out) == [("error", "coco-file")]
 
 
 def test_categories_that_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", *coco(tmp_path, [], [])]) == 1
-    assert "error list: " in capsys.readouterr().out
+    assert levels_and_codes(capsys.readouterr().out) == [("error", "list")]
 
 
 def test_unknown_classes_are_not_dropped_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", *coco(tmp_path, [region(1, 1, SQUARE)]), "--classes", "cat,dgo"]) == 1
-    out = capsys.readouterr().out
-    assert "error list: --classes" in out
-    assert holds(out, "dgo")
-    assert holds(out, "cat, dog")
+    [problem] = listed_problems(capsys.readouterr().out)
+    assert (problem.level, problem.code) == ("error", "list")
+    for value in ("--classes", "dgo", "cat, dog"):
+        assert holds(problem.message, value)
 
 
-def test_a_list_with_a_column_a_class_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_with_a_column_a_class_is_read(tmp_path: Path) -> None:
     rows = ["image,liver,tumour"]
     for name in "ab":
         save(tmp_path / f"{name}.png", np.random.default_rng(ord(name)).integers(0, 256, (8, 8)))
@@ -78,10 +86,11 @@ def test_a_list_with_a_column_a_class_is_read(tmp_path: Path, capsys: pytest.Cap
             save(tmp_path / f"{name}_{label}.png", mask)
         rows.append(f"{name}.png,{name}_liver.png,{name}_tumour.png")
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    assert main(["inspect", str(tmp_path / "list.csv")]) == 0
-    out = capsys.readouterr().out
-    assert "one column a class" in out
-    assert "verdict: overlapping, hence sigmoid" in out
+    assert main(["inspect", str(tmp_path / "list.csv"), "--json", str(tmp_path / "report.json")]) == 0
+    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {name: facts["pixels"] for name, facts in found["classes"].items()} == {"liver": 32, "tumour": 64}
+    assert found["overlap_pixels"] == 32
+    assert (found["verdict"]["kind"], found["verdict"]["head"]) == ("overlapping", "sigmoid")
 
 
 def test_the_limit_of_pixels_is_raised_by_set(
@@ -92,7 +101,9 @@ def test_the_limit_of_pixels_is_raised_by_set(
         save(tmp_path / folder / "a.png", np.eye(8) * 255)
     folders = [str(tmp_path / "images"), str(tmp_path / "masks")]
     assert main(["inspect", *folders]) == 1
-    assert "data.max_pixels" in capsys.readouterr().out
+    [problem] = listed_problems(capsys.readouterr().out)
+    assert (problem.level, problem.code) == ("error", "empty")  # the only mask is too large to be read
+    assert holds(problem.message, "data.max_pixels")
     assert main(["inspect", *folders, "--set", "data.max_pixels=64"]) == 0
 
 
@@ -119,7 +130,7 @@ def test_what_the_user_says_of_values_comes_before_the_guess(
             Image.fromarray(levels).save(tmp_path / folder / f"{number}.png")
     folders = [str(tmp_path / "images"), str(tmp_path / "masks")]
     assert main(["inspect", *folders]) == 1
-    assert "mask-soft-edges" in capsys.readouterr().out
+    assert ("error", "mask-soft-edges") in levels_and_codes(capsys.readouterr().out)
     assert main(["inspect", *folders, "--set", "data.mask_threshold=128"]) == 0
     assert holds(capsys.readouterr().out, 128)
 

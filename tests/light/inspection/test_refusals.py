@@ -198,7 +198,8 @@ def test_train_refuses_within_five_seconds(tmp_path: Path) -> None:
     began = time.monotonic()
     done = subprocess.run([sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, time.monotonic() - began < 5) == (2, True)
-    assert "error: " in done.stderr
+    assert holds(done.stderr, "error: ")
+    assert holds(done.stderr, tmp_path / "images" / "i0.png")
 
 
 def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) -> None:

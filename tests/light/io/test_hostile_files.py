@@ -211,6 +211,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
     return suffix, bytes(content[: draw(st.just(len(content)) | st.integers(0, len(content)))])
 
 
+@pytest.mark.long
 @given(damaged())
 @settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore")

@@ -236,6 +236,7 @@ def test_files_above_the_limit_are_left_to_pillow() -> None:
         assert png.decode_plain(content) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("read", "mode"),
     [(read_image, "RGB"), (read_image, "L"), (read_mask, "L"), (read_mask, "P"), (read_colours, "RGB")],

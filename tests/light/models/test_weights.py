@@ -103,11 +103,9 @@ def test_a_connection_that_ends_early_leaves_nothing(home: Path, monkeypatch: py
 
 
 def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
+    values = ("resnet50", networks.ADDRESS + FILE, home / "keras" / "models" / NAME, "model.weights: PATH")
+    with fails(ConfigError, "not-fetched", *values, setting="model.weights"):
         weights.find(IMAGENET)
-    told = str(caught.value)
-    for wanted in ("resnet50", networks.ADDRESS + FILE, str(home / "keras" / "models" / NAME), "model.weights: PATH"):
-        assert wanted in told
 
 
 def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

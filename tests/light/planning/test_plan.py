@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from segkit import ConfigError, Task
+from segkit import ConfigError, RunError, Task
 from segkit.config import Config, read
 from segkit.data.sources.source import Sample
 from segkit.inspection.fingerprint import Facts, facts_of
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.verdict import judge
+from segkit.planning import step_time
 from segkit.planning.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget
 from segkit.planning.choices import Machine, Plan
+from segkit.planning.plan import check_request
 from segkit.planning.rules import depth_for, draft
 from segkit.planning.yaml_text import as_yaml
 from tests.helpers.errors import fails
+from tests.helpers.exports_made import GIVEN
 
 GIB = 2**30
 
@@ -48,6 +52,32 @@ def machine(seconds_at_full: float) -> object:
     return lambda config: Machine(
         seconds_at_full * (config.model.width / 32) / config.model.stem**2 * config.train.batch_size / 4, 10.0, GIB / 8
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "values"),
+    [
+        (-9, "", ("signal 9",)),
+        (1, "Traceback\nMemoryError: of 3 GB", ("MemoryError: of 3 GB",)),
+        (3, "", ("status 3",)),
+    ],
+)
+def test_steps_that_fail_are_no_measurement_and_the_cause_is_named(
+    status: int, printed: str, values: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.CompletedProcess([], status, "", printed)
+    monkeypatch.setattr(step_time.subprocess, "run", lambda *_, **__: ended)
+    config = Config(task=Task.binary("a")).with_input(GIVEN)
+    with fails(RunError, "not-measurable", *values):
+        step_time.measure_steps(config)
+
+
+def test_a_config_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("mine")
+    with fails(ConfigError, "exists-already", path, setting="--out"):
+        check_request(path, None)
+    check_request(tmp_path / "other.yaml", None)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ def test_where_a_run_stands_comes_from_its_checkpoint(run: Run) -> None:
     assert run.saved() == Position(3)
 
 
+@pytest.mark.long
 def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
     save(run, 2)
     save(run, 3)

@@ -145,7 +145,7 @@ def test_stacked_planes_are_the_mask_again(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("task", [Task.binary(), Task.multilabel(["a", "b", "c"]), Task.multiclass(["a", "b", "c"])])
 def test_another_number_of_planes_is_refused(task: Task) -> None:
-    with pytest.raises(ValueError, match=rf"has {task.planes} plane\(s\); found 2"):
+    with pytest.raises(ValueError, match=rf"\b{task.planes}\b.*\b2\b"):
         stack_planes(task, [np.zeros((2, 2))] * 2)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from segkit.config import Config
+from segkit.config import Config, as_config
 from segkit.data.parts import open_parts
 from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
@@ -50,8 +50,10 @@ def test_the_test_part_is_that_of_a_run_without_folds_and_in_no_fold() -> None:
 
 @pytest.mark.parametrize("text", ["0/5", "6/5", "1/1", "1", "a/5", "all/5", "1/5/5"])
 def test_a_fold_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"a fold is written k/n"):
-        config_of(fold=text)
+    settings = config_of().model_dump(mode="json")
+    settings["data"]["fold"] = text
+    with fails(ConfigError, "wrong-value", "k/n", repr(text), setting="data.fold"):
+        as_config(settings)
 
 
 def test_folds_need_samples_and_one_source(tmp_path: Path) -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit.cli import main
 from segkit.config import Config
 from segkit.errors import ConfigError, RunError
 from segkit.run import Run
 from segkit.run.checkpoint import Position
 from segkit.system.replicas import Replicas
 from segkit.task import Task
-from segkit.training.distributed import opened_run
+from segkit.training.distributed import join, opened_run
 from segkit.training.process import Process, chosen_backend, parse_process
+from tests.helpers.command_line import assert_fails
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
@@ -90,21 +91,37 @@ PLACE = ["--coordinator", "127.0.0.1:7000", "--process", "1/2"]
 
 
 @pytest.mark.parametrize(
-    ("environment", "options", "words"),
+    ("environment", "options", "code", "values", "setting"),
     [
-        ({"KERAS_BACKEND": "tensorflow"}, PLACE, "KERAS_BACKEND=jax"),
-        ({"KERAS_BACKEND": "torch"}, ["--set", "train.devices=all"], "train.devices: .*JAX or TensorFlow"),
+        (
+            {"KERAS_BACKEND": "tensorflow"},
+            PLACE,
+            "not-for-backend",
+            ("tensorflow", "KERAS_BACKEND=jax"),
+            "--coordinator",
+        ),
+        (
+            {"KERAS_BACKEND": "torch"},
+            ["--set", "train.devices=all"],
+            "not-for-backend",
+            ("JAX", "TensorFlow", "torch", "all"),
+            "train.devices",
+        ),
         (
             {"KERAS_BACKEND": "tensorflow"},
             ["--set", "train.devices=all", "--set", "train.accumulate=2"],
-            "train.accumulate: .*KERAS_BACKEND=jax",
+            "not-for-backend",
+            (2, "train.devices all", "KERAS_BACKEND=jax"),
+            "train.accumulate",
         ),
-        ({"KERAS_BACKEND": "jax"}, PLACE, "the nearest: 2 and 4"),
-        ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "--fold: one fold"),
+        ({"KERAS_BACKEND": "jax"}, PLACE, "contradiction", (3, "2 and 4"), "train.batch_size"),
+        ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "contradiction", ("1/3", "3/3"), "--fold"),
         (
             {"KERAS_BACKEND": "tensorflow", "TF_CONFIG": json.dumps({"cluster": {"worker": ["a:1", "b:1"]}})},
             [],
-            "TF_CONFIG.*issue 20585.*KERAS_BACKEND=jax",
+            "not-for-backend",
+            (20585, "KERAS_BACKEND=jax"),
+            "TF_CONFIG",
         ),
     ],
 )
@@ -112,17 +129,30 @@ def test_what_cannot_work_is_refused_at_once(
     config: Path,
     environment: dict[str, str],
     options: list[str],
-    words: str,
+    code: str,
+    values: tuple[object, ...],
+    setting: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert main(["train", str(config), "--run", str(config.parent / "run"), *options]) == 2
-    error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1
-    assert re.search(words, error), error
+    command = ["train", str(config), "--run", str(config.parent / "run"), *options]
+    assert_fails(command, ConfigError, code, *values, setting=setting)
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (config.parent / "run").exists()
+
+
+def test_processes_that_do_not_meet_name_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("DEADLINE_EXCEEDED")
+
+    jax = SimpleNamespace(
+        config=SimpleNamespace(update=lambda *_: None), distributed=SimpleNamespace(initialize=refuse)
+    )
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    with fails(RunError, "no-cluster", "process 2 of 3", "10.0.0.1:7000", "DEADLINE_EXCEEDED"):
+        join(Process(2, 3, "10.0.0.1:7000"))
 
 
 def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +189,6 @@ def test_devices_may_change_when_a_run_goes_on_and_other_settings_may_not(tmp_pa
     run.create(config)
     run.reopen(config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})}))
     other = config.model_copy(update={"train": config.train.model_copy(update={"devices": "all", "batch_size": 4})})
-    with pytest.raises(RunError) as problem:
+    with fails(RunError, "mismatch", "train.batch_size: 8 -> 4") as problem:
         run.reopen(other)
-    assert "train.batch_size: 8 -> 4" in str(problem.value)
     assert "train.devices" not in str(problem.value)

@@ -39,7 +39,7 @@ def test_the_suggestion_is_a_tenth_of_the_best_rate(at: float) -> None:
 
 
 def test_a_loss_that_never_falls_suggests_nothing() -> None:
-    with fails(RunError, "failed", 121, f"{TRIED[0]:.1e}"):
+    with fails(RunError, "not-measurable", 121, f"{TRIED[0]:.1e}"):
         suggest(TRIED, [1.0 + i for i in range(121)])
 
 
