@@ -21,7 +21,7 @@ COMMANDS = [line for line in LINES if not line.startswith("pip install")]
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_page_is_understood(line: str) -> None:
     words = shlex.split(line)
-    options = make_parser().parse_args(words[1:])
+    options = make_parser(None).parse_args(words[1:])
     assert callable(options.run_command)
     if words[:2] == ["segkit", "export"]:
         check_precision(options.format, options.precision)
