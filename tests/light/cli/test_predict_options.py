@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run" / "config.yaml").write_text(config.as_yaml())
     (tmp_path / "run" / "model.keras").touch()
     opened = Opened(lambda batch: network(batch, TASK), config, "a stand-in")
-    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime: opened)
+    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime, work: opened)
     return tmp_path
 
 
