@@ -12,8 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from segkit import __version__
 from segkit.cli.compare import add_compare
 from segkit.cli.convert import add_convert
+from segkit.cli.demo import add_demo
 from segkit.cli.evaluate import add_evaluate
 from segkit.cli.export import add_export
 from segkit.cli.inspect import add_inspect
@@ -61,6 +63,7 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
         COMMANDS[command][0](parser)
         return parser
     parser = argparse.ArgumentParser(prog="segkit", description=about)
+    parser.add_argument("--version", action="version", version=f"segkit {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (add, words) in COMMANDS.items():
         add(commands.add_parser(name, help=words, description=words))
@@ -68,6 +71,7 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 COMMANDS: dict[str, Any] = {
+    "demo": (add_demo, "Train on generated shapes, predict the test images and score the masks: some minutes."),
     "train": (add_train, "Train a network by a config file."),
     "predict": (add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (add_evaluate, "Score a run on images with known masks."),

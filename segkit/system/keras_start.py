@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 
@@ -15,6 +16,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def load_keras() -> str:
     """Import Keras and start its backend without the start-up talk of TensorFlow; return what it runs on, in words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     prefer_onednn()
     with quiet():
         import keras
@@ -23,6 +25,11 @@ def load_keras() -> str:
         devices = keras.distribution.list_devices()
     names = sorted({device.partition(":")[0] for device in devices})
     return f"Keras {keras.__version__} on {keras.backend.backend()}, {len(devices)} {'/'.join(names)} device(s)"
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """TensorFlow warns if several models predict images of several sizes, which is what segkit does."""
+    return "retracing" not in str(record.msg)
 
 
 def prefer_onednn() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from segkit.config import read
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
 def test_there_are_configs_for_each_kind_of_task() -> None:
@@ -21,3 +23,9 @@ def test_a_config_is_valid_and_names_its_command(path: Path, tmp_path: Path) -> 
     copy = tmp_path / "config.yaml"
     copy.write_text(read(path).as_yaml(), encoding="utf-8")
     assert read(copy) == read(path)
+
+
+def test_the_packaged_demo_is_the_shipped_config_of_shapes() -> None:
+    shipped = yaml.safe_load((ROOT / "configs" / "shapes.yaml").read_text(encoding="utf-8"))
+    packaged = yaml.safe_load((ROOT / "segkit" / "training" / "demo.yaml").read_text(encoding="utf-8"))
+    assert packaged == shipped

@@ -1,0 +1,240 @@
+"""The tasks of a developer, on Linux, macOS and Windows: python scripts/tasks.py TASK. Needs nothing but Python.
+
+The files beside this one call it: scripts/test is python scripts/tasks.py test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+TEST_LOCK = "requirements-test.lock"
+BAR = 0.85
+"""Foreground Dice that the run of `smoke` must reach."""
+JAX_TESTS = (
+    "tests/heavy/losses",
+    "tests/heavy/metrics",
+    "tests/heavy/training",
+    "tests/processes/test_recovery.py",
+    "tests/heavy/models/test_models.py",
+    "tests/heavy/models/test_supervision.py",
+    "tests/heavy/models/test_grid.py",
+    "tests/heavy/models/test_encoders.py",
+    "tests/heavy/models/test_decoders.py",
+)
+"""What runs on every backend."""
+
+
+class Failed(Exception):
+    """A task has failed; its status is that of the process."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def call(*command: object, log: Path | None = None, **variables: str) -> None:
+    """Run a command in the project's folder. Raises `Failed` unless it ends with status 0."""
+    words = [str(word) for word in command]
+    environment = {**os.environ, **variables}
+    if log is None:
+        status = subprocess.run(words, cwd=ROOT, env=environment).returncode
+    else:
+        with log.open("a", encoding="utf-8") as stream:
+            status = subprocess.run(
+                words, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+            ).returncode
+    if status:
+        raise Failed(status)
+
+
+def environment(lock: str) -> None:
+    """Make .venv from a lock file and install segkit into it, unless that is done already."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise Failed(2, f"segkit needs Python 3.11 to 3.13; this is {sys.version.split()[0]}")
+    if not PYTHON.exists():
+        try:
+            call(sys.executable, "-m", "venv", ROOT / ".venv")
+        except Failed:
+            shutil.rmtree(ROOT / ".venv", ignore_errors=True)
+            raise Failed(2, "no venv module; on Debian: apt-get install python3-venv") from None
+    stamp = ROOT / ".venv" / f"{Path(lock).name}.sha256"
+    content = (ROOT / lock).read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return
+    print(f"installing {lock} into .venv (about 2 GB, some minutes)", flush=True)
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    call(*pip, "--require-hashes", "-r", lock)
+    call(*pip, "--no-deps", "-e", ".")
+    stamp.write_text(digest, encoding="utf-8")
+
+
+def lint(fix: bool) -> None:
+    """Check format, lint, types, layers and spelling; `fix` corrects what ruff can correct."""
+    ruff = (PYTHON, "-m", "ruff")
+    if fix:
+        call(*ruff, "format", "--quiet", ".")
+        call(*ruff, "check", "--quiet", "--fix", ".")
+    try:
+        call(*ruff, "format", "--check", "--quiet", ".")
+    except Failed:
+        raise Failed(1, "run scripts/lint --fix") from None
+    call(*ruff, "check", "--quiet", ".")
+    call(PYTHON, "-m", "mypy")
+    layers = subprocess.run([BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    if layers.returncode:
+        raise Failed(layers.returncode, layers.stdout + layers.stderr)
+    folders = ["segkit", "tests", "docs", "examples", "benchmarks", "scripts", "configs"]
+    pages = [path.name for path in ROOT.iterdir() if path.suffix in (".md", ".py")]
+    call(PYTHON, "-m", "codespell_lib", *folders, *sorted(pages))
+
+
+def check(fix: bool) -> None:
+    """Run lint and the short tests that need no Keras: about a minute."""
+    lint(fix)
+    call(PYTHON, "-m", "pytest", "-q", "tests/light", "-m", "not slow and not long")
+
+
+def smoke(folder: Path, log: Path | None = None) -> None:
+    """Run `segkit demo` with a small training, whose score must pass a bar."""
+    out = folder / "demo"
+    settings = ("--set", "train.epochs=3", "--set", "data.count=200")
+    call(PYTHON, "-m", "segkit", "demo", "--out", out, *settings, log=log)
+    dice = json.loads((out / "scores.json").read_text(encoding="utf-8"))["mean"]["dice_foreground"]
+    if dice < BAR:
+        raise Failed(1, f"foreground Dice {dice:.3f} is below the bar of {BAR}")
+
+
+def quickstart(folder: str) -> None:
+    """Make .venv, and run `segkit demo` in it."""
+    environment("requirements.lock")
+    call(PYTHON, "-m", "segkit", "demo", "--out", folder)
+
+
+def test() -> None:
+    """Run everything: two lanes of tests, one on each core."""
+    environment(TEST_LOCK)
+    lint(fix=False)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        call(PYTHON, "-m", "coverage", "erase")
+        print("== tests that need Keras; those of the other lane are shown when they are over", flush=True)
+        beside = Lane(folder / "beside.txt")
+        thread = threading.Thread(target=beside.run, args=(other_lane(folder),))
+        thread.start()
+        first = Lane(None)
+        first.run(keras_lane(folder))
+        thread.join()
+        print((folder / "beside.txt").read_text(encoding="utf-8", errors="replace"), flush=True)
+        call(PYTHON, "-m", "coverage", "combine", "--quiet")
+        failed = [*first.failed, *beside.failed]
+        try:
+            call(PYTHON, "-m", "coverage", "report", "--skip-covered", "--fail-under=95")
+        except Failed:
+            failed.append("coverage")
+        call(PYTHON, ROOT / "scripts" / "count.py", *sorted(folder.glob("*.xml")))
+    if failed:
+        raise Failed(1, f"failed: {', '.join(failed)}")
+
+
+Step = tuple[str, Callable[[Path | None], None]]
+"""A name, and a function that writes what it prints into a file, or shows it."""
+
+
+class Lane:
+    """Steps that run one after the other; all of them run, whatever fails."""
+
+    def __init__(self, log: Path | None) -> None:
+        self.log = log
+        self.failed: list[str] = []
+
+    def run(self, steps: list[Step]) -> None:
+        """Run the steps and keep the names of those that fail, also of one that ends without a summary."""
+        for name, step in steps:
+            try:
+                step(self.log)
+            except Failed as problem:
+                self.failed.append(f"{name} (status {problem.status}) {problem}".strip())
+
+
+def pytest(name: str, folder: Path, *arguments: str, coverage: bool = True, **variables: str) -> Step:
+    """Return a step that runs tests."""
+
+    def run(log: Path | None) -> None:
+        measured = ("-m", "coverage", "run", "-p") if coverage else ()
+        report = f"--junitxml={folder / name}.xml"
+        call(PYTHON, *measured, "-m", "pytest", "-q", *arguments, report, log=log, **variables)
+
+    return name, run
+
+
+def keras_lane(folder: Path) -> list[Step]:
+    """Return the steps of tests that need Keras."""
+    heavy = ("tests/heavy", "--ignore=tests/heavy/training", "--durations=20")
+    return [
+        pytest("heavy", folder, *heavy),
+        pytest("training", folder, "tests/heavy/training", "--durations=10"),
+    ]
+
+
+def other_lane(folder: Path) -> list[Step]:
+    """Return the steps beside them: tests without Keras, on JAX and of processes, and the smoke run."""
+    jax = (*JAX_TESTS, "-m", "not slow and not one_backend", "--durations=10")
+    # compiling for speed would take longer than the tests themselves
+    quick = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    return [
+        pytest("light", folder, "tests/light", "segkit", "--doctest-modules"),
+        pytest("jax", folder, *jax, coverage=False, **quick),
+        pytest("processes", folder, "tests/processes", "--durations=10"),
+        ("smoke", lambda log: smoke(folder, log)),
+    ]
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "environment": environment,
+    "lint": lint,
+    "check": check,
+    "test": test,
+    "smoke": smoke,
+    "quickstart": quickstart,
+}
+
+
+def main() -> int:
+    """Run the task that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    made = tasks.add_parser("environment", help="make .venv from a lock file")
+    made.add_argument("lock")
+    for name, words in (("lint", "format, lint, types, layers, spelling"), ("check", "lint and the short tests")):
+        tasks.add_parser(name, help=words).add_argument("--fix", action="store_true")
+    tasks.add_parser("test", help="everything, as CI runs it")
+    tasks.add_parser("smoke", help="a small demo that must pass a bar").add_argument("folder", type=Path)
+    started = tasks.add_parser("quickstart", help="make .venv and run segkit demo")
+    started.add_argument("folder", nargs="?", default="runs/quickstart")
+    options = vars(parser.parse_args())
+    task = TASKS[options.pop("task")]
+    try:
+        task(**options)
+    except Failed as problem:
+        if str(problem):
+            print(problem, file=sys.stderr)
+        return problem.status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

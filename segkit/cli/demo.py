@@ -1,0 +1,39 @@
+"""The command `segkit demo`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_demo(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `segkit demo`."""
+    parser.add_argument(
+        "--out", type=Path, default=Path("segkit-demo"), metavar="DIR", help="a new folder (default: segkit-demo)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="change a setting, e.g. train.epochs=5; repeatable",
+    )
+    parser.set_defaults(run_command=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from segkit.cli.console import ConsoleProgress
+    from segkit.evaluation.tables import scores_table
+    from segkit.training.demo import demo
+
+    progress = ConsoleProgress()
+    made = demo(options.out, settings=options.set, progress=progress)
+    progress.show(scores_table(made.report))
+    progress.message(
+        f"run       {made.run}\n"
+        f"masks     {made.masks}\n"
+        f"overlays  {made.overlays}\n"
+        f"pictures  {made.run / 'pictures'}   (image, truth, prediction while training)\n"
+        f"scores    {made.scores}"
+    )
+    return 0
