@@ -1,6 +1,6 @@
 """`segkit` in a process that has neither POSIX modules nor /proc: python -m tests.helpers.without_posix ARGUMENTS.
 
-It stands in for Windows where the tests run on another system. It hides fcntl, resource, pwd and grp, the functions of os that
+It stands in for Windows where the tests run on another system. It hides fcntl, resource, pwd and grp, functions of os that
 Windows does not have, and the files of /proc and /sys.
 """
 
