@@ -75,6 +75,11 @@ class DataConfig(Section):
     """Largest difference of a channel at which a pixel still counts as a named colour; the nearest one wins."""
     mask_threshold: Positive | None = None
     """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
+    mask_ids: Literal["classes", "instances"] | None = None
+    """What numbers in a mask are: classes, or single objects of one class, where any number above 0 is the object.
+
+    None means classes; `segkit inspect` and `segkit plan` then look which of both the numbers seem to be.
+    """
     on_top: tuple[str, ...] | None = None
     """Where classes of an exclusive task overlap, the first of these wins; without it an overlap is an error."""
     annotations: AbsolutePath | None = None
@@ -117,6 +122,12 @@ class DataConfig(Section):
                 f"{' and '.join(ways)} exclude each other; say in one way what a mask file means",
                 "contradiction",
                 setting="data",
+            )
+        if ways and self.mask_ids == "instances":
+            raise ConfigError(
+                f"instances and {ways[0]} exclude each other; say in one way what a mask file means",
+                "contradiction",
+                setting="data.mask_ids",
             )
         if self.fold and isinstance(self.validation, PartConfig):
             raise ConfigError(

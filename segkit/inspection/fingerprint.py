@@ -64,6 +64,14 @@ class Facts(NamedTuple):
     def pixels(self) -> int:
         return self.size[0] * self.size[1]
 
+    @property
+    def blank(self) -> bool:
+        """Whether the image has one value in each band, and the mask one class or none: a tile of nothing but fill."""
+        total, squares = self.sums
+        one_value = np.abs(squares * self.pixels - total**2) <= 1e-9 * squares * self.pixels
+        one_class = np.count_nonzero(self.classes) <= 1 and self.classes.max(initial=0) in (0, self.labelled)
+        return bool(one_value.all() and one_class)
+
 
 class Broken(NamedTuple):
     """A sample that cannot be used, and why."""

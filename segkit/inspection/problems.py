@@ -47,6 +47,7 @@ def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: b
     """
     facts = survey.facts
     found = [*_broken(survey, "warning" if skip_broken else "error"), *_no_samples(survey, skip_broken)]
+    found += background_names(task)
     if facts:
         found += [*_unlike(facts), *_copies(facts)]
     if facts and len(facts) + len(survey.broken) >= survey.total:
@@ -65,7 +66,7 @@ def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
         counts.update(getattr(source, "skipped", {}))
     return [
         Problem(
-            code, "warning", f"{number} broken entries left out, as data.skip_broken says; their pixels are background"
+            code, "warning", f"{number} broken entries left out, as data.skip_broken says; their pixels are unlabelled"
         )
         for code, number in counts.items()
     ]
@@ -111,6 +112,40 @@ def _unlike(facts: Sequence[Facts]) -> Iterator[Problem]:
             yield _problem(code, "error", message, other)
 
 
+BACKGROUND_LIKE = frozenset({"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"})
+"""Names of classes, of letters in lower case, that a background has in many data sets."""
+UNLABELLED_LIKE = frozenset({"unlabeled", "unlabelled", "unannotated", "unknown", "undefined", "ignore", "ignored", "void"})
+"""Names that pixels have which nobody labelled."""
+
+
+def background_names(task: Task) -> list[Problem]:
+    """Return a warning for each foreground class that is called like a background, or like what nobody labelled."""
+    found = []
+    for name in (task.classes[index] for index in task.foreground):
+        letters = "".join(letter for letter in name.lower() if letter.isalpha())
+        if letters in UNLABELLED_LIKE:
+            message = (
+                f"the class {name!r} is trained and scored as an object. If its pixels are unlabelled, map its value to "
+                f"void (data.mask_values or data.mask_colours); if they are the background, {_as_background(task, name)}"
+            )
+            found.append(Problem("background-name", "warning", message))
+        elif "background" in letters or letters in BACKGROUND_LIKE:
+            message = (
+                f"the class {name!r} is trained and scored as an object. If it is the background, "
+                f"{_as_background(task, name)}"
+            )
+            found.append(Problem("background-name", "warning", message))
+    return found
+
+
+def _as_background(task: Task, name: str) -> str:
+    if task.stores_ids and task.background is None:
+        return f"say task.background: {name!r}"
+    if task.stores_ids:
+        return f"note that task.background is {task.background!r} already; map its value to that class"
+    return "leave it out of task.classes: a pixel of no class is the background"
+
+
 def leak(groups: Sequence[Sequence[Facts | Placed]]) -> Problem:
     """Return the error that the same image is in two parts, in one group or more."""
     across = [_equals(group) for group in groups]
@@ -126,6 +161,8 @@ def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
     across: list[list[Facts]] = []
     within: list[str] = []
     for group in same_images(facts):
+        if group[0].blank:
+            continue  # tiles of nothing are alike everywhere
         if len({fact.part for fact in group}) > 1:
             across.append(group)
         else:

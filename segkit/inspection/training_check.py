@@ -10,7 +10,7 @@ from segkit.config import InputConfig
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.duplicate_files import Placed, copied_files
-from segkit.inspection.fingerprint import Survey, survey
+from segkit.inspection.fingerprint import Survey, facts_of, survey
 from segkit.inspection.input_statistics import measure
 from segkit.inspection.problems import SHOWN, Problem, find_problems, leak, left_out_of
 from segkit.task import VOID, Task
@@ -63,7 +63,8 @@ def check(
 def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
     """Raise `DataError` for copies of files in two parts, as reading them all would, but within seconds.
 
-    Copies of what cannot be used are no leak; their error is told when they are read.
+    Copies of what cannot be used are no leak, and their error is reported when they are read. Blank images are no leak
+    either, because they are alike everywhere.
     """
     found = copied_files(parts, PATIENCE)
     usable = [group for group in found[:SHOWN] if _usable(task, group[0])]
@@ -75,10 +76,11 @@ def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
 
 def _usable(task: Task, placed: Placed) -> bool:
     try:
-        task.encode(placed.source.read(placed.name).mask, placed.name, void=VOID)
+        sample = placed.source.read(placed.name)
+        target = task.encode(sample.mask, placed.name, void=VOID)
     except DataError:
         return False
-    return True
+    return not facts_of(task, placed.part, sample, target).blank
 
 
 def _refusal(errors: Sequence[Problem], found: Survey) -> str:

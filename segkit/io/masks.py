@@ -38,10 +38,14 @@ def read_layers(path: Path, threshold: int | None = None) -> np.ndarray:
     return array if threshold is None else (array >= threshold).astype(np.uint8)
 
 
-def read_colours(path: Path) -> np.ndarray:
-    """Return the colours of a mask file, (H, W, 3) uint8; a palette's or grey ones become RGB, an opaque alpha is dropped."""
+def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
+    """Return the colours of a mask file, (H, W, 3) uint8; a palette's or grey ones become RGB, an opaque alpha is dropped.
+
+    JPEG and the like are refused unless `lossy_too`.
+    """
     with codecs.naming(path):
-        _check_lossless(path)
+        if not lossy_too:
+            _check_lossless_colours(path)
         if codecs.is_tiff(path):
             array = codecs.read_tiff(path, alpha=True, colours=True)
         elif (plain := png.read_plain(path)) is not None:
@@ -74,6 +78,16 @@ def _check_lossless(path: Path) -> None:
         raise DataError(
             f"{path}: {lossy} changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; "
             f"for a yes/no mask data.mask_threshold: 128 reads it all the same",
+            "mask-lossy",
+        )
+
+
+def _check_lossless_colours(path: Path) -> None:
+    lossy = codecs.lossy(path)
+    if lossy:
+        raise DataError(
+            f"{path}: {lossy} changes colours near the edges, so they cannot be read exactly. Save masks as PNG; "
+            f"data.colour_tolerance: 60 takes the nearest named colour all the same",
             "mask-lossy",
         )
 

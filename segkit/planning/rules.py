@@ -80,7 +80,7 @@ def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:
     own = {f"data.{part}": told for part in ("validation", "test") if part in given}
     reasons = {**places, **own, "data.source": words}
     doubts = "; ".join(text for _, text in guess.doubts) if guess else ""
-    for setting in ("mask_values", "mask_colours", "mask_threshold"):
+    for setting in ("mask_values", "mask_colours", "mask_threshold", "mask_ids"):
         if setting in given:
             reasons[f"data.{setting}"] = doubts or ("what was found in the masks; change the names" if guess else words)
     return reasons

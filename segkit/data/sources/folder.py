@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.sources.labels import YesNo, as_ids, check_names, check_on_top, from_colours, from_layers
+from segkit.data.sources.labels import (
+    YesNo,
+    as_ids,
+    check_mask_ids,
+    check_names,
+    check_on_top,
+    from_colours,
+    from_layers,
+)
 from segkit.data.sources.pairs import find_pairs
 from segkit.data.sources.source import Sample
 from segkit.errors import ConfigError, DataError
@@ -27,6 +35,7 @@ class FolderSource:
     def __init__(self, data: DataConfig, task: Task) -> None:
         self.task, self.data = task, data
         check_on_top(data.on_top, task)
+        check_mask_ids(data, task)
         layers = tuple(task.classes[i] for i in task.foreground)
         if not task.stores_ids:
             _check_meanings(data, task)  # before any file is looked for
@@ -41,7 +50,7 @@ class FolderSource:
             )
         self._file_task = task.layer_task if layered else task
         _check_meanings(data, self._file_task)
-        self._yes_no = YesNo(self._file_task, data.mask_values)
+        self._yes_no = YesNo(self._file_task, data.mask_values, instances=data.mask_ids == "instances")
         self.kept: dict[Path, np.ndarray] = {}
         """Masks, as they are stored, that somebody has read already; each is taken from here once."""
 
@@ -85,8 +94,9 @@ class FolderSource:
         return read_mask(path, self.data.mask_threshold)
 
     def _from_colours(self, path: Path) -> np.ndarray:
-        colours, named = read_colours(path), self.data.mask_colours or {}
-        return from_colours(colours, self._file_task, named, self.data.colour_tolerance, str(path))
+        tolerance = self.data.colour_tolerance
+        colours = read_colours(path, lossy_too=tolerance > 0)
+        return from_colours(colours, self._file_task, self.data.mask_colours or {}, tolerance, str(path))
 
     def _bands(self, path: Path) -> np.ndarray:
         bands = read_layers(path, self.data.mask_threshold)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from segkit.config import DataConfig
+from segkit.data.sources.mask_advice import advice_for_mixed, advice_for_values
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
 from segkit.task.layers import stack_layers
@@ -41,21 +44,53 @@ def as_yes_no(
 ) -> tuple[np.ndarray, int | None]:
     """Return stored values (H, W) as 0/1 with 255 for void, and the value that meant yes (None if it did not occur).
 
-    Without a mapping 0/1 and 0/255 (0/65535 in 16 bits) are read; 1 and 255 in one file are refused, because 255 might
-    mean unlabelled.
+    Without a mapping 0/1 and 0/255 (in 16 bits also 0/65535) are read; 1 and 255 in one file are refused, because 255
+    might mean unlabelled.
     """
     if mapping is not None:
         return _apply(raw, _values(mapping, task), where), None
     found = values_of(raw)
-    brightest = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.unsignedinteger) else 255
-    for yes in (1, brightest):
+    for yes in yes_values(raw.dtype):
         if set(found.tolist()) <= {0, yes}:
             return (raw == yes).astype(np.uint8), yes if yes in found else None
     shown = ", ".join(str(v) for v in found[:8].tolist()) + (", ..." if found.size > 8 else "")
+    allowed = ", or ".join(f"0 and {yes}" for yes in yes_values(raw.dtype))
     raise DataError(
-        f"{where}: a yes/no mask holds 0 and 1, or 0 and {brightest}; found {found.size} values: {shown}. {_advice(found)}",
+        f"{where}: a yes/no mask holds {allowed}; found {found.size} values: {shown}. {advice_for_values(found.tolist())}",
         "mask-values" if found.size <= 3 else "mask-soft-edges",
     )
+
+
+def yes_values(dtype: np.dtype[Any]) -> tuple[int, ...]:
+    """Return the values that mean yes beside 0 in a mask of this type.
+
+    >>> yes_values(np.dtype(np.uint8)), yes_values(np.dtype(np.uint16))
+    ((1, 255), (1, 255, 65535))
+    """
+    brightest = int(np.iinfo(dtype).max) if dtype.kind == "u" else VOID
+    return tuple(dict.fromkeys((1, VOID, brightest)))
+
+
+def as_object(raw: np.ndarray, where: str) -> np.ndarray:
+    """Return numbers of single objects (H, W) as 0/1: every number above 0 is the object."""
+    if raw.min(initial=0) < 0:
+        raise DataError(
+            f"{where}: objects are numbered from 1 on, and 0 is no object; found {int(raw.min())}. Say what the values "
+            f"mean with data.mask_values instead of data.mask_ids",
+            "mask-values",
+        )
+    return (raw > 0).astype(np.uint8)
+
+
+def check_mask_ids(data: DataConfig, task: Task) -> None:
+    """Raise `ConfigError` if `data.mask_ids` says that numbers are objects of one class, and the task stores classes."""
+    if data.mask_ids == "instances" and task.stores_ids:
+        raise ConfigError(
+            "instances are objects of one class, so the task is binary (task.kind: binary); found a task of "
+            f"{len(task.classes)} classes",
+            "not-for-task",
+            setting="data.mask_ids",
+        )
 
 
 class YesNo:
@@ -64,12 +99,14 @@ class YesNo:
     Where some masks are 0/1, one of 0 and 255 may have no object and 255 for unlabelled, so it is refused.
     """
 
-    def __init__(self, task: Task, mapping: Mapping[int, str] | None) -> None:
-        self.task, self.mapping = task, mapping
+    def __init__(self, task: Task, mapping: Mapping[int, str] | None, instances: bool = False) -> None:
+        self.task, self.mapping, self.instances = task, mapping, instances
         self._first: tuple[int, str] | None = None
 
     def __call__(self, raw: np.ndarray, where: str) -> np.ndarray:
-        """Return stored values (H, W) as `as_yes_no` does."""
+        """Return stored values (H, W) as `as_yes_no` does, or as `as_object` if they number single objects."""
+        if self.instances:
+            return as_object(raw, where)
         mask, yes = as_yes_no(raw, self.task, self.mapping, where)
         if yes is None:
             return mask
@@ -77,8 +114,8 @@ class YesNo:
             self._first = (yes, where)
         if self._first[0] != yes:
             raise DataError(
-                f"{where}: yes is {yes} here and {self._first[0]} in {self._first[1]}. Say what each value means, as in "
-                f"data.mask_values: {{0: absent, 1: present, 255: void}}",
+                f"{where}: yes is {yes} here and {self._first[0]} in {self._first[1]}. "
+                f"{advice_for_mixed(yes, self._first[0])}",
                 "mask-values",
             )
         return mask
@@ -152,18 +189,6 @@ def _check_overlaps(inside: np.ndarray, names: list[str], on_top: Sequence[str],
             f"top to bottom with data.on_top",
             "overlap",
         )
-
-
-def _advice(found: np.ndarray) -> str:
-    if found.size > 3:
-        return (
-            "Grey values between come from smoothed edges or JPEG: data.mask_threshold: 128 takes the brighter half as "
-            "yes. If they are class ids, the task is multiclass"
-        )
-    return (
-        "Say what each value means: data.mask_values: "
-        f"{{{', '.join(f'{v}: {name}' for v, name in zip(found.tolist(), ('absent', 'present', 'void'), strict=False))}}}"
-    )
 
 
 def _values(mapping: Mapping[int, str], task: Task) -> dict[int, int]:

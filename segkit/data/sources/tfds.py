@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.sources.labels import YesNo, as_ids, check_names, from_colours
+from segkit.data.sources.labels import YesNo, as_ids, check_mask_ids, check_names, from_colours
 from segkit.data.sources.pairs import PARTS
 from segkit.data.sources.source import Sample
 from segkit.data.sources.tfds_labels import ReadyMap, find_ready, values_for
@@ -43,7 +43,7 @@ class TfdsSource:
         self._place = {name: place for part in places.values() for name, place in part.items()}
         self.names = list(self._place)
         self.parts = {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
-        self._yes_no = YesNo(task, self.values)
+        self._yes_no = YesNo(task, self.values, instances=data.mask_ids == "instances")
 
     @property
     def bands(self) -> int:
@@ -104,6 +104,7 @@ class TfdsSource:
 
 def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
     """Return the source of a config's `data` section: the data set `name`, or the one prepared in `data_dir` itself."""
+    check_mask_ids(data, task)
     if data.mask_values is not None:
         check_names(data.mask_values, task)
     if data.mask_colours is not None:

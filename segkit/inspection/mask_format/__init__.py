@@ -3,5 +3,6 @@
 detect.py     from files to the settings that read them
 contents.py   the kind and the values of each mask file
 values.py     what the values mean, from how often each occurs
+instances.py  whether numbers are classes or single objects of one class
 folders.py    what the mask files of a config's data hold
 """

@@ -14,6 +14,7 @@ from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
 from segkit.inspection.mask_format.contents import Stored, listed, look_at_all
+from segkit.inspection.mask_format.instances import seems
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -150,8 +151,14 @@ def _meant(data: DataConfig, looked: Sequence[Stored], classes: Sequence[str]) -
         return colours(data, pixels, classes, words)
     if any(stored.lossy for stored in found):
         return soft(data, pixels, classes, words, "mask-lossy")
+    objects = seems([stored.numbered for stored in found], sum(value > 0 for value in pixels))
+    if objects and objects.kind == "instances" and data.mask_ids is None:
+        return meanings.instances(data, classes, words, str(objects))
     deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)
-    return ids(data, pixels, deepest, classes, words, [len(stored.pixels) for stored in found])
+    meant = ids(data, pixels, deepest, classes, words, [len(stored.pixels) for stored in found])
+    if objects and meant.task.stores_ids and data.mask_ids is None:
+        return meanings.perhaps_instances(meant)
+    return meant
 
 
 def _class_folders(images: Path, masks: Path) -> list[str]:

@@ -12,6 +12,7 @@ from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
 from segkit.inspection.mask_format.contents import Stored, look_at_all, told
+from segkit.inspection.mask_format.instances import seems
 
 MOST_VALUES = 24
 """Values or colours that are listed."""
@@ -25,7 +26,7 @@ def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[],
     paths = mask_files_of(parts)
     looked = look_at_all(paths, done)
     take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
-    words = [told(looked), _values(looked), _read_by(data)]
+    words = [told(looked), _values(looked), _objects(looked), _read_by(data)]
     return "; ".join(word for word in words if word)
 
 
@@ -54,9 +55,18 @@ def _values(looked: list[Stored]) -> str:
     return f"{'colours' if colours else 'values'} {', '.join(shown)}{more}" if pixels else ""
 
 
+def _objects(looked: list[Stored]) -> str:
+    found = [stored for stored in looked if stored.form == "ids"]
+    values = {value for stored in found for value in stored.pixels if value > 0}
+    objects = seems([stored.numbered for stored in found], len(values))
+    return str(objects) if objects and objects.kind == "instances" else ""
+
+
 def _read_by(data: DataConfig) -> str:
     """Return in words what the config says of values."""
     if data.mask_threshold is not None:
         return f"yes from {data.mask_threshold} on"
+    if data.mask_ids == "instances":
+        return "any number above 0 is the object"
     meant = data.mask_values or data.mask_colours or {}
     return ", ".join(f"{value} is {name}" for value, name in meant.items())

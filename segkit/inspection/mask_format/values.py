@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
+from segkit.data.sources.labels import yes_values
 from segkit.errors import DataError
 from segkit.task import VOID, YES_NO, Task
 
@@ -43,11 +44,38 @@ def stated(data: DataConfig, classes: Sequence[str]) -> Guess | None:
     """Return the guess of settings that say what a mask's values mean; None if they do not."""
     if data.mask_threshold is not None:
         return Guess(data, binary(classes), f"yes from {data.mask_threshold} on, as told")
+    if data.mask_ids == "instances":
+        return Guess(data, binary(classes), "numbered objects of one class, as told")
     meant = data.mask_values or data.mask_colours
     if meant is None:
         return None
     names = [name for name in dict.fromkeys(meant.values()) if name != "void"]
     return Guess(data, binary(classes) if set(names) <= set(YES_NO) else Task.multiclass(names), "values as told")
+
+
+def instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
+    """Return how to read masks whose numbers are single objects; `objects` says so in words."""
+    doubts = (
+        (
+            "mask-instances",
+            f"{objects}: read as yes and no, any number above 0 is the object. If the numbers are classes, say "
+            f"data.mask_ids: classes",
+        ),
+    )
+    data = data.model_copy(update={"mask_ids": "instances"})
+    return Guess(data, binary(classes), f"{words}; {objects}", doubts)
+
+
+def perhaps_instances(meant: Guess) -> Guess:
+    """Return a guess of classes with the question whether their ids are numbers of single objects."""
+    doubts = (
+        (
+            "mask-instances",
+            "each number is one piece in each mask, as numbers of single objects are; they are read as classes. If they "
+            "are objects of one class, say data.mask_ids: instances; if they are classes, data.mask_ids: classes",
+        ),
+    )
+    return meant._replace(doubts=meant.doubts + doubts)
 
 
 def soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str, code: str) -> Guess:
@@ -56,14 +84,24 @@ def soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: 
     if not _like_edges(pixels):
         raise DataError(
             f"{data.masks or data.list_file}: the masks ({words}) hold {len(pixels)} different values from {low} to {high}, "
-            f"like photographs, probabilities, numbers of single objects, or ids that lossy compression changed; class ids "
-            f"are few. Save masks as PNG of class ids; if all above 0 is one class, write a config with "
-            f"data.mask_threshold: 1",
+            f"{_no_ids(code)}",
             code,
         )
     middle = (low + high + 1) // 2
     doubt = f"the masks ({words}) have grey values between {low} and {high}: taken as yes from {middle} on"
     return Guess(data.model_copy(update={"mask_threshold": middle}), binary(classes), words, ((code, doubt),))
+
+
+def _no_ids(code: str) -> str:
+    if code == "mask-lossy":
+        return (
+            "like photographs, probabilities, or ids and colours that lossy compression changed. Save masks as PNG of "
+            "class ids; if they are colours, name them in a config: data.mask_colours with data.colour_tolerance"
+        )
+    return (
+        "like photographs, probabilities or numbers of single objects; class ids are few. Save masks as PNG of class ids; "
+        "if they number single objects of one class, say data.mask_ids: instances"
+    )
 
 
 def _like_edges(pixels: Counter[int]) -> bool:
@@ -90,8 +128,7 @@ def ids(
 ) -> Guess:
     """Return how to read one value a pixel; `levels` says how many different ones each file holds."""
     values = sorted(pixels)
-    brightest = int(np.iinfo(dtype).max) if dtype.kind == "u" else VOID
-    if set(values) <= {0, 1} or set(values) <= {0, brightest}:
+    if any(set(values) <= {0, yes} for yes in yes_values(dtype)):
         return Guess(data, binary(classes), f"{words}; yes/no values {values}")
     few = len(values) <= MOST_IDS or (np.median(levels) <= FEW_IDS and values[-1] <= VOID)
     if not few or _grey_levels(pixels):
@@ -112,6 +149,8 @@ def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], wor
         doubt = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
         words = f"{words}; values 0, 128, 255"
         return Guess(data.model_copy(update={"mask_values": meant}), binary(classes), words, (("void-value", doubt),))
+    if values[0] < 0:
+        return _with_negative(data, values, classes, words)
     void = VOID in values and len(values) > 2 and not _spread_evenly(values)
     ids = [value for value in values if not (void and value == VOID)]
     doubts: tuple[tuple[str, str], ...] = (
@@ -129,6 +168,20 @@ def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], wor
         ("mask-values", f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is taken for a class"),
     )
     return Guess(data.model_copy(update={"mask_values": meant}), Task.multiclass(list(names)), words, doubts)
+
+
+def _with_negative(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
+    """Return how to read ids beside negative values, which no file uses for a class."""
+    ids = [value for value in values if value >= 0]
+    doubts = (("void-value", "negative values are read as unlabelled (void), because no class has one"),)
+    words = f"{words}; values {', '.join(map(str, values))}"
+    void = {value: "void" for value in values if value < 0}
+    if set(ids) <= {0, 1}:
+        meant = {**void, 0: "absent", 1: "present"}
+        return Guess(data.model_copy(update={"mask_values": meant}), binary(classes), words, doubts)
+    task = _multiclass(ids, classes)
+    meant = void | dict(zip(ids, task.classes, strict=True))
+    return Guess(data.model_copy(update={"mask_values": meant}), task, words, doubts)
 
 
 def _spread_evenly(values: Sequence[int]) -> bool:
