@@ -84,6 +84,11 @@ class DataConfig(Section):
     """Where classes of an exclusive task overlap, the first of these wins; without it an overlap is an error."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file."""
+    crowds: Literal["auto", "void", "objects"] = "auto"
+    """What `iscrowd: 1` means: unlabelled places, as in COCO's own files, or objects, as labelling tools write brush strokes.
+
+    auto: void in COCO's own files, objects in others.
+    """
     name: str | None = None
     """The TensorFlow data set, as `tfds.builder` takes it; or none, with its prepared folder in `data_dir`."""
     data_dir: AbsolutePath | None = None

@@ -18,7 +18,7 @@ from segkit.inspection.fingerprint import Facts, Survey, survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
 from segkit.inspection.mask_format.values import Guess
-from segkit.inspection.problems import Problem, find_problems, left_out_of, one_sided
+from segkit.inspection.problems import Problem, decided_by, find_problems, left_out_of, one_sided
 from segkit.inspection.verdict import Verdict, judge
 from segkit.system.progress import Progress
 from segkit.task import Task
@@ -111,7 +111,7 @@ def inspect_parts(
     """
     found = survey(config.task, parts, done)
     problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
-    problems += left_out_of(parts)
+    problems += left_out_of(parts) + decided_by(parts)
     if guess:
         problems += [Problem(code, "warning", message) for code, message in guess.doubts]
         problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it
@@ -121,6 +121,8 @@ def inspect_parts(
     refused = sum(sample.code == "overlap" for sample in found.broken)
     verdict = judge(config.task, found.facts, refused) if found.facts or refused else None
     read_as = guess.read_as if guess else f"{config.data.source}, as the config says{stored and f': {stored}'}"
+    told = [getattr(subset.source, "read_as", "") for subset in parts.values()]
+    read_as = "; ".join([read_as, *dict.fromkeys(words for words in told if words)])
     return Inspection(read_as, config.task, parts, found, problems, verdict, config, guess)
 
 

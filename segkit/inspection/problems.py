@@ -72,6 +72,13 @@ def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
     ]
 
 
+def decided_by(parts: Mapping[str, Subset]) -> list[Problem]:
+    """Return a warning for each choice that the sources made because the files leave one."""
+    sources = {id(subset.source): subset.source for subset in parts.values()}.values()
+    decisions = [decision for source in sources for decision in getattr(source, "decisions", ())]
+    return [Problem(code, "warning", message) for code, message in dict.fromkeys(decisions)]
+
+
 _NO_OVERLAP = (
     "no pixel belongs to two classes, so they may exclude each other. If they always do, a multiclass task "
     "learns it; if they may hold together in images to come, leave it as it is"

@@ -12,7 +12,7 @@ from segkit.errors import DataError
 from segkit.inspection.duplicate_files import Placed, copied_files
 from segkit.inspection.fingerprint import Survey, facts_of, survey
 from segkit.inspection.input_statistics import measure
-from segkit.inspection.problems import SHOWN, Problem, find_problems, leak, left_out_of
+from segkit.inspection.problems import SHOWN, Problem, decided_by, find_problems, leak, left_out_of
 from segkit.task import VOID, Task
 
 PATIENCE = 4.0
@@ -47,7 +47,8 @@ def check(
     patience = max(0.0, PATIENCE - (time.monotonic() - began))
     found = survey(task, parts, done, float("inf") if skip_broken else patience)
     left_out = {(sample.part, sample.name) for sample in found.broken}
-    problems = find_problems(task, found, flips, skip_broken) + left_out_of(parts)
+    problems = find_problems(task, found, flips, skip_broken) 
+    problems += left_out_of(parts) + decided_by(parts)
     errors = [problem for problem in problems if problem.level == "error"]
     if errors:
         raise DataError(_refusal(errors, found), errors[0].code)

@@ -86,8 +86,8 @@ def _check_lossless_colours(path: Path) -> None:
     lossy = codecs.lossy(path)
     if lossy:
         raise DataError(
-            f"{path}: {lossy} changes colours near the edges, so they cannot be read exactly. Save masks as PNG; "
-            f"data.colour_tolerance: 60 takes the nearest named colour all the same",
+            f"{path}: {lossy} changes colours near the edges, so they cannot be read exactly. Save masks as PNG, or take "
+            f"the nearest colour that is named, by data.colour_tolerance",
             "mask-lossy",
         )
 

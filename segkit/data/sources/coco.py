@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from segkit.config import DataConfig
-from segkit.data.sources.coco_json import Broken, Picture, read_pictures, shown
+from segkit.data.sources.coco_json import Broken, Picture, Region, read_content, shown
 from segkit.data.sources.labels import check_on_top, from_layers
 from segkit.data.sources.source import Sample
 from segkit.errors import ConfigError, DataError
@@ -32,8 +32,8 @@ Runs = dict[str, Any]
 class CocoSource:
     """The images of a COCO file. Categories go by name; those that the task does not name are left out.
 
-    Crowd regions become VOID where no object lies. `skipped` counts what `data.skip_broken` left out so far, by the code
-    of the problem; a segmentation is looked at when its image is read.
+    Crowd regions become VOID where no object lies, and so does what `data.skip_broken` leaves out; `skipped` counts it so
+    far, by the code of the problem. A segmentation is looked at when its image is read.
     """
 
     def __init__(self, images: Path, annotations: Path, task: Task, data: DataConfig) -> None:
@@ -44,13 +44,35 @@ class CocoSource:
         self.labels = [task.classes[i] for i in task.foreground]
         self._root = os.path.realpath(images)
         self._broken = Broken(data.skip_broken)
-        self.pictures = read_pictures(annotations, self.labels, self._broken)
+        self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
+        self.crowds = data.crowds if data.crowds != "auto" else "void" if by_coco else "objects"
+        self._asked = data.crowds == "auto" and not by_coco
         self.names = list(self.pictures)
         self.parts: dict[str, list[str]] = {}
 
     @property
     def skipped(self) -> dict[str, int]:
         return self._broken.counts
+
+    @property
+    def read_as(self) -> str:
+        """What was done about regions with `iscrowd: 1`, in words; "" if there are none."""
+        count = sum(region.crowd for picture in self.pictures.values() for region in picture.regions)
+        return f"{count:,} regions with iscrowd: 1 are {_CROWDS[self.crowds]}" if count else ""
+
+    @property
+    def decisions(self) -> list[tuple[str, str]]:
+        """What was decided where the file leaves a choice: a code and a sentence."""
+        if not (self._asked and self.read_as):
+            return []
+        return [
+            (
+                "coco-crowd",
+                f"{self.annotations}: {self.read_as}, because this is none of COCO's own files and labelling tools mark "
+                f"brush strokes so. If they are crowds, whose objects were not told apart, say data.crowds: void; "
+                f"otherwise data.crowds: objects",
+            )
+        ]
 
     def image_file(self, name: str) -> Path:
         """Return where the sample's image stands; raises `DataError` if it is not there or not in the folder of images."""
@@ -87,16 +109,37 @@ class CocoSource:
         """Return a layer (H, W) of 0, 1 and 255 for each class that occurs, and for one if none does."""
         found: dict[tuple[str, bool], list[Runs]] = {}
         for region in picture.regions:
+            unlabelled = region.broken or (region.crowd and self.crowds == "void")
             try:
                 runs = runs_of(region.segmentation, picture.height, picture.width)
             except DataError as problem:
-                where = f"{self.annotations}: annotation {shown(region.id)} of image {shown(picture.id)}"
-                self._broken.leave_out("annotations", region.position, _prefixed(where, problem))
-                continue
-            found.setdefault((region.label, region.crowd), []).extend(runs)
+                if not region.broken:
+                    where = f"{self.annotations}: annotation {shown(region.id)} of image {shown(picture.id)}"
+                    self._broken.leave_out("annotations", region.position, _prefixed(where, problem))
+                runs, unlabelled = [_somewhere(region, picture)], True
+            for label in [region.label] if region.label else self.labels:
+                found.setdefault((label, unlabelled), []).extend(runs)
         occurring = [label for label in self.labels if (label, False) in found or (label, True) in found]
         shape = (picture.height, picture.width)
         return {label: _layer(found, label, shape) for label in occurring or self.labels[:1]}
+
+
+_CROWDS = {"void": "unlabelled", "objects": "objects"}
+
+
+def _somewhere(region: Region, picture: Picture) -> Runs:
+    """Return where a region lies whose segmentation cannot be read: its box if that is in the image, else anywhere."""
+    height, width = picture.height, picture.width
+    box = region.box
+    numbers = type(box) is list and len(box) == 4 and all(type(value) in (int, float) for value in box)
+    if numbers and min(box[0], box[1]) >= 0 and 0 < box[2] <= width - box[0] and 0 < box[3] <= height - box[1]:
+        left, top = math.floor(box[0]), math.floor(box[1])
+        right, bottom = math.ceil(box[0] + box[2]), math.ceil(box[1] + box[3])
+        inside = np.zeros((height, width), np.uint8, order="F")
+        inside[top:bottom, left:right] = 1
+    else:
+        inside = np.ones((height, width), np.uint8, order="F")
+    return coco_mask.encode(inside)
 
 
 def open_coco(data: DataConfig, task: Task) -> CocoSource:
@@ -113,7 +156,8 @@ def open_coco(data: DataConfig, task: Task) -> CocoSource:
 def runs_of(segmentation: Any, height: int, width: int) -> list[Runs]:
     """Return a segmentation (polygons, or run lengths as a list or a string) as pycocotools takes it.
 
-    All is checked before, because pycocotools trusts what it gets with its memory. Raises `DataError`.
+    All is checked before, because pycocotools trusts what it gets with its memory. Beside polygons, stray points and lines
+    of two points cover no pixel and are left out. Raises `DataError`.
     """
     if isinstance(segmentation, dict):
         return [_runs_of_counts(segmentation, height, width)]
@@ -124,9 +168,17 @@ def runs_of(segmentation: Any, height: int, width: int) -> list[Runs]:
             f"about its pixels",
             "no-segmentation",
         )
-    for polygon in segmentation:
+    polygons = [polygon for polygon in segmentation if not _is_stray(polygon)] or segmentation
+    for polygon in polygons:
         _check_polygon(polygon, height, width)
-    return [coco_mask.frPyObjects([polygon], height, width)[0] for polygon in segmentation]
+    return [coco_mask.frPyObjects([polygon], height, width)[0] for polygon in polygons]
+
+
+def _is_stray(polygon: Any) -> bool:
+    """Return whether a polygon is nothing, a point or a line: fewer points than an area has."""
+    if type(polygon) is not list or len(polygon) not in (0, 2, 4):
+        return False
+    return all(type(value) in (int, float) for value in polygon)
 
 
 def counts_of(text: str) -> np.ndarray:

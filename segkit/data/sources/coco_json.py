@@ -25,8 +25,13 @@ class Region(NamedTuple):
     """Its place in the file's list, which tells annotations apart even where ids do not."""
     id: Id
     label: str
+    """"" for what is of a category that nobody knows, so that it may be any class."""
     crowd: bool
     segmentation: Any
+    box: Any = None
+    """As it stands in the file."""
+    broken: bool = False
+    """Whether the annotation was left out, so that its pixels are unlabelled."""
 
 
 class Picture(NamedTuple):
@@ -37,6 +42,15 @@ class Picture(NamedTuple):
     width: int
     height: int
     regions: list[Region]
+
+
+class Content(NamedTuple):
+    """What a COCO file says of a task."""
+
+    pictures: dict[str, Picture]
+    """By sample name, sorted."""
+    by_coco: bool
+    """Whether the file seems to be one of COCO's own, in which `iscrowd` marks crowds."""
 
 
 class Broken:
@@ -59,12 +73,12 @@ class Broken:
         return dict(Counter(list(self.codes.values())))  # a copy: other threads go on reading
 
 
-def read_pictures(path: Path, labels: Sequence[str], broken: Broken) -> dict[str, Picture]:
+def read_content(path: Path, labels: Sequence[str], broken: Broken) -> Content:
     """Return the images of a COCO file by sample name (file_name without suffix), sorted, with the regions of `labels`.
 
     Categories go by name; regions of others are passed over. Raises `DataError` naming the file and the entry. Broken
-    images and annotations may be left out by `broken`; ids or names that two images share never are, because then
-    nobody knows whose mask it is.
+    images and annotations may be left out by `broken`, and a broken annotation becomes a region that is unlabelled.
+    Never left out are ids or names that two images share, and annotations of which nobody knows the image.
     """
     content = _read_json(path)
     categories = _categories(content["categories"], labels, path)
@@ -80,18 +94,71 @@ def read_pictures(path: Path, labels: Sequence[str], broken: Broken) -> dict[str
             if region.id in seen:
                 raise _given_twice(f"{path}: annotation {shown(region.id)}")
         except DataError as problem:
+            _check_image_known(entry, listed, problem)
             broken.leave_out("annotations", position, problem)
-            continue
+            image, region = _broken_region(entry, position, categories)
         seen.add(region.id)
-        if region.label and image in pictures:
+        if (region.label or region.broken) and image in pictures:
             pictures[image].regions.append(region)
-    return _by_name(pictures, path)
+    return Content(_by_name(pictures, path), _by_coco(content))
+
+
+def _check_image_known(entry: Any, listed: set[Id], problem: DataError) -> None:
+    """Raise the problem unless it is known to which of the listed images an annotation belongs, or that to none."""
+    image = entry.get("image_id") if type(entry) is dict else None
+    alike = {str(number) for number in listed}
+    if type(image) in (int, str) and (image in listed or str(image) not in alike):
+        return
+    raise problem.with_message(
+        f"{problem}. Nobody knows for certain whose mask it belongs to, so it cannot be left out; repair it"
+    ) from problem
+
+
+def _broken_region(entry: Mapping[str, Any], position: int, categories: Mapping[Id, str]) -> tuple[Id, Region]:
+    """Return the image id and the region of an annotation that was left out; its pixels are to be unlabelled.
+
+    It may be of any class if its category is not known.
+    """
+    number, category = entry.get("id"), entry.get("category_id")
+    known = type(category) in (int, str) and category in categories
+    label = categories[category] if known else ""  # type: ignore[index]
+    of_the_task = bool(label) or not known
+    region = Region(
+        position,
+        number if type(number) in (int, str) else f"annotations[{position}]",  # type: ignore[arg-type]
+        label,
+        False,
+        entry.get("segmentation"),
+        entry.get("bbox"),
+        of_the_task,
+    )
+    return entry["image_id"], region
+
+
+def _by_coco(content: Mapping[str, Any]) -> bool:
+    """Return whether a file names COCO's web site, which others leave empty or replace."""
+    info = content.get("info")
+    said = [info.get("url"), info.get("description")] if isinstance(info, dict) else []
+    said += [entry.get("coco_url") for entry in content["images"] if isinstance(entry, dict)]
+    marks = ("cocodataset.org", "mscoco.org", "COCO 20")
+    return any(mark in text for text in said if isinstance(text, str) for mark in marks)
 
 
 def category_names(path: Path) -> list[str]:
-    """Return the names of a COCO file's categories, each once, in their order. Raises `DataError` naming the file."""
-    entries = _read_json(path)["categories"]
-    named = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+    """Return the names of a COCO file's categories, each once, in their order. Raises `DataError` naming the file.
+
+    Left out are categories without a region that are the heading of others (their `supercategory`), as Roboflow writes
+    one, or that are called background.
+    """
+    content = _read_json(path)
+    entries = [entry for entry in content["categories"] if isinstance(entry, dict) and "name" in entry]
+    headings = {str(e.get("supercategory")) for e in entries if e.get("supercategory") != e["name"]} | {"background"}
+    drawn = {shown(entry.get("category_id")) for entry in content["annotations"] if isinstance(entry, dict)}
+    named = [
+        str(entry["name"])
+        for entry in entries
+        if shown(entry.get("id")) in drawn or str(entry["name"]) not in headings or len(entries) == 1
+    ]
     return list(dict.fromkeys(named))
 
 
@@ -202,7 +269,8 @@ def _region(entry: Any, position: int, categories: Mapping[Id, str], path: Path)
     crowd = entry.get("iscrowd", 0)
     if type(crowd) not in (int, bool) or crowd not in (0, 1):
         raise DataError(f"{where}: 'iscrowd' is 0 or 1; found {shown(crowd)}", "coco-entry")
-    return image, Region(position, number, categories[category], bool(crowd), entry.get("segmentation"))
+    label = categories[category]
+    return image, Region(position, number, label, bool(crowd), entry.get("segmentation"), entry.get("bbox"))
 
 
 def _by_name(pictures: Mapping[Id, Picture], path: Path) -> dict[str, Picture]:
