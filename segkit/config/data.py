@@ -65,6 +65,8 @@ class DataConfig(Section):
     masks: AbsolutePath | None = None
     mask_suffix: str = ""
     """What a mask's name has more than its image's: "_mask" pairs a.jpg with a_mask.png, also in one folder."""
+    image_suffix: str = ""
+    """What an image's name has more than the part that its mask's name shares: "_sat" and "_mask" pair a_sat with a_mask."""
     list_file: AbsolutePath | None = None
     """A CSV file with the columns image, mask (or one a class) and, if wanted, split."""
     mask_values: dict[int, str] | None = None

@@ -30,6 +30,7 @@ RARE = 0.01
 PLACES = (
     "images",
     "masks",
+    "image_suffix",
     "mask_suffix",
     "list_file",
     "annotations",

@@ -43,7 +43,7 @@ def advice_for_mixed(*yes: int) -> str:
 def _many(values: Sequence[int]) -> list[str]:
     numbered = list(values) == list(range(values[0], values[-1] + 1)) and values[0] in (0, 1)
     said = []
-    if not numbered and values[0] == 0:
+    if values[0] == 0 and (not numbered or values[-1] >= VOID):
         middle = (values[-1] + 1) // 2
         said.append(
             f"If the values between 0 and {values[-1]} are the grey of smoothed edges or JPEG, data.mask_threshold: "

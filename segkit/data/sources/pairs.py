@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segkit.config import DataConfig
+from segkit.data.sources.labelling_tools import of_a_tool
+from segkit.data.sources.pair_names import PARTS, find_suffixes, parts_by_folder
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
 
-PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation"}
-PARTS["test"] = "test"
+COLUMNS = ("image", "mask", "split")
+"""Columns of a list that are no classes."""
+SEPARATORS = ",;\t"
 
 
 class Pair(NamedTuple):
@@ -49,10 +52,26 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
         raise DataError(f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty")
+    _check_image_suffix(images, data)
+    stems = {name: name.removesuffix(data.image_suffix) for name in images}
     found = {label: _masks_in(folder, data) for label, folder in mask_folders(data, data.masks, labels).items()}
     for label, masks in found.items():
-        _check_partners(images, masks, data.images, data.masks / label)
-    return Pairs({n: Pair(image, {k: masks[n] for k, masks in found.items()}) for n, image in images.items()}, {})
+        _check_partners(stems.values(), masks, data, data.masks / label)
+    pairs = {
+        name: Pair(image, {label: masks[stems[name]] for label, masks in found.items()})
+        for name, image in images.items()
+    }
+    return Pairs(pairs, parts_by_folder(pairs))
+
+
+def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
+    without = [name for name in images if not name.endswith(data.image_suffix)]
+    if without:
+        raise DataError(
+            f"{data.images}: {len(without)} images whose names do not end in {data.image_suffix} (data.image_suffix): "
+            f"{_few(without)}",
+            "unpaired",
+        )
 
 
 def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict[str, Path]:
@@ -95,30 +114,45 @@ def _is_mask(path: Path, data: DataConfig) -> bool:
     return path.stem.endswith(data.mask_suffix)
 
 
-def _check_partners(images: Iterable[str], masks: Iterable[str], image_folder: Path, mask_folder: Path) -> None:
+def _check_partners(images: Collection[str], masks: Collection[str], data: DataConfig, mask_folder: Path) -> None:
     wanted, found = set(images), set(masks)
     for names, what, where in (
         (wanted - found, "images without a mask of the same name in", mask_folder),
-        (found - wanted, "masks without an image of the same name in", image_folder),
+        (found - wanted, "masks without an image of the same name in", data.images),
     ):
         if names:
-            shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
             raise DataError(
-                f"{len(names)} {what} {where}: {shown}. Masks pair with images by name (a.jpg with a.png; with a_mask.png "
-                f"by data.mask_suffix: _mask); add what is missing or move the others away",
-                "unpaired",
+                f"{len(names)} {what} {where}: {_few(names)}. {_how_to_pair(wanted, found, data)}", "unpaired"
             )
 
 
+def _how_to_pair(images: set[str], masks: set[str], data: DataConfig) -> str:
+    """Return what to do about images and masks that do not pair as the settings say."""
+    suffixes = None if data.mask_suffix or data.image_suffix else find_suffixes(images, masks)
+    if suffixes and any(suffixes):
+        return f"The names pair by {suffixes}. Or list the pairs in a CSV file: data.list_file"
+    tool = of_a_tool(data.images, data.masks)
+    if tool:
+        return tool
+    alone = {name.partition("/")[0] for name in images - masks}
+    if len(alone) == 1 and not masks - images and parts_by_folder(images):
+        [folder] = alone
+        return f"If the images in {folder} have no masks, name the other folders: data.images: {data.images}/train, ..."
+    return (
+        "Masks pair with images by name (a.jpg with a.png; with a_mask.png by data.mask_suffix: _mask); add what is "
+        "missing or move the others away. Names of any other kind pair by a CSV list: data.list_file"
+    )
+
+
+def _few(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+
+
 def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
-    rows, columns = _rows(path)
+    rows, columns = read_list(path)
     own = [label for label in labels if label in columns]
-    if "image" not in columns or not ("mask" in columns or own):
-        raise DataError(
-            f"{path}: the columns are image, mask and, if wanted, split; or one a class instead of mask "
-            f"({', '.join(labels)}); found {', '.join(columns)}",
-            "list",
-        )
+    if not ("mask" in columns or own):
+        raise _wrong_columns(path, columns, labels)
     pairs: dict[str, Pair] = {}
     parts: dict[str, list[str]] = {}
     unsaid: list[str] = []
@@ -140,16 +174,43 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
-    """Return each row with the number of its line, and the names of the columns."""
+def read_list(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Return each row of a CSV list with the number of its line, and the names of the columns.
+
+    Columns are separated by commas, semicolons or tabs. The names image, mask and split are in lower case, however the
+    file writes them; those of classes are as in the file. Empty rows are left out. Raises `DataError` if the file cannot be
+    read or has no column of images.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            return [(reader.line_num, dict(row)) for row in reader], list(reader.fieldnames or ())
+            head = stream.readline()
+            stream.seek(0)
+            separator = max(SEPARATORS, key=head.count)
+            reader = csv.DictReader(stream, delimiter=separator, skipinitialspace=True)
+            columns = [_column(name) for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = [(reader.line_num, dict(row)) for row in reader]
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror})", "list") from problem
     except (csv.Error, UnicodeDecodeError) as problem:
         raise DataError(f"{path}: not a CSV file in UTF-8 ({problem})", "list") from problem
+    if columns.count("image") != 1 or columns.count("mask") > 1:
+        raise _wrong_columns(path, columns, ())
+    return [(line, row) for line, row in rows if any(row.get(column) for column in columns)], columns
+
+
+def _column(name: str) -> str:
+    plain = name.strip()
+    return plain.lower() if plain.lower() in COLUMNS else plain
+
+
+def _wrong_columns(path: Path, columns: Sequence[str], labels: Sequence[str]) -> DataError:
+    of_classes = f" ({', '.join(labels)})" if labels else ""
+    return DataError(
+        f"{path}: the columns are image, mask and, if wanted, split; or one a class instead of mask{of_classes}; found "
+        f"{', '.join(columns)}",
+        "list",
+    )
 
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.labels import YesNo, as_ids, check_mask_ids, check_names, from_colours
-from segkit.data.sources.pairs import PARTS
+from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
 from segkit.data.sources.tfds_labels import ReadyMap, find_ready, values_for
 from segkit.data.sources.tfds_records import Records, picture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from segkit.data.sources.pairs import COLUMNS, read_list
 from segkit.errors import DataError
 from segkit.inspection.intensities import histogram
 from segkit.inspection.mask_format.instances import Numbered, numbered
@@ -85,11 +85,10 @@ def look(path: Path) -> Stored:
 
 def listed(path: Path) -> tuple[list[Path], list[str]]:
     """Return the mask files of a CSV list, and the names of its columns if it has one a class."""
-    with codecs.naming(path), path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.DictReader(stream)
-        others = [name for name in rows.fieldnames or () if name not in ("image", "mask", "split")]
-        columns = ["mask"] if "mask" in (rows.fieldnames or ()) else others
-        found = [path.parent / row[column] for row in rows for column in columns if row.get(column)]
+    rows, names = read_list(path)
+    others = [name for name in names if name and name not in COLUMNS]
+    columns = ["mask"] if "mask" in names else others
+    found = [path.parent / row[column] for _, row in rows for column in columns if row.get(column)]
     return found, [] if columns == ["mask"] else others
 
 

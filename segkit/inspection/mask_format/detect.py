@@ -10,6 +10,7 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.pair_names import Suffixes, find_suffixes
 from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
@@ -54,8 +55,9 @@ def guess(
         data = told.model_copy(update={"images": images, "masks": masks})
         paths = [path for name in layers for path in list_images(masks / name).values()]
         return _layers(data, paths, layers, classes, done, f"{masks}: one folder a class")
-    suffix = told.mask_suffix or _suffix(images, masks)
-    data = told.model_copy(update={"images": images, "masks": masks, "mask_suffix": suffix})
+    suffixes = _suffixes(told, images, masks)
+    found_at = {"images": images, "masks": masks, "image_suffix": suffixes.image, "mask_suffix": suffixes.mask}
+    data = told.model_copy(update=found_at)
     found = [p for n, p in list_images(masks).items() if n.endswith(data.mask_suffix)]
     return _files(data, found, classes, done)
 
@@ -168,12 +170,16 @@ def _class_folders(images: Path, masks: Path) -> list[str]:
     return sorted(folders - {path.name for path in images.iterdir() if path.is_dir()}) if alone else []
 
 
-def _suffix(images: Path, masks: Path) -> str:
-    """Return what mask names have more than image names: "" or something like "_mask"."""
-    names, stored = list(list_images(images)), list(list_images(masks))
-    if images != masks and set(names) & set(stored):
-        return ""
-    ends = Counter(
-        other[len(name) :] for name in names[:50] for other in stored if other.startswith(name) and other != name
-    )
-    return ends.most_common(1)[0][0] if ends else ""
+def _suffixes(told: DataConfig, images: Path, masks: Path) -> Suffixes:
+    """Return what the names of images and masks have beyond what they share, or what the settings say of it."""
+    if told.image_suffix or told.mask_suffix:
+        return Suffixes(told.image_suffix, told.mask_suffix)
+    names = list(list_images(images))
+    found = find_suffixes(names, names if images == masks else list(list_images(masks)))
+    if images == masks and not found:
+        raise DataError(
+            f"{images}: images and masks are in one folder, and their names do not say which are masks. Say "
+            f"data.mask_suffix (and data.image_suffix), or list the pairs in a CSV file: data.list_file",
+            "unpaired",
+        )
+    return found or Suffixes("", "")
