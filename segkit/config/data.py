@@ -98,6 +98,11 @@ class DataConfig(Section):
     image_key: str | None = None
     mask_key: str | None = None
     download: bool = False
+    blocks: Annotated[int, Field(ge=32)] | None = None
+    """Side of the regions that large images are cut into, in pixels: each is a sample, so parts hold regions of one image.
+
+    Between two regions an eighth of this lies that no sample shows.
+    """
     skip_broken: bool = False
     """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
     max_pixels: Positive | None = None

@@ -18,7 +18,7 @@ from segkit.inspection.fingerprint import Facts, Survey, survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
 from segkit.inspection.mask_format.values import Guess
-from segkit.inspection.problems import Problem, decided_by, find_problems, left_out_of, one_sided
+from segkit.inspection.problems import Problem, decided_by, few_images, find_problems, left_out_of, one_sided
 from segkit.inspection.verdict import Verdict, judge
 from segkit.system.progress import Progress
 from segkit.task import Task
@@ -111,7 +111,7 @@ def inspect_parts(
     """
     found = survey(config.task, parts, done)
     problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
-    problems += left_out_of(parts) + decided_by(parts)
+    problems += left_out_of(parts) + decided_by(parts) + few_images(parts, found.facts)
     if guess:
         problems += [Problem(code, "warning", message) for code, message in guess.doubts]
         problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it

@@ -119,6 +119,51 @@ def _unlike(facts: Sequence[Facts]) -> Iterator[Problem]:
             yield _problem(code, "error", message, other)
 
 
+NO_SCORE = 6
+"""Images below which a score says nothing."""
+FEW = 20
+"""Images below which a score depends on which of them test."""
+LARGE = 1024
+"""Side of an image, in pixels, from which regions of it can be samples of their own."""
+
+
+def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Problem]:
+    """Return a warning that says what a data set of few images allows."""
+    count = len({image for subset in parts.values() for image in _images(subset)})
+    if not 0 < count < FEW:
+        return []
+    samples = sum(len(subset) for subset in parts.values())
+    if samples > count:
+        said = (
+            f"the {samples} samples are regions of {count} image(s), so a score says how well these are known, and not "
+            f"how well others will be"
+        )
+    elif count == 1:
+        said = (
+            "1 image: none is left to choose the best epoch by or to score; it shows only whether a network can learn it "
+            "(data.validation: 0, data.test: 0)"
+        )
+    elif count < NO_SCORE:
+        said = (
+            f"{count} images: a network can learn them, but no score of so few says much. Train on all (data.validation: "
+            f"0, data.test: 0), or leave out one after the other: segkit train CONFIG --set data.test=0 --fold all/{count}"
+        )
+    else:
+        said = (
+            f"{count} images: a part of them holds {max(1, round(0.15 * count))} or so, and its score depends on which. Let "
+            f"each image be scored once: segkit train CONFIG --set data.test=0 --fold all/5"
+        )
+    large = samples == count and any(min(fact.size) >= LARGE for fact in facts)
+    more = f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them" if large else ""
+    return [Problem("few-images", "warning", said + more)]
+
+
+def _images(subset: Subset) -> list[tuple[int, str]]:
+    """Return the images that the samples of a part are, or are cut from."""
+    image_of = getattr(subset.source, "image_of", lambda name: name)
+    return [(id(subset.source), image_of(name)) for name in subset.names]
+
+
 BACKGROUND_LIKE = frozenset({"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"})
 """Names of classes, of letters in lower case, that a background has in many data sets."""
 UNLABELLED_LIKE = frozenset({"unlabeled", "unlabelled", "unannotated", "unknown", "undefined", "ignore", "ignored", "void"})

@@ -65,14 +65,15 @@ class CocoSource:
         """What was decided where the file leaves a choice: a code and a sentence."""
         if not (self._asked and self.read_as):
             return []
-        return [
+        doubts = (
             (
                 "coco-crowd",
                 f"{self.annotations}: {self.read_as}, because this is none of COCO's own files and labelling tools mark "
                 f"brush strokes so. If they are crowds, whose objects were not told apart, say data.crowds: void; "
                 f"otherwise data.crowds: objects",
-            )
-        ]
+            ),
+        )
+        return list(doubts)
 
     def image_file(self, name: str) -> Path:
         """Return where the sample's image stands; raises `DataError` if it is not there or not in the folder of images."""

@@ -149,7 +149,7 @@ def _few(names: Collection[str]) -> str:
 
 
 def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
-    rows, columns = read_list(path)
+    rows, columns = read_list(path, labels)
     own = [label for label in labels if label in columns]
     if not ("mask" in columns or own):
         raise _wrong_columns(path, columns, labels)
@@ -174,12 +174,12 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
-def read_list(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+def read_list(path: Path, labels: Sequence[str] = ()) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """Return each row of a CSV list with the number of its line, and the names of the columns.
 
     Columns are separated by commas, semicolons or tabs. The names image, mask and split are in lower case, however the
     file writes them; those of classes are as in the file. Empty rows are left out. Raises `DataError` if the file cannot be
-    read or has no column of images.
+    read or has no column of images; `labels` are the classes that may have a column of their own.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -195,7 +195,7 @@ def read_list(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     except (csv.Error, UnicodeDecodeError) as problem:
         raise DataError(f"{path}: not a CSV file in UTF-8 ({problem})", "list") from problem
     if columns.count("image") != 1 or columns.count("mask") > 1:
-        raise _wrong_columns(path, columns, ())
+        raise _wrong_columns(path, columns, labels)
     return [(line, row) for line, row in rows if any(row.get(column) for column in columns)], columns
 
 

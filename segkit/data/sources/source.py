@@ -54,4 +54,8 @@ def open_source(data: DataConfig, task: Task) -> Source:
     """Return the source that a config's `data` section names, for this task."""
     codecs.limit_pixels(data.max_pixels)
     source: Source = catalog.load(catalog.SOURCES, data.source)(data, task)
-    return source
+    if data.blocks is None:
+        return source
+    from segkit.data.sources.blocks import BlockSource
+
+    return BlockSource(source, data.blocks)
