@@ -166,7 +166,9 @@ def _images(subset: Subset) -> list[tuple[int, str]]:
 
 BACKGROUND_LIKE = frozenset({"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"})
 """Names of classes, of letters in lower case, that a background has in many data sets."""
-UNLABELLED_LIKE = frozenset({"unlabeled", "unlabelled", "unannotated", "unknown", "undefined", "ignore", "ignored", "void"})
+UNLABELLED_LIKE = frozenset(
+    {"unlabeled", "unlabelled", "unannotated", "unknown", "undefined", "ignore", "ignored", "void"}
+)
 """Names that pixels have which nobody labelled."""
 
 

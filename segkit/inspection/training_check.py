@@ -47,7 +47,7 @@ def check(
     patience = max(0.0, PATIENCE - (time.monotonic() - began))
     found = survey(task, parts, done, float("inf") if skip_broken else patience)
     left_out = {(sample.part, sample.name) for sample in found.broken}
-    problems = find_problems(task, found, flips, skip_broken) 
+    problems = find_problems(task, found, flips, skip_broken)
     problems += left_out_of(parts) + decided_by(parts)
     errors = [problem for problem in problems if problem.level == "error"]
     if errors:

@@ -157,7 +157,8 @@ def coco() -> None:
             image(f"data/{part}2017", f"{name}.jpg", width=4)
         images = [{"id": i, "file_name": f"{name}.jpg", "width": 4, "height": 1} for i, name in enumerate(names)]
         drawn = [{"id": i, "image_id": 0, **region} for i, region in enumerate(regions if part == "train" else [])]
-        content = {"images": images, "annotations": drawn, "categories": categories}
+        info = {"description": "COCO 2017 Dataset", "url": "http://cocodataset.org"}
+        content = {"info": info, "images": images, "annotations": drawn, "categories": categories}
         Path(f"data/annotations/instances_{part}2017.json").write_text(json.dumps(content))
 
 

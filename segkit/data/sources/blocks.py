@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,4 +136,4 @@ def spans(length: int, size: int) -> list[tuple[int, int]]:
     gap = size // GAP
     count = max(1, round((length + gap) / (size + gap)))
     edges = np.linspace(0, length + gap, count + 1).round().astype(int).tolist()
-    return [(first, last - gap) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [(first, last - gap) for first, last in pairwise(edges)]

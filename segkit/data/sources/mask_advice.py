@@ -12,7 +12,7 @@ from segkit.task import VOID
 
 MANY = 3
 """More different values than this are not named one by one."""
-KNOWN = {
+KNOWN: dict[tuple[int, ...], tuple[str, ...]] = {
     (-1, 0, 1): ("void", "absent", "present"),
     (0, 1, VOID): ("absent", "present", "void"),
     (0, 128, VOID): ("absent", "void", "present"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from os.path import commonprefix
 from typing import NamedTuple
 
 PARTS = {
@@ -62,12 +61,20 @@ def _candidates(images: Collection[str], masks: Collection[str]) -> list[Suffixe
     found: Counter[Suffixes] = Counter()
     for image in sorted(images)[:SAMPLED]:
         for mask in masks:
-            shared = commonprefix([image, mask])
+            shared = _beginning(image, mask)
             suffixes = Suffixes(image[len(shared) :], mask[len(shared) :])
             in_a_number = shared[-1:].isdigit() and any(suffix[:1].isdigit() for suffix in suffixes)
             if shared and not shared.endswith("/") and image != mask and not in_a_number:
                 found[suffixes] += 1
     return [suffixes for suffixes, _ in found.most_common(SAMPLED)]
+
+
+def _beginning(one: str, other: str) -> str:
+    """Return the characters with which both begin."""
+    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            return one[:place]
+    return min(one, other, key=len)
 
 
 def _paired(suffixes: Suffixes, images: Collection[str], masks: Collection[str], together: bool) -> int:

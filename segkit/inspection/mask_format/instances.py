@@ -43,12 +43,12 @@ class Objects(NamedTuple):
     kind: Literal["instances", "unclear"]
     masks: int
     """Masks with an object."""
-    count: int
+    objects: int
     touching: int
 
     def __str__(self) -> str:
         touching = f"; {self.touching} touch another one, and are one piece with it" if self.touching else ""
-        return f"{self.count:,} numbered objects of one class in {self.masks:,} masks{touching}"
+        return f"{self.objects:,} numbered objects of one class in {self.masks:,} masks{touching}"
 
 
 def numbered(array: np.ndarray, pixels: Mapping[int, int]) -> Numbered | None:

@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.data.sources.coco import CocoSource, counts_of, open_coco, runs_of
+from segkit.data.sources.coco_json import category_names
 from segkit.data.sources.source import open_source
 from segkit.errors import SegkitError
 from tests.helpers.coco_json import (
@@ -149,11 +150,77 @@ def test_a_crowd_is_void_where_no_object_of_the_class_lies(tmp_path: Path) -> No
     ]
     person, dog = filled((0, 0, 4, 4), value=VOID), filled((3, 0, 6, 1))
     person[1:3, 1:3] = 1
-    np.testing.assert_array_equal(mask_of(tmp_path, PERSON, *regions), person)
-    np.testing.assert_array_equal(mask_of(tmp_path, BOTH, *regions), np.stack([person, dog], axis=-1))
+    np.testing.assert_array_equal(mask_of(tmp_path, PERSON, *regions, crowds="void"), person)
+    both = np.stack([person, dog], axis=-1)
+    np.testing.assert_array_equal(mask_of(tmp_path, BOTH, *regions, crowds="void"), both)
     exclusive = person.copy()
     exclusive[0, 3:6] = 2
-    np.testing.assert_array_equal(mask_of(tmp_path, ONE, *regions), exclusive)
+    np.testing.assert_array_equal(mask_of(tmp_path, ONE, *regions, crowds="void"), exclusive)
+
+
+COCO_INFO: dict[str, dict[str, Any]] = {
+    "url": {"info": {"url": "http://cocodataset.org"}},
+    "description": {"info": {"description": "COCO 2017 Dataset"}},
+    "images": {"images": [{"coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg"}]},
+}
+"""What marks a file as one of COCO's own."""
+CVAT_INFO = {"info": {"contributor": "", "description": "", "url": ""}, "images": [{"coco_url": "", "flickr_url": ""}]}
+
+
+def brushed(about: dict[str, Any]) -> dict[str, Any]:
+    """Return a file of one region with `iscrowd: 1`, with more about the file and its image."""
+    runs = {"size": [4, 6], "counts": lengths(filled((0, 0, 4, 4)))}
+    values = content(annotation(PERSON_ID, runs, iscrowd=1))
+    values["images"][0] |= about.get("images", [{}])[0]
+    return values | {"info": about.get("info", {})}
+
+
+@pytest.mark.parametrize("about", COCO_INFO)
+def test_crowds_of_cocos_own_files_are_unlabelled(tmp_path: Path, about: str) -> None:
+    source = open_coco(save(tmp_path, brushed(COCO_INFO[about])), PERSON)
+    np.testing.assert_array_equal(source.read("a").mask, filled((0, 0, 4, 4), value=VOID))
+    assert source.decisions == []
+    assert "1 regions" in source.read_as
+
+
+@pytest.mark.parametrize("about", [{}, CVAT_INFO], ids=["nothing", "CVAT"])
+def test_trap_42_brush_strokes_of_labelling_tools_are_objects_and_that_is_asked(
+    tmp_path: Path, about: dict[str, Any]
+) -> None:
+    settings = save(tmp_path, brushed(about))
+    source = open_coco(settings, PERSON)
+    np.testing.assert_array_equal(source.read("a").mask, filled((0, 0, 4, 4)))
+    [(code, message)] = source.decisions
+    assert code == "coco-crowd"
+    assert all(setting in message for setting in ("data.crowds: void", "data.crowds: objects"))
+    for crowds, value in (("void", VOID), ("objects", 1)):
+        chosen = open_coco(settings.model_copy(update={"crowds": crowds}), PERSON)
+        np.testing.assert_array_equal(chosen.read("a").mask, filled((0, 0, 4, 4), value=value))
+        assert chosen.decisions == []
+
+
+@pytest.mark.parametrize("stray", [[], [3.0, 3.0], [0, 0, 5, 3]], ids=len)
+def test_trap_42_a_stray_point_beside_a_polygon_does_not_matter(tmp_path: Path, stray: list[float]) -> None:
+    mask = mask_of(tmp_path, PERSON, annotation(PERSON_ID, [box(1, 1, 4, 3), stray]))
+    np.testing.assert_array_equal(mask, filled((1, 1, 4, 3)))
+    with fails(DataError, "coco-polygon", len(stray)):
+        mask_of(tmp_path, PERSON, annotation(PERSON_ID, [stray]))
+
+
+def test_categories_that_are_only_headings_are_no_classes(tmp_path: Path) -> None:
+    values = content(annotation(1, [box(0, 0, 2, 2)]))
+    values["categories"] = [
+        {"id": 0, "name": "roofs-dAtA", "supercategory": "none"},
+        {"id": 1, "name": "roof", "supercategory": "roofs-dAtA"},
+        {"id": 2, "name": "person", "supercategory": "person"},
+        {"id": 3, "name": "background", "supercategory": "roofs-dAtA"},
+    ]
+    settings = save(tmp_path, values)
+    assert settings.annotations
+    assert category_names(settings.annotations) == ["roof", "person"]
+    values["annotations"] += [annotation(0, [box(3, 3, 5, 4)], 2), annotation(3, [box(3, 3, 5, 4)], 3)]
+    save(tmp_path, values)
+    assert category_names(settings.annotations) == ["roofs-dAtA", "roof", "person", "background"]
 
 
 @pytest.mark.parametrize(("task", "shape"), [(PERSON, (4, 6)), (BOTH, (4, 6, 2)), (ONE, (4, 6))])
@@ -200,7 +267,8 @@ ODD = st.one_of(
 
 
 def test_the_file_that_the_next_test_changes_is_valid(tmp_path: Path) -> None:
-    assert open_coco(save(tmp_path, SAMPLE), ONE).read("a").mask.max() == VOID
+    settings = save(tmp_path, SAMPLE).model_copy(update={"crowds": "void"})
+    assert open_coco(settings, ONE).read("a").mask.max() == VOID
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import ConfigError, DataError
+from segkit import VOID, ConfigError, DataError
 from segkit.config import DataConfig
 from segkit.data.sources import coco_json as coco_files
 from segkit.data.sources.coco import open_coco
@@ -76,9 +76,48 @@ def test_a_broken_segmentation_is_named_or_left_out(
     assert "\n" not in str(problem.value)
     assert len(str(problem.value)) < 400 + len(str(tmp_path))
     source = open_coco(settings.model_copy(update={"skip_broken": True}), PERSON)
-    for _ in range(2):  # counted once
-        np.testing.assert_array_equal(source.read("a").mask, filled((0, 0, 2, 2)))
+    for _ in range(2):  # counted once; the object may be anywhere
+        np.testing.assert_array_equal(source.read("a").mask, unlabelled_but((0, 0, 2, 2)))
     assert source.skipped == {code: 1}
+
+
+def unlabelled_but(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a mask of these objects in which nothing is known of the other pixels."""
+    mask = filled(*boxes)
+    mask[mask == 0] = VOID
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("given", "unlabelled"),
+    [
+        ([3, 1, 2, 2], (3, 1, 5, 3)),
+        ([2.5, 0.5, 2, 2], (2, 0, 5, 3)),
+        ([0, 0, 6, 4], (0, 0, 6, 4)),
+        ([3, 1, 2, 9], (0, 0, 6, 4)),
+        ([-1, 1, 2, 2], (0, 0, 6, 4)),
+        ([3, 1, 0, 2], (0, 0, 6, 4)),
+        ([3, 1, NAN, 2], (0, 0, 6, 4)),
+        ([3, 1, "2", 2], (0, 0, 6, 4)),
+        (None, (0, 0, 6, 4)),
+    ],
+)
+def test_trap_42_what_is_left_out_is_unlabelled_in_its_box_or_anywhere(
+    tmp_path: Path, given: object, unlabelled: tuple[int, int, int, int]
+) -> None:
+    broken = annotation(PERSON_ID, [[0, 0, 1]], 23, bbox=given)
+    source = open_coco(save(tmp_path, content(broken, GOOD)).model_copy(update={"skip_broken": True}), PERSON)
+    expected = filled(unlabelled, value=VOID)
+    expected[:2, :2] = 1
+    np.testing.assert_array_equal(source.read("a").mask, expected)
+
+
+def test_trap_42_what_is_left_out_of_one_class_leaves_the_others(tmp_path: Path) -> None:
+    broken = annotation(18, [[0, 0, 1]], 23, bbox=[3, 1, 2, 2])
+    settings = save(tmp_path, content(broken, GOOD)).model_copy(update={"skip_broken": True})
+    person, dog = filled((0, 0, 2, 2)), filled((3, 1, 5, 3), value=VOID)
+    np.testing.assert_array_equal(open_coco(settings, BOTH).read("a").mask, np.stack([person, dog], axis=-1))
+    np.testing.assert_array_equal(open_coco(settings, PERSON).read("a").mask, person)
 
 
 def test_a_segmentation_of_a_class_that_the_task_does_not_name_is_not_looked_at(tmp_path: Path) -> None:
@@ -100,34 +139,56 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
 
 ANNOTATIONS: list[tuple[object, str, *tuple[object, ...]]] = [
     (without(GOOD, "id"), "coco-entry", "annotations[0]", "'id'"),
-    (without(GOOD, "image_id"), "coco-entry", 100, "'image_id'"),
     (without(GOOD, "category_id"), "coco-entry", 100, "'category_id'"),
     (GOOD | {"id": [1]}, "coco-entry", "annotations[0]", "'id'", [1]),
-    (GOOD | {"image_id": {}}, "coco-entry", 100, "'image_id'", {}),
     (GOOD | {"category_id": True}, "coco-entry", 100, "'category_id'", True),
     (GOOD | {"iscrowd": "no"}, "coco-entry", 100, "'iscrowd'", "'no'"),
     (GOOD | {"iscrowd": 2}, "coco-entry", 100, "'iscrowd'", 2),
     (GOOD | {"image_id": 8}, "coco-reference", 100, "image 8"),
-    (GOOD | {"image_id": "7"}, "coco-reference", 100, "image '7'"),
     (GOOD | {"category_id": 2}, "coco-reference", 100, "category 2"),
-    ("text", "coco-entry", "annotations[0]", "'text'"),
-    (annotation(PERSON_ID, [], 5), "coco-duplicate", "annotation 5"),
+    (annotation(PERSON_ID, [box(1, 1, 4, 3)], 5), "coco-duplicate", "annotation 5"),
 ]
 
 
 @pytest.mark.parametrize(("entry", "code", "values"), [(e, c, v) for e, c, *v in ANNOTATIONS])
 def test_a_broken_annotation_is_named_or_left_out(
-    tmp_path: Path, entry: object, code: str, values: list[object]
+    tmp_path: Path, entry: dict[str, Any], code: str, values: list[object]
 ) -> None:
+    """What an annotation that is left out draws is unlabelled, unless it is of no image that the file lists."""
     stored = content()
     first = annotation(PERSON_ID, [box(0, 0, 2, 2)], 5)
+    if code != "coco-duplicate":
+        entry = entry | {"segmentation": [box(1, 1, 4, 3)]}
     stored["annotations"] = [first, entry] if code == "coco-duplicate" else [entry, first]
     settings = save(tmp_path, stored)
     with fails(DataError, code, settings.annotations, *values, SKIP):
         open_coco(settings, PERSON)
     source = open_coco(settings.model_copy(update={"skip_broken": True}), PERSON)
-    np.testing.assert_array_equal(source.read("a").mask, filled((0, 0, 2, 2)))
+    expected = filled((1, 1, 4, 3), value=VOID) if entry["image_id"] == 7 else filled()
+    expected[:2, :2] = 1
+    np.testing.assert_array_equal(source.read("a").mask, expected)
     assert source.skipped == {code: 1}
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "values"),
+    [
+        (without(GOOD, "image_id"), "coco-entry", [100, "'image_id'"]),
+        (GOOD | {"image_id": {}}, "coco-entry", [100, "'image_id'", {}]),
+        (GOOD | {"image_id": "7"}, "coco-reference", [100, "image '7'"]),
+        ("text", "coco-entry", ["annotations[0]", "'text'"]),
+    ],
+)
+@pytest.mark.parametrize("skip", [False, True])
+def test_trap_42_an_annotation_of_which_nobody_knows_the_image_is_never_left_out(
+    tmp_path: Path, entry: object, code: str, values: list[object], skip: bool
+) -> None:
+    stored = content()
+    stored["annotations"] = [entry]
+    settings = save(tmp_path, stored).model_copy(update={"skip_broken": skip})
+    with fails(DataError, code, settings.annotations, *values) as problem:
+        open_coco(settings, PERSON)
+    assert "skip_broken" not in str(problem.value)
 
 
 IMAGE = {"id": 8, "file_name": "b.png", "width": 6, "height": 4}
