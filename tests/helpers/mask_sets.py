@@ -72,6 +72,7 @@ BINARY: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
     "true/false": lambda r: (r % 2 == 1, r % 2),
     "0/1/255": lambda r: (np.choose(r, (0, 1, 255)), np.choose(r, (0, 1, VOID))),
     "0/128/255": lambda r: (np.choose(r, (0, 255, 128)), np.choose(r, (0, 1, VOID))),
+    "0/255 in 16 bits": lambda r: ((r % 2).astype(np.uint16) * 255, r % 2),
     "0/65535": lambda r: ((r % 2).astype(np.uint16) * 65535, r % 2),
     "equal channels": lambda r: (np.repeat((r % 2 * 255)[..., None], 3, axis=-1), r % 2),
 }

@@ -88,7 +88,11 @@ def test_trap_06_masks_of_0_and_255_are_read_as_yes_and_no(tmp_path: Path) -> No
 def test_trap_06_yes_cannot_be_1_in_one_mask_and_255_in_the_next(tmp_path: Path) -> None:
     source = folder(tmp_path, {"a": [[0, 1]], "b": [[0, 255]]}, CRACK)
     source.read("a")
-    names = ("data.mask_values: {0: absent, 1: present, 255: void}", tmp_path / "masks" / "a.png")
+    names = (
+        "{0: absent, 1: present, 255: void}",
+        "{0: absent, 1: present, 255: present}",
+        tmp_path / "masks" / "a.png",
+    )
     with fails(DataError, "mask-values", tmp_path / "masks" / "b.png", 255, 1, *names):
         source.read("b")
 

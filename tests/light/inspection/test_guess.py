@@ -51,7 +51,6 @@ def test_rare_gaps_keep_the_ids(tmp_path: Path) -> None:
         ((0, 85, 170, 255), np.uint8),
         ((0, 127, 255), np.uint8),
         ((0, 1000, 2000), np.uint16),
-        ((0, 255), np.uint16),
     ],
 )
 def test_other_values_each_become_a_class(tmp_path: Path, values: tuple[int, ...], dtype: type) -> None:
@@ -61,6 +60,20 @@ def test_other_values_each_become_a_class(tmp_path: Path, values: tuple[int, ...
     assert list(found.data.mask_values or {}) == list(values)
     assert same(found, [regions(len(values) - 1, seed) for seed in range(3)])
     assert codes(found) == ["mask-values"]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_negative_values_are_unlabelled(tmp_path: Path, task: str) -> None:
+    images, folder = with_images(tmp_path)
+    values = [-9999, 0, 1] if task == "binary" else [-1, 0, 1, 2]
+    target = [VOID, 0, 1, 2]
+    blocks = [regions(len(values) - 1, seed) for seed in range(3)]
+    for name, block in zip(NAMES, blocks, strict=True):
+        save(folder / f"{name}.tif", np.array(values, np.int16)[block])
+    found = guess(images, folder)
+    assert (found.task.kind, codes(found)) == (task, ["void-value"])
+    meant = [np.array(target)[block] for block in blocks]
+    assert same(found, [mask[..., None] if task == "binary" else mask for mask in meant])
 
 
 def test_other_values_with_void(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_numbers_of_single_objects_and_photographs_are_refused(tmp_path: Path) -
     }.items():
         stored = [np.asarray(make(i)) for i in range(3)]
         dtype = np.uint16 if name == "objects" else np.uint8
-        with fails(DataError, "mask-soft-edges", "data.mask_threshold: 1"):
+        with fails(DataError, "mask-soft-edges", "data.mask_ids: instances"):
             look(tmp_path / name, [array.astype(dtype) for array in stored])
 
 
