@@ -35,15 +35,15 @@ class Suffixes(NamedTuple):
         return " and ".join(f"{setting}: {suffix}" for setting, suffix in settings if suffix)
 
 
-def find_suffixes(images: Collection[str], masks: Collection[str]) -> Suffixes | None:
+def find_suffixes(images: Collection[str], masks: Collection[str], together: bool = False) -> Suffixes | None:
     """Return the suffixes by which most images have exactly one mask; None if there are none, or several ways.
 
     Args:
         images: Names without the ending of the file.
-        masks: The same; equal to `images` if both lie in one folder.
+        masks: The same.
+        together: Whether both lie in one folder, so that `images` and `masks` are the names of all its files.
     """
     names, drawn = set(images), set(masks)
-    together = names == drawn
     if names & drawn and not together:
         return Suffixes("", "")
     paired = {suffixes: _paired(suffixes, names, drawn, together) for suffixes in _candidates(names, drawn)}
@@ -61,7 +61,7 @@ def _candidates(images: Collection[str], masks: Collection[str]) -> list[Suffixe
     found: Counter[Suffixes] = Counter()
     for image in sorted(images)[:SAMPLED]:
         for mask in masks:
-            shared = _beginning(image, mask)
+            shared = _beginning(image, mask).rstrip("_-. ")
             suffixes = Suffixes(image[len(shared) :], mask[len(shared) :])
             in_a_number = shared[-1:].isdigit() and any(suffix[:1].isdigit() for suffix in suffixes)
             if shared and not shared.endswith("/") and image != mask and not in_a_number:

@@ -175,7 +175,7 @@ def _suffixes(told: DataConfig, images: Path, masks: Path) -> Suffixes:
     if told.image_suffix or told.mask_suffix:
         return Suffixes(told.image_suffix, told.mask_suffix)
     names = list(list_images(images))
-    found = find_suffixes(names, names if images == masks else list(list_images(masks)))
+    found = find_suffixes(names, list(list_images(masks)), together=images == masks)
     if images == masks and not found:
         raise DataError(
             f"{images}: images and masks are in one folder, and their names do not say which are masks. Say "

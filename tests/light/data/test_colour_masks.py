@@ -116,6 +116,22 @@ def test_colours_are_turned_as_exif_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_colours(tmp_path / "a.png"), np.rot90(RGB, -1))
 
 
+def test_trap_27_jpeg_colours_are_read_where_a_tolerance_says_so(tmp_path: Path) -> None:
+    named = {"#000000": "background", "#ff0000": "car", "#00ff00": "tree"}
+    table = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    ids = np.repeat(np.arange(3), 16)[None].repeat(16, axis=0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(table[ids]).save(tmp_path / folder / "a.jpg", quality=90, subsampling=0)
+    task = Task.multiclass(["background", "car", "tree"])
+    data = {"images": tmp_path / "images", "masks": tmp_path / "masks", "mask_colours": named}
+    with fails(DataError, "mask-lossy", "data.colour_tolerance") as problem:
+        FolderSource(DataConfig.model_validate(data), task).read("a")
+    assert "mask_threshold" not in str(problem.value)
+    read = FolderSource(DataConfig.model_validate(data | {"colour_tolerance": 127}), task).read("a").mask
+    np.testing.assert_array_equal(read, ids)
+
+
 def test_trap_27_jpeg_colours_are_refused_even_under_another_name(tmp_path: Path) -> None:
     opened = source(tmp_path, ORGANS, "a.jpg")
     Image.fromarray(RGB).save(tmp_path / "masks" / "a.jpg")

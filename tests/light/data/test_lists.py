@@ -15,6 +15,7 @@ from segkit import ConfigError, DataError, Task
 from segkit.config import Config, DataConfig, PartConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.pairs import find_pairs
+from segkit.inspection.mask_format.contents import listed
 from tests.helpers.errors import fails, holds
 from tests.helpers.listings import LABELS, listing, shown, touch
 
@@ -42,6 +43,28 @@ def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(tm
     rows = [(f"{name}.png", f"{name}_m.png") for name in names]
     found = find_pairs(listing(tmp_path, ("image", "mask"), *rows, encoding=encoding), ())
     assert sorted(found.by_name) == sorted(names)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", ", "])
+@pytest.mark.parametrize("head", [("image", "mask", "split"), ("Image", "MASK", " Split ")])
+def test_a_list_is_read_however_a_spreadsheet_writes_it(tmp_path: Path, separator: str, head: tuple[str, ...]) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "m.png")
+    rows = [head, ("a.jpg", "m.png", "train"), ("", "", ""), ("b.jpg", "m.png", "Test")]
+    path = tmp_path / "list.csv"
+    path.write_text("\r\n".join(separator.join(row) for row in rows) + "\r\n\r\n")
+    found = find_pairs(DataConfig(list_file=path), ())
+    assert shown(found, tmp_path) == {"a": ("a.jpg", {"": "m.png"}), "b": ("b.jpg", {"": "m.png"})}
+    assert found.parts == {"train": ["a"], "test": ["b"]}
+    assert listed(path) == ([tmp_path / "m.png"] * 2, [])
+
+
+def test_two_columns_of_one_meaning_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "m.png")
+    with fails(DataError, "list", tmp_path / "list.csv", "image, image, mask"):
+        find_pairs(listing(tmp_path, ("image", "Image", "mask"), ("a.jpg", "a.jpg", "m.png")), ())
+    for columns in (("img", "mask"), ("a.jpg", "m.png")):
+        with fails(DataError, "list", tmp_path / "list.csv", ", ".join(columns)):
+            listed(listing(tmp_path, columns, ("a.jpg", "m.png")).list_file)
 
 
 def test_files_elsewhere_go_by_their_own_name(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segkit import ConfigError, DataError, Task
+from segkit.data.sources.pair_names import find_suffixes
 from tests.helpers.errors import fails
 from tests.helpers.listings import LABELS, STEMS, pairs, shown, touch
 
@@ -38,6 +39,117 @@ def test_a_suffix_of_the_masks_pairs_in_every_layout(tmp_path: Path, layout: str
         "a": (f"{images}/a.jpg", {"": f"{masks}/a_mask.png"}),
         "monday/b": (f"{images}/monday/b.jpg", {"": f"{masks}/monday/b_mask.png"}),
     }
+
+
+NAMED = {
+    "DeepGlobe": ("{}_sat", "{}_mask", "_sat", "_mask"),
+    "nnU-Net": ("case_{}_0000", "case_{}", "_0000", ""),
+    "Cityscapes": ("aachen/{}_leftImg8bit", "aachen/{}_gtFine_labelIds", "_leftImg8bit", "_gtFine_labelIds"),
+    "DRIVE": ("{}_training", "{}_manual1", "_training", "_manual1"),
+    "ISIC": ("ISIC_{}", "ISIC_{}_segmentation", "", "_segmentation"),
+    "CamVid": ("0016E5_{}", "0016E5_{}_L", "", "_L"),
+    "the same": ("a.b.{}.v1", "a.b.{}.v1", "", ""),
+}
+
+
+@pytest.mark.parametrize("way", NAMED)
+@pytest.mark.parametrize("numbers", [("21", "22", "23"), ("1", "10", "100"), ("7",)], ids=len)
+def test_trap_33_usual_names_pair_by_the_suffixes_that_are_found(
+    tmp_path: Path, way: str, numbers: tuple[str, ...]
+) -> None:
+    image, mask, *suffixes = NAMED[way]
+    found = find_suffixes([image.format(n) for n in numbers], [mask.format(n) for n in numbers])
+    assert found is not None
+    touch(tmp_path / "images", *(f"{image.format(n)}.jpg" for n in numbers))
+    touch(tmp_path / "masks", *(f"{mask.format(n)}.png" for n in numbers))
+    if any(suffixes):
+        with fails(DataError, "unpaired", "data.list_file", *(suffix for suffix in suffixes if suffix)):
+            pairs(tmp_path)
+    assert shown(pairs(tmp_path, image_suffix=found.image, mask_suffix=found.mask), tmp_path) == {
+        image.format(n): (f"images/{image.format(n)}.jpg", {"": f"masks/{mask.format(n)}.png"}) for n in numbers
+    }
+
+
+@pytest.mark.parametrize(("image", "mask"), [("image_{}", "mask_{}"), ("{}", "task-{}-roof-0"), ("IMG_{}", "img_{}")])
+def test_trap_33_names_that_no_suffix_pairs_need_a_list(tmp_path: Path, image: str, mask: str) -> None:
+    numbers = ("21", "22", "23")
+    assert find_suffixes([image.format(n) for n in numbers], [mask.format(n) for n in numbers]) is None
+    touch(tmp_path / "images", *(f"{image.format(n)}.jpg" for n in numbers))
+    touch(tmp_path / "masks", *(f"{mask.format(n)}.png" for n in numbers))
+    with fails(DataError, "unpaired", 3, "data.list_file"):
+        pairs(tmp_path)
+
+
+def test_of_several_kinds_of_masks_nobody_chooses() -> None:
+    images = ["a1", "a2"]
+    assert find_suffixes(images, ["a1_x", "a1_y", "a2_x", "a2_y"]) is None
+    cityscapes = [f"{name}_gtFine_{kind}" for name in images for kind in ("color", "instanceIds", "labelIds")]
+    assert find_suffixes(images, cityscapes) == ("", "_gtFine_labelIds")
+
+
+def test_images_and_masks_in_one_folder_are_told_apart_by_their_suffixes(tmp_path: Path) -> None:
+    names = [f"{n}_{kind}" for n in ("21", "22", "23") for kind in ("sat", "mask")]
+    assert find_suffixes(names, names, together=True) == ("_sat", "_mask")
+    both = ["a", "b", "a_mask", "b_mask"]
+    assert find_suffixes(both, both, together=True) == ("", "_mask")
+    assert find_suffixes(["a", "b", "c"], ["a", "b", "c"], together=True) is None
+    touch(tmp_path / "all", *(f"{name}.png" for name in names))
+    found = pairs(tmp_path, "all", "all", image_suffix="_sat", mask_suffix="_mask")
+    assert list(found.by_name) == ["21_sat", "22_sat", "23_sat"]
+    touch(tmp_path / "all", "24.png")
+    with fails(DataError, "unpaired", 1, "24", "_sat"):
+        pairs(tmp_path, "all", "all", image_suffix="_sat", mask_suffix="_mask")
+
+
+@given(st.sets(st.from_regex(r"[a-c]{1,3}_[0-9]{1,3}", fullmatch=True), min_size=1, max_size=8), st.data())
+def test_suffixes_that_are_found_pair_each_image_with_its_mask(stems: set[str], data: st.DataObject) -> None:
+    suffixes = [data.draw(st.sampled_from(["", "_sat", "_0000", "x"])), data.draw(st.sampled_from(["", "_mask", "y"]))]
+    images, masks = [stem + suffixes[0] for stem in stems], [stem + suffixes[1] for stem in stems]
+    found = find_suffixes(images, masks)
+    if found is not None and not any(found):
+        assert set(images) & set(masks)
+    elif found is not None:
+        paired = {name.removesuffix(found.image): name for name in masks}
+        assert len(paired) == len(stems)
+        assert all(name.endswith(found.image) for name in images) or 2 * len(stems) > len(images)
+
+
+FOLDERS = {"train": "train", "Val": "validation", "valid": "validation", "TEST": "test", "training": "train"}
+
+
+@pytest.mark.parametrize("folders", [("train", "Val", "TEST"), ("training", "valid"), ("train", "TEST")])
+def test_trap_45_folders_called_train_val_and_test_are_parts(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        for place in ("images", "masks"):
+            touch(tmp_path / place / folder, "a.png", "deep/b.png")
+    found = pairs(tmp_path).parts
+    assert found == {FOLDERS[folder]: [f"{folder}/a", f"{folder}/deep/b"] for folder in folders}
+
+
+@pytest.mark.parametrize("folders", [("monday", "test"), ("train",), ("val", "test"), ("train", "test", "extra")])
+def test_other_folders_are_one_pool(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        for place in ("images", "masks"):
+            touch(tmp_path / place / folder, "a.png")
+    assert pairs(tmp_path).parts == {}
+
+
+def test_a_test_folder_without_masks_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"images/{part}/a.png" for part in ("train", "val", "test")))
+    touch(tmp_path, *(f"masks/{part}/a.png" for part in ("train", "val")))
+    with fails(DataError, "unpaired", 1, "test/a", tmp_path / "images" / "train"):
+        pairs(tmp_path)
+
+
+@pytest.mark.parametrize("tool", ["labelme", "CVAT"])
+def test_folders_of_labelling_tools_are_recognised(tmp_path: Path, tool: str) -> None:
+    touch(tmp_path, "images/a.jpg", "masks/b.png")
+    if tool == "CVAT":
+        touch(tmp_path, "labelmap.txt")
+    else:
+        (tmp_path / "images" / "a.json").write_text('{"version": "5", "shapes": [], "imagePath": "a.jpg"}')
+    with fails(DataError, "unpaired", 1, tool):
+        pairs(tmp_path)
 
 
 def test_masks_inside_the_images_folder_need_no_suffix(tmp_path: Path) -> None:

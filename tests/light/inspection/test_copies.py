@@ -136,6 +136,18 @@ def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
     assert len(check(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
 
 
+def test_trap_45_copies_of_blank_files_are_no_leak(tmp_path: Path) -> None:
+    blank = np.full((20, 30, 3), 255, np.uint8)
+    save(tmp_path, "train", {"a": image(1), "c": image(3)})
+    save(tmp_path, "val", {"b": image(2)})
+    for part in ("train", "val"):
+        save(tmp_path, part, {f"blank {part}": blank}, mask=0)
+    assert len(copied_files(parts(tmp_path), 60)) == 1
+    assert [problem.code for problem in check(CRACK, parts(tmp_path)).warnings] == ["flat-image"]
+    save(tmp_path, "val", {"d": image(3)})
+    assert "c (train) = d (validation)" in refusal(tmp_path)
+
+
 def test_when_time_is_up_and_without_files_nothing_is_found(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1)})
     save(tmp_path, "val", {"b": image(1)})

@@ -8,7 +8,7 @@ import pytest
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Subset
 from segkit.inspection.fingerprint import Survey, survey
-from segkit.inspection.problems import find_problems
+from segkit.inspection.problems import few_images, find_problems
 from tests.helpers.errors import holds
 from tests.helpers.problem_data import (
     CRACK,
@@ -61,6 +61,67 @@ def test_leak_and_duplicates() -> None:
     problem = only(found(CRACK, train=train, test=good(CRACK, 4, 50) | {"a": train["i0"]}), "leak")
     assert problem.level == "error"
     assert "i0 (train) = a (test)" in problem.message
+
+
+def blank(value: int, *masks: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return tiles of one colour, each with a mask of one value."""
+    tile = np.full((*SIZE, 3), (value, value // 2, 0), np.uint8)
+    return {f"blank{value} {i}": (tile, np.full(SIZE, m, np.uint8)) for i, m in enumerate(masks)}
+
+
+def test_trap_45_blank_tiles_are_no_copies() -> None:
+    """Tiles outside the flight strip have one colour, in several parts and often in one."""
+    problems = found(CRACK, train=good(CRACK) | blank(0, 0, 0) | blank(255, 0), test=good(CRACK, 4, 50) | blank(0, 0))
+    assert only(problems, "flat-image").number == 3
+    drawn = {"a": blank(7, 0)["blank7 0"]}
+    drawn["a"][1][4:8, 4:8] = 1
+    problems = found(CRACK, train=good(CRACK) | drawn, test=good(CRACK, 4, 50) | drawn)
+    assert [problem.code for problem in problems] == ["leak"]
+
+
+@pytest.mark.parametrize("name", ["Background", "_background_", "BG", "bg", "background 0", "None", "empty"])
+def test_trap_43_a_background_of_another_name_is_asked_about(name: str) -> None:
+    task = Task.multiclass([name, "liver", "tumour"])
+    problem = only(found(task, train=good(ORGANS)), "background-name")
+    assert problem.level == "warning"
+    assert f"task.background: {name!r}" in problem.message
+    told = Task.multiclass([name, "liver", "tumour"], background=name)
+    assert found(told, train=good(ORGANS)) == []
+
+
+def test_trap_43_names_of_what_nobody_labelled_and_backgrounds_of_layers() -> None:
+    unlabelled = Task.multiclass(["background", "Unlabeled", "tumour"])
+    problem = only(found(unlabelled, train=good(ORGANS)), "background-name")
+    assert holds(problem.message, "data.mask_values")
+    layers = Task.multilabel(["Background", "tumour"])
+    problem = only(found(layers, train=good(LABELS)), "background-name")
+    assert holds(problem.message, "task.classes")
+    for name in ("ground", "back wall", "nonetheless", "bgr2rgb"):
+        assert found(Task.multiclass(["background", name, "tumour"]), train=good(ORGANS)) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "values"),
+    [
+        (1, ["data.validation: 0", "data.test: 0"]),
+        (3, ["--fold all/3", "data.test=0"]),
+        (5, ["--fold all/5", "data.test=0"]),
+        (12, ["--fold all/5", "data.test=0"]),
+        (19, ["--fold all/5", "data.test=0"]),
+        (20, []),
+    ],
+)
+def test_what_few_images_allow(count: int, values: list[str]) -> None:
+    samples = good(CRACK, count)
+    parts = {"train": subset(samples), "test": subset({})}
+    facts = survey(CRACK, parts).facts
+    problems = few_images(parts, facts)
+    assert [problem.code for problem in problems] == ["few-images"] * bool(values)
+    if values:
+        assert [value for value in values if value not in problems[0].message] == []
+        assert "data.blocks" not in problems[0].message
+        large = [facts[0]._replace(size=(1024, 2000)), *facts[1:]]
+        assert "data.blocks: 512" in few_images(parts, large)[0].message
 
 
 def test_near_copies() -> None:
