@@ -124,6 +124,21 @@ def own_parts() -> None:
         save(f"data/{part}/masks/{part}.png", [[0, value, 255]])
 
 
+def numbered() -> None:
+    image()
+    save("data/masks/a.png", [[0, 1, 7]])
+
+
+def two_suffixes() -> None:
+    image("data/train", "a_sat.jpg")
+    save("data/train/a_mask.png", [[0, 255, 0]])
+
+
+def large() -> None:
+    for folder in ("images", "masks"):
+        save(f"data/{folder}/a.png", np.eye(1000, 2000))
+
+
 def voc() -> None:
     root = "VOCdevkit/VOC2012"
     for name in ("2007_000001", "2007_000002", "2007_000003"):
@@ -173,6 +188,9 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 7": [(beside, "a", [[0, 1, 1]])],
     "folder 8": [(listed, "photos/a", [[0, 1, 1]])],
     "folder 9": [(own_parts, "train", [[0, 1, VOID]])],
+    "folder 10": [(numbered, "a", [[0, 1, 1]])],
+    "folder 11": [(two_suffixes, "a_sat", [[0, 1, 0]])],
+    "folder 12": [(large, "a@0-0", np.eye(468, dtype=int).tolist())],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
     "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
     "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
