@@ -17,6 +17,9 @@ from segkit.task.layers import planes_of
 YES_NO_VOID = (0, 255, 128)
 """What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
 
+SURELY_YES = 100
+"""Grey value from which a pixel of a lossy yes/no mask is no noise beside dark pixels."""
+
 
 def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
     """Return the values of a mask file as they are stored: (H, W) of whole numbers; palette indices, not colours.
@@ -77,9 +80,20 @@ def _check_lossless(path: Path) -> None:
     if lossy:
         raise DataError(
             f"{path}: {lossy} changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; "
-            f"for a yes/no mask data.mask_threshold: 128 reads it all the same",
+            f"for a yes/no mask {_threshold_for(path)} reads it all the same",
             "mask-lossy",
         )
+
+
+def _threshold_for(path: Path) -> str:
+    """Return the setting that cuts a yes/no mask in the middle, if its brightest pixel is surely yes."""
+    if codecs.is_tiff(path):
+        return "data.mask_threshold"
+    with Image.open(path) as picture:
+        brightest = int(np.asarray(picture.convert("L")).max())
+    if brightest < SURELY_YES:
+        return "data.mask_threshold (a value between no and yes)"
+    return f"data.mask_threshold: {(brightest + 1) // 2}"
 
 
 def _check_lossless_colours(path: Path) -> None:

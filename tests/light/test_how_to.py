@@ -190,7 +190,7 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 9": [(own_parts, "train", [[0, 1, VOID]])],
     "folder 10": [(numbered, "a", [[0, 1, 1]])],
     "folder 11": [(two_suffixes, "a_sat", [[0, 1, 0]])],
-    "folder 12": [(large, "a@0-0", np.eye(468, dtype=int).tolist())],
+    "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
     "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
     "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 MOST = 1_000_000
 """Bytes of a JSON file that is opened to see who wrote it."""
+
+
+def classes_of_cvat(masks: Path) -> dict[int, str]:
+    """Return the name of each colour (packed 0xrrggbb) as CVAT's labelmap.txt beside the masks says; nothing without one.
+
+    Its lines are NAME:RED,GREEN,BLUE:PARTS:ACTIONS.
+    """
+    found: dict[int, str] = {}
+    for line in _lines(masks, "labelmap.txt"):
+        parts = re.fullmatch(r"([^#].*?):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*", line)
+        if parts:
+            red, green, blue = (int(value) for value in parts.groups()[1:])
+            found[(red << 16) | (green << 8) | blue] = parts[1]
+    return found
+
+
+def classes_of_labelme(masks: Path) -> list[str]:
+    """Return the names of the ids as class_names.txt of labelme2voc.py says beside the masks; nothing without one."""
+    names = [line for line in _lines(masks, "class_names.txt") if line and line != "__ignore__"]
+    return ["background" if name == "_background_" else name for name in names]
+
+
+def _lines(masks: Path, name: str) -> list[str]:
+    for place in (masks / name, masks.parent / name):
+        if place.is_file() and place.stat().st_size < MOST:
+            return [line.strip() for line in place.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return []
 
 
 def of_a_tool(images: Path | None, masks: Path | None) -> str:

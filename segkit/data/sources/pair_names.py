@@ -13,7 +13,6 @@ PARTS = {
     "val": "validation",
     "valid": "validation",
     "test": "test",
-    "testing": "test",
 }
 """What lists and folders call the parts of a data set."""
 SAMPLED = 20

@@ -10,6 +10,7 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import Suffixes, find_suffixes
 from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
@@ -59,7 +60,28 @@ def guess(
     found_at = {"images": images, "masks": masks, "image_suffix": suffixes.image, "mask_suffix": suffixes.mask}
     data = told.model_copy(update=found_at)
     found = [p for n, p in list_images(masks).items() if n.endswith(data.mask_suffix)]
-    return _files(data, found, classes, done)
+    meant = _files(data, found, classes, done)
+    return meant if classes else _named_by_a_tool(meant, masks)
+
+
+def _named_by_a_tool(meant: Guess, masks: Path) -> Guess:
+    """Return the guess with the classes' names and colours that a labelling tool wrote beside the masks."""
+    by_colour = classes_of_cvat(masks)
+    found = {int(colour[1:], 16) for colour in meant.data.mask_colours or {}}
+    if found and found <= set(by_colour) and len(set(by_colour.values())) > 1:
+        mapping = {f"#{colour:06x}": name for colour, name in by_colour.items()}
+        data = meant.data.model_copy(update={"mask_colours": mapping})
+        words = f"{meant.read_as}; classes as CVAT's labelmap.txt names them"
+        names = list(dict.fromkeys(mapping.values()))
+        one_object = len(names) == 2 and names[0] == "background"
+        task = Task.binary(names[1]) if one_object else Task.multiclass(names)
+        return meant._replace(data=data, task=task, read_as=words)
+    names = classes_of_labelme(masks)
+    by_id = meant.data.mask_colours is None and meant.data.mask_values is None
+    if by_id and meant.task.stores_ids and len(set(names)) == len(names) >= meant.task.channels:
+        words = f"{meant.read_as}; classes as labelme's class_names.txt names them"
+        return meant._replace(task=Task.multiclass(names), read_as=words)
+    return meant
 
 
 def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:

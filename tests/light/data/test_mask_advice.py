@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from PIL import Image
 
 from segkit import VOID, DataError, Task
 from segkit.config import DataConfig
@@ -78,3 +79,22 @@ def test_trap_44_three_values_or_fewer_have_a_meaning_only_by_convention() -> No
         for values in ((first, 7), (first, 7, 9), (first, 128), (first, 255, 256)):
             assert proposals(advice_for_values(values)) == []
     assert set(KNOWN) == {(-1, 0, 1), (0, 1, 255), (0, 128, 255)}
+
+
+@pytest.mark.parametrize(("yes", "advised"), [(255, 128), (160, 80), (1, None), (0, None)])
+def test_trap_44_the_threshold_of_a_jpeg_mask_is_between_its_no_and_yes(
+    tmp_path: Path, yes: int, advised: int | None
+) -> None:
+    mask = np.zeros((16, 32), np.uint8)
+    mask[:, 16:] = yes
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(mask).save(tmp_path / folder / "a.jpg", quality=95)
+    folders = tmp_path / "images", tmp_path / "masks", CRACK
+    with pytest.raises(DataError) as problem:
+        in_folders(*folders).read("a")
+    assert problem.value.code == "mask-lossy"
+    found = proposals(str(problem.value))
+    assert [data.mask_threshold for data in found] == ([advised] if advised else [])
+    for data in found:
+        np.testing.assert_array_equal(in_folders(*folders, data).read("a").mask, mask > 0)

@@ -204,6 +204,48 @@ def test_names_of_classes(tmp_path: Path) -> None:
         look(tmp_path / "one", coloured, ["a"])
 
 
+CVAT = """# label:color_rgb:parts:actions
+background:0,0,0::
+road: wet:128,0,0::
+tree:0,128,0::
+car:0,0,250::
+"""
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_colours_and_names_of_cvats_export(tmp_path: Path, beside: bool) -> None:
+    table = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], np.uint8)
+    meant = [regions(2, seed) for seed in range(3)]
+    folder = tmp_path if beside else tmp_path / "masks"
+    found = look(tmp_path, [table[array] for array in meant])
+    (folder / "labelmap.txt").write_text(CVAT)
+    found = guess(tmp_path / "images", tmp_path / "masks")
+    assert found.task.classes == ("background", "road: wet", "tree", "car")
+    assert "labelmap.txt" in found.read_as
+    assert same(found, meant)
+    assert guess(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"]).task.classes == ("a", "b", "c")
+    (folder / "labelmap.txt").write_text("\n".join(CVAT.splitlines()[:3]))
+    assert "colour_008000" in guess(tmp_path / "images", tmp_path / "masks").task.classes
+    two = [np.minimum(array, 1) for array in meant]
+    for name, array in zip(NAMES, two, strict=True):
+        save(tmp_path / "masks" / f"{name}.png", table[array])
+    found = guess(tmp_path / "images", tmp_path / "masks")
+    assert found.task == Task.binary("road: wet")
+    assert same(found, [array[..., None] for array in two])
+
+
+def test_names_of_labelmes_masks(tmp_path: Path) -> None:
+    stored = ids([0, 1, 2, 255])
+    look(tmp_path, stored)
+    (tmp_path / "class_names.txt").write_text("_background_\nperson\ndog\nkite\n")
+    found = guess(tmp_path / "images", tmp_path / "masks")
+    assert found.task == Task.multiclass(["background", "person", "dog", "kite"])
+    assert "class_names.txt" in found.read_as
+    assert same(found, stored)
+    (tmp_path / "class_names.txt").write_text("_background_\nperson\n")
+    assert guess(tmp_path / "images", tmp_path / "masks").task.classes == ("background", "class_1", "class_2")
+
+
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path)
     with fails(DataError, "empty", folder):
