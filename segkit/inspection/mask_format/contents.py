@@ -15,7 +15,7 @@ from PIL import Image
 from segkit.data.sources.pairs import COLUMNS, read_list
 from segkit.errors import DataError
 from segkit.inspection.intensities import histogram
-from segkit.inspection.mask_format.instances import Numbered, numbered
+from segkit.inspection.mask_format.instances import Objects, find_objects
 from segkit.io import codecs, png
 from segkit.io.masks import read_colours, read_layers, read_mask
 
@@ -32,8 +32,6 @@ class Stored(NamedTuple):
     lossy: bool = False
     array: np.ndarray | None = None
     """The values (H, W), where `mask_files.read_mask` reads the same."""
-    numbered: Numbered | None = None
-    """What speaks for numbers of single objects, in a file of ids."""
 
 
 KEPT = 2**28
@@ -68,7 +66,7 @@ def look(path: Path) -> Stored:
         with codecs.naming(path):
             plain = None if codecs.is_tiff(path) else png.read_plain(path)
             if plain is not None and plain.ndim == 2:
-                return _look_at_ids(plain, "grey PNG")._replace(array=plain)
+                return Stored("ids", "grey PNG", plain.dtype, _counted(plain), array=plain)
             lossy = codecs.lossy(path)
             kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
         if is_colour and not lossy:
@@ -80,7 +78,21 @@ def look(path: Path) -> Stored:
         return Stored("broken", str(problem), np.dtype(np.uint8), {})
     if layers.shape[-1] > 1:
         return Stored("bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1])
-    return _look_at_ids(layers[..., 0], kind)
+    return Stored("ids", kind, layers.dtype, _counted(layers[..., 0]))
+
+
+def objects_in(paths: Sequence[Path], looked: Sequence[Stored]) -> Objects | None:
+    """Return what the numbers in mask files of ids seem to be; None if they are classes, or yes and no."""
+    files = [(path, stored) for path, stored in zip(paths, looked, strict=True) if stored.form == "ids"]
+
+    def read(place: int) -> np.ndarray | None:
+        path, stored = files[place]
+        try:
+            return read_mask(path) if stored.array is None else stored.array
+        except DataError:
+            return None
+
+    return find_objects([stored.pixels for _, stored in files], read)
 
 
 def listed(path: Path) -> tuple[list[Path], list[str]]:
@@ -110,11 +122,6 @@ def _tiff_kind(path: Path) -> tuple[str, bool]:
         page = tiff.pages[0]
         rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
         return f"{page.dtype} TIFF", rgb
-
-
-def _look_at_ids(array: np.ndarray, kind: str) -> Stored:
-    pixels = _counted(array)
-    return Stored("ids", kind, array.dtype, pixels, numbered=numbered(array, pixels))
 
 
 def _look_at_colours(path: Path, kind: str) -> Stored:

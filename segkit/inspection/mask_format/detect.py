@@ -15,8 +15,7 @@ from segkit.data.sources.pair_names import Suffixes, find_suffixes
 from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
-from segkit.inspection.mask_format.contents import Stored, listed, look_at_all
-from segkit.inspection.mask_format.instances import seems
+from segkit.inspection.mask_format.contents import Stored, listed, look_at_all, objects_in
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -153,10 +152,10 @@ def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done
         return stated
     looked = look_at_all(masks, done)
     kept = {path: stored.array for path, stored in zip(masks, looked, strict=True) if stored.array is not None}
-    return _meant(data, looked, classes)._replace(kept=kept)
+    return _meant(data, masks, looked, classes)._replace(kept=kept)
 
 
-def _meant(data: DataConfig, looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
+def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
     found = [stored for stored in looked if stored.form != "broken"]
     if not found:
         why = f"; the first: {looked[0].words}" if looked else ""
@@ -175,7 +174,7 @@ def _meant(data: DataConfig, looked: Sequence[Stored], classes: Sequence[str]) -
         return colours(data, pixels, classes, words)
     if any(stored.lossy for stored in found):
         return soft(data, pixels, classes, words, "mask-lossy")
-    objects = seems([stored.numbered for stored in found], sum(value > 0 for value in pixels))
+    objects = objects_in(paths, looked)
     if objects and objects.kind == "instances" and data.mask_ids is None:
         return meanings.instances(data, classes, words, str(objects))
     deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)

@@ -11,8 +11,7 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
-from segkit.inspection.mask_format.contents import Stored, look_at_all, told
-from segkit.inspection.mask_format.instances import seems
+from segkit.inspection.mask_format.contents import Stored, look_at_all, objects_in, told
 
 MOST_VALUES = 24
 """Values or colours that are listed."""
@@ -26,7 +25,7 @@ def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[],
     paths = mask_files_of(parts)
     looked = look_at_all(paths, done)
     take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
-    words = [told(looked), _values(looked), _objects(looked), _read_by(data)]
+    words = [told(looked), _values(looked), _objects(paths, looked), _read_by(data)]
     return "; ".join(word for word in words if word)
 
 
@@ -55,10 +54,8 @@ def _values(looked: list[Stored]) -> str:
     return f"{'colours' if colours else 'values'} {', '.join(shown)}{more}" if pixels else ""
 
 
-def _objects(looked: list[Stored]) -> str:
-    found = [stored for stored in looked if stored.form == "ids"]
-    values = {value for stored in found for value in stored.pixels if value > 0}
-    objects = seems([stored.numbered for stored in found], len(values))
+def _objects(paths: list[Path], looked: list[Stored]) -> str:
+    objects = objects_in(paths, looked)
     return str(objects) if objects and objects.kind == "instances" else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -22,21 +22,6 @@ UNCERTAIN = 5
 """Different numbers in all masks from which numbers with gaps are asked about."""
 
 
-class Numbered(NamedTuple):
-    """What speaks for numbers of objects in one mask."""
-
-    values: int
-    """Different numbers above 0."""
-    gapless: bool
-    """Whether these are 1, 2, 3, ..."""
-    torn: int
-    """Numbers that lie in several pieces."""
-    touching: int
-    """Numbers that lie beside another one. Counted where each number is one piece."""
-    background: bool
-    """Whether 0 occurs."""
-
-
 class Objects(NamedTuple):
     """What the numbers of all masks together seem to be."""
 
@@ -51,38 +36,49 @@ class Objects(NamedTuple):
         return f"{self.objects:,} numbered objects of one class in {self.masks:,} masks{touching}"
 
 
-def numbered(array: np.ndarray, pixels: Mapping[int, int]) -> Numbered | None:
-    """Return what speaks for numbers of objects in a mask (H, W) of these values; None if it was not looked at."""
-    values = sorted(value for value in pixels if value != 0)
-    if array.ndim != 2 or array.size > MOST_PIXELS or (values and values[0] < 0):
-        return None
-    gapless = values == list(range(1, len(values) + 1))
-    torn = _torn(array) if len(values) > 1 or gapless else 0
-    touching = _touching(array) if gapless and torn <= TORN * len(values) else 0
-    return Numbered(len(values), gapless, torn, touching, 0 in pixels)
+def find_objects(values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]) -> Objects | None:
+    """Return what the numbers in masks seem to be; None if they are classes, or yes and no.
 
-
-def seems(masks: Sequence[Numbered | None], values: int) -> Objects | None:
-    """Return what the numbers of all masks seem to be; None if they are classes, or yes and no.
+    Masks are read only where their values allow for objects, and no further than to a class in several pieces.
 
     Args:
-        masks: What was seen of each mask.
-        values: Different numbers above 0 in all masks.
+        values: The different values of each mask.
+        read: Returns the mask of that place in `values`, (H, W) of whole numbers, or None if it cannot be read.
     """
-    seen = [mask for mask in masks if mask is not None]
-    full = [mask for mask in seen if mask.values]
-    count = sum(mask.values for mask in full)
-    if len(seen) < len(masks) or values < 2 or sum(mask.torn for mask in full) > TORN * count:
+    numbers = [sorted(value for value in found if value != 0) for found in values]
+    kind = _possible(values, numbers)
+    if kind is None:
         return None
-    if sum(mask.background for mask in full) < len(full) / 2:
+    objects = sum(map(len, numbers))
+    torn, touching = 0, 0
+    for place, found in enumerate(numbers):
+        if not found:
+            continue
+        array = read(place)
+        if array is None or array.ndim != 2 or array.size > MOST_PIXELS:
+            return None
+        torn += count_torn(array)
+        if torn > TORN * objects:
+            return None
+        touching += count_touching(array)
+    return Objects(kind, sum(map(bool, numbers)), objects, touching)
+
+
+def _possible(
+    values: Sequence[Collection[int]], numbers: Sequence[Sequence[int]]
+) -> Literal["instances", "unclear"] | None:
+    """Return what the numbers above 0 may be if each is one piece; None for classes, yes and no, and negative values."""
+    full = [found for found in numbers if found]
+    different = {value for found in full for value in found}
+    background = sum(0 in found for found in values if any(found))
+    if len(different) < 2 or min(different) < 0 or 2 * background < len(full):
         return None
-    gapless = all(mask.gapless for mask in full)
-    counts = {mask.values for mask in full}
-    touching = sum(mask.touching for mask in full)
+    gapless = all(found[-1] == len(found) for found in full)
+    counts = {len(found) for found in full}
     if gapless and _certain(counts, len(full)):
-        return Objects("instances", len(full), count, touching)
-    if (gapless and len(counts) > 1) or (not gapless and values >= UNCERTAIN and len(counts) > 1):
-        return Objects("unclear", len(full), count, touching)
+        return "instances"
+    if len(counts) > 1 and (gapless or len(different) >= UNCERTAIN):
+        return "unclear"
     return None
 
 
@@ -93,8 +89,11 @@ def _certain(counts: set[int], masks: int) -> bool:
     return max(counts) >= CERTAIN_ALONE and (len(counts) == 2 or masks == 1)
 
 
-def _torn(array: np.ndarray) -> int:
-    """Return how many numbers above 0 lie in several pieces, diagonal neighbours being connected."""
+def count_torn(array: np.ndarray) -> int:
+    """Return how many numbers above 0 lie in several pieces, diagonal neighbours being connected.
+
+    Where more than `TORN` do, not all of them are counted.
+    """
     rows, columns = np.nonzero(array)
     values, place = np.unique(array[rows, columns], return_inverse=True)
     if values.size > array.size // 2:
@@ -114,7 +113,7 @@ def _torn(array: np.ndarray) -> int:
     return torn
 
 
-def _touching(array: np.ndarray) -> int:
+def count_touching(array: np.ndarray) -> int:
     """Return how many numbers above 0 lie beside another one, diagonally, too."""
     found: set[int] = set()
     neighbours = (

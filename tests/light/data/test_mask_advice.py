@@ -67,10 +67,13 @@ def test_trap_44_advice_that_is_followed_gives_the_right_mask(tmp_path: Path, co
 
 
 @pytest.mark.parametrize("meaning", [VOID, YES])
-def test_trap_44_where_255_beside_1_may_mean_two_things_both_are_proposed(tmp_path: Path, meaning: int) -> None:
-    advised = proposals(advice_for_mixed(255, 1))
+@pytest.mark.parametrize(("dark", "bright"), [(1, 255), (255, 32767)])
+def test_trap_44_where_a_value_beside_yes_may_mean_two_things_both_are_proposed(
+    tmp_path: Path, meaning: int, dark: int, bright: int
+) -> None:
+    advised = proposals(advice_for_mixed(bright, dark))
     assert len(advised) == 2
-    masks = [opened(tmp_path, [0, 1, 255], data).read("a").mask.tolist() for data in advised]
+    masks = [opened(tmp_path, [0, dark, bright], data).read("a").mask.tolist() for data in advised]
     assert [[NO, YES, meaning]] in masks
 
 
