@@ -140,18 +140,19 @@ def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Prob
         )
     elif count == 1:
         said = (
-            "1 image: none is left to choose the best epoch by or to score; it shows only whether a network can learn it "
-            "(data.validation: 0, data.test: 0)"
+            "1 image: none is left to choose the best epoch or for a score. Training (data.validation: 0, data.test: 0) shows "
+            "only whether a network can learn it"
         )
     elif count < NO_SCORE:
         said = (
-            f"{count} images: a network can learn them, but no score of so few says much. Train on all (data.validation: "
-            f"0, data.test: 0), or leave out one after the other: segkit train CONFIG --set data.test=0 --fold all/{count}"
+            f"{count} images: a network can learn them, but a score of so few says little. Train on all of them "
+            f"(data.validation: 0, data.test: 0), or score each image by a network that was trained on the others: segkit "
+            f"train CONFIG --set data.test=0 --fold all/{count}"
         )
     else:
         said = (
-            f"{count} images: a part of them holds {max(1, round(0.15 * count))} or so, and its score depends on which. Let "
-            f"each image be scored once: segkit train CONFIG --set data.test=0 --fold all/5"
+            f"{count} images: a test part of 15 % holds about {max(1, round(0.15 * count))}, so its score depends on which. "
+            f"Cross-validation scores each image once: segkit train CONFIG --set data.test=0 --fold all/5"
         )
     large = samples == count and any(min(fact.size) >= LARGE for fact in facts)
     more = f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them" if large else ""

@@ -108,7 +108,7 @@ def test_the_json_is_complete_and_true(data: Path) -> None:
     assert (found["images"]["dtype"], found["images"]["bands"]) == (["uint8"], [3])
     pixels = np.median([np.percentile(image(s).reshape(-1, 3), 50, axis=0) for s in range(6)], axis=0)
     assert found["images"]["percentiles"]["50.0"] == pytest.approx(pixels.tolist())
-    assert {problem["code"] for problem in found["problems"]} == {"void-value"}
+    assert {problem["code"] for problem in found["problems"]} == {"void-value", "few-images"}
     assert found["verdict"]["kind"] == "exclusive"
     assert found["verdict"]["head"] == "softmax"
 

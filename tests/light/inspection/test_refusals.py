@@ -210,15 +210,15 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     config = config.model_copy(update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})})
     inspection = inspect_parts(config, open_parts(config), None)
     assert (inspection.wrong, len(inspection.survey.broken)) == (False, 2)
-    assert [(problem.code, problem.level, problem.number) for problem in inspection.problems] == [
-        ("unreadable", "warning", 2)
-    ]
+    [unreadable, few] = inspection.problems
+    assert (unreadable.code, unreadable.level, unreadable.number) == ("unreadable", "warning", 2)
+    assert few.code == "few-images"
     findings = check(CRACK, inspection.parts, skip_broken=True)
     assert findings.left_out == 2
     assert sorted(name for part in findings.parts.values() for name in part.names) == sorted(
         f"i{i}" for i in range(2, 14)
     )
-    assert [str(problem) for problem in findings.warnings] == [str(problem) for problem in inspection.problems]
+    assert [str(problem) for problem in findings.warnings] == [str(unreadable)]
 
 
 def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
