@@ -16,9 +16,17 @@ from segkit.errors import DataError
 from segkit.inspection.find_config import find_config
 from segkit.inspection.fingerprint import Facts, Survey, survey
 from segkit.inspection.intensities import PERCENTILES
-from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
+from segkit.inspection.mask_format.folders import FirstLook, first_look, mask_files_of, take_over
 from segkit.inspection.mask_format.values import Guess
-from segkit.inspection.problems import Problem, decided_by, few_images, find_problems, left_out_of, one_sided
+from segkit.inspection.problems import (
+    Problem,
+    decided_by,
+    few_images,
+    find_problems,
+    left_out_of,
+    objects_as_classes,
+    one_sided,
+)
 from segkit.inspection.verdict import Verdict, judge
 from segkit.system.progress import Progress
 from segkit.task import Task
@@ -88,7 +96,7 @@ def inspect_data(
     progress = progress or Progress()
     config, guess = find_config(images, masks, classes, settings, progress)
     parts = open_parts(config)
-    stored = ""
+    stored = None
     if guess:
         take_over(parts, guess.kept)
     elif mask_files_of(parts):
@@ -103,7 +111,7 @@ def inspect_parts(
     parts: dict[str, Subset],
     guess: Guess | None,
     done: Callable[[], None] = lambda: None,
-    stored: str = "",
+    stored: FirstLook | None = None,
 ) -> Inspection:
     """Read every sample of a config's parts, and return what there is to say.
 
@@ -118,9 +126,14 @@ def inspect_parts(
         sided = [*config.task.sided, *one_sided(config.task, found.facts)]
         if sided:
             problems.append(Problem("sides", "warning", told_sides(list(dict.fromkeys(sided)))))
+    elif stored and stored.objects and config.task.stores_ids:
+        problems.append(objects_as_classes(config.task, str(stored.objects)))
     refused = sum(sample.code == "overlap" for sample in found.broken)
     verdict = judge(config.task, found.facts, refused) if found.facts or refused else None
-    read_as = guess.read_as if guess else f"{config.data.source}, as the config says{stored and f': {stored}'}"
+    by_config = f"{config.data.source}, as the config says"
+    if stored and stored.words:
+        by_config = f"{by_config}: {stored.words}"
+    read_as = guess.read_as if guess else by_config
     told = [getattr(subset.source, "read_as", "") for subset in parts.values()]
     read_as = "; ".join([read_as, *dict.fromkeys(words for words in told if words)])
     return Inspection(read_as, config.task, parts, found, problems, verdict, config, guess)

@@ -138,25 +138,38 @@ def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Prob
             f"the {samples} samples are regions of {count} image(s), so a score says how well these are known, and not "
             f"how well others will be"
         )
-    elif count == 1:
-        said = (
-            "1 image: none is left to choose the best epoch or for a score. Training (data.validation: 0, data.test: 0) shows "
-            "only whether a network can learn it"
+        return [Problem("few-images", "warning", said)]
+    said = _allowed_by(count)
+    if any(min(fact.size) >= LARGE for fact in facts):
+        said += f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them"
+    return [Problem("few-images", "warning", said)]
+
+
+def _allowed_by(count: int) -> str:
+    if count == 1:
+        return (
+            "1 image: none is left to choose the best epoch or for a score. Training (data.validation: 0, data.test: 0) "
+            "shows only whether a network can learn it"
         )
-    elif count < NO_SCORE:
-        said = (
+    if count < NO_SCORE:
+        return (
             f"{count} images: a network can learn them, but a score of so few says little. Train on all of them "
             f"(data.validation: 0, data.test: 0), or score each image by a network that was trained on the others: segkit "
             f"train CONFIG --set data.test=0 --fold all/{count}"
         )
-    else:
-        said = (
-            f"{count} images: a test part of 15 % holds about {max(1, round(0.15 * count))}, so its score depends on which. "
-            f"Cross-validation scores each image once: segkit train CONFIG --set data.test=0 --fold all/5"
-        )
-    large = samples == count and any(min(fact.size) >= LARGE for fact in facts)
-    more = f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them" if large else ""
-    return [Problem("few-images", "warning", said + more)]
+    return (
+        f"{count} images: a test part of 15 % holds about {max(1, round(0.15 * count))}, so its score depends on which. "
+        f"Cross-validation scores each image once: segkit train CONFIG --set data.test=0 --fold all/5"
+    )
+
+
+def objects_as_classes(task: Task, objects: str) -> Problem:
+    """Return the warning that masks whose numbers seem to be objects are read as classes; `objects` says so in words."""
+    message = (
+        f"{objects}, as it seems, but the task has {task.channels} classes. If they are objects, say data.mask_ids: "
+        f"instances and task.kind: binary; if the numbers are classes, data.mask_ids: classes"
+    )
+    return Problem("mask-instances", "warning", message)
 
 
 def _images(subset: Subset) -> list[tuple[int, str]]:

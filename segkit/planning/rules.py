@@ -116,6 +116,11 @@ Chosen = dict[str, tuple[Any, str]]
 def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     if validation:
         return {}
+    if len(facts) == 1:
+        return {
+            "data.validation": (0.0, "the only image trains; of a large one data.blocks: 512 makes several samples"),
+            "data.test": (0.0, "none; there is no other image"),
+        }
     share = 0.2 if len(facts) < 1000 else 0.1
     reason = (
         f"{len(facts)} images: a fifth chooses the best epoch, as in nnU-Net's five folds"

@@ -174,12 +174,12 @@ def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], cl
         return colours(data, pixels, classes, words)
     if any(stored.lossy for stored in found):
         return soft(data, pixels, classes, words, "mask-lossy")
-    objects = objects_in(paths, looked)
-    if objects and objects.kind == "instances" and data.mask_ids is None:
+    objects = objects_in(paths, looked) if data.mask_ids is None else None
+    if objects and objects.kind == "instances":
         return meanings.instances(data, classes, words, str(objects))
     deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)
     meant = ids(data, pixels, deepest, classes, words, [len(stored.pixels) for stored in found])
-    if objects and meant.task.stores_ids and data.mask_ids is None:
+    if objects and meant.task.stores_ids:
         return meanings.perhaps_instances(meant)
     return meant
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,21 +13,34 @@ from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
 from segkit.inspection.mask_format.contents import Stored, look_at_all, objects_in, told
+from segkit.inspection.mask_format.instances import Objects
 
 MOST_VALUES = 24
 """Values or colours that are listed."""
 
 
-def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None) -> str:
-    """Read the mask files of all parts, call `done` after each, and return their kinds, their values, and how these are read.
+class FirstLook(NamedTuple):
+    """What the mask files of a data set hold."""
 
-    The parts' sources read what fits into memory no second time. "" if there are no mask files.
+    words: str
+    """Kinds, values, and how these are read; "" if there are no mask files."""
+    objects: Objects | None = None
+    """What their numbers seem to be; None if they are classes, or yes and no."""
+
+
+def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None) -> FirstLook:
+    """Read the mask files of all parts, call `done` after each, and return what they hold.
+
+    The parts' sources read what fits into memory no second time.
     """
     paths = mask_files_of(parts)
     looked = look_at_all(paths, done)
     take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
-    words = [told(looked), _values(looked), _objects(paths, looked), _read_by(data)]
-    return "; ".join(word for word in words if word)
+    objects = None if data.mask_ids == "classes" else objects_in(paths, looked)
+    if objects and objects.kind == "unclear":
+        objects = None
+    words = [told(looked), _values(looked), str(objects or ""), _read_by(data)]
+    return FirstLook("; ".join(word for word in words if word), objects)
 
 
 def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
@@ -52,11 +66,6 @@ def _values(looked: list[Stored]) -> str:
     shown = [f"#{value:06x}" if colours else str(value) for value in sorted(pixels)[:MOST_VALUES]]
     more = f", ... ({len(pixels)} in all)" if len(pixels) > MOST_VALUES else ""
     return f"{'colours' if colours else 'values'} {', '.join(shown)}{more}" if pixels else ""
-
-
-def _objects(paths: list[Path], looked: list[Stored]) -> str:
-    objects = objects_in(paths, looked)
-    return str(objects) if objects and objects.kind == "instances" else ""
 
 
 def _read_by(data: DataConfig) -> str:

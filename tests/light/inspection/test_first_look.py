@@ -81,7 +81,7 @@ def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
     parts = open_parts(config(labels, validation=part, test=0.25))
     assert len(mask_files_of(parts)) == 10
     told_of: list[int] = []
-    words = first_look(config(labels).data, parts, lambda: told_of.append(1))
+    words = first_look(config(labels).data, parts, lambda: told_of.append(1)).words
     assert (words, len(told_of)) == ("10 grey PNG; values 0, 1", 10)
 
 

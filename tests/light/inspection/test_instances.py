@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -187,6 +188,20 @@ def test_a_mask_of_objects_that_a_config_reads_as_yes_and_no(tmp_path: Path) -> 
     save(tmp_path / "masks" / "a.tif", upto(7).astype(np.int16) - 1)
     with fails(DataError, "mask-values", tmp_path / "masks" / "a.tif", -1):
         in_folders(*folders, DataConfig(mask_ids="instances")).read("a")
+
+
+def test_a_config_of_classes_for_numbers_of_objects_is_asked_about(tmp_path: Path) -> None:
+    look(tmp_path, [upto(count) for count in (4, 9, 6)])
+    config = {
+        "task": {"kind": "multiclass", "classes": [f"c{number}" for number in range(10)]},
+        "data": {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "test": 0},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    assert "mask-instances" in [problem.code for problem in inspect(tmp_path / "c.yaml").problems]
+    for settings in (["data.mask_ids=classes"], ["data.mask_ids=instances", "task.kind=binary", "task.classes=[x]"]):
+        found = inspect(tmp_path / "c.yaml", settings=settings)
+        assert not found.wrong
+        assert "mask-instances" not in [problem.code for problem in found.problems]
 
 
 def test_instances_are_objects_of_one_class(tmp_path: Path) -> None:

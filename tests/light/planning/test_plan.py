@@ -143,6 +143,11 @@ def test_a_validation_part_that_is_there_is_kept() -> None:
     assert planned(task, facts(task, 1000, (8, 8))).config.data.validation == 0.1
 
 
+def test_the_only_image_trains() -> None:
+    data = planned(Task.binary("crack"), facts(Task.binary("crack"), count=1)).config.data
+    assert (data.validation, data.test) == (0.0, 0.0)
+
+
 def test_classes_with_a_side_are_not_flipped() -> None:
     named = Task.multilabel(["left lung", "lung"])
     assert not planned(named, facts(named)).config.augment.flip_horizontal
