@@ -19,6 +19,8 @@ GAP = 8
 """The gap between two blocks is the block's size divided by this: pixels near the edge of a block show what is beyond it."""
 KEPT = 4
 """Whole images kept in memory, so that the blocks of one are cut from one reading."""
+NOT_OF_BLOCKS = ("image_file", "kept", "pairs", "source")
+"""What other sources have for whole files and blocks have not."""
 
 
 class Block(NamedTuple):
@@ -60,10 +62,10 @@ class BlockSource:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the other source says of itself, such as `skipped`; its files of images are not those of blocks."""
-        if name in ("skipped", "decisions", "read_as"):
-            return getattr(self.source, name)
-        raise AttributeError(name)
+        """Return what the other source says of itself; its files of images are not those of blocks."""
+        if name.startswith("_") or name in NOT_OF_BLOCKS:
+            raise AttributeError(name)
+        return getattr(self.source, name)
 
     def image_of(self, name: str) -> str:
         """Return the name of the image that a block is cut from."""
@@ -84,7 +86,8 @@ class BlockSource:
                 f"data set was opened; open it again"
             )
         area = slice(*block.rows), slice(*block.columns)
-        return Sample(name, whole.image[area].copy(), whole.mask[area].copy())
+        parts = (part[area].copy() if isinstance(part, np.ndarray) else part for part in whole[1:])
+        return Sample(name, *parts)
 
     def _whole(self, name: str) -> Sample:
         with self._lock:
