@@ -12,10 +12,12 @@ from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
 from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import Suffixes, find_suffixes
+from segkit.data.sources.source import Source
 from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
 from segkit.inspection.mask_format.contents import Stored, listed, look_at_all, objects_in
+from segkit.inspection.mask_format.instances import find_objects
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -136,14 +138,26 @@ def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable
     if source.bands > 1 and source.bands != 3:
         names = list(classes) or [f"class_{i + 1}" for i in range(source.bands)]
         return Guess(data, Task.multilabel(names), "a TensorFlow data set, one band a class")
+    return _tfds_ids(data, source, classes, done)
+
+
+def _tfds_ids(data: DataConfig, source: Source, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+    """Return how to read the ids of a TensorFlow data set, which is open as one of all ids."""
+    words = "a TensorFlow data set of ids"
     pixels: Counter[int] = Counter()
-    levels = []
+    values: list[list[int]] = []
     for name in source.names:
-        values, counts = np.unique(source.read(name).mask, return_counts=True)
-        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        levels.append(len(values))
+        found, counts = np.unique(source.read(name).mask, return_counts=True)
+        values.append(found.tolist())
+        pixels.update(dict(zip(values[-1], counts.tolist(), strict=True)))
         done()
-    return ids(data, pixels, np.dtype(np.uint8), classes, "a TensorFlow data set of ids", levels)
+    objects = None
+    if data.mask_ids is None:
+        objects = find_objects(values, lambda place: source.read(source.names[place]).mask)
+    if objects and objects.kind == "instances":
+        return meanings.instances(data, classes, words, str(objects))
+    meant = ids(data, pixels, np.dtype(np.uint8), classes, words, [len(found) for found in values])
+    return meanings.perhaps_instances(meant) if objects and meant.task.stores_ids else meant
 
 
 def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:

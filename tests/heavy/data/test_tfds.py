@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from segkit import ConfigError, DataError
+from segkit import ConfigError, DataError, Task
 from segkit.config import Config, DataConfig
 from segkit.data.parts import open_parts
-from segkit.data.sources.source import Sample
+from segkit.data.sources.source import Sample, open_source
 from segkit.data.sources.tfds import open_tfds
+from segkit.inspection.mask_format.detect import guess
 from tests.helpers.errors import fails
 from tests.helpers.prepared_tfds import CRACK, ORGANS, PICTURES, assert_same, drawn, opened, write
 
@@ -190,3 +192,18 @@ def test_mistakes_in_the_settings_are_told_when_the_data_set_is_opened(prepared:
     (prepared / "dataset_info.json").write_text("{")
     with fails(DataError, "unreadable", prepared):
         opened(prepared)
+
+
+def test_trap_41_numbers_of_objects_are_read_as_one_class(tmp_path: Path) -> None:
+    records = []
+    for count in (4, 9, 6):
+        mask = np.zeros((12, 40, 1), np.uint8)
+        for number in range(count):
+            mask[2:8, 4 * number + 1 : 4 * number + 4] = number + 1
+        records.append({"image": np.zeros((12, 40, 3), np.uint8), "segmentation_mask": mask})
+    folder = write(tmp_path / "cells", PICTURES, records)
+    found = guess(folder, None, ["cell"])
+    assert (found.task, found.data.mask_ids) == (Task.binary("cell"), "instances")
+    source = open_source(found.data, found.task)
+    for name, record in zip(source.names, records, strict=True):
+        np.testing.assert_array_equal(source.read(name).mask, record["segmentation_mask"][..., 0] > 0)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from segkit import VOID, ConfigError, DataError
@@ -131,6 +133,26 @@ def test_a_box_alone_is_no_mask(tmp_path: Path) -> None:
     only_box = {"id": 23, "image_id": 7, "category_id": PERSON_ID, "bbox": [0, 0, 2, 2]}
     with fails(DataError, "no-segmentation", "annotation 23", "image 7", "none"):
         open_coco(save(tmp_path, content(only_box)), PERSON).read("a")
+
+
+ODD = st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=3) | st.just([]) | st.just([[1]])
+
+
+@given(st.sampled_from(["id", "category_id", "iscrowd", "segmentation", "bbox", "extra"]), ODD, st.booleans())
+def test_trap_42_an_object_never_becomes_background_by_leaving_it_out(
+    tmp_path_factory: pytest.TempPathFactory, key: str, odd: object, remove: bool
+) -> None:
+    """Whatever is wrong with an annotation, its pixels are the object or unlabelled."""
+    entry = annotation(PERSON_ID, [box(1, 1, 4, 3)], 23, bbox=[1, 1, 3, 2], iscrowd=0) | {key: odd}
+    if remove:
+        del entry[key]
+    root = tmp_path_factory.getbasetemp() / "left out"
+    root.mkdir(exist_ok=True)
+    settings = save(root, content(entry, annotation(PERSON_ID, [box(5, 0, 6, 1)], 24)))
+    mask = open_coco(settings.model_copy(update={"skip_broken": True}), PERSON).read("a").mask
+    if entry.get("category_id") not in (18, 90):  # another class, which is no object of this task
+        assert (mask[filled((1, 1, 4, 3)) == 1] != 0).all()
+    assert mask[0, 5] == 1
 
 
 def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
