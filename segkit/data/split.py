@@ -26,8 +26,8 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
     shares = {"test": test, "validation": validation, "train": 1.0}
     if len(names) < sum(share > 0 for share in shares.values()):
         raise ConfigError(
-            f"{len(names)} sample(s) cannot be split into train, validation and test. Add more, take none away (validation: "
-            f"0, test: 0), or make samples of the regions of large images (blocks: 512)",
+            f"{len(names)} sample(s) cannot be split into train, validation and test. Add more, train on all of them "
+            f"(data.validation: 0, data.test: 0), or make samples of the regions of large images (data.blocks: 512)",
             "too-few-samples",
             setting="data",
         )

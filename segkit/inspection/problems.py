@@ -75,7 +75,9 @@ def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
 def decided_by(parts: Mapping[str, Subset]) -> list[Problem]:
     """Return a warning for each choice that the sources made because the files leave one."""
     sources = {id(subset.source): subset.source for subset in parts.values()}.values()
-    decisions = [decision for source in sources for decision in getattr(source, "decisions", ())]
+    decisions: list[tuple[str, str]] = []
+    for source in sources:
+        decisions += getattr(source, "decisions", [])
     return [Problem(code, "warning", message) for code, message in dict.fromkeys(decisions)]
 
 
@@ -129,7 +131,7 @@ LARGE = 1024
 
 def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Problem]:
     """Return a warning that says what a data set of few images allows."""
-    count = len({image for subset in parts.values() for image in _images(subset)})
+    count = len(set().union(*map(_images, parts.values())))
     if not 0 < count < FEW:
         return []
     samples = sum(len(subset) for subset in parts.values())

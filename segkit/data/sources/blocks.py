@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ class BlockSource:
     """
 
     def __init__(self, source: Source, size: int) -> None:
-        self.source, self.size = source, size
+        self.source = source
+        self.size = size
         self.blocks: dict[str, Block] = {}
         self._of_image: dict[str, list[str]] = {}
         for name in source.names:
@@ -55,9 +57,7 @@ class BlockSource:
             self._of_image[name] = list(blocks)
             self.blocks |= blocks
         self.names = list(self.blocks)
-        self.parts = {
-            part: [block for name in names for block in self._of_image[name]] for part, names in source.parts.items()
-        }
+        self.parts = {part: self._blocks_of(names) for part, names in source.parts.items()}
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -66,6 +66,12 @@ class BlockSource:
         if name.startswith("_") or name in NOT_OF_BLOCKS:
             raise AttributeError(name)
         return getattr(self.source, name)
+
+    def _blocks_of(self, images: Iterable[str]) -> list[str]:
+        found: list[str] = []
+        for image in images:
+            found += self._of_image[image]
+        return found
 
     def image_of(self, name: str) -> str:
         """Return the name of the image that a block is cut from."""
@@ -105,14 +111,14 @@ class BlockSource:
             height, width = self._size(name)
         except DataError:
             return {name: Block(name, (0, 0), (0, 0))}  # reading it raises the same error
-        rows, columns = spans(height, self.size), spans(width, self.size)
+        rows = spans(height, self.size)
+        columns = spans(width, self.size)
         if len(rows) == len(columns) == 1:
             return {name: Block(name, rows[0], columns[0])}
-        return {
-            f"{name}@{row}-{column}": Block(name, rows[row], columns[column])
-            for row in range(len(rows))
-            for column in range(len(columns))
-        }
+        blocks = {}
+        for row, column in product(range(len(rows)), range(len(columns))):
+            blocks[f"{name}@{row}-{column}"] = Block(name, rows[row], columns[column])
+        return blocks
 
     def _size(self, name: str) -> tuple[int, int]:
         """Return height and width of an image, from the head of its file where that is certain."""
@@ -121,7 +127,8 @@ class BlockSource:
             if not codecs.is_tiff(path):
                 with codecs.naming(path), Image.open(path) as picture:
                     turned = picture.getexif().get(codecs.ORIENTATION, 1) in (5, 6, 7, 8)
-                    return (picture.width, picture.height) if turned else (picture.height, picture.width)
+                    size = (picture.height, picture.width)
+                return size[::-1] if turned else size
         height, width = self.source.read(name).image.shape[:2]
         return height, width
 

@@ -45,7 +45,9 @@ class CocoSource:
         self._root = os.path.realpath(images)
         self._broken = Broken(data.skip_broken)
         self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
-        self.crowds = data.crowds if data.crowds != "auto" else "void" if by_coco else "objects"
+        self.crowds: str = data.crowds
+        if data.crowds == "auto":
+            self.crowds = "void" if by_coco else "objects"
         self._asked = data.crowds == "auto" and not by_coco
         self.names = list(self.pictures)
         self.parts: dict[str, list[str]] = {}
@@ -57,8 +59,12 @@ class CocoSource:
     @property
     def read_as(self) -> str:
         """What was done about regions with `iscrowd: 1`, in words; "" if there are none."""
-        count = sum(region.crowd for picture in self.pictures.values() for region in picture.regions)
-        return f"{count:,} regions with iscrowd: 1 are {_CROWDS[self.crowds]}" if count else ""
+        count = 0
+        for picture in self.pictures.values():
+            count += sum(region.crowd for region in picture.regions)
+        if not count:
+            return ""
+        return f"{count:,} regions with iscrowd: 1 are {_CROWDS[self.crowds]}"
 
     @property
     def decisions(self) -> list[tuple[str, str]]:
@@ -117,8 +123,10 @@ class CocoSource:
                 if not region.broken:
                     where = f"{self.annotations}: annotation {shown(region.id)} of image {shown(picture.id)}"
                     self._broken.leave_out("annotations", region.position, _prefixed(where, problem))
-                runs, unlabelled = [_somewhere(region, picture)], True
-            for label in [region.label] if region.label else self.labels:
+                runs = [_somewhere(region, picture)]
+                unlabelled = True
+            labels = [region.label] if region.label else self.labels
+            for label in labels:
                 found.setdefault((label, unlabelled), []).extend(runs)
         occurring = [label for label in self.labels if (label, False) in found or (label, True) in found]
         shape = (picture.height, picture.width)
@@ -134,10 +142,10 @@ def _somewhere(region: Region, picture: Picture) -> Runs:
     box = region.box
     numbers = type(box) is list and len(box) == 4 and all(type(value) in (int, float) for value in box)
     if numbers and min(box[0], box[1]) >= 0 and 0 < box[2] <= width - box[0] and 0 < box[3] <= height - box[1]:
-        left, top = math.floor(box[0]), math.floor(box[1])
-        right, bottom = math.ceil(box[0] + box[2]), math.ceil(box[1] + box[3])
+        rows = slice(math.floor(box[1]), math.ceil(box[1] + box[3]))
+        columns = slice(math.floor(box[0]), math.ceil(box[0] + box[2]))
         inside = np.zeros((height, width), np.uint8, order="F")
-        inside[top:bottom, left:right] = 1
+        inside[rows, columns] = 1
     else:
         inside = np.ones((height, width), np.uint8, order="F")
     return coco_mask.encode(inside)

@@ -14,6 +14,8 @@ from segkit.errors import DataError
 from segkit.io import codecs
 
 Id = int | str
+BY_COCO = r"cocodataset\.org|mscoco\.org|^COCO 20"
+"""What stands in files of COCO's own, in an image's address or the file's description."""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 120
 
@@ -119,29 +121,27 @@ def _broken_region(entry: Mapping[str, Any], position: int, categories: Mapping[
 
     It may be of any class if its category is not known.
     """
-    number, category = entry.get("id"), entry.get("category_id")
+    label = ""
+    category: Any = entry.get("category_id")
     known = type(category) in (int, str) and category in categories
-    label = categories[category] if known else ""  # type: ignore[index]
+    if known:
+        label = categories[category]
+    number: Any = entry.get("id")
+    if type(number) not in (int, str):
+        number = f"annotations[{position}]"
     of_the_task = bool(label) or not known
-    region = Region(
-        position,
-        number if type(number) in (int, str) else f"annotations[{position}]",  # type: ignore[arg-type]
-        label,
-        False,
-        entry.get("segmentation"),
-        entry.get("bbox"),
-        of_the_task,
+    return entry["image_id"], Region(
+        position, number, label, False, entry.get("segmentation"), entry.get("bbox"), of_the_task
     )
-    return entry["image_id"], region
 
 
 def _by_coco(content: Mapping[str, Any]) -> bool:
     """Return whether a file names COCO's web site, which others leave empty or replace."""
+    said = [entry.get("coco_url") for entry in content["images"] if isinstance(entry, dict)]
     info = content.get("info")
-    said = [info.get("url"), info.get("description")] if isinstance(info, dict) else []
-    said += [entry.get("coco_url") for entry in content["images"] if isinstance(entry, dict)]
-    marks = ("cocodataset.org", "mscoco.org", "COCO 20")
-    return any(mark in text for text in said if isinstance(text, str) for mark in marks)
+    if isinstance(info, dict):
+        said += [info.get("url"), info.get("description")]
+    return any(isinstance(text, str) and re.search(BY_COCO, text) for text in said)
 
 
 def category_names(path: Path) -> list[str]:

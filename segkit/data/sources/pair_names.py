@@ -42,12 +42,16 @@ def find_suffixes(images: Collection[str], masks: Collection[str], together: boo
         masks: The same.
         together: Whether both lie in one folder, so that `images` and `masks` are the names of all its files.
     """
-    names, drawn = set(images), set(masks)
+    names = set(images)
+    drawn = set(masks)
     if names & drawn and not together:
         return Suffixes("", "")
     paired = {suffixes: _paired(suffixes, names, drawn, together) for suffixes in _candidates(names, drawn)}
     most = max(paired.values(), default=0)
-    if 2 * most < (len(names) / 2 if together else len(names)):
+    pictures = len(names)
+    if together:
+        pictures //= 2
+    if 2 * most < pictures:
         return None
     best = [suffixes for suffixes, count in paired.items() if count == most]
     known = [suffixes for suffixes in best if suffixes.mask in OF_SEVERAL]
@@ -83,7 +87,9 @@ def _paired(suffixes: Suffixes, images: Collection[str], masks: Collection[str],
     if together and suffixes.image and not any(word in suffixes.mask.lower() for word in OF_MASKS):
         return 0
     drawn = {name for name in masks if name.endswith(suffixes.mask)}
-    pictures = {name for name in images if name.endswith(suffixes.image)} - (drawn if together else set())
+    pictures = {name for name in images if name.endswith(suffixes.image)}
+    if together:
+        pictures -= drawn
     stems = {name.removesuffix(suffixes.mask) for name in drawn}
     return len({name.removesuffix(suffixes.image) for name in pictures} & stems)
 

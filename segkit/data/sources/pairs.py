@@ -57,10 +57,10 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     found = {label: _masks_in(folder, data) for label, folder in mask_folders(data, data.masks, labels).items()}
     for label, masks in found.items():
         _check_partners(stems.values(), masks, data, data.masks / label)
-    pairs = {
-        name: Pair(image, {label: masks[stems[name]] for label, masks in found.items()})
-        for name, image in images.items()
-    }
+    pairs = {}
+    for name, image in images.items():
+        theirs = {label: masks[stems[name]] for label, masks in found.items()}
+        pairs[name] = Pair(image, theirs)
     return Pairs(pairs, parts_by_folder(pairs))
 
 
@@ -128,8 +128,9 @@ def _check_partners(images: Collection[str], masks: Collection[str], data: DataC
 
 def _how_to_pair(images: set[str], masks: set[str], data: DataConfig) -> str:
     """Return what to do about images and masks that do not pair as the settings say."""
-    suffixes = None if data.mask_suffix or data.image_suffix else find_suffixes(images, masks)
-    if suffixes and any(suffixes):
+    said = bool(data.mask_suffix or data.image_suffix)
+    suffixes = find_suffixes(images, masks)
+    if suffixes and any(suffixes) and not said:
         return f"The names pair by {suffixes}. Or list the pairs in a CSV file: data.list_file"
     tool = of_a_tool(data.images, data.masks)
     if tool:
@@ -205,7 +206,9 @@ def _column(name: str) -> str:
 
 
 def _wrong_columns(path: Path, columns: Sequence[str], labels: Sequence[str]) -> DataError:
-    of_classes = f" ({', '.join(labels)})" if labels else ""
+    of_classes = ""
+    if labels:
+        of_classes = f" ({', '.join(labels)})"
     return DataError(
         f"{path}: the columns are image, mask and, if wanted, split; or one a class instead of mask{of_classes}; found "
         f"{', '.join(columns)}",

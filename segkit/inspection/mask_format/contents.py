@@ -15,7 +15,7 @@ from PIL import Image
 from segkit.data.sources.pairs import COLUMNS, read_list
 from segkit.errors import DataError
 from segkit.inspection.intensities import histogram
-from segkit.inspection.mask_format.instances import Objects, find_objects
+from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.io import codecs, png
 from segkit.io.masks import read_colours, read_layers, read_mask
 
@@ -92,7 +92,7 @@ def objects_in(paths: Sequence[Path], looked: Sequence[Stored]) -> Objects | Non
         except DataError:
             return None
 
-    return find_objects([stored.pixels for _, stored in files], read)
+    return numbered_objects([stored.pixels for _, stored in files], read)
 
 
 def listed(path: Path) -> tuple[list[Path], list[str]]:

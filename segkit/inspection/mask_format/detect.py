@@ -17,7 +17,7 @@ from segkit.errors import DataError
 from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
 from segkit.inspection.mask_format.contents import Stored, listed, look_at_all, objects_in
-from segkit.inspection.mask_format.instances import find_objects
+from segkit.inspection.mask_format.instances import numbered_objects
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -153,11 +153,13 @@ def _tfds_ids(data: DataConfig, source: Source, classes: Sequence[str], done: Ca
         done()
     objects = None
     if data.mask_ids is None:
-        objects = find_objects(values, lambda place: source.read(source.names[place]).mask)
+        objects = numbered_objects(values, lambda place: source.read(source.names[place]).mask)
     if objects and objects.kind == "instances":
         return meanings.instances(data, classes, words, str(objects))
     meant = ids(data, pixels, np.dtype(np.uint8), classes, words, [len(found) for found in values])
-    return meanings.perhaps_instances(meant) if objects and meant.task.stores_ids else meant
+    if objects and meant.task.stores_ids:
+        return meanings.perhaps_instances(meant)
+    return meant
 
 
 def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:

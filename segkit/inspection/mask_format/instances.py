@@ -36,7 +36,7 @@ class Objects(NamedTuple):
         return f"{self.objects:,} numbered objects of one class in {self.masks:,} masks{touching}"
 
 
-def find_objects(values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]) -> Objects | None:
+def numbered_objects(values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]) -> Objects | None:
     """Return what the numbers in masks seem to be; None if they are classes, or yes and no.
 
     Masks are read only where their values allow for objects, and no further than to a class in several pieces.
@@ -50,7 +50,8 @@ def find_objects(values: Sequence[Collection[int]], read: Callable[[int], np.nda
     if kind is None:
         return None
     objects = sum(map(len, numbers))
-    torn, touching = 0, 0
+    torn = 0
+    touching = 0
     for place, found in enumerate(numbers):
         if not found:
             continue
@@ -69,7 +70,7 @@ def _possible(
 ) -> Literal["instances", "unclear"] | None:
     """Return what the numbers above 0 may be if each is one piece; None for classes, yes and no, and negative values."""
     full = [found for found in numbers if found]
-    different = {value for found in full for value in found}
+    different = set().union(*full)
     background = sum(0 in found for found in values if any(found))
     if len(different) < 2 or min(different) < 0 or 2 * background < len(full):
         return None

@@ -15,7 +15,7 @@ from segkit.config import Config, DataConfig
 from segkit.data.sources.folder import in_folders
 from segkit.inspection.inspect import inspect
 from segkit.inspection.mask_format.detect import guess
-from segkit.inspection.mask_format.instances import count_torn, count_touching, find_objects
+from segkit.inspection.mask_format.instances import count_torn, count_touching, numbered_objects
 from segkit.planning.rules import draft
 from tests.helpers.errors import fails
 from tests.helpers.mask_sets import codes, look, read, save
@@ -35,7 +35,7 @@ def objects(numbers: list[int], dtype: type = np.uint16) -> np.ndarray:
 
 def seen(*masks: np.ndarray) -> str | None:
     """Return what the numbers of masks seem to be."""
-    found = find_objects([np.unique(mask).tolist() for mask in masks], lambda place: masks[place])
+    found = numbered_objects([np.unique(mask).tolist() for mask in masks], lambda place: masks[place])
     return found.kind if found else None
 
 
@@ -165,16 +165,16 @@ def test_masks_are_read_only_where_their_values_allow_for_objects() -> None:
         [[1, 2], [1]],
         [[0], [0]],
     ):
-        assert find_objects(values, never) is None
+        assert numbered_objects(values, never) is None
     read: list[int] = []
 
     def first(place: int) -> np.ndarray:
         read.append(place)
         return np.array([[1, 0, 1, 0, 2, 0, 2]])
 
-    assert find_objects([[0, *range(1, number + 1)] for number in range(9)], first) is None
+    assert numbered_objects([[0, *range(1, number + 1)] for number in range(9)], first) is None
     assert len(read) < 4
-    assert find_objects([[0, *range(1, number + 1)] for number in range(9)], lambda place: None) is None
+    assert numbered_objects([[0, *range(1, number + 1)] for number in range(9)], lambda place: None) is None
 
 
 def test_a_mask_of_objects_that_a_config_reads_as_yes_and_no(tmp_path: Path) -> None:
