@@ -134,8 +134,8 @@ def inspect_parts(
     if stored and stored.words:
         by_config = f"{by_config}: {stored.words}"
     read_as = guess.read_as if guess else by_config
-    told = [getattr(subset.source, "read_as", "") for subset in parts.values()]
-    read_as = "; ".join([read_as, *dict.fromkeys(words for words in told if words)])
+    by_sources = dict.fromkeys(getattr(subset.source, "read_as", "") for subset in parts.values())
+    read_as = "; ".join(words for words in [read_as, *by_sources] if words)
     return Inspection(read_as, config.task, parts, found, problems, verdict, config, guess)
 
 

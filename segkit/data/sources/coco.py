@@ -75,8 +75,8 @@ class CocoSource:
             (
                 "coco-crowd",
                 f"{self.annotations}: {self.read_as}, because this is none of COCO's own files and labelling tools mark "
-                f"brush strokes so. If they are crowds, whose objects were not told apart, say data.crowds: void; "
-                f"otherwise data.crowds: objects",
+                f"brush strokes so. If they are crowds, in which single objects were not drawn, say data.crowds: "
+                f"void; otherwise data.crowds: objects",
             ),
         )
         return list(doubts)

@@ -45,7 +45,7 @@ def stated(data: DataConfig, classes: Sequence[str]) -> Guess | None:
     if data.mask_threshold is not None:
         return Guess(data, binary(classes), f"yes from {data.mask_threshold} on, as told")
     if data.mask_ids == "instances":
-        return Guess(data, binary(classes), "numbered objects of one class, as told")
+        return Guess(data, binary(classes), "numbered objects of one class, as data.mask_ids says")
     meant = data.mask_values or data.mask_colours
     if meant is None:
         return None
