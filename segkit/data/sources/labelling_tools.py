@@ -25,9 +25,14 @@ def classes_of_cvat(masks: Path) -> dict[int, str]:
 
 
 def classes_of_labelme(masks: Path) -> list[str]:
-    """Return the names of the ids as class_names.txt of labelme2voc.py says beside the masks; nothing without one."""
+    """Return the names of the ids as class_names.txt of labelme2voc.py says beside the masks; nothing without one.
+
+    The first name of such a file is `_background_`; other files of this name may count from another number.
+    """
     names = [line for line in _lines(masks, "class_names.txt") if line and line != "__ignore__"]
-    return ["background" if name == "_background_" else name for name in names]
+    if names[:1] != ["_background_"]:
+        return []
+    return ["background", *names[1:]]
 
 
 def _lines(masks: Path, name: str) -> list[str]:

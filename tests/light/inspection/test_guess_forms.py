@@ -242,8 +242,9 @@ def test_names_of_labelmes_masks(tmp_path: Path) -> None:
     assert found.task == Task.multiclass(["background", "person", "dog", "kite"])
     assert "class_names.txt" in found.read_as
     assert same(found, stored)
-    (tmp_path / "class_names.txt").write_text("_background_\nperson\n")
-    assert guess(tmp_path / "images", tmp_path / "masks").task.classes == ("background", "class_1", "class_2")
+    for others in ("_background_\nperson\n", "person\ndog\nkite\n"):
+        (tmp_path / "class_names.txt").write_text(others)
+        assert guess(tmp_path / "images", tmp_path / "masks").task.classes == ("background", "class_1", "class_2")
 
 
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:
