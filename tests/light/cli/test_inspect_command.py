@@ -167,7 +167,7 @@ def test_status_1_and_the_file_if_training_would_be_wrong(data: Path, capsys: py
     save(data / "masks" / "slice_3.png", np.zeros((5, 6), np.uint8))
     assert run("images", "masks", "--json", "report.json", "--html", "report.html") == 1
     out = capsys.readouterr().out
-    wrong, guessed = listed_problems(out)
+    wrong, _, guessed = listed_problems(out)
     assert (wrong.level, wrong.code, guessed.level) == ("error", "mask-size", "warning")
     assert holds(wrong.message, data / "masks" / "slice_3.png")
     assert numbers(wrong.message) == [6, 5, 64, 48]  # width and height of the mask, then of the image
@@ -197,7 +197,7 @@ def test_nothing_readable_gives_no_verdict(data: Path, capsys: pytest.CaptureFix
         path.write_bytes(b"")
     assert run("images", "masks", "--html", "report.html", "--json", "report.json") == 1
     out = capsys.readouterr().out
-    problem, guessed = listed_problems(out)
+    problem, _, guessed = listed_problems(out)
     assert (problem.level, problem.code, guessed.level) == ("error", "unreadable", "warning")
     assert problem.message.endswith("[6: slice_0, slice_1, slice_2, slice_3, slice_4, ...]")
     assert holds(out.splitlines()[-1], "verdict: none")
