@@ -15,12 +15,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segkit.errors import DataError
 from segkit.io import png
+from segkit.io.files import check_is_file
+from segkit.io.pictures import open_picture, pixels_of
 
 TIFF = (".tif", ".tiff")
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
 GREY_ALPHA = 4
 """The colour type of a PNG of grey with an alpha channel, which OpenCV reads as four channels."""
+MOST_BYTES_A_PIXEL = 16
+BYTES_BESIDE_PIXELS = 2**26
+MOST_PAGES = 2**16
+"""Pages of a TIFF; a small file may hold a list of millions."""
 
 
 def is_tiff(path: Path) -> bool:
@@ -30,7 +36,9 @@ def is_tiff(path: Path) -> bool:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DataError` that names the file."""
+    """Turn whatever a decoder raises into a `DataError` that names the file; a pipe or a device is not even opened."""
+    check_is_file(path)
+    _check_bytes(path)
     try:
         yield
     except DataError:
@@ -44,6 +52,13 @@ def naming(path: Path) -> Iterator[None]:
     except Exception as problem:  # decoders raise of every kind; the user needs the file's name
         told = " ".join(str(problem).split())  # one line
         raise DataError(f"{path}: cannot be read ({told}); copy or export it again") from problem
+
+
+def _check_bytes(path: Path) -> None:
+    """A picture has few bytes more than pixels, so no larger one is read into memory; TIFFs are read piece by piece."""
+    most = MOST_BYTES_A_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
+    if not is_tiff(path) and path.is_file() and path.stat().st_size > most:
+        raise DataError(_too_large(path), "too-large")
 
 
 def limit_pixels(most: int | None) -> None:
@@ -69,13 +84,13 @@ def read_picture(path: Path) -> np.ndarray:
     plain = png.read_plain(path)
     if plain is not None:
         return plain
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if is_deep_png(path, picture):
             deep = deep_png(path.read_bytes())
             return upright(deep[..., :3] if deep.ndim == 3 else deep, picture.getexif().get(ORIENTATION, 1))
         ImageOps.exif_transpose(picture, in_place=True)  # without it, an upright picture is copied as well
         if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
-            return np.asarray(picture)
+            return pixels_of(picture)
         return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB"))
 
 
@@ -84,11 +99,11 @@ def read_stored(path: Path) -> np.ndarray:
     plain = png.read_plain(path, indices=True)
     if plain is not None:
         return plain
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if is_deep_png(path, picture):
             raise DataError(f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels")
         ImageOps.exif_transpose(picture, in_place=True)
-        return np.asarray(picture)
+        return pixels_of(picture)
 
 
 def lossy(path: Path) -> str | None:
@@ -101,7 +116,7 @@ def lossy(path: Path) -> str | None:
         return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
     if png.is_png(path):
         return None
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
             return "lossy WebP"
         return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
@@ -129,9 +144,11 @@ def deep_png(content: bytes) -> np.ndarray:
 
 
 def check_pages(pages: Iterable[Any]) -> None:
-    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever."""
+    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever, or a huge one."""
     seen = set()
     for page in pages:
+        if len(seen) == MOST_PAGES:
+            raise ValueError(f"it has more than {MOST_PAGES} pages")
         if page.offset in seen:
             raise ValueError("its list of pages runs in a circle")
         seen.add(page.offset)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
+from segkit.io.pictures import open_picture
 
 PNG = b"\x89PNG"
 
@@ -128,7 +129,7 @@ def record_offsets(path: Path) -> list[tuple[int, int]]:
 def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) -> np.ndarray:
     """Return the pixels of an encoded picture: those of an image with the feature's channels, those of a mask as stored."""
     channels = feature.shape[-1]
-    with Image.open(io.BytesIO(content)) as opened:
+    with open_picture(io.BytesIO(content)) as opened:
         if mask_of and not lossy_too and opened.format in ("JPEG", "MPO"):
             raise DataError(
                 f"{mask_of}: the mask is stored as JPEG, which changes its values; for a yes/no mask "

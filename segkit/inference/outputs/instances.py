@@ -12,7 +12,9 @@ import tifffile
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output, beside
 from segkit.io.atomic import atomic
+from segkit.io.files import check_is_file
 from segkit.io.masks import mask_paths
+from segkit.io.names import cell, file_in
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
@@ -29,8 +31,7 @@ class Instances(Output):
         self.table = beside(masks, "-instances.csv")
 
     def paths(self, name: str) -> list[Path]:
-        layers = [path.with_suffix(".tif") for path in mask_paths(self.task, self.folder, name)]
-        return [*layers, self.folder / f"{name}.csv"]
+        return [*mask_paths(self.task, self.folder, name, ".tif"), file_in(self.folder, name, ".csv")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         numbers, objects = answer.objects
@@ -44,6 +45,7 @@ class Instances(Output):
         with atomic(self.table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerow(COLUMNS)
             for path in list_parts(self.folder, ".csv").values():
+                check_is_file(path)
                 with path.open(encoding="utf-8", newline="") as part:
                     part.readline()
                     stream.writelines(part)
@@ -53,6 +55,6 @@ def rows_of(answer: Answer) -> list[list[object]]:
     """Return one row of `COLUMNS` for each object: box and area in pixels, score the mean probability."""
     names = answer.task.classes
     return [
-        [answer.name, found.number, names[found.label], *found.box, found.area, found.score]
+        [cell(answer.name), found.number, cell(names[found.label]), *found.box, found.area, found.score]
         for found in answer.objects[1]
     ]

@@ -1,0 +1,62 @@
+"""What is opened is a file: a pipe would be waited for, a device read, for ever. And folders that are made."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from segkit.errors import DataError, SegkitError
+
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def special_kind(path: Path) -> str | None:
+    """Return what a path is that is neither a file nor a folder, such as "a pipe"; None for others, and if it is not there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # who opens it says what is wrong; ValueError: a NUL in the name
+        return None
+    return KINDS.get(stat.S_IFMT(mode))
+
+
+def check_is_file(path: Path, error: type[SegkitError] = DataError) -> None:
+    """Raise an error if a path is a pipe, a socket or a device. What is not there is left to the one who opens it."""
+    kind = special_kind(path)
+    if kind:
+        raise error(f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file")
+
+
+def read_bytes(path: Path, most: int, error: type[SegkitError] = DataError) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+        error: The class of the errors.
+
+    Raises:
+        error: If it is a pipe, a socket or a device, or larger.
+        OSError: If it cannot be read.
+    """
+    check_is_file(path, error)
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise error(f"{path}: has {size:,} bytes; a file of this kind has at most {most:,}", "too-large")
+        return stream.read()
+
+
+def read_text(path: Path, most: int, error: type[SegkitError] = DataError) -> str:
+    """Return the text of a UTF-8 file as `read_bytes` does; raises `UnicodeDecodeError` if it is none."""
+    return read_bytes(path, most, error).decode("utf-8")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there; a link is followed, even to a folder that is not there yet."""
+    Path(os.path.realpath(path)).mkdir(parents=True, exist_ok=True)
