@@ -15,6 +15,7 @@ from typing import NamedTuple
 from segkit.comparison.settings import Setting
 from segkit.errors import RunError
 from segkit.io.atomic import write_text
+from segkit.io.files import make_folder
 from segkit.run import Run
 
 RECORD = "comparison.json"
@@ -72,7 +73,7 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
     wanted = {"seeds": seeds, "settings": {each.name: each.config.model_dump(mode="json") for each in settings}}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _check_same(record, wanted)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with (out / ".lock").open("w") as lock:
         _take(lock.fileno(), out)
         write_text(record, json.dumps(wanted, indent=2) + "\n")

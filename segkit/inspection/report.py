@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segkit.inspection.inspect import Inspection, as_json
-from segkit.io.images import as_display, write_picture
+from segkit.io.images import as_display, write_picture_for_user
 from segkit.io.overlay import overlay, panel
 from segkit.task import VOID
 
@@ -137,7 +137,7 @@ def write_examples(inspection: Inspection, path: Path) -> bool:
     """Write the `examples` as a picture; return False, and write nothing, if there are none."""
     sheet = examples(inspection)
     if sheet is not None:
-        write_picture(path, sheet)
+        write_picture_for_user(path, sheet)
     return sheet is not None
 
 

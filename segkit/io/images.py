@@ -10,7 +10,7 @@ from PIL import Image
 
 from segkit.errors import DataError
 from segkit.io import codecs
-from segkit.io.atomic import atomic
+from segkit.io.atomic import atomic, named_by_user
 from segkit.io.image_files import SUFFIXES as SUFFIXES
 from segkit.io.image_files import list_images as list_images
 from segkit.io.image_files import walk_images as walk_images
@@ -61,7 +61,17 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
 def write_picture(path: Path, rgb: np.ndarray) -> None:
     """Write (H, W, 3) or (H, W, 1) uint8 as a picture."""
     with atomic(path) as temporary:
-        Image.fromarray(rgb[..., 0] if rgb.shape[-1] == 1 else rgb).save(temporary)
+        _save(temporary, rgb)
+
+
+def write_picture_for_user(path: Path, rgb: np.ndarray) -> None:
+    """Write a picture as `write_picture` does to a path that the user has named, see `named_by_user`."""
+    with named_by_user(path) as temporary:
+        _save(temporary, rgb, None if path.suffix else "PNG")  # /dev/stdout
+
+
+def _save(path: Path, rgb: np.ndarray, kind: str | None = None) -> None:
+    Image.fromarray(rgb[..., 0] if rgb.shape[-1] == 1 else rgb).save(path, kind)
 
 
 def write_image(folder: Path, name: str, image: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from segkit.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
 """As Pillow calls them. Left to itself it would try some forty, and start Ghostscript for a file that says it is EPS."""
 FULL_SCALE = (255, 65535)
 """The largest values of a PGM or PPM, of which Pillow leaves the stored values as they are."""

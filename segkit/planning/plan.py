@@ -10,7 +10,7 @@ from segkit.data.parts import open_parts
 from segkit.errors import ConfigError, DataError
 from segkit.inspection.inspect import Inspection, inspect_data
 from segkit.inspection.training_check import check_split
-from segkit.io.atomic import write_text
+from segkit.io.atomic import is_stream, write_text_for_user
 from segkit.planning.budget import fit_budget
 from segkit.planning.choices import Plan
 from segkit.planning.rules import draft
@@ -59,7 +59,7 @@ def plan(
 
 def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
     """Raise `ConfigError` before anything is read if the plan could not be made or written."""
-    if out is not None and Path(out).exists():
+    if out is not None and Path(out).exists() and not is_stream(Path(out)):
         raise ConfigError(
             f"{out}: is there already; a config is not overwritten. Choose another name",
             "exists-already",
@@ -87,4 +87,4 @@ def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: 
 
 def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:
     """Write a plan's config as YAML; its first lines name the command that made it."""
-    write_text(Path(out), as_yaml(found, command, str(out)))
+    write_text_for_user(Path(out), as_yaml(found, command, str(out)))

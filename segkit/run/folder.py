@@ -12,6 +12,7 @@ from segkit.config import Config, RunConfig, read
 from segkit.config.reading import as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
+from segkit.io.files import make_folder
 from segkit.run import tuned
 from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
@@ -99,6 +100,7 @@ class Run:
     def create(self, config: RunConfig) -> None:
         """Begin a new run in a free folder."""
         self.check_free()
+        make_folder(self.path)
         write_text(self.config_file, config.as_yaml())
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 
