@@ -29,7 +29,12 @@ def _inspect(options: argparse.Namespace) -> int:
         raise ConfigError(f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures")
     progress = ConsoleProgress()
     inspection = inspect(
-        options.images, options.masks, classes=options.classes, settings=options.set, progress=progress
+        options.images,
+        options.masks,
+        classes=options.classes,
+        settings=options.set,
+        trust=options.trust,
+        progress=progress,
     )
     if options.json:
         write_text_for_user(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")

@@ -25,7 +25,7 @@ def _lr(options: argparse.Namespace) -> int:
     from segkit.training.lr_range_test import find_learning_rate
 
     progress = ConsoleProgress()
-    config = read(options.config, options.set)
+    config = read(options.config, options.set, trust=options.trust)
     found = find_learning_rate(config, low=options.low, high=options.high, steps=options.steps, progress=progress)
     every = max(1, len(found.losses) // 15)
     for i in range(0, len(found.losses), every):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.comparison.settings import Setting
+from segkit.config.trust import names_imports
 from segkit.errors import RunError
 from segkit.io.atomic import write_text
 from segkit.io.files import make_folder
@@ -125,6 +126,8 @@ def train(training: Training) -> str | None:
         shutil.rmtree(training.run.path)
     command = [sys.executable, "-m", "segkit.cli.child", "train", str(training.config_file)]
     command += ["--set", f"train.seed={training.seed}", "--run", str(training.run.path)]
+    if names_imports(training.setting.config):
+        command.append("--trust")  # as was said of the config that this one comes from
     with training.log.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
         try:

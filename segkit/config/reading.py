@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from segkit.config.config import Config
 from segkit.config.section import joined
+from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
 from segkit.io.yaml_text import parse_yaml, read_yaml
 
@@ -34,12 +35,13 @@ LONGEST = 1000
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
-def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
+def as_config(config: ConfigLike, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
     """Return a config, whichever way it is given.
 
     Args:
         config: A config, a dictionary as a YAML file holds it, or the path of a YAML file.
         overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+        trust: Whether Python that a file names may be imported.
 
     Raises:
         ConfigError: For a file that cannot be read and for a setting that does not fit.
@@ -49,21 +51,38 @@ def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
     if isinstance(config, Mapping):
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
-        return read(Path(config), overrides)
+        return read(Path(config), overrides, trust=trust)
     raise ConfigError(f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config")
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+def read(path: Path, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
     """Return the config in a YAML file.
 
     Args:
         path: The file, in UTF-8.
         overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+        trust: Whether Python that it names, a part of one's own ("module:attribute"), may be imported.
 
     Raises:
-        ConfigError: It names the file, the setting, what is allowed and what was found.
+        ConfigError: It names the file, the setting, what is allowed and what was found. The code is "untrusted" if the file
+            names Python without `trust`.
     """
+    config = read_made(path, overrides)
+    if trust:
+        return config.model_copy(update={"data": config.data.model_copy(update={"trust": True})})
+    try:
+        check_imports(config)
+    except ConfigError as problem:
+        raise problem.with_message(f"{path}: {problem}") from problem
+    return config
+
+
+def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config in a YAML file as `read` does, for those who import nothing that it names: it is never trusted."""
     values = read_yaml(path)
+    data = values.get("data") if isinstance(values, dict) else None
+    if isinstance(data, dict) and "trust" in data:
+        raise ConfigError(f"{path}: cannot be said in a file; say --trust", "unknown-setting", setting="data.trust")
     return _validated(values, overrides, str(path))
 
 
@@ -73,6 +92,7 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
     try:
         for override in overrides:
             _override(values, override)
+        values["data"].setdefault("trust", config.data.trust)
         return type(config).model_validate(values)
     except ValidationError as problem:
         described = joined([_describe(error) for error in problem.errors()])

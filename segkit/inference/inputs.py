@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from segkit import catalog
 from segkit.errors import ConfigError, DataError
 from segkit.inference.outputs.prediction import beside
 from segkit.io.image_files import SUFFIXES, Found, look_into
-from segkit.io.names import key_of, shown, why_unsafe
+from segkit.io.names import key_of, why_unsafe
+from segkit.system.terminal import shown
 
 MOST_NOTES = 20
 """Lines in the error that there is no image."""
@@ -26,8 +27,6 @@ class Inputs(NamedTuple):
     images: dict[str, Path]
     clashes: list[tuple[Path, str]]
     """Images that are left out because of their names, each with what to do."""
-    notes: tuple[str, ...] = ()
-    """A line for each other thing in the folders that is not predicted: other formats, links to nothing."""
 
 
 class Shard(NamedTuple):
@@ -58,13 +57,16 @@ class Shard(NamedTuple):
         return int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
 
 
-def find_images(inputs: Sequence[Path], masks: Path | None = None) -> Inputs:
+def find_images(
+    inputs: Sequence[Path], masks: Path | None = None, tell: Callable[[str], None] = lambda line: None
+) -> Inputs:
     """Return the images of files and folders by name: the path below the folder, or the file's name, without suffix.
 
     Args:
         inputs: Image files, and folders that are searched.
         masks: The folder that masks are written to. If it lies in one of the folders, then what is in it and in the
             folders beside it that prediction writes is no input: it comes from an earlier call.
+        tell: Receives a line for each other thing in the folders that is not predicted: other formats, links to nothing.
 
     Returns:
         The images. Those that share a name are all left out, since only one of them could have the mask of that name;
@@ -92,7 +94,9 @@ def find_images(inputs: Sequence[Path], masks: Path | None = None) -> Inputs:
         reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
         notes = "".join(f"\n  {note}" for note in _notes(contents)[:MOST_NOTES])
         raise DataError(f"{', '.join(map(str, inputs))}: {reads}{notes}", "empty")
-    return Inputs(images, refused, tuple(_notes(contents)))
+    for note in _notes(contents):
+        tell(note)
+    return Inputs(images, refused)
 
 
 def result_folders(masks: Path) -> list[Path]:
@@ -173,7 +177,7 @@ def share(inputs: Inputs, shard: Shard) -> Inputs:
     """Return the images, and the clashes, of one shard: each image is in exactly one."""
     images = {name: path for name, path in inputs.images.items() if shard.holds(name)}
     clashes = [clash for clash in inputs.clashes if shard.holds(clash[0].stem)]
-    return Inputs(images, clashes, inputs.notes if shard.part == 1 else ())
+    return Inputs(images, clashes)
 
 
 def _clash(named: Sequence[tuple[str, Path]]) -> list[tuple[Path, str]]:

@@ -103,10 +103,8 @@ def predict(
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
     most = parse_bytes(memory) if isinstance(memory, str) else memory
-    found = find_images(as_paths(images), Path(out))
+    found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
     own = share(found, chosen_shard)
-    for note in own.notes:
-        progress.message(f"note: {note}")
     outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
     check_apart(found.images, outputs.folders)
     network = Network(as_paths(run), runtime, tta)

@@ -14,7 +14,7 @@ from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import Facts, Survey
 from segkit.inspection.near_duplicates import near_pairs, same_images
 from segkit.io.image_files import LeftOut
-from segkit.io.names import shown
+from segkit.system.terminal import shown
 from segkit.task import Task
 
 SHOWN = 5

@@ -145,7 +145,7 @@ def deep_png(content: bytes) -> np.ndarray:
 
 def check_pages(pages: Iterable[Any]) -> None:
     """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever, or a huge one."""
-    seen = set()
+    seen: set[int] = set()
     for page in pages:
         if len(seen) == MOST_PAGES:
             raise ValueError(f"it has more than {MOST_PAGES} pages")

@@ -17,7 +17,7 @@ KINDS = {
 
 
 def special_kind(path: Path) -> str | None:
-    """Return what a path is that is neither a file nor a folder, such as "a pipe"; None for others, and if it is not there."""
+    """Return what a path is that is no file and no folder, such as "a pipe"; None for others, and if it is not there."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):  # who opens it says what is wrong; ValueError: a NUL in the name

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.system.terminal import has_controls
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 SUFFIXES = (".png", *JPEG, *codecs.TIFF, ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm")
 """Image files that segkit reads, by suffix, in any case."""
-OTHER_IMAGES = frozenset(
-    ".heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf "
-    ".dcm .dicom .nii .nii.gz .mha .mhd .nrrd .czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims "
-    ".raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv".split()
-)
+_OTHER_IMAGES = """
+.heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
+.dcm .dicom .nii .nii.gz .mha .mhd .nrrd .czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
+.raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv
+"""
+OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())
 """Images and films by suffix that segkit does not read."""
 
 
@@ -106,29 +108,17 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
     kind = suffix.lower()
     if kind in SUFFIXES:
         name = stem if parent == str(root) else path.relative_to(root).with_suffix("").as_posix()
-        if is_utf8(name):
-            contents.images.append((name, path))
+        if has_controls(name):
+            why = "its name holds control characters, or bytes that are not UTF-8; rename it"
+            contents.left_out.append(LeftOut(path, why, unread=True))
         else:
-            contents.left_out.append(LeftOut(path, "its name is not UTF-8; rename it", unread=True))
+            contents.images.append((name, path))
     elif kind in OTHER_IMAGES or file.lower().endswith(".nii.gz"):
         contents.left_out.append(LeftOut(path, f"segkit does not read {kind}; save it as PNG or TIFF"))
     elif not path.exists():
         contents.left_out.append(LeftOut(path, "is a link to nothing"))
     else:
         contents.others.append(path)
-
-
-def is_utf8(text: str) -> bool:
-    """Return whether a file name is UTF-8: Python keeps other bytes as surrogates.
-
-    >>> is_utf8("ü"), is_utf8("\\udcfc")
-    (True, False)
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def left_out_in(folders: Sequence[Path | None]) -> list[LeftOut]:

@@ -1,4 +1,4 @@
-"""Names that come from elsewhere: as parts of a path, on a terminal, and in a table.
+"""Names that come from elsewhere: as parts of a path, and in a table. For a terminal see `segkit.system.terminal`.
 
 Class names, image names and paths come from runs, exports, lists and data sets that a stranger may have made. Everything
 that makes a file of a name asks `file_in`, on every operating system for the same names: what is written on one can be
@@ -14,13 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segkit.errors import ConfigError, DataError
+from segkit.system.terminal import has_controls, shown
 from segkit.task import Task
 
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
 """What Windows takes for a device, with any suffix."""
 FORBIDDEN_ON_WINDOWS = '<>:"|?*'
-TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that make a terminal show the ones after them in another order."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet compute a cell instead of showing it."""
 
@@ -51,7 +50,7 @@ def why_unsafe(name: str) -> str | None:
     >>> why_unsafe("monday/a.png"), why_unsafe("../a.png"), why_unsafe("con.png")
     (None, "it leads out of its folder by '..'", "Windows reserves 'con.png'")
     """
-    if any(is_control(character) for character in name):
+    if has_controls(name):
         return "it holds control characters, or letters that are not UTF-8"
     if "\\" in name or re.match("[A-Za-z]:", name):
         return "it holds a backslash or a drive letter"
@@ -78,15 +77,10 @@ def _why_part_unsafe(part: str) -> str | None:
     return None
 
 
-def is_control(character: str) -> bool:
-    """Return whether a character controls a terminal, breaks a line, or is a byte that is not UTF-8."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in TURNING
-
-
 def key_of(name: str) -> str:
-    """Return what two names have in common that are one file on some disk: with other letter case, or other accents.
+    r"""Return what two names have in common that are one file on some disk: with other letter case, or other accents.
 
-    >>> key_of("A/Übung") == key_of("a/u\\u0308bung")
+    >>> key_of("A/Übung") == key_of("a/u\u0308bung")
     True
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
@@ -144,21 +138,6 @@ def _no_folder(what: str, code: str) -> ConfigError:
         code,
         setting="task.classes",
     )
-
-
-def shown(text: object, lines: bool = False) -> str:
-    r"""Return text for a terminal: control characters become visible, line ends stay only with `lines`.
-
-    >>> shown("a\x1b[2Jb\nc\udcff")
-    'a\\x1b[2Jb\\nc\\udcff'
-    """
-    return "".join(_visible(character, lines) for character in str(text))
-
-
-def _visible(character: str, lines: bool) -> str:
-    if not is_control(character) or (lines and character == "\n"):
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def cell(text: str) -> str:

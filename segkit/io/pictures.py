@@ -41,7 +41,7 @@ def pixels_of(picture: Image.Image) -> np.ndarray:
 
 def _check_scale(picture: Image.Image, source: Path | IO[bytes]) -> None:
     """Pillow stretches values to the full scale, which changes ids, and cuts colours of 16 bits to 8."""
-    stated = picture.tile[0][3]
+    stated = picture.tile[0][3]  # type: ignore[attr-defined]
     largest = stated[1] if isinstance(stated, tuple) and len(stated) == 2 else None
     if largest is None:  # the values are taken as they are
         return

@@ -28,6 +28,7 @@ def plan(
     minutes: float | None = None,
     classes: Sequence[str] = (),
     settings: Sequence[str] = (),
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Plan:
     """Choose every setting of a training from the data and from this machine, each with its reason.
@@ -39,6 +40,7 @@ def plan(
         minutes: Time that the training may take; without it as much as the data need.
         classes: Names of the classes in the order of their values.
         settings: Settings of how to read, such as "data.mask_threshold=128".
+        trust: Whether Python that a config or a TensorFlow data set names may be imported.
         progress: Receives what is read and timed.
 
     Returns:
@@ -50,7 +52,7 @@ def plan(
         RunError: If training steps could not be timed.
     """
     check_request(out, minutes)
-    inspection = inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
+    inspection = inspect_data(images, masks, classes=classes, settings=settings, trust=trust, progress=progress)
     found = plan_for(inspection, minutes=minutes, progress=progress)
     if out is not None:
         write_plan(found, out, "segkit.plan")

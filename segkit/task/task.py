@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from segkit.errors import ConfigError, DataError
+from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
 from segkit.task.palette import Colour, default_palette
 
@@ -115,6 +116,13 @@ class Task(BaseModel):
             len(set(self.classes)) == count and all(self.classes),
             "task.classes",
             f"class names must differ and not be empty: {self.classes}",
+        )
+        unreadable = [name for name in self.classes if has_controls(name)]
+        _require(
+            not unreadable,
+            "task.classes",
+            f"a class name is one line of text without control characters; found {', '.join(map(shown, unreadable))}",
+            "unsafe-name",
         )
 
     def _check_head(self) -> None:
