@@ -15,21 +15,28 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
 FULL_SCALE = (255, 65535)
 """The largest values of a PGM or PPM, of which Pillow leaves the stored values as they are."""
 
+BEGINNING = 2**16
+"""Bytes in which the code stream of a JPEG 2000 file begins."""
+START_OF_SIZES = b"\xff\x4f\xff\x51"
+
 
 def open_picture(source: Path | IO[bytes]) -> Image.Image:
     """Return a picture as `PIL.Image.open` does, in one of `FORMATS`, whatever its suffix says.
 
     Raises:
-        DataError: For a PGM or PPM whose values Pillow would change.
+        DataError: For a PGM, a PPM or a JPEG 2000 file whose values Pillow would change.
         UnidentifiedImageError: If it is none of them.
     """
     picture = Image.open(source, formats=FORMATS)
-    if picture.format == "PPM":
-        try:
-            _check_scale(picture, source)
-        except BaseException:
-            picture.close()
-            raise
+    try:
+        why = _changed_values(picture, source)
+    except BaseException:
+        picture.close()
+        raise
+    if why:
+        picture.close()
+        where = source if isinstance(source, Path) else "the picture"
+        raise DataError(f"{where}: {why}. Save it as PNG or TIFF", "depth")
     return picture
 
 
@@ -39,16 +46,33 @@ def pixels_of(picture: Image.Image) -> np.ndarray:
     return array.astype(np.uint16) if picture.format == "PPM" and array.dtype == np.int32 else array
 
 
-def _check_scale(picture: Image.Image, source: Path | IO[bytes]) -> None:
-    """Pillow stretches values to the full scale, which changes ids, and cuts colours of 16 bits to 8."""
+def _changed_values(picture: Image.Image, source: Path | IO[bytes]) -> str | None:
+    """Return in words what values Pillow would change: it stretches them to 8 or 16 bits, and cuts colours to 8."""
+    grey = picture.mode in ("1", "L", "I", "I;16")
+    if picture.format == "PPM":
+        largest = _largest_value(picture)
+        if largest not in FULL_SCALE or (largest > FULL_SCALE[0] and not grey):
+            return f"its largest value is stated as {largest}; a PGM is read with 255 or 65535, a PPM with 255"
+    if picture.format == "JPEG2000":
+        bits = _bits_of_jpeg_2000(source)
+        if bits not in (8, 16) or (bits == 16 and not grey):
+            return f"has {bits} bits; JPEG 2000 is read with 8, or grey with 16"
+    return None
+
+
+def _largest_value(picture: Image.Image) -> int:
+    """Return the largest value that a PGM or PPM states, 255 for those that are read as they are."""
     stated = picture.tile[0][3]  # type: ignore[attr-defined]
-    largest = stated[1] if isinstance(stated, tuple) and len(stated) == 2 else None
-    if largest is None:  # the values are taken as they are
-        return
-    if largest not in FULL_SCALE or (picture.mode == "RGB" and largest > FULL_SCALE[0]):
-        where = source if isinstance(source, Path) else "the picture"
-        raise DataError(
-            f"{where}: its largest value is stated as {largest}; a PGM is read with 255 or 65535, a PPM with 255. Save it as "
-            f"PNG or TIFF",
-            "depth",
-        )
+    return int(stated[1]) if isinstance(stated, tuple) and len(stated) == 2 else FULL_SCALE[0]
+
+
+def _bits_of_jpeg_2000(source: Path | IO[bytes]) -> int:
+    """Return the bits of the first band, from the segment SIZ at the start of the code stream; 0 if there is none."""
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            content = stream.read(BEGINNING)
+    else:
+        source.seek(0)
+        content = source.read(BEGINNING)
+    at = content.find(START_OF_SIZES)
+    return (content[at + 42] & 127) + 1 if 0 <= at < len(content) - 42 else 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.files import special_kind
 from segkit.io.images import as_image
 
 AT_ONCE = 4
@@ -24,7 +25,7 @@ def pixels_of(path: Path) -> int:
     """Return height x width of a TIFF's first page, from its header alone; 0 if it is no TIFF or cannot be read."""
     import tifffile
 
-    if not codecs.is_tiff(path):
+    if not codecs.is_tiff(path) or special_kind(path):
         return 0
     try:
         with tifffile.TiffFile(path) as tiff:

@@ -13,9 +13,14 @@ from segkit.config import RunConfig
 from segkit.config.section import Section
 from segkit.errors import ConfigError, RunError
 from segkit.io.atomic import write_text
+from segkit.io.files import check_is_file, read_bytes
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+
+
+LARGEST_RECORD = 2**24
+"""Bytes of export.json."""
 
 
 class Checked(Section):
@@ -64,7 +69,7 @@ class Exported:
         """Return the export in a folder. Raises `RunError` if export.json or the model is missing or damaged."""
         file = path / "export.json"
         try:
-            record = ExportRecord.model_validate_json(file.read_bytes())
+            record = ExportRecord.model_validate_json(read_bytes(file, LARGEST_RECORD, RunError))
         except OSError as problem:
             raise RunError(
                 f"{file}: cannot be read ({problem.strerror})",
@@ -84,6 +89,7 @@ class Exported:
                 "unknown-name",
             )
         found = cls(path, record)
+        check_is_file(found.model, RunError)
         if not found.model.exists():
             raise RunError(
                 f"{path}: {found.model.name} is missing beside export.json; copy the whole folder", "missing-file"
