@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from segkit.errors import DataError, SegkitError
+from segkit.errors import DataError
 
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -25,36 +25,35 @@ def special_kind(path: Path) -> str | None:
     return KINDS.get(stat.S_IFMT(mode))
 
 
-def check_is_file(path: Path, error: type[SegkitError] = DataError) -> None:
-    """Raise an error if a path is a pipe, a socket or a device. What is not there is left to the one who opens it."""
+def check_is_file(path: Path) -> None:
+    """Raise `DataError` if a path is a pipe, a socket or a device. What is not there is left to the one who opens it."""
     kind = special_kind(path)
     if kind:
-        raise error(f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file")
+        raise DataError(f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file")
 
 
-def read_bytes(path: Path, most: int, error: type[SegkitError] = DataError) -> bytes:
+def read_bytes(path: Path, most: int) -> bytes:
     """Return the content of a file.
 
     Args:
         path: The file.
         most: Bytes that it may have.
-        error: The class of the errors.
 
     Raises:
-        error: If it is a pipe, a socket or a device, or larger.
+        DataError: If it is a pipe, a socket or a device, or larger.
         OSError: If it cannot be read.
     """
-    check_is_file(path, error)
+    check_is_file(path)
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
-            raise error(f"{path}: has {size:,} bytes; a file of this kind has at most {most:,}", "too-large")
+            raise DataError(f"{path}: has {size:,} bytes; a file of this kind has at most {most:,}", "too-large")
         return stream.read()
 
 
-def read_text(path: Path, most: int, error: type[SegkitError] = DataError) -> str:
+def read_text(path: Path, most: int) -> str:
     """Return the text of a UTF-8 file as `read_bytes` does; raises `UnicodeDecodeError` if it is none."""
-    return read_bytes(path, most, error).decode("utf-8")
+    return read_bytes(path, most).decode("utf-8")
 
 
 def make_folder(path: Path) -> None:

@@ -7,16 +7,18 @@ copied to another.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segkit.errors import ConfigError, DataError
 from segkit.system.terminal import has_controls, shown
 from segkit.task import Task
 
+_NO_FOLDER = "each class of a multilabel task has a folder of masks;"
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
 """What Windows takes for a device, with any suffix."""
 FORBIDDEN_ON_WINDOWS = '<>:"|?*'
@@ -122,22 +124,23 @@ def check_class_folders(task: Task) -> None:
     for name in task.classes:
         why = why_unsafe(name)
         if why:
-            raise _no_folder(f"{shown(name)} cannot be a folder ({why})", "unsafe-name")
-    groups = same_files(task.classes)
-    if groups:
-        raise _no_folder(f"{' and '.join(groups[0])} would be one folder on some disks", "duplicate-name")
-    for name in task.classes:
-        outer = [other for other in task.classes if key_of(name).startswith(key_of(other) + "/")]
-        if outer:
-            raise _no_folder(f"{name} would be a folder in that of {outer[0]}", "duplicate-name")
+            raise ConfigError(
+                f"{_NO_FOLDER} {shown(name)} cannot be one ({why})", "unsafe-name", setting="task.classes"
+            )
+    for name, other in _nested(task.classes):
+        raise ConfigError(
+            f"{_NO_FOLDER} {name} and {other} would be one on some disks, or one in the other",
+            "duplicate-name",
+            setting="task.classes",
+        )
 
 
-def _no_folder(what: str, code: str) -> ConfigError:
-    return ConfigError(
-        f"in a multilabel task each class has a folder of masks, and {what}; name it otherwise",
-        code,
-        setting="task.classes",
-    )
+def _nested(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of folders that are the same, or one in the other."""
+    keys = {name: key_of(name) + "/" for name in names}
+    for name, other in itertools.permutations(names, 2):
+        if keys[name].startswith(keys[other]):
+            yield name, other
 
 
 def cell(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, DataError
 from segkit.io.files import read_text
 
 MOST_BYTES = 2**20
@@ -23,11 +23,12 @@ def read_yaml(path: Path) -> Any:
         path: The file, in UTF-8.
 
     Raises:
-        ConfigError: It names the file. The code is "missing-file", "not-a-file", "too-large", "not-a-config" or
-            "given-twice".
+        ConfigError: It names the file. The code is "missing-file", "not-a-config" or "given-twice".
     """
     try:
-        text = read_text(path, MOST_BYTES, ConfigError)
+        text = read_text(path, MOST_BYTES)
+    except DataError as problem:  # a pipe, or too large
+        raise ConfigError(str(problem), "not-a-config") from problem
     except OSError as problem:
         raise ConfigError(f"{path}: cannot be read ({problem.strerror})", "missing-file") from problem
     except UnicodeDecodeError as problem:
@@ -83,7 +84,7 @@ def _count(node: yaml.Node, counted: dict[int, int]) -> int:
         counted[key] = 1 + sum(_count(child, counted) for child in _children(node))
     if counted[key] > MOST_VALUES:
         line = node.start_mark.line + 1
-        raise ConfigError(f"line {line}: more than {MOST_VALUES:,} values, aliases included", "too-large")
+        raise ConfigError(f"line {line}: more than {MOST_VALUES:,} values, aliases included", "not-a-config")
     return counted[key]
 
 
