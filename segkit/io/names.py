@@ -54,8 +54,6 @@ def why_unsafe(name: str) -> str | None:
     """
     if has_controls(name):
         return "it holds control characters, or letters that are not UTF-8"
-    if "\\" in name or re.match("[A-Za-z]:", name):
-        return "it holds a backslash or a drive letter"
     for part in name.split("/"):
         why = _why_part_unsafe(part)
         if why:
@@ -64,6 +62,8 @@ def why_unsafe(name: str) -> str | None:
 
 
 def _why_part_unsafe(part: str) -> str | None:
+    if "\\" in part or re.match("[A-Za-z]:", part):
+        return "it holds a backslash or a drive letter"
     if part == "":
         return "it begins or ends with a slash, or has two in a row"
     if part in (".", ".."):
