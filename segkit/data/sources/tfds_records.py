@@ -158,20 +158,29 @@ def check_metadata(folder: Path, trust: bool) -> None:
 
 
 def _class_names(content: bytes) -> list[str]:
-    """Return the names of classes in a features.json, wherever they stand; none if it is no JSON, which is told later."""
-    try:
-        left = [json.loads(content)]
-    except (ValueError, RecursionError):
-        return []
-    names = []
+    """Return the names of classes in a features.json, wherever they stand, also in text that is JSON itself.
+
+    There are none if it is no JSON, which TensorFlow Datasets says later.
+    """
+    left: list[Any] = [_parsed(content)]
+    names: list[str] = []
     while left:
         value = left.pop()
+        if isinstance(value, str):
+            value = _parsed(value)
         if isinstance(value, dict):
             names += [value[key] for key in CLASS_KEYS if isinstance(value.get(key), str)]
             left += value.values()
         elif isinstance(value, list):
             left += value
     return names
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _open_builder(folder: Path) -> Any:
