@@ -25,7 +25,6 @@ from segkit.cli.predict import add_predict
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
-from segkit.system.terminal import shown
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from segkit.config.config import Config
 from segkit.config.networks import HUB
@@ -12,7 +10,7 @@ from segkit.errors import ConfigError
 
 
 def check_imports(config: Config) -> None:
-    """Raise `ConfigError` if a config that is not trusted names Python to import: a part of one's own, or a preset's file."""
+    """Raise `ConfigError` if a config that is not trusted names Python to import, a part of one's own."""
     if config.data.trust:
         return
     for setting, name in _imported(config):
@@ -35,23 +33,9 @@ def names_imports(config: Config) -> bool:
 
 
 def _imported(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the settings that name Python to import, with the names."""
-    if ":" in config.data.source:
-        yield "data.source", config.data.source
-    encoder = config.model.encoder
-    if encoder.startswith(HUB):
-        preset = encoder.removeprefix(HUB)
-        if _may_hold_code(preset):
-            yield "model.encoder", encoder
-    elif ":" in encoder:
-        yield "model.encoder", encoder
-    if ":" in config.model.decoder:
-        yield "model.decoder", config.model.decoder
-    for name in config.loss:
-        if ":" in name:
-            yield "loss", name
-
-
-def _may_hold_code(preset: str) -> bool:
-    """A preset in a folder, or of a user of a hub, names the classes that Keras imports for it."""
-    return "/" in preset or os.sep in preset or ":" in preset or Path(preset).exists()
+    """Yield the settings that name Python to import, with the names; presets of KerasHub import nothing but Keras."""
+    named = [("data.source", config.data.source), ("model.decoder", config.model.decoder)]
+    if not config.model.encoder.startswith(HUB):
+        named.append(("model.encoder", config.model.encoder))
+    named += [("loss", name) for name in config.loss]
+    yield from ((setting, name) for setting, name in named if ":" in name)

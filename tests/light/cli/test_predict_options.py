@@ -19,8 +19,8 @@ from segkit.data.sources.source import open_source
 from segkit.errors import ConfigError
 from segkit.inference.load import Opened
 from segkit.io.images import write_picture
-from tests.helpers.command_line import assert_fails, numbers
 from segkit.system.terminal import has_controls
+from tests.helpers.command_line import assert_fails, numbers
 from tests.helpers.draws import task_of
 from tests.helpers.errors import holds
 from tests.helpers.stand_in import answer_of, config_of, network, picture, write_pictures
