@@ -143,9 +143,9 @@ def named_by_user(path: Path) -> Iterator[Path]:
 
 
 def write_text_for_user(path: Path, text: str) -> None:
-    """Write a text file that the user has named, see `named_by_user`."""
+    """Write a text file that the user has named, see `named_by_user`. Bytes of names that are not UTF-8 are escaped."""
     with named_by_user(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def is_stream(path: Path) -> bool:

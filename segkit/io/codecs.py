@@ -37,8 +37,7 @@ def is_tiff(path: Path) -> bool:
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into a `DataError` that names the file; a pipe or a device is not even opened."""
-    check_is_file(path)
-    _check_bytes(path)
+    check_is_file(path, most_bytes(path))
     try:
         yield
     except DataError:
@@ -54,11 +53,11 @@ def naming(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read ({told}); copy or export it again") from problem
 
 
-def _check_bytes(path: Path) -> None:
-    """A picture has few bytes more than pixels, so no larger one is read into memory; TIFFs are read piece by piece."""
-    most = MOST_BYTES_A_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
-    if not is_tiff(path) and path.is_file() and path.stat().st_size > most:
-        raise DataError(_too_large(path), "too-large")
+def most_bytes(path: Path) -> float:
+    """Return how many bytes a picture may have: few more than pixels. TIFFs are read piece by piece, whatever their size."""
+    if is_tiff(path):
+        return float("inf")
+    return MOST_BYTES_A_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
 
 
 def limit_pixels(most: int | None) -> None:

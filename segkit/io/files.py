@@ -18,18 +18,30 @@ KINDS = {
 
 def special_kind(path: Path) -> str | None:
     """Return what a path is that is no file and no folder, such as "a pipe"; None for others, and if it is not there."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):  # who opens it says what is wrong; ValueError: a NUL in the name
-        return None
-    return KINDS.get(stat.S_IFMT(mode))
+    found = _status(path)
+    return KINDS.get(stat.S_IFMT(found.st_mode)) if found else None
 
 
-def check_is_file(path: Path) -> None:
-    """Raise `DataError` if a path is a pipe, a socket or a device. What is not there is left to the one who opens it."""
-    kind = special_kind(path)
+def check_is_file(path: Path, most: float = float("inf")) -> None:
+    """Raise `DataError` if a path is a pipe, a socket or a device, or has more than `most` bytes.
+
+    What is not there is left to the one who opens it.
+    """
+    found = _status(path)
+    if found is None:
+        return
+    kind = KINDS.get(stat.S_IFMT(found.st_mode))
     if kind:
         raise DataError(f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file")
+    if found.st_size > most:
+        raise DataError(f"{path}: has {found.st_size:,} bytes; up to {most:,.0f} are read", "too-large")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
 
 
 def read_bytes(path: Path, most: int) -> bytes:
@@ -43,12 +55,8 @@ def read_bytes(path: Path, most: int) -> bytes:
         DataError: If it is a pipe, a socket or a device, or larger.
         OSError: If it cannot be read.
     """
-    check_is_file(path)
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > most:
-            raise DataError(f"{path}: has {size:,} bytes; a file of this kind has at most {most:,}", "too-large")
-        return stream.read()
+    check_is_file(path, most)
+    return path.read_bytes()
 
 
 def read_text(path: Path, most: int) -> str:

@@ -24,7 +24,7 @@ def _is_control(character: str) -> bool:
 
 
 def shown(text: object, lines: bool = False) -> str:
-    r"""Return text for a terminal: control characters become visible, ends of lines stay only with `lines`.
+    r"""Return text for a terminal: control characters become visible, ends of lines and tabs stay only with `lines`.
 
     >>> shown("a\x1b[2Jb\nc\udcff")
     'a\\x1b[2Jb\\nc\\udcff'
@@ -36,6 +36,6 @@ def shown(text: object, lines: bool = False) -> str:
 
 
 def _visible(character: str, lines: bool) -> str:
-    if not _is_control(character) or (lines and character == "\n"):
+    if not _is_control(character) or (lines and character in "\n\t"):
         return character
     return character.encode("unicode_escape").decode("ascii")
