@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output, beside
+from segkit.io import codecs
 from segkit.io.atomic import atomic
-from segkit.io.files import check_is_file
 from segkit.io.masks import mask_paths
-from segkit.io.names import cell, file_in
+from segkit.io.names import cell, cell_name, file_in
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
@@ -43,12 +44,19 @@ class Instances(Output):
 
     def merge(self) -> None:
         with atomic(self.table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerow(COLUMNS)
+            writer = csv.writer(stream)
+            writer.writerow(COLUMNS)
             for path in list_parts(self.folder, ".csv").values():
-                check_is_file(path)
-                with path.open(encoding="utf-8", newline="") as part:
-                    part.readline()
-                    stream.writelines(part)
+                writer.writerows(_rows_of_part(path))
+
+
+def _rows_of_part(path: Path) -> list[list[str]]:
+    """Return the rows of a table that `Instances` wrote. Raises `DataError` for any other file."""
+    with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    if rows[:1] != [list(COLUMNS)] or any(len(row) != len(COLUMNS) for row in rows):
+        raise DataError(f"{path}: is no table of objects; delete it, and predict its image again")
+    return [[cell(cell_name(text)) for text in row] for row in rows[1:]]
 
 
 def rows_of(answer: Answer) -> list[list[object]]:

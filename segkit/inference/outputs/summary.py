@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
     counts = np.zeros(256, np.int64)
     with codecs.naming(path), tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
+        if math.prod(page.chunks) > codecs.most_pixels():
+            raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")
         for tile, (_, _, top, left, _), (_, height, width, _) in page.segments():
             rows, columns = min(height, page.imagelength - top), min(width, page.imagewidth - left)
             if tile is None:  # left out in the file: zeros

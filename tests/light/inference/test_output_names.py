@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from segkit import ConfigError, DataError, Task, catalog
 from segkit.config import Config
@@ -16,8 +17,9 @@ from segkit.data.convert import to_folder
 from segkit.data.sources.source import Sample, Subset
 from segkit.inference.files import predict_files
 from segkit.inference.large.masks import mask_paths as large_mask_paths
+from segkit.inference.outputs.instances import COLUMNS
 from segkit.inference.outputs.prediction import Answer
-from segkit.inference.outputs.summary import read_summary, write_summary
+from segkit.inference.outputs.summary import read_summary, row_of_files, write_summary
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.images import write_picture
 from segkit.system.progress import Progress
@@ -149,3 +151,53 @@ def test_rows_that_no_call_can_have_written_are_not_taken_over(tmp_path: Path) -
         assert read_summary(task, table) == {}
         write_summary(task, tmp_path / "masks", table, [], {})
         assert table.read_text().splitlines() == head.splitlines()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b"a,b\n",
+        b"",
+        b"image,number\n1,2\n",
+        ",".join(COLUMNS).encode() + b"\nonly one\n",
+        b'"' + b"x" * 200_000,
+    ],
+    ids=["bytes", "other columns", "empty", "fewer columns", "short row", "one long cell"],
+)
+def test_a_table_that_no_call_wrote_is_named_and_the_masks_stay(tmp_path: Path, content: bytes) -> None:
+    write_picture(tmp_path / "in" / "a.png", picture(1, 8, 9))
+    (tmp_path / "masks-instances").mkdir()
+    strange = tmp_path / "masks-instances" / "strange.csv"
+    strange.write_bytes(content)
+    task = task_of("binary")
+    images = {"a": tmp_path / "in" / "a.png"}
+    outputs = Outputs(tmp_path / "masks", formats=("instances",))
+    summary = predict_files(lambda batch: network(batch, task), config_of(task), images, outputs)
+    assert summary.written == 1
+    assert [str(strange) in why for _, why in summary.failed] == [True]
+
+
+def test_formulas_of_older_tables_are_quoted(tmp_path: Path) -> None:
+    task = task_of("binary")
+    results = Results(task, Outputs(tmp_path / "masks", formats=("instances",)))
+    results.write(named(task, "a"))
+    part = tmp_path / "masks-instances" / "a.csv"
+    part.write_text(",".join(COLUMNS) + "\n=1+1,1,liver,0,0,1,1,1,0.5\n")
+    results.finish(["a"])
+    assert "\n'=1+1,1,liver," in (tmp_path / "masks-instances.csv").read_text().replace("\r", "")
+
+
+def test_tiles_that_claim_to_be_huge_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 2), np.uint8), photometric="minisblack", compression="zlib", tile=(16, 16))
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        offsets = [tiff.pages[0].tags[name].valueoffset for name in ("TileWidth", "TileLength")]
+        sizes = [tiff.pages[0].tags[name].dtype.value for name in ("TileWidth", "TileLength")]
+    damaged = bytearray(content)
+    for offset, size in zip(offsets, sizes, strict=True):
+        damaged[offset : offset + (2 if size == 3 else 4)] = (65520).to_bytes(2 if size == 3 else 4, "little")
+    path.write_bytes(damaged)
+    with fails(DataError, "too-large", path):
+        row_of_files(Task.binary(), "a", [path])
