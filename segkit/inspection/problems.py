@@ -89,11 +89,13 @@ def decided_by(parts: Mapping[str, Subset]) -> list[Problem]:
 
 
 def _not_read(entries: Sequence[LeftOut]) -> list[Problem]:
-    told = [Problem("not-read", "warning", f"{shown(entry.path)}: not read, {entry.why}") for entry in entries]
-    if len(told) <= MOST_LISTED:
-        return told
+    listed = [
+        Problem("not-read", "warning", f"{shown(entry.path)}: not read, {entry.why}") for entry in entries[:MOST_LISTED]
+    ]
     more = [shown(entry.path) for entry in entries[MOST_LISTED:]]
-    return [*told[:MOST_LISTED], _problem("not-read", "warning", "and more are not read", more)]
+    if more:
+        listed.append(_problem("not-read", "warning", "and more are not read", more))
+    return listed
 
 
 _NO_OVERLAP = (
