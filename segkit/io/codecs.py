@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segkit.errors import DataError
 from segkit.io import png
 from segkit.io.files import check_is_file
-from segkit.io.pictures import open_picture, pixels_of
+from segkit.io.pictures import open_picture, open_tiff, pixels_of
 
 TIFF = (".tif", ".tiff")
 ORIENTATION = 0x0112
@@ -108,9 +108,7 @@ def read_stored(path: Path) -> np.ndarray:
 def lossy(path: Path) -> str | None:
     """Return the name of the lossy compression of a picture file, whatever its suffix says."""
     if is_tiff(path):
-        import tifffile
-
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             name = tiff.pages[0].compression.name
         return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
     if png.is_png(path):
@@ -158,9 +156,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
 
     With `colours` a palette becomes RGB.
     """
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         check_pages(tiff.pages)
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
         if series.size > most_pixels() * max(1, keyframe.samplesperpixel):

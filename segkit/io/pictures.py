@@ -1,9 +1,9 @@
-"""Pictures opened by Pillow: in the formats that segkit reads, named one by one, so that no other program is started."""
+"""Pictures opened by Pillow and tifffile: in formats named one by one, without other programs and without other files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -38,6 +38,13 @@ def open_picture(source: Path | IO[bytes]) -> Image.Image:
         where = source if isinstance(source, Path) else "the picture"
         raise DataError(f"{where}: {why}. Save it as PNG or TIFF", "depth")
     return picture
+
+
+def open_tiff(path: Path) -> Any:
+    """Return an open `tifffile.TiffFile`. Pixels in other files, which OME metadata may name anywhere, are not its own."""
+    import tifffile
+
+    return tifffile.TiffFile(path, _multifile=False)
 
 
 def pixels_of(picture: Image.Image) -> np.ndarray:

@@ -17,6 +17,7 @@ from segkit.io.atomic import atomic
 from segkit.io.files import read_text
 from segkit.io.masks import mask_paths, read_mask
 from segkit.io.names import cell, cell_name, why_unsafe
+from segkit.io.pictures import open_tiff
 from segkit.task import Task
 from segkit.task.layers import layers_of, stack_planes
 
@@ -57,10 +58,8 @@ def row_of_files(task: Task, name: str, paths: Sequence[Path]) -> Row:
 
 def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
     """Return the size of a TIFF (height, width) and how many pixels have each value from 0 to 255; one tile is in memory."""
-    import tifffile
-
     counts = np.zeros(256, np.int64)
-    with codecs.naming(path), tifffile.TiffFile(path) as tiff:
+    with codecs.naming(path), open_tiff(path) as tiff:
         page = tiff.pages[0]
         if math.prod(page.chunks) > codecs.most_pixels():
             raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")

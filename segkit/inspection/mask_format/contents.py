@@ -17,7 +17,7 @@ from segkit.inspection.intensities import histogram
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.io import codecs, png
 from segkit.io.masks import read_colours, read_layers, read_mask
-from segkit.io.pictures import open_picture
+from segkit.io.pictures import open_picture, open_tiff
 
 
 class Stored(NamedTuple):
@@ -118,7 +118,7 @@ def _picture_kind(path: Path) -> tuple[str, bool]:
 def _tiff_kind(path: Path) -> tuple[str, bool]:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         page = tiff.pages[0]
         rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
         return f"{page.dtype} TIFF", rgb

@@ -14,6 +14,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segkit import ConfigError, DataError, RunError
@@ -230,3 +231,27 @@ def test_reading_goes_on_in_other_threads_beside_a_pipe(tmp_path: Path) -> None:
     thread.start()
     thread.join(10)
     assert outcome == ["not-a-file"]
+
+
+OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels
+ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="5" SizeY="4" SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0"
+SamplesPerPixel="1"/><TiffData IFD="0" FirstZ="0" PlaneCount="1"><UUID FileName="a.tif">urn:uuid:1</UUID></TiffData>
+<TiffData IFD="0" FirstZ="1" PlaneCount="1"><UUID FileName="{name}">urn:uuid:2</UUID></TiffData></Pixels></Image></OME>"""
+
+
+@pytest.mark.parametrize("name", ["../secret.tif", "pipe.tif", "b.tif"])
+def test_pixels_that_a_tiff_names_in_other_files_are_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    for other in (tmp_path / "secret.tif", tmp_path / "in" / "b.tif"):
+        tifffile.imwrite(other, np.full((4, 5), 77, np.uint8), metadata=None, photometric="minisblack")
+    os.mkfifo(tmp_path / "in" / "pipe.tif")
+    path = tmp_path / "in" / "a.tif"
+    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    tifffile.imwrite(path, pixels, description=OME.format(name=name), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.is_ome
+    with in_time():
+        for reader in READERS[:3]:
+            np.testing.assert_array_equal(reader(path).reshape(4, 5), pixels)
+        with LargeImage(path) as image:
+            assert image.channels == 1
