@@ -10,7 +10,7 @@ import yaml
 from segkit.errors import ConfigError, DataError
 from segkit.io.files import read_text
 
-MOST_BYTES = 2**20
+MOST_BYTES = 2**18
 """Of a file; a config has some hundred."""
 MOST_VALUES = 100_000
 """Values of a document where each alias counts as what it stands for: ten aliases of ten aliases are a hundred values."""
