@@ -74,7 +74,7 @@ def _largest_value(picture: Image.Image) -> int:
 
 
 def _bits_of_jpeg_2000(source: Path | IO[bytes]) -> int:
-    """Return the bits of the first band, from the segment SIZ at the start of the code stream; 0 if there is none."""
+    """Return the bits of the first band, from the segment of sizes at the start of the code stream; 0 if there is none."""
     if isinstance(source, Path):
         with source.open("rb") as stream:
             content = stream.read(BEGINNING)
