@@ -182,7 +182,7 @@ def test_trap_48_a_class_of_a_strange_run_leads_nowhere(
     config = config_of(task)
     (here / "run" / "config.yaml").write_text(config.as_yaml())
     opened = Opened(lambda batch: network(batch, task), config, "a stand-in")
-    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime: opened)
+    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime, work: opened)
     before = {path: path.read_bytes() for path in here.rglob("*.png")}
     assert predict(out="results/of/masks") == 2
     assert "../../images" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import socket
 import threading
@@ -21,6 +22,7 @@ from segkit import ConfigError, DataError, RunError
 from segkit.config import read
 from segkit.data.sources.coco_json import category_names
 from segkit.inference.outputs.summary import read_summary
+from segkit.inference.workload import image_size
 from segkit.inspection.mask_format.contents import look
 from segkit.io import codecs
 from segkit.io.georeference import read_georeference
@@ -80,6 +82,7 @@ def test_what_is_no_file_is_never_read(tmp_path: Path, monkeypatch: pytest.Monke
                 reader(path)
         assert look(path).form == "broken"
         assert pixels_of(path) == 0
+        assert image_size(path) is None
         if suffix == ".tif":
             with fails(DataError, "not-a-file", path):
                 read_georeference(path)
@@ -255,3 +258,14 @@ def test_pixels_that_a_tiff_names_in_other_files_are_not_read(tmp_path: Path, na
             np.testing.assert_array_equal(reader(path).reshape(4, 5), pixels)
         with LargeImage(path) as image:
             assert image.channels == 1
+
+
+def test_only_one_module_opens_pictures() -> None:
+    """Another would wait for a pipe, start other programs, or follow a TIFF to other files."""
+    package = Path(__file__).parents[3] / "segkit"
+    opening = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\b(Image\.open|TiffFile)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert opening == ["io/pictures.py"]
