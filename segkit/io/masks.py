@@ -91,7 +91,7 @@ def _threshold_for(path: Path) -> str:
     """Return the setting that cuts a yes/no mask in the middle, if its brightest pixel is surely yes."""
     if codecs.is_tiff(path):
         return "data.mask_threshold"
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         brightest = int(np.asarray(picture.convert("L")).max())
     if brightest < SURELY_YES:
         return "data.mask_threshold (a value between no and yes)"
