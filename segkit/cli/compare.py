@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from segkit.cli.options import add_trust
+from segkit.system.terminal import shown
+
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit compare`."""
@@ -37,6 +40,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         help="a new folder for trainings, table and plot; or one that the same command has begun, to go on with "
         "(default: runs/compare-CONFIG)",
     )
+    add_trust(parser)
     parser.set_defaults(run_command=_compare)
 
 
@@ -53,10 +57,11 @@ def _compare(options: argparse.Namespace) -> int:
         settings=options.set,
         seeds=options.seeds,
         out=options.out,
+        trust=options.trust,
         progress=progress,
     )
     progress.message(f"\n{found.table}")
     progress.message(f"table.md, results.json and plot.png are in {found.folder}")
     for (name, seed), why in found.failed.items():
-        print(f"failed: {name}, seed {seed}: {why}", file=sys.stderr)
+        print(f"failed: {shown(name)}, seed {seed}: {shown(why, lines=True)}", file=sys.stderr)
     return 1 if any(row["failed"] for row in found.results["settings"]) else 0

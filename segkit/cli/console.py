@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextCol
 from rich.progress import Progress as Bars
 
 from segkit.system.progress import Counter, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
+from segkit.system.terminal import shown
 
 
 class ConsoleProgress(Progress):
@@ -23,11 +24,11 @@ class ConsoleProgress(Progress):
 
     def message(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(shown(text, lines=True), highlight=False, markup=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
         """Print a yellow line."""
-        self.console.print(f"warning {text}", style="yellow", highlight=False, markup=False)
+        self.console.print(shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False)
 
     def show(self, renderable: Any) -> None:
         """Print a table, or anything else that rich can render."""
@@ -108,11 +109,11 @@ class WindowReport:
     """Shows how many windows of one large image are done."""
 
     def __init__(self, name: str, progress: ConsoleProgress, bars: Bars, every: float = 60.0) -> None:
-        self.name = name
+        self.name = shown(name)
         self.progress = progress
         self.bars = bars
         self.every = every
-        self.bar = bars.add_task(name, total=None, text="")
+        self.bar = bars.add_task(self.name, total=None, text="")
         self.began = time.monotonic()
         self.reported = self.began
         self.done_before: int | None = None

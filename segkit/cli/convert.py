@@ -26,7 +26,7 @@ def _convert(options: argparse.Namespace) -> int:
 
     check_free(options.out)
     progress = ConsoleProgress()
-    config, guess = find_config(options.images, options.masks, options.classes, options.set, progress)
+    config, guess = find_config(options.images, options.masks, options.classes, options.set, progress, options.trust)
     parts = open_parts(config)
     if guess:
         take_over(parts, guess.kept)

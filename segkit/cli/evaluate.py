@@ -25,7 +25,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.evaluation.evaluate import evaluate
     from segkit.evaluation.tables import scores_table
-    from segkit.io.atomic import write_text
+    from segkit.io.atomic import write_text_for_user
 
     progress = ConsoleProgress()
     report = evaluate(
@@ -37,6 +37,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         progress=progress,
     )
     if options.out:
-        write_text(options.out, json.dumps(report, indent=2) + "\n")
+        write_text_for_user(options.out, json.dumps(report, indent=2) + "\n")
     progress.show(scores_table(report))
     return 0

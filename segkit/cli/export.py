@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from segkit.cli.options import add_trust
+
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit export`."""
@@ -22,6 +24,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="DICE",
         help="refuse if foreground Dice on the validation part falls by more (default %(default)s)",
     )
+    add_trust(parser)
     parser.set_defaults(run_command=_export)
 
 
@@ -35,6 +38,7 @@ def _export(options: argparse.Namespace) -> int:
         options.format,
         precision=options.precision,
         max_drop=options.max_drop,
+        trust=options.trust,
         progress=progress,
     )
     progress.message(f"written to {exported.path}, which works alone as the RUN of segkit predict")

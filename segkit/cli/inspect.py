@@ -23,18 +23,23 @@ def _inspect(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.inspection.inspect import as_json, inspect
     from segkit.inspection.report import as_html, on_screen, write_examples
-    from segkit.io.atomic import write_text
+    from segkit.io.atomic import write_text_for_user
 
     if options.pictures and options.pictures.suffix.lower() != ".png":
         raise ConfigError(f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures")
     progress = ConsoleProgress()
     inspection = inspect(
-        options.images, options.masks, classes=options.classes, settings=options.set, progress=progress
+        options.images,
+        options.masks,
+        classes=options.classes,
+        settings=options.set,
+        trust=options.trust,
+        progress=progress,
     )
     if options.json:
-        write_text(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")
+        write_text_for_user(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")
     if options.html:
-        write_text(options.html, as_html(inspection))
+        write_text_for_user(options.html, as_html(inspection))
     progress.show(on_screen(inspection))
     if options.pictures and write_examples(inspection, options.pictures):
         progress.message(f"look at {options.pictures}: images and their masks")

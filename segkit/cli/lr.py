@@ -21,16 +21,16 @@ def add_lr(parser: argparse.ArgumentParser) -> None:
 def _lr(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.config import read
-    from segkit.io.images import write_picture
+    from segkit.io.images import write_picture_for_user
     from segkit.training.lr_range_test import find_learning_rate
 
     progress = ConsoleProgress()
-    config = read(options.config, options.set)
+    config = read(options.config, options.set, trust=options.trust)
     found = find_learning_rate(config, low=options.low, high=options.high, steps=options.steps, progress=progress)
     every = max(1, len(found.losses) // 15)
     for i in range(0, len(found.losses), every):
         progress.message(f"rate {found.rates[i]:.1e}  loss {found.losses[i]:.4f}  smoothed {found.smoothed[i]:.4f}")
     progress.message(f"begin with --set train.learning_rate={found.suggestion:.1e}")
     if options.out:
-        write_picture(options.out, found.picture())
+        write_picture_for_user(options.out, found.picture())
     return 0

@@ -18,6 +18,16 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         metavar="a.b=c",
         help="change a setting, e.g. train.epochs=5; repeatable",
     )
+    add_trust(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import Python that the config or the data set names (module:attribute); only for files you trust",
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +59,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="a.b=c",
         help="a setting of how to read, e.g. data.mask_threshold=128",
     )
+    add_trust(parser)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,12 @@ def _plan(options: argparse.Namespace) -> int:
     check_request(options.out, options.minutes)
     progress = ConsoleProgress()
     inspection = inspect_data(
-        options.images, options.masks, classes=options.classes, settings=options.set, progress=progress
+        options.images,
+        options.masks,
+        classes=options.classes,
+        settings=options.set,
+        trust=options.trust,
+        progress=progress,
     )
     progress.show(on_screen(inspection))
     plan = plan_for(inspection, minutes=options.minutes, progress=progress)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from segkit import catalog
 from segkit.cli.options import add_network
 from segkit.errors import ConfigError
+from segkit.system.terminal import shown
 
 if TYPE_CHECKING:
     from segkit.inference.predict import Cluster
@@ -99,9 +100,9 @@ def _predict(options: argparse.Namespace) -> int:
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
     progress.message(f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed")
     for _, problem in summary.failed:
-        print(f"failed: {problem}", file=sys.stderr)
+        print(f"failed: {shown(problem)}", file=sys.stderr)
     if summary.stopped:
-        print(f"stopped: {summary.stopped}", file=sys.stderr)
+        print(f"stopped: {shown(summary.stopped)}", file=sys.stderr)
     return 1 if summary.failed or summary.stopped else 0
 
 

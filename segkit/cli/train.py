@@ -57,7 +57,7 @@ def _train_one(options: argparse.Namespace, process: Process | None, progress: C
     from segkit.config import read
     from segkit.training.train import train
 
-    config = read(options.config, options.set)
+    config = read(options.config, options.set, trust=options.trust)
     run = train(config, _folder(options), resume=options.resume, progress=progress, process=process)
     _show_run(run, process, progress)
     return 0
@@ -79,7 +79,7 @@ def _train_folds(options: argparse.Namespace, process: Process | None, progress:
     from segkit.training.folds import cross_validate, folds_table, parse_folds
 
     which, folds = parse_folds(options.fold)
-    config = read(options.config, options.set)
+    config = read(options.config, options.set, trust=options.trust)
     report = cross_validate(
         config,
         _folder(options),
@@ -107,6 +107,8 @@ def _how_to_resume(options: argparse.Namespace, process: Process | None, run: Ru
     command = f"segkit train {options.config}"
     for override in options.set:
         command += f" --set {override}"
+    if options.trust:
+        command += " --trust"
     command += options_of(process)
     if options.fold:
         command += f" --fold {options.fold}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from segkit.cli.options import add_trust
+
 
 def add_tune(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit tune`."""
@@ -17,6 +19,7 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
         help="what thresholds are chosen for: dice (default), precision=0.9 or recall=0.9",
     )
     parser.add_argument("--reset", action="store_true", help="forget what was tuned")
+    add_trust(parser)
     parser.set_defaults(run_command=_tune)
 
 
@@ -31,7 +34,7 @@ def _tune(options: argparse.Namespace) -> int:
         state = "predicts as it was trained again" if was_tuned else "was not tuned"
         progress.message(f"{options.run}: {state}")
         return 0
-    run, tuned, exports = tune(options.run, options.goal, progress=progress)
+    run, tuned, exports = tune(options.run, options.goal, trust=options.trust, progress=progress)
     progress.show(tuned_table(run.config().task, tuned))
     for note in tuned.notes:
         progress.message(f"note: {note}")

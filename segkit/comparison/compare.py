@@ -50,6 +50,7 @@ def compare(
     settings: Sequence[str] = (),
     seeds: int = 3,
     out: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Train settings for equal times, and find out which is better and whether by more than chance.
@@ -64,6 +65,7 @@ def compare(
         settings: Changes for all of them, such as "train.batch_size=4".
         seeds: Trainings of each setting.
         out: A new folder, or the one of the same comparison; by default runs/compare-CONFIG.
+        trust: Whether Python that the configs' files name may be imported.
         progress: Receives which training runs, and what is scored.
 
     Returns:
@@ -78,7 +80,7 @@ def compare(
         raise ConfigError(f"a whole number from 1 on; found {seeds}", setting="--seeds")
     progress = progress or Progress()
     folder = Path(out) if out is not None else Path("runs", f"compare-{name_of(config)}")
-    chosen = settings_of(config, vary, also, settings, minutes)
+    chosen = settings_of(config, vary, also, settings, minutes, trust)
     part = check_same_masks(chosen)
     trainings = in_turn(folder, chosen, seeds)
     with begun(folder, chosen, seeds):

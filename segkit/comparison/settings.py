@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from segkit.config import Config, ConfigLike, as_config
 from segkit.config.reading import as_line
@@ -17,6 +16,7 @@ from segkit.data.parts import held_out, open_parts, readable
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
 from segkit.evaluation import counts
+from segkit.io.yaml_text import parse_yaml
 from segkit.models.weights import check_frozen
 from segkit.system.threads import prefetch
 from segkit.task import VOID, Task
@@ -43,12 +43,18 @@ def name_of(config: ConfigLike) -> str:
 
 
 def settings_of(
-    config: ConfigLike, varied: Sequence[str], others: Sequence[ConfigLike], overrides: Sequence[str], minutes: float
+    config: ConfigLike,
+    varied: Sequence[str],
+    others: Sequence[ConfigLike],
+    overrides: Sequence[str],
+    minutes: float,
+    trust: bool = False,
 ) -> list[Setting]:
     """Return every combination of the varied values on the config, and each other config as it is.
 
     `varied` are "section.setting=VALUE,VALUE" with YAML values; `overrides` and the minutes hold for all, and nothing
-    stops early. Raises `ConfigError` for what cannot be compared.
+    stops early. `trust` says whether Python that files name may be imported. Raises `ConfigError` for what cannot be
+    compared.
     """
     for setting in [each.partition("=")[0].strip() for each in (*varied, *overrides)]:
         if setting in _TAKEN:
@@ -59,12 +65,12 @@ def settings_of(
             )
     fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
     found = [
-        Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed]))
+        Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed], trust=trust))
         for chosen in itertools.product(*map(_values, varied))
     ]
     for number, other in enumerate(others, start=2):
         name = name_of(other) if isinstance(other, str | PathLike) else f"config {number}"
-        found.append(Setting(name, as_config(other, [*overrides, *fixed])))
+        found.append(Setting(name, as_config(other, [*overrides, *fixed], trust=trust)))
     _check_differ(found)
     for each in found:
         check_frozen(each.config.model)
@@ -75,8 +81,8 @@ def _values(varied: str) -> list[str]:
     """Return "train.ema=0", "train.ema=0.99" of "train.ema=0,0.99"; the list is YAML's."""
     setting, equals, text = varied.partition("=")
     try:
-        values = yaml.safe_load(f"[{text}]")
-    except yaml.YAMLError as problem:
+        values = parse_yaml(f"[{text}]")
+    except ConfigError as problem:
         raise ConfigError(
             f"{varied}: not a list of YAML values: {problem}",
             setting="--vary",

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.comparison.settings import Setting
+from segkit.config.trust import names_imports
 from segkit.errors import RunError
 from segkit.io.atomic import write_text
+from segkit.io.files import make_folder
 from segkit.run import Run
 
 RECORD = "comparison.json"
@@ -72,7 +74,7 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
     wanted = {"seeds": seeds, "settings": {each.name: each.config.model_dump(mode="json") for each in settings}}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _check_same(record, wanted)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with (out / ".lock").open("w") as lock:
         _take(lock.fileno(), out)
         write_text(record, json.dumps(wanted, indent=2) + "\n")
@@ -124,6 +126,8 @@ def train(training: Training) -> str | None:
         shutil.rmtree(training.run.path)
     command = [sys.executable, "-m", "segkit.cli.child", "train", str(training.config_file)]
     command += ["--set", f"train.seed={training.seed}", "--run", str(training.run.path)]
+    if names_imports(training.setting.config):
+        command.append("--trust")  # as was said of the config that this one comes from
     with training.log.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
         try:

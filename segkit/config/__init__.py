@@ -8,6 +8,7 @@ loss.py       section `loss`
 train.py      section `train`
 decode.py     section `decode`: temperature and rules for objects
 section.py    the base class of sections, and types that several share
+trust.py      Python that a config names, which is imported only if it is trusted
 reading.py    YAML files and overrides such as "train.epochs=5"
 """
 
@@ -16,7 +17,7 @@ from segkit.config.config import Config, InputConfig, PredictConfig, RunConfig
 from segkit.config.data import DataConfig, PartConfig
 from segkit.config.decode import DecodeConfig
 from segkit.config.model import ModelConfig
-from segkit.config.reading import ConfigLike, as_config, changed, read
+from segkit.config.reading import ConfigLike, as_config, changed, read, read_made
 from segkit.config.train import TrainConfig
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "as_config",
     "changed",
     "read",
+    "read_made",
 ]

@@ -61,6 +61,10 @@ class DataConfig(Section):
     """Where the samples come from and how they are split. Relative paths start at the current folder."""
 
     source: str = "folder"
+    trust: bool = Field(default=False, exclude=True)
+    """Whether Python that the config or the data set names may be imported. It is said on the command line or in Python,
+    never in a file, and never saved with a run.
+    """
     images: AbsolutePath | None = None
     masks: AbsolutePath | None = None
     mask_suffix: str = ""

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from segkit.config.config import Config
 from segkit.config.section import joined
+from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
+from segkit.io.yaml_text import parse_yaml, read_yaml
 
 
 def as_line(value: Any) -> str:
@@ -26,31 +28,20 @@ def as_line(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()[0]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which the first would be lost."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
-        if twice:
-            raise ConfigError(
-                f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}",
-                "given-twice",
-            )
-        return super().construct_mapping(node, deep)
-
-
 ConfigLike = Config | Mapping[str, Any] | str | PathLike[str]
 """A config, a dictionary of its sections, or the path of a YAML file."""
+LONGEST = 1000
+"""Characters of a value that an error shows."""
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
-def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
+def as_config(config: ConfigLike, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
     """Return a config, whichever way it is given.
 
     Args:
         config: A config, a dictionary as a YAML file holds it, or the path of a YAML file.
         overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+        trust: Whether Python that a file names may be imported.
 
     Raises:
         ConfigError: For a file that cannot be read and for a setting that does not fit.
@@ -60,38 +51,38 @@ def as_config(config: ConfigLike, overrides: Sequence[str] = ()) -> Config:
     if isinstance(config, Mapping):
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
-        return read(Path(config), overrides)
+        return read(Path(config), overrides, trust=trust)
     raise ConfigError(f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config")
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+def read(path: Path, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
     """Return the config in a YAML file.
 
     Args:
         path: The file, in UTF-8.
         overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
+        trust: Whether Python that it names, a part of one's own ("module:attribute"), may be imported.
 
     Raises:
-        ConfigError: It names the file, the setting, what is allowed and what was found.
+        ConfigError: It names the file, the setting, what is allowed and what was found. The code is "untrusted" if the file
+            names Python without `trust`.
     """
+    config = read_made(path, overrides)
+    if trust:
+        return config.model_copy(update={"data": config.data.model_copy(update={"trust": True})})
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise ConfigError(
-            f"{path}: cannot be read ({problem.strerror})",
-            "missing-file",
-        ) from problem
-    except UnicodeDecodeError as problem:
-        raise ConfigError(
-            f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})",
-            "not-a-config",
-        ) from problem
-    try:
-        values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"{path}: not YAML: {problem}", "not-a-config") from problem
+        check_imports(config)
     except ConfigError as problem:
         raise problem.with_message(f"{path}: {problem}") from problem
+    return config
+
+
+def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config in a YAML file as `read` does, for those who import nothing that it names: it is never trusted."""
+    values = read_yaml(path)
+    data = values.get("data") if isinstance(values, dict) else None
+    if isinstance(data, dict) and "trust" in data:
+        raise ConfigError(f"{path}: cannot be said in a file; say --trust", "unknown-setting", setting="data.trust")
     return _validated(values, overrides, str(path))
 
 
@@ -101,9 +92,8 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
     try:
         for override in overrides:
             _override(values, override)
+        values["data"].setdefault("trust", config.data.trust)
         return type(config).model_validate(values)
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"not YAML: {problem}", "not-a-config", setting="--set") from problem
     except ValidationError as problem:
         described = joined([_describe(error) for error in problem.errors()])
         raise described.with_message(f"--set: {described}") from problem
@@ -120,8 +110,6 @@ def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
         for override in overrides:
             _override(values, override)
         return Config.model_validate(values)
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"{where}: not YAML: {problem}", "not-a-config") from problem
     except ValidationError as problem:
         described = joined([_describe(error) for error in problem.errors()])
         raise described.with_message(f"{where}: {described}") from problem
@@ -148,7 +136,10 @@ def _override(values: dict[str, Any], override: str) -> None:
                 "unknown-setting",
                 setting="--set",
             )
-    section[last] = yaml.load(value, _Loader)  # noqa: S506
+    try:
+        section[last] = parse_yaml(value)
+    except ConfigError as problem:
+        raise ConfigError(f"{override[:200]}: {problem}", problem.code, setting="--set") from problem
 
 
 def _describe(error: Any) -> ConfigError:
@@ -165,4 +156,7 @@ def _describe(error: Any) -> ConfigError:
     if error["type"] == "missing":
         return ConfigError("is missing", "missing-setting", setting=setting)
     wanted = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
-    return ConfigError(f"{wanted}; found {error['input']!r}", setting=setting)
+    found = repr(error["input"])
+    if len(found) > LONGEST:
+        found = f"{found[:LONGEST]}..."
+    return ConfigError(f"{wanted}; found {found}", setting=setting)

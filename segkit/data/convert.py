@@ -19,6 +19,7 @@ from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
+from segkit.io.names import check_class_folders, check_names
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.task import VOID, Task
@@ -74,6 +75,7 @@ def convert_parts(
     if part is not None and part not in parts:
         raise ConfigError(f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part")
     check_free(out)
+    out = Path(os.path.realpath(out))  # the folder that a link leads to
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
     write = to_folder
     if to == "tfds":
@@ -92,9 +94,12 @@ def check_free(out: Path) -> None:
 def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
     """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them.
 
-    Raises `ConfigError` before anything is written if two parts have a sample of one name.
+    Raises `ConfigError` or `DataError` before anything is written if two parts have a sample of one name, or names cannot
+    be those of files.
     """
     check_free(out)
+    check_class_folders(task)
+    check_names(name for part in parts.values() for name in part.names)
     counts = Counter(name for part in parts.values() for name in part.names)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ConfigError(

@@ -29,7 +29,9 @@ class TunedRun(NamedTuple):
     """Number of the run's exports that decode in the same way from now on."""
 
 
-def tune(run: str | os.PathLike[str], goal: str = "dice", *, progress: Progress | None = None) -> TunedRun:
+def tune(
+    run: str | os.PathLike[str], goal: str = "dice", *, trust: bool = False, progress: Progress | None = None
+) -> TunedRun:
     """Choose temperature, thresholds and rules for objects on the validation part, and keep them with the run.
 
     Whatever predicts with the run from then on uses them, its exports included.
@@ -37,6 +39,7 @@ def tune(run: str | os.PathLike[str], goal: str = "dice", *, progress: Progress 
     Args:
         run: A run folder.
         goal: What thresholds are chosen for: "dice", "precision=0.9" or "recall=0.9".
+        trust: Whether Python that the run's data section names may be imported.
         progress: Receives the number of images that are looked at.
 
     Returns:
@@ -50,7 +53,7 @@ def tune(run: str | os.PathLike[str], goal: str = "dice", *, progress: Progress 
     progress = progress or Progress()
     found = Run.open(Path(run))
     wanted = Goal.parse(goal)
-    config = found.config_made_with()
+    config = found.config_made_with(trust)
     wanted.check(config.task)
     part = readable(open_parts(config)["validation"], config)
     if not len(part):

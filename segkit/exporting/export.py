@@ -53,6 +53,7 @@ def export(
     *,
     precision: str = "float32",
     max_drop: float = 0.002,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a run's model for another runtime into RUN/exports/FORMAT-PRECISION, and check it beside Keras.
@@ -62,6 +63,7 @@ def export(
         format: "onnx", "litert", "openvino", or "savedmodel" for TensorFlow Serving.
         precision: "float32", "int8", or "bfloat16" (openvino).
         max_drop: For fewer bits, how much lower foreground Dice on the validation part may be.
+        trust: Whether Python that the run's data section names may be imported.
         progress: Receives what is measured.
 
     Returns:
@@ -76,7 +78,7 @@ def export(
     progress = progress or Progress()
     check_precision(format, precision)
     found = Run.open(Path(run))
-    parts = open_parts(found.config())
+    parts = open_parts(found.config(trust))
     load_keras()
     return export_run(found, ExportRequest(format, precision, max_drop), parts, progress.message)
 

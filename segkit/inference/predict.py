@@ -103,17 +103,17 @@ def predict(
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
     most = parse_bytes(memory) if isinstance(memory, str) else memory
-    found = find_images(as_paths(images), Path(out))
-    own, clashes = share(found, chosen_shard)
+    found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
+    own = share(found, chosen_shard)
     outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
     check_apart(found.images, outputs.folders)
     network = Network(as_paths(run), runtime, tta)
     work = Work(outputs, skip_existing, most, found.images)
     if cluster is not None:
-        summary = _predict_on_cluster(network, own, work, cluster, progress)
+        summary = _predict_on_cluster(network, own.images, work, cluster, progress)
     else:
-        summary = _predict_here(network, own, work, progress)
-    return summary._replace(failed=clashes + summary.failed)
+        summary = _predict_here(network, own.images, work, progress)
+    return summary._replace(failed=own.clashes + summary.failed)
 
 
 def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:

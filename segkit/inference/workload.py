@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from segkit.config import RunConfig
+from segkit.errors import DataError
 from segkit.inference.tiles import Predict
+from segkit.io import codecs
+from segkit.io.pictures import open_picture, open_tiff
 from segkit.io.tiff_windows import pixels_of
 
 SAMPLES = 16
@@ -50,14 +52,13 @@ def workload(config: RunConfig, images: Sequence[Path]) -> Workload | None:
 def image_size(path: Path) -> tuple[int, int] | None:
     """Return height and width of an image from its header; None if it cannot be read."""
     try:
-        if pixels_of(path):
-            import tifffile
-
-            with tifffile.TiffFile(path) as tiff:
-                return int(tiff.pages[0].imagelength), int(tiff.pages[0].imagewidth)
-        with Image.open(path) as picture:
-            return picture.height, picture.width
-    except Exception:  # reading the image itself will say what is wrong
+        with codecs.naming(path):
+            if pixels_of(path):
+                with open_tiff(path) as tiff:
+                    return int(tiff.pages[0].imagelength), int(tiff.pages[0].imagewidth)
+            with open_picture(path) as picture:
+                return picture.height, picture.width
+    except DataError:  # reading the image itself will say what is wrong
         return None
 
 

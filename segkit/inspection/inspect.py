@@ -60,6 +60,7 @@ def inspect(
     *,
     classes: Sequence[str] = (),
     settings: Sequence[str] = (),
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Inspection:
     """Find out what a data set is, what is wrong with it, and which head it needs. Every sample is read.
@@ -69,6 +70,7 @@ def inspect(
         masks: Their masks: a folder of files, a folder with one folder for each class, or a COCO JSON file.
         classes: Names of the classes in the order of their values; without them they are called by their values.
         settings: Settings of how to read, such as "data.mask_threshold=128".
+        trust: Whether Python that a config or a TensorFlow data set names may be imported.
         progress: Receives the number of masks and samples that are read.
 
     Returns:
@@ -79,7 +81,7 @@ def inspect(
         ConfigError: For settings that do not fit together.
     """
     try:
-        return inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
+        return inspect_data(images, masks, classes=classes, settings=settings, trust=trust, progress=progress)
     except DataError as problem:
         return unopened(problem)
 
@@ -90,11 +92,12 @@ def inspect_data(
     *,
     classes: Sequence[str] = (),
     settings: Sequence[str] = (),
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Inspection:
     """Do what `inspect` does, but raise `DataError` if the data cannot be opened."""
     progress = progress or Progress()
-    config, guess = find_config(images, masks, classes, settings, progress)
+    config, guess = find_config(images, masks, classes, settings, progress, trust)
     parts = open_parts(config)
     stored = None
     if guess:

@@ -13,10 +13,14 @@ from segkit.data.sources.source import Subset
 from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import Facts, Survey
 from segkit.inspection.near_duplicates import near_pairs, same_images
+from segkit.io.image_files import LeftOut
+from segkit.system.terminal import shown
 from segkit.task import Task
 
 SHOWN = 5
 """Files that a problem names."""
+MOST_LISTED = 50
+"""Files that are not read that get a line each."""
 RARE = 0.001
 """Share of the labelled pixels below which a class is called rare."""
 ONE_SIDE = 0.95
@@ -59,12 +63,15 @@ def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: b
 
 
 def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
-    """Return a warning for each kind of entry that the sources left out because `data.skip_broken` says so."""
+    """Return a warning for each kind of entry that the sources left out because `data.skip_broken` says so, and for each
+    file that looks like an image and is not read.
+    """
     sources = {id(subset.source): subset.source for subset in parts.values()}.values()
     counts: Counter[str] = Counter()
     for source in sources:
         counts.update(getattr(source, "skipped", {}))
-    return [
+    entries = [entry for source in sources for entry in getattr(source, "left_out", ())]
+    return _not_read(list(dict.fromkeys(entries))) + [
         Problem(
             code, "warning", f"{number} broken entries left out, as data.skip_broken says; their pixels are unlabelled"
         )
@@ -79,6 +86,16 @@ def decided_by(parts: Mapping[str, Subset]) -> list[Problem]:
     for source in sources:
         decisions += getattr(source, "decisions", [])
     return [Problem(code, "warning", message) for code, message in dict.fromkeys(decisions)]
+
+
+def _not_read(entries: Sequence[LeftOut]) -> list[Problem]:
+    listed = [
+        Problem("not-read", "warning", f"{shown(entry.path)}: not read, {entry.why}") for entry in entries[:MOST_LISTED]
+    ]
+    more = [shown(entry.path) for entry in entries[MOST_LISTED:]]
+    if more:
+        listed.append(_problem("not-read", "warning", "and more are not read", more))
+    return listed
 
 
 _NO_OVERLAP = (

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from segkit.inspection.inspect import Inspection, as_json
-from segkit.io.images import as_display, write_picture
+from segkit.io.images import as_display, write_picture_for_user
 from segkit.io.overlay import overlay, panel
+from segkit.system.terminal import shown
 from segkit.task import VOID
 
 EXAMPLES = 6
@@ -26,7 +27,7 @@ Row = tuple[str, ...]
 def on_screen(inspection: Inspection) -> RenderableType:
     """Return the inspection for a terminal: facts, classes, problems, verdict."""
     report = as_json(inspection)
-    lines = [f"{what}: {told}" for what, told in summary(report)]
+    lines = [shown(f"{what}: {told}") for what, told in summary(report)]
     parts: list[RenderableType] = [Text("\n".join(lines))]
     if report["classes"]:
         table = Table(title="classes", title_justify="left")
@@ -36,7 +37,9 @@ def on_screen(inspection: Inspection) -> RenderableType:
             table.add_row(*map(Text, row))  # a plain string is markup, and a class may be called [so]
         parts.append(table)
     for problem in inspection.problems:
-        parts.append(Text(f"{problem.level} {problem}", style="red" if problem.level == "error" else "yellow"))
+        parts.append(
+            Text(shown(f"{problem.level} {problem}", lines=True), style="red" if problem.level == "error" else "yellow")
+        )
     if not inspection.problems:
         parts.append(Text("no problem found", style="green"))
     parts.append(Text(f"verdict: {inspection.verdict or 'none, because no sample could be read'}", style="bold"))
@@ -137,7 +140,7 @@ def write_examples(inspection: Inspection, path: Path) -> bool:
     """Write the `examples` as a picture; return False, and write nothing, if there are none."""
     sheet = examples(inspection)
     if sheet is not None:
-        write_picture(path, sheet)
+        write_picture_for_user(path, sheet)
     return sheet is not None
 
 

@@ -2,9 +2,12 @@
 
 atomic.py         temporary names, renaming, and what killed processes left behind
 locks.py          lock files, so that only one process works on a file or folder
-images.py         finding, reading and writing images
+files.py          what is opened is a file; folders that are made
+names.py          names from elsewhere as parts of a path, on a terminal, in a table
+image_files.py    the image files in a folder, and what else is there
+images.py         reading and writing images
 masks.py          reading and writing masks
-codecs.py         decoding by Pillow and tifffile; png.py decodes plain PNG faster
+codecs.py         decoding by Pillow and tifffile; pictures.py names the formats, png.py decodes plain PNG faster
 tiff_windows.py   any window of a TIFF without reading the rest
 georeference.py   where the pixels of a GeoTIFF lie on the map
 overlay.py        masks drawn over images

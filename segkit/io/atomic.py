@@ -7,10 +7,16 @@ import os
 import platform
 import re
 import secrets
+import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from segkit.io.files import special_kind
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
 
@@ -116,3 +122,45 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def named_by_user(path: Path) -> Iterator[Path]:
+    """Yield a temporary path as `atomic` does, for a file that the user has named: `path` may be a link, a device or a pipe.
+
+    A link stays, and what it leads to is replaced. A device, a pipe and what standard output goes to are written to.
+    """
+    output = _standard_stream(path)
+    if output is None and special_kind(path) is None:  # a file, or one to come
+        with atomic(Path(os.path.realpath(path))) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        content = Path(folder, f"content{path.suffix}")
+        yield content
+        with content.open("rb") as source, output or path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def write_text_for_user(path: Path, text: str) -> None:
+    """Write a text file that the user has named, see `named_by_user`. Bytes of names that are not UTF-8 are escaped."""
+    with named_by_user(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether `named_by_user` would write to a device, a pipe, or what standard output goes to."""
+    output = _standard_stream(path)
+    if output is not None:
+        output.close()
+    return output is not None or special_kind(path) is not None
+
+
+def _standard_stream(path: Path) -> BinaryIO | None:
+    """Return standard output or error if `path` is what it writes to, such as /dev/stdout or the file that it goes to."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, or none of the system's
+            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                stream.flush()
+                return os.fdopen(os.dup(stream.fileno()), "wb")
+    return None

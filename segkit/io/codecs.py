@@ -15,12 +15,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segkit.errors import DataError
 from segkit.io import png
+from segkit.io.files import check_is_file
+from segkit.io.pictures import open_picture, open_tiff, pixels_of
 
 TIFF = (".tif", ".tiff")
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
 GREY_ALPHA = 4
 """The colour type of a PNG of grey with an alpha channel, which OpenCV reads as four channels."""
+MOST_BYTES_A_PIXEL = 16
+BYTES_BESIDE_PIXELS = 2**26
+MOST_PAGES = 2**16
+"""Pages of a TIFF; a small file may hold a list of millions."""
 
 
 def is_tiff(path: Path) -> bool:
@@ -30,7 +36,8 @@ def is_tiff(path: Path) -> bool:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DataError` that names the file."""
+    """Turn whatever a decoder raises into a `DataError` that names the file; a pipe or a device is not even opened."""
+    check_is_file(path, most_bytes(path))
     try:
         yield
     except DataError:
@@ -44,6 +51,13 @@ def naming(path: Path) -> Iterator[None]:
     except Exception as problem:  # decoders raise of every kind; the user needs the file's name
         told = " ".join(str(problem).split())  # one line
         raise DataError(f"{path}: cannot be read ({told}); copy or export it again") from problem
+
+
+def most_bytes(path: Path) -> float:
+    """Return how many bytes a picture may have: few more than pixels. TIFFs are read piece by piece, whatever their size."""
+    if is_tiff(path):
+        return float("inf")
+    return MOST_BYTES_A_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
 
 
 def limit_pixels(most: int | None) -> None:
@@ -69,13 +83,13 @@ def read_picture(path: Path) -> np.ndarray:
     plain = png.read_plain(path)
     if plain is not None:
         return plain
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if is_deep_png(path, picture):
             deep = deep_png(path.read_bytes())
             return upright(deep[..., :3] if deep.ndim == 3 else deep, picture.getexif().get(ORIENTATION, 1))
         ImageOps.exif_transpose(picture, in_place=True)  # without it, an upright picture is copied as well
         if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
-            return np.asarray(picture)
+            return pixels_of(picture)
         return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB"))
 
 
@@ -84,24 +98,22 @@ def read_stored(path: Path) -> np.ndarray:
     plain = png.read_plain(path, indices=True)
     if plain is not None:
         return plain
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if is_deep_png(path, picture):
             raise DataError(f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels")
         ImageOps.exif_transpose(picture, in_place=True)
-        return np.asarray(picture)
+        return pixels_of(picture)
 
 
 def lossy(path: Path) -> str | None:
     """Return the name of the lossy compression of a picture file, whatever its suffix says."""
     if is_tiff(path):
-        import tifffile
-
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             name = tiff.pages[0].compression.name
         return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
     if png.is_png(path):
         return None
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
             return "lossy WebP"
         return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
@@ -129,9 +141,11 @@ def deep_png(content: bytes) -> np.ndarray:
 
 
 def check_pages(pages: Iterable[Any]) -> None:
-    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever."""
-    seen = set()
+    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever, or a huge one."""
+    seen: set[int] = set()
     for page in pages:
+        if len(seen) == MOST_PAGES:
+            raise ValueError(f"it has more than {MOST_PAGES} pages")
         if page.offset in seen:
             raise ValueError("its list of pages runs in a circle")
         seen.add(page.offset)
@@ -142,9 +156,7 @@ def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndar
 
     With `colours` a palette becomes RGB.
     """
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         check_pages(tiff.pages)
         series, keyframe = tiff.series[0], tiff.series[0].keyframe
         if series.size > most_pixels() * max(1, keyframe.samplesperpixel):

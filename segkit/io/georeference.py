@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.io import codecs
+from segkit.io.pictures import open_tiff
 
 USER_DEFINED = 32767
 """What GeoTIFF writes where a coordinate system has no EPSG code."""
@@ -32,9 +33,8 @@ def read_georeference(path: Path) -> Georeference | None:
     """
     if not codecs.is_tiff(path):
         return None
-    import tifffile
 
-    with codecs.naming(path), tifffile.TiffFile(path) as tiff:
+    with codecs.naming(path), open_tiff(path) as tiff:
         page = tiff.series[0].keyframe
         turned = page.tags.get("Orientation")
         if turned and int(turned.value) != 1:

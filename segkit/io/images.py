@@ -1,9 +1,7 @@
-"""Images on disk: find, read, write whole or not at all."""
+"""Images on disk: read, write whole or not at all. `image_files` finds them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +10,11 @@ from PIL import Image
 
 from segkit.errors import DataError
 from segkit.io import codecs
-from segkit.io.atomic import atomic
-
-JPEG = (".jpg", ".jpeg")
-SUFFIXES = (".png", *JPEG, *codecs.TIFF, ".bmp", ".gif", ".webp")
-"""Image files that segkit reads, by suffix, in any case."""
-
-
-def list_images(folder: Path) -> dict[str, Path]:
-    """Return the image files under `folder` by name: the path below it, without suffix ("a", "monday/b"), sorted.
-
-    Hidden files and other suffixes are passed over. Raises `DataError` if the folder is missing or two files share
-    a name (a.png and a.jpg).
-    """
-    found: dict[str, Path] = {}
-    for name, path in walk_images(folder):
-        if name in found:
-            raise DataError(
-                f"{path} and {found[name]}: two files of one name; a name stands for one image", "duplicate-name"
-            )
-        found[name] = path
-    return dict(sorted(found.items()))
-
-
-def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the path of every image file under `folder` as `list_images` does, names may come twice."""
-    if not folder.is_dir():
-        found = "is a file, not a folder" if folder.is_file() else "there is no such folder"
-        raise DataError(f"{folder}: {found}", "missing-file")
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in SUFFIXES and not name.startswith("."):
-                path = Path(parent, name)
-                yield path.relative_to(folder).with_suffix("").as_posix() if parent != str(folder) else stem, path
-
-
-def _refuse(problem: OSError) -> None:
-    raise DataError(f"{problem.filename}: the folder cannot be read ({problem.strerror})") from problem
+from segkit.io.atomic import atomic, named_by_user
+from segkit.io.image_files import SUFFIXES as SUFFIXES
+from segkit.io.image_files import list_images as list_images
+from segkit.io.image_files import walk_images as walk_images
+from segkit.io.names import file_in
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -97,15 +61,25 @@ def fit_channels(image: np.ndarray, channels: int, where: str) -> np.ndarray:
 def write_picture(path: Path, rgb: np.ndarray) -> None:
     """Write (H, W, 3) or (H, W, 1) uint8 as a picture."""
     with atomic(path) as temporary:
-        Image.fromarray(rgb[..., 0] if rgb.shape[-1] == 1 else rgb).save(temporary)
+        _save(temporary, rgb)
+
+
+def write_picture_for_user(path: Path, rgb: np.ndarray) -> None:
+    """Write a picture as `write_picture` does to a path that the user has named, see `named_by_user`."""
+    with named_by_user(path) as temporary:
+        _save(temporary, rgb, None if path.suffix else "PNG")  # /dev/stdout
+
+
+def _save(path: Path, rgb: np.ndarray, kind: str | None = None) -> None:
+    Image.fromarray(rgb[..., 0] if rgb.shape[-1] == 1 else rgb).save(path, kind)
 
 
 def write_image(folder: Path, name: str, image: np.ndarray) -> None:
     """Write an image (H, W, C) without loss: PNG where 8 bits of grey or RGB hold it, else TIFF."""
     if image.dtype == np.uint8 and image.shape[-1] in (1, 3):
-        write_picture(folder / f"{name}.png", image)
+        write_picture(file_in(folder, name, ".png"), image)
     else:
-        write_tiff(folder / f"{name}.tif", image)
+        write_tiff(file_in(folder, name, ".tif"), image)
 
 
 def write_tiff(path: Path, array: np.ndarray) -> None:

@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 from segkit.errors import DataError
 from segkit.io import codecs, png
 from segkit.io.atomic import together
+from segkit.io.names import file_in
+from segkit.io.pictures import open_picture
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
@@ -54,7 +56,7 @@ def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
         elif (plain := png.read_plain(path)) is not None:
             array = plain
         else:
-            with Image.open(path) as picture:
+            with open_picture(path) as picture:
                 if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(path, picture):
                     raise DataError(
                         f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it", "mask-channels"
@@ -89,7 +91,7 @@ def _threshold_for(path: Path) -> str:
     """Return the setting that cuts a yes/no mask in the middle, if its brightest pixel is surely yes."""
     if codecs.is_tiff(path):
         return "data.mask_threshold"
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         brightest = int(np.asarray(picture.convert("L")).max())
     if brightest < SURELY_YES:
         return "data.mask_threshold (a value between no and yes)"
@@ -144,11 +146,12 @@ def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:
     """Return where the mask of the image `name` stands: FOLDER/NAME.png, or FOLDER/CLASS/NAME.png in a multilabel task.
 
-    The mask of an image that is predicted by windows is a .tif.
+    The mask of an image that is predicted by windows is a .tif. Raises `DataError` if the name or a class cannot be
+    that of a file or folder; `names.check_class_folders` says so of classes before any image is predicted.
     """
     if task.layered:
-        return [folder / label / f"{name}{suffix}" for label in task.classes]
-    return [folder / f"{name}{suffix}"]
+        return [file_in(folder, f"{label}/{name}", suffix) for label in task.classes]
+    return [file_in(folder, name, suffix)]
 
 
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:

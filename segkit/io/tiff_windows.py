@@ -11,7 +11,9 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.files import special_kind
 from segkit.io.images import as_image
+from segkit.io.pictures import open_tiff
 
 AT_ONCE = 4
 """Tiles or strips of the file that are decoded at the same time."""
@@ -22,12 +24,10 @@ Stored = Callable[[tuple[slice, ...]], np.ndarray]
 
 def pixels_of(path: Path) -> int:
     """Return height x width of a TIFF's first page, from its header alone; 0 if it is no TIFF or cannot be read."""
-    import tifffile
-
-    if not codecs.is_tiff(path):
+    if not codecs.is_tiff(path) or special_kind(path):
         return 0
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             page = tiff.pages[0]
             return int(page.imagelength) * int(page.imagewidth)
     except Exception:  # whoever reads the image says what is wrong with it
@@ -45,11 +45,10 @@ class LargeImage:
     """
 
     def __init__(self, path: Path, most_bytes: float = float("inf")) -> None:
-        import tifffile
 
         self.path = path
         with codecs.naming(path):
-            self._tiff = tifffile.TiffFile(path)
+            self._tiff = open_tiff(path)
             try:
                 self._open(most_bytes)
                 self._stored, self._close_pixels = _open_pixels(self._tiff, path)

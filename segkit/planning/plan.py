@@ -10,7 +10,7 @@ from segkit.data.parts import open_parts
 from segkit.errors import ConfigError, DataError
 from segkit.inspection.inspect import Inspection, inspect_data
 from segkit.inspection.training_check import check_split
-from segkit.io.atomic import write_text
+from segkit.io.atomic import is_stream, write_text_for_user
 from segkit.planning.budget import fit_budget
 from segkit.planning.choices import Plan
 from segkit.planning.rules import draft
@@ -28,6 +28,7 @@ def plan(
     minutes: float | None = None,
     classes: Sequence[str] = (),
     settings: Sequence[str] = (),
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Plan:
     """Choose every setting of a training from the data and from this machine, each with its reason.
@@ -39,6 +40,7 @@ def plan(
         minutes: Time that the training may take; without it as much as the data need.
         classes: Names of the classes in the order of their values.
         settings: Settings of how to read, such as "data.mask_threshold=128".
+        trust: Whether Python that a config or a TensorFlow data set names may be imported.
         progress: Receives what is read and timed.
 
     Returns:
@@ -50,7 +52,7 @@ def plan(
         RunError: If training steps could not be timed.
     """
     check_request(out, minutes)
-    inspection = inspect_data(images, masks, classes=classes, settings=settings, progress=progress)
+    inspection = inspect_data(images, masks, classes=classes, settings=settings, trust=trust, progress=progress)
     found = plan_for(inspection, minutes=minutes, progress=progress)
     if out is not None:
         write_plan(found, out, "segkit.plan")
@@ -59,7 +61,7 @@ def plan(
 
 def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
     """Raise `ConfigError` before anything is read if the plan could not be made or written."""
-    if out is not None and Path(out).exists():
+    if out is not None and Path(out).exists() and not is_stream(Path(out)):
         raise ConfigError(
             f"{out}: is there already; a config is not overwritten. Choose another name",
             "exists-already",
@@ -87,4 +89,4 @@ def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: 
 
 def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:
     """Write a plan's config as YAML; its first lines name the command that made it."""
-    write_text(Path(out), as_yaml(found, command, str(out)))
+    write_text_for_user(Path(out), as_yaml(found, command, str(out)))

@@ -11,11 +11,16 @@ from pydantic import Field, ValidationError
 
 from segkit.config import RunConfig
 from segkit.config.section import Section
-from segkit.errors import ConfigError, RunError
+from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.atomic import write_text
+from segkit.io.files import read_bytes, special_kind
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+
+
+LARGEST_RECORD = 2**24
+"""Bytes of export.json."""
 
 
 class Checked(Section):
@@ -64,7 +69,7 @@ class Exported:
         """Return the export in a folder. Raises `RunError` if export.json or the model is missing or damaged."""
         file = path / "export.json"
         try:
-            record = ExportRecord.model_validate_json(file.read_bytes())
+            record = ExportRecord.model_validate_json(read_bytes(file, LARGEST_RECORD))
         except OSError as problem:
             raise RunError(
                 f"{file}: cannot be read ({problem.strerror})",
@@ -78,12 +83,16 @@ class Exported:
             ) from problem
         except ConfigError as problem:
             raise RunError(f"{file}: {problem}", "damaged-file") from problem
+        except DataError as problem:  # a pipe, or too large
+            raise RunError(str(problem), "damaged-file") from problem
         if record.format not in FILES:
             raise RunError(
                 f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}",
                 "unknown-name",
             )
         found = cls(path, record)
+        if special_kind(found.model):
+            raise RunError(f"{found.model}: is {special_kind(found.model)}, not a file", "damaged-file")
         if not found.model.exists():
             raise RunError(
                 f"{path}: {found.model.name} is missing beside export.json; copy the whole folder", "missing-file"

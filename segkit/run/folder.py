@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from segkit.config import Config, RunConfig, read
+from segkit.config import Config, RunConfig, read_made
 from segkit.config.reading import as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
+from segkit.io.files import make_folder
 from segkit.run import tuned
 from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
@@ -62,22 +63,24 @@ class Run:
             )
         return run
 
-    def config(self) -> RunConfig:
+    def config(self, trust: bool = False) -> RunConfig:
         """Return the config that the run predicts with: the one it was made with, and what `segkit tune` found."""
-        return tuned.merged(self.config_made_with(), self.tuned)
+        return tuned.merged(self.config_made_with(trust), self.tuned)
 
-    def config_made_with(self) -> RunConfig:
+    def config_made_with(self, trust: bool = False) -> RunConfig:
         """Return the config that the run was made with, without what `segkit tune` found.
 
-        Raises `RunError` if it does not say what the training images were.
+        `trust` says whether Python that its data section names may be imported to open the data. Raises `RunError` if it
+        does not say what the training images were.
         """
-        config = read(self.config_file)
+        config = read_made(self.config_file)
         if config.input is None:
             raise RunError(
                 f"{self.config_file}: has no `input` section, so it was not written by a training",
                 "missing-setting",
             )
-        return config.with_input(config.input)
+        data = config.data.model_copy(update={"trust": trust})
+        return config.model_copy(update={"data": data}).with_input(config.input)
 
     def report(self) -> dict[str, Any] | None:
         """Return scores.json: the scores of the best epoch; None where nothing was scored."""
@@ -99,6 +102,7 @@ class Run:
     def create(self, config: RunConfig) -> None:
         """Begin a new run in a free folder."""
         self.check_free()
+        make_folder(self.path)
         write_text(self.config_file, config.as_yaml())
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 

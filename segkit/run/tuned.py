@@ -12,6 +12,7 @@ from segkit.config import DecodeConfig, RunConfig
 from segkit.config.section import Section
 from segkit.errors import ConfigError, RunError
 from segkit.io.atomic import atomic
+from segkit.io.yaml_text import read_yaml
 from segkit.task import Task
 
 
@@ -35,8 +36,8 @@ class Tuned(Section):
 def read(path: Path) -> Tuned:
     """Return what a tuned.yaml holds. Raises `RunError` naming the file if it cannot be read."""
     try:
-        return Tuned.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as problem:
+        return Tuned.model_validate(read_yaml(path))
+    except (ConfigError, ValidationError) as problem:
         first = str(problem).replace("\n", " ")
         raise RunError(
             f"{path}: cannot be read ({first}). `segkit tune` writes it anew, --reset removes it",

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from segkit.errors import ConfigError, DataError
+from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
 from segkit.task.palette import Colour, default_palette
 
@@ -111,11 +112,11 @@ class Task(BaseModel):
             "task.classes",
             f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}",
         )
-        _require(
-            len(set(self.classes)) == count and all(self.classes),
-            "task.classes",
-            f"class names must differ and not be empty: {self.classes}",
-        )
+        different = len(set(self.classes)) == count and all(self.classes)
+        _require(different, "task.classes", f"class names must differ and not be empty: {self.classes}")
+        controls = ", ".join(shown(name) for name in self.classes if has_controls(name))
+        message = f"a class name is one line of text without control characters; found {controls}"
+        _require(not controls, "task.classes", message, "unsafe-name")
 
     def _check_head(self) -> None:
         _require(
@@ -139,11 +140,8 @@ class Task(BaseModel):
             "task.palette",
             f"one colour a class ({count}); found {len(self.palette)}",
         )
-        _require(
-            all(0 <= v <= 255 for c in self.palette for v in c),
-            "task.palette",
-            "each colour is three numbers from 0 to 255",
-        )
+        in_range = all(0 <= v <= 255 for c in self.palette for v in c)
+        _require(in_range, "task.palette", "each colour is three numbers from 0 to 255")
 
     def _check_thresholds(self) -> None:
         if self.kind == "multiclass":

@@ -7,6 +7,7 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.inspection.input_statistics import fitting_input
 from segkit.inspection.training_check import check
+from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
 
@@ -22,8 +23,10 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
         (some of them may be empty) without the samples that were left out as broken.
 
     Raises:
+        ConfigError: If classes of a multilabel task cannot be the folders of its masks.
         DataError: If training would be wrong: whatever `segkit inspect` calls an error.
     """
+    check_class_folders(config.task)  # or prediction would refuse, after the training
     parts = open_parts(config)
     total = sum(len(subset) for subset in parts.values())
     with progress.counting("checking images and masks", total) as done:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from segkit.data.sources.source import Sample, Source
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.pictures import open_picture
 
 GAP = 8
 """The gap between two blocks is the block's size divided by this: pixels near the edge of a block show what is beyond it."""
@@ -125,7 +125,7 @@ class BlockSource:
         if hasattr(self.source, "image_file"):
             path: Path = self.source.image_file(name)
             if not codecs.is_tiff(path):
-                with codecs.naming(path), Image.open(path) as picture:
+                with codecs.naming(path), open_picture(path) as picture:
                     turned = picture.getexif().get(codecs.ORIENTATION, 1) in (5, 6, 7, 8)
                     size = (picture.height, picture.width)
                 return size[::-1] if turned else size

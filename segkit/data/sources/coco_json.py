@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.files import read_bytes
 
 Id = int | str
 BY_COCO = r"cocodataset\.org|mscoco\.org|^COCO 20"
 """What stands in files of COCO's own, in an image's address or the file's description."""
+LARGEST = 2**32
+"""Bytes of a file; COCO's own largest has half a billion."""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 120
 
@@ -164,7 +167,7 @@ def category_names(path: Path) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_bytes(path, LARGEST))
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror})", "coco-file") from problem
     except json.JSONDecodeError as problem:

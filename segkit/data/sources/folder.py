@@ -19,6 +19,7 @@ from segkit.data.sources.labels import (
 from segkit.data.sources.pairs import find_pairs
 from segkit.data.sources.source import Sample
 from segkit.errors import ConfigError, DataError
+from segkit.io.image_files import left_out_in
 from segkit.io.images import read_image
 from segkit.io.masks import read_colours, read_layers, read_mask
 from segkit.task import Task
@@ -41,6 +42,8 @@ class FolderSource:
             _check_meanings(data, task)  # before any file is looked for
         self.pairs, self.parts = find_pairs(data, layers)
         self.names = list(self.pairs)
+        self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
+        """Files in the folders that look like images, and are not read."""
         layered = "" not in next(iter(self.pairs.values())).masks
         if data.mask_colours is not None and task.layered and not layered:
             raise ConfigError(

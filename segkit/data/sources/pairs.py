@@ -13,11 +13,14 @@ from segkit.data.sources.labelling_tools import of_a_tool
 from segkit.data.sources.pair_names import PARTS, find_suffixes, parts_by_folder
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
+from segkit.io.files import check_is_file
 from segkit.io.images import SUFFIXES, list_images
 
 COLUMNS = ("image", "mask", "split")
 """Columns of a list that are no classes."""
 SEPARATORS = ",;\t"
+LARGEST_LIST = 2**30
+"""Bytes of a CSV list."""
 
 
 class Pair(NamedTuple):
@@ -182,6 +185,7 @@ def read_list(path: Path, labels: Sequence[str] = ()) -> tuple[list[tuple[int, d
     file writes them; those of classes are as in the file. Empty rows are left out. Raises `DataError` if the file cannot be
     read or has no column of images; `labels` are the classes that may have a column of their own.
     """
+    check_is_file(path, LARGEST_LIST)
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             head = stream.readline()

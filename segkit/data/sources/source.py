@@ -9,6 +9,7 @@ import numpy as np
 
 from segkit import catalog
 from segkit.config import DataConfig
+from segkit.config.trust import untrusted
 from segkit.io import codecs
 from segkit.task import Task
 
@@ -51,8 +52,13 @@ class Subset:
 
 
 def open_source(data: DataConfig, task: Task) -> Source:
-    """Return the source that a config's `data` section names, for this task."""
+    """Return the source that a config's `data` section names, for this task.
+
+    Raises `ConfigError` for one of one's own ("module:attribute") unless `data.trust` says that it may be imported.
+    """
     codecs.limit_pixels(data.max_pixels)
+    if ":" in data.source and not data.trust:
+        raise untrusted("data.source", data.source)
     source: Source = catalog.load(catalog.SOURCES, data.source)(data, task)
     if data.blocks is None:
         return source

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from segkit.config import DataConfig
+from segkit.config.trust import untrusted
 from segkit.data.sources.labels import YesNo, as_ids, check_mask_ids, check_names, from_colours
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
@@ -32,7 +33,7 @@ class TfdsSource:
 
     def __init__(self, folder: Path, data: DataConfig, task: Task) -> None:
         self.folder, self.data, self.task = folder, data, task
-        self._records = Records(folder)
+        self._records = Records(folder, data.trust)
         info = self._records.info
         ready = find_ready(info.name, info.metadata)
         self.image_key, self.mask_key = _keys(info.features, data, ready, folder)
@@ -152,6 +153,8 @@ def _find_named(data: DataConfig, name: str) -> Path:
             ) from problem
     except Exception as problem:  # versions, several places and the like; its words are the best there are
         raise DataError(f"{name}: {problem}") from problem
+    if tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace and not data.trust:
+        raise untrusted("data.name", name)  # the code of a community's data set is fetched and imported
     try:
         builder = tfds.builder(name, data_dir=kept)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from segkit.config.trust import untrusted
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
+from segkit.io.files import read_bytes
+from segkit.io.names import why_unsafe
+from segkit.io.pictures import open_picture
+from segkit.system.terminal import shown
 
 PNG = b"\x89PNG"
+LARGEST_JSON = 2**26
+"""Bytes of what describes a data set."""
+CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
+"""Where features.json names a class; "type" is what older versions wrote."""
+OWN_FEATURES = "tensorflow_datasets."
+MOST_RECORDS = 5_000_000
+"""Of a split; a place in memory is kept for each."""
+SMALLEST_RECORD = 16
+"""Bytes of a record of TFRecord that holds nothing."""
+CUT_OFF = 1000
+"""Records that may be missing in a file that was cut off; each is named when it is read."""
 
 
 class Place(NamedTuple):
@@ -28,9 +45,12 @@ class Place(NamedTuple):
 class Records:
     """A data set's records by place; only what is asked for is read, by any number of threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._builder = folder, _open_builder(folder)
+    def __init__(self, folder: Path, trust: bool = False) -> None:
+        self.folder = folder
+        check_metadata(folder, trust)
+        self._builder = _open_builder(folder)
         self.info = self._builder.info
+        self._check_lengths()
         self._offsets: dict[Path, list[tuple[int, int]]] = {}
         self._slices: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -54,12 +74,37 @@ class Records:
             path, (name, start) = Path(part.filename), starts[str(part.filename)]
             if not path.is_file():
                 raise DataError(f"{path}: is missing from the data set; copy it or prepare the data set again", "shard")
+            self._check_room(path, part.examples_in_shard)
             end = part.examples_in_shard if part.take < 0 else part.skip + part.take
             for i in range(part.skip, end):
                 found[f"{name}/{start + i:06d}"] = Place(path, i, name, start + i)
         if not found:
             raise DataError(f"{self.folder}: {split} holds no record", "empty")
         return found
+
+    def _check_lengths(self) -> None:
+        """Raise `DataError` if the splits claim more records than could be listed in memory."""
+        for name, split in self.info.splits.items():
+            why = why_unsafe(name)
+            if why:
+                raise DataError(f"{self.folder}: a split called {shown(name)}: {why}", "unsafe-name")
+            lengths = split.shard_lengths
+            if any(length < 0 for length in lengths) or sum(lengths) > MOST_RECORDS:
+                raise DataError(
+                    f"{self.folder}: {shown(name)} claims {sum(lengths):,} records in shardLengths; up to {MOST_RECORDS:,} "
+                    f"are read",
+                    "shard",
+                )
+
+    def _check_room(self, path: Path, records: int) -> None:
+        """Raise `DataError` if a file cannot hold nearly as many records as the data set claims."""
+        fitting = path.stat().st_size // SMALLEST_RECORD
+        if self.info.file_format.value == "tfrecord" and records > fitting + CUT_OFF:
+            raise DataError(
+                f"{path}: shardLengths claims {records:,} records, and there is room for {fitting:,}; copy it or prepare the "
+                f"data set again",
+                "shard",
+            )
 
     def _starts(self) -> dict[str, tuple[str, int]]:
         """Return the split of each file, and the number of its first record there."""
@@ -99,6 +144,45 @@ class Records:
         return self._slices[split]
 
 
+def check_metadata(folder: Path, trust: bool) -> None:
+    """Raise an error if the JSON files of a data set are no files or too large, or name Python to import without `trust`.
+
+    TensorFlow Datasets imports the module of each class of features that it does not know.
+    """
+    for path in sorted(folder.glob("*.json")):
+        content = read_bytes(path, LARGEST_JSON)
+        if path.name == "features.json" and not trust:
+            for name in _class_names(content):
+                if not name.startswith(OWN_FEATURES):
+                    raise untrusted(f"{path}", shown(name))
+
+
+def _class_names(content: bytes) -> list[str]:
+    """Return the names of classes in a features.json, wherever they stand, also in text that is JSON itself.
+
+    There are none if it is no JSON, which TensorFlow Datasets says later.
+    """
+    left: list[Any] = [_parsed(content)]
+    names: list[str] = []
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            value = _parsed(value)
+        if isinstance(value, dict):
+            names += [value[key] for key in CLASS_KEYS if isinstance(value.get(key), str)]
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return names
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _open_builder(folder: Path) -> Any:
     import tensorflow_datasets as tfds
 
@@ -128,7 +212,7 @@ def record_offsets(path: Path) -> list[tuple[int, int]]:
 def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) -> np.ndarray:
     """Return the pixels of an encoded picture: those of an image with the feature's channels, those of a mask as stored."""
     channels = feature.shape[-1]
-    with Image.open(io.BytesIO(content)) as opened:
+    with open_picture(io.BytesIO(content)) as opened:
         if mask_of and not lossy_too and opened.format in ("JPEG", "MPO"):
             raise DataError(
                 f"{mask_of}: the mask is stored as JPEG, which changes its values; for a yes/no mask "

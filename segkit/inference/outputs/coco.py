@@ -14,11 +14,15 @@ from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.atomic import atomic
+from segkit.io.files import read_bytes
+from segkit.io.names import file_in
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
 LARGEST = 2**29
 """Pixels; longer runs do not fit the six characters that a number has in COCO's compressed form."""
+LARGEST_PART = 2**31
+"""Bytes of the objects of one image."""
 
 
 class Coco(Output):
@@ -27,7 +31,7 @@ class Coco(Output):
     ending = "-coco"
 
     def paths(self, name: str) -> list[Path]:
-        return [self.folder / "parts" / f"{name}.json"]
+        return [file_in(self.folder / "parts", name, ".json")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         paths[0].write_text(json.dumps(part_of(answer)), encoding="utf-8")
@@ -118,10 +122,10 @@ def _write_list(stream: TextIO, entries: Iterable[dict[str, Any]]) -> None:
 
 def _read_part(path: Path, categories: Mapping[str, int]) -> dict[str, Any]:
     try:
-        part: dict[str, Any] = json.loads(path.read_bytes())
+        part: dict[str, Any] = json.loads(read_bytes(path, LARGEST_PART))
         unknown = sorted({str(entry["category"]) for entry in part["annotations"]} - set(categories))
         part["image"]["file_name"]
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise DataError(
             f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image again",
             "coco-file",

@@ -10,6 +10,7 @@ from typing import Any
 from segkit.inference.outputs.polygons import Polygon, Ring, outlines
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.georeference import Georeference, read_georeference
+from segkit.io.names import file_in
 from segkit.task.layers import layer_of, plane_of
 
 
@@ -19,7 +20,7 @@ class GeoJson(Output):
     ending = "-geojson"
 
     def paths(self, name: str) -> list[Path]:
-        return [self.folder / f"{name}.geojson"]
+        return [file_in(self.folder, name, ".geojson")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         collection = feature_collection(answer, read_georeference(answer.path))

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Answer, Output, beside
+from segkit.io import codecs
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths
+from segkit.io.names import cell, cell_name, file_in
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
@@ -29,8 +32,7 @@ class Instances(Output):
         self.table = beside(masks, "-instances.csv")
 
     def paths(self, name: str) -> list[Path]:
-        layers = [path.with_suffix(".tif") for path in mask_paths(self.task, self.folder, name)]
-        return [*layers, self.folder / f"{name}.csv"]
+        return [*mask_paths(self.task, self.folder, name, ".tif"), file_in(self.folder, name, ".csv")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         numbers, objects = answer.objects
@@ -42,17 +44,25 @@ class Instances(Output):
 
     def merge(self) -> None:
         with atomic(self.table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerow(COLUMNS)
+            writer = csv.writer(stream)
+            writer.writerow(COLUMNS)
             for path in list_parts(self.folder, ".csv").values():
-                with path.open(encoding="utf-8", newline="") as part:
-                    part.readline()
-                    stream.writelines(part)
+                writer.writerows(_rows_of_part(path))
+
+
+def _rows_of_part(path: Path) -> list[list[str]]:
+    """Return the rows of a table that `Instances` wrote. Raises `DataError` for any other file."""
+    with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    if rows[:1] != [list(COLUMNS)] or any(len(row) != len(COLUMNS) for row in rows):
+        raise DataError(f"{path}: is no table of objects; delete it, and predict its image again")
+    return [[cell(cell_name(text)) for text in row] for row in rows[1:]]
 
 
 def rows_of(answer: Answer) -> list[list[object]]:
     """Return one row of `COLUMNS` for each object: box and area in pixels, score the mean probability."""
     names = answer.task.classes
     return [
-        [answer.name, found.number, names[found.label], *found.box, found.area, found.score]
+        [cell(answer.name), found.number, cell(names[found.label]), *found.box, found.area, found.score]
         for found in answer.objects[1]
     ]

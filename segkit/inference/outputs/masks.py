@@ -9,6 +9,7 @@ from PIL import Image
 
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.masks import mask_paths, save_mask
+from segkit.io.names import file_in
 from segkit.io.overlay import overlay
 
 
@@ -28,7 +29,7 @@ class Overlays(Output):
     ending = "-overlays"
 
     def paths(self, name: str) -> list[Path]:
-        return [self.folder / f"{name}.png"]
+        return [file_in(self.folder, name, ".png")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         Image.fromarray(overlay(answer.task, answer.image, answer.mask)).save(paths[0])

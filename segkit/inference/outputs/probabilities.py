@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 
 from segkit.inference.outputs.prediction import Answer, Output
+from segkit.io.names import file_in
 
 
 class Tiff(Output):
@@ -18,7 +19,7 @@ class Tiff(Output):
     kind: type = np.float32
 
     def paths(self, name: str) -> list[Path]:
-        return [self.folder / f"{name}.tif"]
+        return [file_in(self.folder, name, ".tif")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         bands: np.ndarray = self.bands(answer).astype(self.kind)
@@ -53,7 +54,7 @@ class Npy(Output):
     ending = "-probabilities"
 
     def paths(self, name: str) -> list[Path]:
-        return [self.folder / f"{name}.npy"]
+        return [file_in(self.folder, name, ".npy")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         np.save(paths[0], answer.calibrated.astype(np.float32))

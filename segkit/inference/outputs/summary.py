@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,11 +14,17 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.atomic import atomic
+from segkit.io.files import read_text
 from segkit.io.masks import mask_paths, read_mask
+from segkit.io.names import cell, cell_name, why_unsafe
+from segkit.io.pictures import open_tiff
 from segkit.task import Task
 from segkit.task.layers import layers_of, stack_planes
 
 Row = tuple[str, ...]
+LARGEST_TABLE = 2**28
+"""Bytes; a million images of ten classes take half of it."""
+NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def header(task: Task) -> Row:
@@ -24,7 +33,8 @@ def header(task: Task) -> Row:
     >>> header(Task.binary("crack"))
     ('image', 'height', 'width', 'crack area', 'crack share')
     """
-    return ("image", "height", "width", *(f"{name} {what}" for name in task.classes for what in ("area", "share")))
+    named = [cell(f"{name} {what}") for name in task.classes for what in ("area", "share")]
+    return ("image", "height", "width", *named)
 
 
 def row_of(task: Task, name: str, mask: np.ndarray) -> Row:
@@ -48,11 +58,11 @@ def row_of_files(task: Task, name: str, paths: Sequence[Path]) -> Row:
 
 def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
     """Return the size of a TIFF (height, width) and how many pixels have each value from 0 to 255; one tile is in memory."""
-    import tifffile
-
     counts = np.zeros(256, np.int64)
-    with codecs.naming(path), tifffile.TiffFile(path) as tiff:
+    with codecs.naming(path), open_tiff(path) as tiff:
         page = tiff.pages[0]
+        if math.prod(page.chunks) > codecs.most_pixels():
+            raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")
         for tile, (_, _, top, left, _), (_, height, width, _) in page.segments():
             rows, columns = min(height, page.imagelength - top), min(width, page.imagewidth - left)
             if tile is None:  # left out in the file: zeros
@@ -64,7 +74,7 @@ def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
 
 def _row(name: str, height: int, width: int, areas: Sequence[int]) -> Row:
     counted = [text for area in areas for text in (str(area), f"{area / (height * width):.6f}")]
-    return (name, str(height), str(width), *counted)
+    return (cell(name), str(height), str(width), *counted)
 
 
 def write_summary(task: Task, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]) -> None:
@@ -95,15 +105,24 @@ def files_of(task: Task, masks: Path, name: str) -> list[Path]:
 
 
 def read_summary(task: Task, table: Path) -> dict[str, Row]:
-    """Return the rows of a table by image; none if there is no table, or one of other classes."""
+    """Return the rows of a table by image; none if there is no table, or one of other classes.
+
+    A row that no `write_summary` can have written is left out: its image is counted anew, or belongs to nobody.
+    """
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = [tuple(row) for row in csv.reader(stream)]
-    except (OSError, ValueError, csv.Error):
+        text = read_text(table, LARGEST_TABLE)
+        rows = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""))]
+    except (OSError, ValueError, csv.Error, DataError):
         return {}
     if not rows or rows[0] != header(task):
         return {}
-    return {row[0]: row for row in rows[1:] if len(row) == len(rows[0])}
+    return {cell_name(row[0]): row for row in rows[1:] if len(row) == len(rows[0]) and _is_written(row)}
+
+
+def _is_written(row: Row) -> bool:
+    """Return whether a row holds the name of a file, and numbers."""
+    numbers = all(NUMBER.fullmatch(text) for text in row[1:])
+    return numbers and why_unsafe(f"{cell_name(row[0])}.png") is None
 
 
 def read_back(task: Task, paths: Sequence[Path]) -> np.ndarray:

@@ -15,7 +15,9 @@ from segkit.inference.outputs.masks import Masks, Overlays
 from segkit.inference.outputs.prediction import Answer, Output, beside
 from segkit.inference.outputs.probabilities import Uncertainty
 from segkit.io.atomic import remove_leftovers, together
+from segkit.io.files import make_folder
 from segkit.io.locks import taking_turns
+from segkit.io.names import check_class_folders
 from segkit.task import Task
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -58,10 +60,12 @@ class Results:
     """Writes the results of images, each image whole: where its mask stands, and in a multilabel task the last class's, all
     stands.
 
-    One object may be used by several threads, and several processes may write into the same folders.
+    One object may be used by several threads, and several processes may write into the same folders. Raises `ConfigError`
+    for a task whose classes cannot be folders.
     """
 
     def __init__(self, task: Task, outputs: Outputs) -> None:
+        check_class_folders(task)
         self.task, self.masks = task, outputs.masks
         self.need_probabilities = outputs.need_probabilities
         self.table = beside(outputs.masks, "-summary.csv")
@@ -79,7 +83,7 @@ class Results:
     def prepare(self) -> None:
         """Remove what a killed run left half-written, and see that the folders can be written to. Raises `OSError`."""
         for output in self.outputs:
-            output.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(output.folder)
             remove_leftovers(output.folder)
             with tempfile.TemporaryFile(dir=output.folder) as probe:
                 probe.write(b"1")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from segkit.data.sources.pairs import COLUMNS, read_list
 from segkit.errors import DataError
@@ -18,6 +17,7 @@ from segkit.inspection.intensities import histogram
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.io import codecs, png
 from segkit.io.masks import read_colours, read_layers, read_mask
+from segkit.io.pictures import open_picture, open_tiff
 
 
 class Stored(NamedTuple):
@@ -106,7 +106,7 @@ def listed(path: Path) -> tuple[list[Path], list[str]]:
 
 def _picture_kind(path: Path) -> tuple[str, bool]:
     """Return a picture's kind in words, and whether it is one of colours."""
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         name = {"1": "1-bit", "P": "palette", "L": "grey"}.get(picture.mode, picture.mode)
         deep = "16-bit " if picture.mode.startswith("I") else ""
         if picture.mode in ("RGB", "RGBA"):
@@ -118,7 +118,7 @@ def _picture_kind(path: Path) -> tuple[str, bool]:
 def _tiff_kind(path: Path) -> tuple[str, bool]:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         page = tiff.pages[0]
         rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint8
         return f"{page.dtype} TIFF", rgb
@@ -131,7 +131,7 @@ def _look_at_colours(path: Path, kind: str) -> Stored:
 
 def _lossy_values(path: Path) -> np.ndarray:
     """Return the grey values of a JPEG or the like, (H, W)."""
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         return np.asarray(picture.convert("L"))
 
 

@@ -130,7 +130,7 @@ def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable
     stated = meanings.stated(data, classes)
     if stated:
         return stated
-    info = Records(folder).info
+    info = Records(folder, data.trust).info
     ready = find_ready(info.name, info.metadata)
     if ready:
         return Guess(data, task_of(ready), "a TensorFlow data set whose classes are known")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+from segkit import Task
 from segkit.cli import main
 from segkit.config import Config, read
 from segkit.data.sources.source import open_source
 from segkit.errors import ConfigError
 from segkit.inference.load import Opened
 from segkit.io.images import write_picture
+from segkit.system.terminal import has_controls
 from tests.helpers.command_line import assert_fails, numbers
 from tests.helpers.draws import task_of
 from tests.helpers.errors import holds
@@ -149,3 +152,39 @@ def test_the_page_s_programs_and_config_read_what_predict_wrote(here: Path, caps
     source = open_source(config.data, config.task)
     for name, answer in expected.items():
         np.testing.assert_array_equal(source.read(name).mask, answer.mask)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
+def test_trap_46_a_pipe_and_odd_names_fail_alone_and_the_tables_are_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(here / "images" / "pipe.png")
+    os.mkfifo(here / "images" / "pipe.tif")
+    (here / "images" / "gone.png").symlink_to("nowhere")
+    for name in (b"\xff.png", b"two\nlines.png", b"\x1b]0;title\x07.png"):
+        shutil.copy(here / "images" / "a.png", os.fsdecode(os.fsencode(here / "images") + b"/" + name))
+    assert predict("--format", "coco", "--format", "instances") == 1
+    assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
+    told = capsys.readouterr()
+    failed = [line for line in told.err.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == len(told.err.splitlines()) == 6
+    for name in ("pipe.png", "pipe.tif", "gone.png", r"\udcff.png", r"two\nlines.png", r"\x1b]0;title\x07.png"):
+        assert [line for line in failed if f"{name}: " in line] != [], name
+    assert not has_controls(told.err.replace("\n", ""))
+    rows = (here / "masks-summary.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["image", "a", "f", "sub/d"]
+
+
+def test_trap_48_a_class_of_a_strange_run_leads_nowhere(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task.multilabel(["road/path", "../../images"])
+    config = config_of(task)
+    (here / "run" / "config.yaml").write_text(config.as_yaml())
+    opened = Opened(lambda batch: network(batch, task), config, "a stand-in")
+    monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime, work: opened)
+    before = {path: path.read_bytes() for path in here.rglob("*.png")}
+    assert predict(out="results/of/masks") == 2
+    assert "../../images" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in here.rglob("*.png")} == before
+    assert not (here / "results").exists()

@@ -204,7 +204,7 @@ def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
     read(
         path, ["model={encoder: resnet50, depth: 1, deep_supervision: true}"]
     )  # it has five levels, whatever depth says
-    own = read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"])
+    own = read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"], trust=True)
     check_frozen(own.model)  # it may bring weights itself
     frozen = read(path, ["model={encoder: resnet50, freeze_statistics: true}"])  # a run of then is still read
     with fails(ConfigError, "contradiction", "model.weights: none", setting="model.freeze_statistics"):

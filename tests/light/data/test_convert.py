@@ -7,7 +7,7 @@ import pytest
 
 from segkit import ConfigError, DataError, Task
 from segkit.cli import main
-from segkit.data.convert import check_free, image_kind, to_folder, to_tfds
+from segkit.data.convert import check_free, convert, image_kind, to_folder, to_tfds
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
@@ -76,3 +76,17 @@ def test_no_sample_is_no_data_set(tmp_path: Path) -> None:
     with fails(DataError, "empty"):
         to_tfds(CRACK, {"train": Subset(InMemory([]), [])}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_the_new_folder_is_followed(tmp_path: Path, there: bool) -> None:
+    config = {
+        "task": {"kind": "multilabel", "classes": ["disc", "square", "triangle"]},
+        "data": {"source": "shapes", "count": 3, "size": [8, 8]},
+    }
+    (tmp_path / "link").symlink_to(tmp_path / "store" / "out")
+    if there:
+        (tmp_path / "store" / "out").mkdir(parents=True)
+    convert(config, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert len(list((tmp_path / "store" / "out" / "images").iterdir())) == 3

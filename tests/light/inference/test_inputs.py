@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from segkit import ConfigError, DataError, Task
 from segkit.inference.inputs import Inputs, Shard, check_apart, find_images, result_folders, share
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.system.terminal import has_controls
 from tests.helpers.errors import fails, holds
 
 
@@ -43,6 +45,76 @@ def test_images_of_one_name_are_left_out_and_named_the_others_stay(tmp_path: Pat
     for path, other in ((one, two), (two, one)):
         assert told[path].startswith(f"{path}: ")
         assert holds(told[path], other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a.png", "A.png"), ("sub/é.png", "sub/e\u0301.jpg"), ("X/a.png", "x/a.png")], ids=ascii
+)
+def test_names_that_some_disks_take_for_one_are_left_out(tmp_path: Path, one: str, other: str) -> None:
+    touch(tmp_path, f"1/{one}", f"2/{other}", "1/b.png")
+    images, clashes = find_images([tmp_path / "1", tmp_path / "2"])
+    assert list(images) == ["b"]
+    assert {path for path, _ in clashes} == {tmp_path / "1" / one, tmp_path / "2" / other}
+
+
+@pytest.mark.parametrize("name", ["con.png", "a\\b.png", "a\nb.png", "\x1b[2J.png", "sub./a.png", "c:a.png"], ids=ascii)
+def test_trap_48_images_whose_masks_could_not_have_their_name_are_left_out(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name, "b.png")
+    alone = [tmp_path / name, tmp_path / "b.png"]
+    for inputs in ([tmp_path], alone) if "/" not in name else ([tmp_path],):
+        images, clashes = find_images(inputs)
+        assert list(images) == ["b"]
+        assert [path for path, _ in clashes] == [tmp_path / name]
+        assert not has_controls(clashes[0][1])
+
+
+def test_trap_46_a_name_that_is_not_utf_8_is_left_out_and_shown(tmp_path: Path) -> None:
+    touch(tmp_path, "b.png", "sub/c.png")
+    for name in (b"\xff.png", b"sub/\xfe.JPG", b"\xfd/d.png", b"\xfc.heic"):
+        path = os.fsencode(tmp_path) + b"/" + name
+        Path(os.fsdecode(path)).parent.mkdir(exist_ok=True)
+        Path(os.fsdecode(path)).touch()
+    notes: list[str] = []
+    images, clashes = find_images([tmp_path], tell=notes.append)
+    assert list(images) == ["b", "sub/c"]
+    refused = {os.fsencode(path.relative_to(tmp_path)) for path, _ in clashes}
+    assert refused == {b"\xff.png", b"sub/\xfe.JPG", b"\xfd/d.png"}
+    for line in [*notes, *(why for _, why in clashes)]:
+        assert "\\udcf" in line
+        line.encode("utf-8")
+    assert len(notes) == 1
+
+
+def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.png", "in/b.HEIC", "in/c.nii.gz", "in/d.avif", "in/sub/e.dng", "in/notes.txt", "in/Thumbs.db")
+    touch(tmp_path, "in/.hidden.heic", "far/k.png", "far/deep/l.png")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "far")
+    (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "gone")
+    (tmp_path / "in" / "broken.png").symlink_to(tmp_path / "gone")
+    (tmp_path / "far" / "round").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "twice").symlink_to(tmp_path / "far" / "deep")
+    notes: list[str] = []
+    images, clashes = find_images([tmp_path / "in"], tell=notes.append)
+    assert list(images) == ["a", "broken", "linked/deep/l", "linked/k"]  # reading says what is wrong with the link
+    assert clashes == []
+    named = ["b.HEIC", "c.nii.gz", "d.avif", "sub/e.dng", "nowhere", "twice", "linked/round"]
+    for name in named:
+        assert [line for line in notes if line.startswith(f"{tmp_path / 'in' / name}: ")] != [], name
+    assert [line for line in notes if "notes.txt" in line and "Thumbs.db" in line] != []
+    assert len(notes) == len(named) + 1
+
+
+def test_a_folder_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
+    touch(tmp_path, "a.heic", "b.txt")
+    with fails(DataError, "empty", tmp_path / "a.heic", "b.txt", ".jfif"):
+        find_images([tmp_path])
+
+
+def test_trap_37_masks_in_a_linked_folder_are_no_images(tmp_path: Path) -> None:
+    touch(tmp_path, "data/a.png", "store/masks/a.png", "store/b.png")
+    (tmp_path / "data" / "more").symlink_to(tmp_path / "store")
+    images = find_images([tmp_path / "data"], tmp_path / "store" / "masks").images
+    assert sorted(images) == ["a", "more/b"]
 
 
 @given(st.lists(st.text(min_size=1), unique=True), st.integers(1, 9))

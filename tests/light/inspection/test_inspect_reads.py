@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,59 @@ def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) ->
     data = {**own["train"], "validation": own["validation"], "test": 0.0}
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
     check_split(config.task, open_parts(config), survey(config.task, open_parts(config)))
+
+
+def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(["a.png", "b.jfif", "c.ppm", "site/d.jpe"]):
+        root = tmp_path / "store" if "/" in name else tmp_path
+        stem = name.rpartition(".")[0]
+        (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        suffix_kind = {"png": "PNG", "ppm": "PPM"}.get(name.rpartition(".")[2], "JPEG")
+        Image.fromarray(rng.integers(0, 256, (8, 9, 3), np.uint8)).save(root / "images" / name, suffix_kind)
+        save(root / "masks" / f"{stem}.png", np.eye(8, 9) * 255 * (number < 4))
+    for part in ("images", "masks"):
+        (tmp_path / part / "site").symlink_to(tmp_path / "store" / part / "site")
+        (tmp_path / part / "round").symlink_to(tmp_path / part)
+    (tmp_path / "images" / "e.heic").touch()
+    (tmp_path / "images" / "gone").symlink_to("nowhere")
+    bad = os.fsdecode(os.fsencode(tmp_path / "images") + b"/\xff.png")
+    Path(bad).touch()
+    (tmp_path / "images" / "notes.txt").touch()
+    data = [str(tmp_path / "images"), str(tmp_path / "masks")]
+    assert main(["inspect", *data, "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["samples"]["train"] == 4
+    told = [problem["message"] for problem in report["problems"] if problem["code"] == "not-read"]
+    for name in ("images/e.heic", "images/gone", r"images/\udcff.png", "images/round", "masks/round"):
+        assert [line for line in told if line.startswith(f"{tmp_path / name}: ")] != [], name
+    assert len(told) == 5
+    shown = capsys.readouterr().out
+    assert shown.count("warning not-read: ") == 5
+    shown.encode("utf-8")
+
+
+def test_a_thousand_files_that_are_not_read_have_some_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "images" / "a.png", np.random.default_rng(0).integers(0, 256, (8, 8)))
+    save(tmp_path / "masks" / "a.png", np.eye(8) * 255)
+    for number in range(1000):
+        (tmp_path / "images" / f"{number}.dng").touch()
+    assert main(["inspect", str(tmp_path / "images"), str(tmp_path / "masks")]) == 0
+    lines = capsys.readouterr().out.count("not-read: ")
+    assert 50 <= lines <= 60
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
+def test_a_pipe_among_images_or_masks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("images", "masks"):
+        for name in ("a", "b"):
+            save(tmp_path / part / f"{name}.png", np.eye(8) * 255)
+    for part in ("images", "masks"):
+        (tmp_path / part / "b.png").unlink()
+        os.mkfifo(tmp_path / part / "b.png")
+        assert main(["inspect", str(tmp_path / "images"), str(tmp_path / "masks")]) == 1
+        assert "error not-a-file: " in capsys.readouterr().out
+        (tmp_path / part / "b.png").unlink()
+        save(tmp_path / part / "b.png", np.eye(8) * 255)

@@ -155,3 +155,10 @@ def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
     left = leave_over(run.model)
     run.reopen(CONFIG)
     assert not left.exists()
+
+
+def test_a_run_is_made_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "run")
+    Run(tmp_path / "link").create(CONFIG)
+    assert (tmp_path / "link").is_symlink()
+    assert Run(tmp_path / "disk" / "run").config() == CONFIG
