@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,15 +22,11 @@ from segkit.io.overlay import overlay, panel
 from segkit.run import Run
 from segkit.run.checkpoint import to_disk
 from segkit.run.folder import Row
+from segkit.training.best_epoch import Choice, Rank
 from segkit.training.ema import averaged
 from segkit.training.mirrored import portable
 from segkit.training.optimizer import rate_at
 from segkit.training.step_counter import Course, Logs
-
-
-def is_better(monitor: str) -> Callable[[float, float], bool]:
-    """Return the comparison (new, best) of a score: the loss falls, all others rise. NaN is never better."""
-    return (lambda new, best: new < best) if monitor.endswith("loss") else (lambda new, best: new > best)
 
 
 class TimeBudget(keras.callbacks.Callback):
@@ -133,25 +129,25 @@ class SaveBest(keras.callbacks.Callback):
     Keras' ModelCheckpoint would save the fitted model, which ends at the logits, and writes in place.
     """
 
-    def __init__(self, model: keras.Model, run: Run, monitor: str, history: Sequence[Row]) -> None:
+    def __init__(self, model: keras.Model, run: Run, choice: Choice, history: Sequence[Row]) -> None:
         super().__init__()
-        self.delivered, self.run, self.monitor = model, run, monitor
-        self.better = is_better(monitor)
-        self.best = math.inf if monitor.endswith("loss") else -math.inf
+        self.delivered, self.run, self.choice = model, run, choice
+        self.best: Rank | None = None
         self.best_epoch = 0
         for row in history:
-            self._note(int(row["epoch"]), row[monitor])
+            self._note(int(row["epoch"]), row)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        improved = self._note(epoch, float((logs or {})[self.monitor]))
+        improved = self._note(epoch, logs or {})
         if improved or not self.run.model.exists():
             with averaged(self.model):
                 save(self.delivered, self.run)
 
-    def _note(self, epoch: int, score: float) -> bool:
-        improved = self.better(score, self.best)
+    def _note(self, epoch: int, row: Mapping[str, float]) -> bool:
+        rank = self.choice.rank(epoch, row)
+        improved = self.best is None or rank > self.best
         if improved:
-            self.best, self.best_epoch = score, epoch + 1
+            self.best, self.best_epoch = rank, epoch + 1
         return improved
 
 
@@ -168,17 +164,19 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
             temporary.touch()
 
 
-class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping, with the epochs of an interrupted run counted."""
+class EarlyStopping(keras.callbacks.Callback):
+    """Ends the training after so many epochs without a better one; stands behind `SaveBest`, which knows the best.
 
-    def __init__(self, history: Sequence[Row], **settings: Any) -> None:
-        super().__init__(**settings)
-        self.earlier = history
+    Keras' own follows one score, and ends a training whose score is always 0.
+    """
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        super().on_train_begin(logs)
-        for row in self.earlier:
-            self.on_epoch_end(int(row["epoch"]), dict(row))
+    def __init__(self, best: SaveBest, patience: int) -> None:
+        super().__init__()
+        self.best, self.patience = best, patience
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if epoch + 1 - self.best.best_epoch >= self.patience:
+            self.model.stop_training = True
 
 
 class Pictures(keras.callbacks.Callback):

@@ -24,6 +24,7 @@ from segkit.run.folder import Row
 from segkit.system.progress import Progress
 from segkit.system.replicas import ALONE, Replicas
 from segkit.training import callbacks as own
+from segkit.training.best_epoch import choice_for
 from segkit.training.checkpointing import KeepCheckpoints, restore, state_bytes
 from segkit.training.ema import ValidateAverages, averaged
 from segkit.training.mirrored import batches_of
@@ -63,8 +64,8 @@ class Fitting:
             if len(held)
             else None
         )
-        self.monitor = ("val_" if self.validation else "") + self.settings.monitor
-        self.best = own.SaveBest(model, run, self.monitor, self.history)
+        choice = choice_for(config, self.validation.shown if self.validation else None)
+        self.best = own.SaveBest(model, run, choice, self.history)
 
     def fit(self, progress: Progress) -> None:
         """Fit what is left, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
@@ -80,6 +81,9 @@ class Fitting:
                     self._keep_last()
             raise
         self._keep_last()
+        told = self.best.choice.told(self.best.best) if self.best.best else ""
+        if told:
+            progress.warning(told)
         shutil.rmtree(self.kept, ignore_errors=True)  # after an interruption it stays for the resumed run
 
     def _keep_last(self) -> None:
@@ -129,11 +133,10 @@ class Fitting:
         beside = [self.course, own.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
         if settings.minutes is not None:
             beside.append(own.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
+        beside.append(self.best)
         if settings.patience:
-            mode = "min" if self.monitor.endswith("loss") else "max"
-            stop = {"monitor": self.monitor, "mode": mode, "patience": settings.patience}
-            beside.append(own.EarlyStopping(self.history, **stop))
-        beside += [self.best, report]
+            beside.append(own.EarlyStopping(self.best, settings.patience))
+        beside.append(report)
         if settings.tensorboard:
             beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
         if settings.pictures and self.validation:
