@@ -20,6 +20,12 @@ from segkit.errors import ConfigError
 from segkit.task import Task
 
 
+FAR = 10.0
+"""Times the usual range of values: what lies further outside that range is an outlier, such as a defective pixel."""
+FLOAT32 = 3.4028234e38
+"""The largest value of 32 bits."""
+
+
 class InputConfig(Section):
     """What the training images were: measured by `train`, saved with the run, and used by prediction."""
 
@@ -28,7 +34,20 @@ class InputConfig(Section):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     low: float
+    """The usual range of values goes from here to `high`; changes of brightness and contrast are shares of it. Of more than
+    8 bits it is that of 99 % of the pixels, since single defective pixels can be a thousand times as bright."""
     high: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that the model tells apart; what lies outside is set to them."""
+        if self.dtype == "uint8":
+            return 0.0, 255.0
+        lowest, highest = (0.0, 65535.0) if self.dtype == "uint16" else (-FLOAT32, FLOAT32)
+        room = FAR * (self.high - self.low)
+        if room <= 0:  # nothing is known of the range
+            return lowest, highest
+        return max(lowest, self.low - room), min(highest, self.high + room)
 
 
 class PredictConfig(Section):

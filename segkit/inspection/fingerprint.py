@@ -38,12 +38,17 @@ class Facts(NamedTuple):
     size: tuple[int, int]
     bands: int
     dtype: str
+    counted: np.ndarray
+    """Values of each band in `sums`, (B,) int64."""
     sums: np.ndarray
     """Sum and sum of squares of each band, (2, B) float64."""
     percentiles: np.ndarray
     """`intensities.PERCENTILES` of each band, (5, B) float64."""
     low: float
     high: float
+    nodata: float | None
+    outliers: int
+    """This and the six before are those of `intensities`."""
     classes: np.ndarray
     """Pixels of each class, (C,) int64."""
     left: np.ndarray
@@ -138,17 +143,13 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     image = sample.image
     covered = coverage(task, target)
     classes, left = _pixels(task, target)
-    sums, percentiles, low, high = intensities(image)
     return Facts(
         name=sample.name,
         part=part,
         size=image.shape[:2],
         bands=image.shape[-1],
         dtype=str(image.dtype),
-        sums=sums,
-        percentiles=percentiles,
-        low=low,
-        high=high,
+        **intensities(image)._asdict(),
         classes=classes,
         left=left,
         labelled=covered.labelled,

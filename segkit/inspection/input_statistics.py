@@ -29,20 +29,47 @@ def fitting_input(config: Config, found: InputConfig) -> InputConfig:
     return given
 
 
+BUT = 0.05
+"""Share of the images whose range may lie outside that of all: one of twenty may be overexposed."""
+
+
 def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
     """Return depth, channels and statistics of the training images; grey ones among RGB count as RGB."""
     channels = max(fact.bands for fact in everything)
-    pixels = sum(fact.pixels for fact in train)
-    total, squares = np.sum([np.broadcast_to(fact.sums, (2, channels)) for fact in train], axis=0)
-    mean = total / pixels
-    std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
+    measured = _measured(train)
+    counted = np.sum([np.broadcast_to(fact.counted, (channels,)) for fact in measured], axis=0)
+    total, squares = np.sum([np.broadcast_to(fact.sums, (2, channels)) for fact in measured], axis=0)
+    mean = total / np.maximum(counted, 1)
+    std = np.sqrt(np.maximum(squares / np.maximum(counted, 1) - mean**2, 0))
+    low, high = usual_range(measured)
     return InputConfig.model_validate(
         {
             "channels": channels,
             "dtype": train[0].dtype,
             "mean": [round(float(v), 4) for v in mean],
             "std": [round(float(v), 4) if v > 1e-6 else 1.0 for v in std],
-            "low": min(fact.low for fact in train),
-            "high": max(fact.high for fact in train),
+            "low": low,
+            "high": high,
         }
     )
+
+
+def _measured(facts: Sequence[Facts]) -> Sequence[Facts]:
+    """Return the images without those that hold nothing but the nodata value of another; all if there is no other."""
+    nodata = {fact.nodata for fact in facts} - {None}
+    measured = [fact for fact in facts if not (fact.low == fact.high and fact.low in nodata)]
+    return measured or facts
+
+
+def usual_range(facts: Sequence[Facts]) -> tuple[float, float]:
+    """Return the lowest and the highest value that are usual in some images of one depth.
+
+    Of 8 bits these are the extremes. Of more bits, each image gives its outer percentiles, and the range is that of all
+    images but a few (`BUT`) at either end.
+    """
+    extremes = min(fact.low for fact in facts), max(fact.high for fact in facts)
+    if facts[0].dtype == "uint8":
+        return extremes
+    low = float(np.quantile([fact.percentiles[0].min() for fact in facts], BUT, method="higher"))
+    high = float(np.quantile([fact.percentiles[-1].max() for fact in facts], 1 - BUT, method="lower"))
+    return (float(f"{low:.6g}"), float(f"{high:.6g}")) if low < high else extremes

@@ -14,7 +14,7 @@ from segkit.config import InputConfig, ModelConfig, networks
 from segkit.errors import ConfigError
 from segkit.models import blocks, supervision
 from segkit.models.image_head import see_image
-from segkit.models.layers import CropLike, PadToMultiple, batch_normalizations
+from segkit.models.layers import CropLike, Limit, PadToMultiple, batch_normalizations
 from segkit.models.levels import check_halved, strides
 from segkit.task import Task
 
@@ -44,7 +44,7 @@ def build(
     >>> build(Task.binary("crack"), encoder="residual", decoder="fpn", width=4, depth=2).output_shape
     (None, None, None, 1)
     """
-    return _build(task, ModelConfig(**settings), channels, mean, std, low, high)
+    return _build(task, ModelConfig(**settings), channels, mean, std, (low, high))
 
 
 def unet(task: Task, **settings: Any) -> keras.Model:
@@ -62,19 +62,23 @@ def _build(
     channels: int,
     mean: float | Sequence[float],
     std: float | Sequence[float],
-    low: float,
-    high: float,
+    usual: tuple[float, float],
+    limits: tuple[float, float] | None = None,
 ) -> keras.Model:
-    """Return the network of the encoder and decoder that the settings name.
+    """Return the network of the encoder and decoder that the settings name, for values of a `usual` range.
+
+    Values outside the `limits` are set to them; None: there are none.
 
     The decoder gets levels no wider than `settings.width`, doubled at each level, and what it returns, at the resolution of
     the first, is brought back to the image's.
     """
     image = keras.Input((None, None, channels), name="image")
     means, scale = _per_channel(mean, channels), 1.0 / _per_channel(std, channels)
-    x = layers.Rescaling(scale.tolist(), (-means * scale).tolist(), name="scale", dtype="float32")(image)
+    x = image if limits is None else Limit(*limits, name="limit", dtype="float32")(image)
+    x = layers.Rescaling(scale.tolist(), (-means * scale).tolist(), name="scale", dtype="float32")(x)
     x = PadToMultiple(settings.stride, name="pad")(x)
     if settings.weights != networks.NONE:
+        low, high = usual
         half = (high - low) / 2 or 1.0
         back, middle = 1 / (scale * half), (means - low) / half - 1
         x = layers.Rescaling(back.tolist(), middle.tolist(), name="range", dtype="float32")(x)
@@ -93,8 +97,10 @@ def _build(
 
 def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
     """Return the network for the images that `given` describes; of 8 bits, the range is 0 to 255 whatever was found."""
-    low, high = (0.0, 255.0) if given.dtype == "uint8" else (given.low, given.high)
-    return _build(task, settings, given.channels, given.mean, given.std, low, high)
+    if given.dtype == "uint8":
+        return _build(task, settings, given.channels, given.mean, given.std, (0.0, 255.0))
+    usual = (given.low, given.high)
+    return _build(task, settings, given.channels, given.mean, given.std, usual, given.limits)
 
 
 def _encode(x: Any, settings: ModelConfig) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: pad an image to the network's stride, cut the answer back, double any size, keep a branch; and
+"""Layers that Keras lacks: limit values, pad an image to the network's stride, cut the answer back, double any size, keep a branch; and
 batch normalisation by TensorFlow's one operation for it, where Keras takes a dozen, each over all features.
 """
 
@@ -39,6 +39,25 @@ class PadToMultiple(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(package="segkit")
+class Limit(keras.layers.Layer):
+    """Set values below `low` to it, and those above `high`: a defective pixel must not outshine an image."""
+
+    def __init__(self, low: float, high: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.low = low
+        self.high = high
+
+    def call(self, x: Any) -> Any:
+        return ops.clip(x, self.low, self.high)
+
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        return tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "low": self.low, "high": self.high}
 
 
 @keras.saving.register_keras_serializable(package="segkit")

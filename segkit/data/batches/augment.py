@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from segkit.config import AugmentConfig, InputConfig
+from segkit.config.config import FAR
 from segkit.data.batches.patch import BANDS, draw_start, draw_turn, foreground_pixel, holding, map_of, warp
 from segkit.task import VOID, Task
 
@@ -83,16 +84,19 @@ class Augment:
 
 
 class Curve(NamedTuple):
-    """A change of intensities between 0 and 1: by contrast and brightness, cut off at 0 and 1, then by gamma."""
+    """A change of intensities, of which 0 to 1 is the usual range: by contrast and brightness, then within it by gamma."""
 
     contrast: float = 1.0
     brightness: float = 0.0
     gamma: float = 1.0
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Return float32 values between 0 and 1 changed, each alone."""
-        changed = np.clip(values * np.float32(self.contrast) + np.float32(self.brightness), 0, 1)
-        return changed if self.gamma == 1.0 else changed ** np.float32(self.gamma)
+    def __call__(self, values: np.ndarray, room: float = 0.0) -> np.ndarray:
+        """Return float32 values changed, each alone, and cut off where they lie more than `room` outside 0 to 1."""
+        changed = np.clip(values * np.float32(self.contrast) + np.float32(self.brightness), -room, 1 + room)
+        if self.gamma == 1.0:
+            return changed
+        inside = np.clip(changed, 0, 1)
+        return inside ** np.float32(self.gamma) + (changed - inside)
 
 
 def draw_curve(settings: AugmentConfig, rng: np.random.Generator) -> Curve:
@@ -113,10 +117,11 @@ def apply_curve(image: np.ndarray, curve: Curve, given: InputConfig) -> np.ndarr
     """
     if curve == Curve():
         return image
+    usual = Range(given.low, given.high, given.dtype)
     if given.dtype == "float32":
-        return _from_unit(curve(_to_unit(image, given)), given)
+        return usual.back(curve(usual.unit(image), FAR))
     if given.dtype == "uint16":
-        return np.take(_from_unit(curve(_to_unit(np.arange(2**16, dtype=np.uint16), given)), given), image)
+        return np.take(usual.back(curve(usual.unit(np.arange(2**16, dtype=np.uint16)), FAR)), image)
     if curve.gamma == 1.0:
         changed = cv2.addWeighted(image, curve.contrast, image, 0.0, 255 * curve.brightness)
     else:
@@ -135,7 +140,8 @@ def _rest(settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]) ->
         chain.append(A.ElasticTransform(alpha=settings.elastic * smooth, sigma=smooth, p=0.5, **nearest, **border))
         chain.append(A.CenterCrop(*crop))
     if settings.noise:
-        chain.append(A.GaussNoise(std_range=(0, settings.noise), p=0.5))
+        share = 1.0 if given.dtype == "uint8" else _all_of(given).share(given.high - given.low)
+        chain.append(A.GaussNoise(std_range=(0, settings.noise * share), p=0.5))
     if settings.blur:
         chain.append(A.GaussianBlur(blur_limit=0, sigma_limit=(0, settings.blur), p=0.3))
     return chain
@@ -148,15 +154,40 @@ def _fill(given: InputConfig) -> list[float]:
     return (mean.round() if given.dtype == "uint8" else _to_unit(mean, given)).tolist()
 
 
+class Range(NamedTuple):
+    """Values from `low` to `high` of a dtype of more than 8 bits, as values from 0 to 1 and back."""
+
+    low: float
+    high: float
+    dtype: str
+
+    def unit(self, image: np.ndarray) -> np.ndarray:
+        """Return (value - low) / (high - low), float32."""
+        return ((image.astype(np.float32) - self.low) / max(self.high - self.low, 1e-6)).astype(np.float32)
+
+    def back(self, image: np.ndarray) -> np.ndarray:
+        """Return what `unit` was made from; whole numbers end where their dtype ends."""
+        image = image * max(self.high - self.low, 1e-6) + self.low
+        return (image.round().clip(0, 65535) if self.dtype == "uint16" else image).astype(self.dtype)
+
+    def share(self, distance: float) -> float:
+        """Return how much of the range a distance between two values takes."""
+        return distance / max(self.high - self.low, 1e-6)
+
+
+def _all_of(given: InputConfig) -> Range:
+    """Return the range that holds all values which the model tells apart."""
+    return Range(*given.limits, given.dtype)
+
+
 def _to_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
     """Albumentations changes intensities of uint8, or of float32 between 0 and 1."""
     if given.dtype == "uint8":
         return image
-    return ((image.astype(np.float32) - given.low) / max(given.high - given.low, 1e-6)).astype(np.float32)
+    return _all_of(given).unit(image)
 
 
 def _from_unit(image: np.ndarray, given: InputConfig) -> np.ndarray:
     if given.dtype == "uint8":
         return image
-    image = image * max(given.high - given.low, 1e-6) + given.low
-    return (image.round() if given.dtype == "uint16" else image).astype(given.dtype)
+    return _all_of(given).back(image)
