@@ -15,6 +15,7 @@ from segkit.evaluation import counts
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
 from segkit.inference.load import AUTO, PathLike, as_paths, open_together
+from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
@@ -52,24 +53,37 @@ def evaluate(
     opened = open_together(as_paths(runs), runtime, tta)
     progress.message(opened.told)
     source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
+    watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(source.names)) as done:
-        return score_part(opened.predict, opened.config, Subset(source, source.names), done)
+        report = score_part(opened.predict, opened.config, Subset(source, source.names), done, watch)
+    warning = watch.warning()
+    if warning:
+        progress.warning(warning)
+    return report
 
 
 def score_part(
-    predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None] = lambda name: None
+    predict: Predict,
+    config: RunConfig,
+    part: Subset,
+    progress: Callable[[str], None] = lambda name: None,
+    watch: ScaleWatch | None = None,
 ) -> dict[str, Any]:
     """Return the report of `counts.report` for the samples of a part: predicted as `segkit predict` does, then counted."""
     total = np.zeros((4, config.task.channels), np.int64)
     seen = 0
-    for target, probabilities in answered(predict, config, part, progress):
+    for target, probabilities in answered(predict, config, part, progress, watch):
         total += counts.count(config.task, target, decode(config, probabilities))
         seen += 1
     return counts.report(config.task, total, seen)
 
 
 def answered(
-    predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None] = lambda name: None
+    predict: Predict,
+    config: RunConfig,
+    part: Subset,
+    progress: Callable[[str], None] = lambda name: None,
+    watch: ScaleWatch | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the encoded target and the probabilities (H, W, classes) of each sample of a part, in order."""
     targets: dict[str, np.ndarray] = {}
@@ -77,7 +91,10 @@ def answered(
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
             targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
-            yield sample.name, fit(config, sample.image, sample.name)
+            image = fit(config, sample.image, sample.name)
+            if watch is not None:
+                watch.see(sample.name, image)
+            yield sample.name, image
 
     for name, _, probabilities in predict_images(predict, config, images()):
         yield targets.pop(name), probabilities

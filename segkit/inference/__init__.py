@@ -4,6 +4,7 @@ predict.py       `predict`: images, networks, outputs and machine put together
 predictor.py     `Predictor`: a run as a function of one image
 load.py          which runtime opens a run; runtimes/ holds one file for each
 inputs.py        which images are meant; images.py predicts them in batches or windows
+scale.py         whether images have the scale of the training images
 tiles.py         windows that cover an image, and how they are blended
 sliding_window.py   the mask of an image that is larger than a window; blend.py blends row by row
 tta.py           flipped and rotated views; ensemble.py averages several runs

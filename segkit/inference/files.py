@@ -16,6 +16,7 @@ from segkit.inference.images import Named, Prediction, Windows, fit, predict_eac
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Outputs, Results, is_full
+from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.io.images import read_image
 from segkit.system.threads import prefetch
@@ -63,13 +64,14 @@ def predict_files(
     progress: Progress = lambda name: None,
     others: Iterable[str] = (),
     windows: Windows = lambda name, done, total: None,
+    watch: ScaleWatch | None = None,
 ) -> Summary:
     """Predict every image and write its results in the image's own size; a broken one is noted and the others go on.
 
     At the end come the tables of these images and of `others`, which another call predicts into the same folders. Only
     a disk that takes no more ends it early. `windows` receives how many windows of an image larger than one are done.
     """
-    each = partial(each_written, predict, config, windows=windows)
+    each = partial(each_written, predict, config, windows=windows, watch=watch)
     return write_files(each, Results(config.task, outputs), images, skip_existing, progress, others)
 
 
@@ -111,6 +113,7 @@ def each_written(
     todo: Mapping[str, Path],
     results: Results,
     windows: Windows = lambda name, done, total: None,
+    watch: ScaleWatch | None = None,
 ) -> Generator[Outcome]:
     """Predict images, write their results, and yield the outcome of each.
 
@@ -121,10 +124,13 @@ def each_written(
 
     def read(name: str) -> Named | None:
         try:
-            return name, fit(config, read_image(todo[name]), str(todo[name]))
+            image = fit(config, read_image(todo[name]), str(todo[name]))
         except DataError as problem:
             unread.append(failure(name, todo[name], problem, results))
             return None
+        if watch is not None:
+            watch.see(name, image)
+        return name, image
 
     def write(prediction: Prediction | Outcome) -> Outcome:
         if isinstance(prediction, Outcome):

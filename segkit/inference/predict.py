@@ -16,6 +16,7 @@ from segkit.inference.large.files import divide, each_large_written, fit_batch
 from segkit.inference.large.memory_budget import Room, allowed, room_for
 from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, config_together, open_together
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
@@ -126,16 +127,29 @@ def _predict_here(network: Network, images: dict[str, Path], work: Work, progres
     room = None
     if large:  # whether there is memory for a window is known before anything is written
         room = room_for(opened.predict, config, allowed(work.memory))
+    watch = ScaleWatch(config.input)
     with progress.counting("predicting", len(usual)) as done:
         summary = predict_files(
-            opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others, done.windows
+            opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others, done.windows, watch
         )
-    if room is None or summary.stopped:
-        return summary
-    by_windows = predict_large_files(
-        opened.predict, config, large, work.outputs, opened.weights, room, work.skip_existing, progress, work.others
-    )
-    return summary.plus(by_windows)
+    if room is not None and not summary.stopped:
+        by_windows = predict_large_files(
+            opened.predict,
+            config,
+            large,
+            work.outputs,
+            opened.weights,
+            room,
+            work.skip_existing,
+            progress,
+            work.others,
+            watch,
+        )
+        summary = summary.plus(by_windows)
+    warning = watch.warning()
+    if warning:
+        progress.warning(warning)
+    return summary
 
 
 def predict_large_files(
@@ -148,13 +162,14 @@ def predict_large_files(
     skip_existing: bool = False,
     progress: Progress | None = None,
     others: Iterable[str] = (),
+    watch: ScaleWatch | None = None,
 ) -> Summary:
     """Predict large images by windows, one after the other; a broken one is noted and the others go on.
 
     `weights` identify the networks: a prediction that was begun with others begins anew.
     """
     progress = progress or Progress()
-    each = partial(each_large_written, network, config, weights, room, progress.windows)
+    each = partial(each_large_written, network, config, weights, room, progress.windows, scale=watch)
     return write_files(each, Results(config.task, outputs), images, skip_existing, others=others)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.errors import DataError
+from segkit.errors import DataError, SegkitWarning
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
 from segkit.inference.load import AUTO, open_together
+from segkit.inference.scale import ScaleWatch
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.task import Task
@@ -62,6 +64,11 @@ class Predictor:
                 f"an image has shape (height, width) or (height, width, channels); found {image.shape}", "channels"
             )
         named = [("image", fit(self.config, image, "image"))]
+        watch = ScaleWatch(self.config.input)
+        watch.see(*named[0])
+        warning = watch.warning()
+        if warning:
+            warnings.warn(warning, SegkitWarning, stacklevel=2)
         with self._turn:
             ((_, _, probabilities),) = predict_images(self._predict, self.config, named)
         return probabilities

@@ -16,7 +16,7 @@ import numpy as np
 
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import DataError
-from segkit.inspection.intensities import histogram, intensities
+from segkit.inspection.intensities import histogram, intensities, without_oddities
 from segkit.system.threads import one_opencv_thread
 from segkit.task import VOID, Task
 from segkit.task.layers import coverage, layer_of, layers_of
@@ -143,13 +143,14 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     image = sample.image
     covered = coverage(task, target)
     classes, left = _pixels(task, target)
+    found = intensities(image)
     return Facts(
         name=sample.name,
         part=part,
         size=image.shape[:2],
         bands=image.shape[-1],
         dtype=str(image.dtype),
-        **intensities(image)._asdict(),
+        **found._asdict(),
         classes=classes,
         left=left,
         labelled=covered.labelled,
@@ -157,7 +158,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         overlap=covered.overlap,
         objects=_objects(task, target),
         digest=_digest(image),
-        thumbnail=_thumbnail(image),
+        thumbnail=_thumbnail(without_oddities(image, found)),
     )
 
 

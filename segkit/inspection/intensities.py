@@ -60,9 +60,7 @@ def intensities(image: np.ndarray) -> Intensities:
 def _of_more_bits(image: np.ndarray) -> Intensities:
     some = _some(image)
     nodata = _nodata(some)
-    used = np.isfinite(image)
-    if nodata is not None:
-        used &= image != nodata
+    used = _used(image, nodata)
     if not used.any():
         return _nothing(image.shape[-1])
     percentiles = _percentiles_of(some, _some(used))
@@ -101,6 +99,36 @@ def far_limits(percentiles: np.ndarray) -> np.ndarray:
     return np.stack([lowest - room, highest + room])
 
 
+def usual_values(image: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and the highest outer percentile of the bands of an image (H, W, B), without nodata and NaN.
+
+    >>> usual_values(np.array([[[3.0], [3.0]], [[3.0], [np.nan]]]))
+    (3.0, 3.0)
+    """
+    some = _some(image)
+    used = _used(some, _nodata(some))
+    if not used.any():
+        return 0.0, 0.0
+    percentiles = _percentiles_of(some, used)
+    return float(percentiles[0].min()), float(percentiles[-1].max())
+
+
+def without_oddities(image: np.ndarray, found: Intensities) -> np.ndarray:
+    """Return the image with the median in place of nodata and NaN, and without outliers; itself if it has none.
+
+    Args:
+        image: (H, W, B).
+        found: Its intensities.
+
+    Returns:
+        (H, W, B) float32, or the image itself.
+    """
+    if found.counted.sum() == image.size and not found.outliers:
+        return image
+    lowest, median, highest = found.percentiles[[0, PERCENTILES.index(50.0), -1]]
+    return np.where(_used(image, found.nodata), np.clip(image, lowest, highest), median).astype(np.float32)
+
+
 def histogram(image: np.ndarray) -> np.ndarray:
     """Return how many pixels of an image (H, W, B) uint8 have each of the 256 levels, (B, 256) int64.
 
@@ -134,6 +162,12 @@ def _sums(image: np.ndarray) -> np.ndarray:
     mean = np.concatenate([m.ravel() for m, _ in moments])
     deviation = np.concatenate([d.ravel() for _, d in moments])
     return np.stack([mean * pixels, (deviation**2 + mean**2) * pixels])
+
+
+def _used(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Return which values belong to the statistics."""
+    finite = np.isfinite(values)
+    return finite if nodata is None else finite & (values != nodata)
 
 
 def _extremes(image: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from segkit.data.sources.source import Subset
 from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import Facts, Survey
 from segkit.inspection.near_duplicates import near_pairs, same_images
+from segkit.inspection.ranges import odd_ranges
 from segkit.io.image_files import LeftOut
 from segkit.system.terminal import shown
 from segkit.task import Task
@@ -297,7 +298,14 @@ def _missing(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
     for part in dict.fromkeys(fact.part for fact in facts):
         counts = np.sum([fact.classes for fact in facts if fact.part == part], axis=0)
         absent = [task.classes[i] for i in task.foreground if not counts[i]]
-        if absent:
+        if part == "validation" and len(absent) == len(task.foreground):
+            yield Problem(
+                "unscored",
+                "warning",
+                f"the validation part shows no {', no '.join(absent)}, so no score tells its epochs apart: the best epoch "
+                f"is then the one of the least validation loss. Give the part images that show objects (data.validation)",
+            )
+        elif absent:
             what = "cannot be learned" if part == "train" else "has no score there"
             yield Problem(
                 "absent-class",
@@ -366,9 +374,11 @@ def _objects(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
             yield _problem("tiny-objects", "warning", message, small)
 
 
-def _odd_images(facts: Iterable[Facts]) -> Iterator[Problem]:
+def _odd_images(facts: Sequence[Facts]) -> Iterator[Problem]:
     flat = [fact.name for fact in facts if fact.low == fact.high]
     if flat:
         yield _problem(
             "flat-image", "warning", "images of one value throughout; leave them out if that is not meant", flat
         )
+    for odd in odd_ranges(facts):
+        yield _problem(odd.code, "warning", odd.message, odd.names)

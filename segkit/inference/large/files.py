@@ -15,6 +15,7 @@ from segkit.inference.large.predict import Progress, predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.outputs.summary import row_of_files
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 
 Images = dict[str, Path]
@@ -81,15 +82,17 @@ def each_large_written(
     watch: Watch,
     todo: Mapping[str, Path],
     results: Results,
+    scale: ScaleWatch | None = None,
 ) -> Generator[Outcome]:
     """Predict large images one after the other in the `room` that there is; yield the outcome of each.
 
-    `weights` stand for the networks.
+    `weights` stand for the networks; `scale` is shown every window.
     """
     for name, path in todo.items():
+        network = predict if scale is None else scale.watched(predict, name)
         try:
             with watch(name) as progress:
-                masks = predict_large(predict, config, path, results.masks, name, room, weights, progress)
+                masks = predict_large(network, config, path, results.masks, name, room, weights, progress)
             outcome = Outcome(name, row_of_files(config.task, name, masks))
         except (OSError, DataError) as problem:
             outcome = failure(name, path, problem, results)

@@ -1,0 +1,79 @@
+"""Whether images have the scale of those that a run was trained on: values from 0 to 255 are not values from 0 to 1."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from segkit.config import InputConfig
+from segkit.inference.tiles import Predict
+from segkit.inspection.intensities import usual_values
+
+DARKER = 12.0
+"""Times that the range of the training images is wider than that of all images, from which their scale is another; 16 lie
+between 16 bits and 12."""
+LEAST = 3
+"""Images from which all of them being dark says something; one or two may be dark."""
+SHOWN = 5
+"""Images that are named."""
+
+
+class ScaleWatch:
+    """Looks at images on their way to the network. Threads may share it.
+
+    Nothing is said of 8-bit images, which all end at 255. An image is too bright, or too dark, if more than 0.5 % of its
+    values lie outside what the model tells apart. That all values are close to the lowest may be so in an empty image, so
+    it is said of all images together or not at all.
+    """
+
+    def __init__(self, given: InputConfig) -> None:
+        self.given = given
+        self._lock = threading.Lock()
+        self._outside: dict[str, tuple[float, float]] = {}
+        self._images: set[str] = set()
+        self._highest = -np.inf
+
+    def see(self, name: str, image: np.ndarray) -> None:
+        """Look at an image, or at a window of it, (H, W, B) in the dtype of the training images."""
+        if self.given.dtype == "uint8":
+            return
+        low, high = usual_values(image)
+        lowest, highest = self.given.limits
+        with self._lock:
+            if low < lowest or high > highest:
+                self._outside.setdefault(name, (low, high))
+            if low < high:
+                self._images.add(name)
+                self._highest = max(self._highest, high)
+
+    def watched(self, predict: Predict, name: str) -> Predict:
+        """Return the network, which now shows this watch every window of the image of that name that it predicts."""
+
+        def predict_seen(batch: np.ndarray) -> np.ndarray:
+            for window in batch:
+                self.see(name, window)
+            return predict(batch)
+
+        return predict_seen
+
+    def warning(self) -> str | None:
+        """Return what is to be said of all images that were seen, with its code; None if nothing is."""
+        given = self.given
+        trained = f"the run was trained on values of about {given.low:g} to {given.high:g} (input.low, input.high)"
+        if self._outside:
+            names = ", ".join(sorted(self._outside)[:SHOWN])
+            more = ", ..." if len(self._outside) > SHOWN else ""
+            low, high = self._outside[min(self._outside)]
+            return (
+                f"other-scale: {len(self._outside)} images have values of another range than the training images "
+                f"({names}{more}): the first from {low:g} to {high:g}, and {trained}. Bring them to the scale of the "
+                f"training images"
+            )
+        is_dark = (self._highest - given.low) * DARKER < given.high - given.low
+        if is_dark and len(self._images) >= LEAST:
+            return (
+                f"other-scale: no image is brighter than about {self._highest:g}, and {trained}. If these are not dark "
+                f"images, bring them to the scale of the training images"
+            )
+        return None
