@@ -36,8 +36,6 @@ def _tune(options: argparse.Namespace) -> int:
         return 0
     run, tuned, exports = tune(options.run, options.goal, trust=options.trust, progress=progress)
     progress.show(tuned_table(run.config().task, tuned))
-    for note in tuned.notes:
-        progress.message(f"note: {note}")
     also = f", and its exports ({exports}), but for copies made before" if exports else ""
     progress.message(f"kept in {run.tuned}; everything that predicts with this run now uses it{also}")
     return 0

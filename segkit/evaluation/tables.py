@@ -40,7 +40,7 @@ def tuned_table(task: Task, tuned: Tuned) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("class", "threshold", "rules for objects"):
         table.add_column(name)
-    for name in ("dice", "precision", "recall"):
+    for name in ("dice", "precision", "recall", "images"):
         table.add_column(name, justify="right")
     for i, (label, rule) in enumerate(zip(task.classes, tuned.decode.rules(task), strict=True)):
         before, after = tuned.before["classes"][label], tuned.after["classes"][label]
@@ -48,13 +48,17 @@ def tuned_table(task: Task, tuned: Tuned) -> Table:
         scores = [_change(before[name], after[name]) for name in ("dice", "precision", "recall")]
         words = [f"at least {rule.smallest} pixels"] * (rule.smallest > 1)
         words += ["largest only"] * rule.keep_largest + ["holes filled"] * rule.fill_holes
-        table.add_row(label, threshold, ", ".join(words) or "-", *scores)
+        images = f"{tuned.before['images'][label]} > {tuned.after['images'][label]}"
+        table.add_row(label, threshold, ", ".join(words) or "-", *scores, images)
     table.add_section()
     dice = _change(tuned.before["mean"]["dice_foreground"], tuned.after["mean"]["dice_foreground"])
     table.add_row("mean, foreground", "", "", dice)
     for name, meaning in (("ece", "calibration error"), ("brier", "Brier score"), ("nll", "log-likelihood, negative")):
         table.add_row(meaning, "", "", _change(tuned.before["reliability"][name], tuned.after["reliability"][name]))
-    table.caption = "before > after; optimistic after tuning, since everything was chosen on these images"
+    table.caption = (
+        "before > after; images: those in which the class is found; optimistic after tuning, since everything was chosen on "
+        "these images"
+    )
     return table
 
 

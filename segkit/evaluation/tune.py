@@ -67,6 +67,8 @@ def tune(
 
     chosen = choose_decoding(open_run(found.path, "keras").predict, config, part, "validation", wanted, counting)
     tuned.write(found.tuned, chosen)
+    for note in chosen.notes:
+        progress.warning(note)
     return TunedRun(found, chosen, keep_up(found.path, found.model, found.config()))
 
 

@@ -6,7 +6,7 @@ pixels are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,12 +20,13 @@ from segkit.evaluation import counts
 from segkit.evaluation.calibration import fit_temperature, questions, reliability, tally
 from segkit.evaluation.evaluate import answered
 from segkit.evaluation.thresholds import Goal, choose, histogram
+from segkit.inference.components import areas
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import with_temperature
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.run.tuned import Tuned
-from segkit.task.layers import any_plane
+from segkit.task.layers import any_plane, layer_of, layers_of
 
 SAMPLE = 300_000
 """Pixels (times classes, under sigmoid) that the temperature is fitted to."""
@@ -33,6 +34,8 @@ SIZES = (8, 32, 128, 512, 2048)
 """Smallest objects that are tried, pixels."""
 GAIN = 0.001
 """Dice that a rule must add to its class: less is noise of the part it is tuned on."""
+LEAST = 5
+"""Images that show a class from which anything is chosen for it; in fewer, one odd object would decide."""
 Counting = Callable[[str], AbstractContextManager[Callable[..., None]]]
 
 
@@ -45,6 +48,23 @@ class Seen(NamedTuple):
     sample: tuple[np.ndarray, np.ndarray, np.ndarray]
     """Answers, truth and weights, for `fit_temperature`."""
     images: int
+    shown: np.ndarray
+    """Images whose mask shows each class, (C,) int64."""
+    answered: np.ndarray
+    """Images in which each class is found, (C,) int64."""
+    smallest: np.ndarray
+    """Pixels of the smallest true object of each class, (C,); infinite if there is none."""
+
+
+class Compared(NamedTuple):
+    """What a look at a part says of several ways of decoding, the config's own first."""
+
+    totals: np.ndarray
+    """(1 + n, 4, C) int64."""
+    sums: np.ndarray
+    """The tally of reliability."""
+    answered: np.ndarray
+    """Images in which each class is found, (1 + n, C) int64."""
 
 
 def choose_decoding(
@@ -58,20 +78,23 @@ def choose_decoding(
     with counting("looking at every answer") as done:
         seen = look(predict, config, part, done)
     temperature = fit_temperature(*seen.sample)
-    thresholds, notes = choose_thresholds(config, seen.histograms, temperature, goal)
+    few = [i for i in config.task.foreground if seen.shown[i] < LEAST]
+    thresholds, notes = choose_thresholds(config, seen.histograms, temperature, goal, few)
     task = config.task.model_copy(update={"thresholds": thresholds})
     calm = with_temperature(predict, task, temperature)
     plain = config.model_copy(update={"task": task, "decode": config.decode.model_copy(update={"temperature": 1.0})})
     with counting("trying rules for objects") as done:
-        rules = candidates(plain)
-        totals, sums = compare(calm, plain, part, rules, done)
-    steps = combine(plain, rules, totals, goal)
+        rules = candidates(plain, np.where(seen.shown < LEAST, 0, seen.smallest))
+        compared = compare(calm, plain, part, rules, done)
+    steps = combine(plain, rules, compared.totals, goal)
     best = 0
     if steps:
         with counting("trying them together") as done:
-            totals, _ = compare(calm, plain, part, steps, done)
-        best = choose_step(plain, totals, goal)
+            compared = compare(calm, plain, part, steps, done)
+        best = choose_step(plain, compared.totals, goal)
     chosen = ([plain.decode, *steps])[best]
+    before = _scores(config, seen.counts, seen.tally, seen.images, seen.answered)
+    after = _scores(config, compared.totals[best], compared.sums, seen.images, compared.answered[best])
     return Tuned(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         part=name,
@@ -79,9 +102,9 @@ def choose_decoding(
         goal=str(goal),
         thresholds=thresholds,
         decode=chosen.model_copy(update={"temperature": temperature}),
-        before=_scores(config, seen.counts, seen.tally, seen.images),
-        after=_scores(config, totals[best], sums, seen.images),
-        notes=tuple(notes),
+        before=before,
+        after=after,
+        notes=(*_told_few(config, seen.shown, few), *notes, *_told_worse(config, before, after, seen)),
     )
 
 
@@ -89,8 +112,14 @@ def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[
     """Return sums and a sample of what a run answers before it is tuned; each image gives as many pixels, at random."""
     task, images, quota = config.task, 0, max(1, SAMPLE // max(1, len(part)))
     total, sums, histograms, sample = np.zeros((4, task.channels), np.int64), np.zeros(1), np.zeros(1, np.int64), []
+    shown, found = np.zeros((2, task.channels), np.int64)
+    smallest = np.full(task.channels, np.inf)
     for target, probabilities in answered(predict, config, part, progress):
-        total += counts.count(task, target, decode(config, probabilities))
+        mask = decode(config, probabilities)
+        total += counts.count(task, target, mask)
+        shown += _classes_in(config, target)
+        found += _classes_in(config, mask)
+        smallest = np.minimum(smallest, _smallest_objects(config, target))
         answers, truth = questions(task, probabilities, target)
         sums = sums + tally(*questions(task, tempered(task, probabilities, config.decode.temperature), target))
         if task.thresholds is not None:
@@ -99,21 +128,46 @@ def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[
         sample.append((answers[some], truth[some], np.full(len(some), len(truth) / max(1, len(some)))))
         images += 1
     together = [np.concatenate(arrays) for arrays in zip(*sample, strict=True)]
-    return Seen(total, sums, histograms, (together[0], together[1], together[2]), images)
+    sampled = (together[0], together[1], together[2])
+    return Seen(total, sums, histograms, sampled, images, shown, found, smallest)
+
+
+def _classes_in(config: RunConfig, labels: np.ndarray) -> np.ndarray:
+    """Return whether a target or a mask shows each class, (C,) bool."""
+    return np.array([layer.any() for layer in layers_of(config.task, labels)])
+
+
+def _smallest_objects(config: RunConfig, target: np.ndarray) -> np.ndarray:
+    """Return the pixels of the smallest object of each class in a target, (C,); infinite where there is none."""
+    found = np.full(config.task.channels, np.inf)
+    for i in config.task.foreground:
+        found[i] = min(areas(layer_of(config.task, target, i)), default=np.inf)
+    return found
 
 
 def choose_thresholds(
-    config: RunConfig, histograms: np.ndarray, temperature: float, goal: Goal
+    config: RunConfig, histograms: np.ndarray, temperature: float, goal: Goal, few: Sequence[int] = ()
 ) -> tuple[tuple[float, ...] | None, list[str]]:
-    """Return the thresholds on tempered probabilities, None where the task has none, and what was not reached, in words."""
+    """Choose thresholds on tempered probabilities.
+
+    Args:
+        config: The run's own config.
+        histograms: Of `thresholds.histogram`, over all images.
+        temperature: What the probabilities are tempered by from now on.
+        goal: What thresholds are chosen for.
+        few: Classes that too few images show; they keep taking the same pixels.
+
+    Returns:
+        The thresholds, None where the task has none, and what was not reached, in words.
+    """
     task = config.task
     if task.thresholds is None:
         return None, []
-    chosen = [choose(histograms[:, i], goal) for i in range(task.channels)]
+    chosen = [None if i in few else choose(histograms[:, i], goal) for i in range(task.channels)]
     notes = [
-        f"{name}: the part has no such pixel, or no threshold reaches {goal}; it takes the same pixels as before"
-        for name, threshold in zip(task.classes, chosen, strict=True)
-        if threshold is None
+        f"goal-not-reached: {name}: no threshold reaches {goal}; it takes the same pixels as before"
+        for i, name in enumerate(task.classes)
+        if chosen[i] is None and i not in few
     ]
     # a temperature keeps the order of a class's probabilities, so a tempered threshold takes the same pixels
     before = tempered(task, np.array(task.thresholds), 1 / config.decode.temperature)
@@ -122,32 +176,48 @@ def choose_thresholds(
     return tuple(map(float, inside)), notes
 
 
-def candidates(config: RunConfig) -> list[DecodeConfig]:
-    """Return the config's `decode` section with one rule of one foreground class changed, each in turn."""
+def candidates(config: RunConfig, smallest: np.ndarray) -> list[DecodeConfig]:
+    """Return the config's `decode` section with one rule of one foreground class changed, each in turn.
+
+    Args:
+        config: The config whose rules are changed.
+        smallest: Pixels of the smallest true object of each class, (C,): no larger object is removed for its size. A class
+            with 0 gets no rule.
+    """
     task, rules = config.task, config.decode.rules(config.task)
-    changes: list[dict[str, Any]] = [{"smallest": size} for size in SIZES]
-    changes += [{"keep_largest": True}, *([{"fill_holes": True}] if task.can_be_nothing else [])]
-    tried = [(i, rules[i]._replace(**change)) for i in task.foreground for change in changes]
-    return [_with_rule(config, i, rule) for i, rule in tried if rule != rules[i]]
+    found = []
+    for i in task.foreground:
+        changes: list[dict[str, Any]] = [{"smallest": size} for size in SIZES if size <= smallest[i]]
+        if smallest[i]:
+            changes.append({"keep_largest": True})
+        if smallest[i] and task.can_be_nothing:
+            changes.append({"fill_holes": True})
+        tried = [rules[i]._replace(**change) for change in changes]
+        found += [_with_rule(config, i, rule) for rule in tried if rule != rules[i]]
+    return found
 
 
 def compare(
     predict: Predict, config: RunConfig, part: Subset, decodes: Sequence[DecodeConfig], progress: Callable[[str], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the counts of the config and of each other `decode` section, (1 + n, 4, C), and the tally of reliability.
+) -> Compared:
+    """Return what a look at a part says of the config and of each other `decode` section.
 
     Only the pixels that a section changes are counted anew.
     """
     task = config.task
     total, sums = np.zeros((1 + len(decodes), 4, task.channels), np.int64), np.zeros(1)
+    found = np.zeros((1 + len(decodes), task.channels), np.int64)
     others = [config.model_copy(update={"decode": each}) for each in decodes]
     for target, probabilities in answered(predict, config, part, progress):
         mask = decode(config, probabilities)
         total += counts.count(task, target, mask)
         sums = sums + tally(*questions(task, probabilities, target))
+        found[0] += _classes_in(config, mask)
         for i, other in enumerate(others, start=1):
-            total[i] += _difference(config, target, mask, decode(other, probabilities))
-    return total, sums
+            changed = decode(other, probabilities)
+            total[i] += _difference(config, target, mask, changed)
+            found[i] += _classes_in(config, changed)
+    return Compared(total, sums, found)
 
 
 def combine(config: RunConfig, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal) -> list[DecodeConfig]:
@@ -203,7 +273,34 @@ def _difference(config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.
     return counts.count(config.task, truth, new[changed][None]) - counts.count(config.task, truth, old[changed][None])
 
 
-def _scores(config: RunConfig, total: np.ndarray, sums: np.ndarray, images: int) -> dict[str, Any]:
+def _told_few(config: RunConfig, shown: np.ndarray, few: Sequence[int]) -> Iterator[str]:
+    """Yield what to say of classes for which nothing is chosen."""
+    for i in few:
+        yield (
+            f"few-objects: {config.task.classes[i]}: {shown[i]} images of the part show it, and nothing is chosen from fewer "
+            f"than {LEAST}; it is decoded as before"
+        )
+
+
+def _told_worse(config: RunConfig, before: dict[str, Any], after: dict[str, Any], seen: Seen) -> Iterator[str]:
+    """Yield what to say of classes whose Dice falls because of the goal."""
+    for i in config.task.foreground:
+        label = config.task.classes[i]
+        old, new = before["classes"][label], after["classes"][label]
+        if old["dice"] is None or new["dice"] is None or new["dice"] >= old["dice"]:
+            continue
+        fallen = [name for name in ("dice", "precision", "recall") if (new[name] or 0.0) < (old[name] or 0.0)]
+        told = ", ".join(f"{name} from {old[name] or 0.0:.4f} to {new[name] or 0.0:.4f}" for name in fallen)
+        yield (
+            f"worse: {label}: {told}; it is found in {after['images'][label]} of {seen.images} images, before in "
+            f"{before['images'][label]}, and {seen.shown[i]} show it. `segkit tune --reset` undoes it"
+        )
+
+
+def _scores(
+    config: RunConfig, total: np.ndarray, sums: np.ndarray, images: int, answered: np.ndarray
+) -> dict[str, Any]:
     report = counts.report(config.task, total, images)
     trust = {name: None if np.isnan(value) else round(value, 6) for name, value in reliability(sums).items()}
-    return {"mean": report["mean"], "classes": report["classes"], "reliability": trust}
+    by_class = {label: int(number) for label, number in zip(config.task.classes, answered, strict=True)}
+    return {"mean": report["mean"], "classes": report["classes"], "reliability": trust, "images": by_class}

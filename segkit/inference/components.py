@@ -30,6 +30,16 @@ def kept(mask: np.ndarray, smallest: int, only_largest: bool) -> np.ndarray:
     return keep[labels]
 
 
+def areas(mask: np.ndarray) -> np.ndarray:
+    """Return the area of each object of a mask (H, W) bool in pixels, (N,).
+
+    >>> areas(np.array([[True, False, True], [True, False, False]])).tolist()
+    [2, 1]
+    """
+    stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=OBJECT)[2]
+    return np.asarray(stats[1:, cv2.CC_STAT_AREA])
+
+
 def filled(mask: np.ndarray) -> np.ndarray:
     """Return the mask (H, W) bool with its holes: what is outside it and not connected to the image's border."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=HOLE)

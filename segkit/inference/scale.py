@@ -8,11 +8,9 @@ import numpy as np
 
 from segkit.config import InputConfig
 from segkit.inference.tiles import Predict
+from segkit.inspection.input_statistics import is_dark, is_outside
 from segkit.inspection.intensities import usual_values
 
-DARKER = 12.0
-"""Times that the range of the training images is wider than that of all images, from which their scale is another; 16 lie
-between 16 bits and 12."""
 LEAST = 3
 """Images from which all of them being dark says something; one or two may be dark."""
 SHOWN = 5
@@ -39,9 +37,8 @@ class ScaleWatch:
         if self.given.dtype == "uint8":
             return
         low, high = usual_values(image)
-        lowest, highest = self.given.limits
         with self._lock:
-            if low < lowest or high > highest:
+            if is_outside(self.given, low, high):
                 self._outside.setdefault(name, (low, high))
             if low < high:
                 self._images.add(name)
@@ -70,8 +67,7 @@ class ScaleWatch:
                 f"({names}{more}): the first from {low:g} to {high:g}, and {trained}. Bring them to the scale of the "
                 f"training images"
             )
-        is_dark = (self._highest - given.low) * DARKER < given.high - given.low
-        if is_dark and len(self._images) >= LEAST:
+        if len(self._images) >= LEAST and is_dark(given, self._highest):
             return (
                 f"other-scale: no image is brighter than about {self._highest:g}, and {trained}. If these are not dark "
                 f"images, bring them to the scale of the training images"

@@ -29,8 +29,32 @@ def fitting_input(config: Config, found: InputConfig) -> InputConfig:
     return given
 
 
+DARKER = 12.0
+"""Times that a range is wider than the values in it, from which their scale is another; 16 lie between 16 bits and 12."""
 BUT = 0.05
 """Share of the images whose range may lie outside that of all: one of twenty may be overexposed."""
+
+
+def is_outside(given: InputConfig, low: float, high: float) -> bool:
+    """Return whether values from `low` to `high` go beyond what a model for such input tells apart."""
+    lowest, highest = given.limits
+    return low < lowest or high > highest
+
+
+def is_dark(given: InputConfig, high: float) -> bool:
+    """Return whether values that are not above `high` fill so little of the range of such input (`DARKER`)."""
+    return given.dtype != "uint8" and (high - given.low) * DARKER < given.high - given.low
+
+
+def other_scale(given: InputConfig, found: InputConfig) -> str | None:
+    """Return what to say, with its code, of a config's own `input` if the images have another scale; None if they have not."""
+    if not is_outside(given, found.low, found.high) and not is_dark(given, found.high):
+        return None
+    return (
+        f"other-scale: input.low and input.high are {given.low:g} and {given.high:g}, and the usual values of the training "
+        f"images go from {found.low:g} to {found.high:g}. Leave the section `input` out, and it is measured; or bring the "
+        f"images to the scale that it was made for"
+    )
 
 
 def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:

@@ -30,7 +30,7 @@ class Tuned(Section):
     before: dict[str, Any]
     after: dict[str, Any]
     notes: tuple[str, ...] = ()
-    """What could not be done, in words."""
+    """What could not be done or gets worse, each a code and words."""
 
 
 def read(path: Path) -> Tuned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from segkit.config import Config, RunConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
-from segkit.inspection.input_statistics import fitting_input
+from segkit.inspection.input_statistics import fitting_input, other_scale
 from segkit.inspection.training_check import check
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
@@ -36,4 +36,8 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     progress.message(f"images: {', '.join(sizes)}{left_out}")
     for problem in findings.warnings:
         progress.warning(str(problem))
-    return config.with_input(fitting_input(config, findings.given)), findings.parts
+    given = fitting_input(config, findings.given)
+    doubt = other_scale(given, findings.given)
+    if doubt:
+        progress.warning(doubt)
+    return config.with_input(given), findings.parts

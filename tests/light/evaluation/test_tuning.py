@@ -146,6 +146,62 @@ def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None
     assert found.before["reliability"] != plain.before["reliability"]
 
 
+def cracks(images: int, showing: int, area: tuple[int, int] = (4, 30)) -> Subset:
+    """Images of a faint crack of that area in some of them, and of blobs in all that look nearly like it."""
+    made = []
+    for i in range(images):
+        rng = np.random.default_rng(i)
+        logits = rng.normal(-4, 0.5, (*SIZE, 1)).astype(np.float32)
+        for _ in range(4):
+            y, x = rng.integers(0, SIZE[0] - 12), rng.integers(0, SIZE[1] - 12)
+            logits[y : y + 12, x : x + 12] = -1.0
+        mask = np.zeros(SIZE, np.uint8)
+        if i < showing:
+            mask[20 : 20 + area[0], 10 : 10 + area[1]] = 1
+            logits[mask == 1] = np.where(np.arange(mask.sum()) % 20 == 0, -2.0, 0.5)[:, None]
+        made.append(Sample(str(i), logits, mask))
+    return in_memory(made)
+
+
+def tuned_cracks(part: Subset, goal: str) -> Tuned:
+    task = Task.binary("crack")
+    return choose_decoding(network(task), config_of(task), part, "validation", Goal.parse(goal), quietly)
+
+
+def codes_of(found: Tuned) -> list[str]:
+    return [note.split(":")[0] for note in found.notes]
+
+
+@pytest.mark.parametrize("showing", [0, 1, 4])
+def test_trap_50_nothing_is_chosen_from_a_few_images(showing: int) -> None:
+    found = tuned_cracks(cracks(12, showing), "recall=0.95")
+    assert codes_of(found) == ["few-objects"]
+    assert str(showing) in found.notes[0]
+    assert found.after["classes"] == found.before["classes"]
+    assert found.decode.rules(Task.binary("crack")) == (Rule(),)
+
+
+@pytest.mark.parametrize(("area", "largest_size"), [((4, 30), 32), ((2, 4), 8), ((1, 7), 0)])
+def test_trap_50_no_size_is_above_the_smallest_true_object(area: tuple[int, int], largest_size: int) -> None:
+    part = cracks(12, 8, area)
+    found = tuned_cracks(part, "dice")
+    assert found.decode.rules(Task.binary("crack"))[0].smallest <= largest_size
+    smallest = np.array([area[0] * area[1]])
+    sizes = [each.rules(Task.binary("crack"))[0].smallest for each in candidates(config_of(Task.binary("crack")), smallest)]
+    assert max(sizes) == largest_size
+
+
+def test_what_gets_worse_for_the_goal_is_said() -> None:
+    found = tuned_cracks(cracks(12, 6), "recall=0.999")
+    before, after = found.before, found.after
+    assert after["classes"]["crack"]["recall"] >= 0.999
+    assert after["classes"]["crack"]["dice"] < before["classes"]["crack"]["dice"]
+    assert codes_of(found) == ["worse"]
+    for value in (before["classes"]["crack"]["dice"], after["classes"]["crack"]["dice"]):
+        assert f"{value:.4f}" in found.notes[0]
+    assert (before["images"]["crack"], after["images"]["crack"]) == (6, 12)
+
+
 def test_perfect_answers_are_left_alone() -> None:
     task = task_of("multiclass")
     logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
@@ -166,7 +222,9 @@ def test_a_part_that_nobody_labelled_changes_nothing() -> None:
 def test_rules_of_the_config_are_kept_where_nothing_is_better() -> None:
     config, _, found = tuned_for("binary", decode={"smallest": 8, "temperature": 1.0})
     assert found.decode.rules(config.task)[0].smallest >= 8
-    assert all(each.rules(config.task) != config.decode.rules(config.task) for each in candidates(config))
+    tried = candidates(config, np.full(1, np.inf))
+    assert tried
+    assert all(each.rules(config.task) != config.decode.rules(config.task) for each in tried)
 
 
 def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
@@ -195,8 +253,8 @@ def test_what_was_asked_for_must_not_fall_either() -> None:
 def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
-        tried = candidates(config)
-        totals, _ = compare(network(config.task), config, part, tried, lambda *_: None)
+        tried = candidates(config, np.full(config.task.channels, np.inf))
+        totals = compare(network(config.task), config, part, tried, lambda *_: None).totals
         for total, each in zip(totals[1:], tried, strict=True):
             other, whole = config.model_copy(update={"decode": each}), np.zeros((4, config.task.channels), np.int64)
             for sample in part:
