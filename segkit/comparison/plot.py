@@ -51,7 +51,7 @@ def plot(results: dict[str, Any]) -> np.ndarray:
         if pair:
             behind = {"value": pair["difference"], "low": pair["low"], "high": pair["high"]}
             _whisker(draw, gaps, y, behind, CLEAR if pair["more_than_chance"] else UNCLEAR)
-            words = "more than chance" if pair["more_than_chance"] else "may be chance"
+            words = {True: "more than chance", False: "may be chance", None: "too few images"}[pair["more_than_chance"]]
             draw.text((gaps.x(pair["difference"]), y + 13), words, fill=INK, font=SMALL, anchor="mm")
         else:
             draw.text((gaps.x(0) + 6, y), "the best", fill=INK, font=SMALL, anchor="lm")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from segkit.comparison.results import FEW, LEAST
+
 
 def verdict(results: dict[str, Any]) -> str:
     """Return which setting is better, and whether by more than chance."""
@@ -13,12 +15,24 @@ def verdict(results: dict[str, Any]) -> str:
         return "Nothing can be said: fewer than two settings have a score to compare."
     dice = {row["name"]: row["dice_foreground"]["value"] for row in results["settings"] if row["seeds"]}
     best = pairs[0]["better"]
+    if images < LEAST:
+        return _without_chance(best, pairs, dice, images)
     told = _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
+    if results["few_images"]:
+        told += f" These are few images: from fewer than {FEW}, intervals are too narrow, so {images} others may say otherwise."
     if any(pair["of_seeds"] == 1 for pair in pairs):
         return f"{told} With one training each, what another seed would change is not known."
     if any(pair["more_than_chance"] and pair["ahead"] < pair["of_seeds"] for pair in pairs):
         return f"{told} Not every seed agrees, so other trainings may turn it."
     return told
+
+
+def _without_chance(best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+    others = ", ".join(f"{pair['other']} {dice[pair['other']]:.4f}" for pair in pairs)
+    return (
+        f"{best} has the highest foreground Dice here, {dice[best]:.4f} (others: {others}). Whether that is chance cannot be "
+        f"said from {images} images; give the part {LEAST} or more, better {FEW}."
+    )
 
 
 def _one(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:

@@ -15,6 +15,12 @@ from segkit.evaluation.calibration import reliability
 from segkit.task import Task
 
 
+LEAST = 6
+"""Images from which an interval says anything of chance: of fewer, the draws are nearly all the same few."""
+FEW = 20
+"""Images below which an interval is too narrow, so that its verdict is to be taken with care."""
+
+
 class Answers(NamedTuple):
     """A setting's scored runs by seed, and what went wrong with the others."""
 
@@ -49,16 +55,25 @@ def results_of(all_answers: Sequence[Answers], resamples: int = RESAMPLES) -> di
 
     The best setting by foreground Dice is compared with each other one that finished a training. Images are drawn alike
     for all, and a network's seeds together, so the intervals say what other images would change, not what other
-    trainings would.
+    trainings would. Whether a difference is more than chance is None for fewer than `LEAST` images.
     """
     finished = [each for each in all_answers if each.runs]
     drawn = {each.name: resampled(each.pooled("counts"), resamples) for each in finished}
     rows = [_row(each, drawn[each.name], resamples) if each.runs else _empty(each) for each in all_answers]
     dice = {row["name"]: row["dice_foreground"]["value"] for row in rows if row["seeds"]}
     ranked = sorted((each for each in finished if dice[each.name] is not None), key=lambda each: -dice[each.name])
-    pairs = [_pair(ranked[0], other, drawn) for other in ranked[1:]]
     images = len(next(iter(finished[0].runs.values())).names) if finished else 0
-    return {"images": images, "level": LEVEL, "resamples": resamples, "settings": rows, "comparisons": pairs}
+    pairs = [_pair(ranked[0], other, drawn) for other in ranked[1:]]
+    if images < LEAST:
+        pairs = [{**pair, "more_than_chance": None} for pair in pairs]
+    return {
+        "images": images,
+        "few_images": images < FEW,
+        "level": LEVEL,
+        "resamples": resamples,
+        "settings": rows,
+        "comparisons": pairs,
+    }
 
 
 def _empty(answers: Answers) -> dict[str, Any]:

@@ -46,13 +46,19 @@ def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
     """Return a tenth of the rate at which the smoothed loss is least: it still falls fast there, and far from diverging.
 
     Source: Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; the tenth is fastai's rule.
-    Raises `RunError` if the loss never fell.
+    Raises `RunError` if the loss never fell, or was still falling at the last rate: then nobody knows where it is least.
     """
     smooth = [value if math.isfinite(value) else math.inf for value in smoothed(losses)]
     best = int(np.argmin(smooth))
     if best < 2:
         raise RunError(
             f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low",
+            "not-measurable",
+        )
+    if best >= len(tried) - 2:
+        raise RunError(
+            f"the loss is least at the end of the range, at {tried[best]:.1e}, so it may be less at higher rates; go on to "
+            f"higher ones with --high, or take more steps with --steps",
             "not-measurable",
         )
     return tried[best] / 10

@@ -95,6 +95,30 @@ def test_the_verdict_has_the_numbers_of_the_comparison() -> None:
     assert numbers(verdict(results).replace("a=1", "").replace("a=2", "")) == pytest.approx(expected, abs=6e-5)
 
 
+def compared_over(images: int, errors: float = 0.3) -> dict[str, Any]:
+    """Compare two settings over so many images, of which one makes more errors."""
+    some = []
+    for name, share in (("bad", errors), ("good", 0.0)):
+        whole = answers(name, errors=share)
+        runs = {seed: scored(whole.task, seed, images=images, errors=share) for seed in range(3)}
+        some.append(whole._replace(runs=runs))
+    return compared(*some)
+
+
+@pytest.mark.parametrize(("images", "chance"), [(1, None), (2, None), (5, None), (6, True), (19, True), (20, True)])
+def test_trap_50_a_few_images_say_nothing_of_chance(images: int, chance: bool | None) -> None:
+    results = compared_over(images)
+    [pair] = results["comparisons"]
+    assert (pair["better"], pair["more_than_chance"]) == ("good", chance)
+    assert results["few_images"] is (images < 20)
+    told = numbers(verdict(results))
+    assert (95 in told) is (chance is not None)  # the interval of the difference
+    assert (20 in told) is (images <= 20)  # where few images end, or the number of images
+    assert (6 in told) is (images <= 6)
+    assert plot(results).dtype == np.uint8
+    json.dumps(results, allow_nan=False)
+
+
 def test_the_best_of_several_is_compared_with_each_other() -> None:
     settings = [answers("bad", errors=0.3), answers("best", first=7), answers("good"), answers("worse", errors=0.2)]
     results = compared(*settings)

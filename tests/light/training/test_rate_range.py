@@ -43,6 +43,18 @@ def test_a_loss_that_never_falls_suggests_nothing() -> None:
         suggest(TRIED, [1.0 + i for i in range(121)])
 
 
+def test_a_loss_that_still_falls_at_the_last_rate_suggests_nothing() -> None:
+    with fails(RunError, "not-measurable", f"{TRIED[-1]:.1e}"):
+        suggest(TRIED, [2.0 - 0.01 * i for i in range(121)])
+    with fails(RunError, "not-measurable"):
+        suggest(TRIED, [1.0] * 60 + [2.0 - 0.1 * i for i in range(61)])
+
+
+def test_a_loss_that_explodes_after_its_least_suggests_a_tenth_of_that_rate() -> None:
+    losses = [2.0 - 0.01 * i for i in range(80)]
+    assert suggest(TRIED, [*losses, math.nan]) == TRIED[79] / 10
+
+
 def test_the_test_ends_when_the_loss_explodes() -> None:
     losses = valley(1e-3)
     ends = [n for n in range(1, 122) if has_diverged(losses[:n])]
