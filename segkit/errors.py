@@ -27,7 +27,14 @@ class SegkitError(Exception):
 
 
 class SegkitWarning(UserWarning):
-    """Something in the data or settings that may be wrong; the work goes on."""
+    """Something in the data or settings that may be wrong; the work goes on.
+
+    `code` names the kind, and stands at the beginning of the message; it is empty where there is none.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(f"{code}: {message}" if code else message)
+        self.code = code
 
 
 class ConfigError(SegkitError):

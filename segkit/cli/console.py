@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from segkit.errors import SegkitWarning
 from segkit.system.progress import Counter, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
 from segkit.system.terminal import shown
 
@@ -26,7 +27,7 @@ class ConsoleProgress(Progress):
         """Print a line."""
         self.console.print(shown(text, lines=True), highlight=False, markup=False, soft_wrap=True)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str | SegkitWarning) -> None:
         """Print a yellow line."""
         self.console.print(shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False)
 

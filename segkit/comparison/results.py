@@ -14,7 +14,6 @@ from segkit.evaluation.bootstrap import LEVEL, RESAMPLES, interval, is_more_than
 from segkit.evaluation.calibration import reliability
 from segkit.task import Task
 
-
 LEAST = 6
 """Images from which an interval says anything of chance: of fewer, the draws are nearly all the same few."""
 FEW = 20

@@ -19,7 +19,6 @@ from segkit.config.train import TrainConfig as TrainConfig
 from segkit.errors import ConfigError
 from segkit.task import Task
 
-
 FAR = 10.0
 """Times the usual range of values: what lies further outside that range is an outlier, such as a defective pixel."""
 FLOAT32 = 3.4028234e38

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.data.parts import open_parts, readable
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, SegkitWarning
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import choose_decoding
 from segkit.inference.load import open_run
@@ -68,7 +68,8 @@ def tune(
     chosen = choose_decoding(open_run(found.path, "keras").predict, config, part, "validation", wanted, counting)
     tuned.write(found.tuned, chosen)
     for note in chosen.notes:
-        progress.warning(note)
+        code, _, message = note.partition(": ")
+        progress.warning(SegkitWarning(message, code))
     return TunedRun(found, chosen, keep_up(found.path, found.model, found.config()))
 
 

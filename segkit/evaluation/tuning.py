@@ -6,7 +6,7 @@ pixels are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,10 +16,12 @@ import numpy as np
 from segkit.config import DecodeConfig, RunConfig
 from segkit.config.decode import Rule
 from segkit.data.sources.source import Subset
+from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import fit_temperature, questions, reliability, tally
 from segkit.evaluation.evaluate import answered
 from segkit.evaluation.thresholds import Goal, choose, histogram
+from segkit.evaluation.tuning_warnings import few_images, what_gets_worse
 from segkit.inference.components import areas
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import with_temperature
@@ -95,6 +97,10 @@ def choose_decoding(
     chosen = ([plain.decode, *steps])[best]
     before = _scores(config, seen.counts, seen.tally, seen.images, seen.answered)
     after = _scores(config, compared.totals[best], compared.sums, seen.images, compared.answered[best])
+    notes += [
+        *few_images(config.task, seen.shown, few, LEAST),
+        *what_gets_worse(config.task, before, after, seen.shown),
+    ]
     return Tuned(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         part=name,
@@ -104,7 +110,7 @@ def choose_decoding(
         decode=chosen.model_copy(update={"temperature": temperature}),
         before=before,
         after=after,
-        notes=(*_told_few(config, seen.shown, few), *notes, *_told_worse(config, before, after, seen)),
+        notes=tuple(map(str, notes)),
     )
 
 
@@ -147,7 +153,7 @@ def _smallest_objects(config: RunConfig, target: np.ndarray) -> np.ndarray:
 
 def choose_thresholds(
     config: RunConfig, histograms: np.ndarray, temperature: float, goal: Goal, few: Sequence[int] = ()
-) -> tuple[tuple[float, ...] | None, list[str]]:
+) -> tuple[tuple[float, ...] | None, list[SegkitWarning]]:
     """Choose thresholds on tempered probabilities.
 
     Args:
@@ -158,14 +164,14 @@ def choose_thresholds(
         few: Classes that too few images show; they keep taking the same pixels.
 
     Returns:
-        The thresholds, None where the task has none, and what was not reached, in words.
+        The thresholds, None where the task has none, and what was not reached.
     """
     task = config.task
     if task.thresholds is None:
         return None, []
     chosen = [None if i in few else choose(histograms[:, i], goal) for i in range(task.channels)]
     notes = [
-        f"goal-not-reached: {name}: no threshold reaches {goal}; it takes the same pixels as before"
+        SegkitWarning(f"{name}: no threshold reaches {goal}; it takes the same pixels as before", "goal-not-reached")
         for i, name in enumerate(task.classes)
         if chosen[i] is None and i not in few
     ]
@@ -271,30 +277,6 @@ def _difference(config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.
     changed = any_plane(old != new)
     truth = target[changed][None]
     return counts.count(config.task, truth, new[changed][None]) - counts.count(config.task, truth, old[changed][None])
-
-
-def _told_few(config: RunConfig, shown: np.ndarray, few: Sequence[int]) -> Iterator[str]:
-    """Yield what to say of classes for which nothing is chosen."""
-    for i in few:
-        yield (
-            f"few-objects: {config.task.classes[i]}: {shown[i]} images of the part show it, and nothing is chosen from fewer "
-            f"than {LEAST}; it is decoded as before"
-        )
-
-
-def _told_worse(config: RunConfig, before: dict[str, Any], after: dict[str, Any], seen: Seen) -> Iterator[str]:
-    """Yield what to say of classes whose Dice falls because of the goal."""
-    for i in config.task.foreground:
-        label = config.task.classes[i]
-        old, new = before["classes"][label], after["classes"][label]
-        if old["dice"] is None or new["dice"] is None or new["dice"] >= old["dice"]:
-            continue
-        fallen = [name for name in ("dice", "precision", "recall") if (new[name] or 0.0) < (old[name] or 0.0)]
-        told = ", ".join(f"{name} from {old[name] or 0.0:.4f} to {new[name] or 0.0:.4f}" for name in fallen)
-        yield (
-            f"worse: {label}: {told}; it is found in {after['images'][label]} of {seen.images} images, before in "
-            f"{before['images'][label]}, and {seen.shown[i]} show it. `segkit tune --reset` undoes it"
-        )
 
 
 def _scores(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.errors import DataError, SegkitWarning
+from segkit.errors import DataError
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
 from segkit.inference.load import AUTO, open_together
@@ -68,7 +68,7 @@ class Predictor:
         watch.see(*named[0])
         warning = watch.warning()
         if warning:
-            warnings.warn(warning, SegkitWarning, stacklevel=2)
+            warnings.warn(warning, stacklevel=2)
         with self._turn:
             ((_, _, probabilities),) = predict_images(self._predict, self.config, named)
         return probabilities

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 
 from segkit.config import InputConfig
+from segkit.errors import SegkitWarning
 from segkit.inference.tiles import Predict
 from segkit.inspection.input_statistics import is_dark, is_outside
 from segkit.inspection.intensities import usual_values
@@ -54,22 +55,24 @@ class ScaleWatch:
 
         return predict_seen
 
-    def warning(self) -> str | None:
-        """Return what is to be said of all images that were seen, with its code; None if nothing is."""
+    def warning(self) -> SegkitWarning | None:
+        """Return what is to be said of all images that were seen; None if nothing is."""
         given = self.given
         trained = f"the run was trained on values of about {given.low:g} to {given.high:g} (input.low, input.high)"
         if self._outside:
             names = ", ".join(sorted(self._outside)[:SHOWN])
             more = ", ..." if len(self._outside) > SHOWN else ""
             low, high = self._outside[min(self._outside)]
-            return (
-                f"other-scale: {len(self._outside)} images have values of another range than the training images "
+            return SegkitWarning(
+                f"{len(self._outside)} images have values of another range than the training images "
                 f"({names}{more}): the first from {low:g} to {high:g}, and {trained}. Bring them to the scale of the "
-                f"training images"
+                f"training images",
+                "other-scale",
             )
         if len(self._images) >= LEAST and is_dark(given, self._highest):
-            return (
-                f"other-scale: no image is brighter than about {self._highest:g}, and {trained}. If these are not dark "
-                f"images, bring them to the scale of the training images"
+            return SegkitWarning(
+                f"no image is brighter than about {self._highest:g}, and {trained}. If these are not dark "
+                f"images, bring them to the scale of the training images",
+                "other-scale",
             )
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segkit.config import Config, InputConfig
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, SegkitWarning
 from segkit.inspection.fingerprint import Facts
 
 
@@ -46,14 +46,15 @@ def is_dark(given: InputConfig, high: float) -> bool:
     return given.dtype != "uint8" and (high - given.low) * DARKER < given.high - given.low
 
 
-def other_scale(given: InputConfig, found: InputConfig) -> str | None:
-    """Return what to say, with its code, of a config's own `input` if the images have another scale; None if they have not."""
+def other_scale(given: InputConfig, found: InputConfig) -> SegkitWarning | None:
+    """Return what to say of a config's own `input` if the images have another scale; None if they have not."""
     if not is_outside(given, found.low, found.high) and not is_dark(given, found.high):
         return None
-    return (
-        f"other-scale: input.low and input.high are {given.low:g} and {given.high:g}, and the usual values of the training "
+    return SegkitWarning(
+        f"input.low and input.high are {given.low:g} and {given.high:g}, and the usual values of the training "
         f"images go from {found.low:g} to {found.high:g}. Leave the section `input` out, and it is measured; or bring the "
-        f"images to the scale that it was made for"
+        f"images to the scale that it was made for",
+        "other-scale",
     )
 
 

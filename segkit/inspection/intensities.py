@@ -171,7 +171,7 @@ def _used(values: np.ndarray, nodata: float | None) -> np.ndarray:
 
 
 def _extremes(image: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest value of each band among those that are used, (B,) each; infinite if there is none."""
+    """Return the lowest and the highest value of each band among those that are used, (B,) each; infinite without one."""
     if used.all():
         return image.min(axis=(0, 1)), image.max(axis=(0, 1))
     lowest = np.where(used, image, np.inf).min(axis=(0, 1))

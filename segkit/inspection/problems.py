@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -13,36 +13,19 @@ from segkit.data.sources.source import Subset
 from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import Facts, Survey
 from segkit.inspection.near_duplicates import near_pairs, same_images
+from segkit.inspection.problem import SHOWN as SHOWN
+from segkit.inspection.problem import Problem as Problem
 from segkit.inspection.ranges import odd_ranges
 from segkit.io.image_files import LeftOut
 from segkit.system.terminal import shown
 from segkit.task import Task
 
-SHOWN = 5
-"""Files that a problem names."""
 MOST_LISTED = 50
 """Files that are not read that get a line each."""
 RARE = 0.001
 """Share of the labelled pixels below which a class is called rare."""
 ONE_SIDE = 0.95
 """Share of a class's pixels in one half of the image, in nearly all images, from which it has a side."""
-
-
-class Problem(NamedTuple):
-    """An error makes training wrong or impossible; a warning may be meant."""
-
-    code: str
-    level: Literal["error", "warning"]
-    message: str
-    files: tuple[str, ...] = ()
-    """The first few."""
-    number: int = 0
-    """Of the files."""
-
-    def __str__(self) -> str:
-        shown = ", ".join(self.files) + (", ..." if self.number > len(self.files) else "")
-        listed = f" [{self.number}: {shown}]" if self.number > 1 else ""
-        return f"{self.code}: {self.message}{listed}"
 
 
 def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: bool = False) -> list[Problem]:
@@ -380,5 +363,4 @@ def _odd_images(facts: Sequence[Facts]) -> Iterator[Problem]:
         yield _problem(
             "flat-image", "warning", "images of one value throughout; leave them out if that is not meant", flat
         )
-    for odd in odd_ranges(facts):
-        yield _problem(odd.code, "warning", odd.message, odd.names)
+    yield from odd_ranges(facts)

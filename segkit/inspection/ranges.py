@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from segkit.inspection.fingerprint import Facts
 from segkit.inspection.intensities import PERCENTILES
+from segkit.inspection.problem import SHOWN, Problem
 
 GAP = 8.0
 """Times that images of one scale are brighter than all images of another scale."""
@@ -18,23 +18,23 @@ FEW_DARK = 0.05
 """Share of the images from which dark ones, two at least, are a scale of their own; fewer may be underexposed."""
 
 
-class Oddity(NamedTuple):
-    """Something that may be meant, and the images that it holds for."""
+def odd_ranges(facts: Sequence[Facts]) -> Iterator[Problem]:
+    """Yield a warning for each thing that is odd about the values of some images.
 
-    code: str
-    message: str
-    names: list[str]
-
-
-def odd_ranges(facts: Sequence[Facts]) -> Iterator[Oddity]:
-    """Yield what is odd about the values of some images; nothing is said of 8-bit images, which end at 255."""
+    Nothing is said of 8-bit images, which end at 255.
+    """
     deep = [fact for fact in facts if fact.dtype != "uint8"]
     yield from _outliers(deep)
     yield from _nodata(deep)
     yield from _scales(deep)
 
 
-def _outliers(facts: Sequence[Facts]) -> Iterator[Oddity]:
+def _named(facts: Sequence[Facts]) -> tuple[tuple[str, ...], int]:
+    """Return the names that are shown, and the number of all."""
+    return tuple(fact.name for fact in facts[:SHOWN]), len(facts)
+
+
+def _outliers(facts: Sequence[Facts]) -> Iterator[Problem]:
     found = [fact for fact in facts if fact.outliers]
     if not found:
         return
@@ -45,10 +45,10 @@ def _outliers(facts: Sequence[Facts]) -> Iterator[Oddity]:
         f"{most.percentiles[0].min():g} and {most.percentiles[-1].max():g}. They do not set the scale, and the model cuts "
         f"them off. If they are what is to be found, give the section `input` with `low` and `high` of your own"
     )
-    yield Oddity("outliers", message, [fact.name for fact in found])
+    yield Problem("outliers", "warning", message, *_named(found))
 
 
-def _nodata(facts: Sequence[Facts]) -> Iterator[Oddity]:
+def _nodata(facts: Sequence[Facts]) -> Iterator[Problem]:
     found = [fact for fact in facts if fact.nodata is not None]
     if not found:
         return
@@ -57,10 +57,10 @@ def _nodata(facts: Sequence[Facts]) -> Iterator[Oddity]:
         f"many pixels have the value {values}, far from all others, as where nothing was measured (nodata). They are in no "
         f"statistic. If they are nodata, mark them as unlabelled (255) in the masks; if they are saturated, nothing is to do"
     )
-    yield Oddity("nodata", message, [fact.name for fact in found])
+    yield Problem("nodata", "warning", message, *_named(found))
 
 
-def _scales(facts: Sequence[Facts]) -> Iterator[Oddity]:
+def _scales(facts: Sequence[Facts]) -> Iterator[Problem]:
     """Images come in two groups, one of which is `GAP` times as bright as the other."""
     lit = [fact for fact in facts if _levels(fact)[-1] > 0 and fact.low < fact.high]
     lit.sort(key=lambda fact: float(_levels(fact)[-1]))
@@ -69,7 +69,8 @@ def _scales(facts: Sequence[Facts]) -> Iterator[Oddity]:
         dark, bright = np.median(levels[:first], axis=0), np.median(levels[first:], axis=0)
         if first >= max(2, FEW_DARK * len(lit)) and _is_another_scale(dark, bright):
             smaller = lit[:first] if first <= len(lit) / 2 else lit[first:]
-            yield Oddity("mixed-scale", _told_scales(first, dark, len(lit) - first, bright), [f.name for f in smaller])
+            message = _told_scales(int(first), dark, len(lit) - int(first), bright)
+            yield Problem("mixed-scale", "warning", message, *_named(smaller))
             return
 
 

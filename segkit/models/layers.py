@@ -1,5 +1,5 @@
-"""Layers that Keras lacks: limit values, pad an image to the network's stride, cut the answer back, double any size, keep a branch; and
-batch normalisation by TensorFlow's one operation for it, where Keras takes a dozen, each over all features.
+"""Layers that Keras lacks: limit values, pad an image to the network's stride, cut the answer back, double any size, keep a
+branch; and batch normalisation by TensorFlow's one operation for it, where Keras takes a dozen, each over all features.
 """
 
 from __future__ import annotations

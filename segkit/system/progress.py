@@ -51,9 +51,9 @@ class Progress:
     def message(self, text: str) -> None:
         """A line for the user: what was found, chosen or written."""
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str | SegkitWarning) -> None:
         """Something that may be wrong, but does not end the work. Here it becomes a `SegkitWarning`."""
-        warnings.warn(text, SegkitWarning, stacklevel=3)
+        warnings.warn(SegkitWarning(text) if isinstance(text, str) else text, stacklevel=3)
 
     @contextmanager
     def counting(self, label: str, total: int | None) -> Iterator[Counter]:
@@ -81,7 +81,7 @@ class PrintedProgress(Progress):
         """Print a line."""
         print(text, flush=True)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str | SegkitWarning) -> None:
         """Print a line that begins with "warning"."""
         print(f"warning {text}", flush=True)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from segkit.config import Config
 from segkit.config.loss import changes
 from segkit.data.batches.windows import Shown
+from segkit.errors import SegkitWarning
 
 Rank = tuple[int, float]
 """A basis of choice (see `Choice`), and a value. Of two epochs the one with the larger rank is better."""
@@ -32,7 +33,8 @@ class Choice(NamedTuple):
     def rank(self, epoch: int, row: Mapping[str, float]) -> Rank:
         """Return the rank of an epoch, by its number from 0 and its row of losses and scores.
 
-        >>> Choice("dice", "loss").rank(3, {"dice": 0.5, "loss": 2.0}), Choice("dice", "loss").rank(3, {"dice": 0.0, "loss": 2.0})
+        >>> choice = Choice("dice", "loss")
+        >>> choice.rank(3, {"dice": 0.5, "loss": 2.0}), choice.rank(3, {"dice": 0.0, "loss": 2.0})
         ((2, 0.5), (1, -2.0))
         """
         score = row[self.score] if self.score else math.nan
@@ -43,14 +45,16 @@ class Choice(NamedTuple):
             return BY_LOSS, -loss
         return LAST, epoch
 
-    def told(self, best: Rank) -> str:
-        """Return what to say of a choice whose best epoch has this rank; empty if the score decided."""
+    def warning(self, best: Rank | None) -> SegkitWarning | None:
+        """Return what to say of a choice whose best epoch has this rank; None if the monitored score decided."""
+        if best is None:
+            return None
         basis = best[0]
         if basis == BY_SCORE or (basis == BY_LOSS and not self.score and not self.reason):
-            return ""
+            return None
         chosen = f"the best epoch is the one of the least {self.loss}" if basis == BY_LOSS else "the last epoch is kept"
         why = self.reason or f"{self.score or self.loss} was 0 or not a number in every epoch"
-        return f"unscored: {why}; {chosen}"
+        return SegkitWarning(f"{why}; {chosen}", "unscored")
 
 
 def choice_for(config: Config, shown: Shown | None) -> Choice:

@@ -81,9 +81,9 @@ class Fitting:
                     self._keep_last()
             raise
         self._keep_last()
-        told = self.best.choice.told(self.best.best) if self.best.best else ""
-        if told:
-            progress.warning(told)
+        warning = self.best.choice.warning(self.best.best)
+        if warning:
+            progress.warning(warning)
         shutil.rmtree(self.kept, ignore_errors=True)  # after an interruption it stays for the resumed run
 
     def _keep_last(self) -> None:

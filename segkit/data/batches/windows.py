@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -44,15 +45,13 @@ def windows_of(name: str, height: int, width: int, largest: int) -> list[Window]
     >>> [window.shape for window in windows_of("a", 30, 25, largest=20)]
     [(15, 13), (15, 12), (15, 13), (15, 12)]
     """
-    return [
-        Window(name, rows, columns) for rows in _pieces(height, largest) for columns in _pieces(width, largest)
-    ]
+    return [Window(name, rows, columns) for rows in _pieces(height, largest) for columns in _pieces(width, largest)]
 
 
 def _pieces(length: int, largest: int) -> list[slice]:
     number = -(-length // largest)
     edges = [-(-i * length // number) for i in range(number + 1)]
-    return [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def look_at(samples: Samples, names: Sequence[str], task: Task, replicas: Replicas) -> Shown:
@@ -74,4 +73,4 @@ def look_at(samples: Samples, names: Sequence[str], task: Task, replicas: Replic
         shown = [layer.any() for layer in layers_of(task, target)]
         found[index] = [*target.shape[:2], labelled_pixels(target).any(), *shown]
     found = replicas.largest(found)
-    return Shown(found[:, :2], found[:, 3:].any(axis=0), bool(found[:, 2].any()))
+    return Shown(found[:, :2], found[:, 3:].max(axis=0) > 0, bool(found[:, 2].any()))

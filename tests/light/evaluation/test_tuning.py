@@ -187,7 +187,9 @@ def test_trap_50_no_size_is_above_the_smallest_true_object(area: tuple[int, int]
     found = tuned_cracks(part, "dice")
     assert found.decode.rules(Task.binary("crack"))[0].smallest <= largest_size
     smallest = np.array([area[0] * area[1]])
-    sizes = [each.rules(Task.binary("crack"))[0].smallest for each in candidates(config_of(Task.binary("crack")), smallest)]
+    sizes = [
+        each.rules(Task.binary("crack"))[0].smallest for each in candidates(config_of(Task.binary("crack")), smallest)
+    ]
     assert max(sizes) == largest_size
 
 
