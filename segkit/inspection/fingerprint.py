@@ -201,4 +201,4 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
         rows, columns = rows // 2, columns // 2  # OpenCV halves several times as fast as it averages larger cells
         shown = cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA)
     small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return small.mean(-1) if small.ndim == 3 else small
+    return small.mean(-1, dtype=np.float64).astype(np.float32) if small.ndim == 3 else small

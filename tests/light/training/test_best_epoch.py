@@ -1,0 +1,104 @@
+"""Which epoch is the best where the score says nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segkit import Task
+from segkit.config import Config, TrainConfig
+from segkit.data.batches.windows import Shown
+from segkit.training.best_epoch import BY_LOSS, BY_SCORE, LAST, Choice, choice_for
+
+ORGANS = Task.multiclass(["background", "liver", "tumour"])
+SCORE, LOSS = "val_dice_foreground", "val_loss"
+
+
+def config_of(task: Task = ORGANS, **sections: Any) -> Config:
+    return Config(task=task, **sections)
+
+
+def shown(*classes: int, labelled: bool = True) -> Shown:
+    """Return what masks show that hold these classes of three."""
+    return Shown(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
+
+
+def best(choice: Choice, scores: list[float], losses: list[float]) -> int:
+    """Return the number of the best epoch from 0, by a plain loop over all epochs."""
+    found, top = -1, (-1, 0.0)
+    for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True)):
+        rank = choice.rank(epoch, {SCORE: score, LOSS: loss})
+        if rank > top:
+            found, top = epoch, rank
+    return found
+
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("scores", "losses", "expected"),
+    [
+        ([0.1, 0.7, 0.6], [3, 2, 1], 1),
+        ([0.7, 0.7], [2, 1], 0),
+        ([0.0, 0.0, 0.0], [3, 1, 2], 1),
+        ([NAN, 0.0, NAN], [3, 1, 2], 1),
+        ([0.0, 1e-9, NAN], [1, 5, 1], 1),
+        ([NAN, NAN, NAN], [NAN, NAN, NAN], 2),
+        ([NAN, NAN, NAN], [math.inf, 5, NAN], 1),
+        ([math.inf, 0.2], [1, 1], 1),
+    ],
+)
+def test_trap_35_a_score_that_says_nothing_is_not_the_best(
+    scores: list[float], losses: list[float], expected: int
+) -> None:
+    assert best(choice_for(config_of(), shown(0, 1, 2)), scores, losses) == expected
+
+
+@pytest.mark.parametrize("monitor", ["dice_foreground", "iou_foreground", "loss"])
+def test_the_monitored_score_decides_where_it_can(monitor: Any) -> None:
+    choice = choice_for(config_of(train=TrainConfig(monitor=monitor)), shown(0, 1, 2))
+    worse = {"val_dice_foreground": 0.4, "val_iou_foreground": 0.3, "val_loss": 2.0}
+    better = {**worse, f"val_{monitor}": 1.0}
+    assert choice.rank(1, better) > choice.rank(2, worse)
+    assert choice.warning(choice.rank(1, better)) is None
+
+
+def test_trap_35_masks_without_an_object_leave_the_choice_to_the_loss() -> None:
+    choice = choice_for(config_of(), shown(0))
+    assert best(choice, [0.0, 0.9, NAN], [3, 2, 1]) == 2
+    warning = choice.warning((BY_LOSS, -1.0))
+    assert warning is not None
+    assert warning.code == "unscored"
+    assert LOSS in str(warning)
+
+
+def test_trap_35_masks_that_nobody_labelled_leave_the_last_epoch() -> None:
+    choice = choice_for(config_of(), shown(labelled=False))
+    assert best(choice, [0.5, 0.0, NAN], [1, 2, 3]) == 2
+    warning = choice.warning((LAST, 2))
+    assert warning is not None
+    assert warning.code == "unscored"
+
+
+def test_losses_that_cannot_be_compared_do_not_decide() -> None:
+    changing = config_of(loss={"cross_entropy": [1.0, 0.0], "dice": [0.0, 1.0]})
+    assert best(choice_for(changing, shown(0)), [0.0, 0.0, NAN], [1, 2, 3]) == 2
+    assert best(choice_for(changing, shown(0, 1)), [0.4, 0.3, NAN], [3, 2, 1]) == 0
+
+
+def test_without_a_validation_part_the_training_scores_decide() -> None:
+    choice = choice_for(config_of(), None)
+    assert choice.rank(0, {"dice_foreground": 0.5, "loss": 1.0}) == (BY_SCORE, 0.5)
+    assert choice.rank(0, {"dice_foreground": NAN, "loss": 1.0}) == (BY_LOSS, -1.0)
+
+
+def test_a_score_that_was_always_0_is_told() -> None:
+    choice = choice_for(config_of(), shown(0, 1))
+    warning = choice.warning(choice.rank(0, {SCORE: 0.0, LOSS: 2.0}))
+    assert warning is not None
+    assert warning.code == "unscored"
+    assert choice.warning(None) is None
