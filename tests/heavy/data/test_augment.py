@@ -56,7 +56,10 @@ def blobs(size: tuple[int, int]) -> np.ndarray:
 def test_any_image_becomes_a_patch_of_its_dtype_and_range(
     settings: AugmentConfig, dtype: str, channels: int, task: Task
 ) -> None:
-    augment, (low, high) = Augment(task, settings, given(channels, dtype), CROP), RANGES[dtype]
+    augment = Augment(task, settings, given(channels, dtype), CROP)
+    low, high = RANGES[dtype]
+    room = 0 if dtype == "uint8" else (high - low) / 2  # a usual range is not the end of what can be
+    low, high = max(low - room, 0 if dtype == "uint16" else -np.inf), high + room
     for size in ((9, 11), (70, 50)):
         image, target = sample(task, size, channels, dtype)
         kept = image.copy(), target.copy()
@@ -272,10 +275,37 @@ def test_intensities_change_as_the_formula_says(settings: Curve, dtype: str) -> 
     info, (low, high) = given(3, dtype), RANGES[dtype]
     image = np.linspace(low, high, 16 * 16 * 3).reshape(16, 16, 3).astype(dtype)
     unit = (image.astype(np.float64) - low) / (high - low)
-    wanted = np.clip(unit * settings.contrast + settings.brightness, 0, 1) ** settings.gamma * (high - low) + low
+    room = 0 if dtype == "uint8" else 10
+    changed = np.clip(unit * settings.contrast + settings.brightness, -room, 1 + room)
+    bent = np.where((changed > 0) & (changed < 1), np.abs(changed) ** settings.gamma, changed)
+    wanted = bent * (high - low) + low
     found = apply_curve(image, settings, info)
     assert found.dtype == dtype
     np.testing.assert_allclose(found, wanted, atol=1e-5 if dtype == "float32" else 0.51)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("curve", [Curve(1.3, 0.2, 1.4), Curve(0.7, -0.2, 0.6)])
+def test_trap_36_values_outside_the_usual_range_are_kept_apart(dtype: str, curve: Curve) -> None:
+    """Small objects may be brighter than 99.5 % of the pixels; only what is far outside is cut off, and nothing wraps."""
+    low, high = RANGES[dtype]
+    steps = np.array([low, high, high + (high - low), high + 3 * (high - low)], dtype)
+    found = apply_curve(steps.reshape(2, 2, 1), curve, given(1, dtype)).ravel().astype(float)
+    assert (np.diff(found) > 0).all()
+    assert found[3] - found[1] == pytest.approx(curve.contrast * 3 * (high - low), rel=0.3)
+    far = apply_curve(np.full((1, 1, 1), 65535 if dtype == "uint16" else 1e9, dtype), curve, given(1, dtype))
+    assert far.max() <= given(1, dtype).limits[1]
+    if dtype == "uint16":
+        ends = given(1, dtype).model_copy(update={"high": 60000})
+        assert apply_curve(np.full((1, 1, 1), 65535, dtype), curve, ends).max() >= 40000
+
+
+def test_noise_is_a_share_of_the_usual_range() -> None:
+    image = np.full((*CROP, 1), 2.0, np.float32)
+    augment = Augment(SOFTMAX, only(noise=0.1), given(1, "float32"), CROP)
+    deviations = [augment(image, np.zeros(CROP, np.uint8), seed)[0].std() for seed in range(40)]
+    assert 0.7 < max(deviations) <= 1.05  # a tenth of -3 to 7
+    assert np.mean(np.array(deviations) == 0) == pytest.approx(0.5, abs=0.25)
 
 
 def test_curves_stay_within_the_settings_and_fill_them() -> None:

@@ -202,10 +202,23 @@ def test_validation_pads_with_void_and_changes_nothing(task: Task) -> None:
     assert sum(len(batches[i][0]) for i in range(len(batches))) == len(sizes)
 
 
-def test_validation_cuts_large_images_to_their_centre() -> None:
-    images, targets = ValidationBatches(Ramp(SOFTMAX, [(12, 20)]).part(), config(), GIVEN, largest=10)[0]
-    assert images.shape == (1, 10, 10, 1)
-    np.testing.assert_array_equal(
-        images[0, :, :, 0], (np.arange(1, 11)[:, None] * 20 + np.arange(5, 15)).astype(np.uint8)
-    )
-    np.testing.assert_array_equal(targets[0], np.tile(np.arange(5, 15) % 3, (10, 1)))
+def test_trap_35_validation_sees_every_pixel_of_a_large_image() -> None:
+    source = Ramp(SOFTMAX, [(12, 20)])
+    batches = ValidationBatches(source.part(), config(batch_size=3), GIVEN, largest=7)
+    assert len(batches) == 2
+    seen = [batches[index] for index in range(len(batches))]
+    assert [images.shape for images, _ in seen] == [(3, 6, 7, 1), (3, 6, 7, 1)]
+    known = [image[target != VOID, 0] for images, targets in seen for image, target in zip(images, targets, strict=True)]
+    assert sorted(np.concatenate(known).tolist()) == list(range(240))
+    expected = np.bincount(np.arange(240) % 20 % 3, minlength=3)
+    found = np.bincount(np.concatenate([targets.ravel() for _, targets in seen]), minlength=256)
+    assert found[:3].tolist() == expected.tolist()
+
+
+def test_a_large_image_is_read_once_for_all_its_windows() -> None:
+    source = Numbered(SOFTMAX, [(12, 20)])
+    uncached = config(batch_size=2).model_copy(update={"data": DataConfig(cache="none")})
+    batches = ValidationBatches(source.part(), uncached, GIVEN, largest=7)
+    looked = sum(source.reads.values())
+    assert [len(batches[index][0]) for index in range(3)] == [2, 2, 2]
+    assert sum(source.reads.values()) == looked + 1

@@ -21,10 +21,12 @@ SIZES = [(5, 9), (7, 4), (7, 9), (6, 3), (8, 8), (3, 3), (4, 4)]
 
 
 class Told(Replicas):
-    """Replicas that know what the other processes would have said."""
+    """Replicas that know what the other processes would have said: the size of each image, and that all are labelled."""
 
     def largest(self, values: np.ndarray) -> np.ndarray:
-        return np.array([[8, 9], [4, 4]])
+        others = np.ones_like(values)
+        others[:, :2] = SIZES
+        return np.maximum(values, others)
 
 
 def together(processes: int, **settings: Any) -> list[Replicas]:
@@ -66,13 +68,33 @@ def test_each_process_reads_only_its_own_validation_images() -> None:
     sources = [Numbered(SOFTMAX, SIZES) for _ in range(2)]
     uncached = DataConfig(cache="none")  # a cache would look at a few samples of all, to know their size
     settings = config(batch_size=4).model_copy(update={"data": uncached})
+    looked_at = []
     for source, place in zip(sources, together(2), strict=True):
         batches = ValidationBatches(source.part(), settings, GIVEN, replicas=place)
+        looked_at.append(sorted(source.reads))
+        source.reads.clear()
         assert len([batches[index] for index in range(2)]) == 2
+    assert looked_at == [[f"image_{i}" for i in (0, 2, 4, 6)], [f"image_{i}" for i in (1, 3, 5)]]
     assert [sorted(source.reads) for source in sources] == [
         ["image_0", "image_1", "image_4", "image_5"],
         ["image_2", "image_3", "image_6"],
     ]
+
+
+def test_windows_of_all_processes_are_those_of_one() -> None:
+    """Large images are cut alike everywhere, and the windows are shared like whole images."""
+    settings = config(batch_size=4)
+    whole = ValidationBatches(Numbered(SOFTMAX, SIZES).part(), settings, GIVEN, largest=4)
+    parts = [
+        ValidationBatches(Numbered(SOFTMAX, SIZES).part(), settings, GIVEN, largest=4, replicas=place)
+        for place in together(2)
+    ]
+    assert {len(part) for part in parts} == {len(whole)}
+    for index in range(len(whole)):
+        images, targets = whole[index][:2]
+        shares = [part[index] for part in parts]
+        np.testing.assert_array_equal(np.concatenate([share[0] for share in shares])[: len(images)], images)
+        np.testing.assert_array_equal(np.concatenate([share[1] for share in shares])[: len(targets)], targets)
 
 
 def test_filling_does_not_change_the_mean_loss() -> None:

@@ -150,6 +150,22 @@ def test_trap_32_scaling_is_inside_the_model() -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-answer(trainer, images))), answer(scaled, images), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "low", "high"), [("uint16", 200, 1500), ("float32", -1.0, 2.0), ("uint8", 50, 60)])
+def test_trap_36_a_model_cuts_off_what_lies_far_outside_the_usual_range(dtype: str, low: float, high: float) -> None:
+    given = InputConfig(channels=1, dtype=dtype, mean=(low,), std=(high - low,), low=low, high=high)
+    model = build_for(CRACK, ModelConfig(width=4, depth=2), given)
+    image = low + (high - low) * picture(1, 8, 8, 1) / 255
+    inside = image.copy()
+    inside[0, 3, 3] = given.limits[1]
+    outside = image.copy()
+    outside[0, 3, 3] = 255 if dtype == "uint8" else 65535
+    np.testing.assert_array_equal(answer(model, inside), answer(model, outside))
+    assert any(layer.name == "limit" for layer in model.layers) is (dtype != "uint8")
+    bright = image.copy()
+    bright[0, 3, 3] = min(255, high + 5 * (high - low))
+    assert np.abs(answer(model, bright) - answer(model, inside)).max() > 1e-6 or dtype == "uint8"
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_trap_32_whole_number_images_are_scaled_as_float_images_are(dtype: str) -> None:
     model, images = small(CRACK), picture(2, 5, 6, 3).astype(dtype)
