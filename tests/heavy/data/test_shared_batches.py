@@ -55,7 +55,7 @@ def test_a_short_validation_batch_is_filled_with_void(task: Task) -> None:
     assert {len(part) for part in parts} == {2}
     batches = [[part[index] for part in parts] for index in range(2)]
     images, targets, weights = (np.concatenate(arrays) for arrays in zip(*batches[1], strict=True))
-    assert images.shape == (4, 4, 4, 1)
+    assert images.shape == (4, 8, 8, 1)
     assert [image.max() for image in images] == [5, 6, 7, 0]
     assert (targets[3] == VOID).all()
     assert not (targets[:3] == VOID).all(axis=tuple(range(1, targets.ndim))).any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,54 @@ def test_without_a_progress_warnings_are_python_warnings(tmp_path: Path) -> None
     }
     with pytest.warns(segkit.SegkitWarning, match="no-overlap"):
         segkit.train(config, tmp_path / "run")
+
+
+class Models(keras.callbacks.Callback):
+    """Keeps what model.keras holds after each epoch."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self.run, self.found = run, list[bytes]()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.found.append(sha256((self.run / "model.keras").read_bytes()).digest())
+
+
+@pytest.mark.one_backend
+def test_trap_35_validation_images_without_an_object_leave_the_choice_to_the_loss(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(14):
+        image = rng.integers(0, 120, (32, 32, 3), np.uint8)
+        mask = np.zeros((32, 32), np.uint8)
+        if number < 8:
+            image[8:20, number : number + 12] += 120
+            mask[8:20, number : number + 12] = 1
+        part = tmp_path / ("train" if number < 8 else "healthy")
+        write_picture(part / "images" / f"{number}.png", image)
+        write_picture(part / "masks" / f"{number}.png", mask)
+    config = {
+        "task": {"kind": "binary", "classes": ["shape"]},
+        "data": {
+            "images": str(tmp_path / "train/images"),
+            "masks": str(tmp_path / "train/masks"),
+            "validation": {"images": str(tmp_path / "healthy/images"), "masks": str(tmp_path / "healthy/masks")},
+            "test": 0.0,
+        },
+        "model": {"width": 4, "depth": 2},
+        "train": {"epochs": 6, "batch_size": 2, "crop": [32, 32], "pictures": 0, "patience": 4, "learning_rate": 0.01},
+    }
+    models = Models(tmp_path / "run")
+    with pytest.warns(segkit.SegkitWarning) as warned:
+        run = segkit.train(config, tmp_path / "run", callbacks=[models])
+    rows = run.rows()
+    best = int(np.argmin([row["val_loss"] for row in rows]))
+    assert all(not row["val_dice_foreground"] > 0 for row in rows)
+    assert len(rows) == min(6, best + 1 + 4)
+    assert len(set(models.found)) > 1
+    assert models.found[best] == models.found[-1] == sha256(run.model.read_bytes()).digest()
+    assert models.found[best] not in models.found[:best]
+    codes = [str(each.message).split(":")[0] for each in warned if isinstance(each.message, segkit.SegkitWarning)]
+    assert codes.count("unscored") == 2  # before the training and after it
 
 
 @pytest.mark.parametrize("config", [7, None, ["a"]])
