@@ -193,6 +193,23 @@ def test_deep_images_are_scaled_by_their_percentiles() -> None:
     assert plain.config.input.mean[0] == pytest.approx(mean, abs=1e-3)
 
 
+def test_trap_36_a_defective_pixel_changes_nothing_in_the_input_of_a_plan() -> None:
+    task = Task.binary("cell")
+    target = np.zeros((64, 64), np.uint8)
+    target[:, :20] = 1
+    inputs = []
+    for hot in (False, True):
+        found = []
+        for number in range(24):
+            image = np.random.default_rng(number).normal(600, 90, (64, 64, 1)).astype(np.uint16)
+            if hot and number == 3:
+                image[10, 10] = 65535
+            found.append(facts_of(task, "train", Sample(f"s{number}", image, target), target))
+        inputs.append(planned(task, found).config.input)
+    assert inputs[0] == inputs[1]
+    assert 300 < inputs[0].low < inputs[0].high < 900
+
+
 def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
     stored = Task.multilabel(["a", "b"])
     found = facts(stored)
