@@ -70,7 +70,7 @@ def train(
     progress = progress or Progress()
     check_process(process, config)
     with opened_run(process, Path(run)) as folder:
-        settings, parts = _begin(config, folder, resume, progress)
+        settings, parts = _begin(config, folder, resume, process is None, progress)
         try:
             _train(settings, parts, folder, callbacks, progress, process)
         except KeyboardInterrupt as problem:
@@ -80,9 +80,16 @@ def train(
     return Run(Path(run))
 
 
-def _begin(config: Config, run: Run, resume: bool, progress: Progress) -> tuple[RunConfig, dict[str, Subset]]:
-    """Check folder, weights and data, and make the run folder. Return the run's config and the parts of the data."""
+def _begin(
+    config: Config, run: Run, resume: bool, alone: bool, progress: Progress
+) -> tuple[RunConfig, dict[str, Subset]]:
+    """Check folder, weights and data, and make the run folder. Return the run's config and the parts of the data.
+
+    Of several processes (not `alone`) only the first has the run folder, so all measure the images again to resume it.
+    """
     _check_folder(config, run, resume)
+    if resume and alone and config.input is None:  # what was learned holds for the images as they were scaled then
+        config = config.with_input(run.config_made_with().input)
     find(config.model, progress.message)
     progress.message(config.task.explain())
     settings, parts = prepare_data(config, progress)

@@ -109,11 +109,17 @@ def test_a_resumed_training_goes_on_counting_for_callbacks(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt) as interrupted:
         segkit.train(CONFIG, tmp_path / "run", callbacks=[Stop()])
     assert interrupted.value.run.path == tmp_path / "run"  # type: ignore[attr-defined]
-    assert Run(tmp_path / "run").saved().epoch == 1
+    begun = Run(tmp_path / "run")
+    assert begun.saved().epoch == 1
+    measured_otherwise = yaml.safe_load(begun.config_file.read_text())  # as by another version
+    measured_otherwise["input"].update(mean=[50.0, 60.0, 70.0], std=[10.0, 10.0, 10.0])
+    begun.config_file.write_text(yaml.safe_dump(measured_otherwise))
     epochs = Epochs()
     run = segkit.train(CONFIG, tmp_path / "run", resume=True, callbacks=[epochs])
     assert epochs.epochs == [1]
     assert run.report() is not None
+    scale = keras.models.load_model(run.last, compile=False).get_layer("scale")
+    np.testing.assert_allclose(scale.offset, [-5.0, -6.0, -7.0], rtol=1e-6)
 
 
 @pytest.mark.one_backend
