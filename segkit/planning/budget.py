@@ -40,7 +40,7 @@ def fit_budget(
 ) -> Plan:
     """Return the plan with batch, network and length of training chosen by what `measure` finds for a config.
 
-    `images` are trained on, `checked` are validated.
+    `images` are trained on; `checked` images, or windows of large ones, are validated.
 
     With `minutes` the dearest network of the `LADDER` is taken that sees enough samples in time.
     """

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
+from segkit.data.batches.windows import windows_of
 from segkit.data.parts import open_parts
 from segkit.errors import ConfigError, DataError
 from segkit.inspection.inspect import Inspection, inspect_data
@@ -84,7 +87,9 @@ def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: 
     parts = open_parts(drafted.config)
     check_split(drafted.config.task, parts, inspection.survey)
     progress.message("timing training steps on this machine ...")
-    return fit_budget(drafted, len(parts["train"]), len(parts["validation"]), minutes, free_memory(), measure_steps)
+    windows = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
+    checked = round(len(parts["validation"]) * windows)
+    return fit_budget(drafted, len(parts["train"]), checked, minutes, free_memory(), measure_steps)
 
 
 def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:

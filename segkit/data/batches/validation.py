@@ -11,7 +11,7 @@ import numpy as np
 from segkit.config import Config, InputConfig
 from segkit.data.batches.cache import Encoded, open_samples
 from segkit.data.batches.distances import as_losses_need
-from segkit.data.batches.windows import Window, look_at, windows_of
+from segkit.data.batches.windows import LARGEST, Window, look_at, windows_of
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.task import VOID
@@ -33,7 +33,7 @@ class ValidationBatches(keras.utils.PyDataset):
         part: Subset,
         config: Config,
         given: InputConfig,
-        largest: int = 1024,
+        largest: int = LARGEST,
         cache_folder: Path | None = None,
         replicas: Replicas = ALONE,
     ) -> None:

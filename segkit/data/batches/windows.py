@@ -14,6 +14,9 @@ from segkit.system.threads import prefetch
 from segkit.task import Task
 from segkit.task.layers import labelled_pixels, layers_of
 
+LARGEST = 1024
+"""Pixels a side up to which a validation image is taken whole."""
+
 
 class Window(NamedTuple):
     """A part of an image."""
@@ -39,7 +42,7 @@ class Shown(NamedTuple):
     """Whether any pixel is labelled."""
 
 
-def windows_of(name: str, height: int, width: int, largest: int) -> list[Window]:
+def windows_of(name: str, height: int, width: int, largest: int = LARGEST) -> list[Window]:
     """Return windows of nearly equal size, `largest` pixels a side at most, that hold each pixel of an image once.
 
     >>> [window.shape for window in windows_of("a", 30, 25, largest=20)]

@@ -208,7 +208,9 @@ def test_trap_35_validation_sees_every_pixel_of_a_large_image() -> None:
     assert len(batches) == 2
     seen = [batches[index] for index in range(len(batches))]
     assert [images.shape for images, _ in seen] == [(3, 6, 7, 1), (3, 6, 7, 1)]
-    known = [image[target != VOID, 0] for images, targets in seen for image, target in zip(images, targets, strict=True)]
+    known = [
+        image[target != VOID, 0] for images, targets in seen for image, target in zip(images, targets, strict=True)
+    ]
     assert sorted(np.concatenate(known).tolist()) == list(range(240))
     expected = np.bincount(np.arange(240) % 20 % 3, minlength=3)
     found = np.bincount(np.concatenate([targets.ravel() for _, targets in seen]), minlength=256)

@@ -30,7 +30,12 @@ def test_windows_hold_every_pixel_once_and_are_nearly_equal(height: int, width: 
 
 @pytest.mark.parametrize(
     ("names", "liver", "labelled"),
-    [(["empty"], False, True), (["void"], False, False), (["void", "empty"], False, True), (["liver", "void"], True, True)],
+    [
+        (["empty"], False, True),
+        (["void"], False, False),
+        (["void", "empty"], False, True),
+        (["liver", "void"], True, True),
+    ],
 )
 @pytest.mark.parametrize("task", [ORGANS, LABELS, Task.binary("liver")], ids=["organs", "labels", "binary"])
 def test_what_masks_show_is_seen(task: Task, names: list[str], liver: bool, labelled: bool) -> None:
