@@ -85,18 +85,10 @@ def choose_decoding(
     task = config.task.model_copy(update={"thresholds": thresholds})
     calm = with_temperature(predict, task, temperature)
     plain = config.model_copy(update={"task": task, "decode": config.decode.model_copy(update={"temperature": 1.0})})
-    with counting("trying rules for objects") as done:
-        rules = candidates(plain, np.where(seen.shown < LEAST, 0, seen.smallest))
-        compared = compare(calm, plain, part, rules, done)
-    steps = combine(plain, rules, compared.totals, goal)
-    best = 0
-    if steps:
-        with counting("trying them together") as done:
-            compared = compare(calm, plain, part, steps, done)
-        best = choose_step(plain, compared.totals, goal)
-    chosen = ([plain.decode, *steps])[best]
+    rules = candidates(plain, np.where(seen.shown < LEAST, 0, seen.smallest))
+    chosen, found = _choose_rules(calm, plain, part, rules, goal, counting)
     before = _scores(config, seen.counts, seen.tally, seen.images, seen.answered)
-    after = _scores(config, compared.totals[best], compared.sums, seen.images, compared.answered[best])
+    after = _scores(config, found.totals[0], found.sums, seen.images, found.answered[0])
     notes += [
         *few_images(config.task, seen.shown, few, LEAST),
         *what_gets_worse(config.task, before, after, seen.shown),
@@ -112,6 +104,22 @@ def choose_decoding(
         after=after,
         notes=tuple(map(str, notes)),
     )
+
+
+def _choose_rules(
+    predict: Predict, config: RunConfig, part: Subset, rules: Sequence[DecodeConfig], goal: Goal, counting: Counting
+) -> tuple[DecodeConfig, Compared]:
+    """Return the best `decode` section that the rules make, and what a look at the part says of it alone."""
+    with counting("trying rules for objects") as done:
+        compared = compare(predict, config, part, rules, done)
+    steps = combine(config, rules, compared.totals, goal)
+    best = 0
+    if steps:
+        with counting("trying them together") as done:
+            compared = compare(predict, config, part, steps, done)
+        best = choose_step(config, compared.totals, goal)
+    alone = Compared(compared.totals[best : best + 1], compared.sums, compared.answered[best : best + 1])
+    return [config.decode, *steps][best], alone
 
 
 def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None]) -> Seen:

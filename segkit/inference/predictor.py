@@ -68,7 +68,7 @@ class Predictor:
         watch.see(*named[0])
         warning = watch.warning()
         if warning:
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(warning, stacklevel=3)
         with self._turn:
             ((_, _, probabilities),) = predict_images(self._predict, self.config, named)
         return probabilities
