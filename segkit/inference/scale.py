@@ -29,8 +29,13 @@ class ScaleWatch:
     def __init__(self, given: InputConfig) -> None:
         self.given = given
         self._lock = threading.Lock()
-        self._outside: dict[str, tuple[float, float]] = {}
-        self._images: set[str] = set()
+        self._outside: list[str] = []
+        """Names of the first `SHOWN` images that lie outside."""
+        self._number_outside = 0
+        self._last_outside = ""
+        self._values_outside = (0.0, 0.0)
+        self._not_flat: set[str] = set()
+        """Names of the first `LEAST` images of more than one value."""
         self._highest = -np.inf
 
     def see(self, name: str, image: np.ndarray) -> None:
@@ -40,10 +45,20 @@ class ScaleWatch:
         low, high = usual_values(image)
         with self._lock:
             if is_outside(self.given, low, high):
-                self._outside.setdefault(name, (low, high))
+                self._note_outside(name, low, high)
             if low < high:
-                self._images.add(name)
                 self._highest = max(self._highest, high)
+                if len(self._not_flat) < LEAST:
+                    self._not_flat.add(name)
+
+    def _note_outside(self, name: str, low: float, high: float) -> None:
+        if name == self._last_outside:  # another window of the same image
+            return
+        self._last_outside = name
+        self._number_outside += 1
+        if len(self._outside) < SHOWN:
+            self._outside.append(name)
+            self._values_outside = (low, high)
 
     def watched(self, predict: Predict, name: str) -> Predict:
         """Return the network, which now shows this watch every window of the image of that name that it predicts."""
@@ -60,16 +75,15 @@ class ScaleWatch:
         given = self.given
         trained = f"the run was trained on values of about {given.low:g} to {given.high:g} (input.low, input.high)"
         if self._outside:
-            names = ", ".join(sorted(self._outside)[:SHOWN])
-            more = ", ..." if len(self._outside) > SHOWN else ""
-            low, high = self._outside[min(self._outside)]
+            names = ", ".join(self._outside) + (", ..." if self._number_outside > SHOWN else "")
+            low, high = self._values_outside
             return SegkitWarning(
-                f"{len(self._outside)} images have values of another range than the training images "
-                f"({names}{more}): the first from {low:g} to {high:g}, and {trained}. Bring them to the scale of the "
-                f"training images",
+                f"{self._number_outside} images have values of another range than the training images ({names}): "
+                f"{self._outside[-1]} goes from {low:g} to {high:g}, and {trained}. Bring them to the scale of the training "
+                f"images",
                 "other-scale",
             )
-        if len(self._images) >= LEAST and is_dark(given, self._highest):
+        if len(self._not_flat) >= LEAST and is_dark(given, self._highest):
             return SegkitWarning(
                 f"no image is brighter than about {self._highest:g}, and {trained}. If these are not dark "
                 f"images, bring them to the scale of the training images",

@@ -37,10 +37,10 @@ class Choice(NamedTuple):
         >>> choice.rank(3, {"dice": 0.5, "loss": 2.0}), choice.rank(3, {"dice": 0.0, "loss": 2.0})
         ((2, 0.5), (1, -2.0))
         """
-        score = row[self.score] if self.score else math.nan
+        score = float(row[self.score]) if self.score else math.nan
         if math.isfinite(score) and score > 0:
             return BY_SCORE, score
-        loss = row[self.loss] if self.loss else math.nan
+        loss = float(row[self.loss]) if self.loss else math.nan
         if math.isfinite(loss):
             return BY_LOSS, -loss
         return LAST, epoch
