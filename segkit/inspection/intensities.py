@@ -19,7 +19,9 @@ LEVELS = np.arange(256.0)
 
 
 NODATA = 0.001
-"""Share of the values from which one outlying value, always the same, is taken for nodata."""
+"""Share of the values from which one value that lies apart from all others is taken for nodata."""
+APART = 1.0
+"""Times the distance between the outer percentiles of the others that it lies from the nearest of them."""
 
 
 class Intensities(NamedTuple):
@@ -197,15 +199,17 @@ def _percentiles_of(values: np.ndarray, used: np.ndarray) -> np.ndarray:
 
 
 def _nodata(values: np.ndarray) -> float | None:
-    """Return the lowest or the highest value if many pixels have it and it is an outlier among all others, else None."""
+    """Return the lowest or the highest value if many pixels have it and it lies apart from all others, else None."""
     known = values[np.isfinite(values)]
     for extreme in (known.min(), known.max()) if known.size else ():
         others = known[known != extreme]
         is_many = known.size - others.size >= max(2, NODATA * known.size)
-        if not is_many or not others.size:
+        is_whole_band = (values == extreme).all(axis=0).any()  # such as an opacity that is 65535 everywhere
+        if not is_many or is_whole_band:
             continue
-        low, high = far_limits(np.percentile(others, PERCENTILES)[:, None]).ravel()
-        if not low <= extreme <= high:
+        low, high = np.percentile(others, (PERCENTILES[0], PERCENTILES[-1]))
+        gap = np.abs(others.astype(np.float64) - float(extreme)).min()
+        if high > low and gap > APART * (high - low):
             return float(extreme)
     return None
 

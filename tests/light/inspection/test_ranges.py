@@ -96,6 +96,30 @@ def test_trap_36_nodata_is_in_no_statistic(value: float) -> None:
     assert usual_values(images[0]) == pytest.approx((each.percentiles[0].min(), each.percentiles[-1].max()))
 
 
+def test_trap_36_nodata_is_found_where_values_spread_as_widely() -> None:
+    """-9999 is nodata beside values from 0 to 3000 as well as beside 200 to 260, and so is 0 beside these."""
+    for low, high, value in ((0, 3000, -9999), (200, 260, -9999), (200, 260, 0), (1000, 9000, -32768)):
+        image = np.random.default_rng(0).uniform(low, high, (*SIZE, 1)).astype(np.float32)
+        image[:5] = value
+        found = intensities(image)
+        assert (found.nodata, found.counted.tolist()) == (value, [55 * 70])
+        assert low <= found.low < found.high <= high
+
+
+def test_black_and_saturated_pixels_of_ordinary_images_are_no_nodata() -> None:
+    rng = np.random.default_rng(0)
+    saturated = rng.uniform(200, 90000, (*SIZE, 1)).clip(0, 65535).astype(np.uint16)
+    masked = rng.normal(300, 60, (*SIZE, 1)).clip(1, 600).astype(np.float32)
+    masked[:, :20] = 0
+    two_values = np.zeros((*SIZE, 1), np.float32)
+    two_values[:9] = 1
+    opaque = np.concatenate([saturated // 50, np.full_like(saturated, 65535)], axis=-1)
+    found = measured([opaque])
+    assert (found.mean[1], found.std[1]) == (65535, 1)
+    for image in (saturated, masked, two_values, opaque):
+        assert intensities(image).nodata is None
+
+
 @given(st.floats(-1e6, 1e6), st.floats(0.01, 1e3), st.integers(0, 30))
 def test_a_few_pixels_of_any_value_do_not_move_the_percentiles_far(value: float, spread: float, pixels: int) -> None:
     image = spread * np.random.default_rng(0).random((*SIZE, 1)).astype(np.float32)
