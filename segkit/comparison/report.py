@@ -18,7 +18,7 @@ def verdict(results: dict[str, Any]) -> str:
     if images < LEAST:
         return _without_chance(best, pairs, dice, images)
     told = _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
-    if results["few_images"]:
+    if images < FEW:
         told += f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
     if any(pair["of_seeds"] == 1 for pair in pairs):
         return f"{told} With one training each, what another seed would change is not known."
