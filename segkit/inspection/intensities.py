@@ -205,7 +205,7 @@ def _nodata(values: np.ndarray) -> float | None:
         others = known[known != extreme]
         is_many = known.size - others.size >= max(2, NODATA * known.size)
         is_whole_band = (values == extreme).all(axis=0).any()  # such as an opacity that is 65535 everywhere
-        if not is_many or is_whole_band:
+        if not is_many or is_whole_band or not others.size:
             continue
         low, high = np.percentile(others, (PERCENTILES[0], PERCENTILES[-1]))
         gap = np.abs(others.astype(np.float64) - float(extreme)).min()

@@ -106,6 +106,16 @@ def test_trap_36_nodata_is_found_where_values_spread_as_widely() -> None:
         assert low <= found.low < found.high <= high
 
 
+@pytest.mark.parametrize("other", [math.nan, math.inf])
+def test_images_of_one_value_beside_nan_have_that_value(other: float) -> None:
+    image = np.full((*SIZE, 2), 3.0, np.float32)
+    image[4:9, :, 1] = other
+    found = intensities(image)
+    assert (found.low, found.high, found.nodata) == (3, 3, None)
+    assert usual_values(image) == (3, 3)
+    assert usual_values(image[4:9, :, 1:]) == (0, 0)
+
+
 def test_black_and_saturated_pixels_of_ordinary_images_are_no_nodata() -> None:
     rng = np.random.default_rng(0)
     saturated = rng.uniform(200, 90000, (*SIZE, 1)).clip(0, 65535).astype(np.uint16)
