@@ -11,6 +11,7 @@ from segkit.errors import SegkitWarning
 from segkit.inference.tiles import Predict
 from segkit.inspection.input_statistics import is_dark, is_outside
 from segkit.inspection.intensities import usual_values
+from segkit.system.terminal import shown
 
 LEAST = 3
 """Images from which all of them being dark says something; one or two may be dark."""
@@ -75,11 +76,11 @@ class ScaleWatch:
         given = self.given
         trained = f"the run was trained on values of about {given.low:g} to {given.high:g} (input.low, input.high)"
         if self._outside:
-            names = ", ".join(self._outside) + (", ..." if self._number_outside > SHOWN else "")
+            names = ", ".join(map(shown, self._outside)) + (", ..." if self._number_outside > SHOWN else "")
             low, high = self._values_outside
             return SegkitWarning(
                 f"{self._number_outside} images have values of another range than the training images ({names}): "
-                f"{self._outside[-1]} goes from {low:g} to {high:g}, and {trained}. Bring them to the scale of the training "
+                f"{shown(self._outside[-1])} goes from {low:g} to {high:g}, and {trained}. Bring them to the scale of the training "
                 f"images",
                 "other-scale",
             )
