@@ -80,8 +80,8 @@ class ScaleWatch:
             low, high = self._values_outside
             return SegkitWarning(
                 f"{self._number_outside} images have values of another range than the training images ({names}): "
-                f"{shown(self._outside[-1])} goes from {low:g} to {high:g}, and {trained}. Bring them to the scale of the training "
-                f"images",
+                f"{shown(self._outside[-1])} goes from {low:g} to {high:g}, and {trained}. Bring them to the scale of the "
+                f"training images",
                 "other-scale",
             )
         if len(self._not_flat) >= LEAST and is_dark(given, self._highest):
