@@ -44,6 +44,8 @@ class Facts(NamedTuple):
     """`intensities.PERCENTILES` of each band, (5, B) float64."""
     low: float
     high: float
+    measured: int
+    """Pixels that hold a measurement, which all of the above is of; if there is none, it is of the fill value."""
     classes: np.ndarray
     """Pixels of each class, (C,) int64."""
     left: np.ndarray
@@ -138,7 +140,8 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     image = sample.image
     covered = coverage(task, target)
     classes, left = _pixels(task, target)
-    sums, percentiles, low, high = intensities(image)
+    measured = _measured(sample)
+    sums, percentiles, low, high = intensities(measured)
     return Facts(
         name=sample.name,
         part=part,
@@ -149,6 +152,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         percentiles=percentiles,
         low=low,
         high=high,
+        measured=0 if sample.valid is not None and not sample.valid.any() else measured.shape[0] * measured.shape[1],
         classes=classes,
         left=left,
         labelled=covered.labelled,
@@ -158,6 +162,13 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         digest=_digest(image),
         thumbnail=_thumbnail(image),
     )
+
+
+def _measured(sample: Sample) -> np.ndarray:
+    """Return the pixels of the image that hold a measurement, (N, 1, B), or the image if all do or none does."""
+    if sample.valid is None or not sample.valid.any():
+        return sample.image
+    return sample.image[sample.valid][:, None]
 
 
 def _digest(image: np.ndarray) -> bytes:

@@ -32,7 +32,8 @@ def fitting_input(config: Config, found: InputConfig) -> InputConfig:
 def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
     """Return depth, channels and statistics of the training images; grey ones among RGB count as RGB."""
     channels = max(fact.bands for fact in everything)
-    pixels = sum(fact.pixels for fact in train)
+    train = [fact for fact in train if fact.measured] or train
+    pixels = sum(max(1, fact.measured) for fact in train)
     total, squares = np.sum([np.broadcast_to(fact.sums, (2, channels)) for fact in train], axis=0)
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
