@@ -109,6 +109,9 @@ class DataConfig(Section):
     """
     skip_broken: bool = False
     """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
+    pages: Literal["samples", "channels", "first"] | None = None
+    """What the pages of TIFF, GIF or WebP files are: samples of their own, the bands of one image, or the first alone counts.
+    Without it a file of several equal pages is refused unless it calls them channels."""
     max_pixels: Positive | None = None
     """Largest image that is opened; by default Pillow's limit against decompression bombs, 178,956,970."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"

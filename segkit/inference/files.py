@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.decoding import needs_probabilities
@@ -124,7 +126,7 @@ def each_written(
 
     def read(name: str) -> Named | None:
         try:
-            image = fit(config, read_image(todo[name]), str(todo[name]))
+            image = fit(config, _read(config, todo[name]), str(todo[name]))
         except DataError as problem:
             unread.append(failure(name, todo[name], problem, results))
             return None
@@ -163,6 +165,12 @@ def each_written(
             while unread:
                 yield unread.popleft()
     yield from unread
+
+
+def _read(config: RunConfig, image: Path) -> np.ndarray:
+    """Return an image; what its file leaves open is as in training."""
+    pages = None if config.data.pages == "samples" else config.data.pages
+    return read_image(image, pages, config.input.channels)
 
 
 def failure(name: str, image: Path, problem: Exception, results: Results) -> Outcome:

@@ -18,6 +18,7 @@ from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, confi
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
+from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
@@ -46,8 +47,8 @@ class Work(NamedTuple):
     skip_existing: bool
     memory: int | None
     """Bytes that may be taken in all; None: half of what is free."""
-    others: Iterable[str]
-    """Names of images that other shards predict into the same folders."""
+    others: Mapping[str, Path]
+    """Images by name, also those that other shards predict into the same folders."""
 
 
 def predict(
@@ -123,6 +124,8 @@ def _predict_here(network: Network, images: dict[str, Path], work: Work, progres
     opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths)
     progress.message(opened.told)
     config = fit_batch(opened.predict, opened.config, work.memory)
+    images = pages_apart(images, config.data.pages)
+    work = work._replace(others=pages_apart(work.others, config.data.pages))
     usual, large = divide(config, images, work.outputs, work.memory)
     room = None
     if large:  # whether there is memory for a window is known before anything is written
@@ -180,7 +183,9 @@ def _predict_on_cluster(
     from segkit.inference import cluster
 
     check_runtime(network.runtime)
-    task = config_together(network.runs, network.tta)[0].task
+    config = config_together(network.runs, network.tta)[0]
+    images = pages_apart(images, config.data.pages)
+    work = work._replace(others=pages_apart(work.others, config.data.pages))
     runs = [cluster.absolute(path) for path in network.runs]
     outputs = work.outputs
     with cluster.connected(where.address) as ray:
@@ -194,4 +199,4 @@ def _predict_on_cluster(
         )
         each = partial(cluster.each_written_on, ray, task_of_worker, plan, progress.message)
         with progress.counting("predicting", len(images)) as done:
-            return write_files(each, Results(task, outputs), images, work.skip_existing, done, work.others)
+            return write_files(each, Results(config.task, outputs), images, work.skip_existing, done, work.others)

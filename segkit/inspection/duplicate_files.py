@@ -29,8 +29,8 @@ class Placed(NamedTuple):
 def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Placed]]:
     """Return groups of samples in two parts or more whose image files are byte for byte the same.
 
-    Only files of one size are opened, and only those with the same end are read. Sources without files, files that cannot
-    be opened, and what is left after `seconds` are passed over; reading every sample finds them, too.
+    Only files of one size are opened, and only those with the same end are read. Sources without files, pages of a file,
+    files that cannot be opened, and what is left after `seconds` are passed over; reading every sample finds them, too.
     """
     until = time.monotonic() + seconds
     everything = list(_placed(parts))
@@ -44,7 +44,8 @@ def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Place
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
         if hasattr(subset.source, "image_file"):
-            yield from (Placed(name, part, subset.source) for name in subset.names)
+            is_page = getattr(subset.source, "is_page", lambda name: False)
+            yield from (Placed(name, part, subset.source) for name in subset.names if not is_page(name))
 
 
 def _alike(group: list[Placed], key: Callable[[Placed], Key], until: float) -> list[list[Placed]]:

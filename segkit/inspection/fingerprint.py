@@ -49,6 +49,8 @@ class Facts(NamedTuple):
     nodata: float | None
     outliers: int
     """This and the six before are those of `intensities`."""
+    measured: int
+    """Pixels that hold a measurement, which all of the above is of; if there is none, it is of the fill value."""
     classes: np.ndarray
     """Pixels of each class, (C,) int64."""
     left: np.ndarray
@@ -73,7 +75,7 @@ class Facts(NamedTuple):
     def blank(self) -> bool:
         """Whether the image has one value in each band, and the mask one class or none: a tile of nothing but fill."""
         total, squares = self.sums
-        one_value = np.abs(squares * self.pixels - total**2) <= 1e-9 * squares * self.pixels
+        one_value = np.abs(squares * self.counted - total**2) <= 1e-9 * squares * self.counted
         one_class = np.count_nonzero(self.classes) <= 1 and self.classes.max(initial=0) in (0, self.labelled)
         return bool(one_value.all() and one_class)
 
@@ -143,7 +145,9 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     image = sample.image
     covered = coverage(task, target)
     classes, left = _pixels(task, target)
-    found = intensities(image)
+    known = _measured(sample)
+    found = intensities(known)
+    nothing_known = sample.valid is not None and not sample.valid.any()
     return Facts(
         name=sample.name,
         part=part,
@@ -151,6 +155,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         bands=image.shape[-1],
         dtype=str(image.dtype),
         **found._asdict(),
+        measured=0 if nothing_known else known.shape[0] * known.shape[1],
         classes=classes,
         left=left,
         labelled=covered.labelled,
@@ -160,6 +165,13 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
         digest=_digest(image),
         thumbnail=_thumbnail(without_oddities(image, found)),
     )
+
+
+def _measured(sample: Sample) -> np.ndarray:
+    """Return the pixels of the image that hold a measurement, (N, 1, B), or the image if all do or none does."""
+    if sample.valid is None or not sample.valid.any():
+        return sample.image
+    return sample.image[sample.valid][:, None]
 
 
 def _digest(image: np.ndarray) -> bytes:

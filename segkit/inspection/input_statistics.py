@@ -80,9 +80,16 @@ def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
 
 
 def _measured(facts: Sequence[Facts]) -> Sequence[Facts]:
-    """Return the images without those that hold nothing but the nodata value of another; all if there is no other."""
+    """Return the images that hold a measurement; all if there is none.
+
+    One that holds nothing but the nodata value of another holds none.
+    """
     nodata = {fact.nodata for fact in facts} - {None}
-    measured = [fact for fact in facts if not (fact.low == fact.high and fact.low in nodata)]
+    measured = []
+    for fact in facts:
+        is_nodata = fact.low == fact.high and fact.low in nodata
+        if fact.measured and not is_nodata:
+            measured.append(fact)
     return measured or facts
 
 

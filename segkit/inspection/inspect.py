@@ -155,7 +155,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "read_as": inspection.read_as,
         "samples": {part: len(subset) for part, subset in inspection.parts.items()},
         "unreadable": len(inspection.survey.broken),
-        "images": image_facts(facts) if facts else None,
+        "images": image_facts(facts) if facts else {},
         "classes": {name: class_facts(task, facts, index) for index, name in enumerate(task.classes)} if facts else {},
         "void_share": _share(sum(f.pixels - f.labelled for f in facts), sum(f.pixels for f in facts)),
         "overlap_pixels": sum(fact.overlap for fact in facts),
@@ -169,8 +169,9 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
 def image_facts(facts: list[Facts]) -> dict[str, Any]:
     """Return sizes, depth, bands and intensities of the images."""
     sizes = np.array([fact.size for fact in facts])
+    measured = [fact for fact in facts if fact.measured] or facts
     bands = max(fact.bands for fact in facts)
-    shape, fitting = (len(PERCENTILES), bands), [fact.percentiles for fact in facts if fact.bands in (1, bands)]
+    shape, fitting = (len(PERCENTILES), bands), [fact.percentiles for fact in measured if fact.bands in (1, bands)]
     percentiles = np.median([np.broadcast_to(array, shape) for array in fitting], axis=0)
     return {
         "height": {
@@ -185,8 +186,8 @@ def image_facts(facts: list[Facts]) -> dict[str, Any]:
         },
         "dtype": sorted({fact.dtype for fact in facts}),
         "bands": sorted({fact.bands for fact in facts}),
-        "low": min(fact.low for fact in facts),
-        "high": max(fact.high for fact in facts),
+        "low": min(fact.low for fact in measured),
+        "high": max(fact.high for fact in measured),
         "percentiles": {str(p): np.round(row, 3).tolist() for p, row in zip(PERCENTILES, percentiles, strict=True)},
     }
 

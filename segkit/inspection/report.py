@@ -56,7 +56,7 @@ def summary(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("masks read as", report["read_as"]),
         ("samples", ", ".join(f"{count} {part}" for part, count in report["samples"].items() if count) or "none"),
     ]
-    if images is None:
+    if not images:
         return told
     spans = [f"{_span(images[side])} {word}" for side, word in (("width", "wide"), ("height", "high"))]
     percentiles = [f"{p} %: {', '.join(f'{v:g}' for v in values)}" for p, values in images["percentiles"].items()]

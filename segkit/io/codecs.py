@@ -5,39 +5,41 @@ Only PNG of which no reader can make anything else goes a faster way (`png`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from segkit.errors import DataError
 from segkit.io import png
 from segkit.io.files import check_is_file
-from segkit.io.pictures import open_picture, open_tiff, pixels_of
+from segkit.io.metadata import without_metadata
+from segkit.io.pages import Pages, choose_frame, file_of, split_page
+from segkit.io.pictures import open_picture, pixels_of
+from segkit.io.pixels import Pixels, without_holes
+from segkit.io.turning import orientation_of, upright
 
 TIFF = (".tif", ".tiff")
-ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture is to be turned."""
-GREY_ALPHA = 4
-"""The colour type of a PNG of grey with an alpha channel, which OpenCV reads as four channels."""
+CORE_HEADER = 12
+"""Bytes of the oldest header of a BMP."""
 MOST_BYTES_A_PIXEL = 16
 BYTES_BESIDE_PIXELS = 2**26
-MOST_PAGES = 2**16
-"""Pages of a TIFF; a small file may hold a list of millions."""
+GREY_ALPHA = 4
+"""The colour type of a PNG of grey with an alpha channel, which OpenCV reads as four channels."""
 
 
 def is_tiff(path: Path) -> bool:
     """Return whether a file is read by tifffile rather than Pillow: by its suffix."""
-    return path.suffix.lower() in TIFF
+    return file_of(path).suffix.lower() in TIFF
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into a `DataError` that names the file; a pipe or a device is not even opened."""
-    check_is_file(path, most_bytes(path))
+    check_is_file(file_of(path), most_bytes(path))
     try:
         yield
     except DataError:
@@ -47,7 +49,7 @@ def naming(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as problem:
         raise DataError(f"{path}: not an image, or a damaged one; copy or export it again") from problem
     except Image.DecompressionBombError as problem:
-        raise DataError(_too_large(path), "too-large") from problem
+        raise DataError(too_large(path), "too-large") from problem
     except Exception as problem:  # decoders raise of every kind; the user needs the file's name
         told = " ".join(str(problem).split())  # one line
         raise DataError(f"{path}: cannot be read ({told}); copy or export it again") from problem
@@ -71,52 +73,140 @@ def most_pixels() -> float:
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else float("inf")
 
 
-def _too_large(path: Path) -> str:
+def too_large(path: Path) -> str:
+    """Return the message for an image of too many pixels."""
     return (
         f"{path}: has more than {most_pixels():,.0f} pixels; a small file may claim so to fill the memory. If it is meant, "
         f"raise the limit with data.max_pixels"
     )
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB."""
-    plain = png.read_plain(path)
+def read_picture(path: Path, pages: Pages | None = None) -> Pixels:
+    """Return a picture upright, (H, W) or (H, W, 3): grey stays grey, palettes and the like become RGB.
+
+    Pixels that are wholly transparent are not valid. `pages` says what the pictures of a moving one are.
+    """
+    file, page = split_page(path)
+    plain = png.read_plain(file)
     if plain is not None:
-        return plain
-    with open_picture(path) as picture:
-        if is_deep_png(path, picture):
-            deep = deep_png(path.read_bytes())
-            return upright(deep[..., :3] if deep.ndim == 3 else deep, picture.getexif().get(ORIENTATION, 1))
-        ImageOps.exif_transpose(picture, in_place=True)  # without it, an upright picture is copied as well
-        if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
-            return pixels_of(picture)
-        return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB"))
+        return Pixels(plain)
+    with opened(file) as picture:
+        choose_frame(picture, path, page, pages)
+        orientation = orientation_of(picture)
+        if is_deep_png(file, picture):
+            return _deep(deep_png(file.read_bytes()), orientation)
+        values, valid = _in_colours(picture)
+    valid = None if valid is None else upright(valid, orientation)
+    return without_holes(Pixels(upright(values, orientation), valid))
 
 
-def read_stored(path: Path) -> np.ndarray:
-    """Return the stored values of a picture, upright: palette indices rather than colours."""
-    plain = png.read_plain(path, indices=True)
+def _deep(deep: np.ndarray, orientation: int) -> Pixels:
+    deep = upright(deep, orientation)
+    if deep.ndim == 2 or deep.shape[-1] == 3:
+        return Pixels(deep)
+    return without_holes(Pixels(deep[..., :3], deep[..., 3] != 0))
+
+
+def _in_colours(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a picture as grey or RGB, and where it is not wholly transparent."""
+    valid = None
+    if picture.has_transparency_data:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+        valid = alpha != 0
+        if not valid.any() and len(picture.getcolors(1) or []) != 1:
+            valid = None  # something is to be seen, so it is no transparency
+    if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
+        return pixels_of(picture), valid
+    return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB")), valid
+
+
+def read_stored(path: Path, pages: Pages | None = None) -> Pixels:
+    """Return the stored values of a picture, upright: palette indices rather than colours, and the palette."""
+    file, page = split_page(path)
+    plain = png.read_indexed(file)
     if plain is not None:
-        return plain
-    with open_picture(path) as picture:
-        if is_deep_png(path, picture):
+        return Pixels(plain.values, palette=plain.palette)
+    with opened(file) as picture:
+        choose_frame(picture, path, page, pages)
+        if is_deep_png(file, picture):
             raise DataError(f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels")
-        ImageOps.exif_transpose(picture, in_place=True)
-        return pixels_of(picture)
+        orientation = orientation_of(picture)
+        values = pixels_of(picture)
+        palette = palette_of(picture)
+    return Pixels(upright(values, orientation), palette=palette)
 
 
-def lossy(path: Path) -> str | None:
-    """Return the name of the lossy compression of a picture file, whatever its suffix says."""
-    if is_tiff(path):
-        with open_tiff(path) as tiff:
-            name = tiff.pages[0].compression.name
-        return name if "JP" in name or name in ("WEBP", "JPEGXL", "LERC") else None
-    if png.is_png(path):
+def palette_of(picture: Image.Image) -> np.ndarray | None:
+    """Return the colours (256, 3) uint8 that a picture's values are indices of; None if it has none."""
+    if picture.mode not in ("P", "PA"):
         return None
-    with open_picture(path) as picture:
-        if picture.format == "WEBP" and b"VP8 " in path.read_bytes():
-            return "lossy WebP"
-        return "JPEG" if picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") else None
+    given = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(given)] = given
+    return colours
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Yield an opened picture, decoded unless it is deep; what is broken beside its pixels is left out."""
+    with _open(path) as picture:
+        yield picture
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return _decoded(open_picture(path), path)
+    except (DataError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise
+    except Exception as problem:  # Pillow raises of every kind for what it cannot read beside the pixels
+        if getattr(problem, "errno", None) is not None:
+            raise  # the file cannot be opened
+        return _open_anew(path, problem)
+
+
+def _open_anew(path: Path, problem: Exception) -> Image.Image:
+    """Return a picture without its metadata; raises `problem` if that does not help."""
+    try:
+        picture = without_metadata(path.read_bytes())
+        if picture is not None:
+            return _decoded(picture, path)
+    except Exception:  # it is the pixels that are broken
+        raise problem from None
+    raise problem
+
+
+def _decoded(picture: Image.Image, path: Path) -> Image.Image:
+    if picture.format == "BMP" and picture.mode == "1":
+        return _black_and_white_bmp(picture, path)
+    if not is_deep_png(path, picture):
+        _load(picture)
+    return picture
+
+
+def _load(picture: Image.Image) -> None:
+    try:
+        picture.load()
+    except BaseException:
+        picture.close()
+        raise
+
+
+def _black_and_white_bmp(picture: Image.Image, path: Path) -> Image.Image:
+    """Return a BMP of black and white; one of 4 or 8 bits a pixel as grey, because Pillow takes all for 1 bit a pixel."""
+    import cv2
+
+    content = path.read_bytes()
+    place = 24 if content[14] == CORE_HEADER else 28
+    if content[place] == 1:
+        _load(picture)
+        return picture
+    picture.close()
+    grey: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise ValueError("a damaged or cut off BMP")
+    found = Image.fromarray(grey)
+    found.format = "BMP"
+    return found
 
 
 def is_deep_png(path: Path, picture: Image.Image) -> bool:
@@ -138,60 +228,3 @@ def deep_png(content: bytes) -> np.ndarray:
     if array is None:
         raise ValueError("a damaged or cut off PNG")
     return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., [2, 1, 0, 3][: array.shape[-1]]])
-
-
-def check_pages(pages: Iterable[Any]) -> None:
-    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever, or a huge one."""
-    seen: set[int] = set()
-    for page in pages:
-        if len(seen) == MOST_PAGES:
-            raise ValueError(f"it has more than {MOST_PAGES} pages")
-        if page.offset in seen:
-            raise ValueError("its list of pages runs in a circle")
-        seen.add(page.offset)
-
-
-def read_tiff(path: Path, alpha: bool = False, colours: bool = False) -> np.ndarray:
-    """Return a TIFF upright, (H, W) or (H, W, bands), without its alpha channel unless `alpha`.
-
-    With `colours` a palette becomes RGB.
-    """
-    with open_tiff(path) as tiff:
-        check_pages(tiff.pages)
-        series, keyframe = tiff.series[0], tiff.series[0].keyframe
-        if series.size > most_pixels() * max(1, keyframe.samplesperpixel):
-            raise DataError(_too_large(path), "too-large")
-        array = series.asarray()
-        if array.shape != series.shape or not array.size:  # tifffile only logs that there are too few values
-            raise DataError(
-                f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {series.shape} values); copy or "
-                f"export it again"
-            )
-        tag = keyframe.tags.get("Orientation")
-        orientation = int(tag.value) if tag else 1
-        palette = keyframe.colormap if colours else None
-        transparent = any(int(kind) in (1, 2) for kind in keyframe.extrasamples)
-    extra = [i for i, axis in enumerate(series.axes) if axis not in "YX"]
-    if len(extra) > 1:
-        raise DataError(
-            f"{path}: has axes {series.axes} {array.shape}; segkit reads flat images with or without bands", "channels"
-        )
-    array = upright(np.moveaxis(array, extra[0], -1) if extra else array, orientation)
-    if palette is not None and array.ndim == 2:
-        return np.moveaxis((palette >> 8).astype(np.uint8), 0, -1)[array]  # a TIFF palette has 16 bits
-    return array[..., :-1] if transparent and not alpha and array.ndim == 3 and array.shape[-1] in (2, 4) else array
-
-
-def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Return pixels turned as the EXIF or TIFF orientation (1 to 8) says.
-
-    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
-    [[3, 1], [4, 2]]
-    """
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return array

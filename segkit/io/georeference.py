@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.io import codecs
+from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff
 
 USER_DEFINED = 32767
@@ -33,8 +34,7 @@ def read_georeference(path: Path) -> Georeference | None:
     """
     if not codecs.is_tiff(path):
         return None
-
-    with codecs.naming(path), open_tiff(path) as tiff:
+    with codecs.naming(path), open_tiff(file_of(path)) as tiff:
         page = tiff.series[0].keyframe
         turned = page.tags.get("Orientation")
         if turned and int(turned.value) != 1:

@@ -15,17 +15,35 @@ from segkit.io.image_files import SUFFIXES as SUFFIXES
 from segkit.io.image_files import list_images as list_images
 from segkit.io.image_files import walk_images as walk_images
 from segkit.io.names import file_in
+from segkit.io.pages import Pages
+from segkit.io.pixels import Pixels
+from segkit.io.tiff import read_tiff
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Return an image as (H, W, C) uint8, uint16 or float32, turned as its EXIF orientation says.
+def read_image(path: Path, pages: Pages | None = None, channels: int | None = None) -> np.ndarray:
+    """Return the values of `read_pixels`."""
+    return read_pixels(path, pages, channels).values
 
-    Grey images have one channel; palette, CMYK and the like become RGB; an alpha channel is dropped; TIFF keeps all
-    its bands. Raises `DataError`, naming the file, if it cannot be read or holds NaN or infinite values.
+
+def read_pixels(path: Path, pages: Pages | None = None, channels: int | None = None) -> Pixels:
+    """Return an image (H, W, C) uint8, uint16 or float32, turned as its orientation says, and where it is valid.
+
+    Grey images have one channel; palettes, CMYK, YCbCr and CIELAB become RGB, 0 is black; TIFF keeps all its bands.
+    An alpha channel is dropped; pixels that are wholly transparent, and the nodata value of a GeoTIFF, are not valid.
+    Nodata values are replaced by the lowest valid value of their band.
+
+    Args:
+        path: The file, or the address of a page (`pages.page_path`).
+        pages: What the pages of a file are (`data.pages`), if the user says so.
+        channels: How many a model takes, which decides what a file leaves open: whether its fourth band is alpha, and
+            whether its pages are bands.
+
+    Raises:
+        DataError: With the file's name, if it cannot be read or holds NaN or infinite values.
     """
     with codecs.naming(path):
-        array = codecs.read_tiff(path, colours=True) if codecs.is_tiff(path) else codecs.read_picture(path)
-    return as_image(array, path)
+        stored = read_tiff(path, pages, channels) if codecs.is_tiff(path) else codecs.read_picture(path, pages)
+    return stored._replace(values=as_image(stored.values, path))
 
 
 def as_image(array: np.ndarray, path: Path) -> np.ndarray:
@@ -33,6 +51,10 @@ def as_image(array: np.ndarray, path: Path) -> np.ndarray:
     array = array[..., None] if array.ndim == 2 else array
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
+    if array.dtype.kind == "c":
+        raise DataError(
+            f"{path}: holds complex numbers, like those of radar; save their amplitude, or two bands", "depth"
+        )
     if array.dtype not in (np.uint8, np.uint16):
         array = array.astype(np.float32)
         if not np.isfinite(array).all():

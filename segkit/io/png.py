@@ -62,6 +62,38 @@ def read_plain(path: Path, indices: bool = False) -> np.ndarray | None:
         return decode_plain(stream.read(), indices)
 
 
+class Indexed(NamedTuple):
+    """Values (H, W) uint8, and the palette (256, 3) uint8 that they are indices of; None if they are grey."""
+
+    values: np.ndarray
+    palette: np.ndarray | None
+
+
+def read_indexed(path: Path) -> Indexed | None:
+    """Return the values of a plain file of one channel, or of RGB, and its palette."""
+    with path.open("rb") as stream:
+        if not _channels(stream.read(START.size), True):
+            return None
+        stream.seek(0)
+        content = stream.read()
+    values = decode_plain(content, True)
+    return None if values is None else Indexed(values, _palette(content))
+
+
+def _palette(content: bytes) -> np.ndarray | None:
+    """Return the colours of a file that `decode_plain` read."""
+    if content[START.size - 4] != INDICES:
+        return None
+    place = len(SIGNATURE)
+    while content[place + 4 : place + 8] != b"PLTE":
+        place += 12 + struct.unpack_from(">I", content, place)[0]
+    (size,) = struct.unpack_from(">I", content, place)
+    colours = np.zeros((256, 3), np.uint8)
+    given = np.frombuffer(content, np.uint8, min(size, colours.size) // 3 * 3, place + 8).reshape(-1, 3)
+    colours[: len(given)] = given
+    return colours
+
+
 def is_png(path: Path) -> bool:
     """Return whether a file begins as a PNG does, whatever its suffix says."""
     with path.open("rb") as stream:

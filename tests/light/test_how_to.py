@@ -139,6 +139,13 @@ def large() -> None:
         save(f"data/{folder}/a.png", np.eye(1000, 2000))
 
 
+def stack() -> None:
+    pages = np.array([[[0, 255, 255]], [[255, 255, 255]]], np.uint8)
+    for folder in ("images", "masks"):
+        Path("data", folder).mkdir(parents=True)
+        tifffile.imwrite(f"data/{folder}/stack.tif", pages, photometric="minisblack")
+
+
 def voc() -> None:
     root = "VOCdevkit/VOC2012"
     for name in ("2007_000001", "2007_000002", "2007_000003"):
@@ -191,6 +198,7 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 10": [(numbered, "a", [[0, 1, 1]])],
     "folder 11": [(two_suffixes, "a_sat", [[0, 1, 0]])],
     "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
+    "folder 13": [(stack, "stack#001", [[0, 1, 1]]), (stack, "stack#002", [[1, 1, 1]])],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
     "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
     "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],

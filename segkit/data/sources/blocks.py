@@ -15,12 +15,13 @@ from segkit.data.sources.source import Sample, Source
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.pictures import open_picture
+from segkit.io.turning import orientation_of
 
 GAP = 8
 """The gap between two blocks is the block's size divided by this: pixels near the edge of a block show what is beyond it."""
 KEPT = 4
 """Whole images kept in memory, so that the blocks of one are cut from one reading."""
-NOT_OF_BLOCKS = ("image_file", "kept", "pairs", "source")
+NOT_OF_BLOCKS = ("image_file", "is_page", "kept", "pairs", "source")
 """What other sources have for whole files and blocks have not."""
 
 
@@ -92,8 +93,8 @@ class BlockSource:
                 f"data set was opened; open it again"
             )
         area = slice(*block.rows), slice(*block.columns)
-        parts = (part[area].copy() if isinstance(part, np.ndarray) else part for part in whole[1:])
-        return Sample(name, *parts)
+        valid = None if whole.valid is None else whole.valid[area].copy()
+        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid)
 
     def _whole(self, name: str) -> Sample:
         with self._lock:
@@ -126,7 +127,7 @@ class BlockSource:
             path: Path = self.source.image_file(name)
             if not codecs.is_tiff(path):
                 with codecs.naming(path), open_picture(path) as picture:
-                    turned = picture.getexif().get(codecs.ORIENTATION, 1) in (5, 6, 7, 8)
+                    turned = orientation_of(picture) in (5, 6, 7, 8)
                     size = (picture.height, picture.width)
                 return size[::-1] if turned else size
         height, width = self.source.read(name).image.shape[:2]

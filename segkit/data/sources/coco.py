@@ -14,9 +14,10 @@ from pycocotools import mask as coco_mask
 from segkit.config import DataConfig
 from segkit.data.sources.coco_json import Broken, Picture, Region, read_content, shown
 from segkit.data.sources.labels import check_on_top, from_layers
-from segkit.data.sources.source import Sample
+from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
-from segkit.io.images import read_image
+from segkit.io.images import read_pixels
+from segkit.io.unicode_names import existing
 from segkit.task import VOID, Task
 
 LONGEST_OUTLINE = 5_000_000
@@ -42,6 +43,7 @@ class CocoSource:
         check_on_top(data.on_top, task)
         self.images, self.annotations, self.task, self.on_top = images, annotations, task, data.on_top
         self.labels = [task.classes[i] for i in task.foreground]
+        self._pages = data.pages
         self._root = os.path.realpath(images)
         self._broken = Broken(data.skip_broken)
         self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
@@ -87,21 +89,22 @@ class CocoSource:
 
     def files(self, name: str) -> list[Path]:
         """Return all files that the sample is read from."""
-        return [self.images / self.pictures[name].file_name, self.annotations]
+        return [existing(self.images / self.pictures[name].file_name), self.annotations]
 
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` naming the files, the image and the annotation that does not fit."""
         picture = self.pictures[name]
         path, where = self._path(picture), self._where(picture)
-        image = read_image(path)
-        _check_size(image, picture, path, where)
-        return Sample(name, image, from_layers(self._layers(picture), self.task, self.on_top, where))
+        image = read_pixels(path, self._pages)
+        _check_size(image.values, picture, path, where)
+        mask = from_layers(self._layers(picture), self.task, self.on_top, where)
+        return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
 
     def _where(self, picture: Picture) -> str:
         return f"{self.annotations}, image {shown(picture.id)} ({shown(picture.file_name)})"
 
     def _path(self, picture: Picture) -> Path:
-        path, where = self.images / picture.file_name, self._where(picture)
+        path, where = existing(self.images / picture.file_name), self._where(picture)
         if not Path(os.path.realpath(path)).is_relative_to(self._root):
             raise DataError(
                 f"{where}: {path} is a link that leads out of {self.images}; nothing outside is read. Put the image itself "
@@ -158,6 +161,12 @@ def open_coco(data: DataConfig, task: Task) -> CocoSource:
             "the coco source needs data.images, a folder, and data.annotations, a COCO JSON file",
             "missing-setting",
             setting="data",
+        )
+    if data.pages == "samples":
+        raise ConfigError(
+            "a COCO file names image files, not their pages; save each page as a file of its own",
+            "contradiction",
+            setting="data.pages",
         )
     return CocoSource(data.images, data.annotations, task, data)
 

@@ -13,6 +13,8 @@ from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
 from segkit.task.layers import stack_layers
 
+WHITE = 0xFFFFFF
+
 
 def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
@@ -40,15 +42,17 @@ def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where
 
 
 def as_yes_no(
-    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str
+    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str, palette: np.ndarray | None = None
 ) -> tuple[np.ndarray, int | None]:
     """Return stored values (H, W) as 0/1 with 255 for void, and the value that meant yes (None if it did not occur).
 
     Without a mapping 0/1 and 0/255 (in 16 bits also 0/65535) are read; 1 and 255 in one file are refused, because 255
-    might mean unlabelled.
+    might mean unlabelled. Indices of a palette (N, 3) of black and white mean yes where they are white.
     """
     if mapping is not None:
         return _apply(raw, _values(mapping, task), where), None
+    if palette is not None and is_black_and_white(raw, palette):
+        return (palette[raw][..., 0] > 0).astype(np.uint8), None
     found = values_of(raw)
     for yes in yes_values(raw.dtype):
         if set(found.tolist()) <= {0, yes}:
@@ -103,11 +107,11 @@ class YesNo:
         self.task, self.mapping, self.instances = task, mapping, instances
         self._first: tuple[int, str] | None = None
 
-    def __call__(self, raw: np.ndarray, where: str) -> np.ndarray:
+    def __call__(self, raw: np.ndarray, where: str, palette: np.ndarray | None = None) -> np.ndarray:
         """Return stored values (H, W) as `as_yes_no` does, or as `as_object` if they number single objects."""
         if self.instances:
             return as_object(raw, where)
-        mask, yes = as_yes_no(raw, self.task, self.mapping, where)
+        mask, yes = as_yes_no(raw, self.task, self.mapping, where, palette)
         if yes is None:
             return mask
         if self._first is None:
@@ -119,6 +123,53 @@ class YesNo:
                 "mask-values",
             )
         return mask
+
+
+class Palettes:
+    """Compares the palettes of one data set's mask files: an index is one class only if it has one colour everywhere."""
+
+    def __init__(self, yes_no: bool) -> None:
+        self.yes_no = yes_no
+        self._first: dict[int, tuple[int, str]] = {}
+
+    def check(self, raw: np.ndarray, palette: np.ndarray | None, where: str) -> None:
+        """Raise `DataError` if an index of these values (H, W) has another colour than in a file before.
+
+        In yes/no masks, also if black is not the first of two colours, because index 0 means no.
+        """
+        if palette is None:
+            return
+        colours = used_colours(raw, palette)
+        for index, colour in colours.items():
+            first = self._first.setdefault(index, (colour, where))
+            if first[0] != colour:
+                raise DataError(
+                    f"{where}: index {index} of the palette is #{colour:06x} here and #{first[0]:06x} in {first[1]}, so "
+                    f"indices are no class ids. Say what each colour means with data.mask_colours",
+                    "mask-palette",
+                )
+        if self.yes_no and colours.get(0) not in (None, 0) and 0 in colours.values():
+            raise DataError(
+                f"{where}: index 0 of the palette is #{colours[0]:06x}, and black comes after it; index 0 would be read as "
+                f"no. Say what each colour means with data.mask_colours",
+                "mask-palette",
+            )
+
+
+def used_colours(raw: np.ndarray, palette: np.ndarray) -> dict[int, int]:
+    """Return the packed colour 0xrrggbb of each index that occurs.
+
+    >>> used_colours(np.array([[1, 0]], np.uint8), np.array([[0, 0, 0], [255, 0, 0]], np.uint8))
+    {0: 0, 1: 16711680}
+    """
+    found = values_of(raw)
+    red, green, blue = palette[found].astype(int).T
+    return dict(zip(found.tolist(), (red << 16 | green << 8 | blue).tolist(), strict=True))
+
+
+def is_black_and_white(raw: np.ndarray, palette: np.ndarray) -> bool:
+    """Return whether all indices (H, W) that occur are black or white."""
+    return set(used_colours(raw, palette).values()) <= {0, WHITE}
 
 
 def check_on_top(on_top: Sequence[str] | None, task: Task) -> None:

@@ -15,6 +15,8 @@ from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.files import check_is_file
 from segkit.io.images import SUFFIXES, list_images
+from segkit.io.pages import pages_apart, pages_of
+from segkit.io.unicode_names import by_nfc, existing, nfc
 
 COLUMNS = ("image", "mask", "split")
 """Columns of a list that are no classes."""
@@ -42,8 +44,37 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
 
     Raises `DataError` where a partner is missing, and `ConfigError` if the settings do not say where to look.
     """
-    if data.list_file is not None:
-        return _from_list(data, data.list_file, labels)
+    pairs = _from_list(data, data.list_file, labels) if data.list_file is not None else _from_folders(data, labels)
+    return _pages_apart(pairs) if data.pages == "samples" else pairs
+
+
+def _pages_apart(pairs: Pairs) -> Pairs:
+    """Return each page of an image of several as a sample of its own, NAME#001, with the pages of its masks."""
+    images = pages_apart({name: pair.image for name, pair in pairs.by_name.items()}, "samples")
+    names: dict[str, list[str]] = {}
+    for page in images:
+        name = page if page in pairs.by_name else page.rpartition("#")[0]
+        names.setdefault(name, []).append(page)
+    by_name: dict[str, Pair] = {}
+    for name, pages in names.items():
+        masks = {
+            label: _pages_of_mask(path, pairs.by_name[name].image, len(pages))
+            for label, path in pairs.by_name[name].masks.items()
+        }
+        for number, page in enumerate(pages):
+            by_name[page] = Pair(images[page], {label: paths[number] for label, paths in masks.items()})
+    parts = {part: [page for name in inside for page in names[name]] for part, inside in pairs.parts.items()}
+    return Pairs(by_name, parts)
+
+
+def _pages_of_mask(path: Path, image: Path, count: int) -> list[Path]:
+    found = pages_of(path, "samples")
+    if len(found) != count:
+        raise DataError(f"{path}: has {len(found)} page(s), its image {image} has {count}", "pages")
+    return found
+
+
+def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     if data.images is None or data.masks is None:
         raise ConfigError(
             "the folder source needs data.images and data.masks, or data.list_file",
@@ -56,8 +87,9 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     if not images:
         raise DataError(f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty")
     _check_image_suffix(images, data)
-    stems = {name: name.removesuffix(data.image_suffix) for name in images}
-    found = {label: _masks_in(folder, data) for label, folder in mask_folders(data, data.masks, labels).items()}
+    by_nfc(images)  # refuses two that look alike
+    stems = {name: nfc(name).removesuffix(nfc(data.image_suffix)) for name in images}
+    found = {label: by_nfc(_masks_in(folder, data)) for label, folder in mask_folders(data, data.masks, labels).items()}
     for label, masks in found.items():
         _check_partners(stems.values(), masks, data, data.masks / label)
     pairs = {}
@@ -68,7 +100,7 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
 
 
 def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
-    without = [name for name in images if not name.endswith(data.image_suffix)]
+    without = [name for name in images if not _ends(name, data.image_suffix)]
     if without:
         raise DataError(
             f"{data.images}: {len(without)} images whose names do not end in {data.image_suffix} (data.image_suffix): "
@@ -83,14 +115,16 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
         raise DataError(f"{masks}: there is no such folder", "unpaired")
     with codecs.naming(masks):
         inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
-    missing = [name for name in labels if name.partition("/")[0] not in inside or not (masks / name).is_dir()]
+    inside = {nfc(name) for name in inside}
+    named = {name: existing(masks / name) for name in labels}
+    missing = [name for name in labels if nfc(name.partition("/")[0]) not in inside or not named[name].is_dir()]
     if inside and missing and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir())):
         raise DataError(
             f"{masks}: where masks have one sub-folder a class, each class has one; missing: {', '.join(missing)}; found: "
             f"{', '.join(sorted(inside))}",
             "unpaired",
         )
-    return {"": masks} if missing else {name: masks / name for name in labels}
+    return {"": masks} if missing else named
 
 
 def _folders_in(folder: Path | None) -> set[str]:
@@ -101,8 +135,9 @@ def _masks_in(folder: Path, data: DataConfig) -> dict[str, Path]:
     found = list_images(folder)
     if not data.mask_suffix:
         return found
-    end = len(data.mask_suffix)
-    return {name[:-end]: path for name, path in found.items() if name.endswith(data.mask_suffix)}
+    return {
+        nfc(name)[: -len(nfc(data.mask_suffix))]: path for name, path in found.items() if _ends(name, data.mask_suffix)
+    }
 
 
 def _is_mask(path: Path, data: DataConfig) -> bool:
@@ -114,7 +149,11 @@ def _is_mask(path: Path, data: DataConfig) -> bool:
             "missing-setting",
             setting="data.mask_suffix",
         )
-    return path.stem.endswith(data.mask_suffix)
+    return _ends(path.stem, data.mask_suffix)
+
+
+def _ends(name: str, suffix: str) -> bool:
+    return nfc(name).endswith(nfc(suffix))
 
 
 def _check_partners(images: Collection[str], masks: Collection[str], data: DataConfig, mask_folder: Path) -> None:
@@ -221,7 +260,7 @@ def _wrong_columns(path: Path, columns: Sequence[str], labels: Sequence[str]) ->
 
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:
-    path = listing.parent / (cell or "")
+    path = existing(listing.parent / (cell or ""))
     if not cell or not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
         raise DataError(
             f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)", "list"

@@ -11,7 +11,7 @@ from segkit import catalog
 from segkit.config import DataConfig
 from segkit.config.trust import untrusted
 from segkit.io import codecs
-from segkit.task import Task
+from segkit.task import VOID, Task
 
 
 class Sample(NamedTuple):
@@ -20,6 +20,15 @@ class Sample(NamedTuple):
     name: str
     image: np.ndarray
     mask: np.ndarray
+    valid: np.ndarray | None = None
+    """(H, W) bool: where the image holds a measurement; None if it does everywhere. Elsewhere the mask is void."""
+
+
+def void_where_invalid(mask: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+    """Return a mask (H, W) or (H, W, C) with 255 where the image holds no measurement."""
+    if valid is None:
+        return mask
+    return np.where(valid if mask.ndim == 2 else valid[..., None], mask, VOID).astype(mask.dtype)
 
 
 class Source(Protocol):

@@ -25,6 +25,7 @@ from segkit.inference.large.memory_budget import PIECES, Room
 from segkit.inference.large.work_folder import Strip, begin, work_folder
 from segkit.inference.tiles import Predict
 from segkit.io.locks import locked
+from segkit.io.pages import file_of
 from segkit.io.tiff_windows import LargeImage
 from segkit.system.threads import prefetch
 from segkit.task import Task
@@ -59,7 +60,8 @@ def predict_large(
                 f"{taken}: stands where {name}.tif would be a second mask of one name; move it away", "duplicate-name"
             )
     work = work_folder(folder / f"{name}.tif")
-    with LargeImage(path, PIECES * room.read_bytes) as image:
+    pages = None if config.data.pages == "samples" else config.data.pages
+    with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
         fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
         settings = config.predict
         grid = Grid.over(image.height, image.width, settings.tile, settings.overlap, config.model.stride)
@@ -166,7 +168,7 @@ def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:
 
 def _fingerprint(config: RunConfig, path: Path, grid: Grid, model: str) -> dict[str, Any]:
     """Return what must be the same for a prediction to go on: everything that the mask depends on."""
-    file = path.stat()
+    file = file_of(path).stat()
     return {
         "version": VERSION,
         "image": {"path": str(path.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns},

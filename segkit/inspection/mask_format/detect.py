@@ -18,9 +18,13 @@ from segkit.inspection.mask_format import contents as sniff
 from segkit.inspection.mask_format import values as meanings
 from segkit.inspection.mask_format.contents import Stored, listed, look_at_all, objects_in
 from segkit.inspection.mask_format.instances import numbered_objects
+from segkit.inspection.mask_format.palettes import by_palette
+from segkit.inspection.mask_format.said_by_files import SAID_BY_FILES, said_by_files
 from segkit.inspection.mask_format.values import Guess, colours, ids, soft
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
+from segkit.io.pages import pages_of
+from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
 
 
@@ -60,7 +64,7 @@ def guess(
     suffixes = _suffixes(told, images, masks)
     found_at = {"images": images, "masks": masks, "image_suffix": suffixes.image, "mask_suffix": suffixes.mask}
     data = told.model_copy(update=found_at)
-    found = [p for n, p in list_images(masks).items() if n.endswith(data.mask_suffix)]
+    found = [p for n, p in list_images(masks).items() if nfc(n).endswith(nfc(data.mask_suffix))]
     meant = _files(data, found, classes, done)
     return meant if classes else _named_by_a_tool(meant, masks)
 
@@ -166,16 +170,19 @@ def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done
     stated = meanings.stated(data, classes)
     if stated:
         return stated
-    looked = look_at_all(masks, done)
+    masks = [page for path in masks for page in pages_of(path, data.pages)]
+    looked = look_at_all(masks, done, data.pages)
     kept = {path: stored.array for path, stored in zip(masks, looked, strict=True) if stored.array is not None}
-    return _meant(data, masks, looked, classes)._replace(kept=kept)
+    found = _meant(data, masks, by_palette(looked), classes)
+    return found._replace(kept=kept, doubts=found.doubts + said_by_files(found.task, looked))
 
 
 def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
     found = [stored for stored in looked if stored.form != "broken"]
     if not found:
         why = f"; the first: {looked[0].words}" if looked else ""
-        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", "empty")
+        code = looked[0].code if looked and looked[0].code in SAID_BY_FILES else "empty"
+        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", code)
     forms = Counter(stored.form for stored in found)  # a colour mask that is black or grey throughout looks like ids
     form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
     words = sniff.told(found)
@@ -190,7 +197,7 @@ def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], cl
         return colours(data, pixels, classes, words)
     if any(stored.lossy for stored in found):
         return soft(data, pixels, classes, words, "mask-lossy")
-    objects = objects_in(paths, looked) if data.mask_ids is None else None
+    objects = objects_in(paths, looked, data.pages) if data.mask_ids is None else None
     if objects and objects.kind == "instances":
         return meanings.instances(data, classes, words, str(objects))
     deepest = max((stored.dtype for stored in found), key=lambda dtype: dtype.itemsize)
@@ -211,8 +218,9 @@ def _suffixes(told: DataConfig, images: Path, masks: Path) -> Suffixes:
     """Return what the names of images and masks have beyond what they share, or what the settings say of it."""
     if told.image_suffix or told.mask_suffix:
         return Suffixes(told.image_suffix, told.mask_suffix)
-    names = list(list_images(images))
-    found = find_suffixes(names, list(list_images(masks)), together=images == masks)
+    names = [nfc(name) for name in list_images(images)]
+    stored = [nfc(name) for name in list_images(masks)]
+    found = find_suffixes(names, stored, together=images == masks)
     if images == masks and not found:
         raise DataError(
             f"{images}: images and masks are in one folder, and their names do not say which are masks. Say "

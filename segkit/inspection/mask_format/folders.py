@@ -34,7 +34,7 @@ def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[],
     The parts' sources read what fits into memory no second time.
     """
     paths = mask_files_of(parts)
-    looked = look_at_all(paths, done)
+    looked = look_at_all(paths, done, data.pages)
     take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
     objects = None if data.mask_ids == "classes" else objects_in(paths, looked)
     if objects and objects.kind == "unclear":

@@ -253,7 +253,7 @@ def test_what_cannot_be_opened_is_a_problem_with_a_code(
     assert [value for value in values if not holds(problem.message, value)] == []
     assert holds(out.splitlines()[-1], "verdict: none")
     report = report_of(data)
-    assert (report["verdict"], report["images"], len(report["problems"])) == (None, None, 1)
+    assert (report["verdict"], report["images"], len(report["problems"])) == (None, {}, 1)
 
 
 def test_a_wrong_command_ends_with_status_2(data: Path) -> None:
@@ -304,4 +304,4 @@ def test_examples_show_samples_with_objects(data: Path) -> None:
     assert task.palette[2] in found
     none = seen._replace(survey=seen.survey._replace(facts=[]))
     assert examples(none) is None
-    assert as_json(none)["images"] is None
+    assert as_json(none)["images"] == {}

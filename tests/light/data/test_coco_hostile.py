@@ -317,6 +317,8 @@ def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
         open_coco(settings.model_copy(update={"images": tmp_path / "none"}), PERSON)
     with fails(ConfigError, "missing-setting", "data.images", "data.annotations", setting="data"):
         open_coco(DataConfig(images=tmp_path), PERSON)
+    with fails(ConfigError, "contradiction", setting="data.pages"):
+        open_coco(settings.model_copy(update={"pages": "samples"}), PERSON)
 
 
 @pytest.mark.parametrize(("link", "target", "name"), [("b.png", "b.png", "b.png"), ("sub", ".", "sub/b.png")])

@@ -42,7 +42,7 @@ from tests.helpers.problem_data import (
 def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
-        tifffile.imwrite(path, pixels, photometric="minisblack")
+        tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig" if pixels.ndim == 3 else None)
     else:
         Image.fromarray(pixels).save(path)
     return path

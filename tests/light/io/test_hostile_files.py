@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,13 +191,34 @@ def test_files_and_folders_that_may_not_be_read_are_named() -> None:
             (root / folder).chmod(before)
 
 
+def written(array: np.ndarray, **how: Any) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, array, **how)
+    return stream.getvalue()
+
+
+def white_first(kind: str) -> bytes:
+    picture = Image.fromarray(GREY % 2)
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    stream = io.BytesIO()
+    picture.save(stream, kind)
+    return stream.getvalue()
+
+
 VALID = {
     ".png": [encoded(RGB, "PNG"), encoded(GREY, "PNG"), encoded(GREY.astype(np.uint16), "PNG"), deep_png(6)],
-    ".tif": [tiff(RGB), tiff(GREY, compressed=True), tiff(RGB, compressed=True, orientation=6)],
+    ".tif": [
+        *[tiff(RGB), tiff(GREY, compressed=True), tiff(RGB, compressed=True, orientation=6)],
+        written(GREY, extratags=[(42113, "s", 0, "7", True)]),
+        written(GREY, photometric="miniswhite"),
+        written(np.dstack([RGB, GREY]), photometric="rgb", extrasamples=["unassalpha"]),
+        written(np.dstack([RGB, GREY]), photometric="separated"),
+        written(np.stack([GREY] * 3), imagej=True, metadata={"axes": "ZYX"}),
+    ],
     ".jpg": [encoded(RGB, "JPEG"), encoded(GREY, "JPEG")],
     ".gif": [encoded(GREY, "GIF")],
     ".webp": [encoded(RGB, "WEBP", lossless=True)],
-    ".bmp": [encoded(RGB, "BMP")],
+    ".bmp": [encoded(RGB, "BMP"), white_first("BMP")],
 }
 
 

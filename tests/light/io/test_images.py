@@ -60,7 +60,7 @@ def test_written_tiffs_are_read_back(tmp_path: Path, channels: int) -> None:
 
 
 def test_the_alpha_channel_of_an_image_is_dropped(tmp_path: Path) -> None:
-    rgba = np.concatenate([RGB, GREY[..., None]], axis=-1)
+    rgba = np.concatenate([RGB, np.full_like(GREY[..., None], 255)], axis=-1)
     Image.fromarray(rgba).save(tmp_path / "a.png")
     tifffile.imwrite(tmp_path / "a.tif", rgba, photometric="rgb", extrasamples=["unassalpha"])
     for name in ("a.png", "a.tif"):
@@ -87,8 +87,10 @@ def test_nan_and_infinity_are_refused(tmp_path: Path, bad: float) -> None:
 
 def test_volumes_of_bands_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4, 5, 3), np.uint8), photometric="rgb")
-    with fails(DataError, "channels", tmp_path / "a.tif", (3, 4, 5, 3)):
+    with fails(DataError, "pages", tmp_path / "a.tif", (3, 4, 5, 3), "data.pages"):
         read_image(tmp_path / "a.tif")
+    with fails(DataError, "pages", tmp_path / "a.tif", 3):
+        read_image(tmp_path / "a.tif", pages="channels")
 
 
 def test_channels_are_fitted_only_where_nothing_is_lost() -> None:

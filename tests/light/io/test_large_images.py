@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from segkit import DataError
 from segkit.io import codecs
 from segkit.io.images import read_image, write_picture
+from segkit.io.pages import Pages
 from segkit.io.tiff_windows import LargeImage, pixels_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import noise
@@ -49,8 +50,16 @@ STORED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     ),
     "1 bit": (RGB[..., 0] > 128, {"photometric": "minisblack", "compression": "packbits"}),
     "float": (RGB.astype(np.float32) / 3, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"}),
+    "0 is white": (RGB[..., 0], {"photometric": "miniswhite", "tile": (16, 16)}),
+    "inks": (noise(40, 50, 4), {"photometric": "separated", "tile": (16, 16)}),
+    "no data": (
+        np.maximum(RGB[..., 0], 40).astype(np.float32) - 40,
+        {"tile": (16, 16), "extratags": [(42113, "s", 0, "0", True)]},
+    ),
+    "no data in colours": (RGB // 128 * 7, {"photometric": "rgb", "extratags": [(42113, "s", 0, "0", True)]}),
     "int32": (RGB[..., 0].astype(np.int32), {"tile": (16, 16)}),
 }
+PAGES: dict[str, Pages] = {"bands as pages": "channels"}
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +79,9 @@ def span(data: st.DataObject, length: int) -> slice:
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_window_is_a_cut_of_the_whole_image(stored: dict[str, Path], name: str, data: st.DataObject) -> None:
-    whole = read_image(stored[name])
+    whole = read_image(stored[name], PAGES.get(name))
     assert pixels_of(stored[name]) == whole.shape[0] * whole.shape[1]
-    with LargeImage(stored[name]) as image:
+    with LargeImage(stored[name], pages=PAGES.get(name)) as image:
         assert (image.height, image.width, image.channels) == whole.shape
         assert image.dtype == whole.dtype
         rows, columns = span(data, image.height), span(data, image.width)
@@ -97,7 +106,7 @@ def test_a_cut_off_file_is_refused_before_anything_is_read(stored: dict[str, Pat
         last = max(page.dataoffsets[-1] + page.databytecounts[-1] for page in tiff.pages)
     broken.write_bytes(stored[name].read_bytes()[: last - 1])
     with fails(DataError, "unreadable", broken):
-        LargeImage(broken)
+        LargeImage(broken, pages=PAGES.get(name))
 
 
 def test_a_damaged_tile_is_an_error_with_the_file_s_name(tmp_path: Path) -> None:
@@ -122,7 +131,7 @@ def test_what_cannot_be_read_by_windows_is_told(tmp_path: Path, monkeypatch: pyt
 
     turned = [(274, "H", 1, 6, True)]
     refused(RGB, "orientation", 6, "--memory", photometric="rgb", tile=(16, 16), extratags=turned)
-    refused(np.zeros((2, 3, 40, 50), np.uint8), "channels", (2, 3, 40, 50), photometric="minisblack")
+    refused(np.zeros((2, 3, 40, 50), np.uint8), "pages", (2, 3, 40, 50), photometric="minisblack")
     one_strip: dict[str, Any] = {"photometric": "rgb", "compression": "zlib", "rowsperstrip": 70}
     refused(RGB, "too-large", "0 MB", "--memory", most=4 * RGB.nbytes - 1, **one_strip)
     LargeImage(tmp_path / "a.tif", 4 * RGB.nbytes).close()

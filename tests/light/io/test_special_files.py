@@ -24,7 +24,7 @@ from segkit.data.sources.coco_json import category_names
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.workload import image_size
 from segkit.inspection.mask_format.contents import look
-from segkit.io import codecs
+from segkit.io import pages
 from segkit.io.georeference import read_georeference
 from segkit.io.images import read_image
 from segkit.io.masks import read_mask
@@ -213,8 +213,8 @@ def test_a_list_of_pages_may_not_be_endless(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "a.tif"
     Image.fromarray(GREY).save(path, save_all=True, append_images=[Image.fromarray(GREY)] * 3)
     with pixel_limit():
-        assert read_image(path).shape == (*GREY.shape, 4)
-        monkeypatch.setattr(codecs, "MOST_PAGES", 3)
+        assert read_image(path, "channels").shape == (*GREY.shape, 4)
+        monkeypatch.setattr(pages, "MOST_PAGES", 3)
         with fails(DataError, "unreadable", path, 3):
             read_image(path)
 

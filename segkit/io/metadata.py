@@ -1,0 +1,48 @@
+"""PNG and JPEG without what stands beside their pixels, for files in which that is broken."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+
+from PIL import Image
+
+from segkit.io.pictures import open_picture
+from segkit.io.png import SIGNATURE
+
+NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+"""The chunks of a PNG that its pixels follow from."""
+JPEG = b"\xff\xd8"
+SCAN = 0xDA
+"""The marker after which a JPEG's pixels stand."""
+LEFT_OUT = (*range(0xE1, 0xEE), 0xEF, 0xFE)
+"""Markers of what applications and people write; of 0xE0 (JFIF) and 0xEE (Adobe) the colours follow."""
+
+
+def without_metadata(content: bytes) -> Image.Image | None:
+    """Return an opened PNG or JPEG without metadata; None for other files."""
+    if content.startswith(SIGNATURE):
+        return open_picture(io.BytesIO(SIGNATURE + b"".join(_needed_chunks(content))))
+    if content.startswith(JPEG):
+        return open_picture(io.BytesIO(JPEG + b"".join(_needed_segments(content))))
+    return None
+
+
+def _needed_chunks(content: bytes) -> Iterator[bytes]:
+    place = len(SIGNATURE)
+    while place + 12 <= len(content):
+        (size,) = struct.unpack_from(">I", content, place)
+        if content[place + 4 : place + 8] in NEEDED:
+            yield content[place : place + 12 + size]
+        place += 12 + size
+
+
+def _needed_segments(content: bytes) -> Iterator[bytes]:
+    place = len(JPEG)
+    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != SCAN:
+        (size,) = struct.unpack_from(">H", content, place + 2)
+        if content[place + 1] not in LEFT_OUT:
+            yield content[place : place + 2 + size]
+        place += 2 + size
+    yield content[place:]
