@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitWarning
+from segkit.system.after_import import import_after
 
 if TYPE_CHECKING:
     from segkit.comparison.compare import compare
@@ -86,6 +87,10 @@ _LATE = {
     "tune": "segkit.evaluation.tune:tune",
     "unet": "segkit.models.build:unet",
 }
+
+
+import_after("keras", ["segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"])
+"""These modules register the classes that saved models name, so `keras.models.load_model` finds them."""
 
 
 def __getattr__(name: str) -> Any:
