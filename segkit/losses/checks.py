@@ -51,7 +51,15 @@ def as_task(task: Any) -> Task:
     )
 
 
-def number(name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf) -> float:
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
+) -> Any:
     """Return a setting as it is.
 
     Args:
@@ -60,17 +68,17 @@ def number(name: str, value: Any, *, above: float = -math.inf, least: float = -m
         above: The setting is greater than this.
         least: The setting is this or greater.
         below: The setting is less than this.
+        most: The setting is this or less.
 
     Raises:
         ConfigError: If it is no number, not finite, or out of these bounds.
     """
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and above < value < below and value >= least:
+    if is_number and math.isfinite(value) and above < value < below and least <= value <= most:
         return value
-    limits = [f"greater than {above:g}"] if above > -math.inf else []
-    limits += [f"{least:g} or greater"] if least > -math.inf else []
-    limits += [f"less than {below:g}"] if below < math.inf else []
-    raise ConfigError(f"a number, {' and '.join(limits) or 'finite'}; found {value!r}", setting=name)
+    bounds = {"greater than": above, "at least": least, "less than": below, "at most": most}
+    limits = [f"{words} {bound:g}" for words, bound in bounds.items() if math.isfinite(bound)]
+    raise ConfigError(f"a number, {' and '.join(limits)}; found {value!r}", setting=name)
 
 
 def check_arrays(task: Task, channels: int | None, x: Any, y: Any) -> None:

@@ -182,7 +182,7 @@ def compile(
     if loss is None or isinstance(loss, Mapping):
         loss = losses.make(task, loss, class_weights)
     else:
-        losses.check_on_logits(loss, class_weights)
+        losses.check_on_logits(loss, task, class_weights)
     trainer.compile(
         optimizer=optimizer or keras.optimizers.AdamW(1e-3),
         loss=loss,

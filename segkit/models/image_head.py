@@ -15,6 +15,7 @@ from segkit.task import Task
 IMAGE_HEADS = {"any": "image_head", "one": "image_class"}
 """Names of the layer by what it says of an image: any set of the foreground classes, or the one that it shows most of."""
 
+
 def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") -> Tensor:
     """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
     name = IMAGE_HEADS[labels]

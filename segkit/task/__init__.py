@@ -3,6 +3,7 @@
 task.py      `Task` and `VOID`: channels, activation, encoding of masks, decoding of probabilities
 layers.py    classes and planes of an encoded target or a decoded mask, whatever the kind of task
 palette.py   colours of the classes
+weights.py   weights of the classes
 explain.py   the choice of the head in words
 """
 

@@ -13,6 +13,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
 from segkit.task.palette import Colour, default_palette
+from segkit.task.weights import weights_of
 
 VOID = 255
 """The target value of a pixel that nobody labelled. No loss and no metric ever sees such a pixel."""
@@ -256,16 +257,14 @@ class Task(BaseModel):
             values.setdefault(self.classes[0], 1)
         return values
 
+    def trains_like(self, other: Task) -> bool:
+        """Return whether a loss made for another task is the loss of this one: classes and head are the same."""
+        own = (self.kind, self.classes, self.head, self.background)
+        return own == (other.kind, other.classes, other.head, other.background)
+
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
-        """Return class weights in the order of `weighted`, 1 where none is given."""
-        wrong = sorted(set(given or {}) - set(self.weighted))
-        _require(
-            not wrong,
-            "class_weights",
-            f"names are {', '.join(self.weighted)}; found {', '.join(wrong)}",
-            "unknown-name",
-        )
-        return tuple(float((given or {}).get(name, 1.0)) for name in self.weighted)
+        """Return class weights in the order of `weighted`, 1 where none is given. Raises `ConfigError` for other names."""
+        return weights_of(self.weighted, given)
 
     def target_shape(self, height: Size, width: Size) -> tuple[Size, ...]:
         """Shape of the encoded target of an image of `height` x `width` pixels."""
