@@ -2,7 +2,8 @@
 
 The functions are the commands of the command line: inspect, plan, train, cross_validate, evaluate, tune, predict, export,
 compare, convert and find_learning_rate. `Task` says what a pixel can be; `unet`, `build`, `head` and `compile` make networks,
-`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`.
+`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`; `load` returns its
+Keras model.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitW
 from segkit.system.after_import import import_after
 
 if TYPE_CHECKING:
+    from segkit import losses, metrics
     from segkit.comparison.compare import compare
     from segkit.config import Config
     from segkit.data.convert import convert
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from segkit.inference.predict import predict
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
+    from segkit.models.build import build, compile, encoder_layers, head, logits_of, unet
+    from segkit.models.saved import load
     from segkit.planning.plan import plan
     from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
@@ -48,11 +52,14 @@ __all__ = [
     "compile",
     "convert",
     "cross_validate",
+    "encoder_layers",
     "evaluate",
     "export",
     "find_learning_rate",
     "head",
     "inspect",
+    "load",
+    "logits_of",
     "losses",
     "metrics",
     "plan",
@@ -74,11 +81,14 @@ _LATE = {
     "compile": "segkit.models.build:compile",
     "convert": "segkit.data.convert:convert",
     "cross_validate": "segkit.training.folds:cross_validate",
+    "encoder_layers": "segkit.models.build:encoder_layers",
     "evaluate": "segkit.evaluation.evaluate:evaluate",
     "export": "segkit.exporting.export:export",
     "find_learning_rate": "segkit.training.lr_range_test:find_learning_rate",
     "head": "segkit.models.build:head",
     "inspect": "segkit.inspection.inspect:inspect",
+    "load": "segkit.models.saved:load",
+    "logits_of": "segkit.models.build:logits_of",
     "losses": "segkit.losses",
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",

@@ -9,10 +9,10 @@ import keras
 from keras import ops
 
 from segkit.errors import ConfigError
-from segkit.losses.checks import as_task, named_arguments
+from segkit.losses.checks import named_arguments
 from segkit.losses.segmentation import as_array, checked_target
 from segkit.losses.targets import Tensor, as_channels, probabilities
-from segkit.task import Task
+from segkit.task import Task, as_task
 
 LIMB = 2**24
 """Counts are kept as (high, low) int32 with count = high * LIMB + low: JAX has no int64 unless told so globally."""

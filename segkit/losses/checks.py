@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
+from segkit.task.readable import meant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,29 +26,20 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
     def called(*args: P.args, **settings: P.kwargs) -> R:
         for name in settings:
             if name not in names:
-                raise unknown_setting(name, names)
+                raise ConfigError(f"there is no such setting{meant(name, names)}", "unknown-setting", setting=name)
         return function(*args, **settings)
 
     return called
 
 
-def unknown_setting(name: str, names: list[str]) -> ConfigError:
-    """Return the error of a setting that does not exist."""
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return ConfigError(f"there is no such setting{hint}; known are {', '.join(names)}", "unknown-setting", setting=name)
+def same_arguments(other: Callable[P, R]) -> Callable[[Callable[..., R]], Callable[P, R]]:
+    """Return a decorator that gives a function the signature, the types and the checks of another one's arguments."""
 
+    def decorate(function: Callable[..., R]) -> Callable[P, R]:
+        function.__signature__ = inspect.signature(other)  # type: ignore[attr-defined]
+        return named_arguments(function)
 
-def as_task(task: Any) -> Task:
-    """Return a task, also one that was saved as a dictionary. Raises `ConfigError` for anything else."""
-    if isinstance(task, Task):
-        return task
-    if isinstance(task, Mapping):
-        return Task.model_validate(task)
-    raise ConfigError(
-        f"a segkit.Task, such as segkit.Task.binary('crack'); found {_shown(task)}",
-        setting="task",
-    )
+    return decorate
 
 
 def number(
@@ -163,8 +154,3 @@ def _first_batch(x: Any) -> tuple[Any, Any]:
     if isinstance(batch, tuple | list) and len(batch) >= 2:
         return batch[0], batch[1]
     return x, None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"an object of type {type(value).__name__}"

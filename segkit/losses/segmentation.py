@@ -11,9 +11,9 @@ import numpy as np
 from keras import ops
 
 from segkit.errors import ConfigError
-from segkit.losses.checks import as_task, check_target
+from segkit.losses.checks import check_target
 from segkit.losses.targets import Tensor
-from segkit.task import Task
+from segkit.task import Task, as_task
 
 SMOOTH = 1.0
 """Pixels added to overlap and size, so that a class absent and not predicted costs 0 and its gradient is finite."""

@@ -173,6 +173,26 @@ def check_on_logits(loss: Any, task: Task, class_weights: Mapping[str, float] | 
             )
 
 
+def check_metrics(metrics: Any, task: Task) -> None:
+    """Raise `ConfigError` for metrics beside a training on logits that are on probabilities or for another task."""
+    if isinstance(metrics, str | Mapping) or not isinstance(metrics, Sequence):
+        raise ConfigError(f"a list of metrics; found {metrics!r}", setting="metrics")
+    for metric in metrics:
+        name = getattr(metric, "__name__", type(metric).__name__)
+        if isinstance(metric, str) or _is_on_probabilities(metric):
+            raise ConfigError(
+                f"{name if not isinstance(metric, str) else repr(metric)} expects probabilities, and training is on "
+                f"logits; take one of segkit.metrics with from_logits=True",
+                "contradiction",
+                setting="metrics",
+            )
+        made_for = getattr(metric, "task", task)
+        if isinstance(made_for, Task) and not made_for.trains_like(task):
+            raise ConfigError(
+                f"{name} was made for another task, {made_for!r}; this one is {task!r}", "mismatch", setting="metrics"
+            )
+
+
 def _is_on_probabilities(loss: Any) -> bool:
     """Return whether a loss takes predictions for probabilities, as far as it says so; Keras' own do unless asked."""
     known = inspect.signature(loss).parameters if inspect.isroutine(loss) else {}

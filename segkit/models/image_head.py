@@ -19,7 +19,7 @@ IMAGE_HEADS = {"any": "image_head", "one": "image_class"}
 def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") -> Tensor:
     """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
     name = IMAGE_HEADS[labels]
-    logits = layers.GlobalAveragePooling2D(dtype="float32")(features)
+    logits = layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pool")(features)
     logits = layers.Dense(image_task(task, labels).channels, dtype="float32", name=f"{name}_logits")(logits)
     return Beside(weight, name=name)([features, logits])
 

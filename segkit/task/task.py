@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from segkit.errors import ConfigError, DataError
 from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
+from segkit.task.hints import few, hint_for_values
 from segkit.task.palette import Colour, default_palette
+from segkit.task.readable import validated
 from segkit.task.weights import weights_of
 
 VOID = 255
@@ -53,17 +55,18 @@ class Task(BaseModel):
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
         """One class that a pixel is or is not; `threshold` is the probability from which it is."""
-        return cls.model_validate({"kind": "binary", "classes": [name], "thresholds": threshold, **settings})
+        return validated(cls, {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}, "task")
 
     @classmethod
     def multilabel(cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any) -> Task:
         """Classes that may hold together at one pixel, each with its own threshold."""
-        return cls.model_validate({"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings})
+        given = {"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings}
+        return validated(cls, given, "task")
 
     @classmethod
     def multiclass(cls, classes: list[str], *, head: str = "softmax", **settings: Any) -> Task:
         """Classes of which exactly one holds. A class called "background" is the background unless told otherwise."""
-        return cls.model_validate({"kind": "multiclass", "classes": classes, "head": head, **settings})
+        return validated(cls, {"kind": "multiclass", "classes": classes, "head": head, **settings}, "task")
 
     @model_validator(mode="before")
     @classmethod
@@ -290,7 +293,7 @@ class Task(BaseModel):
         if wrong.size:
             raise DataError(
                 f"{where}: allowed values are {names}, and {unlabelled} for unlabelled; found also "
-                f"{_few(wrong)}{_hint_for_values(found, self.exclusive)}",
+                f"{few(wrong)}{hint_for_values(found, self.exclusive, VOID)}",
                 "mask-values",
             )
         if not self.exclusive and void is None and VOID in found and 1 not in found:
@@ -381,16 +384,3 @@ def values_of(mask: np.ndarray) -> np.ndarray:
 def _require(condition: bool, setting: str, message: str, code: str = "wrong-value") -> None:
     if not condition:
         raise ConfigError(message, code, setting=setting)
-
-
-def _few(values: np.ndarray, most: int = 8) -> str:
-    shown = ", ".join(str(v) for v in values[:most].tolist())
-    return shown + (f", ... ({values.size} values)" if values.size > most else "")
-
-
-def _hint_for_values(found: np.ndarray, exclusive: bool) -> str:
-    if exclusive and found.size <= VOID:
-        return ". Say which value is which class with data.mask_values, or name more classes in task.classes"
-    if found.size > 16:
-        return ". So many values look like a photograph, a probability or anti-aliased edges, not like a mask"
-    return ". Say which value means what with data.mask_values, or name the classes in task.classes"
