@@ -29,7 +29,7 @@ class _Readable(ModelMetaclass):
 
     def __call__(cls: type[Any], *args: Any, **settings: Any) -> Any:  # noqa: N805 (of a metaclass)
         try:
-            return super().__call__(*args, **settings)  # type: ignore[misc]
+            return super().__call__(*args, **settings)
         except ValidationError as problem:
             raise readable(problem, cls) from problem
 
