@@ -103,10 +103,11 @@ def as_array(values: Any) -> Any:
 
 def refuse_pixel_weights(sample_weight: Tensor | None) -> None:
     """Raise `ConfigError` for weights of pixels: a loss is one value per image, and Keras would spread them silently."""
-    shape = tuple(getattr(as_array(sample_weight), "shape", ()))
-    if len(shape) > 2:
+    shape = getattr(as_array(sample_weight), "shape", ())
+    rank = getattr(shape, "rank", 0)  # None in a TensorShape that is not known yet
+    if rank is not None and len(shape) > 2:
         raise ConfigError(
-            f"one number for each image, (batch,); found shape {shape}. Unlabelled pixels are VOID (255) in the target; "
+            f"one number for each image, (batch,); found shape {tuple(shape)}. Unlabelled pixels are VOID (255) in the target; "
             f"weights of classes are class_weights",
             setting="sample_weight",
         )

@@ -110,9 +110,26 @@ class Schedule(keras.callbacks.Callback):
 
 
 def track(model: keras.Model, loss: Any) -> None:
+    """Let the compiled steps of a model that `segkit.compile` did not make see the changing weights of its loss.
+
+    They are part of the model's state, but not of its file: the model that Keras makes of a file has no place for them.
+    """
+    others: dict[str, Any] = {}
+    model.save_own_variables(others)
+    attach(model, loss)
+    if not others:
+        model.save_own_variables = _ignore
+        model.load_own_variables = _ignore
+
+
+def attach(model: keras.Model, loss: Any) -> None:
     """Make the changing weights of a loss part of a model's state: compiled steps see a change only then (JAX)."""
     for i, scheduled in enumerate(_scheduled(loss)):
         setattr(model, f"loss_weights_{i}", scheduled.now)
+
+
+def _ignore(store: Any) -> None:
+    """Neither save nor load a variable."""
 
 
 def make(

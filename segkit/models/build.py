@@ -324,7 +324,7 @@ def compile(
         jit_compile=jit_compile,
         auto_scale_loss=auto_scale_loss,
     )
-    losses.track(trainer, loss)
+    losses.attach(trainer, loss)
     return trainer
 
 

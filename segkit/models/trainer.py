@@ -13,9 +13,10 @@ from keras import ops
 from segkit.errors import ConfigError
 from segkit.losses.checks import check_arrays
 from segkit.losses.presence import Presence
+from segkit.losses.segmentation import refuse_pixel_weights
 from segkit.losses.targets import Tensor
-from segkit.losses.weighted_sum import track
-from segkit.task import Task
+from segkit.losses.weighted_sum import attach
+from segkit.task import Task, as_task
 
 MAIN = "main"
 """Name of the main logits among the outputs of training."""
@@ -29,6 +30,7 @@ def _checking(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def checked(self: Trainer, x: Any = None, y: Any = None, *args: Any, **settings: Any) -> Any:
         self._check(x, y, settings.get("validation_data"))
+        refuse_pixel_weights(settings.get("sample_weight"))
         with self._recovering():
             return method(self, x, y, *args, **settings)
 
@@ -43,9 +45,12 @@ class Trainer(keras.Model):
     first step; of a data set that can be read again, the first batch is.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, *, task: Any, **settings: Any) -> None:
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, *, task: Any = None, **settings: Any
+    ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **settings)
-        self.task = Task.model_validate(task)
+        self.task: Task | None = None if task is None else as_task(task)
+        """None in a copy of `keras.models.clone_model`, which checks nothing."""
         self.checks_data = True
         """Whether images and targets are checked; segkit's own training checks them when it reads them."""
 
@@ -56,7 +61,7 @@ class Trainer(keras.Model):
 
     def _check(self, x: Any, y: Any, validation: Any) -> None:
         """Raise `DataError` for images and targets that do not belong to this network and its task."""
-        if not self.checks_data:
+        if self.task is None or not self.checks_data:
             return
         channels = self.inputs[0].shape[-1] if len(self.inputs) == 1 else None
         check_arrays(self.task, channels, x, y)
@@ -76,7 +81,8 @@ class Trainer(keras.Model):
             raise
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "task": self.task.model_dump(mode="json")}
+        task = None if self.task is None else self.task.model_dump(mode="json")
+        return {**super().get_config(), "task": task}
 
     def save(self, filepath: Any, *args: Any, **settings: Any) -> None:
         """Save as `keras.Model.save` does.
@@ -102,7 +108,7 @@ class Trainer(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved trainer was (Keras calls this when it loads a model)."""
         super().compile_from_config(config)
-        track(self, self.loss)
+        attach(self, self.loss)
 
 
 @keras.saving.register_keras_serializable(package="segkit")
@@ -133,7 +139,7 @@ class Supervised(Trainer):
         self.shares = shares
         self.strides = strides
         self.image_weight = image_weight
-        self.presence = Presence(self.task, image_labels)
+        self.presence = Presence(as_task(task), image_labels)
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
         outputs = super().call(inputs, training=training, mask=mask)
