@@ -107,8 +107,8 @@ def refuse_pixel_weights(sample_weight: Tensor | None) -> None:
     rank = getattr(shape, "rank", 0)  # None in a TensorShape that is not known yet
     if rank is not None and len(shape) > 2:
         raise ConfigError(
-            f"one number for each image, (batch,); found shape {tuple(shape)}. Unlabelled pixels are VOID (255) in the target; "
-            f"weights of classes are class_weights",
+            f"one number for each image, (batch,); found shape {tuple(shape)}. Unlabelled pixels are VOID (255) in the "
+            f"target; weights of classes are class_weights",
             setting="sample_weight",
         )
 
