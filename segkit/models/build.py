@@ -313,12 +313,11 @@ def compile(
         loss = losses.make(task, loss, class_weights)
     else:
         losses.check_on_logits(loss, task, class_weights)
-    scores = [Scores(task, from_logits=True), *metrics]
     losses.check_metrics(metrics, task)
     trainer.compile(
         optimizer=optimizer or keras.optimizers.AdamW(1e-3),
         loss=loss,
-        metrics=scores,
+        metrics=[Scores(task, from_logits=True), *metrics],
         run_eagerly=run_eagerly,
         steps_per_execution=steps_per_execution,
         jit_compile=jit_compile,
