@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from segkit.inference.predict import predict
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
+    from segkit.io.notebook import show
     from segkit.models.build import build, compile, encoder_layers, head, logits_of, unet
     from segkit.models.saved import load
     from segkit.planning.plan import plan
@@ -64,6 +65,7 @@ __all__ = [
     "metrics",
     "plan",
     "predict",
+    "show",
     "train",
     "tune",
     "unet",
@@ -93,6 +95,7 @@ _LATE = {
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",
     "predict": "segkit.inference.predict:predict",
+    "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
     "tune": "segkit.evaluation.tune:tune",
     "unet": "segkit.models.build:unet",

@@ -10,5 +10,5 @@ masks.py          reading and writing masks
 codecs.py         decoding by Pillow and tifffile; pictures.py names the formats, png.py decodes plain PNG faster
 tiff_windows.py   any window of a TIFF without reading the rest
 georeference.py   where the pixels of a GeoTIFF lie on the map
-overlay.py        masks drawn over images
+overlay.py        masks drawn over images; notebook.py shows masks in notebooks
 """

@@ -7,6 +7,7 @@ weights.py   weights of the classes
 as_task.py   a task from whatever is given in its place
 readable.py  errors of pydantic as errors that a user can read
 hints.py     what a message says of wrong values
+html.py      a task as a table for notebooks
 explain.py   the choice of the head in words
 """
 

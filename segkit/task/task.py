@@ -13,6 +13,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
 from segkit.task.hints import few, hint_for_values
+from segkit.task.html import as_html
 from segkit.task.palette import Colour, default_palette
 from segkit.task.readable import validated
 from segkit.task.weights import weights_of
@@ -372,6 +373,9 @@ class Task(BaseModel):
     def explain(self) -> str:
         """Return in words why this head, for the person who asks "sigmoid or softmax?"."""
         return explain(self.kind, self.head, self.classes, self.thresholds, self.background)
+
+    def _repr_html_(self) -> str:
+        return as_html(self.kind, self.head, self.classes, self.palette, self.background, self.explain())
 
 
 def values_of(mask: np.ndarray) -> np.ndarray:
