@@ -21,8 +21,8 @@ SMOOTH = 1.0
 
 REDUCTION = "sum_over_batch_size"
 """Keras' default: the mean over the images of a batch."""
-TINY = 1e-30
-"""What is not greater counts as 0 in a denominator: the reciprocal of less is not finite in float32."""
+TINY = 1e-18
+"""What is not greater counts as 0 in a denominator: gradients have its square, which float32 cannot hold for less."""
 ClassWeights = Mapping[str, float] | None
 """Weights of classes by their names."""
 
