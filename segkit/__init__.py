@@ -2,7 +2,8 @@
 
 The functions are the commands of the command line: inspect, plan, train, cross_validate, evaluate, tune, predict, export,
 compare, convert and find_learning_rate. `Task` says what a pixel can be; `unet`, `build`, `head` and `compile` make networks,
-`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`.
+`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`; `load` returns its
+Keras model.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitWarning
+from segkit.system.after_import import import_after
 
 if TYPE_CHECKING:
+    from segkit import losses, metrics
     from segkit.comparison.compare import compare
     from segkit.config import Config
     from segkit.data.convert import convert
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from segkit.inference.predict import predict
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
+    from segkit.io.notebook import show
+    from segkit.models.build import build, compile, encoder_layers, head, logits_of, unet
+    from segkit.models.saved import load
     from segkit.planning.plan import plan
     from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
@@ -47,15 +53,19 @@ __all__ = [
     "compile",
     "convert",
     "cross_validate",
+    "encoder_layers",
     "evaluate",
     "export",
     "find_learning_rate",
     "head",
     "inspect",
+    "load",
+    "logits_of",
     "losses",
     "metrics",
     "plan",
     "predict",
+    "show",
     "train",
     "tune",
     "unet",
@@ -73,19 +83,27 @@ _LATE = {
     "compile": "segkit.models.build:compile",
     "convert": "segkit.data.convert:convert",
     "cross_validate": "segkit.training.folds:cross_validate",
+    "encoder_layers": "segkit.models.build:encoder_layers",
     "evaluate": "segkit.evaluation.evaluate:evaluate",
     "export": "segkit.exporting.export:export",
     "find_learning_rate": "segkit.training.lr_range_test:find_learning_rate",
     "head": "segkit.models.build:head",
     "inspect": "segkit.inspection.inspect:inspect",
+    "load": "segkit.models.saved:load",
+    "logits_of": "segkit.models.build:logits_of",
     "losses": "segkit.losses",
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",
     "predict": "segkit.inference.predict:predict",
+    "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
     "tune": "segkit.evaluation.tune:tune",
     "unet": "segkit.models.build:unet",
 }
+
+
+import_after("keras", ["segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"])
+"""These modules register the classes that saved models name, so `keras.models.load_model` finds them."""
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import keras
 from keras import ops
 
 from segkit.errors import ConfigError
+from segkit.losses.checks import named_arguments
+from segkit.losses.segmentation import as_array, checked_target
 from segkit.losses.targets import Tensor, as_channels, probabilities
-from segkit.task import Task
+from segkit.task import Task, as_task
 
 LIMB = 2**24
 """Counts are kept as (high, low) int32 with count = high * LIMB + low: JAX has no int64 unless told so globally."""
@@ -21,18 +24,25 @@ class PixelCounts(keras.metrics.Metric):
     The result does not depend on how the images are cut into batches or spread over replicas.
     """
 
+    @named_arguments
     def __init__(
-        self, task: Task | dict[str, Any], *, from_logits: bool, name: str | None = None, **settings: Any
+        self, task: Task | dict[str, Any], *, from_logits: bool, name: str | None = None, dtype: Any = None
     ) -> None:
-        settings.pop("dtype", None)
-        super().__init__(name=name or type(self).__name__.lower(), dtype="float32", **settings)
-        self.task, self.from_logits = Task.model_validate(task), from_logits
+        super().__init__(name=name or type(self).__name__.lower(), dtype="float32")  # whatever Keras' default is
+        self.task = as_task(task)
+        self.from_logits = from_logits
+        self._direction = "up"  # by which Keras' callbacks know in mode "auto" that more is better
         shape = (2, 4, self.task.channels)
         self.limbs = self.add_variable(shape, initializer="zeros", dtype="int32", name="counts", aggregation="sum")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         if sample_weight is not None:
-            raise ValueError("unlabelled pixels are VOID (255) in the target; segkit's metrics take no sample_weight")
+            raise ConfigError(
+                "segkit's metrics count whole pixels and take none. Unlabelled pixels are VOID (255) in the target",
+                setting="sample_weight",
+            )
+        y_true = ops.convert_to_tensor(checked_target(self.task, y_true))
+        y_pred = ops.convert_to_tensor(as_array(y_pred))
         target, known = as_channels(y_true, self.task)
         answer = self._decode(probabilities(y_pred, self.task, self.from_logits))
         truth = target > 0.5
@@ -62,12 +72,23 @@ class PixelCounts(keras.metrics.Metric):
 class _OneScore(PixelCounts):
     """The mean of a score over foreground classes that occur, or the score of the class `of`; NaN if none does."""
 
-    def __init__(self, task: Task | dict[str, Any], *, of: str | None = None, **settings: Any) -> None:
-        super().__init__(task, **settings)
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        of: str | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(task, from_logits=from_logits, name=name, dtype=dtype)
         self.of = of
         if of is not None and of not in self.task.classes:
+            close = difflib.get_close_matches(str(of), self.task.classes, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigError(
-                f"is one of {', '.join(self.task.classes)}; found {of!r}",
+                f"is one of {', '.join(self.task.classes)}; found {of!r}{hint}",
                 "unknown-name",
                 setting="of",
             )

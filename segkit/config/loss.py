@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -13,17 +12,23 @@ from segkit import catalog
 from segkit.config.section import Positive, Section, Share, joined
 from segkit.errors import ConfigError
 
-NotNegative = Annotated[float, Field(ge=0)]
-AboveZero = Annotated[float, Field(gt=0)]
+LARGEST = 1e12
+"""Bound of smoothing and of factors, far above any use: float32 can compute with it on the largest images."""
+LARGEST_GAMMA = 100.0
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+AboveZero = Annotated[float, Field(gt=0, le=LARGEST)]
+Exponent = Annotated[float, Field(ge=0, le=LARGEST_GAMMA)]
+ExponentAboveZero = Annotated[float, Field(gt=0, le=LARGEST_GAMMA)]
 
 
-def _weight(given: Any) -> float | list[float]:
+def checked_weight(given: Any) -> float | list[float]:
+    """Return the weight of a term, a number or a list of numbers. Raises `ValueError` for anything else."""
     points = given if isinstance(given, list | tuple) else [given]
     try:
         numbers = [float(point) for point in points]
     except (TypeError, ValueError):
         numbers = []
-    if len(numbers) < 1 + (points is given) or not all(0 <= number < math.inf for number in numbers):
+    if len(numbers) < 1 + (points is given) or not all(0 <= number <= LARGEST for number in numbers):
         raise ValueError("a number from 0 on, or a list of two or more for equally spaced moments of the training")
     return numbers if points is given else numbers[0]
 
@@ -31,7 +36,7 @@ def _weight(given: Any) -> float | list[float]:
 class Term(Section):
     """What every term of the sum has."""
 
-    weight: Annotated[Any, AfterValidator(_weight)] = 1.0
+    weight: Annotated[Any, AfterValidator(checked_weight)] = 1.0
     """One for the whole training, or those at equally spaced moments of it, with straight lines between."""
 
 
@@ -40,7 +45,7 @@ class CrossEntropyTerm(Term):
 
 
 class FocalTerm(CrossEntropyTerm):
-    gamma: NotNegative = 2.0
+    gamma: Exponent = 2.0
 
 
 class TopKTerm(CrossEntropyTerm):
@@ -69,7 +74,7 @@ class TverskyTerm(OverlapTerm):
 
 
 class FocalTverskyTerm(TverskyTerm):
-    gamma: AboveZero = 0.75
+    gamma: ExponentAboveZero = 0.75
 
 
 class ClDiceTerm(LovaszTerm):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,10 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from segkit.config.config import Config
-from segkit.config.section import joined
 from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
 from segkit.io.yaml_text import parse_yaml, read_yaml
+from segkit.task.readable import readable
 
 
 def as_line(value: Any) -> str:
@@ -30,8 +29,6 @@ def as_line(value: Any) -> str:
 
 ConfigLike = Config | Mapping[str, Any] | str | PathLike[str]
 """A config, a dictionary of its sections, or the path of a YAML file."""
-LONGEST = 1000
-"""Characters of a value that an error shows."""
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
@@ -51,11 +48,11 @@ def as_config(config: ConfigLike, overrides: Sequence[str] = (), *, trust: bool 
     if isinstance(config, Mapping):
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
-        return read(Path(config), overrides, trust=trust)
+        return read(config, overrides, trust=trust)
     raise ConfigError(f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config")
 
 
-def read(path: Path, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
+def read(path: str | PathLike[str], overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
     """Return the config in a YAML file.
 
     Args:
@@ -67,6 +64,7 @@ def read(path: Path, overrides: Sequence[str] = (), *, trust: bool = False) -> C
         ConfigError: It names the file, the setting, what is allowed and what was found. The code is "untrusted" if the file
             names Python without `trust`.
     """
+    path = Path(path)
     config = read_made(path, overrides)
     if trust:
         return config.model_copy(update={"data": config.data.model_copy(update={"trust": True})})
@@ -95,7 +93,7 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
         values["data"].setdefault("trust", config.data.trust)
         return type(config).model_validate(values)
     except ValidationError as problem:
-        described = joined([_describe(error) for error in problem.errors()])
+        described = readable(problem, Config)
         raise described.with_message(f"--set: {described}") from problem
 
 
@@ -111,7 +109,7 @@ def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
             _override(values, override)
         return Config.model_validate(values)
     except ValidationError as problem:
-        described = joined([_describe(error) for error in problem.errors()])
+        described = readable(problem, Config)
         raise described.with_message(f"{where}: {described}") from problem
     except ConfigError as problem:
         raise problem.with_message(f"{where}: {problem}") from problem
@@ -140,23 +138,3 @@ def _override(values: dict[str, Any], override: str) -> None:
         section[last] = parse_yaml(value)
     except ConfigError as problem:
         raise ConfigError(f"{override[:200]}: {problem}", problem.code, setting="--set") from problem
-
-
-def _describe(error: Any) -> ConfigError:
-    setting = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        section: Any = Config
-        for part in error["loc"][:-1]:
-            field = getattr(section, "model_fields", {}).get(part)
-            section = field.annotation if field else None
-        known = list(getattr(section, "model_fields", {}))
-        close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(known)}" if known else ""
-        return ConfigError(f"there is no such setting{hint}", "unknown-setting", setting=setting)
-    if error["type"] == "missing":
-        return ConfigError("is missing", "missing-setting", setting=setting)
-    wanted = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
-    found = repr(error["input"])
-    if len(found) > LONGEST:
-        found = f"{found[:LONGEST]}..."
-    return ConfigError(f"{wanted}; found {found}", setting=setting)

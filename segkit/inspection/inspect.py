@@ -53,6 +53,12 @@ class Inspection(NamedTuple):
         """Whether training would be wrong."""
         return any(problem.level == "error" for problem in self.problems)
 
+    def _repr_html_(self) -> str:
+        from segkit.inspection.report import as_html  # which imports this module
+
+        page = as_html(self)
+        return page[page.index("<body>") + len("<body>") : page.index("</body>")]
+
 
 def inspect(
     images: str | PathLike[str],

@@ -17,5 +17,5 @@ turning.py        pictures turned upright
 lossless.py       whether a compression changed the pixels
 unicode_names.py  names that look alike
 georeference.py   where the pixels of a GeoTIFF lie on the map
-overlay.py        masks drawn over images
+overlay.py        masks drawn over images; notebook.py shows masks in notebooks
 """

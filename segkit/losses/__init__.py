@@ -9,7 +9,9 @@ overlap.py            Dice, Jaccard, Tversky and what is made of them
 generalized_dice.py, lovasz.py, boundary.py, cl_dice.py   one loss each
 segmentation.py       the base classes
 weighted_sum.py       sums of losses, with weights that may change over the epochs
+presence.py           what a whole image holds
 targets.py            targets and predictions as channels, for every kind of task
+checks.py             settings, targets and images as users pass them
 """
 
 from segkit.losses.boundary import Boundary
@@ -19,10 +21,10 @@ from segkit.losses.generalized_dice import GeneralizedDice
 from segkit.losses.lovasz import Lovasz
 from segkit.losses.overlap import Dice, FocalTversky, Jaccard, LogCoshDice, Tversky
 from segkit.losses.segmentation import SegmentationLoss
-from segkit.losses.weighted_sum import Schedule, WeightedSum, check_on_logits, make, track
+from segkit.losses.weighted_sum import Schedule, WeightedSum, attach, check_metrics, check_on_logits, make, track
 
 __all__ = [
     "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",
-    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "check_on_logits", "make",
-    "track",
+    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "attach",
+    "check_metrics", "check_on_logits", "make", "track",
 ]  # fmt: skip

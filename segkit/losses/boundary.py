@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from segkit.losses.segmentation import ClassLoss
+from segkit.losses.checks import named_arguments
+from segkit.losses.segmentation import REDUCTION, ClassLoss, ClassWeights
 from segkit.losses.targets import Tensor, as_channels, distances, probabilities
+from segkit.task import Task
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
@@ -23,6 +27,26 @@ class Boundary(ClassLoss):
 
     Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, 2019, equation 5.
     """
+
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target, known = as_channels(y_true, self.task)

@@ -7,8 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from segkit.config.loss import LARGEST
 from segkit.errors import ConfigError
-from segkit.losses.segmentation import SMOOTH, ClassLoss
+from segkit.losses.checks import named_arguments, number
+from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassLoss, ClassWeights, divided
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task
 
@@ -25,27 +27,45 @@ class ClDice(ClassLoss):
     Source: Shit et al., clDice, 2021, algorithms 1 and 2; erosion by a cross and dilation by a square as in their code.
     """
 
+    @named_arguments
     def __init__(
-        self, task: Task | dict[str, Any], *, iterations: int = 5, smooth: float = SMOOTH, **settings: Any
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        iterations: int = 5,
+        smooth: float = SMOOTH,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
     ) -> None:
-        super().__init__(task, **settings)
-        if iterations < 1:
-            raise ConfigError(f"1 or more; found {iterations}", setting="iterations")
-        self.iterations, self.smooth = int(iterations), smooth
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+            raise ConfigError(f"a whole number, 1 or more; found {iterations!r}", setting="iterations")
+        self.iterations = iterations
+        self.smooth = number("smooth", smooth, above=0, most=LARGEST)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
         precision = self._share(skeleton(p, known, self.iterations), target)
         sensitivity = self._share(skeleton(target, known, self.iterations), p)
-        costs = 1.0 - 2.0 * precision * sensitivity / (precision + sensitivity)
-        absent = 1.0 - self.smooth / (ops.sum(p, axis=(1, 2)) + self.smooth)
+        costs = 1.0 - divided(2.0 * precision * sensitivity, precision + sensitivity, 0.0)
+        absent = 1.0 - divided(self.smooth, ops.sum(p, axis=(1, 2)) + self.smooth, 1.0)
         return self.mean_over_classes(ops.where(ops.any(target > 0, axis=(1, 2)), costs, absent))
 
     def _share(self, line: Tensor, area: Tensor) -> Tensor:
         """Return the share of a centreline that lies in an area, (B, C)."""
         inside, length = ops.sum(line * area, axis=(1, 2)), ops.sum(line, axis=(1, 2))
-        return (inside + self.smooth) / (length + self.smooth)
+        return divided(inside + self.smooth, length + self.smooth, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "iterations": self.iterations, "smooth": self.smooth}

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from segkit.errors import ConfigError
-from segkit.losses.segmentation import SegmentationLoss, falling, weighted_mean
+from segkit.config.loss import LARGEST_GAMMA
+from segkit.losses.checks import named_arguments, number
+from segkit.losses.segmentation import REDUCTION, ClassWeights, SegmentationLoss, falling, weighted_mean
 from segkit.losses.targets import Tensor, as_channels, as_logits
 from segkit.task import Task
 
@@ -24,14 +25,25 @@ class CrossEntropy(SegmentationLoss):
     Source: Szegedy et al., Rethinking the Inception architecture, 2016 (label smoothing).
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, label_smoothing: float = 0.0, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        if not 0 <= label_smoothing < 1:
-            raise ConfigError(
-                f"from 0 to less than 1; found {label_smoothing}",
-                setting="label_smoothing",
-            )
-        self.label_smoothing = label_smoothing
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.label_smoothing = number("label_smoothing", label_smoothing, least=0, below=1)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target, known = as_channels(y_true, self.task)
@@ -74,9 +86,27 @@ class Focal(CrossEntropy):
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017 (alpha is `class_weights` here).
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, gamma: float = 2.0, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        self.gamma = gamma
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.gamma = number("gamma", gamma, least=0, most=LARGEST_GAMMA)
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         # the floor keeps the gradient finite for a gamma below 1, where p is 1
@@ -96,19 +126,36 @@ class TopKCrossEntropy(CrossEntropy):
     nnU-Net takes (Isensee et al., 2021).
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, share: float = 0.1, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        if not 0 < share <= 1:
-            raise ConfigError(f"more than 0, at most 1; found {share}", setting="share")
-        self.share = share
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        share: float = 0.1,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.share = number("share", share, above=0, most=1)
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         size = ops.shape(entropy)
         entropy, weights = (ops.reshape(x, (size[0], -1)) for x in (entropy, ops.broadcast_to(weights, size)))
-        counted = ops.cast(weights > 0, "float32")
+        counted = ops.sum(ops.cast(weights > 0, "int32"), axis=1, keepdims=True)
         cost, weights = falling(ops.where(weights > 0, entropy, -1.0), weights)
-        wanted = ops.ceil(self.share * ops.sum(counted, axis=1, keepdims=True) - 1e-3)  # 0.1 * 30 is 3 and not 4
-        taken = ops.cumsum(ops.ones_like(cost), axis=1) <= ops.maximum(wanted, 1.0)
+        wanted = ops.ceil(self.share * ops.cast(counted, "float32") - 1e-3)  # 0.1 * 30 is 3 and not 4
+        places = ops.expand_dims(ops.arange(ops.shape(cost)[1], dtype="int32"), 0)
+        taken = places < ops.cast(ops.maximum(wanted, 1.0), "int32")
         return weighted_mean(cost, ops.where(taken, weights, 0.0))
 
     def get_config(self) -> dict[str, Any]:

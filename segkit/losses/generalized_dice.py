@@ -7,8 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from segkit.config.loss import LARGEST
 from segkit.errors import ConfigError
-from segkit.losses.segmentation import SMOOTH, SegmentationLoss
+from segkit.losses.checks import named_arguments, number
+from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassWeights, SegmentationLoss, divided
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task
 
@@ -24,9 +26,25 @@ class GeneralizedDice(SegmentationLoss):
     Source: Sudre et al., Generalised Dice overlap as a deep learning loss function, 2017.
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, smooth: float = SMOOTH, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        self.smooth = smooth
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        smooth: float = SMOOTH,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.smooth = number("smooth", smooth, above=0, most=LARGEST)
         if not sum(self.channel_weights):
             raise ConfigError(f"all of them are 0: {self.class_weights}", setting="class_weights")
 
@@ -49,7 +67,7 @@ class GeneralizedDice(SegmentationLoss):
         rarest = ops.maximum(ops.max(rarity, axis=-1, keepdims=True), 1e-30)
         weights = weights * ops.square(ops.where(shown, rarity / rarest, 1.0))  # the common factor cancels
         top = ops.sum(weights * (2 * overlap + self.smooth), axis=-1)
-        return 1.0 - top / ops.sum(weights * (size + answer + self.smooth), axis=-1)
+        return 1.0 - divided(top, ops.sum(weights * (size + answer + self.smooth), axis=-1), 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "smooth": self.smooth}

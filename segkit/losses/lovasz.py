@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from segkit.errors import ConfigError
-from segkit.losses.segmentation import SMOOTH, ClassLoss, falling
+from segkit.config.loss import LARGEST
+from segkit.losses.checks import named_arguments, number
+from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassLoss, ClassWeights, divided, falling
 from segkit.losses.targets import Tensor, as_channels, as_logits, probabilities
 from segkit.task import Task
 
@@ -26,14 +27,27 @@ class Lovasz(ClassLoss):
     Source: Berman et al., The Lovasz-softmax loss, 2018, equations 8, 9 and 11.
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, smooth: float = SMOOTH, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        if smooth <= 0:
-            raise ConfigError(
-                f"more than 0, so that false positives on empty truth are pushed; found {smooth}",
-                setting="smooth",
-            )
-        self.smooth = smooth
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        smooth: float = SMOOTH,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.smooth = number("smooth", smooth, above=0, most=LARGEST)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target, known = as_channels(y_true, self.task)
@@ -50,11 +64,15 @@ class Lovasz(ClassLoss):
 
     def _rises(self, truth: Tensor) -> Tensor:
         """Return by how much each pixel, wrong after those before it, raises the Jaccard loss: (B, N, C), sorted pixels."""
+        truth = ops.cast(truth, "int32")  # float32 does not count beyond 2^24
+        false = 1 - truth
         size = ops.sum(truth, axis=1, keepdims=True)
-        overlap = size - ops.cumsum(truth, axis=1) + self.smooth
-        union = size + ops.cumsum(1.0 - truth, axis=1) + self.smooth
+        seen = ops.cumsum(false, axis=1)
+        overlap = ops.cast(size - ops.cumsum(truth, axis=1), "float32") + self.smooth
+        union = ops.cast(size + seen, "float32") + self.smooth
+        before = ops.cast(size + seen - false, "float32") + self.smooth
         # the difference of two ratios next to each other, without the cancellation
-        return ops.where(truth > 0, 1.0 / union, overlap / (union * (union - 1.0)))
+        return ops.where(truth > 0, 1.0 / union, divided(overlap, union * before, 1.0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "smooth": self.smooth}

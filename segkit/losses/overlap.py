@@ -7,7 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from segkit.losses.segmentation import SMOOTH, ClassLoss
+from segkit.config.loss import LARGEST, LARGEST_GAMMA
+from segkit.losses.checks import named_arguments, number
+from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassLoss, ClassWeights, divided
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task
 
@@ -23,18 +25,31 @@ class Tversky(ClassLoss):
     `false_negatives`).
     """
 
+    @named_arguments
     def __init__(
         self,
         task: Task | dict[str, Any],
         *,
+        from_logits: bool,
         false_positives: float = 0.3,
         false_negatives: float = 0.7,
         smooth: float = SMOOTH,
-        **settings: Any,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
     ) -> None:
-        super().__init__(task, **settings)
-        self.false_positives, self.false_negatives = false_positives, false_negatives
-        self.smooth = smooth
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.false_positives = number("false_positives", false_positives, least=0, most=LARGEST)
+        self.false_negatives = number("false_negatives", false_negatives, least=0, most=LARGEST)
+        self.smooth = number("smooth", smooth, least=0, most=LARGEST)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.mean_over_classes(1.0 - self._index(y_true, y_pred))
@@ -46,7 +61,7 @@ class Tversky(ClassLoss):
         overlap = ops.sum(target * p, axis=(1, 2))
         wrong = self.false_positives * (ops.sum(p, axis=(1, 2)) - overlap)
         missed = self.false_negatives * (ops.sum(target, axis=(1, 2)) - overlap)
-        return (overlap + self.smooth) / (overlap + wrong + missed + self.smooth)
+        return divided(overlap + self.smooth, overlap + wrong + missed + self.smooth, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         own = {"false_positives": self.false_positives, "false_negatives": self.false_negatives}
@@ -60,14 +75,37 @@ class FocalTversky(Tversky):
     Source: Abraham and Khan, A novel focal Tversky loss function, 2019 (there gamma = 3/4, alpha and beta swapped).
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, gamma: float = 0.75, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        self.gamma = gamma
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        gamma: float = 0.75,
+        false_positives: float = 0.3,
+        false_negatives: float = 0.7,
+        smooth: float = SMOOTH,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            false_positives=false_positives,
+            false_negatives=false_negatives,
+            smooth=smooth,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
+        self.gamma = number("gamma", gamma, above=0, most=LARGEST_GAMMA)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        floor = 1e-6  # the gradient of x^0.75 is infinite at 0
-        costs = ops.power(ops.maximum(1.0 - self._index(y_true, y_pred), 0.0) + floor, self.gamma) - floor**self.gamma
-        return self.mean_over_classes(costs)
+        missing = ops.maximum(1.0 - self._index(y_true, y_pred), 0.0)
+        return self.mean_over_classes(_to_power(missing, self.gamma))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gamma": self.gamma}
@@ -80,8 +118,29 @@ class Dice(Tversky):
     Source: Milletari et al., V-Net, 2016 (there with squares in the denominator).
     """
 
-    def __init__(self, task: Task | dict[str, Any], *, smooth: float = SMOOTH, **settings: Any) -> None:
-        super().__init__(task, **_fixed(settings, 0.5), smooth=smooth / 2)
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        smooth: float = SMOOTH,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            false_positives=0.5,
+            false_negatives=0.5,
+            smooth=number("smooth", smooth, least=0, most=LARGEST) / 2,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**_without_fixed(super().get_config()), "smooth": self.smooth * 2}
@@ -94,8 +153,29 @@ class Jaccard(Tversky):
     Source: Rahman and Wang, Optimizing intersection-over-union in deep neural networks, 2016.
     """
 
-    def __init__(self, task: Task | dict[str, Any], **settings: Any) -> None:
-        super().__init__(task, **_fixed(settings, 1.0))
+    @named_arguments
+    def __init__(
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        smooth: float = SMOOTH,
+        include_background: bool = False,
+        class_weights: ClassWeights = None,
+        name: str | None = None,
+        reduction: str | None = REDUCTION,
+    ) -> None:
+        super().__init__(
+            task,
+            from_logits=from_logits,
+            false_positives=1.0,
+            false_negatives=1.0,
+            smooth=smooth,
+            include_background=include_background,
+            class_weights=class_weights,
+            name=name,
+            reduction=reduction,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return _without_fixed(super().get_config())
@@ -112,8 +192,13 @@ class LogCoshDice(Dice):
         return self.mean_over_classes(ops.log(ops.cosh(1.0 - self._index(y_true, y_pred))))
 
 
-def _fixed(settings: dict[str, Any], weight: float) -> dict[str, Any]:
-    return {**settings, "false_positives": weight, "false_negatives": weight}
+def _to_power(x: Tensor, gamma: float) -> Tensor:
+    """Return x^gamma for x from 0 to 1, with a finite gradient at 0 also for a gamma below 1."""
+    floor = 1e-6
+    if gamma >= 0.75:
+        return ops.power(x + floor, gamma) - floor**gamma  # at most 3e-5 too small
+    straight = x * floor ** (gamma - 1)
+    return ops.where(x > floor, ops.power(ops.maximum(x, floor), gamma), straight)
 
 
 def _without_fixed(config: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,15 @@ def batch_normalizations(model: keras.Model) -> list[Any]:
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
+def require_bands(layer: keras.layers.Layer, channels: int) -> keras.layers.Layer:
+    """Return a layer that from now on refuses images of another number of bands.
+
+    Keras would repeat a single band for each of the layer's numbers, silently. This is not saved with a model.
+    """
+    layer.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
+    return layer
+
+
 @keras.saving.register_keras_serializable(package="segkit")
 class PadToMultiple(keras.layers.Layer):
     """Pad height and width with zeros, below and to the right, to the next multiple of `multiple`."""

@@ -3,9 +3,15 @@
 task.py      `Task` and `VOID`: channels, activation, encoding of masks, decoding of probabilities
 layers.py    classes and planes of an encoded target or a decoded mask, whatever the kind of task
 palette.py   colours of the classes
+weights.py   weights of the classes
+as_task.py   a task from whatever is given in its place
+readable.py  errors of pydantic as errors that a user can read
+hints.py     what a message says of wrong values
+html.py      a task as a table for notebooks
 explain.py   the choice of the head in words
 """
 
+from segkit.task.as_task import as_task
 from segkit.task.task import VOID, YES_NO, Task, values_of
 
-__all__ = ["VOID", "YES_NO", "Task", "values_of"]
+__all__ = ["VOID", "YES_NO", "Task", "as_task", "values_of"]

@@ -12,7 +12,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from segkit.errors import ConfigError, DataError
 from segkit.system.terminal import has_controls, shown
 from segkit.task.explain import explain
+from segkit.task.hints import few, hint_for_values
+from segkit.task.html import as_html
 from segkit.task.palette import Colour, default_palette
+from segkit.task.readable import validated
+from segkit.task.weights import weights_of
 
 VOID = 255
 """The target value of a pixel that nobody labelled. No loss and no metric ever sees such a pixel."""
@@ -52,17 +56,18 @@ class Task(BaseModel):
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
         """One class that a pixel is or is not; `threshold` is the probability from which it is."""
-        return cls.model_validate({"kind": "binary", "classes": [name], "thresholds": threshold, **settings})
+        return validated(cls, {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}, "task")
 
     @classmethod
     def multilabel(cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any) -> Task:
         """Classes that may hold together at one pixel, each with its own threshold."""
-        return cls.model_validate({"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings})
+        given = {"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings}
+        return validated(cls, given, "task")
 
     @classmethod
     def multiclass(cls, classes: list[str], *, head: str = "softmax", **settings: Any) -> Task:
         """Classes of which exactly one holds. A class called "background" is the background unless told otherwise."""
-        return cls.model_validate({"kind": "multiclass", "classes": classes, "head": head, **settings})
+        return validated(cls, {"kind": "multiclass", "classes": classes, "head": head, **settings}, "task")
 
     @model_validator(mode="before")
     @classmethod
@@ -256,16 +261,14 @@ class Task(BaseModel):
             values.setdefault(self.classes[0], 1)
         return values
 
+    def trains_like(self, other: Task) -> bool:
+        """Return whether a loss made for another task is the loss of this one: classes and head are the same."""
+        own = (self.kind, self.classes, self.head, self.background)
+        return own == (other.kind, other.classes, other.head, other.background)
+
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
-        """Return class weights in the order of `weighted`, 1 where none is given."""
-        wrong = sorted(set(given or {}) - set(self.weighted))
-        _require(
-            not wrong,
-            "class_weights",
-            f"names are {', '.join(self.weighted)}; found {', '.join(wrong)}",
-            "unknown-name",
-        )
-        return tuple(float((given or {}).get(name, 1.0)) for name in self.weighted)
+        """Return class weights in the order of `weighted`, 1 where none is given. Raises `ConfigError` for other names."""
+        return weights_of(self.weighted, given)
 
     def target_shape(self, height: Size, width: Size) -> tuple[Size, ...]:
         """Shape of the encoded target of an image of `height` x `width` pixels."""
@@ -291,7 +294,7 @@ class Task(BaseModel):
         if wrong.size:
             raise DataError(
                 f"{where}: allowed values are {names}, and {unlabelled} for unlabelled; found also "
-                f"{_few(wrong)}{_hint_for_values(found, self.exclusive)}",
+                f"{few(wrong)}{hint_for_values(found, self.exclusive, VOID)}",
                 "mask-values",
             )
         if not self.exclusive and void is None and VOID in found and 1 not in found:
@@ -371,6 +374,9 @@ class Task(BaseModel):
         """Return in words why this head, for the person who asks "sigmoid or softmax?"."""
         return explain(self.kind, self.head, self.classes, self.thresholds, self.background)
 
+    def _repr_html_(self) -> str:
+        return as_html(self.kind, self.head, self.classes, self.palette, self.background, self.explain())
+
 
 def values_of(mask: np.ndarray) -> np.ndarray:
     """Return the different values of a whole-number mask, in order: those of the few pixels at which it changes."""
@@ -382,16 +388,3 @@ def values_of(mask: np.ndarray) -> np.ndarray:
 def _require(condition: bool, setting: str, message: str, code: str = "wrong-value") -> None:
     if not condition:
         raise ConfigError(message, code, setting=setting)
-
-
-def _few(values: np.ndarray, most: int = 8) -> str:
-    shown = ", ".join(str(v) for v in values[:most].tolist())
-    return shown + (f", ... ({values.size} values)" if values.size > most else "")
-
-
-def _hint_for_values(found: np.ndarray, exclusive: bool) -> str:
-    if exclusive and found.size <= VOID:
-        return ". Say which value is which class with data.mask_values, or name more classes in task.classes"
-    if found.size > 16:
-        return ". So many values look like a photograph, a probability or anti-aliased edges, not like a mask"
-    return ". Say which value means what with data.mask_values, or name the classes in task.classes"

@@ -32,54 +32,59 @@ def focal(question: Question, gamma: float = 2.0) -> float:
     return total / weights if weights else 0.0
 
 
-def tversky(question: Question, alpha: float = 0.3, beta: float = 0.7) -> float:
+def _index(part: float, whole: float) -> float:
+    """Return part / whole; where both are 0, with no smoothing, nothing is wrong."""
+    return part / whole if whole else 1.0
+
+
+def tversky(question: Question, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0) -> float:
     """Salehi et al. 2017, equation 3: T = sum(p g) / (sum(p g) + alpha sum(p (1 - g)) + beta sum((1 - p) g))."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
-        return 1 - (hits + 1) / (hits + alpha * false_alarms + beta * misses + 1)
+        return 1 - _index(hits + smooth, hits + alpha * false_alarms + beta * misses + smooth)
 
     return _mean_over_foreground(question, cost)
 
 
-def focal_tversky(question: Question, gamma: float = 4 / 3) -> float:
+def focal_tversky(question: Question, gamma: float = 4 / 3, smooth: float = 1.0) -> float:
     """Abraham and Khan 2019, equation 3: (1 - TI)^(1 / gamma)."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
-        index = (hits + 1) / (hits + 0.3 * false_alarms + 0.7 * misses + 1)
+        index = _index(hits + smooth, hits + 0.3 * false_alarms + 0.7 * misses + smooth)
         return max(0.0, 1 - index) ** (1 / gamma)
 
     return _mean_over_foreground(question, cost)
 
 
-def dice(question: Question) -> float:
-    """Dice = 2 |A and B| / (|A| + |B|), soft, with one pixel added to both."""
+def dice(question: Question, smooth: float = 1.0) -> float:
+    """Dice = 2 |A and B| / (|A| + |B|), soft, with `smooth` pixels added to both."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
         size_of_truth, size_of_answer = hits + misses, hits + false_alarms
-        return 1 - (2 * hits + 1) / (size_of_truth + size_of_answer + 1)
+        return 1 - _index(2 * hits + smooth, size_of_truth + size_of_answer + smooth)
 
     return _mean_over_foreground(question, cost)
 
 
-def log_cosh_dice(question: Question) -> float:
+def log_cosh_dice(question: Question, smooth: float = 1.0) -> float:
     """Jadon 2020, table II: log(cosh(DiceLoss)), of each class."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
-        return math.log(math.cosh(1 - (2 * hits + 1) / (2 * hits + misses + false_alarms + 1)))
+        return math.log(math.cosh(1 - _index(2 * hits + smooth, 2 * hits + misses + false_alarms + smooth)))
 
     return _mean_over_foreground(question, cost)
 
 
-def generalized_dice(question: Question) -> float:
+def generalized_dice(question: Question, smooth: float = 1.0) -> float:
     """Sudre et al. 2017, equation 3, w_l = 1 / (sum of r_l)^2: over classes, or over yes and no of each channel."""
     every = range(question.p.shape[-1])
     if question.exclusive:
-        return _generalized_dice(question, [(channel, True, question.yes[channel]) for channel in every])
-    costs = [_generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)]) for channel in every]
+        return _generalized_dice(question, [(channel, True, question.yes[channel]) for channel in every], smooth)
+    costs = [_generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)], smooth) for channel in every]
     return sum(w * cost for w, cost in zip(question.yes, costs, strict=True)) / sum(question.yes)
 
 
-def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]]) -> float:
+def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]], smooth: float) -> float:
     """Return the cost over labels: a channel, whether it is its yes or its no, and a weight."""
     sizes, sums = [], []
     for channel, yes, weight in labels:
@@ -92,16 +97,16 @@ def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]])
     top = bottom = 0.0
     for size, (weight, overlap, both) in zip(sizes, sums, strict=True):
         w = weight / (size or smallest) ** 2  # a label that is absent counts as much as the smallest
-        top += w * (2 * overlap + 1)
-        bottom += w * (both + 1)
+        top += w * (2 * overlap + smooth)
+        bottom += w * (both + smooth)
     return 1 - top / bottom
 
 
-def jaccard(question: Question) -> float:
-    """Jaccard = |A and B| / |A or B|, soft, with one pixel added to both."""
+def jaccard(question: Question, smooth: float = 1.0) -> float:
+    """Jaccard = |A and B| / |A or B|, soft, with `smooth` pixels added to both."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
-        return 1 - (hits + 1) / (hits + misses + false_alarms + 1)
+        return 1 - _index(hits + smooth, hits + misses + false_alarms + smooth)
 
     return _mean_over_foreground(question, cost)
 

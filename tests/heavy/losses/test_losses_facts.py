@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from segkit import ConfigError, Task, catalog, losses, metrics
+from segkit import ConfigError, DataError, Task, catalog, losses, metrics
 from segkit.config.loss import TERMS
 from segkit.data.batches.distances import with_distances
 from tests.helpers.errors import fails
@@ -112,7 +112,7 @@ def test_boundary_pushes_in_proportion_to_the_distance() -> None:
 
 def test_boundary_without_distances_says_who_makes_them() -> None:
     target, logits = batch(CRACK, seed=4)
-    with pytest.raises(ValueError, match=r"\(2, 5, 6, 1\).*with_distances"):
+    with fails(DataError, "mask-channels", (2, 5, 6, 1), "with_distances"):
         loss_of("boundary", CRACK).call(target, logits)
 
 

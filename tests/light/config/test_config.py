@@ -37,7 +37,9 @@ def configs(draw: st.DrawFn) -> Config:
             },
             "augment": {"flip_horizontal": False, "rotate": draw(st.floats(0, 180))},
             "loss": draw(st.sampled_from([{"dice": 1}, {"focal": {"weight": 0.5, "gamma": 2}, "cross_entropy": 1}])),
-            "class_weights": draw(st.none() | st.dictionaries(st.sampled_from(task.weighted), st.floats(0, 1e6))),
+            "class_weights": draw(
+                st.none() | st.dictionaries(st.sampled_from(task.weighted), st.just(0.0) | st.floats(1e-12, 1e12))
+            ),
             "train": {"learning_rate": draw(st.floats(1e-6, 1)), "crop": [64, 96]},
         }
     )
