@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from segkit.planning.plan import plan
     from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
+    from segkit.training.demo import demo
     from segkit.training.folds import cross_validate
     from segkit.training.lr_range_test import find_learning_rate
     from segkit.training.train import train
@@ -53,6 +54,7 @@ __all__ = [
     "compile",
     "convert",
     "cross_validate",
+    "demo",
     "encoder_layers",
     "evaluate",
     "export",
@@ -83,6 +85,7 @@ _LATE = {
     "compile": "segkit.models.build:compile",
     "convert": "segkit.data.convert:convert",
     "cross_validate": "segkit.training.folds:cross_validate",
+    "demo": "segkit.training.demo:demo",
     "encoder_layers": "segkit.models.build:encoder_layers",
     "evaluate": "segkit.evaluation.evaluate:evaluate",
     "export": "segkit.exporting.export:export",
