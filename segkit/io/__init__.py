@@ -1,6 +1,7 @@
 """Files: images and masks are read as they are stored, and written whole or not at all.
 
 atomic.py         temporary names, renaming, and what killed processes left behind
+failures.py       what a failed reading or writing means, in a sentence
 locks.py          lock files, so that only one process works on a file or folder
 files.py          what is opened is a file; folders that are made
 names.py          names from elsewhere as parts of a path, on a terminal, in a table

@@ -18,6 +18,8 @@ from typing import BinaryIO
 
 from segkit.io.files import special_kind
 
+from segkit.io.failures import name_target
+
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
 
 
@@ -46,6 +48,9 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
             paths[-1].unlink(missing_ok=True)
         for temporary, path in zip(temporaries, paths, strict=True):
             os.replace(temporary, path)
+    except OSError as problem:
+        name_target(problem, dict(zip(temporaries, paths, strict=True)))
+        raise
     finally:
         for temporary in temporaries:
             with suppress(OSError):  # the error that led here is the one to tell
