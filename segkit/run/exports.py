@@ -14,6 +14,7 @@ from segkit.config.section import Section
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.atomic import write_text
 from segkit.io.files import read_bytes, special_kind
+from segkit.io.folders import put_back
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
@@ -120,6 +121,7 @@ def is_export(path: Path) -> bool:
 
 def export_folders(run: Path) -> list[Path]:
     """Return the exports in a run folder, by name; half-written ones are hidden."""
+    put_back(run / "exports")
     return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
 
 

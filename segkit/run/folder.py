@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from segkit.config.reading import as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
+from segkit.io.locks import alone
 from segkit.run import tuned
 from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
@@ -47,6 +50,7 @@ class Run:
         self.fitted = path / "checkpoints" / "fitted"
         """A file that says that the minutes of the training are over: the clock of a resumed run would not know."""
         self.cache = path / "cache"
+        self.lock = path / ".lock"
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -92,11 +96,34 @@ class Run:
     def check_free(self) -> None:
         """Raise `RunError` if the folder holds anything but what a killed process left half written."""
         remove_leftovers(self.path, below=False)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(path != self.lock for path in self.path.iterdir())):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
                 f"with the run that is there with --resume",
                 "exists-already",
+            )
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold the folder while one process trains into it; a new one in which nothing was begun goes at the end.
+
+        Raises `RunError` if another process trains into it.
+        """
+        is_new = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone(self.lock, f"trains into {self.path}"):
+                yield
+        finally:
+            if is_new:
+                with suppress(OSError):  # it is not empty
+                    self.path.rmdir()
+
+    def check_there(self) -> None:
+        """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
+        if self.keeps_models and not self.config_file.is_file():
+            raise RunError(
+                f"{self.config_file}: was removed while the run trains; begin the training again", "missing-file"
             )
 
     def create(self, config: RunConfig) -> None:
