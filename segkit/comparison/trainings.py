@@ -17,6 +17,7 @@ from segkit.config.trust import names_imports
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
+from segkit.io.json_files import read_object
 from segkit.io.locks import alone
 from segkit.run import Run
 
@@ -93,12 +94,12 @@ def _check_same(record: Path, wanted: dict[str, object]) -> None:
                 "exists-already",
             )
         return
-    found = json.loads(record.read_text(encoding="utf-8"))
-    differ = [name for name in ("seeds", "settings") if found.get(name) != wanted[name]]
+    found = read_object(record, ("seeds", "settings"), "choose another folder with --out")
+    differ = [name for name in ("seeds", "settings") if found[name] != wanted[name]]
     if differ:
-        names = ", ".join(found.get("settings", {}))
+        names = ", ".join(map(str, found["settings"] or ()))
         raise RunError(
-            f"{record.parent}: holds another comparison ({found.get('seeds')} seeds of: {names}); "
+            f"{record.parent}: holds another comparison ({found['seeds']} seeds of: {names}); "
             f"its {' and '.join(differ)} are not those asked for. Go on with the same command, or "
             f"choose another folder with --out",
             "mismatch",

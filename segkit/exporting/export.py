@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from segkit.inference.tiles import Predict
 from segkit.io.atomic import write_text
 from segkit.io.folders import whole_folder
 from segkit.run import Run
-from segkit.run.exports import Checked, Exported, ExportRecord, as_json, sha256
+from segkit.run.exports import Checked, Exported, ExportRecord, as_json, files_of, sha256
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 
@@ -109,7 +109,9 @@ def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Expor
         checked = _check(keras, _open(written), config, parts)
         say(told(checked))
         _refuse(wanted, checked)
-        record = record.model_copy(update={"checked": checked, "float32_layers": kept})
+        record = record.model_copy(
+            update={"checked": checked, "float32_layers": kept, "files_sha256": files_of(folder)}
+        )
         write_text(folder / "export.json", as_json(record))
     return Exported.read(place)
 

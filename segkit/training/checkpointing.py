@@ -70,7 +70,7 @@ def restore(trainer: keras.Model, groups: Groups) -> None:
     build_optimizer(trainer)
     ours: Mapping[str, Any] = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
     for kind, variables in ours.items() if groups else ():
-        saved = groups[kind]
+        saved = groups.get(kind, [])
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved]:
             raise RunError(
                 f"the checkpoint's {kind} do not fit this network; it was written by another version of segkit or Keras. "

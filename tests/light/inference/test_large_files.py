@@ -128,7 +128,7 @@ def test_a_lock_that_cannot_be_signed_is_not_left_behind(tmp_path: Path, monkeyp
     path, signed = tmp_path / ".a.lock", locks._sign
 
     def on_a_full_disk(path: Path, stream: TextIO) -> None:
-        with open("/dev/full", "w") as full:
+        with Path("/dev/full").open("w") as full:
             signed(path, full)
 
     monkeypatch.setattr(locks, "_sign", on_a_full_disk)

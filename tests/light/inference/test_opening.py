@@ -12,11 +12,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segkit import ConfigError, DataError, RunError, Task, catalog
+from segkit import ConfigError, DataError, RunError, SegkitWarning, Task, catalog
 from segkit.config import Config, DecodeConfig, PredictConfig
 from segkit.exporting.formats import PRECISIONS, check_precision
 from segkit.inference import load as opening
-from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run
+from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run, open_together
+from segkit.inference.predictor import Predictor
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
 from segkit.inference.workload import Workload, workload
@@ -123,6 +124,35 @@ def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> 
     words = told(run)
     assert words.startswith("runtime: onnx float32")
     assert "litert-float32" in words
+
+
+def test_auto_skips_exports_that_do_not_open_and_warns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = add_export(run, "litert", ratio=0.3)
+    record = Exported.read(first).record.model_copy(update={"files_sha256": {"model.tflite": "another"}})
+    (first / "export.json").write_text(as_json(record))
+    second = add_export(run, "openvino", ratio=0.4)
+    add_export(run, "onnx", ratio=0.9)
+
+    def load(table: object, name: str) -> object:
+        def opened(source: object) -> object:
+            if name == "openvino":
+                raise RunError(f"{second}: cannot be opened", "damaged-file")
+            return len
+
+        return opened
+
+    monkeypatch.setattr(catalog, "load", load)
+    together = open_together([run.path])
+    assert together.told.startswith("runtime: onnx float32")
+    assert len(together.warnings) == 2
+    for folder, warning in zip((first, second), together.warnings, strict=True):
+        assert str(folder) in warning
+    for runtime, folder in (("litert", first), ("openvino", second)):
+        with fails(RunError, "damaged-file", folder):
+            open_run(run.path, runtime)
+    with pytest.warns(SegkitWarning) as warned:
+        Predictor.load(run.path)
+    assert len(warned) == 2
 
 
 def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:

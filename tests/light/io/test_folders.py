@@ -63,9 +63,14 @@ def fill_in(out: Path) -> None:
 def test_after_an_error_the_older_folder_is_there_and_nothing_else(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill_in(out)
-    with pytest.raises(OSError, match="out/a") as problem, whole_folder(out, replace=True) as folder:
-        fill(folder, "new")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "a"))
+
+    def fail() -> None:
+        with whole_folder(out, replace=True) as folder:
+            fill(folder, "new")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "a"))
+
+    with pytest.raises(OSError, match="out/a") as problem:
+        fail()
     assert problem.value.filename == str(out / "a")
     assert content(out) == {"old": "old"}
     assert list(tmp_path.iterdir()) == [out]
