@@ -124,7 +124,8 @@ def is_dead(owner: str) -> bool | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
+    """Write a text file so that it is there whole or not at all. What dead processes left beside it goes."""
+    remove_leftovers(path.parent, below=False)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -137,7 +138,9 @@ def named_by_user(path: Path) -> Iterator[Path]:
     """
     output = _standard_stream(path)
     if output is None and special_kind(path) is None:  # a file, or one to come
-        with atomic(Path(os.path.realpath(path))) as temporary:
+        target = Path(os.path.realpath(path))
+        remove_leftovers(target.parent, below=False)
+        with atomic(target) as temporary:
             yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:
