@@ -65,6 +65,7 @@ def _run(arguments: Sequence[str], work: Path, mode: str, at: int, number: int, 
     for stream, path in ((1, os.devnull), (2, str(error))):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     os.chdir(work)
+    sys.argv = ["segkit", *arguments]
     faults.fault_prefix(str(work).encode())
     faults.fault_set(ctypes.c_long(at), mode.encode(), number)
     status = 99
