@@ -136,9 +136,7 @@ def open_run(path: Path, runtime: str = AUTO, work: Workload | None = None) -> O
     return _open_export(best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable))
 
 
-def _open_fastest(
-    run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload | None
-) -> Opened:
+def _open_fastest(run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload | None) -> Opened:
     """Open the fastest export that is not damaged; Keras if there is none, or if all are much slower.
 
     For much work each is timed; otherwise what was measured at the export decides.
@@ -264,7 +262,7 @@ def _time_ratio(exported: Exported) -> float:
     return checked.time_ratio if checked else 1.0
 
 
-def _why(best: Exported, usable: list[Exported]) -> str:
+def _why(best: Exported, usable: Sequence[Exported]) -> str:
     others = ", ".join(f"{other.name} {_time_ratio(other):.2f}" for other in usable if other is not best)
     compared = f", {others}" if others else ""
     return f"{_time_ratio(best):.2f} of Keras' time when it was exported{compared}"

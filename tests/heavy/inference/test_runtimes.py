@@ -224,7 +224,9 @@ def test_a_damaged_model_file_of_keras_is_an_error(exported: Run, content: str, 
         run.model.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content])
     with fails(RunError, "damaged-file", run.model):
         open_run(run.path)
-    assert main(["predict", str(run.path), str(tmp_path), "--out", str(tmp_path / "masks")]) == 2
+    write_picture(tmp_path / "a.png", noise(20, 30))
+    assert main(["predict", str(run.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]) == 2
+    assert not (tmp_path / "masks").exists()
 
 
 SCRIPT = """

@@ -22,7 +22,7 @@ from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
 from segkit.inference.workload import Workload, workload
 from segkit.run import Run
-from segkit.run.exports import Exported, as_json, keep_up
+from segkit.run.exports import FILES, Exported, as_json, keep_up
 from segkit.system.packages import need
 from tests.helpers.errors import fails, holds
 from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
@@ -243,6 +243,19 @@ def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_
     assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith("runtime: openvino")
     assert open_run(timed.path).told.startswith("runtime: openvino")
     assert open_run(timed.path, "onnx", much).told.startswith("runtime: onnx")
+
+
+def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
+    much = Workload(64, 48, MEASURED_FROM)
+    for form in ("litert", "onnx", "openvino"):
+        record = timed.path / "exports" / f"{form}-float32" / "export.json"
+        other = Exported.read(record.parent).record.model_copy(update={"files_sha256": {FILES[form]: "another"}})
+        record.write_text(as_json(other))
+        found = open_run(timed.path, work=much)
+        assert str(record.parent) in " ".join(found.warnings)
+        assert not found.told.startswith(f"runtime: {form} ")
+    assert found.told.startswith("runtime: Keras 3 on tensorflow (")
+    assert len(found.warnings) == 3
 
 
 def test_the_work_is_the_pixels_of_all_images_in_windows_of_at_most_a_tile(tmp_path: Path) -> None:
