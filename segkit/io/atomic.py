@@ -138,9 +138,9 @@ def named_by_user(path: Path) -> Iterator[Path]:
     """
     output = _standard_stream(path)
     if output is None and special_kind(path) is None:  # a file, or one to come
-        target = Path(os.path.realpath(path))
-        remove_leftovers(target.parent, below=False)
-        with atomic(target) as temporary:
+        real = Path(os.path.realpath(path))
+        remove_leftovers(real.parent, below=False)
+        with atomic(real) as temporary:
             yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:
