@@ -62,7 +62,8 @@ def outcomes(library: Path, folder: Path, command: str, ways: list[tuple[str, in
         "work": str(folder / "work"),
         "faults": ways,
     }
-    done = run([sys.executable, "-m", "tests.helpers.fault_driver", json.dumps(request)], library, folder)
+    command = [sys.executable, "-m", "tests.helpers.fault_driver", json.dumps(request)]
+    done = run(command, library, folder, timeout=3600)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
