@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from segkit.io.files import special_kind
-
 from segkit.io.failures import name_target
+from segkit.io.files import special_kind
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
 
