@@ -6,7 +6,6 @@ Only what a command needs is imported: `--help`, a bad config and bad data answe
 from __future__ import annotations
 
 import argparse
-import errno
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,38 +21,47 @@ from segkit.cli.inspect import add_inspect
 from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
+from segkit.cli.streams import flush, open_closed_streams, tell
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
+from segkit.io.failures import sentence
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 some images failed, 2 something to repair, 130 interrupted."""
+    open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = make_parser(command).parse_args(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = _run(options)
+    try:
+        flush()
+    except OSError as problem:
+        tell(f"error: {sentence(problem)}")
+        return 2
+    return status
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command; return the exit status, after a sentence on standard error if it failed."""
     try:
         status: int = options.run_command(options)
     except SegkitError as problem:
         print_error(problem)
         return 2
     except OSError as problem:
-        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print(
-            f"error: {problem.filename or 'the disk'}: cannot be written ({problem.strerror}); make room",
-            file=sys.stderr,
-        )
+        tell(f"error: {sentence(problem)}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
     return status
 
 
 def print_error(problem: SegkitError) -> None:
     """Print the message of an error that ends a command."""
-    print(f"error: {problem}", file=sys.stderr)
+    tell(f"error: {problem}")
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from segkit.cli.options import add_trust
+from segkit.cli.streams import tell
 from segkit.system.terminal import shown
 
 
@@ -63,5 +63,5 @@ def _compare(options: argparse.Namespace) -> int:
     progress.message(f"\n{found.table}")
     progress.message(f"table.md, results.json and plot.png are in {found.folder}")
     for (name, seed), why in found.failed.items():
-        print(f"failed: {shown(name)}, seed {seed}: {shown(why, lines=True)}", file=sys.stderr)
+        tell(f"failed: {shown(name)}, seed {seed}: {why}")
     return 1 if any(row["failed"] for row in found.results["settings"]) else 0

@@ -12,16 +12,34 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from segkit.cli.streams import drop
 from segkit.errors import SegkitWarning
 from segkit.system.progress import Counter, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
 from segkit.system.terminal import shown
+
+
+class ScreenConsole(Console):
+    """Standard output. Where nobody reads it any more, as after `| head -1`, the work goes on without it."""
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """Print as rich does; an error names standard output."""
+        try:
+            super().print(*objects, **settings)
+        except OSError as problem:
+            problem.filename = problem.filename or "standard output"
+            raise
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing from now on, where rich would end the program."""
+        self.quiet = True
+        drop(sys.stdout)
 
 
 class ConsoleProgress(Progress):
     """Shows all reports on standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(soft_wrap=not sys.stdout.isatty())
+        self.console = console or ScreenConsole(soft_wrap=not sys.stdout.isatty())
 
     def message(self, text: str) -> None:
         """Print a line."""

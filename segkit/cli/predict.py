@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit import catalog
 from segkit.cli.options import add_network
+from segkit.cli.streams import tell
 from segkit.errors import ConfigError
 from segkit.system.terminal import shown
 
@@ -100,9 +100,11 @@ def _predict(options: argparse.Namespace) -> int:
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
     progress.message(f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed")
     for _, problem in summary.failed:
-        print(f"failed: {shown(problem)}", file=sys.stderr)
+        tell(f"failed: {shown(problem)}")
     if summary.stopped:
-        print(f"stopped: {shown(summary.stopped)}", file=sys.stderr)
+        tell(f"stopped: {shown(summary.stopped)}")
+    if summary.stopped and not summary.written:
+        return 2
     return 1 if summary.failed or summary.stopped else 0
 
 

@@ -15,11 +15,14 @@ from typing import NamedTuple
 from segkit.comparison.settings import Setting
 from segkit.config.trust import names_imports
 from segkit.errors import RunError
-from segkit.io.atomic import write_text
+from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
+from segkit.io.json_files import read_object
+from segkit.io.locks import alone
 from segkit.run import Run
 
 RECORD = "comparison.json"
+LOCK = ".lock"
 
 
 class Training(NamedTuple):
@@ -72,11 +75,11 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
     """
     record = out / RECORD
     wanted = {"seeds": seeds, "settings": {each.name: each.config.model_dump(mode="json") for each in settings}}
+    remove_leftovers(out, below=False)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _check_same(record, wanted)
     make_folder(out)
-    with (out / ".lock").open("w") as lock:
-        _take(lock.fileno(), out)
+    with alone(out / LOCK, "compares settings there"):
         write_text(record, json.dumps(wanted, indent=2) + "\n")
         for training in in_turn(out, settings, 1):
             write_text(training.config_file, training.setting.config.as_yaml())
@@ -85,36 +88,22 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
 
 def _check_same(record: Path, wanted: dict[str, object]) -> None:
     if not record.is_file():
-        if not record.parent.is_dir() or {path.name for path in record.parent.iterdir()} - {".lock"}:
+        if not record.parent.is_dir() or {path.name for path in record.parent.iterdir()} - {LOCK}:
             raise RunError(
                 f"{record.parent}: is not empty and holds no comparison; choose another folder with --out",
                 "exists-already",
             )
         return
-    found = json.loads(record.read_text(encoding="utf-8"))
-    differ = [name for name in ("seeds", "settings") if found.get(name) != wanted[name]]
+    found = read_object(record, ("seeds", "settings"), "choose another folder with --out")
+    differ = [name for name in ("seeds", "settings") if found[name] != wanted[name]]
     if differ:
-        names = ", ".join(found.get("settings", {}))
+        names = ", ".join(map(str, found["settings"] or ()))
         raise RunError(
-            f"{record.parent}: holds another comparison ({found.get('seeds')} seeds of: {names}); "
+            f"{record.parent}: holds another comparison ({found['seeds']} seeds of: {names}); "
             f"its {' and '.join(differ)} are not those asked for. Go on with the same command, or "
             f"choose another folder with --out",
             "mismatch",
         )
-
-
-def _take(file: int, out: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # there nothing keeps two from working in one folder
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as problem:
-        raise RunError(
-            f"{out}: another `segkit compare` is at work there; wait for its end",
-            "busy",
-        ) from problem
 
 
 def train(training: Training) -> str | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from segkit.config import ConfigLike, as_config
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
+from segkit.io.folders import whole_folder
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
 from segkit.io.names import check_class_folders, check_names
@@ -107,10 +106,12 @@ def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = l
             f"write each part into a folder of its own (segkit convert --part)",
             "given-twice",
         )
-    for sample in (sample for part in parts.values() for sample in part):
-        write_image(out / "images", sample.name, sample.image)
-        write_mask(task, sample.mask, out / "masks", sample.name)
-        done()
+    with whole_folder(out) as folder:
+        for part in parts.values():
+            for sample in part:
+                write_image(folder / "images", sample.name, sample.image)
+                write_mask(task, sample.mask, folder / "masks", sample.name)
+                done()
 
 
 def to_tfds(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
@@ -124,7 +125,7 @@ def to_tfds(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lam
     if not given:
         raise DataError("there is no sample to write", "empty")
     depth, bands = image_kind(sample for part in given.values() for sample in part)
-    with _whole_folder(out) as folder:
+    with whole_folder(out) as folder:
         writer = _writer(task, folder, depth, bands)
         writer.initialize_splits(list(given))
         writer.add_examples({part: _examples(task, subset, done) for part, subset in given.items()})
@@ -182,17 +183,3 @@ def _feature(tfds: Any, depth: np.dtype[Any], bands: int | None, picture: bool =
     if picture and bands in PICTURE_BANDS and depth in (np.uint8, np.uint16):
         return tfds.features.Image(shape=shape, dtype=depth.type, encoding_format="png")
     return tfds.features.Tensor(shape=shape, dtype=depth.type, encoding="zlib")
-
-
-@contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `out` that becomes `out` at the end; after an error nothing is left."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if out.exists():
-            out.rmdir()  # empty, as was checked
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -51,7 +51,7 @@ def evaluate(
     """
     progress = progress or Progress()
     opened = open_together(as_paths(runs), runtime, tta)
-    progress.message(opened.told)
+    opened.announce(progress)
     source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
     watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(source.names)) as done:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +21,9 @@ from segkit.exporting.sensitivity import settle
 from segkit.inference.images import fit
 from segkit.inference.tiles import Predict
 from segkit.io.atomic import write_text
+from segkit.io.folders import whole_folder
 from segkit.run import Run
-from segkit.run.exports import Checked, Exported, ExportRecord, as_json, sha256
+from segkit.run.exports import Checked, Exported, ExportRecord, as_json, files_of, sha256
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 
@@ -104,13 +103,15 @@ def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Expor
         config=config,
     )
     place = run.path / "exports" / f"{wanted.format}-{wanted.precision}"
-    with _replacing(place) as folder:
+    with whole_folder(place, replace=True) as folder:
         keras, written = as_predict(model), Exported(folder, record)
         kept = _write(model, keras, written, parts, wanted.max_drop, say)
         checked = _check(keras, _open(written), config, parts)
         say(told(checked))
         _refuse(wanted, checked)
-        record = record.model_copy(update={"checked": checked, "float32_layers": kept})
+        record = record.model_copy(
+            update={"checked": checked, "float32_layers": kept, "files_sha256": files_of(folder)}
+        )
         write_text(folder / "export.json", as_json(record))
     return Exported.read(place)
 
@@ -225,18 +226,3 @@ def _open(written: Exported) -> Predict:
         return open_savedmodel(written)
     predict: Predict = catalog.load(catalog.RUNTIMES, written.record.format)(written)
     return predict
-
-
-@contextmanager
-def _replacing(place: Path) -> Iterator[Path]:
-    """Yield a new folder beside `place`, and put it in its place at the end; after an error nothing is left of it."""
-    folder, before = (place.with_name(f".{place.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        if place.exists():
-            os.replace(place, before)
-        os.replace(folder, place)
-    finally:
-        for leftover in (folder, before):
-            shutil.rmtree(leftover, ignore_errors=True)

@@ -247,14 +247,16 @@ class Worker:
         return opened._replace(config=fit_batch(opened.predict, opened.config, self.work.memory))
 
     def _each(self, todo: dict[str, Path]) -> Iterator[Outcome]:
-        predict, config, _, weights = self._opened
+        opened = self._opened
+        predict = opened.predict
+        config = opened.config
         results = Results(config.task, self.work.outputs)
         most = self.work.memory or allowed(None, SHARE / self.work.neighbours)
         usual, large = divide(config, todo, self.work.outputs, most)
         room = room_for(predict, config, most) if large else None
         yield from each_written(predict, config, usual, results)
         if room:
-            yield from each_large_written(predict, config, weights, room, _watched, large, results)
+            yield from each_large_written(predict, config, opened.weights, room, _watched, large, results)
 
 
 def _answer_of(problem: SegkitError) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from segkit.inference.tiles import Predict
 from segkit.inference.workload import Workload, seconds_per_window, workload
 from segkit.run import Run
 from segkit.run.exports import Exported, export_folders, is_export, sha256
+from segkit.system.progress import Progress
 
 PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime", "openvino": "openvino"}
 """The module that each runtime imports."""
@@ -45,6 +46,8 @@ class Opened(NamedTuple):
     predict: Predict
     config: RunConfig
     told: str
+    warnings: tuple[str, ...] = ()
+    """Which exports are damaged, and so were not taken."""
 
 
 class Together(NamedTuple):
@@ -55,6 +58,13 @@ class Together(NamedTuple):
     told: str
     weights: str
     """Says which networks these are, in which views: work begun with others is not gone on with."""
+    warnings: tuple[str, ...] = ()
+
+    def announce(self, progress: Progress) -> None:
+        """Report which runtimes predict, and warn of damaged exports."""
+        for warning in self.warnings:
+            progress.warning(warning)
+        progress.message(self.told)
 
 
 def open_together(
@@ -73,7 +83,8 @@ def open_together(
     opened = [open_run(path, runtime, work) for path in paths]
     predict = answers([each.predict for each in opened], configs, tta, spread)
     weights = " ".join([*map(_weights_of, paths), str(tta)])
-    return Together(predict, config, "\n".join(each.told for each in opened), weights)
+    warnings = tuple(warning for each in opened for warning in each.warnings)
+    return Together(predict, config, "\n".join(each.told for each in opened), weights, warnings)
 
 
 def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[RunConfig, list[RunConfig]]:
@@ -117,36 +128,67 @@ def open_run(path: Path, runtime: str = AUTO, work: Workload | None = None) -> O
     if runtime == "keras":
         return _open_keras(run, "as asked")
     usable, unusable = _sorted_exports(run, runtime)
-    passed_over = f"; passed over: {', '.join(map(str, unusable))}" if unusable else ""
-    if not usable and runtime != AUTO:
-        raise _missing(run, runtime, unusable)
+    if runtime == AUTO:
+        return _open_fastest(run, usable, unusable, work)
     if not usable:
-        return _open_keras(run, f"no export to use (segkit export makes one){passed_over}")
+        raise _missing(run, runtime, unusable)
     best = min(usable, key=_time_ratio)
-    if runtime == AUTO and _time_ratio(best) > SLOWER:
-        return _open_keras(
-            run, f"the fastest export, {best.name}, took {_time_ratio(best):.2f} of its time{passed_over}"
-        )
-    if runtime == AUTO and len(usable) > 1 and work is not None and work.pixels >= MEASURED_FROM:
-        return _open_fastest(run, usable, work, passed_over)
-    return _open_export(best, run.config(), f"{_why(best, usable)}{passed_over}")
+    return _open_export(best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable))
 
 
-def _open_fastest(run: Run, usable: list[Exported], work: Workload, passed_over: str) -> Opened:
-    """Open each export and keep the one that takes least time for a window."""
+def _open_fastest(run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload | None) -> Opened:
+    """Open the fastest export that is not damaged; Keras if there is none, or if all are much slower.
+
+    For much work each is timed; otherwise what was measured at the export decides.
+    """
+    left = sorted(usable, key=_time_ratio)
+    if len(left) > 1 and _time_ratio(left[0]) <= SLOWER and work is not None and work.pixels >= MEASURED_FROM:
+        return _open_measured(run, left, unusable, work)
+    for best in left:
+        if _time_ratio(best) > SLOWER:
+            why = f"the fastest export, {best.name}, took {_time_ratio(best):.2f} of its time{_skipped(unusable)}"
+            return _open_keras(run, why, _damaged(unusable))
+        try:
+            return _open_export(best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable))
+        except RunError as problem:
+            unusable = [*unusable, problem]
+    return _open_without_exports(run, unusable)
+
+
+def _open_measured(run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload) -> Opened:
+    """Open each export that is not damaged, and keep the one that takes least time for a window."""
     config = run.config()
     best: Opened | None = None
     seconds: dict[str, float] = {}
     for exported in usable:
-        opened = _open_export(exported, config, "")
+        try:
+            opened = _open_export(exported, config, "")
+        except RunError as problem:
+            unusable = [*unusable, problem]
+            continue
         seconds[exported.name] = seconds_per_window(opened.predict, config, work)
         if seconds[exported.name] == min(seconds.values()):
             best = opened
-    assert best is not None  # there is a usable export
+    if best is None:
+        return _open_without_exports(run, unusable)
     fastest_first = sorted(seconds, key=lambda name: seconds[name])
     measured = ", ".join(f"{name} {seconds[name]:.3f} s" for name in fastest_first)
-    why = f"fastest for a window of {work.height} x {work.width}: {measured}{passed_over}"
-    return best._replace(told=f"runtime: {fastest_first[0]} ({why})")
+    why = f"fastest for a window of {work.height} x {work.width}: {measured}{_skipped(unusable)}"
+    return best._replace(told=f"runtime: {fastest_first[0]} ({why})", warnings=_damaged(unusable))
+
+
+def _open_without_exports(run: Run, unusable: Sequence[RunError]) -> Opened:
+    why = f"no export to use (segkit export makes one){_skipped(unusable)}"
+    return _open_keras(run, why, _damaged(unusable))
+
+
+def _skipped(unusable: Sequence[RunError]) -> str:
+    return f"; skipped: {', '.join(map(str, unusable))}" if unusable else ""
+
+
+def _damaged(unusable: Sequence[RunError]) -> tuple[str, ...]:
+    damaged = [problem for problem in unusable if problem.code in ("damaged-file", "missing-file", "unknown-name")]
+    return tuple(f"an export is not used: {problem}" for problem in damaged)
 
 
 def _open_alone(exported: Exported, runtime: str) -> Opened:
@@ -166,17 +208,18 @@ def _open_alone(exported: Exported, runtime: str) -> Opened:
     return _open_export(exported, exported.config(), f"the export given{old}")
 
 
-def _open_export(exported: Exported, config: RunConfig, why: str) -> Opened:
+def _open_export(exported: Exported, config: RunConfig, why: str, warnings: tuple[str, ...] = ()) -> Opened:
+    exported.check()
     predict: Predict = catalog.load(catalog.RUNTIMES, exported.record.format)(exported)
-    return Opened(predict, config, f"runtime: {exported.name} ({why})")
+    return Opened(predict, config, f"runtime: {exported.name} ({why})", warnings)
 
 
-def _open_keras(run: Run, why: str) -> Opened:
+def _open_keras(run: Run, why: str, warnings: tuple[str, ...] = ()) -> Opened:
     from segkit.system.keras_start import load_keras
 
     device = load_keras()
     predict: Predict = catalog.load(catalog.RUNTIMES, "keras")(run)
-    return Opened(predict, run.config(), f"runtime: {device} ({why})")
+    return Opened(predict, run.config(), f"runtime: {device} ({why})", warnings)
 
 
 def _sorted_exports(run: Run, runtime: str) -> tuple[list[Exported], list[RunError]]:
@@ -219,7 +262,7 @@ def _time_ratio(exported: Exported) -> float:
     return checked.time_ratio if checked else 1.0
 
 
-def _why(best: Exported, usable: list[Exported]) -> str:
+def _why(best: Exported, usable: Sequence[Exported]) -> str:
     others = ", ".join(f"{other.name} {_time_ratio(other):.2f}" for other in usable if other is not best)
     compared = f", {others}" if others else ""
     return f"{_time_ratio(best):.2f} of Keras' time when it was exported{compared}"

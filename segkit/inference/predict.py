@@ -122,7 +122,7 @@ def _predict_here(network: Network, images: dict[str, Path], work: Work, progres
     """Predict on this machine: first what fits into memory, then large images by windows."""
     paths = list(images.values())
     opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths)
-    progress.message(opened.told)
+    opened.announce(progress)
     config = fit_batch(opened.predict, opened.config, work.memory)
     images = pages_apart(images, config.data.pages)
     work = work._replace(others=pages_apart(work.others, config.data.pages))

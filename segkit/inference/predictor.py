@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.errors import DataError
+from segkit.errors import DataError, SegkitWarning
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit, predict_images
 from segkit.inference.load import AUTO, open_together
@@ -42,6 +42,8 @@ class Predictor:
         or runs do not fit together.
         """
         together = open_together([Path(each) for each in (run, *more)], runtime, tta)
+        for warning in together.warnings:
+            warnings.warn(warning, SegkitWarning, stacklevel=2)
         return cls(together.predict, together.config)
 
     @property

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from segkit.io.failures import name_target
 from segkit.io.files import special_kind
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
@@ -46,6 +47,9 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
             paths[-1].unlink(missing_ok=True)
         for temporary, path in zip(temporaries, paths, strict=True):
             os.replace(temporary, path)
+    except OSError as problem:
+        name_target(problem, dict(zip(temporaries, paths, strict=True)))
+        raise
     finally:
         for temporary in temporaries:
             with suppress(OSError):  # the error that led here is the one to tell
@@ -119,7 +123,8 @@ def is_dead(owner: str) -> bool | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
+    """Write a text file so that it is there whole or not at all. What dead processes left beside it goes."""
+    remove_leftovers(path.parent, below=False)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -132,7 +137,9 @@ def named_by_user(path: Path) -> Iterator[Path]:
     """
     output = _standard_stream(path)
     if output is None and special_kind(path) is None:  # a file, or one to come
-        with atomic(Path(os.path.realpath(path))) as temporary:
+        real = Path(os.path.realpath(path))
+        remove_leftovers(real.parent, below=False)
+        with atomic(real) as temporary:
             yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-from segkit.errors import DataError
+from filelock import FileLock, Timeout
+
+from segkit.errors import DataError, RunError
 from segkit.io.atomic import is_dead, owner
 
 STALE = 600
 """Seconds after which a lock of another machine that nobody has touched counts as that of a dead process."""
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a disk answers that cannot lock files."""
+
+
+@contextmanager
+def alone(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock file at `path`, whose folder is there. The lock ends with the process, and its file with the lock.
+
+    Raises `RunError` if another process holds it; `doing` says what that one does. On a disk that cannot lock files
+    nothing is held.
+    """
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise RunError(f"{path}: another process {doing}; wait until it has ended", "busy") from problem
+    except OSError as problem:
+        if problem.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):  # Windows removes no file that is open
+                path.unlink()
+        lock.release()
 
 
 @contextmanager
@@ -36,7 +68,7 @@ def locked(path: Path) -> Iterator[Callable[[], None]]:
 def _take(path: Path) -> None:
     try:
         with path.open("x") as stream:
-            stream.write(owner())
+            _sign(path, stream)
     except FileExistsError:
         if not _is_stale(path):
             raise DataError(
@@ -48,9 +80,22 @@ def _take(path: Path) -> None:
         _take(path)
 
 
-def _is_stale(path: Path) -> bool:
+def _sign(path: Path, stream: TextIO) -> None:
     try:
-        dead = is_dead(_holder(path))
+        stream.write(owner())
+        stream.flush()
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _is_stale(path: Path) -> bool:
+    """Return whether nobody holds the lock. An empty file was left by a full disk, or by a kill before it was signed."""
+    try:
+        holder = _holder(path)
+        if not holder:
+            return True
+        dead = is_dead(holder)
         return dead if dead is not None else time.time() - path.stat().st_mtime > STALE
     except FileNotFoundError:
         return True

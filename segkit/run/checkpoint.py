@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,20 +74,31 @@ class Checkpoints:
         """Return where the latest checkpoint stands; the beginning if there is none."""
         if not self.latest.is_file():
             return Position()
-        with np.load(self.latest) as arrays:
+        with _reading(self.latest), np.load(self.latest) as arrays:
             epoch, step, seconds = arrays["position"]
-        return Position(int(epoch), int(step), float(seconds))
+            return Position(int(epoch), int(step), float(seconds))
 
     def load(self) -> dict[str, list[np.ndarray]]:
         """Return the variables of the latest checkpoint; none if there is no checkpoint."""
         groups: dict[str, list[np.ndarray]] = {}
         if self.latest.is_file():
-            with np.load(self.latest) as arrays:
+            with _reading(self.latest), np.load(self.latest) as arrays:
                 for name in arrays.files:  # as they were written: 0, 1, 2 ... of each kind
                     kind, slash, _ = name.partition("/")
                     if slash:
                         groups.setdefault(kind, []).append(arrays[name])
         return groups
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file raises into a `RunError`."""
+    try:
+        yield
+    except Exception as problem:  # one bad byte can raise anything
+        raise RunError(
+            f"{path}: cannot be read ({problem}); it is damaged, or no checkpoint. Begin a new run", "damaged-file"
+        ) from problem
 
 
 def to_disk(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from segkit.config.section import Section
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.atomic import write_text
 from segkit.io.files import read_bytes, special_kind
+from segkit.io.folders import put_back
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+PRECISIONS = ("float32", "int8", "bfloat16")
 
 
 LARGEST_RECORD = 2**24
@@ -55,6 +58,10 @@ class ExportRecord(Section):
     checked: Checked | None = None
     float32_layers: list[str] = Field(default=[])
     """Layers that an int8 model keeps in float32 besides head and scaling."""
+    files_sha256: dict[str, str] = Field(default={})
+    """Of each file of the model, by its path in the folder; empty in exports of older versions."""
+    record_sha256: str | None = None
+    """Of everything else in export.json; None in exports of older versions."""
 
 
 class Exported:
@@ -85,11 +92,7 @@ class Exported:
             raise RunError(f"{file}: {problem}", "damaged-file") from problem
         except DataError as problem:  # a pipe, or too large
             raise RunError(str(problem), "damaged-file") from problem
-        if record.format not in FILES:
-            raise RunError(
-                f"{file}: unknown format {record.format!r}; known are {', '.join(FILES)}",
-                "unknown-name",
-            )
+        _check_record(file, record)
         found = cls(path, record)
         if special_kind(found.model):
             raise RunError(f"{found.model}: is {special_kind(found.model)}, not a file", "damaged-file")
@@ -98,6 +101,18 @@ class Exported:
                 f"{path}: {found.model.name} is missing beside export.json; copy the whole folder", "missing-file"
             )
         return found
+
+    def check(self) -> None:
+        """Raise `RunError` unless every file of the model is as it was written. Older exports carry no checksums."""
+        for name, digest in self.record.files_sha256.items():
+            file = self.path / name
+            if not file.is_file():
+                raise RunError(f"{file}: is missing; copy the whole folder, or export again", "missing-file")
+            if sha256(file) != digest:
+                raise RunError(
+                    f"{file}: is damaged, for its checksum is not that of export.json; copy it again, or export again",
+                    "damaged-file",
+                )
 
     @property
     def name(self) -> str:
@@ -113,6 +128,30 @@ class Exported:
         return self.record.model_sha256 == sha256(model)
 
 
+def _check_record(file: Path, record: ExportRecord) -> None:
+    """Raise `RunError` if export.json is not as it was written, or names what this version does not know."""
+    if record.record_sha256 is not None and record.record_sha256 != _digest(record):
+        raise RunError(
+            f"{file}: is damaged or was edited, for its checksum is another one; copy it again, or export again",
+            "damaged-file",
+        )
+    known: dict[str, Collection[str]] = {record.format: FILES, record.precision: PRECISIONS}
+    for name, names in known.items():
+        if name not in names:
+            raise RunError(f"{file}: {name!r} is unknown; known are {', '.join(names)}", "unknown-name")
+
+
+def _digest(record: ExportRecord) -> str:
+    content = record.model_dump(mode="json", exclude={"record_sha256"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of the model in a folder of an export, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "export.json")
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
 def is_export(path: Path) -> bool:
     """Return whether a folder holds an export."""
     return (path / "export.json").is_file()
@@ -120,6 +159,7 @@ def is_export(path: Path) -> bool:
 
 def export_folders(run: Path) -> list[Path]:
     """Return the exports in a run folder, by name; half-written ones are hidden."""
+    put_back(run / "exports")
     return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
 
 
@@ -147,5 +187,6 @@ def sha256(path: Path) -> str:
 
 
 def as_json(record: ExportRecord) -> str:
-    """Return the text of export.json."""
+    """Return the text of export.json, with its checksum."""
+    record = record.model_copy(update={"record_sha256": _digest(record)})
     return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

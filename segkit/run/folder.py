@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from segkit.config.reading import as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
+from segkit.io.json_files import read_object
+from segkit.io.locks import alone
 from segkit.run import tuned
 from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
@@ -47,6 +51,7 @@ class Run:
         self.fitted = path / "checkpoints" / "fitted"
         """A file that says that the minutes of the training are over: the clock of a resumed run would not know."""
         self.cache = path / "cache"
+        self.lock = path / ".lock"
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -86,17 +91,44 @@ class Run:
         """Return scores.json: the scores of the best epoch; None where nothing was scored."""
         if not self.scores.is_file():
             return None
-        report: dict[str, Any] = json.loads(self.scores.read_text(encoding="utf-8"))
-        return report
+        return self.scored()
+
+    def scored(self) -> dict[str, Any]:
+        """Return scores.json. Raises `RunError` if it is missing or damaged."""
+        advice = "remove it, and score the run again with --resume"
+        return read_object(self.scores, ("images", "classes", "mean"), advice)
 
     def check_free(self) -> None:
         """Raise `RunError` if the folder holds anything but what a killed process left half written."""
         remove_leftovers(self.path, below=False)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(path != self.lock for path in self.path.iterdir())):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
                 f"with the run that is there with --resume",
                 "exists-already",
+            )
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold the folder while one process trains into it; a new one in which nothing was begun goes at the end.
+
+        Raises `RunError` if another process trains into it.
+        """
+        is_new = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone(self.lock, f"trains into {self.path}"):
+                yield
+        finally:
+            if is_new:
+                with suppress(OSError):  # it is not empty
+                    self.path.rmdir()
+
+    def check_there(self) -> None:
+        """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
+        if self.keeps_models and not self.config_file.is_file():
+            raise RunError(
+                f"{self.config_file}: was removed while the run trains; begin the training again", "missing-file"
             )
 
     def create(self, config: RunConfig) -> None:
@@ -132,16 +164,24 @@ class Run:
         return self.checkpoints.position()
 
     def rows(self) -> list[Row]:
-        """Return the history, one row an epoch; a row that a kill cut short is left out."""
+        """Return the history, one row an epoch; a row that a kill cut short is left out.
+
+        Raises `RunError` if the file is damaged.
+        """
         if not self.history.is_file():
             return []
-        with self.history.open(newline="", encoding="utf-8") as stream:
-            table = list(csv.DictReader(stream))
-        return [
-            {key: float("nan" if value == "NA" else value) for key, value in row.items()}  # NA: there is no validation
-            for row in table
-            if all(row.values()) and None not in row
-        ]
+        try:
+            with self.history.open(newline="", encoding="utf-8") as stream:
+                table = list(csv.DictReader(stream))
+            rows = [_numbers(row) for row in table if all(row.values()) and None not in row]
+            for row in rows:
+                int(row["epoch"])
+        except (ValueError, OverflowError, KeyError, csv.Error) as problem:
+            raise RunError(
+                f"{self.history}: not a history that a training wrote, or damaged ({problem}); begin a new run",
+                "damaged-file",
+            ) from problem
+        return rows
 
     def cut_history(self, epochs: int) -> list[Row]:
         """Keep the first `epochs` rows of the history, and return them."""
@@ -154,6 +194,11 @@ class Run:
                 writer.writerows([{**row, "epoch": int(row["epoch"])} for row in rows])
             write_text(self.history, text.getvalue())
         return rows
+
+
+def _numbers(row: dict[str, str]) -> Row:
+    """Return a row of the history as numbers; NA stands where there is no validation."""
+    return {key: float("nan" if value == "NA" else value) for key, value in row.items()}
 
 
 _FREE = (

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from segkit.config import DecodeConfig, RunConfig
 from segkit.config.section import Section
 from segkit.errors import ConfigError, RunError
-from segkit.io.atomic import atomic
+from segkit.io.atomic import write_text
 from segkit.io.yaml_text import read_yaml
 from segkit.task import Task
 
@@ -47,8 +47,7 @@ def read(path: Path) -> Tuned:
 
 def write(path: Path, tuned: Tuned) -> None:
     """Write it whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(path, yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 def merged(config: RunConfig, path: Path) -> RunConfig:

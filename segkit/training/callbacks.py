@@ -138,6 +138,7 @@ class SaveBest(keras.callbacks.Callback):
             self._note(int(row["epoch"]), row)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.run.check_there()
         improved = self._note(epoch, logs or {})
         if improved or not self.run.model.exists():
             with averaged(self.model):
@@ -153,6 +154,7 @@ class SaveBest(keras.callbacks.Callback):
 
 def save(model: keras.Model, run: Run, last: bool = False) -> None:
     """Write model.keras (or last.keras) whole or not at all; what was tuned for another model.keras goes."""
+    run.check_there()
     if not last:
         run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:

@@ -48,6 +48,7 @@ class KeepCheckpoints(keras.callbacks.Callback):
         self._save()
 
     def _save(self) -> None:
+        self.run.check_there()
         position = self.course.position()
         self.run.checkpoints.save(position, state_of(self.model, with_metrics=position.step > 0))
         self.saved = time.monotonic()
@@ -69,7 +70,7 @@ def restore(trainer: keras.Model, groups: Groups) -> None:
     build_optimizer(trainer)
     ours: Mapping[str, Any] = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
     for kind, variables in ours.items() if groups else ():
-        saved = groups[kind]
+        saved = groups.get(kind, [])
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved]:
             raise RunError(
                 f"the checkpoint's {kind} do not fit this network; it was written by another version of segkit or Keras. "

@@ -19,6 +19,7 @@ import numpy as np
 from segkit.config import Config
 from segkit.data.sources.source import Subset
 from segkit.errors import RunError, SegkitError
+from segkit.io.failures import sentence
 from segkit.run import Run
 from segkit.run.checkpoint import Checkpoints, Groups, Position
 from segkit.training.process import Process
@@ -100,9 +101,7 @@ def run_process(process: Process | None, work: Callable[[], int]) -> int:
         except Exception as problem:
             if not _has_joined():
                 raise
-            if not _is_broken(problem):
-                traceback.print_exc()
-            status = _say(f"error: {_lost(process)}" if _is_broken(problem) else f"error: {process.name} failed")
+            status = _say(f"error: {_what_failed(problem, process)}")
     sys.stdout.flush()
     sys.stderr.flush()
     if _has_joined():
@@ -204,6 +203,15 @@ class _LastWord:
 
     def __exit__(self, *_: object) -> None:
         self.waiting.communicate(b".")
+
+
+def _what_failed(problem: Exception, process: Process) -> str:
+    if _is_broken(problem):
+        return _lost(process)
+    if isinstance(problem, OSError):
+        return sentence(problem)
+    traceback.print_exc()
+    return f"{process.name} failed"
 
 
 def _lost(process: Process) -> str:

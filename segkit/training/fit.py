@@ -56,7 +56,6 @@ class Fitting:
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
         self.done = begun.steps_done(steps)
-        self.used = _seconds(self.history) + begun.seconds
         self.course = Course(begun, steps, self.settings.total_steps(steps))
         self.part, held, self.kept = parts["train"], parts["validation"], run.cache
         self.validation = (
@@ -65,6 +64,8 @@ class Fitting:
             else None
         )
         choice = choice_for(config, self.validation.shown if self.validation else None)
+        _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
+        self.used = _seconds(self.history) + begun.seconds
         self.best = own.SaveBest(model, run, choice, self.history)
 
     def fit(self, progress: Progress) -> None:
@@ -145,6 +146,19 @@ class Fitting:
         beside.append(keras.callbacks.CSVLogger(str(run.history), append=True))
         beside += self.callbacks
         return [*beside, KeepCheckpoints(run, self.course, settings.checkpoint_minutes, running)]
+
+
+def _check_history(run: Run, history: Sequence[Row], begun: Position, columns: Sequence[str | None]) -> None:
+    """Raise `RunError` if epochs of the checkpoint are missing: which one was the best would not be known."""
+    if len(history) < begun.epoch:
+        raise RunError(
+            f"{run.history}: holds {len(history)} epochs, and the checkpoint {begun.epoch}; the file is damaged. Begin a "
+            f"new run",
+            "damaged-file",
+        )
+    missing = [name for name in columns if name and history and name not in history[0]]
+    if missing:
+        raise RunError(f"{run.history}: has no column {', '.join(missing)}; begin a new run", "damaged-file")
 
 
 @contextmanager

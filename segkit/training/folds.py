@@ -137,7 +137,7 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
     first = runs[0].config_made_with()
     for k, run in enumerate(runs, start=1):
         run.check_made_with(first.model_copy(update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}))
-    report = summary([json.loads(run.scores.read_text()) for run in runs])
+    report = summary([run.scored() for run in runs])
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 

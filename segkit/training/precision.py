@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +13,9 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.batches.distances import as_losses_need
+from segkit.errors import RunError
 from segkit.io.atomic import write_text
+from segkit.io.json_files import read_object
 from segkit.models.build import build_for, compile
 from segkit.run import Run
 from segkit.training.devices import device_count, prepare
@@ -21,6 +24,7 @@ from segkit.training.optimizer import make_optimizer
 FASTER = 1.5
 """bfloat16 is taken from this ratio on: below it the coarser numbers are not worth the time."""
 STEPS = 5
+MEASURED = ("float32", "mixed_bfloat16")
 
 
 def choose_precision(config: RunConfig, run: Run) -> tuple[str, str]:
@@ -29,16 +33,26 @@ def choose_precision(config: RunConfig, run: Run) -> tuple[str, str]:
         return config.train.precision, ""
     if not run.precision.is_file():
         write_text(run.precision, json.dumps(measure(config), indent=2) + "\n")
-    found = json.loads(run.precision.read_text())
-    return found[
-        "precision"
-    ], f"a step in bfloat16 is {found['ratio']:.2f} times as fast as in float32 ({FASTER} are wanted)"
+    precision, ratio = _measured(run.precision)
+    return precision, f"a step in bfloat16 is {ratio:.2f} times as fast as in float32 ({FASTER} are wanted)"
+
+
+def _measured(path: Path) -> tuple[str, float]:
+    """Return the precision and the ratio in precision.json. Raises `RunError` if the file is damaged."""
+    advice = "remove it, and the precision is measured again"
+    found = read_object(path, ("precision", "ratio"), advice)
+    precision, ratio = found["precision"], found["ratio"]
+    if precision not in MEASURED or not isinstance(ratio, int | float):
+        raise RunError(
+            f"{path}: holds {precision!r} and {ratio!r}, which segkit never writes; {advice}", "damaged-file"
+        )
+    return precision, ratio
 
 
 def measure(config: RunConfig) -> dict[str, Any]:
     """Return the precision to take, and the seconds of a step in float32 and bfloat16, in turns on random pixels."""
     images, targets = random_batch(config)
-    trainers = {name: _trainer(config, name) for name in ("float32", "mixed_bfloat16")}
+    trainers = {name: _trainer(config, name) for name in MEASURED}
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for _ in range(STEPS + 2):
         for name, trainer in trainers.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ def train(
     config = as_config(config)
     progress = progress or Progress()
     check_process(process, config)
-    with opened_run(process, Path(run)) as folder:
+    with opened_run(process, Path(run)) as folder, _held(folder, resume):
         settings, parts = _begin(config, folder, resume, process is None, progress)
         try:
             _train(settings, parts, folder, callbacks, progress, process)
@@ -78,6 +79,15 @@ def train(
                 raise
             raise TrainingInterrupted(folder) from problem
     return Run(Path(run))
+
+
+@contextmanager
+def _held(run: Run, resume: bool) -> Iterator[None]:
+    """Hold the run folder for this training. Raises `RunError` if it is not free, or another process trains into it."""
+    if not resume:
+        run.check_free()
+    with run.training():
+        yield
 
 
 def _begin(
@@ -149,6 +159,7 @@ def _score_best_epoch(config: RunConfig, parts: dict[str, Subset], run: Run, pro
     """Write scores.json; nothing if there is neither a test nor a validation part."""
     from segkit.inference.runtimes.keras import open_keras
 
+    run.check_there()
     try:
         part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 
 def visible(root: Path) -> dict[str, bytes]:
-    """Return what a user or the next tool sees: all files but hidden ones, by their path."""
-    found = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    """Return what a user or the next tool sees: all files but hidden ones and those in hidden folders, by their path."""
+    found = {}
+    for path in root.rglob("*"):
+        parts = path.relative_to(root).parts
+        if path.is_file() and not any(part.startswith(".") for part in parts):
+            found["/".join(parts)] = path.read_bytes()
+    return found

@@ -1,4 +1,5 @@
 """Runtimes: a run as a function from images to probabilities. Each is a file and a line in `segkit.catalog.RUNTIMES`.
 
-keras.py, onnx.py, litert.py, openvino.py; images.py checks what they are called with
+keras.py, onnx.py, litert.py, openvino.py; images.py checks what they are called with, damage.py
+is the error for a model that cannot be opened
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from segkit.errors import RunError
 from segkit.inference.tiles import Predict
 from segkit.models import layers as _layers  # noqa: F401 (registers what the model file names)
 from segkit.run import Run
@@ -16,8 +17,18 @@ def open_keras(run: Run) -> Predict:
 
 
 def load(run: Run) -> keras.Model:
-    """Return the run's model."""
-    return keras.saving.load_model(run.model, compile=False, safe_mode=True)
+    """Return the run's model. Raises `RunError` if its file is damaged, or holds what Keras does not load safely."""
+    try:
+        return keras.saving.load_model(run.model, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as problem:  # Keras, zipfile and h5py have no error in common
+        first = " ".join(str(problem).split())[:300] or type(problem).__name__
+        raise RunError(
+            f"{run.model}: Keras cannot open it ({first}). It is damaged, or another program's; copy it again, or train "
+            f"again",
+            "damaged-file",
+        ) from problem
 
 
 def as_predict(model: keras.Model) -> Predict:

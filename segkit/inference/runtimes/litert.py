@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from segkit.config import InputConfig
+from segkit.inference.runtimes.damage import opening
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
 from segkit.run.exports import Exported
@@ -20,7 +21,7 @@ from segkit.system.threads import cores
 def open_litert(exported: Exported) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
     runtime = need("ai_edge_litert.interpreter", "litert")
-    with quiet():  # the library says on standard error which kernels it takes
+    with opening(exported.model, "LiteRT"), quiet():  # the library says on standard error which kernels it takes
         interpreter = runtime.Interpreter(str(exported.model), num_threads=cores())
         interpreter.allocate_tensors()
     config = exported.config()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.errors import RunError
+from segkit.inference.runtimes.damage import opening
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
 from segkit.run.exports import Exported
@@ -18,15 +18,8 @@ def open_onnx(exported: Exported) -> Predict:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
-    try:
+    with opening(exported.model, "ONNX Runtime"):
         session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # ONNX Runtime's errors have no other class in common
-        raise RunError(
-            f"{exported.model}: ONNX Runtime cannot open it "
-            f"({str(problem).splitlines()[0][:300]}). It is damaged, or the network has an "
-            f"operation that ONNX lacks, as ConvNeXt's; export again, or choose another --format",
-            "damaged-file",
-        ) from problem
     name = session.get_inputs()[0].name
     given = exported.config().input
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segkit.inference.runtimes.damage import opening
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.tiles import Predict
 from segkit.run.exports import Exported
@@ -27,7 +28,8 @@ def open_openvino(exported: Exported) -> Predict:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": cores(),
     }
-    compiled = runtime.Core().compile_model(str(exported.model), "CPU", settings)
+    with opening(exported.model, "OpenVINO"):
+        compiled = runtime.Core().compile_model(str(exported.model), "CPU", settings)
     request = compiled.create_infer_request()
     given = exported.config().input
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import segkit
-from segkit import DataError, catalog
+from segkit import DataError, RunError, catalog
 from segkit.cli import main
 from segkit.config import DecodeConfig
 from segkit.inference.decoding import decode
@@ -161,6 +162,71 @@ def test_what_was_checked_stands_in_export_json(exported: Run) -> None:
         assert checked.seconds_keras > 0
         assert checked.seconds_export > 0
         assert not list((exported.path / "exports").glob(".*"))
+
+
+def damage(model: Path) -> None:
+    """Change bytes in the middle of a file."""
+    content = bytearray(model.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
+    model.write_bytes(content)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_a_damaged_export_is_an_error_and_auto_takes_another(exported: Run, runtime: str, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(exported.path, tmp_path / "run"))
+    export = Exported.read(run.path / "exports" / f"{runtime}-float32")
+    damage(export.model)
+    for folder, asked in ((run.path, runtime), (export.path, "auto")):
+        with fails(RunError, "damaged-file", export.model):
+            open_run(folder, asked)
+    found = open_run(run.path)
+    assert not found.told.startswith(f"runtime: {runtime} ")
+    images = noise(1, 20, 24)
+    np.testing.assert_allclose(found.predict(images), opened(exported, "keras")(images), atol=CLOSE, rtol=0)
+    taken = found.told.split()[1]
+    if _ratio(export) < min(_ratio(Exported.read(path)) for path in run.path.glob(f"exports/{taken}*")):
+        assert str(export.model) in found.warnings[0]
+
+
+def _ratio(export: Exported) -> float:
+    assert export.record.checked is not None
+    return export.record.checked.time_ratio
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("content", ["nothing", "half", "text"])
+@pytest.mark.parametrize("runtime", FORMATS)
+def test_an_older_export_without_checksums_that_is_damaged_is_an_error(
+    exported: Run, runtime: str, content: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "export")
+    record = Exported.read(folder).record.model_dump(mode="json", exclude={"files_sha256", "record_sha256"})
+    (folder / "export.json").write_text(json.dumps(record))
+    open_run(folder)
+    model = Exported.read(folder).model
+    whole = model.read_bytes()
+    model.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content])
+    with fails(RunError, "damaged-file", model):
+        open_run(folder)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("content", ["nothing", "half", "text", "archive"])
+def test_a_damaged_model_file_of_keras_is_an_error(exported: Run, content: str, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(exported.path, tmp_path / "run", ignore=shutil.ignore_patterns("exports")))
+    whole = run.model.read_bytes()
+    if content == "archive":
+        with zipfile.ZipFile(run.model, "w") as archive:
+            archive.writestr("config.json", "{}")
+    else:
+        run.model.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content])
+    with fails(RunError, "damaged-file", run.model):
+        open_run(run.path)
+    write_picture(tmp_path / "a.png", noise(20, 30))
+    assert main(["predict", str(run.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]) == 2
+    assert not (tmp_path / "masks").exists()
 
 
 SCRIPT = """

@@ -124,7 +124,7 @@ def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys:
 def test_where_no_masks_can_be_written_nothing_is_predicted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "masks").write_text("a file of that name")
     before = visible(here)
-    assert predict() == 1
+    assert predict() == 2
     printed = capsys.readouterr()
     [stopped] = printed.err.splitlines()
     assert holds(stopped, "stopped: masks")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import time
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from segkit.inference.large.masks import mask_paths
 from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs import summary
 from segkit.inference.outputs.summary import read_back, row_of, row_of_files, write_summary
-from segkit.io import atomic
+from segkit.io import atomic, locks
 from segkit.io.locks import STALE, locked
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
@@ -113,11 +115,30 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> N
     assert not path.exists()
 
 
-@pytest.mark.parametrize("owner", ["17@elsewhere-1", ""])
-def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_for_long(
-    tmp_path: Path, owner: str
-) -> None:
+def test_an_empty_lock_file_is_no_lock(tmp_path: Path) -> None:
     path = tmp_path / ".a.lock"
+    path.touch()
+    with locked(path):
+        assert path.read_text() == atomic.owner()
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_lock_that_cannot_be_signed_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, signed = tmp_path / ".a.lock", locks._sign
+
+    def on_a_full_disk(path: Path, stream: TextIO) -> None:
+        with Path("/dev/full").open("w") as full:
+            signed(path, full)
+
+    monkeypatch.setattr(locks, "_sign", on_a_full_disk)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)), locked(path):
+        pass
+    assert not path.exists()
+
+
+def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_for_long(tmp_path: Path) -> None:
+    path, owner = tmp_path / ".a.lock", "17@elsewhere-1"
     path.write_text(owner)
     with fails(DataError, "busy", path, f"({owner})"), locked(path):
         pass

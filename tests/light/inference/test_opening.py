@@ -12,16 +12,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segkit import ConfigError, DataError, RunError, Task, catalog
+from segkit import ConfigError, DataError, RunError, SegkitWarning, Task, catalog
 from segkit.config import Config, DecodeConfig, PredictConfig
 from segkit.exporting.formats import PRECISIONS, check_precision
 from segkit.inference import load as opening
-from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run
+from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run, open_together
+from segkit.inference.predictor import Predictor
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
 from segkit.inference.workload import Workload, workload
 from segkit.run import Run
-from segkit.run.exports import Exported, as_json, keep_up
+from segkit.run.exports import FILES, Exported, as_json, keep_up
 from segkit.system.packages import need
 from tests.helpers.errors import fails, holds
 from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
@@ -125,6 +126,35 @@ def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> 
     assert "litert-float32" in words
 
 
+def test_auto_skips_exports_that_do_not_open_and_warns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = add_export(run, "litert", ratio=0.3)
+    record = Exported.read(first).record.model_copy(update={"files_sha256": {"model.tflite": "another"}})
+    (first / "export.json").write_text(as_json(record))
+    second = add_export(run, "openvino", ratio=0.4)
+    add_export(run, "onnx", ratio=0.9)
+
+    def load(table: object, name: str) -> object:
+        def opened(source: object) -> object:
+            if name == "openvino":
+                raise RunError(f"{second}: cannot be opened", "damaged-file")
+            return len
+
+        return opened
+
+    monkeypatch.setattr(catalog, "load", load)
+    together = open_together([run.path])
+    assert together.told.startswith("runtime: onnx float32")
+    assert len(together.warnings) == 2
+    for folder, warning in zip((first, second), together.warnings, strict=True):
+        assert str(folder) in warning
+    for runtime, folder in (("litert", first), ("openvino", second)):
+        with fails(RunError, "damaged-file", folder):
+            open_run(run.path, runtime)
+    with pytest.warns(SegkitWarning) as warned:
+        Predictor.load(run.path)
+    assert len(warned) == 2
+
+
 def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:
     pytest.importorskip("onnxruntime")
     folder = add_export(run, "onnx")
@@ -213,6 +243,19 @@ def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_
     assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith("runtime: openvino")
     assert open_run(timed.path).told.startswith("runtime: openvino")
     assert open_run(timed.path, "onnx", much).told.startswith("runtime: onnx")
+
+
+def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
+    much = Workload(64, 48, MEASURED_FROM)
+    for form in ("litert", "onnx", "openvino"):
+        record = timed.path / "exports" / f"{form}-float32" / "export.json"
+        other = Exported.read(record.parent).record.model_copy(update={"files_sha256": {FILES[form]: "another"}})
+        record.write_text(as_json(other))
+        found = open_run(timed.path, work=much)
+        assert str(record.parent) in " ".join(found.warnings)
+        assert not found.told.startswith(f"runtime: {form} ")
+    assert found.told.startswith("runtime: Keras 3 on tensorflow (")
+    assert len(found.warnings) == 3
 
 
 def test_the_work_is_the_pixels_of_all_images_in_windows_of_at_most_a_tile(tmp_path: Path) -> None:

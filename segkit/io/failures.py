@@ -1,0 +1,56 @@
+"""What a failed reading or writing means, in one sentence that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_ADVICE = {
+    errno.EACCES: "check the rights of the file and its folders",
+    errno.EPERM: "check the rights of the file and its folders",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOSPC: "make room on the disk, or choose another one",
+    errno.EDQUOT: "make room on the disk, or choose another one",
+    errno.EFBIG: "the file is larger than the disk or `ulimit -f` allows",
+    errno.EISDIR: "a file is wanted there; choose another name, or remove the folder",
+    errno.ENOTDIR: "a folder is wanted where a file stands; choose another name, or remove the file",
+    errno.EEXIST: "something of this name is there already; choose another name, or remove it",
+    errno.ENOENT: "there is no such file or folder; check the path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "the link leads to itself; name the file itself",
+    errno.EIO: "the disk, or the connection to it, is damaged; use another one",
+    errno.EMFILE: "too many files are open; raise `ulimit -n`",
+    errno.ENFILE: "too many files are open on this machine; end other programs",
+    errno.ENOMEM: "the memory is full; end other programs",
+    errno.EBUSY: "another program uses it; end that program",
+    errno.ETXTBSY: "another program uses it; end that program",
+    errno.ESTALE: "the network disk has lost the file; try again",
+}
+
+
+def sentence(problem: OSError) -> str:
+    """Return which file could not be read or written, why, and what to do.
+
+    >>> sentence(OSError(errno.ENOSPC, "No space left on device", "a.png"))
+    'a.png: cannot be read or written (No space left on device): make room on the disk, or choose another one'
+    """
+    names = [os.fsdecode(name) for name in (problem.filename, problem.filename2) if isinstance(name, str | bytes)]
+    where = " -> ".join(dict.fromkeys(names)) or "a file"
+    reason = problem.strerror or " ".join(str(problem).split()) or type(problem).__name__
+    advice = _ADVICE.get(problem.errno or 0)
+    told = f"{where}: cannot be read or written ({reason})"
+    return f"{told}: {advice}" if advice else told
+
+
+def name_target(problem: OSError, targets: Mapping[Path, Path]) -> None:
+    """Let an error of a temporary file name the target that it stands for.
+
+    An error that names no file, as that of a write to an open file, gets the last target.
+    """
+    by_name = {str(temporary): str(target) for temporary, target in targets.items()}
+    if problem.filename in by_name:
+        problem.filename = by_name[problem.filename]
+    elif problem.filename is None and problem.errno is not None:
+        problem.filename = list(by_name.values())[-1]

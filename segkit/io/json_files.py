@@ -1,0 +1,37 @@
+"""JSON that segkit wrote and reads back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from segkit.errors import RunError
+
+
+def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Args:
+        path: The file.
+        keys: What it must hold.
+        advice: What to do if the file is damaged.
+
+    Raises:
+        RunError: If the file cannot be read, is no JSON object, or lacks a key.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as problem:
+        raise RunError(f"{path}: cannot be read ({_line(problem)}); {advice}", "damaged-file") from problem
+    if not isinstance(found, dict):
+        raise RunError(f"{path}: holds no JSON object; {advice}", "damaged-file")
+    missing = [key for key in keys if key not in found]
+    if missing:
+        raise RunError(f"{path}: {', '.join(missing)} is missing; {advice}", "damaged-file")
+    return found
+
+
+def _line(problem: BaseException) -> str:
+    return " ".join(str(problem).split()) or type(problem).__name__

@@ -1,0 +1,202 @@
+"""Folders that are there whole or not at all, and locks that end with their process."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from segkit import RunError
+from segkit.io.folders import put_back, whole_folder
+from segkit.io.locks import alone
+from segkit.run import Run
+from tests.helpers.errors import fails
+from tests.helpers.exports_made import CONFIG
+
+
+def fill(folder: Path, text: str) -> None:
+    for name in ("a", "sub/b"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+WHOLE = {"a": "new", "sub/b": "new"}
+
+
+@pytest.mark.parametrize("before", ["nothing", "an empty folder"])
+def test_a_folder_is_there_once_it_is_whole(tmp_path: Path, before: str) -> None:
+    out = tmp_path / "sub" / "out"
+    if before != "nothing":
+        out.mkdir(parents=True)
+    with whole_folder(out) as folder:
+        fill(folder, "new")
+        assert not out.exists() or not list(out.iterdir())
+    assert content(out) == WHOLE
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_older_folder_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill_in(out)
+    with fails(RunError, "exists-already", out), whole_folder(out) as folder:
+        fill(folder, "new")
+    assert content(out) == {"old": "old"}
+    with whole_folder(out, replace=True) as folder:
+        fill(folder, "new")
+    assert content(out) == WHOLE
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def fill_in(out: Path) -> None:
+    out.mkdir()
+    (out / "old").write_text("old")
+
+
+def test_after_an_error_the_older_folder_is_there_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill_in(out)
+
+    def fail() -> None:
+        with whole_folder(out, replace=True) as folder:
+            fill(folder, "new")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "a"))
+
+    with pytest.raises(OSError, match="out/a") as problem:
+        fail()
+    assert problem.value.filename == str(out / "a")
+    assert content(out) == {"old": "old"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_an_older_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    out, replace, calls = tmp_path / "out", os.replace, []
+    fill_in(out)
+
+    def refused(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == fails_at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), whole_folder(out, replace=True) as folder:
+        fill(folder, "new")
+    assert content(out) == {"old": "old"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def killed_while(out: Path, step: str) -> None:
+    """Write a folder, and be killed while it is filled or between the two renames."""
+    replace = os.replace
+
+    def die(source: Path, target: Path) -> None:
+        replace(source, target)
+        os.kill(os.getpid(), 9)
+
+    if step == "renaming":
+        os.replace = die
+    with whole_folder(out, replace=True) as folder:
+        fill(folder, "half")
+        if step == "filling":
+            os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize("step", ["filling", "renaming"])
+def test_what_a_killed_process_left_goes_and_the_older_folder_comes_back(tmp_path: Path, step: str) -> None:
+    out = tmp_path / "out"
+    fill_in(out)
+    process = multiprocessing.get_context("forkserver").Process(target=killed_while, args=(out, step))
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    put_back(tmp_path)
+    assert content(out) == {"old": "old"}
+    with whole_folder(out, replace=True) as folder:
+        fill(folder, "new")
+    assert content(out) == WHOLE
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out") as folder:
+        fill(folder, "new")
+        with fails(RunError, "busy", tmp_path / "out"), whole_folder(tmp_path / "out"):
+            pass
+        put_back(tmp_path)
+    assert content(tmp_path / "out") == WHOLE
+
+
+def hold(path: Path) -> None:
+    with alone(path, "sleeps"):
+        path.with_name("held").touch()
+        time.sleep(600)
+
+
+def test_a_lock_ends_with_its_process_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    path.touch()
+    holder = multiprocessing.get_context("forkserver").Process(target=hold, args=(path,), daemon=True)
+    holder.start()
+    while not (tmp_path / "held").exists():
+        time.sleep(0.005)
+    with fails(RunError, "busy", path, "sleeps"), alone(path, "sleeps"):
+        pass
+    holder.kill()
+    holder.join()
+    with alone(path, "works"):
+        assert path.exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_on_a_disk_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(self: object, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("segkit.io.locks.FileLock.acquire", refuse)
+    with whole_folder(tmp_path / "out") as folder:
+        fill(folder, "new")
+    assert content(tmp_path / "out") == WHOLE
+
+
+def test_two_trainings_into_one_folder(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    with run.training():
+        run.check_free()  # the lock alone is no run
+        run.create(CONFIG)
+        with fails(RunError, "busy", run.path), Run(run.path).training():
+            pass
+    assert not run.lock.exists()
+    with fails(RunError, "exists-already", run.path):
+        run.check_free()
+
+
+def test_a_training_that_began_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    run = Run(tmp_path / "new" / "run")
+    with pytest.raises(RuntimeError), run.training():
+        raise RuntimeError
+    assert not run.path.exists()
+    run.path.mkdir()
+    with run.training():
+        pass
+    assert run.path.exists()
+
+
+def test_a_run_folder_that_was_removed_is_noticed(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.create(CONFIG)
+    run.check_there()
+    run.config_file.unlink()
+    with fails(RunError, "missing-file", run.config_file):
+        run.check_there()
