@@ -248,7 +248,7 @@ class Worker:
 
     def _each(self, todo: dict[str, Path]) -> Iterator[Outcome]:
         predict, config, _, weights = self._opened
-        results = Results(config.task, self.work.outputs)
+        results = Results(config, self.work.outputs)
         most = self.work.memory or allowed(None, SHARE / self.work.neighbours)
         usual, large = divide(config, todo, self.work.outputs, most)
         room = room_for(predict, config, most) if large else None

@@ -12,13 +12,13 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.files import special_kind
+from segkit.io.georeference import place_of
 from segkit.io.images import as_image
+from segkit.io.nodata import holds_data
 from segkit.io.pictures import open_tiff
 
 AT_ONCE = 4
 """Tiles or strips of the file that are decoded at the same time."""
-GEOREFERENCE = (33550, 33922, 34264, 34735, 34736, 34737)
-"""The tags of a GeoTIFF that say where on the map it lies."""
 Stored = Callable[[tuple[slice, ...]], np.ndarray]
 
 
@@ -71,16 +71,27 @@ class LargeImage:
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Return the pixels (h, w, channels) of some rows and columns, which begin and end within the image."""
+        array = self._read(rows, columns)
+        if self._palette is not None and array.ndim == 2:
+            array = self._palette[array]
+        return as_image(array, self.path)
+
+    def valid(self, rows: slice, columns: slice) -> np.ndarray | None:
+        """Return where some rows and columns hold data, (h, w) bool; None if the image has no value for "no data"."""
+        if self.place is None or self.place.nodata is None:
+            return None
+        return holds_data(self._read(rows, columns), self.place.nodata)
+
+    def _read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Return the stored pixels (h, w) or (h, w, channels) without an alpha channel."""
         index = tuple({"Y": rows, "X": columns}.get(axis, slice(None)) for axis in self._axes)
         with codecs.naming(self.path):
             array = self._stored(index)
         extra = [i for i, axis in enumerate(self._axes) if axis not in "YX"]
         array = np.moveaxis(array, extra[0], -1) if extra else array
-        if self._palette is not None and array.ndim == 2:
-            array = self._palette[array]
-        elif self._transparent and array.ndim == 3 and array.shape[-1] in (2, 4):
+        if self._transparent and array.ndim == 3 and array.shape[-1] in (2, 4):
             array = array[..., :-1]
-        return as_image(array, self.path)
+        return array
 
     def _open(self, most_bytes: float) -> None:
         codecs.check_pages(self._tiff.pages)
@@ -103,8 +114,7 @@ class LargeImage:
         self._palette = None
         if keyframe.colormap is not None:
             self._palette = np.moveaxis((keyframe.colormap >> 8).astype(np.uint8), 0, -1)  # a TIFF palette has 16 bits
-        tags = [keyframe.tags[code] for code in GEOREFERENCE if code in keyframe.tags]
-        self.place = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in tags]  # as tifffile writes them
+        self.place = place_of(keyframe)
         self._transparent = any(int(kind) in (1, 2) for kind in keyframe.extrasamples)
         self._check_whole(series)
         if not _in_place(series):

@@ -158,6 +158,7 @@ class Run:
 
 _FREE = (
     "input",
+    "mask_files",
     "data.cache",
     "data.cache_folder",
     "data.download",
