@@ -38,6 +38,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         choices=sorted(catalog.OUTPUTS),
         help="also write objects as polygons, COCO annotations or numbered instances, into DIR-FORMAT; may be repeated",
     )
+    parser.add_argument(
+        "--coding",
+        choices=("data", "segkit"),
+        default="data",
+        help="values and colours of the masks: the data set's own, or class ids and 0/255 (default: data)",
+    )
     add_network(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
     parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
@@ -95,6 +101,7 @@ def _predict(options: argparse.Namespace) -> int:
         shard=options.shard,
         memory=options.memory,
         cluster=cluster_of(options),
+        coding=options.coding,
         progress=progress,
     )
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""

@@ -13,7 +13,7 @@ reading.py    YAML files and overrides such as "train.epochs=5"
 """
 
 from segkit.config.augment import AugmentConfig
-from segkit.config.config import Config, InputConfig, PredictConfig, RunConfig
+from segkit.config.config import Config, InputConfig, MaskFilesConfig, PredictConfig, RunConfig
 from segkit.config.data import DataConfig, PartConfig
 from segkit.config.decode import DecodeConfig
 from segkit.config.model import ModelConfig
@@ -27,6 +27,7 @@ __all__ = [
     "DataConfig",
     "DecodeConfig",
     "InputConfig",
+    "MaskFilesConfig",
     "ModelConfig",
     "PartConfig",
     "PredictConfig",

@@ -17,6 +17,7 @@ from segkit.config.model import ModelConfig
 from segkit.config.section import Positive, Section
 from segkit.config.train import TrainConfig as TrainConfig
 from segkit.errors import ConfigError
+from segkit.io.coding import MaskLayout
 from segkit.task import Task
 
 FAR = 10.0
@@ -49,6 +50,15 @@ class InputConfig(Section):
         return max(lowest, self.low - room), min(highest, self.high + room)
 
 
+class MaskFilesConfig(Section):
+    """How the training masks were stored: seen by `train`, saved with the run, so that prediction stores masks alike."""
+
+    layout: MaskLayout = "file"
+    """One file for each image ("file"), one file whose bands are the classes ("bands"), or a folder a class ("folders")."""
+    yes: Positive | None = None
+    """The value that meant yes in masks whose values no setting names: 1, 255 or 65535. None if it did not occur."""
+
+
 class PredictConfig(Section):
     """How images larger than `tile` are cut, and how many windows go through the network at once."""
 
@@ -73,6 +83,8 @@ class Config(Section):
     augment: AugmentConfig = AugmentConfig()
     input: InputConfig | None = None
     """Measured by training; see `RunConfig`."""
+    mask_files: MaskFilesConfig | None = None
+    """Seen by training; None where the masks were no files of their own."""
     model: ModelConfig = ModelConfig()
     loss: LossTerms = {"cross_entropy": 1.0, "dice": 1.0}
     """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}; a list is a weight that changes."""

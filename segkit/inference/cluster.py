@@ -250,7 +250,7 @@ class Worker:
         opened = self._opened
         predict = opened.predict
         config = opened.config
-        results = Results(config.task, self.work.outputs)
+        results = Results(config, self.work.outputs)
         most = self.work.memory or allowed(None, SHARE / self.work.neighbours)
         usual, large = divide(config, todo, self.work.outputs, most)
         room = room_for(predict, config, most) if large else None

@@ -22,7 +22,8 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
 
     Thresholds are the mean of the runs'; a rule for objects holds where every run has it (the smallest size). Windows are
     those of the run whose network has the largest stride. The temperature is 1, since `answers` tempers each run's answer
-    before the mean. One run without views keeps its config, and its temperature with it.
+    before the mean. One run without views keeps its config, and its temperature with it. Masks are stored, and read, as the
+    first run does.
 
     Raises `ConfigError` naming what differs in kind, classes, head, flip pairs, depth or channels; also if a mirrored
     view would confuse classes with a side.
@@ -40,7 +41,8 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
     decode = DecodeConfig().with_rules(first, rules)
     widest = max(configs, key=lambda config: config.model.stride)
     task = first.model_copy(update={"thresholds": mean})
-    return widest.model_copy(update={"task": task, "input": configs[0].input, "decode": decode})
+    same = {"input": configs[0].input, "data": configs[0].data, "mask_files": configs[0].mask_files}
+    return widest.model_copy(update={"task": task, "decode": decode, **same})
 
 
 def answers(

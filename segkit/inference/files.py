@@ -74,7 +74,7 @@ def predict_files(
     a disk that takes no more ends it early. `windows` receives how many windows of an image larger than one are done.
     """
     each = partial(each_written, predict, config, windows=windows, watch=watch)
-    return write_files(each, Results(config.task, outputs), images, skip_existing, progress, others)
+    return write_files(each, Results(config, outputs), images, skip_existing, progress, others)
 
 
 def write_files(
@@ -85,12 +85,16 @@ def write_files(
     progress: Progress = lambda name: None,
     others: Iterable[str] = (),
 ) -> Summary:
-    """Have `each` image written that is to do, and then the tables: `predict_files` for any way of predicting."""
+    """Have `each` image written that is to do, and then the tables: `predict_files` for any way of predicting.
+
+    Raises `ConfigError` if the folder holds masks that are stored in another way.
+    """
+    results.check_coding(images)
     try:
         results.prepare()
     except OSError as refused:
         return Summary(0, 0, [], f"{_unwritten(results.masks, refused)}; nothing was predicted")
-    todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name))}
+    todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name, path))}
     rows: dict[str, Row] = {}
     failed: list[tuple[Path, str]] = []
     stopped = None

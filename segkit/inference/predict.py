@@ -18,6 +18,8 @@ from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, confi
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
+from segkit.io.coding import segkit_coding
+from segkit.io.coding_record import record_of
 from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
@@ -66,6 +68,7 @@ def predict(
     shard: str = "1/1",
     memory: int | str | None = None,
     cluster: Cluster | None = None,
+    coding: str = "data",
     progress: Progress | None = None,
 ) -> Summary:
     """Predict masks for images, in each image's own size. A broken image is noted, and the others go on.
@@ -84,14 +87,16 @@ def predict(
         shard: "2/8" predicts the second of eight shares of the images.
         memory: What may be taken in all, in bytes or as "1.5GB"; larger TIFFs are predicted by windows.
         cluster: A `segkit.inference.predict.Cluster`: predict on a Ray cluster instead of this machine.
+        coding: "data": masks are stored as those that the run was trained on, so that `segkit.evaluate` and another
+            training read them; "segkit": class ids, or 0 and 255, whatever the data set uses.
         progress: Receives what is loaded and how many images are done.
 
     Returns:
         How many masks were written and skipped, and what failed. `stopped` says why the rest was not tried.
 
     Raises:
-        ConfigError: For settings that do not fit together, results that would lie among the images, or a package that is
-            not installed.
+        ConfigError: For settings that do not fit together, results that would lie among the images or among masks that
+            are stored in another way, or a package that is not installed.
         DataError: If there is no image.
         RunError: If there is no finished run.
     """
@@ -107,7 +112,7 @@ def predict(
     most = parse_bytes(memory) if isinstance(memory, str) else memory
     found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
     own = share(found, chosen_shard)
-    outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty)
+    outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty, coding)
     check_apart(found.images, outputs.folders)
     network = Network(as_paths(run), runtime, tta)
     work = Work(outputs, skip_existing, most, found.images)
@@ -118,11 +123,26 @@ def predict(
     return summary._replace(failed=own.clashes + summary.failed)
 
 
+def _tell_coding(config: RunConfig, outputs: Outputs, images: Mapping[str, Path], progress: Progress) -> None:
+    """Say how masks are stored unless it is segkit's own way.
+
+    Raises `ConfigError` if they cannot be stored so, or if the folder holds others.
+    """
+    results = Results(config, outputs)
+    results.check_coding(images)
+    record = record_of(results.coding)
+    if record != record_of(segkit_coding(config.task)):
+        progress.message(
+            f"masks: as the data set stores them ({record.in_words()}); --coding segkit stores class ids, or 0 and 255"
+        )
+
+
 def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:
     """Predict on this machine: first what fits into memory, then large images by windows."""
     paths = list(images.values())
     opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths)
     opened.announce(progress)
+    _tell_coding(opened.config, work.outputs, images, progress)
     config = fit_batch(opened.predict, opened.config, work.memory)
     images = pages_apart(images, config.data.pages)
     work = work._replace(others=pages_apart(work.others, config.data.pages))
@@ -173,7 +193,7 @@ def predict_large_files(
     """
     progress = progress or Progress()
     each = partial(each_large_written, network, config, weights, room, progress.windows, scale=watch)
-    return write_files(each, Results(config.task, outputs), images, skip_existing, others=others)
+    return write_files(each, Results(config, outputs), images, skip_existing, others=others)
 
 
 def _predict_on_cluster(
@@ -186,6 +206,7 @@ def _predict_on_cluster(
     config = config_together(network.runs, network.tta)[0]
     images = pages_apart(images, config.data.pages)
     work = work._replace(others=pages_apart(work.others, config.data.pages))
+    _tell_coding(config, work.outputs, images, progress)
     runs = [cluster.absolute(path) for path in network.runs]
     outputs = work.outputs
     with cluster.connected(where.address) as ray:
@@ -199,4 +220,4 @@ def _predict_on_cluster(
         )
         each = partial(cluster.each_written_on, ray, task_of_worker, plan, progress.message)
         with progress.counting("predicting", len(images)) as done:
-            return write_files(each, Results(config.task, outputs), images, work.skip_existing, done, work.others)
+            return write_files(each, Results(config, outputs), images, work.skip_existing, done, work.others)

@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.nodata import GDAL_NODATA, nodata_of
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff
 
+DOUBLE, SHORT, ASCII = 12, 3, 2
+PLACE_TAGS = {33550: DOUBLE, 33922: DOUBLE, 34264: DOUBLE, 34735: SHORT, 34736: DOUBLE, 34737: ASCII}
+"""The tags of a GeoTIFF that say where on the map it lies, and the types that they have."""
 USER_DEFINED = 32767
 """What GeoTIFF writes where a coordinate system has no EPSG code."""
 
@@ -25,6 +30,63 @@ class Georeference(NamedTuple):
     def __call__(self, points: Any) -> np.ndarray:
         """Return points (N, 2) in the map's coordinates."""
         return np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+
+class Place(NamedTuple):
+    """What the files made from a TIFF have in common with it."""
+
+    tags: tuple[Any, ...]
+    """Those of `PLACE_TAGS`, as tifffile writes them; none if the image lies on no map."""
+    nodata: float | None
+    """The image's value of pixels without data; None if it has none."""
+
+    def tags_with(self, nodata: float | None) -> list[Any]:
+        """Return the tags of a file that stores `nodata` where the image has no data; None if it stores no such value."""
+        if self.nodata is None or nodata is None:
+            return list(self.tags)
+        return [*self.tags, (GDAL_NODATA, "s", 0, str(nodata), True)]
+
+
+def place_of(keyframe: Any) -> Place | None:
+    """Return the place of a TIFF with pages like this one; None if it has neither a place nor a value for "no data"."""
+    turned = keyframe.tags.get("Orientation")
+    on_map = not turned or int(turned.value) == 1  # what is made from it is upright, and the tags are not
+    found = [_tag_of(keyframe, code) for code in PLACE_TAGS] if on_map else []
+    tags = tuple(tag for tag in found if tag is not None)
+    nodata = nodata_of(keyframe)
+    if not tags and nodata is None:
+        return None
+    return Place(tags, nodata)
+
+
+def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
+    """Return a tag as tifffile writes it; None if the page has none, or one of another type than GeoTIFF says."""
+    tag, kind = keyframe.tags.get(code), PLACE_TAGS[code]
+    if tag is None or int(tag.dtype) != kind:
+        return None
+    if kind == ASCII:  # as bytes, because other tags count them, and they may be in any encoding
+        handle = keyframe.parent.filehandle
+        handle.seek(tag.valueoffset)
+        text = handle.read(tag.valuebytecount)
+        return code, kind, len(text), text, True
+    values = np.ravel(tag.value).tolist()
+    return code, kind, len(values), values, True
+
+
+def read_place(path: Path) -> Place | None:
+    """Return the place of an image file, as `place_of`; None if it is no TIFF."""
+    if not codecs.is_tiff(path):
+        return None
+    with codecs.naming(path), open_tiff(file_of(path)) as tiff:
+        return place_of(tiff.series[0].keyframe)
+
+
+def has_place(path: Path) -> bool:
+    """Return whether `read_place` finds a place; no file that cannot be read has one."""
+    try:
+        return read_place(path) is not None
+    except DataError:
+        return False
 
 
 def read_georeference(path: Path) -> Georeference | None:

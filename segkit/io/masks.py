@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,18 +12,15 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io import codecs, png
 from segkit.io.atomic import together
+from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
-from segkit.io.names import file_in
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.pixels import Pixels, both, filled, holes, without_holes
 from segkit.io.tiff import Layout, read_stored_tiff, seen, white_of, without_alpha_of_maps
+from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
-from segkit.task.layers import planes_of
-
-YES_NO_VOID = (0, 255, 128)
-"""What no, yes and unlabelled become in a yes/no mask file; 128 is read only with data.mask_values."""
 
 SURELY_YES = 100
 """Grey value from which a pixel of a lossy yes/no mask is no noise beside dark pixels."""
@@ -242,38 +240,43 @@ def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:
-    """Return where the mask of the image `name` stands: FOLDER/NAME.png, or FOLDER/CLASS/NAME.png in a multilabel task.
+    """Return where the mask of the image `name` stands in segkit's own coding: FOLDER/NAME.png.
 
-    The mask of an image that is predicted by windows is a .tif. Raises `DataError` if the name or a class cannot be
-    that of a file or folder; `names.check_class_folders` says so of classes before any image is predicted.
+    In a multilabel task it is FOLDER/CLASS/NAME.png for each class. `suffix` may be ".tif", too. Raises `DataError` if the
+    name or a class cannot be that of a file or folder; `names.check_class_folders` says so of classes before any image is
+    predicted.
     """
-    if task.layered:
-        return [file_in(folder, f"{label}/{name}", suffix) for label in task.classes]
-    return [file_in(folder, name, suffix)]
+    return segkit_coding(task).paths(folder, name, tiff=suffix == ".tif")
 
 
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
-    """Write a decoded mask as the folder source reads it: indexed PNG with the task's palette, or 0/255 PNG."""
-    paths = mask_paths(task, folder, name)
+    """Write a decoded mask in segkit's own coding, as the folder source reads it without any setting."""
+    coding = segkit_coding(task)
+    paths = coding.paths(folder, name)
     with together(paths) as temporaries:
-        save_mask(task, mask, temporaries)
+        save_mask(coding, mask, temporaries)
     return paths
 
 
-def save_mask(task: Task, mask: np.ndarray, paths: Sequence[Path]) -> None:
-    """Write a decoded mask as `write_mask` does, under the paths given, one a class in a multilabel task."""
-    for path, plane in zip(paths, planes_of(mask), strict=True):
-        stored = plane.astype(np.uint8)
-        picture = _indexed(stored, task) if task.stores_ids else _yes_no(stored)
-        picture.save(path)
+def save_mask(coding: Coding, mask: np.ndarray, paths: Sequence[Path], tags: Sequence[Any] = ()) -> None:
+    """Write a decoded mask or target in a coding.
+
+    Args:
+        coding: How the mask is stored.
+        mask: The mask of one image, (H, W) or (H, W, P); VOID is void.
+        paths: The files, in the order of `coding.paths`: PNG or TIFF, as their suffixes say.
+        tags: Further tags of TIFF files, as tifffile takes them.
+    """
+    for file, path in enumerate(paths):
+        stored = coding.encode(mask, file)
+        if codecs.is_tiff(path):
+            save_tiff(path, stored, tags, coding.palette, coding.in_colours)
+        else:
+            _picture(stored, coding.palette).save(path)
 
 
-def _indexed(ids: np.ndarray, task: Task) -> Image.Image:
-    picture = Image.fromarray(ids)
-    colours = [value for colour in task.palette for value in colour]
-    picture.putpalette(colours + [255, 255, 255] * (256 - len(task.palette)))
+def _picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:
+    picture = Image.fromarray(stored)
+    if palette is not None:
+        picture.putpalette(palette.ravel().tolist())
     return picture
-
-
-def _yes_no(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.choose(np.minimum(values, 2), YES_NO_VOID).astype(np.uint8))

@@ -9,12 +9,12 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs, colour_spaces
+from segkit.io.nodata import nodata_of
 from segkit.io.pages import Chosen, Pages, choose, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels, both, fill, filled, holes, lowest, without_holes
 from segkit.io.turning import orientation_of, upright
 
-GDAL_NODATA = 42113
 ON_MAP = (33550, 34264)
 """Tags of which a GeoTIFF has one: the size of its pixels, or the matrix to the map."""
 ALPHA = (1, 2)
@@ -41,7 +41,7 @@ def layout_of(keyframe: Any) -> Layout:
     kinds = [int(kind) for kind in keyframe.extrasamples]
     usual = keyframe.samplesperpixel - len(kinds)
     alpha = next((usual + i for i, kind in enumerate(kinds) if kind in ALPHA), None)
-    return Layout(keyframe, _palette(keyframe), _nodata(keyframe), alpha)
+    return Layout(keyframe, _palette(keyframe), nodata_of(keyframe), alpha)
 
 
 def _palette(keyframe: Any) -> np.ndarray | None:
@@ -53,14 +53,6 @@ def _palette(keyframe: Any) -> np.ndarray | None:
     palette = np.zeros((2 ** (8 * min(2, keyframe.dtype.itemsize)), 3), np.uint8)  # a damaged one has too few
     palette[: colours.shape[1]] = np.moveaxis(colours, 0, -1)[: len(palette)]
     return palette
-
-
-def _nodata(keyframe: Any) -> float | None:
-    tag = keyframe.tags.get(GDAL_NODATA)
-    try:
-        return float(str(tag.value).strip("\0 ").replace(",", ".")) if tag else None
-    except ValueError:
-        return None
 
 
 def is_alpha(bands: np.ndarray, alpha: np.ndarray) -> bool:

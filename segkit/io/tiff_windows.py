@@ -13,6 +13,7 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.colour_spaces import check_colour_space
 from segkit.io.files import special_kind
+from segkit.io.georeference import place_of
 from segkit.io.images import as_image
 from segkit.io.pages import Pages, check_pages, choose, file_of, split_page
 from segkit.io.pictures import open_tiff
@@ -22,8 +23,6 @@ from segkit.io.turning import orientation_of
 
 AT_ONCE = 4
 """Tiles or strips of the file that are decoded at the same time."""
-GEOREFERENCE = (33550, 33922, 34264, 34735, 34736, 34737)
-"""The tags of a GeoTIFF that say where on the map it lies."""
 BLOCK = 1024
 """Rows and columns that are read at a time to find the lowest value."""
 PIECE = 64
@@ -169,8 +168,7 @@ class LargeImage:
                 "orientation",
             )
         self._layout = layout_of(keyframe)
-        tags = [keyframe.tags[code] for code in GEOREFERENCE if code in keyframe.tags]
-        self.place = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in tags]  # as tifffile writes them
+        self.place = place_of(keyframe)
         self._check_whole(series)
         if not _in_place(series):
             self._check_pieces(keyframe, most_bytes)

@@ -110,19 +110,24 @@ class Run:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Hold the folder while one process trains into it; a new one in which nothing was begun goes at the end.
+        """Hold the folder while one process trains into it.
 
+        A new folder in which nothing was begun is removed at the end, and so are folders that were made for it.
         Raises `RunError` if another process trains into it.
         """
-        is_new = not self.path.exists()
+        made = []
+        for folder in (self.path, *self.path.parents):
+            if folder.exists():
+                break
+            made.append(folder)
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with alone(self.lock, f"trains into {self.path}"):
                 yield
         finally:
-            if is_new:
-                with suppress(OSError):  # it is not empty
-                    self.path.rmdir()
+            with suppress(OSError):  # one of them is not empty
+                for folder in made:
+                    folder.rmdir()
 
     def check_there(self) -> None:
         """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
@@ -203,6 +208,7 @@ def _numbers(row: dict[str, str]) -> Row:
 
 _FREE = (
     "input",
+    "mask_files",
     "data.cache",
     "data.cache_folder",
     "data.download",

@@ -40,4 +40,5 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     doubt = other_scale(given, findings.given)
     if doubt:
         progress.warning(doubt)
-    return config.with_input(given), findings.parts
+    stored = getattr(parts["train"].source, "stored", config.mask_files)
+    return config.model_copy(update={"mask_files": stored}).with_input(given), findings.parts

@@ -49,7 +49,7 @@ def predict(address: str, images: Path, out: Path, kind: str, log: Path, skip_ex
         work = Work(partial(open_stand_in, kind, log), outputs)
         each = partial(each_written_on, ray, work, plan_of(ray, None), print)
         task = task_of("binary" if kind == "none" else kind)
-        return write_files(each, Results(task, outputs), find_images([images]).images, skip_existing)
+        return write_files(each, Results(config_of(task), outputs), find_images([images]).images, skip_existing)
 
 
 if __name__ == "__main__":

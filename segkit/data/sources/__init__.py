@@ -1,7 +1,8 @@
 """Sources of samples. Each is a function `(DataConfig, Task) -> Source` and a line in `segkit.catalog.SOURCES`.
 
 source.py         `Source`, `Sample` and `Subset`; opens the source that a config names
-folder.py         images and masks in files; pairs.py finds which belong together, labels.py reads what masks store
+folder.py         images and masks in files; pairs.py finds which belong together, labels.py reads what masks store,
+                  coding.py says how masks are to be stored so that they are read back
 pair_names.py     how names of images and masks belong together; what lists and folders call the parts
 mask_advice.py    what an error proposes for the values of a mask; labelling_tools.py recognises folders of such tools
 blocks.py         regions of large images as samples of their own

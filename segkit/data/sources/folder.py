@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.config import DataConfig
+from segkit.config import DataConfig, MaskFilesConfig
+from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import (
     Palettes,
     YesNo,
@@ -22,6 +23,7 @@ from segkit.data.sources.labels import (
 from segkit.data.sources.pairs import find_pairs
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
+from segkit.io.coding import MaskLayout
 from segkit.io.image_files import left_out_in
 from segkit.io.images import read_pixels
 from segkit.io.masks import read_colour_pixels, read_layer_pixels, read_mask_pixels
@@ -58,10 +60,18 @@ class FolderSource:
             )
         self._file_task = task.layer_task if layered else task
         _check_meanings(data, self._file_task)
+        if data.masks is not None and data.list_file is None:
+            check_written(data.masks, data, self._file_task)
         self._yes_no = YesNo(self._file_task, data.mask_values, instances=data.mask_ids == "instances")
         self._palettes = Palettes(yes_no=not self._file_task.stores_ids and data.mask_values is None)
+        self._layout = _layout_of(task, layered)
         self.kept: dict[Path, np.ndarray] = {}
         """Masks, as they are stored, that somebody has read already; each is taken from here once."""
+
+    @property
+    def stored(self) -> MaskFilesConfig:
+        """How the masks are stored, as far as those that were read show it."""
+        return MaskFilesConfig(layout=self._layout, yes=None if self.data.mask_threshold else self._yes_no.yes)
 
     def image_file(self, name: str) -> Path:
         """Return where the sample's image stands."""
@@ -187,6 +197,13 @@ def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = 
 def open_folder(data: DataConfig, task: Task) -> FolderSource:
     """Return the folder source of a config's `data` section."""
     return FolderSource(data, task)
+
+
+def _layout_of(task: Task, has_folders: bool) -> MaskLayout:
+    """Return in which files the masks stand: a file for each class if they have folders, or columns, of their own."""
+    if has_folders:
+        return "folders"
+    return "bands" if task.layered else "file"
 
 
 def _check_meanings(data: DataConfig, task: Task) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from segkit.task import VOID, Task, values_of
 from segkit.task.layers import stack_layers
 
 WHITE = 0xFFFFFF
+Stored = TypeVar("Stored")
+"""What a file stores at a pixel."""
 
 
-def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, setting: str = "mask_values") -> None:
+def check_names(mapping: Mapping[Stored, str], task: Task, setting: str = "mask_values") -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
     if not mapping:
         raise ConfigError(
@@ -34,11 +36,17 @@ def check_names(mapping: Mapping[int, str] | Mapping[str, str], task: Task, sett
         )
 
 
+def values_by_name(mapping: Mapping[Stored, str], task: Task) -> dict[Stored, int]:
+    """Return the value in a mask that each name of a mapping stands for, VOID for "void"."""
+    values = {**task.named_values, "void": VOID}
+    return {stored: values[name] for stored, name in mapping.items()}
+
+
 def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str) -> np.ndarray:
     """Return stored values (H, W) as class ids with 255 for void; without a mapping values are ids already."""
     if mapping is None:
         return task.encode(raw, where)
-    return _apply(raw, _values(mapping, task), where)
+    return _apply(raw, values_by_name(mapping, task), where)
 
 
 def as_yes_no(
@@ -50,7 +58,7 @@ def as_yes_no(
     might mean unlabelled. Indices of a palette (N, 3) of black and white mean yes where they are white.
     """
     if mapping is not None:
-        return _apply(raw, _values(mapping, task), where), None
+        return _apply(raw, values_by_name(mapping, task), where), None
     if palette is not None and is_black_and_white(raw, palette):
         return (palette[raw][..., 0] > 0).astype(np.uint8), None
     found = values_of(raw)
@@ -106,6 +114,11 @@ class YesNo:
     def __init__(self, task: Task, mapping: Mapping[int, str] | None, instances: bool = False) -> None:
         self.task, self.mapping, self.instances = task, mapping, instances
         self._first: tuple[int, str] | None = None
+
+    @property
+    def yes(self) -> int | None:
+        """The value that meant yes so far; None if none did, or if a mapping says what values mean."""
+        return self._first[0] if self._first else None
 
     def __call__(self, raw: np.ndarray, where: str, palette: np.ndarray | None = None) -> np.ndarray:
         """Return stored values (H, W) as `as_yes_no` does, or as `as_object` if they number single objects."""
@@ -189,7 +202,7 @@ def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolera
     most `tolerance`. Raises `DataError` listing the other colours with their pixels.
     """
     packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
-    named = _values({int(colour[1:], 16): name for colour, name in mapping.items()}, task)
+    named = values_by_name({int(colour[1:], 16): name for colour, name in mapping.items()}, task)
     result, known = np.zeros(packed.shape, np.uint8), np.zeros(packed.shape, bool)
     for colour, value in named.items():
         same = packed == colour
@@ -240,12 +253,6 @@ def _check_overlaps(inside: np.ndarray, names: list[str], on_top: Sequence[str],
             f"top to bottom with data.on_top",
             "overlap",
         )
-
-
-def _values(mapping: Mapping[int, str], task: Task) -> dict[int, int]:
-    """Return the value in a mask that each name of a mapping stands for, VOID for "void"."""
-    values = {**task.named_values, "void": VOID}
-    return {stored: values[name] for stored, name in mapping.items()}
 
 
 def _channels(packed: np.ndarray) -> np.ndarray:

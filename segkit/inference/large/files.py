@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from segkit.config import RunConfig
+from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
 from segkit.inference.files import Outcome, failure
-from segkit.inference.large.masks import mask_paths
 from segkit.inference.large.memory_budget import Room, allowed, is_large, room_for
 from segkit.inference.large.predict import Progress, predict_large
 from segkit.inference.large.work_folder import work_folder
@@ -17,6 +17,8 @@ from segkit.inference.outputs.summary import row_of_files
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
+from segkit.io.coding import Coding
+from segkit.io.georeference import has_place
 
 Images = dict[str, Path]
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -40,20 +42,21 @@ def divide(config: RunConfig, images: Images, outputs: Outputs, memory: int | No
     What was begun or finished by windows stays so, however much memory is free by now.
     """
     most = allowed(memory)
+    coding = coding_of(config, outputs.coding)
     large = {
         name: path
         for name, path in images.items()
-        if is_large(config, path, 0 if _made_by_windows(config, outputs, name) else most)
+        if is_large(config, path, 0 if _made_by_windows(coding, outputs.masks, name, path) else most)
     }
     for name, path in large.items():
-        _check_outputs(config, outputs, name, path)
+        _check_outputs(config, outputs, name, path, coding)
     return {name: path for name, path in images.items() if name not in large}, large
 
 
-def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path) -> None:
-    made = ", ".join(map(str, _made_by_windows(config, outputs, name)))
+def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path, coding: Coding) -> None:
+    made = ", ".join(map(str, _made_by_windows(coding, outputs.masks, name, path)))
     whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
-    if outputs != Outputs(outputs.masks):
+    if len(outputs.folders) > 1:
         raise ConfigError(
             f"{path}: is predicted by windows, and then only its mask is written; leave out --overlay, --format and the "
             f"like, or {whole}",
@@ -68,10 +71,12 @@ def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path) -
         )
 
 
-def _made_by_windows(config: RunConfig, outputs: Outputs, name: str) -> list[Path]:
-    """Return the masks of an image, and the folder of one that is begun, which are there."""
-    paths = *mask_paths(config.task, outputs.masks, name), work_folder(outputs.masks / f"{name}.tif")
-    return [path for path in paths if path.exists()]
+def _made_by_windows(coding: Coding, masks: Path, name: str, image: Path) -> list[Path]:
+    """Return the masks of an image, and the folder of one that is begun, which are there and only windows can have made."""
+    finished = coding.paths(masks, name, tiff=True)
+    if coding.paths(masks, name, tiff=has_place(image)) == finished:  # so would be the mask of the whole image
+        finished = []
+    return [path for path in (*finished, work_folder(masks / f"{name}.tif")) if path.exists()]
 
 
 def each_large_written(
@@ -92,8 +97,10 @@ def each_large_written(
         network = predict if scale is None else scale.watched(predict, name)
         try:
             with watch(name) as progress:
-                masks = predict_large(network, config, path, results.masks, name, room, weights, progress)
-            outcome = Outcome(name, row_of_files(config.task, name, masks))
+                masks = predict_large(
+                    network, config, path, results.masks, name, room, weights, progress, results.coding
+                )
+            outcome = Outcome(name, row_of_files(results.coding, name, masks))
         except (OSError, DataError) as problem:
             outcome = failure(name, path, problem, results)
         yield outcome

@@ -16,22 +16,24 @@ from typing import Any
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.errors import DataError
+from segkit.data.sources.coding import coding_of
 from segkit.inference.blend import Grid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import fit
-from segkit.inference.large.masks import mask_paths, write_masks
+from segkit.inference.large.masks import write_masks
 from segkit.inference.large.memory_budget import PIECES, Room
 from segkit.inference.large.work_folder import Strip, begin, work_folder
+from segkit.inference.outputs.writer import check_only_mask
 from segkit.inference.tiles import Predict
+from segkit.io.coding import Coding
 from segkit.io.locks import locked
 from segkit.io.pages import file_of
 from segkit.io.tiff_windows import LargeImage
 from segkit.system.threads import prefetch
-from segkit.task import Task
+from segkit.task import VOID, Task
 from segkit.task.layers import as_planes
 
-VERSION = 1
+VERSION = 2
 """Changes when what the work folder holds changes its meaning."""
 Progress = Callable[[int, int], None]
 """Called with the windows done and all windows."""
@@ -46,19 +48,19 @@ def predict_large(
     room: Room,
     model: str = "",
     progress: Progress = lambda done, total: None,
+    coding: Coding | None = None,
 ) -> list[Path]:
     """Predict a TIFF of any size by windows and write its mask as tiled TIFF, FOLDER/NAME.tif; return the mask files.
 
     The probabilities are those of `tiles.predict_tiled`. What is finished is kept in FOLDER/.NAME.part, and a later call
-    for the same image file, settings and `model` (any words that stand for the weights) goes on from there.
+    for the same image file, settings and `model` (any words that stand for the weights) goes on from there. Without
+    `coding` the mask is stored as the run's data set stores masks. It is VOID where the image has no data.
+
     Raises `DataError` if the image cannot be read or is not like those trained on, or if another process is at it.
     """
-    paths = mask_paths(config.task, folder, name)
-    for taken in (path.with_suffix(".png") for path in paths):
-        if taken.exists():
-            raise DataError(
-                f"{taken}: stands where {name}.tif would be a second mask of one name; move it away", "duplicate-name"
-            )
+    coding = coding or coding_of(config)
+    paths = coding.paths(folder, name, tiff=True)
+    check_only_mask(paths)
     work = work_folder(folder / f"{name}.tif")
     pages = None if config.data.pages == "samples" else config.data.pages
     with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
@@ -69,7 +71,8 @@ def predict_large(
             begin(work, _fingerprint(config, path, grid, model))
             bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
             _predict_rows(predict, config, image, grid, bands, room, _telling(alive, progress))
-            write_masks(config.task, bands, paths, image.place)
+            tags = image.place.tags_with(coding.nodata) if image.place else ()
+            write_masks(coding, bands, paths, tags)
             shutil.rmtree(work)
     return paths
 
@@ -100,7 +103,7 @@ def _predict_rows(
     answers = _answers(predict, config, image, grid, finished, room)
     told = _each(answers, lambda: progress(next(counted), total))
     for row in range(finished, len(bands)):
-        _predict_row(config, grid, row, told, work, bands[row])
+        _predict_row(config, grid, row, told, work, bands[row], image)
 
 
 def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
@@ -110,14 +113,23 @@ def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
 
 
 def _predict_row(
-    config: RunConfig, grid: Grid, row: int, answers: Iterator[np.ndarray], work: Path, band: Strip
+    config: RunConfig,
+    grid: Grid,
+    row: int,
+    answers: Iterator[np.ndarray],
+    work: Path,
+    band: Strip,
+    image: LargeImage,
 ) -> None:
     """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
     above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
     # the band gets its name last: once it is there, the row is finished
     with band.writing() as write_band, below.writing() as write_below:
-        for _, probabilities in row_probabilities(grid, row, answers, above, write_below):
+        for columns, probabilities in row_probabilities(grid, row, answers, above, write_below):
             mask = decode(config, probabilities)
+            valid = image.valid(grid.band(row), columns)
+            if valid is not None:
+                mask[~valid] = VOID
             write_band(as_planes(mask))
     above.path.unlink(missing_ok=True)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
@@ -16,6 +15,7 @@ from segkit.io import codecs
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths
 from segkit.io.names import cell, cell_name, file_in
+from segkit.io.tiff_files import save_tiff
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
@@ -38,7 +38,7 @@ class Instances(Output):
         numbers, objects = answer.objects
         kind = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
         for path, plane in zip(paths[:-1], planes_of(numbers), strict=True):
-            tifffile.imwrite(path, plane.astype(kind), compression="zlib", photometric="minisblack")
+            save_tiff(path, plane.astype(kind), answer.place.tags if answer.place else ())
         with paths[-1].open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])
 

@@ -8,19 +8,28 @@ from pathlib import Path
 from PIL import Image
 
 from segkit.inference.outputs.prediction import Answer, Output
-from segkit.io.masks import mask_paths, save_mask
+from segkit.io.coding import Coding
+from segkit.io.masks import save_mask
 from segkit.io.names import file_in
 from segkit.io.overlay import overlay
 
 
 class Masks(Output):
-    """DIR/NAME.png, or DIR/CLASS/NAME.png in a multilabel task: this folder holds masks alone."""
+    """DIR/NAME.png, or DIR/CLASS/NAME.png where each class has a folder: this folder holds masks alone.
 
-    def paths(self, name: str) -> list[Path]:
-        return mask_paths(self.task, self.folder, name)
+    The mask of an image that has a place is a .tif, and lies in the same place.
+    """
+
+    def __init__(self, coding: Coding, masks: Path) -> None:
+        super().__init__(coding.task, masks)
+        self.coding = coding
+
+    def paths(self, name: str, placed: bool = False) -> list[Path]:
+        return self.coding.paths(self.folder, name, tiff=placed)
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        save_mask(answer.task, answer.mask, paths)
+        tags = answer.place.tags_with(self.coding.nodata) if answer.place else ()
+        save_mask(self.coding, answer.mask, paths, tags)
 
 
 class Overlays(Output):

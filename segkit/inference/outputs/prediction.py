@@ -15,7 +15,9 @@ from segkit.inference.decoding import decode
 from segkit.inference.outputs.objects import Object, find_objects
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
-from segkit.task import Task
+from segkit.io.georeference import Place, read_place
+from segkit.io.images import read_pixels
+from segkit.task import VOID, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +34,27 @@ class Answer:
     doubt: Callable[[], np.ndarray] | None = None
     """What `segkit.inference.uncertainty.uncertainty` says, computed by those who ask."""
     temperature: float = 1.0
+    place: Place | None = None
+    """Where a TIFF lies on the map, and its value of pixels without data."""
+    missing: np.ndarray | None = None
+    """Where the image has no data, (H, W) bool; the mask is VOID there. None if it does not say."""
 
     @classmethod
     def of(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
         """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
         probabilities = values[..., : config.task.channels]
         mask = decode(config, probabilities)
+        place, missing = _place_in(config, path, mask)
         doubt = partial(uncertainty, config, values)
-        return cls(config.task, name, path, image, probabilities, mask, doubt, config.decode.temperature)
+        temperature = config.decode.temperature
+        return cls(config.task, name, path, image, probabilities, mask, doubt, temperature, place, missing)
 
     @classmethod
     def of_mask(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray | None) -> Answer:
         """Return the answer for outputs that need no probabilities."""
         assert mask is not None
-        return cls(config.task, name, path, image, None, mask)
+        place, missing = _place_in(config, path, mask)
+        return cls(config.task, name, path, image, None, mask, place=place, missing=missing)
 
     @property
     def file_name(self) -> str:
@@ -62,6 +71,19 @@ class Answer:
         """The probabilities (H, W, classes) at the run's temperature, for outputs that need them."""
         assert self.probabilities is not None
         return tempered(self.task, self.probabilities, self.temperature)
+
+
+def _place_in(config: RunConfig, path: Path, mask: np.ndarray) -> tuple[Place | None, np.ndarray | None]:
+    """Return the place of an image, and where it has no data (H, W), where its mask becomes VOID."""
+    place = read_place(path)
+    if place is None or place.nodata is None:
+        return place, None
+    pages = None if config.data.pages == "samples" else config.data.pages
+    valid = read_pixels(path, pages, config.input.channels).valid
+    if valid is None:
+        return place, None
+    mask[~valid] = VOID
+    return place, ~valid
 
 
 class Output:

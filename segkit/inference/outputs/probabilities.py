@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.names import file_in
+from segkit.io.tiff_files import save_tiff
 
 
 class Tiff(Output):
-    """DIR-probabilities/NAME.tif: float32, a band a class, compressed."""
+    """DIR-probabilities/NAME.tif: float32, a band a class, compressed; NaN where the image has no data."""
 
     ending = "-probabilities"
     kind: type = np.float32
@@ -23,8 +23,10 @@ class Tiff(Output):
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         bands: np.ndarray = self.bands(answer).astype(self.kind)
-        layout = "contig" if bands.shape[-1] > 1 else None
-        tifffile.imwrite(paths[0], bands, compression="zlib", photometric="minisblack", planarconfig=layout)
+        if answer.missing is not None:
+            bands[answer.missing] = np.nan
+        tags = answer.place.tags_with(np.nan) if answer.place else ()
+        save_tiff(paths[0], bands, tags)
 
     def bands(self, answer: Answer) -> np.ndarray:
         """Return what is written, (H, W, bands)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.io import codecs
+from segkit.inference.outputs.mask_areas import areas_in_files
 from segkit.io.atomic import atomic
+from segkit.io.coding import Coding
 from segkit.io.files import read_text
-from segkit.io.masks import mask_paths, read_mask
 from segkit.io.names import cell, cell_name, why_unsafe
-from segkit.io.pictures import open_tiff
 from segkit.task import Task
-from segkit.task.layers import layers_of, stack_planes
+from segkit.task.layers import layers_of
 
 Row = tuple[str, ...]
 LARGEST_TABLE = 2**28
@@ -43,33 +41,10 @@ def row_of(task: Task, name: str, mask: np.ndarray) -> Row:
     return _row(name, mask.shape[0], mask.shape[1], areas)
 
 
-def row_of_files(task: Task, name: str, paths: Sequence[Path]) -> Row:
-    """Return the row of an image from its mask files. TIFFs, of any size, are counted tile by tile. Raises `DataError`."""
-    if paths[0].suffix != ".tif":
-        return row_of(task, name, read_back(task, paths))
-    counted = [_count_tiles(path) for path in paths]
-    (height, width), ids = counted[0][0], counted[0][1]
-    if any(size != (height, width) for size, _ in counted):
-        raise _unequal(paths[0])
-    if task.stores_ids:
-        return _row(name, height, width, [int(ids[label]) for label in range(len(task.classes))])
-    return _row(name, height, width, [height * width - int(values[0]) for _, values in counted])
-
-
-def _count_tiles(path: Path) -> tuple[tuple[int, int], np.ndarray]:
-    """Return the size of a TIFF (height, width) and how many pixels have each value from 0 to 255; one tile is in memory."""
-    counts = np.zeros(256, np.int64)
-    with codecs.naming(path), open_tiff(path) as tiff:
-        page = tiff.pages[0]
-        if math.prod(page.chunks) > codecs.most_pixels():
-            raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")
-        for tile, (_, _, top, left, _), (_, height, width, _) in page.segments():
-            rows, columns = min(height, page.imagelength - top), min(width, page.imagewidth - left)
-            if tile is None:  # left out in the file: zeros
-                counts[0] += rows * columns
-            else:
-                counts += np.bincount(tile[0, :rows, :columns, 0].ravel(), minlength=256)
-        return (int(page.imagelength), int(page.imagewidth)), counts
+def row_of_files(coding: Coding, name: str, paths: Sequence[Path]) -> Row:
+    """Return the row of an image from its mask files. Raises `DataError`."""
+    (height, width), areas = areas_in_files(coding, paths)
+    return _row(name, height, width, areas)
 
 
 def _row(name: str, height: int, width: int, areas: Sequence[int]) -> Row:
@@ -77,28 +52,28 @@ def _row(name: str, height: int, width: int, areas: Sequence[int]) -> Row:
     return (cell(name), str(height), str(width), *counted)
 
 
-def write_summary(task: Task, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]) -> None:
+def write_summary(coding: Coding, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]) -> None:
     """Write the table of all `names`, and of those in an older table, that have a mask; rows in order of their names.
 
     `known` are the rows of this call. Others are taken from the older table unless the mask is newer than that, or
     counted in the mask file.
     """
-    older = read_summary(task, table)
+    older = read_summary(coding.task, table)
     since = table.stat().st_mtime_ns if older else 0
     with atomic(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(header(task))
+        writer.writerow(header(coding.task))
         for name in sorted({*names, *older}):
-            if paths := files_of(task, masks, name):
+            if paths := files_of(coding, masks, name):
                 changed = max(path.stat().st_mtime_ns for path in paths)
                 row = known.get(name) or (older.get(name) if changed < since else None)
-                writer.writerow(row or row_of_files(task, name, paths))
+                writer.writerow(row or row_of_files(coding, name, paths))
 
 
-def files_of(task: Task, masks: Path, name: str) -> list[Path]:
-    """Return the files of an image's mask, .png, or .tif if it was predicted by windows; none unless all are there."""
-    for suffix in (".png", ".tif"):
-        paths = mask_paths(task, masks, name, suffix)
+def files_of(coding: Coding, masks: Path, name: str) -> list[Path]:
+    """Return the files of an image's mask, as they usually are or as TIFF; none unless all are there."""
+    for tiff in (False, True):
+        paths = coding.paths(masks, name, tiff)
         if all(path.exists() for path in paths):
             return paths
     return []
@@ -123,20 +98,3 @@ def _is_written(row: Row) -> bool:
     """Return whether a row holds the name of a file, and numbers."""
     numbers = all(NUMBER.fullmatch(text) for text in row[1:])
     return numbers and why_unsafe(f"{cell_name(row[0])}.png") is None
-
-
-def read_back(task: Task, paths: Sequence[Path]) -> np.ndarray:
-    """Return a mask as `Task.decode` gave it from the files that `write_mask` made. Raises `DataError`."""
-    planes = [read_mask(path) for path in paths]
-    if len({plane.shape for plane in planes}) > 1:
-        raise _unequal(paths[0])
-    if not task.stores_ids:
-        planes = [(plane > 0).astype(np.uint8) for plane in planes]
-    return stack_planes(task, planes)
-
-
-def _unequal(path: Path) -> DataError:
-    return DataError(
-        f"{path}: is not as large as the masks of the image's other classes; delete them",
-        "mask-size",
-    )

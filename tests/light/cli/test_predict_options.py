@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from segkit import Task
 from segkit.cli import main
-from segkit.config import Config, read
+from segkit.config import Config, DataConfig, read
 from segkit.data.sources.source import open_source
 from segkit.errors import ConfigError
 from segkit.inference.load import Opened
@@ -62,8 +64,8 @@ def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
     assert predict(*flags, "--format", "coco") == 0
     folders = {path.split("/")[0] for path in visible(here)} - {"run", "images"}
     assert folders == {
-        "masks", "masks-summary.csv", "masks-overlays", "masks-probabilities", "masks-geojson", "masks-coco",
-        "masks-instances", "masks-instances.csv",
+        "masks", "masks-coding.json", "masks-summary.csv", "masks-overlays", "masks-probabilities", "masks-geojson",
+        "masks-coco", "masks-instances", "masks-instances.csv",
     }  # fmt: skip
     assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
     assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "f.npy", "sub/d.npy"]
@@ -74,6 +76,23 @@ def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:
     assert predict("--probabilities", "tif16", out="two") == 0
     for folder, depth in (("one", np.float32), ("two", np.float16)):
         assert tifffile.imread(here / f"{folder}-probabilities" / "f.tif").dtype == depth
+
+
+def test_masks_are_stored_as_the_data_set_s_unless_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meant = {value + 5: name for value, name in enumerate(TASK.classes)}
+    config = config_of(TASK).model_copy(update={"data": DataConfig(mask_values=meant)})
+    (here / "run" / "config.yaml").write_text(config.as_yaml())
+    assert predict(out="own") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert [value for value in ("5: background", "--coding segkit") if not holds(words, value)] == []
+    assert predict("--coding", "segkit", out="plain") == 0
+    assert "--coding" not in capsys.readouterr().out
+    for name in ("a", "sub/d"):
+        own, plain = (np.asarray(Image.open(here / folder / f"{name}.png")) for folder in ("own", "plain"))
+        np.testing.assert_array_equal(own, plain + 5)
+    assert json.loads((here / "own-coding.json").read_text())["mask_values"]["5"] == "background"
+    assert predict("--coding", "segkit", "--skip-existing", out="own") == 2
+    assert "own-coding.json" in capsys.readouterr().err
 
 
 def test_the_current_folder_may_be_the_one_for_masks(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
     def each(todo, results):  # type: ignore[no-untyped-def]
         return each_written_on(None, Work(counted, outputs), Plan(1, 1, 1), told.append, todo, results)
 
-    assert write_files(each, Results(TASK, outputs), images) == expected
+    assert write_files(each, Results(config_of(TASK), outputs), images) == expected
     assert visible(tmp_path / "many") == visible(tmp_path / "one")
     assert not list((tmp_path / "many").rglob(".*"))  # the mark is gone
     assert (len(calls), told) == (1, ["a stand-in"])
@@ -139,7 +139,12 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     monkeypatch.setattr(cluster, "answers_of_workers", answers)
     outputs = Outputs(tmp_path)
     outcomes = each_written_on(
-        None, Work(open_runs, outputs), Plan(1, 1, 1), print, {"a": tmp_path / "a.png"}, Results(TASK, outputs)
+        None,
+        Work(open_runs, outputs),
+        Plan(1, 1, 1),
+        print,
+        {"a": tmp_path / "a.png"},
+        Results(config_of(TASK), outputs),
     )
     with fails(error, code, platform.node(), setting=setting):
         list(outcomes)
@@ -149,7 +154,12 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
 def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
     found: list[Outcome] = list(
         each_written_on(
-            None, Work(refused, Outputs(tmp_path)), Plan(1, 1, 1), print, {}, Results(TASK, Outputs(tmp_path))
+            None,
+            Work(refused, Outputs(tmp_path)),
+            Plan(1, 1, 1),
+            print,
+            {},
+            Results(config_of(TASK), Outputs(tmp_path)),
         )
     )
     assert found == []

@@ -75,7 +75,7 @@ def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> No
     answers = {name: answer_of(task, picture(seed, 16, 12), Path(f"{name}.png")) for seed, name in enumerate("abcde")}
     for folder, calls in (("whole", ["abcde"]), ("shards", ["db", "e", "ca"])):
         for names in calls:
-            results = Results(task, Outputs(tmp_path / folder, formats=("coco",)))
+            results = Results(config_of(task), Outputs(tmp_path / folder, formats=("coco",)))
             results.prepare()
             for name in names:
                 results.write(answers[name])

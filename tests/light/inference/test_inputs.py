@@ -14,6 +14,7 @@ from segkit.inference.inputs import Inputs, Shard, check_apart, find_images, res
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.system.terminal import has_controls
 from tests.helpers.errors import fails, holds
+from tests.helpers.stand_in import config_of
 
 
 def touch(root: Path, *names: str) -> None:
@@ -170,7 +171,7 @@ def test_trap_37_nor_are_the_folders_beside_the_masks(ending: str, tmp_path: Pat
 
 def test_the_folders_of_outputs_are_those_that_are_written_to(tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "x", True, "tif", ("coco", "geojson", "instances"), True)
-    written = {output.folder for output in Results(Task.binary("a"), outputs).outputs}
+    written = {output.folder for output in Results(config_of(Task.binary("a")), outputs).outputs}
     assert set(outputs.folders) == written
     assert written <= set(result_folders(tmp_path / "x"))
 

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segkit.inference.outputs.summary import read_back, read_summary, row_of
+from segkit.inference.outputs.summary import read_summary, row_of
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.atomic import atomic, remove_leftovers, together
 from segkit.io.locks import taking_turns
 from segkit.io.masks import mask_paths
 from tests.helpers.disks import leave_over
 from tests.helpers.draws import task_of
+from tests.helpers.masks_read import read_back
 from tests.helpers.predicting import FORMATS, predict
-from tests.helpers.stand_in import write_pictures
+from tests.helpers.stand_in import config_of, write_pictures
 from tests.helpers.visible_files import visible
 
 KILLS = int(os.environ.get("SEGKIT_KILLS", "4"))
@@ -56,7 +57,9 @@ def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tm
         seconds = time.monotonic() - began
         whole.append(visible(out.parent))
     root = tmp_path / "killed"
-    results = Results(task_of(kind), Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS))
+    results = Results(
+        config_of(task_of(kind)), Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS)
+    )
     for turn in range(KILLS):
         process = processes.Process(
             target=predict, args=(tmp_path / "in", root / "out", kind, turn % 2, turn % 4 == 2, 0.002)

@@ -14,15 +14,16 @@ import pytest
 import tifffile
 
 from segkit import DataError, Task
-from segkit.inference.large.masks import mask_paths
 from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs import summary
-from segkit.inference.outputs.summary import read_back, row_of, row_of_files, write_summary
+from segkit.inference.outputs.summary import row_of, row_of_files, write_summary
 from segkit.io import atomic, locks
+from segkit.io.coding import segkit_coding
 from segkit.io.locks import STALE, locked
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM, config_of, network, noise, write_tiled
+from tests.helpers.masks_read import read_back
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -31,15 +32,16 @@ def test_the_table_counts_masks_of_large_images_tile_by_tile(
 ) -> None:
     config, table, masks = config_of(task_of(kind), 320), tmp_path / "masks-summary.csv", tmp_path / "masks"
     path = write_tiled(tmp_path / "a.tif", noise(600, 531))  # beyond one tile of the mask both ways
+    coding = segkit_coding(config.task)
     written = predict_large(network(config.task.channels), config, path, masks, "a", ROOM)
     expected = row_of(config.task, "a", read_back(config.task, written))
     assert not {"0", str(600 * 531)} & set(expected[3::2])
-    assert row_of_files(config.task, "a", written) == expected
-    write_summary(config.task, masks, table, ["a", "missing"], {})
+    assert row_of_files(coding, "a", written) == expected
+    write_summary(coding, masks, table, ["a", "missing"], {})
     assert summary.read_summary(config.task, table) == {"a": expected}
     monkeypatch.setattr(summary, "row_of_files", None)  # an unchanged mask is not counted again
     os.utime(table, ns=(time.time_ns(), max(p.stat().st_mtime_ns for p in written) + 1))
-    write_summary(config.task, masks, table, ["a"], {})
+    write_summary(coding, masks, table, ["a"], {})
     assert summary.read_summary(config.task, table) == {"a": expected}
 
 
@@ -65,15 +67,15 @@ def test_the_masks_of_an_image_are_of_one_model_whenever_their_writing_ends(
 
 def test_masks_of_one_image_must_be_of_one_size(tmp_path: Path) -> None:
     task = Task.multilabel(["a", "b"])
-    paths = mask_paths(task, tmp_path, "x")
+    paths = segkit_coding(task).paths(tmp_path, "x", tiff=True)
     for path, side in zip(paths, (9, 10), strict=True):
         path.parent.mkdir()
         tifffile.imwrite(path, np.zeros((side, 9), np.uint8))
     with fails(DataError, "mask-size", paths[0]):
-        row_of_files(task, "x", paths)
+        row_of_files(segkit_coding(task), "x", paths)
     paths[1].write_bytes(b"II*\0")
     with fails(DataError, "unreadable", paths[1]):
-        row_of_files(task, "x", paths)
+        row_of_files(segkit_coding(task), "x", paths)
 
 
 def test_a_second_process_is_told_and_the_first_goes_on(tmp_path: Path) -> None:

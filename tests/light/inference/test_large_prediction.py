@@ -20,13 +20,12 @@ from segkit import DataError, Task
 from segkit.config import Config
 from segkit.data.sources.folder import in_folders
 from segkit.inference.large import masks
-from segkit.inference.large.masks import mask_paths
 from segkit.inference.large.memory_budget import Room
 from segkit.inference.large.predict import predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.tiles import Predict, predict_tiled
 from segkit.io.images import read_image, write_picture
-from segkit.io.masks import read_mask
+from segkit.io.masks import mask_paths, read_mask
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM, config_of, network, noise, write_tiled
@@ -51,7 +50,7 @@ def test_the_mask_is_that_of_the_image_in_memory_and_the_folder_source_reads_it(
     config, image = config_of(task_of(kind)), noise(600, 531)
     path = write_tiled(tmp_path / "images" / "a.tif", image)
     written = predicted(config, path, tmp_path / "masks")
-    assert written == mask_paths(config.task, tmp_path / "masks", "a")
+    assert written == mask_paths(config.task, tmp_path / "masks", "a", ".tif")
     expected = in_memory(config, image)
     assert len(np.unique(expected)) > 1
     sample = in_folders(tmp_path / "images", tmp_path / "masks", config.task).read("a")
@@ -171,13 +170,13 @@ def test_a_kill_while_the_file_is_written_costs_no_window(tmp_path: Path, monkey
     with pytest.raises(Killed):
         predicted(config, path, tmp_path / "masks")
     assert not list((tmp_path / "masks").rglob("*.tif")) or not any(
-        p.exists() for p in mask_paths(config.task, tmp_path / "masks", "a")
+        p.exists() for p in mask_paths(config.task, tmp_path / "masks", "a", ".tif")
     )
     monkeypatch.undo()
     predict, seen = counting(config)
     predicted(config, path, tmp_path / "masks", predict)
     assert seen == []
-    found = [read_mask(p) // 255 for p in mask_paths(config.task, tmp_path / "masks", "a")]
+    found = [read_mask(p) // 255 for p in mask_paths(config.task, tmp_path / "masks", "a", ".tif")]
     np.testing.assert_array_equal(np.stack(found, axis=-1), in_memory(config, image))
 
 

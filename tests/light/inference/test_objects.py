@@ -17,9 +17,11 @@ from segkit.inference.outputs.instances import COLUMNS, Instances
 from segkit.inference.outputs.objects import find_objects
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.probabilities import HalfTiff, Npy, Tiff
-from segkit.inference.outputs.summary import header, read_back, row_of, write_summary
+from segkit.inference.outputs.summary import header, row_of, write_summary
+from segkit.io.coding import segkit_coding
 from segkit.io.masks import mask_paths, write_mask
 from tests.helpers.draws import KINDS, masks, task_of, tasks
+from tests.helpers.masks_read import read_back
 from tests.helpers.stand_in import answer_of, picture
 
 
@@ -134,15 +136,15 @@ def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, k
             return [tuple(row) for row in csv.reader(stream)]
 
     table.write_text("something,else\n1,2\n")
-    write_summary(task, masks_folder, table, ["b", "a", "gone"], {"a": expected["a"]})
+    write_summary(segkit_coding(task), masks_folder, table, ["b", "a", "gone"], {"a": expected["a"]})
     assert rows() == [header(task), expected["a"], expected["b"]]
-    write_summary(task, masks_folder, table, ["sub/c"], {})
+    write_summary(segkit_coding(task), masks_folder, table, ["sub/c"], {})
     whole = [header(task), expected["a"], expected["b"], expected["sub/c"]]
     assert rows() == whole
     changed = answer_of(task, picture(9, 12, 9)).mask
     write_mask(task, changed, masks_folder, "b")
-    write_summary(task, masks_folder, table, [], {})
+    write_summary(segkit_coding(task), masks_folder, table, [], {})
     assert rows() == [*whole[:2], row_of(task, "b", changed), whole[3]]
     mask_paths(task, masks_folder, "a")[-1].unlink()
-    write_summary(task, masks_folder, table, ["a"], {})
+    write_summary(segkit_coding(task), masks_folder, table, ["a"], {})
     assert [row[0] for row in rows()] == ["image", "b", "sub/c"]

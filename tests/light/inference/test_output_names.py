@@ -16,11 +16,11 @@ from segkit.config import Config
 from segkit.data.convert import to_folder
 from segkit.data.sources.source import Sample, Subset
 from segkit.inference.files import predict_files
-from segkit.inference.large.masks import mask_paths as large_mask_paths
 from segkit.inference.outputs.instances import COLUMNS
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.summary import read_summary, row_of_files, write_summary
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.io.coding import segkit_coding
 from segkit.io.images import write_picture
 from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
@@ -50,13 +50,13 @@ def test_trap_48_no_format_makes_a_file_of_a_hostile_image_name(
     tmp_path: Path, writes: dict[str, object], name: str, kind: str
 ) -> None:
     task = task_of(kind)
-    results = Results(task, Outputs(tmp_path / "far" / "below" / "masks", **writes))  # type: ignore[arg-type]
+    results = Results(config_of(task), Outputs(tmp_path / "far" / "below" / "masks", **writes))  # type: ignore[arg-type]
     with fails(DataError, "unsafe-name"):
         results.paths(name)
     with fails(DataError, "unsafe-name"):
         results.write(named(task, name))
     with fails(DataError, "unsafe-name"):
-        large_mask_paths(task, tmp_path, name)
+        segkit_coding(task).paths(tmp_path, name, tiff=True)
     assert not list(tmp_path.rglob("*"))
 
 
@@ -65,10 +65,10 @@ def test_trap_48_no_format_makes_a_file_of_a_hostile_image_name(
 def test_trap_48_nor_of_a_hostile_class_name(tmp_path: Path, writes: dict[str, object], label: str) -> None:
     outputs = Outputs(tmp_path / "far" / "below" / "masks", **writes)  # type: ignore[arg-type]
     with fails(ConfigError, "unsafe-name", setting="task.classes"):
-        Results(Task.multilabel(["road/path", label]), outputs)
+        Results(config_of(Task.multilabel(["road/path", label])), outputs)
     assert not list(tmp_path.rglob("*"))
     task = Task.multiclass(["background", label])  # no file is called by it
-    results = Results(task, outputs)
+    results = Results(config_of(task), outputs)
     results.write(named(task, "a"))
     results.finish(["a"])
     made = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
@@ -79,7 +79,7 @@ def test_trap_48_nor_of_a_hostile_class_name(tmp_path: Path, writes: dict[str, o
 @pytest.mark.parametrize("writes", WRITERS)
 def test_a_class_called_by_a_path_has_folders_in_each_other(tmp_path: Path, writes: dict[str, object]) -> None:
     task = Task.multilabel(["road/path", "house"])
-    results = Results(task, Outputs(tmp_path / "masks", **writes))  # type: ignore[arg-type]
+    results = Results(config_of(task), Outputs(tmp_path / "masks", **writes))  # type: ignore[arg-type]
     results.write(named(task, "sub/a"))
     results.finish(["sub/a"])
     assert (tmp_path / "masks" / "road" / "path" / "sub" / "a.png").is_file()
@@ -149,7 +149,7 @@ def test_rows_that_no_call_can_have_written_are_not_taken_over(tmp_path: Path) -
     for damaged in (b"\xff\xfe", b"", b"\0" * 100, head.encode() + b'"' + b"x" * 200_000, os.urandom(1000)):
         table.write_bytes(damaged)
         assert read_summary(task, table) == {}
-        write_summary(task, tmp_path / "masks", table, [], {})
+        write_summary(segkit_coding(task), tmp_path / "masks", table, [], {})
         assert table.read_text().splitlines() == head.splitlines()
 
 
@@ -180,7 +180,7 @@ def test_a_table_that_no_call_wrote_is_named_and_the_masks_stay(tmp_path: Path, 
 
 def test_formulas_of_older_tables_are_quoted(tmp_path: Path) -> None:
     task = task_of("binary")
-    results = Results(task, Outputs(tmp_path / "masks", formats=("instances",)))
+    results = Results(config_of(task), Outputs(tmp_path / "masks", formats=("instances",)))
     results.write(named(task, "a"))
     part = tmp_path / "masks-instances" / "a.csv"
     part.write_text(",".join(COLUMNS) + "\n=1+1,1,liver,0,0,1,1,1,0.5\n")
@@ -200,4 +200,4 @@ def test_tiles_that_claim_to_be_huge_are_not_decoded(tmp_path: Path) -> None:
         damaged[offset : offset + (2 if size == 3 else 4)] = (65520).to_bytes(2 if size == 3 else 4, "little")
     path.write_bytes(damaged)
     with fails(DataError, "too-large", path):
-        row_of_files(Task.binary(), "a", [path])
+        row_of_files(segkit_coding(Task.binary()), "a", [path])
