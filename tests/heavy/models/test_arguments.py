@@ -52,7 +52,7 @@ def test_completion_offers_every_public_name() -> None:
 WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[object, ...]]] = {
     "a string for a task": (lambda model: segkit.unet("binary"), "wrong-value", "task", ("Task.binary",)),
     "no task": (lambda model: segkit.unet(None), "wrong-value", "task", (None,)),
-    "unknown setting": (lambda model: segkit.unet(CRACK, widht=8), "unknown-setting", "widht", ("'width'",)),
+    "unknown setting": (lambda model: segkit.unet(CRACK, widdth=8), "unknown-setting", "widdth", ("'width'",)),
     "wrong width": (lambda model: segkit.unet(CRACK, width=0), "wrong-value", "model.width", (0,)),
     "two wrong settings": (
         lambda model: segkit.unet(CRACK, width=0, depth="a"),
