@@ -21,7 +21,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str, tuple[object, ...]]] = {
     "name of a class": (lambda: Task.binary(3), "wrong-value", "task.classes.0", (3,)),  # type: ignore[arg-type]
     "setting of a task": (lambda: Task.binary("a", hed="sigmoid"), "unknown-setting", "task.hed", ("'head'",)),
     "threshold": (lambda: Task.binary("a", threshold=2), "wrong-value", "task.thresholds", (2.0,)),
-    "section": (lambda: segkit.Config(task=CRACK, moddel={}), "unknown-setting", "moddel", ("'model'",)),
+    "section": (lambda: segkit.Config(task=CRACK, modl={}), "unknown-setting", "modl", ("'model'",)),
     "setting of a section": (
         lambda: segkit.Config(task=CRACK, model={"widdth": 3}),
         "unknown-setting",
