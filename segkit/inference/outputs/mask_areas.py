@@ -18,6 +18,8 @@ from segkit.io.pictures import open_tiff
 from segkit.task import VOID
 
 Size = tuple[int, int]
+OWN_TILE = 512**2
+"""Pixels of the tiles that segkit itself writes, which are read whatever the limit of pixels."""
 
 
 def areas_in_files(coding: Coding, paths: Sequence[Path]) -> tuple[Size, list[int]]:
@@ -89,7 +91,8 @@ def _count_tiff(path: Path, coding: Coding) -> tuple[Size, list[Counter[int]]]:
     """Count a TIFF with one of its tiles or strips in memory."""
     with open_tiff(path) as tiff:
         page = tiff.pages[0]
-        if math.prod(page.chunks) > codecs.most_pixels() * page.samplesperpixel:
+        most = max(codecs.most_pixels(), OWN_TILE) * page.samplesperpixel
+        if math.prod(page.chunks) > most:
             raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")
         height, width = int(page.imagelength), int(page.imagewidth)
         bands = 1 if coding.in_colours else int(page.samplesperpixel)
