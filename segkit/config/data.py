@@ -32,6 +32,8 @@ def _fold(text: str) -> str:
     return text
 
 
+PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
+"""The settings of the section `data` and of its parts that are paths."""
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 HexColour = Annotated[str, AfterValidator(_colour)]
 Fold = Annotated[str, AfterValidator(_fold)]
@@ -58,9 +60,11 @@ class PartConfig(Section):
 
 
 class DataConfig(Section):
-    """Where the samples come from and how they are split. Relative paths start at the current folder."""
+    """Where the samples come from and how they are split."""
 
     source: str = "folder"
+    relative_to: Literal["current", "config"] = "current"
+    """Where relative paths start: at the current folder, or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)
     """Whether Python that the config or the data set names may be imported. It is said on the command line or in Python,
     never in a file, and never saved with a run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from segkit.config.config import Config
+from segkit.config.data import PATH_SETTINGS
 from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
 from segkit.io.yaml_text import parse_yaml, read_yaml
@@ -81,7 +83,22 @@ def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
     data = values.get("data") if isinstance(values, dict) else None
     if isinstance(data, dict) and "trust" in data:
         raise ConfigError(f"{path}: cannot be said in a file; say --trust", "unknown-setting", setting="data.trust")
+    if isinstance(data, dict) and data.get("relative_to") == "config":
+        values = {**values, "data": _anchored(data, path.absolute().parent)}
     return _validated(values, overrides, str(path))
+
+
+def _anchored(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a section with its relative paths, and those of its parts, as paths that start at a folder."""
+    anchored: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            anchored[key] = _anchored(value, folder)
+        elif key in PATH_SETTINGS and isinstance(value, str):
+            anchored[key] = os.path.normpath(folder / Path(value).expanduser())
+        else:
+            anchored[key] = value
+    return anchored
 
 
 def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:

@@ -93,5 +93,7 @@ def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: 
 
 
 def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:
-    """Write a plan's config as YAML; its first lines name the command that made it."""
-    write_text_for_user(Path(out), as_yaml(found, command, str(out)))
+    """Write a plan's config as YAML, with paths relative to it; its first lines name the command that made it."""
+    path = Path(out)
+    folder = None if is_stream(path) else path.absolute().parent
+    write_text_for_user(path, as_yaml(found, command, str(out), folder))

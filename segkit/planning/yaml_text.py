@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from segkit.config.data import PATH_SETTINGS
 from segkit.planning.choices import Plan
 from segkit.task import Task
 
 WIDTH = 110
 GIVEN = "as you said, in a config or with --set"
+TOGETHER = "the paths below start at the folder of this file, so that it can be moved together with the data"
 HEADER = """Made by `{command}`. Change what you know better; each value stands below its reason.
 Train with: segkit train {name}"""
 
 
-def as_yaml(plan: Plan, command: str, name: str) -> str:
-    """Return the config with its reasons as comments; what has no reason and is left at its default is not written."""
+def as_yaml(plan: Plan, command: str, name: str, folder: Path | None = None) -> str:
+    """Return the config with its reasons as comments; what has no reason and is left at its default is not written.
+
+    With the `folder` that the file will be in, the paths of the data are relative to it.
+    """
     lines = _comment(HEADER.format(command=command, name=name), 0)
-    for section, content in _chosen(plan).items():
+    chosen = _chosen(plan)
+    if folder is not None and "data" in chosen:
+        chosen["data"] = _relative(chosen["data"], folder)
+    for section, content in chosen.items():
         lines += ["", *_comment(plan.reasons.get(section), 0)]
         if not isinstance(content, dict):
             lines.append(f"{section}: {_flow(content)}")
@@ -27,8 +37,29 @@ def as_yaml(plan: Plan, command: str, name: str) -> str:
         lines.append(f"{section}:")
         for key, value in content.items():
             reason = plan.reasons.get(f"{section}.{key}", None if section in plan.reasons else GIVEN)
+            if (section, key) == ("data", "relative_to"):
+                reason = TOGETHER
             lines += [*_comment(reason, 2), f"  {_flow(key)}: {_flow(value)}"]
     return "\n".join(lines) + "\n"
+
+
+def _relative(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the section `data` with paths that are relative to a folder; itself if one is on another drive."""
+    relative: dict[str, Any] = {"relative_to": "config"}
+    try:
+        for key, value in data.items():
+            relative[key] = _relative_value(key, value, folder)
+    except ValueError:  # Windows: on another drive
+        return data
+    return relative
+
+
+def _relative_value(key: str, value: Any, folder: Path) -> Any:
+    if isinstance(value, dict):
+        return {name: _relative_value(name, inner, folder) for name, inner in value.items()}
+    if key in PATH_SETTINGS and isinstance(value, str):
+        return Path(os.path.relpath(value, folder)).as_posix()
+    return value
 
 
 def _chosen(plan: Plan) -> dict[str, Any]:

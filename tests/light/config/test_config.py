@@ -211,3 +211,22 @@ def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
     frozen = read(path, ["model={encoder: resnet50, freeze_statistics: true}"])  # a run of then is still read
     with fails(ConfigError, "contradiction", "model.weights: none", setting="model.freeze_statistics"):
         check_frozen(frozen.model)
+
+
+def test_relative_paths_start_where_the_config_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "configs" / "a.yaml"
+    path.parent.mkdir()
+    data = {"images": "../images", "masks": "/elsewhere/masks", "test": {"images": "test"}}
+    task = {"kind": "binary", "classes": ["crack"]}
+    path.write_text(yaml.safe_dump({"task": task, "data": {**data, "relative_to": "config"}}))
+    config = read(path, ["data.list_file=list.csv"])
+    assert config.data.images == tmp_path / "images"
+    assert config.data.masks == Path("/elsewhere/masks")
+    assert config.data.test.images == tmp_path / "configs" / "test"
+    assert config.data.list_file == tmp_path / "list.csv"  # --set is typed in the current folder
+    path.write_text(yaml.safe_dump({"task": task, "data": data}))
+    assert read(path).data.images == tmp_path / ".." / "images"
+    saved = tmp_path / "run.yaml"
+    saved.write_text(config.as_yaml())
+    assert read(saved).data == config.data

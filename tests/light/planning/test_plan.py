@@ -88,6 +88,23 @@ def test_the_deepest_features_keep_eight_pixels(crop: tuple[int, int], stem: int
     assert depth == 1 or min(crop) / (stem * 2**depth) >= (8 if stem == 1 else 4)
 
 
+def test_the_paths_of_a_plan_are_relative_to_its_file(tmp_path: Path) -> None:
+    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
+    data = plan.config.data.model_copy(update={"images": tmp_path / "data" / "images", "masks": Path("/far/masks")})
+    plan = plan._replace(config=plan.config.model_copy(update={"data": data}))
+    path = tmp_path / "configs" / "plan.yaml"
+    path.parent.mkdir()
+    path.write_text(as_yaml(plan, "segkit plan", "plan.yaml", path.parent))
+    written = yaml.safe_load(path.read_text())["data"]
+    assert written["images"] == "../data/images"
+    assert not Path(written["masks"]).is_absolute()
+    assert read(path).data == data.model_copy(update={"relative_to": "config"})
+    moved = tmp_path / "moved" / "configs" / "plan.yaml"
+    moved.parent.mkdir(parents=True)
+    moved.write_text(path.read_text())
+    assert read(moved).data.images == tmp_path / "moved" / "data" / "images"
+
+
 def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> None:
     plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
     path = tmp_path / "plan.yaml"
