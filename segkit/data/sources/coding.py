@@ -81,9 +81,9 @@ def check_written(masks: Path, data: DataConfig, task: Task) -> None:
         if name in names and read.get(stored, names[name]) != names[name]
     }
     if wrong:
-        told = ", ".join(f"{stored} is {name}" for stored, name in wrong.items())
+        listed = ", ".join(f"{stored} is {name}" for stored, name in wrong.items())
         raise DataError(
-            f"{masks}: segkit predict wrote these masks, and says in {record_path(masks)} that {told}; data.{record.way} "
+            f"{masks}: segkit predict wrote these masks, and says in {record_path(masks)} that {listed}; data.{record.way} "
             f"says something else. Predict them without --coding, or read them by the settings in that file",
             "mask-values",
         )
