@@ -111,7 +111,7 @@ def check(fix: bool) -> None:
 def smoke(folder: Path, log: Path | None = None) -> None:
     """Run `segkit demo` with a small training, whose score must pass a bar."""
     out = folder / "demo"
-    settings = ("--set", "train.epochs=3", "--set", "data.count=200")
+    settings = ("--set", "train.epochs=5", "--set", "data.count=200")
     call(PYTHON, "-m", "segkit", "demo", "--out", out, *settings, log=log)
     dice = json.loads((out / "scores.json").read_text(encoding="utf-8"))["mean"]["dice_foreground"]
     if dice < BAR:

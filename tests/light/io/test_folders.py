@@ -186,8 +186,8 @@ def test_a_training_that_began_nothing_leaves_no_folder(tmp_path: Path) -> None:
     run = Run(tmp_path / "new" / "run")
     with pytest.raises(RuntimeError), run.training():
         raise RuntimeError
-    assert not run.path.exists()
-    run.path.mkdir()
+    assert not run.path.parent.exists()  # it was made for the run
+    run.path.mkdir(parents=True)
     with run.training():
         pass
     assert run.path.exists()
