@@ -19,7 +19,9 @@ def verdict(results: dict[str, Any]) -> str:
         return _without_chance(best, pairs, dice, images)
     verdict = _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
     if images < FEW:
-        verdict += f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
+        verdict += (
+            f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
+        )
     if any(pair["of_seeds"] == 1 for pair in pairs):
         return f"{verdict} With one training each, what another seed would change is not known."
     if any(pair["more_than_chance"] and pair["ahead"] < pair["of_seeds"] for pair in pairs):

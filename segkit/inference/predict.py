@@ -20,9 +20,13 @@ from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
+from segkit.io.georeference import has_place
 from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
+
+SHOWN = 3
+"""Images that a message names."""
 
 
 class Network(NamedTuple):
@@ -124,7 +128,7 @@ def predict(
 
 
 def _tell_coding(config: RunConfig, outputs: Outputs, images: Mapping[str, Path], progress: Progress) -> None:
-    """Say how masks are stored unless it is segkit's own way.
+    """Say how masks are stored unless it is segkit's own way, and which images lie on a map.
 
     Raises `ConfigError` if they cannot be stored so, or if the folder holds others.
     """
@@ -135,6 +139,11 @@ def _tell_coding(config: RunConfig, outputs: Outputs, images: Mapping[str, Path]
         progress.message(
             f"masks: as the data set stores them ({record.in_words()}); --coding segkit stores class ids, or 0 and 255"
         )
+    on_map = [path.name for path in images.values() if has_place(path)]
+    if on_map:
+        shown = ", ".join(on_map[:SHOWN])
+        more = f" and {len(on_map) - SHOWN} more" if len(on_map) > SHOWN else ""
+        progress.message(f"masks of images that lie on a map are TIFFs in the same place: {shown}{more}")
 
 
 def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:

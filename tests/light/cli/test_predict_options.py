@@ -207,3 +207,14 @@ def test_trap_48_a_class_of_a_strange_run_leads_nowhere(
     assert "../../images" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in here.rglob("*.png")} == before
     assert not (here / "results").exists()
+
+
+def test_images_whose_masks_are_tiffs_on_a_map_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = [(33550, 12, 3, (2.0, 2.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 600.0, 0.0), True)]
+    tifffile.imwrite(here / "images" / "m.tif", np.zeros((8, 9, 3), np.uint8), photometric="rgb", extratags=pixels)
+    assert predict() == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if holds(line, "m.tif")]
+    assert len(lines) == 1
+    assert not holds(lines[0], "a.png")
+    assert (here / "masks" / "m.tif").is_file()
+    assert (here / "masks" / "a.png").is_file()
