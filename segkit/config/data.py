@@ -160,6 +160,11 @@ class DataConfig(Section):
             )
         return self
 
+    @property
+    def pages_of_an_image(self) -> Literal["channels", "first"] | None:
+        """What the pages of a file are that is one image; None if the file itself decides, or each page is an image."""
+        return None if self.pages == "samples" else self.pages
+
     def part(self, own: PartConfig) -> DataConfig:
         """Return these settings with the files of a part of its own."""
         changed = own.model_dump(exclude_none=True)

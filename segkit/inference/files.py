@@ -173,7 +173,7 @@ def each_written(
 
 def _read(config: RunConfig, image: Path) -> np.ndarray:
     """Return an image; what its file leaves open is as in training."""
-    pages = None if config.data.pages == "samples" else config.data.pages
+    pages = config.data.pages_of_an_image
     return read_image(image, pages, config.input.channels)
 
 

@@ -62,7 +62,7 @@ def predict_large(
     paths = coding.paths(folder, name, tiff=True)
     check_only_mask(paths)
     work = work_folder(folder / f"{name}.tif")
-    pages = None if config.data.pages == "samples" else config.data.pages
+    pages = config.data.pages_of_an_image
     with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
         fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
         settings = config.predict

@@ -78,7 +78,7 @@ def _place_in(config: RunConfig, path: Path, mask: np.ndarray) -> tuple[Place | 
     place = read_place(path)
     if place is None or place.nodata is None:
         return place, None
-    pages = None if config.data.pages == "samples" else config.data.pages
+    pages = config.data.pages_of_an_image
     valid = read_pixels(path, pages, config.input.channels).valid
     if valid is None:
         return place, None
