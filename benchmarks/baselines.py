@@ -47,11 +47,15 @@ def main() -> None:
                 step(images[chosen], targets[chosen])
                 done += 1
     total = sum(
-        counts.count(config.task, encoded(config.task, target), config.task.decode(predict(image[None])[0]))
+        counts.count(
+            config.task, encoded(config.task, target), config.task.decode(predict(image[None])[0])
+        )
         for image, target in zip(*parts["test"], strict=True)
     )
     dice = counts.means(config.task, total)["dice_foreground"]
-    print(f"{options.toolkit} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps")
+    print(
+        f"{options.toolkit} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps"
+    )
 
 
 def load(task: Task, part: object) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +63,11 @@ def load(task: Task, part: object) -> tuple[np.ndarray, np.ndarray]:
     samples = [part.read(name) for name in part.names]  # type: ignore[attr-defined]
     images = np.stack([sample.image for sample in samples]).astype(np.float32) / 127.5 - 1
     masks = np.stack([task.encode(sample.mask) for sample in samples])
-    targets = np.eye(task.channels, dtype=np.float32)[masks] if task.exclusive else masks.astype(np.float32)
+    targets = (
+        np.eye(task.channels, dtype=np.float32)[masks]
+        if task.exclusive
+        else masks.astype(np.float32)
+    )
     rows, columns = (-size % STRIDE for size in images.shape[1:3])
     room = [(0, 0), (0, rows), (0, columns), (0, 0)]
     return np.pad(images, room, constant_values=-1), np.pad(targets, room, mode="edge")

@@ -25,13 +25,30 @@ KINDS = (
     "litert-int8",
     "openvino-int8",
 )
-INPUT = {"channels": 3, "dtype": "uint8", "mean": [127.5] * 3, "std": [127.5] * 3, "low": 0, "high": 255}
+INPUT = {
+    "channels": 3,
+    "dtype": "uint8",
+    "mean": [127.5] * 3,
+    "std": [127.5] * 3,
+    "low": 0,
+    "high": 255,
+}
 
 
 def make(folder: Path, width: int, tile: int = 512, steps: int = 0) -> dict[str, str]:
     """Make RUN in `folder`, in a process of its own; return the exports that could not be made, with the reason."""
     done = subprocess.run(
-        [sys.executable, __file__, str(folder), "--width", str(width), "--tile", str(tile), "--steps", str(steps)],
+        [
+            sys.executable,
+            __file__,
+            str(folder),
+            "--width",
+            str(width),
+            "--tile",
+            str(tile),
+            "--steps",
+            str(steps),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -49,7 +66,11 @@ def opened(workload: Workload, run: str, kind: str) -> Made:
 def predictor(run: Path, kind: str) -> Callable[[np.ndarray], np.ndarray]:
     from segkit.inference.load import open_run
 
-    return open_run(run, "keras").predict if kind == "keras" else open_run(run / "exports" / kind).predict
+    return (
+        open_run(run, "keras").predict
+        if kind == "keras"
+        else open_run(run / "exports" / kind).predict
+    )
 
 
 def parameters(run: str) -> tuple[int, int]:
@@ -69,7 +90,12 @@ def _make(folder: Path, width: int, tile: int, steps: int) -> None:
     from segkit.run import Run
 
     config = Config.model_validate(
-        {"task": task.model_dump(), "input": INPUT, "model": {"width": width}, "predict": {"tile": tile}}
+        {
+            "task": task.model_dump(),
+            "input": INPUT,
+            "model": {"width": width},
+            "predict": {"tile": tile},
+        }
     )
     run = Run(folder)
     run.create(config)
@@ -111,7 +137,11 @@ def _export(model: Any, run: Any, config: Any, kind: str) -> None:
     else:
         convert(model, config, form, folder)
     record = ExportRecord(
-        format=form, precision=precision, segkit=segkit.__version__, model_sha256=sha256(run.model), config=config
+        format=form,
+        precision=precision,
+        segkit=segkit.__version__,
+        model_sha256=sha256(run.model),
+        config=config,
     )
     (folder / "export.json").write_text(as_json(record))
 

@@ -29,10 +29,18 @@ def write(folder: Path, count: int, noise: float) -> int:
         (folder / name).mkdir(parents=True)
     for number in range(count):
         coarse = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        image = cv2.resize(coarse, (512, 512), interpolation=cv2.INTER_CUBIC) + rng.normal(0, noise, (512, 512, 3))
-        blobs = cv2.resize(rng.random((8, 8)).astype(np.float32), (512, 512), interpolation=cv2.INTER_CUBIC)
-        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(folder / "images" / f"{number}.png")
-        Image.fromarray((blobs * 3).clip(0, 2).astype(np.uint8)).save(folder / "masks" / f"{number}.png")
+        image = cv2.resize(coarse, (512, 512), interpolation=cv2.INTER_CUBIC) + rng.normal(
+            0, noise, (512, 512, 3)
+        )
+        blobs = cv2.resize(
+            rng.random((8, 8)).astype(np.float32), (512, 512), interpolation=cv2.INTER_CUBIC
+        )
+        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(
+            folder / "images" / f"{number}.png"
+        )
+        Image.fromarray((blobs * 3).clip(0, 2).astype(np.uint8)).save(
+            folder / "masks" / f"{number}.png"
+        )
     return sum(path.stat().st_size for path in (folder / "images").iterdir()) // count
 
 
@@ -43,13 +51,19 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}")
     with tempfile.TemporaryDirectory() as root:
-        sizes = {name: write(Path(root, name), options.images, noise) for name, noise in NOISE.items()}
+        sizes = {
+            name: write(Path(root, name), options.images, noise) for name, noise in NOISE.items()
+        }
         rates: dict[str, list[float]] = {name: [] for name in NOISE}
         for _ in range(options.rounds):
             for name in NOISE:
                 folders = [str(Path(root, name, part)) for part in ("images", "masks")]
                 began = time.monotonic()
-                subprocess.run([sys.executable, "-m", "segkit", "inspect", *folders], check=True, capture_output=True)
+                subprocess.run(
+                    [sys.executable, "-m", "segkit", "inspect", *folders],
+                    check=True,
+                    capture_output=True,
+                )
                 rates[name].append(options.images / (time.monotonic() - began))
     for name, found in rates.items():
         print(

@@ -31,7 +31,9 @@ def write_image(path: Path, side: int) -> None:
     rng = np.random.default_rng(0)
     ramp = np.arange(TILE) / TILE * 2 * np.pi
     waves = 100 + 60 * np.sin(3 * ramp)[:, None, None] * np.cos(2 * ramp)[None, :, None]
-    patterns = [np.uint8(waves + rng.integers(0, 4, (TILE, TILE, 3)) * 8 + 20 * i) for i in range(4)]
+    patterns = [
+        np.uint8(waves + rng.integers(0, 4, (TILE, TILE, 3)) * 8 + 20 * i) for i in range(4)
+    ]
 
     def tiles() -> Iterator[np.ndarray]:
         for number in range((-(-side // TILE)) ** 2):
@@ -103,7 +105,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=40_000, help="rows and columns of the image")
     parser.add_argument("--memory", default="1.5GB")
-    parser.add_argument("--run", type=Path, help="a run folder; without it a stand-in for the network")
+    parser.add_argument(
+        "--run", type=Path, help="a run folder; without it a stand-in for the network"
+    )
     parser.add_argument("--classes", type=int, default=1, help="of the stand-in")
     parser.add_argument("--tile", type=int, default=1024, help="window of the stand-in")
     parser.add_argument("--image", type=Path, help=argparse.SUPPRESS)
@@ -116,7 +120,15 @@ def main() -> None:
         image = Path(folder, "image.tif")
         write_image(image, options.side)
         print(f"made an image of {image.stat().st_size / 1e6:,.0f} MB", flush=True)
-        again = [sys.executable, __file__, *sys.argv[1:], "--image", str(image), "--out", str(Path(folder, "masks"))]
+        again = [
+            sys.executable,
+            __file__,
+            *sys.argv[1:],
+            "--image",
+            str(image),
+            "--out",
+            str(Path(folder, "masks")),
+        ]
         subprocess.run(again, check=True)
         made = next(Path(folder, "masks").glob("*.tif"))
         print(f"the mask takes {made.stat().st_size / 1e6:,.1f} MB")

@@ -23,7 +23,9 @@ class Loader:
     def __init__(self, name: str, interpreter: str, script: str, *arguments: str) -> None:
         self.name = name
         command = [interpreter, str(HERE / script), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._answer()
 
     def run(self) -> dict[str, float]:
@@ -49,14 +51,18 @@ class Loader:
         return json.loads(line)
 
 
-def serve(batches: Iterator[Any], size: int, epoch: int, children: Callable[[], Sequence[int]]) -> None:
+def serve(
+    batches: Iterator[Any], size: int, epoch: int, children: Callable[[], Sequence[int]]
+) -> None:
     """Take two epochs of batches untimed, then for each line "run" time one epoch, or as many batches as a second gives."""
     for _ in range(2 * epoch):
         next(batches)
     _say({})
     for line in sys.stdin:
         assert line.strip() == "run"
-        for _ in range(max(4, epoch // 2)):  # what was waiting since the last turn, and whoever was cold
+        for _ in range(
+            max(4, epoch // 2)
+        ):  # what was waiting since the last turn, and whoever was cold
             next(batches)
         began, cpu, steps = time.perf_counter(), _cpu(children()), 0
         while steps < epoch or time.perf_counter() - began < 1:

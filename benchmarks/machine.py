@@ -48,7 +48,11 @@ def machine_line(about: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
     what = f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}"
     what += f", {about['gpu']}" if about["gpu"] else ""
-    lines = [what, f"load before {about['load_before']}, OpenMP wait policy {about['openmp_wait_policy']}", versions]
+    lines = [
+        what,
+        f"load before {about['load_before']}, OpenMP wait policy {about['openmp_wait_policy']}",
+        versions,
+    ]
     if about["load_before"] > BUSY:
         lines.append(
             "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do not keep these numbers"

@@ -44,7 +44,9 @@ class Workload:
         """Return the same images (B, H, W, 3) uint8 and targets (B, H, W) uint8 in every process."""
         rng = np.random.default_rng(0)
         shape = (self.batch, self.size, self.size)
-        return rng.integers(0, 256, (*shape, 3), np.uint8), rng.integers(0, len(CLASSES), shape, np.uint8)
+        return rng.integers(0, 256, (*shape, 3), np.uint8), rng.integers(
+            0, len(CLASSES), shape, np.uint8
+        )
 
 
 class Made(NamedTuple):
@@ -79,7 +81,9 @@ class Contender:
     """A process that works only when it is asked: each time once to warm up and once measured."""
 
     def __init__(self, make: Make, workload: Workload) -> None:
-        context = multiprocessing.get_context("spawn")  # a forked child would have the parent's peak memory
+        context = multiprocessing.get_context(
+            "spawn"
+        )  # a forked child would have the parent's peak memory
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, workload), daemon=True)
         self._process.start()
@@ -135,7 +139,9 @@ def settle() -> None:
     """
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in threads})
-    os.environ.update(KERAS_BACKEND=os.environ.get(BACKEND, "tensorflow"), TORCHINDUCTOR_COMPILE_THREADS="1")
+    os.environ.update(
+        KERAS_BACKEND=os.environ.get(BACKEND, "tensorflow"), TORCHINDUCTOR_COMPILE_THREADS="1"
+    )
     if on_gpu():  # all contenders are there at once: none may take the whole memory at its start
         os.environ.update(TF_FORCE_GPU_ALLOW_GROWTH="true", XLA_PYTHON_CLIENT_PREALLOCATE="false")
     else:
@@ -156,7 +162,9 @@ def _asked(pipe: Any) -> bool:
 
 def peak_bytes() -> int:
     """Return the most memory that this process has held; Linux counts in KiB, macOS in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
@@ -172,24 +180,48 @@ def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name
 
 def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
-    parser.add_argument("--width", type=int, default=32, help="channels at full resolution (default %(default)s)")
-    parser.add_argument("--batch", type=int, default=8, help="images in a batch (default %(default)s)")
-    parser.add_argument("--size", type=int, default=256, help="pixels a side, a multiple of 16 (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to a file")
+    parser.add_argument(
+        "--width", type=int, default=32, help="channels at full resolution (default %(default)s)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=8, help="images in a batch (default %(default)s)"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=256,
+        help="pixels a side, a multiple of 16 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each contender (default %(default)s)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the numbers to a file"
+    )
     parser.set_defaults(gpu=False, backend="tensorflow", peak=None)
     return parser
 
 
 def add_device(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add what a benchmark takes that can run on a GPU."""
-    parser.add_argument("--gpu", action="store_true", help="give all contenders the GPU instead of the CPU")
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), help="of Keras (default %(default)s)")
-    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="of the chip: also show the share that is reached")
+    parser.add_argument(
+        "--gpu", action="store_true", help="give all contenders the GPU instead of the CPU"
+    )
+    parser.add_argument(
+        "--backend", choices=("tensorflow", "jax"), help="of Keras (default %(default)s)"
+    )
+    parser.add_argument(
+        "--peak",
+        type=float,
+        metavar="TFLOPS",
+        help="of the chip: also show the share that is reached",
+    )
     return parser
 
 
-def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace, passes: int = 1) -> None:
+def compare(
+    title: str, makes: Mapping[str, Make], arguments: argparse.Namespace, passes: int = 1
+) -> None:
     """Measure the contenders, the first of which is the one that ratios refer to; print and write what was found.
 
     A run costs as much as so many predictions of the batch: three for a training step, as the way back costs twice the way.
@@ -199,20 +231,32 @@ def compare(title: str, makes: Mapping[str, Make], arguments: argparse.Namespace
     if workload.size % 16:
         raise SystemExit("--size: a multiple of 16, because PyTorch's U-Net here does not pad")
     about = machine()
-    shown.print(f"{title}: {workload}, {arguments.rounds} rounds\n{machine_line(about)}", highlight=False)
+    shown.print(
+        f"{title}: {workload}, {arguments.rounds} rounds\n{machine_line(about)}", highlight=False
+    )
     contenders, left_out = _start(makes, workload, shown)
     try:
-        turns = in_turn({name: contender.run for name, contender in contenders.items()}, arguments.rounds)
+        turns = in_turn(
+            {name: contender.run for name, contender in contenders.items()}, arguments.rounds
+        )
     finally:
         for contender in contenders.values():
             contender.close()
-    rows = [summary(name, found, workload.batch, turns[next(iter(makes))]) for name, found in turns.items()]
+    rows = [
+        summary(name, found, workload.batch, turns[next(iter(makes))])
+        for name, found in turns.items()
+    ]
     if arguments.peak:
         work = 2e-12 * passes * next(iter(contenders.values())).multiply_adds
         rows = [{**row, "share_of_peak": work / row["seconds"] / arguments.peak} for row in rows]
     shown.print(_table(title, rows), idle_line(rows), sep="\n", highlight=False)
     if arguments.json:
-        report = {"workload": asdict(workload), "rounds": arguments.rounds, "results": rows, "left_out": left_out}
+        report = {
+            "workload": asdict(workload),
+            "rounds": arguments.rounds,
+            "results": rows,
+            "left_out": left_out,
+        }
         write(arguments.json, title, about, report)
 
 
@@ -231,13 +275,19 @@ def _start(
             left_out[name] = str(problem).partition(":")[0]  # what follows may name folders
             shown.print(f"left out: {name} ({problem})", highlight=False, markup=False)
     found = {name: contender.parameters for name, contender in contenders.items()}
-    assert len(set(found.values())) == 1, f"not the same network (trainable parameters, running statistics): {found}"
+    assert len(set(found.values())) == 1, (
+        f"not the same network (trainable parameters, running statistics): {found}"
+    )
     trainable, running = next(iter(found.values()))
-    shown.print(f"each: {trainable:,} trainable parameters, {running:,} running statistics", highlight=False)
+    shown.print(
+        f"each: {trainable:,} trainable parameters, {running:,} running statistics", highlight=False
+    )
     return contenders, left_out
 
 
-def summary(name: str, turns: Sequence[Turn], images: int, reference: Sequence[Turn]) -> dict[str, Any]:
+def summary(
+    name: str, turns: Sequence[Turn], images: int, reference: Sequence[Turn]
+) -> dict[str, Any]:
     """Return the medians of a contender's turns, and each turn's seconds."""
     seconds = statistics.median(turn.seconds for turn in turns)
     return {
@@ -257,12 +307,27 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.MARKDOWN)
     table.add_column(title)
     shares = ["of peak"] if "share_of_peak" in rows[0] else []
-    for heading in ("median s", "min to max s", "time, first = 1", "images/s", "CPU s", "peak GiB", *shares):
+    for heading in (
+        "median s",
+        "min to max s",
+        "time, first = 1",
+        "images/s",
+        "CPU s",
+        "peak GiB",
+        *shares,
+    ):
         table.add_column(heading, justify="right")
     for row in rows:
         spread = f"{min(row['all_seconds']):.3f} to {max(row['all_seconds']):.3f}"
-        numbers = (f"{row['ratio']:.2f}", f"{row['images_per_second']:.1f}", f"{row['cpu_seconds']:.3f}")
-        numbers += (f"{row['peak_bytes'] / 2**30:.2f}", *(f"{100 * row['share_of_peak']:.1f} %" for _ in shares))
+        numbers = (
+            f"{row['ratio']:.2f}",
+            f"{row['images_per_second']:.1f}",
+            f"{row['cpu_seconds']:.3f}",
+        )
+        numbers += (
+            f"{row['peak_bytes'] / 2**30:.2f}",
+            *(f"{100 * row['share_of_peak']:.1f} %" for _ in shares),
+        )
         table.add_row(row["contender"], f"{row['seconds']:.3f}", spread, *numbers)
     return table
 
@@ -278,4 +343,7 @@ def console() -> Console:
 
 
 def write(path: Path, title: str, about: Mapping[str, Any], report: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps({"benchmark": title, "machine": about, **report}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"benchmark": title, "machine": about, **report}, indent=2) + "\n",
+        encoding="utf-8",
+    )

@@ -50,7 +50,9 @@ def cost(encoder: str, decoder: str, asked: argparse.Namespace) -> Cost:
 
     task = segkit.Task.multiclass(list(measure.CLASSES))
     model = segkit.build(task, encoder=encoder, decoder=decoder, width=asked.width)
-    images = np.random.default_rng(0).integers(0, 256, (asked.batch, asked.size, asked.size, 3), np.uint8)
+    images = np.random.default_rng(0).integers(
+        0, 256, (asked.batch, asked.size, asked.size, 3), np.uint8
+    )
     for _ in range(measure.WARM_UPS):
         model.predict_on_batch(images)
     seconds = []
@@ -92,7 +94,9 @@ def updated(page: str, sentence: str, rows: Mapping[tuple[str, str], str]) -> st
     old, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"the page has no {BEGIN} ... {END}")
-    kept = {(found[1], found[2]): found[0] for found in ROW.finditer(old)} if sentence in old else {}
+    kept = (
+        {(found[1], found[2]): found[0] for found in ROW.finditer(old)} if sentence in old else {}
+    )
     lines = [line for _, line in sorted({**kept, **rows}.items())]
     return "\n".join([f"{before}{BEGIN}", "", sentence, "", HEADING, *lines, "", f"{END}{after}"])
 
@@ -105,11 +109,20 @@ def main() -> None:
         ("width", 32, "channels of the finest level that a decoder gets"),
         ("rounds", 5, "timed predictions"),
     ):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"{words} (default %(default)s)")
-    parser.add_argument("--encoders", nargs="+", default=sorted(catalog.ENCODERS), choices=catalog.ENCODERS)
-    parser.add_argument("--decoders", nargs="+", default=sorted(catalog.DECODERS), choices=catalog.DECODERS)
+        parser.add_argument(
+            f"--{name}", type=int, default=default, help=f"{words} (default %(default)s)"
+        )
     parser.add_argument(
-        "--page", type=Path, default=PAGE, help="a page to bring up to date (default: that of the docs)"
+        "--encoders", nargs="+", default=sorted(catalog.ENCODERS), choices=catalog.ENCODERS
+    )
+    parser.add_argument(
+        "--decoders", nargs="+", default=sorted(catalog.DECODERS), choices=catalog.DECODERS
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        default=PAGE,
+        help="a page to bring up to date (default: that of the docs)",
     )
     asked = parser.parse_args()
     sentence, shown = told(asked), measure.console()
@@ -117,7 +130,9 @@ def main() -> None:
     for encoder, decoder, found in costs(asked):
         line = row(encoder, decoder, found, asked.batch)
         shown.print(line, highlight=False, markup=False)
-        page = asked.page.read_text(encoding="utf-8")  # after each, so that nothing measured is lost
+        page = asked.page.read_text(
+            encoding="utf-8"
+        )  # after each, so that nothing measured is lost
         asked.page.write_text(updated(page, sentence, {(encoder, decoder): line}), encoding="utf-8")
 
 

@@ -70,13 +70,18 @@ def make_runs(folder: Path, epochs: int) -> list[Path]:
     tuned = folder / "tuned"
     shutil.copytree(run, tuned)
     segkit("tune", tuned)
-    for precision in ("float32", "int8"):  # an export of fewer bits is checked with the decoding of its run
+    for precision in (
+        "float32",
+        "int8",
+    ):  # an export of fewer bits is checked with the decoding of its run
         segkit("export", tuned, "--format", "onnx", "--precision", precision, "--max-drop", 0.05)
     return [run, tuned]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
@@ -96,7 +101,10 @@ def main() -> None:
                     entry = found.setdefault(f"{run.name}, {runtime}", {"seconds": [], "peak": []})
                     entry["seconds"].append(seconds)
                     entry["peak"].append(peak)
-                    print(next(line for line in text.splitlines() if line.startswith("runtime")), flush=True)
+                    print(
+                        next(line for line in text.splitlines() if line.startswith("runtime")),
+                        flush=True,
+                    )
     print(machine_line(machine()))
     for label, entry in found.items():
         seconds = statistics.median(entry["seconds"])

@@ -74,7 +74,9 @@ class Case:
         return training_batches(self.part, self.config, given, cache_folder=self.folder)
 
     def keeping(self, cache: str) -> Case:
-        config = self.config.model_copy(update={"data": self.config.data.model_copy(update={"cache": cache})})
+        config = self.config.model_copy(
+            update={"data": self.config.data.model_copy(update={"cache": cache})}
+        )
         return replace(self, name=f"{self.name}, {KEPT[cache]}", config=config)
 
     def warm_batches(self) -> Generator[Any]:
@@ -127,7 +129,9 @@ def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list
         "cache_folder": str(root / "kept"),
     }
     (root / "loaders.json").write_text(json.dumps(settings))
-    chosen = {f"segkit, {KEPT[cache]}": (sys.executable, "segkit_loader.py", cache) for cache in KEPT}
+    chosen = {
+        f"segkit, {KEPT[cache]}": (sys.executable, "segkit_loader.py", cache) for cache in KEPT
+    }
     for kept, order in itertools.product(("png", "memory"), ("warp-then-crop", "crop-then-warp")):
         if options.torch_python:
             name = f"DataLoader, {order}, {KEPT['memory' if kept == 'memory' else 'none']}"
@@ -142,7 +146,10 @@ def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list
         for loader in started:
             loader.close()
     return [
-        {"loader": name, **{key: statistics.median(turn[key] for turn in found) for key in found[0]}}
+        {
+            "loader": name,
+            **{key: statistics.median(turn[key] for turn in found) for key in found[0]},
+        }
         for name, found in turns.items()
     ]
 
@@ -156,7 +163,13 @@ def loaders_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         ratios = f"{row['rate'] / first['rate']:.2f}", f"{first['cpu'] / max(row['cpu'], 1e-9):.2f}"
-        numbers = f"{row['rate']:.0f}", ratios[0], f"{row['cpu'] * 1000:.2f}", ratios[1], f"{row['bytes'] / 2**20:.0f}"
+        numbers = (
+            f"{row['rate']:.0f}",
+            ratios[0],
+            f"{row['cpu'] * 1000:.2f}",
+            ratios[1],
+            f"{row['bytes'] / 2**20:.0f}",
+        )
         table.add_row(row["loader"], *numbers)
     return table
 
@@ -167,7 +180,9 @@ def trainer_for(case: Case) -> Any:
 
     prepare(case.config.train)
     assert case.config.input is not None
-    return compile(build_for(case.config.task, case.config.model, case.config.input), case.config.task)
+    return compile(
+        build_for(case.config.task, case.config.model, case.config.input), case.config.task
+    )
 
 
 def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
@@ -188,7 +203,9 @@ def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
     )
     batches.close()
     seconds, waited = (end - start for start, end in zip(*clock.marks, strict=True))
-    return Fitted(seconds / case.steps, min(1.0, waited / seconds))  # a `next` may have begun before the first mark
+    return Fitted(
+        seconds / case.steps, min(1.0, waited / seconds)
+    )  # a `next` may have begun before the first mark
 
 
 class _Clock:
@@ -220,7 +237,9 @@ def measure_all(groups: Sequence[list[Case]], rounds: int) -> list[dict[str, Any
         fits |= {(case.name, False): partial(fit, trainer, case) for case in group}
     fitted = measure.in_turn(fits, rounds)
     return [
-        _row(case.name, fitted[group[0].name, True], fitted[case.name, False]) for group in groups for case in group
+        _row(case.name, fitted[group[0].name, True], fitted[case.name, False])
+        for group in groups
+        for case in group
     ]
 
 
@@ -249,23 +268,39 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         seconds = (f"{row['step_on_ready_batches']:.3f}", f"{row['step']:.3f}")
-        shares = (f"{row['lost']:.1%}", f"{row['waiting']:.1%}", "yes" if row["waiting"] < TARGET else "no")
+        shares = (
+            f"{row['lost']:.1%}",
+            f"{row['waiting']:.1%}",
+            "yes" if row["waiting"] < TARGET else "no",
+        )
         table.add_row(row["data"], *seconds, *shares)
     return table
 
 
 def main() -> None:
     parser = measure.options(__doc__)
-    parser.add_argument("--images", type=int, default=64, help="images in the folder (default %(default)s)")
-    parser.add_argument("--steps", type=int, default=20, help="measured steps of each fit (default %(default)s)")
-    parser.add_argument("--crop", type=int, help="side of the training patches (default: that of the images)")
-    parser.add_argument("--torch-python", metavar="PYTHON", help="an interpreter with torch, albumentations and OpenCV")
+    parser.add_argument(
+        "--images", type=int, default=64, help="images in the folder (default %(default)s)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=20, help="measured steps of each fit (default %(default)s)"
+    )
+    parser.add_argument(
+        "--crop", type=int, help="side of the training patches (default: that of the images)"
+    )
+    parser.add_argument(
+        "--torch-python",
+        metavar="PYTHON",
+        help="an interpreter with torch, albumentations and OpenCV",
+    )
     parser.add_argument("--loaders-only", action="store_true", help="leave the fits out")
     options = parser.parse_args()
     options.crop = options.crop or options.size
     measure.settle()
     console, about = measure.console(), machine()
-    console.print(f"input pipeline, {options.rounds} rounds\n{machine_line(about)}", highlight=False)
+    console.print(
+        f"input pipeline, {options.rounds} rounds\n{machine_line(about)}", highlight=False
+    )
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = write_folder(root, options.images, options.size)
@@ -275,11 +310,23 @@ def main() -> None:
         console.print(loaders_table(loading), highlight=False)
         rows = [] if options.loaders_only else fit_all(png, root, options)
     if rows:
-        console.print(table_of(rows), f"peak memory of this process: {measure.peak_bytes() / 2**30:.2f} GiB", sep="\n")
+        console.print(
+            table_of(rows),
+            f"peak memory of this process: {measure.peak_bytes() / 2**30:.2f} GiB",
+            sep="\n",
+        )
     if options.json:
-        given = {key: getattr(options, key) for key in ("width", "batch", "size", "crop", "images", "steps")}
+        given = {
+            key: getattr(options, key)
+            for key in ("width", "batch", "size", "crop", "images", "steps")
+        }
         results = {"loading": loading, "results": rows, "peak_bytes": measure.peak_bytes()}
-        measure.write(options.json, "pipeline", about, {"workload": given, "rounds": options.rounds, **results})
+        measure.write(
+            options.json,
+            "pipeline",
+            about,
+            {"workload": given, "rounds": options.rounds, **results},
+        )
 
 
 def fit_all(png: list[Case], root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:

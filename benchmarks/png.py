@@ -35,8 +35,12 @@ def encoded(pixels: np.ndarray, palette: bool = False) -> bytes:
 def image(side: int) -> bytes:
     """Return a picture of waves with the noise of a camera."""
     rows, columns = np.mgrid[:side, :side] / side
-    waves = np.stack([128 + 100 * np.sin(9 * columns + i) * np.cos(7 * rows) for i in range(3)], axis=-1)
-    return encoded((waves + np.random.default_rng(0).normal(0, 6, waves.shape)).clip(0, 255).astype(np.uint8))
+    waves = np.stack(
+        [128 + 100 * np.sin(9 * columns + i) * np.cos(7 * rows) for i in range(3)], axis=-1
+    )
+    return encoded(
+        (waves + np.random.default_rng(0).normal(0, 6, waves.shape)).clip(0, 255).astype(np.uint8)
+    )
 
 
 def mask(side: int) -> bytes:
@@ -60,8 +64,12 @@ def milliseconds(decode: Decode, content: bytes, turns: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
-    parser.add_argument("--turns", type=int, default=5, help="of each decoder and file (default %(default)s)")
-    parser.add_argument("files", type=Path, nargs="*", help="PNG files of your own instead of generated ones")
+    parser.add_argument(
+        "--turns", type=int, default=5, help="of each decoder and file (default %(default)s)"
+    )
+    parser.add_argument(
+        "files", type=Path, nargs="*", help="PNG files of your own instead of generated ones"
+    )
     arguments, shown = parser.parse_args(), console()
     keep_freed_memory()  # as a training does
     files = {f"RGB, {side} x {side}": image(side) for side in (256, 512, 1024)}
@@ -73,7 +81,11 @@ def main() -> None:
         "segkit": lambda content: decode_plain(content, indices=True),
     }
     shown.print(
-        machine_line(machine()), f"| | {' | '.join(decoders)} |", "|---|---|---|---|", sep="\n", highlight=False
+        machine_line(machine()),
+        f"| | {' | '.join(decoders)} |",
+        "|---|---|---|---|",
+        sep="\n",
+        highlight=False,
     )
     for name, content in files.items():
         times = (milliseconds(decode, content, arguments.turns) for decode in decoders.values())

@@ -58,4 +58,6 @@ CONTENDERS: dict[str, measure.Make] = {
 }
 
 if __name__ == "__main__":
-    measure.compare("prediction", CONTENDERS, measure.add_device(measure.options(__doc__)).parse_args())
+    measure.compare(
+        "prediction", CONTENDERS, measure.add_device(measure.options(__doc__)).parse_args()
+    )

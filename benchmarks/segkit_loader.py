@@ -19,7 +19,13 @@ def main() -> None:
     keep_freed_memory()  # as `train.py` does
     given = json.loads(Path(sys.argv[1]).read_text())
     cache = sys.argv[2]
-    data = {"images": given["images"], "masks": given["masks"], "validation": 0.0, "test": 0.0, "cache": cache}
+    data = {
+        "images": given["images"],
+        "masks": given["masks"],
+        "validation": 0.0,
+        "test": 0.0,
+        "cache": cache,
+    }
     config = Config(
         task=Task.multiclass(given["classes"]),
         data=DataConfig.model_validate(data),
@@ -27,7 +33,9 @@ def main() -> None:
         train=TrainConfig(batch_size=given["batch"], crop=given["crop"]),
     )
     part = open_parts(config)["train"]
-    pixels = InputConfig(channels=3, dtype="uint8", mean=given["mean"], std=(50.0,) * 3, low=0, high=255)
+    pixels = InputConfig(
+        channels=3, dtype="uint8", mean=given["mean"], std=(50.0,) * 3, low=0, high=255
+    )
     folder = Path(given["cache_folder"])
     batches = training_batches(part, config, pixels, workers=given["workers"], cache_folder=folder)
     loaders.serve(batches, given["batch"], -(-len(part) // given["batch"]), list)

@@ -28,7 +28,9 @@ STEPS = 150
 
 def main() -> None:
     parser = measure.options(__doc__)
-    parser.add_argument("--images", type=int, default=24, help="PNG files in the folder (default %(default)s)")
+    parser.add_argument(
+        "--images", type=int, default=24, help="PNG files in the folder (default %(default)s)"
+    )
     parser.set_defaults(size=512, rounds=3)
     arguments, shown, about = parser.parse_args(), measure.console(), machine()
     shown.print(machine_line(about), highlight=False)
@@ -37,7 +39,9 @@ def main() -> None:
         exports.make(run, arguments.width, steps=STEPS)
         draw(images, arguments.images, arguments.size)
         kinds = ["keras", *(path.name for path in sorted((run / "exports").iterdir()))]
-        starts = measure.in_turn({kind: lambda kind=kind: start(run, kind, images) for kind in kinds}, arguments.rounds)
+        starts = measure.in_turn(
+            {kind: lambda kind=kind: start(run, kind, images) for kind in kinds}, arguments.rounds
+        )
         help_cpu = [command("--help")[1] for _ in range(arguments.rounds)]
         folders = {kind: in_process(run, kind, images, arguments.rounds) for kind in kinds}
     shown.print(f"--help: {statistics.median(help_cpu):.2f} s of CPU")
@@ -50,7 +54,10 @@ def main() -> None:
         )
     if arguments.json:
         measure.write(
-            arguments.json, "start and folder", about, {"starts": starts, "help_cpu": help_cpu, "folders": folders}
+            arguments.json,
+            "start and folder",
+            about,
+            {"starts": starts, "help_cpu": help_cpu, "folders": folders},
         )
 
 
@@ -69,7 +76,9 @@ def start(run: Path, kind: str, images: Path) -> tuple[float, float]:
     """Predict one image in a new process; return its seconds and CPU seconds."""
     with tempfile.TemporaryDirectory() as out:
         image = str(next(images.iterdir()))
-        given = [str(run), "--runtime", "keras"] if kind == "keras" else [str(run / "exports" / kind)]
+        given = (
+            [str(run), "--runtime", "keras"] if kind == "keras" else [str(run / "exports" / kind)]
+        )
         return command(given[0], image, "--out", out, *given[1:])
 
 
@@ -77,10 +86,16 @@ def command(*words: str) -> tuple[float, float]:
     """Run predict.py; return its seconds and CPU seconds."""
     before, began = os.times(), time.perf_counter()
     subprocess.run(
-        [sys.executable, str(PREDICT), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+        [sys.executable, str(PREDICT), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
     )
     seconds, after = time.perf_counter() - began, os.times()
-    return seconds, after.children_user + after.children_system - before.children_user - before.children_system
+    return (
+        seconds,
+        after.children_user + after.children_system - before.children_user - before.children_system,
+    )
 
 
 def in_process(run: Path, kind: str, images: Path, rounds: int) -> dict[str, float]:

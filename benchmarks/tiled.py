@@ -26,7 +26,9 @@ def segkit_tiled(workload: Workload, run: str, kind: str) -> Made:
     from segkit.inference.tiles import predict_tiled
 
     image = workload.data()[0][0]
-    return Made(lambda: predict_tiled(image, predict, TILE, OVERLAP, 4, align=16), *exports.parameters(run))
+    return Made(
+        lambda: predict_tiled(image, predict, TILE, OVERLAP, 4, align=16), *exports.parameters(run)
+    )
 
 
 def monai_tiled(workload: Workload, batch: int, mode: str, **settings: bool) -> Made:
@@ -48,7 +50,9 @@ def monai_tiled(workload: Workload, batch: int, mode: str, **settings: bool) -> 
     @torch.inference_mode()
     def predict() -> Any:
         x = torch_unet.as_input(images, way).float()
-        answer = sliding_window_inference(x, (TILE, TILE), batch, forward, overlap=OVERLAP, mode=mode)
+        answer = sliding_window_inference(
+            x, (TILE, TILE), batch, forward, overlap=OVERLAP, mode=mode
+        )
         return answer.permute(0, 2, 3, 1).contiguous().numpy()
 
     return Made(predict, *torch_unet.parameters(model))
@@ -57,8 +61,12 @@ def monai_tiled(workload: Workload, batch: int, mode: str, **settings: bool) -> 
 MONAI: dict[str, measure.Make] = {
     "MONAI as it comes": partial(monai_tiled, batch=1, mode="constant"),
     "MONAI tuned": partial(monai_tiled, batch=4, mode="gaussian", channels_last=True),
-    "MONAI tuned, compiled": partial(monai_tiled, batch=4, mode="gaussian", channels_last=True, compiled=True),
-    "MONAI tuned, bfloat16": partial(monai_tiled, batch=4, mode="gaussian", channels_last=True, bfloat16=True),
+    "MONAI tuned, compiled": partial(
+        monai_tiled, batch=4, mode="gaussian", channels_last=True, compiled=True
+    ),
+    "MONAI tuned, bfloat16": partial(
+        monai_tiled, batch=4, mode="gaussian", channels_last=True, bfloat16=True
+    ),
 }
 
 

@@ -36,7 +36,9 @@ class Folder(Dataset):
         self.kept = [self._read(i) for i in range(len(self.images))] if kept else None
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        image = cv2.cvtColor(cv2.imread(str(self.images[index]), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(
+            cv2.imread(str(self.images[index]), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
+        )
         return image, cv2.imread(str(self.masks[index]), cv2.IMREAD_UNCHANGED)
 
     def __len__(self) -> int:
@@ -52,7 +54,10 @@ def changes(given: dict[str, Any], order: str) -> list[Any]:
     """Return the transforms of segkit's settings for augmentation."""
     wanted, (height, width) = given["augment"], given["crop"]
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": given["mean"], "fill_mask": VOID}
-    sizes, turns = (1 / (1 + wanted["scale"]), 1 + wanted["scale"]), (-wanted["rotate"], wanted["rotate"])
+    sizes, turns = (
+        (1 / (1 + wanted["scale"]), 1 + wanted["scale"]),
+        (-wanted["rotate"], wanted["rotate"]),
+    )
     warp = A.Affine(scale=sizes, rotate=turns, keep_ratio=True, p=0.9, **border)
     crop = A.RandomCrop(height, width, pad_if_needed=True, **border)
     return [

@@ -53,7 +53,9 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """Images (B, 3, H, W) of 0 to 255 -> logits (B, classes, H, W) float32; height and width multiples of 2^depth."""
 
-    def __init__(self, width: int, classes: int = len(CLASSES), depth: int = 4, widest: int = 512) -> None:
+    def __init__(
+        self, width: int, classes: int = len(CLASSES), depth: int = 4, widest: int = 512
+    ) -> None:
         super().__init__()
         widths = [min(width * 2**level, widest) for level in range(depth + 1)]
         self.encoder = nn.ModuleList(map(convolutions, [3, *widths[:-1]], widths))
@@ -82,7 +84,11 @@ def network(workload: Workload, way: Way) -> UNet:
     Raises `RuntimeError` for bfloat16 on a CPU that would emulate it, ten times as slowly.
     """
     capabilities = torch.cpu.get_capabilities()
-    if way.bfloat16 and device() == "cpu" and not any(on for name, on in capabilities.items() if "bf16" in name):
+    if (
+        way.bfloat16
+        and device() == "cpu"
+        and not any(on for name, on in capabilities.items() if "bf16" in name)
+    ):
         raise RuntimeError("this CPU does not compute in bfloat16")
     torch.set_num_threads(cores())
     torch.backends.cudnn.benchmark = True  # TensorFlow and JAX try a GPU's algorithms as well
@@ -120,7 +126,11 @@ def optimizer(model: UNet) -> torch.optim.Optimizer:
 def parameters(model: UNet) -> tuple[int, int]:
     """Return the numbers that are trained, and those that batch normalisation keeps beside them."""
     trainable = sum(parameter.numel() for parameter in model.parameters())
-    running = sum(value.numel() for name, value in model.named_buffers() if not name.endswith("num_batches_tracked"))
+    running = sum(
+        value.numel()
+        for name, value in model.named_buffers()
+        if not name.endswith("num_batches_tracked")
+    )
     return trainable, running
 
 
@@ -129,7 +139,11 @@ def copy_weights(source: Any, model: UNet) -> None:
     from keras import layers
 
     theirs = [layer for layer in source.layers if layer.weights]
-    ours = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d)]
+    ours = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d)
+    ]
     for keras_layer, layer in zip(theirs, ours, strict=True):
         values = [torch.from_numpy(np.array(value)) for value in keras_layer.get_weights()]
         if isinstance(keras_layer, layers.BatchNormalization):
@@ -155,7 +169,9 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
     assert segkit_unet.parameters(theirs) == parameters(ours)
     images, targets = workload.data()
     with torch.inference_mode():
-        answer = torch.softmax(ours.eval()(as_input(images, Way())), dim=1).permute(0, 2, 3, 1).numpy()
+        answer = (
+            torch.softmax(ours.eval()(as_input(images, Way())), dim=1).permute(0, 2, 3, 1).numpy()
+        )
     np.testing.assert_allclose(answer, as_predict(theirs)(images), atol=1e-4)
     trainer, adamw = segkit.compile(theirs, task), optimizer(ours.train())
     for step in range(steps):
@@ -168,12 +184,16 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
         print(f"step {step}: loss {float(expected):.6f} segkit, {cost.item():.6f} PyTorch")
         np.testing.assert_allclose(cost.item(), expected, rtol=1e-3)
     trainable, running = parameters(ours)
-    print(f"the same network: {trainable:,} trainable parameters, {running:,} running statistics; same answers")
+    print(
+        f"the same network: {trainable:,} trainable parameters, {running:,} running statistics; same answers"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check that PyTorch's U-Net is segkit's.")
-    parser.add_argument("--width", type=int, default=8, help="channels at full resolution (default %(default)s)")
+    parser.add_argument(
+        "--width", type=int, default=8, help="channels at full resolution (default %(default)s)"
+    )
     measure.settle()
     check_parity(Workload(parser.parse_args().width, batch=2, size=64))
 

@@ -48,7 +48,9 @@ def torch_step(workload: Workload, **settings: bool) -> Made:
 
     def step() -> float:
         adamw.zero_grad()
-        value = forward(torch_unet.as_input(images, way), torch.from_numpy(targets).to(torch_unet.device()))
+        value = forward(
+            torch_unet.as_input(images, way), torch.from_numpy(targets).to(torch_unet.device())
+        )
         value.backward()
         adamw.step()
         return value.item()
@@ -64,7 +66,9 @@ CONTENDERS: dict[str, measure.Make] = {
     "PyTorch eager, channels last": partial(torch_step, channels_last=True),
     "PyTorch compiled, channels last": partial(torch_step, channels_last=True, compiled=True),
     "PyTorch bfloat16, channels last": partial(torch_step, channels_last=True, bfloat16=True),
-    "PyTorch bfloat16, compiled, channels last": partial(torch_step, channels_last=True, compiled=True, bfloat16=True),
+    "PyTorch bfloat16, compiled, channels last": partial(
+        torch_step, channels_last=True, compiled=True, bfloat16=True
+    ),
 }
 
 if __name__ == "__main__":

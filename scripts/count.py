@@ -9,5 +9,7 @@ for path in sys.argv[1:]:
         for name in totals:
             totals[name] += int(suite.get(name, 0))
 failed = totals["failures"] + totals["errors"]
-print(f"{totals['tests'] - failed - totals['skipped']} passed, {failed} failed, {totals['skipped']} skipped")
+print(
+    f"{totals['tests'] - failed - totals['skipped']} passed, {failed} failed, {totals['skipped']} skipped"
+)
 sys.exit(bool(failed))

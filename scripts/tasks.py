@@ -131,7 +131,10 @@ def test() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call(PYTHON, "-m", "coverage", "erase")
-        print("== tests that need Keras; those of the other lane are shown when they are over", flush=True)
+        print(
+            "== tests that need Keras; those of the other lane are shown when they are over",
+            flush=True,
+        )
         beside = Lane(folder / "beside.txt")
         thread = threading.Thread(target=beside.run, args=(other_lane(folder),))
         thread.start()
@@ -170,7 +173,9 @@ class Lane:
                 self.failed.append(f"{name} (status {problem.status}) {problem}".strip())
 
 
-def pytest(name: str, folder: Path, *arguments: str, coverage: bool = True, **variables: str) -> Step:
+def pytest(
+    name: str, folder: Path, *arguments: str, coverage: bool = True, **variables: str
+) -> Step:
     """Return a step that runs tests."""
 
     def run(log: Path | None) -> None:
@@ -219,10 +224,15 @@ def main() -> int:
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     made = tasks.add_parser("environment", help="make .venv from a lock file")
     made.add_argument("lock")
-    for name, words in (("lint", "format, lint, types, layers, spelling"), ("check", "lint and the short tests")):
+    for name, words in (
+        ("lint", "format, lint, types, layers, spelling"),
+        ("check", "lint and the short tests"),
+    ):
         tasks.add_parser(name, help=words).add_argument("--fix", action="store_true")
     tasks.add_parser("test", help="everything, as CI runs it")
-    tasks.add_parser("smoke", help="a small demo that must pass a bar").add_argument("folder", type=Path)
+    tasks.add_parser("smoke", help="a small demo that must pass a bar").add_argument(
+        "folder", type=Path
+    )
     started = tasks.add_parser("quickstart", help="make .venv and run segkit demo")
     started.add_argument("folder", nargs="?", default="runs/quickstart")
     options = vars(parser.parse_args())

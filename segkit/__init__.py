@@ -105,7 +105,9 @@ _LATE = {
 }
 
 
-import_after("keras", ["segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"])
+import_after(
+    "keras", ["segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"]
+)
 """These modules register the classes that saved models name, so `keras.models.load_model` finds them."""
 
 

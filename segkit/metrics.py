@@ -26,16 +26,27 @@ class PixelCounts(keras.metrics.Metric):
 
     @named_arguments
     def __init__(
-        self, task: Task | dict[str, Any], *, from_logits: bool, name: str | None = None, dtype: Any = None
+        self,
+        task: Task | dict[str, Any],
+        *,
+        from_logits: bool,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name=name or type(self).__name__.lower(), dtype="float32")  # whatever Keras' default is
+        super().__init__(
+            name=name or type(self).__name__.lower(), dtype="float32"
+        )  # whatever Keras' default is
         self.task = as_task(task)
         self.from_logits = from_logits
         self._direction = "up"  # by which Keras' callbacks know in mode "auto" that more is better
         shape = (2, 4, self.task.channels)
-        self.limbs = self.add_variable(shape, initializer="zeros", dtype="int32", name="counts", aggregation="sum")
+        self.limbs = self.add_variable(
+            shape, initializer="zeros", dtype="int32", name="counts", aggregation="sum"
+        )
 
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         if sample_weight is not None:
             raise ConfigError(
                 "segkit's metrics count whole pixels and take none. Unlabelled pixels are VOID (255) in the target",
@@ -97,7 +108,9 @@ class _OneScore(PixelCounts):
         values = self._ratio(*ops.unstack(self.counts(), 4, axis=0)[:3])
         if self.of is not None:
             return values[self.task.classes.index(self.of)]
-        return mean_known(ops.take(values, ops.convert_to_tensor(self.task.foreground, "int32"), axis=0))
+        return mean_known(
+            ops.take(values, ops.convert_to_tensor(self.task.foreground, "int32"), axis=0)
+        )
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         raise NotImplementedError

@@ -35,7 +35,9 @@ def read(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def channel(inside: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """Return what one channel of the head is to answer: its colour where yes, black where no."""
     yes = Task.binary(palette=[colour])
-    return overlay(yes, np.zeros((*inside.shape, 3), np.uint8), inside.astype(np.uint8), opacity=0.75)
+    return overlay(
+        yes, np.zeros((*inside.shape, 3), np.uint8), inside.astype(np.uint8), opacity=0.75
+    )
 
 
 def windows() -> np.ndarray:
@@ -43,9 +45,13 @@ def windows() -> np.ndarray:
     image, mask = read(OVERLAPPING)
     cut = [(slice(top, top + WINDOW), slice(left, left + WINDOW)) for top, left in WINDOWS]
     titles = [
-        ", ".join(k for k, held in zip(KINDS, mask[w].any((0, 1)), strict=True) if held) or "nothing" for w in cut
+        ", ".join(k for k, held in zip(KINDS, mask[w].any((0, 1)), strict=True) if held)
+        or "nothing"
+        for w in cut
     ]
-    return panel(OVERLAPPING, [[overlay(OVERLAPPING, image[w], mask[w], opacity=0) for w in cut]], titles)
+    return panel(
+        OVERLAPPING, [[overlay(OVERLAPPING, image[w], mask[w], opacity=0) for w in cut]], titles
+    )
 
 
 def binary() -> np.ndarray:

@@ -22,7 +22,17 @@ from segkit import Task
 from segkit.io.images import write_picture
 from segkit.io.masks import write_mask
 
-LOBES = ["background", "frontal", "insula", "limbic", "occipital", "parietal", "deep grey", "temporal", "cerebellum"]
+LOBES = [
+    "background",
+    "frontal",
+    "insula",
+    "limbic",
+    "occipital",
+    "parietal",
+    "deep grey",
+    "temporal",
+    "cerebellum",
+]
 """The first digit of an AAL code, 2 to 9, in order (Tzourio-Mazoyer et al., 2002)."""
 
 TASKS = {
@@ -30,13 +40,17 @@ TASKS = {
     "lobes": Task.multiclass(LOBES),
     "regions": Task.multilabel(["brain", "aal", "brodmann", "left hemisphere", "cerebellum"]),
 }
-BLOCK = ("train",) * 14 + (None,) * 3 + ("validation",) * 3 + (None,) * 3 + ("test",) * 4 + (None,) * 3
+BLOCK = (
+    ("train",) * 14 + (None,) * 3 + ("validation",) * 3 + (None,) * 3 + ("test",) * 4 + (None,) * 3
+)
 """What becomes of 30 slices in a row, 1 mm each; then it begins again. No test slice is nearer than 4 mm to training."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("templates", type=Path, help="the folder with ch2.nii.gz, ch2bet.nii.gz, aal.nii.gz, ...")
+    parser.add_argument(
+        "templates", type=Path, help="the folder with ch2.nii.gz, ch2bet.nii.gz, aal.nii.gz, ..."
+    )
     parser.add_argument("out", type=Path, help="the folder to write")
     options = parser.parse_args()
     scan, masks = read_volumes(options.templates)
@@ -45,7 +59,9 @@ def main() -> None:
         if part is None or (scan[:, :, z] > 30).sum() < 1000:  # above the head
             continue
         name = f"slice_{z:03d}"
-        write_picture(options.out / part / "images" / f"{name}.png", upright(scan[:, :, z])[..., None])
+        write_picture(
+            options.out / part / "images" / f"{name}.png", upright(scan[:, :, z])[..., None]
+        )
         for kind, task in TASKS.items():
             write_mask(task, upright(masks[kind][:, :, z]), options.out / part / kind, name)
     for part in ("train", "validation", "test"):
@@ -58,14 +74,26 @@ def read_volumes(templates: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     brain = read_nifti(templates / "ch2bet.nii.gz") > 0
     brodmann = read_nifti(templates / "brodmann.nii.gz") > 0
     labels = read_nifti(templates / "aal.nii.gz")
-    rows = [line.split() for line in (templates / "aal.nii.txt").read_text().splitlines() if line.strip()]
+    rows = [
+        line.split()
+        for line in (templates / "aal.nii.txt").read_text().splitlines()
+        if line.strip()
+    ]
     lobe_of = np.zeros(256, np.uint8)
     for index, _, code in rows:
         lobe_of[int(index)] = int(code[0]) - 1
     lobes = lobe_of[labels]
-    left = brain & (np.arange(scan.shape[0]) < scan.shape[0] // 2)[:, None, None]  # x runs from left to right
-    regions = np.stack([brain, labels > 0, brodmann, left, lobes == LOBES.index("cerebellum")], axis=-1)
-    return scan.astype(np.uint8), {"brain": brain.astype(np.uint8), "lobes": lobes, "regions": regions.astype(np.uint8)}
+    left = (
+        brain & (np.arange(scan.shape[0]) < scan.shape[0] // 2)[:, None, None]
+    )  # x runs from left to right
+    regions = np.stack(
+        [brain, labels > 0, brodmann, left, lobes == LOBES.index("cerebellum")], axis=-1
+    )
+    return scan.astype(np.uint8), {
+        "brain": brain.astype(np.uint8),
+        "lobes": lobes,
+        "regions": regions.astype(np.uint8),
+    }
 
 
 def read_nifti(path: Path) -> np.ndarray:

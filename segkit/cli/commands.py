@@ -65,7 +65,9 @@ def print_error(problem: SegkitError) -> None:
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
-    about = "Image segmentation: say once what a pixel can be; head, loss, metrics and masks follow."
+    about = (
+        "Image segmentation: say once what a pixel can be; head, loss, metrics and masks follow."
+    )
     if command:
         parser = argparse.ArgumentParser(prog=f"{command}.py", description=COMMANDS[command][1])
         COMMANDS[command][0](parser)
@@ -79,18 +81,33 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 COMMANDS: dict[str, Any] = {
-    "demo": (add_demo, "Train on generated shapes, predict the test images and score the masks: some minutes."),
+    "demo": (
+        add_demo,
+        "Train on generated shapes, predict the test images and score the masks: some minutes.",
+    ),
     "train": (add_train, "Train a network by a config file."),
     "predict": (add_predict, "Predict masks for images, in each image's own size."),
     "evaluate": (add_evaluate, "Score a run on images with known masks."),
-    "tune": (add_tune, "Choose temperature, thresholds and rules for objects of a run on its validation part."),
+    "tune": (
+        add_tune,
+        "Choose temperature, thresholds and rules for objects of a run on its validation part.",
+    ),
     "compare": (
         add_compare,
         "Train settings in equal minutes, and say which is better and whether by more than chance.",
     ),
-    "export": (add_export, "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it."),
-    "inspect": (add_inspect, "Say what a data set is, what is wrong with it, and which head it needs."),
-    "plan": (add_plan, "Write a config that fits a data set and this machine, each value with its reason."),
+    "export": (
+        add_export,
+        "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it.",
+    ),
+    "inspect": (
+        add_inspect,
+        "Say what a data set is, what is wrong with it, and which head it needs.",
+    ),
+    "plan": (
+        add_plan,
+        "Write a config that fits a data set and this machine, each value with its reason.",
+    ),
     "lr": (add_lr, "Find a learning rate by a short training at rising ones."),
     "convert": (
         add_convert,

@@ -12,7 +12,9 @@ from segkit.system.terminal import shown
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit compare`."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml"
+    )
     parser.add_argument(
         "--vary",
         action="append",
@@ -29,10 +31,18 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         help="one more config to compare; repeatable",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="a.b=c", help="change a setting for all; repeatable"
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="change a setting for all; repeatable",
     )
-    parser.add_argument("--minutes", type=float, required=True, metavar="M", help="time of each training")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each setting (default: 3)")
+    parser.add_argument(
+        "--minutes", type=float, required=True, metavar="M", help="time of each training"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="trainings of each setting (default: 3)"
+    )
     parser.add_argument(
         "--out",
         type=Path,

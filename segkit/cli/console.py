@@ -9,12 +9,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from segkit.cli.streams import drop
 from segkit.errors import SegkitWarning
-from segkit.system.progress import Counter, Progress, TrainingStatus, as_clock, epoch_line, epoch_number
+from segkit.system.progress import (
+    Counter,
+    Progress,
+    TrainingStatus,
+    as_clock,
+    epoch_line,
+    epoch_number,
+)
 from segkit.system.terminal import shown
 
 
@@ -47,7 +60,9 @@ class ConsoleProgress(Progress):
 
     def warning(self, text: str | SegkitWarning) -> None:
         """Print a yellow line."""
-        self.console.print(shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False)
+        self.console.print(
+            shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False
+        )
 
     def show(self, renderable: Any) -> None:
         """Print a table, or anything else that rich can render."""
@@ -84,19 +99,30 @@ class ConsoleProgress(Progress):
     @contextmanager
     def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
         """Show a bar with epoch, step, loss and the time left; a line stays for each epoch."""
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+        )
         with self._bars(*columns) as bars:
             yield TrainingReport(self, bars)
 
     def _bars(self, *columns: ProgressColumn) -> Bars:
-        return Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        return Bars(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        )
 
 
 class BarCounter(Counter):
     """Shows how many items are done, and how many windows of the current one; without a terminal a line every minute."""
 
     def __init__(
-        self, progress: ConsoleProgress, bars: Bars, label: str, total: int | None, every: float = 60.0
+        self,
+        progress: ConsoleProgress,
+        bars: Bars,
+        label: str,
+        total: int | None,
+        every: float = 60.0,
     ) -> None:
         self.count = 0
         self.progress = progress
@@ -114,7 +140,9 @@ class BarCounter(Counter):
     def windows(self, name: str, done: int, total: int) -> None:
         """Report the windows of the current item."""
         text = f"{done} of {total} windows"
-        self.bars.update(self.bar, completed=self.count + done / total, text=f"{self._items()}, {text}")
+        self.bars.update(
+            self.bar, completed=self.count + done / total, text=f"{self._items()}, {text}"
+        )
         now = time.monotonic()
         if now - self.reported >= self.every and not self.progress.console.is_terminal:
             self.reported = now
@@ -127,7 +155,9 @@ class BarCounter(Counter):
 class WindowReport:
     """Shows how many windows of one large image are done."""
 
-    def __init__(self, name: str, progress: ConsoleProgress, bars: Bars, every: float = 60.0) -> None:
+    def __init__(
+        self, name: str, progress: ConsoleProgress, bars: Bars, every: float = 60.0
+    ) -> None:
         self.name = shown(name)
         self.progress = progress
         self.bars = bars
@@ -177,7 +207,9 @@ class TrainingReport:
             f"step {status.step}/{status.steps}  loss {status.loss:.4f}  {self.scores}  "
             f"{as_clock(status.seconds_left)} left"
         )
-        self.bars.update(self.bar, completed=status.share, description=f"epoch {epoch_number(status)}", text=text)
+        self.bars.update(
+            self.bar, completed=status.share, description=f"epoch {epoch_number(status)}", text=text
+        )
 
 
 def _dice(status: TrainingStatus) -> float:

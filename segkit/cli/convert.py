@@ -11,9 +11,15 @@ from segkit.cli.options import add_data
 def add_convert(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit convert`."""
     add_data(parser)
-    parser.add_argument("--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)")
-    parser.add_argument("--part", choices=("train", "validation", "test"), help="only this part of the data")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the data set")
+    parser.add_argument(
+        "--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)"
+    )
+    parser.add_argument(
+        "--part", choices=("train", "validation", "test"), help="only this part of the data"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder for the data set"
+    )
     parser.set_defaults(run_command=_convert)
 
 
@@ -26,9 +32,13 @@ def _convert(options: argparse.Namespace) -> int:
 
     check_free(options.out)
     progress = ConsoleProgress()
-    config, guess = find_config(options.images, options.masks, options.classes, options.set, progress, options.trust)
+    config, guess = find_config(
+        options.images, options.masks, options.classes, options.set, progress, options.trust
+    )
     parts = open_parts(config)
     if guess:
         take_over(parts, guess.kept)
-    convert_parts(config.task, parts, options.out, to=options.to, part=options.part, progress=progress)
+    convert_parts(
+        config.task, parts, options.out, to=options.to, part=options.part, progress=progress
+    )
     return 0

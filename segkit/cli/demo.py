@@ -9,7 +9,11 @@ from pathlib import Path
 def add_demo(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit demo`."""
     parser.add_argument(
-        "--out", type=Path, default=Path("segkit-demo"), metavar="DIR", help="a new folder (default: segkit-demo)"
+        "--out",
+        type=Path,
+        default=Path("segkit-demo"),
+        metavar="DIR",
+        help="a new folder (default: segkit-demo)",
     )
     parser.add_argument(
         "--set",

@@ -12,10 +12,16 @@ from segkit.cli.options import add_network
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit evaluate`."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run folder that train made; several answer together"
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run folder that train made; several answer together",
     )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training")
+    parser.add_argument(
+        "--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
     add_network(parser)
     parser.set_defaults(run_command=_evaluate)

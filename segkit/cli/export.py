@@ -12,10 +12,16 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit export`."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
     parser.add_argument(
-        "--format", required=True, metavar="FORMAT", help="onnx, litert, openvino, or savedmodel for TensorFlow Serving"
+        "--format",
+        required=True,
+        metavar="FORMAT",
+        help="onnx, litert, openvino, or savedmodel for TensorFlow Serving",
     )
     parser.add_argument(
-        "--precision", default="float32", metavar="KIND", help="float32 (default), int8, or bfloat16 (openvino)"
+        "--precision",
+        default="float32",
+        metavar="KIND",
+        help="float32 (default), int8, or bfloat16 (openvino)",
     )
     parser.add_argument(
         "--max-drop",

@@ -14,8 +14,12 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit inspect`."""
     add_data(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures of images and masks")
-    parser.add_argument("--pictures", type=Path, metavar="FILE.png", help="write a sheet of images and their masks")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with pictures of images and masks"
+    )
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FILE.png", help="write a sheet of images and their masks"
+    )
     parser.set_defaults(run_command=_inspect)
 
 
@@ -26,7 +30,9 @@ def _inspect(options: argparse.Namespace) -> int:
     from segkit.io.atomic import write_text_for_user
 
     if options.pictures and options.pictures.suffix.lower() != ".png":
-        raise ConfigError(f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures")
+        raise ConfigError(
+            f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures"
+        )
     progress = ConsoleProgress()
     inspection = inspect(
         options.images,
@@ -37,7 +43,9 @@ def _inspect(options: argparse.Namespace) -> int:
         progress=progress,
     )
     if options.json:
-        write_text_for_user(options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n")
+        write_text_for_user(
+            options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n"
+        )
     if options.html:
         write_text_for_user(options.html, as_html(inspection))
     progress.show(on_screen(inspection))

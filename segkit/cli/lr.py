@@ -11,9 +11,15 @@ from segkit.cli.options import add_config
 def add_lr(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit lr`."""
     add_config(parser)
-    parser.add_argument("--low", type=float, default=1e-6, metavar="RATE", help="the first rate (default: 1e-6)")
-    parser.add_argument("--high", type=float, default=1.0, metavar="RATE", help="the last rate (default: 1)")
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="steps, one a rate (default: 100)")
+    parser.add_argument(
+        "--low", type=float, default=1e-6, metavar="RATE", help="the first rate (default: 1e-6)"
+    )
+    parser.add_argument(
+        "--high", type=float, default=1.0, metavar="RATE", help="the last rate (default: 1)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=100, metavar="N", help="steps, one a rate (default: 100)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw loss over rate")
     parser.set_defaults(run_command=_lr)
 
@@ -26,10 +32,14 @@ def _lr(options: argparse.Namespace) -> int:
 
     progress = ConsoleProgress()
     config = read(options.config, options.set, trust=options.trust)
-    found = find_learning_rate(config, low=options.low, high=options.high, steps=options.steps, progress=progress)
+    found = find_learning_rate(
+        config, low=options.low, high=options.high, steps=options.steps, progress=progress
+    )
     every = max(1, len(found.losses) // 15)
     for i in range(0, len(found.losses), every):
-        progress.message(f"rate {found.rates[i]:.1e}  loss {found.losses[i]:.4f}  smoothed {found.smoothed[i]:.4f}")
+        progress.message(
+            f"rate {found.rates[i]:.1e}  loss {found.losses[i]:.4f}  smoothed {found.smoothed[i]:.4f}"
+        )
     progress.message(f"begin with --set train.learning_rate={found.suggestion:.1e}")
     if options.out:
         write_picture_for_user(options.out, found.picture())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-RUNTIMES = "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
+RUNTIMES = (
+    "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
+)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add a config file and changes of its settings."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -65,7 +69,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add how a run predicts: views and runtime."""
     parser.add_argument(
-        "--tta", choices=("flips", "rotations"), help="average over 4 mirrored, or 8 mirrored and turned, views"
+        "--tta",
+        choices=("flips", "rotations"),
+        help="average over 4 mirrored, or 8 mirrored and turned, views",
     )
     parser.add_argument("--runtime", default="auto", metavar="NAME", help=RUNTIMES)
 

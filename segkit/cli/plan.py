@@ -13,8 +13,12 @@ from segkit.cli.options import add_data
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit plan`."""
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="CONFIG", help="the YAML file to write")
-    parser.add_argument("--minutes", type=float, metavar="M", help="a time budget: steps are timed on this machine")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="CONFIG", help="the YAML file to write"
+    )
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help="a time budget: steps are timed on this machine"
+    )
     parser.set_defaults(run_command=_plan)
 
 

@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit predict`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made; several answer together")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them")
+    parser.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="a run folder that train made; several answer together",
+    )
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
-    parser.add_argument("--overlay", action="store_true", help="also draw masks over images, into DIR-overlays")
+    parser.add_argument(
+        "--overlay", action="store_true", help="also draw masks over images, into DIR-overlays"
+    )
     parser.add_argument(
         "--probabilities",
         nargs="?",
@@ -30,7 +39,9 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         choices=sorted(catalog.PROBABILITIES),
         help="also write float32 TIFFs, float16 TIFFs (tif16) or NumPy files, into DIR-probabilities",
     )
-    parser.add_argument("--uncertainty", action="store_true", help="also write maps of doubt, into DIR-uncertainty")
+    parser.add_argument(
+        "--uncertainty", action="store_true", help="also write maps of doubt, into DIR-uncertainty"
+    )
     parser.add_argument(
         "--format",
         action="append",
@@ -45,8 +56,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         help="values and colours of the masks: the data set's own, or class ids and 0/255 (default: data)",
     )
     add_network(parser)
-    parser.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there")
-    parser.add_argument("--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images")
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out images whose results are there"
+    )
+    parser.add_argument(
+        "--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images"
+    )
     add_memory(parser)
     add_cluster(parser)
     parser.set_defaults(run_command=_predict)
@@ -71,9 +86,13 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help="ray: on the machines of a Ray cluster (extra `ray`)",
     )
     parser.add_argument(
-        "--address", metavar="HOST:PORT", help="the Ray cluster, or auto (default: one of this machine alone)"
+        "--address",
+        metavar="HOST:PORT",
+        help="the Ray cluster, or auto (default: one of this machine alone)",
     )
-    parser.add_argument("--worker-cpus", type=int, metavar="N", help="CPUs of each Ray worker (default: up to 4)")
+    parser.add_argument(
+        "--worker-cpus", type=int, metavar="N", help="CPUs of each Ray worker (default: up to 4)"
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -84,7 +103,8 @@ def _predict(options: argparse.Namespace) -> int:
     images = options.images[len(more_runs) :]
     if not images:
         raise ConfigError(
-            f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images", "missing-setting"
+            f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images",
+            "missing-setting",
         )
     progress = ConsoleProgress()
     summary = predict(
@@ -105,7 +125,9 @@ def _predict(options: argparse.Namespace) -> int:
         progress=progress,
     )
     skipped = f", {summary.skipped} there already" if options.skip_existing else ""
-    progress.message(f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed")
+    progress.message(
+        f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed"
+    )
     for _, problem in summary.failed:
         tell(f"failed: {shown(problem)}")
     if summary.stopped:
@@ -124,7 +146,9 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
     for name in ("address", "worker_cpus"):
         if getattr(options, name) is not None:
             setting = f"--{name.replace('_', '-')}"
-            raise ConfigError("is for a cluster; say --engine ray with it", "missing-setting", setting=setting)
+            raise ConfigError(
+                "is for a cluster; say --engine ray with it", "missing-setting", setting=setting
+            )
     return None
 
 

@@ -18,16 +18,29 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit train`."""
     add_config(parser)
     parser.add_argument(
-        "--run", type=Path, metavar="DIR", help="the run folder to make (default: runs/ and the config's name)"
+        "--run",
+        type=Path,
+        metavar="DIR",
+        help="the run folder to make (default: runs/ and the config's name)",
     )
     parser.add_argument(
-        "--fold", metavar="k/n", help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end"
+        "--fold",
+        metavar="k/n",
+        help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR from its last checkpoint")
     parser.add_argument(
-        "--coordinator", metavar="HOST:PORT", help="train on several machines: where the first process can be reached"
+        "--resume", action="store_true", help="go on with the run in DIR from its last checkpoint"
     )
-    parser.add_argument("--process", metavar="i/n", help="which of the n processes this is; the first writes the run")
+    parser.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="train on several machines: where the first process can be reached",
+    )
+    parser.add_argument(
+        "--process",
+        metavar="i/n",
+        help="which of the n processes this is; the first writes the run",
+    )
     parser.set_defaults(run_command=_train)
 
 
@@ -53,7 +66,9 @@ def _train_process(options: argparse.Namespace, process: Process | None) -> int:
         return 130
 
 
-def _train_one(options: argparse.Namespace, process: Process | None, progress: ConsoleProgress) -> int:
+def _train_one(
+    options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
+) -> int:
     from segkit.config import read
     from segkit.training.train import train
 
@@ -71,10 +86,14 @@ def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> N
     report = run.report()
     if report is not None:
         progress.show(scores_table(report))
-    progress.message(f"the run is in {run.path}: predict with\n  segkit predict {run.path} IMAGES --out MASKS")
+    progress.message(
+        f"the run is in {run.path}: predict with\n  segkit predict {run.path} IMAGES --out MASKS"
+    )
 
 
-def _train_folds(options: argparse.Namespace, process: Process | None, progress: ConsoleProgress) -> int:
+def _train_folds(
+    options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
+) -> int:
     from segkit.config import read
     from segkit.training.folds import cross_validate, folds_table, parse_folds
 

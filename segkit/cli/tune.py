@@ -37,5 +37,7 @@ def _tune(options: argparse.Namespace) -> int:
     run, tuned, exports = tune(options.run, options.goal, trust=options.trust, progress=progress)
     progress.show(tuned_table(run.config().task, tuned))
     also = f", and its exports ({exports}), but for copies made before" if exports else ""
-    progress.message(f"kept in {run.tuned}; everything that predicts with this run now uses it{also}")
+    progress.message(
+        f"kept in {run.tuned}; everything that predicts with this run now uses it{also}"
+    )
     return 0

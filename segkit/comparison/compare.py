@@ -102,7 +102,9 @@ def _train_all(trainings: Sequence[Training], minutes: float, progress: Progress
     failed: Failures = {}
     left = [each for each in trainings if not each.is_finished]
     done_before = len(trainings) - len(left)
-    progress.message(f"{len(trainings)} trainings of {minutes:g} min, {done_before} of them done before")
+    progress.message(
+        f"{len(trainings)} trainings of {minutes:g} min, {done_before} of them done before"
+    )
     for number, training in enumerate(left, start=1):
         name = training.setting.name
         progress.message(f"training {number}/{len(left)}: {name}, seed {training.seed}")
@@ -113,7 +115,9 @@ def _train_all(trainings: Sequence[Training], minutes: float, progress: Progress
     return failed
 
 
-def _score_all(trainings: Sequence[Training], failed: Failures, progress: Progress) -> dict[tuple[str, int], Scored]:
+def _score_all(
+    trainings: Sequence[Training], failed: Failures, progress: Progress
+) -> dict[tuple[str, int], Scored]:
     """Return the scores of every finished run. Those of an earlier call are read; what cannot be scored has failed."""
     names = list(scored_part(trainings[0].setting.config)[1].names)
     scored: dict[tuple[str, int], Scored] = {}
@@ -143,11 +147,15 @@ def _score(training: Training, progress: Progress) -> Scored:
     keras.backend.clear_session()
     _, part = scored_part(training.setting.config)
     model = load(training.run)
-    with progress.counting(f"scoring {training.setting.name}, seed {training.seed}", len(part)) as done:
+    with progress.counting(
+        f"scoring {training.setting.name}, seed {training.seed}", len(part)
+    ) as done:
         return score(as_predict(model), model.count_params(), training.run, part, done)
 
 
-def _collect(trainings: Sequence[Training], scored: dict[tuple[str, int], Scored], failed: Failures) -> list[Answers]:
+def _collect(
+    trainings: Sequence[Training], scored: dict[tuple[str, int], Scored], failed: Failures
+) -> list[Answers]:
     """Return the scores and failures of each setting, in the order in which the settings were given."""
     found = []
     for setting in _settings(trainings):

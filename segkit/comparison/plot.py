@@ -30,20 +30,35 @@ class Axis(NamedTuple):
 
 def plot(results: dict[str, Any]) -> np.ndarray:
     """Return (H, W, 3) uint8: a row a setting that has scores, best first; dots are single seeds."""
-    rows = [row for row in results["settings"] if row["seeds"] and row["dice_foreground"]["value"] is not None]
+    rows = [
+        row
+        for row in results["settings"]
+        if row["seeds"] and row["dice_foreground"]["value"] is not None
+    ]
     rows.sort(key=lambda row: -row["dice_foreground"]["value"])
     pairs = {pair["other"]: pair for pair in results["comparisons"]}
     names = GAP + max([0, *(math.ceil(FONT.getlength(row["name"])) for row in rows)]) + GAP
     scores = _axis([_values(row["dice_foreground"]) for row in rows], names)
-    gaps = _axis([[pair["low"], pair["high"], 0.0] for pair in pairs.values()], names + WIDTH + 3 * GAP)
+    gaps = _axis(
+        [[pair["low"], pair["high"], 0.0] for pair in pairs.values()], names + WIDTH + 3 * GAP
+    )
     height = TOP + ROW * len(rows) + BOTTOM
     sheet = Image.new("RGB", (gaps.left + WIDTH + 2 * GAP, height), "white")
     draw = ImageDraw.Draw(sheet)
-    _frame(draw, scores, height, f"foreground Dice, {results['images']} images; small dots: single seeds")
+    _frame(
+        draw,
+        scores,
+        height,
+        f"foreground Dice, {results['images']} images; small dots: single seeds",
+    )
     _frame(draw, gaps, height, "behind the best: difference, 95 % interval")
     draw.line((gaps.x(0), TOP, gaps.x(0), height - BOTTOM), fill=INK)
     for number, row in enumerate(rows):
-        y, dice, pair = TOP + ROW * number + ROW // 2, row["dice_foreground"], pairs.get(row["name"])
+        y, dice, pair = (
+            TOP + ROW * number + ROW // 2,
+            row["dice_foreground"],
+            pairs.get(row["name"]),
+        )
         draw.text((GAP, y), row["name"], fill=INK, font=FONT, anchor="lm")
         _whisker(draw, scores, y, dice, INK)
         for value in dice["by_seed"]:
@@ -51,8 +66,12 @@ def plot(results: dict[str, Any]) -> np.ndarray:
         if pair:
             behind = {"value": pair["difference"], "low": pair["low"], "high": pair["high"]}
             _whisker(draw, gaps, y, behind, CLEAR if pair["more_than_chance"] else UNCLEAR)
-            words = {True: "more than chance", False: "may be chance", None: "too few images"}[pair["more_than_chance"]]
-            draw.text((gaps.x(pair["difference"]), y + 13), words, fill=INK, font=SMALL, anchor="mm")
+            words = {True: "more than chance", False: "may be chance", None: "too few images"}[
+                pair["more_than_chance"]
+            ]
+            draw.text(
+                (gaps.x(pair["difference"]), y + 13), words, fill=INK, font=SMALL, anchor="mm"
+            )
         else:
             draw.text((gaps.x(0) + 6, y), "the best", fill=INK, font=SMALL, anchor="lm")
     return np.asarray(sheet)
@@ -79,17 +98,23 @@ def ticks(low: float, high: float) -> list[float]:
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= rough)
-    return [float(f"{i * step:.10g}") for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [
+        float(f"{i * step:.10g}") for i in range(math.ceil(low / step), math.floor(high / step) + 1)
+    ]
 
 
 def _frame(draw: ImageDraw.ImageDraw, axis: Axis, height: int, title: str) -> None:
     draw.text((axis.left, TOP - 22), title, fill=INK, font=FONT, anchor="lm")
     for value in ticks(axis.low, axis.high):
         draw.line((axis.x(value), TOP, axis.x(value), height - BOTTOM + 4), fill=PALE)
-        draw.text((axis.x(value), height - BOTTOM + 14), f"{value:g}", fill=INK, font=SMALL, anchor="mm")
+        draw.text(
+            (axis.x(value), height - BOTTOM + 14), f"{value:g}", fill=INK, font=SMALL, anchor="mm"
+        )
 
 
-def _whisker(draw: ImageDraw.ImageDraw, axis: Axis, y: float, score: dict[str, Any], colour: tuple[int, ...]) -> None:
+def _whisker(
+    draw: ImageDraw.ImageDraw, axis: Axis, y: float, score: dict[str, Any], colour: tuple[int, ...]
+) -> None:
     if score["low"] is not None and score["high"] is not None:
         low, high = axis.x(score["low"]), axis.x(score["high"])
         draw.line((low, y, high, y), fill=colour, width=3)
@@ -98,5 +123,7 @@ def _whisker(draw: ImageDraw.ImageDraw, axis: Axis, y: float, score: dict[str, A
     _dot(draw, axis.x(score["value"]), y, 5, colour)
 
 
-def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: int, colour: tuple[int, ...]) -> None:
+def _dot(
+    draw: ImageDraw.ImageDraw, x: float, y: float, radius: int, colour: tuple[int, ...]
+) -> None:
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)

@@ -13,15 +13,17 @@ def verdict(results: dict[str, Any]) -> str:
     pairs, images = results["comparisons"], results["images"]
     if not pairs:
         return "Nothing can be said: fewer than two settings have a score to compare."
-    dice = {row["name"]: row["dice_foreground"]["value"] for row in results["settings"] if row["seeds"]}
+    dice = {
+        row["name"]: row["dice_foreground"]["value"] for row in results["settings"] if row["seeds"]
+    }
     best = pairs[0]["better"]
     if images < LEAST:
         return _without_chance(best, pairs, dice, images)
-    verdict = _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
+    verdict = (
+        _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
+    )
     if images < FEW:
-        verdict += (
-            f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
-        )
+        verdict += f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
     if any(pair["of_seeds"] == 1 for pair in pairs):
         return f"{verdict} With one training each, what another seed would change is not known."
     if any(pair["more_than_chance"] and pair["ahead"] < pair["of_seeds"] for pair in pairs):
@@ -29,7 +31,9 @@ def verdict(results: dict[str, Any]) -> str:
     return verdict
 
 
-def _without_chance(best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+def _without_chance(
+    best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int
+) -> str:
     others = ", ".join(f"{pair['other']} {dice[pair['other']]:.4f}" for pair in pairs)
     return (
         f"{best} has the highest foreground Dice here, {dice[best]:.4f} (others: {others}). Whether that is chance cannot be "
@@ -50,13 +54,19 @@ def _one(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
     )
 
 
-def _several(best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+def _several(
+    best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int
+) -> str:
     parts = [f"{best} has the best foreground Dice, {dice[best]:.4f}"]
     for clear, words in (
         (True, "better by more than chance than"),
         (False, "better, but not by more than chance, than"),
     ):
-        which = [f"{pair['other']} ({_apart(pair)})" for pair in pairs if pair["more_than_chance"] is clear]
+        which = [
+            f"{pair['other']} ({_apart(pair)})"
+            for pair in pairs
+            if pair["more_than_chance"] is clear
+        ]
         if which:
             parts.append(f"{words} {', '.join(which)}")
     return (
@@ -91,21 +101,45 @@ def markdown(results: dict[str, Any]) -> str:
         "heads. Images/s: the network on this machine, images read before.",
     ]
     failed = [
-        f"- {row['name']}, seed {seed}: {why}" for row in results["settings"] for seed, why in row["failed"].items()
+        f"- {row['name']}, seed {seed}: {why}"
+        for row in results["settings"]
+        for seed, why in row["failed"].items()
     ]
     return "\n".join(lines + (["", "Failed:", "", *failed] if failed else [])) + "\n"
 
 
 def _settings(rows: Sequence[dict[str, Any]]) -> list[str]:
-    titles = ["setting", "foreground Dice", "by seed", "foreground IoU", "calibration error of mask", "of head"]
+    titles = [
+        "setting",
+        "foreground Dice",
+        "by seed",
+        "foreground IoU",
+        "calibration error of mask",
+        "of head",
+    ]
     titles += ["parameters", "images/s", "steps"]
     table = []
     for row in rows:
         dice = row["dice_foreground"]
-        scores = [_ends(dice), ", ".join(_shown(value) for value in dice["by_seed"]), _ends(row["iou_foreground"])]
-        scores += [_ends(row["calibration_error_of_mask"]), _shown(row["calibration_error"]["value"])]
+        scores = [
+            _ends(dice),
+            ", ".join(_shown(value) for value in dice["by_seed"]),
+            _ends(row["iou_foreground"]),
+        ]
+        scores += [
+            _ends(row["calibration_error_of_mask"]),
+            _shown(row["calibration_error"]["value"]),
+        ]
         steps = ", ".join(f"{count:,}" for count in row["steps"])
-        table.append([row["name"], *scores, f"{row['parameters']:,}", f"{row['images_per_second']:.1f}", steps])
+        table.append(
+            [
+                row["name"],
+                *scores,
+                f"{row['parameters']:,}",
+                f"{row['images_per_second']:.1f}",
+                steps,
+            ]
+        )
     return _table(titles, table)
 
 

@@ -58,9 +58,15 @@ def results_of(all_answers: Sequence[Answers], resamples: int = RESAMPLES) -> di
     """
     finished = [each for each in all_answers if each.runs]
     drawn = {each.name: resampled(each.pooled("counts"), resamples) for each in finished}
-    rows = [_row(each, drawn[each.name], resamples) if each.runs else _empty(each) for each in all_answers]
+    rows = [
+        _row(each, drawn[each.name], resamples) if each.runs else _empty(each)
+        for each in all_answers
+    ]
     dice = {row["name"]: row["dice_foreground"]["value"] for row in rows if row["seeds"]}
-    ranked = sorted((each for each in finished if dice[each.name] is not None), key=lambda each: -dice[each.name])
+    ranked = sorted(
+        (each for each in finished if dice[each.name] is not None),
+        key=lambda each: -dice[each.name],
+    )
     images = len(next(iter(finished[0].runs.values())).names) if finished else 0
     pairs = [_pair(ranked[0], other, drawn) for other in ranked[1:]]
     if images < LEAST:
@@ -81,17 +87,26 @@ def _empty(answers: Answers) -> dict[str, Any]:
 
 def _row(answers: Answers, drawn: np.ndarray, resamples: int) -> dict[str, Any]:
     task, pooled, runs = answers.task, answers.pooled("counts"), answers.runs.values()
-    row: dict[str, Any] = {"name": answers.name, "seeds": list(answers.runs), "failed": dict(answers.failed)}
+    row: dict[str, Any] = {
+        "name": answers.name,
+        "seeds": list(answers.runs),
+        "failed": dict(answers.failed),
+    }
     for score in ("dice", "iou"):
         value = float(mean_score(task, pooled.sum(0), score))
         each = [_number(float(mean_score(task, run.counts.sum(0), score))) for run in runs]
-        row[f"{score}_foreground"] = {**_with_ends(value, mean_score(task, drawn, score)), "by_seed": each}
+        row[f"{score}_foreground"] = {
+            **_with_ends(value, mean_score(task, drawn, score)),
+            "by_seed": each,
+        }
     for name, what in (("calibration_error", "asked"), ("calibration_error_of_mask", "decided")):
         tallies = answers.pooled(what)
         others = [reliability(sums)["ece"] for sums in resampled(tallies, resamples)]
         row[name] = _with_ends(reliability(tallies.sum(0))["ece"], np.array(others))
     values, ends = class_scores(task, pooled.sum(0), "dice"), class_scores(task, drawn, "dice")
-    row["dice_of_class"] = {task.classes[i]: _with_ends(float(values[i]), ends[:, i]) for i in task.foreground}
+    row["dice_of_class"] = {
+        task.classes[i]: _with_ends(float(values[i]), ends[:, i]) for i in task.foreground
+    }
     row["parameters"] = next(iter(runs)).parameters
     row["images_per_second"] = float(np.median([run.images_per_second for run in runs]))
     row["steps"] = [run.steps for run in runs]
@@ -101,11 +116,20 @@ def _row(answers: Answers, drawn: np.ndarray, resamples: int) -> dict[str, Any]:
 def _pair(best: Answers, other: Answers, drawn: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return how much better one setting is than another in foreground Dice, on the same draws of images."""
     scores = [mean_score(each.task, drawn[each.name], "dice") for each in (best, other)]
-    values = [float(mean_score(each.task, each.pooled("counts").sum(0), "dice")) for each in (best, other)]
+    values = [
+        float(mean_score(each.task, each.pooled("counts").sum(0), "dice")) for each in (best, other)
+    ]
     ends = interval(scores[0] - scores[1])
     both = [seed for seed in best.runs if seed in other.runs]
     gains = [
-        float(np.subtract(*(mean_score(each.task, each.runs[seed].counts.sum(0), "dice") for each in (best, other))))
+        float(
+            np.subtract(
+                *(
+                    mean_score(each.task, each.runs[seed].counts.sum(0), "dice")
+                    for each in (best, other)
+                )
+            )
+        )
         for seed in both
     ]
     return {

@@ -55,14 +55,21 @@ class Scored:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 found = {name: kept[name] for name in cls.__dataclass_fields__}
-                numbers = {name: found.pop(name).item() for name in ("parameters", "images_per_second", "steps")}
+                numbers = {
+                    name: found.pop(name).item()
+                    for name in ("parameters", "images_per_second", "steps")
+                }
         except Exception:  # one bad byte can raise anything
             return None
         return cls(**found, **numbers)
 
 
 def score(
-    predict: Predict, parameters: int, run: Run, part: Subset, progress: Callable[[str], None] = lambda name: None
+    predict: Predict,
+    parameters: int,
+    run: Run,
+    part: Subset,
+    progress: Callable[[str], None] = lambda name: None,
 ) -> Scored:
     """Return what a run's network answers to the samples of a part, predicted as `segkit predict` does, and how fast."""
     config = run.config_made_with()
@@ -84,7 +91,9 @@ def score(
     )
 
 
-def decisions(task: Task, probabilities: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def decisions(
+    task: Task, probabilities: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what the mask decides, without VOID, as `calibration.questions` does: an exclusive task always asks one
     question a pixel, so that heads that ask one or one a class can be compared. Yes or no is decided at 0.5.
 

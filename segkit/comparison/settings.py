@@ -65,7 +65,10 @@ def settings_of(
             )
     fixed = [f"train.minutes={minutes}", "train.steps=null", "train.patience=0"]
     found = [
-        Setting(", ".join(chosen) or name_of(config), as_config(config, [*overrides, *chosen, *fixed], trust=trust))
+        Setting(
+            ", ".join(chosen) or name_of(config),
+            as_config(config, [*overrides, *chosen, *fixed], trust=trust),
+        )
         for chosen in itertools.product(*map(_values, varied))
     ]
     for number, other in enumerate(others, start=2):
@@ -104,7 +107,8 @@ def _check_differ(settings: Sequence[Setting]) -> None:
     for one, other in itertools.combinations(settings, 2):
         if one.config == other.config:
             raise ConfigError(
-                f"{one.name} and {other.name} are the same config; nothing would be compared", "given-twice"
+                f"{one.name} and {other.name} are the same config; nothing would be compared",
+                "given-twice",
             )
         if one.name == other.name:
             raise ConfigError(

@@ -55,7 +55,9 @@ class Training(NamedTuple):
 
 def in_turn(out: Path, settings: Sequence[Setting], seeds: int) -> list[Training]:
     """Return seed 0 of each setting, then seed 1 of each, ...: a machine that slows down hits all settings alike."""
-    folders = [out / f"{number}-{_plain(setting.name)}" for number, setting in enumerate(settings, start=1)]
+    folders = [
+        out / f"{number}-{_plain(setting.name)}" for number, setting in enumerate(settings, start=1)
+    ]
     return [
         Training(setting, seed, folder)
         for seed in range(seeds)
@@ -74,7 +76,10 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
     Raises `RunError` if the folder holds anything else.
     """
     record = out / RECORD
-    wanted = {"seeds": seeds, "settings": {each.name: each.config.model_dump(mode="json") for each in settings}}
+    wanted = {
+        "seeds": seeds,
+        "settings": {each.name: each.config.model_dump(mode="json") for each in settings},
+    }
     remove_leftovers(out, below=False)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _check_same(record, wanted)
@@ -118,7 +123,9 @@ def train(training: Training) -> str | None:
     if names_imports(training.setting.config):
         command.append("--trust")  # as was said of the config that this one comes from
     with training.log.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             status = process.wait()
         finally:
@@ -131,6 +138,12 @@ def train(training: Training) -> str | None:
 def _why(status: int, log: Path) -> str:
     if status < 0:
         return f"was ended by signal {-status}" + (" (not enough memory?)" if status == -9 else "")
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines[-1:]
+    lines = [
+        line.strip()
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
+    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines[
+        -1:
+    ]
     return f"{told[-1] if told else f'exit status {status}'} (all of it: {log})"

@@ -139,7 +139,11 @@ class DataConfig(Section):
                 "too-few-samples",
                 setting="data",
             )
-        ways = [name for name in ("mask_values", "mask_colours", "mask_threshold") if getattr(self, name) is not None]
+        ways = [
+            name
+            for name in ("mask_values", "mask_colours", "mask_threshold")
+            if getattr(self, name) is not None
+        ]
         if len(ways) > 1:
             raise ConfigError(
                 f"{' and '.join(ways)} exclude each other; say in one way what a mask file means",

@@ -38,8 +38,13 @@ class DecodeConfig(Section):
 
     def rules(self, task: Task) -> tuple[Rule, ...]:
         """Return the rule of each class; the background has none. Raises `ConfigError` for what does not fit the task."""
-        given = {name: _by_class(getattr(self, name), f"decode.{name}", task) for name in Rule._fields}
-        rules = tuple(Rule(**{name: values.get(label, 0) for name, values in given.items()}) for label in task.classes)
+        given = {
+            name: _by_class(getattr(self, name), f"decode.{name}", task) for name in Rule._fields
+        }
+        rules = tuple(
+            Rule(**{name: values.get(label, 0) for name, values in given.items()})
+            for label in task.classes
+        )
         if not task.can_be_nothing and any(rule.fill_holes for rule in rules):
             raise ConfigError(
                 "holes are filled where the mask says background, and this task has no background",
@@ -52,10 +57,12 @@ class DecodeConfig(Section):
         """Return these settings with other rules, one a class; classes without a rule are not named."""
         settings: dict[str, Any] = {"temperature": self.temperature}
         for field in Rule._fields:
-            by_class = {label: getattr(rule, field) for label, rule in zip(task.classes, rules, strict=True)}
-            settings[field] = {label: value for label, value in by_class.items() if value} or Rule._field_defaults[
-                field
-            ]
+            by_class = {
+                label: getattr(rule, field) for label, rule in zip(task.classes, rules, strict=True)
+            }
+            settings[field] = {
+                label: value for label, value in by_class.items() if value
+            } or Rule._field_defaults[field]
         return DecodeConfig.model_validate(settings)
 
 

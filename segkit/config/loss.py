@@ -28,8 +28,12 @@ def checked_weight(given: Any) -> float | list[float]:
         numbers = [float(point) for point in points]
     except (TypeError, ValueError):
         numbers = []
-    if len(numbers) < 1 + (points is given) or not all(0 <= number <= LARGEST for number in numbers):
-        raise ValueError("a number from 0 on, or a list of two or more for equally spaced moments of the training")
+    if len(numbers) < 1 + (points is given) or not all(
+        0 <= number <= LARGEST for number in numbers
+    ):
+        raise ValueError(
+            "a number from 0 on, or a list of two or more for equally spaced moments of the training"
+        )
     return numbers if points is given else numbers[0]
 
 
@@ -123,7 +127,11 @@ def _checked(name: str, term: Any) -> Any:
         found = known.model_validate(settings if name in TERMS else {"weight": settings["weight"]})
     except ValidationError as problem:
         raise joined([_describe(name, known, error) for error in problem.errors()]) from problem
-    return {**term, **found.model_dump(include=set(term))} if isinstance(term, Mapping) else found.weight
+    return (
+        {**term, **found.model_dump(include=set(term))}
+        if isinstance(term, Mapping)
+        else found.weight
+    )
 
 
 LossTerms = Annotated[dict[str, Any], AfterValidator(checked), Field(min_length=1)]

@@ -72,7 +72,9 @@ NETWORKS = {
         )
     },
     "mobilenetv2": Network(
-        "MobileNetV2", SIGNED, "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+        "MobileNetV2",
+        SIGNED,
+        "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
     ),
     **{
         f"mobilenetv3_{size}": Network(
@@ -131,7 +133,9 @@ def check(encoder: str, weights: str, stem: int) -> None:
             "not-for-network",
             setting="model.stem",
         )
-    if weights == NONE or (":" in encoder and not known):  # an encoder of your own may read the setting as it likes
+    if weights == NONE or (
+        ":" in encoder and not known
+    ):  # an encoder of your own may read the setting as it likes
         return
     if not known:
         raise ConfigError(

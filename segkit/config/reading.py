@@ -26,7 +26,9 @@ def as_line(value: Any) -> str:
     >>> as_line([1, None, "é"])
     '[1, null, é]'
     """
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).splitlines()[0]
+    return yaml.safe_dump(
+        value, default_flow_style=True, width=10**6, allow_unicode=True
+    ).splitlines()[0]
 
 
 ConfigLike = Config | Mapping[str, Any] | str | PathLike[str]
@@ -51,10 +53,14 @@ def as_config(config: ConfigLike, overrides: Sequence[str] = (), *, trust: bool 
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
         return read(config, overrides, trust=trust)
-    raise ConfigError(f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config")
+    raise ConfigError(
+        f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config"
+    )
 
 
-def read(path: str | PathLike[str], overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
+def read(
+    path: str | PathLike[str], overrides: Sequence[str] = (), *, trust: bool = False
+) -> Config:
     """Return the config in a YAML file.
 
     Args:
@@ -82,7 +88,11 @@ def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
     values = read_yaml(path)
     data = values.get("data") if isinstance(values, dict) else None
     if isinstance(data, dict) and "trust" in data:
-        raise ConfigError(f"{path}: cannot be said in a file; say --trust", "unknown-setting", setting="data.trust")
+        raise ConfigError(
+            f"{path}: cannot be said in a file; say --trust",
+            "unknown-setting",
+            setting="data.trust",
+        )
     if isinstance(data, dict) and data.get("relative_to") == "config":
         values = {**values, "data": _anchored(data, path.absolute().parent)}
     return _validated(values, overrides, str(path))
@@ -154,4 +164,6 @@ def _override(values: dict[str, Any], override: str) -> None:
     try:
         section[last] = parse_yaml(value)
     except ConfigError as problem:
-        raise ConfigError(f"{override[:200]}: {problem}", problem.code, setting="--set") from problem
+        raise ConfigError(
+            f"{override[:200]}: {problem}", problem.code, setting="--set"
+        ) from problem

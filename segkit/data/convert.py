@@ -70,9 +70,13 @@ def convert_parts(
     """Do what `convert` does, with parts that are open."""
     progress = progress or Progress()
     if to not in FORMATS:
-        raise ConfigError(f"one of {', '.join(FORMATS)}; found {to!r}", "unknown-name", setting="--to")
+        raise ConfigError(
+            f"one of {', '.join(FORMATS)}; found {to!r}", "unknown-name", setting="--to"
+        )
     if part is not None and part not in parts:
-        raise ConfigError(f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part")
+        raise ConfigError(
+            f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
+        )
     check_free(out)
     out = Path(os.path.realpath(out))  # the folder that a link leads to
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
@@ -80,7 +84,9 @@ def convert_parts(
     if to == "tfds":
         load_keras()  # TensorFlow, which writing needs, starts without its messages here
         write = to_tfds
-    with progress.counting("writing samples", sum(len(subset) for subset in chosen.values())) as done:
+    with progress.counting(
+        "writing samples", sum(len(subset) for subset in chosen.values())
+    ) as done:
         write(task, chosen, out, done)
 
 
@@ -90,7 +96,9 @@ def check_free(out: Path) -> None:
         raise RunError(f"{out}: is not empty; give a new folder", "exists-already")
 
 
-def to_folder(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
+def to_folder(
+    task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None
+) -> None:
     """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them.
 
     Raises `ConfigError` or `DataError` before anything is written if two parts have a sample of one name, or names cannot
@@ -143,7 +151,9 @@ def image_kind(samples: Iterator[Sample]) -> tuple[np.dtype[Any], int | None]:
     depths = {depth: name for (depth, _), name in kinds.items()}
     if len(depths) > 1:
         told = ", ".join(f"{name} is {depth}" for depth, name in depths.items())
-        raise DataError(f"images of one data set have one depth: {told}; convert one of them", "depth")
+        raise DataError(
+            f"images of one data set have one depth: {told}; convert one of them", "depth"
+        )
     bands = {bands for _, bands in kinds}
     return next(iter(depths)), bands.pop() if len(bands) == 1 else None
 
@@ -156,7 +166,9 @@ def _examples(task: Task, subset: Subset, done: Done) -> Iterator[dict[str, Any]
 
 
 def _writer(task: Task, folder: Path, depth: np.dtype[Any], bands: int | None) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is loaded, which writing needs
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "2"
+    )  # read when TensorFlow is loaded, which writing needs
     import tensorflow_datasets as tfds  # type: ignore[import-untyped]
 
     identity = tfds.core.dataset_info.DatasetIdentity(
@@ -168,7 +180,9 @@ def _writer(task: Task, folder: Path, depth: np.dtype[Any], bands: int | None) -
         features=tfds.features.FeaturesDict(
             {
                 "image": _feature(tfds, depth, bands),
-                "segmentation_mask": _feature(tfds, np.dtype(np.uint8), task.planes, not task.layered),
+                "segmentation_mask": _feature(
+                    tfds, np.dtype(np.uint8), task.planes, not task.layered
+                ),
                 "name": tfds.features.Text(),
             }
         ),

@@ -17,7 +17,10 @@ def open_parts(config: Config) -> dict[str, Subset]:
     given = {"validation": config.data.validation, "test": config.data.test}
     source = open_source(config.data, config.task)
     named = {part: list(names) for part, names in source.parts.items()}
-    shares = {part: 0.0 if part in named or isinstance(share, PartConfig) else share for part, share in given.items()}
+    shares = {
+        part: 0.0 if part in named or isinstance(share, PartConfig) else share
+        for part, share in given.items()
+    }
     elsewhere = {name for names in named.values() for name in names}
     unnamed = [name for name in source.names if name not in elsewhere]
     training = named.get("train", unnamed)

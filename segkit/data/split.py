@@ -14,7 +14,12 @@ def fraction(name: str) -> float:
     >>> fraction("a") == fraction("a"), 0 <= fraction("b") < 1
     (True, True)
     """
-    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=6).digest(), "big") / 2**48
+    return (
+        int.from_bytes(
+            hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=6).digest(), "big"
+        )
+        / 2**48
+    )
 
 
 def split(names: Sequence[str], validation: float, test: float) -> dict[str, list[str]]:
@@ -34,7 +39,9 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for name in names:
         where = fraction(name)
-        parts["test" if where < test else "validation" if where < test + validation else "train"].append(name)
+        parts[
+            "test" if where < test else "validation" if where < test + validation else "train"
+        ].append(name)
     for part, share in shares.items():
         if share > 0 and not parts[part]:
             largest = max(parts.values(), key=len)

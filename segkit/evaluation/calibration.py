@@ -20,7 +20,9 @@ COLDEST, HOTTEST = 0.1, 10.0
 """Between these a temperature is looked for."""
 
 
-def questions(task: Task, probabilities: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def questions(
+    task: Task, probabilities: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what an image asks and says, without VOID: the answers (N, answers), and which is right (N,).
 
     `probabilities` are (..., C), `target` is encoded; N is pixels (softmax) or pixels times classes (sigmoid).
@@ -57,7 +59,11 @@ def reliability(sums: np.ndarray) -> dict[str, float]:
     if not total:
         return {"ece": math.nan, "brier": math.nan, "nll": math.nan}
     gaps = np.abs(confidence - right).sum()
-    return {"ece": float(gaps / total), "brier": float(brier.sum() / total), "nll": float(nll.sum() / total)}
+    return {
+        "ece": float(gaps / total),
+        "brier": float(brier.sum() / total),
+        "nll": float(nll.sum() / total),
+    }
 
 
 def fit_temperature(answers: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:

@@ -74,7 +74,13 @@ def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     }
     absent = [name for i, name in enumerate(task.classes) if tp[i] + fp[i] + fn[i] == 0]
     mean = {name: _number(value) for name, value in means(task, counts).items()}
-    return {"aggregation": "dataset", "images": images, "mean": mean, "classes": classes, "absent": absent}
+    return {
+        "aggregation": "dataset",
+        "images": images,
+        "mean": mean,
+        "classes": classes,
+        "absent": absent,
+    }
 
 
 def _number(value: float) -> float | None:

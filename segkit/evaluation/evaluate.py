@@ -55,7 +55,9 @@ def evaluate(
     source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
     watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(source.names)) as done:
-        report = score_part(opened.predict, opened.config, Subset(source, source.names), done, watch)
+        report = score_part(
+            opened.predict, opened.config, Subset(source, source.names), done, watch
+        )
     warning = watch.warning()
     if warning:
         progress.warning(warning)

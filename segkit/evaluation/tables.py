@@ -26,7 +26,9 @@ def scores_table(report: dict[str, Any]) -> Table:
         table.add_row(label, *(_shown(values[name]) for name in names), *pixels)
     mean = report["mean"]
     table.add_section()
-    table.add_row("mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"]))
+    table.add_row(
+        "mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"])
+    )
     table.add_row("mean, with background", _shown(mean["iou_with_background"]))
     if report["absent"]:
         table.caption = f"absent, left out of the means: {', '.join(report['absent'])}"
@@ -36,7 +38,9 @@ def scores_table(report: dict[str, Any]) -> Table:
 def tuned_table(task: Task, tuned: Tuned) -> Table:
     """Return what `segkit tune` chose, and the scores before and after it, as a table: a row a class, the means below."""
     temperature = f"temperature {tuned.decode.temperature:g}"
-    title = f"tuned for {tuned.goal} on {tuned.images} images of the {tuned.part} part, {temperature}"
+    title = (
+        f"tuned for {tuned.goal} on {tuned.images} images of the {tuned.part} part, {temperature}"
+    )
     table = Table(title=title, title_justify="left")
     for name in ("class", "threshold", "rules for objects"):
         table.add_column(name)
@@ -53,8 +57,17 @@ def tuned_table(task: Task, tuned: Tuned) -> Table:
     table.add_section()
     dice = _change(tuned.before["mean"]["dice_foreground"], tuned.after["mean"]["dice_foreground"])
     table.add_row("mean, foreground", "", "", dice)
-    for name, meaning in (("ece", "calibration error"), ("brier", "Brier score"), ("nll", "log-likelihood, negative")):
-        table.add_row(meaning, "", "", _change(tuned.before["reliability"][name], tuned.after["reliability"][name]))
+    for name, meaning in (
+        ("ece", "calibration error"),
+        ("brier", "Brier score"),
+        ("nll", "log-likelihood, negative"),
+    ):
+        table.add_row(
+            meaning,
+            "",
+            "",
+            _change(tuned.before["reliability"][name], tuned.after["reliability"][name]),
+        )
     table.caption = (
         "before > after; images: those in which the class is found; optimistic after tuning, since everything was chosen on "
         "these images"

@@ -30,10 +30,13 @@ class Goal(NamedTuple):
             least = float(value) if equals else None
         except ValueError:
             least = -1.0
-        if (score == "dice" and least is None) or (score in ("precision", "recall") and least and 0 < least <= 1):
+        if (score == "dice" and least is None) or (
+            score in ("precision", "recall") and least and 0 < least <= 1
+        ):
             return cls(score, least)
         raise ConfigError(
-            f"is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}", setting="--for"
+            f"is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}",
+            setting="--for",
         )
 
     def check(self, task: Task) -> None:
@@ -80,8 +83,12 @@ def choose(histograms: np.ndarray, goal: Goal, default: float = 0.5) -> float | 
     tp = positive - np.cumsum(having)[:-1]  # from threshold k on
     fp = without.sum() - np.cumsum(without)[:-1]
     scores = ratios(np.stack([tp, fp, positive - tp, np.cumsum(without)[:-1]]))
-    value = {"dice": scores["dice"], "precision": scores["recall"], "recall": scores["precision"]}[goal.score]
-    reached = np.ones(len(tp), bool) if goal.least is None else scores[goal.score] >= goal.least  # NaN is not
+    value = {"dice": scores["dice"], "precision": scores["recall"], "recall": scores["precision"]}[
+        goal.score
+    ]
+    reached = (
+        np.ones(len(tp), bool) if goal.least is None else scores[goal.score] >= goal.least
+    )  # NaN is not
     value = np.where(reached & ~np.isnan(value), value, -1.0)
     if value.max() < 0:
         return None

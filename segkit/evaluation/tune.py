@@ -30,7 +30,11 @@ class TunedRun(NamedTuple):
 
 
 def tune(
-    run: str | os.PathLike[str], goal: str = "dice", *, trust: bool = False, progress: Progress | None = None
+    run: str | os.PathLike[str],
+    goal: str = "dice",
+    *,
+    trust: bool = False,
+    progress: Progress | None = None,
 ) -> TunedRun:
     """Choose temperature, thresholds and rules for objects on the validation part, and keep them with the run.
 
@@ -65,7 +69,9 @@ def tune(
     def counting(label: str) -> AbstractContextManager[Callable[..., None]]:
         return progress.counting(label, len(part))
 
-    chosen = choose_decoding(open_run(found.path, "keras").predict, config, part, "validation", wanted, counting)
+    chosen = choose_decoding(
+        open_run(found.path, "keras").predict, config, part, "validation", wanted, counting
+    )
     tuned.write(found.tuned, chosen)
     for note in chosen.notes:
         code, _, message = note.partition(": ")

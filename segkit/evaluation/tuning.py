@@ -84,7 +84,9 @@ def choose_decoding(
     thresholds, notes = choose_thresholds(config, seen.histograms, temperature, goal, few)
     task = config.task.model_copy(update={"thresholds": thresholds})
     calm = with_temperature(predict, task, temperature)
-    plain = config.model_copy(update={"task": task, "decode": config.decode.model_copy(update={"temperature": 1.0})})
+    plain = config.model_copy(
+        update={"task": task, "decode": config.decode.model_copy(update={"temperature": 1.0})}
+    )
     rules = candidates(plain, np.where(seen.shown < LEAST, 0, seen.smallest))
     chosen, found = _choose_rules(calm, plain, part, rules, goal, counting)
     before = _scores(config, seen.counts, seen.tally, seen.images, seen.answered)
@@ -107,7 +109,12 @@ def choose_decoding(
 
 
 def _choose_rules(
-    predict: Predict, config: RunConfig, part: Subset, rules: Sequence[DecodeConfig], goal: Goal, counting: Counting
+    predict: Predict,
+    config: RunConfig,
+    part: Subset,
+    rules: Sequence[DecodeConfig],
+    goal: Goal,
+    counting: Counting,
 ) -> tuple[DecodeConfig, Compared]:
     """Return the best `decode` section that the rules make, and what a look at the part says of it alone."""
     with counting("trying rules for objects") as done:
@@ -118,14 +125,23 @@ def _choose_rules(
         with counting("trying them together") as done:
             compared = compare(predict, config, part, steps, done)
         best = choose_step(config, compared.totals, goal)
-    alone = Compared(compared.totals[best : best + 1], compared.sums, compared.answered[best : best + 1])
+    alone = Compared(
+        compared.totals[best : best + 1], compared.sums, compared.answered[best : best + 1]
+    )
     return [config.decode, *steps][best], alone
 
 
-def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None]) -> Seen:
+def look(
+    predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None]
+) -> Seen:
     """Return sums and a sample of what a run answers before it is tuned; each image gives as many pixels, at random."""
     task, images, quota = config.task, 0, max(1, SAMPLE // max(1, len(part)))
-    total, sums, histograms, sample = np.zeros((4, task.channels), np.int64), np.zeros(1), np.zeros(1, np.int64), []
+    total, sums, histograms, sample = (
+        np.zeros((4, task.channels), np.int64),
+        np.zeros(1),
+        np.zeros(1, np.int64),
+        [],
+    )
     shown, found = np.zeros((2, task.channels), np.int64)
     smallest = np.full(task.channels, np.inf)
     for target, probabilities in answered(predict, config, part, progress):
@@ -135,11 +151,15 @@ def look(predict: Predict, config: RunConfig, part: Subset, progress: Callable[[
         found += _classes_in(config, mask)
         smallest = np.minimum(smallest, _smallest_objects(config, target))
         answers, truth = questions(task, probabilities, target)
-        sums = sums + tally(*questions(task, tempered(task, probabilities, config.decode.temperature), target))
+        sums = sums + tally(
+            *questions(task, tempered(task, probabilities, config.decode.temperature), target)
+        )
         if task.thresholds is not None:
             histograms = histograms + histogram(task, probabilities, target)
         some = np.random.default_rng(images).permutation(len(truth))[:quota]
-        sample.append((answers[some], truth[some], np.full(len(some), len(truth) / max(1, len(some)))))
+        sample.append(
+            (answers[some], truth[some], np.full(len(some), len(truth) / max(1, len(some))))
+        )
         images += 1
     together = [np.concatenate(arrays) for arrays in zip(*sample, strict=True)]
     sampled = (together[0], together[1], together[2])
@@ -160,7 +180,11 @@ def _smallest_objects(config: RunConfig, target: np.ndarray) -> np.ndarray:
 
 
 def choose_thresholds(
-    config: RunConfig, histograms: np.ndarray, temperature: float, goal: Goal, few: Sequence[int] = ()
+    config: RunConfig,
+    histograms: np.ndarray,
+    temperature: float,
+    goal: Goal,
+    few: Sequence[int] = (),
 ) -> tuple[tuple[float, ...] | None, list[SegkitWarning]]:
     """Choose thresholds on tempered probabilities.
 
@@ -179,14 +203,19 @@ def choose_thresholds(
         return None, []
     chosen = [None if i in few else choose(histograms[:, i], goal) for i in range(task.channels)]
     notes = [
-        SegkitWarning(f"{name}: no threshold reaches {goal}; it takes the same pixels as before", "goal-not-reached")
+        SegkitWarning(
+            f"{name}: no threshold reaches {goal}; it takes the same pixels as before",
+            "goal-not-reached",
+        )
         for i, name in enumerate(task.classes)
         if chosen[i] is None and i not in few
     ]
     # a temperature keeps the order of a class's probabilities, so a tempered threshold takes the same pixels
     before = tempered(task, np.array(task.thresholds), 1 / config.decode.temperature)
     found = np.array([old if new is None else new for old, new in zip(before, chosen, strict=True)])
-    inside = np.clip(tempered(task, found, temperature), 1e-30, np.nextafter(np.float32(1), np.float32(0)))
+    inside = np.clip(
+        tempered(task, found, temperature), 1e-30, np.nextafter(np.float32(1), np.float32(0))
+    )
     return tuple(map(float, inside)), notes
 
 
@@ -201,7 +230,9 @@ def candidates(config: RunConfig, smallest: np.ndarray) -> list[DecodeConfig]:
     task, rules = config.task, config.decode.rules(config.task)
     found = []
     for i in task.foreground:
-        changes: list[dict[str, Any]] = [{"smallest": size} for size in SIZES if size <= smallest[i]]
+        changes: list[dict[str, Any]] = [
+            {"smallest": size} for size in SIZES if size <= smallest[i]
+        ]
         if smallest[i]:
             changes.append({"keep_largest": True})
         if smallest[i] and task.can_be_nothing:
@@ -212,7 +243,11 @@ def candidates(config: RunConfig, smallest: np.ndarray) -> list[DecodeConfig]:
 
 
 def compare(
-    predict: Predict, config: RunConfig, part: Subset, decodes: Sequence[DecodeConfig], progress: Callable[[str], None]
+    predict: Predict,
+    config: RunConfig,
+    part: Subset,
+    decodes: Sequence[DecodeConfig],
+    progress: Callable[[str], None],
 ) -> Compared:
     """Return what a look at a part says of the config and of each other `decode` section.
 
@@ -234,7 +269,9 @@ def compare(
     return Compared(total, sums, found)
 
 
-def combine(config: RunConfig, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal) -> list[DecodeConfig]:
+def combine(
+    config: RunConfig, tried: Sequence[DecodeConfig], totals: np.ndarray, goal: Goal
+) -> list[DecodeConfig]:
     """Return `decode` sections, each with one more of the rules that help, best gain first.
 
     A rule helps if its class gains `GAIN` of Dice, and no class falls in Dice or in what the goal asks for. Of the rules
@@ -258,7 +295,9 @@ def combine(config: RunConfig, tried: Sequence[DecodeConfig], totals: np.ndarray
 def choose_step(config: RunConfig, totals: np.ndarray, goal: Goal) -> int:
     """Return which counts have the highest mean foreground Dice among those in which no class falls below the first."""
     dice = [
-        counts.means(config.task, total)["dice_foreground"] if not _falls(totals[0], total, goal) else -1.0
+        counts.means(config.task, total)["dice_foreground"]
+        if not _falls(totals[0], total, goal)
+        else -1.0
         for total in totals
     ]
     return int(np.nanargmax(dice)) if not np.isnan(dice).all() else 0
@@ -272,7 +311,11 @@ def _falls(before: np.ndarray, after: np.ndarray, goal: Goal) -> bool:
 def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> tuple[int, str, Any]:
     """Return the class, the name and the new value of the one setting in which rules differ."""
     i = next(i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
-    return next((i, name, new) for name, old, new in zip(Rule._fields, before[i], after[i], strict=True) if old != new)
+    return next(
+        (i, name, new)
+        for name, old, new in zip(Rule._fields, before[i], after[i], strict=True)
+        if old != new
+    )
 
 
 def _with_rule(config: RunConfig, i: int, rule: Rule) -> DecodeConfig:
@@ -281,16 +324,30 @@ def _with_rule(config: RunConfig, i: int, rule: Rule) -> DecodeConfig:
     return config.decode.with_rules(config.task, rules)
 
 
-def _difference(config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _difference(
+    config: RunConfig, target: np.ndarray, old: np.ndarray, new: np.ndarray
+) -> np.ndarray:
     changed = any_plane(old != new)
     truth = target[changed][None]
-    return counts.count(config.task, truth, new[changed][None]) - counts.count(config.task, truth, old[changed][None])
+    return counts.count(config.task, truth, new[changed][None]) - counts.count(
+        config.task, truth, old[changed][None]
+    )
 
 
 def _scores(
     config: RunConfig, total: np.ndarray, sums: np.ndarray, images: int, answered: np.ndarray
 ) -> dict[str, Any]:
     report = counts.report(config.task, total, images)
-    trust = {name: None if np.isnan(value) else round(value, 6) for name, value in reliability(sums).items()}
-    by_class = {label: int(number) for label, number in zip(config.task.classes, answered, strict=True)}
-    return {"mean": report["mean"], "classes": report["classes"], "reliability": trust, "images": by_class}
+    trust = {
+        name: None if np.isnan(value) else round(value, 6)
+        for name, value in reliability(sums).items()
+    }
+    by_class = {
+        label: int(number) for label, number in zip(config.task.classes, answered, strict=True)
+    }
+    return {
+        "mean": report["mean"],
+        "classes": report["classes"],
+        "reliability": trust,
+        "images": by_class,
+    }

@@ -11,7 +11,9 @@ from segkit.errors import SegkitWarning
 from segkit.task import Task
 
 
-def few_images(task: Task, shown: np.ndarray, few: Sequence[int], least: int) -> Iterator[SegkitWarning]:
+def few_images(
+    task: Task, shown: np.ndarray, few: Sequence[int], least: int
+) -> Iterator[SegkitWarning]:
     """Yield a warning for each class for which nothing is chosen.
 
     Args:
@@ -41,7 +43,10 @@ def what_gets_worse(
     """
     for i in task.foreground:
         label = task.classes[i]
-        old, new = ({name: value or 0.0 for name, value in each["classes"][label].items()} for each in (before, after))
+        old, new = (
+            {name: value or 0.0 for name, value in each["classes"][label].items()}
+            for each in (before, after)
+        )
         if new["dice"] >= old["dice"]:
             continue
         fallen = [name for name in ("dice", "precision", "recall") if new[name] < old[name]]

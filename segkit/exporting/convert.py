@@ -33,7 +33,10 @@ def check_packages(format_name: str, precision: str) -> None:
     """Raise `ConfigError` if the packages, the CPU or the backend of Keras here cannot write or check an export."""
     for module in _NEEDS[format_name]:
         need(module, format_name)
-    if (format_name, precision) == ("openvino", "int8"):  # it is made from ONNX with 8-bit operations
+    if (format_name, precision) == (
+        "openvino",
+        "int8",
+    ):  # it is made from ONNX with 8-bit operations
         for module in _NEEDS["onnx"]:
             need(module, "onnx")
     if precision == "bfloat16" and not has_bfloat16():
@@ -62,18 +65,26 @@ def convert(model: keras.Model, config: RunConfig, format_name: str, folder: Pat
         return
     name = {"savedmodel": "tf_saved_model"}.get(format_name, format_name)
     with quiet():
-        portable(model).export(target, format=name, verbose=False, input_signature=[_signature(config)])
+        portable(model).export(
+            target, format=name, verbose=False, input_signature=[_signature(config)]
+        )
 
 
 def quantizer(
-    model: keras.Model, config: RunConfig, format_name: str, windows: Sequence[np.ndarray], folder: Path
+    model: keras.Model,
+    config: RunConfig,
+    format_name: str,
+    windows: Sequence[np.ndarray],
+    folder: Path,
 ) -> Quantizer:
     """Return what writes the model with 8-bit convolutions, calibrated on `windows` (1, H, W, C) of training images."""
     if format_name == "litert":
         return LiteRTQuantizer(core(portable(model)), config, windows, folder)
     source = folder / "float32.onnx"
     with quiet():
-        portable(model).export(str(source), format="onnx", verbose=False, input_signature=[_signature(config)])
+        portable(model).export(
+            str(source), format="onnx", verbose=False, input_signature=[_signature(config)]
+        )
     kind: Any = {"onnx": OnnxQuantizer, "openvino": OpenVINOQuantizer}[format_name]
     return kind(source, windows, folder)
 
@@ -96,7 +107,9 @@ def _convert_litert(model: keras.Model, config: RunConfig, folder: Path) -> None
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "core"))
         (folder / FILES["litert"]).write_bytes(converter.convert())
     shutil.rmtree(folder / "core")
-    _check_resizes(folder / FILES["litert"], (2, 3 * config.model.stride, 5 * config.model.stride, channels))
+    _check_resizes(
+        folder / FILES["litert"], (2, 3 * config.model.stride, 5 * config.model.stride, channels)
+    )
 
 
 def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:

@@ -139,17 +139,24 @@ def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
     height, width = (-(-side // stride) * stride for side in config.train.crop)
     names = list(part.names)
     chosen = names[:: max(1, len(names) // CALIBRATION_WINDOWS)][:CALIBRATION_WINDOWS]
-    return [_window(fit(config, part.read(name).image, name), height, width)[None] for name in chosen]
+    return [
+        _window(fit(config, part.read(name).image, name), height, width)[None] for name in chosen
+    ]
 
 
 def _window(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    missing = [max(0, wanted - found) for wanted, found in zip((height, width), image.shape[:2], strict=True)]
+    missing = [
+        max(0, wanted - found)
+        for wanted, found in zip((height, width), image.shape[:2], strict=True)
+    ]
     image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
-def _write(model: Any, keras: Predict, written: Exported, parts: Parts, most_fall: float, say: Say) -> list[str]:
+def _write(
+    model: Any, keras: Predict, written: Exported, parts: Parts, most_fall: float, say: Say
+) -> list[str]:
     """Write the model into the folder of `written`; return the layers that int8 left in float32."""
     from segkit.exporting.convert import convert, quantizer
 

@@ -44,11 +44,16 @@ def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) ->
         masks = [decode(config, answer) for answer in answers]
         for total, mask in zip(totals, masks, strict=True):
             total += counts.count(task, target, mask)
-        largest, summed = max(largest, float(difference.max())), summed + float(difference.sum(dtype=np.float64))
+        largest, summed = (
+            max(largest, float(difference.max())),
+            summed + float(difference.sum(dtype=np.float64)),
+        )
         alike, decided = alike + int((masks[0] == masks[1]).sum()), decided + masks[0].size
         images, values = images + 1, values + difference.size
     dice = tuple(counts.report(task, total, images)["mean"]["dice_foreground"] for total in totals)
-    return Difference(images, largest, summed / max(1, values), alike / max(1, decided), (dice[0], dice[1]))
+    return Difference(
+        images, largest, summed / max(1, values), alike / max(1, decided), (dice[0], dice[1])
+    )
 
 
 def probabilities(predict: Predict, config: RunConfig, sample: Sample) -> np.ndarray:
@@ -58,7 +63,9 @@ def probabilities(predict: Predict, config: RunConfig, sample: Sample) -> np.nda
     return answer
 
 
-def seconds(one: Predict, other: Predict, images: np.ndarray, turns: int = TURNS) -> tuple[float, float]:
+def seconds(
+    one: Predict, other: Predict, images: np.ndarray, turns: int = TURNS
+) -> tuple[float, float]:
     """Return the median time in seconds that each takes for a batch; they take turns, after two untimed runs each."""
     taken: tuple[list[float], list[float]] = ([], [])
     for turn in range(-2, turns):

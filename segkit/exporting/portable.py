@@ -25,7 +25,11 @@ class ShuffledConvolution(layers.Layer):
         super().__init__(**settings)
         self.filters, self.factor, self.size = filters, factor, size
         self.convolution = layers.Conv2D(
-            filters * factor**2, size, padding="same", name=f"{self.name}_convolution", dtype=self.dtype_policy
+            filters * factor**2,
+            size,
+            padding="same",
+            name=f"{self.name}_convolution",
+            dtype=self.dtype_policy,
         )
 
     def build(self, shape: Any) -> None:
@@ -41,7 +45,9 @@ class ShuffledConvolution(layers.Layer):
 
     def take(self, kernel: np.ndarray, bias: np.ndarray) -> None:
         """Set the weights from those of the transposed convolution, (window, window, filters, channels) and (filters,)."""
-        self.convolution.set_weights([sub_pixel(kernel, self.factor), np.tile(bias, self.factor**2)])
+        self.convolution.set_weights(
+            [sub_pixel(kernel, self.factor), np.tile(bias, self.factor**2)]
+        )
 
 
 class SpatialNormalization(layers.Layer):
@@ -59,12 +65,17 @@ class SpatialNormalization(layers.Layer):
         self.gamma = self.add_weight((channels,), initializer="ones")
         self.beta = self.add_weight((channels,), initializer="zeros")
         size = channels // self.groups
-        self.shares = np.kron(np.eye(self.groups), np.full((size, size), 1 / size)).astype(np.float32)
+        self.shares = np.kron(np.eye(self.groups), np.full((size, size), 1 / size)).astype(
+            np.float32
+        )
         super().build(shape)
 
     def call(self, x: Any) -> Any:
         centred = x - self._mean(x)
-        return centred * (self.gamma * ops.rsqrt(self._mean(ops.square(centred)) + self.epsilon)) + self.beta
+        return (
+            centred * (self.gamma * ops.rsqrt(self._mean(ops.square(centred)) + self.epsilon))
+            + self.beta
+        )
 
     def _mean(self, x: Any) -> Any:
         """Return the mean over the pixels and over each group's channels, (B, 1, 1, C)."""
@@ -107,12 +118,18 @@ def portable(model: keras.Model) -> keras.Model:
             return type(layer).from_config(layer.get_config())
         if _shuffles(layer):
             size = 1 if layer.kernel_size == layer.strides else 3
-            return ShuffledConvolution(layer.filters, layer.strides[0], size, name=layer.name, dtype="float32")
+            return ShuffledConvolution(
+                layer.filters, layer.strides[0], size, name=layer.name, dtype="float32"
+            )
         if isinstance(layer, layers.GroupNormalization):
-            return SpatialNormalization(layer.groups, layer.epsilon, name=layer.name, dtype="float32")
+            return SpatialNormalization(
+                layer.groups, layer.epsilon, name=layer.name, dtype="float32"
+            )
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    clone = keras.models.clone_model(model, clone_function=copy, recursive=True)  # ConvNeXt holds small models
+    clone = keras.models.clone_model(
+        model, clone_function=copy, recursive=True
+    )  # ConvNeXt holds small models
     for layer in model.layers:
         twin = clone.get_layer(layer.name)
         if isinstance(twin, ShuffledConvolution):
@@ -135,6 +152,9 @@ def _shuffles(layer: layers.Layer) -> bool:
     if not isinstance(layer, layers.Conv2DTranspose):
         return False
     (window, other), (stride, across) = layer.kernel_size, layer.strides
-    touching, overlapping = window == stride, window == 2 * stride and layer.padding == "same" and stride % 2 == 0
+    touching, overlapping = (
+        window == stride,
+        window == 2 * stride and layer.padding == "same" and stride % 2 == 0,
+    )
     plain = layer.use_bias and layer.activation is keras.activations.linear
     return (window, stride) == (other, across) and (touching or overlapping) and plain

@@ -22,7 +22,14 @@ from segkit.system.packages import need
 from segkit.system.quiet import quiet
 
 _IN_8_BITS = ("Conv", "MaxPool", "Concat")
-_LITERT_IN_8_BITS = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "ADD")
+_LITERT_IN_8_BITS = (
+    "CONV_2D",
+    "MAX_POOL_2D",
+    "AVERAGE_POOL_2D",
+    "CONCATENATION",
+    "DEPTH_TO_SPACE",
+    "ADD",
+)
 
 
 class OnnxQuantizer:
@@ -44,7 +51,9 @@ class OnnxQuantizer:
         shapes = {weight.name: tuple(weight.dims) for weight in graph.initializer}
         *convolutions, head = [node for node in graph.node if node.op_type == "Conv"]
         known = (*_IN_8_BITS, "DepthToSpace")
-        self._steps = [Step(n.name, tuple(n.input), tuple(n.output)) for n in graph.node if n.op_type in known]
+        self._steps = [
+            Step(n.name, tuple(n.input), tuple(n.output)) for n in graph.node if n.op_type in known
+        ]
         self._nodes = {
             f"convolution {i} of {len(convolutions)} ({told_kernel(*shapes[node.input[1]])})": node.name
             for i, node in enumerate(convolutions, 1)
@@ -60,7 +69,9 @@ class OnnxQuantizer:
                 str(self._target),
                 _Feeds(self._windows),
                 op_types_to_quantize=list(_IN_8_BITS),
-                nodes_to_exclude=sorted(with_feeders(self._steps, list(self._nodes.values()), kept)),
+                nodes_to_exclude=sorted(
+                    with_feeders(self._steps, list(self._nodes.values()), kept)
+                ),
                 activation_type=self._tool.QuantType.QUInt8,
                 weight_type=self._tool.QuantType.QInt8,
                 per_channel=True,
@@ -108,7 +119,9 @@ class LiteRTQuantizer:
     Its debugger measures ranges once, and then writes the model with any layers in float32.
     """
 
-    def __init__(self, model: Any, config: RunConfig, windows: Sequence[np.ndarray], folder: Path) -> None:
+    def __init__(
+        self, model: Any, config: RunConfig, windows: Sequence[np.ndarray], folder: Path
+    ) -> None:
         self._target, self._core = folder / FILES["litert"], folder / "core"
         given, stride = config.input, config.model.stride
         self._windows = [scale_and_pad(window, given, stride) for window in windows]
@@ -122,7 +135,9 @@ class LiteRTQuantizer:
     def write(self, keep: Sequence[str]) -> None:
         kept = [self._names[layer] for layer in (*keep, self._head)]
         with quiet():
-            self._debugger.options = self._options(sorted(with_feeders(self._steps, list(self._names.values()), kept)))
+            self._debugger.options = self._options(
+                sorted(with_feeders(self._steps, list(self._names.values()), kept))
+            )
             self._target.write_bytes(self._debugger.get_nondebug_quantized_model())
 
     def __enter__(self) -> Self:
@@ -137,7 +152,9 @@ class LiteRTQuantizer:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(self._core))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([window] for window in self._windows)
-        return tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=self._options([]))
+        return tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_options=self._options([])
+        )
 
     def _options(self, names: Sequence[str]) -> Any:
         import tensorflow as tf
@@ -165,12 +182,17 @@ def _read_tflite(written: bytes) -> tuple[list[Step], dict[str, str]]:
     plain = library.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = library.Interpreter(model_content=written, experimental_op_resolver_type=plain)
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    found = [step for step in interpreter._get_ops_details() if step["op_name"] in _LITERT_IN_8_BITS]  # no public way
+    found = [
+        step for step in interpreter._get_ops_details() if step["op_name"] in _LITERT_IN_8_BITS
+    ]  # no public way
 
     def called(indices: Sequence[int]) -> tuple[str, ...]:
         return tuple(tensors[i]["name"] for i in indices if i in tensors)
 
-    steps = [Step(called(step["outputs"])[0], called(step["inputs"]), called(step["outputs"])) for step in found]
+    steps = [
+        Step(called(step["outputs"])[0], called(step["inputs"]), called(step["outputs"]))
+        for step in found
+    ]
     kernels = [
         (tensors[step["inputs"][1]]["shape"].tolist(), called(step["outputs"])[0])
         for step in found

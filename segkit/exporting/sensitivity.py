@@ -66,14 +66,18 @@ def settle(
     first = last = fall()
     if first <= most:
         return []
-    say(f"all {len(quantizer.layers)} layers in 8 bits: foreground Dice falls by {first:.4f}, more than {most:g}")
+    say(
+        f"all {len(quantizer.layers)} layers in 8 bits: foreground Dice falls by {first:.4f}, more than {most:g}"
+    )
     errors: dict[str, float] = {}
     for layer in quantizer.layers:
         quantizer.write([other for other in quantizer.layers if other != layer])
         errors[layer] = error()
     worst = sorted(errors, key=lambda layer: -errors[layer])
     told = "; ".join(f"{layer} ({errors[layer]:.5f})" for layer in worst[:5])
-    say(f"layers that hurt most, by the mean change of a probability if only they are in 8 bits: {told}")
+    say(
+        f"layers that hurt most, by the mean change of a probability if only they are in 8 bits: {told}"
+    )
     kept = 1
     while kept <= len(worst) // 2:
         quantizer.write(worst[:kept])

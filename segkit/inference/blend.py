@@ -39,7 +39,9 @@ class Grid(NamedTuple):
 
     def band(self, row: int) -> slice:
         """Return the pixel rows that are final after a row of windows: those that no later row touches."""
-        return slice(self.tops[row], self.tops[row + 1] if row + 1 < len(self.tops) else self.height)
+        return slice(
+            self.tops[row], self.tops[row + 1] if row + 1 < len(self.tops) else self.height
+        )
 
     def carried(self, row: int) -> int:
         """Return how many pixel rows below its band a row of windows has in common with the next."""
@@ -82,7 +84,11 @@ class CarriedInMemory:
 
 
 def row_probabilities(
-    grid: Grid, row: int, answers: Iterable[np.ndarray], above: Carried, write_below: Callable[[np.ndarray], None]
+    grid: Grid,
+    row: int,
+    answers: Iterable[np.ndarray],
+    above: Carried,
+    write_below: Callable[[np.ndarray], None],
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the final probabilities of a row of windows from left to right: columns, and (rows, n, classes) of them.
 
@@ -94,7 +100,9 @@ def row_probabilities(
     final = band.stop - band.start
 
     def begun(columns: slice) -> np.ndarray:
-        sums = np.zeros((window.stop - window.start, columns.stop - columns.start, above.channels), np.float32)
+        sums = np.zeros(
+            (window.stop - window.start, columns.stop - columns.start, above.channels), np.float32
+        )
         if row:
             sums[: above.rows] = above.read(columns)
         return sums
@@ -105,7 +113,11 @@ def row_probabilities(
 
 
 def blend_row(
-    lefts: Sequence[int], width: int, tile: int, answers: Iterable[np.ndarray], begin: Callable[[slice], np.ndarray]
+    lefts: Sequence[int],
+    width: int,
+    tile: int,
+    answers: Iterable[np.ndarray],
+    begin: Callable[[slice], np.ndarray],
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (columns, sums) of a row of windows from left to right; together the columns are all `width`.
 

@@ -94,9 +94,13 @@ def connected(address: str | None) -> Iterator[Any]:
     alone. Nothing is installed or uploaded. Raises `ConfigError` if Ray is not installed or there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # `uv run` would upload the working folder and install anew
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = (
+        "0"  # `uv run` would upload the working folder and install anew
+    )
     if address is None:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # what keeps Ray to 127.0.0.1, on Linux, too
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
+            "0"  # what keeps Ray to 127.0.0.1, on Linux, too
+        )
     else:
         _check_answers(address)
     ray = need("ray", "ray")
@@ -104,8 +108,15 @@ def connected(address: str | None) -> Iterator[Any]:
     alone = {"include_dashboard": False, "object_store_memory": STORE}
     terminated = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else alone))
-    except Exception as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
+        ray.init(
+            address or "local",
+            log_to_driver=False,
+            logging_level="ERROR",
+            **({} if address else alone),
+        )
+    except (
+        Exception
+    ) as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
         raise ConfigError(
             f"no Ray cluster answers at {address or 'this machine'} ({problem})",
             "no-cluster",
@@ -136,7 +147,9 @@ def _check_answers(address: str) -> None:
 def plan_of(ray: Any, cpus: int | None) -> Plan:
     """Return the plan for the cluster that Ray is connected to. Raises `RunError` if others left no machine with room."""
     found = plan([node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], cpus)
-    group = ray.util.placement_group([{"CPU": found.cpus}])  # there is one where a single machine has them all
+    group = ray.util.placement_group(
+        [{"CPU": found.cpus}]
+    )  # there is one where a single machine has them all
     ready = group.wait(WAIT)  # a job that has just ended may still count
     ray.util.remove_placement_group(group)
     if not ready:
@@ -151,7 +164,12 @@ def plan_of(ray: Any, cpus: int | None) -> Plan:
 
 
 def each_written_on(
-    ray: Any, work: Work, workers: Plan, tell: Callable[[str], None], todo: Mapping[str, Path], results: Results
+    ray: Any,
+    work: Work,
+    workers: Plan,
+    tell: Callable[[str], None],
+    todo: Mapping[str, Path],
+    results: Results,
 ) -> Generator[Outcome]:
     """Have the cluster's workers predict images and write their results; yield the outcome of each as it comes.
 
@@ -173,12 +191,17 @@ def each_written_on(
                 yield Outcome(name, tuple(row) if row else None, problem, full)
 
 
-def answers_of_workers(ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def answers_of_workers(
+    ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]
+) -> Iterator[dict[str, Any]]:
     """Have the cluster's workers take the images in pieces; yield each answer of `Worker`."""
     data = ray.data
     _prepare(data)
     pool = data.ActorPoolStrategy(
-        min_size=1, max_size=workers.workers, initial_size=workers.workers, max_tasks_in_flight_per_actor=2
+        min_size=1,
+        max_size=workers.workers,
+        initial_size=workers.workers,
+        max_tasks_in_flight_per_actor=2,
     )
     predicted = data.from_arrow(list(_tables(todo, workers.workers))).map_batches(
         Worker, fn_constructor_args=(work,), batch_size=None, compute=pool, num_cpus=workers.cpus
@@ -208,7 +231,9 @@ def _tables(todo: Mapping[str, Path], workers: int) -> Iterator[Any]:
     import pyarrow
 
     size = max(1, min(PIECE, len(todo) // (4 * workers)))
-    images = [json.dumps([name, str(absolute(path))]) for name, path in todo.items()]  # ASCII, whatever the name
+    images = [
+        json.dumps([name, str(absolute(path))]) for name, path in todo.items()
+    ]  # ASCII, whatever the name
     for begin in range(0, len(images), size):
         yield pyarrow.table({"image": images[begin : begin + size]})
 
@@ -256,7 +281,9 @@ class Worker:
         room = room_for(predict, config, most) if large else None
         yield from each_written(predict, config, usual, results)
         if room:
-            yield from each_large_written(predict, config, opened.weights, room, _watched, large, results)
+            yield from each_large_written(
+                predict, config, opened.weights, room, _watched, large, results
+            )
 
 
 def _answer_of(problem: SegkitError) -> dict[str, Any]:

@@ -19,7 +19,9 @@ def kept(mask: np.ndarray, smallest: int, only_largest: bool) -> np.ndarray:
     array([[1, 0, 0],
            [1, 0, 0]])
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=OBJECT)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=OBJECT
+    )
     if count == 1:
         return mask.astype(bool)
     areas = stats[:, cv2.CC_STAT_AREA]
@@ -42,8 +44,12 @@ def areas(mask: np.ndarray) -> np.ndarray:
 
 def filled(mask: np.ndarray) -> np.ndarray:
     """Return the mask (H, W) bool with its holes: what is outside it and not connected to the image's border."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=HOLE)
-    left, top, width, height = stats[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].T
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (~mask).astype(np.uint8), connectivity=HOLE
+    )
+    left, top, width, height = stats[
+        :, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]
+    ].T
     rows, columns = mask.shape
     hole = (left > 0) & (top > 0) & (left + width < columns) & (top + height < rows)
     hole[0] = False  # the mask itself

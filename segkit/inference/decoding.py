@@ -56,7 +56,9 @@ def needs_probabilities(config: RunConfig) -> bool:
     return any(_removes(rule) for rule in config.decode.rules(config.task))
 
 
-def apply_rules(config: RunConfig, mask: np.ndarray, probabilities: np.ndarray | None = None) -> np.ndarray:
+def apply_rules(
+    config: RunConfig, mask: np.ndarray, probabilities: np.ndarray | None = None
+) -> np.ndarray:
     """Return a mask of `classify` with the rules for objects applied.
 
     Args:
@@ -75,7 +77,9 @@ def apply_rules(config: RunConfig, mask: np.ndarray, probabilities: np.ndarray |
             mask = _without_objects(rules, mask, probabilities)
         return _fill_background(config.task, rules, mask)
     layers = layers_of(config.task, mask)
-    return stack_planes(config.task, [_ruled(layer, rule) for layer, rule in zip(layers, rules, strict=True)])
+    return stack_planes(
+        config.task, [_ruled(layer, rule) for layer, rule in zip(layers, rules, strict=True)]
+    )
 
 
 def _removes(rule: Rule) -> bool:
@@ -90,7 +94,9 @@ def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
     return layer.astype(np.uint8)
 
 
-def _without_objects(rules: Sequence[Rule], mask: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _without_objects(
+    rules: Sequence[Rule], mask: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
     """Return the mask (H, W) of ids in which every object keeps its class's rule.
 
     Pixels of an object that does not are denied its class, and what they become may make or break other objects; so it
@@ -104,7 +110,11 @@ def _without_objects(rules: Sequence[Rule], mask: np.ndarray, probabilities: np.
         changed = False
         for label in ruled:
             held = mask == label
-            removed = held & ~kept(held, rules[label].smallest, rules[label].keep_largest) & ~denied[..., label]
+            removed = (
+                held
+                & ~kept(held, rules[label].smallest, rules[label].keep_largest)
+                & ~denied[..., label]
+            )
             if removed.any():
                 denied[removed, label] = True
                 # below every class that is not denied, and in the same order among the others

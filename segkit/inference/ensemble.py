@@ -35,9 +35,13 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
     for config, name in zip(configs, names, strict=True):
         _check_alike(configs[0], config, names[0], name)
     first = configs[0].task
-    thresholds = [config.task.thresholds for config in configs if config.task.thresholds is not None]
+    thresholds = [
+        config.task.thresholds for config in configs if config.task.thresholds is not None
+    ]
     mean = tuple(float(t) for t in np.mean(thresholds, axis=0)) if thresholds else None
-    rules = [Rule(*map(min, zip(*each, strict=True))) for each in zip(*_rules(configs), strict=True)]
+    rules = [
+        Rule(*map(min, zip(*each, strict=True))) for each in zip(*_rules(configs), strict=True)
+    ]
     decode = DecodeConfig().with_rules(first, rules)
     widest = max(configs, key=lambda config: config.model.stride)
     task = first.model_copy(update={"thresholds": mean})
@@ -46,7 +50,10 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
 
 
 def answers(
-    networks: Sequence[Predict], configs: Sequence[RunConfig], tta: str | None = None, spread: bool = False
+    networks: Sequence[Predict],
+    configs: Sequence[RunConfig],
+    tta: str | None = None,
+    spread: bool = False,
 ) -> Predict:
     """Return one predict function: each run's answer in each view ("flips", "rotations"), tempered, then their mean.
 
@@ -65,7 +72,11 @@ def answers(
 
 def with_temperature(network: Predict, task: Task, temperature: float) -> Predict:
     """Return the network with its answers tempered; itself at a temperature of 1."""
-    return network if temperature == 1.0 else lambda images: tempered(task, network(images), temperature)
+    return (
+        network
+        if temperature == 1.0
+        else lambda images: tempered(task, network(images), temperature)
+    )
 
 
 def _rules(configs: Sequence[RunConfig]) -> list[tuple[Rule, ...]]:

@@ -40,7 +40,10 @@ class Summary(NamedTuple):
         """Return both together."""
         failed = self.failed + other.failed
         return Summary(
-            self.written + other.written, self.skipped + other.skipped, failed, self.stopped or other.stopped
+            self.written + other.written,
+            self.skipped + other.skipped,
+            failed,
+            self.stopped or other.stopped,
         )
 
 
@@ -94,7 +97,11 @@ def write_files(
         results.prepare()
     except OSError as refused:
         return Summary(0, 0, [], f"{_unwritten(results.masks, refused)}; nothing was predicted")
-    todo = {name: path for name, path in images.items() if not (skip_existing and results.is_done(name, path))}
+    todo = {
+        name: path
+        for name, path in images.items()
+        if not (skip_existing and results.is_done(name, path))
+    }
     rows: dict[str, Row] = {}
     failed: list[tuple[Path, str]] = []
     stopped = None
@@ -160,7 +167,9 @@ def each_written(
     with (
         closing(prefetch(read, todo)) as read_ahead,
         closing(
-            predict_each(predict, config, (item for item in read_ahead if item is not None), keep, windows)
+            predict_each(
+                predict, config, (item for item in read_ahead if item is not None), keep, windows
+            )
         ) as predictions,
         closing(prefetch(write, large_ones_written(predictions), workers=1)) as finished,
     ):

@@ -72,7 +72,13 @@ def predict_each(
 
         if keep_probabilities:
             values = predict_tiled(
-                image, predict, settings.tile, settings.overlap, settings.batch_size, config.model.stride, progress
+                image,
+                predict,
+                settings.tile,
+                settings.overlap,
+                settings.batch_size,
+                config.model.stride,
+                progress,
             )
             yield Prediction(name, image, values)
         else:
@@ -85,7 +91,8 @@ def fit(config: RunConfig, image: np.ndarray, where: str) -> np.ndarray:
     given = config.input
     if str(image.dtype) != given.dtype:
         raise DataError(
-            f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those", "depth"
+            f"{where}: is {image.dtype}; the model was trained on {given.dtype} images and scales those",
+            "depth",
         )
     return fit_channels(image, given.channels, where)
 

@@ -54,11 +54,15 @@ class Shard(NamedTuple):
     def holds(self, name: str) -> bool:
         """Return whether a name falls to this shard: by a hash of its letters, the same on every machine."""
         letters = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
-        return int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
+        return (
+            int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
+        )
 
 
 def find_images(
-    inputs: Sequence[Path], masks: Path | None = None, tell: Callable[[str], None] = lambda line: None
+    inputs: Sequence[Path],
+    masks: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Inputs:
     """Return the images of files and folders by name: the path below the folder, or the file's name, without suffix.
 
@@ -79,7 +83,11 @@ def find_images(
     contents = [_look_at(path, results) for path in inputs]
     left_out = [entry for each in contents for entry in each.left_out]
     images: dict[str, Path] = {}
-    refused = [(entry.path, f"{shown(entry.path)}: not predicted, {entry.why}") for entry in left_out if entry.unread]
+    refused = [
+        (entry.path, f"{shown(entry.path)}: not predicted, {entry.why}")
+        for entry in left_out
+        if entry.unread
+    ]
     for named in _by_name(contents):
         if len(named) > 1:
             refused += _clash(named)
@@ -87,7 +95,12 @@ def find_images(
         name, path = named[0]
         why = why_unsafe(f"{name}.png")
         if why:
-            refused.append((path, f"{shown(path)}: not predicted, as its mask cannot have this name: {why}; rename it"))
+            refused.append(
+                (
+                    path,
+                    f"{shown(path)}: not predicted, as its mask cannot have this name: {why}; rename it",
+                )
+            )
         else:
             images[name] = path
     if not images and not refused:
@@ -101,7 +114,13 @@ def find_images(
 
 def result_folders(masks: Path) -> list[Path]:
     """Return the folders that prediction may write to: the one of the masks, and those beside it."""
-    endings = ("", "-overlays", "-probabilities", "-uncertainty", *(f"-{name}" for name in sorted(catalog.OUTPUTS)))
+    endings = (
+        "",
+        "-overlays",
+        "-probabilities",
+        "-uncertainty",
+        *(f"-{name}" for name in sorted(catalog.OUTPUTS)),
+    )
     return [beside(masks, ending) for ending in endings]
 
 
@@ -129,7 +148,9 @@ def _look_at(path: Path, results: Sequence[Path]) -> Found:
     if not path.is_dir():
         return Found([(path.stem, path)], [], [])
     asked_for = path.resolve()
-    below = [folder for folder in results if folder != asked_for and folder not in asked_for.parents]
+    below = [
+        folder for folder in results if folder != asked_for and folder not in asked_for.parents
+    ]
     found = look_into(path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
@@ -168,7 +189,9 @@ def _notes(contents: Sequence[Found]) -> list[str]:
     notes = [f"{shown(entry.path)}: not predicted, {entry.why}" for entry in left_out]
     others = [other for each in contents for other in each.others]
     if others:
-        names = ", ".join(shown(other.name) for other in others[:5]) + (", ..." if len(others) > 5 else "")
+        names = ", ".join(shown(other.name) for other in others[:5]) + (
+            ", ..." if len(others) > 5 else ""
+        )
         notes.append(f"{len(others)} files are no images, and not predicted: {names}")
     return notes
 
@@ -186,5 +209,7 @@ def _clash(named: Sequence[tuple[str, Path]]) -> list[tuple[Path, str]]:
     for name, path in named:
         other = next(other for _, other in named if other != path)
         why = f"not predicted, because {shown(other)} would be written under the same name, {shown(name)}"
-        clashes.append((path, f"{shown(path)}: {why}; predict them in two calls with an --out each"))
+        clashes.append(
+            (path, f"{shown(path)}: {why}; predict them in two calls with an --out each")
+        )
     return clashes

@@ -18,7 +18,12 @@ from segkit.run import Run
 from segkit.run.exports import Exported, export_folders, is_export, sha256
 from segkit.system.progress import Progress
 
-PACKAGES = {"keras": "keras", "litert": "ai_edge_litert", "onnx": "onnxruntime", "openvino": "openvino"}
+PACKAGES = {
+    "keras": "keras",
+    "litert": "ai_edge_litert",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+}
 """The module that each runtime imports."""
 
 
@@ -87,7 +92,9 @@ def open_together(
     return Together(predict, config, "\n".join(each.told for each in opened), weights, warnings)
 
 
-def config_together(paths: Sequence[Path], tta: str | None = None) -> tuple[RunConfig, list[RunConfig]]:
+def config_together(
+    paths: Sequence[Path], tta: str | None = None
+) -> tuple[RunConfig, list[RunConfig]]:
     """Return the config that runs, or exports, answer with together, and that of each, without opening a model."""
     configs = [config_of(path) for path in paths]
     return joint(configs, [str(path) for path in paths], tta), configs
@@ -133,29 +140,42 @@ def open_run(path: Path, runtime: str = AUTO, work: Workload | None = None) -> O
     if not usable:
         raise _missing(run, runtime, unusable)
     best = min(usable, key=_time_ratio)
-    return _open_export(best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable))
+    return _open_export(
+        best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable)
+    )
 
 
-def _open_fastest(run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload | None) -> Opened:
+def _open_fastest(
+    run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload | None
+) -> Opened:
     """Open the fastest export that is not damaged; Keras if there is none, or if all are much slower.
 
     For much work each is timed; otherwise what was measured at the export decides.
     """
     left = sorted(usable, key=_time_ratio)
-    if len(left) > 1 and _time_ratio(left[0]) <= SLOWER and work is not None and work.pixels >= MEASURED_FROM:
+    if (
+        len(left) > 1
+        and _time_ratio(left[0]) <= SLOWER
+        and work is not None
+        and work.pixels >= MEASURED_FROM
+    ):
         return _open_measured(run, left, unusable, work)
     for best in left:
         if _time_ratio(best) > SLOWER:
             why = f"the fastest export, {best.name}, took {_time_ratio(best):.2f} of its time{_skipped(unusable)}"
             return _open_keras(run, why, _damaged(unusable))
         try:
-            return _open_export(best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable))
+            return _open_export(
+                best, run.config(), f"{_why(best, usable)}{_skipped(unusable)}", _damaged(unusable)
+            )
         except RunError as problem:
             unusable = [*unusable, problem]
     return _open_without_exports(run, unusable)
 
 
-def _open_measured(run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload) -> Opened:
+def _open_measured(
+    run: Run, usable: Sequence[Exported], unusable: Sequence[RunError], work: Workload
+) -> Opened:
     """Open each export that is not damaged, and keep the one that takes least time for a window."""
     config = run.config()
     best: Opened | None = None
@@ -187,7 +207,11 @@ def _skipped(unusable: Sequence[RunError]) -> str:
 
 
 def _damaged(unusable: Sequence[RunError]) -> tuple[str, ...]:
-    damaged = [problem for problem in unusable if problem.code in ("damaged-file", "missing-file", "unknown-name")]
+    damaged = [
+        problem
+        for problem in unusable
+        if problem.code in ("damaged-file", "missing-file", "unknown-name")
+    ]
     return tuple(f"an export is not used: {problem}" for problem in damaged)
 
 
@@ -208,7 +232,9 @@ def _open_alone(exported: Exported, runtime: str) -> Opened:
     return _open_export(exported, exported.config(), f"the export given{old}")
 
 
-def _open_export(exported: Exported, config: RunConfig, why: str, warnings: tuple[str, ...] = ()) -> Opened:
+def _open_export(
+    exported: Exported, config: RunConfig, why: str, warnings: tuple[str, ...] = ()
+) -> Opened:
     exported.check()
     predict: Predict = catalog.load(catalog.RUNTIMES, exported.record.format)(exported)
     return Opened(predict, config, f"runtime: {exported.name} ({why})", warnings)
@@ -263,7 +289,9 @@ def _time_ratio(exported: Exported) -> float:
 
 
 def _why(best: Exported, usable: Sequence[Exported]) -> str:
-    others = ", ".join(f"{other.name} {_time_ratio(other):.2f}" for other in usable if other is not best)
+    others = ", ".join(
+        f"{other.name} {_time_ratio(other):.2f}" for other in usable if other is not best
+    )
     compared = f", {others}" if others else ""
     return f"{_time_ratio(best):.2f} of Keras' time when it was exported{compared}"
 

@@ -14,7 +14,14 @@ from segkit.inference.files import Summary, predict_files, write_files
 from segkit.inference.inputs import Shard, check_apart, find_images, share
 from segkit.inference.large.files import divide, each_large_written, fit_batch
 from segkit.inference.large.memory_budget import Room, allowed, room_for
-from segkit.inference.load import AUTO, PathLike, as_paths, check_runtime, config_together, open_together
+from segkit.inference.load import (
+    AUTO,
+    PathLike,
+    as_paths,
+    check_runtime,
+    config_together,
+    open_together,
+)
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
@@ -116,7 +123,9 @@ def predict(
     most = parse_bytes(memory) if isinstance(memory, str) else memory
     found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
     own = share(found, chosen_shard)
-    outputs = Outputs(Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty, coding)
+    outputs = Outputs(
+        Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty, coding
+    )
     check_apart(found.images, outputs.folders)
     network = Network(as_paths(run), runtime, tta)
     work = Work(outputs, skip_existing, most, found.images)
@@ -127,7 +136,9 @@ def predict(
     return summary._replace(failed=own.clashes + summary.failed)
 
 
-def _tell_coding(config: RunConfig, outputs: Outputs, images: Mapping[str, Path], progress: Progress) -> None:
+def _tell_coding(
+    config: RunConfig, outputs: Outputs, images: Mapping[str, Path], progress: Progress
+) -> None:
     """Say how masks are stored unless it is segkit's own way, and which images lie on a map.
 
     Raises `ConfigError` if they cannot be stored so, or if the folder holds others.
@@ -143,13 +154,19 @@ def _tell_coding(config: RunConfig, outputs: Outputs, images: Mapping[str, Path]
     if on_map:
         shown = ", ".join(on_map[:SHOWN])
         more = f" and {len(on_map) - SHOWN} more" if len(on_map) > SHOWN else ""
-        progress.message(f"masks of images that lie on a map are TIFFs in the same place: {shown}{more}")
+        progress.message(
+            f"masks of images that lie on a map are TIFFs in the same place: {shown}{more}"
+        )
 
 
-def _predict_here(network: Network, images: dict[str, Path], work: Work, progress: Progress) -> Summary:
+def _predict_here(
+    network: Network, images: dict[str, Path], work: Work, progress: Progress
+) -> Summary:
     """Predict on this machine: first what fits into memory, then large images by windows."""
     paths = list(images.values())
-    opened = open_together(network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths)
+    opened = open_together(
+        network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths
+    )
     opened.announce(progress)
     _tell_coding(opened.config, work.outputs, images, progress)
     config = fit_batch(opened.predict, opened.config, work.memory)
@@ -162,7 +179,15 @@ def _predict_here(network: Network, images: dict[str, Path], work: Work, progres
     watch = ScaleWatch(config.input)
     with progress.counting("predicting", len(usual)) as done:
         summary = predict_files(
-            opened.predict, config, usual, work.outputs, work.skip_existing, done, work.others, done.windows, watch
+            opened.predict,
+            config,
+            usual,
+            work.outputs,
+            work.skip_existing,
+            done,
+            work.others,
+            done.windows,
+            watch,
         )
     if room is not None and not summary.stopped:
         by_windows = predict_large_files(
@@ -201,7 +226,9 @@ def predict_large_files(
     `weights` identify the networks: a prediction that was begun with others begins anew.
     """
     progress = progress or Progress()
-    each = partial(each_large_written, network, config, weights, room, progress.windows, scale=watch)
+    each = partial(
+        each_large_written, network, config, weights, room, progress.windows, scale=watch
+    )
     return write_files(each, Results(config, outputs), images, skip_existing, others=others)
 
 
@@ -229,4 +256,6 @@ def _predict_on_cluster(
         )
         each = partial(cluster.each_written_on, ray, task_of_worker, plan, progress.message)
         with progress.counting("predicting", len(images)) as done:
-            return write_files(each, Results(config, outputs), images, work.skip_existing, done, work.others)
+            return write_files(
+                each, Results(config, outputs), images, work.skip_existing, done, work.others
+            )

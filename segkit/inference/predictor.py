@@ -33,7 +33,11 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, run: str | PathLike[str], *more: str | PathLike[str], runtime: str = AUTO, tta: str | None = None
+        cls,
+        run: str | PathLike[str],
+        *more: str | PathLike[str],
+        runtime: str = AUTO,
+        tta: str | None = None,
     ) -> Predictor:
         """Return the predictor of a run folder or an export, or of several that answer together.
 
@@ -63,7 +67,8 @@ class Predictor:
         image = image[..., None] if image.ndim == 2 else image
         if image.ndim != 3 or 0 in image.shape:
             raise DataError(
-                f"an image has shape (height, width) or (height, width, channels); found {image.shape}", "channels"
+                f"an image has shape (height, width) or (height, width, channels); found {image.shape}",
+                "channels",
             )
         named = [("image", fit(self.config, image, "image"))]
         watch = ScaleWatch(self.config.input)

@@ -76,7 +76,9 @@ class ScaleWatch:
         given = self.given
         trained = f"the run was trained on values of about {given.low:g} to {given.high:g} (input.low, input.high)"
         if self._outside:
-            names = ", ".join(map(shown, self._outside)) + (", ..." if self._number_outside > SHOWN else "")
+            names = ", ".join(map(shown, self._outside)) + (
+                ", ..." if self._number_outside > SHOWN else ""
+            )
             low, high = self._values_outside
             return SegkitWarning(
                 f"{self._number_outside} images have values of another range than the training images ({names}): "

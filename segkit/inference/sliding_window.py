@@ -16,7 +16,9 @@ Progress = Callable[[int, int], None]
 """Called with the windows done and all windows."""
 
 
-def predict_mask(image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress) -> np.ndarray:
+def predict_mask(
+    image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress
+) -> np.ndarray:
     """Return the mask of an image that is larger than one window.
 
     Windows are blended row by row. The pixels that no later row touches are decoded and dropped, so the memory is that
@@ -49,7 +51,9 @@ def predict_mask(image: np.ndarray, predict: Predict, config: RunConfig, progres
     return apply_rules(config, np.concatenate(bands))
 
 
-def _answers(image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress) -> Iterator[np.ndarray]:
+def _answers(
+    image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress
+) -> Iterator[np.ndarray]:
     """Yield the probabilities of each window, row by row."""
     settings = config.predict
     height, width = image.shape[:2]

@@ -40,7 +40,9 @@ def before_temperature(task: Task, temperature: float) -> Task:
     given = np.array(task.thresholds)
     logits = np.clip(temperature * np.log(given / (1 - given)), -700, 700)  # exp(710) is infinite
     # within what float32 tells from 0 and 1, so that a probability of 0 stays "no" and one of 1 "yes"
-    thresholds = np.clip(1 / (1 + np.exp(-logits)), 1e-30, np.nextafter(np.float32(1), np.float32(0)))
+    thresholds = np.clip(
+        1 / (1 + np.exp(-logits)), 1e-30, np.nextafter(np.float32(1), np.float32(0))
+    )
     return task.model_copy(update={"thresholds": tuple(thresholds.tolist())})
 
 

@@ -100,6 +100,8 @@ def predict_tiled(
 
 def chunks(windows: list[Window], size: int) -> Iterator[list[Window]]:
     """Yield up to `size` neighbours of one shape."""
-    for _, alike in itertools.groupby(windows, lambda window: tuple(part.stop - part.start for part in window)):
+    for _, alike in itertools.groupby(
+        windows, lambda window: tuple(part.stop - part.start for part in window)
+    ):
         while chunk := list(itertools.islice(alike, size)):
             yield chunk

@@ -45,7 +45,9 @@ def check_views(task: Task, kind: str) -> None:
         )
 
 
-def mean_of(predicts: Sequence[Predict], entropy: Callable[[np.ndarray], np.ndarray] | None = None) -> Predict:
+def mean_of(
+    predicts: Sequence[Predict], entropy: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Predict:
     """Return a predict function of the mean of all answers, (B, H, W, classes) float32.
 
     With `entropy` (probabilities (..., classes) -> (...)) the mean of the answers' entropies is one channel more, the

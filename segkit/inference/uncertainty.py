@@ -16,6 +16,11 @@ def uncertainty(config: RunConfig, answer: np.ndarray) -> np.ndarray:
     the mean less the mean of the entropies (Houlsby et al., BALD, 2011). It is at most the first.
     """
     channels = config.task.channels
-    total = entropy(config.task, tempered(config.task, answer[..., :channels], config.decode.temperature))
-    parts = [total, *(np.clip(total - each, 0, 1) for each in np.moveaxis(answer[..., channels:], -1, 0))]
+    total = entropy(
+        config.task, tempered(config.task, answer[..., :channels], config.decode.temperature)
+    )
+    parts = [
+        total,
+        *(np.clip(total - each, 0, 1) for each in np.moveaxis(answer[..., channels:], -1, 0)),
+    ]
     return np.stack(parts, axis=-1).astype(np.float32)

@@ -45,7 +45,9 @@ def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
         if hasattr(subset.source, "image_file"):
             is_page = getattr(subset.source, "is_page", lambda name: False)
-            yield from (Placed(name, part, subset.source) for name in subset.names if not is_page(name))
+            yield from (
+                Placed(name, part, subset.source) for name in subset.names if not is_page(name)
+            )
 
 
 def _alike(group: list[Placed], key: Callable[[Placed], Key], until: float) -> list[list[Placed]]:

@@ -46,10 +46,14 @@ def find_config(
     reading = [setting for setting in settings if setting.startswith("data.")]
     data = changed(Config(task=Task.binary(), data=DataConfig(trust=trust)), reading).data
     with progress.counting("looking at masks", None) as done:
-        found = guess(images.absolute(), Path(masks).absolute() if masks else None, list(classes), done, data)
+        found = guess(
+            images.absolute(), Path(masks).absolute() if masks else None, list(classes), done, data
+        )
     values = {
         "task": found.task.model_dump(),
-        "data": found.data.model_copy(update={"validation": 0.0, "test": 0.0}).model_dump(mode="json")
+        "data": found.data.model_copy(update={"validation": 0.0, "test": 0.0}).model_dump(
+            mode="json"
+        )
         | {"trust": trust},
         "augment": {"flip_horizontal": not found.task.sided},
     }

@@ -76,7 +76,10 @@ class Facts(NamedTuple):
         """Whether the image has one value in each band, and the mask one class or none: a tile of nothing but fill."""
         total, squares = self.sums
         one_value = np.abs(squares * self.counted - total**2) <= 1e-9 * squares * self.counted
-        one_class = np.count_nonzero(self.classes) <= 1 and self.classes.max(initial=0) in (0, self.labelled)
+        one_class = np.count_nonzero(self.classes) <= 1 and self.classes.max(initial=0) in (
+            0,
+            self.labelled,
+        )
         return bool(one_value.all() and one_class)
 
 
@@ -188,8 +191,13 @@ def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
     """Return the pixels of each class, in all and in the left half, (2, C) int64."""
     half = target.shape[1] // 2
     if task.stores_ids and task.channels > FEW:
-        return np.stack([histogram(part[..., None])[0, : task.channels] for part in (target, target[:, :half])])
-    counts = [(np.count_nonzero(layer), np.count_nonzero(layer[:, :half])) for layer in layers_of(task, target)]
+        return np.stack(
+            [histogram(part[..., None])[0, : task.channels] for part in (target, target[:, :half])]
+        )
+    counts = [
+        (np.count_nonzero(layer), np.count_nonzero(layer[:, :half]))
+        for layer in layers_of(task, target)
+    ]
     return np.array(counts, np.int64).T
 
 
@@ -201,7 +209,9 @@ def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
     for index in task.foreground:
         inside = layer_of(task, thin, index).view(np.uint8)
         if inside.any():
-            pieces = cv2.connectedComponents(inside, ltype=numbers)[1]  # with statistics it takes twice as long
+            pieces = cv2.connectedComponents(inside, ltype=numbers)[
+                1
+            ]  # with statistics it takes twice as long
             areas[index] = np.bincount(pieces.ravel())[1:] * step**2
     return tuple(areas)
 
@@ -210,7 +220,12 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
     shown = np.ascontiguousarray(image[..., :3])
     rows, columns = shown.shape[:2]
     while min(rows, columns) >= 16 * THUMBNAIL and rows % 2 == columns % 2 == 0:
-        rows, columns = rows // 2, columns // 2  # OpenCV halves several times as fast as it averages larger cells
+        rows, columns = (
+            rows // 2,
+            columns // 2,
+        )  # OpenCV halves several times as fast as it averages larger cells
         shown = cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(
+        np.float32
+    )
     return small.mean(-1, dtype=np.float64).astype(np.float32) if small.ndim == 3 else small

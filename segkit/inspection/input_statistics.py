@@ -63,7 +63,9 @@ def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
     channels = max(fact.bands for fact in everything)
     measured = _measured(train)
     counted = np.sum([np.broadcast_to(fact.counted, (channels,)) for fact in measured], axis=0)
-    total, squares = np.sum([np.broadcast_to(fact.sums, (2, channels)) for fact in measured], axis=0)
+    total, squares = np.sum(
+        [np.broadcast_to(fact.sums, (2, channels)) for fact in measured], axis=0
+    )
     mean = total / np.maximum(counted, 1)
     std = np.sqrt(np.maximum(squares / np.maximum(counted, 1) - mean**2, 0))
     low, high = usual_range(measured)
@@ -103,5 +105,7 @@ def usual_range(facts: Sequence[Facts]) -> tuple[float, float]:
     if facts[0].dtype == "uint8":
         return extremes
     low = float(np.quantile([fact.percentiles[0].min() for fact in facts], BUT, method="higher"))
-    high = float(np.quantile([fact.percentiles[-1].max() for fact in facts], 1 - BUT, method="lower"))
+    high = float(
+        np.quantile([fact.percentiles[-1].max() for fact in facts], 1 - BUT, method="lower")
+    )
     return (float(f"{low:.6g}"), float(f"{high:.6g}")) if low < high else extremes

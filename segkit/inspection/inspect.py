@@ -87,7 +87,9 @@ def inspect(
         ConfigError: For settings that do not fit together.
     """
     try:
-        return inspect_data(images, masks, classes=classes, settings=settings, trust=trust, progress=progress)
+        return inspect_data(
+            images, masks, classes=classes, settings=settings, trust=trust, progress=progress
+        )
     except DataError as problem:
         return unopened(problem)
 
@@ -111,7 +113,9 @@ def inspect_data(
     elif mask_files_of(parts):
         with progress.counting("looking at masks", len(mask_files_of(parts))) as done:
             stored = first_look(config.data, parts, done)
-    with progress.counting("reading images and masks", sum(len(part) for part in parts.values())) as done:
+    with progress.counting(
+        "reading images and masks", sum(len(part) for part in parts.values())
+    ) as done:
         return inspect_parts(config, parts, guess, done, stored)
 
 
@@ -127,11 +131,15 @@ def inspect_parts(
     The config may be `guess`'s; if it is the user's, `stored` says what its mask files hold.
     """
     found = survey(config.task, parts, done)
-    problems = find_problems(config.task, found, config.augment.flips and guess is None, config.data.skip_broken)
+    problems = find_problems(
+        config.task, found, config.augment.flips and guess is None, config.data.skip_broken
+    )
     problems += left_out_of(parts) + decided_by(parts) + few_images(parts, found.facts)
     if guess:
         problems += [Problem(code, "warning", message) for code, message in guess.doubts]
-        problems = [problem for problem in problems if problem.code != "no-overlap"]  # the verdict says it
+        problems = [
+            problem for problem in problems if problem.code != "no-overlap"
+        ]  # the verdict says it
         sided = [*config.task.sided, *one_sided(config.task, found.facts)]
         if sided:
             problems.append(Problem("sides", "warning", told_sides(list(dict.fromkeys(sided)))))
@@ -151,7 +159,14 @@ def inspect_parts(
 def unopened(problem: DataError) -> Inspection:
     """Return the inspection of a data set that could not even be opened: one error and nothing else."""
     errors = [Problem(problem.code, "error", str(problem))]
-    return Inspection("nothing: the data set could not be opened", Task.binary(), {}, Survey([], [], 0), errors, None)
+    return Inspection(
+        "nothing: the data set could not be opened",
+        Task.binary(),
+        {},
+        Survey([], [], 0),
+        errors,
+        None,
+    )
 
 
 def as_json(inspection: Inspection) -> dict[str, Any]:
@@ -162,13 +177,24 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "samples": {part: len(subset) for part, subset in inspection.parts.items()},
         "unreadable": len(inspection.survey.broken),
         "images": image_facts(facts) if facts else {},
-        "classes": {name: class_facts(task, facts, index) for index, name in enumerate(task.classes)} if facts else {},
-        "void_share": _share(sum(f.pixels - f.labelled for f in facts), sum(f.pixels for f in facts)),
+        "classes": {
+            name: class_facts(task, facts, index) for index, name in enumerate(task.classes)
+        }
+        if facts
+        else {},
+        "void_share": _share(
+            sum(f.pixels - f.labelled for f in facts), sum(f.pixels for f in facts)
+        ),
         "overlap_pixels": sum(fact.overlap for fact in facts),
         "empty_masks": sum(not fact.classes[list(task.foreground)].any() for fact in facts),
         "problems": [problem._asdict() for problem in inspection.problems],
         "verdict": verdict
-        and {"kind": verdict.kind, "head": verdict.task.head, "because": verdict.because, "unless": verdict.unless},
+        and {
+            "kind": verdict.kind,
+            "head": verdict.task.head,
+            "because": verdict.because,
+            "unless": verdict.unless,
+        },
     }
 
 
@@ -177,7 +203,10 @@ def image_facts(facts: list[Facts]) -> dict[str, Any]:
     sizes = np.array([fact.size for fact in facts])
     measured = [fact for fact in facts if fact.measured] or facts
     bands = max(fact.bands for fact in facts)
-    shape, fitting = (len(PERCENTILES), bands), [fact.percentiles for fact in measured if fact.bands in (1, bands)]
+    shape, fitting = (
+        (len(PERCENTILES), bands),
+        [fact.percentiles for fact in measured if fact.bands in (1, bands)],
+    )
     percentiles = np.median([np.broadcast_to(array, shape) for array in fitting], axis=0)
     return {
         "height": {
@@ -194,7 +223,10 @@ def image_facts(facts: list[Facts]) -> dict[str, Any]:
         "bands": sorted({fact.bands for fact in facts}),
         "low": min(fact.low for fact in measured),
         "high": max(fact.high for fact in measured),
-        "percentiles": {str(p): np.round(row, 3).tolist() for p, row in zip(PERCENTILES, percentiles, strict=True)},
+        "percentiles": {
+            str(p): np.round(row, 3).tolist()
+            for p, row in zip(PERCENTILES, percentiles, strict=True)
+        },
     }
 
 
@@ -202,7 +234,9 @@ def class_facts(task: Task, facts: list[Facts], index: int) -> dict[str, Any]:
     """Return a class's share of the labelled pixels, the images that show it, and the areas of its pieces in pixels."""
     pixels = int(sum(fact.classes[index] for fact in facts))
     areas = np.concatenate([fact.objects[index] for fact in facts])
-    quartiles = np.percentile(areas, (10, 50, 90)).round().astype(int).tolist() if areas.size else None
+    quartiles = (
+        np.percentile(areas, (10, 50, 90)).round().astype(int).tolist() if areas.size else None
+    )
     return {
         "pixels": pixels,
         "share": _share(pixels, sum(fact.labelled for fact in facts)),

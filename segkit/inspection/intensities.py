@@ -56,7 +56,9 @@ def intensities(image: np.ndarray) -> Intensities:
     counts = histogram(image)
     found = np.flatnonzero(counts.any(axis=0))
     sums = np.stack([counts @ LEVELS, counts @ LEVELS**2])
-    return Intensities(counts.sum(axis=1), sums, _percentiles(counts), float(found[0]), float(found[-1]))
+    return Intensities(
+        counts.sum(axis=1), sums, _percentiles(counts), float(found[0]), float(found[-1])
+    )
 
 
 def _of_more_bits(image: np.ndarray) -> Intensities:
@@ -128,7 +130,9 @@ def without_oddities(image: np.ndarray, found: Intensities) -> np.ndarray:
     if found.counted.sum() == image.size and not found.outliers:
         return image
     lowest, median, highest = found.percentiles[[0, PERCENTILES.index(50.0), -1]]
-    return np.where(_used(image, found.nodata), np.clip(image, lowest, highest), median).astype(np.float32)
+    return np.where(_used(image, found.nodata), np.clip(image, lowest, highest), median).astype(
+        np.float32
+    )
 
 
 def histogram(image: np.ndarray) -> np.ndarray:
@@ -143,7 +147,9 @@ def histogram(image: np.ndarray) -> np.ndarray:
         for first in range(0, image.shape[-1], 4):  # OpenCV takes pictures of up to 4 bands
             part = image[start : start + rows, :, first : first + 4]
             for band in range(part.shape[-1]):
-                counts[first + band] += cv2.calcHist([part], [band], None, [256], [0, 256]).ravel().astype(np.int64)
+                counts[first + band] += (
+                    cv2.calcHist([part], [band], None, [256], [0, 256]).ravel().astype(np.int64)
+                )
     return counts
 
 
@@ -153,14 +159,19 @@ def _percentiles(counts: np.ndarray) -> np.ndarray:
     place = np.array(PERCENTILES) / 100 * (total - 1)
     below = np.floor(place).astype(np.int64)
     both = np.stack([below, np.minimum(below + 1, total - 1)])
-    one, other = np.stack([np.searchsorted(band, both, side="right") for band in counts.cumsum(axis=1)], axis=-1)
+    one, other = np.stack(
+        [np.searchsorted(band, both, side="right") for band in counts.cumsum(axis=1)], axis=-1
+    )
     return one + (other - one) * (place - below)[:, None]
 
 
 def _sums(image: np.ndarray) -> np.ndarray:
     """Return sum and sum of squares; mean and deviation are OpenCV's, several times as fast as NumPy's."""
     pixels = image.shape[0] * image.shape[1]
-    moments = [cv2.meanStdDev(np.ascontiguousarray(image[..., i : i + 4])) for i in range(0, image.shape[-1], 4)]
+    moments = [
+        cv2.meanStdDev(np.ascontiguousarray(image[..., i : i + 4]))
+        for i in range(0, image.shape[-1], 4)
+    ]
     mean = np.concatenate([m.ravel() for m, _ in moments])
     deviation = np.concatenate([d.ravel() for _, d in moments])
     return np.stack([mean * pixels, (deviation**2 + mean**2) * pixels])
@@ -204,7 +215,9 @@ def _nodata(values: np.ndarray) -> float | None:
     for extreme in (known.min(), known.max()) if known.size else ():
         others = known[known != extreme]
         is_many = known.size - others.size >= max(2, NODATA * known.size)
-        is_whole_band = (values == extreme).all(axis=0).any()  # such as an opacity that is 65535 everywhere
+        is_whole_band = (
+            (values == extreme).all(axis=0).any()
+        )  # such as an opacity that is 65535 everywhere
         if not is_many or is_whole_band or not others.size:
             continue
         low, high = np.percentile(others, (PERCENTILES[0], PERCENTILES[-1]))

@@ -35,7 +35,9 @@ def near_pairs(facts: Sequence[Facts]) -> Iterator[tuple[Facts, Facts]]:
 
     Images without contrast look like nothing, and are left out.
     """
-    seen = [fact for fact in facts if fact.thumbnail.std() > 1e-3 * max(abs(fact.low), abs(fact.high))]
+    seen = [
+        fact for fact in facts if fact.thumbnail.std() > 1e-3 * max(abs(fact.low), abs(fact.high))
+    ]
     if not seen:
         return
     small = np.stack([_standardised(fact.thumbnail) for fact in seen])

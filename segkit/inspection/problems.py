@@ -28,13 +28,18 @@ ONE_SIDE = 0.95
 """Share of a class's pixels in one half of the image, in nearly all images, from which it has a side."""
 
 
-def find_problems(task: Task, survey: Survey, flips: bool = True, skip_broken: bool = False) -> list[Problem]:
+def find_problems(
+    task: Task, survey: Survey, flips: bool = True, skip_broken: bool = False
+) -> list[Problem]:
     """Return all problems, errors first. `flips` says whether training is to mirror images.
 
     With `skip_broken` broken samples are warnings. Of a survey that stopped early only what it saw is told.
     """
     facts = survey.facts
-    found = [*_broken(survey, "warning" if skip_broken else "error"), *_no_samples(survey, skip_broken)]
+    found = [
+        *_broken(survey, "warning" if skip_broken else "error"),
+        *_no_samples(survey, skip_broken),
+    ]
     found += background_names(task)
     if facts:
         found += [*_unlike(facts), *_copies(facts)]
@@ -57,7 +62,9 @@ def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
     entries = [entry for source in sources for entry in getattr(source, "left_out", ())]
     return _not_read(list(dict.fromkeys(entries))) + [
         Problem(
-            code, "warning", f"{number} broken entries left out, as data.skip_broken says; their pixels are unlabelled"
+            code,
+            "warning",
+            f"{number} broken entries left out, as data.skip_broken says; their pixels are unlabelled",
         )
         for code, number in counts.items()
     ]
@@ -74,7 +81,8 @@ def decided_by(parts: Mapping[str, Subset]) -> list[Problem]:
 
 def _not_read(entries: Sequence[LeftOut]) -> list[Problem]:
     listed = [
-        Problem("not-read", "warning", f"{shown(entry.path)}: not read, {entry.why}") for entry in entries[:MOST_LISTED]
+        Problem("not-read", "warning", f"{shown(entry.path)}: not read, {entry.why}")
+        for entry in entries[:MOST_LISTED]
     ]
     more = [shown(entry.path) for entry in entries[MOST_LISTED:]]
     if more:
@@ -88,7 +96,9 @@ _NO_OVERLAP = (
 )
 
 
-def _problem(code: str, level: Literal["error", "warning"], message: str, names: Sequence[str]) -> Problem:
+def _problem(
+    code: str, level: Literal["error", "warning"], message: str, names: Sequence[str]
+) -> Problem:
     return Problem(code, level, message, tuple(names[:SHOWN]), len(names))
 
 
@@ -103,7 +113,9 @@ def _no_samples(survey: Survey, skip_broken: bool) -> Iterator[Problem]:
         yield Problem("empty", "error", "the data set holds no sample")
     elif skip_broken and not survey.facts:
         yield Problem(
-            "empty", "error", f"none of the {survey.total} samples can be read, so nothing is left to train on"
+            "empty",
+            "error",
+            f"none of the {survey.total} samples can be read, so nothing is left to train on",
         )
 
 
@@ -144,7 +156,9 @@ def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Prob
         return [Problem("few-images", "warning", said)]
     said = _allowed_by(count)
     if any(min(fact.size) >= LARGE for fact in facts):
-        said += f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them"
+        said += (
+            f". The images are large: data.blocks: {LARGE // 2} makes samples of regions of them"
+        )
     return [Problem("few-images", "warning", said)]
 
 
@@ -181,7 +195,9 @@ def _images(subset: Subset) -> list[tuple[int, str]]:
     return [(id(subset.source), image_of(name)) for name in subset.names]
 
 
-BACKGROUND_LIKE = frozenset({"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"})
+BACKGROUND_LIKE = frozenset(
+    {"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"}
+)
 """Names of classes, of letters in lower case, that a background has in many data sets."""
 UNLABELLED_LIKE = frozenset(
     {"unlabeled", "unlabelled", "unannotated", "unknown", "undefined", "ignore", "ignored", "void"}
@@ -213,7 +229,9 @@ def _as_background(task: Task, name: str) -> str:
     if task.stores_ids and task.background is None:
         return f"say task.background: {name!r}"
     if task.stores_ids:
-        return f"note that task.background is {task.background!r} already; map its value to that class"
+        return (
+            f"note that task.background is {task.background!r} already; map its value to that class"
+        )
     return "leave it out of task.classes: a pixel of no class is the background"
 
 
@@ -276,7 +294,11 @@ def _missing(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
     pixels = np.sum([fact.classes for fact in train], axis=0) if train else np.zeros(task.channels)
     if not pixels[list(task.foreground)].any():
         names = ", ".join(task.classes[i] for i in task.foreground)
-        yield Problem("nothing-to-learn", "error", f"the training masks hold no pixel of {names}: nothing to learn")
+        yield Problem(
+            "nothing-to-learn",
+            "error",
+            f"the training masks hold no pixel of {names}: nothing to learn",
+        )
         return
     for part in dict.fromkeys(fact.part for fact in facts):
         counts = np.sum([fact.classes for fact in facts if fact.part == part], axis=0)
@@ -311,12 +333,15 @@ def _shares(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
             f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void). If that is not meant, say in "
             f"data.mask_values which class they are"
         )
-        yield _problem("void", "warning", message, [fact.name for fact in facts if fact.labelled < fact.pixels / 2])
+        yield _problem(
+            "void",
+            "warning",
+            message,
+            [fact.name for fact in facts if fact.labelled < fact.pixels / 2],
+        )
     empty = [fact.name for fact in facts if not fact.classes[list(task.foreground)].any()]
     if len(empty) > len(facts) / 2:
-        message = (
-            f"{len(empty)} of {len(facts)} masks are empty. If their objects are not drawn, leave these images out"
-        )
+        message = f"{len(empty)} of {len(facts)} masks are empty. If their objects are not drawn, leave these images out"
         yield _problem("empty-masks", "warning", message, empty)
 
 
@@ -325,16 +350,18 @@ def _sides(task: Task, facts: Sequence[Facts], flips: bool) -> Iterator[Problem]
         yield Problem("sides", "error", told_sides(task.sided))
     elif flips and one_sided(task, facts):
         told = ", ".join(one_sided(task, facts))
-        message = (
-            f"in nearly all images {told} lies in one half; if its side matters, switch augment.flip_horizontal off"
-        )
+        message = f"in nearly all images {told} lies in one half; if its side matters, switch augment.flip_horizontal off"
         yield Problem("sides", "warning", message)
 
 
 def one_sided(task: Task, facts: Sequence[Facts]) -> list[str]:
     """Return the unpaired classes that lie in one half of nearly all images, of ten images or more."""
     paired = {name for pair in task.flip_pairs for name in pair}
-    return [task.classes[i] for i in task.foreground if task.classes[i] not in paired and _on_one_side(facts, i)]
+    return [
+        task.classes[i]
+        for i in task.foreground
+        if task.classes[i] not in paired and _on_one_side(facts, i)
+    ]
 
 
 def _on_one_side(facts: Sequence[Facts], index: int) -> bool:
@@ -353,7 +380,11 @@ def _objects(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
                 f"half of the pieces of {task.classes[index]} are smaller than 9 pixels ({areas.size} pieces): noise in the "
                 f"masks, to be cleaned, or objects that need larger images"
             )
-            small = [fact.name for fact in facts if fact.objects[index].size and np.median(fact.objects[index]) < 9]
+            small = [
+                fact.name
+                for fact in facts
+                if fact.objects[index].size and np.median(fact.objects[index]) < 9
+            ]
             yield _problem("tiny-objects", "warning", message, small)
 
 
@@ -361,6 +392,9 @@ def _odd_images(facts: Sequence[Facts]) -> Iterator[Problem]:
     flat = [fact.name for fact in facts if fact.low == fact.high]
     if flat:
         yield _problem(
-            "flat-image", "warning", "images of one value throughout; leave them out if that is not meant", flat
+            "flat-image",
+            "warning",
+            "images of one value throughout; leave them out if that is not meant",
+            flat,
         )
     yield from odd_ranges(facts)

@@ -52,7 +52,9 @@ def _nodata(facts: Sequence[Facts]) -> Iterator[Problem]:
     found = [fact for fact in facts if fact.nodata is not None]
     if not found:
         return
-    values = ", ".join(f"{value:g}" for value in sorted({fact.nodata for fact in found if fact.nodata is not None}))
+    values = ", ".join(
+        f"{value:g}" for value in sorted({fact.nodata for fact in found if fact.nodata is not None})
+    )
     message = (
         f"many pixels have the value {values}, far from all others, as where nothing was measured (nodata). They are in no "
         f"statistic. If they are nodata, mark them as unlabelled (255) in the masks; if they are saturated, nothing is to do"

@@ -34,19 +34,35 @@ def on_screen(inspection: Inspection) -> RenderableType:
         for heading in CLASS_HEADINGS:
             table.add_column(heading, justify="left" if heading == "class" else "right")
         for row in class_rows(report):
-            table.add_row(*map(Text, row))  # a plain string is markup, and a class may be called [so]
+            table.add_row(
+                *map(Text, row)
+            )  # a plain string is markup, and a class may be called [so]
         parts.append(table)
     for problem in inspection.problems:
         parts.append(
-            Text(shown(f"{problem.level} {problem}", lines=True), style="red" if problem.level == "error" else "yellow")
+            Text(
+                shown(f"{problem.level} {problem}", lines=True),
+                style="red" if problem.level == "error" else "yellow",
+            )
         )
     if not inspection.problems:
         parts.append(Text("no problem found", style="green"))
-    parts.append(Text(f"verdict: {inspection.verdict or 'none, because no sample could be read'}", style="bold"))
+    parts.append(
+        Text(
+            f"verdict: {inspection.verdict or 'none, because no sample could be read'}",
+            style="bold",
+        )
+    )
     return Group(*parts)
 
 
-CLASS_HEADINGS = ("class", "share of pixels", "in images", "pieces", "area of a piece (10 %, median, 90 %)")
+CLASS_HEADINGS = (
+    "class",
+    "share of pixels",
+    "in images",
+    "pieces",
+    "area of a piece (10 %, median, 90 %)",
+)
 
 
 def summary(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -54,16 +70,31 @@ def summary(report: dict[str, Any]) -> list[tuple[str, str]]:
     images = report["images"]
     told = [
         ("masks read as", report["read_as"]),
-        ("samples", ", ".join(f"{count} {part}" for part, count in report["samples"].items() if count) or "none"),
+        (
+            "samples",
+            ", ".join(f"{count} {part}" for part, count in report["samples"].items() if count)
+            or "none",
+        ),
     ]
     if not images:
         return told
-    spans = [f"{_span(images[side])} {word}" for side, word in (("width", "wide"), ("height", "high"))]
-    percentiles = [f"{p} %: {', '.join(f'{v:g}' for v in values)}" for p, values in images["percentiles"].items()]
+    spans = [
+        f"{_span(images[side])} {word}" for side, word in (("width", "wide"), ("height", "high"))
+    ]
+    percentiles = [
+        f"{p} %: {', '.join(f'{v:g}' for v in values)}"
+        for p, values in images["percentiles"].items()
+    ]
     return [
         *told,
-        ("images", f"{', '.join(spans)}; {', '.join(images['dtype'])}, {_joined(images['bands'])} band(s)"),
-        ("values", f"{images['low']:g} to {images['high']:g}; median percentiles a band: {'; '.join(percentiles)}"),
+        (
+            "images",
+            f"{', '.join(spans)}; {', '.join(images['dtype'])}, {_joined(images['bands'])} band(s)",
+        ),
+        (
+            "values",
+            f"{images['low']:g} to {images['high']:g}; median percentiles a band: {'; '.join(percentiles)}",
+        ),
         ("empty masks", str(report["empty_masks"])),
         ("unlabelled (void)", f"{100 * report['void_share']:.3g} % of the pixels"),
         ("pixels of several classes", f"{report['overlap_pixels']:,}"),
@@ -90,9 +121,14 @@ def class_rows(report: dict[str, Any]) -> list[Row]:
 def as_html(inspection: Inspection) -> str:
     """Return a page that stands alone, its pictures inside."""
     report, escape = as_json(inspection), html.escape
-    facts = "".join(f"<tr><th>{escape(what)}</th><td>{escape(told)}</td></tr>" for what, told in summary(report))
+    facts = "".join(
+        f"<tr><th>{escape(what)}</th><td>{escape(told)}</td></tr>" for what, told in summary(report)
+    )
     head = "".join(f"<th>{heading}</th>" for heading in CLASS_HEADINGS)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in class_rows(report))
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in class_rows(report)
+    )
     problems = "".join(
         f'<li class="{problem.level}"><b>{problem.level}</b> {escape(str(problem))}</li>'
         for problem in inspection.problems
@@ -123,7 +159,9 @@ def examples(inspection: Inspection) -> np.ndarray | None:
     task = inspection.task
     full = [fact for fact in inspection.survey.facts if fact.classes[list(task.foreground)].any()]
     choice = full or inspection.survey.facts
-    places = dict.fromkeys(np.linspace(0, len(choice) - 1, min(EXAMPLES, len(choice))).round().astype(int).tolist())
+    places = dict.fromkeys(
+        np.linspace(0, len(choice) - 1, min(EXAMPLES, len(choice))).round().astype(int).tolist()
+    )
     pairs = []
     for fact in (choice[place] for place in places):
         sample = inspection.parts[fact.part].read(fact.name)

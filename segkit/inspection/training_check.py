@@ -57,7 +57,10 @@ def check(
         for part, subset in parts.items()
     }
     return Findings(
-        measure([fact for fact in found.facts if fact.part == "train"], found.facts), kept, len(left_out), problems
+        measure([fact for fact in found.facts if fact.part == "train"], found.facts),
+        kept,
+        len(left_out),
+        problems,
     )
 
 
@@ -91,7 +94,9 @@ def _refusal(errors: Sequence[Problem], found: Survey) -> str:
         if read < found.total
         else ""
     )
-    return "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
+    return (
+        "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
+    )
 
 
 def check_split(task: Task, parts: Mapping[str, Subset], found: Survey) -> None:
@@ -100,8 +105,16 @@ def check_split(task: Task, parts: Mapping[str, Subset], found: Survey) -> None:
     `found` knows these samples as training; those of parts with files of their own may have the same names.
     """
     source = parts["train"].source
-    where = {name: part for part, subset in parts.items() if subset.source is source for name in subset.names}
-    facts = [fact._replace(part=where[fact.name]) if fact.part == "train" else fact for fact in found.facts]
+    where = {
+        name: part
+        for part, subset in parts.items()
+        if subset.source is source
+        for name in subset.names
+    }
+    facts = [
+        fact._replace(part=where[fact.name]) if fact.part == "train" else fact
+        for fact in found.facts
+    ]
     problems = find_problems(
         task, found._replace(facts=facts), flips=False, skip_broken=True
     )  # what is broken was told

@@ -36,18 +36,23 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
     """
     if refused:
         labels = Task.multilabel([task.classes[i] for i in task.foreground])
-        because = (
-            f"in {refused} images pixels belong to two classes or more, though the task says that exactly one holds"
-        )
+        because = f"in {refused} images pixels belong to two classes or more, though the task says that exactly one holds"
         return Verdict("overlapping", labels, because, _ON_TOP)
     held = sum(fact.labelled - fact.nothing for fact in facts)
     images = f"{len(facts)} images"
     if task.channels == 1:
-        task = task if task.implies_background else Task.binary(task.classes[0], palette=task.palette)
+        task = (
+            task if task.implies_background else Task.binary(task.classes[0], palette=task.palette)
+        )
         pixels = int(sum(fact.classes[0] for fact in facts))
         labelled = sum(fact.labelled for fact in facts)
         because = f"a pixel is {task.classes[0]} or not: {_percent(pixels, labelled)} of the pixels of {images} are"
-        return Verdict("binary", task, because, "A second class, in the masks or in images to come, would change it")
+        return Verdict(
+            "binary",
+            task,
+            because,
+            "A second class, in the masks or in images to come, would change it",
+        )
     if task.stores_ids:
         because = f"the masks hold one of {task.channels} ids at each pixel, so one class of {images} hides the others"
         unless = "Masks that show what lies below, one layer a class, would change it"
@@ -68,7 +73,9 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
 def _as_exclusive(task: Task, facts: Sequence[Facts]) -> Task:
     """Return the layers as classes that exclude each other, with a background if a pixel may have none."""
     nothing = any(fact.nothing for fact in facts) and "background" not in task.classes
-    return Task.multiclass([*(["background"] if nothing else []), *task.classes], flip_pairs=task.flip_pairs)
+    return Task.multiclass(
+        [*(["background"] if nothing else []), *task.classes], flip_pairs=task.flip_pairs
+    )
 
 
 def _percent(part: float, whole: float) -> str:

@@ -166,7 +166,9 @@ def is_stream(path: Path) -> bool:
 def _standard_stream(path: Path) -> BinaryIO | None:
     """Return standard output or error if `path` is what it writes to, such as /dev/stdout or the file that it goes to."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, or none of the system's
+        with suppress(
+            OSError, ValueError, AttributeError
+        ):  # a stream may be closed, or none of the system's
             if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 stream.flush()
                 return os.fdopen(os.dup(stream.fileno()), "wb")

@@ -47,7 +47,9 @@ def naming(path: Path) -> Iterator[None]:
     except FileNotFoundError as problem:
         raise DataError(f"{path}: there is no such file", "missing-file") from problem
     except UnidentifiedImageError as problem:
-        raise DataError(f"{path}: not an image, or a damaged one; copy or export it again") from problem
+        raise DataError(
+            f"{path}: not an image, or a damaged one; copy or export it again"
+        ) from problem
     except Image.DecompressionBombError as problem:
         raise DataError(too_large(path), "too-large") from problem
     except Exception as problem:  # decoders raise of every kind; the user needs the file's name
@@ -65,7 +67,9 @@ def most_bytes(path: Path) -> float:
 def limit_pixels(most: int | None) -> None:
     """Open images of up to `most` pixels; None changes nothing. TIFF files are held to Pillow's limit, too."""
     if most is not None:
-        Image.MAX_IMAGE_PIXELS = -(-most // 2)  # Pillow warns from here and refuses from twice as many
+        Image.MAX_IMAGE_PIXELS = -(
+            -most // 2
+        )  # Pillow warns from here and refuses from twice as many
 
 
 def most_pixels() -> float:
@@ -129,7 +133,9 @@ def read_stored(path: Path, pages: Pages | None = None) -> Pixels:
     with opened(file) as picture:
         choose_frame(picture, path, page, pages)
         if is_deep_png(file, picture):
-            raise DataError(f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels")
+            raise DataError(
+                f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels"
+            )
         orientation = orientation_of(picture)
         values = pixels_of(picture)
         palette = palette_of(picture)
@@ -158,7 +164,9 @@ def _open(path: Path) -> Image.Image:
         return _decoded(open_picture(path), path)
     except (DataError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise
-    except Exception as problem:  # Pillow raises of every kind for what it cannot read beside the pixels
+    except (
+        Exception
+    ) as problem:  # Pillow raises of every kind for what it cannot read beside the pixels
         if getattr(problem, "errno", None) is not None:
             raise  # the file cannot be opened
         return _open_anew(path, problem)
@@ -227,4 +235,6 @@ def deep_png(content: bytes) -> np.ndarray:
     array: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
         raise ValueError("a damaged or cut off PNG")
-    return np.asarray(array[..., 0] if content[25] == GREY_ALPHA else array[..., [2, 1, 0, 3][: array.shape[-1]]])
+    return np.asarray(
+        array[..., 0] if content[25] == GREY_ALPHA else array[..., [2, 1, 0, 3][: array.shape[-1]]]
+    )

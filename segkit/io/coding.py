@@ -69,7 +69,10 @@ class Coding:
     @property
     def nodata(self) -> int | None:
         """The number that means void in each band; None if it means something else as well, in one of the bands."""
-        bands = {value: stored if isinstance(stored, tuple) else (stored,) for value, stored in self.stored.items()}
+        bands = {
+            value: stored if isinstance(stored, tuple) else (stored,)
+            for value, stored in self.stored.items()
+        }
         void = set(bands.pop(VOID))
         others = {number for numbers in bands.values() for number in numbers}
         return void.pop() if len(void) == 1 and not void & others else None
@@ -94,7 +97,9 @@ class Coding:
         ending = ".tif" if tiff else self.ending
         if not self.labels:
             return [file_in(folder, file, ending)]
-        return [file_in(folder, f"{self.task.classes[label]}/{file}", ending) for label in self.labels]
+        return [
+            file_in(folder, f"{self.task.classes[label]}/{file}", ending) for label in self.labels
+        ]
 
     def encode(self, mask: np.ndarray, file: int = 0) -> np.ndarray:
         """Return what one of the files of a mask stores.
@@ -125,14 +130,21 @@ class Coding:
     def names(self) -> dict[str, Stored]:
         """Return what is stored for each class, or for "absent" and "present", and for "void"."""
         values = self.task.classes if self.holds_ids else YES_NO
-        return {**{name: self.stored[value] for value, name in enumerate(values)}, "void": self.stored[VOID]}
+        return {
+            **{name: self.stored[value] for value, name in enumerate(values)},
+            "void": self.stored[VOID],
+        }
 
 
 def segkit_coding(task: Task) -> Coding:
     """Return segkit's own coding: ids with 255 for void, or 0/255 with 128, in a multilabel task a file for each class."""
     if task.stores_ids:
         return Coding(task, "file", {value: value for value in (*range(task.channels), VOID)})
-    return Coding(task, "folders" if task.layered else "file", dict(zip((0, 1, VOID), YES_NO_VOID, strict=True)))
+    return Coding(
+        task,
+        "folders" if task.layered else "file",
+        dict(zip((0, 1, VOID), YES_NO_VOID, strict=True)),
+    )
 
 
 def as_text(stored: Stored) -> str:

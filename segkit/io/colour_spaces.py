@@ -31,9 +31,13 @@ def check_colour_space(page: Any, where: object) -> None:
     whole = page.dtype is not None and page.dtype.kind == "u"
     if kind not in READABLE or (kind == SEPARATED and not (whole and _is_cmyk(page))):
         raise _refused(page, where)
-    if kind in (YCBCR, CIELAB, ICCLAB) and not (page.dtype == np.uint8 and page.samplesperpixel >= 3):
+    if kind in (YCBCR, CIELAB, ICCLAB) and not (
+        page.dtype == np.uint8 and page.samplesperpixel >= 3
+    ):
         raise _refused(page, where)
-    if (kind in (CIELAB, ICCLAB) and _is_jpeg(page)) or (kind == YCBCR and not _is_jpeg(page) and _is_subsampled(page)):
+    if (kind in (CIELAB, ICCLAB) and _is_jpeg(page)) or (
+        kind == YCBCR and not _is_jpeg(page) and _is_subsampled(page)
+    ):
         raise _refused(page, where)
 
 

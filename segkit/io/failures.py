@@ -36,7 +36,11 @@ def sentence(problem: OSError) -> str:
     >>> sentence(OSError(errno.ENOSPC, "No space left on device", "a.png"))
     'a.png: cannot be read or written (No space left on device): make room on the disk, or choose another one'
     """
-    names = [os.fsdecode(name) for name in (problem.filename, problem.filename2) if isinstance(name, str | bytes)]
+    names = [
+        os.fsdecode(name)
+        for name in (problem.filename, problem.filename2)
+        if isinstance(name, str | bytes)
+    ]
     where = " -> ".join(dict.fromkeys(names)) or "a file"
     reason = problem.strerror or " ".join(str(problem).split()) or type(problem).__name__
     advice = _ADVICE.get(problem.errno or 0)

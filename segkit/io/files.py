@@ -32,9 +32,13 @@ def check_is_file(path: Path, most: float = float("inf")) -> None:
         return
     kind = KINDS.get(stat.S_IFMT(found.st_mode))
     if kind:
-        raise DataError(f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file")
+        raise DataError(
+            f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file"
+        )
     if found.st_size > most:
-        raise DataError(f"{path}: has {found.st_size:,} bytes; up to {most:,.0f} are read", "too-large")
+        raise DataError(
+            f"{path}: has {found.st_size:,} bytes; up to {most:,.0f} are read", "too-large"
+        )
 
 
 def _status(path: Path) -> os.stat_result | None:

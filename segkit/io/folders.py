@@ -73,7 +73,9 @@ def _take_place(part: Path, out: Path) -> None:
         os.replace(part, out)
     except OSError as problem:
         if out.is_dir() and any(out.iterdir()):
-            raise RunError(f"{out}: is not empty any more; choose a new folder", "exists-already") from problem
+            raise RunError(
+                f"{out}: is not empty any more; choose a new folder", "exists-already"
+            ) from problem
         raise
 
 

@@ -15,7 +15,14 @@ from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff
 
 DOUBLE, SHORT, ASCII = 12, 3, 2
-PLACE_TAGS = {33550: DOUBLE, 33922: DOUBLE, 34264: DOUBLE, 34735: SHORT, 34736: DOUBLE, 34737: ASCII}
+PLACE_TAGS = {
+    33550: DOUBLE,
+    33922: DOUBLE,
+    34264: DOUBLE,
+    34735: SHORT,
+    34736: DOUBLE,
+    34737: ASCII,
+}
 """The tags of a GeoTIFF that say where on the map it lies, and the types that they have."""
 USER_DEFINED = 32767
 """What GeoTIFF writes where a coordinate system has no EPSG code."""
@@ -50,7 +57,9 @@ class Place(NamedTuple):
 def place_of(keyframe: Any) -> Place | None:
     """Return the place of a TIFF with pages like this one; None if it has neither a place nor a value for "no data"."""
     turned = keyframe.tags.get("Orientation")
-    on_map = not turned or int(turned.value) == 1  # what is made from it is upright, and the tags are not
+    on_map = (
+        not turned or int(turned.value) == 1
+    )  # what is made from it is upright, and the tags are not
     found = [_tag_of(keyframe, code) for code in PLACE_TAGS] if on_map else []
     tags = tuple(tag for tag in found if tag is not None)
     nodata = nodata_of(keyframe)
@@ -113,7 +122,10 @@ def read_georeference(path: Path) -> Georeference | None:
 def _matrix(tags: Mapping[str, Any]) -> np.ndarray | None:
     if "ModelTransformation" in tags:
         return np.array(tags["ModelTransformation"], float).reshape(4, 4)[:2, [0, 1, 3]]
-    points, scale = np.ravel(tags.get("ModelTiepoint", ())), np.ravel(tags.get("ModelPixelScale", ()))
+    points, scale = (
+        np.ravel(tags.get("ModelTiepoint", ())),
+        np.ravel(tags.get("ModelPixelScale", ())),
+    )
     if len(points) < 6 or len(scale) < 2:
         return None
     column, row, _, x, y, _ = points[:6].astype(float)

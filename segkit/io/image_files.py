@@ -12,7 +12,19 @@ from segkit.io import codecs
 from segkit.system.terminal import has_controls
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-SUFFIXES = (".png", *JPEG, *codecs.TIFF, ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = (
+    ".png",
+    *JPEG,
+    *codecs.TIFF,
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".jp2",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+)
 """Image files that segkit reads, by suffix, in any case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
@@ -52,7 +64,8 @@ def list_images(folder: Path) -> dict[str, Path]:
     for name, path in walk_images(folder):
         if name in found:
             raise DataError(
-                f"{path} and {found[name]}: two files of one name; a name stands for one image", "duplicate-name"
+                f"{path} and {found[name]}: two files of one name; a name stands for one image",
+                "duplicate-name",
             )
         found[name] = path
     return dict(sorted(found.items()))
@@ -87,7 +100,9 @@ def _look_into(start: Path, root: Path, contents: Found, seen: set[tuple[int, in
         place = os.stat(parent)  # noqa: PTH116 (a path for each folder would be slow)
         identity = (place.st_dev, place.st_ino)
         if identity in seen:
-            contents.left_out.append(LeftOut(Path(parent), "is a link to a folder that is read already"))
+            contents.left_out.append(
+                LeftOut(Path(parent), "is a link to a folder that is read already")
+            )
             folders.clear()
             continue
         seen.add(identity)
@@ -114,7 +129,9 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
         else:
             contents.images.append((name, path))
     elif kind in OTHER_IMAGES or file.lower().endswith(".nii.gz"):
-        contents.left_out.append(LeftOut(path, f"segkit does not read {kind}; save it as PNG or TIFF"))
+        contents.left_out.append(
+            LeftOut(path, f"segkit does not read {kind}; save it as PNG or TIFF")
+        )
     elif not path.exists():
         contents.left_out.append(LeftOut(path, "is a link to nothing"))
     else:
@@ -129,4 +146,6 @@ def left_out_in(folders: Sequence[Path | None]) -> list[LeftOut]:
 
 
 def _refuse(problem: OSError) -> None:
-    raise DataError(f"{problem.filename}: the folder cannot be read ({problem.strerror})") from problem
+    raise DataError(
+        f"{problem.filename}: the folder cannot be read ({problem.strerror})"
+    ) from problem

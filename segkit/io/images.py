@@ -42,7 +42,11 @@ def read_pixels(path: Path, pages: Pages | None = None, channels: int | None = N
         DataError: With the file's name, if it cannot be read or holds NaN or infinite values.
     """
     with codecs.naming(path):
-        stored = read_tiff(path, pages, channels) if codecs.is_tiff(path) else codecs.read_picture(path, pages)
+        stored = (
+            read_tiff(path, pages, channels)
+            if codecs.is_tiff(path)
+            else codecs.read_picture(path, pages)
+        )
     return stored._replace(values=as_image(stored.values, path))
 
 
@@ -53,7 +57,8 @@ def as_image(array: np.ndarray, path: Path) -> np.ndarray:
         array = array.astype(np.uint8) * 255
     if array.dtype.kind == "c":
         raise DataError(
-            f"{path}: holds complex numbers, like those of radar; save their amplitude, or two bands", "depth"
+            f"{path}: holds complex numbers, like those of radar; save their amplitude, or two bands",
+            "depth",
         )
     if array.dtype not in (np.uint8, np.uint16):
         array = array.astype(np.float32)
@@ -110,7 +115,9 @@ def write_tiff(path: Path, array: np.ndarray) -> None:
 
     with atomic(path) as temporary:
         layout = "contig" if array.shape[-1] > 1 else None
-        tifffile.imwrite(temporary, array, compression="zlib", photometric="minisblack", planarconfig=layout)
+        tifffile.imwrite(
+            temporary, array, compression="zlib", photometric="minisblack", planarconfig=layout
+        )
 
 
 def as_display(image: np.ndarray) -> np.ndarray:

@@ -24,7 +24,9 @@ def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
-        raise RunError(f"{path}: cannot be read ({_line(problem)}); {advice}", "damaged-file") from problem
+        raise RunError(
+            f"{path}: cannot be read ({_line(problem)}); {advice}", "damaged-file"
+        ) from problem
     if not isinstance(found, dict):
         raise RunError(f"{path}: holds no JSON object; {advice}", "damaged-file")
     missing = [key for key in keys if key not in found]

@@ -34,7 +34,9 @@ def alone(path: Path, doing: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as problem:
-        raise RunError(f"{path}: another process {doing}; wait until it has ended", "busy") from problem
+        raise RunError(
+            f"{path}: another process {doing}; wait until it has ended", "busy"
+        ) from problem
     except OSError as problem:
         if problem.errno not in _NO_LOCKS:
             raise

@@ -31,7 +31,9 @@ def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
     return read_mask_pixels(path, threshold).values
 
 
-def read_mask_pixels(path: Path, threshold: int | None = None, pages: Pages | None = None) -> Pixels:
+def read_mask_pixels(
+    path: Path, threshold: int | None = None, pages: Pages | None = None
+) -> Pixels:
     """Return the values of a mask file as they are stored: (H, W) of whole numbers; palette indices, not colours.
 
     1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is opaque. Where a TIFF says that
@@ -52,7 +54,9 @@ def read_mask_pixels(path: Path, threshold: int | None = None, pages: Pages | No
     if array.ndim == 3:
         array = _one_channel(array, path)
     array = _whole(array, path, stored.valid)
-    return stored._replace(values=array if threshold is None else (array >= threshold).astype(np.uint8))
+    return stored._replace(
+        values=array if threshold is None else (array >= threshold).astype(np.uint8)
+    )
 
 
 def read_layers(path: Path, threshold: int | None = None, pages: Pages | None = None) -> np.ndarray:
@@ -60,12 +64,16 @@ def read_layers(path: Path, threshold: int | None = None, pages: Pages | None = 
     return read_layer_pixels(path, threshold, pages).values
 
 
-def read_layer_pixels(path: Path, threshold: int | None = None, pages: Pages | None = None) -> Pixels:
+def read_layer_pixels(
+    path: Path, threshold: int | None = None, pages: Pages | None = None
+) -> Pixels:
     """Return the bands of a mask file, (H, W, C) of whole numbers: one band a class."""
     stored = _stored(path, threshold, pages)
     array = _whole(stored.values, path, stored.valid)
     array = array[..., None] if array.ndim == 2 else array
-    return stored._replace(values=array if threshold is None else (array >= threshold).astype(np.uint8))
+    return stored._replace(
+        values=array if threshold is None else (array >= threshold).astype(np.uint8)
+    )
 
 
 def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
@@ -82,13 +90,20 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
     with codecs.naming(path):
         if not lossy_too:
             _check_lossless_colours(path)
-        stored = _tiff_colours(path, pages) if codecs.is_tiff(path) else Pixels(_picture_colours(path, pages))
+        stored = (
+            _tiff_colours(path, pages)
+            if codecs.is_tiff(path)
+            else Pixels(_picture_colours(path, pages))
+        )
         array = stored.values
         array = array.astype(np.uint8) * 255 if array.dtype == bool else array
         array = np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 else _opaque(array, path)
         array = np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
     if array.dtype != np.uint8 or array.shape[-1] != 3:
-        raise DataError(f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}", "mask-channels")
+        raise DataError(
+            f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}",
+            "mask-channels",
+        )
     return stored._replace(values=array)
 
 
@@ -100,7 +115,10 @@ def _picture_colours(path: Path, pages: Pages | None) -> np.ndarray:
     with codecs.opened(file) as picture:
         choose_frame(picture, path, page, pages)
         if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(file, picture):
-            raise DataError(f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it", "mask-channels")
+            raise DataError(
+                f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it",
+                "mask-channels",
+            )
         colours = np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
         return upright(colours, orientation_of(picture))
 
@@ -117,7 +135,9 @@ def _tiff_colours(path: Path, pages: Pages | None) -> Pixels:
 def _packed(layout: Layout) -> int:
     """Return the colour 0xrrggbb of the nodata value of 8 bits."""
     value = int(layout.nodata or 0)
-    red, green, blue = (value, value, value) if layout.palette is None else layout.palette[value].tolist()
+    red, green, blue = (
+        (value, value, value) if layout.palette is None else layout.palette[value].tolist()
+    )
     return int(red << 16 | green << 8 | blue)
 
 
@@ -125,7 +145,9 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
     with codecs.naming(path):
         if threshold is None:
             _check_lossless(path)
-        stored = _tiff_values(path, pages) if codecs.is_tiff(path) else codecs.read_stored(path, pages)
+        stored = (
+            _tiff_values(path, pages) if codecs.is_tiff(path) else codecs.read_stored(path, pages)
+        )
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
     return stored if threshold is None else _in_grey(stored)
@@ -207,7 +229,9 @@ def _whole(array: np.ndarray, path: Path, valid: np.ndarray | None = None) -> np
         return array.astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
         if valid is not None:
-            array = np.where(valid if array.ndim == 2 else valid[..., None], array, 0)  # nodata may be NaN
+            array = np.where(
+                valid if array.ndim == 2 else valid[..., None], array, 0
+            )  # nodata may be NaN
         if not (np.isfinite(array) & (array == np.floor(array))).all():
             raise DataError(
                 f"{path}: a mask holds whole numbers; found fractions, NaN or infinite values, like those of a probability "
@@ -235,7 +259,9 @@ def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
         return array
     opaque = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
     if (array[..., -1] != opaque).any():
-        raise DataError(f"{path}: a mask with a transparent part; save it without alpha channel", "mask-alpha")
+        raise DataError(
+            f"{path}: a mask with a transparent part; save it without alpha channel", "mask-alpha"
+        )
     return array[..., :-1]
 
 
@@ -258,7 +284,9 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
     return paths
 
 
-def save_mask(coding: Coding, mask: np.ndarray, paths: Sequence[Path], tags: Sequence[Any] = ()) -> None:
+def save_mask(
+    coding: Coding, mask: np.ndarray, paths: Sequence[Path], tags: Sequence[Any] = ()
+) -> None:
     """Write a decoded mask or target in a coding.
 
     Args:

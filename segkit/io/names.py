@@ -19,7 +19,9 @@ from segkit.system.terminal import has_controls, shown
 from segkit.task import Task
 
 _NO_FOLDER = "each class of a multilabel task has a folder of masks;"
-RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL
+)
 """What Windows takes for a device, with any suffix."""
 FORBIDDEN_ON_WINDOWS = '<>:"|?*'
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +44,9 @@ def file_in(folder: Path, name: str, suffix: str = "") -> Path:
     """
     why = why_unsafe(name + suffix)
     if why:
-        raise DataError(f"{shown(name)}: cannot be the name of a file ({why}); rename it", "unsafe-name")
+        raise DataError(
+            f"{shown(name)}: cannot be the name of a file ({why}); rename it", "unsafe-name"
+        )
     return folder / f"{name}{suffix}"
 
 
@@ -125,7 +129,9 @@ def check_class_folders(task: Task) -> None:
         why = why_unsafe(name)
         if why:
             raise ConfigError(
-                f"{_NO_FOLDER} {shown(name)} cannot be one ({why})", "unsafe-name", setting="task.classes"
+                f"{_NO_FOLDER} {shown(name)} cannot be one ({why})",
+                "unsafe-name",
+                setting="task.classes",
             )
     for name, other in _nested(task.classes):
         raise ConfigError(

@@ -37,7 +37,9 @@ class Picture:
         legend = []
         for index in self.task.foreground:
             share = float(layer_of(self.task, self.mask, index).mean())
-            legend.append(f"{swatch(self.task.palette[index])} {escape(self.task.classes[index])} {share:.1%}")
+            legend.append(
+                f"{swatch(self.task.palette[index])} {escape(self.task.classes[index])} {share:.1%}"
+            )
         return (
             f'<img src="data:image/png;base64,{encoded}" style="max-width:100%;image-rendering:pixelated" alt="mask">'
             f"<br>{' &nbsp; '.join(legend)}"
@@ -61,6 +63,12 @@ def show(mask: Any, task: Task, image: Any = None) -> Picture:
     target = task.encode(values, void=void)
     shown = target[..., 0] if target.ndim == 3 and not task.layered else target
     if image is None:
-        return Picture(task, shown, overlay(task, np.zeros((*shown.shape[:2], 3), np.uint8), shown, opacity=1.0))
+        return Picture(
+            task,
+            shown,
+            overlay(task, np.zeros((*shown.shape[:2], 3), np.uint8), shown, opacity=1.0),
+        )
     pixels = np.asarray(image)
-    return Picture(task, shown, overlay(task, pixels[..., None] if pixels.ndim == 2 else pixels, shown))
+    return Picture(
+        task, shown, overlay(task, pixels[..., None] if pixels.ndim == 2 else pixels, shown)
+    )

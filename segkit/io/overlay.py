@@ -56,7 +56,9 @@ def panel(task: Task, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str
 
 
 def _legend_places(
-    legend: Sequence[tuple[str, object]], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    legend: Sequence[tuple[str, object]],
+    width: int,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> tuple[list[tuple[int, int]], int]:
     places, left, line = [], 6, 0
     for name, _ in legend:
@@ -72,7 +74,8 @@ def _fitted(picture: np.ndarray, size: int) -> Image.Image:
     image = Image.fromarray(picture)
     scale = size / image.width
     return image.resize(
-        (size, max(1, round(image.height * scale))), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+        (size, max(1, round(image.height * scale))),
+        Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX,
     )
 
 

@@ -18,7 +18,9 @@ Pages = Literal["samples", "channels", "first"]
 """What the pages of a file are: images of their own, the bands of one image, or the first is the image."""
 MOST_PAGES = 2**16
 """Pages of a TIFF; a small file may hold a list of millions."""
-ADDRESS = re.compile(r"(?P<file>.+\.(?:tiff?|gif|webp|png))#(?P<page>[0-9]{1,9})", re.IGNORECASE | re.DOTALL)
+ADDRESS = re.compile(
+    r"(?P<file>.+\.(?:tiff?|gif|webp|png))#(?P<page>[0-9]{1,9})", re.IGNORECASE | re.DOTALL
+)
 GENERIC = ("generic", "shaped", "uniform")
 """Kinds of series of which nothing says that the first one is the image."""
 
@@ -76,7 +78,9 @@ def check_pages(pages: Iterable[Any]) -> None:
         seen.add(page.offset)
 
 
-def choose(tiff: Any, path: Path, page: int | None, pages: Pages | None, channels: int | None) -> Chosen:
+def choose(
+    tiff: Any, path: Path, page: int | None, pages: Pages | None, channels: int | None
+) -> Chosen:
     """Return what is read of an open TIFF.
 
     Args:
@@ -114,7 +118,9 @@ def choose(tiff: Any, path: Path, page: int | None, pages: Pages | None, channel
     return Chosen(series, fixed, bands[0] if bands else None, page or 0)
 
 
-def _are_bands(stack: list[int], bands: list[int], page: int | None, pages: Pages | None, as_many: bool) -> bool:
+def _are_bands(
+    stack: list[int], bands: list[int], page: int | None, pages: Pages | None, as_many: bool
+) -> bool:
     """Return whether the pages are the bands of one image."""
     if page is not None or bands or len(stack) > 1:
         return False
@@ -123,7 +129,9 @@ def _are_bands(stack: list[int], bands: list[int], page: int | None, pages: Page
 
 def _full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
     """Return the series of the image itself, not of a thumbnail, a level of a pyramid, or a mask of transparency."""
-    whole = [s for s in tiff.series if s.axes and not s.keyframe.is_reduced and not s.keyframe.is_mask]
+    whole = [
+        s for s in tiff.series if s.axes and not s.keyframe.is_reduced and not s.keyframe.is_mask
+    ]
     if not whole:
         return tiff.series[0]
     largest = max(whole, key=_area)
@@ -168,7 +176,8 @@ def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataE
 
 def _refused_axes(series: Any, path: Path) -> DataError:
     return DataError(
-        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without bands", "channels"
+        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without bands",
+        "channels",
     )
 
 
@@ -224,7 +233,11 @@ def _pages_of_tiff(path: Path) -> int:
         check_pages(tiff.pages)
         series = _full_resolution(tiff, path, "samples")
         bands = "S" if "S" in series.axes else "C"
-        stack = [n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in ("Y", "X", bands)]
+        stack = [
+            n
+            for axis, n in zip(series.axes, series.shape, strict=True)
+            if axis not in ("Y", "X", bands)
+        ]
     return int(np.prod(stack)) if stack else 1
 
 

@@ -31,7 +31,9 @@ def both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
 
 def without_holes(pixels: Pixels) -> Pixels:
     """Return the pixels with None for a mask that holds everywhere."""
-    return pixels._replace(valid=None) if pixels.valid is not None and pixels.valid.all() else pixels
+    return (
+        pixels._replace(valid=None) if pixels.valid is not None and pixels.valid.all() else pixels
+    )
 
 
 def holes(values: np.ndarray, nodata: float | None) -> np.ndarray | None:

@@ -89,7 +89,9 @@ def _palette(content: bytes) -> np.ndarray | None:
         place += 12 + struct.unpack_from(">I", content, place)[0]
     (size,) = struct.unpack_from(">I", content, place)
     colours = np.zeros((256, 3), np.uint8)
-    given = np.frombuffer(content, np.uint8, min(size, colours.size) // 3 * 3, place + 8).reshape(-1, 3)
+    given = np.frombuffer(content, np.uint8, min(size, colours.size) // 3 * 3, place + 8).reshape(
+        -1, 3
+    )
     colours[: len(given)] = given
     return colours
 
@@ -109,7 +111,9 @@ def decode_plain(content: bytes, indices: bool = False) -> np.ndarray | None:
     if plain is None:
         return None
     try:
-        array: np.ndarray = imagecodecs.png_decode(content) if plain.size > LARGE else _decode(plain)
+        array: np.ndarray = (
+            imagecodecs.png_decode(content) if plain.size > LARGE else _decode(plain)
+        )
     except (imagecodecs.PngError, imagecodecs.DeflateError):
         return None  # Pillow says what is wrong with it
     return array
@@ -132,8 +136,14 @@ def _channels(content: bytes, indices: bool) -> int:
     if len(content) < START.size:
         return 0
     *begin, width, height, depth, colour, _, _, _ = START.unpack_from(content)
-    usual = begin == [SIGNATURE, HEADER.size, b"IHDR"] and depth == 8 and not any(content[START.size - 3 : START.size])
-    if not usual or not 0 < width * height <= (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow warns of larger ones
+    usual = (
+        begin == [SIGNATURE, HEADER.size, b"IHDR"]
+        and depth == 8
+        and not any(content[START.size - 3 : START.size])
+    )
+    if not usual or not 0 < width * height <= (
+        Image.MAX_IMAGE_PIXELS or math.inf
+    ):  # Pillow warns of larger ones
         return 0
     return {GREY: 1, RGB: 3, INDICES: int(indices)}.get(colour, 0)
 
@@ -168,7 +178,12 @@ def _decode(plain: Plain) -> np.ndarray:
             shape = (height, width, channels) if channels > 1 else (height, width)
             return np.ascontiguousarray(rows[:, 1:]).reshape(shape)
     header = HEADER.pack(width, height, 8, RGB if channels == 3 else GREY, 0, 0, 0)
-    chunks = *_chunk(b"IHDR", header), *_stored(content), *_chunk(b"IDAT", packed[-4:]), *_chunk(b"IEND")
+    chunks = (
+        *_chunk(b"IHDR", header),
+        *_stored(content),
+        *_chunk(b"IDAT", packed[-4:]),
+        *_chunk(b"IEND"),
+    )
     array: np.ndarray = imagecodecs.png_decode(b"".join([SIGNATURE, *chunks]))
     return array
 
@@ -178,9 +193,15 @@ def _stored(content: bytes) -> Iterator[bytes | memoryview]:
     yield from _chunk(b"IDAT", b"\x78\x01")
     for first in range(0, len(content), BLOCK):
         block = memoryview(content)[first : first + BLOCK]
-        yield from _chunk(b"IDAT", STORED.pack(first + BLOCK >= len(content), len(block), BLOCK - len(block)), block)
+        yield from _chunk(
+            b"IDAT",
+            STORED.pack(first + BLOCK >= len(content), len(block), BLOCK - len(block)),
+            block,
+        )
 
 
 def _chunk(kind: bytes, *parts: bytes | memoryview) -> Iterator[bytes | memoryview]:
-    checksum = functools.reduce(lambda before, part: zlib.crc32(part, before), parts, zlib.crc32(kind))
+    checksum = functools.reduce(
+        lambda before, part: zlib.crc32(part, before), parts, zlib.crc32(kind)
+    )
     yield from (struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum))

@@ -46,11 +46,17 @@ def layout_of(keyframe: Any) -> Layout:
 
 def _palette(keyframe: Any) -> np.ndarray | None:
     colours = keyframe.colormap
-    if colours is None or int(keyframe.photometric) != colour_spaces.PALETTE or keyframe.dtype.kind not in ("b", "u"):
+    if (
+        colours is None
+        or int(keyframe.photometric) != colour_spaces.PALETTE
+        or keyframe.dtype.kind not in ("b", "u")
+    ):
         return None
     if colours.max() > 255:  # a TIFF palette has 16 bits, but old writers use 8
         colours = colours >> 8
-    palette = np.zeros((2 ** (8 * min(2, keyframe.dtype.itemsize)), 3), np.uint8)  # a damaged one has too few
+    palette = np.zeros(
+        (2 ** (8 * min(2, keyframe.dtype.itemsize)), 3), np.uint8
+    )  # a damaged one has too few
     palette[: colours.shape[1]] = np.moveaxis(colours, 0, -1)[: len(palette)]
     return palette
 
@@ -124,7 +130,9 @@ class StoredTiff(NamedTuple):
     layout: Layout
 
 
-def read_stored_tiff(path: Path, pages: Pages | None = None, channels: int | None = None) -> StoredTiff:
+def read_stored_tiff(
+    path: Path, pages: Pages | None = None, channels: int | None = None
+) -> StoredTiff:
     """Return the samples of a TIFF as they are stored; the arguments are those of `read_tiff`."""
     file, page = split_page(path)
     with open_tiff(file) as tiff:
@@ -154,7 +162,9 @@ def without_alpha_of_maps(stored: StoredTiff) -> StoredTiff:
     alpha = values[..., layout.alpha]
     if not np.isin(alpha, (0, white_of(layout.page))).all():
         return stored
-    return StoredTiff(np.delete(values, layout.alpha, axis=-1), both(valid, np.asarray(alpha != 0)), layout)
+    return StoredTiff(
+        np.delete(values, layout.alpha, axis=-1), both(valid, np.asarray(alpha != 0)), layout
+    )
 
 
 def seen(values: np.ndarray, layout: Layout) -> np.ndarray:
@@ -184,7 +194,9 @@ def white_of(page: Any) -> int:
 def cover_of(tiff: Any, chosen: Chosen) -> Any | None:
     """Return the page that says where the chosen image is not transparent (NewSubfileType 4)."""
     wanted = (chosen.series.keyframe.imagelength, chosen.series.keyframe.imagewidth)
-    whole = [page for page in tiff.pages if hasattr(page, "subfiletype")]  # others are frames of a stack
+    whole = [
+        page for page in tiff.pages if hasattr(page, "subfiletype")
+    ]  # others are frames of a stack
     covers = [page for page in whole if page.is_mask and not page.is_reduced]
     covers = [page for page in covers if (page.imagelength, page.imagewidth) == wanted]
     if not covers or chosen.series.keyframe.is_mask:
@@ -200,7 +212,9 @@ def _array(chosen: Chosen, path: Path) -> np.ndarray:
     if np.prod(wanted, dtype=float) > codecs.most_pixels() * max(1, keyframe.samplesperpixel):
         raise DataError(codecs.too_large(path), "too-large")
     array = _stored_array(chosen)
-    if list(array.shape) != wanted or not array.size:  # tifffile only logs that there are too few values
+    if (
+        list(array.shape) != wanted or not array.size
+    ):  # tifffile only logs that there are too few values
         raise DataError(
             f"{path}: cannot be read (a damaged or cut off TIFF: it holds other than {tuple(wanted)} values); copy or "
             f"export it again"

@@ -34,7 +34,10 @@ def save_tiff(
 def tiff_look(shape: Sequence[int], palette: np.ndarray | None, colours: bool) -> dict[str, Any]:
     """Return how tifffile is to store pixels of a shape (H, W) or (H, W, bands): in a palette, as colours or as numbers."""
     if palette is not None:
-        return {"photometric": "palette", "colormap": palette.astype(np.uint16).T * 257}  # a TIFF palette has 16 bits
+        return {
+            "photometric": "palette",
+            "colormap": palette.astype(np.uint16).T * 257,
+        }  # a TIFF palette has 16 bits
     has_bands = len(shape) > 2 and shape[2] > 1
     layout = {"planarconfig": "contig"} if has_bands else {}
     return {"photometric": "rgb" if colours else "minisblack", **layout}

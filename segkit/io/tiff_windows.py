@@ -70,7 +70,9 @@ class LargeImage:
             try:
                 self._chosen = choose(self._tiff, path, page, pages, channels)
                 self._open(most_bytes)
-                self._stored, self._close_pixels = _open_pixels(self._tiff, self._chosen.series, self._file)
+                self._stored, self._close_pixels = _open_pixels(
+                    self._tiff, self._chosen.series, self._file
+                )
                 self._cover, self._close_cover = _open_cover(cover_of(self._tiff, self._chosen))
                 self._alpha = self._find_alpha(channels)
                 self._low: np.ndarray | None = None
@@ -137,7 +139,11 @@ class LargeImage:
         """Return the band that is alpha and no data: by pieces all over the image."""
         if self._layout.alpha is None:
             return None
-        pieces = [self._samples(rows, columns) for rows in _spread(self.height) for columns in _spread(self.width)]
+        pieces = [
+            self._samples(rows, columns)
+            for rows in _spread(self.height)
+            for columns in _spread(self.width)
+        ]
         looked = np.concatenate([piece.reshape(-1, piece.shape[-1]) for piece in pieces])
         return alpha_of(self._layout, channels, looked)
 
@@ -150,7 +156,9 @@ class LargeImage:
                     rows = slice(top, min(top + BLOCK, self.height))
                     values = self._values(rows, slice(left, min(left + BLOCK, self.width)))
                     missing = holes(values, self._layout.nodata)
-                    found.append(lowest(values, np.zeros(values.shape, bool) if missing is None else missing))
+                    found.append(
+                        lowest(values, np.zeros(values.shape, bool) if missing is None else missing)
+                    )
             self._low = np.min(found, axis=0)
         return self._low
 
@@ -177,7 +185,9 @@ class LargeImage:
         """A missing piece would be read as zeros, or cut off in the middle of the night."""
         size = self._file.stat().st_size
         for page in series.pages:
-            pieces = zip(page.dataoffsets, page.databytecounts, strict=True) if page is not None else ()
+            pieces = (
+                zip(page.dataoffsets, page.databytecounts, strict=True) if page is not None else ()
+            )
             if any(offset + count > size for offset, count in pieces):
                 raise DataError(
                     f"{self.path}: cannot be read (a damaged or cut off TIFF: it ends before its last pixels)"
@@ -185,7 +195,9 @@ class LargeImage:
 
     def _check_pieces(self, keyframe: Any, most_bytes: float) -> None:
         piece = int(np.prod(keyframe.chunks)) * keyframe.dtype.itemsize
-        if AT_ONCE * piece > most_bytes or piece > codecs.most_pixels() * max(1, keyframe.samplesperpixel):
+        if AT_ONCE * piece > most_bytes or piece > codecs.most_pixels() * max(
+            1, keyframe.samplesperpixel
+        ):
             kind = "tiles" if keyframe.is_tiled else "strips"
             raise DataError(
                 f"{self.path}: its compressed {kind} hold {piece / 1e6:,.0f} MB each, too much to be read by windows; "
@@ -203,9 +215,15 @@ def _spread(length: int) -> list[slice]:
 def _open_pixels(tiff: Any, series: Any, path: Path) -> tuple[Stored, Callable[[], None]]:
     """Return the pixels that are stored, as a function of an index, and what closes them."""
     if _in_place(series):
-        kind, offset, shape = series.dtype.newbyteorder(tiff.byteorder), int(series.dataoffset), tuple(series.shape)
+        kind, offset, shape = (
+            series.dtype.newbyteorder(tiff.byteorder),
+            int(series.dataoffset),
+            tuple(series.shape),
+        )
         # mapped anew each time: pages of a mapping that stays open count as resident
-        return lambda index: np.memmap(path, kind, "r", offset, shape)[index].astype(series.dtype), lambda: None
+        return lambda index: np.memmap(path, kind, "r", offset, shape)[index].astype(
+            series.dtype
+        ), lambda: None
     if importlib.util.find_spec("zarr") is None:
         raise DataError(
             f"{path}: a compressed or tiled TIFF of this size is read by windows, which needs zarr; run "

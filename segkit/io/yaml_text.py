@@ -30,9 +30,13 @@ def read_yaml(path: Path) -> Any:
     except DataError as problem:  # a pipe, or too large
         raise ConfigError(str(problem), "not-a-config") from problem
     except OSError as problem:
-        raise ConfigError(f"{path}: cannot be read ({problem.strerror})", "missing-file") from problem
+        raise ConfigError(
+            f"{path}: cannot be read ({problem.strerror})", "missing-file"
+        ) from problem
     except UnicodeDecodeError as problem:
-        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})", "not-a-config") from problem
+        raise ConfigError(
+            f"{path}: not UTF-8 text; save it as UTF-8 ({problem.reason})", "not-a-config"
+        ) from problem
     try:
         return parse_yaml(text)
     except ConfigError as problem:
@@ -46,8 +50,12 @@ def parse_yaml(text: str) -> Any:
     except ConfigError:
         raise
     except RecursionError as problem:
-        raise ConfigError("not YAML: too many lists or tables in each other", "not-a-config") from problem
-    except Exception as problem:  # YAMLError, and whatever Python says of !!bool maybe or a date of 30 February
+        raise ConfigError(
+            "not YAML: too many lists or tables in each other", "not-a-config"
+        ) from problem
+    except (
+        Exception
+    ) as problem:  # YAMLError, and whatever Python says of !!bool maybe or a date of 30 February
         raise ConfigError(f"not YAML: {problem}", "not-a-config") from problem
 
 
@@ -68,7 +76,9 @@ def _check_keys(node: yaml.MappingNode) -> None:
     keys = [key.value for key, _ in node.value]
     twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
     if twice:
-        raise ConfigError(f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}", "given-twice")
+        raise ConfigError(
+            f"line {node.start_mark.line + 1}: given twice: {', '.join(twice)}", "given-twice"
+        )
 
 
 def _count(node: yaml.Node, counted: dict[int, int]) -> int:
@@ -78,13 +88,17 @@ def _count(node: yaml.Node, counted: dict[int, int]) -> int:
     """
     key = id(node)
     if counted.get(key) == 0:
-        raise ConfigError(f"line {node.start_mark.line + 1}: an alias stands for what it is in", "not-a-config")
+        raise ConfigError(
+            f"line {node.start_mark.line + 1}: an alias stands for what it is in", "not-a-config"
+        )
     if key not in counted:
         counted[key] = 0
         counted[key] = 1 + sum(_count(child, counted) for child in _children(node))
     if counted[key] > MOST_VALUES:
         line = node.start_mark.line + 1
-        raise ConfigError(f"line {line}: more than {MOST_VALUES:,} values, aliases included", "not-a-config")
+        raise ConfigError(
+            f"line {line}: more than {MOST_VALUES:,} values, aliases included", "not-a-config"
+        )
     return counted[key]
 
 

@@ -21,7 +21,15 @@ from segkit.losses.generalized_dice import GeneralizedDice
 from segkit.losses.lovasz import Lovasz
 from segkit.losses.overlap import Dice, FocalTversky, Jaccard, LogCoshDice, Tversky
 from segkit.losses.segmentation import SegmentationLoss
-from segkit.losses.weighted_sum import Schedule, WeightedSum, attach, check_metrics, check_on_logits, make, track
+from segkit.losses.weighted_sum import (
+    Schedule,
+    WeightedSum,
+    attach,
+    check_metrics,
+    check_on_logits,
+    make,
+    track,
+)
 
 __all__ = [
     "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",

@@ -26,7 +26,9 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
     def called(*args: P.args, **settings: P.kwargs) -> R:
         for name in settings:
             if name not in names:
-                raise ConfigError(f"there is no such setting{meant(name, names)}", "unknown-setting", setting=name)
+                raise ConfigError(
+                    f"there is no such setting{meant(name, names)}", "unknown-setting", setting=name
+                )
         return function(*args, **settings)
 
     return called
@@ -64,7 +66,9 @@ def number(
     Raises:
         ConfigError: If it is no number, not finite, or out of these bounds.
     """
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool
+    )
     if is_number and math.isfinite(value) and above < value < below and least <= value <= most:
         return value
     bounds = {"greater than": above, "at least": least, "less than": below, "at most": most}
@@ -93,7 +97,8 @@ def check_bands(shape: tuple[int, ...], channels: int) -> None:
     """Raise `DataError` unless images have a shape (B, H, W, channels)."""
     if len(shape) != 4 or shape[-1] != channels:
         raise DataError(
-            f"this network takes images of shape (batch, height, width, {channels}); found {tuple(shape)}", "channels"
+            f"this network takes images of shape (batch, height, width, {channels}); found {tuple(shape)}",
+            "channels",
         )
 
 
@@ -127,7 +132,9 @@ def check_shape(task: Task, shape: tuple[Any, ...]) -> None:
 def check_values(values: np.ndarray, allowed: int, where: str) -> None:
     """Raise `DataError` unless an array holds whole numbers from 0 to `allowed` - 1, and VOID, alone."""
     found = values_of(values.astype(np.uint8) if values.dtype == bool else values)
-    wrong = found[~(((found >= 0) & (found < allowed)) | (found == VOID)) | (found != np.floor(found))]
+    wrong = found[
+        ~(((found >= 0) & (found < allowed)) | (found == VOID)) | (found != np.floor(found))
+    ]
     if wrong.size:
         shown = ", ".join(f"{value:g}" for value in wrong[:8].tolist())
         raise DataError(

@@ -49,7 +49,9 @@ class ClDice(ClassLoss):
             reduction=reduction,
         )
         if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
-            raise ConfigError(f"a whole number, 1 or more; found {iterations!r}", setting="iterations")
+            raise ConfigError(
+                f"a whole number, 1 or more; found {iterations!r}", setting="iterations"
+            )
         self.iterations = iterations
         self.smooth = number("smooth", smooth, above=0, most=LARGEST)
 

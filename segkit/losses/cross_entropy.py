@@ -9,7 +9,13 @@ from keras import ops
 
 from segkit.config.loss import LARGEST_GAMMA
 from segkit.losses.checks import named_arguments, number
-from segkit.losses.segmentation import REDUCTION, ClassWeights, SegmentationLoss, falling, weighted_mean
+from segkit.losses.segmentation import (
+    REDUCTION,
+    ClassWeights,
+    SegmentationLoss,
+    falling,
+    weighted_mean,
+)
 from segkit.losses.targets import Tensor, as_channels, as_logits
 from segkit.task import Task
 
@@ -54,7 +60,9 @@ class CrossEntropy(SegmentationLoss):
         # cross-entropy is linear in the target
         undecided = 1 / self.task.channels if self.task.classes_compete else 1 / 2
         soft = self.label_smoothing * self._entropy(ops.full_like(target, undecided), logits)
-        return self._mean((1 - self.label_smoothing) * hard + soft, hard, self._weights(target, known))
+        return self._mean(
+            (1 - self.label_smoothing) * hard + soft, hard, self._weights(target, known)
+        )
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         """Return the mean of the cross-entropy; `hard` is the one without label smoothing."""
@@ -71,7 +79,11 @@ class CrossEntropy(SegmentationLoss):
             background, weight = self.weights
             return known * (background + (weight - background) * target)
         weights = known * ops.convert_to_tensor(self.weights, "float32")
-        return ops.sum(target * weights, axis=-1, keepdims=True) if self.task.classes_compete else weights
+        return (
+            ops.sum(target * weights, axis=-1, keepdims=True)
+            if self.task.classes_compete
+            else weights
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
@@ -110,7 +122,9 @@ class Focal(CrossEntropy):
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         # the floor keeps the gradient finite for a gamma below 1, where p is 1
-        return weighted_mean(entropy * ops.power(ops.maximum(1.0 - ops.exp(-hard), 1e-7), self.gamma), weights)
+        return weighted_mean(
+            entropy * ops.power(ops.maximum(1.0 - ops.exp(-hard), 1e-7), self.gamma), weights
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gamma": self.gamma}
@@ -150,10 +164,14 @@ class TopKCrossEntropy(CrossEntropy):
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         size = ops.shape(entropy)
-        entropy, weights = (ops.reshape(x, (size[0], -1)) for x in (entropy, ops.broadcast_to(weights, size)))
+        entropy, weights = (
+            ops.reshape(x, (size[0], -1)) for x in (entropy, ops.broadcast_to(weights, size))
+        )
         counted = ops.sum(ops.cast(weights > 0, "int32"), axis=1, keepdims=True)
         cost, weights = falling(ops.where(weights > 0, entropy, -1.0), weights)
-        wanted = ops.ceil(self.share * ops.cast(counted, "float32") - 1e-3)  # 0.1 * 30 is 3 and not 4
+        wanted = ops.ceil(
+            self.share * ops.cast(counted, "float32") - 1e-3
+        )  # 0.1 * 30 is 3 and not 4
         places = ops.expand_dims(ops.arange(ops.shape(cost)[1], dtype="int32"), 0)
         taken = places < ops.cast(ops.maximum(wanted, 1.0), "int32")
         return weighted_mean(cost, ops.where(taken, weights, 0.0))

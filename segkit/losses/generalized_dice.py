@@ -56,7 +56,9 @@ class GeneralizedDice(SegmentationLoss):
         if self.task.exclusive:
             return self._cost(yes, weights)
         no = _sums(known - target, known - p)
-        costs = self._cost([ops.stack(pair, axis=-1) for pair in zip(yes, no, strict=True)], ops.ones(2))
+        costs = self._cost(
+            [ops.stack(pair, axis=-1) for pair in zip(yes, no, strict=True)], ops.ones(2)
+        )
         return ops.sum(costs * weights, axis=-1) / sum(self.channel_weights)
 
     def _cost(self, sums: list[Tensor], weights: Tensor) -> Tensor:
@@ -65,7 +67,9 @@ class GeneralizedDice(SegmentationLoss):
         shown = size * weights > 0
         rarity = ops.where(shown, 1.0 / ops.maximum(size, 1.0), 0.0)
         rarest = ops.maximum(ops.max(rarity, axis=-1, keepdims=True), 1e-30)
-        weights = weights * ops.square(ops.where(shown, rarity / rarest, 1.0))  # the common factor cancels
+        weights = weights * ops.square(
+            ops.where(shown, rarity / rarest, 1.0)
+        )  # the common factor cancels
         top = ops.sum(weights * (2 * overlap + self.smooth), axis=-1)
         return 1.0 - divided(top, ops.sum(weights * (size + answer + self.smooth), axis=-1), 1.0)
 

@@ -55,7 +55,9 @@ class Lovasz(ClassLoss):
         errors = ops.where(known > 0, ops.maximum(errors, 0.0), -1.0)  # the unknown ones come last
         flat = (ops.shape(target)[0], -1, self.task.channels)
         errors, truth = falling(*(ops.reshape(x, flat) for x in (errors, target)))
-        return self.mean_over_classes(ops.sum(ops.maximum(errors, 0.0) * self._rises(truth), axis=1))
+        return self.mean_over_classes(
+            ops.sum(ops.maximum(errors, 0.0) * self._rises(truth), axis=1)
+        )
 
     def _errors(self, target: Tensor, y_pred: Tensor) -> Tensor:
         if self.task.classes_compete:

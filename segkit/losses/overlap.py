@@ -202,4 +202,8 @@ def _to_power(x: Tensor, gamma: float) -> Tensor:
 
 
 def _without_fixed(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in ("false_positives", "false_negatives")}
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in ("false_positives", "false_negatives")
+    }

@@ -40,7 +40,9 @@ class Presence(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         channels, known = as_channels(y_true, self.task)
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
-        shown, known = (ops.take(values, foreground, axis=-1) for values in (channels * known, known))
+        shown, known = (
+            ops.take(values, foreground, axis=-1) for values in (channels * known, known)
+        )
         image = image_task(self.task, self.labels)
         cross_entropy = getattr(ops, image.cross_entropy)
         if self.labels == "one":
@@ -56,5 +58,7 @@ def _most_shown(shown: Tensor, classes: int) -> Tensor:
     pixels = ops.sum(shown, axis=(1, 2))
     nothing = classes - pixels.shape[-1]
     return ops.one_hot(
-        ops.where(ops.max(pixels, -1) > 0, ops.argmax(pixels, -1) + nothing, 0), classes, dtype="float32"
+        ops.where(ops.max(pixels, -1) > 0, ops.argmax(pixels, -1) + nothing, 0),
+        classes,
+        dtype="float32",
     )

@@ -39,14 +39,18 @@ class SegmentationLoss(keras.losses.Loss):
         name: str | None = None,
         reduction: str | None = REDUCTION,
     ) -> None:
-        super().__init__(name=name or _snake(type(self).__name__), reduction=reduction, dtype="float32")
+        super().__init__(
+            name=name or _snake(type(self).__name__), reduction=reduction, dtype="float32"
+        )
         self.task = as_task(task)
         self.from_logits = from_logits
         found = self.task.weights(class_weights)
         self.class_weights = dict(class_weights) if class_weights else None
         self.weights = _scaled(found)
 
-    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         refuse_pixel_weights(sample_weight)
         y_true = checked_target(self.task, y_true)
         return super().__call__(y_true, as_array(y_pred), as_array(sample_weight))
@@ -68,10 +72,14 @@ class SegmentationLoss(keras.losses.Loss):
 class ClassLoss(SegmentationLoss):
     """A cost of each image and class, averaged over the task's foreground, with the background only if asked for."""
 
-    def __init__(self, task: Task | dict[str, Any], *, include_background: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, task: Task | dict[str, Any], *, include_background: bool = False, **settings: Any
+    ) -> None:
         super().__init__(task, **settings)
         self.include_background = include_background
-        self.averaged = list(range(self.task.channels)) if include_background else list(self.task.foreground)
+        self.averaged = (
+            list(range(self.task.channels)) if include_background else list(self.task.foreground)
+        )
         if not any(self.channel_weights[i] for i in self.averaged):
             raise ConfigError(
                 f"all foreground weights are 0: {self.class_weights}",
@@ -142,4 +150,6 @@ def falling(keys: Tensor, *others: Tensor) -> list[Tensor]:
 
 
 def _snake(name: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip(
+        "_"
+    )

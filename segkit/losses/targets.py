@@ -22,13 +22,17 @@ def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
     shape = tuple(target.shape)
     if len(shape) == 5 and shape[-2:] == (task.channels, 2):
         answer = ops.cast(target[..., 0], "int32")
-        return ops.cast(ops.equal(answer, 1), "float32"), ops.cast(ops.not_equal(answer, VOID), "float32")
+        return ops.cast(ops.equal(answer, 1), "float32"), ops.cast(
+            ops.not_equal(answer, VOID), "float32"
+        )
     check_shape(task, shape)
     target = ops.cast(target, "int32")
     known = ops.not_equal(target, VOID)
     if task.stores_ids:
         channels = ops.one_hot(ops.where(known, target, -1), task.channels, dtype="float32")
-        return channels, ops.broadcast_to(ops.cast(known, "float32")[..., None], ops.shape(channels))
+        return channels, ops.broadcast_to(
+            ops.cast(known, "float32")[..., None], ops.shape(channels)
+        )
     return ops.cast(ops.equal(target, 1), "float32"), ops.cast(known, "float32")
 
 

@@ -13,7 +13,13 @@ from segkit import catalog
 from segkit.config.loss import checked, checked_weight, settings_of, weight_at
 from segkit.errors import ConfigError
 from segkit.losses.checks import named_arguments
-from segkit.losses.segmentation import REDUCTION, SegmentationLoss, as_array, checked_target, refuse_pixel_weights
+from segkit.losses.segmentation import (
+    REDUCTION,
+    SegmentationLoss,
+    as_array,
+    checked_target,
+    refuse_pixel_weights,
+)
 from segkit.losses.targets import Tensor
 from segkit.task import Task
 
@@ -37,13 +43,19 @@ class WeightedSum(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.losses = [_made(loss) for loss in losses]
         if not self.losses or len(self.losses) != len(weights):
-            raise ConfigError(f"one for each of {len(self.losses)} losses; found {weights!r}", setting="weights")
+            raise ConfigError(
+                f"one for each of {len(self.losses)} losses; found {weights!r}", setting="weights"
+            )
         self.weights = [_weight(weight) for weight in weights]
         self.now: Any = None
         if any(isinstance(weight, list) for weight in self.weights):
-            self.now = keras.Variable(self.weights_at(0.0), trainable=False, dtype="float32", name="loss_weights")
+            self.now = keras.Variable(
+                self.weights_at(0.0), trainable=False, dtype="float32", name="loss_weights"
+            )
 
-    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         refuse_pixel_weights(sample_weight)
         for loss in self.losses:
             if isinstance(loss, SegmentationLoss):
@@ -51,8 +63,12 @@ class WeightedSum(keras.losses.Loss):
         return super().__call__(as_array(y_true), as_array(y_pred), as_array(sample_weight))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        weights = self.weights if self.now is None else [self.now[i] for i in range(len(self.losses))]
-        terms = [w * loss.call(y_true, y_pred) for w, loss in zip(weights, self.losses, strict=True)]
+        weights = (
+            self.weights if self.now is None else [self.now[i] for i in range(len(self.losses))]
+        )
+        terms = [
+            w * loss.call(y_true, y_pred) for w, loss in zip(weights, self.losses, strict=True)
+        ]
         return sum(terms[1:], start=terms[0])
 
     def weights_at(self, share: float) -> list[float]:
@@ -61,7 +77,12 @@ class WeightedSum(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
-        return {"name": self.name, "reduction": self.reduction, "losses": losses, "weights": self.weights}
+        return {
+            "name": self.name,
+            "reduction": self.reduction,
+            "losses": losses,
+            "weights": self.weights,
+        }
 
 
 def _made(loss: Any) -> Any:
@@ -145,7 +166,9 @@ def make(
     """
     terms = terms or {"cross_entropy": 1.0, "dice": 1.0}
     if not isinstance(terms, Mapping):
-        raise ConfigError(f"names with weights, as in {{'dice': 1}}; found {terms!r}", setting="loss")
+        raise ConfigError(
+            f"names with weights, as in {{'dice': 1}}; found {terms!r}", setting="loss"
+        )
     losses: list[keras.losses.Loss] = []
     weights: list[Any] = []
     for name, term in checked(terms).items():
@@ -153,13 +176,17 @@ def make(
         weights.append(settings.pop("weight"))
         kind = catalog.load(catalog.LOSSES, name)
         try:
-            losses.append(kind(task, from_logits=from_logits, class_weights=class_weights, **settings))
+            losses.append(
+                kind(task, from_logits=from_logits, class_weights=class_weights, **settings)
+            )
         except TypeError as problem:
             raise ConfigError(str(problem), "unknown-setting", setting=f"loss.{name}") from problem
     return WeightedSum(losses, weights)
 
 
-def check_on_logits(loss: Any, task: Task, class_weights: Mapping[str, float] | None = None) -> None:
+def check_on_logits(
+    loss: Any, task: Task, class_weights: Mapping[str, float] | None = None
+) -> None:
     """Raise `ConfigError` for a loss made elsewhere that is on probabilities or for another task, or misses class weights."""
     if class_weights is not None:
         raise ConfigError(
@@ -206,7 +233,9 @@ def check_metrics(metrics: Any, task: Task) -> None:
         made_for = getattr(metric, "task", task)
         if isinstance(made_for, Task) and not made_for.trains_like(task):
             raise ConfigError(
-                f"{name} was made for another task, {made_for!r}; this one is {task!r}", "mismatch", setting="metrics"
+                f"{name} was made for another task, {made_for!r}; this one is {task!r}",
+                "mismatch",
+                setting="metrics",
             )
 
 

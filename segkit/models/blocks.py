@@ -44,7 +44,12 @@ def normalize(x: Tensor, settings: ModelConfig) -> Tensor:
 
 
 def convolve(
-    x: Tensor, width: int, settings: ModelConfig, stride: int = 1, activate: bool = True, size: int = 3
+    x: Tensor,
+    width: int,
+    settings: ModelConfig,
+    stride: int = 1,
+    activate: bool = True,
+    size: int = 3,
 ) -> Tensor:
     """Convolution of `size` x `size`, normalisation, ReLU."""
     x = layers.Conv2D(
@@ -61,8 +66,14 @@ def convolve(
 
 def enter(x: Tensor, settings: ModelConfig) -> Tensor:
     """Join stem x stem pixels into one by a convolution that overlaps its neighbours; nothing for a stem of 1."""
-    size = 2 * settings.stem - 1  # a kernel smaller than its stride would never see some of the pixels
-    return convolve(x, settings.width, settings, stride=settings.stem, size=size) if settings.stem > 1 else x
+    size = (
+        2 * settings.stem - 1
+    )  # a kernel smaller than its stride would never see some of the pixels
+    return (
+        convolve(x, settings.width, settings, stride=settings.stem, size=size)
+        if settings.stem > 1
+        else x
+    )
 
 
 def leave(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
@@ -90,9 +101,13 @@ def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1
     y = convolve(x, width, settings, stride)
     y = convolve(y, width, settings, activate=False)
     if stride > 1:
-        x = layers.AveragePooling2D(stride)(x)  # keeps what a strided 1 x 1 convolution would throw away
+        x = layers.AveragePooling2D(stride)(
+            x
+        )  # keeps what a strided 1 x 1 convolution would throw away
     if x.shape[-1] != width:
-        x = normalize(layers.Conv2D(width, 1, use_bias=settings.normalization == "none")(x), settings)
+        x = normalize(
+            layers.Conv2D(width, 1, use_bias=settings.normalization == "none")(x), settings
+        )
     return drop(layers.ReLU()(layers.Add()([x, y])), settings)
 
 
@@ -109,4 +124,8 @@ def supervise(x: Tensor, halvings: int, settings: ModelConfig) -> Tensor:
 
     Nothing else happens to them, and without `settings.deep_supervision` nothing at all.
     """
-    return layers.Identity(name=f"{SUPERVISED}_{halvings}")(x) if settings.deep_supervision and halvings else x
+    return (
+        layers.Identity(name=f"{SUPERVISED}_{halvings}")(x)
+        if settings.deep_supervision and halvings
+        else x
+    )

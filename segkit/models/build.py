@@ -123,7 +123,9 @@ def _build(
     image = keras.Input((None, None, channels), name="image")
     means = _per_channel("mean", mean, channels)
     scale = 1.0 / _per_channel("std", std, channels)
-    rescaled = layers.Rescaling(scale.tolist(), (-means * scale).tolist(), name=SCALE, dtype="float32")
+    rescaled = layers.Rescaling(
+        scale.tolist(), (-means * scale).tolist(), name=SCALE, dtype="float32"
+    )
     x = image if limits is None else Limit(*limits, name="limit", dtype="float32")(image)
     x = require_bands(rescaled, channels)(x)
     x = PadToMultiple(settings.stride, name="pad")(x)
@@ -141,7 +143,9 @@ def _build(
     x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
     x = blocks.leave(x, int(found[0]), settings)
     encoded = {id(layer) for layer in keras.Model(image, levels).layers}
-    name_layers([layer for layer in keras.Model(image, x).layers if id(layer) not in encoded], "decoder")
+    name_layers(
+        [layer for layer in keras.Model(image, x).layers if id(layer) not in encoded], "decoder"
+    )
     model = supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)
     if settings.freeze_statistics:
         _freeze_statistics(model)
@@ -175,7 +179,9 @@ def _narrowed(levels: list[Any], settings: ModelConfig) -> list[Any]:
 
 def _freeze_statistics(model: keras.Model) -> None:
     for layer in batch_normalizations(_encoder(model)):
-        layer.trainable = False  # Keras: its statistics neither change nor are those of the batch used
+        layer.trainable = (
+            False  # Keras: its statistics neither change nor are those of the batch used
+        )
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:
@@ -195,7 +201,9 @@ def encoder_layers(model: keras.Model) -> list[layers.Layer]:
 def _encoder(model: keras.Model) -> keras.Model:
     _check_functional(model)
     if all(layer.name != ENCODED for layer in model.layers):
-        raise ConfigError("this model has no encoder that segkit knows; make it by segkit.build", "mismatch")
+        raise ConfigError(
+            "this model has no encoder that segkit knows; make it by segkit.build", "mismatch"
+        )
     return keras.Model(model.inputs, model.get_layer(ENCODED).output)
 
 
@@ -261,7 +269,9 @@ def logits_of(model: keras.Model, task: Task) -> keras.Model:
 def _check_functional(model: Any) -> None:
     """Raise `ConfigError` unless a model is made of layers from inputs to outputs."""
     if not isinstance(model, keras.Model):
-        raise ConfigError(f"a keras.Model, as segkit.unet returns it; found {model!r}", setting="model")
+        raise ConfigError(
+            f"a keras.Model, as segkit.unet returns it; found {model!r}", setting="model"
+        )
     if not hasattr(model, "inputs") or not model.inputs:
         raise ConfigError(
             f"{type(model).__name__} {model.name!r} has no inputs yet, or it is a subclass of keras.Model with a `call` of "
@@ -349,7 +359,12 @@ def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np
     except (TypeError, ValueError):
         numbers = np.array([np.nan])
     if numbers.size not in (1, channels):
-        raise ConfigError(f"one number, or one per band ({channels}); found {numbers.size}", setting=name)
+        raise ConfigError(
+            f"one number, or one per band ({channels}); found {numbers.size}", setting=name
+        )
     if not np.isfinite(numbers).all() or (name == "std" and not (numbers > 0).all()):
-        raise ConfigError(f"finite numbers{', greater than 0' if name == 'std' else ''}; found {value!r}", setting=name)
+        raise ConfigError(
+            f"finite numbers{', greater than 0' if name == 'std' else ''}; found {value!r}",
+            setting=name,
+        )
     return np.broadcast_to(numbers, (channels,))

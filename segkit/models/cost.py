@@ -16,13 +16,21 @@ def multiply_adds(model: keras.Model, height: int, width: int) -> int:
     Normalisation, activations and up-sampling without weights are left out, as is usual; biases, too. A model inside the
     model is counted with what it holds. Layers that are used twice count once.
     """
-    found = [layer for layer in model.layers if isinstance(layer, _COUNTED) or hasattr(layer, "layers")]
+    found = [
+        layer for layer in model.layers if isinstance(layer, _COUNTED) or hasattr(layer, "layers")
+    ]
     tensors = [tensor for layer in found for tensor in (layer.input, layer.output)]
     given = shapes(model.inputs[0], tensors, (height, width)) if found else []
     return sum(_of(layer, given[2 * i], given[2 * i + 1]) for i, layer in enumerate(found))
 
 
-_COUNTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose, layers.Dense)
+_COUNTED = (
+    layers.Conv2D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
+    layers.Conv2DTranspose,
+    layers.Dense,
+)
 
 
 def _of(layer: layers.Layer, before: tuple[int, ...], after: tuple[int, ...]) -> int:

@@ -20,7 +20,9 @@ def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") 
     """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
     name = IMAGE_HEADS[labels]
     logits = layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pool")(features)
-    logits = layers.Dense(image_task(task, labels).channels, dtype="float32", name=f"{name}_logits")(logits)
+    logits = layers.Dense(
+        image_task(task, labels).channels, dtype="float32", name=f"{name}_logits"
+    )(logits)
     return Beside(weight, name=name)([features, logits])
 
 
@@ -44,4 +46,6 @@ def image_view(model: keras.Model, task: Task) -> keras.Model:
 def _image_head(model: keras.Model) -> tuple[Beside, str] | None:
     """Return the layer that holds the logits of the image, and what they say of it; None if there is no such head."""
     labels = {name: key for key, name in IMAGE_HEADS.items()}
-    return next(((layer, labels[layer.name]) for layer in model.layers if layer.name in labels), None)
+    return next(
+        ((layer, labels[layer.name]) for layer in model.layers if layer.name in labels), None
+    )

@@ -38,8 +38,12 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         height, width = ops.shape(x)[1:3]
-        rows, columns = ((self.multiple - n % self.multiple) % self.multiple for n in (height, width))
-        return ops.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]])  # no negative remainder: runtimes disagree on it
+        rows, columns = (
+            (self.multiple - n % self.multiple) % self.multiple for n in (height, width)
+        )
+        return ops.pad(
+            x, [[0, 0], [0, rows], [0, columns], [0, 0]]
+        )  # no negative remainder: runtimes disagree on it
 
     def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
         batch, height, width, channels = shape
@@ -104,7 +108,10 @@ class Doubling(keras.layers.Layer):
         quarters = [
             part
             for row in rows
-            for part in (0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1], 0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:])
+            for part in (
+                0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1],
+                0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:],
+            )
         ]
         return ops.depth_to_space(ops.concatenate(quarters, axis=-1), 2)
 
@@ -162,11 +169,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         count = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], variance.dtype)
         self._follow(self.moving_mean, mean)
-        self._follow(self.moving_variance, variance * (count - 1) / count)  # Keras takes that of the pixels as they are
+        self._follow(
+            self.moving_variance, variance * (count - 1) / count
+        )  # Keras takes that of the pixels as they are
         return answer
 
     def _is_fused(self, mask: Any) -> bool:
-        plain = mask is None and not self.renorm and not self.synchronized and self.scale and self.center
+        plain = (
+            mask is None
+            and not self.renorm
+            and not self.synchronized
+            and self.scale
+            and self.center
+        )
         return plain and keras.backend.backend() == "tensorflow" and self.compute_dtype in FUSED
 
     def _follow(self, moving: Any, found: Any) -> None:

@@ -14,7 +14,9 @@ _SIDE = 3
 """Pixels that the smallest features of the probe have a side: not 1, which pooling over the whole image gives, too."""
 
 
-def shapes(inputs: Tensor, features: Sequence[Tensor], size: tuple[int, int]) -> list[tuple[int, ...]]:
+def shapes(
+    inputs: Tensor, features: Sequence[Tensor], size: tuple[int, int]
+) -> list[tuple[int, ...]]:
     """Return the shapes that `features` have for one image of a height and width; no pixel is computed."""
     given = keras.KerasTensor((1, *size, inputs.shape[-1]), inputs.dtype)
     return [found.shape for found in keras.Model(inputs, list(features)).compute_output_spec(given)]

@@ -10,7 +10,18 @@ from keras import layers
 
 from segkit.models.blocks import SUPERVISED
 
-FIXED = ("image", "limit", "scale", "pad", "range", "encoded", "logits", "probabilities", "classify", SUPERVISED)
+FIXED = (
+    "image",
+    "limit",
+    "scale",
+    "pad",
+    "range",
+    "encoded",
+    "logits",
+    "probabilities",
+    "classify",
+    SUPERVISED,
+)
 """How names begin by which other parts of segkit find a layer."""
 
 

@@ -38,7 +38,9 @@ def supervised(model: keras.Model, logits: keras.Model, task: Task) -> Trainer:
     outputs: dict[str, Any] = {MAIN: logits.outputs[0]}
     weights, marked = {MAIN: 1.0}, _marked(model)
     for name in marked:
-        outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(found[name].output)
+        outputs[name] = layers.Conv2D(task.channels, 1, dtype="float32", name=f"{name}_classify")(
+            found[name].output
+        )
         weights[name] = 0.5 ** int(name.rpartition("_")[-1])
     beside = _image_head(model)
     if beside:

@@ -46,7 +46,13 @@ class Trainer(keras.Model):
     """
 
     def __init__(
-        self, inputs: Any, outputs: Any, name: str | None = None, *, task: Any = None, **settings: Any
+        self,
+        inputs: Any,
+        outputs: Any,
+        name: str | None = None,
+        *,
+        task: Any = None,
+        **settings: Any,
     ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **settings)
         self.task: Task | None = None if task is None else as_task(task)
@@ -146,21 +152,34 @@ class Supervised(Trainer):
         return outputs if training else outputs[MAIN]
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Tensor:
         if not isinstance(y_pred, dict):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        total = self.shares[MAIN] * super().compute_loss(x, y, y_pred[MAIN], sample_weight, training)
+        total = self.shares[MAIN] * super().compute_loss(
+            x, y, y_pred[MAIN], sample_weight, training
+        )
         for name, stride in self.strides.items():
             target = every(y, stride)
             rows, columns = ops.shape(target)[1:3]
-            total += self.shares[name] * self.loss(target, y_pred[name][:, :rows, :columns], sample_weight)
+            total += self.shares[name] * self.loss(
+                target, y_pred[name][:, :rows, :columns], sample_weight
+            )
         if self.image_weight:
             total += self.image_weight * self.presence(y, y_pred[IMAGE], sample_weight)
         return total
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        return super().compute_metrics(x, y, y_pred[MAIN] if isinstance(y_pred, dict) else y_pred, sample_weight)
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        return super().compute_metrics(
+            x, y, y_pred[MAIN] if isinstance(y_pred, dict) else y_pred, sample_weight
+        )
 
     def get_config(self) -> dict[str, Any]:
         own = {

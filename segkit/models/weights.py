@@ -29,7 +29,9 @@ def cached(network: networks.Network) -> Path:
 
 def check_frozen(settings: ModelConfig) -> None:
     """Raise `ConfigError` if a training would freeze statistics that come with no weights."""
-    own = ":" in settings.encoder and not networks.has_own_stride(settings.encoder)  # it may bring some itself
+    own = ":" in settings.encoder and not networks.has_own_stride(
+        settings.encoder
+    )  # it may bring some itself
     if settings.freeze_statistics and settings.weights == networks.NONE and not own:
         raise ConfigError(
             f"holds the statistics that came with weights, and without any they are 0 and 1 for "
@@ -79,7 +81,9 @@ def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None
         with atomic(target) as part, _open(address) as source, part.open("wb") as stream:
             shutil.copyfileobj(source, stream)
             told = source.headers.get("Content-Length")
-            if told and stream.tell() != int(told):  # a connection that ends early is no error to Python
+            if told and stream.tell() != int(
+                told
+            ):  # a connection that ends early is no error to Python
                 raise OSError(f"{stream.tell():,} of {int(told):,} bytes arrived")
             stream.flush()
             _check(part, network)

@@ -36,7 +36,12 @@ Measure = Callable[[RunConfig], Machine]
 
 
 def fit_budget(
-    plan: Plan, images: int, checked: int, minutes: float | None, free_bytes: float, measure: Measure
+    plan: Plan,
+    images: int,
+    checked: int,
+    minutes: float | None,
+    free_bytes: float,
+    measure: Measure,
 ) -> Plan:
     """Return the plan with batch, network and length of training chosen by what `measure` finds for a config.
 
@@ -45,7 +50,9 @@ def fit_budget(
     With `minutes` the dearest network of the `LADDER` is taken that sees enough samples in time.
     """
     if minutes is None:
-        return _without_limit(plan, images, free_bytes, measure(_with(plan, "train", batch_size=BATCH).config))
+        return _without_limit(
+            plan, images, free_bytes, measure(_with(plan, "train", batch_size=BATCH).config)
+        )
     needed = SAMPLES + SAMPLES_A_CLASS * len(plan.config.task.foreground)
     tried: list[str] = []
 
@@ -72,7 +79,9 @@ def fit_budget(
 
 def _network(plan: Plan, stem: int, width: int) -> Plan:
     depth = depth_for(plan.config.train.crop, stem)
-    return _with(_with(plan, "model", stem=stem, width=width, depth=depth), "train", batch_size=BATCH)
+    return _with(
+        _with(plan, "model", stem=stem, width=width, depth=depth), "train", batch_size=BATCH
+    )
 
 
 def _samples(plan: Plan, machine: Machine, minutes: float, checked: int) -> float:
@@ -82,7 +91,13 @@ def _samples(plan: Plan, machine: Machine, minutes: float, checked: int) -> floa
 
 
 def _timed(
-    plan: Plan, machine: Machine, samples: float, images: int, minutes: float, free_bytes: float, told: str
+    plan: Plan,
+    machine: Machine,
+    samples: float,
+    images: int,
+    minutes: float,
+    free_bytes: float,
+    told: str,
 ) -> Plan:
     steps = samples / plan.config.train.batch_size
     plan = _with(plan, "train", batch_size=_fitting(BATCH, machine, free_bytes))
@@ -94,7 +109,9 @@ def _timed(
             f"{machine.seconds:.2f} s; give {math.ceil(least)} or more",
             setting="--minutes",
         )
-    epoch = max(1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3))))
+    epoch = max(
+        1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3)))
+    )
     least_features = 8 if config.model.stem == 1 else 4
     reasons = {
         "model.stem": f"works at 1/{config.model.stem} of the resolution; {told} ({minutes:g} min, timed on this machine)",

@@ -55,7 +55,9 @@ def plan(
         RunError: If training steps could not be timed.
     """
     check_request(out, minutes)
-    inspection = inspect_data(images, masks, classes=classes, settings=settings, trust=trust, progress=progress)
+    inspection = inspect_data(
+        images, masks, classes=classes, settings=settings, trust=trust, progress=progress
+    )
     found = plan_for(inspection, minutes=minutes, progress=progress)
     if out is not None:
         write_plan(found, out, "segkit.plan")
@@ -74,7 +76,9 @@ def check_request(out: str | PathLike[str] | None, minutes: float | None) -> Non
         raise ConfigError(f"a number above 0; found {minutes:g}", setting="--minutes")
 
 
-def plan_for(inspection: Inspection, *, minutes: float | None = None, progress: Progress | None = None) -> Plan:
+def plan_for(
+    inspection: Inspection, *, minutes: float | None = None, progress: Progress | None = None
+) -> Plan:
     """Return the plan for data that have been inspected. Raises `DataError` if training would be wrong."""
     progress = progress or Progress()
     if inspection.wrong or inspection.config is None or inspection.verdict is None:

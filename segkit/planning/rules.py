@@ -54,7 +54,9 @@ def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], guess: Guess
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True) | {
         "task": task.model_dump(mode="json")
     }
-    reasons = {"task.kind": str(verdict) if guess else f"as your config says; the masks say: {verdict}"}
+    reasons = {
+        "task.kind": str(verdict) if guess else f"as your config says; the masks say: {verdict}"
+    }
     if guess:
         reasons["task.classes"] = "in the order of their values; change the names as you like"
     if task.flip_pairs:
@@ -76,20 +78,30 @@ def _told_reading(config: Config, guess: Guess | None) -> dict[str, str]:
     """Return the reasons of the settings by which the files are read."""
     words = f"how the masks are kept: {guess.read_as}" if guess else "as your config says"
     given = config.data.model_dump(exclude_defaults=True)
-    places = {f"data.{setting}": "where the files are, or how they pair" for setting in PLACES if setting in given}
+    places = {
+        f"data.{setting}": "where the files are, or how they pair"
+        for setting in PLACES
+        if setting in given
+    }
     told = "what is given says which sample is in which part" if guess else "as your config says"
     own = {f"data.{part}": told for part in ("validation", "test") if part in given}
     reasons = {**places, **own, "data.source": words}
     doubts = "; ".join(text for _, text in guess.doubts) if guess else ""
     for setting in ("mask_values", "mask_colours", "mask_threshold", "mask_ids"):
         if setting in given:
-            reasons[f"data.{setting}"] = doubts or ("what was found in the masks; change the names" if guess else words)
+            reasons[f"data.{setting}"] = doubts or (
+                "what was found in the masks; change the names" if guess else words
+            )
     return reasons
 
 
 def paired_by_name(task: Task) -> Task:
     """Return the task with a flip pair for every "left x" that has its "right x"."""
-    pairs = [(name, other) for name in task.classes if (other := _mirrored(name)) != name and other in task.classes]
+    pairs = [
+        (name, other)
+        for name in task.classes
+        if (other := _mirrored(name)) != name and other in task.classes
+    ]
     sided = {name for pair in task.flip_pairs for name in pair}
     new = [[name, other] for name, other in pairs if name < other and name not in sided]
     return Task.model_validate({**task.model_dump(), "flip_pairs": [*task.flip_pairs, *new]})
@@ -118,7 +130,10 @@ def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         return {}
     if len(facts) == 1:
         return {
-            "data.validation": (0.0, "the only image trains; of a large one data.blocks: 512 makes several samples"),
+            "data.validation": (
+                0.0,
+                "the only image trains; of a large one data.blocks: 512 makes several samples",
+            ),
             "data.test": (0.0, "none; there is no other image"),
         }
     share = 0.2 if len(facts) < 1000 else 0.1
@@ -129,7 +144,10 @@ def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     )
     return {
         "data.validation": (share, reason),
-        "data.test": (0.0, "none; give it a share, or images of its own, for a score that nothing was chosen by"),
+        "data.test": (
+            0.0,
+            "none; give it a share, or images of its own, for a score that nothing was chosen by",
+        ),
     }
 
 
@@ -137,7 +155,9 @@ def _augment(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     train = [fact for fact in facts if fact.part == "train"]
     sided = list(dict.fromkeys([*task.sided, *one_sided(task, train)]))
     flip = (
-        "off, because these classes have a side: " + ", ".join(sided) if sided else "on: no class seems to have a side"
+        "off, because these classes have a side: " + ", ".join(sided)
+        if sided
+        else "on: no class seems to have a side"
     )
     spread = _spread(task, train)
     scale = 0.2 if spread > 2 else 0.1
@@ -178,7 +198,9 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
         )
         return {"input": (given, reason)}
     bands = given["channels"]
-    median = np.median([np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in train], axis=0)
+    median = np.median(
+        [np.broadcast_to(fact.percentiles, (len(PERCENTILES), bands)) for fact in train], axis=0
+    )
     given["mean"] = [round(float(v), 4) for v in median[2]]
     given["std"] = [round(max(float(v), 1e-6), 4) or 1.0 for v in (median[-1] - median[0]) / 5.15]
     reason = (
@@ -192,8 +214,16 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     sizes = np.median([fact.size for fact in facts], axis=0)
     crop, limit = _crop(task, facts), _largest_crop(task, facts)
     depth = depth_for(crop, 1)
-    wide = ", to hold twice the side of the largest class's usual objects" if limit > LARGEST_CROP else ""
-    words = "the median image" if max(sizes) <= limit else f"the median image, at most {limit} a side{wide}"
+    wide = (
+        ", to hold twice the side of the largest class's usual objects"
+        if limit > LARGEST_CROP
+        else ""
+    )
+    words = (
+        "the median image"
+        if max(sizes) <= limit
+        else f"the median image, at most {limit} a side{wide}"
+    )
     return {
         "train.crop": (
             crop,
@@ -245,9 +275,14 @@ def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     rare = {name: share for name, share in shares.items() if share < RARE}
     chosen: Chosen = {}
     if rare:
-        weights = {name: round(min(4.0, math.sqrt(RARE / share)), 2) for name, share in rare.items()}
+        weights = {
+            name: round(min(4.0, math.sqrt(RARE / share)), 2) for name, share in rare.items()
+        }
         told = ", ".join(f"{name} {100 * share:.2g} %" for name, share in rare.items())
-        chosen["class_weights"] = (weights, f"rare: {told} of the pixels; square root of 1 % over the share, at most 4")
+        chosen["class_weights"] = (
+            weights,
+            f"rare: {told} of the pixels; square root of 1 % over the share, at most 4",
+        )
     crop = _crop(task, facts)
     if any(fact.size[0] > crop[0] or fact.size[1] > crop[1] for fact in facts):
         chosen["train.foreground"] = (

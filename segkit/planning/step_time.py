@@ -60,7 +60,9 @@ def time_steps(config: RunConfig) -> Machine:
     prepare(config.train)
     before = peak()
     model = build_for(config.task, config.model, config.input)
-    trainer = compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
+    trainer = compile(
+        model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100)
+    )
     images, targets = random_batch(config)
     steps: list[float] = []
     while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH):

@@ -36,7 +36,9 @@ def as_yaml(plan: Plan, command: str, name: str, folder: Path | None = None) -> 
             continue
         lines.append(f"{section}:")
         for key, value in content.items():
-            reason = plan.reasons.get(f"{section}.{key}", None if section in plan.reasons else GIVEN)
+            reason = plan.reasons.get(
+                f"{section}.{key}", None if section in plan.reasons else GIVEN
+            )
             if (section, key) == ("data", "relative_to"):
                 reason = TOGETHER
             lines += [*_comment(reason, 2), f"  {_flow(key)}: {_flow(value)}"]
@@ -65,14 +67,20 @@ def _relative_value(key: str, value: Any, folder: Path) -> Any:
 def _chosen(plan: Plan) -> dict[str, Any]:
     """Return the values to write, by section: those with a reason, and those that are not the default."""
     everything = plan.config.model_dump(mode="json")
-    changed = plan.config.model_dump(mode="json", exclude_defaults=True) | {"task": _brief(plan.config.task)}
+    changed = plan.config.model_dump(mode="json", exclude_defaults=True) | {
+        "task": _brief(plan.config.task)
+    }
     chosen: dict[str, Any] = {}
     for section, content in everything.items():
         if not isinstance(content, dict) or section in plan.reasons:
             if section in changed or section in plan.reasons:
                 chosen[section] = content
             continue
-        keys = [key for key in content if key in changed.get(section, {}) or f"{section}.{key}" in plan.reasons]
+        keys = [
+            key
+            for key in content
+            if key in changed.get(section, {}) or f"{section}.{key}" in plan.reasons
+        ]
         if keys:
             chosen[section] = {key: _given(content[key]) for key in keys}
     return chosen
@@ -80,14 +88,24 @@ def _chosen(plan: Plan) -> dict[str, Any]:
 
 def _given(value: Any) -> Any:
     """Leave out what a part of the data does not say."""
-    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
+    return (
+        {key: inner for key, inner in value.items() if inner is not None}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def _brief(task: Task) -> dict[str, Any]:
     """Return what the task's kind and classes do not say already."""
-    plain = Task.model_validate({"kind": task.kind, "classes": task.classes}).model_dump(mode="json")
+    plain = Task.model_validate({"kind": task.kind, "classes": task.classes}).model_dump(
+        mode="json"
+    )
     given = task.model_dump(mode="json")
-    return {key: value for key, value in given.items() if key in ("kind", "classes") or value != plain[key]}
+    return {
+        key: value
+        for key, value in given.items()
+        if key in ("kind", "classes") or value != plain[key]
+    }
 
 
 def _comment(text: str | None, indent: int) -> list[str]:
@@ -100,5 +118,7 @@ def _comment(text: str | None, indent: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
+    text = yaml.safe_dump(
+        value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6
+    )
     return text.strip().removesuffix("...").strip()

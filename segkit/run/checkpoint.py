@@ -50,9 +50,12 @@ class Checkpoints:
 
     def save(self, position: Position, groups: Groups) -> None:
         """Write a checkpoint. Raises `OSError` if there is no room, with the ones before untouched."""
-        arrays = {f"{kind}/{i}": array for kind, group in groups.items() for i, array in enumerate(group)}
+        arrays = {"position": np.array([position.epoch, position.step, position.seconds])}
+        for kind, group in groups.items():
+            for i, array in enumerate(group):
+                arrays[f"{kind}/{i}"] = array
         with atomic(self.latest) as temporary:
-            np.savez(temporary, position=[position.epoch, position.step, position.seconds], **arrays)  # type: ignore[arg-type]
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
             to_disk(temporary)
             if self.latest.is_file():
                 os.replace(self.latest, self.previous)
@@ -66,7 +69,8 @@ class Checkpoints:
             return
         if not _whole(self.previous):
             raise RunError(
-                f"{self.latest}: no checkpoint there can be read (a damaged disk?); begin a new run", "damaged-file"
+                f"{self.latest}: no checkpoint there can be read (a damaged disk?); begin a new run",
+                "damaged-file",
             )
         os.replace(self.previous, self.latest)
 
@@ -97,7 +101,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except Exception as problem:  # one bad byte can raise anything
         raise RunError(
-            f"{path}: cannot be read ({problem}); it is damaged, or no checkpoint. Begin a new run", "damaged-file"
+            f"{path}: cannot be read ({problem}); it is damaged, or no checkpoint. Begin a new run",
+            "damaged-file",
         ) from problem
 
 
@@ -114,7 +119,9 @@ def check_room(folder: Path, state: int, model: int) -> None:
     """
     needed = FILES * state + 3 * model
     files = [path for path in folder.rglob("*") if path.suffix in (".npz", ".keras")]
-    there = sum(path.stat().st_size for path in files if not path.name.startswith("."))  # what a kill left may stay
+    there = sum(
+        path.stat().st_size for path in files if not path.name.startswith(".")
+    )  # what a kill left may stay
     free = shutil.disk_usage(folder).free
     if needed - there > free:
         raise RunError(

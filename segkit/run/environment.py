@@ -13,7 +13,16 @@ from typing import Any
 
 def environment() -> dict[str, Any]:
     """Return the versions, machine and command of this process."""
-    packages = ("keras-segkit", "keras", "tensorflow", "jax", "numpy", "albumentations", "pillow", "tifffile")
+    packages = (
+        "keras-segkit",
+        "keras",
+        "tensorflow",
+        "jax",
+        "numpy",
+        "albumentations",
+        "pillow",
+        "tifffile",
+    )
     versions = {}
     for package in packages:
         try:

@@ -17,7 +17,12 @@ from segkit.io.atomic import write_text
 from segkit.io.files import read_bytes, special_kind
 from segkit.io.folders import put_back
 
-FILES = {"litert": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
+FILES = {
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+    "openvino": "model.xml",
+    "savedmodel": "saved_model",
+}
 """What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
 PRECISIONS = ("float32", "int8", "bfloat16")
 
@@ -86,7 +91,8 @@ class Exported:
             first = problem.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise RunError(
-                f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})", "damaged-file"
+                f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})",
+                "damaged-file",
             ) from problem
         except ConfigError as problem:
             raise RunError(f"{file}: {problem}", "damaged-file") from problem
@@ -95,10 +101,13 @@ class Exported:
         _check_record(file, record)
         found = cls(path, record)
         if special_kind(found.model):
-            raise RunError(f"{found.model}: is {special_kind(found.model)}, not a file", "damaged-file")
+            raise RunError(
+                f"{found.model}: is {special_kind(found.model)}, not a file", "damaged-file"
+            )
         if not found.model.exists():
             raise RunError(
-                f"{path}: {found.model.name} is missing beside export.json; copy the whole folder", "missing-file"
+                f"{path}: {found.model.name} is missing beside export.json; copy the whole folder",
+                "missing-file",
             )
         return found
 
@@ -107,7 +116,9 @@ class Exported:
         for name, digest in self.record.files_sha256.items():
             file = self.path / name
             if not file.is_file():
-                raise RunError(f"{file}: is missing; copy the whole folder, or export again", "missing-file")
+                raise RunError(
+                    f"{file}: is missing; copy the whole folder, or export again", "missing-file"
+                )
             if sha256(file) != digest:
                 raise RunError(
                     f"{file}: is damaged, for its checksum is not that of export.json; copy it again, or export again",
@@ -138,7 +149,9 @@ def _check_record(file: Path, record: ExportRecord) -> None:
     known: dict[str, Collection[str]] = {record.format: FILES, record.precision: PRECISIONS}
     for name, names in known.items():
         if name not in names:
-            raise RunError(f"{file}: {name!r} is unknown; known are {', '.join(names)}", "unknown-name")
+            raise RunError(
+                f"{file}: {name!r} is unknown; known are {', '.join(names)}", "unknown-name"
+            )
 
 
 def _digest(record: ExportRecord) -> str:
@@ -148,7 +161,9 @@ def _digest(record: ExportRecord) -> str:
 
 def files_of(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of the model in a folder of an export, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "export.json")
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path != folder / "export.json"
+    )
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 

@@ -59,7 +59,8 @@ class Run:
         run = cls(path)
         if not run.config_file.is_file():
             raise RunError(
-                f"{path}: not a run folder (no config.yaml); give the folder that segkit train made", "not-a-run"
+                f"{path}: not a run folder (no config.yaml); give the folder that segkit train made",
+                "not-a-run",
             )
         if not run.model.is_file():
             raise RunError(
@@ -101,7 +102,9 @@ class Run:
     def check_free(self) -> None:
         """Raise `RunError` if the folder holds anything but what a killed process left half written."""
         remove_leftovers(self.path, below=False)
-        if self.path.exists() and (not self.path.is_dir() or any(path != self.lock for path in self.path.iterdir())):
+        if self.path.exists() and (
+            not self.path.is_dir() or any(path != self.lock for path in self.path.iterdir())
+        ):
             raise RunError(
                 f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
                 f"with the run that is there with --resume",
@@ -133,7 +136,8 @@ class Run:
         """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
         if self.keeps_models and not self.config_file.is_file():
             raise RunError(
-                f"{self.config_file}: was removed while the run trains; begin the training again", "missing-file"
+                f"{self.config_file}: was removed while the run trains; begin the training again",
+                "missing-file",
             )
 
     def create(self, config: RunConfig) -> None:
@@ -156,7 +160,9 @@ class Run:
 
     def check_made_with(self, config: Config) -> None:
         """Raise `RunError` naming what differs, unless the folder's run was made with this config."""
-        differences = _differences(self.config_made_with().model_dump(mode="json"), config.model_dump(mode="json"))
+        differences = _differences(
+            self.config_made_with().model_dump(mode="json"), config.model_dump(mode="json")
+        )
         if differences:
             raise RunError(
                 f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "

@@ -47,7 +47,9 @@ def read(path: Path) -> Tuned:
 
 def write(path: Path, tuned: Tuned) -> None:
     """Write it whole or not at all."""
-    write_text(path, yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(
+        path, yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    )
 
 
 def merged(config: RunConfig, path: Path) -> RunConfig:

@@ -34,7 +34,9 @@ class _Finder:
         self.name = name
         self.followers = followers
 
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Return the spec of the module, None for any other one (`importlib.abc.MetaPathFinder`)."""
         if name != self.name or self not in sys.meta_path:
             return None

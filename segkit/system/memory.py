@@ -12,7 +12,17 @@ import psutil
 
 from segkit.errors import ConfigError
 
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
 
 
 def free_memory() -> int:
@@ -28,7 +38,9 @@ def container_room(groups: Path = Path("/sys/fs/cgroup")) -> int:
             kept = re.search(r"^inactive_file (\d+)$", (groups / stat).read_text(), re.MULTILINE)
         except OSError:
             continue
-        return 2**62 if most == "max" else max(0, int(most) - int(taken) + int(kept[1] if kept else 0))
+        return (
+            2**62 if most == "max" else max(0, int(most) - int(taken) + int(kept[1] if kept else 0))
+        )
     return 2**62
 
 
@@ -48,7 +60,9 @@ def resident() -> int:
 def peak() -> int:
     """Return the most bytes of memory that this process ever took."""
     status = Path("/proc/self/status")
-    if status.is_file():  # on Linux getrusage counts the memory of the process that started this one
+    if (
+        status.is_file()
+    ):  # on Linux getrusage counts the memory of the process that started this one
         for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -89,5 +103,7 @@ def parse_bytes(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower())
     if not match or match[2] not in UNITS:
-        raise ConfigError(f"a size of memory is a number with a unit, as in 1.5GB or 800MB; found {text!r}")
+        raise ConfigError(
+            f"a size of memory is a number with a unit, as in 1.5GB or 800MB; found {text!r}"
+        )
     return int(float(match[1]) * UNITS[match[2]])

@@ -11,7 +11,9 @@ from typing import Any
 
 from segkit.errors import ConfigError
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports to a server, and keeps an id in ~/.cache
+os.environ.setdefault(
+    "ORT_DISABLE_TELEMETRY", "1"
+)  # ONNX Runtime reports to a server, and keeps an id in ~/.cache
 
 
 def need(module: str, extra: str) -> Any:

@@ -104,7 +104,9 @@ def epoch_line(status: TrainingStatus) -> str:
     if prefix:
         losses += f"  val_loss {logs['val_loss']:.4f}"
     scores = f"{prefix}dice {logs[f'{prefix}dice_foreground']:.4f}  {prefix}iou {logs[f'{prefix}iou_foreground']:.4f}"
-    mark = "best so far" if status.best_epoch == status.epoch else f"(best: epoch {status.best_epoch})"
+    mark = (
+        "best so far" if status.best_epoch == status.epoch else f"(best: epoch {status.best_epoch})"
+    )
     left = as_clock(status.seconds_left)
     return f"epoch {epoch_number(status)}  {losses}  {scores}  {logs['seconds']:.1f} s  {left} left  {mark}"
 

@@ -81,7 +81,9 @@ def check_backend(devices: int | str, backend: str, accumulate: int = 1) -> None
             "not-for-backend",
             setting="train.devices",
         )
-    if backend == "tensorflow" and accumulate > 1:  # an update under a condition is none that MirroredStrategy can make
+    if (
+        backend == "tensorflow" and accumulate > 1
+    ):  # an update under a condition is none that MirroredStrategy can make
         raise ConfigError(
             f"on several devices TensorFlow cannot gather the gradients of batches; found "
             f"{accumulate} with train.devices {devices}. Set train.accumulate to 1 and "

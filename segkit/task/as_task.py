@@ -20,7 +20,13 @@ def as_task(task: Any) -> Task:
         return task
     if isinstance(task, Mapping):
         return validated(Task, dict(task), "task")
-    hint = f"; did you mean segkit.Task.{task}(...)?" if task in ("binary", "multilabel", "multiclass") else ""
+    hint = (
+        f"; did you mean segkit.Task.{task}(...)?"
+        if task in ("binary", "multilabel", "multiclass")
+        else ""
+    )
     text = repr(task)
     shown = text if len(text) <= 60 else f"an object of type {type(task).__name__}"
-    raise ConfigError(f"a segkit.Task, such as segkit.Task.binary('crack'); found {shown}{hint}", setting="task")
+    raise ConfigError(
+        f"a segkit.Task, such as segkit.Task.binary('crack'); found {shown}{hint}", setting="task"
+    )

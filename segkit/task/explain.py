@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 
 def explain(
-    kind: str, head: str, classes: Sequence[str], thresholds: Sequence[float] | None, background: str | None
+    kind: str,
+    head: str,
+    classes: Sequence[str],
+    thresholds: Sequence[float] | None,
+    background: str | None,
 ) -> str:
     """Return one paragraph: what a pixel can be in this task, the head that follows, and when it would be another."""
     names = ", ".join(classes)

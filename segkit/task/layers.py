@@ -30,7 +30,11 @@ class Coverage(NamedTuple):
 def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
     """Return (..., C) bool: where somebody labelled the class in an encoded target."""
     known = target != VOID
-    return np.broadcast_to(known[..., None], (*known.shape, task.channels)) if task.exclusive else known
+    return (
+        np.broadcast_to(known[..., None], (*known.shape, task.channels))
+        if task.exclusive
+        else known
+    )
 
 
 def holding(task: Task, labels: np.ndarray) -> np.ndarray:
@@ -123,7 +127,9 @@ def coverage(task: Task, target: np.ndarray) -> Coverage:
     held = np.zeros(labelled.shape, np.uint8)
     for layer in layers_of(task, target):
         held += layer
-    return Coverage(count, int(np.count_nonzero(labelled & (held == 0))), int(np.count_nonzero(held > 1)))
+    return Coverage(
+        count, int(np.count_nonzero(labelled & (held == 0))), int(np.count_nonzero(held > 1))
+    )
 
 
 def stack_planes(task: Task, planes: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,7 +166,9 @@ def stack_layers(task: Task, layers: Mapping[str, np.ndarray]) -> np.ndarray:
     if not task.exclusive:
         absent = np.zeros_like(first)
         return stack_planes(task, [layers.get(name, absent) for name in task.classes])
-    mask = np.full(first.shape, VOID if task.background_index is None else task.background_index, np.uint8)
+    mask = np.full(
+        first.shape, VOID if task.background_index is None else task.background_index, np.uint8
+    )
     for layer in layers.values():
         mask[layer == VOID] = VOID
     for name, layer in layers.items():

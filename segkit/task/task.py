@@ -56,10 +56,14 @@ class Task(BaseModel):
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
         """One class that a pixel is or is not; `threshold` is the probability from which it is."""
-        return validated(cls, {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}, "task")
+        return validated(
+            cls, {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}, "task"
+        )
 
     @classmethod
-    def multilabel(cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any) -> Task:
+    def multilabel(
+        cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any
+    ) -> Task:
         """Classes that may hold together at one pixel, each with its own threshold."""
         given = {"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings}
         return validated(cls, given, "task")
@@ -67,14 +71,18 @@ class Task(BaseModel):
     @classmethod
     def multiclass(cls, classes: list[str], *, head: str = "softmax", **settings: Any) -> Task:
         """Classes of which exactly one holds. A class called "background" is the background unless told otherwise."""
-        return validated(cls, {"kind": "multiclass", "classes": classes, "head": head, **settings}, "task")
+        return validated(
+            cls, {"kind": "multiclass", "classes": classes, "head": head, **settings}, "task"
+        )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_defaults(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        filled = {key: value for key, value in given.items() if value is not None or key == "background"}
+        filled = {
+            key: value for key, value in given.items() if value is not None or key == "background"
+        }
         classes = filled.get("classes", [])
         classes = [classes] if isinstance(classes, str) else classes
         if not isinstance(classes, list | tuple):
@@ -83,10 +91,14 @@ class Task(BaseModel):
         exclusive = filled.get("kind") == "multiclass"
         filled["classes"] = classes
         filled.setdefault("head", "softmax" if exclusive else "sigmoid")
-        filled.setdefault("background", "background" if exclusive and "background" in classes else None)
+        filled.setdefault(
+            "background", "background" if exclusive and "background" in classes else None
+        )
         filled.setdefault("palette", default_palette(classes, filled["background"]))
         thresholds = filled.get("thresholds", None if exclusive else 0.5)
-        filled["thresholds"] = [thresholds] * len(classes) if isinstance(thresholds, int | float) else thresholds
+        filled["thresholds"] = (
+            [thresholds] * len(classes) if isinstance(thresholds, int | float) else thresholds
+        )
         return filled
 
     @model_validator(mode="after")
@@ -105,7 +117,11 @@ class Task(BaseModel):
 
     def _check_classes(self) -> None:
         count = len(self.classes)
-        wanted = {"binary": "exactly one class", "multilabel": "one class or more", "multiclass": "two classes or more"}
+        wanted = {
+            "binary": "exactly one class",
+            "multilabel": "one class or more",
+            "multiclass": "two classes or more",
+        }
         enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
         _require(
             enough[self.kind],
@@ -118,7 +134,9 @@ class Task(BaseModel):
             f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}",
         )
         different = len(set(self.classes)) == count and all(self.classes)
-        _require(different, "task.classes", f"class names must differ and not be empty: {self.classes}")
+        _require(
+            different, "task.classes", f"class names must differ and not be empty: {self.classes}"
+        )
         controls = ", ".join(shown(name) for name in self.classes if has_controls(name))
         message = f"a class name is one line of text without control characters; found {controls}"
         _require(not controls, "task.classes", message, "unsafe-name")
@@ -133,7 +151,8 @@ class Task(BaseModel):
             "not-for-task",
         )
         _require(
-            self.background is None or (self.kind == "multiclass" and self.background in self.classes),
+            self.background is None
+            or (self.kind == "multiclass" and self.background in self.classes),
             "task.background",
             f"only a multiclass task has one, and it is one of its classes; found {self.background!r}",
         )
@@ -307,7 +326,10 @@ class Task(BaseModel):
 
     def _as_target_shape(self, mask: np.ndarray, where: str) -> np.ndarray:
         if mask.dtype != bool and not np.issubdtype(mask.dtype, np.integer):
-            raise DataError(f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}", "mask-values")
+            raise DataError(
+                f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}",
+                "mask-values",
+            )
         if mask.dtype == bool:
             mask = mask.astype(np.uint8)
         if self.kind == "multilabel":
@@ -336,23 +358,31 @@ class Task(BaseModel):
         values = np.asarray(probabilities)
         if values.ndim < 3 or values.shape[-1] != self.channels:
             raise DataError(
-                f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}", "channels"
+                f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}",
+                "channels",
             )
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         if not (low >= -1e-3 and high <= 1 + 1e-3):
             raise DataError(
-                f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)", "probabilities"
+                f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)",
+                "probabilities",
             )
         if self.exclusive:
             return values.argmax(-1).astype(np.uint8)
-        kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32  # 0.5 as an integer is 0
+        kind = (
+            values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32
+        )  # 0.5 as an integer is 0
         mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
         return mask[..., 0] if self.kind == "binary" else mask
 
     def as_answers(self, channels: Any) -> np.ndarray:
         """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
         values = np.asarray(channels, np.float32)
-        return values[..., None, :] if self.classes_compete else np.stack([values, 1 - values], axis=-1)
+        return (
+            values[..., None, :]
+            if self.classes_compete
+            else np.stack([values, 1 - values], axis=-1)
+        )
 
     def from_answers(self, answers: np.ndarray) -> np.ndarray:
         """Return the probabilities (..., C) that `as_answers` took."""
@@ -362,7 +392,9 @@ class Task(BaseModel):
     def mirrored(self) -> np.ndarray:
         """For each class the one that it becomes in a mirrored image, by number: (C,) uint8."""
         swapped = dict([*self.flip_pairs, *(pair[::-1] for pair in self.flip_pairs)])
-        return np.array([self.classes.index(swapped.get(name, name)) for name in self.classes], np.uint8)
+        return np.array(
+            [self.classes.index(swapped.get(name, name)) for name in self.classes], np.uint8
+        )
 
     def mirror(self, target: np.ndarray) -> np.ndarray:
         """Return an encoded target with the classes of each flip pair swapped, as a mirrored image needs it."""
@@ -375,14 +407,20 @@ class Task(BaseModel):
         return explain(self.kind, self.head, self.classes, self.thresholds, self.background)
 
     def _repr_html_(self) -> str:
-        return as_html(self.kind, self.head, self.classes, self.palette, self.background, self.explain())
+        return as_html(
+            self.kind, self.head, self.classes, self.palette, self.background, self.explain()
+        )
 
 
 def values_of(mask: np.ndarray) -> np.ndarray:
     """Return the different values of a whole-number mask, in order: those of the few pixels at which it changes."""
     flat = mask.ravel()
     changes = np.concatenate([flat[:1], flat[1:][flat[1:] != flat[:-1]]])
-    return np.flatnonzero(np.bincount(changes, minlength=256)) if mask.dtype == np.uint8 else np.unique(changes)
+    return (
+        np.flatnonzero(np.bincount(changes, minlength=256))
+        if mask.dtype == np.uint8
+        else np.unique(changes)
+    )
 
 
 def _require(condition: bool, setting: str, message: str, code: str = "wrong-value") -> None:

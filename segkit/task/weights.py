@@ -39,7 +39,9 @@ def weights_of(names: Sequence[str], given: Any) -> tuple[float, ...]:
             close = difflib.get_close_matches(str(name), names, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigError(
-                f"names are {', '.join(names)}; found {name}{hint}", "unknown-name", setting="class_weights"
+                f"names are {', '.join(names)}; found {name}{hint}",
+                "unknown-name",
+                setting="class_weights",
             )
         if not _is_weight(weight):
             raise ConfigError(

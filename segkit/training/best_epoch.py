@@ -52,7 +52,11 @@ class Choice(NamedTuple):
         basis = best[0]
         if basis == BY_SCORE or (basis == BY_LOSS and not self.score and not self.reason):
             return None
-        chosen = f"the best epoch is the one of the least {self.loss}" if basis == BY_LOSS else "the last epoch is kept"
+        chosen = (
+            f"the best epoch is the one of the least {self.loss}"
+            if basis == BY_LOSS
+            else "the last epoch is kept"
+        )
         why = self.reason or f"{self.score or self.loss} was 0 or not a number in every epoch"
         return SegkitWarning(f"{why}; {chosen}", "unscored")
 
@@ -73,5 +77,7 @@ def choice_for(config: Config, shown: Shown | None) -> Choice:
     if not shown.labelled:
         return Choice(None, None, "no pixel of the validation masks is labelled")
     if score and not shown.classes[list(config.task.foreground)].any():
-        return Choice(None, loss, f"the validation masks show no object, so {score} says nothing of an epoch")
+        return Choice(
+            None, loss, f"the validation masks show no object, so {score} says nothing of an epoch"
+        )
     return Choice(score, loss)

@@ -37,7 +37,11 @@ class TimeBudget(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, settings: TrainConfig, minutes: float, used: float, agreed: Callable[[float], float] = float
+        self,
+        settings: TrainConfig,
+        minutes: float,
+        used: float,
+        agreed: Callable[[float], float] = float,
     ) -> None:
         super().__init__()
         self.agreed = agreed
@@ -129,7 +133,9 @@ class SaveBest(keras.callbacks.Callback):
     Keras' ModelCheckpoint would save the fitted model, which ends at the logits, and writes in place.
     """
 
-    def __init__(self, model: keras.Model, run: Run, choice: Choice, history: Sequence[Row]) -> None:
+    def __init__(
+        self, model: keras.Model, run: Run, choice: Choice, history: Sequence[Row]
+    ) -> None:
         super().__init__()
         self.delivered, self.run, self.choice = model, run, choice
         self.best: Rank | None = None
@@ -184,7 +190,9 @@ class EarlyStopping(keras.callbacks.Callback):
 class Pictures(keras.callbacks.Callback):
     """Draws image, truth and prediction of some validation samples every few epochs, into pictures/epoch_0005.png."""
 
-    def __init__(self, model: keras.Model, config: Config, run: Run, samples: Samples, names: Sequence[str]) -> None:
+    def __init__(
+        self, model: keras.Model, config: Config, run: Run, samples: Samples, names: Sequence[str]
+    ) -> None:
         super().__init__()
         self.delivered, self.config, self.run, self.samples = model, config, run, samples
         step = max(1, len(names) // 4)
@@ -201,5 +209,7 @@ class Pictures(keras.callbacks.Callback):
         for name in self.names:
             image, target = (array[:1024, :1024] for array in self.samples(name))
             mask = task.decode(np.asarray(self.delivered.predict_on_batch(image[None]))[0])
-            rows.append([as_display(image), overlay(task, image, target), overlay(task, image, mask)])
+            rows.append(
+                [as_display(image), overlay(task, image, target), overlay(task, image, mask)]
+            )
         return panel(task, rows, ("image", "truth", "prediction"))

@@ -24,7 +24,9 @@ class KeepCheckpoints(keras.callbacks.Callback):
     state of dropout (docs/decisions/0008). Stands last among the callbacks: what it saves is what all others have left.
     """
 
-    def __init__(self, run: Run, course: Course, minutes: float, running: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, run: Run, course: Course, minutes: float, running: Sequence[np.ndarray]
+    ) -> None:
         super().__init__()
         self.run, self.course, self.seconds = run, course, minutes * 60
         self.running = running
@@ -39,7 +41,9 @@ class KeepCheckpoints(keras.callbacks.Callback):
                 add_to_sum(variable, before)
             self.running = []
         due = self.seconds and time.monotonic() - self.saved >= self.seconds
-        if due and not self.model.stop_training:  # at the end of an epoch its validation is still to come
+        if (
+            due and not self.model.stop_training
+        ):  # at the end of an epoch its validation is still to come
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -59,7 +63,10 @@ def state_of(trainer: keras.Model, with_metrics: bool = False) -> dict[str, list
     groups = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
     if with_metrics:
         groups["metrics"] = trainer.metrics_variables
-    return {kind: [ops.convert_to_numpy(variable) for variable in group] for kind, group in groups.items()}
+    return {
+        kind: [ops.convert_to_numpy(variable) for variable in group]
+        for kind, group in groups.items()
+    }
 
 
 def restore(trainer: keras.Model, groups: Groups) -> None:
@@ -68,7 +75,10 @@ def restore(trainer: keras.Model, groups: Groups) -> None:
     Raises `RunError` if they belong to another network or optimizer.
     """
     build_optimizer(trainer)
-    ours: Mapping[str, Any] = {"weights": trainer.variables, "optimizer": trainer.optimizer.variables}
+    ours: Mapping[str, Any] = {
+        "weights": trainer.variables,
+        "optimizer": trainer.optimizer.variables,
+    }
     for kind, variables in ours.items() if groups else ():
         saved = groups.get(kind, [])
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved]:
@@ -91,6 +101,9 @@ def state_bytes(trainer: keras.Model) -> tuple[int, int]:
     """Return the bytes of a checkpoint and of the weights alone."""
     sizes = {
         kind: sum(int(np.prod(variable.shape)) * 4 for variable in group)
-        for kind, group in (("weights", trainer.variables), ("optimizer", trainer.optimizer.variables))
+        for kind, group in (
+            ("weights", trainer.variables),
+            ("optimizer", trainer.optimizer.variables),
+        )
     }
     return sum(sizes.values()), sizes["weights"]

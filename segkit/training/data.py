@@ -30,7 +30,13 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     parts = open_parts(config)
     total = sum(len(subset) for subset in parts.values())
     with progress.counting("checking images and masks", total) as done:
-        findings = check(config.task, parts, done, flips=config.augment.flips, skip_broken=config.data.skip_broken)
+        findings = check(
+            config.task,
+            parts,
+            done,
+            flips=config.augment.flips,
+            skip_broken=config.data.skip_broken,
+        )
     sizes = [f"{len(subset)} {part}" for part, subset in findings.parts.items() if len(subset)]
     left_out = f"; {findings.left_out} left out as broken" if findings.left_out else ""
     progress.message(f"images: {', '.join(sizes)}{left_out}")

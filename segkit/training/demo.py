@@ -34,7 +34,10 @@ class Demo(NamedTuple):
 
 
 def demo(
-    out: str | PathLike[str] = "segkit-demo", *, settings: list[str] | None = None, progress: Progress | None = None
+    out: str | PathLike[str] = "segkit-demo",
+    *,
+    settings: list[str] | None = None,
+    progress: Progress | None = None,
 ) -> Demo:
     """Train on generated shapes, predict the test images, and score the masks.
 

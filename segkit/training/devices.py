@@ -72,7 +72,9 @@ def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:
     processes, every = jax.process_count(), jax.devices()
     names: list[str] = []
     for process in range(processes):
-        own = [f"{device.platform}:{device.id}" for device in every if device.process_index == process]
+        own = [
+            f"{device.platform}:{device.id}" for device in every if device.process_index == process
+        ]
         if len(own) * processes != len(every):
             raise ConfigError(
                 f"process {process + 1} has {len(own)} of {len(every)} devices; give each of the {processes} as many",

@@ -28,7 +28,13 @@ HEARTBEAT = 50
 """Seconds after which a process that gives no sign of life counts as dead. One that ends is noticed at once."""
 JOINING = 300
 """Seconds that processes wait for each other at the start."""
-_SHARED = ("checkpoints/latest.npz", "checkpoints/fitted", "history.csv", "precision.json", "scores.json")
+_SHARED = (
+    "checkpoints/latest.npz",
+    "checkpoints/fitted",
+    "history.csv",
+    "precision.json",
+    "scores.json",
+)
 """Files of the run folder that a training begins with."""
 
 
@@ -120,7 +126,9 @@ def join(process: Process | None) -> None:
 
     local = re.match(r"(localhost|127\.)", process.coordinator)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    with suppress(AttributeError):  # it would take SIGTERM away from us; older JAX has no such setting
+    with suppress(
+        AttributeError
+    ):  # it would take SIGTERM away from us; older JAX has no such setting
         jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -157,7 +165,9 @@ def _has_joined() -> bool:
     return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
 
 
-def share_start(process: Process | None, config: Config, parts: Mapping[str, Subset], run: Run) -> None:
+def share_start(
+    process: Process | None, config: Config, parts: Mapping[str, Subset], run: Run
+) -> None:
     """Give every process the files that the first one's run folder begins with.
 
     Raises `RunError` in all of them if one has another config or other data.
@@ -166,7 +176,9 @@ def share_start(process: Process | None, config: Config, parts: Mapping[str, Sub
         return
     from jax.experimental import multihost_utils as hosts
 
-    said = json.dumps([config.as_yaml(), {part: list(subset.names) for part, subset in parts.items()}])
+    said = json.dumps(
+        [config.as_yaml(), {part: list(subset.names) for part, subset in parts.items()}]
+    )
     print_of = np.frombuffer(hashlib.sha256(said.encode()).digest(), np.uint8)
     every = np.asarray(hosts.process_allgather(print_of))
     other = [str(number) for number, one in enumerate(every, 1) if (one != every[0]).any()]
@@ -180,10 +192,16 @@ def share_start(process: Process | None, config: Config, parts: Mapping[str, Sub
     for name in _SHARED:
         path = run.path / name
         found = path.stat().st_size if path.is_file() else 0
-        upper, lower = map(int, hosts.broadcast_one_to_all(np.array(divmod(found, 2**30), np.int32)))  # JAX has 32 bits
+        upper, lower = map(
+            int, hosts.broadcast_one_to_all(np.array(divmod(found, 2**30), np.int32))
+        )  # JAX has 32 bits
         size = upper * 2**30 + lower
         if size:
-            content = np.frombuffer(path.read_bytes(), np.uint8) if process.number == 1 else np.zeros(size, np.uint8)
+            content = (
+                np.frombuffer(path.read_bytes(), np.uint8)
+                if process.number == 1
+                else np.zeros(size, np.uint8)
+            )
             content = np.asarray(hosts.broadcast_one_to_all(content))
             if process.number > 1:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,9 @@ def averaged(trainer: keras.Model) -> Iterator[None]:
         return
     raw = [keras.ops.convert_to_numpy(variable) for variable in trainer.trainable_variables]
     optimizer.finalize_variable_values(trainer.trainable_variables)
-    for variable in trainer.trainable_variables:  # on JAX it is now the average itself, which a validation uses up
+    for variable in (
+        trainer.trainable_variables
+    ):  # on JAX it is now the average itself, which a validation uses up
         variable.assign(keras.ops.copy(variable))
     try:
         yield

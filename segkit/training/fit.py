@@ -85,7 +85,9 @@ class Fitting:
         warning = self.best.choice.warning(self.best.best)
         if warning:
             progress.warning(warning)
-        shutil.rmtree(self.kept, ignore_errors=True)  # after an interruption it stays for the resumed run
+        shutil.rmtree(
+            self.kept, ignore_errors=True
+        )  # after an interruption it stays for the resumed run
 
     def _keep_last(self) -> None:
         with _naming_the_disk(self.run), averaged(self.trainer):
@@ -113,27 +115,38 @@ class Fitting:
             cache_folder=self.kept,
             replicas=self.replicas,
         )
-        with batches_of(begin) as batches, progress.training() as report, own.heard_interrupts() as interrupts:
+        with (
+            batches_of(begin) as batches,
+            progress.training() as report,
+            own.heard_interrupts() as interrupts,
+        ):
             self.trainer.fit(
                 batches,
                 steps_per_epoch=self.steps,
                 initial_epoch=self.course.epoch,
                 epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
                 validation_data=self.validation,
-                callbacks=[interrupts, *self._callbacks(Report(report, clock, self.best, self.course), running)],
+                callbacks=[
+                    interrupts,
+                    *self._callbacks(Report(report, clock, self.best, self.course), running),
+                ],
                 shuffle=False,  # the order is the pipeline's business
                 verbose=0,
             )
         write_text(self.run.fitted, "the training is over\n")
 
-    def _callbacks(self, report: Report, running: Sequence[np.ndarray]) -> list[keras.callbacks.Callback]:
+    def _callbacks(
+        self, report: Report, running: Sequence[np.ndarray]
+    ) -> list[keras.callbacks.Callback]:
         settings, run = self.settings, self.run
         schedule = losses.Schedule(
             settings.last_epoch(self.steps) or 1, settings.minutes, self.used, self.replicas.agreed
         )
         beside = [self.course, own.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
         if settings.minutes is not None:
-            beside.append(own.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed))
+            beside.append(
+                own.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed)
+            )
         beside.append(self.best)
         if settings.patience:
             beside.append(own.EarlyStopping(self.best, settings.patience))
@@ -148,7 +161,9 @@ class Fitting:
         return [*beside, KeepCheckpoints(run, self.course, settings.checkpoint_minutes, running)]
 
 
-def _check_history(run: Run, history: Sequence[Row], begun: Position, columns: Sequence[str | None]) -> None:
+def _check_history(
+    run: Run, history: Sequence[Row], begun: Position, columns: Sequence[str | None]
+) -> None:
     """Raise `RunError` if epochs of the checkpoint are missing: which one was the best would not be known."""
     if len(history) < begun.epoch:
         raise RunError(
@@ -158,7 +173,9 @@ def _check_history(run: Run, history: Sequence[Row], begun: Position, columns: S
         )
     missing = [name for name in columns if name and history and name not in history[0]]
     if missing:
-        raise RunError(f"{run.history}: has no column {', '.join(missing)}; begin a new run", "damaged-file")
+        raise RunError(
+            f"{run.history}: has no column {', '.join(missing)}; begin a new run", "damaged-file"
+        )
 
 
 @contextmanager

@@ -71,7 +71,10 @@ def cross_validate(
         )
     unknown = [k for k in which if not 1 <= k <= folds]
     if folds < 2 or unknown:
-        raise ConfigError(f"2 folds or more, and numbers from 1 to {folds}; found {unknown or folds}", setting="folds")
+        raise ConfigError(
+            f"2 folds or more, and numbers from 1 to {folds}; found {unknown or folds}",
+            setting="folds",
+        )
     config = as_config(config)
     for k in range(1, folds + 1):  # also one that is not trained now: the table is of all
         if fold_run(folder, k).scores.is_file():
@@ -118,7 +121,9 @@ def parse_folds(text: str) -> tuple[list[int], int]:
             return list(range(1, int(count) + 1)), int(count)
         if which.isdecimal() and 1 <= int(which) <= int(count):
             return [int(which)], int(count)
-    raise ConfigError(f"is k/n or all/n, as in 2/5 for the second of five; found {text}", setting="--fold")
+    raise ConfigError(
+        f"is k/n or all/n, as in 2/5 for the second of five; found {text}", setting="--fold"
+    )
 
 
 def fold_run(path: Path, k: int) -> Run:
@@ -136,7 +141,11 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
         return None
     first = runs[0].config_made_with()
     for k, run in enumerate(runs, start=1):
-        run.check_made_with(first.model_copy(update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}))
+        run.check_made_with(
+            first.model_copy(
+                update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}
+            )
+        )
     report = summary([run.scored() for run in runs])
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
@@ -148,11 +157,18 @@ def summary(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     A fold in which a class is absent has no score of it and is left out; the number of folds that count is `folds`.
     """
     classes = {
-        label: {name: _spread([report["classes"][label][name] for report in reports]) for name in SCORES}
+        label: {
+            name: _spread([report["classes"][label][name] for report in reports]) for name in SCORES
+        }
         for label in reports[0]["classes"]
     }
     mean = {name: _spread([report["mean"][name] for report in reports]) for name in MEANS}
-    return {"folds": len(reports), "images": [report["images"] for report in reports], "mean": mean, "classes": classes}
+    return {
+        "folds": len(reports),
+        "images": [report["images"] for report in reports],
+        "mean": mean,
+        "classes": classes,
+    }
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -180,15 +196,17 @@ def folds_table(report: dict[str, Any]) -> Table:
         table.add_row(label, *(_shown(values[name]) for name in SCORES))
     mean = report["mean"]
     table.add_section()
-    table.add_row("mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"]))
-    table.add_row("mean, with background", _shown(mean["iou_with_background"]))
-    table.caption = (
-        "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
+    table.add_row(
+        "mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"])
     )
+    table.add_row("mean, with background", _shown(mean["iou_with_background"]))
+    table.caption = "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
     return table
 
 
 def _shown(spread: dict[str, Any]) -> str:
     if spread["mean"] is None:
         return "-"
-    return f"{spread['mean']:.4f}" + (f" ± {spread['std']:.4f}" if spread["std"] is not None else "")
+    return f"{spread['mean']:.4f}" + (
+        f" ± {spread['std']:.4f}" if spread["std"] is not None else ""
+    )

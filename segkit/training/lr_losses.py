@@ -17,7 +17,10 @@ from segkit.training.optimizer import make_optimizer
 
 
 def losses_at(
-    rates: list[float], config: RunConfig, parts: Mapping[str, Subset], progress: Callable[[], None] = lambda: None
+    rates: list[float],
+    config: RunConfig,
+    parts: Mapping[str, Subset],
+    progress: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """Return the loss of a step at each rate, in turn, of one fresh network; fewer if it diverges before the end.
 
@@ -28,11 +31,19 @@ def losses_at(
     prepare(config.train)
     model = build_for(config.task, config.model, config.input)
     optimizer = make_optimizer(config.train, len(rates))
-    trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
+    trainer = compile(
+        model,
+        config.task,
+        loss=config.loss,
+        class_weights=config.class_weights,
+        optimizer=optimizer,
+    )
     return _fit(trainer, training_batches(parts["train"], config, config.input), rates, progress)
 
 
-def _fit(trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]) -> list[float]:
+def _fit(
+    trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]
+) -> list[float]:
     losses: list[float] = []
     with closing(batches) as stream:  # type: ignore[type-var]
         for rate, (images, targets) in zip(rates, stream, strict=False):  # type: ignore[call-overload]

@@ -39,7 +39,9 @@ def has_diverged(losses: Sequence[float]) -> bool:
     if not losses:
         return False
     smooth = smoothed(losses)
-    return not math.isfinite(losses[-1]) or (len(smooth) > 10 and smooth[-1] > DIVERGED * min(smooth))
+    return not math.isfinite(losses[-1]) or (
+        len(smooth) > 10 and smooth[-1] > DIVERGED * min(smooth)
+    )
 
 
 def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
@@ -82,7 +84,11 @@ def draw(tried: Sequence[float], losses: Sequence[float], suggestion: float) -> 
         pen.line([(x, edge), (x, height - edge)], fill="#dddddd")
         pen.text((x - 15, height - edge + 8), f"1e{power}", fill="black")
     for values, colour in ((known, "#aaaaaa"), (smoothed(known), "#2060c0")):
-        pen.line([place(rate, loss) for rate, loss in zip(tried, values, strict=False)], fill=colour, width=2)
+        pen.line(
+            [place(rate, loss) for rate, loss in zip(tried, values, strict=False)],
+            fill=colour,
+            width=2,
+        )
     x = place(suggestion, low)[0]
     pen.line([(x, edge), (x, height - edge)], fill="#d03030", width=2)
     pen.text((x + 5, edge), f"{suggestion:.1e}", fill="#d03030")

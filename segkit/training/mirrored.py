@@ -80,7 +80,9 @@ def _clip_sums(optimizer: keras.optimizers.Optimizer) -> None:
     def clip_sum(gradients: list[Any]) -> list[Any]:
         replicas = tf.distribute.get_replica_context()
         summed = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        return [gradient / replicas.num_replicas_in_sync for gradient in clip(summed)]  # Keras sums them once more
+        return [
+            gradient / replicas.num_replicas_in_sync for gradient in clip(summed)
+        ]  # Keras sums them once more
 
     optimizer._clip_gradients = clip_sum
 

@@ -21,8 +21,16 @@ def build_network(config: RunConfig, steps_per_epoch: int) -> tuple[keras.Model,
     for layer in encoder_layers(model):
         encoder_variables += layer.trainable_variables
     optimizer = make_optimizer(config.train, steps_per_epoch, encoder_variables)
-    trainer = compile(model, config.task, loss=config.loss, class_weights=config.class_weights, optimizer=optimizer)
-    trainer.checks_data = False  # reading has checked them, and a batch that is asked for would be lost
+    trainer = compile(
+        model,
+        config.task,
+        loss=config.loss,
+        class_weights=config.class_weights,
+        optimizer=optimizer,
+    )
+    trainer.checks_data = (
+        False  # reading has checked them, and a batch that is asked for would be lost
+    )
     build_optimizer(trainer)
     train_as_one(model, optimizer)
     return model, trainer

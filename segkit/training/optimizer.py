@@ -17,7 +17,9 @@ POWER = 0.9
 """Of the polynomial decay, as in DeepLab and nnU-Net."""
 
 
-def make_optimizer(settings: TrainConfig, steps: int, encoder: Iterable[Any] = ()) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    settings: TrainConfig, steps: int, encoder: Iterable[Any] = ()
+) -> keras.optimizers.Optimizer:
     """Return the optimizer for epochs of `steps` steps; `encoder` are the encoder's trainable variables.
 
     Keras counts batches where it accumulates gradients; the learning rate here counts updates.
@@ -32,14 +34,17 @@ def make_optimizer(settings: TrainConfig, steps: int, encoder: Iterable[Any] = (
         "global_clipnorm": settings.clip_norm or None,
         "gradient_accumulation_steps": settings.accumulate if settings.accumulate > 1 else None,
         "use_ema": settings.ema > 0,
-        "ema_momentum": settings.ema ** (1 / settings.accumulate),  # Keras averages after every batch
+        "ema_momentum": settings.ema
+        ** (1 / settings.accumulate),  # Keras averages after every batch
         **own,
     }
     frozen = settings.freeze_encoder_epochs * steps // settings.accumulate
     encoder = list(encoder)
     if encoder and (frozen or settings.encoder_learning_rate != 1):
         kind: Any = TwoRateSGD if own else TwoRateAdamW
-        return kind(rate, **given, encoder=encoder, factor=settings.encoder_learning_rate, frozen=frozen)
+        return kind(
+            rate, **given, encoder=encoder, factor=settings.encoder_learning_rate, frozen=frozen
+        )
     kind = keras.optimizers.SGD if own else keras.optimizers.AdamW
     optimizer = kind(rate, **given)
     optimizer.exclude_from_weight_decay(var_names=list(UNDECAYED))
@@ -60,7 +65,11 @@ def _rate(settings: TrainConfig, share: Any) -> Any:
         return settings.learning_rate
     warm = settings.warmup
     left = ops.clip((1.0 - share) / (1.0 - warm), 0.0, 1.0)
-    falling = (1 - ops.cos(math.pi * left)) / 2 if settings.schedule == "cosine" else ops.power(left, POWER)
+    falling = (
+        (1 - ops.cos(math.pi * left)) / 2
+        if settings.schedule == "cosine"
+        else ops.power(left, POWER)
+    )
     rising = share / warm if warm else 1.0
     return settings.learning_rate * ops.where(share < warm, rising, falling)
 
@@ -86,7 +95,9 @@ class _TwoRates:
     A rate of 0 instead of `trainable = False`, which would have to compile the training anew in its middle.
     """
 
-    def __init__(self, rate: Any, *, encoder: list[Any], factor: float, frozen: int, **settings: Any) -> None:
+    def __init__(
+        self, rate: Any, *, encoder: list[Any], factor: float, frozen: int, **settings: Any
+    ) -> None:
         super().__init__(rate, **settings)  # type: ignore[call-arg]
         self._encoder = {id(variable) for variable in encoder}
         self._factor, self._frozen = factor, frozen
@@ -95,15 +106,23 @@ class _TwoRates:
 
     def build(self, variables: list[Any]) -> None:
         super().build(variables)  # type: ignore[misc]
-        theirs = {i: variable.name for i, variable in enumerate(variables) if id(variable) in self._encoder}
-        self._decayed = {i: not any(part in name for part in UNDECAYED) for i, name in theirs.items()}
+        theirs = {
+            i: variable.name
+            for i, variable in enumerate(variables)
+            if id(variable) in self._encoder
+        }
+        self._decayed = {
+            i: not any(part in name for part in UNDECAYED) for i, name in theirs.items()
+        }
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         this: Any = self
         decayed = self._decayed.get(this._get_variable_index(variable))
         if decayed is not None:
             factor = ops.where(this.iterations < self._frozen, 0.0, self._factor)
-            learning_rate = ops.cast(learning_rate, variable.dtype) * ops.cast(factor, variable.dtype)
+            learning_rate = ops.cast(learning_rate, variable.dtype) * ops.cast(
+                factor, variable.dtype
+            )
             if decayed:
                 this.assign_sub(variable, variable * (learning_rate * this.weight_decay))
         super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]

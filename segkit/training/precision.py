@@ -34,7 +34,10 @@ def choose_precision(config: RunConfig, run: Run) -> tuple[str, str]:
     if not run.precision.is_file():
         write_text(run.precision, json.dumps(measure(config), indent=2) + "\n")
     precision, ratio = _measured(run.precision)
-    return precision, f"a step in bfloat16 is {ratio:.2f} times as fast as in float32 ({FASTER} are wanted)"
+    return (
+        precision,
+        f"a step in bfloat16 is {ratio:.2f} times as fast as in float32 ({FASTER} are wanted)",
+    )
 
 
 def _measured(path: Path) -> tuple[str, float]:
@@ -44,7 +47,8 @@ def _measured(path: Path) -> tuple[str, float]:
     precision, ratio = found["precision"], found["ratio"]
     if precision not in MEASURED or not isinstance(ratio, int | float):
         raise RunError(
-            f"{path}: holds {precision!r} and {ratio!r}, which segkit never writes; {advice}", "damaged-file"
+            f"{path}: holds {precision!r} and {ratio!r}, which segkit never writes; {advice}",
+            "damaged-file",
         )
     return precision, ratio
 
@@ -62,7 +66,11 @@ def measure(config: RunConfig) -> dict[str, Any]:
     keras.backend.clear_session()
     median = {name: statistics.median(values[2:]) for name, values in seconds.items()}
     ratio = median["float32"] / median["mixed_bfloat16"]
-    return {"precision": "mixed_bfloat16" if ratio >= FASTER else "float32", "ratio": ratio, "seconds_a_step": median}
+    return {
+        "precision": "mixed_bfloat16" if ratio >= FASTER else "float32",
+        "ratio": ratio,
+        "seconds_a_step": median,
+    }
 
 
 def random_batch(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -78,4 +86,6 @@ def random_batch(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
 def _trainer(config: RunConfig, precision: str) -> keras.Model:
     prepare(config.train, precision)
     model = build_for(config.task, config.model, config.input)
-    return compile(model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100))
+    return compile(
+        model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100)
+    )

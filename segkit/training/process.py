@@ -46,14 +46,21 @@ def parse_process(coordinator: str | None, process: str | None) -> Process | Non
     if coordinator is None and process is None:
         return None
     if coordinator is None or process is None:
-        given, missing = ("--process", "--coordinator") if coordinator is None else ("--coordinator", "--process")
+        given, missing = (
+            ("--process", "--coordinator")
+            if coordinator is None
+            else ("--coordinator", "--process")
+        )
         raise ConfigError(
-            f"needs {missing} beside it: --coordinator HOST:PORT --process i/n", "missing-setting", setting=given
+            f"needs {missing} beside it: --coordinator HOST:PORT --process i/n",
+            "missing-setting",
+            setting=given,
         )
     place = re.fullmatch(r"(\d+)/(\d+)", process)
     if not place or not 1 <= int(place[1]) <= int(place[2]):
         raise ConfigError(
-            f"is 1/n to n/n for n processes, as 2/4 for the second of four; found {process}", setting="--process"
+            f"is 1/n to n/n for n processes, as 2/4 for the second of four; found {process}",
+            setting="--process",
         )
     address = re.fullmatch(r"\S+:(\d+)", coordinator)
     if not address or not 1 <= int(address[1]) <= 65535:
@@ -67,7 +74,11 @@ def parse_process(coordinator: str | None, process: str | None) -> Process | Non
 
 def options_of(process: Process | None) -> str:
     """Return the options that `parse_process` reads, with a blank before each; nothing for None."""
-    return "" if process is None else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+    return (
+        ""
+        if process is None
+        else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+    )
 
 
 def check_process(process: Process | None, config: Config) -> None:
@@ -78,11 +89,15 @@ def check_process(process: Process | None, config: Config) -> None:
         workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
         if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
             raise ConfigError(
-                f"names several machines, {_USE_JAX}, and unset TF_CONFIG", "not-for-backend", setting="TF_CONFIG"
+                f"names several machines, {_USE_JAX}, and unset TF_CONFIG",
+                "not-for-backend",
+                setting="TF_CONFIG",
             )
         return
     if backend != "jax":
-        raise ConfigError(f"Keras runs on {backend} here, {_USE_JAX}", "not-for-backend", setting="--coordinator")
+        raise ConfigError(
+            f"Keras runs on {backend} here, {_USE_JAX}", "not-for-backend", setting="--coordinator"
+        )
     try:
         import jax  # noqa: F401
     except ImportError as problem:
@@ -99,6 +114,8 @@ def chosen_backend() -> str:
         return os.environ["KERAS_BACKEND"]
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
-        return json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow")
+        return json.loads((folder / "keras.json").read_text(encoding="utf-8")).get(
+            "backend", "tensorflow"
+        )
     except (OSError, ValueError):
         return "tensorflow"

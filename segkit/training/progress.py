@@ -65,7 +65,11 @@ class Report(keras.callbacks.Callback):
     """Reports each step and each epoch."""
 
     def __init__(
-        self, report: Callable[[TrainingStatus], None], clock: TrainingClock, best: SaveBest, course: Course
+        self,
+        report: Callable[[TrainingStatus], None],
+        clock: TrainingClock,
+        best: SaveBest,
+        course: Course,
     ) -> None:
         super().__init__()
         self.report = report

@@ -47,4 +47,7 @@ class Course(keras.callbacks.Callback):
         return Position(self.epoch, self.step, time.monotonic() - self.began)
 
     def _is_over(self) -> bool:
-        return self.total is not None and self.position().steps_done(self.steps_per_epoch) >= self.total
+        return (
+            self.total is not None
+            and self.position().steps_done(self.steps_per_epoch) >= self.total
+        )

@@ -98,12 +98,20 @@ def _begin(
     Of several processes (not `alone`) only the first has the run folder, so all measure the images again to resume it.
     """
     _check_folder(config, run, resume)
-    if resume and alone and config.input is None:  # what was learned holds for the images as they were scaled then
+    if (
+        resume and alone and config.input is None
+    ):  # what was learned holds for the images as they were scaled then
         config = config.with_input(run.config_made_with().input)
     find(config.model, progress.message)
     progress.message(config.task.explain())
     settings, parts = prepare_data(config, progress)
-    check_room([parts["train"], parts["validation"]], settings.data, settings.task, settings.input, run.cache)
+    check_room(
+        [parts["train"], parts["validation"]],
+        settings.data,
+        settings.task,
+        settings.input,
+        run.cache,
+    )
     if not resume:
         run.create(settings)
     return settings, parts
@@ -155,7 +163,9 @@ def _choose_precision(
     return choose_precision(config, run)
 
 
-def _score_best_epoch(config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress) -> None:
+def _score_best_epoch(
+    config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress
+) -> None:
     """Write scores.json; nothing if there is neither a test nor a validation part."""
     from segkit.inference.runtimes.keras import open_keras
 

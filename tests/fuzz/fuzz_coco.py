@@ -33,7 +33,18 @@ SEGMENTATIONS: tuple[object, ...] = (
     {"size": [4, 6], "counts": "52203c0"},
 )
 RAW = (b"83=", b"52203c0", b"\x02\x03\x13", np.float32([1, 1, 4.5, 1, 4, 3]).tobytes())
-WORDS = ("image_id", "category_id", "segmentation", "counts", "size", "iscrowd", "file_name", "NaN", "1e999", "../")
+WORDS = (
+    "image_id",
+    "category_id",
+    "segmentation",
+    "counts",
+    "size",
+    "iscrowd",
+    "file_name",
+    "NaN",
+    "1e999",
+    "../",
+)
 
 
 def _seed(folder: Path) -> None:
@@ -75,7 +86,8 @@ def main() -> None:
     _seed(root / "seeds")
     (root / "words").write_text("".join(f'"{word}"\n' for word in WORDS))
     settings = [
-        DataConfig(images=root / "images", annotations=root / "coco.json", skip_broken=skip) for skip in (False, True)
+        DataConfig(images=root / "images", annotations=root / "coco.json", skip_broken=skip)
+        for skip in (False, True)
     ]
 
     def read(data: bytes) -> None:
@@ -92,7 +104,9 @@ def main() -> None:
                     told = ""
                 assert "\n" not in told
 
-    atheris.Setup([*sys.argv, f"-dict={root / 'words'}", "-max_len=4000", str(root / "seeds")], read)
+    atheris.Setup(
+        [*sys.argv, f"-dict={root / 'words'}", "-max_len=4000", str(root / "seeds")], read
+    )
     atheris.Fuzz()
 
 

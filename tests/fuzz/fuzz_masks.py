@@ -67,10 +67,21 @@ def _seed(folder: Path) -> None:
         "rgba": np.stack([grey] * 4, axis=-1),
     }.items():
         Image.fromarray(array).save(folder / f"{name}.png")
-    for name, array in {"grey": grey, "deep": grey.astype(np.uint16), "float": grey.astype(np.float32)}.items():
+    for name, array in {
+        "grey": grey,
+        "deep": grey.astype(np.uint16),
+        "float": grey.astype(np.float32),
+    }.items():
         tifffile.imwrite(folder / f"{name}.tif", array)
-    tifffile.imwrite(folder / "bands.tif", np.stack([grey] * 5), planarconfig="separate", photometric="minisblack")
-    tifffile.imwrite(folder / "palette.tif", grey, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    tifffile.imwrite(
+        folder / "bands.tif",
+        np.stack([grey] * 5),
+        planarconfig="separate",
+        photometric="minisblack",
+    )
+    tifffile.imwrite(
+        folder / "palette.tif", grey, photometric="palette", colormap=np.zeros((3, 256), np.uint16)
+    )
     tifffile.imwrite(folder / "packed.tif", grey, compression="zlib", tile=(16, 16))
     Image.fromarray(grey).save(folder / "lzw.tif", compression="tiff_lzw")
 

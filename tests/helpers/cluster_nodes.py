@@ -12,7 +12,12 @@ import sys
 
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Environment of nodes and drivers: by the second, which Ray made for firewalls, 127.0.0.1 stays 127.0.0.1."""
-NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+NODE = {
+    "num_cpus": 1,
+    "include_dashboard": False,
+    "object_store_memory": 80 * 2**20,
+    "node_ip_address": "127.0.0.1",
+}
 
 
 def main() -> None:

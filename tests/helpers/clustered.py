@@ -41,7 +41,9 @@ def open_stand_in(kind: str, log: Path) -> Together:
     return Together(predict, config_of(task), "a stand-in", "weights")
 
 
-def predict(address: str, images: Path, out: Path, kind: str, log: Path, skip_existing: bool = False) -> Summary:
+def predict(
+    address: str, images: Path, out: Path, kind: str, log: Path, skip_existing: bool = False
+) -> Summary:
     """Predict a folder on the cluster at `address`."""
     os.environ.update(LOOPBACK)
     outputs = Outputs(out, formats=("instances",))
@@ -49,7 +51,9 @@ def predict(address: str, images: Path, out: Path, kind: str, log: Path, skip_ex
         work = Work(partial(open_stand_in, kind, log), outputs)
         each = partial(each_written_on, ray, work, plan_of(ray, None), print)
         task = task_of("binary" if kind == "none" else kind)
-        return write_files(each, Results(config_of(task), outputs), find_images([images]).images, skip_existing)
+        return write_files(
+            each, Results(config_of(task), outputs), find_images([images]).images, skip_existing
+        )
 
 
 if __name__ == "__main__":

@@ -29,11 +29,20 @@ def box(left: float, top: float, right: float, bottom: float) -> list[float]:
     return [left, top, right, top, right, bottom, left, bottom]
 
 
-def annotation(category: int, segmentation: object, number: int = 1, image: int = 7, **more: object) -> dict[str, Any]:
-    return {"id": number, "image_id": image, "category_id": category, "segmentation": segmentation} | more
+def annotation(
+    category: int, segmentation: object, number: int = 1, image: int = 7, **more: object
+) -> dict[str, Any]:
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "segmentation": segmentation,
+    } | more
 
 
-def content(*annotations: dict[str, Any], width: int = 6, height: int = 4, name: str = "a.png") -> dict[str, Any]:
+def content(
+    *annotations: dict[str, Any], width: int = 6, height: int = 4, name: str = "a.png"
+) -> dict[str, Any]:
     """Return a COCO file of one image, number 7."""
     image = {"id": 7, "file_name": name, "width": width, "height": height}
     return {"images": [image], "annotations": list(annotations), "categories": CATEGORIES}
@@ -51,7 +60,9 @@ def save(root: Path, values: object) -> DataConfig:
     return DataConfig(source="coco", images=root / "images", annotations=path)
 
 
-def filled(*boxes: tuple[int, int, int, int], value: int = 1, width: int = 6, height: int = 4) -> np.ndarray:
+def filled(
+    *boxes: tuple[int, int, int, int], value: int = 1, width: int = 6, height: int = 4
+) -> np.ndarray:
     """The oracle of rectangles: a plain loop over their pixels."""
     mask = np.zeros((height, width), np.uint8)
     for left, top, right, bottom in boxes:

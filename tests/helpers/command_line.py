@@ -29,7 +29,11 @@ def run(arguments: Sequence[str]) -> tuple[int, SegkitError | None]:
 
 
 def assert_fails(
-    arguments: Sequence[str], kind: type[SegkitError], code: str, *values: object, setting: str | None = None
+    arguments: Sequence[str],
+    kind: type[SegkitError],
+    code: str,
+    *values: object,
+    setting: str | None = None,
 ) -> SegkitError:
     """Assert that a command ends with exit status 2 and prints an error of this class, code and setting; return the error.
 
@@ -48,7 +52,9 @@ def numbers(line: str) -> list[float]:
     >>> numbers("3 masks written to runs/take_2/masks-1, 0 failed, 0.5 s")
     [3.0, 0.0, 0.5]
     """
-    return [float(number) for number in re.findall(r"(?<![\w./-])\d+(?:\.\d+)?(?![\w/]|\.\d|-\w)", line)]
+    return [
+        float(number) for number in re.findall(r"(?<![\w./-])\d+(?:\.\d+)?(?![\w/]|\.\d|-\w)", line)
+    ]
 
 
 class Listed(NamedTuple):
@@ -61,4 +67,7 @@ class Listed(NamedTuple):
 
 def listed_problems(out: str) -> list[Listed]:
     """Return the problems among the lines of a command, each "LEVEL CODE: MESSAGE"."""
-    return [Listed(*found) for found in re.findall(r"^(error|warning) ([a-z-]+): (.*)$", out, re.MULTILINE)]
+    return [
+        Listed(*found)
+        for found in re.findall(r"^(error|warning) ([a-z-]+): (.*)$", out, re.MULTILINE)
+    ]

@@ -29,14 +29,32 @@ def scored(task: Task, seed: int, images: int = 20, errors: float = 0.1, **chang
     counts = np.stack([truth - wrong, wrong, wrong, 400 - truth - wrong], axis=1)
     confidence = np.random.default_rng(seed).uniform(0.6, 0.95, (images, 15)) * 10
     tallies = np.stack(
-        [np.full((images, 15), 10.0), confidence, np.full((images, 15), 8.0), *np.ones((2, images, 15))], 1
+        [
+            np.full((images, 15), 10.0),
+            confidence,
+            np.full((images, 15), 8.0),
+            *np.ones((2, images, 15)),
+        ],
+        1,
     )
     names = np.array([f"image {i}" for i in range(images)])
     kept = {"names": names, "counts": counts, "asked": tallies, "decided": tallies}
-    return Scored(**{**kept, "parameters": 1234, "images_per_second": 10.0 + seed, "steps": 100 + seed, **changed})
+    return Scored(
+        **{
+            **kept,
+            "parameters": 1234,
+            "images_per_second": 10.0 + seed,
+            "steps": 100 + seed,
+            **changed,
+        }
+    )
 
 
-def answers(name: str, errors: float = 0.1, seeds: int = 3, first: int = 0, task: Task | None = None) -> Answers:
+def answers(
+    name: str, errors: float = 0.1, seeds: int = 3, first: int = 0, task: Task | None = None
+) -> Answers:
     """Return a setting whose seeds 0, 1, ... draw their errors from `first`, `first` + 1, ..."""
     task = task or Task.multiclass(["background", "a", "b"])
-    return Answers(name, task, {i: scored(task, first + i, errors=errors) for i in range(seeds)}, {})
+    return Answers(
+        name, task, {i: scored(task, first + i, errors=errors) for i in range(seeds)}, {}
+    )

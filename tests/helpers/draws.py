@@ -41,7 +41,9 @@ def _thresholds() -> st.SearchStrategy[float]:
 @st.composite
 def masks(draw: st.DrawFn, task: Task, void: bool = True) -> np.ndarray:
     """Draw a mask as `Task.encode` takes it, up to 6 x 6 pixels, with 255 for unlabelled pixels if `void`."""
-    shape: tuple[int, ...] = draw(arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6))
+    shape: tuple[int, ...] = draw(
+        arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6)
+    )
     if task.kind == "multilabel":
         shape = (*shape, task.channels)
     top = task.channels - 1 if task.exclusive else 1

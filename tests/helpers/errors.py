@@ -28,7 +28,11 @@ def fails(
 
 
 def assert_is(
-    problem: SegkitError | None, kind: type[SegkitError], code: str, *values: object, setting: str | None = None
+    problem: SegkitError | None,
+    kind: type[SegkitError],
+    code: str,
+    *values: object,
+    setting: str | None = None,
 ) -> None:
     """Assert that an error is of this class and code, and that its message holds each value.
 

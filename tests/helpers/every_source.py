@@ -60,7 +60,9 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def in_folders(root: Path, task: Task, masks: Callable[[str], dict[str, np.ndarray]], **more: object) -> Made:
+def in_folders(
+    root: Path, task: Task, masks: Callable[[str], dict[str, np.ndarray]], **more: object
+) -> Made:
     """Save an image and its mask files (by path below the masks' folder) for each name."""
     for name in NAMES:
         save(root / "images" / f"{name}.png", image(name))
@@ -75,41 +77,57 @@ def folder(root: Path) -> Made:
 
 
 def folder_of_ids(root: Path) -> Made:
-    made = in_folders(root, ORGANS, lambda name: {f"{name}.png": np.where(ids(name, 3) == 3, VOID, ids(name, 3))})
+    made = in_folders(
+        root, ORGANS, lambda name: {f"{name}.png": np.where(ids(name, 3) == 3, VOID, ids(name, 3))}
+    )
     return made._replace(file=root / "masks" / "a.png")
 
 
 def folder_of_colours(root: Path) -> Made:
     colours = {"#000000": "background", "#ff0000": "liver", "#00ff00": "tumour", "#ffffff": "void"}
     table = np.array([[int(key[i : i + 2], 16) for i in (1, 3, 5)] for key in colours], np.uint8)
-    return in_folders(root, ORGANS, lambda name: {f"{name}.png": table[ids(name, 3)]}, mask_colours=colours)
+    return in_folders(
+        root, ORGANS, lambda name: {f"{name}.png": table[ids(name, 3)]}, mask_colours=colours
+    )
 
 
 def folder_of_classes(root: Path) -> Made:
     made = in_folders(
         root,
         ORGANS,
-        lambda name: {f"{label}/{name}.png": (ids(name, 2) == i) for i, label in ((1, "liver"), (2, "tumour"))},
+        lambda name: {
+            f"{label}/{name}.png": (ids(name, 2) == i) for i, label in ((1, "liver"), (2, "tumour"))
+        },
     )
     return made._replace(file=root / "masks" / "tumour" / "a.png")
 
 
 def folder_of_bands(root: Path) -> Made:
-    made = in_folders(root, LABELS, lambda name: {f"{name}.tif": np.stack([ids(name, 1), 1 - ids(name, 1)], axis=-1)})
+    made = in_folders(
+        root,
+        LABELS,
+        lambda name: {f"{name}.tif": np.stack([ids(name, 1), 1 - ids(name, 1)], axis=-1)},
+    )
     return made._replace(file=root / "masks" / "a.tif")
 
 
 def listed(root: Path) -> Made:
     made = folder(root)
     lines = [
-        f"images/{name}.png,masks/{name}.png,{part}" for name, part in zip(NAMES, ("train", "val", "test"), strict=True)
+        f"images/{name}.png,masks/{name}.png,{part}"
+        for name, part in zip(NAMES, ("train", "val", "test"), strict=True)
     ]
     (root / "list.csv").write_text("\n".join(["image,mask,split", *lines]), encoding="utf-8")
     return made._replace(data=DataConfig(list_file=root / "list.csv"), name="images/a")
 
 
 def shapes(root: Path) -> Made:
-    return Made(Task.binary("disc"), DataConfig(source="shapes", count=5, size=(16, 24)), "shape_00000", None)
+    return Made(
+        Task.binary("disc"),
+        DataConfig(source="shapes", count=5, size=(16, 24)),
+        "shape_00000",
+        None,
+    )
 
 
 def coco(root: Path) -> Made:
@@ -120,9 +138,19 @@ def coco(root: Path) -> Made:
         images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
         corners = [0, 0, width / 2, 0, width / 2, height, 0, height]
         annotations.append(
-            {"id": number, "image_id": number, "category_id": 3, "segmentation": [corners], "iscrowd": 0}
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 3,
+                "segmentation": [corners],
+                "iscrowd": 0,
+            }
         )
-    values = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "liver"}]}
+    values = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 3, "name": "liver"}],
+    }
     (root / "coco.json").write_text(json.dumps(values), encoding="utf-8")
     data = DataConfig(source="coco", images=root / "images", annotations=root / "coco.json")
     task = Task.multiclass(["background", "liver"])
@@ -134,7 +162,11 @@ def tfds(root: Path) -> Made:
     pictures = {
         key: {
             "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",
-            "image": {"shape": {"dimensions": ["-1", "-1", channels]}, "dtype": "uint8", "encodingFormat": "png"},
+            "image": {
+                "shape": {"dimensions": ["-1", "-1", channels]},
+                "dtype": "uint8",
+                "encodingFormat": "png",
+            },
         }
         for key, channels in (("image", "3"), ("segmentation_mask", "1"))
     }
@@ -156,9 +188,12 @@ def tfds(root: Path) -> Made:
     (root / "dataset_info.json").write_text(json.dumps(info))
     for split in ("train", "test"):
         records = [
-            example(image=png(root, image(name)), segmentation_mask=png(root, ids(name, 2))) for name in ("a", "b")
+            example(image=png(root, image(name)), segmentation_mask=png(root, ids(name, 2)))
+            for name in ("a", "b")
         ]
-        framed = [struct.pack("<Q", len(record)) + b"\0" * 4 + record + b"\0" * 4 for record in records]
+        framed = [
+            struct.pack("<Q", len(record)) + b"\0" * 4 + record + b"\0" * 4 for record in records
+        ]
         (root / f"made-{split}.tfrecord-00000-of-00001").write_bytes(b"".join(framed))
     data = DataConfig(source="tfds", data_dir=root)
     return Made(ORGANS, data, "train/000001", root / "made-train.tfrecord-00000-of-00001")
@@ -171,7 +206,8 @@ def png(root: Path, pixels: np.ndarray) -> bytes:
 def example(**values: bytes) -> bytes:
     """Return a tf.train.Example of byte features in protocol buffer's own form."""
     entries = [
-        field(field(key.encode()) + field(field(field(value)), number=2)) for key, value in values.items()
+        field(field(key.encode()) + field(field(field(value)), number=2))
+        for key, value in values.items()
     ]  # Features.feature: key and Feature.bytes_list.value
     return field(b"".join(entries))
 
@@ -183,7 +219,12 @@ def field(content: bytes, number: int = 1) -> bytes:
     return bytes([number * 8 + 2]) + size + bytes([length]) + content
 
 
-MAKERS: dict[str, Callable[[Path], Made]] = {"coco": coco, "folder": folder, "shapes": shapes, "tfds": tfds}
+MAKERS: dict[str, Callable[[Path], Made]] = {
+    "coco": coco,
+    "folder": folder,
+    "shapes": shapes,
+    "tfds": tfds,
+}
 
 
 """One for each source of the catalog, by its name there."""
@@ -192,4 +233,6 @@ MAKERS: dict[str, Callable[[Path], Made]] = {"coco": coco, "folder": folder, "sh
 MORE = [folder_of_ids, folder_of_colours, folder_of_classes, folder_of_bands, listed]
 
 
-every_source = pytest.mark.parametrize("make", [*MAKERS.values(), *MORE], ids=lambda make: make.__name__)
+every_source = pytest.mark.parametrize(
+    "make", [*MAKERS.values(), *MORE], ids=lambda make: make.__name__
+)

@@ -18,10 +18,19 @@ from segkit.run import Run
 from tests.helpers.tiny_runs import TASKS
 
 FORMATS = tuple(name for name in sorted(catalog.RUNTIMES) if name != "keras")
-UINT8 = {"channels": 3, "dtype": "uint8", "mean": [120.3, 110, 99.9], "std": [50, 60.7, 70], "low": 0, "high": 255}
+UINT8 = {
+    "channels": 3,
+    "dtype": "uint8",
+    "mean": [120.3, 110, 99.9],
+    "std": [50, 60.7, 70],
+    "low": 0,
+    "high": 255,
+}
 
 
-def make_run(folder: Path, kind: str, given: dict[str, object] | None = None, **model: object) -> Run:
+def make_run(
+    folder: Path, kind: str, given: dict[str, object] | None = None, **model: object
+) -> Run:
     """Write a run of a small network with random weights and statistics."""
     settings = {
         "task": TASKS[kind],

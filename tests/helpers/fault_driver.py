@@ -42,7 +42,9 @@ def stand_in() -> None:
     segkit.planning.plan.measure_steps = lambda config: Machine(0.1, 1.0, 1e6, 0.05)
 
 
-def in_a_fork(arguments: Sequence[str], work: Path, mode: str, at: int, number: int) -> dict[str, Any]:
+def in_a_fork(
+    arguments: Sequence[str], work: Path, mode: str, at: int, number: int
+) -> dict[str, Any]:
     """Run the command in a fork of this process, with the fault."""
     report = work.with_name("report")
     error = work.with_name("stderr")
@@ -60,7 +62,9 @@ def in_a_fork(arguments: Sequence[str], work: Path, mode: str, at: int, number: 
     }
 
 
-def _run(arguments: Sequence[str], work: Path, mode: str, at: int, number: int, report: Path, error: Path) -> None:
+def _run(
+    arguments: Sequence[str], work: Path, mode: str, at: int, number: int, report: Path, error: Path
+) -> None:
     faults = ctypes.CDLL(None)
     for stream, path in ((1, os.devnull), (2, str(error))):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
@@ -83,7 +87,9 @@ def _run(arguments: Sequence[str], work: Path, mode: str, at: int, number: int, 
 
 def digests(folder: Path) -> dict[str, str]:
     """Return a digest of each visible file, by its path."""
-    return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in visible(folder).items()}
+    return {
+        path: hashlib.sha256(content).hexdigest()[:16] for path, content in visible(folder).items()
+    }
 
 
 def is_whole(path: str, content: bytes) -> bool:

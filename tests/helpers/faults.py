@@ -42,5 +42,11 @@ def run(
         **{f"FAULT_{name.upper()}": str(value) for name, value in settings.items()},
     }
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )

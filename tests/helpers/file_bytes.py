@@ -49,16 +49,31 @@ def pixel_limit(most: int | None = None) -> Iterator[None]:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
-def png(width: int, height: int, rows: bytes, depth: int = 8, colour: int = 0, before: bytes = b"") -> bytes:
+def png(
+    width: int, height: int, rows: bytes, depth: int = 8, colour: int = 0, before: bytes = b""
+) -> bytes:
     """Return a PNG file made by hand; `rows` begin with their filter byte, `before` are chunks ahead of the pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + before
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
-def tiff(array: np.ndarray, compressed: bool = False, size: tuple[int, int] | None = None, **tags: int) -> bytes:
+def tiff(
+    array: np.ndarray, compressed: bool = False, size: tuple[int, int] | None = None, **tags: int
+) -> bytes:
     """Return a TIFF file made by hand, LZW if `compressed` (tifffile alone cannot decode it); `size` is what it claims."""
     height, width = size or array.shape[:2]
     bands, bits = array.shape[2] if array.ndim == 3 else 1, array.dtype.itemsize * 8
@@ -66,18 +81,31 @@ def tiff(array: np.ndarray, compressed: bool = False, size: tuple[int, int] | No
     many = struct.pack(f"<{bands}H", *[bits] * bands)
     number = {"orientation": 1, "photometric": 2 if bands == 3 else 1, "extra": 0, **tags}
     entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, bands, bits if bands < 2 else -1)]
-    entries += [(259, 3, 1, 5 if compressed else 1), (262, 3, 1, number["photometric"]), (273, 4, 1, -2)]
-    entries += [(274, 3, 1, number["orientation"]), (277, 3, 1, bands), (278, 4, 1, height), (279, 4, 1, len(pixels))]
+    entries += [
+        (259, 3, 1, 5 if compressed else 1),
+        (262, 3, 1, number["photometric"]),
+        (273, 4, 1, -2),
+    ]
+    entries += [
+        (274, 3, 1, number["orientation"]),
+        (277, 3, 1, bands),
+        (278, 4, 1, height),
+        (279, 4, 1, len(pixels)),
+    ]
     entries += [(338, 3, 1, number["extra"])] if "extra" in tags else []
     start = 8 + 2 + 12 * len(entries) + 4
     where = {-1: start if bands > 2 else bits | bits << 16, -2: start + len(many)}
-    body = b"".join(struct.pack("<HHII", tag, kind, count, where.get(v, v)) for tag, kind, count, v in entries)
+    body = b"".join(
+        struct.pack("<HHII", tag, kind, count, where.get(v, v)) for tag, kind, count, v in entries
+    )
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + b"\0\0\0\0" + many + pixels
 
 
 def lzw(content: bytes) -> bytes:
     """Return TIFF's LZW of single bytes, the table cleared before its codes grow beyond 9 bits."""
-    codes = [code for i in range(0, len(content), 200) for code in (256, *content[i : i + 200])] + [257]
+    codes = [code for i in range(0, len(content), 200) for code in (256, *content[i : i + 200])] + [
+        257
+    ]
     bits = "".join(f"{code:09b}" for code in codes)
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")

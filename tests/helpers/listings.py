@@ -26,9 +26,15 @@ def touch(root: Path, *names: str) -> None:
 
 
 def pairs(
-    root: Path, masks: str = "masks", images: str = "images", labels: tuple[str, ...] = CRACK, **data: object
+    root: Path,
+    masks: str = "masks",
+    images: str = "images",
+    labels: tuple[str, ...] = CRACK,
+    **data: object,
 ) -> Pairs:
-    return find_pairs(DataConfig.model_validate({"images": root / images, "masks": root / masks, **data}), labels)
+    return find_pairs(
+        DataConfig.model_validate({"images": root / images, "masks": root / masks, **data}), labels
+    )
 
 
 def shown(found: Pairs, root: Path) -> dict[str, tuple[str, dict[str, str]]]:
@@ -42,7 +48,9 @@ def shown(found: Pairs, root: Path) -> dict[str, tuple[str, dict[str, str]]]:
     }
 
 
-def listing(root: Path, *rows: tuple[str, ...], name: str = "list.csv", encoding: str = "utf-8") -> DataConfig:
+def listing(
+    root: Path, *rows: tuple[str, ...], name: str = "list.csv", encoding: str = "utf-8"
+) -> DataConfig:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     (root / name).write_text(text.getvalue(), encoding=encoding)

@@ -46,13 +46,17 @@ def loss_of(name: str, task: Task, from_logits: bool = True, **settings: Any) ->
     return catalog.load(catalog.LOSSES, name)(task, from_logits=from_logits, **settings)
 
 
-def batch(task: Task, seed: int, void: float = 0.3, images: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def batch(
+    task: Task, seed: int, void: float = 0.3, images: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
     """Return random encoded targets (B, 5, 6[, C]) uint8, a share of them VOID, and logits (B, 5, 6, C) float32."""
     rng = np.random.default_rng(seed)
     shape = (images, *task.target_shape(*SIZE))
     target = rng.integers(0, task.channels if task.exclusive else 2, shape)
     logits = rng.uniform(-6, 6, (images, *SIZE, task.channels))
-    return np.where(rng.random(shape) < void, VOID, target).astype(np.uint8), logits.astype(np.float32)
+    return np.where(rng.random(shape) < void, VOID, target).astype(np.uint8), logits.astype(
+        np.float32
+    )
 
 
 def channels_of(task: Task, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +79,8 @@ def questions(
     p = activated(logits, softmax)
     foreground = tuple(i for i, name in enumerate(task.classes) if name != "background")
     return [
-        Question(*image, softmax, foreground, yes, no, task.exclusive) for image in zip(truth, known, p, strict=True)
+        Question(*image, softmax, foreground, yes, no, task.exclusive)
+        for image in zip(truth, known, p, strict=True)
     ]
 
 
@@ -105,7 +110,9 @@ def gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
     return np.asarray(jax.grad(lambda x: ops.sum(function(x)))(jax.numpy.asarray(at)))
 
 
-def slope(loss: keras.losses.Loss, target: np.ndarray, prediction: np.ndarray, dtype: str = "float32") -> np.ndarray:
+def slope(
+    loss: keras.losses.Loss, target: np.ndarray, prediction: np.ndarray, dtype: str = "float32"
+) -> np.ndarray:
     """Return the gradient of a loss by a prediction, float32 cast to `dtype` before the loss sees it."""
     target = needed(loss, target)
     return gradient(lambda x: loss.call(target, ops.cast(x, dtype)), prediction)

@@ -25,7 +25,9 @@ NAMES = ("a", "b", "c")
 def regions(top: int, seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return blocks of whole numbers 0 to `top`, each of which occurs."""
     blocks = np.random.default_rng(seed).permutation(np.arange(size[0] * size[1] // 16) % (top + 1))
-    return np.kron(blocks.reshape(size[0] // 4, size[1] // 4), np.ones((4, 4), int)).astype(np.uint8)
+    return np.kron(blocks.reshape(size[0] // 4, size[1] // 4), np.ones((4, 4), int)).astype(
+        np.uint8
+    )
 
 
 def save(path: Path, pixels: np.ndarray, **options: Any) -> None:
@@ -38,7 +40,10 @@ def save(path: Path, pixels: np.ndarray, **options: Any) -> None:
 
 def with_images(root: Path, size: tuple[int, int] = SIZE) -> tuple[Path, Path]:
     for i, name in enumerate(NAMES):
-        save(root / "images" / f"{name}.jpg", np.random.default_rng(i).integers(0, 256, (*size, 3)).astype(np.uint8))
+        save(
+            root / "images" / f"{name}.jpg",
+            np.random.default_rng(i).integers(0, 256, (*size, 3)).astype(np.uint8),
+        )
     (root / "masks").mkdir()
     return root / "images", root / "masks"
 

@@ -52,4 +52,6 @@ class Numbered:
 
 
 def config(task: Task = SOFTMAX, augment: AugmentConfig = STILL, **train: Any) -> Config:
-    return Config(task=task, augment=augment, train=TrainConfig(**{"batch_size": 3, "crop": (8, 8), **train}))
+    return Config(
+        task=task, augment=augment, train=TrainConfig(**{"batch_size": 3, "crop": (8, 8), **train})
+    )

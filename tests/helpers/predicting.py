@@ -20,7 +20,12 @@ FORMATS = tuple(catalog.OUTPUTS)
 
 
 def predict(
-    images: Path, out: Path, kind: str, model: int = 0, skip_existing: bool = False, pause: float = 0.0
+    images: Path,
+    out: Path,
+    kind: str,
+    model: int = 0,
+    skip_existing: bool = False,
+    pause: float = 0.0,
 ) -> dict[str, object]:
     """Predict a folder as model 0 or 1, which never agree, and return the summary as JSON has it."""
     task = task_of(kind)
@@ -30,7 +35,9 @@ def predict(
         return network(255 - batch if model else batch, task)
 
     outputs = Outputs(out, overlays=True, probabilities="npy", formats=FORMATS)
-    summary = predict_files(answer, config_of(task), find_images([images]).images, outputs, skip_existing)
+    summary = predict_files(
+        answer, config_of(task), find_images([images]).images, outputs, skip_existing
+    )
     return {**summary._asdict(), "failed": [told for _, told in summary.failed]}
 
 

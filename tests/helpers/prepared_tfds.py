@@ -35,11 +35,17 @@ def drawn(number: int) -> dict[str, Any]:
 
 
 def write(
-    folder: Path, features: Mapping[str, Any], records: Sequence[Any], name: str = "tiny", **settings: Any
+    folder: Path,
+    features: Mapping[str, Any],
+    records: Sequence[Any],
+    name: str = "tiny",
+    **settings: Any,
 ) -> Path:
     """Write records as a prepared data set of one split, train."""
     folder.mkdir(parents=True)
-    identity = tfds.core.dataset_info.DatasetIdentity(name=name, version="1.0.0", data_dir=str(folder), module_name="")
+    identity = tfds.core.dataset_info.DatasetIdentity(
+        name=name, version="1.0.0", data_dir=str(folder), module_name=""
+    )
     info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features))
     writer = tfds.core.SequentialWriter(info, max_examples_per_shard=100, **settings)
     writer.initialize_splits(["train"])
@@ -49,7 +55,9 @@ def write(
 
 
 def opened(folder: Path, task: Task = ORGANS, **data: Any) -> TfdsSource:
-    return open_tfds(DataConfig.model_validate({"source": "tfds", "data_dir": folder, **data}), task)
+    return open_tfds(
+        DataConfig.model_validate({"source": "tfds", "data_dir": folder, **data}), task
+    )
 
 
 def png(pixels: Any, mode: str | None = None, kind: str = "png") -> io.BytesIO:

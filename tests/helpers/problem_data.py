@@ -61,11 +61,15 @@ def good(task: Task, count: int = 12, first: int = 0) -> Samples:
 
 
 def subset(samples: Samples) -> Subset:
-    return Subset(Memory({name: Sample(name, *pair) for name, pair in samples.items()}), list(samples))
+    return Subset(
+        Memory({name: Sample(name, *pair) for name, pair in samples.items()}), list(samples)
+    )
 
 
 def found(task: Task, flips: bool = True, **parts: Samples) -> list[Problem]:
-    return find_problems(task, survey(task, {part: subset(samples) for part, samples in parts.items()}), flips)
+    return find_problems(
+        task, survey(task, {part: subset(samples) for part, samples in parts.items()}), flips
+    )
 
 
 def only(problems: Sequence[Problem], code: str) -> Problem:

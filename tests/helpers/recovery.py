@@ -29,8 +29,19 @@ OVERRIDES = ["--set", "model.dropout=0.2", "--set", "train.pictures=0"]
 
 
 def config_of(folder: Path, **train: object) -> Path:
-    practice = {"accumulate": 2, "ema": 0.9, "freeze_encoder_epochs": 1, "encoder_learning_rate": 0.5}
-    settings = {"epochs": 3, "steps_per_epoch": 25, "checkpoint_minutes": EVERY_STEP, **practice, **train}
+    practice = {
+        "accumulate": 2,
+        "ema": 0.9,
+        "freeze_encoder_epochs": 1,
+        "encoder_learning_rate": 0.5,
+    }
+    settings = {
+        "epochs": 3,
+        "steps_per_epoch": 25,
+        "checkpoint_minutes": EVERY_STEP,
+        **practice,
+        **train,
+    }
     path = tiny_config(folder, "multiclass", **settings)
     config = yaml.safe_load(path.read_text())
     config["model"] |= {"deep_supervision": True, "image_head": 0.1}
@@ -58,8 +69,20 @@ def kill_once(config: Path, run: Run, moment: random.Random) -> bool:
     """Start or resume the training and kill it at a random moment once it trains; False if it ended before."""
     again = ["--resume"] if run.config_file.exists() else []
     before = standing(run)
-    command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(run.path), *OVERRIDES, *again]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ)
+    command = [
+        sys.executable,
+        "-m",
+        "segkit",
+        "train",
+        str(config),
+        "--run",
+        str(run.path),
+        *OVERRIDES,
+        *again,
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
     while process.poll() is None and standing(run) == before:
         time.sleep(0.05)
     time.sleep(moment.random() * 0.5)
@@ -82,13 +105,16 @@ def assert_same(run: Run, other: Run) -> None:
             np.testing.assert_array_equal(array, expected)
     unlike = {"seconds"}
     rows, expected_rows = (
-        [{k: v for k, v in row.items() if k not in unlike} for row in r.rows()] for r in (run, other)
+        [{k: v for k, v in row.items() if k not in unlike} for row in r.rows()]
+        for r in (run, other)
     )
     np.testing.assert_equal(rows, expected_rows)
     assert run.scores.is_file() == other.scores.is_file()
     if run.scores.is_file():
         assert run.scores.read_text() == other.scores.read_text()
     for path, expected in ((run.model, other.model), (run.last, other.last)):
-        delivered, wanted = (keras.saving.load_model(file, compile=False).get_weights() for file in (path, expected))
+        delivered, wanted = (
+            keras.saving.load_model(file, compile=False).get_weights() for file in (path, expected)
+        )
         for array, other_array in zip(delivered, wanted, strict=True):
             np.testing.assert_array_equal(array, other_array)

@@ -33,7 +33,9 @@ def as_folders(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     """What `segkit convert` and `predict.py` write: 0/255, palette PNG, one folder a class."""
     subset = in_memory(samples)
     convert.to_folder(task, {"train": subset}, root)
-    return Written(root / "images", root / "masks", () if task.kind == "multilabel" else task.classes)
+    return Written(
+        root / "images", root / "masks", () if task.kind == "multilabel" else task.classes
+    )
 
 
 def as_colours(task: Task, samples: Sequence[Sample], root: Path) -> Written:
@@ -42,11 +44,16 @@ def as_colours(task: Task, samples: Sequence[Sample], root: Path) -> Written:
         write_image(root / "images", sample.name, sample.image)
         for folder, ids in _pictures(task, sample, root / "masks"):
             table = np.array(
-                [[0, 0, 0], *([20 * i, 255 - 9 * i, 7 * i] for i in range(1, task.channels + 1))], np.uint8
+                [[0, 0, 0], *([20 * i, 255 - 9 * i, 7 * i] for i in range(1, task.channels + 1))],
+                np.uint8,
             )
             _save(folder / f"{sample.name}.png", table[ids])
     names = (
-        () if task.kind == "multilabel" else ("background", *task.classes) if task.kind == "binary" else task.classes
+        ()
+        if task.kind == "multilabel"
+        else ("background", *task.classes)
+        if task.kind == "binary"
+        else task.classes
     )
     return Written(root / "images", root / "masks", names)
 
@@ -60,7 +67,9 @@ def as_palette(task: Task, samples: Sequence[Sample], root: Path) -> Written:
             picture.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
             folder.mkdir(parents=True, exist_ok=True)
             picture.save(folder / f"{sample.name}.png")
-    return Written(root / "images", root / "masks", () if task.kind == "multilabel" else task.classes)
+    return Written(
+        root / "images", root / "masks", () if task.kind == "multilabel" else task.classes
+    )
 
 
 def as_deep_tiff(task: Task, samples: Sequence[Sample], root: Path) -> Written:
@@ -68,7 +77,9 @@ def as_deep_tiff(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     for sample in samples:
         write_image(root / "images", sample.name, sample.image)
         mask = sample.mask.astype(np.uint16)
-        write_tiff(root / "masks" / f"{sample.name}.tif", mask if mask.ndim == 3 else mask[..., None])
+        write_tiff(
+            root / "masks" / f"{sample.name}.tif", mask if mask.ndim == 3 else mask[..., None]
+        )
     return Written(root / "images", root / "masks", task.classes)
 
 
@@ -79,12 +90,18 @@ def as_coco(task: Task, samples: Sequence[Sample], root: Path) -> Written:
     for number, sample in enumerate(samples):
         write_image(root / "images", sample.name, sample.image)
         height, width = sample.image.shape[:2]
-        images.append({"id": 7 * number, "file_name": f"{sample.name}.png", "height": height, "width": width})
+        images.append(
+            {"id": 7 * number, "file_name": f"{sample.name}.png", "height": height, "width": width}
+        )
         for place, layer in enumerate(_layers(task, sample)):
             if layer.any():
                 coded = coco_mask.encode(np.asfortranarray(layer))
                 coded["counts"] = coded["counts"].decode()
-                ids = {"id": len(annotations), "image_id": 7 * number, "category_id": 10 * place + 3}
+                ids = {
+                    "id": len(annotations),
+                    "image_id": 7 * number,
+                    "category_id": 10 * place + 3,
+                }
                 annotations.append({**ids, "iscrowd": 0, "segmentation": coded})
     categories = [{"id": 10 * i + 3, "name": name} for i, name in enumerate(names)]
     text = json.dumps({"images": images, "annotations": annotations, "categories": categories})

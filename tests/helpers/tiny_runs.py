@@ -15,7 +15,14 @@ TASKS = {
 
 def tiny_config(folder: Path, kind: str = "multiclass", **train: object) -> Path:
     """Write a config that trains in seconds, and return its path."""
-    settings = {"epochs": 2, "batch_size": 4, "crop": [32, 32], "pictures": 1, "tensorboard": False, **train}
+    settings = {
+        "epochs": 2,
+        "batch_size": 4,
+        "crop": [32, 32],
+        "pictures": 1,
+        "tensorboard": False,
+        **train,
+    }
     config = {
         "task": TASKS[kind],
         "data": {"source": "shapes", "count": 24, "size": [40, 36]},

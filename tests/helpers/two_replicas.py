@@ -25,7 +25,12 @@ def train(strategy: Any) -> dict[str, Any]:
     history = trainer.fit(images, target, batch_size=4, shuffle=False, verbose=0).history
     scores = trainer.evaluate(images, target, batch_size=4, verbose=0, return_dict=True)
     weights = [weight.tolist() for weight in trainer.get_weights()]
-    return {"replicas": strategy.num_replicas_in_sync, "history": history, "scores": scores, "weights": weights}
+    return {
+        "replicas": strategy.num_replicas_in_sync,
+        "history": history,
+        "scores": scores,
+        "weights": weights,
+    }
 
 
 def main() -> None:

@@ -11,7 +11,16 @@ import pathlib
 import sys
 
 MODULES = ("fcntl", "resource", "pwd", "grp", "termios")
-FUNCTIONS = ("sysconf", "sched_getaffinity", "geteuid", "getuid", "mkfifo", "fork", "wait4", "getloadavg")
+FUNCTIONS = (
+    "sysconf",
+    "sched_getaffinity",
+    "geteuid",
+    "getuid",
+    "mkfifo",
+    "fork",
+    "wait4",
+    "getloadavg",
+)
 
 
 def hide() -> None:

@@ -22,16 +22,25 @@ def names_in(path: Path) -> set[str]:
             found |= {(alias.asname or alias.name) for alias in node.names}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+            found |= {
+                name.id
+                for target in targets
+                for name in ast.walk(target)
+                if isinstance(name, ast.Name)
+            }
     return found
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda script: script.name)
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda script: script.name
+)
 def test_what_a_script_imports_from_segkit_is_there(script: Path) -> None:
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "segkit":
             place = ROOT / (node.module or "").replace(".", "/")
             module = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
             beside = {path.stem for path in place.glob("*")} | names_in(module)
-            late = set(segkit.__all__) if node.module == "segkit" else set()  # imported when they are first asked for
+            late = (
+                set(segkit.__all__) if node.module == "segkit" else set()
+            )  # imported when they are first asked for
             assert {alias.name for alias in node.names} <= beside | late, (script.name, node.module)

@@ -32,7 +32,9 @@ def write_nifti(path: Path, voxels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_voxels_are_read_in_their_order(prepare: dict[str, Any], tmp_path: Path, dtype: str) -> None:
+def test_voxels_are_read_in_their_order(
+    prepare: dict[str, Any], tmp_path: Path, dtype: str
+) -> None:
     voxels = np.arange(2 * 3 * 4).reshape(2, 3, 4).astype(dtype)
     write_nifti(tmp_path / "a.nii.gz", voxels)
     np.testing.assert_array_equal(prepare["read_nifti"](tmp_path / "a.nii.gz"), voxels)
@@ -41,7 +43,8 @@ def test_voxels_are_read_in_their_order(prepare: dict[str, Any], tmp_path: Path,
 def test_parts_are_blocks_with_gaps(prepare: dict[str, Any]) -> None:
     block = prepare["BLOCK"]
     places = {
-        part: {i for i, found in enumerate(block * 2) if found == part} for part in ("train", "validation", "test")
+        part: {i for i, found in enumerate(block * 2) if found == part}
+        for part in ("train", "validation", "test")
     }
     for part in ("validation", "test"):
         assert min(abs(i - j) for i in places[part] for j in places["train"]) >= 4
@@ -51,7 +54,12 @@ def test_slices_of_all_three_tasks_are_written_and_read_back(
     prepare: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = np.random.default_rng(0).integers(0, 3, SHAPE).astype(np.uint8)
-    for name, volume in {"ch2": labels * 60 + 60, "ch2bet": labels, "aal": labels, "brodmann": labels}.items():
+    for name, volume in {
+        "ch2": labels * 60 + 60,
+        "ch2bet": labels,
+        "aal": labels,
+        "brodmann": labels,
+    }.items():
         write_nifti(tmp_path / f"{name}.nii.gz", volume.astype(np.uint8))
     (tmp_path / "aal.nii.txt").write_text("1 Frontal_L 2001\n2 Cerebelum_R 9002\n")
     monkeypatch.setattr(sys, "argv", ["prepare.py", str(tmp_path), str(tmp_path / "out")])

@@ -11,7 +11,11 @@ from segkit.data.sources.folder import open_folder
 from tests.helpers.errors import fails
 
 ROOT = Path(__file__).parents[2]
-TABLES = {name: table for name, table in vars(catalog).items() if name.isupper() and isinstance(table, dict)}
+TABLES = {
+    name: table
+    for name, table in vars(catalog).items()
+    if name.isupper() and isinstance(table, dict)
+}
 PARTS = [(table, name, target) for table, parts in TABLES.items() for name, target in parts.items()]
 
 
@@ -25,7 +29,9 @@ def test_every_part_stands_where_the_table_says(table: str, name: str, target: s
     module, _, attribute = target.partition(":")
     file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    assert attribute in {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    assert attribute in {
+        node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    }
 
 
 def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
@@ -35,9 +41,15 @@ def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
 
 
 @pytest.mark.parametrize(("name", "near"), [("foldr", True), ("zzz", False)])
-def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(name: str, near: bool) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
+    name: str, near: bool
+) -> None:
     with fails(
-        ConfigError, "unknown-name", f"{name!r}", "coco, folder, shapes, tfds", setting="data.source"
+        ConfigError,
+        "unknown-name",
+        f"{name!r}",
+        "coco, folder, shapes, tfds",
+        setting="data.source",
     ) as problem:
         catalog.find(catalog.SOURCES, name, "data.source")
     assert ("'folder'" in str(problem.value)) == near

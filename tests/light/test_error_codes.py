@@ -20,7 +20,11 @@ from tests.helpers.errors import fails, holds
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "error-codes.md"
-SECTIONS = dict(re.findall(r"^## `(\w+)`.*?\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+SECTIONS = dict(
+    re.findall(
+        r"^## `(\w+)`.*?\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+)
 ROWS = {
     kind: re.findall(r"^\| `([a-z-]+)` \| (?:(E|W|E, W) \| )?(?:[^|]+) \|", text, re.MULTILINE)
     for kind, text in SECTIONS.items()
@@ -38,7 +42,11 @@ KINDS = {
 """What is called with a code, and the class in whose table that code stands."""
 PLACE = {"Problem": 0, "_problem": 0, "_require": 3, "_soft": -1}
 """Where the code stands among the arguments, if not second."""
-DEFAULTS = {"ConfigError": ConfigError("").code, "DataError": DataError("").code, "RunError": RunError("").code}
+DEFAULTS = {
+    "ConfigError": ConfigError("").code,
+    "DataError": DataError("").code,
+    "RunError": RunError("").code,
+}
 PASSED_ON = {"code", "problem.code", "errors[0].code"}
 """Expressions that hand on a code that stands elsewhere as it is."""
 EXAMPLES = [
@@ -93,13 +101,26 @@ def _fail() -> None:
 def test_another_message_keeps_code_and_setting() -> None:
     problem = ConfigError("5 or more", setting="train.epochs")
     named = problem.with_message(f"a.yaml: {problem}")
-    assert (str(named), named.code, named.setting) == ("a.yaml: train.epochs: 5 or more", "wrong-value", "train.epochs")
+    assert (str(named), named.code, named.setting) == (
+        "a.yaml: train.epochs: 5 or more",
+        "wrong-value",
+        "train.epochs",
+    )
     assert str(problem) == "train.epochs: 5 or more"
 
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [(12, True), (2, False), (0.5, True), (5, False), ("a.png", True), ("png.", False), ((4, 4), True), (None, False)],
+    [
+        (12, True),
+        (2, False),
+        (0.5, True),
+        (5, False),
+        ("a.png", True),
+        ("png.", False),
+        ((4, 4), True),
+        (None, False),
+    ],
 )
 def test_a_value_is_found_only_as_a_word_of_its_own(value: object, found: bool) -> None:
     assert holds("/data/a.png: 12 pixels, 0.5 of (4, 4)", value) == found
@@ -107,7 +128,10 @@ def test_a_value_is_found_only_as_a_word_of_its_own(value: object, found: bool) 
 
 @pytest.mark.parametrize(
     ("line", "found"),
-    [("3 masks written to runs/take_2/masks-1, 0 failed, 0.5 s.", [3, 0, 0.5]), ("1/3 a7 0.5x 12 % (4)", [12, 4])],
+    [
+        ("3 masks written to runs/take_2/masks-1, 0 failed, 0.5 s.", [3, 0, 0.5]),
+        ("1/3 a7 0.5x 12 % (4)", [12, 4]),
+    ],
 )
 def test_numbers_of_a_line_are_words_of_their_own(line: str, found: list[float]) -> None:
     assert numbers(line) == found
@@ -137,11 +161,18 @@ def uses() -> Iterator[Use]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KINDS:
                 yield from _of_call(node, node.func.id, path)  # type: ignore[attr-defined]
-            elif isinstance(node, ast.For) and _names(node.target)[:1] == ["code"] and isinstance(node.iter, ast.Tuple):
+            elif (
+                isinstance(node, ast.For)
+                and _names(node.target)[:1] == ["code"]
+                and isinstance(node.iter, ast.Tuple)
+            ):
                 for row in node.iter.elts:  # for code, ... in (("depth", ...), ("channels", ...))
                     assert isinstance(row, ast.Tuple)
                     yield from (Use("DataError", code, "") for code in _constants(row.elts[0]))
-            elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+            elif (
+                isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign)
+                and node.value is not None
+            ):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 if _names(targets[0]) == ["doubts"]:
                     yield from _of_doubts(node.value)

@@ -65,7 +65,8 @@ VERDICTS = {
 
 def test_the_verdicts_of_comparisons() -> None:
     settings = [
-        {"name": name, "seeds": [0], "dice_foreground": {"value": 0.9 - 0.03 * i}} for i, name in enumerate("abcd")
+        {"name": name, "seeds": [0], "dice_foreground": {"value": 0.9 - 0.03 * i}}
+        for i, name in enumerate("abcd")
     ]
     lines = []
     for name, pairs in VERDICTS.items():

@@ -22,10 +22,14 @@ PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
-CONFIGS = {f"{page.stem} {i}": block for page in PAGES for i, block in enumerate(blocks(page, "yaml"))}
+CONFIGS = {
+    f"{page.stem} {i}": block for page in PAGES for i, block in enumerate(blocks(page, "yaml"))
+}
 
 
 def config_of(name: str, folder: Path) -> Config:
@@ -172,13 +176,23 @@ def coco() -> None:
         {"category_id": 18, "iscrowd": 0, "segmentation": [[1, 0, 3, 0, 3, 1, 1, 1]]},
         {"category_id": 18, "iscrowd": 1, "segmentation": {"size": [1, 4], "counts": [3, 1]}},
     ]
-    categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}, {"id": 90, "name": "toothbrush"}]
+    categories = [
+        {"id": 1, "name": "person"},
+        {"id": 18, "name": "dog"},
+        {"id": 90, "name": "toothbrush"},
+    ]
     Path("data/annotations").mkdir(parents=True)
     for part, names in (("train", ("a", "b")), ("val", ("c",))):
         for name in names:
             image(f"data/{part}2017", f"{name}.jpg", width=4)
-        images = [{"id": i, "file_name": f"{name}.jpg", "width": 4, "height": 1} for i, name in enumerate(names)]
-        drawn = [{"id": i, "image_id": 0, **region} for i, region in enumerate(regions if part == "train" else [])]
+        images = [
+            {"id": i, "file_name": f"{name}.jpg", "width": 4, "height": 1}
+            for i, name in enumerate(names)
+        ]
+        drawn = [
+            {"id": i, "image_id": 0, **region}
+            for i, region in enumerate(regions if part == "train" else [])
+        ]
         info = {"description": "COCO 2017 Dataset", "url": "http://cocodataset.org"}
         content = {"info": info, "images": images, "annotations": drawn, "categories": categories}
         Path(f"data/annotations/instances_{part}2017.json").write_text(json.dumps(content))
@@ -190,7 +204,10 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 2": [(values, "a", [[0, 1, VOID]]), (values, "b", [[0, 0, VOID]])],
     "folder 3": [(colours, "a", [[0, 1, 1, VOID]])],
     "folder 4": [(soft, "a", [[0] * 8 + [1] * 8] * 8)],
-    "folder 5": [(layers, "a", [[[1, 0], [1, 1], [0, 0]]]), (bands, "a", [[[1, 0], [1, 1], [0, 0]]])],
+    "folder 5": [
+        (layers, "a", [[[1, 0], [1, 1], [0, 0]]]),
+        (bands, "a", [[[1, 0], [1, 1], [0, 0]]]),
+    ],
     "folder 6": [(layers, "a", [[1, 2, 0]])],
     "folder 7": [(beside, "a", [[0, 1, 1]])],
     "folder 8": [(listed, "photos/a", [[0, 1, 1]])],
@@ -200,14 +217,19 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
     "folder 13": [(stack, "stack#001", [[0, 1, 1]]), (stack, "stack#002", [[1, 1, 1]])],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
-    "voc 0": [(voc, "JPEGImages/2007_000001", [[0, 15, VOID]]), (voc, "JPEGImages/2007_000002", [[20, 1, VOID]])],
+    "voc 0": [
+        (voc, "JPEGImages/2007_000001", [[0, 15, VOID]]),
+        (voc, "JPEGImages/2007_000002", [[20, 1, VOID]]),
+    ],
     "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
     "labelme 0": [(labelme, "a", [[0, 1, VOID]])],
     "labelme 1": [(labelme, "a", [[0, 1, VOID]])],
 }
 
 
-@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in READ.items() for case in cases])
+@pytest.mark.parametrize(
+    ("name", "case"), [(name, case) for name, cases in READ.items() for case in cases]
+)
 def test_a_config_reads_what_its_page_describes(
     here: Path, name: str, case: tuple[Callable[[], None], str, object]
 ) -> None:
@@ -218,7 +240,9 @@ def test_a_config_reads_what_its_page_describes(
 
 
 def test_every_config_of_the_pages_on_files_is_read() -> None:
-    assert {name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labelme")} == set(READ)
+    assert {
+        name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labelme")
+    } == set(READ)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,12 @@ def without_keras() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (contract,) = (each for each in contracts if each["type"] == "forbidden")
-    return [*contract["source_modules"], "segkit.cli", "segkit.training.train", "segkit.training.folds"]
+    return [
+        *contract["source_modules"],
+        "segkit.cli",
+        "segkit.training.train",
+        "segkit.training.folds",
+    ]
 
 
 # Imports the modules of argv[1] (JSON) with all below them, one after the other; prints which of argv[2] each one adds.
@@ -41,7 +46,9 @@ print(json.dumps(added))
 def added() -> dict[str, list[str]]:
     """The slow packages that each module adds to those before it; one process is enough, since none may add any."""
     command = [sys.executable, "-c", IMPORTS, json.dumps(without_keras()), json.dumps(SLOW)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -27,5 +27,7 @@ def test_a_config_is_valid_and_names_its_command(path: Path, tmp_path: Path) -> 
 
 def test_the_packaged_demo_is_the_shipped_config_of_shapes() -> None:
     shipped = yaml.safe_load((ROOT / "configs" / "shapes.yaml").read_text(encoding="utf-8"))
-    packaged = yaml.safe_load((ROOT / "segkit" / "training" / "demo.yaml").read_text(encoding="utf-8"))
+    packaged = yaml.safe_load(
+        (ROOT / "segkit" / "training" / "demo.yaml").read_text(encoding="utf-8")
+    )
     assert packaged == shipped

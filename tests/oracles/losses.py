@@ -37,7 +37,9 @@ def _index(part: float, whole: float) -> float:
     return part / whole if whole else 1.0
 
 
-def tversky(question: Question, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0) -> float:
+def tversky(
+    question: Question, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0
+) -> float:
     """Salehi et al. 2017, equation 3: T = sum(p g) / (sum(p g) + alpha sum(p (1 - g)) + beta sum((1 - p) g))."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
@@ -70,7 +72,9 @@ def log_cosh_dice(question: Question, smooth: float = 1.0) -> float:
     """Jadon 2020, table II: log(cosh(DiceLoss)), of each class."""
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
-        return math.log(math.cosh(1 - _index(2 * hits + smooth, 2 * hits + misses + false_alarms + smooth)))
+        return math.log(
+            math.cosh(1 - _index(2 * hits + smooth, 2 * hits + misses + false_alarms + smooth))
+        )
 
     return _mean_over_foreground(question, cost)
 
@@ -79,12 +83,19 @@ def generalized_dice(question: Question, smooth: float = 1.0) -> float:
     """Sudre et al. 2017, equation 3, w_l = 1 / (sum of r_l)^2: over classes, or over yes and no of each channel."""
     every = range(question.p.shape[-1])
     if question.exclusive:
-        return _generalized_dice(question, [(channel, True, question.yes[channel]) for channel in every], smooth)
-    costs = [_generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)], smooth) for channel in every]
+        return _generalized_dice(
+            question, [(channel, True, question.yes[channel]) for channel in every], smooth
+        )
+    costs = [
+        _generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)], smooth)
+        for channel in every
+    ]
     return sum(w * cost for w, cost in zip(question.yes, costs, strict=True)) / sum(question.yes)
 
 
-def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]], smooth: float) -> float:
+def _generalized_dice(
+    question: Question, labels: list[tuple[int, bool, float]], smooth: float
+) -> float:
     """Return the cost over labels: a channel, whether it is its yes or its no, and a weight."""
     sizes, sums = [], []
     for channel, yes, weight in labels:
@@ -96,7 +107,9 @@ def _generalized_dice(question: Question, labels: list[tuple[int, bool, float]],
     smallest = min((size for size in sizes if size), default=1.0)
     top = bottom = 0.0
     for size, (weight, overlap, both) in zip(sizes, sums, strict=True):
-        w = weight / (size or smallest) ** 2  # a label that is absent counts as much as the smallest
+        w = (
+            weight / (size or smallest) ** 2
+        )  # a label that is absent counts as much as the smallest
         top += w * (2 * overlap + smooth)
         bottom += w * (both + smooth)
     return 1 - top / bottom
@@ -111,7 +124,9 @@ def jaccard(question: Question, smooth: float = 1.0) -> float:
     return _mean_over_foreground(question, cost)
 
 
-def _mean_over_foreground(question: Question, cost: Callable[[float, float, float], float]) -> float:
+def _mean_over_foreground(
+    question: Question, cost: Callable[[float, float, float], float]
+) -> float:
     """Return the weighted mean over foreground classes of cost(sum(p g), sum(p (1 - g)), sum((1 - p) g))."""
 
     def of(channel: int) -> float:

@@ -23,7 +23,10 @@ def lovasz(question: Question, smooth: float = 1.0) -> float:
     def cost(channel: int) -> float:
         pixels = [tuple(place) for place in np.argwhere(question.known[..., channel])]
         truth = {pixel for pixel in pixels if question.truth[(*pixel, channel)]}
-        errors = {pixel: _error(question.p[(*pixel, channel)], pixel in truth, question.softmax) for pixel in pixels}
+        errors = {
+            pixel: _error(question.p[(*pixel, channel)], pixel in truth, question.softmax)
+            for pixel in pixels
+        }
         order = sorted(pixels, key=lambda pixel: -errors[pixel])
         total, before = 0.0, 0.0
         for i, pixel in enumerate(order):

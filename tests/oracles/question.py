@@ -44,7 +44,9 @@ def answers(question: Question) -> Iterator[tuple[float, list[float]]]:
             continue
         p, true = question.p[row, column, channel], bool(question.truth[row, column, channel])
         if not question.softmax:
-            yield (question.yes[channel], [p, 1 - p]) if true else (question.no[channel], [1 - p, p])
+            yield (
+                (question.yes[channel], [p, 1 - p]) if true else (question.no[channel], [1 - p, p])
+            )
         elif true:
             yield question.yes[channel], [p, *np.delete(question.p[row, column], channel)]
 

@@ -15,7 +15,10 @@ def boundary(question: Question) -> float:
     """Kervadec et al. 2019, equation 5: the integral of phi (s - g), here as a mean, phi the signed distance."""
 
     def cost(channel: int) -> float:
-        truth, known = question.truth[..., channel].astype(bool), question.known[..., channel].astype(bool)
+        truth, known = (
+            question.truth[..., channel].astype(bool),
+            question.known[..., channel].astype(bool),
+        )
         phi, total = signed(truth, known), 0.0
         for place in np.argwhere(known):
             row, column = place
@@ -39,7 +42,10 @@ def cl_dice(question: Question, iterations: int = 5, smooth: float = 1.0) -> flo
 
     def cost(channel: int) -> float:
         known = question.known[..., channel].astype(bool)
-        truth, p = question.truth[..., channel] * known.astype(float), question.p[..., channel] * known
+        truth, p = (
+            question.truth[..., channel] * known.astype(float),
+            question.p[..., channel] * known,
+        )
         if not truth.any():
             return 1 - smooth / (p.sum() + smooth)
         of_answer, of_truth = skeleton(p, known, iterations), skeleton(truth, known, iterations)
@@ -63,11 +69,17 @@ def _opened(area: np.ndarray, known: np.ndarray) -> np.ndarray:
     return _over(_over(area, known, CROSS, min), known, SQUARE, max)
 
 
-def _over(area: np.ndarray, known: np.ndarray, places: list[tuple[int, int]], choose: object) -> np.ndarray:
+def _over(
+    area: np.ndarray, known: np.ndarray, places: list[tuple[int, int]], choose: object
+) -> np.ndarray:
     """Return the least or largest value of each known pixel's known neighbours."""
     found = np.zeros_like(area)
     height, width = area.shape
     for row, column in np.argwhere(known):
-        near = [(row + i, column + j) for i, j in places if 0 <= row + i < height and 0 <= column + j < width]
+        near = [
+            (row + i, column + j)
+            for i, j in places
+            if 0 <= row + i < height and 0 <= column + j < width
+        ]
         found[row, column] = choose(area[place] for place in near if known[place])  # type: ignore[operator]
     return found

@@ -49,7 +49,12 @@ class Nodes:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.helpers.cluster_nodes"]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.raylet = 0
         self._read()
@@ -142,11 +147,15 @@ def killing(log: Path, raylet: int, ends: list[int]) -> None:
     ends.append(len(predicted(log)))
 
 
-def test_killed_workers_and_nodes_cost_no_mask(nodes: Nodes, tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_killed_workers_and_nodes_cost_no_mask(
+    nodes: Nodes, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     log, ends = tmp_path / "log", list[int]()
     killer = threading.Thread(target=killing, args=(log, nodes.raylet, ends))
     killer.start()
-    summary = on_cluster(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multiclass", log)
+    summary = on_cluster(
+        nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multiclass", log
+    )
     killer.join()
     assert summary == (len(SIZES), 0, [], None)
     assert visible(tmp_path / "many") == whole
@@ -163,7 +172,12 @@ def test_killed_again_and_again_all_masks_are_there(nodes: Nodes, tmp_path: Path
     log, many = tmp_path / "log", tmp_path / "many"
     killer = threading.Thread(target=killing_on, args=(nodes, log, 150))
     killer.start()
-    assert on_cluster(nodes.address, tmp_path / "in", many / "out", "multiclass", log) == (150, 0, [], None)
+    assert on_cluster(nodes.address, tmp_path / "in", many / "out", "multiclass", log) == (
+        150,
+        0,
+        [],
+        None,
+    )
     killer.join()
     assert visible(many) == visible(tmp_path / "whole")
 
@@ -173,14 +187,20 @@ def test_after_a_killed_driver_only_the_missing_are_predicted(
 ) -> None:
     first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "many" / "out"
     arguments = [nodes.address, tmp_path / "in", out, "multiclass", first]
-    driver = subprocess.Popen([sys.executable, "-m", "tests.helpers.clustered", *map(str, arguments)], cwd=ROOT)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.helpers.clustered", *map(str, arguments)], cwd=ROOT
+    )
     wait_for(lambda: len(list(out.rglob("[!.]*.png"))) > 6)
     driver.kill()
     assert driver.wait() == -signal.SIGKILL
-    wait_for(lambda: not any(map(alive, set(predicted(first)))))  # the cluster ends the workers of a dead driver
+    wait_for(
+        lambda: not any(map(alive, set(predicted(first))))
+    )  # the cluster ends the workers of a dead driver
     done = {path: path.stat().st_mtime_ns for path in out.rglob("[!.]*.png")}
     assert 6 < len(done) < len(SIZES)
-    summary = on_cluster(nodes.address, tmp_path / "in", out, "multiclass", second, skip_existing=True)
+    summary = on_cluster(
+        nodes.address, tmp_path / "in", out, "multiclass", second, skip_existing=True
+    )
     assert summary == (len(SIZES) - len(done), len(done), [], None)
     assert len(predicted(second)) == len(SIZES) - len(done)
     assert {path: path.stat().st_mtime_ns for path in done} == done
@@ -199,7 +219,9 @@ def test_broken_images_are_told_as_on_one_machine(nodes: Nodes, tmp_path: Path) 
     write_pictures(tmp_path / "in", {"a": (9, 9), "b": (9, 9), "ö c": (8, 9)})
     (tmp_path / "in" / "b.png").write_bytes(b"")
     expected = here(tmp_path, tmp_path / "whole", "multilabel")
-    many = on_cluster(nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multilabel", tmp_path / "log")
+    many = on_cluster(
+        nodes.address, tmp_path / "in", tmp_path / "many" / "out", "multilabel", tmp_path / "log"
+    )
     assert many == expected
     assert len(many.failed) == 1
     assert visible(tmp_path / "many") == visible(tmp_path / "whole")
@@ -214,10 +236,14 @@ def test_the_command_predicts_as_on_one_machine(nodes: Nodes, tmp_path: Path) ->
     write_pictures(tmp_path / "in", {"a": (40, 50), "sub/b": (40, 50), "large": (90, 100)})
     flags = ["predict", "run", "in", "--runtime", "onnx", "--tta", "flips"]
     command(*flags, "--out", "whole/out", folder=tmp_path)
-    printed = command(*flags, "--out", "many/out", "--engine", "ray", "--address", nodes.address, folder=tmp_path)
+    printed = command(
+        *flags, "--out", "many/out", "--engine", "ray", "--address", nodes.address, folder=tmp_path
+    )
     assert re.search(r"ray\b.*\b2 worker.*\b1 CPU", printed)
     assert printed.count("onnx float32") == 1
     assert visible(tmp_path / "many") == visible(tmp_path / "whole")
     assert len(list((tmp_path / "many/out").rglob("*.png"))) == 3
-    command(*flags, "--out", "alone/out", "--engine", "ray", "--worker-cpus", "1", folder=tmp_path)  # this machine
+    command(
+        *flags, "--out", "alone/out", "--engine", "ray", "--worker-cpus", "1", folder=tmp_path
+    )  # this machine
     assert visible(tmp_path / "alone") == visible(tmp_path / "whole")

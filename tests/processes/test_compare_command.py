@@ -54,7 +54,11 @@ def test_the_settings_that_train_are_compared_and_the_one_that_fails_is_told(
     compared: tuple[Path, dict[str, Any]],
 ) -> None:
     out, results = compared
-    assert [row["name"] for row in results["settings"]] == ["task.head=softmax", "task.head=sigmoid", "wild"]
+    assert [row["name"] for row in results["settings"]] == [
+        "task.head=softmax",
+        "task.head=sigmoid",
+        "wild",
+    ]
     assert [row["seeds"] for row in results["settings"]] == [[0], [0], []]
     why = results["settings"][2]["failed"]["0"]
     # the step after the wild one says its rate, what is predicted then is nan
@@ -76,7 +80,9 @@ def test_scores_are_those_that_each_training_wrote_and_come_from_what_is_kept(
         run = Run.open(out / folder / "seed-0")
         written = json.loads(run.scores.read_text())
         assert (written["part"], written["images"]) == (results["part"], results["images"])
-        assert row["dice_foreground"]["value"] == pytest.approx(written["mean"]["dice_foreground"], abs=1e-3)
+        assert row["dice_foreground"]["value"] == pytest.approx(
+            written["mean"]["dice_foreground"], abs=1e-3
+        )
         kept = Scored.read(run.path / FILE)
         assert kept is not None
         means = counts.means(run.config().task, kept.counts.sum(0))
@@ -90,7 +96,9 @@ def test_the_same_command_trains_again_only_what_failed(
     compared: tuple[Path, dict[str, Any]], command: list[str]
 ) -> None:
     out, results = compared
-    made = {folder: (out / folder / "seed-0" / "model.keras").stat().st_mtime_ns for folder in HEADS}
+    made = {
+        folder: (out / folder / "seed-0" / "model.keras").stat().st_mtime_ns for folder in HEADS
+    }
     # a training that was killed has a model, but no scores
     broken = out / HEADS[0] / "seed-0"
     (broken / FILE).unlink()
@@ -100,9 +108,13 @@ def test_the_same_command_trains_again_only_what_failed(
     replace(kept, names=kept.names[1:], counts=0 * kept.counts[1:]).write(of_others)
     code = "import sys; from segkit.cli import main; status = main(sys.argv[1:]); print('keras' in sys.modules, status)"
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
-    assert [3, 0.02, 2] in [numbers(line) for line in done.stdout.splitlines()]  # trainings, minutes, those done before
+    assert [3, 0.02, 2] in [
+        numbers(line) for line in done.stdout.splitlines()
+    ]  # trainings, minutes, those done before
     assert done.stdout.splitlines()[-1] == "True 1"  # the scores that were missing
-    assert {folder: (out / folder / "seed-0" / "model.keras").stat().st_mtime_ns for folder in HEADS} == made
+    assert {
+        folder: (out / folder / "seed-0" / "model.keras").stat().st_mtime_ns for folder in HEADS
+    } == made
     again = json.loads((out / "results.json").read_text())
     assert again["comparisons"] == results["comparisons"]
     np.testing.assert_equal(

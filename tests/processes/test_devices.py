@@ -35,7 +35,9 @@ sys.exit(cli.main(sys.argv[1:]))
 
 def config_of(folder: Path, **train: object) -> Path:
     """Six validation images in batches of four; plain descent, because AdamW makes steps of rounding errors."""
-    return tiny_config(folder, "multiclass", **{"optimizer": "sgd", "learning_rate": 0.05, "pictures": 0, **train})
+    return tiny_config(
+        folder, "multiclass", **{"optimizer": "sgd", "learning_rate": 0.05, "pictures": 0, **train}
+    )
 
 
 def environment(backend: str) -> dict[str, str]:
@@ -45,7 +47,13 @@ def environment(backend: str) -> dict[str, str]:
 def alike(config: Path, folder: Path, backend: str) -> None:
     command = [sys.executable, "-m", "tests.helpers.devices_alike", str(config), str(folder)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(backend), capture_output=True, text=True, timeout=LIMIT, check=False
+        command,
+        cwd=ROOT,
+        env=environment(backend),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
 
@@ -100,7 +108,10 @@ def test_two_devices_train_as_one(tmp_path: Path, backend: str) -> None:
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_two_devices_train_as_one_by_every_loss(tmp_path: Path, backend: str) -> None:
     config = config_of(tmp_path, learning_rate=0.005)
-    settings = {**yaml.safe_load(config.read_text()), "loss": dict.fromkeys(sorted(catalog.LOSSES), 1.0)}
+    settings = {
+        **yaml.safe_load(config.read_text()),
+        "loss": dict.fromkeys(sorted(catalog.LOSSES), 1.0),
+    }
     config.write_text(yaml.safe_dump(settings))
     alike(config, tmp_path, backend)
     assert_alike(Run(tmp_path / "two"), Run(tmp_path / "one"))
@@ -117,7 +128,9 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert_alike(Run(tmp_path / "both"), Run(tmp_path / "one"))
     scores = [Run(tmp_path / name).scores.read_text() for name in ("both", "one")]
     assert scores[0] == scores[1]
-    assert str(tmp_path / "both") in said[0][0].splitlines()[-1]  # the first process names the run folder
+    assert (
+        str(tmp_path / "both") in said[0][0].splitlines()[-1]
+    )  # the first process names the run folder
     assert str(tmp_path / "both") not in said[1][0]
 
 
@@ -139,14 +152,27 @@ with mirrored(device_names()):
 
 def test_a_whole_number_comes_back_whole_on_two_devices() -> None:
     command = [sys.executable, "-c", PARTS]
-    done = subprocess.run(command, cwd=ROOT, env=environment("tensorflow"), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment("tensorflow"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.split("\n")[-2] == "[6] 1.5", done.stderr[-2000:]
 
 
 @pytest.mark.slow
 def test_averages_the_clock_and_changing_weights_work_in_two_processes(tmp_path: Path) -> None:
-    config, run = tiny_config(tmp_path, minutes=0.3, ema=0.9, pictures=1, tensorboard=True), Run(tmp_path / "run")
-    settings = {**yaml.safe_load(config.read_text()), "loss": {"cross_entropy": [1, 0.5], "dice": 1.0}}
+    config, run = (
+        tiny_config(tmp_path, minutes=0.3, ema=0.9, pictures=1, tensorboard=True),
+        Run(tmp_path / "run"),
+    )
+    settings = {
+        **yaml.safe_load(config.read_text()),
+        "loss": {"cross_entropy": [1, 0.5], "dice": 1.0},
+    }
     config.write_text(yaml.safe_dump(settings))
     both = start(config, run.path, program=("-c", PATIENT))
     said = [process.communicate(timeout=LIMIT) for process in both]
@@ -178,7 +204,9 @@ def test_a_silent_process_ends_the_other(tmp_path: Path, victim: int) -> None:
     while len(run.rows()) < 2:
         assert [process.poll() for process in both] == [None, None]
         time.sleep(0.2)
-    both[victim].send_signal(signal.SIGSTOP)  # as a machine that hangs or has lost its network: nothing is closed
+    both[victim].send_signal(
+        signal.SIGSTOP
+    )  # as a machine that hangs or has lost its network: nothing is closed
     other = both[1 - victim]
     try:
         error = other.communicate(timeout=75)[1]
@@ -191,7 +219,9 @@ def test_a_silent_process_ends_the_other(tmp_path: Path, victim: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_dead_process_ends_the_other_and_both_go_on_with_resume(tmp_path: Path, victim: int) -> None:
+def test_a_dead_process_ends_the_other_and_both_go_on_with_resume(
+    tmp_path: Path, victim: int
+) -> None:
     config, run = config_of(tmp_path, epochs=40, steps_per_epoch=10), Run(tmp_path / "run")
     both = start(config, run.path)
     while len(run.rows()) < 2:

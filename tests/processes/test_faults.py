@@ -29,11 +29,24 @@ WAYS = (("crash", 0), ("errfrom", errno.ENOSPC), ("torn", 0), ("err", errno.EIO)
 TRAIN = ["train", "binary.yaml", "--run", "out/run"]
 TUNE = ["tune", "out/run"]
 EXPORT = ["export", "out/run", "--format", "onnx"]
-COMPARE = ["compare", "binary.yaml", "--vary", "train.batch_size=2,4", "--minutes", "0.05", "--seeds", "1"]
+COMPARE = [
+    "compare",
+    "binary.yaml",
+    "--vary",
+    "train.batch_size=2,4",
+    "--minutes",
+    "0.05",
+    "--seeds",
+    "1",
+]
 
 
-def segkit(library: Path, folder: Path, command: list[str], **fault: object) -> subprocess.CompletedProcess[str]:
-    return run([sys.executable, "-m", "segkit", *command], library, folder, prefix=folder / "out", **fault)
+def segkit(
+    library: Path, folder: Path, command: list[str], **fault: object
+) -> subprocess.CompletedProcess[str]:
+    return run(
+        [sys.executable, "-m", "segkit", *command], library, folder, prefix=folder / "out", **fault
+    )
 
 
 def chosen(calls: int) -> list[tuple[int, str, int]]:
@@ -80,7 +93,9 @@ def check_ended(done: subprocess.CompletedProcess[str], mode: str) -> None:
         assert done.returncode == 0 or "error: " in done.stderr
 
 
-def test_a_training_with_a_fault_is_whole_and_goes_on(faults: Path, trained: tuple[Path, int], tmp_path: Path) -> None:
+def test_a_training_with_a_fault_is_whole_and_goes_on(
+    faults: Path, trained: tuple[Path, int], tmp_path: Path
+) -> None:
     for at, mode, number in chosen(trained[1]):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         tiny_config(tmp_path, "binary", epochs=2)

@@ -19,7 +19,15 @@ import numpy as np
 
 from segkit.config import AugmentConfig, InputConfig
 from segkit.config.config import FAR
-from segkit.data.batches.patch import BANDS, draw_start, draw_turn, foreground_pixel, holding, map_of, warp
+from segkit.data.batches.patch import (
+    BANDS,
+    draw_start,
+    draw_turn,
+    foreground_pixel,
+    holding,
+    map_of,
+    warp,
+)
 from segkit.task import VOID, Task
 
 PIPELINES = 16
@@ -43,7 +51,13 @@ class Augment:
         crop: tuple[int, int],
         foreground: float = 0.0,
     ) -> None:
-        self.task, self.settings, self.given, self.crop, self.foreground = task, settings, given, crop, foreground
+        self.task, self.settings, self.given, self.crop, self.foreground = (
+            task,
+            settings,
+            given,
+            crop,
+            foreground,
+        )
         self.margin = math.ceil(settings.elastic)  # what an elastic warp may bring in
         mean = np.asarray(given.mean)
         self._fill = mean if given.dtype == "float32" else mean.round()
@@ -59,10 +73,18 @@ class Augment:
         rng = np.random.default_rng(seed)
         image, target = self._patch(image, target, rng)
         image = apply_curve(image, draw_curve(self.settings, rng), self.given)
-        return self._changed_by_the_rest(image, target, int(rng.integers(2**31))) if self._has_rest else (image, target)
+        return (
+            self._changed_by_the_rest(image, target, int(rng.integers(2**31)))
+            if self._has_rest
+            else (image, target)
+        )
 
-    def _patch(self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        wanted = foreground_pixel(target, self.task, rng) if rng.random() < self.foreground else None
+    def _patch(
+        self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        wanted = (
+            foreground_pixel(target, self.task, rng) if rng.random() < self.foreground else None
+        )
         start = draw_start(target.shape[:2], self.crop, wanted, rng)
         turn, (height, width) = draw_turn(self.settings, rng), self.crop
         matrix = map_of(start, self.crop, turn, self.margin)
@@ -73,7 +95,9 @@ class Augment:
         mask = warp(target, matrix, size, unknown, cv2.INTER_NEAREST)
         return patch, self.task.mirror(mask) if turn.mirrors and self.task.flip_pairs else mask
 
-    def _changed_by_the_rest(self, image: np.ndarray, target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _changed_by_the_rest(
+        self, image: np.ndarray, target: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         pipeline = self._free.get()
         try:
             pipeline.set_random_seed(seed)
@@ -92,7 +116,9 @@ class Curve(NamedTuple):
 
     def __call__(self, values: np.ndarray, room: float = 0.0) -> np.ndarray:
         """Return float32 values changed, each alone, and cut off where they lie more than `room` outside 0 to 1."""
-        changed = np.clip(values * np.float32(self.contrast) + np.float32(self.brightness), -room, 1 + room)
+        changed = np.clip(
+            values * np.float32(self.contrast) + np.float32(self.brightness), -room, 1 + room
+        )
         if self.gamma == 1.0:
             return changed
         inside = np.clip(changed, 0, 1)
@@ -130,14 +156,24 @@ def apply_curve(image: np.ndarray, curve: Curve, given: InputConfig) -> np.ndarr
     return np.asarray(changed).reshape(image.shape)
 
 
-def _rest(settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]) -> list[A.BasicTransform]:
+def _rest(
+    settings: AugmentConfig, given: InputConfig, crop: tuple[int, int]
+) -> list[A.BasicTransform]:
     """Return what one warp and one table cannot do."""
     chain: list[A.BasicTransform] = []
     if settings.elastic:
         smooth = max(*crop, 16) / 16
-        border = {"border_mode": cv2.BORDER_CONSTANT, "fill": _fill(given), "fill_mask": [VOID] * BANDS}
+        border = {
+            "border_mode": cv2.BORDER_CONSTANT,
+            "fill": _fill(given),
+            "fill_mask": [VOID] * BANDS,
+        }
         nearest = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_NEAREST}
-        chain.append(A.ElasticTransform(alpha=settings.elastic * smooth, sigma=smooth, p=0.5, **nearest, **border))
+        chain.append(
+            A.ElasticTransform(
+                alpha=settings.elastic * smooth, sigma=smooth, p=0.5, **nearest, **border
+            )
+        )
         chain.append(A.CenterCrop(*crop))
     if settings.noise:
         share = 1.0 if given.dtype == "uint8" else _all_of(given).share(given.high - given.low)
@@ -163,12 +199,16 @@ class Range(NamedTuple):
 
     def unit(self, image: np.ndarray) -> np.ndarray:
         """Return (value - low) / (high - low), float32."""
-        return ((image.astype(np.float32) - self.low) / max(self.high - self.low, 1e-6)).astype(np.float32)
+        return ((image.astype(np.float32) - self.low) / max(self.high - self.low, 1e-6)).astype(
+            np.float32
+        )
 
     def back(self, image: np.ndarray) -> np.ndarray:
         """Return what `unit` was made from; whole numbers end where their dtype ends."""
         image = image * max(self.high - self.low, 1e-6) + self.low
-        return (image.round().clip(0, 65535) if self.dtype == "uint16" else image).astype(self.dtype)
+        return (image.round().clip(0, 65535) if self.dtype == "uint16" else image).astype(
+            self.dtype
+        )
 
     def share(self, distance: float) -> float:
         """Return how much of the range a distance between two values takes."""

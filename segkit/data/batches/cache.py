@@ -67,7 +67,9 @@ class InMemory:
         return image, target
 
 
-def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None) -> Samples:
+def open_samples(
+    part: Subset, data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None
+) -> Samples:
     """Return the samples of a part, kept as `data.cache` says; `folder` is where they are kept on disk if it does not say.
 
     memory and disk are refused with a `ConfigError`, before anything is kept, where all samples will not fit. auto is
@@ -91,7 +93,11 @@ def open_samples(part: Subset, data: DataConfig, task: Task, given: InputConfig,
 
 
 def check_room(
-    parts: Sequence[Subset], data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None
+    parts: Sequence[Subset],
+    data: DataConfig,
+    task: Task,
+    given: InputConfig,
+    folder: Path | None = None,
 ) -> float:
     """Return the bytes that the decoded samples of all parts take, where memory or disk is to hold them all.
 
@@ -102,7 +108,9 @@ def check_room(
     wanted, where = 0.0, _known(data.cache_folder or folder) if data.cache == "disk" else None
     for part in parts:
         read = Read(part, task, given)
-        missing = 1 - OnDisk(read, part, data, task, given, where).share_kept(part.names) if where else 1
+        missing = (
+            1 - OnDisk(read, part, data, task, given, where).share_kept(part.names) if where else 1
+        )
         wanted += missing * _bytes_of_all(read, part.names)
     if where:
         _refuse_more(wanted, _room(where), "disk", str(where), "memory")

@@ -34,7 +34,17 @@ SMALL = 2**20
 """Bytes of a file that is read whole: mapping costs more there, as each unmapping stops all threads for a moment."""
 HEADER = struct.Struct("<8s4Q24x")
 """The image's dtype, height, width, channels, and the target's channels, 0 for (H, W); image and target follow."""
-NOT_READING = {"cache", "cache_folder", "validation", "test", "fold", "skip_broken", "count", "download", "max_pixels"}
+NOT_READING = {
+    "cache",
+    "cache_folder",
+    "validation",
+    "test",
+    "fold",
+    "skip_broken",
+    "count",
+    "download",
+    "max_pixels",
+}
 """Settings of `data` that do not change how a sample is read."""
 
 
@@ -108,7 +118,10 @@ class OnDisk:
                 stream.write(np.ascontiguousarray(target).data)
         except OSError as problem:
             self._full = True
-            warnings.warn(f"{self.folder}: no more samples are kept, training goes on slower ({problem})", stacklevel=2)
+            warnings.warn(
+                f"{self.folder}: no more samples are kept, training goes on slower ({problem})",
+                stacklevel=2,
+            )
 
 
 def nearest_folder(folder: Path) -> Path:
@@ -121,13 +134,20 @@ def _mapped(path: Path) -> Encoded | None:
     try:
         with path.open("rb", buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
-            held = stream.read(size) if size <= SMALL else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            held = (
+                stream.read(size)
+                if size <= SMALL
+                else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            )
     except (OSError, ValueError):  # not there; empty
         return None
     if len(held) < HEADER.size:
         return None
     kind, height, width, channels, layers = HEADER.unpack_from(held)
-    image, target = (height, width, channels), (height, width, layers) if layers else (height, width)
+    image, target = (
+        (height, width, channels),
+        (height, width, layers) if layers else (height, width),
+    )
     try:
         dtype = np.dtype(kind.rstrip(b"\0").decode())
     except (TypeError, ValueError):  # a machine that lost its power may leave a file of zeros

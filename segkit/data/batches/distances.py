@@ -40,13 +40,20 @@ def with_distances(target: np.ndarray, task: Task) -> np.ndarray:
     It says all that the encoded target says, and losses and metrics take it in its place; 8 bytes a pixel and class.
     """
     answers = channels_of(task, target)
-    layers = [signed_distances(answers[..., i] == 1, answers[..., i] != VOID) for i in range(task.channels)]
+    layers = [
+        signed_distances(answers[..., i] == 1, answers[..., i] != VOID)
+        for i in range(task.channels)
+    ]
     return np.stack([answers.astype(np.float32), np.stack(layers, axis=-1)], axis=-1)
 
 
 def as_losses_need(targets: np.ndarray, task: Task, loss: Mapping[str, Any]) -> np.ndarray:
     """Return a batch of encoded targets (B, ...), with distances if a term of the config's `loss` needs them."""
-    return np.stack([with_distances(target, task) for target in targets]) if needs_distances(loss) else targets
+    return (
+        np.stack([with_distances(target, task) for target in targets])
+        if needs_distances(loss)
+        else targets
+    )
 
 
 def _to_nearest(pixels: np.ndarray) -> np.ndarray:

@@ -34,7 +34,10 @@ class Turn(NamedTuple):
 
 
 def draw_start(
-    size: tuple[int, int], crop: tuple[int, int], wanted: tuple[int, int] | None, rng: np.random.Generator
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    wanted: tuple[int, int] | None,
+    rng: np.random.Generator,
 ) -> list[int]:
     """Return the first row and column of a patch: anywhere in the image, or anywhere around the `wanted` pixel.
 
@@ -78,7 +81,9 @@ def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int 
     )
 
 
-def holding(matrix: np.ndarray, pixel: tuple[int, int], crop: tuple[int, int], margin: int = 0) -> np.ndarray:
+def holding(
+    matrix: np.ndarray, pixel: tuple[int, int], crop: tuple[int, int], margin: int = 0
+) -> np.ndarray:
     """Return the map moved as little as it takes for a pixel (row, column) of the image to be one of the patch's.
 
     Where it lies in the patch is rounded to the nearest place within the margins, so that the nearest neighbour finds it.
@@ -104,7 +109,11 @@ def region(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> 
 
 
 def warp(
-    array: np.ndarray, matrix: np.ndarray, crop: tuple[int, int], fill: np.ndarray, interpolation: int
+    array: np.ndarray,
+    matrix: np.ndarray,
+    crop: tuple[int, int],
+    fill: np.ndarray,
+    interpolation: int,
 ) -> np.ndarray:
     """Return the patch of an array (H, W) or (H, W, C) of uint8, uint16 or float32, in its dtype.
 
@@ -119,7 +128,9 @@ def warp(
 
     needed, channels = array[rows, columns], array[0, 0].size
     if channels == 3:  # OpenCV warps four channels in half the time of three
-        patch = cv2.cvtColor(warped(cv2.cvtColor(needed, cv2.COLOR_RGB2RGBA), fill), cv2.COLOR_RGBA2RGB)
+        patch = cv2.cvtColor(
+            warped(cv2.cvtColor(needed, cv2.COLOR_RGB2RGBA), fill), cv2.COLOR_RGBA2RGB
+        )
     elif channels <= BANDS:
         patch = warped(needed, fill)
     else:
@@ -128,7 +139,9 @@ def warp(
     return patch.reshape(*crop, *array.shape[2:])
 
 
-def foreground_pixel(target: np.ndarray, task: Task, rng: np.random.Generator) -> tuple[int, int] | None:
+def foreground_pixel(
+    target: np.ndarray, task: Task, rng: np.random.Generator
+) -> tuple[int, int] | None:
     """Return a random pixel of a random foreground class that an encoded target shows; None if it shows none."""
     layers = [layer_of(task, target, index) for index in task.foreground]
     shown = [layer for layer in layers if layer.any()]

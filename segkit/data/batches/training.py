@@ -39,7 +39,9 @@ def training_batches(
     Of several processes each reads its share of every batch.
     """
     samples = samples or open_samples(part, config.data, config.task, given, cache_folder)
-    augment = Augment(config.task, config.augment, given, config.train.crop, config.train.foreground)
+    augment = Augment(
+        config.task, config.augment, given, config.train.crop, config.train.foreground
+    )
     size, seed, names = config.train.batch_size, config.train.seed, part.names
     own = replicas.share(size)
 
@@ -56,7 +58,9 @@ def training_batches(
         images, targets = zip(*pairs, strict=True)
         return np.stack(images), as_losses_need(np.stack(targets), config.task, config.loss)
 
-    return _by_threads_of_ours(prefetch(batch, itertools.count(first_step), workers or min(cores(), MOST_WORKERS)))
+    return _by_threads_of_ours(
+        prefetch(batch, itertools.count(first_step), workers or min(cores(), MOST_WORKERS))
+    )
 
 
 def _by_threads_of_ours(batches: Generator[Batch]) -> Generator[Batch]:

@@ -93,7 +93,9 @@ class ValidationBatches(keras.utils.PyDataset):
 
 def _padded(array: np.ndarray, height: int, width: int, fill: int | None) -> np.ndarray:
     """Return an array padded below and to the right: with `fill`, or mirrored if that is None."""
-    missing = [(0, height - array.shape[0]), (0, width - array.shape[1])] + [(0, 0)] * (array.ndim - 2)
+    missing = [(0, height - array.shape[0]), (0, width - array.shape[1])] + [(0, 0)] * (
+        array.ndim - 2
+    )
     if fill is None:
         return np.pad(array, missing, mode="symmetric")
     return np.pad(array, missing, constant_values=fill)

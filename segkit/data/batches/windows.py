@@ -48,7 +48,11 @@ def windows_of(name: str, height: int, width: int, largest: int = LARGEST) -> li
     >>> [window.shape for window in windows_of("a", 30, 25, largest=20)]
     [(15, 13), (15, 12), (15, 13), (15, 12)]
     """
-    return [Window(name, rows, columns) for rows in _pieces(height, largest) for columns in _pieces(width, largest)]
+    return [
+        Window(name, rows, columns)
+        for rows in _pieces(height, largest)
+        for columns in _pieces(width, largest)
+    ]
 
 
 def _pieces(length: int, largest: int) -> list[slice]:

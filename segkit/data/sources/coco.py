@@ -41,7 +41,12 @@ class CocoSource:
         if not images.is_dir():
             raise DataError(f"{images}: there is no such folder", "unpaired")
         check_on_top(data.on_top, task)
-        self.images, self.annotations, self.task, self.on_top = images, annotations, task, data.on_top
+        self.images, self.annotations, self.task, self.on_top = (
+            images,
+            annotations,
+            task,
+            data.on_top,
+        )
         self.labels = [task.classes[i] for i in task.foreground]
         self._pages = data.pages
         self._root = os.path.realpath(images)
@@ -112,7 +117,9 @@ class CocoSource:
                 "coco-file-name",
             )
         if not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
-            raise DataError(f"{where}: there is no file {path}; add it, or set data.images", "unpaired")
+            raise DataError(
+                f"{where}: there is no file {path}; add it, or set data.images", "unpaired"
+            )
         return path
 
     def _layers(self, picture: Picture) -> dict[str, np.ndarray]:
@@ -125,13 +132,17 @@ class CocoSource:
             except DataError as problem:
                 if not region.broken:
                     where = f"{self.annotations}: annotation {shown(region.id)} of image {shown(picture.id)}"
-                    self._broken.leave_out("annotations", region.position, _prefixed(where, problem))
+                    self._broken.leave_out(
+                        "annotations", region.position, _prefixed(where, problem)
+                    )
                 runs = [_somewhere(region, picture)]
                 unlabelled = True
             labels = [region.label] if region.label else self.labels
             for label in labels:
                 found.setdefault((label, unlabelled), []).extend(runs)
-        occurring = [label for label in self.labels if (label, False) in found or (label, True) in found]
+        occurring = [
+            label for label in self.labels if (label, False) in found or (label, True) in found
+        ]
         shape = (picture.height, picture.width)
         return {label: _layer(found, label, shape) for label in occurring or self.labels[:1]}
 
@@ -143,8 +154,15 @@ def _somewhere(region: Region, picture: Picture) -> Runs:
     """Return where a region lies whose segmentation cannot be read: its box if that is in the image, else anywhere."""
     height, width = picture.height, picture.width
     box = region.box
-    numbers = type(box) is list and len(box) == 4 and all(type(value) in (int, float) for value in box)
-    if numbers and min(box[0], box[1]) >= 0 and 0 < box[2] <= width - box[0] and 0 < box[3] <= height - box[1]:
+    numbers = (
+        type(box) is list and len(box) == 4 and all(type(value) in (int, float) for value in box)
+    )
+    if (
+        numbers
+        and min(box[0], box[1]) >= 0
+        and 0 < box[2] <= width - box[0]
+        and 0 < box[3] <= height - box[1]
+    ):
         rows = slice(math.floor(box[1]), math.ceil(box[1] + box[3]))
         columns = slice(math.floor(box[0]), math.ceil(box[0] + box[2]))
         inside = np.zeros((height, width), np.uint8, order="F")
@@ -209,7 +227,9 @@ def counts_of(text: str) -> np.ndarray:
     >>> counts_of("52203").tolist()
     [5, 2, 2, 2, 5]
     """
-    codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - ord("0")
+    codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - ord(
+        "0"
+    )
     if not codes.size or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise DataError(f"compressed run lengths cannot be read: {shown(text)}", "coco-rle")
     ends = np.flatnonzero(codes & 32 == 0)
@@ -229,12 +249,16 @@ def _runs_of_counts(segmentation: Mapping[str, Any], height: int, width: int) ->
     size, counts = [height, width], segmentation.get("counts")
     if segmentation.get("size") != size:
         found = shown(segmentation.get("size"))
-        raise DataError(f"run lengths have the image's [height, width] = {size}; found {found}", "coco-rle")
+        raise DataError(
+            f"run lengths have the image's [height, width] = {size}; found {found}", "coco-rle"
+        )
     if isinstance(counts, str):
         _check_counts(counts_of(counts).tolist(), height * width)
         return {"size": size, "counts": counts.encode("ascii")}
     if not isinstance(counts, list):
-        raise DataError(f"'counts' is a list of run lengths, or text; found {shown(counts)}", "coco-rle")
+        raise DataError(
+            f"'counts' is a list of run lengths, or text; found {shown(counts)}", "coco-rle"
+        )
     _check_counts(counts, height * width)
     return coco_mask.frPyObjects({"size": size, "counts": counts}, height, width)
 
@@ -242,9 +266,14 @@ def _runs_of_counts(segmentation: Mapping[str, Any], height: int, width: int) ->
 def _check_counts(counts: list[Any], pixels: int) -> None:
     wrong = [count for count in counts if type(count) is not int or not 0 <= count <= pixels]
     if wrong:
-        raise DataError(f"run lengths are whole numbers from 0 to {pixels}; found {shown(wrong[0])}", "coco-rle")
+        raise DataError(
+            f"run lengths are whole numbers from 0 to {pixels}; found {shown(wrong[0])}", "coco-rle"
+        )
     if sum(counts) != pixels:  # pycocotools would merge too few of them for ever
-        raise DataError(f"run lengths add up to height x width, {pixels}; found {shown(sum(counts))}", "coco-rle")
+        raise DataError(
+            f"run lengths add up to height x width, {pixels}; found {shown(sum(counts))}",
+            "coco-rle",
+        )
 
 
 def _check_polygon(polygon: Any, height: int, width: int) -> None:
@@ -255,7 +284,9 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
             "coco-polygon",
         )
     far = FARTHEST * max(height, width)
-    wrong = [value for value in polygon if type(value) not in (int, float) or not -far <= value <= far]
+    wrong = [
+        value for value in polygon if type(value) not in (int, float) or not -far <= value <= far
+    ]
     if wrong:  # NaN, too
         raise DataError(
             f"a polygon's coordinates are pixels, not farther than {far} from the image; found {shown(wrong[0])}",
@@ -273,14 +304,19 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
         )
     outline = np.abs(np.diff(points, axis=0, append=points[:1])).max(1).sum()
     if outline > LONGEST_OUTLINE:
-        raise DataError(f"a polygon's outline is {math.ceil(outline):,} pixels long, no drawing's", "coco-polygon")
+        raise DataError(
+            f"a polygon's outline is {math.ceil(outline):,} pixels long, no drawing's",
+            "coco-polygon",
+        )
 
 
 def _check_size(image: np.ndarray, picture: Picture, path: Path, where: str) -> None:
     rows, columns = image.shape[:2]
     if (rows, columns) != (picture.height, picture.width):
         turned = (columns, rows) == (picture.height, picture.width)
-        why = " The image seems turned by its EXIF orientation, and its regions not" if turned else ""
+        why = (
+            " The image seems turned by its EXIF orientation, and its regions not" if turned else ""
+        )
         raise DataError(
             f"{where}: drawn on {picture.width} wide and {picture.height} high; {path} is {columns} wide and {rows} high."
             f"{why}",
@@ -288,7 +324,9 @@ def _check_size(image: np.ndarray, picture: Picture, path: Path, where: str) -> 
         )
 
 
-def _layer(found: Mapping[tuple[str, bool], list[Runs]], label: str, shape: tuple[int, int]) -> np.ndarray:
+def _layer(
+    found: Mapping[tuple[str, bool], list[Runs]], label: str, shape: tuple[int, int]
+) -> np.ndarray:
     objects, crowds = (_union(found.get((label, crowd), []), shape) for crowd in (False, True))
     return np.where(objects == 1, 1, crowds * np.uint8(VOID)).astype(np.uint8)
 

@@ -94,7 +94,8 @@ def read_content(path: Path, labels: Sequence[str], broken: Broken) -> Content:
             image, region = _region(entry, position, categories, path)
             if image not in listed:
                 raise DataError(
-                    f"{path}: annotation {shown(region.id)}: there is no image {shown(image)}", "coco-reference"
+                    f"{path}: annotation {shown(region.id)}: there is no image {shown(image)}",
+                    "coco-reference",
                 )
             if region.id in seen:
                 raise _given_twice(f"{path}: annotation {shown(region.id)}")
@@ -119,7 +120,9 @@ def _check_image_known(entry: Any, listed: set[Id], problem: DataError) -> None:
     ) from problem
 
 
-def _broken_region(entry: Mapping[str, Any], position: int, categories: Mapping[Id, str]) -> tuple[Id, Region]:
+def _broken_region(
+    entry: Mapping[str, Any], position: int, categories: Mapping[Id, str]
+) -> tuple[Id, Region]:
     """Return the image id and the region of an annotation that was left out; its pixels are to be unlabelled.
 
     It may be of any class if its category is not known.
@@ -154,13 +157,23 @@ def category_names(path: Path) -> list[str]:
     one, or that are called background.
     """
     content = _read_json(path)
-    entries = [entry for entry in content["categories"] if isinstance(entry, dict) and "name" in entry]
-    headings = {str(e.get("supercategory")) for e in entries if e.get("supercategory") != e["name"]} | {"background"}
-    drawn = {shown(entry.get("category_id")) for entry in content["annotations"] if isinstance(entry, dict)}
+    entries = [
+        entry for entry in content["categories"] if isinstance(entry, dict) and "name" in entry
+    ]
+    headings = {
+        str(e.get("supercategory")) for e in entries if e.get("supercategory") != e["name"]
+    } | {"background"}
+    drawn = {
+        shown(entry.get("category_id"))
+        for entry in content["annotations"]
+        if isinstance(entry, dict)
+    }
     named = [
         str(entry["name"])
         for entry in entries
-        if shown(entry.get("id")) in drawn or str(entry["name"]) not in headings or len(entries) == 1
+        if shown(entry.get("id")) in drawn
+        or str(entry["name"]) not in headings
+        or len(entries) == 1
     ]
     return list(dict.fromkeys(named))
 
@@ -172,7 +185,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({problem.strerror})", "coco-file") from problem
     except json.JSONDecodeError as problem:
         raise DataError(f"{path}: {_why_not_json(problem)}", "coco-file") from problem
-    except (ValueError, RecursionError) as problem:  # not text, a number of thousands of digits, thousands of brackets
+    except (
+        ValueError,
+        RecursionError,
+    ) as problem:  # not text, a number of thousands of digits, thousands of brackets
         raise DataError(f"{path}: not a COCO JSON file ({problem})", "coco-file") from problem
     if not isinstance(content, dict):
         raise DataError(
@@ -183,7 +199,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     for key in ("images", "annotations", "categories"):
         if type(content.get(key)) is not list:
             found = f"'{key}' is {shown(content[key])}" if key in content else f"it has no '{key}'"
-            raise DataError(f"{path}: a COCO file has lists of images, annotations, categories; {found}", "coco-file")
+            raise DataError(
+                f"{path}: a COCO file has lists of images, annotations, categories; {found}",
+                "coco-file",
+            )
     return content
 
 
@@ -204,7 +223,9 @@ def _categories(entries: list[Any], labels: Sequence[str], path: Path) -> dict[I
         names[number] = _field(entry, "name", (str,), "text", where)
     missing = [label for label in labels if label not in names.values()]
     if missing:
-        known = ", ".join(name if name.isprintable() else repr(name) for name in list(names.values())[:100])
+        known = ", ".join(
+            name if name.isprintable() else repr(name) for name in list(names.values())[:100]
+        )
         more = ", ..." if len(names) > 100 else ""
         raise DataError(
             f"{path}: no category is called {', '.join(missing)}; its categories are {known or '(none)'}{more}. Call the "
@@ -238,9 +259,14 @@ def _pictures(entries: list[Any], path: Path, broken: Broken) -> tuple[dict[Id, 
 def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
     name = _field(entry, "file_name", (str,), "text", where)
     _check_file_name(name, where)
-    width, height = (_field(entry, key, (int,), "a whole number of pixels", where) for key in ("width", "height"))
+    width, height = (
+        _field(entry, key, (int,), "a whole number of pixels", where) for key in ("width", "height")
+    )
     if width < 1 or height < 1:
-        raise DataError(f"{where}: width and height are 1 or more; found {shown(width)} x {shown(height)}", "coco-size")
+        raise DataError(
+            f"{where}: width and height are 1 or more; found {shown(width)} x {shown(height)}",
+            "coco-size",
+        )
     if width * height > codecs.most_pixels():
         raise DataError(
             f"{where}: {shown(width)} x {shown(height)} is more than {codecs.most_pixels():,.0f} pixels. If it is meant, "
@@ -253,7 +279,9 @@ def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
 def _check_file_name(name: str, where: str) -> None:
     """A file may come from anywhere: its names stay below the folder of images."""
     path = PurePosixPath(name)
-    outside = path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name)
+    outside = (
+        path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name)
+    )
     if outside or not path.name or re.search("[\x00-\x1f\x7f\ud800-\udfff]", name):
         raise DataError(
             f"{where}: file_name is a path below data.images with forward slashes, without .., drive letter or control "
@@ -262,7 +290,9 @@ def _check_file_name(name: str, where: str) -> None:
         )
 
 
-def _region(entry: Any, position: int, categories: Mapping[Id, str], path: Path) -> tuple[Id, Region]:
+def _region(
+    entry: Any, position: int, categories: Mapping[Id, str], path: Path
+) -> tuple[Id, Region]:
     """Return an annotation's image id and its region."""
     number, where = _identify(entry, "annotation", f"{path}: annotations[{position}]", path)
     image: Id = _field(entry, "image_id", (int, str), "a whole number or text", where)
@@ -273,7 +303,9 @@ def _region(entry: Any, position: int, categories: Mapping[Id, str], path: Path)
     if type(crowd) not in (int, bool) or crowd not in (0, 1):
         raise DataError(f"{where}: 'iscrowd' is 0 or 1; found {shown(crowd)}", "coco-entry")
     label = categories[category]
-    return image, Region(position, number, label, bool(crowd), entry.get("segmentation"), entry.get("bbox"))
+    return image, Region(
+        position, number, label, bool(crowd), entry.get("segmentation"), entry.get("bbox")
+    )
 
 
 def _by_name(pictures: Mapping[Id, Picture], path: Path) -> dict[str, Picture]:
@@ -300,7 +332,9 @@ def _identify(entry: Any, kind: str, where: str, path: Path) -> tuple[Id, str]:
     return number, f"{path}: {kind} {shown(number)}"
 
 
-def _field(entry: Mapping[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str) -> Any:
+def _field(
+    entry: Mapping[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str
+) -> Any:
     if key not in entry:
         raise DataError(f"{where}: has no '{key}'", "coco-entry")
     if type(entry[key]) not in kinds:  # isinstance would take true and false for numbers

@@ -24,7 +24,9 @@ def coding_of(config: RunConfig, coding: str = "data") -> Coding:
     Raises `ConfigError` for another name, and where the data set's coding has no value for one of the classes.
     """
     if coding not in CODINGS:
-        raise ConfigError(f"one of {', '.join(CODINGS)}; found {coding!r}", "unknown-name", setting="--coding")
+        raise ConfigError(
+            f"one of {', '.join(CODINGS)}; found {coding!r}", "unknown-name", setting="--coding"
+        )
     if coding == "segkit":
         return segkit_coding(config.task)
     return data_coding(config.data, config.task, config.mask_files)
@@ -149,6 +151,10 @@ def _free(used: Sequence[Stored], tolerance: int) -> Stored:
     if numbers:
         return next((number for number in FREE if number not in numbers), max(numbers) + 1)
     bands = {band for colour in used if isinstance(colour, tuple) for band in colour}
-    apart = [grey for grey in FREE if grey <= VOID and all(abs(grey - band) > tolerance for band in bands)]
+    apart = [
+        grey
+        for grey in FREE
+        if grey <= VOID and all(abs(grey - band) > tolerance for band in bands)
+    ]
     grey = apart[0] if apart else VOID
     return grey, grey, grey

@@ -62,8 +62,12 @@ class FolderSource:
         _check_meanings(data, self._file_task)
         if data.masks is not None and data.list_file is None:
             check_written(data.masks, data, self._file_task)
-        self._yes_no = YesNo(self._file_task, data.mask_values, instances=data.mask_ids == "instances")
-        self._palettes = Palettes(yes_no=not self._file_task.stores_ids and data.mask_values is None)
+        self._yes_no = YesNo(
+            self._file_task, data.mask_values, instances=data.mask_ids == "instances"
+        )
+        self._palettes = Palettes(
+            yes_no=not self._file_task.stores_ids and data.mask_values is None
+        )
         self._layout = _layout_of(task, layered)
         self.kept: dict[Path, np.ndarray] = {}
         """Masks, as they are stored, that somebody has read already; each is taken from here once."""
@@ -71,7 +75,9 @@ class FolderSource:
     @property
     def stored(self) -> MaskFilesConfig:
         """How the masks are stored, as far as those that were read show it."""
-        return MaskFilesConfig(layout=self._layout, yes=None if self.data.mask_threshold else self._yes_no.yes)
+        return MaskFilesConfig(
+            layout=self._layout, yes=None if self.data.mask_threshold else self._yes_no.yes
+        )
 
     def image_file(self, name: str) -> Path:
         """Return where the sample's image stands."""
@@ -83,7 +89,9 @@ class FolderSource:
 
     def files(self, name: str) -> list[Path]:
         """Return all files that the sample is read from."""
-        return [file_of(path) for path in (self.pairs[name].image, *self.pairs[name].masks.values())]
+        return [
+            file_of(path) for path in (self.pairs[name].image, *self.pairs[name].masks.values())
+        ]
 
     def read(self, name: str) -> Sample:
         """Return the sample; raises `DataError` with the file's path if the image or a mask does not fit."""
@@ -93,7 +101,11 @@ class FolderSource:
         found = {label: read(path) for label, path in pair.masks.items()}
         for label, mask in found.items():
             _check_size(mask, pair.masks[label], image.values, pair.image)
-        mask = found[""] if "" in found else from_layers(found, self.task, self.data.on_top, f"masks of {pair.image}")
+        mask = (
+            found[""]
+            if "" in found
+            else from_layers(found, self.task, self.data.on_top, f"masks of {pair.image}")
+        )
         return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
 
     def _one_file(self, path: Path) -> np.ndarray:
@@ -129,7 +141,9 @@ class FolderSource:
             self._palettes.check(stored.values, stored.palette, where)
         return self._yes_no(stored.values, where, palette)
 
-    def _decoded(self, stored: Pixels, path: Path, read: Callable[[Pixels, str], np.ndarray]) -> np.ndarray:
+    def _decoded(
+        self, stored: Pixels, path: Path, read: Callable[[Pixels, str], np.ndarray]
+    ) -> np.ndarray:
         """Return what `read` makes of the valid pixels (H, W); the others are void."""
         where = str(path)
         valid = stored.valid
@@ -185,12 +199,20 @@ class FolderSource:
                 "mask-channels",
             )
         planes = [stored._replace(values=band) for band in np.moveaxis(bands, -1, 0)]
-        return stack_planes(self.task, [self._decoded(plane, path, self._yes_or_no) for plane in planes])
+        return stack_planes(
+            self.task, [self._decoded(plane, path, self._yes_or_no) for plane in planes]
+        )
 
 
-def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> FolderSource:
+def in_folders(
+    images: Path, masks: Path, task: Task, data: DataConfig | None = None
+) -> FolderSource:
     """Return the source of two folders, whose masks are read as `data` says."""
-    settings = (data or DataConfig()).model_dump() | {"images": images, "masks": masks, "list_file": None}
+    settings = (data or DataConfig()).model_dump() | {
+        "images": images,
+        "masks": masks,
+        "list_file": None,
+    }
     return FolderSource(DataConfig.model_validate(settings), task)
 
 
@@ -217,9 +239,14 @@ def _check_size(mask: np.ndarray, path: Path, image: np.ndarray, image_path: Pat
     rows, columns = image.shape[:2]
     if mask.shape[:2] != (rows, columns):
         turned = mask.shape[:2] == (columns, rows)
-        why = " The image seems to be turned by its EXIF orientation, and the mask not" if turned else ""
+        why = (
+            " The image seems to be turned by its EXIF orientation, and the mask not"
+            if turned
+            else ""
+        )
         raise DataError(
-            f"{path}: the mask is {_size(mask)}, its image {image_path} is {_size(image)}.{why}", "mask-size"
+            f"{path}: the mask is {_size(mask)}, its image {image_path} is {_size(image)}.{why}",
+            "mask-size",
         )
 
 

@@ -38,7 +38,10 @@ def classes_of_labelme(masks: Path) -> list[str]:
 def _lines(masks: Path, name: str) -> list[str]:
     for place in (masks / name, masks.parent / name):
         if place.is_file() and place.stat().st_size < MOST:
-            return [line.strip() for line in place.read_text(encoding="utf-8", errors="replace").splitlines()]
+            return [
+                line.strip()
+                for line in place.read_text(encoding="utf-8", errors="replace").splitlines()
+            ]
     return []
 
 

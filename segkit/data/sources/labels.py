@@ -42,7 +42,9 @@ def values_by_name(mapping: Mapping[Stored, str], task: Task) -> dict[Stored, in
     return {stored: values[name] for stored, name in mapping.items()}
 
 
-def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str) -> np.ndarray:
+def as_ids(
+    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str
+) -> np.ndarray:
     """Return stored values (H, W) as class ids with 255 for void; without a mapping values are ids already."""
     if mapping is None:
         return task.encode(raw, where)
@@ -50,7 +52,11 @@ def as_ids(raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where
 
 
 def as_yes_no(
-    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str, palette: np.ndarray | None = None
+    raw: np.ndarray,
+    task: Task,
+    mapping: Mapping[int, str] | None,
+    where: str,
+    palette: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int | None]:
     """Return stored values (H, W) as 0/1 with 255 for void, and the value that meant yes (None if it did not occur).
 
@@ -111,7 +117,9 @@ class YesNo:
     Where some masks are 0/1, one of 0 and 255 may have no object and 255 for unlabelled, so it is refused.
     """
 
-    def __init__(self, task: Task, mapping: Mapping[int, str] | None, instances: bool = False) -> None:
+    def __init__(
+        self, task: Task, mapping: Mapping[int, str] | None, instances: bool = False
+    ) -> None:
         self.task, self.mapping, self.instances = task, mapping, instances
         self._first: tuple[int, str] | None = None
 
@@ -120,7 +128,9 @@ class YesNo:
         """The value that meant yes so far; None if none did, or if a mapping says what values mean."""
         return self._first[0] if self._first else None
 
-    def __call__(self, raw: np.ndarray, where: str, palette: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self, raw: np.ndarray, where: str, palette: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return stored values (H, W) as `as_yes_no` does, or as `as_object` if they number single objects."""
         if self.instances:
             return as_object(raw, where)
@@ -195,13 +205,17 @@ def check_on_top(on_top: Sequence[str] | None, task: Task) -> None:
         )
 
 
-def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str) -> np.ndarray:
+def from_colours(
+    rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str
+) -> np.ndarray:
     """Return colours (H, W, 3) uint8 as ids, or as 0/1 in a binary task, with 255 for void.
 
     A colour that the mapping ("#rrggbb" to name) does not hold counts as the nearest one whose channels differ by at
     most `tolerance`. Raises `DataError` listing the other colours with their pixels.
     """
-    packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    packed = (
+        (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    )
     named = values_by_name({int(colour[1:], 16): name for colour, name in mapping.items()}, task)
     result, known = np.zeros(packed.shape, np.uint8), np.zeros(packed.shape, bool)
     for colour, value in named.items():
@@ -214,13 +228,17 @@ def from_colours(rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolera
     distance = np.abs(_channels(others)[:, None] - _channels(np.array(list(named)))).max(-1)
     far = distance.min(1) > tolerance
     if far.any():
-        raise DataError(_unknown_colours(others[far], pixels[far], mapping, tolerance, where), "mask-colours")
+        raise DataError(
+            _unknown_colours(others[far], pixels[far], mapping, tolerance, where), "mask-colours"
+        )
     nearest = np.array(list(named.values()), np.uint8)[distance.argmin(1)]
     result[~known] = nearest[np.searchsorted(others, packed[~known])]
     return result
 
 
-def from_layers(layers: Mapping[str, np.ndarray], task: Task, on_top: Sequence[str] | None, where: str) -> np.ndarray:
+def from_layers(
+    layers: Mapping[str, np.ndarray], task: Task, on_top: Sequence[str] | None, where: str
+) -> np.ndarray:
     """Return the mask of one 0/1 layer (H, W) a class, 255 for void, by the names of the classes.
 
     A class without a layer occurs nowhere. A multilabel mask stacks the layers, a binary one is its only layer. In an
@@ -236,11 +254,15 @@ def from_layers(layers: Mapping[str, np.ndarray], task: Task, on_top: Sequence[s
             f"{where}: pixels of no class, and the task has no background to give them; add a class called background",
             "mask-values",
         )
-    order = [name for name in layers if name not in on_top] + [name for name in reversed(on_top) if name in layers]
+    order = [name for name in layers if name not in on_top] + [
+        name for name in reversed(on_top) if name in layers
+    ]
     return stack_layers(task, {name: layers[name] for name in order})
 
 
-def _check_overlaps(inside: np.ndarray, names: list[str], on_top: Sequence[str], where: str) -> None:
+def _check_overlaps(
+    inside: np.ndarray, names: list[str], on_top: Sequence[str], where: str
+) -> None:
     """Overlaps are decided if at most one of the classes at a pixel is not in `on_top`."""
     undecided = inside[[name not in on_top for name in names]]
     both = (undecided.sum(0, dtype=np.uint16) > 1) if len(undecided) else np.zeros(1, bool)
@@ -281,7 +303,8 @@ def _apply(raw: np.ndarray, ids: Mapping[int, int], where: str) -> np.ndarray:
     if wrong:
         shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
         raise DataError(
-            f"{where}: values that data.mask_values does not name: {shown}; it names {sorted(ids)}", "mask-values"
+            f"{where}: values that data.mask_values does not name: {shown}; it names {sorted(ids)}",
+            "mask-values",
         )
     result = np.empty(raw.shape, np.uint8)
     for value in found.tolist():

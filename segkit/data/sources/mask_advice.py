@@ -36,7 +36,9 @@ def advice_for_values(values: Sequence[int]) -> str:
 def advice_for_mixed(*yes: int) -> str:
     """Return what to do where some masks hold 0 and 1, or another value of yes, and others 0 and a brighter one."""
     bright = max(yes)
-    void, present = (_mapping((0, min(yes), bright), ("absent", "present", name)) for name in ("void", "present"))
+    void, present = (
+        _mapping((0, min(yes), bright), ("absent", "present", name)) for name in ("void", "present")
+    )
     return f"Which is meant cannot be seen. If {bright} is unlabelled: {void}. If it is yes as well: {present}"
 
 

@@ -34,7 +34,9 @@ class Suffixes(NamedTuple):
         return " and ".join(f"{setting}: {suffix}" for setting, suffix in settings if suffix)
 
 
-def find_suffixes(images: Collection[str], masks: Collection[str], together: bool = False) -> Suffixes | None:
+def find_suffixes(
+    images: Collection[str], masks: Collection[str], together: bool = False
+) -> Suffixes | None:
     """Return the suffixes by which most images have exactly one mask; None if there are none, or several ways.
 
     Args:
@@ -46,7 +48,10 @@ def find_suffixes(images: Collection[str], masks: Collection[str], together: boo
     drawn = set(masks)
     if names & drawn and not together:
         return Suffixes("", "")
-    paired = {suffixes: _paired(suffixes, names, drawn, together) for suffixes in _candidates(names, drawn)}
+    paired = {
+        suffixes: _paired(suffixes, names, drawn, together)
+        for suffixes in _candidates(names, drawn)
+    }
     most = max(paired.values(), default=0)
     pictures = len(names)
     if together:
@@ -80,7 +85,9 @@ def _beginning(one: str, other: str) -> str:
     return min(one, other, key=len)
 
 
-def _paired(suffixes: Suffixes, images: Collection[str], masks: Collection[str], together: bool) -> int:
+def _paired(
+    suffixes: Suffixes, images: Collection[str], masks: Collection[str], together: bool
+) -> int:
     """Return how many images have a mask; in one folder both suffixes must tell them apart."""
     if together and not suffixes.mask:
         return 0

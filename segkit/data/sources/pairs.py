@@ -44,7 +44,11 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
 
     Raises `DataError` where a partner is missing, and `ConfigError` if the settings do not say where to look.
     """
-    pairs = _from_list(data, data.list_file, labels) if data.list_file is not None else _from_folders(data, labels)
+    pairs = (
+        _from_list(data, data.list_file, labels)
+        if data.list_file is not None
+        else _from_folders(data, labels)
+    )
     return _pages_apart(pairs) if data.pages == "samples" else pairs
 
 
@@ -62,8 +66,13 @@ def _pages_apart(pairs: Pairs) -> Pairs:
             for label, path in pairs.by_name[name].masks.items()
         }
         for number, page in enumerate(pages):
-            by_name[page] = Pair(images[page], {label: paths[number] for label, paths in masks.items()})
-    parts = {part: [page for name in inside for page in names[name]] for part, inside in pairs.parts.items()}
+            by_name[page] = Pair(
+                images[page], {label: paths[number] for label, paths in masks.items()}
+            )
+    parts = {
+        part: [page for name in inside for page in names[name]]
+        for part, inside in pairs.parts.items()
+    }
     return Pairs(by_name, parts)
 
 
@@ -85,11 +94,16 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
-        raise DataError(f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty")
+        raise DataError(
+            f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty"
+        )
     _check_image_suffix(images, data)
     by_nfc(images)  # refuses two that look alike
     stems = {name: nfc(name).removesuffix(nfc(data.image_suffix)) for name in images}
-    found = {label: by_nfc(_masks_in(folder, data)) for label, folder in mask_folders(data, data.masks, labels).items()}
+    found = {
+        label: by_nfc(_masks_in(folder, data))
+        for label, folder in mask_folders(data, data.masks, labels).items()
+    }
     for label, masks in found.items():
         _check_partners(stems.values(), masks, data, data.masks / label)
     pairs = {}
@@ -117,8 +131,16 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
         inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
     inside = {nfc(name) for name in inside}
     named = {name: existing(masks / name) for name in labels}
-    missing = [name for name in labels if nfc(name.partition("/")[0]) not in inside or not named[name].is_dir()]
-    if inside and missing and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir())):
+    missing = [
+        name
+        for name in labels
+        if nfc(name.partition("/")[0]) not in inside or not named[name].is_dir()
+    ]
+    if (
+        inside
+        and missing
+        and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir()))
+    ):
         raise DataError(
             f"{masks}: where masks have one sub-folder a class, each class has one; missing: {', '.join(missing)}; found: "
             f"{', '.join(sorted(inside))}",
@@ -136,7 +158,9 @@ def _masks_in(folder: Path, data: DataConfig) -> dict[str, Path]:
     if not data.mask_suffix:
         return found
     return {
-        nfc(name)[: -len(nfc(data.mask_suffix))]: path for name, path in found.items() if _ends(name, data.mask_suffix)
+        nfc(name)[: -len(nfc(data.mask_suffix))]: path
+        for name, path in found.items()
+        if _ends(name, data.mask_suffix)
     }
 
 
@@ -156,7 +180,9 @@ def _ends(name: str, suffix: str) -> bool:
     return nfc(name).endswith(nfc(suffix))
 
 
-def _check_partners(images: Collection[str], masks: Collection[str], data: DataConfig, mask_folder: Path) -> None:
+def _check_partners(
+    images: Collection[str], masks: Collection[str], data: DataConfig, mask_folder: Path
+) -> None:
     wanted, found = set(images), set(masks)
     for names, what, where in (
         (wanted - found, "images without a mask of the same name in", mask_folder),
@@ -164,7 +190,8 @@ def _check_partners(images: Collection[str], masks: Collection[str], data: DataC
     ):
         if names:
             raise DataError(
-                f"{len(names)} {what} {where}: {_few(names)}. {_how_to_pair(wanted, found, data)}", "unpaired"
+                f"{len(names)} {what} {where}: {_few(names)}. {_how_to_pair(wanted, found, data)}",
+                "unpaired",
             )
 
 
@@ -201,10 +228,14 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
     unsaid: list[str] = []
     for line, row in rows:
         where = f"{path}, line {line}"
-        cells = {column: _file(row[column], path, where) for column in ["image", *(own or ["mask"])]}
+        cells = {
+            column: _file(row[column], path, where) for column in ["image", *(own or ["mask"])]
+        }
         name = _name(cells["image"], path.parent)
         if name in pairs:
-            raise DataError(f"{where}: {name} was listed before; a name stands for one image", "list")
+            raise DataError(
+                f"{where}: {name} was listed before; a name stands for one image", "list"
+            )
         pairs[name] = Pair(cells["image"], {label: cells[label or "mask"] for label in own or [""]})
         if row.get("split"):
             parts.setdefault(_part(row["split"], where), []).append(name)
@@ -213,11 +244,16 @@ def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
     if not pairs:
         raise DataError(f"{path}: lists no image", "empty")
     if parts and unsaid:
-        raise DataError(f"{unsaid[0]}: split is empty, but other lines say {', '.join(parts)}; say it in each", "list")
+        raise DataError(
+            f"{unsaid[0]}: split is empty, but other lines say {', '.join(parts)}; say it in each",
+            "list",
+        )
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
-def read_list(path: Path, labels: Sequence[str] = ()) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+def read_list(
+    path: Path, labels: Sequence[str] = ()
+) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """Return each row of a CSV list with the number of its line, and the names of the columns.
 
     Columns are separated by commas, semicolons or tabs. The names image, mask and split are in lower case, however the
@@ -240,7 +276,9 @@ def read_list(path: Path, labels: Sequence[str] = ()) -> tuple[list[tuple[int, d
         raise DataError(f"{path}: not a CSV file in UTF-8 ({problem})", "list") from problem
     if columns.count("image") != 1 or columns.count("mask") > 1:
         raise _wrong_columns(path, columns, labels)
-    return [(line, row) for line, row in rows if any(row.get(column) for column in columns)], columns
+    return [
+        (line, row) for line, row in rows if any(row.get(column) for column in columns)
+    ], columns
 
 
 def _column(name: str) -> str:
@@ -263,7 +301,8 @@ def _file(cell: str | None, listing: Path, where: str) -> Path:
     path = existing(listing.parent / (cell or ""))
     if not cell or not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
         raise DataError(
-            f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)", "list"
+            f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)",
+            "list",
         )
     return path
 

@@ -52,7 +52,9 @@ class ShapesSource:
         if self.task.exclusive:
             layers = {kind: top == number for number, kind in enumerate(KINDS, start=1)}
         names = [self.task.classes[i] for i in self.task.foreground]
-        return stack_layers(self.task, {name: layers.get(name, top > 0).astype(np.uint8) for name in names})
+        return stack_layers(
+            self.task, {name: layers.get(name, top > 0).astype(np.uint8) for name in names}
+        )
 
 
 def open_shapes(data: DataConfig, task: Task) -> ShapesSource:
@@ -64,7 +66,9 @@ def _draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, 
     height, width = size
     layers: Layers = {kind: np.zeros(size, bool) for kind in KINDS}
     top = np.zeros(size, np.uint8)
-    image = rng.uniform(30, 120, 3) + rng.uniform(-25, 25) * np.linspace(-1, 1, width)[None, :, None]
+    image = (
+        rng.uniform(30, 120, 3) + rng.uniform(-25, 25) * np.linspace(-1, 1, width)[None, :, None]
+    )
     image = np.broadcast_to(image, (height, width, 3)).copy()
     for _ in range(rng.integers(2, 7)):
         number = int(rng.integers(1, len(KINDS) + 1))

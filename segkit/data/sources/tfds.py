@@ -43,7 +43,9 @@ class TfdsSource:
         places = {part: self._records.places(split) for part, split in chosen.items()}
         self._place = {name: place for part in places.values() for name, place in part.items()}
         self.names = list(self._place)
-        self.parts = {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
+        self.parts = (
+            {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
+        )
         self._yes_no = YesNo(task, self.values, instances=data.mask_ids == "instances")
 
     @property
@@ -64,10 +66,13 @@ class TfdsSource:
             example = self._features.deserialize_example_np(record, decoders=self._decoders)
             image = _image(self._array(example, self.image_key))
             raw = self._array(example, self.mask_key, where)
-        mask = self._mask(raw, where + (f" (mask values as known of {self._map})" if self._map else ""))
+        mask = self._mask(
+            raw, where + (f" (mask values as known of {self._map})" if self._map else "")
+        )
         if mask.shape[:2] != image.shape[:2]:
             raise DataError(
-                f"{where}: the mask is {mask.shape[:2]} high and wide, its image {image.shape[:2]}", "mask-size"
+                f"{where}: the mask is {mask.shape[:2]} high and wide, its image {image.shape[:2]}",
+                "mask-size",
             )
         return Sample(name, image, mask)
 
@@ -81,8 +86,13 @@ class TfdsSource:
     def _mask(self, raw: np.ndarray, where: str) -> np.ndarray:
         if self.data.mask_colours is not None:
             if raw.dtype != np.uint8 or raw.shape[2:] != (3,):
-                raise DataError(f"{where}: a colour mask is 8-bit RGB; found {raw.dtype} {raw.shape}", "mask-channels")
-            return from_colours(raw, self.task, self.data.mask_colours, self.data.colour_tolerance, where)
+                raise DataError(
+                    f"{where}: a colour mask is 8-bit RGB; found {raw.dtype} {raw.shape}",
+                    "mask-channels",
+                )
+            return from_colours(
+                raw, self.task, self.data.mask_colours, self.data.colour_tolerance, where
+            )
         if self.data.mask_threshold is not None:
             raw = raw >= self.data.mask_threshold
         raw = raw.astype(np.uint8) if raw.dtype == bool else raw
@@ -100,7 +110,9 @@ class TfdsSource:
                 f"({', '.join(self.task.classes)}); found {raw.shape[-1]}",
                 "mask-channels",
             )
-        return stack_planes(self.task, [self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)])
+        return stack_planes(
+            self.task, [self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)]
+        )
 
 
 def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
@@ -131,7 +143,11 @@ def find_folder(data: DataConfig) -> Path:
             "missing-setting",
             setting="data",
         )
-    inside = [path.parent for depth in ("*", "*/*", "*/*/*") for path in sorted(data.data_dir.glob(f"{depth}/{INFO}"))]
+    inside = [
+        path.parent
+        for depth in ("*", "*/*", "*/*/*")
+        for path in sorted(data.data_dir.glob(f"{depth}/{INFO}"))
+    ]
     hint = f"; there is one in {inside[0]}" if inside else ""
     raise DataError(f"{data.data_dir}: holds no prepared data set ({INFO}){hint}", "empty")
 
@@ -145,19 +161,27 @@ def _find_named(data: DataConfig, name: str) -> Path:
         return Path(tfds.core.read_only_builder.builder_from_files(name, data_dir=kept).data_dir)
     except tfds.core.DatasetNotFoundError as problem:
         if not data.download:
-            place, option = (kept, f" --data_dir {kept}") if kept else (tfds.core.constants.DATA_DIR, "")
+            place, option = (
+                (kept, f" --data_dir {kept}") if kept else (tfds.core.constants.DATA_DIR, "")
+            )
             raise DataError(
                 f"{name}: is not prepared in {place}. Say data.download: true, or prepare it by "
                 f"`tfds build {name}{option}`",
                 "empty",
             ) from problem
-    except Exception as problem:  # versions, several places and the like; its words are the best there are
+    except (
+        Exception
+    ) as problem:  # versions, several places and the like; its words are the best there are
         raise DataError(f"{name}: {problem}") from problem
     if tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace and not data.trust:
-        raise untrusted("data.name", name)  # the code of a community's data set is fetched and imported
+        raise untrusted(
+            "data.name", name
+        )  # the code of a community's data set is fetched and imported
     try:
         builder = tfds.builder(name, data_dir=kept)
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
     except Exception as problem:
         raise DataError(
             f"{name}: cannot be downloaded and prepared ({problem})",
@@ -174,7 +198,11 @@ def _keys(features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path)
     known = (ready.image_key, ready.mask_key) if ready else (None, None)
     found = []
     for setting, own, usual, guesses in zip(
-        ("image_key", "mask_key"), (data.image_key, data.mask_key), known, (images, masks), strict=True
+        ("image_key", "mask_key"),
+        (data.image_key, data.mask_key),
+        known,
+        (images, masks),
+        strict=True,
     ):
         key = own or (usual if usual in pixels else guesses[0] if len(guesses) == 1 else None)
         if key is None or key not in features:
@@ -200,7 +228,11 @@ def _values(
     """Return what mask values mean, the channel that holds them, and the data set whose ready map said so."""
     if ready is None or mask_key != ready.mask_key:
         return data.mask_values, None, None
-    if data.mask_values is not None or data.mask_colours is not None or data.mask_threshold is not None:
+    if (
+        data.mask_values is not None
+        or data.mask_colours is not None
+        or data.mask_threshold is not None
+    ):
         return data.mask_values, None if data.mask_colours else ready.band, None
     return values_for(ready, task, name), ready.band, name
 
@@ -209,7 +241,10 @@ def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[A
     """Return the two features, and that pictures are not to be decoded: OpenCV would read palettes as colours."""
     import tensorflow_datasets as tfds
 
-    for key, kinds, what in ((image_key, "uif", "numbers"), (mask_key, "uib", "whole numbers or true/false")):
+    for key, kinds, what in (
+        (image_key, "uif", "numbers"),
+        (mask_key, "uib", "whole numbers or true/false"),
+    ):
         shape, dtype = _shape(features[key]), features[key].np_dtype
         if len(shape) not in (2, 3) or np.dtype(dtype).kind not in kinds:
             raise DataError(
@@ -222,12 +257,20 @@ def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[A
     return tfds.features.FeaturesDict(wanted), {key: tfds.decode.SkipDecoding() for key in pictures}
 
 
-def chosen_splits(splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]) -> dict[str, str]:
+def chosen_splits(
+    splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]
+) -> dict[str, str]:
     """Return the split of each part: the data set's own, or only `data.split` where that is not all of train."""
-    known = {PARTS[split]: split for split in sorted(splits) if split in PARTS and split not in without_masks}
+    known = {
+        PARTS[split]: split
+        for split in sorted(splits)
+        if split in PARTS and split not in without_masks
+    }
     order: tuple[str, ...] = ("train", "validation", "test")
     named = {part: known[part] for part in order if part in known}
-    return named if data.split == "train" and named.get("train") == "train" else {"train": data.split}
+    return (
+        named if data.split == "train" and named.get("train") == "train" else {"train": data.split}
+    )
 
 
 def _image(array: np.ndarray) -> np.ndarray:

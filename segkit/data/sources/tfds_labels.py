@@ -29,7 +29,9 @@ class ReadyMap(NamedTuple):
 
 # Values: README of the annotations, "Pixel Annotations: 1: Foreground 2:Background 3: Not classified". The third is a
 # band along the outline, so a task may make a class of it, called border.
-OXFORD_PETS = ReadyMap("image", "segmentation_mask", {1: "pet", 2: "background", 3: "border"}, undecided=("border",))
+OXFORD_PETS = ReadyMap(
+    "image", "segmentation_mask", {1: "pet", 2: "background", 3: "border"}, undecided=("border",)
+)
 
 # Ids and names: cityscapesscripts/helpers/labels.py; the others have ignoreInEval there. The builder stores labelIds, not
 # trainIds. The masks of its test split are dummies ("dummy annotations (ignore regions) for the test set").
@@ -92,7 +94,12 @@ def find_ready(name: str, metadata: Mapping[str, Any] | None) -> ReadyMap | None
         return READY.get(name)
     task = Task.model_validate({"kind": written["kind"], "classes": written["classes"]})
     if task.layered:
-        return ReadyMap("image", "segmentation_mask", {**dict(enumerate(YES_NO)), VOID: "void"}, channels=task.classes)
+        return ReadyMap(
+            "image",
+            "segmentation_mask",
+            {**dict(enumerate(YES_NO)), VOID: "void"},
+            channels=task.classes,
+        )
     names = ("background", *task.classes) if task.implies_background else task.classes
     return ReadyMap("image", "segmentation_mask", {**dict(enumerate(names)), VOID: "void"})
 

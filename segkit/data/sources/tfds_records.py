@@ -73,7 +73,10 @@ class Records:
         for part in instructions:
             path, (name, start) = Path(part.filename), starts[str(part.filename)]
             if not path.is_file():
-                raise DataError(f"{path}: is missing from the data set; copy it or prepare the data set again", "shard")
+                raise DataError(
+                    f"{path}: is missing from the data set; copy it or prepare the data set again",
+                    "shard",
+                )
             self._check_room(path, part.examples_in_shard)
             end = part.examples_in_shard if part.take < 0 else part.skip + part.take
             for i in range(part.skip, end):
@@ -87,7 +90,9 @@ class Records:
         for name, split in self.info.splits.items():
             why = why_unsafe(name)
             if why:
-                raise DataError(f"{self.folder}: a split called {shown(name)}: {why}", "unsafe-name")
+                raise DataError(
+                    f"{self.folder}: a split called {shown(name)}: {why}", "unsafe-name"
+                )
             lengths = split.shard_lengths
             if any(length < 0 for length in lengths) or sum(lengths) > MOST_RECORDS:
                 raise DataError(
@@ -111,13 +116,18 @@ class Records:
         starts: dict[str, tuple[str, int]] = {}
         for name, split in self.info.splits.items():
             ends = np.cumsum([0, *split.shard_lengths]).tolist()
-            starts |= {str(path): (name, start) for path, start in zip(split.filepaths, ends, strict=False)}
+            starts |= {
+                str(path): (name, start) for path, start in zip(split.filepaths, ends, strict=False)
+            }
         return starts
 
     def read(self, place: Place, where: str) -> bytes:
         """Return a record; raises `DataError`, naming `where`, if its file ends before it does."""
         if self.info.file_format.value != "tfrecord":
-            with self._lock, codecs.naming(Path(where)):  # array_record makes no promise about threads
+            with (
+                self._lock,
+                codecs.naming(Path(where)),
+            ):  # array_record makes no promise about threads
                 return bytes(self._slice(place.split)[place.number_in_split])
         with codecs.naming(place.path):
             with self._lock:
@@ -189,7 +199,9 @@ def _open_builder(folder: Path) -> Any:
     try:
         return tfds.builder_from_directory(folder)
     except Exception as problem:
-        raise DataError(f"{folder}: cannot be opened as a TensorFlow data set ({problem})") from problem
+        raise DataError(
+            f"{folder}: cannot be opened as a TensorFlow data set ({problem})"
+        ) from problem
 
 
 def record_offsets(path: Path) -> list[tuple[int, int]]:
@@ -235,5 +247,7 @@ def _with_channels(picture: Image.Image, channels: int | None, mask: bool) -> Im
     deep = picture.mode[0] in "IF"
     if mask:
         return picture.convert("RGB") if picture.mode == "P" and channels == 3 else picture
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels or 0, "RGB" if picture.mode == "P" else picture.mode)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(
+        channels or 0, "RGB" if picture.mode == "P" else picture.mode
+    )
     return picture if deep or picture.mode == mode else picture.convert(mode)

@@ -33,10 +33,14 @@ def fit_batch(predict: Predict, config: RunConfig, memory: int | None) -> RunCon
         batch_size = room_for(predict, config, memory).batch_size
     except ConfigError:  # a window would not fit; smaller images may
         batch_size = 1
-    return config.model_copy(update={"predict": config.predict.model_copy(update={"batch_size": batch_size})})
+    return config.model_copy(
+        update={"predict": config.predict.model_copy(update={"batch_size": batch_size})}
+    )
 
 
-def divide(config: RunConfig, images: Images, outputs: Outputs, memory: int | None) -> tuple[Images, Images]:
+def divide(
+    config: RunConfig, images: Images, outputs: Outputs, memory: int | None
+) -> tuple[Images, Images]:
     """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
 
     What was begun or finished by windows stays so, however much memory is free by now.
@@ -46,14 +50,18 @@ def divide(config: RunConfig, images: Images, outputs: Outputs, memory: int | No
     large = {
         name: path
         for name, path in images.items()
-        if is_large(config, path, 0 if _made_by_windows(coding, outputs.masks, name, path) else most)
+        if is_large(
+            config, path, 0 if _made_by_windows(coding, outputs.masks, name, path) else most
+        )
     }
     for name, path in large.items():
         _check_outputs(config, outputs, name, path, coding)
     return {name: path for name, path in images.items() if name not in large}, large
 
 
-def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path, coding: Coding) -> None:
+def _check_outputs(
+    config: RunConfig, outputs: Outputs, name: str, path: Path, coding: Coding
+) -> None:
     made = ", ".join(map(str, _made_by_windows(coding, outputs.masks, name, path)))
     whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
     if len(outputs.folders) > 1:
@@ -74,7 +82,9 @@ def _check_outputs(config: RunConfig, outputs: Outputs, name: str, path: Path, c
 def _made_by_windows(coding: Coding, masks: Path, name: str, image: Path) -> list[Path]:
     """Return the masks of an image, and the folder of one that is begun, which are there and only windows can have made."""
     finished = coding.paths(masks, name, tiff=True)
-    if coding.paths(masks, name, tiff=has_place(image)) == finished:  # so would be the mask of the whole image
+    if (
+        coding.paths(masks, name, tiff=has_place(image)) == finished
+    ):  # so would be the mask of the whole image
         finished = []
     return [path for path in (*finished, work_folder(masks / f"{name}.tif")) if path.exists()]
 
@@ -98,7 +108,15 @@ def each_large_written(
         try:
             with watch(name) as progress:
                 masks = predict_large(
-                    network, config, path, results.masks, name, room, weights, progress, results.coding
+                    network,
+                    config,
+                    path,
+                    results.masks,
+                    name,
+                    room,
+                    weights,
+                    progress,
+                    results.coding,
                 )
             outcome = Outcome(name, row_of_files(results.coding, name, masks))
         except (OSError, DataError) as problem:

@@ -19,7 +19,9 @@ CLASSIC = 2**31
 """Bytes from which a mask is a BigTIFF: even badly compressed it must not reach the 4 GB of a classic one."""
 
 
-def write_masks(coding: Coding, bands: Sequence[Strip], paths: Sequence[Path], tags: Sequence[Any] = ()) -> None:
+def write_masks(
+    coding: Coding, bands: Sequence[Strip], paths: Sequence[Path], tags: Sequence[Any] = ()
+) -> None:
     """Write a decoded mask, whose rows the bands hold from top to bottom, as the folder source reads it.
 
     All files are renamed when all are written, the last one last.
@@ -37,7 +39,9 @@ def write_masks(coding: Coding, bands: Sequence[Strip], paths: Sequence[Path], t
         for file, temporary in enumerate(temporaries):
             pixel = coding.encode(np.zeros((1, 1, bands[0].channels), np.uint8), file)
             shape = (height, width, *pixel.shape[2:])
-            with tifffile.TiffWriter(temporary, bigtiff=height * width * pixel.nbytes > CLASSIC) as tiff:
+            with tifffile.TiffWriter(
+                temporary, bigtiff=height * width * pixel.nbytes > CLASSIC
+            ) as tiff:
                 tiff.write(
                     tiles(coding, bands, file),
                     shape=shape,

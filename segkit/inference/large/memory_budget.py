@@ -55,7 +55,9 @@ def room_for(predict: Predict, config: RunConfig, most: int) -> Room:
     given, tile = config.input, config.predict.tile
     kind = np.dtype(given.dtype)
     window = tile * tile * given.channels * kind.itemsize
-    sums = 4 * tile * tile * 4 * (config.task.channels + 1)  # float32: sums, an answer and copies of both
+    sums = (
+        4 * tile * tile * 4 * (config.task.channels + 1)
+    )  # float32: sums, an answer and copies of both
     beside = sums + PIECES * window
     if (needed := memory.peak() + beside) > most or (
         needed := _foreseen(predict, config, most - beside) + beside

@@ -66,7 +66,9 @@ def predict_large(
     with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
         fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
         settings = config.predict
-        grid = Grid.over(image.height, image.width, settings.tile, settings.overlap, config.model.stride)
+        grid = Grid.over(
+            image.height, image.width, settings.tile, settings.overlap, config.model.stride
+        )
         with locked(work.with_suffix(".lock")) as alive:
             begin(work, _fingerprint(config, path, grid, model))
             bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
@@ -140,11 +142,17 @@ def _answers(
     """Yield the probabilities of each window from `first_row` on, row by row; the image is read one piece ahead."""
     column_bytes = grid.tile * image.channels * image.dtype.itemsize
     most_columns = max(grid.tile, room.read_bytes // column_bytes)
-    stretches = [(row, lefts) for row in range(first_row, len(grid.tops)) for lefts in _stretches(grid, most_columns)]
+    stretches = [
+        (row, lefts)
+        for row in range(first_row, len(grid.tops))
+        for lefts in _stretches(grid, most_columns)
+    ]
 
     def read(stretch: tuple[int, list[int]]) -> list[np.ndarray]:
         row, lefts = stretch
-        piece = image.read(grid.window_rows(row), slice(lefts[0], grid.window_columns(lefts[-1]).stop))
+        piece = image.read(
+            grid.window_rows(row), slice(lefts[0], grid.window_columns(lefts[-1]).stop)
+        )
         piece = fit(config, piece, str(image.path))
         return [piece[:, left - lefts[0] :][:, : grid.tile] for left in lefts]
 
@@ -169,7 +177,9 @@ def _stretches(grid: Grid, most_columns: int) -> list[list[int]]:
 
 def _band(work: Path, grid: Grid, row: int, task: Task) -> Strip:
     rows = grid.band(row)
-    return Strip(work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, task.planes, "uint8")
+    return Strip(
+        work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, task.planes, "uint8"
+    )
 
 
 def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:

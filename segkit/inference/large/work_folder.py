@@ -31,7 +31,11 @@ class Strip(NamedTuple):
         """Return some columns, (rows, n, channels)."""
         shape = (columns.stop - columns.start, self.rows, self.channels)
         offset = columns.start * self.rows * self.channels * np.dtype(self.dtype).itemsize
-        return np.fromfile(self.path, self.dtype, int(np.prod(shape)), offset=offset).reshape(shape).swapaxes(0, 1)
+        return (
+            np.fromfile(self.path, self.dtype, int(np.prod(shape)), offset=offset)
+            .reshape(shape)
+            .swapaxes(0, 1)
+        )
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[np.ndarray], None]]:

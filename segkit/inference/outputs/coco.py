@@ -37,7 +37,9 @@ class Coco(Output):
         paths[0].write_text(json.dumps(part_of(answer)), encoding="utf-8")
 
     def merge(self) -> None:
-        merge_parts(self.task, list_parts(self.folder / "parts", ".json"), self.folder / "annotations.json")
+        merge_parts(
+            self.task, list_parts(self.folder / "parts", ".json"), self.folder / "annotations.json"
+        )
 
 
 def part_of(answer: Answer) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def part_of(answer: Answer) -> dict[str, Any]:
     height, width = answer.mask.shape[:2]
     if height * width >= LARGEST:
         raise DataError(
-            f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)", "too-large"
+            f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)",
+            "too-large",
         )
     numbers, objects = answer.objects
     runs: dict[int, list[int]] = {}
@@ -62,7 +65,10 @@ def part_of(answer: Answer) -> dict[str, Any]:
         }
         for found in objects
     ]
-    return {"image": {"file_name": answer.file_name, "width": width, "height": height}, "annotations": annotations}
+    return {
+        "image": {"file_name": answer.file_name, "width": width, "height": height},
+        "annotations": annotations,
+    }
 
 
 def run_lengths(numbers: np.ndarray) -> dict[int, list[int]]:
@@ -101,18 +107,27 @@ def merge_parts(task: Task, parts: Mapping[str, Path], path: Path) -> None:
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write('{"categories": ' + json.dumps(listed, ensure_ascii=False) + ',\n"images": [')
         read = (_read_part(part, categories) for part in parts.values())
-        _write_list(stream, ({"id": number, **part["image"]} for number, part in enumerate(read, 1)))
+        _write_list(
+            stream, ({"id": number, **part["image"]} for number, part in enumerate(read, 1))
+        )
         stream.write('],\n"annotations": [')
         _write_list(stream, _annotations(categories, parts))
         stream.write("]}\n")
 
 
-def _annotations(categories: Mapping[str, int], parts: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+def _annotations(
+    categories: Mapping[str, int], parts: Mapping[str, Path]
+) -> Iterator[dict[str, Any]]:
     count = 0
     for number, path in enumerate(parts.values(), 1):
         for entry in _read_part(path, categories)["annotations"]:
             count += 1
-            yield {"id": count, "image_id": number, "category_id": categories[entry.pop("category")], **entry}
+            yield {
+                "id": count,
+                "image_id": number,
+                "category_id": categories[entry.pop("category")],
+                **entry,
+            }
 
 
 def _write_list(stream: TextIO, entries: Iterable[dict[str, Any]]) -> None:
@@ -123,7 +138,9 @@ def _write_list(stream: TextIO, entries: Iterable[dict[str, Any]]) -> None:
 def _read_part(path: Path, categories: Mapping[str, int]) -> dict[str, Any]:
     try:
         part: dict[str, Any] = json.loads(read_bytes(path, LARGEST_PART))
-        unknown = sorted({str(entry["category"]) for entry in part["annotations"]} - set(categories))
+        unknown = sorted(
+            {str(entry["category"]) for entry in part["annotations"]} - set(categories)
+        )
         part["image"]["file_name"]
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise DataError(

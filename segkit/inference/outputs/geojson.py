@@ -44,7 +44,11 @@ def feature_collection(answer: Answer, place: Georeference | None = None) -> dic
         {
             "type": "Feature",
             "id": found.number,
-            "properties": {"class": answer.task.classes[found.label], "area": found.area, "score": found.score},
+            "properties": {
+                "class": answer.task.classes[found.label],
+                "area": found.area,
+                "score": found.score,
+            },
             "geometry": _geometry(polygons[found.number]),
         }
         for found in objects
@@ -52,7 +56,10 @@ def feature_collection(answer: Answer, place: Georeference | None = None) -> dic
     told: dict[str, Any] = {"type": "FeatureCollection", "image": answer.file_name}
     told["coordinates"] = "pixels" if place is None else "map"
     if place is not None and place.epsg is not None:
-        told["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{place.epsg}"}}
+        told["crs"] = {
+            "type": "name",
+            "properties": {"name": f"urn:ogc:def:crs:EPSG::{place.epsg}"},
+        }
     return {**told, "features": features}
 
 
@@ -67,5 +74,7 @@ def _rings(polygon: Polygon, place: Georeference | None) -> list[Any]:
     if place is None:
         return rings
     (a, b, _), (c, d, _) = place.matrix
-    turn = -1 if a * d - b * c < 0 else 1  # where y goes up on the map, rings would run the other way round
+    turn = (
+        -1 if a * d - b * c < 0 else 1
+    )  # where y goes up on the map, rings would run the other way round
     return [place(ring)[::turn].tolist() for ring in rings]

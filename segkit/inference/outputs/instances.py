@@ -32,7 +32,10 @@ class Instances(Output):
         self.table = beside(masks, "-instances.csv")
 
     def paths(self, name: str) -> list[Path]:
-        return [*mask_paths(self.task, self.folder, name, ".tif"), file_in(self.folder, name, ".csv")]
+        return [
+            *mask_paths(self.task, self.folder, name, ".tif"),
+            file_in(self.folder, name, ".csv"),
+        ]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
         numbers, objects = answer.objects
@@ -43,7 +46,10 @@ class Instances(Output):
             csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])
 
     def merge(self) -> None:
-        with atomic(self.table) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        with (
+            atomic(self.table) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as stream,
+        ):
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             for path in list_parts(self.folder, ".csv").values():
@@ -63,6 +69,13 @@ def rows_of(answer: Answer) -> list[list[object]]:
     """Return one row of `COLUMNS` for each object: box and area in pixels, score the mean probability."""
     names = answer.task.classes
     return [
-        [cell(answer.name), found.number, cell(names[found.label]), *found.box, found.area, found.score]
+        [
+            cell(answer.name),
+            found.number,
+            cell(names[found.label]),
+            *found.box,
+            found.area,
+            found.score,
+        ]
         for found in answer.objects[1]
     ]

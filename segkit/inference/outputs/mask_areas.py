@@ -40,7 +40,8 @@ def areas_in_files(coding: Coding, paths: Sequence[Path]) -> tuple[Size, list[in
         counts += [_by_value(band, coding, path) for band in found]
     if len(sizes) > 1:
         raise DataError(
-            f"{paths[0]}: is not as large as the masks of the image's other classes; delete them", "mask-size"
+            f"{paths[0]}: is not as large as the masks of the image's other classes; delete them",
+            "mask-size",
         )
     (height, width) = sizes.pop()
     if coding.holds_ids:
@@ -93,7 +94,10 @@ def _count_tiff(path: Path, coding: Coding) -> tuple[Size, list[Counter[int]]]:
         page = tiff.pages[0]
         most = max(codecs.most_pixels(), OWN_TILE) * page.samplesperpixel
         if math.prod(page.chunks) > most:
-            raise DataError(f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it", "too-large")
+            raise DataError(
+                f"{path}: its tiles claim {math.prod(page.chunks):,} pixels each; delete it",
+                "too-large",
+            )
         height, width = int(page.imagelength), int(page.imagewidth)
         bands = 1 if coding.in_colours else int(page.samplesperpixel)
         counts: list[Counter[int]] = [Counter() for _ in range(bands)]

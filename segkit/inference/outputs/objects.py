@@ -26,7 +26,9 @@ class Object(NamedTuple):
     """Mean probability of its class over its pixels, 0 to 1."""
 
 
-def find_objects(task: Task, mask: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, list[Object]]:
+def find_objects(
+    task: Task, mask: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, list[Object]]:
     """Return the number of each pixel's object, int32 of the mask's shape and 0 where there is none, and the objects.
 
     Only the foreground has objects. In a multilabel mask (H, W, C) each class has its own layer of numbers.
@@ -41,11 +43,17 @@ def find_objects(task: Task, mask: np.ndarray, probabilities: np.ndarray) -> tup
     found: list[Object] = []
     for label in task.foreground:
         layer = layer_of(task, mask, label).view(np.uint8)
-        count, parts, boxes, _ = cv2.connectedComponentsWithStats(layer, connectivity=8, ltype=cv2.CV_32S)
+        count, parts, boxes, _ = cv2.connectedComponentsWithStats(
+            layer, connectivity=8, ltype=cv2.CV_32S
+        )
         sums = np.bincount(parts.ravel(), probabilities[..., label].ravel(), count)
         first = len(found) + 1
-        for number, (*box, area), total in zip(range(first, first + count), boxes[1:].tolist(), sums[1:], strict=False):
+        for number, (*box, area), total in zip(
+            range(first, first + count), boxes[1:].tolist(), sums[1:], strict=False
+        ):
             found.append(Object(number, label, tuple(box), area, round(float(total) / area, 6)))
         plane = plane_of(task, numbers, label)
-        plane += np.where(parts > 0, parts + (first - 1), 0)  # classes that share a plane never overlap
+        plane += np.where(
+            parts > 0, parts + (first - 1), 0
+        )  # classes that share a plane never overlap
     return numbers, found

@@ -68,8 +68,12 @@ def _corners(regions: np.ndarray) -> np.ndarray:
             beside, above = inside[rows, other_columns], inside[other_rows, columns]
             alone = own & ~(beside | above)
             y, x = np.nonzero(alone | (~own & beside & above & opposite))
-            region = np.where(alone[y, x], regions[rows, columns][y, x], regions[other_rows, other_columns][y, x])
-            found.append(np.stack([region, y, x, np.full(len(y), right), np.full(len(y), down)], axis=1))
+            region = np.where(
+                alone[y, x], regions[rows, columns][y, x], regions[other_rows, other_columns][y, x]
+            )
+            found.append(
+                np.stack([region, y, x, np.full(len(y), right), np.full(len(y), down)], axis=1)
+            )
     corners = np.concatenate(found)
     return corners[np.lexsort(corners.T[3::-1])]
 
@@ -83,7 +87,11 @@ def _cycles(corners: np.ndarray) -> Iterator[tuple[int, Ring]]:
     order = np.lexsort((down, y, x, region))
     vertical = np.empty(len(corners), np.int64)
     vertical[order[0::2]], vertical[order[1::2]] = order[1::2], order[0::2]
-    across, places, owners = vertical.tolist(), list(zip(x.tolist(), y.tolist(), strict=True)), region.tolist()
+    across, places, owners = (
+        vertical.tolist(),
+        list(zip(x.tolist(), y.tolist(), strict=True)),
+        region.tolist(),
+    )
     seen, last = bytearray(len(places)), 0
     for start, owner in enumerate(owners):
         if seen[start]:

@@ -40,17 +40,23 @@ class Answer:
     """Where the image has no data, (H, W) bool; the mask is VOID there. None if it does not say."""
 
     @classmethod
-    def of(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray) -> Answer:
+    def of(
+        cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray
+    ) -> Answer:
         """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
         probabilities = values[..., : config.task.channels]
         mask = decode(config, probabilities)
         place, missing = _place_in(config, path, mask)
         doubt = partial(uncertainty, config, values)
         temperature = config.decode.temperature
-        return cls(config.task, name, path, image, probabilities, mask, doubt, temperature, place, missing)
+        return cls(
+            config.task, name, path, image, probabilities, mask, doubt, temperature, place, missing
+        )
 
     @classmethod
-    def of_mask(cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray | None) -> Answer:
+    def of_mask(
+        cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray | None
+    ) -> Answer:
         """Return the answer for outputs that need no probabilities."""
         assert mask is not None
         place, missing = _place_in(config, path, mask)
@@ -73,7 +79,9 @@ class Answer:
         return tempered(self.task, self.probabilities, self.temperature)
 
 
-def _place_in(config: RunConfig, path: Path, mask: np.ndarray) -> tuple[Place | None, np.ndarray | None]:
+def _place_in(
+    config: RunConfig, path: Path, mask: np.ndarray
+) -> tuple[Place | None, np.ndarray | None]:
     """Return the place of an image, and where it has no data (H, W), where its mask becomes VOID."""
     place = read_place(path)
     if place is None or place.nodata is None:

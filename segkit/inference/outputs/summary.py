@@ -52,7 +52,9 @@ def _row(name: str, height: int, width: int, areas: Sequence[int]) -> Row:
     return (cell(name), str(height), str(width), *counted)
 
 
-def write_summary(coding: Coding, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]) -> None:
+def write_summary(
+    coding: Coding, masks: Path, table: Path, names: Iterable[str], known: Mapping[str, Row]
+) -> None:
     """Write the table of all `names`, and of those in an older table, that have a mask; rows in order of their names.
 
     `known` are the rows of this call. Others are taken from the older table unless the mask is newer than that, or
@@ -91,7 +93,9 @@ def read_summary(task: Task, table: Path) -> dict[str, Row]:
         return {}
     if not rows or rows[0] != header(task):
         return {}
-    return {cell_name(row[0]): row for row in rows[1:] if len(row) == len(rows[0]) and _is_written(row)}
+    return {
+        cell_name(row[0]): row for row in rows[1:] if len(row) == len(rows[0]) and _is_written(row)
+    }
 
 
 def _is_written(row: Row) -> bool:

@@ -78,7 +78,8 @@ class Results:
         self.coding_name, self.coding = outputs.coding, coding_of(config, outputs.coding)
         self.table = beside(outputs.masks, "-summary.csv")
         self.beside: list[Output] = [
-            catalog.load(catalog.OUTPUTS, name)(self.task, outputs.masks) for name in outputs.formats
+            catalog.load(catalog.OUTPUTS, name)(self.task, outputs.masks)
+            for name in outputs.formats
         ]
         if outputs.probabilities:
             kind = catalog.load(catalog.PROBABILITIES, outputs.probabilities)
@@ -103,7 +104,11 @@ class Results:
         wrote no other.
         """
         _check_apart(self.coding, names)
-        own, found, usual = record_of(self.coding), read_record(self.masks), segkit_coding(self.task)
+        own, found, usual = (
+            record_of(self.coding),
+            read_record(self.masks),
+            segkit_coding(self.task),
+        )
         without_record = found is None and own != record_of(usual)
         if without_record and any(summary.files_of(usual, self.masks, name) for name in names):
             found = record_of(usual)
@@ -187,7 +192,8 @@ def check_only_mask(paths: Sequence[Path]) -> None:
         other = path.with_suffix(".png" if path.suffix == ".tif" else ".tif")
         if other.exists():
             raise DataError(
-                f"{other}: stands where {path.name} would be a second mask of one name; move it away", "duplicate-name"
+                f"{other}: stands where {path.name} would be a second mask of one name; move it away",
+                "duplicate-name",
             )
 
 
@@ -195,4 +201,6 @@ def is_full(problem: Exception, folder: Path) -> bool:
     """Return whether an error means that nothing more can be written: a full or a read-only disk."""
     if not isinstance(problem, OSError):
         return False
-    return problem.errno in FULL or (problem.errno is None and shutil.disk_usage(folder).free < LITTLE)
+    return problem.errno in FULL or (
+        problem.errno is None and shutil.disk_usage(folder).free < LITTLE
+    )

@@ -21,12 +21,18 @@ from segkit.system.threads import cores
 def open_litert(exported: Exported) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
     runtime = need("ai_edge_litert.interpreter", "litert")
-    with opening(exported.model, "LiteRT"), quiet():  # the library says on standard error which kernels it takes
+    with (
+        opening(exported.model, "LiteRT"),
+        quiet(),
+    ):  # the library says on standard error which kernels it takes
         interpreter = runtime.Interpreter(str(exported.model), num_threads=cores())
         interpreter.allocate_tensors()
     config = exported.config()
     given, stride = config.input, config.model.stride
-    entry, way_out = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
+    entry, way_out = (
+        interpreter.get_input_details()[0],
+        interpreter.get_output_details()[0]["index"],
+    )
     planned: tuple[int, ...] = ()
 
     def predict(images: np.ndarray) -> np.ndarray:
@@ -55,6 +61,10 @@ def scale_and_pad(images: np.ndarray, given: InputConfig, stride: int) -> np.nda
     scale = 1.0 / np.asarray(given.std, np.float64)
     offset = -np.asarray(given.mean, np.float64) * scale
     batch, height, width, channels = images.shape
-    scaled = np.zeros((batch, -(-height // stride) * stride, -(-width // stride) * stride, channels), np.float32)
-    scaled[:, :height, :width] = images.astype(np.float32) * scale.astype(np.float32) + offset.astype(np.float32)
+    scaled = np.zeros(
+        (batch, -(-height // stride) * stride, -(-width // stride) * stride, channels), np.float32
+    )
+    scaled[:, :height, :width] = images.astype(np.float32) * scale.astype(
+        np.float32
+    ) + offset.astype(np.float32)
     return scaled

@@ -19,7 +19,9 @@ def open_onnx(exported: Exported) -> Predict:
     options.intra_op_num_threads = cores()
     options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
     with opening(exported.model, "ONNX Runtime"):
-        session = runtime.InferenceSession(str(exported.model), options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(
+            str(exported.model), options, providers=["CPUExecutionProvider"]
+        )
     name = session.get_inputs()[0].name
     given = exported.config().input
 

@@ -17,7 +17,9 @@ _HINTS = {"float32": "f32", "int8": "f32", "bfloat16": "bf16"}
 
 def has_bfloat16() -> bool:
     """Return whether this CPU computes in bfloat16; without it OpenVINO takes float32 whatever it was told."""
-    return "BF16" in need("openvino", "openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in need("openvino", "openvino").Core().get_property(
+        "CPU", "OPTIMIZATION_CAPABILITIES"
+    )
 
 
 def open_openvino(exported: Exported) -> Predict:
@@ -35,6 +37,8 @@ def open_openvino(exported: Exported) -> Predict:
 
     def predict(images: np.ndarray) -> np.ndarray:
         check_images(images, given)
-        return np.array(request.infer({0: images})[0], np.float32)  # a copy: the next request writes into its memory
+        return np.array(
+            request.infer({0: images})[0], np.float32
+        )  # a copy: the next request writes into its memory
 
     return predict

@@ -92,14 +92,18 @@ def look(path: Path, pages: Pages | None = None) -> Stored:
         if is_colour and not lossy:
             return _look_at_colours(path, kind, pages)
         if lossy:
-            return Stored("ids", lossy, np.dtype(np.uint8), _counted(_lossy_values(path, pages)), lossy=True)
+            return Stored(
+                "ids", lossy, np.dtype(np.uint8), _counted(_lossy_values(path, pages)), lossy=True
+            )
         read = read_layer_pixels if codecs.is_tiff(path) else read_mask_pixels
         stored = read(path, pages=pages)
     except DataError as problem:
         return Stored("broken", str(problem), np.dtype(np.uint8), {}, code=problem.code)
     layers = stored.values if stored.values.ndim == 3 else stored.values[..., None]
     if layers.shape[-1] > 1:
-        return Stored("bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1])
+        return Stored(
+            "bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1]
+        )
     return _look_at_ids(stored._replace(values=layers[..., 0]), kind)
 
 
@@ -108,12 +112,18 @@ def _look_at_ids(stored: Pixels, kind: str) -> Stored:
     palette = None if stored.palette is None else used_colours(values, stored.palette)
     pixels = _counted(values) if values.size else {}
     white = stored.white is not None
-    return Stored("ids", kind, values.dtype, pixels, palette=palette, nodata=stored.nodata, white=white)
+    return Stored(
+        "ids", kind, values.dtype, pixels, palette=palette, nodata=stored.nodata, white=white
+    )
 
 
-def objects_in(paths: Sequence[Path], looked: Sequence[Stored], pages: Pages | None = None) -> Objects | None:
+def objects_in(
+    paths: Sequence[Path], looked: Sequence[Stored], pages: Pages | None = None
+) -> Objects | None:
     """Return what the numbers in mask files of ids seem to be; None if they are classes, or yes and no."""
-    files = [(path, stored) for path, stored in zip(paths, looked, strict=True) if stored.form == "ids"]
+    files = [
+        (path, stored) for path, stored in zip(paths, looked, strict=True) if stored.form == "ids"
+    ]
 
     def read(place: int) -> np.ndarray | None:
         path, stored = files[place]
@@ -168,7 +178,9 @@ def _lossy_values(path: Path, pages: Pages | None) -> np.ndarray:
     image = read_image(path, pages)
     if image.dtype != np.uint8 or image.shape[-1] not in PICTURE_BANDS:
         return image[..., 0]
-    return np.asarray(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L"))
+    return np.asarray(
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L")
+    )
 
 
 def _counted(array: np.ndarray) -> dict[int, int]:

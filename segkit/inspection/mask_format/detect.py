@@ -46,12 +46,15 @@ def guess(
         data = told.model_copy(update={"source": "coco", "images": images, "annotations": masks})
         return _layered(data, category_names(masks), classes, "COCO annotations")
     if masks is None and (images / "dataset_info.json").is_file():
-        return _tfds(told.model_copy(update={"source": "tfds", "data_dir": images}), images, classes, done)
+        return _tfds(
+            told.model_copy(update={"source": "tfds", "data_dir": images}), images, classes, done
+        )
     if masks is None and images.suffix.lower() == ".csv":
         return _list(told.model_copy(update={"list_file": images}), images, classes, done)
     if masks is None:
         raise DataError(
-            f"{images}: give the masks as well, or a config, a CSV list, or a TensorFlow Datasets folder", "list"
+            f"{images}: give the masks as well, or a config, a CSV list, or a TensorFlow Datasets folder",
+            "list",
         )
     for folder in (images, masks):
         if not folder.is_dir():
@@ -62,7 +65,12 @@ def guess(
         paths = [path for name in layers for path in list_images(masks / name).values()]
         return _layers(data, paths, layers, classes, done, f"{masks}: one folder a class")
     suffixes = _suffixes(told, images, masks)
-    found_at = {"images": images, "masks": masks, "image_suffix": suffixes.image, "mask_suffix": suffixes.mask}
+    found_at = {
+        "images": images,
+        "masks": masks,
+        "image_suffix": suffixes.image,
+        "mask_suffix": suffixes.mask,
+    }
     data = told.model_copy(update=found_at)
     found = [p for n, p in list_images(masks).items() if nfc(n).endswith(nfc(data.mask_suffix))]
     meant = _files(data, found, classes, done)
@@ -93,7 +101,8 @@ def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], wor
     unknown = [name for name in classes if name not in names]
     if unknown or not names:
         raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found {', '.join(names) or 'none'}", "list"
+            f"--classes: not there: {', '.join(unknown) or 'any class'}; found {', '.join(names) or 'none'}",
+            "list",
         )
     chosen = list(classes or names)
     task = Task.binary(chosen[0]) if len(chosen) == 1 else Task.multilabel(chosen)
@@ -126,7 +135,9 @@ def _list(data: DataConfig, path: Path, classes: Sequence[str], done: Callable[[
     )
 
 
-def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+def _tfds(
+    data: DataConfig, folder: Path, classes: Sequence[str], done: Callable[[], None]
+) -> Guess:
     from segkit.data.sources.tfds import open_tfds
     from segkit.data.sources.tfds_labels import find_ready, task_of
     from segkit.data.sources.tfds_records import Records
@@ -145,7 +156,9 @@ def _tfds(data: DataConfig, folder: Path, classes: Sequence[str], done: Callable
     return _tfds_ids(data, source, classes, done)
 
 
-def _tfds_ids(data: DataConfig, source: Source, classes: Sequence[str], done: Callable[[], None]) -> Guess:
+def _tfds_ids(
+    data: DataConfig, source: Source, classes: Sequence[str], done: Callable[[], None]
+) -> Guess:
     """Return how to read the ids of a TensorFlow data set, which is open as one of all ids."""
     words = "a TensorFlow data set of ids"
     pixels: Counter[int] = Counter()
@@ -166,24 +179,36 @@ def _tfds_ids(data: DataConfig, source: Source, classes: Sequence[str], done: Ca
     return meant
 
 
-def _files(data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]) -> Guess:
+def _files(
+    data: DataConfig, masks: Sequence[Path], classes: Sequence[str], done: Callable[[], None]
+) -> Guess:
     stated = meanings.stated(data, classes)
     if stated:
         return stated
     masks = [page for path in masks for page in pages_of(path, data.pages)]
     looked = look_at_all(masks, done, data.pages)
-    kept = {path: stored.array for path, stored in zip(masks, looked, strict=True) if stored.array is not None}
+    kept = {
+        path: stored.array
+        for path, stored in zip(masks, looked, strict=True)
+        if stored.array is not None
+    }
     found = _meant(data, masks, by_palette(looked), classes)
     return found._replace(kept=kept, doubts=found.doubts + said_by_files(found.task, looked))
 
 
-def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], classes: Sequence[str]) -> Guess:
+def _meant(
+    data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], classes: Sequence[str]
+) -> Guess:
     found = [stored for stored in looked if stored.form != "broken"]
     if not found:
         why = f"; the first: {looked[0].words}" if looked else ""
         code = looked[0].code if looked and looked[0].code in SAID_BY_FILES else "empty"
-        raise DataError(f"{data.masks or data.list_file}: holds no mask that can be read{why}", code)
-    forms = Counter(stored.form for stored in found)  # a colour mask that is black or grey throughout looks like ids
+        raise DataError(
+            f"{data.masks or data.list_file}: holds no mask that can be read{why}", code
+        )
+    forms = Counter(
+        stored.form for stored in found
+    )  # a colour mask that is black or grey throughout looks like ids
     form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
     words = sniff.told(found)
     pixels: Counter[int] = Counter()
@@ -191,7 +216,9 @@ def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], cl
         if stored.form == form:
             pixels.update(stored.pixels)
     if form == "bands":
-        names = list(classes) or [f"class_{i + 1}" for i in range(max(stored.bands for stored in found))]
+        names = list(classes) or [
+            f"class_{i + 1}" for i in range(max(stored.bands for stored in found))
+        ]
         return Guess(data, Task.multilabel(names), f"{words}, one band a class")
     if form == "colours":
         return colours(data, pixels, classes, words)
@@ -209,9 +236,13 @@ def _meant(data: DataConfig, paths: Sequence[Path], looked: Sequence[Stored], cl
 
 def _class_folders(images: Path, masks: Path) -> list[str]:
     """Return the sub-folders of the masks that the images do not have, if masks lie in nothing else."""
-    folders = {path.name for path in masks.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    folders = {
+        path.name for path in masks.iterdir() if path.is_dir() and not path.name.startswith(".")
+    }
     alone = not any(path.suffix.lower() in SUFFIXES for path in masks.iterdir())
-    return sorted(folders - {path.name for path in images.iterdir() if path.is_dir()}) if alone else []
+    return (
+        sorted(folders - {path.name for path in images.iterdir() if path.is_dir()}) if alone else []
+    )
 
 
 def _suffixes(told: DataConfig, images: Path, masks: Path) -> Suffixes:

@@ -28,14 +28,23 @@ class FirstLook(NamedTuple):
     """What their numbers seem to be; None if they are classes, or yes and no."""
 
 
-def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None) -> FirstLook:
+def first_look(
+    data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None
+) -> FirstLook:
     """Read the mask files of all parts, call `done` after each, and return what they hold.
 
     The parts' sources read what fits into memory no second time.
     """
     paths = mask_files_of(parts)
     looked = look_at_all(paths, done, data.pages)
-    take_over(parts, {path: found.array for path, found in zip(paths, looked, strict=True) if found.array is not None})
+    take_over(
+        parts,
+        {
+            path: found.array
+            for path, found in zip(paths, looked, strict=True)
+            if found.array is not None
+        },
+    )
     objects = None if data.mask_ids == "classes" else objects_in(paths, looked)
     if objects and objects.kind == "unclear":
         objects = None
@@ -46,7 +55,12 @@ def first_look(data: DataConfig, parts: Mapping[str, Subset], done: Callable[[],
 def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
     """Return the mask files of the samples of all parts that have files of their own."""
     subsets = [(subset.source, subset.names) for subset in parts.values()]
-    pairs = [source.pairs[name] for source, names in subsets if isinstance(source, FolderSource) for name in names]
+    pairs = [
+        source.pairs[name]
+        for source, names in subsets
+        if isinstance(source, FolderSource)
+        for name in names
+    ]
     return list(dict.fromkeys(path for pair in pairs for path in pair.masks.values()))
 
 

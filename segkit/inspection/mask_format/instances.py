@@ -32,11 +32,17 @@ class Objects(NamedTuple):
     touching: int
 
     def __str__(self) -> str:
-        touching = f"; {self.touching} touch another one, and are one piece with it" if self.touching else ""
+        touching = (
+            f"; {self.touching} touch another one, and are one piece with it"
+            if self.touching
+            else ""
+        )
         return f"{self.objects:,} numbered objects of one class in {self.masks:,} masks{touching}"
 
 
-def numbered_objects(values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]) -> Objects | None:
+def numbered_objects(
+    values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]
+) -> Objects | None:
     """Return what the numbers in masks seem to be; None if they are classes, or yes and no.
 
     Masks are read only where their values allow for objects, and no further than to a class in several pieces.

@@ -47,7 +47,9 @@ def _in_colours(stored: Stored) -> Stored:
         return stored
     colours = {colour: colour for colour in stored.palette.values()}
     kind = np.dtype(np.uint8)
-    return stored._replace(form="colours", pixels=_counted(stored, colours), palette=None, dtype=kind)
+    return stored._replace(
+        form="colours", pixels=_counted(stored, colours), palette=None, dtype=kind
+    )
 
 
 def _counted(stored: Stored, values: Mapping[int, int]) -> dict[int, int]:

@@ -50,7 +50,11 @@ def stated(data: DataConfig, classes: Sequence[str]) -> Guess | None:
     if meant is None:
         return None
     names = [name for name in dict.fromkeys(meant.values()) if name != "void"]
-    return Guess(data, binary(classes) if set(names) <= set(YES_NO) else Task.multiclass(names), "values as told")
+    return Guess(
+        data,
+        binary(classes) if set(names) <= set(YES_NO) else Task.multiclass(names),
+        "values as told",
+    )
 
 
 def instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
@@ -78,7 +82,9 @@ def perhaps_instances(meant: Guess) -> Guess:
     return meant._replace(doubts=meant.doubts + doubts)
 
 
-def soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str, code: str) -> Guess:
+def soft(
+    data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str, code: str
+) -> Guess:
     """Yes/no masks with grey edges are cut in the middle; with more than two levels nothing is certain."""
     low, high = min(pixels), max(pixels)
     if not _like_edges(pixels):
@@ -89,7 +95,9 @@ def soft(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: 
         )
     middle = (low + high + 1) // 2
     doubt = f"the masks ({words}) have grey values between {low} and {high}: taken as yes from {middle} on"
-    return Guess(data.model_copy(update={"mask_threshold": middle}), binary(classes), words, ((code, doubt),))
+    return Guess(
+        data.model_copy(update={"mask_threshold": middle}), binary(classes), words, ((code, doubt),)
+    )
 
 
 def _no_ids(code: str) -> str:
@@ -140,7 +148,9 @@ def _grey_levels(pixels: Counter[int]) -> bool:
     """Return whether few values are yes, no and the grey of edges, rather than ids, which begin 0, 1, 2."""
     between = [value for value in pixels if value not in (0, VOID)]
     ends = {0, VOID} <= set(pixels)
-    return ends and len(between) > 1 and max(between) >= 2 * (len(between) + 1) and _like_edges(pixels)
+    return (
+        ends and len(between) > 1 and max(between) >= 2 * (len(between) + 1) and _like_edges(pixels)
+    )
 
 
 def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
@@ -148,13 +158,20 @@ def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], wor
         meant = {0: "absent", 128: "void", VOID: "present"}
         doubt = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
         words = f"{words}; values 0, 128, 255"
-        return Guess(data.model_copy(update={"mask_values": meant}), binary(classes), words, (("void-value", doubt),))
+        return Guess(
+            data.model_copy(update={"mask_values": meant}),
+            binary(classes),
+            words,
+            (("void-value", doubt),),
+        )
     if values[0] < 0:
         return _with_negative(data, values, classes, words)
     void = VOID in values and len(values) > 2 and not _spread_evenly(values)
     ids = [value for value in values if not (void and value == VOID)]
     doubts: tuple[tuple[str, str], ...] = (
-        (("void-value", "255 is read as unlabelled (void), because other values mean classes"),) if void else ()
+        (("void-value", "255 is read as unlabelled (void), because other values mean classes"),)
+        if void
+        else ()
     )
     words = f"{words}; values {', '.join(map(str, values))}"
     if ids == [0, 1]:
@@ -165,15 +182,24 @@ def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], wor
     names = _multiclass(ids, classes).classes
     meant = dict(zip(ids, names, strict=True)) | ({VOID: "void"} if void else {})
     doubts += (
-        ("mask-values", f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is taken for a class"),
+        (
+            "mask-values",
+            f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is taken for a class",
+        ),
     )
-    return Guess(data.model_copy(update={"mask_values": meant}), Task.multiclass(list(names)), words, doubts)
+    return Guess(
+        data.model_copy(update={"mask_values": meant}), Task.multiclass(list(names)), words, doubts
+    )
 
 
-def _with_negative(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
+def _with_negative(
+    data: DataConfig, values: list[int], classes: Sequence[str], words: str
+) -> Guess:
     """Return how to read ids beside negative values, which no file uses for a class."""
     ids = [value for value in values if value >= 0]
-    doubts = (("void-value", "negative values are read as unlabelled (void), because no class has one"),)
+    doubts = (
+        ("void-value", "negative values are read as unlabelled (void), because no class has one"),
+    )
     words = f"{words}; values {', '.join(map(str, values))}"
     void = {value: "void" for value in values if value < 0}
     if set(ids) <= {0, 1}:
@@ -195,7 +221,9 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
 
     Raises `DataError` for colours like those of smoothed edges.
     """
-    common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()]
+    common = [
+        colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()
+    ]
     if blended := _blended(pixels, common):
         raise DataError(
             f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours between others "
@@ -215,7 +243,9 @@ def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], word
     meant = {f"#{colour:06x}": name for colour, name in zip(ordered, named, strict=True)}
     data = data.model_copy(update={"mask_colours": meant})
     rare = len(pixels) - len(ordered)
-    words = f"{words}; {len(ordered)} colours: {_shown(ordered)}" + (f"; {rare} rare ones beside" if rare else "")
+    words = f"{words}; {len(ordered)} colours: {_shown(ordered)}" + (
+        f"; {rare} rare ones beside" if rare else ""
+    )
     if len(ordered) == 2 and named[0] == "background":
         return Guess(data, Task.binary(named[1]), words)
     return Guess(data, Task.multiclass(named), words)
@@ -227,7 +257,9 @@ def _shown(colours: Sequence[int], most: int = 12) -> str:
     >>> _shown([0, 0xFF0000, 0xFF00], most=2)
     '#000000, #ff0000, ...'
     """
-    return ", ".join(f"#{colour:06x}" for colour in colours[:most]) + (", ..." if len(colours) > most else "")
+    return ", ".join(f"#{colour:06x}" for colour in colours[:most]) + (
+        ", ..." if len(colours) > most else ""
+    )
 
 
 def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
@@ -239,9 +271,13 @@ def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
         along = places[other] - places[one]
         share = (places - places[one]) @ along / (along @ along)
         off = np.abs(places - places[one] - share[:, None] * along).max(axis=1)
-        between = (off <= 2) & (share > 0) & (share < 1) & (10 * counts < min(counts[one], counts[other]))
+        between = (
+            (off <= 2) & (share > 0) & (share < 1) & (10 * counts < min(counts[one], counts[other]))
+        )
         if between.sum() >= EDGE_COLOURS:
-            found |= {colour for colour, is_between in zip(common, between, strict=True) if is_between}
+            found |= {
+                colour for colour, is_between in zip(common, between, strict=True) if is_between
+            }
     return [colour for colour in common if colour in found]
 
 
@@ -252,5 +288,7 @@ def binary(classes: Sequence[str]) -> Task:
 
 def _multiclass(ids: Sequence[int], classes: Sequence[str]) -> Task:
     if classes and len(classes) != len(ids):
-        raise DataError(f"--classes names {len(classes)}; the masks hold {len(ids)} values: {list(ids)}", "list")
+        raise DataError(
+            f"--classes names {len(classes)}; the masks hold {len(ids)} values: {list(ids)}", "list"
+        )
     return Task.multiclass(list(classes) or ["background" if i == 0 else f"class_{i}" for i in ids])

@@ -46,7 +46,10 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     would take it away again; and as the first, because LiteRT's converter takes what is added second for a bias.
     """
     rates = [max(1, reach // settings.stride) for reach in REACHES]
-    parts = [convolve(x, width, settings, size=1), *(separable(x, width, settings, rate) for rate in rates)]
+    parts = [
+        convolve(x, width, settings, size=1),
+        *(separable(x, width, settings, rate) for rate in rates),
+    ]
     joined = convolve(layers.Concatenate()(parts), width, settings, activate=False, size=1)
     mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
     mean = layers.Conv2D(width, 1, activation="relu", kernel_initializer="he_normal")(mean)

@@ -25,7 +25,10 @@ def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
         across = layers.Conv2D(pyramid, 1, kernel_initializer="he_normal")(level)
         x = layers.Add()([across, upsample(x, pyramid, settings)])
         stages.insert(0, x)
-    branches = [_branch(supervise(x, doublings, settings), doublings, settings) for doublings, x in enumerate(stages)]
+    branches = [
+        _branch(supervise(x, doublings, settings), doublings, settings)
+        for doublings, x in enumerate(stages)
+    ]
     return drop(layers.Add()(branches), settings)
 
 

@@ -87,7 +87,11 @@ def _levels(name: str, x: Tensor, settings: ModelConfig) -> list[Tensor]:
     network, file = networks.NETWORKS[name], weights.find(settings)
     if file:
         x = in_its_units(x, network.scaling)
-    laid = _make(network, input_tensor=x, **({"include_preprocessing": False} if network.scales_itself else {}))
+    laid = _make(
+        network,
+        input_tensor=x,
+        **({"include_preprocessing": False} if network.scales_itself else {}),
+    )
     keep_up(laid, settings.momentum)
     if file:
         load(laid, _make(network, input_shape=(None, None, 3)), file, network.scaling)

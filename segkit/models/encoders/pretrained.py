@@ -16,7 +16,9 @@ from segkit.models.layers import batch_normalizations
 
 def in_its_units(x: Tensor, scaling: Scaling) -> Tensor:
     """Scale x, from -1 (the lowest value of the data) to 1 (the highest), as the network's own images were, from 0 to 255."""
-    mean, std = (spread(np.asarray(value, np.float64), x.shape[-1]) for value in (scaling.mean, scaling.std))
+    mean, std = (
+        spread(np.asarray(value, np.float64), x.shape[-1]) for value in (scaling.mean, scaling.std)
+    )
     scale, offset = 127.5 / std, (127.5 - mean) / std
     return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32")(x)
 
@@ -68,7 +70,9 @@ def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling)
 
 def copy_weights(source: keras.Model, target: keras.Model, blue_first: bool = False) -> None:
     """Copy weights to the same network for another number of channels; the first weight is the kernel that sees the image."""
-    given, taken = ([layer for layer in model.layers if layer.weights] for model in (source, target))
+    given, taken = (
+        [layer for layer in model.layers if layer.weights] for model in (source, target)
+    )
     for old, new in zip(given, taken, strict=True):
         values = old.get_weights()
         if old is given[0]:

@@ -24,7 +24,9 @@ RUNTIMES = ("keras", "onnx", "litert", "openvino")
 
 def visible(home: Path) -> list[str]:
     """Return what lies in a home folder besides Keras' own settings."""
-    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if ".keras" not in path.parts)
+    return sorted(
+        str(path.relative_to(home)) for path in home.rglob("*") if ".keras" not in path.parts
+    )
 
 
 @pytest.mark.one_backend
@@ -41,22 +43,40 @@ def test_the_recorder_sees_connections_and_look_ups(faults: Path, tmp_path: Path
         "        pass\n"
     )
     run([sys.executable, "-c", code], faults, tmp_path, network=tmp_path / "network")
-    assert (tmp_path / "network").read_text().splitlines() == ["connect", "connect", "getaddrinfo example.org"]
+    assert (tmp_path / "network").read_text().splitlines() == [
+        "connect",
+        "connect",
+        "getaddrinfo example.org",
+    ]
 
 
 @pytest.mark.one_backend
-def test_no_command_opens_a_connection(faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_command_opens_a_connection(
+    faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # OpenVINO reports nothing where one is set
         monkeypatch.delenv(name, raising=False)
     config = str(tiny_config(tmp_path, "binary", epochs=1))
-    commands = [["inspect", config], ["train", config, "--run", "run"], ["convert", config, "--out", "data"]]
+    commands = [
+        ["inspect", config],
+        ["train", config, "--run", "run"],
+        ["convert", config, "--out", "data"],
+    ]
     commands += [["export", "run", "--format", name] for name in RUNTIMES[1:]]
     commands += [["tune", "run"]]
-    commands += [["predict", "run", "data/images", "--out", f"masks-{name}", "--runtime", name] for name in RUNTIMES]
-    done = run([sys.executable, "-c", COMMANDS, json.dumps(commands)], faults, tmp_path, network=tmp_path / "network")
+    commands += [
+        ["predict", "run", "data/images", "--out", f"masks-{name}", "--runtime", name]
+        for name in RUNTIMES
+    ]
+    done = run(
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
+        faults,
+        tmp_path,
+        network=tmp_path / "network",
+    )
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert statuses == [0] * len(commands), done.stderr
     assert not (tmp_path / "network").exists(), (tmp_path / "network").read_text()

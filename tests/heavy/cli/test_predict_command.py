@@ -42,7 +42,9 @@ def predict(run: Run, images: Path, out: Path, *flags: str) -> int:
     return main(["predict", str(run.path), str(images), "--out", str(out), *flags])
 
 
-def test_masks_are_the_model_s_answer_and_read_back_unchanged(trained: Run, images: Path, tmp_path: Path) -> None:
+def test_masks_are_the_model_s_answer_and_read_back_unchanged(
+    trained: Run, images: Path, tmp_path: Path
+) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
     task, model = trained.config().task, keras.saving.load_model(trained.model)
     source = in_folders(images, tmp_path / "masks", task)
@@ -53,14 +55,18 @@ def test_masks_are_the_model_s_answer_and_read_back_unchanged(trained: Run, imag
         np.testing.assert_array_equal(mask, expected)
 
 
-def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(trained: Run, images: Path, tmp_path: Path) -> None:
+def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(
+    trained: Run, images: Path, tmp_path: Path
+) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
     task = trained.config().task
     for path in mask_paths(task, tmp_path / "masks", "b"):
         picture = Image.open(path)
         assert picture.size == (57, 33)
         if task.exclusive:
-            assert picture.getpalette()[: 3 * task.channels] == [v for colour in task.palette for v in colour]
+            assert picture.getpalette()[: 3 * task.channels] == [
+                v for colour in task.palette for v in colour
+            ]
         else:
             assert set(np.unique(np.asarray(picture)).tolist()) <= {0, 255}
 
@@ -73,7 +79,9 @@ def test_trap_32_predicting_scales_as_training_did(trained: Run, tmp_path: Path)
     assert not list((tmp_path / "masks").rglob("*.png"))
 
 
-def test_overlays_and_probabilities_stand_beside_the_masks(trained: Run, images: Path, tmp_path: Path) -> None:
+def test_overlays_and_probabilities_stand_beside_the_masks(
+    trained: Run, images: Path, tmp_path: Path
+) -> None:
     assert predict(trained, images, tmp_path / "masks", "--overlay", "--probabilities") == 0
     task = trained.config().task
     probabilities = tifffile.imread(tmp_path / "masks-probabilities" / "b.tif").reshape(33, 57, -1)
@@ -106,7 +114,11 @@ def test_skip_existing_completes_a_folder(
     lost.unlink()
     capsys.readouterr()
     assert predict(trained, images, tmp_path / "masks", "--skip-existing") == 0
-    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [1, 3, 0]  # written, there already, failed
+    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [
+        1,
+        3,
+        0,
+    ]  # written, there already, failed
     assert lost.read_bytes() == before
 
 
@@ -129,7 +141,9 @@ def test_large_images_go_in_tiles_and_agree_with_the_whole(trained: Run) -> None
     model = keras.saving.load_model(trained.model)
     image = np.random.default_rng(0).integers(0, 256, (150, 170, 3)).astype(np.uint8)
     whole = model.predict_on_batch(image[None])[0]
-    tiled = predict_tiled(image, model.predict_on_batch, tile=96, overlap=0.5, batch_size=3, align=4)
+    tiled = predict_tiled(
+        image, model.predict_on_batch, tile=96, overlap=0.5, batch_size=3, align=4
+    )
     assert tiled.shape == whole.shape
     assert np.abs(tiled - whole).mean() < 0.01
 

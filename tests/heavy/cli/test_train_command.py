@@ -39,7 +39,10 @@ def test_run_folder_holds_all_that_prediction_needs(trained: Run) -> None:
 def test_each_epoch_has_a_line_with_its_scores_and_a_log_for_tensorboard(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, run = tiny_config(tmp_path, "binary", epochs=1, steps_per_epoch=2, tensorboard=True), Run(tmp_path / "run")
+    config, run = (
+        tiny_config(tmp_path, "binary", epochs=1, steps_per_epoch=2, tensorboard=True),
+        Run(tmp_path / "run"),
+    )
     assert main(["train", str(config), "--run", str(run.path)]) == 0
     [line] = re.findall(r"^epoch +1/1 .*$", capsys.readouterr().out, re.MULTILINE)
     [row] = run.rows()
@@ -52,7 +55,10 @@ def test_each_epoch_has_a_line_with_its_scores_and_a_log_for_tensorboard(
         [shown] = re.findall(rf"(?<!\S){name} +(\d\.\d+)", line)
         assert float(shown) == pytest.approx(row[column], abs=1e-3)
     assert holds(line, "0:00:00")  # the time left
-    assert {path.parent.name for path in run.tensorboard.rglob("events.out.*")} == {"train", "validation"}
+    assert {path.parent.name for path in run.tensorboard.rglob("events.out.*")} == {
+        "train",
+        "validation",
+    }
 
 
 def test_samples_on_disk_go_with_the_end_of_the_training(tmp_path: Path) -> None:
@@ -78,12 +84,26 @@ def test_scores_have_the_documented_form(trained: Run) -> None:
     assert set(scores["mean"]) == {"iou_foreground", "dice_foreground", "iou_with_background"}
     assert list(scores["classes"]) == list(trained.config().task.classes)
     for values in scores["classes"].values():
-        assert set(values) == {"iou", "dice", "precision", "recall", "pixels_true", "pixels_predicted"}
+        assert set(values) == {
+            "iou",
+            "dice",
+            "precision",
+            "recall",
+            "pixels_true",
+            "pixels_predicted",
+        }
 
 
 def test_evaluate_gives_the_scores_that_training_gave(trained: Run, tmp_path: Path) -> None:
     test, out = trained.path.parent / "test", tmp_path / "scores.json"
-    arguments = ["--images", str(test / "images"), "--masks", str(test / "masks"), "--out", str(out)]
+    arguments = [
+        "--images",
+        str(test / "images"),
+        "--masks",
+        str(test / "masks"),
+        "--out",
+        str(out),
+    ]
     assert main(["evaluate", str(trained.path), *arguments]) == 0
     expected = json.loads(trained.scores.read_text())
     del expected["part"]
@@ -100,7 +120,13 @@ def test_another_run_is_never_overwritten(trained: Run) -> None:
 def test_resume_refuses_other_settings(trained: Run) -> None:
     config = tiny_config(trained.path.parent, trained.config().task.kind)
     arguments = ["--run", str(trained.path), "--set", "train.batch_size=2", "--resume"]
-    assert_fails(["train", str(config), *arguments], RunError, "mismatch", trained.path, "train.batch_size: 4 -> 2")
+    assert_fails(
+        ["train", str(config), *arguments],
+        RunError,
+        "mismatch",
+        trained.path,
+        "train.batch_size: 4 -> 2",
+    )
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_cause(tmp_path: Path) -> None:
@@ -113,7 +139,19 @@ def test_a_loss_that_is_no_number_stops_with_step_and_cause(tmp_path: Path) -> N
 
 def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, epochs=9, patience=2, learning_rate=1e-12, schedule="constant")
-    assert main(["train", str(config), "--run", str(tmp_path / "run"), "--set", "model.normalization=none"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                str(config),
+                "--run",
+                str(tmp_path / "run"),
+                "--set",
+                "model.normalization=none",
+            ]
+        )
+        == 0
+    )
     assert len(Run.open(tmp_path / "run").rows()) == 3
 
 
@@ -168,7 +206,9 @@ def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> N
     pytest.fail("no epoch ended within two minutes")
 
 
-def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(tmp_path: Path) -> None:
+def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(
+    tmp_path: Path,
+) -> None:
     config, run = tiny_config(tmp_path), Run(tmp_path / "run")
     arguments = [
         "train",
@@ -182,7 +222,9 @@ def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(t
     ]
     assert main(arguments) == 0
     rows = run.rows()
-    assert 0.9 * 15 <= sum(row["seconds"] for row in rows) <= 2 * 15  # seconds; on a loaded machine a step is long
+    assert (
+        0.9 * 15 <= sum(row["seconds"] for row in rows) <= 2 * 15
+    )  # seconds; on a loaded machine a step is long
     assert rows[-1]["learning_rate"] < 0.001 * run.config().train.learning_rate
     assert main([*arguments, "--resume"]) == 0
     assert len(run.rows()) == len(rows)

@@ -41,20 +41,51 @@ def test_everything_uses_what_was_tuned_until_it_is_reset(
     assert config_of(export) == run.config()
     assert run.config().decode == found.decode != run.config_made_with().decode
     config = tiny_config(tmp_path, kind)
-    assert main(["convert", str(config), "--part", "validation", "--out", str(tmp_path / "seen")]) == 0
-    images, masks, scores = tmp_path / "seen" / "images", tmp_path / "seen" / "masks", tmp_path / "scores.json"
-    score = ["evaluate", str(run.path), "--images", str(images), "--masks", str(masks), "--out", str(scores)]
+    assert (
+        main(["convert", str(config), "--part", "validation", "--out", str(tmp_path / "seen")]) == 0
+    )
+    images, masks, scores = (
+        tmp_path / "seen" / "images",
+        tmp_path / "seen" / "masks",
+        tmp_path / "scores.json",
+    )
+    score = [
+        "evaluate",
+        str(run.path),
+        "--images",
+        str(images),
+        "--masks",
+        str(masks),
+        "--out",
+        str(scores),
+    ]
     assert main(score) == 0
     assert json.loads(scores.read_text())["mean"] == pytest.approx(found.after["mean"], abs=1e-6)
 
-    assert main(["predict", str(run.path), str(images), "--out", str(tmp_path / "masks"), "--probabilities"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(run.path),
+                str(images),
+                "--out",
+                str(tmp_path / "masks"),
+                "--probabilities",
+            ]
+        )
+        == 0
+    )
     predictor, raw = segkit.Predictor.load(run.path), segkit.Predictor.load(trained.path)
     source = in_folders(images, tmp_path / "masks", predictor.task)
     for name in source.names:
         sample = source.read(name)
         np.testing.assert_array_equal(predictor(sample.image), sample.mask)
-        np.testing.assert_array_equal(decode(run.config(), raw.probabilities(sample.image)), sample.mask)
-        stored = tifffile.imread(tmp_path / "masks-probabilities" / f"{name}.tif").reshape(*sample.mask.shape[:2], -1)
+        np.testing.assert_array_equal(
+            decode(run.config(), raw.probabilities(sample.image)), sample.mask
+        )
+        stored = tifffile.imread(tmp_path / "masks-probabilities" / f"{name}.tif").reshape(
+            *sample.mask.shape[:2], -1
+        )
         np.testing.assert_allclose(stored, predictor.probabilities(sample.image), rtol=1e-5)
 
     assert (
@@ -85,10 +116,19 @@ def seen(predictor: segkit.Predictor, image: np.ndarray, turns: int, step: int) 
     return np.rot90(answer[:, ::step], -turns)
 
 
-def test_views_and_runs_answer_together_and_say_where_they_doubt(trained: Run, run: Run, tmp_path: Path) -> None:
+def test_views_and_runs_answer_together_and_say_where_they_doubt(
+    trained: Run, run: Run, tmp_path: Path
+) -> None:
     images = trained.path.parent / "test" / "images"
     runs = [str(trained.path), str(run.path)]
-    asked = ["--out", str(tmp_path / "masks"), "--tta", "rotations", "--uncertainty", "--probabilities"]
+    asked = [
+        "--out",
+        str(tmp_path / "masks"),
+        "--tta",
+        "rotations",
+        "--uncertainty",
+        "--probabilities",
+    ]
     assert main(["predict", *runs, str(images), *asked]) == 0
     together = segkit.Predictor.load(*runs, tta="rotations")
     alone = segkit.Predictor.load(trained.path)
@@ -97,7 +137,9 @@ def test_views_and_runs_answer_together_and_say_where_they_doubt(trained: Run, r
         sample = source.read(name)
         np.testing.assert_array_equal(together(sample.image), sample.mask)
         mean = together.probabilities(sample.image)
-        by_hand = np.mean([seen(alone, sample.image, k, step) for k in range(4) for step in (1, -1)], axis=0)
+        by_hand = np.mean(
+            [seen(alone, sample.image, k, step) for k in range(4) for step in (1, -1)], axis=0
+        )
         np.testing.assert_allclose(mean, by_hand, atol=1e-5)
         maps = tifffile.imread(tmp_path / "masks-uncertainty" / f"{name}.tif")
         assert maps.shape == (*sample.mask.shape[:2], 2)
@@ -105,5 +147,12 @@ def test_views_and_runs_answer_together_and_say_where_they_doubt(trained: Run, r
         assert 0 <= maps.min() <= maps.max() <= 1
         assert (maps[..., 1] <= maps[..., 0]).all()
         assert maps[..., 1].max() > 0
-    scored = ["evaluate", *runs, "--images", str(images), "--masks", str(trained.path.parent / "test" / "masks")]
+    scored = [
+        "evaluate",
+        *runs,
+        "--images",
+        str(images),
+        "--masks",
+        str(trained.path.parent / "test" / "masks"),
+    ]
     assert main([*scored, "--tta", "flips"]) == 0

@@ -18,7 +18,9 @@ CROP = (16, 24)
 NOTHING: dict[str, Any] = {
     "flip_horizontal": False, "flip_vertical": False, "rotate": 0.0, "scale": 0.0, "brightness": 0.0, "contrast": 0.0,
 }  # fmt: skip
-EVERYTHING = AugmentConfig(flip_vertical=True, rotate=180.0, scale=0.5, elastic=6.0, gamma=0.3, noise=0.1, blur=1.5)
+EVERYTHING = AugmentConfig(
+    flip_vertical=True, rotate=180.0, scale=0.5, elastic=6.0, gamma=0.3, noise=0.1, blur=1.5
+)
 RANGES = {"uint8": (0, 255), "uint16": (300, 5000), "float32": (-3, 7)}
 BINARY, SOFTMAX = Task.binary("crack"), Task.multiclass(["background", "liver", "tumour"])
 MANY = Task.multilabel([f"class {i}" for i in range(7)])
@@ -32,10 +34,14 @@ def only(**settings: Any) -> AugmentConfig:
 def given(channels: int = 3, dtype: str = "uint8") -> InputConfig:
     low, high = RANGES[dtype]
     mean = tuple(low + (i + 1) * (high - low) / (channels + 1) for i in range(channels))
-    return InputConfig(channels=channels, dtype=dtype, mean=mean, std=(1.0,) * channels, low=low, high=high)
+    return InputConfig(
+        channels=channels, dtype=dtype, mean=mean, std=(1.0,) * channels, low=low, high=high
+    )
 
 
-def sample(task: Task, size: tuple[int, int], channels: int = 3, dtype: str = "uint8") -> tuple[np.ndarray, np.ndarray]:
+def sample(
+    task: Task, size: tuple[int, int], channels: int = 3, dtype: str = "uint8"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a random image and a random encoded target without VOID."""
     rng = np.random.default_rng(0)
     image = rng.uniform(*RANGES[dtype], (*size, channels)).astype(dtype)
@@ -49,7 +55,9 @@ def blobs(size: tuple[int, int]) -> np.ndarray:
     return ((rows // 9 + columns // 11) % 3).astype(np.uint8)
 
 
-@pytest.mark.parametrize("settings", [AugmentConfig(), EVERYTHING, only()], ids=["default", "everything", "nothing"])
+@pytest.mark.parametrize(
+    "settings", [AugmentConfig(), EVERYTHING, only()], ids=["default", "everything", "nothing"]
+)
 @pytest.mark.parametrize("dtype", RANGES)
 @pytest.mark.parametrize("channels", [1, 3, 6])
 @pytest.mark.parametrize("task", [BINARY, SOFTMAX, MANY], ids=["binary", "softmax", "many"])
@@ -58,7 +66,9 @@ def test_any_image_becomes_a_patch_of_its_dtype_and_range(
 ) -> None:
     augment = Augment(task, settings, given(channels, dtype), CROP)
     low, high = RANGES[dtype]
-    room = 0 if dtype == "uint8" else (high - low) / 2  # a usual range is not the end of what can be
+    room = (
+        0 if dtype == "uint8" else (high - low) / 2
+    )  # a usual range is not the end of what can be
     low, high = max(low - room, 0 if dtype == "uint16" else -np.inf), high + room
     for size in ((9, 11), (70, 50)):
         image, target = sample(task, size, channels, dtype)
@@ -75,7 +85,10 @@ def test_any_image_becomes_a_patch_of_its_dtype_and_range(
 
 
 def test_the_seed_decides() -> None:
-    augment, (image, target) = Augment(SOFTMAX, EVERYTHING, given(), CROP), sample(SOFTMAX, (60, 60))
+    augment, (image, target) = (
+        Augment(SOFTMAX, EVERYTHING, given(), CROP),
+        sample(SOFTMAX, (60, 60)),
+    )
     patches = [augment(image, target, seed)[0] for seed in range(12)]
     other = Augment(SOFTMAX, EVERYTHING, given(), CROP)
     for seed in reversed(range(12)):
@@ -84,7 +97,10 @@ def test_the_seed_decides() -> None:
 
 
 def test_threads_give_what_one_thread_gives() -> None:
-    augment, (image, target) = Augment(SOFTMAX, EVERYTHING, given(), CROP), sample(SOFTMAX, (60, 60))
+    augment, (image, target) = (
+        Augment(SOFTMAX, EVERYTHING, given(), CROP),
+        sample(SOFTMAX, (60, 60)),
+    )
     wanted = [augment(image, target, seed) for seed in range(60)]
     with ThreadPoolExecutor(12) as pool:  # more than there are pipelines
         found = list(pool.map(lambda seed: augment(image, target, seed), range(60)))
@@ -120,7 +136,9 @@ def test_image_and_mask_stay_together(settings: AugmentConfig) -> None:
 
 def test_without_changes_a_patch_is_cut_out_of_the_image() -> None:
     target = np.zeros((30, 40), np.uint8)
-    image = np.stack([np.arange(1200).reshape(30, 40) // 256, np.arange(1200).reshape(30, 40) % 256], axis=-1)
+    image = np.stack(
+        [np.arange(1200).reshape(30, 40) // 256, np.arange(1200).reshape(30, 40) % 256], axis=-1
+    )
     augment = Augment(SOFTMAX, only(), given(2), CROP)
     starts = set()
     for seed in range(80):
@@ -138,7 +156,9 @@ def test_without_changes_a_patch_is_cut_out_of_the_image() -> None:
 def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
     rows, columns = np.mgrid[:200, :300]
     image = np.stack([rows, columns // 2, rows * 0], axis=-1).astype(np.uint8)
-    plain = settings.model_copy(update={"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "noise": 0.0})
+    plain = settings.model_copy(
+        update={"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "noise": 0.0}
+    )
     augment = Augment(SOFTMAX, plain, given(), CROP)
     patches = [augment(image, np.zeros((200, 300), np.uint8), seed) for seed in range(60)]
     middles = np.array([patch[8, 12, :2] for patch, mask in patches if mask[8, 12] != VOID])
@@ -149,7 +169,9 @@ def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
 def test_every_place_is_as_likely() -> None:
     image = np.broadcast_to(np.arange(34, dtype=np.uint8)[None, :, None], (16, 34, 3)).copy()
     augment = Augment(SOFTMAX, only(), given(), CROP)
-    starts = [int(augment(image, np.zeros((16, 34), np.uint8), seed)[0][0, 0, 0]) for seed in range(1100)]
+    starts = [
+        int(augment(image, np.zeros((16, 34), np.uint8), seed)[0][0, 0, 0]) for seed in range(1100)
+    ]
     counts = np.bincount(starts, minlength=11)
     assert len(counts) == 11  # 34 columns, 24 of them in a patch
     assert counts.min() > 60 and counts.max() < 140  # 100 each but for chance  # noqa: PT018
@@ -158,15 +180,22 @@ def test_every_place_is_as_likely() -> None:
 @pytest.mark.parametrize(
     "settings", [only(), AugmentConfig(), only(rotate=90.0, scale=0.9)], ids=["cut", "usual", "far"]
 )
-@pytest.mark.parametrize("task", [BINARY, SOFTMAX, Task.multilabel(["a", "b"])], ids=["binary", "softmax", "labels"])
+@pytest.mark.parametrize(
+    "task", [BINARY, SOFTMAX, Task.multilabel(["a", "b"])], ids=["binary", "softmax", "labels"]
+)
 def test_patches_of_foreground_hold_a_pixel_of_it(task: Task, settings: AugmentConfig) -> None:
-    image, target = np.zeros((200, 300, 3), np.uint8), np.zeros(task.target_shape(200, 300), np.uint8)
+    image, target = (
+        np.zeros((200, 300, 3), np.uint8),
+        np.zeros(task.target_shape(200, 300), np.uint8),
+    )
     target[199, 0] = 1  # a corner, one pixel
     for share, wanted in ((1.0, 40), (0.5, 20)):
         augment = Augment(task, settings, given(), CROP, foreground=share)
         found = sum(bool((augment(image, target, seed)[1] == 1).any()) for seed in range(40))
         assert abs(found - wanted) <= 8 * (share < 1)
-    assert not (Augment(task, only(), given(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1).any()
+    assert not (
+        Augment(task, only(), given(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1
+    ).any()
 
 
 TURNS = {
@@ -180,7 +209,9 @@ TURNS = {
 
 @pytest.mark.parametrize("settings", TURNS.values(), ids=TURNS)
 @pytest.mark.parametrize("classes", [1, 3, 7])
-def test_trap_30_new_mask_pixels_are_void_in_every_channel(settings: AugmentConfig, classes: int) -> None:
+def test_trap_30_new_mask_pixels_are_void_in_every_channel(
+    settings: AugmentConfig, classes: int
+) -> None:
     task = Task.multilabel([f"class {i}" for i in range(classes)]) if classes > 1 else BINARY
     size = (10, 12) if settings == only() else (16, 24)
     image, target = np.full((*size, 3), 200, np.uint8), np.ones((*size, classes), np.uint8)
@@ -220,9 +251,17 @@ def test_trap_31_a_flip_swaps_the_sides(direction: str, kind: str) -> None:
     ids[2:6, 2:9], ids[8:15, 12:20] = 1, 2
     ids[0, 0] = VOID
     exclusive = kind == "multiclass"
-    task = Task.multiclass(SIDES, flip_pairs=PAIRS) if exclusive else Task.multilabel(SIDES, flip_pairs=PAIRS)
+    task = (
+        Task.multiclass(SIDES, flip_pairs=PAIRS)
+        if exclusive
+        else Task.multilabel(SIDES, flip_pairs=PAIRS)
+    )
     target = (
-        ids if exclusive else np.where((ids == VOID)[..., None], VOID, ids[..., None] == np.arange(3)).astype(np.uint8)
+        ids
+        if exclusive
+        else np.where((ids == VOID)[..., None], VOID, ids[..., None] == np.arange(3)).astype(
+            np.uint8
+        )
     )
     image = np.repeat(ids[..., None] * np.uint8(50), 3, axis=-1)
     augment = Augment(task, only(**{direction: True}), given(), CROP)
@@ -235,7 +274,11 @@ def test_trap_31_a_flip_swaps_the_sides(direction: str, kind: str) -> None:
         flipped += 1
         np.testing.assert_array_equal(patch, np.flip(image, axis))
         mirrored = np.flip(target, axis)
-        swapped = mirrored[..., [0, 2, 1]] if not exclusive else np.choose(np.minimum(mirrored, 3), [0, 2, 1, VOID])
+        swapped = (
+            mirrored[..., [0, 2, 1]]
+            if not exclusive
+            else np.choose(np.minimum(mirrored, 3), [0, 2, 1, VOID])
+        )
         np.testing.assert_array_equal(mask, swapped)
     assert 0 < flipped < 12
 
@@ -260,7 +303,10 @@ def test_the_geometry_is_the_one_of_albumentations(angle: float, scale: float, f
     rows, columns = np.mgrid[:60, :90]
     image = np.stack([rows * 4, columns * 2, rows + columns], axis=-1).astype(np.uint8)
     target = blobs((60, 90))
-    steps = [A.Affine(rotate=(angle, angle), scale=(scale, scale), fill=50, fill_mask=VOID, p=1), A.CenterCrop(16, 24)]
+    steps = [
+        A.Affine(rotate=(angle, angle), scale=(scale, scale), fill=50, fill_mask=VOID, p=1),
+        A.CenterCrop(16, 24),
+    ]
     whole = A.Compose([*steps, A.HorizontalFlip(p=float(flip))])(image=image, mask=target)
     matrix = map_of((22, 33), CROP, Turn(np.radians(angle), scale, -1 if flip else 1))
     patch = warp(image, matrix, CROP, np.full(3, 50.0), cv2.INTER_LINEAR)
@@ -269,7 +315,9 @@ def test_the_geometry_is_the_one_of_albumentations(angle: float, scale: float, f
     assert (mask == whole["mask"]).mean() > 0.97  # at an edge both round to another side
 
 
-@pytest.mark.parametrize("settings", [Curve(1.2, -0.1), Curve(0.8, 0.15), Curve(1.1, 0.05, 0.7), Curve()])
+@pytest.mark.parametrize(
+    "settings", [Curve(1.2, -0.1), Curve(0.8, 0.15), Curve(1.1, 0.05, 0.7), Curve()]
+)
 @pytest.mark.parametrize("dtype", RANGES)
 def test_intensities_change_as_the_formula_says(settings: Curve, dtype: str) -> None:
     info, (low, high) = given(3, dtype), RANGES[dtype]
@@ -294,7 +342,9 @@ def test_trap_36_values_outside_the_usual_range_are_kept_apart(dtype: str, curve
     found = apply_curve(steps.reshape(2, 2, 1), curve, given(1, dtype)).ravel().astype(float)
     assert (np.diff(found) > 0).all()
     assert found[3] - found[1] == pytest.approx(curve.contrast * 3 * (high - low), rel=0.3)
-    far = apply_curve(np.full((1, 1, 1), 65535 if dtype == "uint16" else 1e9, dtype), curve, given(1, dtype))
+    far = apply_curve(
+        np.full((1, 1, 1), 65535 if dtype == "uint16" else 1e9, dtype), curve, given(1, dtype)
+    )
     assert far.max() <= given(1, dtype).limits[1]
     if dtype == "uint16":
         ends = given(1, dtype).model_copy(update={"high": 60000})

@@ -49,9 +49,9 @@ def made(task: Task, dtype: str, bands: Sequence[int]) -> Given:
     samples = []
     for i, count in enumerate(bands):
         image = (rng.random((5 + i, 7, count)) * (250 if dtype == "uint8" else 60000)).astype(dtype)
-        mask = rng.integers(0, 2, (5 + i, 7, task.channels) if task.kind == "multilabel" else (5 + i, 7)).astype(
-            np.uint8
-        )
+        mask = rng.integers(
+            0, 2, (5 + i, 7, task.channels) if task.kind == "multilabel" else (5 + i, 7)
+        ).astype(np.uint8)
         mask[0, :2] = VOID
         samples.append(Sample(f"monday/{i}", image, mask))
     return Given(samples)
@@ -59,9 +59,12 @@ def made(task: Task, dtype: str, bands: Sequence[int]) -> Given:
 
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize(
-    ("dtype", "bands"), [("uint8", 3), ("uint8", 1), ("uint16", 3), ("uint16", 1), ("float32", 1), ("uint8", 7)]
+    ("dtype", "bands"),
+    [("uint8", 3), ("uint8", 1), ("uint16", 3), ("uint16", 1), ("float32", 1), ("uint8", 7)],
 )
-def test_a_written_data_set_reads_back_as_equal_samples(tmp_path: Path, kind: str, dtype: str, bands: int) -> None:
+def test_a_written_data_set_reads_back_as_equal_samples(
+    tmp_path: Path, kind: str, dtype: str, bands: int
+) -> None:
     given = made(TASKS[kind], dtype, [bands] * 3)
     to_tfds(TASKS[kind], given.in_parts(), tmp_path / "out")
     source = opened(tmp_path / "out", TASKS[kind])
@@ -101,22 +104,37 @@ def test_a_written_multiclass_data_set_is_read_as_one_of_its_classes(tmp_path: P
     np.testing.assert_array_equal(mask, given.read("monday/0").mask)
 
 
-def test_the_command_writes_what_the_page_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_what_the_page_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
-    command = ["convert", str(ROOT / "configs" / "shapes.yaml"), "--to", "tfds", "--out", "data/shapes_tfds"]
+    command = [
+        "convert",
+        str(ROOT / "configs" / "shapes.yaml"),
+        "--to",
+        "tfds",
+        "--out",
+        "data/shapes_tfds",
+    ]
     try:
         assert main([*command, "--set", "data.count=8", "--set", "data.size=[16, 24]"]) == 0
         assert main(command) == 2
     finally:
         signal.signal(signal.SIGTERM, before)
     page = (ROOT / "docs" / "how-to" / "tfds.md").read_text(encoding="utf-8")
-    Path("a.yaml").write_text(re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[-1])
+    Path("a.yaml").write_text(
+        re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[-1]
+    )
     config = read(Path("a.yaml"))
     source = open_tfds(config.data, config.task)
     shapes = open_shapes(DataConfig(count=8, size=(16, 24)), config.task)
-    written = sorted((source.read(name) for name in source.names), key=lambda sample: sample.image.tobytes())
-    drawn_shapes = sorted((shapes.read(name) for name in shapes.names), key=lambda sample: sample.image.tobytes())
+    written = sorted(
+        (source.read(name) for name in source.names), key=lambda sample: sample.image.tobytes()
+    )
+    drawn_shapes = sorted(
+        (shapes.read(name) for name in shapes.names), key=lambda sample: sample.image.tobytes()
+    )
     for one, other in zip(written, drawn_shapes, strict=True):
         assert_same(one, other)
 

@@ -33,7 +33,11 @@ TASKS = {
     "lobes": Task.multiclass(["background", "frontal", "insula", "limbic", "occipital"]),
     "regions": Task.multilabel(["aal", "brain", "left hemisphere"]),
 }
-HEADS = {"brain": ("binary", "sigmoid"), "lobes": ("exclusive", "softmax"), "regions": ("overlapping", "sigmoid")}
+HEADS = {
+    "brain": ("binary", "sigmoid"),
+    "lobes": ("exclusive", "softmax"),
+    "regions": ("overlapping", "sigmoid"),
+}
 
 
 def made(kind: str) -> list[Sample]:
@@ -43,9 +47,13 @@ def made(kind: str) -> list[Sample]:
     for number in range(6):
         inside = ((rows - 18) / (15 - number)) ** 2 + ((columns - 14) / (11 - number)) ** 2 < 1
         lobes = np.where(inside, 1 + (rows > 18) * 2 + (columns > 14), 0).astype(np.uint8)
-        regions = np.stack([inside & (rows > 9), inside, inside & (columns < 14)], axis=-1).astype(np.uint8)
+        regions = np.stack([inside & (rows > 9), inside, inside & (columns < 14)], axis=-1).astype(
+            np.uint8
+        )
         mask = {"brain": inside.astype(np.uint8), "lobes": lobes, "regions": regions}[kind]
-        samples.append(Sample(f"slice_{number}", rng.integers(0, 256, (36, 28, 1)).astype(np.uint8), mask))
+        samples.append(
+            Sample(f"slice_{number}", rng.integers(0, 256, (36, 28, 1)).astype(np.uint8), mask)
+        )
     return samples
 
 
@@ -65,12 +73,19 @@ def real(kind: str) -> tuple[Task, list[Sample]]:
 def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> Config:
     """Return the plan for three minutes on a machine whose steps take half a second."""
     return fit_budget(
-        draft(config, verdict, facts, ANY), len(facts), 3, 3, 2**33, lambda _: Machine(0.5, 10.0, 2**27)
+        draft(config, verdict, facts, ANY),
+        len(facts),
+        3,
+        3,
+        2**33,
+        lambda _: Machine(0.5, 10.0, 2**27),
     ).config
 
 
 def planned_from(task: Task, samples: list[Sample]) -> Config:
-    config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
+    config = Config.model_validate(
+        {"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}}
+    )
     facts = [facts_of(task, "train", sample, task.encode(sample.mask)) for sample in samples]
     return planned(config, judge(task, facts), facts)
 
@@ -100,7 +115,9 @@ def test_every_form_gives_the_same_samples_verdict_plan_and_batches(
     written = FORMS[form](task, samples, tmp_path)
     found = guess(written.images, written.masks, written.classes)
     settings = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
-    config = Config.model_validate({"task": found.task, "data": settings, "augment": {"flip_horizontal": False}})
+    config = Config.model_validate(
+        {"task": found.task, "data": settings, "augment": {"flip_horizontal": False}}
+    )
     inspection = inspect_parts(config, open_parts(config), found)
     assert not inspection.wrong, inspection.problems
     assert inspection.verdict is not None

@@ -29,7 +29,9 @@ class Ramp(Numbered):
 
     def read(self, name: str) -> Sample:
         rows, columns = np.mgrid[:12, :20]
-        return Sample(name, (rows * 20 + columns).astype(np.uint8)[..., None], (columns % 3).astype(np.uint8))
+        return Sample(
+            name, (rows * 20 + columns).astype(np.uint8)[..., None], (columns % 3).astype(np.uint8)
+        )
 
 
 def numbers(batches: Iterator[Batch], steps: int) -> list[int]:
@@ -39,18 +41,27 @@ def numbers(batches: Iterator[Batch], steps: int) -> list[int]:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_the_stream_from_a_step_on_is_the_stream_skipped_so_far(workers: int) -> None:
-    source, settings = Numbered(SOFTMAX, [(12, 10)] * 7), config(augment=AugmentConfig(rotate=90.0, noise=0.1))
+    source, settings = (
+        Numbered(SOFTMAX, [(12, 10)] * 7),
+        config(augment=AugmentConfig(rotate=90.0, noise=0.1)),
+    )
     whole = list(islice(training_batches(source.part(), settings, GIVEN), 8))
     for first in (1, 5):
-        later = list(islice(training_batches(source.part(), settings, GIVEN, first, workers), 8 - first))
-        for (images, targets), (same_images, same_targets) in zip(later, whole[first:], strict=True):
+        later = list(
+            islice(training_batches(source.part(), settings, GIVEN, first, workers), 8 - first)
+        )
+        for (images, targets), (same_images, same_targets) in zip(
+            later, whole[first:], strict=True
+        ):
             np.testing.assert_array_equal(images, same_images)
             np.testing.assert_array_equal(targets, same_targets)
 
 
 def test_another_seed_is_another_stream() -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * 7)
-    streams = [numbers(training_batches(source.part(), config(seed=seed), GIVEN), 7) for seed in (0, 0, 1)]
+    streams = [
+        numbers(training_batches(source.part(), config(seed=seed), GIVEN), 7) for seed in (0, 0, 1)
+    ]
     assert streams[0] == streams[1] != streams[2]
 
 
@@ -66,7 +77,9 @@ def test_every_sample_is_seen_once_an_epoch(count: int) -> None:
 
 
 def test_the_same_sample_is_changed_another_way_each_time() -> None:
-    batches = training_batches(Ramp(SOFTMAX, [(12, 20)]).part(), config(augment=AugmentConfig(rotate=90.0)), GIVEN)
+    batches = training_batches(
+        Ramp(SOFTMAX, [(12, 20)]).part(), config(augment=AugmentConfig(rotate=90.0)), GIVEN
+    )
     images = [image.tobytes() for batch, _ in islice(batches, 6) for image in batch]
     assert len(set(images)) == 18
 
@@ -77,7 +90,10 @@ def test_batches_have_the_shapes_that_the_task_says(task: Task) -> None:
     images, targets = next(training_batches(source.part(), config(task), GIVEN))
     assert (images.shape, images.dtype) == ((3, 8, 8, 1), np.uint8)
     assert (targets.shape, targets.dtype) == ((3, *task.target_shape(8, 8)), np.uint8)
-    assert set(np.unique(targets)) == {1, VOID}  # two of the three images are smaller than the patch
+    assert set(np.unique(targets)) == {
+        1,
+        VOID,
+    }  # two of the three images are smaller than the patch
     real = images[..., 0] != 100  # the mean fills what lies outside
     known = targets != VOID if task.exclusive else (targets != VOID).all(axis=-1)
     np.testing.assert_array_equal(real, known)
@@ -85,7 +101,9 @@ def test_batches_have_the_shapes_that_the_task_says(task: Task) -> None:
 
 def test_look_ahead_is_bounded() -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * 200)
-    every_time = config(batch_size=1).model_copy(update={"data": DataConfig(cache="none")})  # no look at sizes
+    every_time = config(batch_size=1).model_copy(
+        update={"data": DataConfig(cache="none")}
+    )  # no look at sizes
     batches = training_batches(source.part(), every_time, GIVEN, workers=2)
     for taken in range(1, 5):
         next(batches)
@@ -111,7 +129,9 @@ def test_opencv_works_in_the_threads_that_make_batches_and_has_its_own_again_aft
 
 def test_an_error_of_the_source_ends_the_stream_at_its_place() -> None:
     sizes = [(8, 8)] * 6
-    order = numbers(training_batches(Numbered(SOFTMAX, sizes).part(), config(batch_size=1), GIVEN), 6)
+    order = numbers(
+        training_batches(Numbered(SOFTMAX, sizes).part(), config(batch_size=1), GIVEN), 6
+    )
     source = Numbered(SOFTMAX, sizes, broken=f"image_{order[3]}")
     batches = training_batches(source.part(), config(batch_size=1), GIVEN)
     assert numbers(batches, 3) == order[:3]
@@ -127,7 +147,9 @@ def test_a_mask_that_does_not_fit_names_its_sample() -> None:
 
 def test_samples_are_read_once_while_there_is_room() -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * 4)
-    samples = InMemory(Read(source.part(), SOFTMAX, GIVEN), 3 * 128)  # 64 bytes of image, 64 of target
+    samples = InMemory(
+        Read(source.part(), SOFTMAX, GIVEN), 3 * 128
+    )  # 64 bytes of image, 64 of target
     for _ in range(5):
         for name in source.names:
             assert samples(name)[0].max() == int(name[-1]) + 1
@@ -144,19 +166,29 @@ def test_where_samples_are_kept_changes_nothing(cache: str, tmp_path: Path) -> N
     )
     source = open_source(settings.data, settings.task)
     given = GIVEN.model_copy(update={"channels": 3, "mean": (100.0,) * 3})
-    every_time = settings.model_copy(update={"data": settings.data.model_copy(update={"cache": "none"})})
-    wanted = list(islice(training_batches(Subset(source, source.names), every_time, given, workers=1), 8))
+    every_time = settings.model_copy(
+        update={"data": settings.data.model_copy(update={"cache": "none"})}
+    )
+    wanted = list(
+        islice(training_batches(Subset(source, source.names), every_time, given, workers=1), 8)
+    )
     for workers in (1, 4):  # the second finds what the first has kept
         part = Subset(open_source(settings.data, settings.task), source.names)
-        found = training_batches(part, settings, given, workers=workers, cache_folder=tmp_path / "cache")
-        for (images, targets), (same_images, same_targets) in zip(islice(found, 8), wanted, strict=True):
+        found = training_batches(
+            part, settings, given, workers=workers, cache_folder=tmp_path / "cache"
+        )
+        for (images, targets), (same_images, same_targets) in zip(
+            islice(found, 8), wanted, strict=True
+        ):
             np.testing.assert_array_equal(images, same_images)
             np.testing.assert_array_equal(targets, same_targets)
     assert len(list(tmp_path.rglob("*.sample"))) == (5 if cache == "disk" else 0)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_whole_numbers_go_to_the_device_and_are_scaled_there(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_numbers_go_to_the_device_and_are_scaled_there(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, seen = GIVEN.model_copy(update={"dtype": dtype}), []
     trainer = compile(build_for(SOFTMAX, ModelConfig(width=2, depth=1), given), SOFTMAX)
     step = trainer.train_step
@@ -174,12 +206,21 @@ def test_whole_numbers_go_to_the_device_and_are_scaled_there(dtype: str, monkeyp
 
 def test_augmentation_leaves_kept_samples_alone() -> None:
     source = Ramp(SOFTMAX, [(12, 20)])
-    strong = AugmentConfig(flip_vertical=True, rotate=180.0, elastic=3.0, gamma=0.5, noise=0.3, blur=1.0)
+    strong = AugmentConfig(
+        flip_vertical=True, rotate=180.0, elastic=3.0, gamma=0.5, noise=0.3, blur=1.0
+    )
     streams = [
-        list(islice(training_batches(source.part(), config(augment=strong, crop=(16, 16)), GIVEN, k), 12 - k))
+        list(
+            islice(
+                training_batches(source.part(), config(augment=strong, crop=(16, 16)), GIVEN, k),
+                12 - k,
+            )
+        )
         for k in (0, 10)
     ]
-    for (images, targets), (same_images, same_targets) in zip(streams[0][10:], streams[1], strict=True):
+    for (images, targets), (same_images, same_targets) in zip(
+        streams[0][10:], streams[1], strict=True
+    ):
         np.testing.assert_array_equal(images, same_images)
         np.testing.assert_array_equal(targets, same_targets)
 
@@ -192,7 +233,9 @@ def test_validation_pads_with_void_and_changes_nothing(task: Task) -> None:
     images, targets = batches[0]
     assert images.shape == (3, 7, 9, 1)
     assert targets.shape == (3, *task.target_shape(7, 9))
-    for number, ((height, width), image, target) in enumerate(zip(sizes, images, targets, strict=False), start=1):
+    for number, ((height, width), image, target) in enumerate(
+        zip(sizes, images, targets, strict=False), start=1
+    ):
         assert (image == number).all()  # mirrored, as tiles at an image's edge are
         assert (target[:height, :width] == 1).all()
         assert (target[height:] == VOID).all()
@@ -209,7 +252,9 @@ def test_trap_35_validation_sees_every_pixel_of_a_large_image() -> None:
     seen = [batches[index] for index in range(len(batches))]
     assert [images.shape for images, _ in seen] == [(3, 6, 7, 1), (3, 6, 7, 1)]
     known = [
-        image[target != VOID, 0] for images, targets in seen for image, target in zip(images, targets, strict=True)
+        image[target != VOID, 0]
+        for images, targets in seen
+        for image, target in zip(images, targets, strict=True)
     ]
     assert sorted(np.concatenate(known).tolist()) == list(range(240))
     expected = np.bincount(np.arange(240) % 20 % 3, minlength=3)

@@ -51,7 +51,10 @@ def test_training_batches_of_all_processes_are_those_of_one(processes: int) -> N
 def test_a_short_validation_batch_is_filled_with_void(task: Task) -> None:
     settings = config(task, batch_size=4)
     places = together(4)
-    parts = [ValidationBatches(Numbered(task, SIZES).part(), settings, GIVEN, replicas=place) for place in places]
+    parts = [
+        ValidationBatches(Numbered(task, SIZES).part(), settings, GIVEN, replicas=place)
+        for place in places
+    ]
     assert {len(part) for part in parts} == {2}
     batches = [[part[index] for part in parts] for index in range(2)]
     images, targets, weights = (np.concatenate(arrays) for arrays in zip(*batches[1], strict=True))
@@ -66,7 +69,9 @@ def test_a_short_validation_batch_is_filled_with_void(task: Task) -> None:
 
 def test_each_process_reads_only_its_own_validation_images() -> None:
     sources = [Numbered(SOFTMAX, SIZES) for _ in range(2)]
-    uncached = DataConfig(cache="none")  # a cache would look at a few samples of all, to know their size
+    uncached = DataConfig(
+        cache="none"
+    )  # a cache would look at a few samples of all, to know their size
     settings = config(batch_size=4).model_copy(update={"data": uncached})
     looked_at = []
     for source, place in zip(sources, together(2), strict=True):
@@ -86,15 +91,21 @@ def test_windows_of_all_processes_are_those_of_one() -> None:
     settings = config(batch_size=4)
     whole = ValidationBatches(Numbered(SOFTMAX, SIZES).part(), settings, GIVEN, largest=4)
     parts = [
-        ValidationBatches(Numbered(SOFTMAX, SIZES).part(), settings, GIVEN, largest=4, replicas=place)
+        ValidationBatches(
+            Numbered(SOFTMAX, SIZES).part(), settings, GIVEN, largest=4, replicas=place
+        )
         for place in together(2)
     ]
     assert {len(part) for part in parts} == {len(whole)}
     for index in range(len(whole)):
         images, targets = whole[index][:2]
         shares = [part[index] for part in parts]
-        np.testing.assert_array_equal(np.concatenate([share[0] for share in shares])[: len(images)], images)
-        np.testing.assert_array_equal(np.concatenate([share[1] for share in shares])[: len(targets)], targets)
+        np.testing.assert_array_equal(
+            np.concatenate([share[0] for share in shares])[: len(images)], images
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([share[1] for share in shares])[: len(targets)], targets
+        )
 
 
 def test_filling_does_not_change_the_mean_loss() -> None:

@@ -35,7 +35,10 @@ class TinyOrgans(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(PICTURES))
 
     def _split_generators(self, _: Any) -> Any:
-        return {"train": self._generate_examples(range(5)), "test": self._generate_examples(range(5, 7))}
+        return {
+            "train": self._generate_examples(range(5)),
+            "test": self._generate_examples(range(5, 7)),
+        }
 
     def _generate_examples(self, numbers: range) -> Any:
         yield from ((number, drawn(number)) for number in numbers)
@@ -59,11 +62,16 @@ def test_samples_are_those_of_tfds_load_in_its_order(root: Path) -> None:
     source = opened(root / "tiny_organs" / "1.0.0")
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1)
     for part, names in source.parts.items():
-        loaded = tfds.load("tiny_organs", split=part, data_dir=root, read_config=one_by_one, shuffle_files=False)
+        loaded = tfds.load(
+            "tiny_organs", split=part, data_dir=root, read_config=one_by_one, shuffle_files=False
+        )
         examples = list(loaded.as_numpy_iterator())
         assert len(examples) == len(names) > 0
         for name, example in zip(names, examples, strict=True):
-            assert_same(source.read(name), Sample(name, example["image"], example["segmentation_mask"][..., 0]))
+            assert_same(
+                source.read(name),
+                Sample(name, example["image"], example["segmentation_mask"][..., 0]),
+            )
 
 
 def test_reading_needs_neither_the_builders_code_nor_tensorflow(root: Path) -> None:
@@ -78,11 +86,15 @@ print(json.dumps([sums, slow]))
 """
     data = {"source": "tfds", "name": "tiny_organs", "data_dir": str(root)}
     asked = json.dumps({"task": ORGANS.model_dump(mode="json"), "data": data})
-    done = subprocess.run([sys.executable, "-c", code, asked], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, asked], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     sums, slow = json.loads(done.stdout)
     assert slow == []
-    assert sorted(sums.values()) == sorted(int(drawn(i)["segmentation_mask"].sum()) for i in range(7))
+    assert sorted(sums.values()) == sorted(
+        int(drawn(i)["segmentation_mask"].sum()) for i in range(7)
+    )
 
 
 def test_names_are_unique_and_stable_and_a_sample_is_the_same_twice(prepared: Path) -> None:
@@ -115,14 +127,20 @@ def test_ten_thousand_samples_open_and_only_what_is_asked_for_is_read(tmp_path: 
     source = opened(folder)
     assert len(set(source.names)) == 10_000
     assert_same(
-        source.read("train/007042"), Sample("train/007042", drawn(2)["image"], drawn(2)["segmentation_mask"][..., 0])
+        source.read("train/007042"),
+        Sample("train/007042", drawn(2)["image"], drawn(2)["segmentation_mask"][..., 0]),
     )
     with fails(DataError, "shard", "train/009999"):
         source.read("train/009999")
 
 
 def test_slices_of_splits_are_parts_and_keep_their_names(prepared: Path) -> None:
-    data = {"source": "tfds", "data_dir": prepared, "split": "train[:60%]", "validation": {"split": "train[60%:]"}}
+    data = {
+        "source": "tfds",
+        "data_dir": prepared,
+        "split": "train[:60%]",
+        "validation": {"split": "train[60%:]"},
+    }
     config = Config.model_validate({"task": ORGANS, "data": {**data, "test": {"split": "test"}}})
     parts = {part: list(subset.names) for part, subset in open_parts(config).items()}
     assert parts["train"] == ["train/000000", "train/000001", "train/000002"]
@@ -131,10 +149,15 @@ def test_slices_of_splits_are_parts_and_keep_their_names(prepared: Path) -> None
 
 
 def test_array_records_are_read_too(tmp_path: Path) -> None:
-    folder = write(tmp_path / "a", PICTURES, [drawn(i) for i in range(3)], file_format="array_record")
+    folder = write(
+        tmp_path / "a", PICTURES, [drawn(i) for i in range(3)], file_format="array_record"
+    )
     source = opened(folder)
     for i, name in enumerate(source.names):
-        assert_same(source.read(name), Sample(name, drawn(i)["image"], drawn(i)["segmentation_mask"][..., 0]))
+        assert_same(
+            source.read(name),
+            Sample(name, drawn(i)["image"], drawn(i)["segmentation_mask"][..., 0]),
+        )
 
 
 def test_data_download_prepares_what_is_not_there(tmp_path: Path) -> None:
@@ -176,7 +199,9 @@ def test_a_missing_shard_and_a_damaged_record_are_named(prepared: Path) -> None:
         opened(prepared)
 
 
-def test_mistakes_in_the_settings_are_told_when_the_data_set_is_opened(prepared: Path, tmp_path: Path) -> None:
+def test_mistakes_in_the_settings_are_told_when_the_data_set_is_opened(
+    prepared: Path, tmp_path: Path
+) -> None:
     with fails(ConfigError, "unknown-name", "test, train", "'training'", setting="data.split"):
         opened(prepared, split="training")
     features = ("image (None, None, 3)", "segmentation_mask")
@@ -206,4 +231,6 @@ def test_trap_41_numbers_of_objects_are_read_as_one_class(tmp_path: Path) -> Non
     assert (found.task, found.data.mask_ids) == (Task.binary("cell"), "instances")
     source = open_source(found.data, found.task)
     for name, record in zip(source.names, records, strict=True):
-        np.testing.assert_array_equal(source.read(name).mask, record["segmentation_mask"][..., 0] > 0)
+        np.testing.assert_array_equal(
+            source.read(name).mask, record["segmentation_mask"][..., 0] > 0
+        )

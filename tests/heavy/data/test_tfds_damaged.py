@@ -19,7 +19,9 @@ EXAMPLES = int(os.environ.get("SEGKIT_EXAMPLES", "60"))
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("tfds") / "tiny", PICTURES, [drawn(number) for number in range(3)])
+    return write(
+        tmp_path_factory.mktemp("tfds") / "tiny", PICTURES, [drawn(number) for number in range(3)]
+    )
 
 
 @pytest.mark.one_backend

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.one_backend
 
 
 @pytest.mark.parametrize(
-    "lengths", [["4000000000000"], ["-5"], ["2000000"], ["3", "99999999999999999"], ["6000000"]], ids=" ".join
+    "lengths",
+    [["4000000000000"], ["-5"], ["2000000"], ["3", "99999999999999999"], ["6000000"]],
+    ids=" ".join,
 )
 def test_lengths_that_no_file_can_have_are_refused(tmp_path: Path, lengths: list[str]) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
@@ -56,7 +58,9 @@ def name_in_features(folder: Path, key: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["pythonClassName", "type"])
-def test_a_data_set_imports_no_python_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_data_set_imports_no_python_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0)])
     text = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n"
     (tmp_path / "hostile_feature.py").write_text(text)
@@ -90,7 +94,9 @@ def test_a_pipe_in_the_place_of_a_description_is_not_waited_for(tmp_path: Path, 
     assert problem.value.code in ("not-a-file", "empty")
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[1]", "null", '{"featuresDict": 3}', "\x00", '{"type": 4}'])
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "{}", "[1]", "null", '{"featuresDict": 3}', "\x00", '{"type": 4}']
+)
 def test_damaged_descriptions_are_one_error(tmp_path: Path, content: str) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0)])
     for name in ("features.json", "dataset_info.json"):
@@ -105,7 +111,9 @@ def test_nor_by_a_name_in_text_that_is_json(tmp_path: Path) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0)])
     path = folder / "features.json"
     features = json.loads(path.read_text())
-    features["featuresDict"]["features"]["more"] = {"jsonFeature": {"json": json.dumps({"type": "hostile.Mask"})}}
+    features["featuresDict"]["features"]["more"] = {
+        "jsonFeature": {"json": json.dumps({"type": "hostile.Mask"})}
+    }
     path.write_text(json.dumps(features))
     with fails(ConfigError, "untrusted", "hostile.Mask"):
         opened(folder)

@@ -37,7 +37,12 @@ def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path:
     keras.utils.set_random_seed(1)
     model = segkit.unet(TASK, mean=UINT8["mean"], std=UINT8["std"], **settings)
     randomise(model)
-    convert(model, Config.model_validate({"task": TASK, "input": UINT8, "model": settings}), "onnx", tmp_path)
+    convert(
+        model,
+        Config.model_validate({"task": TASK, "input": UINT8, "model": settings}),
+        "onnx",
+        tmp_path,
+    )
     session = onnxruntime.InferenceSession(tmp_path / FILES["onnx"])
     assert len(session.get_outputs()) == 1
     copy = portable(model)
@@ -54,5 +59,10 @@ def test_the_mean_of_deeplab_is_no_hindrance_to_litert(tmp_path: Path) -> None:
     settings = {"width": 2, "depth": 2, "decoder": "deeplabv3plus"}
     model = segkit.unet(TASK, **settings)
     # refuses what cannot be run at another size and number of images
-    convert(model, Config.model_validate({"task": TASK, "input": UINT8, "model": settings}), "litert", tmp_path)
+    convert(
+        model,
+        Config.model_validate({"task": TASK, "input": UINT8, "model": settings}),
+        "litert",
+        tmp_path,
+    )
     assert (tmp_path / FILES["litert"]).is_file()

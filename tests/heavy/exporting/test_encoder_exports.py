@@ -48,4 +48,6 @@ def test_small_models_inside_become_float32_too() -> None:
     assert len(inside) > len(copy.layers)
     assert {layer.compute_dtype for layer in inside} == {"float32"}
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
-    np.testing.assert_allclose(copy.predict_on_batch(images), model.predict_on_batch(images), atol=0.05)
+    np.testing.assert_allclose(
+        copy.predict_on_batch(images), model.predict_on_batch(images), atol=0.05
+    )

@@ -34,11 +34,15 @@ def images(run: Run) -> np.ndarray:
 
 
 @pytest.fixture(scope="module", params=["batch", "instance"])
-def normalized(request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def normalized(
+    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
     """Runs with either normalisation: what the default is, and what plans take."""
     if request.param == "batch":
         return run
-    return make_run(tmp_path_factory.mktemp("instance") / "run", "multiclass", normalization=request.param)
+    return make_run(
+        tmp_path_factory.mktemp("instance") / "run", "multiclass", normalization=request.param
+    )
 
 
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
@@ -46,7 +50,18 @@ def test_int8_within_its_limit_is_written_and_taken(
     normalized: Run, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        main(["export", str(normalized.path), "--format", form, "--precision", "int8", "--max-drop", str(ANY_FALL)])
+        main(
+            [
+                "export",
+                str(normalized.path),
+                "--format",
+                form,
+                "--precision",
+                "int8",
+                "--max-drop",
+                str(ANY_FALL),
+            ]
+        )
         == 0
     )
     shown = capsys.readouterr().out
@@ -57,7 +72,11 @@ def test_int8_within_its_limit_is_written_and_taken(
     assert holds(shown, f"{checked.dice_export:.4f}")
     assert holds(shown, f"{checked.dice_keras:.4f}")
     weights = {"openvino": "model.bin", "onnx": "model.onnx", "litert": "model.tflite"}[form]
-    assert {path.name for path in folder.iterdir()} == {"export.json", Exported.read(folder).model.name, weights}
+    assert {path.name for path in folder.iterdir()} == {
+        "export.json",
+        Exported.read(folder).model.name,
+        weights,
+    }
     found, wanted = (
         open_run(path, name).predict(images(normalized))
         for path, name in ((folder, "auto"), (normalized.path, "keras"))
@@ -67,7 +86,9 @@ def test_int8_within_its_limit_is_written_and_taken(
     assert difference.mean() < 0.02
 
 
-def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothing_is_left(run: Run) -> None:
+def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothing_is_left(
+    run: Run,
+) -> None:
     said: list[str] = []
     before = sorted((run.path / "exports").rglob("*"))
     with fails(RunError, "inexact-export", "int8", "--max-drop") as problem:
@@ -78,7 +99,9 @@ def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothin
     assert sorted((run.path / "exports").rglob("*")) == before
 
 
-def test_int8_is_refused_where_nothing_says_what_it_costs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_refused_where_nothing_says_what_it_costs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def without_foreground(*asked: object) -> Difference:
         return compare(*asked)._replace(dice=(None, None))
 
@@ -96,11 +119,20 @@ def test_layers_kept_in_float32_are_in_float32(run: Run, form: str, tmp_path: Pa
 
     config, parts, shown = run.config(), parts_of(run), images(run)
     wanted = open_run(run.path, "keras").predict(shown)
-    written = Exported(tmp_path, ExportRecord(format=form, precision="int8", segkit="", model_sha256="", config=config))
+    written = Exported(
+        tmp_path,
+        ExportRecord(format=form, precision="int8", segkit="", model_sha256="", config=config),
+    )
     opens = catalog.load(catalog.RUNTIMES, form)
-    with quantizer(load(run), config, form, calibration_windows(config, parts["train"]), tmp_path) as writer:
+    with quantizer(
+        load(run), config, form, calibration_windows(config, parts["train"]), tmp_path
+    ) as writer:
         off = []
-        for keep in ((), writer.layers[1:], *([] if form == "litert" else [writer.layers])):  # its converter wants one
+        for keep in (
+            (),
+            writer.layers[1:],
+            *([] if form == "litert" else [writer.layers]),
+        ):  # its converter wants one
             writer.write(keep)
             off.append(float(np.abs(opens(written)(shown) - wanted).mean()))
     assert off[0] > 2 * off[1] > 0
@@ -109,7 +141,9 @@ def test_layers_kept_in_float32_are_in_float32(run: Run, form: str, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {written.model.name, *beside}
 
 
-def test_windows_for_ranges_have_the_size_of_a_patch_and_come_from_training_images(run: Run) -> None:
+def test_windows_for_ranges_have_the_size_of_a_patch_and_come_from_training_images(
+    run: Run,
+) -> None:
     config, train = run.config(), parts_of(run)["train"]
     windows = calibration_windows(config, train)
     assert {window.shape for window in windows} == {(1, 32, 32, 3)}
@@ -133,7 +167,9 @@ def test_bfloat16_is_checked_where_the_cpu_has_it_and_refused_elsewhere(run: Run
 
 
 def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
-    exported = export_run(run, ExportRequest("savedmodel", "float32", 0.002), parts_of(run), lambda line: None)
+    exported = export_run(
+        run, ExportRequest("savedmodel", "float32", 0.002), parts_of(run), lambda line: None
+    )
     assert exported.record.checked is not None
     assert exported.record.checked.largest_difference < 1e-5
 
@@ -141,8 +177,19 @@ def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
 @pytest.mark.parametrize("form", ["onnx", "openvino", "litert"])
 def test_deep_images_and_other_layers_give_the_same(tmp_path: Path, form: str) -> None:
     """16 bits in, a residual encoder, a stem, group normalisation, and up-sampling without weights."""
-    deep = {"channels": 2, "dtype": "uint16", "mean": [3000.5, 20], "std": [900, 7], "low": 0, "high": 4000}
-    settings = {"encoder": "residual", "stem": 2, "normalization": "instance" if form == "onnx" else "group"}
+    deep = {
+        "channels": 2,
+        "dtype": "uint16",
+        "mean": [3000.5, 20],
+        "std": [900, 7],
+        "low": 0,
+        "high": 4000,
+    }
+    settings = {
+        "encoder": "residual",
+        "stem": 2,
+        "normalization": "instance" if form == "onnx" else "group",
+    }
     settings["upsampling"] = "nearest" if form == "litert" else "bilinear"
     run = make_run(tmp_path / "run", "multilabel", deep, **settings)
     parts = parts_of(run)

@@ -27,14 +27,20 @@ from tests.helpers.exports_made import GIVEN
 )
 def test_answers_stay_the_same(upsampling: str, settings: dict[str, object]) -> None:
     model = segkit.unet(
-        segkit.Task.multilabel(["a", "b"]), **{"width": 4, "depth": 2, "upsampling": upsampling, **settings}
+        segkit.Task.multilabel(["a", "b"]),
+        **{"width": 4, "depth": 2, "upsampling": upsampling, **settings},
     )
     randomise(model)
     copy = portable(model)
     kinds = {type(layer) for layer in copy.layers}
     assert not kinds & {keras.layers.Conv2DTranspose, keras.layers.GroupNormalization}
     assert kinds & {ShuffledConvolution, Doubling}
-    for size in ((1, 1), (13, 22), (40, 64), (9, 9)):  # several, so that TensorFlow stops compiling for each
+    for size in (
+        (1, 1),
+        (13, 22),
+        (40, 64),
+        (9, 9),
+    ):  # several, so that TensorFlow stops compiling for each
         images = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
         wanted = keras.ops.convert_to_numpy(model(images, training=False))
         np.testing.assert_allclose(copy.predict_on_batch(images), wanted, atol=1e-5, rtol=0)
@@ -65,4 +71,6 @@ def test_a_network_trained_in_bfloat16_becomes_float32() -> None:
     copy = portable(model)
     assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
     images = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.uint8)
-    np.testing.assert_allclose(copy.predict_on_batch(images), model.predict_on_batch(images), atol=0.05)
+    np.testing.assert_allclose(
+        copy.predict_on_batch(images), model.predict_on_batch(images), atol=0.05
+    )

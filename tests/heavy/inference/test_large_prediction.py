@@ -22,7 +22,10 @@ from tests.helpers.command_line import assert_fails, numbers
 
 
 def test_a_large_tiff_becomes_a_tiled_tiff_mask(
-    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = Run(tmp_path / "run")
     shutil.copytree(trained.path, run.path)
@@ -36,8 +39,14 @@ def test_a_large_tiff_becomes_a_tiled_tiff_mask(
     write_picture(tmp_path / "images" / "small.png", image[:40, :50])
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
-    assert main(["predict", str(run.path), str(tmp_path / "images"), "--out", str(tmp_path / "masks")]) == 0
-    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [2, 0]  # masks written, images failed
+    assert (
+        main(["predict", str(run.path), str(tmp_path / "images"), "--out", str(tmp_path / "masks")])
+        == 0
+    )
+    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [
+        2,
+        0,
+    ]  # masks written, images failed
     monkeypatch.undo()
 
     task, stride = run.config().task, run.config().model.stride
@@ -48,7 +57,18 @@ def test_a_large_tiff_becomes_a_tiled_tiff_mask(
     assert found.shape == expected.shape
     assert (found != expected).mean() < 1e-3  # batches of other windows may decide a tie otherwise
     assert source.read("small").mask.shape[:2] == (40, 50)
-    again = ["predict", str(run.path), str(path), "--out", str(tmp_path / "masks"), "--skip-existing"]
+    again = [
+        "predict",
+        str(run.path),
+        str(path),
+        "--out",
+        str(tmp_path / "masks"),
+        "--skip-existing",
+    ]
     assert main([*again, "--memory", "900GB"]) == 0
-    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [0, 1, 0]  # written, there already, failed
+    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [
+        0,
+        1,
+        0,
+    ]  # written, there already, failed
     assert_fails([*again, "--overlay"], ConfigError, "contradiction", path, "--overlay")

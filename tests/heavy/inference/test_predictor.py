@@ -27,11 +27,16 @@ def test_masks_are_those_that_predict_writes(trained: Run, tmp_path: Path) -> No
 def test_large_images_go_in_windows_and_threads_take_turns(trained: Run) -> None:
     predictor = segkit.Predictor.load(str(trained.path))
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (40 + 3 * i, 1100 if i == 2 else 50, 3)).astype(np.uint8) for i in range(6)]
+    images = [
+        rng.integers(0, 256, (40 + 3 * i, 1100 if i == 2 else 50, 3)).astype(np.uint8)
+        for i in range(6)
+    ]
     one_by_one = [predictor.probabilities(image) for image in images]
     assert [p.shape[:2] for p in one_by_one] == [image.shape[:2] for image in images]
     with ThreadPoolExecutor(6) as pool:
-        for found, wanted in zip(pool.map(predictor.probabilities, images), one_by_one, strict=True):
+        for found, wanted in zip(
+            pool.map(predictor.probabilities, images), one_by_one, strict=True
+        ):
             np.testing.assert_array_equal(found, wanted)
 
 

@@ -58,8 +58,14 @@ def assert_same_masks(task: segkit.Task, found: np.ndarray, wanted: np.ndarray) 
 
 
 @pytest.mark.parametrize("runtime", FORMATS)
-def test_probabilities_and_masks_are_those_of_keras_at_every_size_and_batch(exported: Run, runtime: str) -> None:
-    keras, predict, task = opened(exported, "keras"), opened(exported, runtime), exported.config().task
+def test_probabilities_and_masks_are_those_of_keras_at_every_size_and_batch(
+    exported: Run, runtime: str
+) -> None:
+    keras, predict, task = (
+        opened(exported, "keras"),
+        opened(exported, runtime),
+        exported.config().task,
+    )
     for shape in SHAPES:
         images = noise(*shape)
         found, wanted = predict(images), keras(images)
@@ -81,15 +87,21 @@ def test_an_answer_stays_as_it_is_when_the_next_is_asked_for(exported: Run, runt
 @pytest.mark.parametrize("runtime", FORMATS)
 def test_windows_of_a_large_image_blend_as_in_keras(exported: Run, runtime: str) -> None:
     image = noise(150, 170)
-    answers = [predict_tiled(image, opened(exported, name), 64, 0.25, 3, align=4) for name in (runtime, "keras")]
+    answers = [
+        predict_tiled(image, opened(exported, name), 64, 0.25, 3, align=4)
+        for name in (runtime, "keras")
+    ]
     np.testing.assert_allclose(*answers, atol=CLOSE, rtol=0)
 
 
 @pytest.mark.parametrize("runtime", FORMATS)
 @pytest.mark.parametrize(
-    "images", [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)]
+    "images",
+    [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)],
 )
-def test_images_of_another_kind_are_refused_in_words(exported: Run, runtime: str, images: np.ndarray) -> None:
+def test_images_of_another_kind_are_refused_in_words(
+    exported: Run, runtime: str, images: np.ndarray
+) -> None:
     with fails(DataError, "channels", "uint8", images.dtype, images.shape):
         opened(exported, runtime)(images)
 
@@ -102,7 +114,10 @@ def test_a_copied_export_predicts_and_scores_alone(
     alone = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "alone")
     for i, size in enumerate([(40, 36), (33, 57), (90, 30)]):
         write_picture(tmp_path / "images" / f"{i}.png", noise(*size))
-    assert main(["predict", str(alone), str(tmp_path / "images"), "--out", str(tmp_path / "masks")]) == 0
+    assert (
+        main(["predict", str(alone), str(tmp_path / "images"), "--out", str(tmp_path / "masks")])
+        == 0
+    )
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("runtime: ")]
     assert holds(line, f"{runtime} float32")
     scored = [
@@ -133,7 +148,14 @@ def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
     tuned.write(
         run.tuned,
         Tuned(
-            made="", part="validation", images=1, goal="dice", thresholds=thresholds, decode=found, before={}, after={}
+            made="",
+            part="validation",
+            images=1,
+            goal="dice",
+            thresholds=thresholds,
+            decode=found,
+            before={},
+            after={},
         ),
     )
     keep_up(run.path, run.model, run.config())
@@ -143,9 +165,12 @@ def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
     with ThreadPoolExecutor(6) as pool:
         masks = list(pool.map(predictor, images))
     wanted = [decode(run.config(), keras.probabilities(image)) for image in images]
-    assert np.mean([(mask == want).mean() for mask, want in zip(masks, wanted, strict=True)]) > 0.999
+    assert (
+        np.mean([(mask == want).mean() for mask, want in zip(masks, wanted, strict=True)]) > 0.999
+    )
     assert any(
-        (want != decode(untuned, keras.probabilities(image))).any() for want, image in zip(wanted, images, strict=True)
+        (want != decode(untuned, keras.probabilities(image))).any()
+        for want, image in zip(wanted, images, strict=True)
     )
 
 
@@ -174,7 +199,9 @@ def damage(model: Path) -> None:
 
 @pytest.mark.one_backend
 @pytest.mark.parametrize("runtime", FORMATS)
-def test_a_damaged_export_is_an_error_and_auto_takes_another(exported: Run, runtime: str, tmp_path: Path) -> None:
+def test_a_damaged_export_is_an_error_and_auto_takes_another(
+    exported: Run, runtime: str, tmp_path: Path
+) -> None:
     run = Run(shutil.copytree(exported.path, tmp_path / "run"))
     export = Exported.read(run.path / "exports" / f"{runtime}-float32")
     damage(export.model)
@@ -184,9 +211,13 @@ def test_a_damaged_export_is_an_error_and_auto_takes_another(exported: Run, runt
     found = open_run(run.path)
     assert not found.told.startswith(f"runtime: {runtime} ")
     images = noise(1, 20, 24)
-    np.testing.assert_allclose(found.predict(images), opened(exported, "keras")(images), atol=CLOSE, rtol=0)
+    np.testing.assert_allclose(
+        found.predict(images), opened(exported, "keras")(images), atol=CLOSE, rtol=0
+    )
     taken = found.told.split()[1]
-    if _ratio(export) < min(_ratio(Exported.read(path)) for path in run.path.glob(f"exports/{taken}*")):
+    if _ratio(export) < min(
+        _ratio(Exported.read(path)) for path in run.path.glob(f"exports/{taken}*")
+    ):
         assert str(export.model) in found.warnings[0]
 
 
@@ -202,30 +233,45 @@ def test_an_older_export_without_checksums_that_is_damaged_is_an_error(
     exported: Run, runtime: str, content: str, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "export")
-    record = Exported.read(folder).record.model_dump(mode="json", exclude={"files_sha256", "record_sha256"})
+    record = Exported.read(folder).record.model_dump(
+        mode="json", exclude={"files_sha256", "record_sha256"}
+    )
     (folder / "export.json").write_text(json.dumps(record))
     open_run(folder)
     model = Exported.read(folder).model
     whole = model.read_bytes()
-    model.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content])
+    model.write_bytes(
+        {"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content]
+    )
     with fails(RunError, "damaged-file", model):
         open_run(folder)
 
 
 @pytest.mark.one_backend
 @pytest.mark.parametrize("content", ["nothing", "half", "text", "archive"])
-def test_a_damaged_model_file_of_keras_is_an_error(exported: Run, content: str, tmp_path: Path) -> None:
-    run = Run(shutil.copytree(exported.path, tmp_path / "run", ignore=shutil.ignore_patterns("exports")))
+def test_a_damaged_model_file_of_keras_is_an_error(
+    exported: Run, content: str, tmp_path: Path
+) -> None:
+    run = Run(
+        shutil.copytree(exported.path, tmp_path / "run", ignore=shutil.ignore_patterns("exports"))
+    )
     whole = run.model.read_bytes()
     if content == "archive":
         with zipfile.ZipFile(run.model, "w") as archive:
             archive.writestr("config.json", "{}")
     else:
-        run.model.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[content])
+        run.model.write_bytes(
+            {"nothing": b"", "half": whole[: len(whole) // 2], "text": b"no network\n" * 99}[
+                content
+            ]
+        )
     with fails(RunError, "damaged-file", run.model):
         open_run(run.path)
     write_picture(tmp_path / "a.png", noise(20, 30))
-    assert main(["predict", str(run.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]) == 2
+    assert (
+        main(["predict", str(run.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")])
+        == 2
+    )
     assert not (tmp_path / "masks").exists()
 
 
@@ -240,13 +286,21 @@ print(status, *slow)
 
 
 @pytest.mark.parametrize(
-    ("runtime", "package"), [("onnx", "onnxruntime"), ("litert", "ai_edge_litert"), ("openvino", "openvino")]
+    ("runtime", "package"),
+    [("onnx", "onnxruntime"), ("litert", "ai_edge_litert"), ("openvino", "openvino")],
 )
 def test_small_runtimes_import_neither_keras_nor_tensorflow(
     exported: Run, runtime: str, package: str, tmp_path: Path
 ) -> None:
     write_picture(tmp_path / "a.png", noise(20, 30))
-    given = [str(exported.path), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks"), "--runtime", runtime]
+    given = [
+        str(exported.path),
+        str(tmp_path / "a.png"),
+        "--out",
+        str(tmp_path / "masks"),
+        "--runtime",
+        runtime,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *given],

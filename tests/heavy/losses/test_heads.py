@@ -32,7 +32,9 @@ def ending_in(*last: layers.Layer) -> keras.Model:
 def small(task: Task) -> keras.Model:
     """Return a model that ends in segkit's head."""
     image = keras.Input((*SIZE, 3))
-    return keras.Model(image, segkit.head(task, layers.Conv2D(4, 1)(layers.Rescaling(1 / 255)(image)), image))
+    return keras.Model(
+        image, segkit.head(task, layers.Conv2D(4, 1)(layers.Rescaling(1 / 255)(image)), image)
+    )
 
 
 @every_task
@@ -47,7 +49,9 @@ def test_trap_01_a_head_that_gives_no_probabilities_is_refused(task: Task, activ
 def test_trap_01_a_linear_last_layer_is_refused(task: Task) -> None:
     with fails(ConfigError, "mismatch", "Conv2D"):
         segkit.compile(ending_in(layers.Conv2D(task.channels, 1)), task)
-    with fails(ConfigError, "mismatch", "segkit.head"):  # an activation inside: its logits cannot be found
+    with fails(
+        ConfigError, "mismatch", "segkit.head"
+    ):  # an activation inside: its logits cannot be found
         segkit.compile(ending_in(layers.Conv2D(task.channels, 1, activation=task.activation)), task)
 
 
@@ -80,7 +84,12 @@ def test_a_loss_on_logits_is_taken_and_a_name_alone_is_not() -> None:
 
 def test_trap_17_class_weights_are_not_dropped() -> None:
     with fails(ConfigError, "contradiction", setting="class_weights"):
-        segkit.compile(small(CRACK), CRACK, loss=losses.Dice(CRACK, from_logits=True), class_weights={"crack": 5})
+        segkit.compile(
+            small(CRACK),
+            CRACK,
+            loss=losses.Dice(CRACK, from_logits=True),
+            class_weights={"crack": 5},
+        )
 
 
 def test_trap_02_softmax_over_one_channel() -> None:
@@ -92,7 +101,9 @@ def test_trap_02_softmax_over_one_channel() -> None:
         segkit.compile(ending_in(layers.Conv2D(1, 1), layers.Activation("softmax")), CRACK)
     # what it would cost is exactly 0 with any answer; segkit's head on one channel learns
     target = np.ones((1, *SIZE, 1), np.uint8)
-    assert costs(loss_of("cross_entropy", CRACK), target, np.zeros((1, *SIZE, 1))) == pytest.approx(np.log(2))
+    assert costs(loss_of("cross_entropy", CRACK), target, np.zeros((1, *SIZE, 1))) == pytest.approx(
+        np.log(2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,9 +118,16 @@ def test_trap_02_softmax_over_one_channel() -> None:
         ("multilabel", "binary"),
     ],
 )
-def test_trap_03_a_model_for_another_task_is_refused_with_the_reason(made_for: str, used_for: str) -> None:
+def test_trap_03_a_model_for_another_task_is_refused_with_the_reason(
+    made_for: str, used_for: str
+) -> None:
     model, task = small(TASKS[made_for]), TASKS[used_for]
-    values = (task.activation, f"{task.channels} channel", TASKS[made_for].activation, task.explain())
+    values = (
+        task.activation,
+        f"{task.channels} channel",
+        TASKS[made_for].activation,
+        task.explain(),
+    )
     with fails(ConfigError, "mismatch", *values):
         segkit.compile(model, task)
 
@@ -131,7 +149,9 @@ def test_trap_03_the_loss_asks_the_task_not_the_tensor(task: Task) -> None:
     for question in questions(task, target, logits):
         as_given = activated(logits, task.head != "softmax")[len(wanted)]
         wanted.append(cross_entropy(type(question)(**{**vars(question), "p": as_given})))
-    if task.head == "softmax":  # a cross-entropy over channels that do not sum to 1 divides by their sum
+    if (
+        task.head == "softmax"
+    ):  # a cross-entropy over channels that do not sum to 1 divides by their sum
         truth = [question.truth for question in questions(task, target, logits)]
         sums = activated(logits, softmax=False).sum(axis=-1)
         known = np.stack([t.any(axis=-1) for t in truth])
@@ -149,7 +169,9 @@ def test_trap_03_head_loss_and_delivered_model_go_together(task: Task) -> None:
     np.testing.assert_allclose(p, activated(logits, task.head == "softmax"), atol=1e-6)
     asked = questions(task, target, logits)
     wanted = np.mean([COSTS["cross_entropy"](q) + COSTS["dice"](q) for q in asked])
-    assert trainer.evaluate(images, target, verbose=0, return_dict=True)["loss"] == pytest.approx(wanted, rel=1e-4)
+    assert trainer.evaluate(images, target, verbose=0, return_dict=True)["loss"] == pytest.approx(
+        wanted, rel=1e-4
+    )
 
 
 def test_trap_04_overlapping_masks() -> None:
@@ -166,7 +188,9 @@ def test_trap_04_overlapping_masks() -> None:
 
 
 @every_task
-@pytest.mark.parametrize("after", [layers.Resizing(10, 12), layers.Activation("linear", dtype="float16")])
+@pytest.mark.parametrize(
+    "after", [layers.Resizing(10, 12), layers.Activation("linear", dtype="float16")]
+)
 def test_trap_08_nothing_may_follow_the_activation(task: Task, after: layers.Layer) -> None:
     model = ending_in(layers.Conv2D(task.channels, 1), layers.Activation(task.activation), after)
     with fails(ConfigError, "mismatch", type(after).__name__):
@@ -198,14 +222,18 @@ def test_trap_08_a_saturated_wrong_pixel_trains_the_head(task: Task, policy: str
 
 
 def test_trap_10_two_replicas_train_as_one() -> None:
-    if keras.backend.backend() != "tensorflow":  # elsewhere no strategy sums up losses: one value an image is all
+    if (
+        keras.backend.backend() != "tensorflow"
+    ):  # elsewhere no strategy sums up losses: one value an image is all
         target, logits = batch(SOFTMAX, seed=4, images=4)
         assert costs(losses.make(SOFTMAX), target, logits).shape == (4,)
         return
     root = Path(segkit.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     script = [sys.executable, "-m", "tests.helpers.two_replicas"]
-    done = subprocess.run(script, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        script, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = json.loads(done.stdout.splitlines()[-1])
     assert (one["replicas"], two["replicas"]) == (1, 2)

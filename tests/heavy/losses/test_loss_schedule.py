@@ -54,7 +54,9 @@ def expected(epochs: int) -> list[float]:
     each = {name: costs(loss_of(name, CRACK), target, logits).mean() for name in TERMS}
     shares = [epoch / (epochs - 1) for epoch in range(epochs)]
     return [
-        each["cross_entropy"] + 3 * share * each["dice"] + max(0.0, 2 - 4 * share) * each["boundary"]
+        each["cross_entropy"]
+        + 3 * share * each["dice"]
+        + max(0.0, 2 - 4 * share) * each["boundary"]
         for share in shares
     ]
 
@@ -63,7 +65,9 @@ def test_compiled_steps_see_the_weights_of_their_epoch() -> None:
     trainer = frozen()
     images, target = data(trainer)
     beside = {"batch_size": 2, "epochs": 5, "shuffle": False, "verbose": 0}
-    seen = trainer.fit(images, target, validation_data=(images, target), callbacks=[Schedule(5)], **beside).history
+    seen = trainer.fit(
+        images, target, validation_data=(images, target), callbacks=[Schedule(5)], **beside
+    ).history
     np.testing.assert_allclose(seen["loss"], expected(5), rtol=1e-5)
     np.testing.assert_allclose(seen["val_loss"], seen["loss"], rtol=1e-5)
 
@@ -73,11 +77,20 @@ def test_a_resumed_training_goes_on_with_the_weights_of_its_epoch(tmp_path: Path
     for callbacks in ([Stop(2)], []):
         trainer = frozen()
         images, target = data(trainer)
-        backup = keras.callbacks.BackupAndRestore(str(tmp_path), double_checkpoint=True, delete_checkpoint=False)
-        note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: history.append(logs["loss"]))
+        backup = keras.callbacks.BackupAndRestore(
+            str(tmp_path), double_checkpoint=True, delete_checkpoint=False
+        )
+        note = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: history.append(logs["loss"])
+        )
         try:
             trainer.fit(
-                images, target, batch_size=4, epochs=5, verbose=0, callbacks=[Schedule(5), note, backup, *callbacks]
+                images,
+                target,
+                batch_size=4,
+                epochs=5,
+                verbose=0,
+                callbacks=[Schedule(5), note, backup, *callbacks],
             )
         except KeyboardInterrupt:
             assert len(history) == 2
@@ -88,10 +101,17 @@ def test_weights_can_follow_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=500.0)
     monkeypatch.setattr(total, "time", SimpleNamespace(monotonic=lambda: clock.now))
     loss = make(CRACK, TERMS)
-    schedule = Schedule(10**6, minutes=2, used=130, agreed=lambda seconds: seconds - 100)  # of several processes
+    schedule = Schedule(
+        10**6, minutes=2, used=130, agreed=lambda seconds: seconds - 100
+    )  # of several processes
     schedule.set_model(SimpleNamespace(loss=loss))
     schedule.on_train_begin()
-    for second, wanted in ((0, [1, 0.75, 1]), (60, [1, 2.25, 0]), (90, [1, 3, 0]), (1000, [1, 3, 0])):
+    for second, wanted in (
+        (0, [1, 0.75, 1]),
+        (60, [1, 2.25, 0]),
+        (90, [1, 3, 0]),
+        (1000, [1, 3, 0]),
+    ):
         clock.now = 500.0 + second
         schedule.on_epoch_begin(7)
         np.testing.assert_allclose(np.asarray(loss.now), wanted, rtol=1e-6)
@@ -111,12 +131,24 @@ def test_sums_saved_before_losses_were_a_package_are_read() -> None:
     common = {"reduction": "sum_over_batch_size", **task}
     dice = {"name": "dice", **common, "include_background": False, "smooth": 1.0}
     saved = [
-        {"module": "segkit.losses", "class_name": name, "config": config, "registered_name": f"segkit.losses>{name}"}
+        {
+            "module": "segkit.losses",
+            "class_name": name,
+            "config": config,
+            "registered_name": f"segkit.losses>{name}",
+        }
         for name, config in (("CrossEntropy", {"name": "cross_entropy", **common}), ("Dice", dice))
     ]
-    config = {"name": "loss", "reduction": "sum_over_batch_size", "losses": saved, "weights": [1.0, 0.5]}
+    config = {
+        "name": "loss",
+        "reduction": "sum_over_batch_size",
+        "losses": saved,
+        "weights": [1.0, 0.5],
+    }
     whole = {"module": "segkit.losses", "class_name": "WeightedSum", "config": config}
-    loss = keras.saving.deserialize_keras_object({**whole, "registered_name": "segkit.losses>WeightedSum"})
+    loss = keras.saving.deserialize_keras_object(
+        {**whole, "registered_name": "segkit.losses>WeightedSum"}
+    )
     assert isinstance(loss, WeightedSum)
     target, logits = batch(CRACK, seed=1)
     wanted = costs(make(CRACK, {"cross_entropy": 1, "dice": 0.5}), target, logits)
@@ -125,7 +157,9 @@ def test_sums_saved_before_losses_were_a_package_are_read() -> None:
 
 def test_a_config_trains_with_distances_and_changing_weights(tmp_path: Path) -> None:
     path = tiny_config(tmp_path, "multiclass", pictures=0)
-    loss = "loss={cross_entropy: {label_smoothing: 0.05}, lovasz: 0.5, boundary: {weight: [0, 0.05]}}"
+    loss = (
+        "loss={cross_entropy: {label_smoothing: 0.05}, lovasz: 0.5, boundary: {weight: [0, 0.05]}}"
+    )
     assert main(["train", str(path), "--run", str(tmp_path / "run"), "--set", loss]) == 0
     rows = Run.open(tmp_path / "run").rows()
     assert len(rows) == 2

@@ -13,7 +13,16 @@ from keras import ops
 
 from segkit import VOID, ConfigError, Task, catalog, losses
 from tests.helpers.errors import fails
-from tests.helpers.loss_cases import TASKS, batch, channels_of, costs, loss_of, needed, questions, slope
+from tests.helpers.loss_cases import (
+    TASKS,
+    batch,
+    channels_of,
+    costs,
+    loss_of,
+    needed,
+    questions,
+    slope,
+)
 from tests.oracles.losses import COSTS
 from tests.oracles.question import activated
 
@@ -35,7 +44,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "log_cosh_dice": {"smooth": 2.0, "include_background": True},
     "lovasz": {"smooth": 0.5, "include_background": True},
     "top_k_cross_entropy": {"share": 0.3, "label_smoothing": 0.1},
-    "tversky": {"false_positives": 0.1, "false_negatives": 0.9, "smooth": 2.0, "include_background": True},
+    "tversky": {
+        "false_positives": 0.1,
+        "false_negatives": 0.9,
+        "smooth": 2.0,
+        "include_background": True,
+    },
 }
 
 
@@ -56,9 +70,13 @@ def test_every_loss_has_an_oracle() -> None:
 @every_task
 @few
 @given(
-    seed=seeds, void=voids, weights=st.none() | st.lists(st.sampled_from([0.0, 0.5, 1.0, 4.0]), min_size=3, max_size=3)
+    seed=seeds,
+    void=voids,
+    weights=st.none() | st.lists(st.sampled_from([0.0, 0.5, 1.0, 4.0]), min_size=3, max_size=3),
 )
-def test_agrees_with_the_oracle(name: str, task: Task, seed: int, void: float, weights: list[float] | None) -> None:
+def test_agrees_with_the_oracle(
+    name: str, task: Task, seed: int, void: float, weights: list[float] | None
+) -> None:
     by_name = weights_for(task, weights) if weights else None
     if by_name and not sum(by_name[task.classes[i]] for i in task.foreground):
         by_name[task.classes[-1]] = 2.0  # all foreground weights 0 is refused, see below
@@ -66,14 +84,18 @@ def test_agrees_with_the_oracle(name: str, task: Task, seed: int, void: float, w
     found = costs(loss_of(name, task, class_weights=by_name), target, logits)
     wanted = [COSTS[name](question) for question in questions(task, target, logits, by_name)]
     # focal Tversky has a floor that keeps its gradient finite; it moves the value by up to floor ** 0.75 = 3e-5
-    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=4e-5 if name == "focal_tversky" else 1e-6)
+    np.testing.assert_allclose(
+        found, wanted, rtol=2e-5, atol=4e-5 if name == "focal_tversky" else 1e-6
+    )
 
 
 @every_loss
 @every_task
 @few
 @given(seed=seeds, void=voids, other=st.sampled_from([-1e4, -1.0, 0.0, 30.0, 1e4]))
-def test_void_pixels_never_matter(name: str, task: Task, seed: int, void: float, other: float) -> None:
+def test_void_pixels_never_matter(
+    name: str, task: Task, seed: int, void: float, other: float
+) -> None:
     target, logits = batch(task, seed, void)
     changed = np.where(void_of(task, target), np.float32(other), logits)
     loss = loss_of(name, task)
@@ -142,7 +164,9 @@ def test_extreme_logits_keep_value_and_gradient_finite(name: str, task: Task, si
 @every_loss
 @every_task
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_predictions_are_summed_in_float32(name: str, task: Task, dtype: str) -> None:
+def test_half_precision_predictions_are_summed_in_float32(
+    name: str, task: Task, dtype: str
+) -> None:
     target, logits = batch(task, seed=6)
     logits[0, 0] = 1e4
     half = ops.cast(ops.convert_to_tensor(logits), dtype)
@@ -158,7 +182,9 @@ def test_logits_and_their_probabilities_cost_the_same(name: str, task: Task) -> 
     target, logits = batch(task, seed=7)
     p = activated(logits, task.head == "softmax").astype(np.float32)
     on_logits, on_probabilities = loss_of(name, task), loss_of(name, task, from_logits=False)
-    np.testing.assert_allclose(costs(on_probabilities, target, p), costs(on_logits, target, logits), rtol=1e-4)
+    np.testing.assert_allclose(
+        costs(on_probabilities, target, p), costs(on_logits, target, logits), rtol=1e-4
+    )
 
 
 @every_loss
@@ -171,7 +197,9 @@ def test_only_the_proportions_of_class_weights_count(name: str, task: Task) -> N
     np.testing.assert_allclose(costs(ten, target, logits), costs(once, target, logits), rtol=1e-6)
     plain = costs(loss_of(name, task), target, logits)
     if task.kind == "binary" and name not in OVER_PIXELS:
-        np.testing.assert_allclose(costs(once, target, logits), plain, rtol=1e-6)  # one class: nothing to weigh
+        np.testing.assert_allclose(
+            costs(once, target, logits), plain, rtol=1e-6
+        )  # one class: nothing to weigh
     else:
         assert np.abs(costs(once, target, logits) - plain).max() > 1e-4
 
@@ -184,8 +212,13 @@ def test_pixels_of_a_class_of_weight_0_are_out(name: str, kind: str) -> None:
     without = np.where(target == 0, VOID, target).astype(np.uint8)
     loss = loss_of(name, task, class_weights={"background": 0.0})
     np.testing.assert_allclose(costs(loss, target, logits), costs(loss, without, logits), rtol=1e-6)
-    np.testing.assert_allclose(costs(loss, target, logits), costs(loss_of(name, task), without, logits), rtol=1e-6)
-    assert np.abs(costs(loss_of(name, task), target, logits) - costs(loss, target, logits)).max() > 1e-3
+    np.testing.assert_allclose(
+        costs(loss, target, logits), costs(loss_of(name, task), without, logits), rtol=1e-6
+    )
+    assert (
+        np.abs(costs(loss_of(name, task), target, logits) - costs(loss, target, logits)).max()
+        > 1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,7 +227,9 @@ def test_pixels_of_a_class_of_weight_0_are_out(name: str, kind: str) -> None:
         (name, kind)
         for name in sorted(catalog.LOSSES)
         for kind in ("multilabel", "softmax", "one_against_the_rest")
-        if not (kind == "softmax" and name in OVER_PIXELS)  # weighs pixels, not answers: the test above
+        if not (
+            kind == "softmax" and name in OVER_PIXELS
+        )  # weighs pixels, not answers: the test above
     ],
 )
 def test_answers_about_a_class_of_weight_0_are_out(name: str, kind: str) -> None:
@@ -231,13 +266,19 @@ def test_survives_get_config_and_serialisation(name: str, task: Task) -> None:
         np.testing.assert_array_equal(costs(copy, target, logits), wanted)
     if name != "boundary" or task.exclusive:  # whose only setting is about the background
         assert (
-            np.abs(costs(loss_of(name, task, class_weights=loss.class_weights), target, logits) - wanted).max() > 1e-5
+            np.abs(
+                costs(loss_of(name, task, class_weights=loss.class_weights), target, logits)
+                - wanted
+            ).max()
+            > 1e-5
         )
 
 
 def test_no_two_parts_share_the_name_that_they_are_saved_by() -> None:
     """Losses and metrics of one name (dice) are two classes; loading must not take one for the other."""
-    parts = [catalog.load(table, name) for table in (catalog.LOSSES, catalog.METRICS) for name in table]
+    parts = [
+        catalog.load(table, name) for table in (catalog.LOSSES, catalog.METRICS) for name in table
+    ]
     for part in parts:
         assert keras.saving.get_registered_object(keras.saving.get_registered_name(part)) is part
 
@@ -252,7 +293,9 @@ def test_the_sum_of_losses_is_their_weighted_sum(task: Task) -> None:
     np.testing.assert_allclose(costs(found, target, logits), wanted, rtol=1e-6)
     loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(found))
     np.testing.assert_array_equal(costs(loaded, target, logits), costs(found, target, logits))
-    both = costs(loss_of("cross_entropy", task), target, logits) + costs(loss_of("dice", task), target, logits)
+    both = costs(loss_of("cross_entropy", task), target, logits) + costs(
+        loss_of("dice", task), target, logits
+    )
     np.testing.assert_allclose(costs(losses.make(task), target, logits), both, rtol=1e-6)
 
 

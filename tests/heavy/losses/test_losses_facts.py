@@ -33,10 +33,16 @@ def test_the_config_knows_the_settings_of_the_loss_and_their_defaults(name: str)
     loss = loss_of(name, CRACK)
     common = {"name", "reduction", "task", "from_logits", "class_weights"}
     own = {key: value for key, value in loss.get_config().items() if key not in common}
-    fields = {key: field.default for key, field in TERMS[name].model_fields.items() if key != "weight"}
+    fields = {
+        key: field.default for key, field in TERMS[name].model_fields.items() if key != "weight"
+    }
     assert own == fields
     for key in fields:
-        takers = [kind for kind in type(loss).__mro__ if key in inspect.signature(kind.__init__).parameters]
+        takers = [
+            kind
+            for kind in type(loss).__mro__
+            if key in inspect.signature(kind.__init__).parameters
+        ]
         assert takers, key
 
 
@@ -45,14 +51,20 @@ def test_smoothed_labels_are_those_of_the_paper(task: Task) -> None:
     target, logits = batch(task, seed=1)
     weights = dict(zip(task.weighted, (1.0, 3.0, 2.0), strict=False))
     loss = loss_of("cross_entropy", task, label_smoothing=0.15, class_weights=weights)
-    wanted = [cross_entropy(question, 0.15) for question in questions(task, target, logits, weights)]
+    wanted = [
+        cross_entropy(question, 0.15) for question in questions(task, target, logits, weights)
+    ]
     np.testing.assert_allclose(costs(loss, target, logits), wanted, rtol=1e-5)
     unknown = ~channels_of(task, target)[1]
     assert unknown.any()  # VOID stays VOID, whatever is said there
-    np.testing.assert_array_equal(costs(loss, target, np.where(unknown, -logits, logits)), costs(loss, target, logits))
+    np.testing.assert_array_equal(
+        costs(loss, target, np.where(unknown, -logits, logits)), costs(loss, target, logits)
+    )
 
 
-@pytest.mark.parametrize(("kind", "best"), [("binary", 0.95), ("softmax", 0.9 + 0.1 / 3), ("multilabel", 0.95)])
+@pytest.mark.parametrize(
+    ("kind", "best"), [("binary", 0.95), ("softmax", 0.9 + 0.1 / 3), ("multilabel", 0.95)]
+)
 def test_smoothed_labels_are_satisfied_before_certainty(kind: str, best: float) -> None:
     task = TASKS[kind]
     target = np.full((1, *task.target_shape(2, 2)), 1, np.uint8)  # type: ignore[arg-type]
@@ -61,7 +73,9 @@ def test_smoothed_labels_are_satisfied_before_certainty(kind: str, best: float) 
         p[...] = (1 - best) / 2
         p[..., 1] = best
     logits = np.log(p) if kind == "softmax" else np.log(p / (1 - p))
-    np.testing.assert_allclose(slope(loss_of("cross_entropy", task, label_smoothing=0.1), target, logits), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        slope(loss_of("cross_entropy", task, label_smoothing=0.1), target, logits), 0, atol=1e-6
+    )
 
 
 @every_task
@@ -78,7 +92,9 @@ def test_focal_with_smoothed_labels_still_calls_easy_what_is_right(task: Task) -
     if task.exclusive:
         right[..., 0] = 40.0
     assert costs(plain, truth, right) > 1  # too sure
-    assert costs(loss_of("focal", task, label_smoothing=0.2), truth, right) == pytest.approx(0, abs=1e-6)  # but easy
+    assert costs(loss_of("focal", task, label_smoothing=0.2), truth, right) == pytest.approx(
+        0, abs=1e-6
+    )  # but easy
 
 
 @every_task
@@ -125,7 +141,9 @@ def test_cl_dice_minds_a_gap_in_a_line_more_than_its_width() -> None:
     loss, dice = loss_of("cl_dice", CRACK), loss_of("dice", CRACK)
     target = target_of(truth)
     assert costs(loss, target, answer(thin)) < 0.02 < 0.1 < costs(loss, target, answer(gap))
-    assert costs(dice, target, answer(thin)) > 2 * costs(dice, target, answer(gap))  # Dice sees it the other way round
+    assert costs(dice, target, answer(thin)) > 2 * costs(
+        dice, target, answer(gap)
+    )  # Dice sees it the other way round
 
 
 def test_cl_dice_needs_as_many_iterations_as_half_the_width() -> None:
@@ -147,7 +165,13 @@ def test_generalized_dice_counts_a_small_class_like_a_large_one() -> None:
     found = costs(loss_of("generalized_dice", task), target, logits)  # 4 of 1600 pixels are wrong
     assert 0.75 < found < 0.8  # of them alone: 1 - 1 / 5
     np.testing.assert_allclose(
-        costs(loss_of("generalized_dice", task), target, (np.eye(3, dtype=np.float32)[target] - 0.5) * 40), 0, atol=1e-5
+        costs(
+            loss_of("generalized_dice", task),
+            target,
+            (np.eye(3, dtype=np.float32)[target] - 0.5) * 40,
+        ),
+        0,
+        atol=1e-5,
     )
 
 
@@ -167,7 +191,9 @@ def test_generalized_dice_of_an_empty_image_is_the_mean_of_what_is_claimed() -> 
         ("generalized_dice", {"class_weights": {"crack": 0.0}}),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_in_plain_keras_too(name: str, settings: dict[str, object]) -> None:
+def test_settings_that_make_no_sense_are_refused_in_plain_keras_too(
+    name: str, settings: dict[str, object]
+) -> None:
     with fails(ConfigError, "wrong-value", setting=next(iter(settings))):
         loss_of(name, CRACK, **settings)
 
@@ -175,5 +201,9 @@ def test_settings_that_make_no_sense_are_refused_in_plain_keras_too(name: str, s
 def test_public_names_are_registered_under_the_names_of_before() -> None:
     for name in losses.__all__:
         part = getattr(losses, name)
-        if isinstance(part, type) and issubclass(part, losses.SegmentationLoss) and part is not losses.SegmentationLoss:
+        if (
+            isinstance(part, type)
+            and issubclass(part, losses.SegmentationLoss)
+            and part is not losses.SegmentationLoss
+        ):
             assert keras.saving.get_registered_name(part) == f"segkit.losses>{name}"

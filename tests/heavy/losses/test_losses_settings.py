@@ -39,7 +39,11 @@ EXTREMES: dict[str, dict[str, list[Any]]] = {
     "log_cosh_dice": {"smooth": [0, *SMOOTH]},
     "lovasz": {"smooth": SMOOTH, "include_background": [True, False]},
     "top_k_cross_entropy": {"share": [1e-12, 0.5, 1], "label_smoothing": [0, 0.9]},
-    "tversky": {"smooth": [0, *SMOOTH], "false_positives": [0, 1e-9, 1e12], "false_negatives": [0, 1e-9, 1e12]},
+    "tversky": {
+        "smooth": [0, *SMOOTH],
+        "false_positives": [0, 1e-9, 1e12],
+        "false_negatives": [0, 1e-9, 1e12],
+    },
 }
 every_loss = pytest.mark.parametrize("name", sorted(EXTREMES))
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -66,8 +70,13 @@ def test_the_extremes_are_those_of_every_setting() -> None:
 @every_task
 @settings(max_examples=15)
 @given(data=st.data())
-def test_every_setting_gives_finite_costs_and_gradients(name: str, task: Task, data: st.DataObject) -> None:
-    chosen = {setting: data.draw(st.sampled_from(values), label=setting) for setting, values in EXTREMES[name].items()}
+def test_every_setting_gives_finite_costs_and_gradients(
+    name: str, task: Task, data: st.DataObject
+) -> None:
+    chosen = {
+        setting: data.draw(st.sampled_from(values), label=setting)
+        for setting, values in EXTREMES[name].items()
+    }
     kind = data.draw(st.sampled_from(["empty", "full", "void", "random", "one pixel"]))
     size = data.draw(st.sampled_from([1.0, 30.0, 1e4]))
     heavy = data.draw(st.sampled_from([1e-12, 1.0, 1e12]))
@@ -86,15 +95,24 @@ def test_every_setting_gives_finite_costs_and_gradients(name: str, task: Task, d
 
 @pytest.mark.parametrize(
     ("name", "smooth"),
-    [(name, smooth) for name in (*OVERLAP, *ABOVE_0) for smooth in (0.0, *SMOOTH) if smooth or name in OVERLAP],
+    [
+        (name, smooth)
+        for name in (*OVERLAP, *ABOVE_0)
+        for smooth in (0.0, *SMOOTH)
+        if smooth or name in OVERLAP
+    ],
 )
 def test_every_smoothing_gives_the_value_of_the_formula(name: str, smooth: float) -> None:
     for task in (CRACK, SOFTMAX):
         for seed, kind in enumerate(("random", "empty", "full", "one pixel")):
             target, logits = images(task, kind, seed)
             found = costs(loss_of(name, task, smooth=smooth), target, logits)
-            wanted = [COSTS[name](question, smooth=smooth) for question in questions(task, target, logits)]
-            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=5e-5, err_msg=f"{task.kind} {kind}")
+            wanted = [
+                COSTS[name](question, smooth=smooth) for question in questions(task, target, logits)
+            ]
+            np.testing.assert_allclose(
+                found, wanted, rtol=1e-4, atol=5e-5, err_msg=f"{task.kind} {kind}"
+            )
 
 
 @pytest.mark.parametrize("gamma", [0.05, 0.25, 0.5, 0.75, 1.0, 3.0])
@@ -102,19 +120,28 @@ def test_every_exponent_of_focal_tversky_gives_the_value_of_the_formula(gamma: f
     for seed in range(3):
         target, logits = batch(SOFTMAX, seed)
         found = costs(loss_of("focal_tversky", SOFTMAX, gamma=gamma), target, logits)
-        wanted = [COSTS["focal_tversky"](each, gamma=1 / gamma) for each in questions(SOFTMAX, target, logits)]
+        wanted = [
+            COSTS["focal_tversky"](each, gamma=1 / gamma)
+            for each in questions(SOFTMAX, target, logits)
+        ]
         np.testing.assert_allclose(found, wanted, atol=4e-5)
 
 
 @pytest.mark.parametrize("weight", [1e-12, 1e12])
-@pytest.mark.parametrize("name", sorted(set(EXTREMES) - {"top_k_cross_entropy"}))  # which counts all that weigh
+@pytest.mark.parametrize(
+    "name", sorted(set(EXTREMES) - {"top_k_cross_entropy"})
+)  # which counts all that weigh
 def test_extreme_class_weights_leave_the_other_classes_their_cost(name: str, weight: float) -> None:
     target, logits = batch(TASKS["multilabel"], seed=1)
     heavy = loss_of(name, TASKS["multilabel"], class_weights={"a": weight})
     wanted = loss_of(
-        name, TASKS["multilabel"], class_weights={"a": 1.0, "b": 0.0, "c": 0.0} if weight > 1 else {"a": 0.0}
+        name,
+        TASKS["multilabel"],
+        class_weights={"a": 1.0, "b": 0.0, "c": 0.0} if weight > 1 else {"a": 0.0},
     )
-    np.testing.assert_allclose(costs(heavy, target, logits), costs(wanted, target, logits), rtol=1e-5)
+    np.testing.assert_allclose(
+        costs(heavy, target, logits), costs(wanted, target, logits), rtol=1e-5
+    )
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [
@@ -124,13 +151,20 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
         for value in (-1, math.nan, math.inf, 1e13, "1", True)
     ),
     *((name, {"smooth": 0}) for name in ABOVE_0),
-    *((name, {"gamma": value}) for name in ("focal", "focal_tversky") for value in (-1, math.nan, 101)),
+    *(
+        (name, {"gamma": value})
+        for name in ("focal", "focal_tversky")
+        for value in (-1, math.nan, 101)
+    ),
     ("focal_tversky", {"gamma": 0}),
     *(("tversky", {side: -0.1}) for side in ("false_positives", "false_negatives")),
     *(("cross_entropy", {"label_smoothing": value}) for value in (-0.1, 1, math.nan)),
     *(("top_k_cross_entropy", {"share": value}) for value in (0, 1.1, math.nan)),
     *(("cl_dice", {"iterations": value}) for value in (0, 2.5, True)),
-    *(("dice", {"class_weights": weights}) for weights in ({"crack": -1.0}, {"crack": math.nan}, {"crack": 0}, [1], 2)),
+    *(
+        ("dice", {"class_weights": weights})
+        for weights in ({"crack": -1.0}, {"crack": math.nan}, {"crack": 0}, [1], 2)
+    ),
 ]
 
 
@@ -150,7 +184,9 @@ def test_a_setting_out_of_range_is_refused(name: str, chosen: dict[str, Any]) ->
         ("cross_entropy", {"class_weight": {"crack": 2.0}}, "class_weights"),
     ],
 )
-def test_a_setting_that_a_loss_would_ignore_is_refused(name: str, chosen: dict[str, Any], meant: str | None) -> None:
+def test_a_setting_that_a_loss_would_ignore_is_refused(
+    name: str, chosen: dict[str, Any], meant: str | None
+) -> None:
     values = [] if meant is None else [repr(meant)]
     with fails(ConfigError, "unknown-setting", *values, setting=next(iter(chosen))):
         loss_of(name, CRACK, **chosen)
@@ -194,7 +230,9 @@ def test_targets_out_of_range_are_refused(task: Task, value: float) -> None:
     with fails(DataError, "mask-values"):
         metrics.IoU(task, from_logits=True).update_state(wrong, logits)
     fine = target.astype(np.float32)
-    assert float(loss_of("dice", task)(fine, logits)) == float(loss_of("dice", task)(target, logits))
+    assert float(loss_of("dice", task)(fine, logits)) == float(
+        loss_of("dice", task)(target, logits)
+    )
 
 
 @every_task
@@ -205,7 +243,9 @@ def test_lists_and_numbers_work_as_in_keras(task: Task) -> None:
         assert float(loss(target.tolist(), logits.tolist())) == pytest.approx(plain)
         assert float(loss(target, logits, sample_weight=2.3)) == pytest.approx(2.3 * plain)
         each = costs(loss, target, logits)
-        assert float(loss(target, logits, sample_weight=[1.0, 3.0])) == pytest.approx((each[0] + 3 * each[1]) / 2)
+        assert float(loss(target, logits, sample_weight=[1.0, 3.0])) == pytest.approx(
+            (each[0] + 3 * each[1]) / 2
+        )
     one, other = (metrics.IoU(task, from_logits=True) for _ in range(2))
     one.update_state(target, logits)
     other.update_state(target.tolist(), logits.tolist())
@@ -221,12 +261,16 @@ def test_images_of_20_megapixels_cost_what_a_part_of_them_does() -> None:
     large, answers = (np.tile(array, (1, 100, 100, 1)) for array in (part, logits))
     assert large.size > 2**24
     known = int(channels_of(CRACK, part)[1].sum())
-    same = {"top_k_cross_entropy": {"share": known // 10 / known}}  # a whole number of pixels in both
+    same = {
+        "top_k_cross_entropy": {"share": known // 10 / known}
+    }  # a whole number of pixels in both
     for name in sorted(set(EXTREMES) - {"boundary", "cl_dice"}):
         chosen = same.get(name, {})
         scaled = {"smooth": 1e-4} if "smooth" in EXTREMES[name] else chosen
         found = costs(loss_of(name, CRACK, **chosen), large, answers)
-        np.testing.assert_allclose(found, costs(loss_of(name, CRACK, **scaled), part, logits), rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            found, costs(loss_of(name, CRACK, **scaled), part, logits), rtol=1e-5, err_msg=name
+        )
     score = metrics.IoU(CRACK, from_logits=True)
     score.update_state(large, answers)
     of_part = metrics.IoU(CRACK, from_logits=True)

@@ -21,12 +21,19 @@ from tests.oracles.question import activated
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 ONE_SCORE = ("dice", "iou", "precision", "recall")
 every_score = pytest.mark.parametrize("name", ONE_SCORE)
-SKLEARN = {"dice": f1_score, "iou": jaccard_score, "precision": precision_score, "recall": recall_score}
+SKLEARN = {
+    "dice": f1_score,
+    "iou": jaccard_score,
+    "precision": precision_score,
+    "recall": recall_score,
+}
 few = settings(max_examples=15)
 seeds = st.integers(0, 10**6)
 
 
-def metric_of(name: str, task: Task, /, from_logits: bool = True, **settings: Any) -> metrics.PixelCounts:
+def metric_of(
+    name: str, task: Task, /, from_logits: bool = True, **settings: Any
+) -> metrics.PixelCounts:
     return catalog.load(catalog.METRICS, name)(task, from_logits=from_logits, **settings)
 
 
@@ -53,14 +60,18 @@ def numbers(scores: dict[str, Any]) -> dict[str, float]:
 @every_task
 @few
 @given(seed=seeds, void=st.sampled_from([0.0, 0.3, 0.9, 1.0]), cut=st.integers(1, 4))
-def test_counts_are_those_of_counts_however_batches_are_cut(task: Task, seed: int, void: float, cut: int) -> None:
+def test_counts_are_those_of_counts_however_batches_are_cut(
+    task: Task, seed: int, void: float, cut: int
+) -> None:
     target, logits = batch(task, seed, void, images=5)
     metric = metric_of("scores", task)
     for part in (slice(0, cut), slice(cut, 5)):
         metric.update_state(target[part], logits[part])
     wanted = counts.count(task, target, decoded(task, logits))
     np.testing.assert_array_equal(whole(metric), wanted)
-    assert numbers(metric.result()) == pytest.approx(counts.means(task, wanted), rel=1e-6, nan_ok=True)
+    assert numbers(metric.result()) == pytest.approx(
+        counts.means(task, wanted), rel=1e-6, nan_ok=True
+    )
 
 
 @every_score
@@ -89,9 +100,14 @@ def test_of_is_a_class_of_the_task(name: str) -> None:
 @every_task
 def test_probabilities_count_as_their_logits_do(task: Task) -> None:
     target, logits = batch(task, seed=2)
-    on_logits, on_probabilities = metric_of("scores", task), metric_of("scores", task, from_logits=False)
+    on_logits, on_probabilities = (
+        metric_of("scores", task),
+        metric_of("scores", task, from_logits=False),
+    )
     on_logits.update_state(target, logits)
-    on_probabilities.update_state(target, activated(logits, task.head == "softmax").astype(np.float32))
+    on_probabilities.update_state(
+        target, activated(logits, task.head == "softmax").astype(np.float32)
+    )
     np.testing.assert_array_equal(whole(on_logits), whole(on_probabilities))
 
 
@@ -145,7 +161,9 @@ def test_single_pixels_still_count_after_a_trillion() -> None:
 @every_task
 def test_survives_reset_get_config_and_serialisation(name: str, task: Task) -> None:
     target, logits = batch(task, seed=3)
-    metric = metric_of(name, task, **({"of": task.classes[-1]} if name in ONE_SCORE else {}), name="own")
+    metric = metric_of(
+        name, task, **({"of": task.classes[-1]} if name in ONE_SCORE else {}), name="own"
+    )
     wanted = answered(metric, target, logits)
     again = type(metric).from_config(metric.get_config())
     loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
@@ -170,7 +188,9 @@ def test_trap_12_sample_weights_are_refused(name: str, task: Task) -> None:
 def test_trap_18_a_perfect_answer_scores_1(name: str, task: Task) -> None:
     target, _ = batch(task, seed=4)
     truth, _ = channels_of(task, target)
-    logits = np.where(truth, 3.0, -3.0).astype(np.float32)  # Keras' MeanIoU: 0.0 to 0.395 on a sigmoid
+    logits = np.where(truth, 3.0, -3.0).astype(
+        np.float32
+    )  # Keras' MeanIoU: 0.0 to 0.395 on a sigmoid
     assert float(answered(metric_of(name, task), target, logits)) == 1.0
     assert numbers(answered(metric_of("scores", task), target, logits)) == {
         "iou_foreground": 1.0,
@@ -188,7 +208,9 @@ def test_trap_19_an_all_background_answer(kind: str) -> None:
     logits[..., 0] = -3.0 if kind == "binary" else 3.0
     found = numbers(answered(metric_of("scores", task), target, logits))
     assert found["iou_foreground"] == found["dice_foreground"] == 0.0  # Keras' BinaryIoU: 0.495
-    assert found["iou_with_background"] == pytest.approx(0.99 / 2)  # that number, under its own name
+    assert found["iou_with_background"] == pytest.approx(
+        0.99 / 2
+    )  # that number, under its own name
 
 
 def test_trap_20_the_background_is_left_out_not_counted_as_0() -> None:
@@ -196,7 +218,9 @@ def test_trap_20_the_background_is_left_out_not_counted_as_0() -> None:
     answer = np.array([[[0, 1, 1, 1, 1, 1, 2, 2, 2, 2]]])
     logits = 3.0 * np.eye(3, dtype=np.float32)[answer]
     found = numbers(answered(metric_of("scores", TASKS["softmax"]), target, logits))
-    assert found["iou_foreground"] == pytest.approx((4 / 5 + 1) / 2)  # ignore_class=0 in Keras: 0.60
+    assert found["iou_foreground"] == pytest.approx(
+        (4 / 5 + 1) / 2
+    )  # ignore_class=0 in Keras: 0.60
     assert found["iou_with_background"] == pytest.approx((1 / 2 + 4 / 5 + 1) / 3)
 
 
@@ -207,16 +231,25 @@ def test_trap_21_scores_are_of_masks_not_of_probabilities(name: str, task: Task)
     truth, _ = channels_of(task, target)
     unsure = {"softmax": (0.4, 0.3), "sigmoid": (0.81, 0.29)}[task.head]
     p = np.where(truth, *np.float32(unsure)).astype(np.float32)
-    assert float(answered(metric_of(name, task, from_logits=False), target, p)) == 1.0  # soft: 0.24 for .6 and .4
+    assert (
+        float(answered(metric_of(name, task, from_logits=False), target, p)) == 1.0
+    )  # soft: 0.24 for .6 and .4
 
 
 @every_task
 @pytest.mark.parametrize("name", ["iou", "scores"])
-def test_trap_22_fit_and_evaluate_score_the_data_set_for_any_batch_size(name: str, task: Task) -> None:
+def test_trap_22_fit_and_evaluate_score_the_data_set_for_any_batch_size(
+    name: str, task: Task
+) -> None:
     target, logits = batch(task, seed=6, images=6)
-    model = keras.Sequential([keras.Input((*SIZE, task.channels)), keras.layers.Activation("linear")])
+    model = keras.Sequential(
+        [keras.Input((*SIZE, task.channels)), keras.layers.Activation("linear")]
+    )
     model.compile(loss=losses.make(task), metrics=[metric_of(name, task)])
-    found = [model.evaluate(logits, target, batch_size=size, verbose=0, return_dict=True) for size in (1, 4, 6)]
+    found = [
+        model.evaluate(logits, target, batch_size=size, verbose=0, return_dict=True)
+        for size in (1, 4, 6)
+    ]
     wanted = counts.means(task, counts.count(task, target, decoded(task, logits)))
     for scores in found:
         score = scores["iou" if name == "iou" else "iou_foreground"]
@@ -230,7 +263,10 @@ def test_trap_23_absent_classes_are_left_out() -> None:
     assert float(answered(metric_of("iou", task), target, logits)) == 0.5
     assert np.isnan(float(answered(metric_of("iou", task, of="tumour"), target, logits)))
     nothing = np.full(target.shape, VOID, np.uint8)
-    assert all(np.isnan(value) for value in numbers(answered(metric_of("scores", task), nothing, logits)).values())
+    assert all(
+        np.isnan(value)
+        for value in numbers(answered(metric_of("scores", task), nothing, logits)).values()
+    )
 
 
 def test_trap_24_false_positives_on_empty_truth_are_counted() -> None:

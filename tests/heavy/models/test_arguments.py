@@ -39,8 +39,15 @@ def test_the_settings_of_a_network_are_in_the_signature() -> None:
         assert function.__doc__
     for name in segkit.losses.__all__:
         part = getattr(losses, name)
-        if isinstance(part, type) and issubclass(part, keras.losses.Loss) and part is not losses.SegmentationLoss:
-            assert all(each.kind is not each.VAR_KEYWORD for each in inspect.signature(part).parameters.values()), name
+        if (
+            isinstance(part, type)
+            and issubclass(part, keras.losses.Loss)
+            and part is not losses.SegmentationLoss
+        ):
+            assert all(
+                each.kind is not each.VAR_KEYWORD
+                for each in inspect.signature(part).parameters.values()
+            ), name
 
 
 def test_completion_offers_every_public_name() -> None:
@@ -50,9 +57,19 @@ def test_completion_offers_every_public_name() -> None:
 
 
 WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[object, ...]]] = {
-    "a string for a task": (lambda model: segkit.unet("binary"), "wrong-value", "task", ("Task.binary",)),
+    "a string for a task": (
+        lambda model: segkit.unet("binary"),
+        "wrong-value",
+        "task",
+        ("Task.binary",),
+    ),
     "no task": (lambda model: segkit.unet(None), "wrong-value", "task", (None,)),
-    "unknown setting": (lambda model: segkit.unet(CRACK, widdth=8), "unknown-setting", "widdth", ("'width'",)),
+    "unknown setting": (
+        lambda model: segkit.unet(CRACK, widdth=8),
+        "unknown-setting",
+        "widdth",
+        ("'width'",),
+    ),
     "wrong width": (lambda model: segkit.unet(CRACK, width=0), "wrong-value", "model.width", (0,)),
     "two wrong settings": (
         lambda model: segkit.unet(CRACK, width=0, depth="a"),
@@ -66,13 +83,28 @@ WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[obje
         "model.encoder",
         ("'resnet50'",),
     ),
-    "wrong channels": (lambda model: segkit.unet(CRACK, channels=0), "wrong-value", "channels", (0,)),
+    "wrong channels": (
+        lambda model: segkit.unet(CRACK, channels=0),
+        "wrong-value",
+        "channels",
+        (0,),
+    ),
     "std of 0": (lambda model: segkit.unet(CRACK, std=0), "wrong-value", "std", (0,)),
-    "mean of 2 bands": (lambda model: segkit.unet(CRACK, mean=[1, 2]), "wrong-value", "mean", (3, 2)),
+    "mean of 2 bands": (
+        lambda model: segkit.unet(CRACK, mean=[1, 2]),
+        "wrong-value",
+        "mean",
+        (3, 2),
+    ),
     "mean of words": (lambda model: segkit.unet(CRACK, mean="a"), "wrong-value", "mean", ("'a'",)),
     "swapped": (lambda model: segkit.compile(CRACK, model), "wrong-value", "model", ()),
     "no model": (lambda model: segkit.compile("unet", CRACK), "wrong-value", "model", ("'unet'",)),
-    "task by name": (lambda model: segkit.compile(model, "binary"), "wrong-value", "task", ("Task.binary",)),
+    "task by name": (
+        lambda model: segkit.compile(model, "binary"),
+        "wrong-value",
+        "task",
+        ("Task.binary",),
+    ),
     "optimiser": (
         lambda model: segkit.compile(model, CRACK, optimiser="sgd"),
         "unknown-setting",
@@ -115,7 +147,12 @@ WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[obje
         "loss",
         ("tversky",),
     ),
-    "a class for a loss": (lambda model: segkit.compile(model, CRACK, loss=losses.Dice), "wrong-value", "loss", ()),
+    "a class for a loss": (
+        lambda model: segkit.compile(model, CRACK, loss=losses.Dice),
+        "wrong-value",
+        "loss",
+        (),
+    ),
     "Keras' metric": (
         lambda model: segkit.compile(model, CRACK, metrics=[keras.metrics.BinaryIoU()]),
         "contradiction",
@@ -135,7 +172,9 @@ WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[obje
         ("from_logits=True",),
     ),
     "metric of another task": (
-        lambda model: segkit.compile(model, CRACK, metrics=[metrics.IoU(SOFTMAX, from_logits=True)]),
+        lambda model: segkit.compile(
+            model, CRACK, metrics=[metrics.IoU(SOFTMAX, from_logits=True)]
+        ),
         "mismatch",
         "metrics",
         (),
@@ -146,7 +185,12 @@ WRONG: dict[str, tuple[Callable[[keras.Model], Any], str, str | None, tuple[obje
         "metrics",
         (),
     ),
-    "head of numbers": (lambda model: segkit.head(CRACK, np.zeros(3), np.zeros(3)), "wrong-value", "features", ()),
+    "head of numbers": (
+        lambda model: segkit.head(CRACK, np.zeros(3), np.zeros(3)),
+        "wrong-value",
+        "features",
+        (),
+    ),
     "no encoder": (
         lambda model: segkit.encoder_layers(keras.Sequential([keras.Input((4,)), layers.Dense(1)])),
         "mismatch",
@@ -190,7 +234,9 @@ def test_images_of_another_number_of_bands_are_refused(model: keras.Model, tmp_p
                 call(picture(2, 5, 6, bands), target)
     model.save(tmp_path / "model.keras")
     for one in (model, segkit.load(tmp_path / "model.keras")):
-        with pytest.raises(ValueError, match="3"):  # of Keras: a single band would be repeated for each of the three
+        with pytest.raises(
+            ValueError, match="3"
+        ):  # of Keras: a single band would be repeated for each of the three
             one(picture(2, 5, 6, 1))
 
 
@@ -225,7 +271,9 @@ def test_targets_that_the_task_has_not_are_refused_before_a_step(model: keras.Mo
     with fails(ConfigError, "wrong-value", setting="sample_weight"):
         trainer.fit(images, target, sample_weight=np.ones(target.shape), verbose=0)
     history = trainer.fit(Batches(images, target), verbose=0).history
-    one_by_one = trainer.fit(images, target, sample_weight=np.ones(4), batch_size=4, verbose=0).history
+    one_by_one = trainer.fit(
+        images, target, sample_weight=np.ones(4), batch_size=4, verbose=0
+    ).history
     assert history["loss"] == pytest.approx(one_by_one["loss"], rel=1e-5)
 
 
@@ -254,7 +302,9 @@ def test_metrics_beside_the_scores_know_that_more_is_better(model: keras.Model) 
     for name in ("iou", "dice", "precision", "recall"):
         stop = keras.callbacks.EarlyStopping(monitor=f"val_{name}")
         stop.set_model(trainer)
-        history = trainer.fit(images, target, validation_data=(images, target), verbose=0, callbacks=[stop]).history
+        history = trainer.fit(
+            images, target, validation_data=(images, target), verbose=0, callbacks=[stop]
+        ).history
         assert 0 <= history[f"val_{name}"][0] <= 1
         assert bool(stop.monitor_op(2.0, 1.0))
     assert "iou_foreground" in history
@@ -263,4 +313,6 @@ def test_metrics_beside_the_scores_know_that_more_is_better(model: keras.Model) 
 def test_logits_are_those_of_the_probabilities(model: keras.Model) -> None:
     images = picture(*SIZE)
     logits = keras.ops.convert_to_numpy(segkit.logits_of(model, CRACK)(images))
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), keras.ops.convert_to_numpy(model(images)), atol=1e-6)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-logits)), keras.ops.convert_to_numpy(model(images)), atol=1e-6
+    )

@@ -21,7 +21,10 @@ from segkit.models.cost import multiply_adds
         (layers.Conv2DTranspose(5, 2, strides=2), 8 * 12 * 2 * 2 * 4 * 5),
         (layers.Dense(9), 8 * 12 * 4 * 9),
         (layers.ReLU(), 0),
-        (keras.Sequential([layers.Conv2D(5, 2, strides=2), layers.Conv2D(3, 1)]), 4 * 6 * (2 * 2 * 4 * 5 + 5 * 3)),
+        (
+            keras.Sequential([layers.Conv2D(5, 2, strides=2), layers.Conv2D(3, 1)]),
+            4 * 6 * (2 * 2 * 4 * 5 + 5 * 3),
+        ),
     ],
 )
 def test_a_layer_counts_what_it_multiplies(layer: layers.Layer, wanted: int) -> None:
@@ -31,16 +34,22 @@ def test_a_layer_counts_what_it_multiplies(layer: layers.Layer, wanted: int) -> 
 
 
 def test_a_small_network_by_hand() -> None:
-    model = segkit.unet(segkit.Task.multiclass(["a", "b", "c"]), width=4, depth=1, normalization="none")
+    model = segkit.unet(
+        segkit.Task.multiclass(["a", "b", "c"]), width=4, depth=1, normalization="none"
+    )
     encoder = 32 * 48 * 9 * (3 * 4 + 4 * 4) + 16 * 24 * 9 * (4 * 8 + 8 * 8)
     upwards = 16 * 24 * 2 * 2 * 8 * 4
     decoder = 32 * 48 * 9 * (8 * 4 + 4 * 4)
     head = 32 * 48 * 4 * 3
     assert multiply_adds(model, 32, 48) == encoder + upwards + decoder + head
-    assert multiply_adds(model, 31, 47) == multiply_adds(model, 32, 48)  # padded, and cut behind the head
+    assert multiply_adds(model, 31, 47) == multiply_adds(
+        model, 32, 48
+    )  # padded, and cut behind the head
 
 
 def test_a_published_number() -> None:
     """He et al., 2016, table 1, counts 3.8 billion for 224 x 224; strides in the first convolution of a block, as here."""
-    network = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(None, None, 3))
+    network = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(None, None, 3)
+    )
     assert multiply_adds(network, 224, 224) == pytest.approx(3.86e9, rel=0.01)

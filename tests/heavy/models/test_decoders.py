@@ -29,9 +29,14 @@ def on_levels(decoder: str, channels: tuple[int, ...], **settings: Any) -> keras
     return keras.Model(levels, catalog.load(catalog.DECODERS, decoder)(list(levels), chosen))
 
 
-def levels_for(channels: tuple[int, ...], height: int, width: int, seed: int = 0) -> list[np.ndarray]:
+def levels_for(
+    channels: tuple[int, ...], height: int, width: int, seed: int = 0
+) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=(2, height >> i, width >> i, c)).astype(np.float32) for i, c in enumerate(channels)]
+    return [
+        rng.normal(size=(2, height >> i, width >> i, c)).astype(np.float32)
+        for i, c in enumerate(channels)
+    ]
 
 
 def answer(model: keras.Model, inputs: Any) -> np.ndarray:
@@ -41,7 +46,11 @@ def answer(model: keras.Model, inputs: Any) -> np.ndarray:
 @every_decoder
 @pytest.mark.parametrize(
     "channels",
-    [IRREGULAR, pytest.param(IRREGULAR[1:], marks=one_backend), pytest.param((5, 3), marks=one_backend)],
+    [
+        IRREGULAR,
+        pytest.param(IRREGULAR[1:], marks=one_backend),
+        pytest.param((5, 3), marks=one_backend),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("upsampling", ["transpose", pytest.param("nearest", marks=one_backend)])
@@ -53,7 +62,11 @@ def test_levels_of_any_channels_come_back_at_the_finest(
     refined_last = decoder == "deeplabv3plus" and len(channels) < 4
     assert found.shape == (2, 32, 48, 32 if refined_last else 4)
     assert np.ptp(found) > 1e-3
-    widest = max(layer.filters for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose)))
+    widest = max(
+        layer.filters
+        for layer in model.layers
+        if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose))
+    )
     assert widest <= 4 * 2**4  # widths of its own, not the encoder's 240
 
 
@@ -93,18 +106,25 @@ def test_a_gate_is_one_number_between_0_and_1_a_pixel() -> None:
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_unetplusplus_joins_all_earlier_columns_of_a_level(depth: int) -> None:
     model = on_levels("unetplusplus", IRREGULAR[: depth + 1])
-    joined = sorted(len(layer.input) for layer in model.layers if isinstance(layer, layers.Concatenate))
-    columns = range(1, depth + 1)  # node X(i, j) joins X(i, 0) to X(i, j - 1) and the one from below
+    joined = sorted(
+        len(layer.input) for layer in model.layers if isinstance(layer, layers.Concatenate)
+    )
+    columns = range(
+        1, depth + 1
+    )  # node X(i, j) joins X(i, 0) to X(i, j - 1) and the one from below
     assert joined == sorted(j + 1 for j in columns for _ in range(depth + 1 - j))
     if depth == 1:
         assert model.count_params() == on_levels("unet", IRREGULAR[:2]).count_params()
 
 
 @pytest.mark.parametrize(
-    ("depth", "stem", "rates"), [(4, 1, {6, 12, 18}), (5, 1, {3, 6, 9}), (3, 4, {3, 6, 9}), (8, 1, {1})]
+    ("depth", "stem", "rates"),
+    [(4, 1, {6, 12, 18}), (5, 1, {3, 6, 9}), (3, 4, {3, 6, 9}), (8, 1, {1})],
 )
 def test_deeplab_spreads_its_taps_by_the_stride(depth: int, stem: int, rates: set[int]) -> None:
-    model = segkit.unet(TASKS["softmax"], width=2, widest=2, depth=depth, stem=stem, decoder="deeplabv3plus")
+    model = segkit.unet(
+        TASKS["softmax"], width=2, widest=2, depth=depth, stem=stem, decoder="deeplabv3plus"
+    )
     atrous = [layer for layer in model.layers if isinstance(layer, layers.DepthwiseConv2D)]
     assert {layer.dilation_rate[0] for layer in atrous} - {1} == rates - {1}
     assert len(atrous) == 5  # three in the pyramid, two after the fine features are joined
@@ -122,7 +142,10 @@ def test_deeplab_answers_by_all_it_is_given() -> None:
 
 
 def test_instance_normalisation_does_not_take_the_mean_away_from_deeplab() -> None:
-    model, levels = on_levels("deeplabv3plus", (4, 4, 4), normalization="instance"), levels_for((4, 4, 4), 16, 16)
+    model, levels = (
+        on_levels("deeplabv3plus", (4, 4, 4), normalization="instance"),
+        levels_for((4, 4, 4), 16, 16),
+    )
     before = answer(model, levels)
     pool = next(layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D))
     seen = next(layer for layer in model.layers if layer.input is pool.output)
@@ -134,4 +157,7 @@ def test_linknet_adds_and_fpn_keeps_one_width() -> None:
     light = on_levels("linknet", IRREGULAR)
     assert not any(isinstance(layer, layers.Concatenate) for layer in light.layers)
     pyramid = on_levels("fpn", IRREGULAR, upsampling="nearest")
-    assert {layer.filters for layer in pyramid.layers if isinstance(layer, layers.Conv2D)} == {4, 16}
+    assert {layer.filters for layer in pyramid.layers if isinstance(layer, layers.Conv2D)} == {
+        4,
+        16,
+    }

@@ -39,7 +39,9 @@ def encoders(*both: str) -> list[Any]:
     return found
 
 
-every_encoder = pytest.mark.parametrize("encoder", encoders("mobilenetv3_small", "plain", "residual", "vgg16"))
+every_encoder = pytest.mark.parametrize(
+    "encoder", encoders("mobilenetv3_small", "plain", "residual", "vgg16")
+)
 CHANNELS = {
     "convnext_tiny": [96, 192, 384, 768],
     "densenet121": [64, 128, 256, 512, 1024],
@@ -68,7 +70,9 @@ def five_bands(encoder: str) -> keras.Model:
 
 
 @every_encoder
-def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(encoder: str, tmp_path: Path) -> None:
+def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(
+    encoder: str, tmp_path: Path
+) -> None:
     model, images = five_bands(encoder), picture(1, 37, 50, 5)
     found = answer(model, images)
     assert found.shape == (1, 37, 50, 1)
@@ -96,7 +100,9 @@ def test_a_gradient_reaches_every_trainable_weight(encoder: str) -> None:
     sizes = [0.0 if one is None else float(ops.max(ops.abs(one))) for one in optimizer.seen]
     assert len(sizes) == len(model.trainable_weights) > 30
     assert np.isfinite(sizes).all()
-    assert [w.path for w, size in zip(model.trainable_weights, sizes, strict=True) if size == 0] == []
+    assert [
+        w.path for w, size in zip(model.trainable_weights, sizes, strict=True) if size == 0
+    ] == []
 
 
 @pytest.fixture
@@ -110,7 +116,9 @@ def bfloat16() -> Iterator[None]:
 @pytest.mark.usefixtures("bfloat16")
 def test_mixed_precision_ends_in_float32(encoder: str) -> None:
     model = segkit.unet(CRACK, encoder=encoder, width=4, channels=1)
-    convolutions = {layer.compute_dtype for layer in encoder_layers(model) if isinstance(layer, layers.Conv2D)}
+    convolutions = {
+        layer.compute_dtype for layer in encoder_layers(model) if isinstance(layer, layers.Conv2D)
+    }
     assert convolutions == {"bfloat16"}
     found = answer(model, picture(1, 19, 30, 1))
     assert found.shape == (1, 19, 30, 1)
@@ -137,26 +145,42 @@ def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> N
     assert [level.shape[-1] for level in levels] == CHANNELS[encoder]
     alone = keras.Model(image, levels)
     found = encoder_layers(five_bands(encoder))
-    assert [type(layer) for layer in found] == [type(layer) for layer in alone.layers if layer.weights]
+    assert [type(layer) for layer in found] == [
+        type(layer) for layer in alone.layers if layer.weights
+    ]
     assert sum(layer.count_params() for layer in found) == alone.count_params()
 
 
 @pytest.mark.parametrize(
     ("blocks", "wanted"),
-    [((1, 3, 4, 6), [1, 3, 4, 6, 6, 6]), ((2,), [2] * 6), ((1, 2, 3, 4, 5, 6, 7), [1, 2, 3, 4, 5, 6])],
+    [
+        ((1, 3, 4, 6), [1, 3, 4, 6, 6, 6]),
+        ((2,), [2] * 6),
+        ((1, 2, 3, 4, 5, 6, 7), [1, 2, 3, 4, 5, 6]),
+    ],
 )
 def test_residual_blocks_at_each_level(blocks: tuple[int, ...], wanted: list[int]) -> None:
     """nnU-Net's ResEnc: 1, 3, 4, 6, 6, 6, ... blocks of 32, 64, 128, 256, 512, 512 channels; here an eighth of them."""
     image = keras.Input((None, None, 3))
     settings = ModelConfig(encoder="residual", width=4, widest=64, depth=5, blocks=blocks)
     levels = catalog.load(catalog.ENCODERS, "residual")(image, settings)
-    joined = [layer.output.shape[-1] for layer in keras.Model(image, levels).layers if isinstance(layer, layers.Add)]
-    assert joined == [width for width, n in zip((4, 8, 16, 32, 64, 64), wanted, strict=True) for _ in range(n)]
+    joined = [
+        layer.output.shape[-1]
+        for layer in keras.Model(image, levels).layers
+        if isinstance(layer, layers.Add)
+    ]
+    assert joined == [
+        width for width, n in zip((4, 8, 16, 32, 64, 64), wanted, strict=True) for _ in range(n)
+    ]
     assert ModelConfig().blocks == (1, 3, 4, 6)
 
 
 def test_statistics_are_those_of_the_settings() -> None:
-    found = [x for x in encoder_layers(five_bands("mobilenetv3_small")) if isinstance(x, layers.BatchNormalization)]
+    found = [
+        x
+        for x in encoder_layers(five_bands("mobilenetv3_small"))
+        if isinstance(x, layers.BatchNormalization)
+    ]
     assert {layer.momentum for layer in found} == {0.9}
 
 
@@ -167,9 +191,13 @@ def test_wide_levels_are_narrowed_before_the_decoder() -> None:
     assert sorted(narrowing[:-1]) == [4, 8, 16, 16, 16, 16]  # the last one is the head
 
 
-def test_levels_that_are_not_halved_down_to_the_stride_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_that_are_not_halved_down_to_the_stride_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(catalog.ENCODERS, "skipping", "tests.heavy.models.test_encoders:skipping")
-    with fails(ConfigError, "not-for-network", "skipping", "1/16", "1/1, 1/4", setting="model.encoder"):
+    with fails(
+        ConfigError, "not-for-network", "skipping", "1/16", "1/1, 1/4", setting="model.encoder"
+    ):
         build(CRACK, encoder="skipping", width=4)
 
 

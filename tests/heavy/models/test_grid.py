@@ -25,7 +25,9 @@ SMALL = ("plain", "residual")
 WITHOUT_STATISTICS = ("convnext_tiny", "vgg16")
 NORMALIZATIONS = ("batch", "group", "instance", "none")
 UPSAMPLINGS = ("transpose", "bilinear", "nearest")
-EAGER = keras.backend.backend() == "tensorflow"  # there compiling a small model takes longer than training it
+EAGER = (
+    keras.backend.backend() == "tensorflow"
+)  # there compiling a small model takes longer than training it
 SOFTMAX = TASKS["softmax"]
 
 
@@ -46,7 +48,11 @@ def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
                 chosen = in_turn and column == row % len(decoders)
             if not chosen:
                 marks.append(pytest.mark.slow)
-            found.append(pytest.param(2 * row + column, encoder, decoder, marks=marks, id=f"{encoder}-{decoder}"))
+            found.append(
+                pytest.param(
+                    2 * row + column, encoder, decoder, marks=marks, id=f"{encoder}-{decoder}"
+                )
+            )
     return found
 
 
@@ -57,7 +63,9 @@ def chosen_by_default(in_turn: bool) -> list[tuple[int, str, str]]:
 
 every_pair = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL, in_turn=True))
 small_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(SMALL, in_turn=False))
-plain_pairs = pytest.mark.parametrize(("number", "encoder", "decoder"), pairs(["plain"], in_turn=False))
+plain_pairs = pytest.mark.parametrize(
+    ("number", "encoder", "decoder"), pairs(["plain"], in_turn=False)
+)
 
 
 def tiny(task: Task, **settings: Any) -> keras.Model:
@@ -68,7 +76,12 @@ def tiny(task: Task, **settings: Any) -> keras.Model:
 @every_pair
 def test_odd_sizes_come_back_and_settings_hold(number: int, encoder: str, decoder: str) -> None:
     normalization, upsampling = NORMALIZATIONS[number % 4], UPSAMPLINGS[number % 3]
-    settings = {"normalization": normalization, "upsampling": upsampling, "width": 3, "dropout": 0.1}
+    settings = {
+        "normalization": normalization,
+        "upsampling": upsampling,
+        "width": 3,
+        "dropout": 0.1,
+    }
     model = tiny(SOFTMAX, encoder=encoder, decoder=decoder, **settings)
     for size in ((5, 6), (33, 17), (1, 1)):
         found = answer(model, picture(2, *size, 3))
@@ -77,9 +90,13 @@ def test_odd_sizes_come_back_and_settings_hold(number: int, encoder: str, decode
     after = layers_after_the_encoder(model)
     kinds = {type(layer) for layer in after}
     normal = kinds & {BatchNormalization, layers.BatchNormalization, layers.GroupNormalization}
-    wanted = {"batch": {BatchNormalization}, "none": set()}.get(normalization, {layers.GroupNormalization})
+    wanted = {"batch": {BatchNormalization}, "none": set()}.get(
+        normalization, {layers.GroupNormalization}
+    )
     assert normal == wanted
-    if encoder in SMALL:  # features of the others are brought back to the image's size by a transposed convolution
+    if (
+        encoder in SMALL
+    ):  # features of the others are brought back to the image's size by a transposed convolution
         assert (layers.Conv2DTranspose in kinds) == (upsampling == "transpose")
     assert layers.SpatialDropout2D in kinds
 
@@ -87,15 +104,24 @@ def test_odd_sizes_come_back_and_settings_hold(number: int, encoder: str, decode
 @small_pairs
 def test_gradients_reach_every_trainable_weight(number: int, encoder: str, decoder: str) -> None:
     task, images = TASKS["multilabel"], picture(2, 45, 66, 3)
-    settings = {"normalization": ("batch", "group", "none")[number % 3], "upsampling": UPSAMPLINGS[number % 2]}
-    width = 16  # LinkNet's quarter of 4 is one channel, whose ReLU a seed can leave without a gradient
+    settings = {
+        "normalization": ("batch", "group", "none")[number % 3],
+        "upsampling": UPSAMPLINGS[number % 2],
+    }
+    width = (
+        16  # LinkNet's quarter of 4 is one channel, whose ReLU a seed can leave without a gradient
+    )
     model = tiny(task, encoder=encoder, decoder=decoder, width=width, **settings)
     for layer in model.layers:
-        if isinstance(layer, layers.Dropout):  # stochastic depth: a block that is left out has no gradient
+        if isinstance(
+            layer, layers.Dropout
+        ):  # stochastic depth: a block that is left out has no gradient
             layer.rate = 0.0
     optimizer = Watching(0.0)
     trainer = segkit.compile(model, task, optimizer=optimizer, run_eagerly=True, jit_compile=False)
-    target = np.random.default_rng(1).integers(0, 2, (*images.shape[:3], task.channels)).astype(np.uint8)
+    target = (
+        np.random.default_rng(1).integers(0, 2, (*images.shape[:3], task.channels)).astype(np.uint8)
+    )
     trainer.train_on_batch(images, target)
     assert len(optimizer.seen) == len(model.trainable_weights) >= 10
     stuck = [
@@ -107,18 +133,32 @@ def test_gradients_reach_every_trainable_weight(number: int, encoder: str, decod
 
 
 @small_pairs
-def test_a_saved_model_answers_bit_for_bit(number: int, encoder: str, decoder: str, tmp_path: Path) -> None:
+def test_a_saved_model_answers_bit_for_bit(
+    number: int, encoder: str, decoder: str, tmp_path: Path
+) -> None:
     settings = {"mean": (90.0, 100.0, 110.0), "std": 50.0, "upsampling": UPSAMPLINGS[number % 3]}
-    model, images = tiny(SOFTMAX, encoder=encoder, decoder=decoder, **settings), picture(2, 13, 9, 3)
+    model, images = (
+        tiny(SOFTMAX, encoder=encoder, decoder=decoder, **settings),
+        picture(2, 13, 9, 3),
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     np.testing.assert_array_equal(answer(loaded, images), answer(model, images))
-    np.testing.assert_array_equal(answer(loaded, images[:, :4, :3]), answer(model, images[:, :4, :3]))
-    assert segkit.compile(loaded, SOFTMAX).output_shape == (None, None, None, 3)  # its logits are still found
+    np.testing.assert_array_equal(
+        answer(loaded, images[:, :4, :3]), answer(model, images[:, :4, :3])
+    )
+    assert segkit.compile(loaded, SOFTMAX).output_shape == (
+        None,
+        None,
+        None,
+        3,
+    )  # its logits are still found
 
 
 @small_pairs
-def test_frozen_statistics_stay_and_those_of_the_decoder_move(number: int, encoder: str, decoder: str) -> None:
+def test_frozen_statistics_stay_and_those_of_the_decoder_move(
+    number: int, encoder: str, decoder: str
+) -> None:
     model = tiny(SOFTMAX, encoder=encoder, decoder=decoder, freeze_statistics=True)
     after = layers_after_the_encoder(model)
     groups = ([], [])
@@ -134,9 +174,13 @@ def test_frozen_statistics_stay_and_those_of_the_decoder_move(number: int, encod
     assert all(np.any(new[0] != old[0]) for new, old in zip(free, before[1], strict=True))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.one_backend)])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.one_backend)]
+)
 @plain_pairs
-def test_mixed_precision_ends_in_float32(number: int, encoder: str, decoder: str, policy: str) -> None:
+def test_mixed_precision_ends_in_float32(
+    number: int, encoder: str, decoder: str, policy: str
+) -> None:
     keras.config.set_dtype_policy(policy)
     try:
         model = tiny(SOFTMAX, encoder=encoder, decoder=decoder, upsampling=UPSAMPLINGS[number % 3])
@@ -144,9 +188,15 @@ def test_mixed_precision_ends_in_float32(number: int, encoder: str, decoder: str
         keras.config.set_dtype_policy("float32")
     last = model.layers[-1]
     assert (last.compute_dtype, last.input.dtype, model.output.dtype) == ("float32",) * 3
-    inside = {layer.compute_dtype for layer in layers_after_the_encoder(model) if isinstance(layer, layers.Conv2D)}
+    inside = {
+        layer.compute_dtype
+        for layer in layers_after_the_encoder(model)
+        if isinstance(layer, layers.Conv2D)
+    }
     assert inside == {policy.removeprefix("mixed_"), "float32"}  # all but the last
-    trainer = segkit.compile(model, SOFTMAX, optimizer=keras.optimizers.SGD(0.01), run_eagerly=EAGER)
+    trainer = segkit.compile(
+        model, SOFTMAX, optimizer=keras.optimizers.SGD(0.01), run_eagerly=EAGER
+    )
     target, _ = batch(SOFTMAX, seed=1)
     assert np.isfinite(trainer.train_on_batch(picture(2, 5, 6, 3), target)[0])
     assert answer(model, picture(1, 5, 7, 3)).dtype == np.float32
@@ -154,7 +204,9 @@ def test_mixed_precision_ends_in_float32(number: int, encoder: str, decoder: str
 
 def layers_after_the_encoder(model: keras.Model) -> list[layers.Layer]:
     """Return the layers of decoder and head."""
-    before = {layer.name for layer in keras.Model(model.inputs, model.get_layer("encoded").output).layers}
+    before = {
+        layer.name for layer in keras.Model(model.inputs, model.get_layer("encoded").output).layers
+    }
     return [layer for layer in model.layers if layer.name not in before]
 
 

@@ -99,7 +99,12 @@ def test_a_preset_that_does_not_fit_is_named() -> None:
 
 def test_without_kerashub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with fails(ConfigError, "missing-package", 'pip install "keras-segkit[kerashub]"', setting="model.encoder"):
+    with fails(
+        ConfigError,
+        "missing-package",
+        'pip install "keras-segkit[kerashub]"',
+        setting="model.encoder",
+    ):
         segkit.unet(CRACK, encoder="keras_hub:resnet_18_imagenet")
 
 
@@ -107,14 +112,30 @@ def test_a_real_backbone_in_a_folder_answers_as_it_does_alone(tmp_path: Path) ->
     """Run where KerasHub is installed; its EfficientNet holds batch statistics within layers."""
     hub = pytest.importorskip("keras_hub", reason="the extra is not installed")
     keras.utils.set_random_seed(0)
-    plan = {"kernel_sizes": [3] * 5, "strides": [1, 2, 2, 2, 2], "num_repeats": [1] * 5, "block_types": ["unfused"] * 5}
-    widths = {"input_filters": [8] * 5, "output_filters": [8] * 5, "expansion_ratios": [1] + [4] * 4}
+    plan = {
+        "kernel_sizes": [3] * 5,
+        "strides": [1, 2, 2, 2, 2],
+        "num_repeats": [1] * 5,
+        "block_types": ["unfused"] * 5,
+    }
+    widths = {
+        "input_filters": [8] * 5,
+        "output_filters": [8] * 5,
+        "expansion_ratios": [1] + [4] * 4,
+    }
     rest = {name: [value] * 5 for name, value in RATIOS.items()}
     stacks = {f"stackwise_{name}": values for name, values in {**plan, **widths, **rest}.items()}
     alone = hub.models.EfficientNetBackbone(**stacks, min_depth=8)
     alone.save_to_preset(str(tmp_path))
-    hub.layers.ImageConverter(scale=1 / 255, offset=(-0.5, -0.4, -0.3)).save_to_preset(str(tmp_path))
-    settings = {"encoder": f"keras_hub:{tmp_path}", "weights": "imagenet", "width": 4, "freeze_statistics": True}
+    hub.layers.ImageConverter(scale=1 / 255, offset=(-0.5, -0.4, -0.3)).save_to_preset(
+        str(tmp_path)
+    )
+    settings = {
+        "encoder": f"keras_hub:{tmp_path}",
+        "weights": "imagenet",
+        "width": 4,
+        "freeze_statistics": True,
+    }
     model = segkit.unet(CRACK, **settings)
     images = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype(np.float32)
     encoded = keras.Model(model.inputs, model.get_layer(ENCODED).output)

@@ -20,7 +20,9 @@ from tests.helpers.loss_cases import TASKS, answer, batch, picture
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-EAGER = keras.backend.backend() == "tensorflow"  # there compiling a small model takes longer than training it
+EAGER = (
+    keras.backend.backend() == "tensorflow"
+)  # there compiling a small model takes longer than training it
 OWN = ("plain", "residual")
 """The encoders that the settings shape; test_encoders.py asks all of them."""
 CRACK, SOFTMAX = TASKS["binary"], TASKS["softmax"]
@@ -83,7 +85,9 @@ def test_the_last_layers_are_float32_in_every_precision(policy: str, task: Task)
     assert isinstance(last, layers.Activation)
     assert last.activation.__name__ == task.activation
     assert (last.compute_dtype, last.input.dtype, model.output.dtype) == ("float32",) * 3
-    inside = {layer.compute_dtype for layer in model.layers if isinstance(layer, layers.Conv2D)} - {"float32"}
+    inside = {layer.compute_dtype for layer in model.layers if isinstance(layer, layers.Conv2D)} - {
+        "float32"
+    }
     assert inside == ({policy.removeprefix("mixed_")} if policy != "float32" else set())
     found = answer(model, picture(1, 5, 7, 3))
     assert found.dtype == np.float32
@@ -93,7 +97,9 @@ def test_the_last_layers_are_float32_in_every_precision(policy: str, task: Task)
 @pytest.mark.parametrize("policy", POLICIES, indirect=True)
 def test_a_few_steps_reduce_the_loss_in_every_precision(policy: str) -> None:
     model = small(SOFTMAX, depth=1)
-    trainer = segkit.compile(model, SOFTMAX, optimizer=keras.optimizers.Adam(0.02), run_eagerly=EAGER)
+    trainer = segkit.compile(
+        model, SOFTMAX, optimizer=keras.optimizers.Adam(0.02), run_eagerly=EAGER
+    )
     target = np.zeros((4, 9, 11), np.uint8)
     target[:, 2:7, 1:5], target[:, 2:7, 6:10] = 1, 2
     images = (80.0 * target[..., None] + picture(4, 9, 11, 3) / 10).astype(np.float32)
@@ -118,7 +124,9 @@ def test_compile_takes_losses_weights_and_an_optimizer() -> None:
     images = picture(2, 5, 6, 3)
     own = keras.losses.BinaryCrossentropy(from_logits=True)
     for loss in ({"focal": {"weight": 2.0, "gamma": 1.0}}, own):
-        trainer = segkit.compile(model, CRACK, loss=loss, optimizer=keras.optimizers.SGD(0.0), run_eagerly=EAGER)
+        trainer = segkit.compile(
+            model, CRACK, loss=loss, optimizer=keras.optimizers.SGD(0.0), run_eagerly=EAGER
+        )
         assert isinstance(trainer.optimizer, keras.optimizers.SGD)
         scores = trainer.evaluate(images, np.where(target == 1, 1, 0), verbose=0, return_dict=True)
         assert scores["loss"] > 0
@@ -130,7 +138,9 @@ def test_compile_takes_losses_weights_and_an_optimizer() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 6])
 def test_any_number_of_channels(channels: int) -> None:
     means = [10.0 * (i + 1) for i in range(channels)]
-    found = answer(small(CRACK, channels=channels, mean=means, std=means), picture(1, 5, 6, channels))
+    found = answer(
+        small(CRACK, channels=channels, mean=means, std=means), picture(1, 5, 6, channels)
+    )
     assert found.shape == (1, 5, 6, 1)
     with fails(ConfigError, "wrong-value", channels, channels + 1):
         small(CRACK, channels=channels, mean=[*means, 1.0])
@@ -147,11 +157,17 @@ def test_trap_32_scaling_is_inside_the_model() -> None:
     made.set_weights(scaled.get_weights())
     np.testing.assert_array_equal(answer(made, images), answer(scaled, images))
     trainer = segkit.compile(scaled, CRACK)  # training sees the same scaling as prediction
-    np.testing.assert_allclose(1 / (1 + np.exp(-answer(trainer, images))), answer(scaled, images), rtol=1e-5)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-answer(trainer, images))), answer(scaled, images), rtol=1e-5
+    )
 
 
-@pytest.mark.parametrize(("dtype", "low", "high"), [("uint16", 200, 1500), ("float32", -1.0, 2.0), ("uint8", 50, 60)])
-def test_trap_36_a_model_cuts_off_what_lies_far_outside_the_usual_range(dtype: str, low: float, high: float) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("uint16", 200, 1500), ("float32", -1.0, 2.0), ("uint8", 50, 60)]
+)
+def test_trap_36_a_model_cuts_off_what_lies_far_outside_the_usual_range(
+    dtype: str, low: float, high: float
+) -> None:
     given = InputConfig(channels=1, dtype=dtype, mean=(low,), std=(high - low,), low=low, high=high)
     model = build_for(CRACK, ModelConfig(width=4, depth=2), given)
     image = low + (high - low) * picture(1, 8, 8, 1) / 255
@@ -170,17 +186,23 @@ def test_trap_36_a_model_cuts_off_what_lies_far_outside_the_usual_range(dtype: s
 def test_trap_32_whole_number_images_are_scaled_as_float_images_are(dtype: str) -> None:
     model, images = small(CRACK), picture(2, 5, 6, 3).astype(dtype)
     found = model.predict(images, verbose=0)
-    np.testing.assert_allclose(found, model.predict(images.astype(np.float32), verbose=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        found, model.predict(images.astype(np.float32), verbose=0), rtol=1e-6
+    )
     assert np.ptp(found) > 1e-3
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 def test_trap_32_sixteen_bit_images_are_scaled_before_they_are_rounded(policy: str) -> None:
-    images = (60000.0 + 100 * picture(1, 5, 6, 1) / 255).astype(np.float32)  # float16 ends at 65504, in steps of 32
+    images = (60000.0 + 100 * picture(1, 5, 6, 1) / 255).astype(
+        np.float32
+    )  # float16 ends at 65504, in steps of 32
     model = small(CRACK, channels=1, mean=60050.0, std=30.0)
     plain = small(CRACK, channels=1, mean=0.0, std=1.0)
     plain.set_weights(model.get_weights())
-    np.testing.assert_allclose(answer(model, images), answer(plain, (images - 60050) / 30), atol=2e-3)
+    np.testing.assert_allclose(
+        answer(model, images), answer(plain, (images - 60050) / 30), atol=2e-3
+    )
     assert keras.config.dtype_policy().name == policy
 
 
@@ -196,7 +218,11 @@ def test_a_model_of_your_own_ends_in_the_head(task: Task) -> None:
 def test_settings_reach_the_network() -> None:
     names = {layer.name for layer in build(CRACK, width=4, depth=1).layers}
     assert {"image", "scale", "pad", "classify", "logits", "probabilities"} <= names
-    normalized = [x for x in small(CRACK, depth=1, momentum=0.7).layers if isinstance(x, layers.BatchNormalization)]
+    normalized = [
+        x
+        for x in small(CRACK, depth=1, momentum=0.7).layers
+        if isinstance(x, layers.BatchNormalization)
+    ]
     assert {layer.momentum for layer in normalized} == {0.7}
     widest = max(x.filters for x in small(CRACK, widest=10).layers if isinstance(x, layers.Conv2D))
     assert widest == 10

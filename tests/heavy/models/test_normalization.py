@@ -36,7 +36,9 @@ def features(shape: tuple[int, ...]) -> np.ndarray:
 
 def trained(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
     """Return the weights after a step of plain descent, which shows the gradients, on a loss that no symmetry hides."""
-    model.compile(keras.optimizers.SGD(0.1), loss=lambda wanted, found: ops.mean(wanted * found * found))
+    model.compile(
+        keras.optimizers.SGD(0.1), loss=lambda wanted, found: ops.mean(wanted * found * found)
+    )
     wanted = np.random.default_rng(2).uniform(0, 1, x.shape).astype(np.float32)
     model.train_on_batch(x, wanted)
     return model.get_weights()
@@ -91,7 +93,9 @@ def test_short_floats_are_as_near_to_float32_as_keras_are(dtype: str, error: flo
         assert all(weight.dtype == "float32" for weight in model.weights)
 
 
-@pytest.mark.parametrize("settings", [{"scale": False}, {"center": False}, {"renorm": True}, {"dtype": "float64"}])
+@pytest.mark.parametrize(
+    "settings", [{"scale": False}, {"center": False}, {"renorm": True}, {"dtype": "float64"}]
+)
 def test_what_the_operation_does_not_do_is_left_to_keras(settings: dict[str, Any]) -> None:
     assert not BatchNormalization(**settings)._is_fused(None)
     layer = BatchNormalization()

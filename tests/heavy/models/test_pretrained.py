@@ -36,7 +36,10 @@ LARGER = ("efficientnetv2_b1", "efficientnetv2_b2", "efficientnetv2_b3", "mobile
 
 def networks_but(*slow: str) -> list[Any]:
     """Return the names of all networks, some of them marked slow."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(NETWORKS)]
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in slow else name
+        for name in sorted(NETWORKS)
+    ]
 
 
 every_encoder = pytest.mark.parametrize("encoder", networks_but(*LARGER, "efficientnetv2_s"))
@@ -50,7 +53,9 @@ def saved(encoder: str, file: Path) -> keras.Model:
     network = getattr(keras.applications, NETWORKS[encoder].maker)(include_top=False, weights=None)
     rng = np.random.default_rng(4)
     for layer in network.layers:
-        if isinstance(layer, layers.BatchNormalization):  # statistics that matter, but mild: deep networks amplify
+        if isinstance(
+            layer, layers.BatchNormalization
+        ):  # statistics that matter, but mild: deep networks amplify
             gamma, beta, mean, variance = layer.get_weights()
             moved = (
                 rng.uniform(0.9, 1.1, gamma.shape),
@@ -95,7 +100,9 @@ def compare(found: np.ndarray, wanted: np.ndarray) -> None:
 def test_features_are_those_of_keras_own_network(encoder: str, tmp_path: Path) -> None:
     file = tmp_path / "own.weights.h5"
     network, images = saved(encoder, file), picture(1, 64, 96, 3)
-    model = segkit.unet(CRACK, encoder=encoder, weights=str(file), width=4, mean=100.0, std=(40.0, 50.0, 60.0))
+    model = segkit.unet(
+        CRACK, encoder=encoder, weights=str(file), width=4, mean=100.0, std=(40.0, 50.0, 60.0)
+    )
     scaled = images.copy()
     if encoder in MODULES:
         scaled = getattr(keras.applications, MODULES[encoder]).preprocess_input(scaled)
@@ -107,7 +114,9 @@ def test_a_legacy_file_is_read_too(small: tuple[keras.Model, str], tmp_path: Pat
     images = picture(1, 64, 64, 3)
     legacy = str(tmp_path / "legacy.h5")
     network.save(legacy)  # a whole network, as older Keras saved it
-    one, two = (segkit.unet(CRACK, encoder=SMALL, weights=weights, width=4) for weights in (file, legacy))
+    one, two = (
+        segkit.unet(CRACK, encoder=SMALL, weights=weights, width=4) for weights in (file, legacy)
+    )
     np.testing.assert_array_equal(features(one, images), features(two, images))
 
 
@@ -116,10 +125,25 @@ def test_sixteen_bits_are_seen_as_eight_were(small: tuple[keras.Model, str]) -> 
     network, file = small
     images = picture(1, 64, 64, 3)
     settings = ModelConfig(encoder=SMALL, weights=file, width=4)
-    given = {"channels": 3, "mean": (3000.0, 2000.0, 1000.0), "std": (900.0, 800.0, 700.0), "low": 500, "high": 4580}
+    given = {
+        "channels": 3,
+        "mean": (3000.0, 2000.0, 1000.0),
+        "std": (900.0, 800.0, 700.0),
+        "low": 500,
+        "high": 4580,
+    }
     model = build_for(CRACK, settings, InputConfig(dtype="uint16", **given))
-    compare(features(model, 500 + 16 * images), ops.convert_to_numpy(network(images, training=False)))
-    narrow = {"channels": 3, "dtype": "uint8", "mean": (90.0,) * 3, "std": (50.0,) * 3, "low": 7, "high": 201}
+    compare(
+        features(model, 500 + 16 * images), ops.convert_to_numpy(network(images, training=False))
+    )
+    narrow = {
+        "channels": 3,
+        "dtype": "uint8",
+        "mean": (90.0,) * 3,
+        "std": (50.0,) * 3,
+        "low": 7,
+        "high": 201,
+    }
     compare(  # 8 bits stay what they are, even if no image was as bright as 255
         features(build_for(CRACK, settings, InputConfig.model_validate(narrow)), images),
         ops.convert_to_numpy(network(images, training=False)),
@@ -144,7 +168,9 @@ def test_a_kernel_keeps_its_answer_to_equal_channels(channels: int) -> None:
     if channels == 3:
         np.testing.assert_array_equal(found, rgb)
     if channels == 4:  # red is shared by the first and the last
-        np.testing.assert_allclose(found, np.stack([rgb[:, :, 0] / 2, rgb[:, :, 1], rgb[:, :, 2], rgb[:, :, 0] / 2], 2))
+        np.testing.assert_allclose(
+            found, np.stack([rgb[:, :, 0] / 2, rgb[:, :, 1], rgb[:, :, 2], rgb[:, :, 0] / 2], 2)
+        )
     assert spread(np.array([1.0, 2.0, 3.0]), channels).shape == (channels,)
 
 
@@ -152,11 +178,15 @@ def test_a_file_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
     saved("mobilenetv2", tmp_path / "other.weights.h5")
     (tmp_path / "broken.h5").write_bytes(b"no HDF5")
     for file in ("other.weights.h5", "broken.h5"):
-        with fails(ConfigError, "mismatch", tmp_path / file, "MobileNetV3Small", setting="model.weights"):
+        with fails(
+            ConfigError, "mismatch", tmp_path / file, "MobileNetV3Small", setting="model.weights"
+        ):
             segkit.unet(CRACK, encoder=SMALL, weights=str(tmp_path / file), width=4)
 
 
-def test_imagenet_is_read_from_keras_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenet_is_read_from_keras_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = NETWORKS["mobilenetv2"]  # the one whose file Keras knows no digest of
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     placed = tmp_path / "models" / network.file.rpartition("/")[2]
@@ -173,7 +203,9 @@ class _Asked(Exception):
 
 
 @pytest.mark.parametrize("encoder", networks_but(*LARGER))
-def test_files_and_digests_are_those_of_keras(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_digests_are_those_of_keras(
+    encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = NETWORKS[encoder]
 
     def get_file(name: str, origin: str, *_: Any, file_hash: str = "", **__: Any) -> None:
@@ -184,7 +216,9 @@ def test_files_and_digests_are_those_of_keras(encoder: str, monkeypatch: pytest.
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
     with pytest.raises(_Asked):
-        getattr(keras.applications, network.maker)(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
+        getattr(keras.applications, network.maker)(
+            include_top=False, weights="imagenet", input_shape=(224, 224, 3)
+        )
 
 
 def test_scaling_is_left_to_us_where_keras_would_do_it() -> None:
@@ -196,17 +230,25 @@ def _arguments(network: Network) -> set[str]:
     return set(inspect.signature(getattr(keras.applications, network.maker)).parameters)
 
 
-def test_frozen_statistics_stay_in_training_and_after_loading(small: tuple[keras.Model, str], tmp_path: Path) -> None:
+def test_frozen_statistics_stay_in_training_and_after_loading(
+    small: tuple[keras.Model, str], tmp_path: Path
+) -> None:
     settings = {"encoder": SMALL, "weights": small[1], "width": 4, "freeze_statistics": True}
     model = segkit.unet(CRACK, **settings)
     model.save(tmp_path / "model.keras")
     for network in (model, keras.models.load_model(tmp_path / "model.keras")):
         images = picture(2, 32, 32, 3)
         frozen = [x for x in encoder_layers(network) if isinstance(x, layers.BatchNormalization)]
-        free = [x for x in network.layers if isinstance(x, layers.BatchNormalization) and x not in frozen]
+        free = [
+            x
+            for x in network.layers
+            if isinstance(x, layers.BatchNormalization) and x not in frozen
+        ]
         before = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
         deepest = keras.Model(network.inputs, network.get_layer(ENCODED).output)
-        np.testing.assert_allclose(deepest(images, training=True), deepest(images, training=False), rtol=1e-5)
+        np.testing.assert_allclose(
+            deepest(images, training=True), deepest(images, training=False), rtol=1e-5
+        )
         trainer = segkit.compile(network, CRACK, run_eagerly=EAGER)
         trainer.train_on_batch(images, np.ones((2, 32, 32, 1), np.uint8))
         after = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
@@ -219,7 +261,9 @@ def test_frozen_statistics_stay_in_training_and_after_loading(small: tuple[keras
 def test_every_encoder_s_statistics_can_be_frozen(encoder: str) -> None:
     network = segkit.unet(CRACK, encoder=encoder, width=4, freeze_statistics=True)
     frozen = [x for x in encoder_layers(network) if isinstance(x, layers.BatchNormalization)]
-    free = [x for x in network.layers if isinstance(x, layers.BatchNormalization) and x not in frozen]
+    free = [
+        x for x in network.layers if isinstance(x, layers.BatchNormalization) and x not in frozen
+    ]
     before = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
     network(picture(2, 32, 32, 3), training=True)
     after = [[x.get_weights()[-2:] for x in group] for group in (frozen, free)]
@@ -250,4 +294,6 @@ def test_statistics_are_the_batch_s_unless_they_are_frozen() -> None:
     model = segkit.unet(CRACK, encoder=SMALL, width=4)
     images = picture(2, 32, 32, 3)
     deepest = keras.Model(model.inputs, model.get_layer(ENCODED).output)
-    assert not np.allclose(deepest(images, training=True), deepest(images, training=False), rtol=1e-2)
+    assert not np.allclose(
+        deepest(images, training=True), deepest(images, training=False), rtol=1e-2
+    )

@@ -47,7 +47,9 @@ def savable() -> dict[str, keras.Model]:
     plain.compile(loss=loss, metrics=scores)
     losses.track(plain, loss)
     scheduled = {"dice": 1, "cross_entropy": [1, 0]}
-    supervised = small(deep_supervision=True, image_head=0.1, image_labels="one", upsampling="bilinear")
+    supervised = small(
+        deep_supervision=True, image_head=0.1, image_labels="one", upsampling="bilinear"
+    )
     return {
         "network": small(),
         "plain": plain,
@@ -66,7 +68,12 @@ def test_trap_49_what_is_saved_opens_after_import_segkit_alone(tmp_path: Path) -
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", FRESH, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == [
@@ -77,11 +84,15 @@ def test_trap_49_what_is_saved_opens_after_import_segkit_alone(tmp_path: Path) -
         *("trainer", "Trainer", "True"),
     ]
     for name, model in models.items():
-        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), answer(model, images), atol=1e-6)
+        np.testing.assert_allclose(
+            np.load(tmp_path / f"{name}.npy"), answer(model, images), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("deep_supervision", [False, True])
-def test_a_loaded_trainer_goes_on_as_the_one_that_was_saved(deep_supervision: bool, tmp_path: Path) -> None:
+def test_a_loaded_trainer_goes_on_as_the_one_that_was_saved(
+    deep_supervision: bool, tmp_path: Path
+) -> None:
     model = small(depth=2, deep_supervision=deep_supervision, image_head=0.1)
     trainer = segkit.compile(model, SOFTMAX, loss={"dice": 1, "cross_entropy": [1, 0]})
     images, target = picture(2, 5, 6, 3), batch(SOFTMAX, seed=1)[0]
@@ -90,11 +101,21 @@ def test_a_loaded_trainer_goes_on_as_the_one_that_was_saved(deep_supervision: bo
     loaded = segkit.load(tmp_path / "trainer.keras")
     assert type(loaded) is type(trainer) is Supervised
     assert loaded.task == SOFTMAX
-    assert (loaded.shares, loaded.strides, loaded.image_weight) == (trainer.shares, trainer.strides, 0.1)
-    np.testing.assert_array_equal(ops.convert_to_numpy(loaded.loss.now), [1, 0])  # those of the last epoch
-    again, before = (one.evaluate(images, target, verbose=0, return_dict=True) for one in (loaded, trainer))
+    assert (loaded.shares, loaded.strides, loaded.image_weight) == (
+        trainer.shares,
+        trainer.strides,
+        0.1,
+    )
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(loaded.loss.now), [1, 0]
+    )  # those of the last epoch
+    again, before = (
+        one.evaluate(images, target, verbose=0, return_dict=True) for one in (loaded, trainer)
+    )
     assert again == pytest.approx(before, rel=1e-6)
-    steps = [float(one.train_on_batch(images, target)[0]) for one in (loaded, trainer) for _ in range(2)]
+    steps = [
+        float(one.train_on_batch(images, target)[0]) for one in (loaded, trainer) for _ in range(2)
+    ]
     assert steps[:2] == pytest.approx(steps[2:], rel=1e-4)  # with the state of the optimizer
     loaded.fit(images, target, epochs=2, verbose=0, callbacks=[losses.Schedule(2)])
     np.testing.assert_array_equal(ops.convert_to_numpy(loaded.loss.now), [1, 0])
@@ -104,7 +125,9 @@ def of_my_own(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(y_pred)
 
 
-@pytest.mark.parametrize("loss", [of_my_own, lambda y_true, y_pred: ops.mean(y_pred)], ids=["function", "lambda"])
+@pytest.mark.parametrize(
+    "loss", [of_my_own, lambda y_true, y_pred: ops.mean(y_pred)], ids=["function", "lambda"]
+)
 def test_a_trainer_that_could_not_be_loaded_is_not_saved(loss: Any, tmp_path: Path) -> None:
     trainer = segkit.compile(small(), SOFTMAX, loss=loss)
     with fails(ConfigError, "not-importable"):
@@ -131,7 +154,11 @@ def test_load_returns_the_model_of_a_run(trained: Any) -> None:
 
 
 def test_layers_have_the_same_names_whatever_was_built_before() -> None:
-    settings = [{}, {"encoder": "mobilenetv3_small", "decoder": "fpn"}, {"image_head": 0.1, "stem": 2}]
+    settings = [
+        {},
+        {"encoder": "mobilenetv3_small", "decoder": "fpn"},
+        {"image_head": 0.1, "stem": 2},
+    ]
     for chosen in settings:
         first, second = (small(**chosen) for _ in range(2))
         names = [layer.name for layer in first.layers]
@@ -149,7 +176,9 @@ def test_layers_have_the_same_names_whatever_was_built_before() -> None:
     ]
 
 
-@pytest.mark.parametrize("settings", [{}, {"encoder": "residual", "decoder": "unetplusplus", "image_head": 0.1}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"encoder": "residual", "decoder": "unetplusplus", "image_head": 0.1}]
+)
 def test_files_from_before_layers_had_these_names_still_load(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

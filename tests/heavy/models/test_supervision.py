@@ -41,7 +41,9 @@ def made(task: Task, **settings: Any) -> tuple[keras.Model, keras.Model]:
     """Return a small model and its view for training, which stands still: the learning rate is 0."""
     keras.utils.set_random_seed(0)
     model = segkit.unet(task, **{"width": 4, "depth": 3, **settings})
-    return model, segkit.compile(model, task, optimizer=keras.optimizers.SGD(0.0), run_eagerly=EAGER)
+    return model, segkit.compile(
+        model, task, optimizer=keras.optimizers.SGD(0.0), run_eagerly=EAGER
+    )
 
 
 def numpy_of(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -49,7 +51,8 @@ def numpy_of(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "decoder", [pytest.param(name, marks=() if name == "unet" else one_backend) for name in SUPERVISABLE]
+    "decoder",
+    [pytest.param(name, marks=() if name == "unet" else one_backend) for name in SUPERVISABLE],
 )
 @pytest.mark.parametrize("stem", [1, 2])
 def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int) -> None:
@@ -68,7 +71,8 @@ def test_auxiliary_heads_stand_where_the_paper_has_them(decoder: str, stem: int)
 
 @one_backend
 @pytest.mark.parametrize(
-    "decoder", [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) for name in SUPERVISABLE]
+    "decoder",
+    [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) for name in SUPERVISABLE],
 )
 def test_a_network_that_others_made_has_auxiliary_heads_too(decoder: str) -> None:
     """Its finest features have half the image's resolution, its deepest 1/32."""
@@ -89,8 +93,14 @@ def test_the_loss_of_training_is_the_weighted_mean_over_the_heads(task: Task, de
     for name, stride in {"main": 1, **trainer.strides}.items():
         seen = target[:, stride // 2 :: stride, stride // 2 :: stride]
         logits = outputs[name][:, : seen.shape[1], : seen.shape[2]]
-        costs = [COSTS["cross_entropy"](q) + COSTS["dice"](q) for q in questions(task, seen, logits)]
-        wanted += {"main": 4, f"deep_supervision_{1}": 2, f"deep_supervision_{2}": 1}[name] / 7 * np.mean(costs)
+        costs = [
+            COSTS["cross_entropy"](q) + COSTS["dice"](q) for q in questions(task, seen, logits)
+        ]
+        wanted += (
+            {"main": 4, f"deep_supervision_{1}": 2, f"deep_supervision_{2}": 1}[name]
+            / 7
+            * np.mean(costs)
+        )
     found = trainer.train_on_batch(picture(), target, return_dict=True)
     assert found["loss"] == pytest.approx(wanted, rel=1e-4)
     assert set(found) == {"loss", "iou_foreground", "dice_foreground", "iou_with_background"}
@@ -100,14 +110,22 @@ def test_the_loss_of_training_is_the_weighted_mean_over_the_heads(task: Task, de
 def test_scores_evaluation_and_prediction_see_the_main_output_alone() -> None:
     model, trainer = made(SOFTMAX, deep_supervision=True, image_head=0.5)
     plain, other = made(SOFTMAX)
-    plain.set_weights([w for w in model.get_weights() if w.shape not in ((32, 2), (2,))])  # all but the image head's
+    plain.set_weights(
+        [w for w in model.get_weights() if w.shape not in ((32, 2), (2,))]
+    )  # all but the image head's
     target = target_of(SOFTMAX)
-    assert trainer.train_on_batch(picture(), target)[1:] == pytest.approx(other.train_on_batch(picture(), target)[1:])
+    assert trainer.train_on_batch(picture(), target)[1:] == pytest.approx(
+        other.train_on_batch(picture(), target)[1:]
+    )
     for found, wanted in ((trainer, other), (model, plain)):
         np.testing.assert_allclose(
-            ops.convert_to_numpy(found(picture())), ops.convert_to_numpy(wanted(picture())), atol=1e-6
+            ops.convert_to_numpy(found(picture())),
+            ops.convert_to_numpy(wanted(picture())),
+            atol=1e-6,
         )
-    scores, same = (view.evaluate(picture(), target, verbose=0, return_dict=True) for view in (trainer, other))
+    scores, same = (
+        view.evaluate(picture(), target, verbose=0, return_dict=True) for view in (trainer, other)
+    )
     assert scores == pytest.approx(same, rel=1e-5)
     history = trainer.fit(picture(), target, validation_data=(picture(), target), verbose=0).history
     assert set(history) == {*same, *(f"val_{name}" for name in same)}
@@ -126,7 +144,9 @@ def test_trap_14_unlabelled_pixels_teach_no_head(task: Task) -> None:
         changed[name][:, void.shape[1] :] += 9.0  # beyond the image there is only padding
         changed[name][:, :, void.shape[2] :] += 9.0
     changed["main"] = changed["main"][:, : SHAPE[1], : SHAPE[2]]
-    found, wanted = (float(trainer.compute_loss(None, target, values)) for values in (changed, outputs))
+    found, wanted = (
+        float(trainer.compute_loss(None, target, values)) for values in (changed, outputs)
+    )
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
@@ -137,14 +157,18 @@ def test_images_smaller_than_a_pixel_of_the_coarse_features_train() -> None:
     assert cost > 0
 
 
-def test_training_reaches_the_auxiliary_heads_and_the_delivered_model_has_none(tmp_path: Path) -> None:
+def test_training_reaches_the_auxiliary_heads_and_the_delivered_model_has_none(
+    tmp_path: Path,
+) -> None:
     model, _ = made(SOFTMAX, deep_supervision=True, image_head=0.1)
     trainer = segkit.compile(model, SOFTMAX, optimizer=keras.optimizers.SGD(1.0), run_eagerly=EAGER)
     before = [ops.convert_to_numpy(weight) for weight in trainer.trainable_weights]
     trainer.train_on_batch(picture(), target_of(SOFTMAX))
     after = [ops.convert_to_numpy(weight) for weight in trainer.trainable_weights]
     assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
-    only_trained = {weight.path for weight in trainer.weights} - {weight.path for weight in model.weights}
+    only_trained = {weight.path for weight in trainer.weights} - {
+        weight.path for weight in model.weights
+    }
     assert len(only_trained) == 4  # two heads, kernel and bias
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
@@ -162,15 +186,29 @@ def test_a_restored_backup_holds_the_auxiliary_heads_and_their_optimizer(tmp_pat
     def trained(*stop: keras.callbacks.Callback) -> list[np.ndarray]:
         model, _ = made(SOFTMAX, deep_supervision=True, depth=2)
         trainer = segkit.compile(model, SOFTMAX, run_eagerly=EAGER)
-        backup = keras.callbacks.BackupAndRestore(tmp_path / ("a" if stop else "b"), delete_checkpoint=False)
+        backup = keras.callbacks.BackupAndRestore(
+            tmp_path / ("a" if stop else "b"), delete_checkpoint=False
+        )
         for beside in ([*stop, backup], [backup])[: 1 + len(stop)]:
             if beside == [backup] and stop:  # a new process: built again, then restored
-                trainer = segkit.compile(made(SOFTMAX, deep_supervision=True, depth=2)[0], SOFTMAX, run_eagerly=EAGER)
+                trainer = segkit.compile(
+                    made(SOFTMAX, deep_supervision=True, depth=2)[0], SOFTMAX, run_eagerly=EAGER
+                )
             try:
-                trainer.fit(picture(), target_of(SOFTMAX), epochs=2, shuffle=False, verbose=0, callbacks=beside)
+                trainer.fit(
+                    picture(),
+                    target_of(SOFTMAX),
+                    epochs=2,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=beside,
+                )
             except KeyboardInterrupt:
                 continue
-        return [ops.convert_to_numpy(weight) for weight in (*trainer.weights, *trainer.optimizer.variables)]
+        return [
+            ops.convert_to_numpy(weight)
+            for weight in (*trainer.weights, *trainer.optimizer.variables)
+        ]
 
     for found, wanted in zip(trained(Killed()), trained(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
@@ -188,7 +226,9 @@ def finest(levels: list[Any], settings: object) -> Any:
 
 @every_task
 def test_presence_is_what_the_known_pixels_say(task: Task) -> None:
-    target = np.concatenate([target_of(task, void=0.5)[:, :2, :3], np.full_like(target_of(task), VOID)[:, :2, :3]])
+    target = np.concatenate(
+        [target_of(task, void=0.5)[:, :2, :3], np.full_like(target_of(task), VOID)[:, :2, :3]]
+    )
     target[2:, 0, 0] = 0
     target[3] = VOID
     logits = np.random.default_rng(0).normal(size=(4, len(task.foreground))).astype(np.float32)
@@ -202,7 +242,9 @@ def test_presence_is_what_the_known_pixels_say(task: Task) -> None:
                 costs.append(np.log1p(np.exp(-z[place] if present else z[place])))
         wanted.append(np.mean(costs) if costs else 0.0)
     assert wanted[3] == 0 < min(wanted[:3])
-    np.testing.assert_allclose(ops.convert_to_numpy(Presence(task).call(target, logits)), wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(Presence(task).call(target, logits)), wanted, rtol=1e-5
+    )
 
 
 @every_task
@@ -212,13 +254,19 @@ def test_the_image_view_says_which_classes_are_there(task: Task, tmp_path: Path)
     found = ops.convert_to_numpy(image_view(model, task)(picture()))
     assert found.shape == (2, len(task.foreground))
     assert 0 < found.min() < found.max() < 1 or len(task.foreground) == 1
-    deepest = keras.Model(model.inputs[0], model.get_layer("image_head").input[0])(picture(), training=True)
+    deepest = keras.Model(model.inputs[0], model.get_layer("image_head").input[0])(
+        picture(), training=True
+    )
     kernel, bias = model.get_layer("image_head_logits").get_weights()
     logits = ops.convert_to_numpy(deepest).mean(axis=(1, 2)) @ kernel + bias
-    presence = float(np.mean(ops.convert_to_numpy(Presence(task).call(target, logits.astype(np.float32)))))
+    presence = float(
+        np.mean(ops.convert_to_numpy(Presence(task).call(target, logits.astype(np.float32))))
+    )
     outputs = trainer(picture(), training=True)
     main = float(trainer.loss(target, outputs["main"]))
-    assert float(trainer.train_on_batch(picture(), target)[0]) == pytest.approx(main + 0.25 * presence, rel=1e-4)
+    assert float(trainer.train_on_batch(picture(), target)[0]) == pytest.approx(
+        main + 0.25 * presence, rel=1e-4
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     again = ops.convert_to_numpy(image_view(loaded, task)(picture()))
@@ -228,7 +276,9 @@ def test_the_image_view_says_which_classes_are_there(task: Task, tmp_path: Path)
 @every_task
 def test_the_label_of_an_image_is_the_class_of_most_known_pixels(task: Task) -> None:
     target = target_of(task, void=0.5)[[0, 1, 0, 0]]
-    target[1] = np.where(target[1] == VOID, VOID, task.classes.index(task.background) if task.background else 0)
+    target[1] = np.where(
+        target[1] == VOID, VOID, task.classes.index(task.background) if task.background else 0
+    )
     target[2] = VOID
     target[3, 4:] = VOID
     if not task.exclusive and task.channels > 1:
@@ -241,10 +291,16 @@ def test_the_label_of_an_image_is_the_class_of_most_known_pixels(task: Task) -> 
         pixels = [int((shown[..., i] & asked[..., i]).sum()) for i in task.foreground]
         names = [task.classes[i] for i in task.foreground]
         label = image.classes.index(names[int(np.argmax(pixels))]) if max(pixels) else 0
-        wanted.append(np.log(np.exp(z).sum()) - z[label] if asked[..., task.foreground].any((0, 1)).all() else 0.0)
+        wanted.append(
+            np.log(np.exp(z).sum()) - z[label]
+            if asked[..., task.foreground].any((0, 1)).all()
+            else 0.0
+        )
     assert wanted[2] == 0 < min(wanted[0], wanted[1])
     assert (wanted[3] == 0) == (not task.exclusive and task.channels > 1)
-    np.testing.assert_allclose(ops.convert_to_numpy(Presence(task, "one").call(target, logits)), wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(Presence(task, "one").call(target, logits)), wanted, rtol=1e-5
+    )
 
 
 def test_the_image_view_of_one_label_shares_one_probability(tmp_path: Path) -> None:
@@ -253,13 +309,19 @@ def test_the_image_view_of_one_label_shares_one_probability(tmp_path: Path) -> N
     found = ops.convert_to_numpy(image_view(model, SOFTMAX)(picture()))
     assert found.shape == (2, 3)
     np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
-    presence = float(np.mean(ops.convert_to_numpy(Presence(SOFTMAX, "one").call(target, outputs["image"]))))
+    presence = float(
+        np.mean(ops.convert_to_numpy(Presence(SOFTMAX, "one").call(target, outputs["image"])))
+    )
     with_image = float(trainer.compute_loss(None, target, outputs))
     trainer.image_weight = 0.0
-    assert with_image == pytest.approx(float(trainer.compute_loss(None, target, outputs)) + 0.25 * presence, rel=1e-5)
+    assert with_image == pytest.approx(
+        float(trainer.compute_loss(None, target, outputs)) + 0.25 * presence, rel=1e-5
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    np.testing.assert_array_equal(ops.convert_to_numpy(image_view(loaded, SOFTMAX)(picture())), found)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(image_view(loaded, SOFTMAX)(picture())), found
+    )
     assert segkit.compile(loaded, SOFTMAX).presence.labels == "one"
 
 

@@ -12,7 +12,13 @@ from tests.helpers.errors import fails
 
 
 def test_the_demo_trains_predicts_and_scores(tmp_path: Path) -> None:
-    settings = ["data.count=24", "data.size=[32, 32]", "train.crop=[32, 32]", "train.epochs=1", "model.width=4"]
+    settings = [
+        "data.count=24",
+        "data.size=[32, 32]",
+        "train.crop=[32, 32]",
+        "train.epochs=1",
+        "model.width=4",
+    ]
     made = demo(tmp_path / "demo", settings=settings)
     images = list_images(tmp_path / "demo" / "test" / "images")
     assert len(images) >= 2

@@ -25,7 +25,8 @@ def settings(**values: object) -> TrainConfig:
 def variables() -> list[keras.Variable]:
     start = ((1.0, -2.0), (0.5, 3.0), (2.0, 1.0))
     return [
-        keras.Variable(np.array(v, np.float32), name=n) for v, n in zip(start, ("kernel", "bias", "head"), strict=True)
+        keras.Variable(np.array(v, np.float32), name=n)
+        for v, n in zip(start, ("kernel", "bias", "head"), strict=True)
     ]
 
 
@@ -33,7 +34,9 @@ def gradients(step: int) -> list[np.ndarray]:
     return list(np.random.default_rng(step).normal(size=(3, 2)).astype(np.float32))
 
 
-def apply(optimizer: keras.optimizers.Optimizer, theirs: list[keras.Variable], steps: int) -> list[np.ndarray]:
+def apply(
+    optimizer: keras.optimizers.Optimizer, theirs: list[keras.Variable], steps: int
+) -> list[np.ndarray]:
     for step in range(steps):
         optimizer.apply(gradients(step), theirs)
     return [ops.convert_to_numpy(variable) for variable in theirs]
@@ -41,7 +44,9 @@ def apply(optimizer: keras.optimizers.Optimizer, theirs: list[keras.Variable], s
 
 @pytest.mark.parametrize("schedule", ["cosine", "polynomial", "constant"])
 @pytest.mark.parametrize("accumulate", [1, 4])
-def test_the_rate_of_an_update_is_that_of_the_share_of_updates_made(schedule: str, accumulate: int) -> None:
+def test_the_rate_of_an_update_is_that_of_the_share_of_updates_made(
+    schedule: str, accumulate: int
+) -> None:
     given = settings(schedule=schedule, steps=400, warmup=0.1, accumulate=accumulate)
     optimizer = make_optimizer(given, STEPS)
     for step in (0, 3, 4, 39, 40, 41, 200, 399):
@@ -61,7 +66,9 @@ def test_the_rate_of_an_update_is_that_of_the_share_of_updates_made(schedule: st
 
 def test_polynomial_without_warm_up_is_keras_own() -> None:
     given = settings(schedule="polynomial", warmup=0.0)
-    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 1000, end_learning_rate=0.0, power=0.9)
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        0.1, 1000, end_learning_rate=0.0, power=0.9
+    )
     for step in (0, 1, 500, 999, 1000):
         assert rate_at(given, step / 1000) == pytest.approx(float(schedule(step)), abs=1e-7)
 
@@ -91,7 +98,10 @@ def test_clipping_shrinks_all_gradients_to_one_norm(clip: float) -> None:
     theirs = variables()
     given = settings(optimizer="sgd", momentum=0.0, learning_rate=1.0, clip_norm=clip)
     found = np.array(apply(make_optimizer(given, STEPS), theirs, 1))
-    before, wanted = np.array([ops.convert_to_numpy(v) for v in variables()]), np.array(gradients(0))
+    before, wanted = (
+        np.array([ops.convert_to_numpy(v) for v in variables()]),
+        np.array(gradients(0)),
+    )
     norm = np.linalg.norm(wanted)
     assert 0.5 < norm < 100
     np.testing.assert_allclose(before - found, wanted * min(1.0, clip / norm), rtol=1e-5)
@@ -109,12 +119,20 @@ def test_decay_leaves_biases_alone() -> None:
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 def test_accumulated_batches_are_one_update_of_their_mean(kind: str) -> None:
     theirs, ours = variables(), variables()
-    apply(make_optimizer(settings(optimizer=kind, accumulate=3, weight_decay=0.1, clip_norm=0.5), STEPS), theirs, 6)
+    apply(
+        make_optimizer(
+            settings(optimizer=kind, accumulate=3, weight_decay=0.1, clip_norm=0.5), STEPS
+        ),
+        theirs,
+        6,
+    )
     single = make_optimizer(settings(optimizer=kind, weight_decay=0.1, clip_norm=0.5), STEPS)
     for first in (0, 3):
         single.apply(list(np.mean([gradients(first + i) for i in range(3)], axis=0)), ours)
     np.testing.assert_allclose(
-        [ops.convert_to_numpy(v) for v in theirs], [ops.convert_to_numpy(v) for v in ours], rtol=1e-5
+        [ops.convert_to_numpy(v) for v in theirs],
+        [ops.convert_to_numpy(v) for v in ours],
+        rtol=1e-5,
     )
 
 
@@ -142,7 +160,9 @@ def test_a_frozen_encoder_stays_to_the_bit_and_then_learns(accumulate: int) -> N
     for i in range(2):
         np.testing.assert_array_equal(frozen[i], ops.convert_to_numpy(variables()[i]))
     assert (frozen[2] != ops.convert_to_numpy(variables()[2])).all()
-    assert all((a != b).all() for a, b in zip(apply(optimizer, theirs, accumulate), frozen, strict=True))
+    assert all(
+        (a != b).all() for a, b in zip(apply(optimizer, theirs, accumulate), frozen, strict=True)
+    )
 
 
 def network(**values: object) -> keras.Model:
@@ -167,7 +187,9 @@ def test_averages_are_in_use_within_and_the_weights_are_back_to_the_bit(accumula
     for step in range(9):
         fit(model, 1)
         now = [ops.convert_to_numpy(v) for v in model.trainable_variables]
-        keep = momentum if step >= accumulate else 0.0  # the first update's weights are the first average
+        keep = (
+            momentum if step >= accumulate else 0.0
+        )  # the first update's weights are the first average
         expected = [keep * e + (1 - keep) * n for e, n in zip(expected or now, now, strict=True)]
     raw = [ops.convert_to_numpy(v) for v in model.trainable_variables]
     with averaged(model):

@@ -43,7 +43,9 @@ def test_the_delivered_model_holds_the_averaged_weights(tmp_path: Path) -> None:
     assert train(tiny_config(tmp_path, **FAST, ema=0.9), run) == 0
     state = run.checkpoints.load()
     for path in (run.model, run.last):
-        delivered = [np.asarray(v) for v in keras.saving.load_model(path, compile=False).trainable_variables]
+        delivered = [
+            np.asarray(v) for v in keras.saving.load_model(path, compile=False).trainable_variables
+        ]
         averages = state["optimizer"][1 : 1 + len(delivered)]  # after the number of the step
         for array, average in zip(delivered, averages, strict=True):
             np.testing.assert_array_equal(array, average)
@@ -51,17 +53,27 @@ def test_the_delivered_model_holds_the_averaged_weights(tmp_path: Path) -> None:
     assert not any(np.array_equal(array, delivered[0]) for array in raw)
 
 
-def test_the_encoder_of_a_network_stays_while_it_is_frozen_and_moves_afterwards(tmp_path: Path) -> None:
+def test_the_encoder_of_a_network_stays_while_it_is_frozen_and_moves_afterwards(
+    tmp_path: Path,
+) -> None:
     learnt = []
     for frozen in (3, 1):  # of two epochs
         run = Run(tmp_path / f"run-{frozen}")
-        settings = {**FAST, "epochs": 2, "freeze_encoder_epochs": frozen, "weight_decay": 0.1, "warmup": 0.0}
+        settings = {
+            **FAST,
+            "epochs": 2,
+            "freeze_encoder_epochs": frozen,
+            "weight_decay": 0.1,
+            "warmup": 0.0,
+        }
         assert train(tiny_config(tmp_path, **settings), run) == 0
         learnt.append(keras.saving.load_model(run.last, compile=False).trainable_variables)
     config = run.config()
     prepare(config.train)
     start = build_for(config.task, config.model, config.input)
-    encoder = {id(variable) for layer in encoder_layers(start) for variable in layer.trainable_variables}
+    encoder = {
+        id(variable) for layer in encoder_layers(start) for variable in layer.trainable_variables
+    }
     assert 0 < len(encoder) < len(start.trainable_variables)
     for first, still, moved in zip(start.trainable_variables, *learnt, strict=True):
         assert np.array_equal(still, first) == (id(first) in encoder)
@@ -83,7 +95,9 @@ def test_a_budget_of_steps_ends_in_the_middle_of_an_epoch(tmp_path: Path) -> Non
     assert run.rows() == rows
 
 
-def test_two_runs_with_one_seed_are_the_same_to_the_bit_and_another_seed_is_not(tmp_path: Path) -> None:
+def test_two_runs_with_one_seed_are_the_same_to_the_bit_and_another_seed_is_not(
+    tmp_path: Path,
+) -> None:
     config = tiny_config(tmp_path, **{**FAST, "epochs": 2})
     runs = [Run(tmp_path / name) for name in ("one", "two", "other")]
     for run, seed in zip(runs, (5, 5, 6), strict=True):
@@ -119,16 +133,24 @@ def test_a_full_disk_ends_with_the_last_checkpoint_kept_and_room_goes_on_from_it
 
 
 @pytest.mark.one_backend
-def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segkit.run.checkpoint.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+def test_too_little_room_is_said_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "segkit.run.checkpoint.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000})
+    )
     run = Run(tmp_path / "run")
     assert_fails(training(tiny_config(tmp_path, **FAST), run), RunError, "no-space", "0.0 MB")
     assert run.saved().steps_done(10**6) == 0
 
 
-def test_automatic_precision_is_kept_for_resuming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_automatic_precision_is_kept_for_resuming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, config = Run(tmp_path / "run"), tiny_config(tmp_path, **{**FAST, "precision": "auto"})
-    times = iter([0.0, 3.0, 0.0, 1.0] * 7)  # seconds before and after a step, float32 and bfloat16 in turns
+    times = iter(
+        [0.0, 3.0, 0.0, 1.0] * 7
+    )  # seconds before and after a step, float32 and bfloat16 in turns
     clock = type("Clock", (), {"perf_counter": staticmethod(lambda: next(times))})
     with monkeypatch.context() as patch:
         patch.setattr(precision, "time", clock)
@@ -146,7 +168,12 @@ def test_automatic_precision_is_kept_for_resuming(tmp_path: Path, monkeypatch: p
 
 def test_a_time_budget_is_kept_over_a_kill(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    settings = {"minutes": 0.25, "steps_per_epoch": 10_000, "checkpoint_minutes": 0.01, "pictures": 0}
+    settings = {
+        "minutes": 0.25,
+        "steps_per_epoch": 10_000,
+        "checkpoint_minutes": 0.01,
+        "pictures": 0,
+    }
     config = tiny_config(tmp_path, **settings)
     assert kill_once(config, run, random.Random(0))
     at = run.saved()
@@ -165,7 +192,9 @@ def test_a_time_budget_is_kept_over_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.one_backend
-def test_all_folds_are_trained_into_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_folds_are_trained_into_one_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = with_data(tiny_config(tmp_path, **FAST), test=0.2)
     folder = Run(tmp_path / "runs")
     assert train(config, folder, "--fold", "1/2") == 0
@@ -182,10 +211,15 @@ def test_all_folds_are_trained_into_one_table(tmp_path: Path, capsys: pytest.Cap
     assert holds(shown, f"{np.std(dice, ddof=1):.4f}")
     assert Run.open(folder.path / "fold_2").config().data.fold == "2/2"
     faster = ["--set", "train.learning_rate=0.5"]
-    for changed, setting in ((["--fold", "all/3"], "data.fold"), (["--fold", "all/2", *faster], "train.learning_rate")):
+    for changed, setting in (
+        (["--fold", "all/3"], "data.fold"),
+        (["--fold", "all/2", *faster], "train.learning_rate"),
+    ):
         assert_fails(training(config, folder, *changed, "--resume"), RunError, "mismatch", setting)
     assert train(config, folder, "--fold", "all/2", "--set", "train.pictures=3", "--resume") == 0
-    third = Run(tmp_path / "third")  # one that does not fit what is there is refused before it is trained
+    third = Run(
+        tmp_path / "third"
+    )  # one that does not fit what is there is refused before it is trained
     shutil.copytree(folder.path / "fold_1", third.path / "fold_1")
     refused = training(config, third, "--fold", "2/2", *faster)
     assert_fails(refused, RunError, "mismatch", third.path / "fold_1", "train.learning_rate")
@@ -213,16 +247,38 @@ def test_folds_that_were_interrupted_go_on_as_folds(
 
 @pytest.mark.one_backend
 def test_a_run_without_validation_goes_on(tmp_path: Path) -> None:
-    config, run, whole = with_data(config_of(tmp_path), validation=0), Run(tmp_path / "run"), Run(tmp_path / "whole")
+    config, run, whole = (
+        with_data(config_of(tmp_path), validation=0),
+        Run(tmp_path / "run"),
+        Run(tmp_path / "whole"),
+    )
     assert kill_once(config, run, random.Random(0))
     assert train(config, run, "--resume") == 0
     assert train(config, whole) == 0
     assert_same(run, whole)
 
 
-def test_the_rate_test_suggests_a_rate_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rate_test_suggests_a_rate_and_draws_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, picture = tiny_config(tmp_path), tmp_path / "rates.png"
-    assert main(["lr", str(config), "--low", "1e-4", "--high", "1", "--steps", "40", "--out", str(picture)]) == 0
+    assert (
+        main(
+            [
+                "lr",
+                str(config),
+                "--low",
+                "1e-4",
+                "--high",
+                "1",
+                "--steps",
+                "40",
+                "--out",
+                str(picture),
+            ]
+        )
+        == 0
+    )
     [suggested] = re.findall(r"train\.learning_rate=(\S+)", capsys.readouterr().out)
     assert suggested in [f"{rate / 10:.1e}" for rate in rates(1e-4, 1.0, 40)]
     assert picture.is_file()

@@ -40,7 +40,11 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(config, folder / "run", callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)])
+        train(
+            config,
+            folder / "run",
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)],
+        )
     return folder
 
 

@@ -30,7 +30,9 @@ class Clock:
 
 
 def test_the_rate_is_that_of_keras_own_cosine_schedule() -> None:
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, 900, warmup_target=0.01, warmup_steps=100)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, 900, warmup_target=0.01, warmup_steps=100
+    )
     for step in (0, 1, 50, 100, 101, 500, 900, 1000):
         assert rate_at(SETTINGS, step / 1000) == pytest.approx(float(schedule(step)), abs=1e-8)
     assert rate_at(TrainConfig(schedule="constant", learning_rate=0.3), 0.7) == 0.3
@@ -77,7 +79,9 @@ def test_ctrl_c_ends_the_training_where_keras_swallows_it() -> None:
 
     data = np.ones((20, 1), np.float32)
     pressed = keras.callbacks.LambdaCallback(on_train_batch_begin=press)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job ignores it
     try:
         with pytest.raises(KeyboardInterrupt), callbacks.heard_interrupts() as interrupts:
             model.fit(data, data, batch_size=1, callbacks=[interrupts, pressed], verbose=0)
@@ -90,7 +94,11 @@ def test_ctrl_c_ends_the_training_where_keras_swallows_it() -> None:
 def test_ctrl_c_in_the_last_validation_is_heard() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), callbacks.heard_interrupts(), contextlib.suppress(KeyboardInterrupt):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            callbacks.heard_interrupts(),
+            contextlib.suppress(KeyboardInterrupt),
+        ):
             signal.raise_signal(signal.SIGINT)
         with callbacks.heard_interrupts():
             pass

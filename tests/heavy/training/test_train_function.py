@@ -71,7 +71,9 @@ def test_a_training_in_a_thread_is_the_training_of_the_command_line(tmp_path: Pa
     file.write_text(yaml.safe_dump(CONFIG))
     before = yaml.safe_dump(CONFIG)
     found: list[Run] = []
-    thread = threading.Thread(target=lambda: found.append(segkit.train(CONFIG, tmp_path / "thread")))
+    thread = threading.Thread(
+        target=lambda: found.append(segkit.train(CONFIG, tmp_path / "thread"))
+    )
     thread.start()
     thread.join()
     assert yaml.safe_dump(CONFIG) == before
@@ -96,7 +98,9 @@ def test_progress_and_callbacks_see_every_step_and_epoch(tmp_path: Path) -> None
     assert progress.statuses[-1].share == 1.0
     shares = [status.share for status in progress.statuses]
     assert shares == sorted(shares)
-    assert [status.logs["val_loss"] for status in ends if status.logs] == [row["val_loss"] for row in run.rows()]
+    assert [status.logs["val_loss"] for status in ends if status.logs] == [
+        row["val_loss"] for row in run.rows()
+    ]
     assert progress.counted["checking images and masks"] == 20
 
 
@@ -126,14 +130,24 @@ def test_a_resumed_training_goes_on_counting_for_callbacks(tmp_path: Path) -> No
 def test_without_a_progress_warnings_are_python_warnings(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(6):
-        write_picture(tmp_path / "images" / f"{number}.png", rng.integers(0, 256, (32, 32, 3), np.uint8))
-        for name, rows in (("a", slice(0, 16)), ("b", slice(16, 32))):  # two classes that never overlap
+        write_picture(
+            tmp_path / "images" / f"{number}.png", rng.integers(0, 256, (32, 32, 3), np.uint8)
+        )
+        for name, rows in (
+            ("a", slice(0, 16)),
+            ("b", slice(16, 32)),
+        ):  # two classes that never overlap
             mask = np.zeros((32, 32), np.uint8)
             mask[rows, number:] = 255
             write_picture(tmp_path / "masks" / name / f"{number}.png", mask)
     config = {
         "task": {"kind": "multilabel", "classes": ["a", "b"]},
-        "data": {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "validation": 0.3, "test": 0.0},
+        "data": {
+            "images": str(tmp_path / "images"),
+            "masks": str(tmp_path / "masks"),
+            "validation": 0.3,
+            "test": 0.0,
+        },
         "model": {"width": 4, "depth": 2},
         "train": {"epochs": 1, "batch_size": 2, "crop": [32, 32], "pictures": 0},
     }
@@ -153,7 +167,9 @@ class Models(keras.callbacks.Callback):
 
 
 @pytest.mark.one_backend
-def test_trap_35_validation_images_without_an_object_leave_the_choice_to_the_loss(tmp_path: Path) -> None:
+def test_trap_35_validation_images_without_an_object_leave_the_choice_to_the_loss(
+    tmp_path: Path,
+) -> None:
     rng = np.random.default_rng(0)
     for number in range(14):
         image = rng.integers(0, 120, (32, 32, 3), np.uint8)
@@ -169,11 +185,21 @@ def test_trap_35_validation_images_without_an_object_leave_the_choice_to_the_los
         "data": {
             "images": str(tmp_path / "train/images"),
             "masks": str(tmp_path / "train/masks"),
-            "validation": {"images": str(tmp_path / "healthy/images"), "masks": str(tmp_path / "healthy/masks")},
+            "validation": {
+                "images": str(tmp_path / "healthy/images"),
+                "masks": str(tmp_path / "healthy/masks"),
+            },
             "test": 0.0,
         },
         "model": {"width": 4, "depth": 2},
-        "train": {"epochs": 6, "batch_size": 2, "crop": [32, 32], "pictures": 0, "patience": 4, "learning_rate": 0.01},
+        "train": {
+            "epochs": 6,
+            "batch_size": 2,
+            "crop": [32, 32],
+            "pictures": 0,
+            "patience": 4,
+            "learning_rate": 0.01,
+        },
     }
     models = Models(tmp_path / "run")
     with pytest.warns(segkit.SegkitWarning) as warned:
@@ -185,7 +211,11 @@ def test_trap_35_validation_images_without_an_object_leave_the_choice_to_the_los
     assert len(set(models.found)) > 1
     assert models.found[best] == models.found[-1] == sha256(run.model.read_bytes()).digest()
     assert models.found[best] not in models.found[:best]
-    codes = [str(each.message).split(":")[0] for each in warned if isinstance(each.message, segkit.SegkitWarning)]
+    codes = [
+        str(each.message).split(":")[0]
+        for each in warned
+        if isinstance(each.message, segkit.SegkitWarning)
+    ]
     assert codes.count("unscored") == 2  # before the training and after it
 
 

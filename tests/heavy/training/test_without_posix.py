@@ -22,7 +22,13 @@ def test_plan_train_and_predict_need_no_posix(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    tiny = ["train.epochs=1", "data.count=24", "data.size=[32, 32]", "train.crop=[32, 32]", "model.width=4"]
+    tiny = [
+        "train.epochs=1",
+        "data.count=24",
+        "data.size=[32, 32]",
+        "train.crop=[32, 32]",
+        "model.width=4",
+    ]
     changes = [word for setting in tiny for word in ("--set", setting)]
     segkit("demo", "--out", tmp_path / "demo", *changes)
     assert (tmp_path / "demo" / "scores.json").is_file()
@@ -30,5 +36,13 @@ def test_plan_train_and_predict_need_no_posix(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     segkit("plan", data / "images", data / "masks", "--out", plan, "--minutes", 1)
     assert plan.is_file()
-    segkit("predict", tmp_path / "demo" / "run", tmp_path / "in", "--out", tmp_path / "masks", "--memory", "4GB")
+    segkit(
+        "predict",
+        tmp_path / "demo" / "run",
+        tmp_path / "in",
+        "--out",
+        tmp_path / "masks",
+        "--memory",
+        "4GB",
+    )
     assert len(list((tmp_path / "masks").glob("*.png"))) == 12

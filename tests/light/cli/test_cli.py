@@ -67,7 +67,10 @@ class Mistake(NamedTuple):
 
 MISTAKES = {
     "no such config": Mistake(
-        ["train", "gone.yaml"], ConfigError, "missing-file", ("gone.yaml", os.strerror(errno.ENOENT))
+        ["train", "gone.yaml"],
+        ConfigError,
+        "missing-file",
+        ("gone.yaml", os.strerror(errno.ENOENT)),
     ),
     "unknown setting": Mistake(
         ["train", "shapes.yaml", "--set", "train.epohcs=1"],
@@ -76,7 +79,9 @@ MISTAKES = {
         ("shapes.yaml", "'epochs'"),
         "train.epohcs",
     ),
-    "folder without images": Mistake(["train", "folder.yaml"], DataError, "missing-file", ("gone",)),
+    "folder without images": Mistake(
+        ["train", "folder.yaml"], DataError, "missing-file", ("gone",)
+    ),
     "masks that do not fit": Mistake(
         ["train", "folder.yaml", "--set", "data.images=images"],
         DataError,
@@ -90,13 +95,22 @@ MISTAKES = {
         (4, "empty", "0, 1, 2, 3"),
     ),
     "a run that is there": Mistake(
-        ["train", "shapes.yaml", "--run", "images"], RunError, "exists-already", ("images", "--run", "--resume")
+        ["train", "shapes.yaml", "--run", "images"],
+        RunError,
+        "exists-already",
+        ("images", "--run", "--resume"),
     ),
     "nothing to resume": Mistake(
-        ["train", "shapes.yaml", "--run", "new", "--resume"], RunError, "not-a-run", ("new", "--resume")
+        ["train", "shapes.yaml", "--run", "new", "--resume"],
+        RunError,
+        "not-a-run",
+        ("new", "--resume"),
     ),
     "no run": Mistake(
-        ["predict", "images", "images", "--out", "out"], RunError, "not-a-run", ("images", "config.yaml")
+        ["predict", "images", "images", "--out", "out"],
+        RunError,
+        "not-a-run",
+        ("images", "config.yaml"),
     ),
     "no model": Mistake(
         ["evaluate", "begun", "--images", "images", "--masks", "masks"],
@@ -104,8 +118,12 @@ MISTAKES = {
         "no-model",
         ("begun", "model.keras"),
     ),
-    "no image to predict": Mistake(["predict", "run", "empty", "--out", "out"], DataError, "empty", ("empty", ".png")),
-    "runs without images": Mistake(["predict", "run", "run", "--out", "out"], ConfigError, "missing-setting", ("run",)),
+    "no image to predict": Mistake(
+        ["predict", "run", "empty", "--out", "out"], DataError, "empty", ("empty", ".png")
+    ),
+    "runs without images": Mistake(
+        ["predict", "run", "run", "--out", "out"], ConfigError, "missing-setting", ("run",)
+    ),
     "runs that differ": Mistake(
         ["predict", "run", "other", "images", "--out", "out"],
         ConfigError,
@@ -134,13 +152,23 @@ MISTAKES = {
         "--for",
     ),
     "no threshold to tune": Mistake(
-        ["tune", "exclusive", "--for", "recall=0.9"], ConfigError, "not-for-task", ("recall=0.9", "dice"), "--for"
+        ["tune", "exclusive", "--for", "recall=0.9"],
+        ConfigError,
+        "not-for-task",
+        ("recall=0.9", "dice"),
+        "--for",
     ),
     "nothing to tune on": Mistake(
-        ["tune", "untested"], ConfigError, "too-few-samples", ("untested/config.yaml", "data.validation")
+        ["tune", "untested"],
+        ConfigError,
+        "too-few-samples",
+        ("untested/config.yaml", "data.validation"),
     ),
     "broken tuning": Mistake(
-        ["predict", "broken", "images", "--out", "out"], RunError, "damaged-file", ("broken/tuned.yaml", "--reset")
+        ["predict", "broken", "images", "--out", "out"],
+        RunError,
+        "damaged-file",
+        ("broken/tuned.yaml", "--reset"),
     ),
     "nothing to compare": Mistake(
         ["compare", "shapes.yaml", "--minutes", "1", "--out", "out"],
@@ -156,23 +184,39 @@ MISTAKES = {
         "train.minutes",
     ),
     "comparing in a full folder": Mistake(
-        [*COMPARE, "--minutes", "1", "--out", "images"], RunError, "exists-already", ("images", "--out")
+        [*COMPARE, "--minutes", "1", "--out", "images"],
+        RunError,
+        "exists-already",
+        ("images", "--out"),
     ),
     "convert into a full folder": Mistake(
         ["convert", "shapes.yaml", "--out", "images"], RunError, "exists-already", ("images",)
     ),
     "convert into a file": Mistake(
-        ["convert", "shapes.yaml", "--out", "shapes.yaml"], RunError, "exists-already", ("shapes.yaml",)
+        ["convert", "shapes.yaml", "--out", "shapes.yaml"],
+        RunError,
+        "exists-already",
+        ("shapes.yaml",),
     ),
 }
-INCOMPLETE = {"no command": ([], "COMMAND"), "no place for masks": (["predict", "run", "images"], "--out")}
+INCOMPLETE = {
+    "no command": ([], "COMMAND"),
+    "no place for masks": (["predict", "run", "images"], "--out"),
+}
 """Commands in which an argument is missing, and its name."""
 
 
 def fill(folder: Path) -> None:
     for name in ("images", "masks", "empty", "run", "begun"):
         (folder / name).mkdir()
-    measured = {"channels": 3, "dtype": "uint8", "mean": [0, 0, 0], "std": [1, 1, 1], "low": 0, "high": 255}
+    measured = {
+        "channels": 3,
+        "dtype": "uint8",
+        "mean": [0, 0, 0],
+        "std": [1, 1, 1],
+        "low": 0,
+        "high": 255,
+    }
     config = {"task": TASKS["binary"], "data": SHAPES, "input": measured}
     for name in ("shapes.yaml", "run/config.yaml", "begun/config.yaml"):
         (folder / name).write_text(yaml.safe_dump(config))
@@ -180,7 +224,10 @@ def fill(folder: Path) -> None:
     others: dict[str, dict[str, Any]] = {
         "other": {"task": TASKS["multilabel"]},
         "exclusive": {"task": TASKS["multiclass"]},
-        "sided": {"task": {"kind": "binary", "classes": ["left eye"]}, "augment": {"flip_horizontal": False}},
+        "sided": {
+            "task": {"kind": "binary", "classes": ["left eye"]},
+            "augment": {"flip_horizontal": False},
+        },
         "untested": {"data": {**SHAPES, "validation": 0}},
         "broken": {},
     }
@@ -190,7 +237,9 @@ def fill(folder: Path) -> None:
         (folder / name / "model.keras").touch()
     (folder / "broken" / "tuned.yaml").write_text("made: {")
     ids = {"kind": "multiclass", "classes": ["background", "a"]}
-    (folder / "folder.yaml").write_text(yaml.safe_dump({"task": ids, "data": {"images": "gone", "masks": "masks"}}))
+    (folder / "folder.yaml").write_text(
+        yaml.safe_dump({"task": ids, "data": {"images": "gone", "masks": "masks"}})
+    )
     for i in range(4):
         Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / "images" / f"{i}.png")
         Image.new("L", (8, 8), 7).save(folder / "masks" / f"{i}.png")
@@ -242,12 +291,16 @@ def test_mistakes_and_help_are_answered_before_keras_is_imported(ended: Ended) -
 def test_help_names_every_command(ended: Ended) -> None:
     status, _, out, _ = ended.commands["help"]
     assert status == 0
-    assert all(name in out for name in ("train", "predict", "evaluate", "tune", "compare", "convert"))
+    assert all(
+        name in out for name in ("train", "predict", "evaluate", "tune", "compare", "convert")
+    )
 
 
 @pytest.mark.parametrize(("door", "word"), [("train.py", "--resume"), ("predict.py", "--overlay")])
 def test_the_doors_explain_themselves(door: str, word: str) -> None:
-    done = subprocess.run([sys.executable, ROOT / door, "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, ROOT / door, "--help"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0
     assert word in done.stdout
     assert f"usage: {door}" in done.stdout
@@ -263,7 +316,9 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_convert_writes_folders_that_read_back_as_the_same_samples(in_folder: Path, kind: str) -> None:
+def test_convert_writes_folders_that_read_back_as_the_same_samples(
+    in_folder: Path, kind: str
+) -> None:
     path = in_folder / "a.yaml"
     path.write_text(yaml.safe_dump({"task": TASKS[kind], "data": SHAPES}))
     assert main(["convert", "a.yaml", "--out", "out"]) == 0
@@ -295,10 +350,14 @@ def test_convert_keeps_images_of_any_depth(in_folder: Path, dtype: type) -> None
     for folder in ("images", "masks"):
         (in_folder / folder).mkdir()
     for name in "abc":
-        tifffile.imwrite(in_folder / "images" / f"{name}.tif", np.stack([array] * 3, axis=-1), photometric="rgb")
+        tifffile.imwrite(
+            in_folder / "images" / f"{name}.tif", np.stack([array] * 3, axis=-1), photometric="rgb"
+        )
         Image.new("L", (8, 8), 1).save(in_folder / "masks" / f"{name}.png")
     data = {"images": "images", "masks": "masks"}
     (in_folder / "a.yaml").write_text(yaml.safe_dump({"task": TASKS["binary"], "data": data}))
     assert main(["convert", "a.yaml", "--out", "out"]) == 0
-    sample = in_folders(in_folder / "out" / "images", in_folder / "out" / "masks", read(Path("a.yaml")).task).read("a")
+    sample = in_folders(
+        in_folder / "out" / "images", in_folder / "out" / "masks", read(Path("a.yaml")).task
+    ).read("a")
     np.testing.assert_array_equal(sample.image[..., 1], array)

@@ -13,7 +13,9 @@ from segkit.cli.predict import cluster_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
 BLOCKS = "".join(
-    text for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE) if not language
+    text
+    for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    if not language
 )
 COMMANDS = re.findall(r"segkit (?:(predict)|(export)) (.*?)(?: \|\|)?$", BLOCKS, re.MULTILINE)
 

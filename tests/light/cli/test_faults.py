@@ -22,16 +22,49 @@ from tests.helpers.stand_in import config_of, picture
 
 __all__ = ["faults"]
 ALL = os.environ.get("SEGKIT_FAULTS") == "all"
-WAYS = (("crash", 0), ("torn", 0), ("err", errno.ENOSPC), ("err", errno.EIO), ("errfrom", errno.ENOSPC))
+WAYS = (
+    ("crash", 0),
+    ("torn", 0),
+    ("err", errno.ENOSPC),
+    ("err", errno.EIO),
+    ("errfrom", errno.ENOSPC),
+)
 COMMANDS = {
-    "inspect": ["inspect", "images", "masks", "--json", "a.json", "--html", "a.html", "--pictures", "a.png"],
+    "inspect": [
+        "inspect",
+        "images",
+        "masks",
+        "--json",
+        "a.json",
+        "--html",
+        "a.html",
+        "--pictures",
+        "a.png",
+    ],
     "plan": ["plan", "images", "masks", "--out", "a.yaml"],
     "convert": ["convert", "images", "masks", "--out", "out/data"],
     "evaluate": ["evaluate", "run", "--images", "images", "--masks", "masks", "--out", "a.json"],
     "predict": ["predict", "run", "images", "--out", "out/masks"],
-    "predict everything": ["predict", "run", "images", "--out", "out/masks", "--overlay", "--probabilities", "npy"],
+    "predict everything": [
+        "predict",
+        "run",
+        "images",
+        "--out",
+        "out/masks",
+        "--overlay",
+        "--probabilities",
+        "npy",
+    ],
 }
-COMMANDS["predict everything"] += ["--uncertainty", "--format", "coco", "--format", "geojson", "--format", "instances"]
+COMMANDS["predict everything"] += [
+    "--uncertainty",
+    "--format",
+    "coco",
+    "--format",
+    "geojson",
+    "--format",
+    "instances",
+]
 WHOLE = ("convert",)
 """Commands whose result is one folder: it is there whole or not at all."""
 NOT_AGAIN = ("convert", "plan")
@@ -55,7 +88,9 @@ def fill(folder: Path) -> None:
         (folder / name).write_text('"older"')
 
 
-def outcomes(library: Path, folder: Path, command: str, ways: list[tuple[str, int, int]]) -> list[dict[str, Any]]:
+def outcomes(
+    library: Path, folder: Path, command: str, ways: list[tuple[str, int, int]]
+) -> list[dict[str, Any]]:
     request = {
         "arguments": COMMANDS.get(command, ["--help"]),
         "before": str(folder / "before"),
@@ -78,7 +113,9 @@ def chosen(calls: int) -> list[tuple[str, int, int]]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_fault_at_any_call_leaves_the_old_state_or_the_new_one(faults: Path, tmp_path: Path, command: str) -> None:
+def test_a_fault_at_any_call_leaves_the_old_state_or_the_new_one(
+    faults: Path, tmp_path: Path, command: str
+) -> None:
     fill(tmp_path / "before")
     (undisturbed,) = outcomes(faults, tmp_path, command, [("count", 0, 0)])
     assert undisturbed["status"] in (0, 1), undisturbed["stderr"]
@@ -96,14 +133,20 @@ def test_a_fault_at_any_call_leaves_the_old_state_or_the_new_one(faults: Path, t
 
 
 def check(
-    command: str, way: tuple[str, int, int], found: dict[str, Any], old: dict[str, str], new: dict[str, Any]
+    command: str,
+    way: tuple[str, int, int],
+    found: dict[str, Any],
+    old: dict[str, str],
+    new: dict[str, Any],
 ) -> None:
     told = f"{command} {way}: {found['stderr']}"
     assert "Traceback" not in found["stderr"], told
     assert found["broken"] == [], told
     for path, digest in found["files"].items():
         if path not in TABLES:
-            assert digest in (old.get(path), new["files"].get(path)), f"{told} {path} is half-written"
+            assert digest in (old.get(path), new["files"].get(path)), (
+                f"{told} {path} is half-written"
+            )
     if command in WHOLE:
         assert found["files"] in (old, new["files"]), told
     if way[0] in ("crash", "torn"):

@@ -106,7 +106,9 @@ def test_the_json_is_complete_and_true(data: Path) -> None:
     assert (one["images"], one["pieces"], one["piece_area_10_50_90"]) == (6, 6, [440, 440, 440])
     assert found["images"]["height"] == {"smallest": 48, "median": 48.0, "largest": 48}
     assert (found["images"]["dtype"], found["images"]["bands"]) == (["uint8"], [3])
-    pixels = np.median([np.percentile(image(s).reshape(-1, 3), 50, axis=0) for s in range(6)], axis=0)
+    pixels = np.median(
+        [np.percentile(image(s).reshape(-1, 3), 50, axis=0) for s in range(6)], axis=0
+    )
     assert found["images"]["percentiles"]["50.0"] == pytest.approx(pixels.tolist())
     assert {problem["code"] for problem in found["problems"]} == {"void-value", "few-images"}
     assert found["verdict"]["kind"] == "exclusive"
@@ -135,7 +137,9 @@ class Page(HTMLParser):
 
 
 def test_the_page_stands_alone(data: Path) -> None:
-    assert run("images", "masks", "--html", "report.html", "--classes", "background,<b>a & b,[c]") == 0
+    assert (
+        run("images", "masks", "--html", "report.html", "--classes", "background,<b>a & b,[c]") == 0
+    )
     text = (data / "report.html").read_text(encoding="utf-8")
     page = Page()
     page.feed(text)
@@ -151,7 +155,9 @@ def test_the_page_stands_alone(data: Path) -> None:
     assert holds(page.text, "softmax")
 
 
-def test_names_of_classes_are_no_markup_on_the_screen(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_classes_are_no_markup_on_the_screen(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("images", "masks", "--classes", "background,[red]a,[/b]") == 0
     out = capsys.readouterr().out
     assert "[red]a" in out
@@ -163,21 +169,30 @@ def report_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_status_1_and_the_file_if_training_would_be_wrong(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_1_and_the_file_if_training_would_be_wrong(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(data / "masks" / "slice_3.png", np.zeros((5, 6), np.uint8))
     assert run("images", "masks", "--json", "report.json", "--html", "report.html") == 1
     out = capsys.readouterr().out
     wrong, _, guessed = listed_problems(out)
     assert (wrong.level, wrong.code, guessed.level) == ("error", "mask-size", "warning")
     assert holds(wrong.message, data / "masks" / "slice_3.png")
-    assert numbers(wrong.message) == [6, 5, 64, 48]  # width and height of the mask, then of the image
+    assert numbers(wrong.message) == [
+        6,
+        5,
+        64,
+        48,
+    ]  # width and height of the mask, then of the image
     verdict = out.splitlines()[-1]
     assert holds(verdict, "verdict: exclusive")
     assert holds(verdict, "softmax")
     assert report_of(data)["unreadable"] == 1
 
 
-def test_images_of_several_kinds_are_reported(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_several_kinds_are_reported(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(data / "images" / "slice_3.png", np.full((*SIZE, 3), 9, np.uint8)[..., 0])
     assert run("images", "masks", "--json", "report.json") == 0
     assert report_of(data)["images"]["bands"] == [1, 3]
@@ -187,7 +202,11 @@ def test_images_of_several_kinds_are_reported(data: Path, capsys: pytest.Capture
 
     write_tiff(data / "images" / "slice_3.tif", np.zeros((*SIZE, 5), np.uint16))
     assert run("images", "masks", "--html", "report.html", "--json", "report.json") == 1
-    errors = [problem.code for problem in listed_problems(capsys.readouterr().out) if problem.level == "error"]
+    errors = [
+        problem.code
+        for problem in listed_problems(capsys.readouterr().out)
+        if problem.level == "error"
+    ]
     assert errors == ["depth", "channels"]
     assert report_of(data)["images"]["bands"] == [3, 5]
 
@@ -206,27 +225,42 @@ def test_nothing_readable_gives_no_verdict(data: Path, capsys: pytest.CaptureFix
 
 def test_a_config_says_how_to_read(data: Path) -> None:
     task = {"kind": "multiclass", "classes": ["background", "left lobe", "right lobe"]}
-    values = {"task": task, "data": {"images": "images", "masks": "masks"}, "augment": {"flip_horizontal": False}}
+    values = {
+        "task": task,
+        "data": {"images": "images", "masks": "masks"},
+        "augment": {"flip_horizontal": False},
+    }
     (data / "config.yaml").write_text(yaml.safe_dump(values))
     assert run("config.yaml", "--json", "report.json") == 0
     found = report_of(data)
     assert list(found["classes"]) == task["classes"]
-    assert found["samples"] == {part: len(subset) for part, subset in open_parts(read(data / "config.yaml")).items()}
+    assert found["samples"] == {
+        part: len(subset) for part, subset in open_parts(read(data / "config.yaml")).items()
+    }
     flipped = ["inspect", "config.yaml", "--set", "augment.flip_horizontal=true"]
     assert_fails(flipped, ConfigError, "not-for-task", "left lobe, right lobe", setting="augment")
-    assert_fails(["inspect", "config.yaml", "--classes", "a,b,c"], ConfigError, "contradiction", setting="--classes")
+    assert_fails(
+        ["inspect", "config.yaml", "--classes", "a,b,c"],
+        ConfigError,
+        "contradiction",
+        setting="--classes",
+    )
 
 
 def test_settings_change_how_masks_are_read(data: Path) -> None:
     meant = "{0: background, 1: class_1, 2: void, 255: void}"
-    assert run("images", "masks", "--set", f"data.mask_values={meant}", "--json", "report.json") == 0
+    assert (
+        run("images", "masks", "--set", f"data.mask_values={meant}", "--json", "report.json") == 0
+    )
     found = report_of(data)
     masks = np.stack([lobes(seed) for seed in range(6)])
     pixels = {name: facts["pixels"] for name, facts in found["classes"].items()}
     assert pixels == {"background": (masks == 0).sum(), "class_1": (masks == 1).sum()}
     assert found["void_share"] == pytest.approx((masks > 1).mean(), abs=1e-6)
     mistyped = ["inspect", "images", "masks", "--set", "data.mask_valus={}"]
-    assert_fails(mistyped, ConfigError, "unknown-setting", "'mask_values'", setting="data.mask_valus")
+    assert_fails(
+        mistyped, ConfigError, "unknown-setting", "'mask_values'", setting="data.mask_valus"
+    )
 
 
 WRONG: dict[str, tuple[list[str], str, tuple[object, ...]]] = {
@@ -234,7 +268,11 @@ WRONG: dict[str, tuple[list[str], str, tuple[object, ...]]] = {
     "masks that are missing": (["images", "some"], "unpaired", (5, "some", "slice_0, slice_2")),
     "no such folder": (["gone", "masks"], "unpaired", ("gone",)),
     "masks not named": (["images"], "list", ("images",)),
-    "too few names": (["images", "masks", "--classes", "a,b"], "list", ("--classes", 2, 3, "[0, 1, 2]")),
+    "too few names": (
+        ["images", "masks", "--classes", "a,b"],
+        "list",
+        ("--classes", 2, 3, "[0, 1, 2]"),
+    ),
 }
 """Arguments, the code of the problem, and values in its message."""
 
@@ -259,10 +297,14 @@ def test_what_cannot_be_opened_is_a_problem_with_a_code(
 def test_a_wrong_command_ends_with_status_2(data: Path) -> None:
     assert_fails(["inspect", "gone.yaml"], ConfigError, "missing-file", "gone.yaml")
     incomplete = ["inspect", "images", "masks", "--set", "data"]
-    assert_fails(incomplete, ConfigError, "wrong-value", "data", "section.setting=value", setting="--set")
+    assert_fails(
+        incomplete, ConfigError, "wrong-value", "data", "section.setting=value", setting="--set"
+    )
 
 
-@pytest.mark.parametrize(("arguments", "named"), [([], "IMAGES"), (["images", "masks", "--clases", "a"], "--clases")])
+@pytest.mark.parametrize(
+    ("arguments", "named"), [([], "IMAGES"), (["images", "masks", "--clases", "a"], "--clases")]
+)
 def test_a_wrong_argument_is_named(
     data: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:

@@ -60,7 +60,17 @@ def counted(out: str, masks: str) -> list[float]:
 
 
 def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
-    flags = ["--overlay", "--probabilities", "npy", "--format", "coco", "--format", "geojson", "--format", "instances"]
+    flags = [
+        "--overlay",
+        "--probabilities",
+        "npy",
+        "--format",
+        "coco",
+        "--format",
+        "geojson",
+        "--format",
+        "instances",
+    ]
     assert predict(*flags, "--format", "coco") == 0
     folders = {path.split("/")[0] for path in visible(here)} - {"run", "images"}
     assert folders == {
@@ -78,24 +88,32 @@ def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:
         assert tifffile.imread(here / f"{folder}-probabilities" / "f.tif").dtype == depth
 
 
-def test_masks_are_stored_as_the_data_set_s_unless_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_masks_are_stored_as_the_data_set_s_unless_told(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     meant = {value + 5: name for value, name in enumerate(TASK.classes)}
     config = config_of(TASK).model_copy(update={"data": DataConfig(mask_values=meant)})
     (here / "run" / "config.yaml").write_text(config.as_yaml())
     assert predict(out="own") == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert [value for value in ("5: background", "--coding segkit") if not holds(words, value)] == []
+    assert [
+        value for value in ("5: background", "--coding segkit") if not holds(words, value)
+    ] == []
     assert predict("--coding", "segkit", out="plain") == 0
     assert "--coding" not in capsys.readouterr().out
     for name in ("a", "sub/d"):
-        own, plain = (np.asarray(Image.open(here / folder / f"{name}.png")) for folder in ("own", "plain"))
+        own, plain = (
+            np.asarray(Image.open(here / folder / f"{name}.png")) for folder in ("own", "plain")
+        )
         np.testing.assert_array_equal(own, plain + 5)
     assert json.loads((here / "own-coding.json").read_text())["mask_values"]["5"] == "background"
     assert predict("--coding", "segkit", "--skip-existing", out="own") == 2
     assert "own-coding.json" in capsys.readouterr().err
 
 
-def test_the_current_folder_may_be_the_one_for_masks(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_may_be_the_one_for_masks(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here / "out").mkdir()
     monkeypatch.chdir(here / "out")
     assert main(["predict", "../run", "../images", "--out", ".", "--overlay"]) == 0
@@ -108,7 +126,9 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 ) -> None:
     assert predict("--format", "coco", out="whole/masks") == 0
     for number in (3, 1, 2):
-        (here / "shards" / "masks-summary.csv").unlink(missing_ok=True)  # as if the one before was killed
+        (here / "shards" / "masks-summary.csv").unlink(
+            missing_ok=True
+        )  # as if the one before was killed
         assert predict("--format", "coco", "--shard", f"{number}/3", out="shards/masks") == 0
     assert visible(here / "whole") == visible(here / "shards")
     capsys.readouterr()
@@ -120,13 +140,17 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "two"])
-def test_what_is_no_shard_is_answered_before_the_model_is_opened(shard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_shard_is_answered_before_the_model_is_opened(
+    shard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("segkit.inference.load.open_run", None)
     command = ["predict", "run", "images", "--out", "masks", "--shard", shard]
     assert_fails(command, ConfigError, "wrong-value", "1/N", "N/N", repr(shard), setting="--shard")
 
 
-def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_one_name_are_named_and_the_others_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_picture(here / "images" / "a.bmp", picture(0, 4, 4))
     (here / "images" / "sub" / "d.png").write_text("broken")
     assert predict() == 1
@@ -136,11 +160,15 @@ def test_images_of_one_name_are_named_and_the_others_written(here: Path, capsys:
     assert set(failed) == {"images/a.bmp", "images/a.png", "images/sub/d.png"}
     assert holds(failed["images/a.bmp"], "images/a.png")
     assert holds(failed["images/a.png"], "images/a.bmp")
-    assert "images/" not in failed["images/sub/d.png"]  # the file is broken by itself, and no other one is named
+    assert (
+        "images/" not in failed["images/sub/d.png"]
+    )  # the file is broken by itself, and no other one is named
     assert sorted(visible(here / "masks")) == ["f.png"]
 
 
-def test_where_no_masks_can_be_written_nothing_is_predicted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_no_masks_can_be_written_nothing_is_predicted(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "masks").write_text("a file of that name")
     before = visible(here)
     assert predict() == 2
@@ -153,19 +181,30 @@ def test_where_no_masks_can_be_written_nothing_is_predicted(here: Path, capsys: 
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
-def test_the_page_s_programs_and_config_read_what_predict_wrote(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_s_programs_and_config_read_what_predict_wrote(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert predict("--format", "geojson", "--format", "coco", "--format", "instances") == 0
-    expected = {name: answer_of(TASK, picture(seed, *size)) for seed, (name, size) in enumerate(SIZES.items())}
+    expected = {
+        name: answer_of(TASK, picture(seed, *size))
+        for seed, (name, size) in enumerate(SIZES.items())
+    }
     capsys.readouterr()
     polygons, tables = blocks("py")
     exec(compile(polygons, "page", "exec"), {})
-    assert len(capsys.readouterr().out.splitlines()) == sum(len(answer.objects[1]) for answer in expected.values())
+    assert len(capsys.readouterr().out.splitlines()) == sum(
+        len(answer.objects[1]) for answer in expected.values()
+    )
     found: dict[str, object] = {}
     exec(compile(tables, "page", "exec"), found)
-    assert found["shares"] == {name: round(float((a.mask == 1).mean()), 6) for name, a in expected.items()}
+    assert found["shares"] == {
+        name: round(float((a.mask == 1).mean()), 6) for name, a in expected.items()
+    }
     (here / "config.yaml").write_text(blocks("yaml")[0])
     config = read(here / "config.yaml")
     source = open_source(config.data, config.task)
@@ -181,13 +220,22 @@ def test_trap_46_a_pipe_and_odd_names_fail_alone_and_the_tables_are_written(
     os.mkfifo(here / "images" / "pipe.tif")
     (here / "images" / "gone.png").symlink_to("nowhere")
     for name in (b"\xff.png", b"two\nlines.png", b"\x1b]0;title\x07.png"):
-        shutil.copy(here / "images" / "a.png", os.fsdecode(os.fsencode(here / "images") + b"/" + name))
+        shutil.copy(
+            here / "images" / "a.png", os.fsdecode(os.fsencode(here / "images") + b"/" + name)
+        )
     assert predict("--format", "coco", "--format", "instances") == 1
     assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
     told = capsys.readouterr()
     failed = [line for line in told.err.splitlines() if line.startswith("failed: ")]
     assert len(failed) == len(told.err.splitlines()) == 6
-    for name in ("pipe.png", "pipe.tif", "gone.png", r"\udcff.png", r"two\nlines.png", r"\x1b]0;title\x07.png"):
+    for name in (
+        "pipe.png",
+        "pipe.tif",
+        "gone.png",
+        r"\udcff.png",
+        r"two\nlines.png",
+        r"\x1b]0;title\x07.png",
+    ):
         assert [line for line in failed if f"{name}: " in line] != [], name
     assert not has_controls(told.err.replace("\n", ""))
     rows = (here / "masks-summary.csv").read_text(encoding="utf-8").splitlines()
@@ -209,9 +257,19 @@ def test_trap_48_a_class_of_a_strange_run_leads_nowhere(
     assert not (here / "results").exists()
 
 
-def test_images_whose_masks_are_tiffs_on_a_map_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pixels = [(33550, 12, 3, (2.0, 2.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 600.0, 0.0), True)]
-    tifffile.imwrite(here / "images" / "m.tif", np.zeros((8, 9, 3), np.uint8), photometric="rgb", extratags=pixels)
+def test_images_whose_masks_are_tiffs_on_a_map_are_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = [
+        (33550, 12, 3, (2.0, 2.0, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 600.0, 0.0), True),
+    ]
+    tifffile.imwrite(
+        here / "images" / "m.tif",
+        np.zeros((8, 9, 3), np.uint8),
+        photometric="rgb",
+        extratags=pixels,
+    )
     assert predict() == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if holds(line, "m.tif")]
     assert len(lines) == 1

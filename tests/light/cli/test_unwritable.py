@@ -29,7 +29,15 @@ WRITTEN = {
     "inspect --pictures": ["inspect", "images", "masks", "--pictures"],
     "convert --out": ["convert", "images", "masks", "--out"],
     "train --run": ["train", "a.yaml", "--run"],
-    "compare --out": ["compare", "a.yaml", "--vary", "train.batch_size=1,2", "--minutes", "1", "--out"],
+    "compare --out": [
+        "compare",
+        "a.yaml",
+        "--vary",
+        "train.batch_size=1,2",
+        "--minutes",
+        "1",
+        "--out",
+    ],
     "evaluate --out": ["evaluate", "run", "--images", "images", "--masks", "masks", "--out"],
     "predict --out": ["predict", "run", "images", "--out"],
 }
@@ -40,7 +48,19 @@ NOWHERE = {
     "below /sys": ("/sys/nowhere/x.png", "/sys/nowhere"),
     "a name that is too long": (f"{'n' * 300}.png", "n" * 300 + ".png"),
 }
-NUMBERS = ("EIO", "EROFS", "EACCES", "EPERM", "EFBIG", "ENOSPC", "EDQUOT", "ENAMETOOLONG", "EBUSY", "ESTALE", "ENOLCK")
+NUMBERS = (
+    "EIO",
+    "EROFS",
+    "EACCES",
+    "EPERM",
+    "EFBIG",
+    "ENOSPC",
+    "EDQUOT",
+    "ENAMETOOLONG",
+    "EBUSY",
+    "ESTALE",
+    "ENOLCK",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +111,9 @@ def test_a_path_where_nothing_can_be_written_is_named(
 
 
 @pytest.mark.parametrize("command", [name for name in WRITTEN if name.startswith("inspect")])
-def test_a_folder_in_the_place_of_a_file_is_named(data: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_a_folder_in_the_place_of_a_file_is_named(
+    data: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
     told = error_of([*WRITTEN[command], "folder.png"], capsys)
     assert holds(told, "folder.png")
     assert holds(told, os.strerror(errno.EISDIR))
@@ -137,13 +159,21 @@ def run(*arguments: str, shell: str, limit: str = "") -> subprocess.CompletedPro
     python = [sys.executable, "-m", "segkit", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     return subprocess.run(
-        ["bash", "-c", command, "bash", *python], capture_output=True, text=True, timeout=60, env=environment
+        ["bash", "-c", command, "bash", *python],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
     )
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("shell", [">&-", ">&- 2>&- <&-", "| head -c 1; exit ${PIPESTATUS[0]}", "2>&1 | true"])
-def test_a_closed_standard_output_does_not_keep_a_command_from_its_work(data: Path, shell: str) -> None:
+@pytest.mark.parametrize(
+    "shell", [">&-", ">&- 2>&- <&-", "| head -c 1; exit ${PIPESTATUS[0]}", "2>&1 | true"]
+)
+def test_a_closed_standard_output_does_not_keep_a_command_from_its_work(
+    data: Path, shell: str
+) -> None:
     done = run("inspect", "images", "masks", "--json", "out.json", shell=shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"verdict"' in (data / "out.json").read_text()

@@ -26,7 +26,9 @@ def compared(*settings: Answers) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "task", [Task.binary("a"), Task.multiclass(["x", "background", "y"]), Task.multilabel(["a", "b"])], ids=str
+    "task",
+    [Task.binary("a"), Task.multiclass(["x", "background", "y"]), Task.multilabel(["a", "b"])],
+    ids=str,
 )
 def test_the_mean_score_is_that_of_counts(task: Task) -> None:
     each = scored(task, 0, images=6).counts
@@ -35,7 +37,9 @@ def test_the_mean_score_is_that_of_counts(task: Task) -> None:
         for score in ("dice", "iou"):
             expected = counts.means(task, sums)[f"{score}_foreground"]
             np.testing.assert_allclose(mean_score(task, sums[None], score), [expected])
-            np.testing.assert_allclose(mean_score(task, np.stack([sums, sums]), score), [expected] * 2)
+            np.testing.assert_allclose(
+                mean_score(task, np.stack([sums, sums]), score), [expected] * 2
+            )
 
 
 def test_every_number_is_of_the_seeds_counted_together() -> None:
@@ -47,14 +51,25 @@ def test_every_number_is_of_the_seeds_counted_together() -> None:
     assert row["iou_foreground"]["value"] == pytest.approx(report["mean"]["iou_foreground"])
     assert row["dice_of_class"]["a"]["value"] == pytest.approx(report["classes"]["a"]["dice"])
     assert list(row["dice_of_class"]) == ["a", "b"]
-    by_seed = [counts.means(one.task, run.counts.sum(0))["dice_foreground"] for run in one.runs.values()]
+    by_seed = [
+        counts.means(one.task, run.counts.sum(0))["dice_foreground"] for run in one.runs.values()
+    ]
     assert row["dice_foreground"]["by_seed"] == pytest.approx(by_seed)
     tallies = sum(run.asked.sum(0) for run in one.runs.values())
     assert row["calibration_error"]["value"] == pytest.approx(reliability(tallies)["ece"])
-    for score in ("dice_foreground", "iou_foreground", "calibration_error", "calibration_error_of_mask"):
+    for score in (
+        "dice_foreground",
+        "iou_foreground",
+        "calibration_error",
+        "calibration_error_of_mask",
+    ):
         assert row[score]["low"] <= row[score]["value"] <= row[score]["high"]
         assert row[score]["low"] < row[score]["high"]
-    assert (row["parameters"], row["images_per_second"], row["steps"]) == (1234, 11.0, [100, 101, 102])
+    assert (row["parameters"], row["images_per_second"], row["steps"]) == (
+        1234,
+        11.0,
+        [100, 101, 102],
+    )
 
 
 def test_the_difference_is_taken_on_the_same_draws() -> None:
@@ -79,7 +94,10 @@ def test_the_same_answers_are_not_better() -> None:
 
 def test_one_sigmoid_and_a_softmax_of_two_are_compared_by_their_foreground() -> None:
     two = answers("two", task=Task.multiclass(["background", "brain"]))
-    only = {i: scored(Task.binary("brain"), 0, counts=run.counts[..., 1:]) for i, run in two.runs.items()}
+    only = {
+        i: scored(Task.binary("brain"), 0, counts=run.counts[..., 1:])
+        for i, run in two.runs.items()
+    }
     results = compared(Answers("one", Task.binary("brain"), only, {}), two)
     assert results["comparisons"][0]["difference"] == 0
     assert [list(row["dice_of_class"]) for row in results["settings"]] == [["brain"], ["brain"]]
@@ -91,8 +109,18 @@ def test_the_verdict_has_the_numbers_of_the_comparison() -> None:
     dice = [row["dice_foreground"]["value"] for row in results["settings"]]
     assert (pair["better"], pair["more_than_chance"]) == ("a=2", True)
     ends = [95, pair["low"], pair["high"]]
-    expected = [dice[1], dice[0], pair["difference"], *ends, 3, 3, 20]  # ahead in 3 of 3 seeds, over 20 images
-    assert numbers(verdict(results).replace("a=1", "").replace("a=2", "")) == pytest.approx(expected, abs=6e-5)
+    expected = [
+        dice[1],
+        dice[0],
+        pair["difference"],
+        *ends,
+        3,
+        3,
+        20,
+    ]  # ahead in 3 of 3 seeds, over 20 images
+    assert numbers(verdict(results).replace("a=1", "").replace("a=2", "")) == pytest.approx(
+        expected, abs=6e-5
+    )
 
 
 def compared_over(images: int, errors: float = 0.3) -> dict[str, Any]:
@@ -105,7 +133,9 @@ def compared_over(images: int, errors: float = 0.3) -> dict[str, Any]:
     return compared(*some)
 
 
-@pytest.mark.parametrize(("images", "chance"), [(1, None), (2, None), (5, None), (6, True), (19, True), (20, True)])
+@pytest.mark.parametrize(
+    ("images", "chance"), [(1, None), (2, None), (5, None), (6, True), (19, True), (20, True)]
+)
 def test_trap_50_a_few_images_say_nothing_of_chance(images: int, chance: bool | None) -> None:
     results = compared_over(images)
     [pair] = results["comparisons"]
@@ -120,9 +150,16 @@ def test_trap_50_a_few_images_say_nothing_of_chance(images: int, chance: bool | 
 
 
 def test_the_best_of_several_is_compared_with_each_other() -> None:
-    settings = [answers("bad", errors=0.3), answers("best", first=7), answers("good"), answers("worse", errors=0.2)]
+    settings = [
+        answers("bad", errors=0.3),
+        answers("best", first=7),
+        answers("good"),
+        answers("worse", errors=0.2),
+    ]
     results = compared(*settings)
-    found = [(pair["better"], pair["other"], pair["more_than_chance"]) for pair in results["comparisons"]]
+    found = [
+        (pair["better"], pair["other"], pair["more_than_chance"]) for pair in results["comparisons"]
+    ]
     assert found == [("best", "good", False), ("best", "worse", True), ("best", "bad", True)]
 
 
@@ -175,7 +212,14 @@ def test_images_without_any_foreground_have_no_score() -> None:
 def test_the_page_has_a_row_a_setting_and_a_row_a_class() -> None:
     page = markdown(compared(answers("x|y"), answers("b", first=4)))
     rows = [line for line in page.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows] == ["| setting", "| x\\|y", "| b", "| Dice of", "| a", "| b"]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| setting",
+        "| x\\|y",
+        "| b",
+        "| Dice of",
+        "| a",
+        "| b",
+    ]
     assert len({row.replace("\\|", "").count("|") for row in rows[:3]}) == 1
 
 
@@ -183,8 +227,14 @@ def test_the_picture_shows_what_is_more_than_chance() -> None:
     def colours(results: dict[str, Any]) -> set[tuple[int, ...]]:
         return set(map(tuple, plot(results).reshape(-1, 3).tolist()))
 
-    clear, unclear = compared(answers("a"), answers("b", 0.2)), compared(answers("a"), answers("b", first=9))
-    assert (clear["comparisons"][0]["more_than_chance"], unclear["comparisons"][0]["more_than_chance"]) == (True, False)
+    clear, unclear = (
+        compared(answers("a"), answers("b", 0.2)),
+        compared(answers("a"), answers("b", first=9)),
+    )
+    assert (
+        clear["comparisons"][0]["more_than_chance"],
+        unclear["comparisons"][0]["more_than_chance"],
+    ) == (True, False)
     assert CLEAR in colours(clear)
     assert CLEAR not in colours(unclear)
     assert UNCLEAR in colours(unclear)
@@ -192,7 +242,9 @@ def test_the_picture_shows_what_is_more_than_chance() -> None:
     assert plot(wide).shape[1] > plot(unclear).shape[1]
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.8911, 0.8913), (-0.003, 0.2), (-5.0, 40.0)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (0.8911, 0.8913), (-0.003, 0.2), (-5.0, 40.0)]
+)
 def test_ticks_are_few_and_lie_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 8

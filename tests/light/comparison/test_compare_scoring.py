@@ -46,7 +46,10 @@ def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path
     assert found.names.tolist() == part.names
     report = score_part(predict, config, part)
     assert counts.report(task, found.counts.sum(0), len(part)) == report
-    asked = [tally(*questions(task, answer, target)) for target, answer in answered(predict, config, part)]
+    asked = [
+        tally(*questions(task, answer, target))
+        for target, answer in answered(predict, config, part)
+    ]
     np.testing.assert_array_equal(found.asked, asked)
     assert (found.parameters, found.steps) == (99, 22)
     assert found.images_per_second > 0
@@ -102,9 +105,14 @@ def test_both_heads_of_an_exclusive_task_are_asked_whether_the_mask_is_right() -
 
 def test_one_sigmoid_and_a_softmax_of_two_that_say_the_same_are_equally_calibrated() -> None:
     random = np.random.default_rng(1)
-    p, target = random.random((20, 20, 1)).astype(np.float32), random.integers(0, 2, (20, 20, 1)).astype(np.uint8)
+    p, target = (
+        random.random((20, 20, 1)).astype(np.float32),
+        random.integers(0, 2, (20, 20, 1)).astype(np.uint8),
+    )
     one = calibration(Task.binary(), p, target)
-    two = calibration(Task.multiclass(["background", "object"]), np.concatenate([1 - p, p], -1), target[..., 0])
+    two = calibration(
+        Task.multiclass(["background", "object"]), np.concatenate([1 - p, p], -1), target[..., 0]
+    )
     assert one == pytest.approx(two, abs=1e-6)
 
 

@@ -37,14 +37,20 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
 
 def test_a_budget_of_steps_gives_way_to_the_minutes(tmp_path: Path) -> None:
     config = write_config(tmp_path / "a.yaml", train={"steps": 200})
-    assert {each.config.train.steps for each in settings_of(config, ["train.ema=0,0.9"], [], [], 2)} == {None}
+    assert {
+        each.config.train.steps for each in settings_of(config, ["train.ema=0,0.9"], [], [], 2)
+    } == {None}
     with fails(ConfigError, "contradiction", "--minutes", setting="train.steps"):
         settings_of(config, ["train.steps=100,200"], [], [], 2)
 
 
 def test_values_are_yaml(config: Path) -> None:
     found = settings_of(
-        config, ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"], [], [], 1
+        config,
+        ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"],
+        [],
+        [],
+        1,
     )
     assert [each.config.train.crop for each in found] == [(32, 64), (32, 64), (96, 96), (96, 96)]
     assert found[1].config.loss == {"focal": {"gamma": 3}, "dice": 0.5}
@@ -88,7 +94,9 @@ def test_what_is_no_comparison_is_refused(
 def test_two_files_of_one_name_are_refused(config: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with fails(ConfigError, "given-twice", "a"):
-        settings_of(config, [], [write_config(tmp_path / "other" / "a.yaml", model={"width": 8})], [], 1)
+        settings_of(
+            config, [], [write_config(tmp_path / "other" / "a.yaml", model={"width": 8})], [], 1
+        )
 
 
 def setting(path: Path) -> Setting:
@@ -101,7 +109,9 @@ def test_the_part_is_test_or_validation_if_there_is_none(config: Path, tmp_path:
     assert check_same_masks([setting(without), setting(without)]) == "validation"
 
 
-def test_other_images_other_classes_and_other_masks_are_refused(config: Path, tmp_path: Path) -> None:
+def test_other_images_other_classes_and_other_masks_are_refused(
+    config: Path, tmp_path: Path
+) -> None:
     def refused(*told: object, **sections: object) -> bool:
         other = setting(write_config(tmp_path / "b.yaml", **sections))
         with fails(ConfigError, "mismatch", *told):
@@ -132,7 +142,11 @@ def test_one_sigmoid_and_a_softmax_of_two_ask_the_same_of_one_folder(tmp_path: P
     data = {**yes_no_folder(tmp_path), "test": 0.5}
     values: dict[str, object] = {"mask_values": {0: "background", 255: "brain"}}
     task = {"kind": "multiclass", "classes": ["brain", "background"]}
-    one = setting(write_config(tmp_path / "one.yaml", task={"kind": "binary", "classes": ["brain"]}, data=data))
+    one = setting(
+        write_config(
+            tmp_path / "one.yaml", task={"kind": "binary", "classes": ["brain"]}, data=data
+        )
+    )
     two = setting(write_config(tmp_path / "two.yaml", task=task, data={**data, **values}))
     assert check_same_masks([one, two]) == "test"
     void = {"mask_values": {0: "void", 255: "brain"}}  # the rest is unlabelled, not background
@@ -143,7 +157,9 @@ def test_one_sigmoid_and_a_softmax_of_two_ask_the_same_of_one_folder(tmp_path: P
 
 def test_samples_that_training_leaves_out_are_not_scored(tmp_path: Path) -> None:
     data = {**yes_no_folder(tmp_path), "test": 0.5, "skip_broken": True}
-    config = setting(write_config(tmp_path / "a.yaml", task={"kind": "binary", "classes": ["brain"]}, data=data)).config
+    config = setting(
+        write_config(tmp_path / "a.yaml", task={"kind": "binary", "classes": ["brain"]}, data=data)
+    ).config
     part, whole = scored_part(config)
     broken = whole.names[0]
     (tmp_path / "masks" / f"{broken}.png").write_bytes(b"not a picture")
@@ -152,7 +168,10 @@ def test_samples_that_training_leaves_out_are_not_scored(tmp_path: Path) -> None
 
 def test_the_shipped_configs_of_the_brain_ask_the_same() -> None:
     root = Path(__file__).parents[3] / "configs"
-    one, two = (yaml.safe_load((root / f"brain_mri_brain{end}.yaml").read_text()) for end in ("", "_softmax"))
+    one, two = (
+        yaml.safe_load((root / f"brain_mri_brain{end}.yaml").read_text())
+        for end in ("", "_softmax")
+    )
     assert two["data"].pop("mask_values") == {0: "background", 255: "brain"}
     assert Task.model_validate(two.pop("task")) == Task.multiclass(["background", "brain"])
     assert Task.model_validate(one.pop("task")) == Task.binary("brain")

@@ -50,7 +50,9 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> list[Setting]:
-    return settings_of(write_config(tmp_path / "a.yaml"), ["task.head=softmax,sigmoid"], [], [], 1.0)
+    return settings_of(
+        write_config(tmp_path / "a.yaml"), ["task.head=softmax,sigmoid"], [], [], 1.0
+    )
 
 
 def test_settings_take_turns_by_seed(out: Path, settings: list[Setting]) -> None:
@@ -75,7 +77,17 @@ def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
     [started] = map(json.loads, (out / "started").read_text().splitlines())
     config = str(out / "2-task.head-sigmoid" / "config.yaml")
     run = str(out / "2-task.head-sigmoid" / "seed-1")
-    assert started == ["-m", "segkit.cli.child", "train", config, "--set", "train.seed=1", "--run", run, False]
+    assert started == [
+        "-m",
+        "segkit.cli.child",
+        "train",
+        config,
+        "--set",
+        "train.seed=1",
+        "--run",
+        run,
+        False,
+    ]
     assert read(Path(config)) == settings[1].config
 
 
@@ -95,14 +107,23 @@ def test_a_training_that_fails_says_why_and_is_not_finished(
         assert not training.is_finished
 
 
-def test_the_same_comparison_goes_on_and_another_is_refused(out: Path, settings: list[Setting]) -> None:
+def test_the_same_comparison_goes_on_and_another_is_refused(
+    out: Path, settings: list[Setting]
+) -> None:
     with begun(out, settings, 2):
         pass
     with begun(out, settings, 2):
         pass
-    wider = [each._replace(config=each.config.model_copy(update={"class_weights": {"disc": 2.0}})) for each in settings]
+    wider = [
+        each._replace(config=each.config.model_copy(update={"class_weights": {"disc": 2.0}}))
+        for each in settings
+    ]
     renamed = [settings[0], settings[1]._replace(name="other")]
-    for others, seeds, told in ((settings, 3, "seeds"), (wider, 2, "settings"), (renamed, 2, "settings")):
+    for others, seeds, told in (
+        (settings, 3, "seeds"),
+        (wider, 2, "settings"),
+        (renamed, 2, "settings"),
+    ):
         with (
             fails(RunError, "mismatch", out, 2, "task.head=softmax, task.head=sigmoid", told),
             begun(out, others, seeds),
@@ -110,7 +131,9 @@ def test_the_same_comparison_goes_on_and_another_is_refused(out: Path, settings:
             pass
 
 
-def test_a_folder_of_something_else_is_refused(out: Path, settings: list[Setting], tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_refused(
+    out: Path, settings: list[Setting], tmp_path: Path
+) -> None:
     (out / "notes.txt").touch()
     for folder in (out, tmp_path / "a.yaml"):
         with fails(RunError, "exists-already", folder), begun(folder, settings, 1):

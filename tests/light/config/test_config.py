@@ -32,13 +32,22 @@ def configs(draw: st.DrawFn) -> Config:
             "task": task,
             "data": {
                 "images": draw(st.sampled_from([None, "images", "/data/bilder ö"])),
-                "mask_values": draw(st.none() | st.dictionaries(st.integers(0, 65535), st.sampled_from(names))),
+                "mask_values": draw(
+                    st.none() | st.dictionaries(st.integers(0, 65535), st.sampled_from(names))
+                ),
                 "validation": draw(st.sampled_from([0, 0.1, {"images": "a", "masks": "b"}])),
             },
             "augment": {"flip_horizontal": False, "rotate": draw(st.floats(0, 180))},
-            "loss": draw(st.sampled_from([{"dice": 1}, {"focal": {"weight": 0.5, "gamma": 2}, "cross_entropy": 1}])),
+            "loss": draw(
+                st.sampled_from(
+                    [{"dice": 1}, {"focal": {"weight": 0.5, "gamma": 2}, "cross_entropy": 1}]
+                )
+            ),
             "class_weights": draw(
-                st.none() | st.dictionaries(st.sampled_from(task.weighted), st.just(0.0) | st.floats(1e-12, 1e12))
+                st.none()
+                | st.dictionaries(
+                    st.sampled_from(task.weighted), st.just(0.0) | st.floats(1e-12, 1e12)
+                )
             ),
             "train": {"learning_rate": draw(st.floats(1e-6, 1)), "crop": [64, 96]},
         }
@@ -62,8 +71,20 @@ def test_a_task_is_all_that_must_be_said(tmp_path: Path) -> None:
 
 def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, train={"epochs": 3})
-    config = read(path, ["train.epochs=5", "data.size=[64, 32]", "augment.flip_vertical=true", "loss.focal.gamma=3"])
-    assert (config.train.epochs, config.data.size, config.augment.flip_vertical) == (5, (64, 32), True)
+    config = read(
+        path,
+        [
+            "train.epochs=5",
+            "data.size=[64, 32]",
+            "augment.flip_vertical=true",
+            "loss.focal.gamma=3",
+        ],
+    )
+    assert (config.train.epochs, config.data.size, config.augment.flip_vertical) == (
+        5,
+        (64, 32),
+        True,
+    )
     assert config.loss == {"focal": {"gamma": 3.0}}
     assert read(path, ["class_weights=null"]).class_weights is None
 
@@ -84,15 +105,30 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
             "train.precision",
             ("'float32'", "'mixed_bfloat16'", "'mixed_float16'", "'auto'", "'float8'"),
         ),
-        ("model.encoder=resnet", "unknown-name", "model.encoder", ("'resnet'", "resnet50", "plain")),
+        (
+            "model.encoder=resnet",
+            "unknown-name",
+            "model.encoder",
+            ("'resnet'", "resnet50", "plain"),
+        ),
         (
             "model={decoder: deeplabv3plus, deep_supervision: true}",
             "not-for-network",
             "model.deep_supervision",
             ("unet", "deeplabv3plus"),
         ),
-        ("model={depth: 1, deep_supervision: true}", "not-for-network", "model.deep_supervision", (2, "unet", 1)),
-        ("model.image_labels=two", "wrong-value", "model.image_labels", ("'any'", "'one'", "'two'")),
+        (
+            "model={depth: 1, deep_supervision: true}",
+            "not-for-network",
+            "model.deep_supervision",
+            (2, "unet", 1),
+        ),
+        (
+            "model.image_labels=two",
+            "wrong-value",
+            "model.image_labels",
+            ("'any'", "'one'", "'two'"),
+        ),
         ("model.image_head=-1", "wrong-value", "model.image_head", (0, -1)),
         ("data.source=foldr", "unknown-name", "data.source", ("'folder'",)),
         ("loss={dyce: 1}", "unknown-name", "loss", ("'dice'",)),
@@ -116,7 +152,9 @@ def test_a_setting_that_does_not_fit_is_named_with_its_file(
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, train={"epochs": -1, "batch_size": "x"}, model={"depth": 99})
-    with fails(ConfigError, "wrong-value", "train.epochs", -1, "train.batch_size", "'x'", "model.depth", 99):
+    with fails(
+        ConfigError, "wrong-value", "train.epochs", -1, "train.batch_size", "'x'", "model.depth", 99
+    ):
         read(path)
 
 
@@ -158,12 +196,16 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read(tmp_path / "gone.yaml")
     with fails(ConfigError, "missing-file", tmp_path):
         read(tmp_path)
-    (tmp_path / "latin.yaml").write_bytes("task: {kind: binary, classes: [größe]}".encode("latin-1"))
+    (tmp_path / "latin.yaml").write_bytes(
+        "task: {kind: binary, classes: [größe]}".encode("latin-1")
+    )
     with fails(ConfigError, "not-a-config", tmp_path / "latin.yaml", "UTF-8"):
         read(tmp_path / "latin.yaml")
 
 
-def test_relative_paths_start_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_start_at_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     path = write(tmp_path / "configs", data={"images": "images", "masks": "~/masks"})
@@ -171,7 +213,9 @@ def test_relative_paths_start_at_the_current_folder(tmp_path: Path, monkeypatch:
     assert read(path).data.masks == Path("~/masks").expanduser()
 
 
-@pytest.mark.parametrize("name", ["left lung", "lung_right", "Left-Kidney", "RIGHT", "kidney (left)"])
+@pytest.mark.parametrize(
+    "name", ["left lung", "lung_right", "Left-Kidney", "RIGHT", "kidney (left)"]
+)
 @pytest.mark.parametrize("flip", ["flip_horizontal", "flip_vertical"])
 def test_trap_31_flips_and_classes_with_a_side_are_refused(name: str, flip: str) -> None:
     task = Task.multilabel(["heart", name])
@@ -208,12 +252,18 @@ def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
     )  # it has five levels, whatever depth says
     own = read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"], trust=True)
     check_frozen(own.model)  # it may bring weights itself
-    frozen = read(path, ["model={encoder: resnet50, freeze_statistics: true}"])  # a run of then is still read
-    with fails(ConfigError, "contradiction", "model.weights: none", setting="model.freeze_statistics"):
+    frozen = read(
+        path, ["model={encoder: resnet50, freeze_statistics: true}"]
+    )  # a run of then is still read
+    with fails(
+        ConfigError, "contradiction", "model.weights: none", setting="model.freeze_statistics"
+    ):
         check_frozen(frozen.model)
 
 
-def test_relative_paths_start_where_the_config_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_start_where_the_config_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "configs" / "a.yaml"
     path.parent.mkdir()

@@ -29,10 +29,25 @@ def test_the_settings_of_every_loss_are_known() -> None:
 @pytest.mark.parametrize(
     ("loss", "code", "setting", "values"),
     [
-        ({"dice": {"gamma": 2}}, "unknown-setting", "loss.dice.gamma", ("weight", "include_background")),
+        (
+            {"dice": {"gamma": 2}},
+            "unknown-setting",
+            "loss.dice.gamma",
+            ("weight", "include_background"),
+        ),
         ({"focal": {"gamma": -1}}, "wrong-value", "loss.focal.gamma", (0, -1)),
-        ({"cross_entropy": {"label_smoothing": 1}}, "wrong-value", "loss.cross_entropy.label_smoothing", (1,)),
-        ({"top_k_cross_entropy": {"share": 0}}, "wrong-value", "loss.top_k_cross_entropy.share", (0,)),
+        (
+            {"cross_entropy": {"label_smoothing": 1}},
+            "wrong-value",
+            "loss.cross_entropy.label_smoothing",
+            (1,),
+        ),
+        (
+            {"top_k_cross_entropy": {"share": 0}},
+            "wrong-value",
+            "loss.top_k_cross_entropy.share",
+            (0,),
+        ),
         ({"cl_dice": {"iterations": 2.5}}, "wrong-value", "loss.cl_dice.iterations", (2.5,)),
         ({"lovasz": {"smooth": 0}}, "wrong-value", "loss.lovasz.smooth", (0,)),
         ({"dice": -1}, "wrong-value", "loss.dice.weight", (-1,)),
@@ -44,7 +59,12 @@ def test_the_settings_of_every_loss_are_known() -> None:
         ({"dice": {"weight": float("inf")}}, "wrong-value", "loss.dice.weight", ("inf",)),
         ({"dice": {"a": 1}, "jaccard": 1}, "unknown-setting", "loss.dice.a", ()),
         ({"lovasch": 1}, "unknown-name", "loss", ("'lovasch'", "'lovasz'")),
-        ({"mine.losses:Loss": {"weight": -1}}, "wrong-value", "loss.mine.losses:Loss.weight", (-1,)),
+        (
+            {"mine.losses:Loss": {"weight": -1}},
+            "wrong-value",
+            "loss.mine.losses:Loss.weight",
+            (-1,),
+        ),
     ],
 )
 def test_a_term_that_does_not_fit_is_named_before_keras_is_loaded(
@@ -74,7 +94,11 @@ def test_terms_stay_as_they_were_said_with_numbers_for_numbers() -> None:
 def test_a_loss_that_changes_cannot_say_which_epoch_is_best(tmp_path: Path) -> None:
     loss = {"dice": 1, "boundary": [0, 0.1]}
     assert changes(config(tmp_path, loss=loss).loss)
-    assert not changes(config(tmp_path, loss={"dice": 1, "boundary": {"weight": 0.1}}, train={"monitor": "loss"}).loss)
+    assert not changes(
+        config(
+            tmp_path, loss={"dice": 1, "boundary": {"weight": 0.1}}, train={"monitor": "loss"}
+        ).loss
+    )
     with fails(ConfigError, "contradiction", "dice_foreground", setting="train.monitor"):
         config(tmp_path, loss=loss, train={"monitor": "loss"})
 

@@ -19,9 +19,19 @@ CRACK = Task.binary("crack")
 
 WRONG: dict[str, tuple[Callable[[], Any], str, str, tuple[object, ...]]] = {
     "name of a class": (lambda: Task.binary(3), "wrong-value", "task.classes.0", (3,)),  # type: ignore[arg-type]
-    "setting of a task": (lambda: Task.binary("a", hed="sigmoid"), "unknown-setting", "task.hed", ("'head'",)),
+    "setting of a task": (
+        lambda: Task.binary("a", hed="sigmoid"),
+        "unknown-setting",
+        "task.hed",
+        ("'head'",),
+    ),
     "threshold": (lambda: Task.binary("a", threshold=2), "wrong-value", "task.thresholds", (2.0,)),
-    "section": (lambda: segkit.Config(task=CRACK, modl={}), "unknown-setting", "modl", ("'model'",)),
+    "section": (
+        lambda: segkit.Config(task=CRACK, modl={}),
+        "unknown-setting",
+        "modl",
+        ("'model'",),
+    ),
     "setting of a section": (
         lambda: segkit.Config(task=CRACK, model={"widdth": 3}),
         "unknown-setting",
@@ -77,6 +87,8 @@ def test_class_weights_are_given_by_name() -> None:
         ("tversky", "false_positives", 2 * LARGEST),
     ],
 )
-def test_settings_of_losses_have_bounds_that_float32_computes_with(name: str, setting: str, value: float) -> None:
+def test_settings_of_losses_have_bounds_that_float32_computes_with(
+    name: str, setting: str, value: float
+) -> None:
     with fails(ConfigError, "wrong-value", setting=f"loss.{name}.{setting}"):
         checked({name: {setting: value}})

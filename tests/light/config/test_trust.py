@@ -44,7 +44,9 @@ def write(folder: Path, section: str) -> Path:
 
 
 @pytest.mark.parametrize(("setting", "section"), OWN)
-def test_a_file_that_names_python_is_refused_unless_it_is_trusted(hostile: Path, setting: str, section: str) -> None:
+def test_a_file_that_names_python_is_refused_unless_it_is_trusted(
+    hostile: Path, setting: str, section: str
+) -> None:
     path = write(hostile, section)
     for open_config in (read, as_config):
         with fails(ConfigError, "untrusted", path, setting=setting):
@@ -93,7 +95,9 @@ def test_the_data_of_a_strange_run_are_not_opened(hostile: Path) -> None:
         open_parts(run.config(trust=True))
 
 
-@pytest.mark.parametrize("command", ["train", "lr", "inspect", "plan", "convert", "compare", "tune", "export"])
+@pytest.mark.parametrize(
+    "command", ["train", "lr", "inspect", "plan", "convert", "compare", "tune", "export"]
+)
 def test_each_command_that_opens_data_has_the_option(command: str) -> None:
     more = {
         "compare": ["--minutes", "1"],
@@ -103,7 +107,10 @@ def test_each_command_that_opens_data_has_the_option(command: str) -> None:
     }
     options = make_parser(None).parse_args([command, "a", *more.get(command, [])])
     assert options.trust is False
-    assert make_parser(None).parse_args([command, "a", *more.get(command, []), "--trust"]).trust is True
+    assert (
+        make_parser(None).parse_args([command, "a", *more.get(command, []), "--trust"]).trust
+        is True
+    )
 
 
 @pytest.mark.parametrize("words", ["data: {trust: true}", "data: {trust: false}"])

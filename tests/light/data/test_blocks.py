@@ -27,7 +27,9 @@ from tests.helpers.errors import fails
 CRACK = Task.binary("crack")
 
 
-def folders(root: Path, sizes: dict[str, tuple[int, int]], suffix: str = ".png", **more: object) -> DataConfig:
+def folders(
+    root: Path, sizes: dict[str, tuple[int, int]], suffix: str = ".png", **more: object
+) -> DataConfig:
     """Write images in which each pixel has a value of its own place, with masks of every seventh pixel."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(exist_ok=True)
@@ -58,7 +60,10 @@ def test_blocks_of_one_axis_have_a_gap_between_them_and_no_rest(length: int, siz
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_blocks_are_regions_of_the_image_and_its_mask(tmp_path: Path, suffix: str) -> None:
     data = folders(tmp_path, {"a": (100, 200), "small": (20, 30)}, suffix)
-    whole, blocks = open_source(data, CRACK), open_source(data.model_copy(update={"blocks": 64}), CRACK)
+    whole, blocks = (
+        open_source(data, CRACK),
+        open_source(data.model_copy(update={"blocks": 64}), CRACK),
+    )
     assert isinstance(blocks, BlockSource)
     assert list(blocks.names) == ["a@0-0", "a@0-1", "a@0-2", "a@1-0", "a@1-1", "a@1-2", "small"]
     with ThreadPoolExecutor(4) as pool:

@@ -82,7 +82,9 @@ def test_rectangles_are_as_pillow_fills_them(data: st.DataObject) -> None:
 
 
 BITS = st.integers(1, 9).flatmap(
-    lambda width: st.lists(st.lists(st.integers(0, 1), min_size=width, max_size=width), min_size=1, max_size=9)
+    lambda width: st.lists(
+        st.lists(st.integers(0, 1), min_size=width, max_size=width), min_size=1, max_size=9
+    )
 )
 
 
@@ -108,8 +110,12 @@ def test_each_form_gives_the_same_mask(tmp_path: Path, form: str) -> None:
     truth = filled((1, 0, 5, 2))
     packed = coco_mask.encode(np.asfortranarray(truth))["counts"].decode()
     runs = {"list": lengths(truth), "text": packed}
-    segmentation = [box(1, 0, 5, 2)] if form == "polygon" else {"size": [4, 6], "counts": runs[form]}
-    np.testing.assert_array_equal(mask_of(tmp_path, PERSON, annotation(PERSON_ID, segmentation)), truth)
+    segmentation = (
+        [box(1, 0, 5, 2)] if form == "polygon" else {"size": [4, 6], "counts": runs[form]}
+    )
+    np.testing.assert_array_equal(
+        mask_of(tmp_path, PERSON, annotation(PERSON_ID, segmentation)), truth
+    )
 
 
 def test_categories_go_by_name_and_others_are_left_out(tmp_path: Path) -> None:
@@ -120,24 +126,35 @@ def test_categories_go_by_name_and_others_are_left_out(tmp_path: Path) -> None:
     ]
     person, dog = filled((0, 0, 2, 2)), filled((1, 1, 4, 3))
     np.testing.assert_array_equal(mask_of(tmp_path, PERSON, *regions), person)
-    np.testing.assert_array_equal(mask_of(tmp_path, BOTH, *regions), np.stack([person, dog], axis=-1))
+    np.testing.assert_array_equal(
+        mask_of(tmp_path, BOTH, *regions), np.stack([person, dog], axis=-1)
+    )
 
 
 def test_a_category_called_background_is_the_background(tmp_path: Path) -> None:
     values = content(annotation(PERSON_ID, [box(0, 0, 2, 2)]), annotation(5, [box(0, 0, 6, 4)], 2))
     values["categories"] = [*CATEGORIES, {"id": 5, "name": "background"}]
-    np.testing.assert_array_equal(open_coco(save(tmp_path, values), ONE).read("a").mask, filled((0, 0, 2, 2)))
+    np.testing.assert_array_equal(
+        open_coco(save(tmp_path, values), ONE).read("a").mask, filled((0, 0, 2, 2))
+    )
 
 
 def test_overlaps_of_exclusive_classes_are_decided_by_on_top(tmp_path: Path) -> None:
-    regions = [annotation(PERSON_ID, [box(0, 0, 3, 2)], 1), annotation(DOG_ID, [box(2, 1, 5, 3)], 2)]
-    with fails(DataError, "overlap", tmp_path / "coco.json", 7, "'a.png'", 1, "person, dog", "data.on_top"):
+    regions = [
+        annotation(PERSON_ID, [box(0, 0, 3, 2)], 1),
+        annotation(DOG_ID, [box(2, 1, 5, 3)], 2),
+    ]
+    with fails(
+        DataError, "overlap", tmp_path / "coco.json", 7, "'a.png'", 1, "person, dog", "data.on_top"
+    ):
         mask_of(tmp_path, ONE, *regions)
     mask = mask_of(tmp_path, ONE, *regions, on_top=("dog",))
     expected = filled((0, 0, 3, 2))
     expected[1:3, 2:5] = 2
     np.testing.assert_array_equal(mask, expected)
-    with fails(ConfigError, "unknown-name", "background, person, dog", "cat", setting="data.on_top"):
+    with fails(
+        ConfigError, "unknown-name", "background, person, dog", "cat", setting="data.on_top"
+    ):
         mask_of(tmp_path, ONE, *regions, on_top=("cat",))
 
 
@@ -164,7 +181,10 @@ COCO_INFO: dict[str, dict[str, Any]] = {
     "images": {"images": [{"coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg"}]},
 }
 """What marks a file as one of COCO's own."""
-CVAT_INFO = {"info": {"contributor": "", "description": "", "url": ""}, "images": [{"coco_url": "", "flickr_url": ""}]}
+CVAT_INFO = {
+    "info": {"contributor": "", "description": "", "url": ""},
+    "images": [{"coco_url": "", "flickr_url": ""}],
+}
 
 
 def brushed(about: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +220,9 @@ def test_trap_42_brush_strokes_of_labelling_tools_are_objects_and_that_is_asked(
 
 
 @pytest.mark.parametrize("stray", [[], [3.0, 3.0], [0, 0, 5, 3]], ids=len)
-def test_trap_42_a_stray_point_beside_a_polygon_does_not_matter(tmp_path: Path, stray: list[float]) -> None:
+def test_trap_42_a_stray_point_beside_a_polygon_does_not_matter(
+    tmp_path: Path, stray: list[float]
+) -> None:
     mask = mask_of(tmp_path, PERSON, annotation(PERSON_ID, [box(1, 1, 4, 3), stray]))
     np.testing.assert_array_equal(mask, filled((1, 1, 4, 3)))
     with fails(DataError, "coco-polygon", len(stray)):
@@ -218,13 +240,18 @@ def test_categories_that_are_only_headings_are_no_classes(tmp_path: Path) -> Non
     settings = save(tmp_path, values)
     assert settings.annotations
     assert category_names(settings.annotations) == ["roof", "person"]
-    values["annotations"] += [annotation(0, [box(3, 3, 5, 4)], 2), annotation(3, [box(3, 3, 5, 4)], 3)]
+    values["annotations"] += [
+        annotation(0, [box(3, 3, 5, 4)], 2),
+        annotation(3, [box(3, 3, 5, 4)], 3),
+    ]
     save(tmp_path, values)
     assert category_names(settings.annotations) == ["roofs-dAtA", "roof", "person", "background"]
 
 
 @pytest.mark.parametrize(("task", "shape"), [(PERSON, (4, 6)), (BOTH, (4, 6, 2)), (ONE, (4, 6))])
-def test_an_image_without_annotations_is_background(tmp_path: Path, task: Task, shape: tuple[int, ...]) -> None:
+def test_an_image_without_annotations_is_background(
+    tmp_path: Path, task: Task, shape: tuple[int, ...]
+) -> None:
     assert mask_of(tmp_path, task).tolist() == np.zeros(shape).tolist()
 
 
@@ -248,11 +275,16 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
 def test_ten_thousand_images_open_without_a_look_at_the_files(tmp_path: Path) -> None:
     """Not one of the images exists, so nothing was opened or looked up to find them."""
     names = [f"{i:05d}" for i in range(10_000)]
-    images = [{"id": i, "file_name": f"{name}.jpg", "width": 640, "height": 480} for i, name in enumerate(names)]
+    images = [
+        {"id": i, "file_name": f"{name}.jpg", "width": 640, "height": 480}
+        for i, name in enumerate(names)
+    ]
     regions = [annotation(PERSON_ID, [box(1, 1, 400.5, 300.25)], i, i) for i in range(10_000)]
     settings = save(tmp_path, {"images": [], "annotations": [], "categories": CATEGORIES})
     assert settings.annotations
-    settings.annotations.write_text(json.dumps({"images": images, "annotations": regions, "categories": CATEGORIES}))
+    settings.annotations.write_text(
+        json.dumps({"images": images, "annotations": regions, "categories": CATEGORIES})
+    )
     assert open_coco(settings, PERSON).names == names
 
 
@@ -262,7 +294,14 @@ SAMPLE = content(
     annotation(PERSON_ID, {"size": [4, 6], "counts": "83="}, 3),
 )
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just([]), st.just({}), st.just([[1]])
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.just([]),
+    st.just({}),
+    st.just([[1]]),
 )
 
 
@@ -273,13 +312,26 @@ def test_the_file_that_the_next_test_changes_is_valid(tmp_path: Path) -> None:
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the way to each value in a JSON document."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [at] * bool(at) + [place for key, inner in inside for place in places(inner, (*at, key))]
 
 
-@given(st.lists(st.tuples(st.sampled_from(places(SAMPLE)), ODD, st.booleans()), min_size=1, max_size=3), st.booleans())
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(places(SAMPLE)), ODD, st.booleans()), min_size=1, max_size=3
+    ),
+    st.booleans(),
+)
 def test_whatever_stands_in_the_file_there_are_samples_or_a_clear_error(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[tuple[Any, ...], Any, bool]], skip: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[tuple[Any, ...], Any, bool]],
+    skip: bool,
 ) -> None:
     values = copy.deepcopy(SAMPLE)
     for place, odd, remove in changes:

@@ -18,7 +18,17 @@ from segkit import VOID, ConfigError, DataError
 from segkit.config import DataConfig
 from segkit.data.sources import coco_json as coco_files
 from segkit.data.sources.coco import open_coco
-from tests.helpers.coco_json import BOTH, CATEGORIES, PERSON, PERSON_ID, annotation, box, content, filled, save
+from tests.helpers.coco_json import (
+    BOTH,
+    CATEGORIES,
+    PERSON,
+    PERSON_ID,
+    annotation,
+    box,
+    content,
+    filled,
+    save,
+)
 from tests.helpers.errors import fails
 
 NAN, INF = float("nan"), float("inf")
@@ -68,7 +78,9 @@ SEGMENTATIONS: list[tuple[object, str, *tuple[object, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("segmentation", "code", "values"), [(s, c, v) for s, c, *v in SEGMENTATIONS])
+@pytest.mark.parametrize(
+    ("segmentation", "code", "values"), [(s, c, v) for s, c, *v in SEGMENTATIONS]
+)
 def test_a_broken_segmentation_is_named_or_left_out(
     tmp_path: Path, segmentation: object, code: str, values: list[object]
 ) -> None:
@@ -108,7 +120,9 @@ def test_trap_42_what_is_left_out_is_unlabelled_in_its_box_or_anywhere(
     tmp_path: Path, given: object, unlabelled: tuple[int, int, int, int]
 ) -> None:
     broken = annotation(PERSON_ID, [[0, 0, 1]], 23, bbox=given)
-    source = open_coco(save(tmp_path, content(broken, GOOD)).model_copy(update={"skip_broken": True}), PERSON)
+    source = open_coco(
+        save(tmp_path, content(broken, GOOD)).model_copy(update={"skip_broken": True}), PERSON
+    )
     expected = filled(unlabelled, value=VOID)
     expected[:2, :2] = 1
     np.testing.assert_array_equal(source.read("a").mask, expected)
@@ -118,11 +132,15 @@ def test_trap_42_what_is_left_out_of_one_class_leaves_the_others(tmp_path: Path)
     broken = annotation(18, [[0, 0, 1]], 23, bbox=[3, 1, 2, 2])
     settings = save(tmp_path, content(broken, GOOD)).model_copy(update={"skip_broken": True})
     person, dog = filled((0, 0, 2, 2)), filled((3, 1, 5, 3), value=VOID)
-    np.testing.assert_array_equal(open_coco(settings, BOTH).read("a").mask, np.stack([person, dog], axis=-1))
+    np.testing.assert_array_equal(
+        open_coco(settings, BOTH).read("a").mask, np.stack([person, dog], axis=-1)
+    )
     np.testing.assert_array_equal(open_coco(settings, PERSON).read("a").mask, person)
 
 
-def test_a_segmentation_of_a_class_that_the_task_does_not_name_is_not_looked_at(tmp_path: Path) -> None:
+def test_a_segmentation_of_a_class_that_the_task_does_not_name_is_not_looked_at(
+    tmp_path: Path,
+) -> None:
     broken = annotation(18, [[1, 2]], 23)
     assert open_coco(save(tmp_path, content(broken, GOOD)), PERSON).read("a").mask.sum() == 4
     with fails(DataError, "coco-polygon", "annotation 23"):
@@ -135,10 +153,22 @@ def test_a_box_alone_is_no_mask(tmp_path: Path) -> None:
         open_coco(save(tmp_path, content(only_box)), PERSON).read("a")
 
 
-ODD = st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=3) | st.just([]) | st.just([[1]])
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.just([])
+    | st.just([[1]])
+)
 
 
-@given(st.sampled_from(["id", "category_id", "iscrowd", "segmentation", "bbox", "extra"]), ODD, st.booleans())
+@given(
+    st.sampled_from(["id", "category_id", "iscrowd", "segmentation", "bbox", "extra"]),
+    ODD,
+    st.booleans(),
+)
 def test_trap_42_an_object_never_becomes_background_by_leaving_it_out(
     tmp_path_factory: pytest.TempPathFactory, key: str, odd: object, remove: bool
 ) -> None:
@@ -224,7 +254,13 @@ IMAGES: list[tuple[Any, str, *tuple[object, ...]]] = [
     ([8], "coco-entry", "images[1]", [8]),
     (IMAGE | {"width": 0}, "coco-size", "image 8", "0 x 4"),
     (IMAGE | {"height": -4}, "coco-size", "image 8", "6 x -4"),
-    (IMAGE | {"width": 50_000, "height": 50_000}, "too-large", "image 8", "50000 x 50000", "data.max_pixels"),
+    (
+        IMAGE | {"width": 50_000, "height": 50_000},
+        "too-large",
+        "image 8",
+        "50000 x 50000",
+        "data.max_pixels",
+    ),
     (IMAGE | {"width": 10**4000}, "too-large", "image 8", "data.max_pixels"),
     *(
         (IMAGE | {"file_name": name}, "coco-file-name", "image 8", "data.images", repr(name))
@@ -247,7 +283,9 @@ IMAGES: list[tuple[Any, str, *tuple[object, ...]]] = [
 
 
 @pytest.mark.parametrize(("entry", "code", "values"), [(e, c, v) for e, c, *v in IMAGES])
-def test_a_broken_image_is_named_or_left_out(tmp_path: Path, entry: Any, code: str, values: list[object]) -> None:
+def test_a_broken_image_is_named_or_left_out(
+    tmp_path: Path, entry: Any, code: str, values: list[object]
+) -> None:
     stored = content(GOOD)
     settings = save(tmp_path, stored)
     stored["images"].append(entry)
@@ -263,7 +301,9 @@ def test_a_broken_image_is_named_or_left_out(tmp_path: Path, entry: Any, code: s
 
 def _write(settings: DataConfig, values: object) -> None:
     assert settings.annotations
-    settings.annotations.write_text(values if isinstance(values, str) else json.dumps(values), encoding="utf-8")
+    settings.annotations.write_text(
+        values if isinstance(values, str) else json.dumps(values), encoding="utf-8"
+    )
 
 
 VALID = content(GOOD)
@@ -281,7 +321,12 @@ FILES: list[tuple[object, str, *tuple[object, ...]]] = [
     (VALID | {"images": []}, "empty"),
     (VALID | {"images": VALID["images"] * 2}, "coco-duplicate", "image 7"),
     (VALID | {"images": [*VALID["images"], IMAGE | {"id": 7}]}, "coco-duplicate", "image 7"),
-    (content() | {"images": [IMAGE, IMAGE | {"id": 9, "file_name": "b.jpg"}]}, "coco-duplicate", "'b.png'", "'b.jpg'"),
+    (
+        content() | {"images": [IMAGE, IMAGE | {"id": 9, "file_name": "b.jpg"}]},
+        "coco-duplicate",
+        "'b.png'",
+        "'b.jpg'",
+    ),
     (VALID | {"categories": CATEGORIES * 2}, "coco-duplicate", "category 18"),
     (VALID | {"categories": [{"id": 1}]}, "coco-entry", "category 1", "'name'"),
     (VALID | {"categories": [{"id": 1, "name": 1}]}, "coco-entry", "category 1", "'name'", 1),
@@ -321,14 +366,20 @@ def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
         open_coco(settings.model_copy(update={"pages": "samples"}), PERSON)
 
 
-@pytest.mark.parametrize(("link", "target", "name"), [("b.png", "b.png", "b.png"), ("sub", ".", "sub/b.png")])
-def test_a_link_out_of_the_image_folder_is_not_followed(tmp_path: Path, link: str, target: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("link", "target", "name"), [("b.png", "b.png", "b.png"), ("sub", ".", "sub/b.png")]
+)
+def test_a_link_out_of_the_image_folder_is_not_followed(
+    tmp_path: Path, link: str, target: str, name: str
+) -> None:
     (tmp_path / "outside").mkdir()
     Image.fromarray(np.full((4, 6, 3), 99, np.uint8)).save(tmp_path / "outside" / "b.png")
     settings = save(tmp_path, content())
     (tmp_path / "images" / link).symlink_to(tmp_path / "outside" / target)
     _write(settings, content(name=name))
-    with fails(DataError, "coco-file-name", settings.annotations, "image 7", tmp_path / "images" / name):
+    with fails(
+        DataError, "coco-file-name", settings.annotations, "image 7", tmp_path / "images" / name
+    ):
         open_coco(settings, PERSON).read(name.removesuffix(".png"))
 
 
@@ -337,7 +388,12 @@ def test_a_link_inside_the_image_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "images" / "a.png").symlink_to("b.png")
     (tmp_path / "way").symlink_to(tmp_path / "images")
     _write(settings, content())
-    assert open_coco(settings.model_copy(update={"images": tmp_path / "way"}), PERSON).read("a").mask.sum() == 0
+    assert (
+        open_coco(settings.model_copy(update={"images": tmp_path / "way"}), PERSON)
+        .read("a")
+        .mask.sum()
+        == 0
+    )
 
 
 @pytest.mark.parametrize("name", ["a.png", f"{'long' * 100}.png"])

@@ -55,16 +55,26 @@ def ways(draw: st.DrawFn) -> Way:
         known.add("mask_threshold")
     way = draw(st.sampled_from(sorted(known)))
     has_void = way in ("mask_values", "mask_colours") and draw(st.booleans())
-    meant = [*names, *(["void"] if has_void else []), *draw(st.lists(st.sampled_from(names), max_size=2))]
+    meant = [
+        *names,
+        *(["void"] if has_void else []),
+        *draw(st.lists(st.sampled_from(names), max_size=2)),
+    ]
     meant = draw(st.permutations(meant))
     setting: dict[str, object] = {}
     if way == "mask_values":
         low, high = draw(st.sampled_from([(0, 9), (0, 255), (0, 65535), (-1, 300), (-5, 10**6)]))
-        numbers = st.lists(st.integers(low, high), min_size=len(meant), max_size=len(meant), unique=True)
+        numbers = st.lists(
+            st.integers(low, high), min_size=len(meant), max_size=len(meant), unique=True
+        )
         setting[way] = dict(zip(draw(numbers), meant, strict=True))
     if way == "mask_colours":
-        colours = st.lists(st.integers(0, 2**24 - 1), min_size=len(meant), max_size=len(meant), unique=True)
-        setting[way] = {f"#{colour:06x}": name for colour, name in zip(draw(colours), meant, strict=True)}
+        colours = st.lists(
+            st.integers(0, 2**24 - 1), min_size=len(meant), max_size=len(meant), unique=True
+        )
+        setting[way] = {
+            f"#{colour:06x}": name for colour, name in zip(draw(colours), meant, strict=True)
+        }
         setting["colour_tolerance"] = draw(st.sampled_from([0, 20]))
     if way == "mask_threshold":
         setting[way] = draw(st.sampled_from([1, 2, 128, 255, 256, 40_000]))
@@ -73,7 +83,9 @@ def ways(draw: st.DrawFn) -> Way:
     return Way(task, DataConfig.model_validate({**setting, "mask_suffix": suffix}), files, has_void)
 
 
-def read_back(coding: Coding, data: DataConfig, mask: np.ndarray, folder: Path, tiff: bool = False) -> np.ndarray:
+def read_back(
+    coding: Coding, data: DataConfig, mask: np.ndarray, folder: Path, tiff: bool = False
+) -> np.ndarray:
     """Store the mask of one image, and read it as a config says."""
     write_picture(folder / "images" / "a.png", np.zeros((*mask.shape[:2], 3), np.uint8))
     paths = coding.paths(folder / "masks", "a", tiff)
@@ -87,12 +99,16 @@ def read_back(coding: Coding, data: DataConfig, mask: np.ndarray, folder: Path, 
 def areas(task: Task, mask: np.ndarray) -> list[int]:
     if task.layered:
         return [int((mask[..., label] == 1).sum()) for label in range(task.channels)]
-    return [int((mask == value).sum()) for value in (range(task.channels) if task.stores_ids else [1])]
+    return [
+        int((mask == value).sum()) for value in (range(task.channels) if task.stores_ids else [1])
+    ]
 
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_settings(data: st.DataObject) -> None:
+def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_settings(
+    data: st.DataObject,
+) -> None:
     way = data.draw(ways())
     mask = data.draw(masks(way.task, void=way.has_void))
     coding = data_coding(way.data, way.task, way.files)
@@ -103,7 +119,9 @@ def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_setting
 
 @pytest.mark.parametrize("tiff", [False, True])
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
-def test_without_settings_masks_are_stored_as_segkit_does(tmp_path: Path, kind: str, tiff: bool) -> None:
+def test_without_settings_masks_are_stored_as_segkit_does(
+    tmp_path: Path, kind: str, tiff: bool
+) -> None:
     coding = data_coding(DataConfig(), task_of(kind))
     assert record_of(coding) == record_of(segkit_coding(task_of(kind)))
     endings = {path.suffix for path in coding.paths(tmp_path, "a", tiff)}
@@ -151,7 +169,9 @@ def test_what_a_file_holds(tmp_path: Path, name: str) -> None:
         ({"mask_colours": {"#000000": "absent", "#ff0000": "present", "#404040": "void"}}, 64),
     ],
 )
-def test_the_number_for_no_data_means_nothing_else(setting: dict[str, object], nodata: int | None) -> None:
+def test_the_number_for_no_data_means_nothing_else(
+    setting: dict[str, object], nodata: int | None
+) -> None:
     assert data_coding(DataConfig.model_validate(setting), Task.binary("cell")).nodata == nodata
 
 
@@ -159,16 +179,24 @@ def test_ids_that_were_renumbered_are_shown_in_the_colours_of_their_classes(tmp_
     coding = data_coding(DataConfig(mask_values=NUMBERS), ROADS)
     (path,) = coding.paths(tmp_path, "a")
     save_mask(coding, np.array([[0, 1, 2]], np.uint8), [path])
-    assert np.asarray(Image.open(path).convert("RGB"))[0].tolist() == [list(colour) for colour in ROADS.palette]
+    assert np.asarray(Image.open(path).convert("RGB"))[0].tolist() == [
+        list(colour) for colour in ROADS.palette
+    ]
 
 
 def test_the_layout_and_the_value_for_yes_are_those_of_the_files(tmp_path: Path) -> None:
     organs, labels = task_of("multiclass"), task_of("multilabel")
-    one = made_in_folders(tmp_path / "1", Task.binary("crack"), lambda name: {f"{name}.png": np.eye(8, dtype=np.uint8)})
+    one = made_in_folders(
+        tmp_path / "1",
+        Task.binary("crack"),
+        lambda name: {f"{name}.png": np.eye(8, dtype=np.uint8)},
+    )
     assert FolderSource(one.data, one.task).stored == MaskFilesConfig(layout="file", yes=None)
     for label, task, layout in (("/liver", organs, "folders"), ("", labels, "bands")):
         masks_of = {
-            "folders": lambda name: {f"{part}/{name}.png": ones(name) for part in ("liver", "tumour")},
+            "folders": lambda name: {
+                f"{part}/{name}.png": ones(name) for part in ("liver", "tumour")
+            },
             "bands": lambda name: {f"{name}.tif": np.stack([ones(name)] * 2, axis=-1)},
         }[layout]
         made = made_in_folders(tmp_path / layout, task, masks_of, on_top=["liver"])
@@ -216,14 +244,18 @@ def test_a_class_that_the_data_set_cannot_store_is_refused_with_the_way_out() ->
     assert record_of(coding_of(config, "segkit")) == record_of(segkit_coding(ROADS))
 
 
-def test_trap_38_a_folder_of_masks_says_how_they_are_stored_and_no_config_misreads_them(tmp_path: Path) -> None:
+def test_trap_38_a_folder_of_masks_says_how_they_are_stored_and_no_config_misreads_them(
+    tmp_path: Path,
+) -> None:
     folders = tmp_path / "images", tmp_path / "masks"
     write_picture(folders[0] / "a.png", np.zeros((1, 3, 3), np.uint8))
     mask = np.array([[0, 1, 2]], np.uint8)
     write_mask(ROADS, mask, folders[1], "a")
     write_record(segkit_coding(ROADS), "segkit", folders[1])
     np.testing.assert_array_equal(in_folders(*folders, ROADS).read("a").mask, mask)
-    with fails(DataError, "mask-values", record_path(folders[1]), "0 is land", "1 is road", "2 is tree"):
+    with fails(
+        DataError, "mask-values", record_path(folders[1]), "0 is land", "1 is road", "2 is tree"
+    ):
         in_folders(*folders, ROADS, DataConfig(mask_values=NUMBERS))
     record = read_record(folders[1])
     assert record is not None
@@ -236,12 +268,22 @@ def test_trap_38_a_folder_of_masks_says_how_they_are_stored_and_no_config_misrea
 
 def test_a_folder_has_masks_of_one_coding(tmp_path: Path) -> None:
     config = config_of(ROADS).model_copy(update={"data": DataConfig(mask_values=NUMBERS)})
-    own, usual = (Results(config, Outputs(tmp_path / "masks", coding=coding)) for coding in ("data", "segkit"))
+    own, usual = (
+        Results(config, Outputs(tmp_path / "masks", coding=coding)) for coding in ("data", "segkit")
+    )
     own.check_coding(["a"])
-    write_mask(ROADS, np.array([[0, 1, 2]], np.uint8), tmp_path / "masks", "a")  # an older version's, without a record
+    write_mask(
+        ROADS, np.array([[0, 1, 2]], np.uint8), tmp_path / "masks", "a"
+    )  # an older version's, without a record
     usual.check_coding(["a"])
     own.check_coding(["b"])
-    with fails(ConfigError, "mismatch", tmp_path / "masks", record_path(tmp_path / "masks"), setting="--out"):
+    with fails(
+        ConfigError,
+        "mismatch",
+        tmp_path / "masks",
+        record_path(tmp_path / "masks"),
+        setting="--out",
+    ):
         own.check_coding(["a"])
     (tmp_path / "masks" / "a.png").unlink()
     own.prepare()

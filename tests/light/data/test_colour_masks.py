@@ -44,7 +44,9 @@ def test_trap_25_colours_are_classes_where_the_user_names_them(tmp_path: Path) -
 
 
 def test_colours_are_written_in_either_case_and_may_share_a_class() -> None:
-    names = DataConfig(mask_colours={"#FF0000": "liver", "#AAbb01": "liver", "#000000": "background"}).mask_colours
+    names = DataConfig(
+        mask_colours={"#FF0000": "liver", "#AAbb01": "liver", "#000000": "background"}
+    ).mask_colours
     assert names is not None
     rgb = np.array([[[0xAA, 0xBB, 1], [255, 0, 0], [0, 0, 0]]], np.uint8)
     assert from_colours(rgb, ORGANS, names, 0, "a.png").tolist() == [[1, 1, 0]]
@@ -60,7 +62,9 @@ def test_a_palette_mask_is_read_by_its_colours_not_by_its_indices(tmp_path: Path
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
-def test_palette_tiffs_are_read_by_their_colours_too(tmp_path: Path, compression: str | None) -> None:
+def test_palette_tiffs_are_read_by_their_colours_too(
+    tmp_path: Path, compression: str | None
+) -> None:
     opened = source(tmp_path, ORGANS, "a.tif")
     picture = Image.fromarray(np.array([[3, 2, 1, 0]], np.uint8))
     picture.putpalette([255, 255, 255, 0, 255, 0, 255, 0, 0] + [0] * 759)
@@ -128,7 +132,11 @@ def test_trap_27_jpeg_colours_are_read_where_a_tolerance_says_so(tmp_path: Path)
     with fails(DataError, "mask-lossy", "data.colour_tolerance") as problem:
         FolderSource(DataConfig.model_validate(data), task).read("a")
     assert "mask_threshold" not in str(problem.value)
-    read = FolderSource(DataConfig.model_validate(data | {"colour_tolerance": 127}), task).read("a").mask
+    read = (
+        FolderSource(DataConfig.model_validate(data | {"colour_tolerance": 127}), task)
+        .read("a")
+        .mask
+    )
     np.testing.assert_array_equal(read, ids)
 
 
@@ -142,9 +150,17 @@ def test_trap_27_jpeg_colours_are_refused_even_under_another_name(tmp_path: Path
         read_colours(tmp_path / "b.png")
 
 
-@pytest.mark.parametrize(("no", "yes"), [("background", "crack"), ("absent", "present"), ("background", "present")])
-def test_a_binary_mask_names_its_colours_by_class_or_by_presence(tmp_path: Path, no: str, yes: str) -> None:
-    opened = source(tmp_path, CRACK, mask_colours={"#000000": no, "#ff0000": yes, "#00ff00": no, "#ffffff": "void"})
+@pytest.mark.parametrize(
+    ("no", "yes"), [("background", "crack"), ("absent", "present"), ("background", "present")]
+)
+def test_a_binary_mask_names_its_colours_by_class_or_by_presence(
+    tmp_path: Path, no: str, yes: str
+) -> None:
+    opened = source(
+        tmp_path,
+        CRACK,
+        mask_colours={"#000000": no, "#ff0000": yes, "#00ff00": no, "#ffffff": "void"},
+    )
     Image.fromarray(RGB).save(tmp_path / "masks" / "a.png")
     assert opened.read("a").mask.tolist() == [[0, 1, 0, VOID]]
 
@@ -172,7 +188,9 @@ def test_a_colour_is_written_in_six_digits(colour: str) -> None:
 
 COLOURS = st.tuples(*[st.sampled_from([0, 1, 3, 100, 103, 252, 255])] * 3)
 PICTURES = arrays.arrays(
-    np.uint8, st.tuples(*[st.integers(1, 5)] * 2, st.just(3)), elements=st.sampled_from([0, 1, 100, 255])
+    np.uint8,
+    st.tuples(*[st.integers(1, 5)] * 2, st.just(3)),
+    elements=st.sampled_from([0, 1, 100, 255]),
 )
 
 
@@ -197,7 +215,9 @@ def test_reading_colours_equals_a_loop_over_the_pixels(
     allowed: list[set[int]] = []
     unknown: Counter[str] = Counter()
     for pixel in rgb.reshape(-1, 3).tolist():
-        far = {colour: max(abs(a - b) for a, b in zip(pixel, colour, strict=True)) for colour in names}
+        far = {
+            colour: max(abs(a - b) for a, b in zip(pixel, colour, strict=True)) for colour in names
+        }
         nearest = min(far.values())
         allowed.append({meant[names[colour]] for colour in names if far[colour] == nearest})
         if nearest > tolerance:
@@ -216,10 +236,18 @@ def test_reading_colours_equals_a_loop_over_the_pixels(
 
 
 def test_unknown_colours_are_listed_with_their_pixels_most_frequent_first() -> None:
-    rgb = np.repeat(np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9], [4, 5, 6]], np.uint8), [5, 2, 7, 1], axis=0)[None]
-    with fails(DataError, "mask-colours", "a.png", "#000000, #ff0000", "data.mask_colours", "void") as problem:
+    rgb = np.repeat(
+        np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9], [4, 5, 6]], np.uint8), [5, 2, 7, 1], axis=0
+    )[None]
+    with fails(
+        DataError, "mask-colours", "a.png", "#000000, #ff0000", "data.mask_colours", "void"
+    ) as problem:
         from_colours(rgb, ORGANS, NAMES, 0, "a.png")
-    assert LISTED.findall(str(problem.value)) == [("#090909", "7"), ("#010203", "2"), ("#040506", "1")]
+    assert LISTED.findall(str(problem.value)) == [
+        ("#090909", "7"),
+        ("#010203", "2"),
+        ("#040506", "1"),
+    ]
 
 
 def test_trap_28_many_colours_are_told_to_come_from_smoothed_edges() -> None:
@@ -231,7 +259,9 @@ def test_trap_28_many_colours_are_told_to_come_from_smoothed_edges() -> None:
 def test_a_tolerance_takes_the_nearest_colour_and_no_more(tmp_path: Path) -> None:
     names = {"#000000": "background", "#0a0a0a": "liver"}
     for grey, expected in ((4, 0), (6, 1), (10, 1), (14, 1)):
-        assert from_colours(np.full((1, 1, 3), grey, np.uint8), ORGANS, names, 4, "a.png").tolist() == [[expected]]
+        assert from_colours(
+            np.full((1, 1, 3), grey, np.uint8), ORGANS, names, 4, "a.png"
+        ).tolist() == [[expected]]
     with fails(DataError, "mask-colours", 4) as problem:
         from_colours(np.full((1, 1, 3), 15, np.uint8), ORGANS, names, 4, "a.png")
     assert LISTED.findall(str(problem.value)) == [("#0f0f0f", "1")]
@@ -245,7 +275,9 @@ def test_a_folder_a_class_may_hold_colours_that_say_yes_and_no(tmp_path: Path, k
     for label, columns in (("liver", [1, 0, 0]), ("tumour", [0, 0, 1])):
         path = tmp_path / "masks" / label / "a.png"
         path.parent.mkdir(parents=True)
-        Image.fromarray(np.array([[[255, 0, 9] if yes else [0, 0, 0] for yes in columns]], np.uint8)).save(path)
+        Image.fromarray(
+            np.array([[[255, 0, 9] if yes else [0, 0, 0] for yes in columns]], np.uint8)
+        ).save(path)
     (tmp_path / "images").mkdir()
     Image.fromarray(np.zeros((1, 3), np.uint8)).save(tmp_path / "images" / "a.png")
     named = {"#ff0009": "present", "#000000": "absent"}

@@ -20,15 +20,27 @@ CRACK = Task.binary("crack")
 def made(*kinds: tuple[str, int]) -> Subset:
     """Return samples whose images have the given depths and channels."""
     samples = [
-        Sample(f"{dtype} {bands}", np.full((2, 3, bands), 7, dtype), np.array([[0, 1, 1]] * 2, np.uint8))
+        Sample(
+            f"{dtype} {bands}",
+            np.full((2, 3, bands), 7, dtype),
+            np.array([[0, 1, 1]] * 2, np.uint8),
+        )
         for dtype, bands in kinds
     ]
     return in_memory(samples)
 
 
 def test_a_folder_reads_back_as_the_same_samples(tmp_path: Path) -> None:
-    part, counted = made(("uint8", 1), ("uint8", 3), ("uint8", 5), ("uint16", 1), ("float32", 2)), []
-    to_folder(CRACK, {"train": part, "test": Subset(part.source, [])}, tmp_path / "out", lambda: counted.append(1))
+    part, counted = (
+        made(("uint8", 1), ("uint8", 3), ("uint8", 5), ("uint16", 1), ("float32", 2)),
+        [],
+    )
+    to_folder(
+        CRACK,
+        {"train": part, "test": Subset(part.source, [])},
+        tmp_path / "out",
+        lambda: counted.append(1),
+    )
     assert len(counted) == 5
     source = in_folders(tmp_path / "out" / "images", tmp_path / "out" / "masks", CRACK)
     assert sorted(source.names) == sorted(part.names)
@@ -37,7 +49,9 @@ def test_a_folder_reads_back_as_the_same_samples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(source.read(sample.name).mask, sample.mask)
 
 
-def test_samples_of_one_name_in_two_parts_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_samples_of_one_name_in_two_parts_are_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
     part = made(("uint8", 1), ("uint8", 3))
     with fails(ConfigError, "given-twice", 2, "uint8 1, uint8 3", "--part"):
         to_folder(CRACK, {"train": part, "test": part}, tmp_path / "out")

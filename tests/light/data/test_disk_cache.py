@@ -59,7 +59,9 @@ def test_deep_images_are_kept_in_their_depth(dtype: str, tmp_path: Path) -> None
 
 
 @in_both_ways
-def test_a_kept_sample_cannot_be_written_into(small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_sample_cannot_be_written_into(
+    small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(disk_cache, "SMALL", small)
     made = folder(tmp_path)
     kept = on_disk(made, Counting(made), tmp_path / "cache")
@@ -81,7 +83,9 @@ def test_a_changed_file_is_read_again(changed: str, tmp_path: Path) -> None:
     os.utime(file, ns=(before, before + 10**6))  # only its time
     kept("a")
     assert part.reads == 4
-    file.write_bytes(file.read_bytes() + b"\0")  # only its size: what follows a PNG's end is not looked at
+    file.write_bytes(
+        file.read_bytes() + b"\0"
+    )  # only its size: what follows a PNG's end is not looked at
     assert file.stat().st_size != size
     os.utime(file, ns=(before, before))
     kept("a")
@@ -95,7 +99,10 @@ def test_other_settings_of_reading_do_not_find_it_and_others_do(tmp_path: Path) 
     reads = []
     for task, change in (
         (made.task, {}),
-        (made.task, {"validation": 0.3, "fold": "2/3", "cache": "disk", "skip_broken": True}),  # does not matter
+        (
+            made.task,
+            {"validation": 0.3, "fold": "2/3", "cache": "disk", "skip_broken": True},
+        ),  # does not matter
         (made.task, {"mask_threshold": 100}),
         (made.task, {"mask_values": {0: "present", 255: "absent"}}),
         (Task.multiclass(["background", "crack"]), {}),  # to which 255 is unlabelled
@@ -114,7 +121,9 @@ def test_other_channels_are_other_samples(tmp_path: Path) -> None:
     grey = GIVEN.model_copy(update={"channels": 1})
     part = Counting(made)
     for given in (GIVEN, grey):
-        kept = OnDisk(Read(part, made.task, given), part, made.data, made.task, given, tmp_path / "cache")
+        kept = OnDisk(
+            Read(part, made.task, given), part, made.data, made.task, given, tmp_path / "cache"
+        )
         assert kept("a")[0].shape == (6, 8, given.channels)
 
 
@@ -153,11 +162,15 @@ def test_a_missing_file_is_told_by_its_reader(tmp_path: Path) -> None:
         kept("a")
 
 
-def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_keeping_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = folder(tmp_path)
     part = Counting(made)
     kept = on_disk(made, part, tmp_path / "cache")
-    monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk_cache.SPARE))
+    monkeypatch.setattr(
+        disk_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk_cache.SPARE)
+    )
     with pytest.warns(UserWarning, match=re.escape(str(tmp_path / "cache"))):
         kept("a")
     for _ in range(2):
@@ -166,7 +179,9 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, monkeypat
     assert not list((tmp_path / "cache").rglob("*.sample"))
 
 
-def test_an_end_while_a_file_is_written_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_while_a_file_is_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = folder(tmp_path)
     kept = on_disk(made, Counting(made), tmp_path / "cache")
 
@@ -232,7 +247,11 @@ def test_threads_may_read_at_once(tmp_path: Path) -> None:
 
     def look() -> None:
         for name in [*part.names] * 30:
-            wrong.extend(name for a, b in zip(kept(name), wanted[name], strict=True) if not np.array_equal(a, b))
+            wrong.extend(
+                name
+                for a, b in zip(kept(name), wanted[name], strict=True)
+                if not np.array_equal(a, b)
+            )
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:

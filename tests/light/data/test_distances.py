@@ -24,8 +24,12 @@ def test_distances_are_those_of_scipy_less_half_a_pixel(data: st.DataObject) -> 
     assert not found[~known].any()
     others = known & ~truth
     if truth.any() and others.any():
-        np.testing.assert_allclose(found[truth], 0.5 - distance_transform_edt(~others)[truth], rtol=1e-6)
-        np.testing.assert_allclose(found[others], distance_transform_edt(~truth)[others] - 0.5, rtol=1e-6)
+        np.testing.assert_allclose(
+            found[truth], 0.5 - distance_transform_edt(~others)[truth], rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            found[others], distance_transform_edt(~truth)[others] - 0.5, rtol=1e-6
+        )
     else:  # no outline
         assert (found[truth] == -1).all()
         assert (found[others] == 1).all()
@@ -35,7 +39,9 @@ def test_distances_are_exact_in_an_image_of_usual_size() -> None:
     truth = np.zeros((700, 900), bool)
     truth[650:660, 3:5] = True
     found = signed_distances(truth, np.ones_like(truth))
-    np.testing.assert_allclose(found[~truth], distance_transform_edt(~truth)[~truth] - 0.5, rtol=1e-6)
+    np.testing.assert_allclose(
+        found[~truth], distance_transform_edt(~truth)[~truth] - 0.5, rtol=1e-6
+    )
 
 
 def test_the_edge_of_what_is_known_is_no_outline() -> None:
@@ -44,7 +50,8 @@ def test_the_edge_of_what_is_known_is_no_outline() -> None:
     known = np.ones_like(truth)
     known[:, 18:] = False
     np.testing.assert_array_equal(
-        signed_distances(truth & known, known)[:, :18], signed_distances(truth[:, :18], known[:, :18])
+        signed_distances(truth & known, known)[:, :18],
+        signed_distances(truth[:, :18], known[:, :18]),
     )
 
 
@@ -69,4 +76,6 @@ def test_a_batch_gets_distances_only_for_a_loss_that_needs_them(kind: str) -> No
     targets[1, 2, 3] = 1
     assert as_losses_need(targets, task, {"dice": 1.0, "lovasz": 1.0}) is targets
     found = as_losses_need(targets, task, {"dice": 1.0, "boundary": {"weight": [0, 0.1]}})
-    np.testing.assert_array_equal(found, np.stack([with_distances(target, task) for target in targets]))
+    np.testing.assert_array_equal(
+        found, np.stack([with_distances(target, task) for target in targets])
+    )

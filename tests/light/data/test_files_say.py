@@ -37,7 +37,9 @@ def source(root: Path, task: Task, **settings: Any) -> FolderSource:
     return in_folders(root / "images", root / "masks", task, DataConfig(**settings))
 
 
-def tiff(root: Path, values: np.ndarray, name: str = "a", nodata: object = None, **how: Any) -> None:
+def tiff(
+    root: Path, values: np.ndarray, name: str = "a", nodata: object = None, **how: Any
+) -> None:
     (root / "masks").mkdir(exist_ok=True)
     tags = [] if nodata is None else [(42113, "s", 0, str(nodata), True)]
     tifffile.imwrite(root / "masks" / f"{name}.tif", values, extratags=tags, **how)
@@ -55,17 +57,27 @@ BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0)
 
 @pytest.mark.parametrize("compression", [None, "packbits"])
 def test_trap_39_white_is_yes_where_0_is_white(tmp_path: Path, compression: str | None) -> None:
-    tiff(tmp_path, np.where(OBJECT, 0, 255).astype(np.uint8), "a", photometric="miniswhite", compression=compression)
+    tiff(
+        tmp_path,
+        np.where(OBJECT, 0, 255).astype(np.uint8),
+        "a",
+        photometric="miniswhite",
+        compression=compression,
+    )
     tiff(tmp_path, ~OBJECT, "b", photometric="miniswhite", compression=compression)
     tiff(tmp_path, OBJECT, "c", photometric="minisblack", compression=compression)
-    Image.fromarray(OBJECT).save(tmp_path / "masks" / "d.tif", compression="group4", tiffinfo={262: 0})
+    Image.fromarray(OBJECT).save(
+        tmp_path / "masks" / "d.tif", compression="group4", tiffinfo={262: 0}
+    )
     for way in ("a", "b", "c", "d"):
         np.testing.assert_array_equal(source(tmp_path, BINARY).read(way).mask, OBJECT)
 
 
 def test_trap_39_grey_edges_are_cut_as_they_are_seen(tmp_path: Path) -> None:
     tiff(tmp_path, np.where(OBJECT, 100, 200).astype(np.uint8), photometric="miniswhite")
-    np.testing.assert_array_equal(source(tmp_path, BINARY, mask_threshold=128).read("a").mask, OBJECT)
+    np.testing.assert_array_equal(
+        source(tmp_path, BINARY, mask_threshold=128).read("a").mask, OBJECT
+    )
 
 
 def test_trap_39_ids_of_which_0_is_white_are_refused(tmp_path: Path) -> None:
@@ -79,10 +91,20 @@ NODATA: dict[str, tuple[Task, np.ndarray, object, dict[str, Any]]] = {
     "ids with a sign": (THREE, IDS.astype(np.int16), -9999, {}),
     "ids in floats": (THREE, IDS.astype(np.float32), "nan", {}),
     "ids of 8 bits": (THREE, IDS, 254, {}),
-    "ids that begin with 1": (THREE, IDS + np.uint8(1), 0, {"mask_values": {1: "background", 2: "road", 3: "tree"}}),
+    "ids that begin with 1": (
+        THREE,
+        IDS + np.uint8(1),
+        0,
+        {"mask_values": {1: "background", 2: "road", 3: "tree"}},
+    ),
     "yes and no": (BINARY, OBJECT.astype(np.uint8), 255, {}),
     "yes and no of 16 bits": (BINARY, OBJECT.astype(np.uint16) * 65535, 7, {}),
-    "named as void": (THREE, IDS, 77, {"mask_values": {0: "background", 1: "road", 2: "tree", 77: "void"}}),
+    "named as void": (
+        THREE,
+        IDS,
+        77,
+        {"mask_values": {0: "background", 1: "road", 2: "tree", 77: "void"}},
+    ),
     "grey": (BINARY, np.where(OBJECT, 200, 100).astype(np.uint8), 255, {"mask_threshold": 128}),
 }
 
@@ -100,11 +122,15 @@ def test_trap_39_no_data_of_a_mask_is_void(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(("task", "values"), [(THREE, IDS), (BINARY, OBJECT.astype(np.uint8))])
-def test_trap_39_no_data_that_is_a_class_is_a_question(tmp_path: Path, task: Task, values: np.ndarray) -> None:
+def test_trap_39_no_data_that_is_a_class_is_a_question(
+    tmp_path: Path, task: Task, values: np.ndarray
+) -> None:
     tiff(tmp_path, values, nodata=0)
     with fails(DataError, "mask-nodata", tmp_path / "masks" / "a.tif", "data.mask_values"):
         source(tmp_path, task).read("a")
-    names = {0: "background", 1: "road", 2: "tree"} if task is THREE else {0: "absent", 1: "present"}
+    names = (
+        {0: "background", 1: "road", 2: "tree"} if task is THREE else {0: "absent", 1: "present"}
+    )
     np.testing.assert_array_equal(source(tmp_path, task, mask_values=names).read("a").mask, values)
     void = {value: "void" if value == 0 else name for value, name in names.items()}
     np.testing.assert_array_equal(
@@ -118,20 +144,30 @@ def test_trap_39_no_data_of_colours_and_of_bands_is_void(tmp_path: Path) -> None
     tiff(tmp_path, colours, nodata=255, photometric="rgb")
     named = {"#0000ff": "background", "#ff0000": "road", "#00ff00": "tree"}
     expected = np.where(HIDDEN, VOID, IDS)
-    np.testing.assert_array_equal(source(tmp_path, THREE, mask_colours=named).read("a").mask, expected)
+    np.testing.assert_array_equal(
+        source(tmp_path, THREE, mask_colours=named).read("a").mask, expected
+    )
     white = {**named, "#ffffff": "tree"}
-    np.testing.assert_array_equal(source(tmp_path, THREE, mask_colours=white).read("a").mask, np.where(HIDDEN, 2, IDS))
+    np.testing.assert_array_equal(
+        source(tmp_path, THREE, mask_colours=white).read("a").mask, np.where(HIDDEN, 2, IDS)
+    )
     indices = np.where(HIDDEN, 0, IDS + 1).astype(np.uint8)
     palette = np.zeros((256, 3), np.uint16)
     palette[:4] = np.array([WHITE, (0, 0, 255), RED, GREEN]) * 257
     tiff(tmp_path, indices, nodata=0, photometric="palette", colormap=palette.T)
-    np.testing.assert_array_equal(source(tmp_path, THREE, mask_colours=named).read("a").mask, expected)
-    np.testing.assert_array_equal(source(tmp_path, THREE, mask_colours=white).read("a").mask, np.where(HIDDEN, 2, IDS))
+    np.testing.assert_array_equal(
+        source(tmp_path, THREE, mask_colours=named).read("a").mask, expected
+    )
+    np.testing.assert_array_equal(
+        source(tmp_path, THREE, mask_colours=white).read("a").mask, np.where(HIDDEN, 2, IDS)
+    )
     bands = np.dstack([OBJECT, IDS == 1]).astype(np.uint8)
     bands[HIDDEN] = 9
     tiff(tmp_path, bands, nodata=9, photometric="minisblack", planarconfig="contig")
     both = source(tmp_path, Task.multilabel(["roof", "road"])).read("a").mask
-    np.testing.assert_array_equal(both, np.where(HIDDEN[..., None], VOID, np.dstack([OBJECT, IDS == 1])))
+    np.testing.assert_array_equal(
+        both, np.where(HIDDEN[..., None], VOID, np.dstack([OBJECT, IDS == 1]))
+    )
 
 
 def test_trap_39_what_a_page_of_transparency_hides_is_void(tmp_path: Path) -> None:
@@ -139,14 +175,22 @@ def test_trap_39_what_a_page_of_transparency_hides_is_void(tmp_path: Path) -> No
     with tifffile.TiffWriter(tmp_path / "masks" / "a.tif") as file:
         file.write(IDS, metadata=None)
         file.write(~HIDDEN, subfiletype=4, photometric="mask", metadata=None)
-    np.testing.assert_array_equal(source(tmp_path, THREE).read("a").mask, np.where(HIDDEN, VOID, IDS))
+    np.testing.assert_array_equal(
+        source(tmp_path, THREE).read("a").mask, np.where(HIDDEN, VOID, IDS)
+    )
 
 
 @pytest.mark.parametrize("photometric", ["minisblack", "rgb"])
-def test_trap_39_alpha_of_a_mask_on_a_map_is_void_and_elsewhere_refused(tmp_path: Path, photometric: str) -> None:
+def test_trap_39_alpha_of_a_mask_on_a_map_is_void_and_elsewhere_refused(
+    tmp_path: Path, photometric: str
+) -> None:
     alpha = np.where(HIDDEN, 0, 255).astype(np.uint8)
     values = np.dstack([IDS, alpha] if photometric == "minisblack" else [IDS, IDS, IDS, alpha])
-    how: dict[str, Any] = {"photometric": photometric, "planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    how: dict[str, Any] = {
+        "photometric": photometric,
+        "planarconfig": "contig",
+        "extrasamples": ["unassalpha"],
+    }
     (tmp_path / "masks").mkdir()
     place = [(33550, "d", 3, (1.0, 1.0, 0.0), True)]
     tifffile.imwrite(tmp_path / "masks" / "a.tif", values, extratags=place, **how)
@@ -160,7 +204,9 @@ def test_trap_39_alpha_of_a_mask_on_a_map_is_void_and_elsewhere_refused(tmp_path
 def test_trap_39_where_the_image_has_no_data_the_mask_is_void(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     heights = np.where(HIDDEN, -9999, 200).astype(np.float32)
-    tifffile.imwrite(tmp_path / "images" / "a.tif", heights, extratags=[(42113, "s", 0, "-9999", True)])
+    tifffile.imwrite(
+        tmp_path / "images" / "a.tif", heights, extratags=[(42113, "s", 0, "-9999", True)]
+    )
     tiff(tmp_path, IDS)
     sample = source(tmp_path, THREE).read("a")
     np.testing.assert_array_equal(sample.mask, np.where(HIDDEN, VOID, IDS))
@@ -195,17 +241,28 @@ def test_trap_40_a_palette_tiff_is_read_by_the_same_rule(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("task", [BINARY, THREE])
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
-def test_trap_40_an_index_of_two_colours_is_no_class(tmp_path: Path, task: Task, suffix: str) -> None:
+def test_trap_40_an_index_of_two_colours_is_no_class(
+    tmp_path: Path, task: Task, suffix: str
+) -> None:
     indexed(tmp_path, f"a{suffix}", OBJECT, BLACK, RED)
     indexed(tmp_path, f"b{suffix}", OBJECT, BLACK, GREEN)
     found = source(tmp_path, task)
     np.testing.assert_array_equal(found.read("a").mask, OBJECT)
-    with fails(DataError, "mask-palette", tmp_path / "masks" / f"b{suffix}", "#00ff00", "#ff0000", "data.mask_colours"):
+    with fails(
+        DataError,
+        "mask-palette",
+        tmp_path / "masks" / f"b{suffix}",
+        "#00ff00",
+        "#ff0000",
+        "data.mask_colours",
+    ):
         found.read("b")
     named = {"#000000": task.classes[0] if task is THREE else "absent"}
     named |= dict.fromkeys(("#ff0000", "#00ff00"), "road" if task is THREE else "present")
     for name in ("a", "b"):
-        np.testing.assert_array_equal(source(tmp_path, task, mask_colours=named).read(name).mask, OBJECT)
+        np.testing.assert_array_equal(
+            source(tmp_path, task, mask_colours=named).read(name).mask, OBJECT
+        )
 
 
 def test_trap_40_colours_that_do_not_occur_may_differ(tmp_path: Path) -> None:
@@ -217,20 +274,29 @@ def test_trap_40_colours_that_do_not_occur_may_differ(tmp_path: Path) -> None:
 
 def test_trap_40_no_is_black_if_black_is_one_of_two_colours(tmp_path: Path) -> None:
     indexed(tmp_path, "a.png", ~OBJECT, RED, BLACK)
-    with fails(DataError, "mask-palette", tmp_path / "masks" / "a.png", "#ff0000", "data.mask_colours"):
+    with fails(
+        DataError, "mask-palette", tmp_path / "masks" / "a.png", "#ff0000", "data.mask_colours"
+    ):
         source(tmp_path, BINARY).read("a")
     np.testing.assert_array_equal(source(tmp_path, THREE).read("a").mask, ~OBJECT)
     named = {0: "present", 1: "absent"}
-    np.testing.assert_array_equal(source(tmp_path, BINARY, mask_values=named).read("a").mask, OBJECT)
+    np.testing.assert_array_equal(
+        source(tmp_path, BINARY, mask_values=named).read("a").mask, OBJECT
+    )
 
 
 def test_trap_40_a_threshold_is_of_the_greys_of_a_palette(tmp_path: Path) -> None:
     indexed(tmp_path, "a.gif", ~OBJECT, (200, 200, 200), (90, 90, 90))
-    np.testing.assert_array_equal(source(tmp_path, BINARY, mask_threshold=128).read("a").mask, OBJECT)
+    np.testing.assert_array_equal(
+        source(tmp_path, BINARY, mask_threshold=128).read("a").mask, OBJECT
+    )
 
 
 def stacks(root: Path, task_masks: np.ndarray) -> DataConfig:
-    for folder, values in (("images", np.arange(3)[:, None, None] * 50 + np.zeros((10, 12))), ("masks", task_masks)):
+    for folder, values in (
+        ("images", np.arange(3)[:, None, None] * 50 + np.zeros((10, 12))),
+        ("masks", task_masks),
+    ):
         (root / folder).mkdir()
         tifffile.imwrite(root / folder / "s.tif", values.astype(np.uint8), photometric="minisblack")
     return DataConfig(images=root / "images", masks=root / "masks", pages="samples")
@@ -266,7 +332,9 @@ def test_a_single_picture_beside_a_stack_keeps_its_name(tmp_path: Path) -> None:
 
 def test_stacks_in_a_list_are_in_the_part_of_their_line(tmp_path: Path) -> None:
     stacks(tmp_path, np.zeros((3, 10, 12)))
-    (tmp_path / "list.csv").write_text("image,mask,split\nimages/s.tif,masks/s.tif,test\n", encoding="utf-8")
+    (tmp_path / "list.csv").write_text(
+        "image,mask,split\nimages/s.tif,masks/s.tif,test\n", encoding="utf-8"
+    )
     found = open_source(DataConfig(list_file=tmp_path / "list.csv", pages="samples"), BINARY)
     assert dict(found.parts) == {"test": [f"images/s#00{page}" for page in (1, 2, 3)]}
 
@@ -275,14 +343,20 @@ ACCENTS = "Köln"
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
-def test_names_with_accents_pair_however_they_are_written(tmp_path: Path, forms: tuple[str, str]) -> None:
+def test_names_with_accents_pair_however_they_are_written(
+    tmp_path: Path, forms: tuple[str, str]
+) -> None:
     image, mask = (unicodedata.normalize(form, ACCENTS) for form in forms)  # type: ignore[arg-type]
     write_picture(tmp_path / "images" / f"{image}.png", np.zeros((10, 12, 1), np.uint8))
     write_picture(tmp_path / "masks" / f"{mask}_mäsk.png", OBJECT[..., None].astype(np.uint8))
     suffix = unicodedata.normalize(forms[0], "_mäsk")  # type: ignore[arg-type]
-    found = in_folders(tmp_path / "images", tmp_path / "masks", BINARY, DataConfig(mask_suffix=suffix))
+    found = in_folders(
+        tmp_path / "images", tmp_path / "masks", BINARY, DataConfig(mask_suffix=suffix)
+    )
     np.testing.assert_array_equal(found.read(image).mask, OBJECT)
-    (tmp_path / "list.csv").write_text(f"image,mask\nimages/{mask}.png,masks/{image}_mäsk.png\n", encoding="utf-8")
+    (tmp_path / "list.csv").write_text(
+        f"image,mask\nimages/{mask}.png,masks/{image}_mäsk.png\n", encoding="utf-8"
+    )
     listed = open_source(DataConfig(list_file=tmp_path / "list.csv"), BINARY)
     np.testing.assert_array_equal(listed.read(listed.names[0]).mask, OBJECT)
 

@@ -106,9 +106,13 @@ def test_trap_06_255_means_unlabelled_where_the_user_says_so(tmp_path: Path) -> 
 def test_trap_27_jpeg_masks_are_read_with_an_explicit_threshold(tmp_path: Path) -> None:
     save(tmp_path / "images" / "a.png", np.zeros((8, 16)))
     save(tmp_path / "masks" / "a.jpg", np.repeat([[0, 255]], 8, axis=1).repeat(8, axis=0))
-    with fails(DataError, "mask-lossy", tmp_path / "masks" / "a.jpg", "JPEG", "data.mask_threshold: 128"):
+    with fails(
+        DataError, "mask-lossy", tmp_path / "masks" / "a.jpg", "JPEG", "data.mask_threshold: 128"
+    ):
         in_folders(tmp_path / "images", tmp_path / "masks", CRACK).read("a")
-    source = in_folders(tmp_path / "images", tmp_path / "masks", CRACK, DataConfig(mask_threshold=128))
+    source = in_folders(
+        tmp_path / "images", tmp_path / "masks", CRACK, DataConfig(mask_threshold=128)
+    )
     assert source.read("a").mask.tolist() == [[0] * 8 + [1] * 8] * 8
 
 
@@ -118,11 +122,20 @@ def test_trap_25_palette_masks_give_ids(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0] + [0] * 759)
     (tmp_path / "masks").mkdir()
     picture.save(tmp_path / "masks" / "a.png")
-    assert in_folders(tmp_path / "images", tmp_path / "masks", ORGANS).read("a").mask.tolist() == [[0, 1, 2]]
+    assert in_folders(tmp_path / "images", tmp_path / "masks", ORGANS).read("a").mask.tolist() == [
+        [0, 1, 2]
+    ]
 
 
 def test_other_ids_are_refused_with_the_file_and_what_to_do(tmp_path: Path) -> None:
-    with fails(DataError, "mask-values", tmp_path / "masks" / "a.png", "0 to 2", "38, 113", "data.mask_values"):
+    with fails(
+        DataError,
+        "mask-values",
+        tmp_path / "masks" / "a.png",
+        "0 to 2",
+        "38, 113",
+        "data.mask_values",
+    ):
         folder(tmp_path, {"a": [[0, 1, 38, 113]]}, ORGANS).read("a")
 
 
@@ -154,4 +167,6 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
 
 def test_wrong_names_in_mask_values_are_found_before_any_file_is_read(tmp_path: Path) -> None:
     with fails(ConfigError, "unknown-name", "crakc", setting="data.mask_values"):
-        in_folders(tmp_path / "none", tmp_path / "none", CRACK, DataConfig(mask_values={1: "crakc"}))
+        in_folders(
+            tmp_path / "none", tmp_path / "none", CRACK, DataConfig(mask_values={1: "crakc"})
+        )

@@ -25,7 +25,9 @@ ORGANS = Task.multiclass(["background", "liver", "tumour"])
         (np.array([[0, 0]], np.uint8), [0, 0], None),
     ],
 )
-def test_trap_06_yes_is_1_or_the_brightest_value(stored: np.ndarray, expected: list[int], yes: int | None) -> None:
+def test_trap_06_yes_is_1_or_the_brightest_value(
+    stored: np.ndarray, expected: list[int], yes: int | None
+) -> None:
     mask, found = as_yes_no(stored, CRACK, None, "a.png")
     assert mask.tolist() == [expected]
     assert found == yes
@@ -52,11 +54,15 @@ def test_trap_28_grey_edges_of_many_values_are_refused_by_the_first_few() -> Non
 
 
 def test_given_values_are_followed() -> None:
-    mask, yes = as_yes_no(np.array([[0, 1, 255]]), CRACK, {0: "absent", 1: "present", 255: "void"}, "a.png")
+    mask, yes = as_yes_no(
+        np.array([[0, 1, 255]]), CRACK, {0: "absent", 1: "present", 255: "void"}, "a.png"
+    )
     assert mask.tolist() == [[0, 1, VOID]]
     assert yes is None
     names = {10: "liver", 20: "tumour", 0: "background", 7: "void", 8: "liver"}
-    assert as_ids(np.array([[0, 10, 20, 7, 8]]), ORGANS, names, "a.png").tolist() == [[0, 1, 2, VOID, 1]]
+    assert as_ids(np.array([[0, 10, 20, 7, 8]]), ORGANS, names, "a.png").tolist() == [
+        [0, 1, 2, VOID, 1]
+    ]
 
 
 def test_trap_26_16_bit_ids_map_to_classes() -> None:
@@ -76,7 +82,13 @@ def test_without_given_values_ids_are_ids_and_255_is_unlabelled() -> None:
         as_ids(np.array([[0, 3]]), ORGANS, None, "a.png")
 
 
-@given(st.dictionaries(st.integers(0, 65535), st.sampled_from(["background", "liver", "tumour", "void"]), min_size=1))
+@given(
+    st.dictionaries(
+        st.integers(0, 65535),
+        st.sampled_from(["background", "liver", "tumour", "void"]),
+        min_size=1,
+    )
+)
 def test_mapping_equals_a_loop_over_the_pixels(names: dict[int, str]) -> None:
     stored = np.array([list(names), list(names)[::-1]], np.uint16)
     ids = as_ids(stored, ORGANS, names, "a.png")
@@ -91,5 +103,7 @@ def test_names_in_mask_values_must_be_classes_or_void() -> None:
     for task in (Task.binary("liver"), Task.multilabel(["liver", "tumour"])):
         check_names({0: "absent", 1: "present", 2: "void"}, task)
     check_names({0: "background", 1: "liver"}, Task.binary("liver"))
-    with fails(ConfigError, "unknown-name", "absent, present, void", "liver", setting="data.mask_values"):
+    with fails(
+        ConfigError, "unknown-name", "absent, present, void", "liver", setting="data.mask_values"
+    ):
         check_names({1: "liver"}, Task.multilabel(["liver", "tumour"]))

@@ -45,13 +45,18 @@ def by_loop(pixel: dict[str, int], task: Task, on_top: Sequence[str]) -> int | s
 
 @given(st.data())
 def test_exclusive_layers_equal_a_loop_over_the_pixels(data: st.DataObject) -> None:
-    task = data.draw(st.sampled_from([ORGANS, NO_BACKGROUND, Task.multiclass(NAMES, head="sigmoid")]))
+    task = data.draw(
+        st.sampled_from([ORGANS, NO_BACKGROUND, Task.multiclass(NAMES, head="sigmoid")])
+    )
     on_top = data.draw(st.lists(st.sampled_from(PARTS), unique=True))
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     values = st.sampled_from([0, 0, 0, 1, VOID])
     layers = {name: data.draw(arrays.arrays(np.uint8, shape, elements=values)) for name in PARTS}
     expected = [
-        [by_loop({name: int(layers[name][y, x]) for name in PARTS}, task, on_top) for x in range(shape[1])]
+        [
+            by_loop({name: int(layers[name][y, x]) for name in PARTS}, task, on_top)
+            for x in range(shape[1])
+        ]
         for y in range(shape[0])
     ]
     problems = {value for line in expected for value in line if isinstance(value, str)}
@@ -66,7 +71,10 @@ def test_exclusive_layers_equal_a_loop_over_the_pixels(data: st.DataObject) -> N
     np.testing.assert_array_equal(task.encode(mask, void=VOID), mask)
 
 
-@given(st.permutations(PARTS), arrays.arrays(np.uint8, (3, 2, 2), elements=st.sampled_from([0, 1, VOID])))
+@given(
+    st.permutations(PARTS),
+    arrays.arrays(np.uint8, (3, 2, 2), elements=st.sampled_from([0, 1, VOID])),
+)
 def test_multilabel_layers_are_stacked_by_name(order: list[str], values: np.ndarray) -> None:
     layers = dict(zip(order, values, strict=True))
     mask = from_layers(layers, LABELS, None, "a.png")
@@ -90,7 +98,9 @@ def test_the_first_in_on_top_wins() -> None:
 
 def test_an_overlap_that_nothing_decides_is_refused_with_the_classes_and_both_ways_out() -> None:
     layers = {"liver": row(1, 1, 0), "tumour": row(0, 1, 1), "vessel": row(0, 1, 1)}
-    with fails(DataError, "overlap", "a.png", 2, "(liver, tumour, vessel)", "multilabel", "data.on_top"):
+    with fails(
+        DataError, "overlap", "a.png", 2, "(liver, tumour, vessel)", "multilabel", "data.on_top"
+    ):
         from_layers(layers, ORGANS, None, "a.png")
     with fails(DataError, "overlap", "a.png", 1):
         from_layers(layers, ORGANS, ["vessel"], "a.png")
@@ -109,7 +119,9 @@ def test_unlabelled_pixels_stay_so_where_no_class_is() -> None:
     assert from_layers(layers, ORGANS, None, "a.png").tolist() == [[VOID, VOID, 2]]
 
 
-def class_folders(root: Path, task: Task, layers: dict[str, np.ndarray], **data: object) -> FolderSource:
+def class_folders(
+    root: Path, task: Task, layers: dict[str, np.ndarray], **data: object
+) -> FolderSource:
     """Save each layer as MASKS/CLASS/a.png beside a black image, and open the folders."""
     shape = next(iter(layers.values())).shape
     for path, pixels in [(root / "images/a.png", np.zeros((*shape, 3), np.uint8))] + [
@@ -123,7 +135,9 @@ def class_folders(root: Path, task: Task, layers: dict[str, np.ndarray], **data:
 
 def test_class_folders_of_an_exclusive_task_give_ids(tmp_path: Path) -> None:
     layers = {"liver": row(0, 255, 255), "tumour": row(0, 0, 255), "vessel": row(0, 0, 0)}
-    assert class_folders(tmp_path, ORGANS, layers, on_top=["tumour"]).read("a").mask.tolist() == [[0, 1, 2]]
+    assert class_folders(tmp_path, ORGANS, layers, on_top=["tumour"]).read("a").mask.tolist() == [
+        [0, 1, 2]
+    ]
     with fails(DataError, "overlap", tmp_path / "images" / "a.png", 1, "(liver, tumour)"):
         class_folders(tmp_path, ORGANS, layers).read("a")
 
@@ -131,9 +145,15 @@ def test_class_folders_of_an_exclusive_task_give_ids(tmp_path: Path) -> None:
 def test_values_of_an_exclusive_layer_mean_present_or_absent(tmp_path: Path) -> None:
     layers = {"liver": row(0, 7, 0), "tumour": row(0, 0, 9), "vessel": row(0, 0, 0)}
     values = {0: "absent", 7: "present", 9: "void"}
-    assert class_folders(tmp_path, ORGANS, layers, mask_values=values).read("a").mask.tolist() == [[0, 1, VOID]]
-    with fails(ConfigError, "unknown-name", "absent, present", "liver, tumour", setting="data.mask_values"):
-        class_folders(tmp_path, ORGANS, layers, mask_values={0: "background", 7: "liver", 9: "tumour"})
+    assert class_folders(tmp_path, ORGANS, layers, mask_values=values).read("a").mask.tolist() == [
+        [0, 1, VOID]
+    ]
+    with fails(
+        ConfigError, "unknown-name", "absent, present", "liver, tumour", setting="data.mask_values"
+    ):
+        class_folders(
+            tmp_path, ORGANS, layers, mask_values={0: "background", 7: "liver", 9: "tumour"}
+        )
 
 
 def test_on_top_names_classes(tmp_path: Path) -> None:
@@ -143,7 +163,9 @@ def test_on_top_names_classes(tmp_path: Path) -> None:
 
 
 def test_class_folders_of_a_binary_task(tmp_path: Path) -> None:
-    assert class_folders(tmp_path, CRACK, {"crack": row(0, 255)}).read("a").mask.tolist() == [[0, 1]]
+    assert class_folders(tmp_path, CRACK, {"crack": row(0, 255)}).read("a").mask.tolist() == [
+        [0, 1]
+    ]
 
 
 def bands(root: Path, array: np.ndarray, task: Task = LABELS, **data: object) -> FolderSource:
@@ -172,7 +194,9 @@ YES = np.array([[[0, 1, 0], [1, 1, 1]], [[0, 0, 0], [0, 0, 1]]], np.uint8)
     ],
     ids=["0/1", "0/255", "16 bits 0/1", "16 bits 0/65535", "float", "signed"],
 )
-def test_a_multilabel_mask_can_be_one_file_of_a_band_a_class(tmp_path: Path, stored: np.ndarray) -> None:
+def test_a_multilabel_mask_can_be_one_file_of_a_band_a_class(
+    tmp_path: Path, stored: np.ndarray
+) -> None:
     mask = bands(tmp_path, stored).read("a").mask
     np.testing.assert_array_equal(mask, YES)
     assert mask.dtype == np.uint8
@@ -185,13 +209,26 @@ def test_bands_may_be_stored_as_planes_or_pages(tmp_path: Path, layout: str) -> 
         with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
             tiff.write(planes, photometric="minisblack", metadata={"axes": "CYX"})
     else:
-        tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack", planarconfig="separate")
+        tifffile.imwrite(
+            tmp_path / "a.tif", planes, photometric="minisblack", planarconfig="separate"
+        )
     np.testing.assert_array_equal(read_layers(tmp_path / "a.tif"), YES)
 
 
 def test_a_wrong_number_of_bands_is_refused_with_the_classes(tmp_path: Path) -> None:
-    for array, found in ((YES[..., :2], 2), (YES[..., 0], 1), (np.concatenate([YES, YES], axis=-1), 6)):
-        with fails(DataError, "mask-channels", tmp_path / "masks" / "a.tif", 3, "(liver, tumour, vessel)", found):
+    for array, found in (
+        (YES[..., :2], 2),
+        (YES[..., 0], 1),
+        (np.concatenate([YES, YES], axis=-1), 6),
+    ):
+        with fails(
+            DataError,
+            "mask-channels",
+            tmp_path / "masks" / "a.tif",
+            3,
+            "(liver, tumour, vessel)",
+            found,
+        ):
             bands(tmp_path, array).read("a")
 
 

@@ -23,21 +23,34 @@ from tests.helpers.listings import LABELS, listing, shown, touch
 def test_a_list_pairs_by_its_columns_and_names_by_its_paths(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.jpg", "out/other name.png", "b.png", "c.png")
     found = find_pairs(
-        listing(tmp_path, ("mask", "image", "note"), ("out/other name.png", "in/a.jpg", "x"), ("c.png", "b.png", "")),
+        listing(
+            tmp_path,
+            ("mask", "image", "note"),
+            ("out/other name.png", "in/a.jpg", "x"),
+            ("c.png", "b.png", ""),
+        ),
         (),
     )
-    assert shown(found, tmp_path) == {"b": ("b.png", {"": "c.png"}), "in/a": ("in/a.jpg", {"": "out/other name.png"})}
+    assert shown(found, tmp_path) == {
+        "b": ("b.png", {"": "c.png"}),
+        "in/a": ("in/a.jpg", {"": "out/other name.png"}),
+    }
     assert found.parts == {}
 
 
 def test_a_list_may_have_a_column_a_class(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "v.png", "t.png")
     data = listing(tmp_path, ("image", "tumour", "vessel"), ("a.jpg", "t.png", "v.png"))
-    assert find_pairs(data, LABELS).by_name["a"].masks == {"vessel": tmp_path / "v.png", "tumour": tmp_path / "t.png"}
+    assert find_pairs(data, LABELS).by_name["a"].masks == {
+        "vessel": tmp_path / "v.png",
+        "tumour": tmp_path / "t.png",
+    }
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(
+    tmp_path: Path, encoding: str
+) -> None:
     names = ["ä ö, ü", "図 1", 'it\'s "quoted"', "two\nlines"]
     touch(tmp_path, *(f"{name}{end}.png" for name in names for end in ("", "_m")))
     rows = [(f"{name}.png", f"{name}_m.png") for name in names]
@@ -47,7 +60,9 @@ def test_a_list_has_names_of_every_script_spaces_commas_and_a_byte_order_mark(tm
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", ", "])
 @pytest.mark.parametrize("head", [("image", "mask", "split"), ("Image", "MASK", " Split ")])
-def test_a_list_is_read_however_a_spreadsheet_writes_it(tmp_path: Path, separator: str, head: tuple[str, ...]) -> None:
+def test_a_list_is_read_however_a_spreadsheet_writes_it(
+    tmp_path: Path, separator: str, head: tuple[str, ...]
+) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "m.png")
     rows = [head, ("a.jpg", "m.png", "train"), ("", "", ""), ("b.jpg", "m.png", "Test")]
     path = tmp_path / "list.csv"
@@ -70,7 +85,9 @@ def test_two_columns_of_one_meaning_are_refused(tmp_path: Path) -> None:
 def test_files_elsewhere_go_by_their_own_name(tmp_path: Path) -> None:
     touch(tmp_path, "lists/x", "images/a.jpg", "masks/a.png")
     (tmp_path / "lists" / "x").unlink()
-    data = listing(tmp_path / "lists", ("image", "mask"), ("../images/a.jpg", str(tmp_path / "masks/a.png")))
+    data = listing(
+        tmp_path / "lists", ("image", "mask"), ("../images/a.jpg", str(tmp_path / "masks/a.png"))
+    )
     assert list(find_pairs(data, ()).by_name) == ["a"]
 
 
@@ -136,7 +153,10 @@ def test_the_parts_of_a_list_are_honoured(data: st.DataObject) -> None:
     words = [data.draw(st.sampled_from(WORDS[part])) for part in said]
     with tempfile.TemporaryDirectory() as folder:
         touch(Path(folder), "m.png", *(f"{i}.jpg" for i in range(len(said))))
-        found = find_pairs(listing(Path(folder), HEAD, *((f"{i}.jpg", "m.png", w) for i, w in enumerate(words))), ())
+        found = find_pairs(
+            listing(Path(folder), HEAD, *((f"{i}.jpg", "m.png", w) for i, w in enumerate(words))),
+            (),
+        )
     expected: dict[str, list[str]] = {}
     for i, part in enumerate(said):
         expected.setdefault(part, []).append(str(i))
@@ -145,7 +165,9 @@ def test_the_parts_of_a_list_are_honoured(data: st.DataObject) -> None:
 
 def _listed(root: Path, parts: dict[str, int], **data: object) -> dict[str, list[str]]:
     """Open the parts of a list that says so many images of each; their names begin with the part's."""
-    rows = [(f"{part}{i}.jpg", "m.png", part) for part, count in parts.items() for i in range(count)]
+    rows = [
+        (f"{part}{i}.jpg", "m.png", part) for part, count in parts.items() for i in range(count)
+    ]
     touch(root, "m.png", *(row[0] for row in rows))
     settings = {"list_file": listing(root, HEAD, *rows).list_file, **data}
     config = Config(task=Task.binary("crack"), data=DataConfig.model_validate(settings))
@@ -154,10 +176,14 @@ def _listed(root: Path, parts: dict[str, int], **data: object) -> dict[str, list
 
 def test_trap_33_parts_that_a_list_names_are_used_as_they_are(tmp_path: Path) -> None:
     parts = _listed(tmp_path, {"train": 4, "validation": 2, "test": 3}, validation=0.4, test=0.4)
-    assert {part: {name.rstrip("0123456789") for name in names} for part, names in parts.items()} == {
-        part: {part} for part in parts
+    assert {
+        part: {name.rstrip("0123456789") for name in names} for part, names in parts.items()
+    } == {part: {part} for part in parts}
+    assert {part: len(names) for part, names in parts.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 3,
     }
-    assert {part: len(names) for part, names in parts.items()} == {"train": 4, "validation": 2, "test": 3}
 
 
 def test_trap_33_a_list_of_train_and_test_shares_its_training_part_alone(tmp_path: Path) -> None:
@@ -174,17 +200,30 @@ def test_trap_33_what_a_list_calls_test_is_never_trained_on(tmp_path: Path) -> N
 
 def test_trap_33_a_part_in_folders_of_its_own_beside_a_list(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.png", "masks/a.png")
-    parts = _listed(tmp_path, {"train": 5}, test=PartConfig(images=tmp_path / "images", masks=tmp_path / "masks"))
+    parts = _listed(
+        tmp_path,
+        {"train": 5},
+        test=PartConfig(images=tmp_path / "images", masks=tmp_path / "masks"),
+    )
     assert parts["test"] == ["a"]
 
 
 def test_a_part_may_have_a_list_of_its_own(tmp_path: Path) -> None:
     touch(tmp_path, "b.jpg", "c.jpg", "m.png")
-    own = listing(tmp_path, HEAD, ("b.jpg", "m.png", "test"), ("c.jpg", "m.png", "train"), name="own.csv").list_file
+    own = listing(
+        tmp_path, HEAD, ("b.jpg", "m.png", "test"), ("c.jpg", "m.png", "train"), name="own.csv"
+    ).list_file
     parts = _listed(tmp_path, {"train": 5}, test=PartConfig(list_file=own))
     assert parts["test"] == ["b"]
 
 
 def test_without_folders_or_a_list_there_is_nothing_to_open() -> None:
-    with fails(ConfigError, "missing-setting", "data.images", "data.masks", "data.list_file", setting="data"):
+    with fails(
+        ConfigError,
+        "missing-setting",
+        "data.images",
+        "data.masks",
+        "data.list_file",
+        setting="data",
+    ):
         find_pairs(DataConfig(), ())

@@ -16,7 +16,14 @@ from tests.helpers.listings import LABELS, STEMS, pairs, shown, touch
 
 
 def test_files_of_one_name_pair_in_nested_folders_too(tmp_path: Path) -> None:
-    touch(tmp_path / "images", "b.jpg", "monday/a.TIF", "monday/deep/a.png", ".hidden.png", "notes.txt")
+    touch(
+        tmp_path / "images",
+        "b.jpg",
+        "monday/a.TIF",
+        "monday/deep/a.png",
+        ".hidden.png",
+        "notes.txt",
+    )
     touch(tmp_path / "masks", "b.png", "monday/a.png", "monday/deep/a.png")
     found = pairs(tmp_path)
     assert found.parts == {}
@@ -27,7 +34,11 @@ def test_files_of_one_name_pair_in_nested_folders_too(tmp_path: Path) -> None:
     }
 
 
-LAYOUTS = {"two folders": ("images", "masks"), "one folder": ("all", "all"), "masks inside": ("all", "all/masks")}
+LAYOUTS = {
+    "two folders": ("images", "masks"),
+    "one folder": ("all", "all"),
+    "masks inside": ("all", "all/masks"),
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -44,7 +55,12 @@ def test_a_suffix_of_the_masks_pairs_in_every_layout(tmp_path: Path, layout: str
 NAMED = {
     "DeepGlobe": ("{}_sat", "{}_mask", "_sat", "_mask"),
     "nnU-Net": ("case_{}_0000", "case_{}", "_0000", ""),
-    "Cityscapes": ("aachen/{}_leftImg8bit", "aachen/{}_gtFine_labelIds", "_leftImg8bit", "_gtFine_labelIds"),
+    "Cityscapes": (
+        "aachen/{}_leftImg8bit",
+        "aachen/{}_gtFine_labelIds",
+        "_leftImg8bit",
+        "_gtFine_labelIds",
+    ),
     "DRIVE": ("{}_training", "{}_manual1", "_training", "_manual1"),
     "ISIC": ("ISIC_{}", "ISIC_{}_segmentation", "", "_segmentation"),
     "CamVid": ("0016E5_{}", "0016E5_{}_L", "", "_L"),
@@ -63,17 +79,26 @@ def test_trap_33_usual_names_pair_by_the_suffixes_that_are_found(
     touch(tmp_path / "images", *(f"{image.format(n)}.jpg" for n in numbers))
     touch(tmp_path / "masks", *(f"{mask.format(n)}.png" for n in numbers))
     if any(suffixes):
-        with fails(DataError, "unpaired", "data.list_file", *(suffix for suffix in suffixes if suffix)):
+        with fails(
+            DataError, "unpaired", "data.list_file", *(suffix for suffix in suffixes if suffix)
+        ):
             pairs(tmp_path)
     assert shown(pairs(tmp_path, image_suffix=found.image, mask_suffix=found.mask), tmp_path) == {
-        image.format(n): (f"images/{image.format(n)}.jpg", {"": f"masks/{mask.format(n)}.png"}) for n in numbers
+        image.format(n): (f"images/{image.format(n)}.jpg", {"": f"masks/{mask.format(n)}.png"})
+        for n in numbers
     }
 
 
-@pytest.mark.parametrize(("image", "mask"), [("image_{}", "mask_{}"), ("{}", "task-{}-roof-0"), ("IMG_{}", "img_{}")])
-def test_trap_33_names_that_no_suffix_pairs_need_a_list(tmp_path: Path, image: str, mask: str) -> None:
+@pytest.mark.parametrize(
+    ("image", "mask"), [("image_{}", "mask_{}"), ("{}", "task-{}-roof-0"), ("IMG_{}", "img_{}")]
+)
+def test_trap_33_names_that_no_suffix_pairs_need_a_list(
+    tmp_path: Path, image: str, mask: str
+) -> None:
     numbers = ("21", "22", "23")
-    assert find_suffixes([image.format(n) for n in numbers], [mask.format(n) for n in numbers]) is None
+    assert (
+        find_suffixes([image.format(n) for n in numbers], [mask.format(n) for n in numbers]) is None
+    )
     touch(tmp_path / "images", *(f"{image.format(n)}.jpg" for n in numbers))
     touch(tmp_path / "masks", *(f"{mask.format(n)}.png" for n in numbers))
     with fails(DataError, "unpaired", 3, "data.list_file"):
@@ -83,7 +108,9 @@ def test_trap_33_names_that_no_suffix_pairs_need_a_list(tmp_path: Path, image: s
 def test_of_several_kinds_of_masks_nobody_chooses() -> None:
     images = ["a1", "a2"]
     assert find_suffixes(images, ["a1_x", "a1_y", "a2_x", "a2_y"]) is None
-    cityscapes = [f"{name}_gtFine_{kind}" for name in images for kind in ("color", "instanceIds", "labelIds")]
+    cityscapes = [
+        f"{name}_gtFine_{kind}" for name in images for kind in ("color", "instanceIds", "labelIds")
+    ]
     assert find_suffixes(images, cityscapes) == ("", "_gtFine_labelIds")
 
 
@@ -101,9 +128,17 @@ def test_images_and_masks_in_one_folder_are_told_apart_by_their_suffixes(tmp_pat
         pairs(tmp_path, "all", "all", image_suffix="_sat", mask_suffix="_mask")
 
 
-@given(st.sets(st.from_regex(r"[a-c]{1,3}_[0-9]{1,3}", fullmatch=True), min_size=1, max_size=8), st.data())
-def test_suffixes_that_are_found_pair_each_image_with_its_mask(stems: set[str], data: st.DataObject) -> None:
-    suffixes = [data.draw(st.sampled_from(["", "_sat", "_0000", "x"])), data.draw(st.sampled_from(["", "_mask", "y"]))]
+@given(
+    st.sets(st.from_regex(r"[a-c]{1,3}_[0-9]{1,3}", fullmatch=True), min_size=1, max_size=8),
+    st.data(),
+)
+def test_suffixes_that_are_found_pair_each_image_with_its_mask(
+    stems: set[str], data: st.DataObject
+) -> None:
+    suffixes = [
+        data.draw(st.sampled_from(["", "_sat", "_0000", "x"])),
+        data.draw(st.sampled_from(["", "_mask", "y"])),
+    ]
     images, masks = [stem + suffixes[0] for stem in stems], [stem + suffixes[1] for stem in stems]
     found = find_suffixes(images, masks)
     if found is not None and not any(found):
@@ -114,11 +149,21 @@ def test_suffixes_that_are_found_pair_each_image_with_its_mask(stems: set[str], 
         assert all(name.endswith(found.image) for name in images) or 2 * len(stems) > len(images)
 
 
-FOLDERS = {"train": "train", "Val": "validation", "valid": "validation", "TEST": "test", "training": "train"}
+FOLDERS = {
+    "train": "train",
+    "Val": "validation",
+    "valid": "validation",
+    "TEST": "test",
+    "training": "train",
+}
 
 
-@pytest.mark.parametrize("folders", [("train", "Val", "TEST"), ("training", "valid"), ("train", "TEST")])
-def test_trap_45_folders_called_train_val_and_test_are_parts(tmp_path: Path, folders: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "folders", [("train", "Val", "TEST"), ("training", "valid"), ("train", "TEST")]
+)
+def test_trap_45_folders_called_train_val_and_test_are_parts(
+    tmp_path: Path, folders: tuple[str, ...]
+) -> None:
     for folder in folders:
         for place in ("images", "masks"):
             touch(tmp_path / place / folder, "a.png", "deep/b.png")
@@ -126,7 +171,9 @@ def test_trap_45_folders_called_train_val_and_test_are_parts(tmp_path: Path, fol
     assert found == {FOLDERS[folder]: [f"{folder}/a", f"{folder}/deep/b"] for folder in folders}
 
 
-@pytest.mark.parametrize("folders", [("monday", "test"), ("train",), ("val", "test"), ("train", "test", "extra")])
+@pytest.mark.parametrize(
+    "folders", [("monday", "test"), ("train",), ("val", "test"), ("train", "test", "extra")]
+)
 def test_other_folders_are_one_pool(tmp_path: Path, folders: tuple[str, ...]) -> None:
     for folder in folders:
         for place in ("images", "masks"):
@@ -147,7 +194,9 @@ def test_folders_of_labelling_tools_are_recognised(tmp_path: Path, tool: str) ->
     if tool == "CVAT":
         touch(tmp_path, "labelmap.txt")
     else:
-        (tmp_path / "images" / "a.json").write_text('{"version": "5", "shapes": [], "imagePath": "a.jpg"}')
+        (tmp_path / "images" / "a.json").write_text(
+            '{"version": "5", "shapes": [], "imagePath": "a.jpg"}'
+        )
     with fails(DataError, "unpaired", 1, tool):
         pairs(tmp_path)
 
@@ -163,9 +212,13 @@ def test_one_folder_for_both_needs_a_suffix(tmp_path: Path) -> None:
         pairs(tmp_path, "all", "all")
 
 
-@given(st.sets(STEMS), st.sets(STEMS), st.sampled_from(["", "_m"]), st.sampled_from(sorted(LAYOUTS)))
+@given(
+    st.sets(STEMS), st.sets(STEMS), st.sampled_from(["", "_m"]), st.sampled_from(sorted(LAYOUTS))
+)
 @settings(max_examples=100)
-def test_pairing_equals_a_loop_over_the_names(images: set[str], masks: set[str], suffix: str, layout: str) -> None:
+def test_pairing_equals_a_loop_over_the_names(
+    images: set[str], masks: set[str], suffix: str, layout: str
+) -> None:
     """An image pairs with the file that is called like it and the suffix; whoever is left alone is an error."""
     one, other = LAYOUTS[layout]
     if one == other and not suffix:
@@ -194,7 +247,9 @@ def test_pairing_equals_a_loop_over_the_names(images: set[str], masks: set[str],
 def test_missing_partners_are_named_either_way(tmp_path: Path, suffix: str) -> None:
     touch(tmp_path / "images", "a.jpg", *(f"x{i}.jpg" for i in range(7)))
     touch(tmp_path / "masks", f"a{suffix}.png")
-    with fails(DataError, "unpaired", 7, tmp_path / "masks", "x0, x1, x2, x3, x4, ...", "data.mask_suffix"):
+    with fails(
+        DataError, "unpaired", 7, tmp_path / "masks", "x0, x1, x2, x3, x4, ...", "data.mask_suffix"
+    ):
         pairs(tmp_path, mask_suffix=suffix)
     for i in range(7):
         (tmp_path / "images" / f"x{i}.jpg").unlink()
@@ -205,12 +260,19 @@ def test_missing_partners_are_named_either_way(tmp_path: Path, suffix: str) -> N
 
 @pytest.mark.parametrize(
     "task",
-    [Task.multilabel(list(LABELS)), Task.multiclass(["background", *LABELS]), Task.multiclass(list(LABELS))],
+    [
+        Task.multilabel(list(LABELS)),
+        Task.multiclass(["background", *LABELS]),
+        Task.multiclass(list(LABELS)),
+    ],
     ids=lambda task: f"{task.kind} {len(task.classes)}",
 )
 def test_a_mask_can_be_a_file_in_each_class_folder(tmp_path: Path, task: Task) -> None:
     touch(tmp_path, "images/a.jpg", "images/monday/b.jpg")
-    touch(tmp_path / "masks", *(f"{label}/{name}.png" for label in LABELS for name in ("a", "monday/b")))
+    touch(
+        tmp_path / "masks",
+        *(f"{label}/{name}.png" for label in LABELS for name in ("a", "monday/b")),
+    )
     found = pairs(tmp_path, labels=tuple(task.classes[i] for i in task.foreground))
     assert shown(found, tmp_path) == {
         name: (f"images/{name}.jpg", {label: f"masks/{label}/{name}.png" for label in LABELS})

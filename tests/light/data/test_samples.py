@@ -21,17 +21,30 @@ from tests.helpers.every_source import Made, folder, save
 
 
 def chosen(
-    made: Made, cache: str, where: Path | None, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
+    made: Made,
+    cache: str,
+    where: Path | None,
+    monkeypatch: pytest.MonkeyPatch,
+    memory: float,
+    disk: float,
 ) -> Any:
     monkeypatch.setattr(samples.memory, "free_memory", lambda: memory)
-    monkeypatch.setattr(samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE))
+    monkeypatch.setattr(
+        samples.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk + samples.SPARE)
+    )
     data = made.data.model_copy(update={"cache": cache})
     return open_samples(Counting(made), data, made.task, GIVEN, where)
 
 
-def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_memory_then_disk_then_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, where = folder(tmp_path), tmp_path / "cache"
-    size = sum(array.nbytes for name in ("a", "b", "c d/ä") for array in Read(Counting(made), made.task, GIVEN)(name))
+    size = sum(
+        array.nbytes
+        for name in ("a", "b", "c d/ä")
+        for array in Read(Counting(made), made.task, GIVEN)(name)
+    )
     much, little = 4.1 * size, 3.9 * size
     kinds = [
         type(chosen(made, "auto", folder, monkeypatch, memory, disk))
@@ -46,7 +59,9 @@ def test_auto_takes_memory_then_disk_then_a_part(tmp_path: Path, monkeypatch: py
     assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
 
 
-def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_said_before_anything_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, where = folder(tmp_path), tmp_path / "cache"
     with fails(ConfigError, "no-space", "memory", "data.cache: disk", setting="data.cache"):
         chosen(made, "memory", where, monkeypatch, 100, 10**9)
@@ -58,11 +73,15 @@ def test_too_little_room_is_said_before_anything_is_kept(tmp_path: Path, monkeyp
     kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
     for name in ("a", "b", "c d/ä"):
         kept(name)
-    assert isinstance(chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk)  # all is there already
+    assert isinstance(
+        chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk
+    )  # all is there already
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_parts_have_to_fit_together(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, where = folder(tmp_path), tmp_path / "cache"
     part = Counting(made)
     size = sum(array.nbytes for name in part.names for array in Read(part, made.task, GIVEN)(name))
@@ -71,7 +90,9 @@ def test_all_parts_have_to_fit_together(cache: str, tmp_path: Path, monkeypatch:
     for fits, free in ((1, 1.9 * size), (2, 2.1 * size)):
         monkeypatch.setattr(samples.memory, "free_memory", lambda free=free: free / share)
         monkeypatch.setattr(
-            samples.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free + samples.SPARE)
+            samples.shutil,
+            "disk_usage",
+            lambda path, free=free: SimpleNamespace(free=free + samples.SPARE),
         )
         check_room([part] * fits, data, made.task, GIVEN, where)
         with fails(ConfigError, "no-space", f"data.cache: {cache}", setting="data.cache"):
@@ -88,7 +109,9 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
     data = made.data.model_copy(update={"cache": "memory"})
     monkeypatch.setattr(samples.memory, "free_memory", lambda: 10**9)
     for room, times_read in ((size + 1, 1), (size - 1, 3)):
-        monkeypatch.setattr(samples, "check_room", lambda parts, *_, room=room: room / samples.MARGIN)
+        monkeypatch.setattr(
+            samples, "check_room", lambda parts, *_, room=room: room / samples.MARGIN
+        )
         part = Counting(made)
         kept = open_samples(part, data, made.task, GIVEN)
         for _ in range(3):
@@ -96,7 +119,9 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
         assert part.reads == times_read
 
 
-def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_names_no_files_is_not_kept_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = folder(tmp_path)
     monkeypatch.delattr("segkit.data.sources.folder.FolderSource.files")
     assert isinstance(chosen(made, "auto", tmp_path, monkeypatch, 1, 10**9), InMemory)
@@ -104,12 +129,18 @@ def test_a_source_that_names_no_files_is_not_kept_on_disk(tmp_path: Path, monkey
         chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
 
 
-def test_training_refuses_before_it_begins_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_refuses_before_it_begins_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(12):
         pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
         save(tmp_path / "images" / f"{i}.png", pixels)
         save(tmp_path / "masks" / f"{i}.png", pixels[..., 0] // 128)
-    folders = {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "cache": "memory"}
+    folders = {
+        "images": str(tmp_path / "images"),
+        "masks": str(tmp_path / "masks"),
+        "cache": "memory",
+    }
     (tmp_path / "config.yaml").write_text(
         yaml.safe_dump({"task": {"kind": "binary", "classes": ["a"]}, "data": folders})
     )

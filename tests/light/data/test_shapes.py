@@ -56,7 +56,9 @@ def test_where_two_overlap_the_one_painted_last_wins_and_that_is_not_always_the_
     assert winners >= {1, 2}
 
 
-@pytest.mark.parametrize("task", [ALL, ONE, Task.binary("disc"), Task.multiclass(["square", "background"])])
+@pytest.mark.parametrize(
+    "task", [ALL, ONE, Task.binary("disc"), Task.multiclass(["square", "background"])]
+)
 def test_masks_fit_their_task(task: Task) -> None:
     sample = source(task).read("shape_00001")
     assert (sample.image.shape, sample.image.dtype) == ((40, 56, 3), np.uint8)
@@ -75,9 +77,17 @@ def test_the_order_of_classes_is_the_task_s() -> None:
     np.testing.assert_array_equal(np.array(turned.classes)[others], np.array(ONE.classes)[ids])
 
 
-@pytest.mark.parametrize("task", [Task.multilabel(["disc", "cat"]), Task.multiclass(["disc", "square"])])
+@pytest.mark.parametrize(
+    "task", [Task.multilabel(["disc", "cat"]), Task.multiclass(["disc", "square"])]
+)
 def test_unknown_shapes_are_refused(task: Task) -> None:
-    with fails(ConfigError, "unknown-name", "disc, square, triangle", ", ".join(task.classes), setting="task.classes"):
+    with fails(
+        ConfigError,
+        "unknown-name",
+        "disc, square, triangle",
+        ", ".join(task.classes),
+        setting="task.classes",
+    ):
         source(task)
 
 
@@ -85,5 +95,6 @@ def test_the_config_s_data_section_gives_count_size_and_seed() -> None:
     opened = open_shapes(DataConfig(source="shapes", count=5, size=(32, 48), seed=4), ALL)
     assert (len(opened.names), opened.read("shape_00003").image.shape) == (5, (32, 48, 3))
     np.testing.assert_array_equal(
-        opened.read("shape_00003").image, ShapesSource(ALL, 9, (32, 48), 4).read("shape_00003").image
+        opened.read("shape_00003").image,
+        ShapesSource(ALL, 9, (32, 48), 4).read("shape_00003").image,
     )

@@ -41,18 +41,25 @@ def same(one: Sample, other: Sample) -> bool:
 
 
 @every_source
-def test_reading_a_sample_again_gives_the_same_bits(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_reading_a_sample_again_gives_the_same_bits(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     made = make(tmp_path)
     source, again = opened(made), opened(made)
     first = {name: source.read(name) for name in source.names}
     for other in (source, again):
         assert all(same(other.read(name), first[name]) for name in reversed(source.names))
     with ThreadPoolExecutor(4) as pool:
-        assert all(same(sample, first[sample.name]) for sample in pool.map(opened(made).read, list(first) * 4))
+        assert all(
+            same(sample, first[sample.name])
+            for sample in pool.map(opened(made).read, list(first) * 4)
+        )
 
 
 @every_source
-def test_what_a_reader_does_to_a_sample_stays_his(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_what_a_reader_does_to_a_sample_stays_his(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     made = make(tmp_path)
     source = opened(made)
     before = source.read(made.name)
@@ -82,7 +89,9 @@ def test_what_was_read_is_not_kept(tmp_path: Path, make: Callable[[Path], Made])
 
 
 @every_source
-def test_names_are_told_apart_and_the_parts_are_made_of_them(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_names_are_told_apart_and_the_parts_are_made_of_them(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     made = make(tmp_path)
     source = opened(made)
     assert len(source.names) > 2
@@ -97,7 +106,9 @@ def test_names_are_told_apart_and_the_parts_are_made_of_them(tmp_path: Path, mak
 
 
 @every_source
-def test_samples_are_images_and_masks_that_the_task_takes(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_samples_are_images_and_masks_that_the_task_takes(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     made = make(tmp_path)
     source = opened(made)
     seen: set[int] = set()
@@ -130,7 +141,9 @@ def test_an_error_names_the_file(tmp_path: Path, make: Callable[[Path], Made]) -
 
 
 @every_source
-def test_a_file_that_is_gone_since_the_source_was_opened_is_named(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_a_file_that_is_gone_since_the_source_was_opened_is_named(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     made = make(tmp_path)
     source = opened(made)
     source.read(made.name)
@@ -165,9 +178,14 @@ def test_opening_and_reading_need_neither_keras_nor_tensorflow(tmp_path: Path) -
     for name, make in MAKERS.items():
         (tmp_path / name).mkdir()
         made = make(tmp_path / name)
-        settings.append([name, made.data.model_dump(mode="json"), made.task.model_dump(mode="json")])
+        settings.append(
+            [name, made.data.model_dump(mode="json"), made.task.model_dump(mode="json")]
+        )
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, json.dumps(settings)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", OPEN, json.dumps(settings)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{name} []" for name in MAKERS]

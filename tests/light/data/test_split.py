@@ -22,7 +22,9 @@ SHAPES = {"source": "shapes", "count": 40, "size": (16, 16)}
 
 
 @given(NAMES, SHARES, SHARES)
-def test_trap_33_every_name_is_in_exactly_one_part(names: list[str], validation: float, test: float) -> None:
+def test_trap_33_every_name_is_in_exactly_one_part(
+    names: list[str], validation: float, test: float
+) -> None:
     parts = split(names, validation, test)
     assert sorted(name for part in parts.values() for name in part) == sorted(names)
     for part, share in (("train", 1.0), ("validation", validation), ("test", test)):
@@ -38,7 +40,9 @@ def test_names_stay_in_their_part_when_others_are_added(
     moved = [name for part in before for name in before[part] if name not in after[part]]
     by_hash = {name: _part(name, validation, test) for name in names}
     filled = [name for part in before for name in before[part] if by_hash[name] != part]
-    filled += [name for part in after for name in after[part] if name in by_hash and by_hash[name] != part]
+    filled += [
+        name for part in after for name in after[part] if name in by_hash and by_hash[name] != part
+    ]
     assert set(moved) <= set(filled)
     assert len(set(filled)) <= 4
 
@@ -53,12 +57,18 @@ def test_the_order_of_names_does_not_matter(names: list[str], random: object) ->
     shuffled = list(names)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     one, other = split(names, 0.2, 0.2), split(shuffled, 0.2, 0.2)
-    assert {part: set(found) for part, found in one.items()} == {part: set(found) for part, found in other.items()}
+    assert {part: set(found) for part, found in one.items()} == {
+        part: set(found) for part, found in other.items()
+    }
 
 
 def test_shares_are_about_what_was_asked_for() -> None:
     parts = split([f"image {i}" for i in range(5000)], 0.2, 0.1)
-    assert [round(len(parts[part]) / 5000, 1) for part in ("train", "validation", "test")] == [0.7, 0.2, 0.1]
+    assert [round(len(parts[part]) / 5000, 1) for part in ("train", "validation", "test")] == [
+        0.7,
+        0.2,
+        0.1,
+    ]
 
 
 def test_fractions_never_change() -> None:
@@ -73,7 +83,9 @@ def test_too_few_samples_are_refused() -> None:
 
 
 def test_parts_of_a_config_are_subsets_of_its_source() -> None:
-    config = Config.model_validate({"task": Task.binary("disc"), "data": {**SHAPES, "validation": 0.2, "test": 0}})
+    config = Config.model_validate(
+        {"task": Task.binary("disc"), "data": {**SHAPES, "validation": 0.2, "test": 0}}
+    )
     parts = open_parts(config)
     assert sum(map(len, parts.values())) == 40
     assert len(parts["test"]) == 0
@@ -92,9 +104,14 @@ def test_the_part_to_score_is_test_then_validation() -> None:
 def test_a_part_can_have_folders_of_its_own(tmp_path: Path) -> None:
     for folder, name in (("images", "a"), ("images", "b"), ("test_images", "c")):
         write_picture(tmp_path / folder / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
-        write_picture(tmp_path / folder.replace("images", "masks") / f"{name}.png", np.zeros((4, 4, 1), np.uint8))
+        write_picture(
+            tmp_path / folder.replace("images", "masks") / f"{name}.png",
+            np.zeros((4, 4, 1), np.uint8),
+        )
     own = PartConfig(images=tmp_path / "test_images", masks=tmp_path / "test_masks")
-    data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", validation=0.3, test=own)
+    data = DataConfig(
+        images=tmp_path / "images", masks=tmp_path / "masks", validation=0.3, test=own
+    )
     parts = open_parts(Config(task=Task.binary("x"), data=data))
     assert list(parts["test"].names) == ["c"]
     assert sorted([*parts["train"].names, *parts["validation"].names]) == ["a", "b"]

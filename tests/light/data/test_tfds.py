@@ -12,7 +12,14 @@ import pytest
 from segkit import ConfigError, Task
 from segkit.config import DataConfig
 from segkit.data.sources.tfds import chosen_splits
-from segkit.data.sources.tfds_labels import CITYSCAPES, CITYSCAPES_CLASSES, READY, SCENE_PARSE, find_ready, values_for
+from segkit.data.sources.tfds_labels import (
+    CITYSCAPES,
+    CITYSCAPES_CLASSES,
+    READY,
+    SCENE_PARSE,
+    find_ready,
+    values_for,
+)
 from segkit.data.sources.tfds_records import record_offsets
 from tests.helpers.errors import fails
 
@@ -30,7 +37,9 @@ def test_ready_maps_name_features_of_the_installed_builders(name: str) -> None:
 
 
 def test_cityscapes_has_19_classes_and_scene_parse_100() -> None:
-    cityscapes = values_for(CITYSCAPES, Task.multiclass(list(CITYSCAPES_CLASSES.values())), "cityscapes")
+    cityscapes = values_for(
+        CITYSCAPES, Task.multiclass(list(CITYSCAPES_CLASSES.values())), "cityscapes"
+    )
     assert list(cityscapes) == list(range(34))
     assert len(set(cityscapes.values()) - {"void"}) == 19
     kept = [value for value, name in cityscapes.items() if name != "void"]
@@ -49,9 +58,14 @@ def test_classes_that_a_task_leaves_out_are_background_and_void_stays_void() -> 
     beds = values_for(SCENE_PARSE, Task.binary("bed"), "scene_parse150")
     assert (beds[0], beds[1], beds[2]) == ("background", "bed", "background")
     assert (
-        values_for(SCENE_PARSE, Task.multiclass(list(SCENE_PARSE.values.values())[1:]), "scene_parse150")[0] == "void"
+        values_for(
+            SCENE_PARSE, Task.multiclass(list(SCENE_PARSE.values.values())[1:]), "scene_parse150"
+        )[0]
+        == "void"
     )
-    ground = values_for(READY["oxford_iiit_pet"], Task.multiclass(["ground", "pet"], background="ground"), "pets")
+    ground = values_for(
+        READY["oxford_iiit_pet"], Task.multiclass(["ground", "pet"], background="ground"), "pets"
+    )
     assert ground == {1: "pet", 2: "ground", 3: "void"}
 
 
@@ -60,11 +74,18 @@ def test_classes_that_a_task_leaves_out_are_background_and_void_stays_void() -> 
     [
         (Task.binary("dog"), ("pet, background, border", "binary", "dog")),
         (Task.multiclass(["pet", "border"]), ("background", "task.classes")),
-        (Task.multilabel(["pet", "border"]), ("pet, background, border", "multilabel", "pet, border")),
+        (
+            Task.multilabel(["pet", "border"]),
+            ("pet, background, border", "multilabel", "pet, border"),
+        ),
     ],
 )
-def test_a_task_that_a_ready_map_cannot_serve_is_told_what_to_say(task: Task, values: tuple[str, ...]) -> None:
-    with fails(ConfigError, "mismatch", "oxford_iiit_pet", *values, "data.mask_values", setting="data"):
+def test_a_task_that_a_ready_map_cannot_serve_is_told_what_to_say(
+    task: Task, values: tuple[str, ...]
+) -> None:
+    with fails(
+        ConfigError, "mismatch", "oxford_iiit_pet", *values, "data.mask_values", setting="data"
+    ):
         values_for(READY["oxford_iiit_pet"], task, "oxford_iiit_pet")
 
 
@@ -72,11 +93,17 @@ def test_what_convert_wrote_says_what_its_values_mean() -> None:
     told = {"segkit": {"kind": "binary", "classes": ["crack"]}}
     ready = find_ready("segkit", told)
     assert ready is not None
-    assert values_for(ready, Task.binary("crack"), "segkit") == {0: "background", 1: "crack", 255: "void"}
+    assert values_for(ready, Task.binary("crack"), "segkit") == {
+        0: "background",
+        1: "crack",
+        255: "void",
+    }
     assert find_ready("my_data", {}) is None
 
 
-def test_parts_are_the_data_sets_own_splits_in_one_order_without_those_whose_masks_were_kept_back() -> None:
+def test_parts_are_the_data_sets_own_splits_in_one_order_without_those_whose_masks_were_kept_back() -> (
+    None
+):
     every = ["test", "val", "extra", "train"]
     assert list(chosen_splits(every, DataConfig(), ()).items()) == [
         ("train", "train"),
@@ -104,5 +131,7 @@ def test_record_offsets_stop_at_the_first_record_that_is_not_whole(tmp_path: Pat
 def test_the_source_is_imported_without_tensorflow_datasets() -> None:
     code = "import sys, segkit.data.sources.tfds, segkit.data.convert; "
     code += "print([n for n in sys.modules if n.startswith('tensorflow')])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "[]", done.stderr

@@ -16,7 +16,9 @@ LABELS = Task.multilabel(["liver", "tumour"])
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30))
-def test_windows_hold_every_pixel_once_and_are_nearly_equal(height: int, width: int, largest: int) -> None:
+def test_windows_hold_every_pixel_once_and_are_nearly_equal(
+    height: int, width: int, largest: int
+) -> None:
     covered = np.zeros((height, width), int)
     windows = windows_of("a", height, width, largest)
     for window in windows:
@@ -37,7 +39,9 @@ def test_windows_hold_every_pixel_once_and_are_nearly_equal(height: int, width: 
         (["liver", "void"], True, True),
     ],
 )
-@pytest.mark.parametrize("task", [ORGANS, LABELS, Task.binary("liver")], ids=["organs", "labels", "binary"])
+@pytest.mark.parametrize(
+    "task", [ORGANS, LABELS, Task.binary("liver")], ids=["organs", "labels", "binary"]
+)
 def test_what_masks_show_is_seen(task: Task, names: list[str], liver: bool, labelled: bool) -> None:
     targets = {
         "empty": np.zeros(task.target_shape(5, 9), np.uint8),

@@ -11,7 +11,9 @@ from hypothesis.extra import numpy as arrays
 
 from segkit.evaluation.bootstrap import interval, is_more_than_chance, resampled
 
-POSITIVE = arrays.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.integers(0, 10**9))
+POSITIVE = arrays.arrays(
+    np.int64, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.integers(0, 10**9)
+)
 
 
 def dice(sums: np.ndarray) -> np.ndarray:
@@ -64,7 +66,12 @@ def test_intervals_are_those_of_scipy() -> None:
         return float(dice(each[drawn].sum(0)) - dice(other[drawn].sum(0)))
 
     theirs = scipy.stats.bootstrap(
-        (np.arange(30),), difference, n_resamples=20_000, vectorized=False, method="percentile", rng=2
+        (np.arange(30),),
+        difference,
+        n_resamples=20_000,
+        vectorized=False,
+        method="percentile",
+        rng=2,
     ).confidence_interval
     np.testing.assert_allclose(ours, theirs, atol=0.05 * (theirs.high - theirs.low))
 

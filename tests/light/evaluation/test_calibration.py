@@ -37,7 +37,9 @@ def asked(kind: str, seed: int, sharpness: float = 1.0) -> tuple[Task, np.ndarra
 def test_tempering_divides_the_head_s_logits(kind: str, seed: int, temperature: float) -> None:
     task, logits, _ = asked(kind, seed)
     expected = activate(task, logits / temperature)
-    np.testing.assert_allclose(tempered(task, activate(task, logits), temperature), expected, atol=2e-6, rtol=1e-3)
+    np.testing.assert_allclose(
+        tempered(task, activate(task, logits), temperature), expected, atol=2e-6, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,7 +65,9 @@ def test_entropy_is_that_of_scipy_and_ends_at_0_and_1() -> None:
     np.testing.assert_allclose(entropy(task, p), each.mean(-1), atol=1e-6)
     for kind in KINDS:
         task = task_of(kind)
-        equal = np.full((2, task.channels), 1 / task.channels if task.activation == "softmax" else 0.5)
+        equal = np.full(
+            (2, task.channels), 1 / task.channels if task.activation == "softmax" else 0.5
+        )
         np.testing.assert_allclose(entropy(task, equal), 1, atol=1e-6)
 
 
@@ -76,7 +80,9 @@ def test_brier_and_likelihood_are_those_of_scikit_learn() -> None:
     task, logits, target = asked("multiclass", 6, sharpness=3)
     p, known = activate(task, logits), target != VOID
     scores = reliability(tally(*questions(task, p, target)))
-    assert scores["brier"] == pytest.approx(((p[known] - np.eye(3)[target[known]]) ** 2).sum(-1).mean() / 2, abs=1e-6)
+    assert scores["brier"] == pytest.approx(
+        ((p[known] - np.eye(3)[target[known]]) ** 2).sum(-1).mean() / 2, abs=1e-6
+    )
     assert scores["nll"] == pytest.approx(log_loss(target[known], p[known]), abs=1e-5)
 
 
@@ -119,7 +125,9 @@ def test_the_temperature_undoes_what_made_answers_too_sure(kind: str, sharpness:
     def cost(t: float) -> float:
         return float(-special.log_softmax(z / t, -1)[np.arange(len(truth)), truth].sum())
 
-    best = optimize.minimize_scalar(cost, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-6})
+    best = optimize.minimize_scalar(
+        cost, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-6}
+    )
     assert found == pytest.approx(best.x, rel=1e-3)
 
 

@@ -14,10 +14,17 @@ from tests.helpers.draws import KINDS, as_probabilities, masks, task_of, tasks
 
 CRACK = Task.binary("crack")
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
-ORACLES = {"iou": jaccard_score, "dice": f1_score, "precision": precision_score, "recall": recall_score}
+ORACLES = {
+    "iou": jaccard_score,
+    "dice": f1_score,
+    "precision": precision_score,
+    "recall": recall_score,
+}
 
 
-def known_pixels(task: Task, target: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def known_pixels(
+    task: Task, target: np.ndarray, mask: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return truth and answer (0/1) of each class at its known pixels."""
     target, pairs = target.reshape(mask.shape), []
     for i in range(task.channels):
@@ -33,7 +40,11 @@ def known_pixels(task: Task, target: np.ndarray, mask: np.ndarray) -> list[tuple
 def test_counts_are_those_of_a_loop_over_the_pixels(data: st.DataObject) -> None:
     task = data.draw(tasks())
     mask = data.draw(masks(task))
-    answer = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(mask.ravel()).reshape(mask.shape)
+    answer = (
+        np.random.default_rng(data.draw(st.integers(0, 99)))
+        .permutation(mask.ravel())
+        .reshape(mask.shape)
+    )
     answer = np.where(answer == VOID, 0, answer)
     target = task.encode(mask, void=VOID)
     counts = count(task, target, answer)
@@ -49,9 +60,13 @@ def test_scores_are_those_of_scikit_learn(seed: int) -> None:
     truth, answer = rng.integers(0, 3, (2, 1, 9, 9), np.uint8)[:, 0]
     scores = ratios(count(ORGANS, truth, answer))
     for name, oracle in ORACLES.items():
-        np.testing.assert_allclose(scores[name], oracle(truth.ravel(), answer.ravel(), average=None), rtol=1e-12)
+        np.testing.assert_allclose(
+            scores[name], oracle(truth.ravel(), answer.ravel(), average=None), rtol=1e-12
+        )
     foreground = jaccard_score(truth.ravel(), answer.ravel(), average="macro", labels=[1, 2])
-    assert means(ORGANS, count(ORGANS, truth, answer))["iou_foreground"] == pytest.approx(foreground)
+    assert means(ORGANS, count(ORGANS, truth, answer))["iou_foreground"] == pytest.approx(
+        foreground
+    )
 
 
 @given(st.data())
@@ -62,7 +77,9 @@ def test_unlabelled_pixels_are_never_counted(data: st.DataObject) -> None:
     answer = task.decode(as_probabilities(task, target))
     other = np.where(mask == VOID, 1, answer).astype(np.uint8)
     np.testing.assert_array_equal(count(task, target, other), count(task, target, answer))
-    assert not count(task, target, answer)[1:3].any()  # the answer is right wherever the truth is known
+    assert not count(task, target, answer)[
+        1:3
+    ].any()  # the answer is right wherever the truth is known
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,7 +91,9 @@ def test_trap_22_scores_do_not_depend_on_how_images_are_batched(kind: str) -> No
     targets = truth[..., None] if task.kind == "binary" else truth
     whole = count(task, targets, answer)
     for size in (1, 4):
-        parts = [count(task, targets[i : i + size], answer[i : i + size]) for i in range(0, 6, size)]
+        parts = [
+            count(task, targets[i : i + size], answer[i : i + size]) for i in range(0, 6, size)
+        ]
         np.testing.assert_array_equal(np.sum(parts, axis=0), whole)
 
 
@@ -132,7 +151,11 @@ def test_nothing_to_score_is_none_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         told = report(CRACK, np.zeros((4, 1), np.int64), images=0)
-    assert told["mean"] == {"iou_foreground": None, "dice_foreground": None, "iou_with_background": None}
+    assert told["mean"] == {
+        "iou_foreground": None,
+        "dice_foreground": None,
+        "iou_with_background": None,
+    }
     assert np.isnan(mean_known(np.array([np.nan])))
     assert mean_known(np.array([np.nan, 1, 2])) == 1.5
 

@@ -26,18 +26,25 @@ def scored(seed: int, pixels: int = 300) -> tuple[np.ndarray, np.ndarray]:
     return probabilities.astype(np.float32), target
 
 
-@given(st.integers(0, 200), st.sampled_from(["dice", "precision=0.6", "precision=0.9", "recall=0.5", "recall=0.95"]))
+@given(
+    st.integers(0, 200),
+    st.sampled_from(["dice", "precision=0.6", "precision=0.9", "recall=0.5", "recall=0.95"]),
+)
 def test_the_best_threshold_is_that_of_a_search_over_every_pixel(seed: int, goal: str) -> None:
     probabilities, target = scored(seed)
     histograms, wanted = histogram(TASK, probabilities, target), Goal.parse(goal)
     for i in range(2):
         known = target[..., i] != VOID
-        precision, recall, at = precision_recall_curve(target[..., i][known], probabilities[..., i][known])
+        precision, recall, at = precision_recall_curve(
+            target[..., i][known], probabilities[..., i][known]
+        )
         precision, recall = precision[:-1], recall[:-1]
         inside = (at > 0) & (at < 1)
         dice = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         value = {"dice": dice, "precision": recall, "recall": precision}[wanted.score]
-        reached = {"dice": dice, "precision": precision, "recall": recall}[wanted.score] >= (wanted.least or 0)
+        reached = {"dice": dice, "precision": precision, "recall": recall}[wanted.score] >= (
+            wanted.least or 0
+        )
         found = choose(histograms[:, i], wanted)
         if not (reached & inside).any():
             assert found is None
@@ -46,14 +53,16 @@ def test_the_best_threshold_is_that_of_a_search_over_every_pixel(seed: int, goal
         mask = Task.multilabel(["a", "b"], thresholds=found).decode(probabilities)
         scores = {name: values[i] for name, values in ratios(count(TASK, target, mask)).items()}
         best = value[reached & inside].max()
-        assert scores[{"dice": "dice", "precision": "recall", "recall": "precision"}[wanted.score]] == pytest.approx(
-            best
-        )
+        assert scores[
+            {"dice": "dice", "precision": "recall", "recall": "precision"}[wanted.score]
+        ] == pytest.approx(best)
         assert wanted.least is None or scores[wanted.score] >= wanted.least
 
 
 @given(st.integers(0, 100), st.integers(1, STEPS - 1))
-def test_a_histogram_counts_what_a_threshold_takes_in_and_leaves_out_void(seed: int, step: int) -> None:
+def test_a_histogram_counts_what_a_threshold_takes_in_and_leaves_out_void(
+    seed: int, step: int
+) -> None:
     rng = np.random.default_rng(seed)
     probabilities = rng.random((50, 4, 2)).astype(np.float32)
     probabilities[:10] = EDGES[step - 1]  # exactly at the threshold
@@ -89,7 +98,8 @@ def test_goals_are_read_and_said_alike(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "iou", "precision", "recall=0", "precision=1.2", "recall=x", "dice=0.9", "precision=nan"]
+    "text",
+    ["", "iou", "precision", "recall=0", "precision=1.2", "recall=x", "dice=0.9", "precision=nan"],
 )
 def test_other_goals_are_refused(text: str) -> None:
     with fails(ConfigError, "wrong-value", "--for", repr(text)):

@@ -19,7 +19,14 @@ from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
 from segkit.evaluation.tables import tuned_table
 from segkit.evaluation.thresholds import Goal
-from segkit.evaluation.tuning import candidates, choose_decoding, choose_step, choose_thresholds, combine, compare
+from segkit.evaluation.tuning import (
+    candidates,
+    choose_decoding,
+    choose_step,
+    choose_thresholds,
+    combine,
+    compare,
+)
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import joint, with_temperature
 from segkit.inference.temperature import tempered
@@ -42,7 +49,9 @@ def network(task: Task) -> Predict:
 
     def predict(images: np.ndarray) -> np.ndarray:
         logits = images * SHARPNESS
-        return special.softmax(logits, -1) if task.activation == "softmax" else special.expit(logits)
+        return (
+            special.softmax(logits, -1) if task.activation == "softmax" else special.expit(logits)
+        )
 
     return predict
 
@@ -64,7 +73,9 @@ def samples(task: Task, count: int = 6) -> Subset:
         ids = truth.argmax(-1)
         if task.exclusive:
             logits[..., 0] = np.where(seen[..., 1:].any(-1), 0.0, 1.8)  # the second guess
-        mask = (ids if task.exclusive else truth[..., 0] if task.kind == "binary" else truth).astype(np.uint8)
+        mask = (
+            ids if task.exclusive else truth[..., 0] if task.kind == "binary" else truth
+        ).astype(np.uint8)
         mask[:2] = VOID
         made.append(Sample(str(i), logits.astype(np.float32), mask))
     return in_memory(made)
@@ -78,7 +89,11 @@ def quietly(words: str) -> Iterator[Any]:
 def tuned_for(kind: str, goal: str = "dice", **sections: Any) -> tuple[Config, Subset, Tuned]:
     task = task_of(kind)
     config, part = config_of(task, **sections), samples(task)
-    return config, part, choose_decoding(network(task), config, part, "validation", Goal.parse(goal), quietly)
+    return (
+        config,
+        part,
+        choose_decoding(network(task), config, part, "validation", Goal.parse(goal), quietly),
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,9 +121,12 @@ def test_batches_and_windows_do_not_change_what_is_found(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "score", "least"), [("recall=0.99", "recall", 0.99), ("precision=0.97", "precision", 0.97)]
+    ("goal", "score", "least"),
+    [("recall=0.99", "recall", 0.99), ("precision=0.97", "precision", 0.97)],
 )
-def test_a_wanted_score_is_reached_and_rules_do_not_undo_it(goal: str, score: str, least: float) -> None:
+def test_a_wanted_score_is_reached_and_rules_do_not_undo_it(
+    goal: str, score: str, least: float
+) -> None:
     _, _, found = tuned_for("multilabel", goal)
     assert found.thresholds is not None
     for values in found.after["classes"].values():
@@ -132,15 +150,21 @@ def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None
 
 def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None:
     one, _, plain = tuned_for("multilabel")
-    task = one.task.model_copy(update={"thresholds": tuple(map(float, tempered(one.task, np.array([0.5, 0.3]), 3.0)))})
+    task = one.task.model_copy(
+        update={"thresholds": tuple(map(float, tempered(one.task, np.array([0.5, 0.3]), 3.0)))}
+    )
     raw = one.task.model_copy(update={"thresholds": (0.5, 0.3)})
     given = config_of(task, decode={"temperature": 3.0})
-    histograms = np.zeros((2, 2, 1000), int)  # nothing to choose by: all thresholds take the same pixels as before
+    histograms = np.zeros(
+        (2, 2, 1000), int
+    )  # nothing to choose by: all thresholds take the same pixels as before
     for config in (given, config_of(raw)):
         thresholds, notes = choose_thresholds(config, histograms, 1.0, Goal("dice"))
         assert thresholds == pytest.approx((0.5, 0.3), rel=1e-4)
         assert len(notes) == 2
-    found = choose_decoding(network(task), given, samples(task), "validation", Goal("dice"), quietly)
+    found = choose_decoding(
+        network(task), given, samples(task), "validation", Goal("dice"), quietly
+    )
     assert found.decode == plain.decode
     assert found.thresholds == plain.thresholds
     assert found.before["reliability"] != plain.before["reliability"]
@@ -165,7 +189,9 @@ def cracks(images: int, showing: int, area: tuple[int, int] = (4, 30)) -> Subset
 
 def tuned_cracks(part: Subset, goal: str) -> Tuned:
     task = Task.binary("crack")
-    return choose_decoding(network(task), config_of(task), part, "validation", Goal.parse(goal), quietly)
+    return choose_decoding(
+        network(task), config_of(task), part, "validation", Goal.parse(goal), quietly
+    )
 
 
 def codes_of(found: Tuned) -> list[str]:
@@ -182,13 +208,16 @@ def test_trap_50_nothing_is_chosen_from_a_few_images(showing: int) -> None:
 
 
 @pytest.mark.parametrize(("area", "largest_size"), [((4, 30), 32), ((2, 4), 8), ((1, 7), 0)])
-def test_trap_50_no_size_is_above_the_smallest_true_object(area: tuple[int, int], largest_size: int) -> None:
+def test_trap_50_no_size_is_above_the_smallest_true_object(
+    area: tuple[int, int], largest_size: int
+) -> None:
     part = cracks(12, 8, area)
     found = tuned_cracks(part, "dice")
     assert found.decode.rules(Task.binary("crack"))[0].smallest <= largest_size
     smallest = np.array([area[0] * area[1]])
     sizes = [
-        each.rules(Task.binary("crack"))[0].smallest for each in candidates(config_of(Task.binary("crack")), smallest)
+        each.rules(Task.binary("crack"))[0].smallest
+        for each in candidates(config_of(Task.binary("crack")), smallest)
     ]
     assert max(sizes) == largest_size
 
@@ -208,7 +237,9 @@ def test_perfect_answers_are_left_alone() -> None:
     task = task_of("multiclass")
     logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
     part = in_memory([Sample("a", logits, logits.argmax(-1).astype(np.uint8))])
-    found = choose_decoding(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    found = choose_decoding(
+        network(task), config_of(task), part, "validation", Goal("dice"), quietly
+    )
     assert found.decode.with_rules(task, [Rule()] * 3) == found.decode
     assert found.after["mean"]["dice_foreground"] == 1.0
 
@@ -216,7 +247,9 @@ def test_perfect_answers_are_left_alone() -> None:
 def test_a_part_that_nobody_labelled_changes_nothing() -> None:
     task = Task.binary("liver", threshold=0.4)
     part = in_memory([Sample("a", np.ones((4, 4, 1), np.float32), np.full((4, 4), VOID, np.uint8))])
-    found = choose_decoding(network(task), config_of(task), part, "validation", Goal("dice"), quietly)
+    found = choose_decoding(
+        network(task), config_of(task), part, "validation", Goal("dice"), quietly
+    )
     assert (found.thresholds, found.decode) == (pytest.approx((0.4,)), DecodeConfig())
     assert found.after["reliability"] == {"ece": None, "brier": None, "nll": None}
 
@@ -233,7 +266,8 @@ def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
     config = config_of(Task.multilabel(["a", "b"]))
     plain = np.array([[80, 80], [20, 20], [20, 20], [0, 0]])
     better, worse = (
-        plain + np.array(d) for d in ([[5, 0], [0, 0], [-5, 0], [0, 0]], [[19, -1], [0, 0], [-19, 1], [0, 0]])
+        plain + np.array(d)
+        for d in ([[5, 0], [0, 0], [-5, 0], [0, 0]], [[19, -1], [0, 0], [-19, 1], [0, 0]])
     )
     assert choose_step(config, np.stack([plain, better, worse]), Goal("dice")) == 1
     assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
@@ -258,7 +292,10 @@ def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None
         tried = candidates(config, np.full(config.task.channels, np.inf))
         totals = compare(network(config.task), config, part, tried, lambda *_: None).totals
         for total, each in zip(totals[1:], tried, strict=True):
-            other, whole = config.model_copy(update={"decode": each}), np.zeros((4, config.task.channels), np.int64)
+            other, whole = (
+                config.model_copy(update={"decode": each}),
+                np.zeros((4, config.task.channels), np.int64),
+            )
             for sample in part:
                 mask = decode(other, network(config.task)(sample.image[None])[0])
                 whole += counts.count(config.task, config.task.encode(sample.mask, void=VOID), mask)
@@ -272,5 +309,11 @@ def test_the_table_names_every_class_and_says_that_scores_are_optimistic() -> No
     console = Console(width=150, file=io.StringIO(), record=True)
     console.print(tuned_table(config.task, found))
     text = console.export_text()
-    for words in (*config.task.classes, "optimistic", "validation part", f"{found.decode.temperature:g}", "Brier"):
+    for words in (
+        *config.task.classes,
+        "optimistic",
+        "validation part",
+        f"{found.decode.temperature:g}",
+        "Brier",
+    ):
         assert words in text

@@ -19,7 +19,11 @@ GIVEN = InputConfig(channels=1, dtype="uint8", mean=(0,), std=(1,), low=0, high=
 
 def network(task: Task, seed: int) -> Predict:
     """Return a function whose answer at a pixel depends on the pixel's value alone."""
-    table = np.random.default_rng(seed).dirichlet(np.ones(max(2, task.channels)), 256).astype(np.float32)
+    table = (
+        np.random.default_rng(seed)
+        .dirichlet(np.ones(max(2, task.channels)), 256)
+        .astype(np.float32)
+    )
     return lambda images: table[images[..., 0]][..., : task.channels]
 
 
@@ -30,7 +34,11 @@ def test_differences_shares_and_dice_are_those_of_plain_sums(kind: str) -> None:
     shape = (9, 11, task.channels) if task.kind == "multilabel" else (9, 11)
     most = task.channels if task.exclusive else 2
     samples = [
-        Sample(str(i), rng.integers(0, 256, (9, 11, 1), np.uint8), rng.integers(0, most, shape, np.uint8))
+        Sample(
+            str(i),
+            rng.integers(0, 256, (9, 11, 1), np.uint8),
+            rng.integers(0, most, shape, np.uint8),
+        )
         for i in range(3)
     ]
     one, other = network(task, 1), network(task, 2)
@@ -45,7 +53,8 @@ def test_differences_shares_and_dice_are_those_of_plain_sums(kind: str) -> None:
     assert found.decided_alike == pytest.approx(alike.mean())
     for dice, many in zip(found.dice, masks, strict=True):
         total = sum(
-            counts.count(task, task.encode(sample.mask), mask) for sample, mask in zip(samples, many, strict=True)
+            counts.count(task, task.encode(sample.mask), mask)
+            for sample, mask in zip(samples, many, strict=True)
         )
         assert dice == pytest.approx(counts.means(task, np.asarray(total))["dice_foreground"])
 
@@ -55,7 +64,9 @@ def test_masks_are_decoded_as_the_run_was_tuned() -> None:
     task = Task.binary("a", threshold=0.9)
     config = Config(task=task, input=GIVEN, decode=DecodeConfig(temperature=4.0))
     sample = Sample("a", np.zeros((4, 4, 1), np.uint8), np.ones((4, 4), np.uint8))
-    sure, unsure = (lambda images, p=p: np.full((*images.shape[:3], 1), p, np.float32) for p in (0.95, 0.3))
+    sure, unsure = (
+        lambda images, p=p: np.full((*images.shape[:3], 1), p, np.float32) for p in (0.95, 0.3)
+    )
     found = compare(sure, unsure, config, in_memory([sample]))
     assert found.decided_alike == 1
     assert found.dice == (0, 0)

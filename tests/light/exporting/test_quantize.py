@@ -61,7 +61,9 @@ def test_a_network_that_half_of_the_layers_cannot_save_is_refused_with_numbers()
 
 
 @given(st.lists(st.floats(0, 0.01), min_size=1, max_size=12), st.floats(0, 0.02))
-def test_what_is_accepted_was_written_last_and_is_within_the_limit(costs: list[float], most: float) -> None:
+def test_what_is_accepted_was_written_last_and_is_within_the_limit(
+    costs: list[float], most: float
+) -> None:
     network = Costly(costs)
     try:
         kept, _ = settled(network, most)

@@ -48,7 +48,9 @@ class Ray:
 
     def __init__(self, nodes: list[float], free: list[float]) -> None:
         self._nodes, self._free, self.waits = nodes, free, list[float]()
-        self.util = SimpleNamespace(placement_group=self._placed, remove_placement_group=lambda group: None)
+        self.util = SimpleNamespace(
+            placement_group=self._placed, remove_placement_group=lambda group: None
+        )
 
     def _placed(self, bundles: list[dict[str, float]]) -> SimpleNamespace:
         """Ray places a bundle on one machine."""
@@ -87,12 +89,18 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
         calls.append(1)
         return opened()
 
-    expected = predict_files(*opened()[:2], images, Outputs(tmp_path / "one" / "out", formats=("coco",)))
-    monkeypatch.setattr(cluster, "answers_of_workers", lambda ray, work, plan, todo: answers_of(work, todo))
+    expected = predict_files(
+        *opened()[:2], images, Outputs(tmp_path / "one" / "out", formats=("coco",))
+    )
+    monkeypatch.setattr(
+        cluster, "answers_of_workers", lambda ray, work, plan, todo: answers_of(work, todo)
+    )
     outputs, told = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
 
     def each(todo, results):  # type: ignore[no-untyped-def]
-        return each_written_on(None, Work(counted, outputs), Plan(1, 1, 1), told.append, todo, results)
+        return each_written_on(
+            None, Work(counted, outputs), Plan(1, 1, 1), told.append, todo, results
+        )
 
     assert write_files(each, Results(config_of(TASK), outputs), images) == expected
     assert visible(tmp_path / "many") == visible(tmp_path / "one")
@@ -104,7 +112,9 @@ def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
     work = Work(
-        lambda: Together(large_network(1), config, "", "weights"), Outputs(tmp_path / "out"), memory.peak() + 10**9
+        lambda: Together(large_network(1), config, "", "weights"),
+        Outputs(tmp_path / "out"),
+        memory.peak() + 10**9,
     )
     work.outputs.masks.mkdir()
     whole = Worker(work._replace(mark=path, outputs=Outputs(tmp_path / "whole")))
@@ -122,7 +132,10 @@ def refused() -> Together:
 
 @pytest.mark.parametrize(
     ("error", "open_runs", "marked", "code", "setting"),
-    [(ConfigError, refused, True, "missing-package", "--runtime"), (RunError, opened, False, "not-shared", None)],
+    [
+        (ConfigError, refused, True, "missing-package", "--runtime"),
+        (RunError, opened, False, "not-shared", None),
+    ],
 )
 def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     tmp_path: Path,
@@ -133,7 +146,9 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     code: str,
     setting: str | None,
 ) -> None:
-    def answers(ray: object, work: Work, plan: Plan, todo: dict[str, Path]) -> list[dict[str, object]]:
+    def answers(
+        ray: object, work: Work, plan: Plan, todo: dict[str, Path]
+    ) -> list[dict[str, object]]:
         return answers_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
 
     monkeypatch.setattr(cluster, "answers_of_workers", answers)
@@ -182,7 +197,9 @@ def test_workers_fit_their_machines(nodes: list[float], cpus: int | None, found:
 
 
 @pytest.mark.parametrize(("nodes", "cpus"), [([], None), ([0], None), ([2, 2], 3)])
-def test_a_cluster_without_room_for_a_worker_is_refused(nodes: list[float], cpus: int | None) -> None:
+def test_a_cluster_without_room_for_a_worker_is_refused(
+    nodes: list[float], cpus: int | None
+) -> None:
     with fails(ConfigError, "missing-hardware", cpus or 1, setting="--worker-cpus"):
         plan_of(Ray(nodes, nodes), cpus)
 

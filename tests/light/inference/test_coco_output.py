@@ -27,7 +27,13 @@ from tests.helpers.stand_in import answer_of, config_of, network, picture, write
 SIZES = {"a": (20, 33), "sub/b": (31, 9), "sub/c.1": (1, 1), "ö": (64, 70)}
 
 
-@given(arrays.arrays(np.int32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.integers(0, 4)))
+@given(
+    arrays.arrays(
+        np.int32,
+        arrays.array_shapes(min_dims=2, max_dims=2, max_side=7),
+        elements=st.integers(0, 4),
+    )
+)
 def test_run_lengths_are_those_of_pycocotools(numbers: np.ndarray) -> None:
     found = run_lengths(numbers)
     assert set(found) == set(np.unique(numbers).tolist()) - {0}
@@ -64,7 +70,12 @@ def check_by_pycocotools(path: Path, task: Task) -> None:
         pixels = coco.annToMask(annotation)
         rows, columns = np.nonzero(pixels)
         assert annotation["area"] == pixels.sum()
-        assert annotation["bbox"] == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+        assert annotation["bbox"] == [
+            columns.min(),
+            rows.min(),
+            np.ptp(columns) + 1,
+            np.ptp(rows) + 1,
+        ]
         assert 0 <= annotation["score"] <= 1
     names = [category["name"] for category in coco.loadCats(coco.getCatIds())]
     assert names == [task.classes[label] for label in task.foreground]
@@ -72,7 +83,10 @@ def check_by_pycocotools(path: Path, task: Task) -> None:
 
 def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> None:
     task = task_of("multiclass")
-    answers = {name: answer_of(task, picture(seed, 16, 12), Path(f"{name}.png")) for seed, name in enumerate("abcde")}
+    answers = {
+        name: answer_of(task, picture(seed, 16, 12), Path(f"{name}.png"))
+        for seed, name in enumerate("abcde")
+    }
     for folder, calls in (("whole", ["abcde"]), ("shards", ["db", "e", "ca"])):
         for names in calls:
             results = Results(config_of(task), Outputs(tmp_path / folder, formats=("coco",)))
@@ -81,10 +95,14 @@ def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> No
                 results.write(answers[name])
             results.finish("abcde")
     for ending in ("coco/annotations.json", "summary.csv"):
-        whole, shards = ((tmp_path / f"{folder}-{ending}").read_bytes() for folder in ("whole", "shards"))
+        whole, shards = (
+            (tmp_path / f"{folder}-{ending}").read_bytes() for folder in ("whole", "shards")
+        )
         assert whole == shards
         assert whole.count(b"\n") > 5
-    assert not [path for path in tmp_path.rglob("*") if ".part" in path.name or ".merging" in path.name]
+    assert not [
+        path for path in tmp_path.rglob("*") if ".part" in path.name or ".merging" in path.name
+    ]
 
 
 def test_no_image_makes_a_file_without_images(tmp_path: Path) -> None:
@@ -102,7 +120,9 @@ def test_no_image_makes_a_file_without_images(tmp_path: Path) -> None:
         ('{"image": {"file_name": "a"}, "annotations": [{"category": "cat"}]}', "coco-category"),
     ],
 )
-def test_a_file_that_is_no_part_is_named_and_the_merged_one_stays(tmp_path: Path, text: str, code: str) -> None:
+def test_a_file_that_is_no_part_is_named_and_the_merged_one_stays(
+    tmp_path: Path, text: str, code: str
+) -> None:
     (tmp_path / "a.json").write_text(text)
     (tmp_path / "annotations.json").write_text("before")
     with fails(DataError, code, tmp_path / "a.json") as problem:

@@ -25,7 +25,11 @@ ORGANS = ["background", "liver", "tumour"]
 
 def config_of(task: Task, **settings: Any) -> Config:
     return Config.model_validate(
-        {"task": task, "decode": settings, "augment": {"flip_horizontal": False, "flip_vertical": False}}
+        {
+            "task": task,
+            "decode": settings,
+            "augment": {"flip_horizontal": False, "flip_vertical": False},
+        }
     )
 
 
@@ -40,19 +44,27 @@ def drawn(task: Task, seed: int, size: tuple[int, int] = (9, 11)) -> np.ndarray:
 @given(tasks(), st.integers(0, 99))
 def test_without_settings_the_task_decodes(task: Task, seed: int) -> None:
     probabilities = drawn(task, seed)
-    np.testing.assert_array_equal(decode(config_of(task), probabilities), task.decode(probabilities))
+    np.testing.assert_array_equal(
+        decode(config_of(task), probabilities), task.decode(probabilities)
+    )
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 99), st.floats(0.2, 5))
-def test_a_temperature_alone_changes_no_mask_at_a_threshold_of_a_half(kind: str, seed: int, t: float) -> None:
+def test_a_temperature_alone_changes_no_mask_at_a_threshold_of_a_half(
+    kind: str, seed: int, t: float
+) -> None:
     task = task_of(kind)
     probabilities = drawn(task, seed)
-    np.testing.assert_array_equal(decode(config_of(task, temperature=t), probabilities), task.decode(probabilities))
+    np.testing.assert_array_equal(
+        decode(config_of(task, temperature=t), probabilities), task.decode(probabilities)
+    )
 
 
 def test_thresholds_are_those_of_tempered_probabilities() -> None:
     task = Task.binary("crack", threshold=0.7)
-    probabilities = np.array([[[0.75], [0.9]]], np.float32)  # odds of 3 and 9, whose roots are 1.7 and 3
+    probabilities = np.array(
+        [[[0.75], [0.9]]], np.float32
+    )  # odds of 3 and 9, whose roots are 1.7 and 3
     assert decode(config_of(task, temperature=2.0), probabilities).tolist() == [[0, 1]]
 
 
@@ -61,7 +73,9 @@ def test_no_object_breaks_its_rule(kind: str, seed: int, smallest: int, largest:
     task = task_of(kind)
     mask = decode(config_of(task, smallest=smallest, keep_largest=largest), drawn(task, seed))
     layers = (
-        [mask == i for i in task.foreground] if task.exclusive else list(np.moveaxis(np.atleast_3d(mask) == 1, -1, 0))
+        [mask == i for i in task.foreground]
+        if task.exclusive
+        else list(np.moveaxis(np.atleast_3d(mask) == 1, -1, 0))
     )
     for layer in layers:
         labels, count = ndimage.label(layer, np.ones((3, 3)))
@@ -138,7 +152,10 @@ def test_rules_that_do_not_fit_the_task_are_refused(
 @pytest.mark.parametrize("kind", KINDS)
 def test_rules_are_written_and_read_back(kind: str) -> None:
     task = task_of(kind)
-    rules = [Rule(4 * i, fill_holes=i > 0, keep_largest=i == 1) if i in task.foreground else Rule() for i in range(3)]
+    rules = [
+        Rule(4 * i, fill_holes=i > 0, keep_largest=i == 1) if i in task.foreground else Rule()
+        for i in range(3)
+    ]
     rules = rules[: task.channels]
     written = DecodeConfig(temperature=1.5).with_rules(task, rules)
     assert written.rules(task) == tuple(rules)

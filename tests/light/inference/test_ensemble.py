@@ -52,18 +52,23 @@ def test_views_of_one_run_are_averaged_at_its_temperature() -> None:
     raw = np.random.default_rng(0).random((9, 9, 2)).astype(np.float32)
 
     def same_in_each_view(images: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(raw.reshape(1, -1, 2), images[..., :1].reshape(1, -1, 1), axis=1).reshape(1, 9, 9, 2)
+        return np.take_along_axis(
+            raw.reshape(1, -1, 2), images[..., :1].reshape(1, -1, 1), axis=1
+        ).reshape(1, 9, 9, 2)
 
     numbered = np.arange(81, dtype=np.uint8).reshape(1, 9, 9, 1).repeat(3, axis=-1)
     calm = answers([same_in_each_view], [config], "flips")(numbered)[0]
     np.testing.assert_allclose(calm, tempered(TASK, raw, 3.0), rtol=1e-5)
-    np.testing.assert_array_equal(decode(joint([config], ["one"], "flips"), calm), decode(config, raw))
+    np.testing.assert_array_equal(
+        decode(joint([config], ["one"], "flips"), calm), decode(config, raw)
+    )
 
 
 def test_thresholds_are_averaged_and_rules_hold_where_every_run_has_them() -> None:
     one = config_of(decode={"smallest": {"a": 9, "b": 4}, "keep_largest": True})
     two = config_of(
-        Task.multilabel(["a", "b"], thresholds=[0.2, 0.6]), decode={"smallest": {"a": 5}, "keep_largest": True}
+        Task.multilabel(["a", "b"], thresholds=[0.2, 0.6]),
+        decode={"smallest": {"a": 5}, "keep_largest": True},
     )
     together = joint([one, two], ["one", "two"])
     assert together.task.thresholds == pytest.approx((0.3, 0.6))
@@ -116,4 +121,6 @@ def test_the_spread_is_the_mean_entropy_of_all_views_of_all_runs() -> None:
     answer = answers([network(0.9), network(0.5)], configs, "flips", spread=True)(IMAGES)
     each = entropy(TASK, np.full(2, 0.75)), entropy(TASK, np.full(2, 0.5))
     np.testing.assert_allclose(answer[..., 2], np.mean(each), rtol=1e-5)
-    assert answers([network(0.9)], [config_of()], spread=True)(IMAGES).shape[-1] == 2  # one view has no spread
+    assert (
+        answers([network(0.9)], [config_of()], spread=True)(IMAGES).shape[-1] == 2
+    )  # one view has no spread

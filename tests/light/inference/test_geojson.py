@@ -25,7 +25,9 @@ LATITUDE = (1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, 2, 2048, 0, 1, 4326)
 """GeoKeys: geographic, pixel is point, EPSG 4326."""
 
 
-def geotiff(path: Path, image: np.ndarray, keys: tuple[int, ...], **tags: tuple[float, ...]) -> Path:
+def geotiff(
+    path: Path, image: np.ndarray, keys: tuple[int, ...], **tags: tuple[float, ...]
+) -> Path:
     codes = {"scale": 33550, "tiepoint": 33922, "transformation": 34264}
     extra = [(codes[name], "d", len(values), values, True) for name, values in tags.items()]
     keyed = [(34735, "H", len(keys), keys, True)] if keys else []
@@ -70,9 +72,15 @@ def test_filling_the_polygons_of_the_file_gives_the_mask(tmp_path: Path, kind: s
         np.testing.assert_array_equal(mask_of(collection, task, answer.mask.shape[:2]), answer.mask)
         assert (collection["coordinates"], collection["image"]) == ("pixels", "a.png")
         objects = answer.objects[1]
-        told = [(f["id"], f["properties"]["class"], f["properties"]["area"]) for f in collection["features"]]
+        told = [
+            (f["id"], f["properties"]["class"], f["properties"]["area"])
+            for f in collection["features"]
+        ]
         assert told == [(found.number, task.classes[found.label], found.area) for found in objects]
-        assert {f["geometry"]["type"] for f in collection["features"]} == {"Polygon", "MultiPolygon"}
+        assert {f["geometry"]["type"] for f in collection["features"]} == {
+            "Polygon",
+            "MultiPolygon",
+        }
 
 
 def test_an_image_without_objects_is_a_collection_without_features() -> None:
@@ -85,7 +93,11 @@ def test_a_geotiff_s_polygons_lie_on_the_map(tmp_path: Path) -> None:
     image = np.zeros((3, 4, 3), np.uint8)
     image[1, 2] = 255
     path = geotiff(
-        tmp_path / "a.tif", image, UTM, scale=(0.5, 0.5, 0.0), tiepoint=(0.0, 0.0, 0.0, 500000.0, 4100000.0, 0.0)
+        tmp_path / "a.tif",
+        image,
+        UTM,
+        scale=(0.5, 0.5, 0.0),
+        tiepoint=(0.0, 0.0, 0.0, 500000.0, 4100000.0, 0.0),
     )
     output = GeoJson(Task.binary("roof"), tmp_path / "masks")
     output.folder.mkdir()
@@ -102,16 +114,25 @@ def test_a_geotiff_s_polygons_lie_on_the_map(tmp_path: Path) -> None:
         (east + 0.5, north),
     ]
     assert ring[0] == ring[-1]
-    assert signed_area([(x - east, y - north) for x, y in ring]) == 0.25  # the other way round than in pixels
+    assert (
+        signed_area([(x - east, y - north) for x, y in ring]) == 0.25
+    )  # the other way round than in pixels
 
 
 def test_holes_of_a_map_run_clockwise_and_outer_rings_do_not(tmp_path: Path) -> None:
     image = np.full((3, 3, 3), 255, np.uint8)
     image[1, 1] = 0
-    path = geotiff(tmp_path / "a.tif", image, UTM, scale=(1.0, 1.0, 0.0), tiepoint=(0.0, 0.0, 0.0, 0.0, 3.0, 0.0))
+    path = geotiff(
+        tmp_path / "a.tif",
+        image,
+        UTM,
+        scale=(1.0, 1.0, 0.0),
+        tiepoint=(0.0, 0.0, 0.0, 0.0, 3.0, 0.0),
+    )
     for place in (None, read_georeference(path)):
         ((outer, hole),) = (
-            polygons_of(f)[0] for f in feature_collection(answer_of(Task.binary("a"), image), place)["features"]
+            polygons_of(f)[0]
+            for f in feature_collection(answer_of(Task.binary("a"), image), place)["features"]
         )
         assert (signed_area(outer), signed_area(hole)) == (9, -1)
 
@@ -120,7 +141,13 @@ def test_pixel_centres_tiepoints_elsewhere_and_turned_grids(tmp_path: Path) -> N
     image = np.zeros((4, 4, 3), np.uint8)
     points = [(0.0, 0.0), (2.0, 1.0)]
     centred = read_georeference(
-        geotiff(tmp_path / "a.tif", image, LATITUDE, scale=(0.1, 0.2, 0.0), tiepoint=(1.0, 1.0, 0.0, 10.0, 50.0, 0.0))
+        geotiff(
+            tmp_path / "a.tif",
+            image,
+            LATITUDE,
+            scale=(0.1, 0.2, 0.0),
+            tiepoint=(1.0, 1.0, 0.0, 10.0, 50.0, 0.0),
+        )
     )
     assert centred is not None
     assert centred.epsg == 4326
@@ -136,20 +163,30 @@ def test_what_has_no_place_on_a_map_stays_in_pixels(tmp_path: Path) -> None:
     tiepoint = (0.0, 0.0, 0.0, 1.0, 2.0, 0.0)
     assert read_georeference(tmp_path / "a.png") is None
     assert read_georeference(geotiff(tmp_path / "plain.tif", image, ())) is None
-    assert read_georeference(geotiff(tmp_path / "points.tif", image, UTM, tiepoint=tiepoint)) is None
+    assert (
+        read_georeference(geotiff(tmp_path / "points.tif", image, UTM, tiepoint=tiepoint)) is None
+    )
     own = (*UTM[:-1], 32767)
-    place = read_georeference(geotiff(tmp_path / "own.tif", image, own, scale=(1.0, 1.0, 0.0), tiepoint=tiepoint))
+    place = read_georeference(
+        geotiff(tmp_path / "own.tif", image, own, scale=(1.0, 1.0, 0.0), tiepoint=tiepoint)
+    )
     assert place is not None
     assert place.epsg is None
     path = geotiff(tmp_path / "turned.tif", image, UTM, scale=(1.0, 1.0, 0.0), tiepoint=tiepoint)
     with tifffile.TiffFile(path, mode="r+") as tiff:
         assert "Orientation" not in tiff.pages[0].tags
-    turned = [(274, "H", 1, 6, True), (33550, "d", 3, (1.0, 1.0, 0.0), True), (33922, "d", 6, tiepoint, True)]
+    turned = [
+        (274, "H", 1, 6, True),
+        (33550, "d", 3, (1.0, 1.0, 0.0), True),
+        (33922, "d", 6, tiepoint, True),
+    ]
     tifffile.imwrite(tmp_path / "turned.tif", image, photometric="rgb", extratags=turned)
     assert read_georeference(tmp_path / "turned.tif") is None
 
 
 def test_an_answer_names_its_file_below_the_folder() -> None:
     made = answer_of(Task.binary("a"), np.zeros((4, 4, 3), np.uint8))
-    answer = Answer(made.task, "sub/b.1", Path("in/sub/b.1.JPG"), made.image, made.probabilities, made.mask)
+    answer = Answer(
+        made.task, "sub/b.1", Path("in/sub/b.1.JPG"), made.image, made.probabilities, made.mask
+    )
     assert answer.file_name == "sub/b.1.JPG"

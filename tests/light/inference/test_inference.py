@@ -56,21 +56,29 @@ def truth_of(task: Task, image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(tmp_path: Path, kind: str) -> None:
+def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(
+    tmp_path: Path, kind: str
+) -> None:
     task = task_of(kind)
     images = {f"i{i}": picture(task, i, size) for i, size in enumerate(SIZES)}
     for name, image in images.items():
         write_picture(tmp_path / "in" / f"{name}.png", image)
     config, told = config_of(task), []
     summary = predict_files(
-        network(task), config, find_images([tmp_path / "in"]).images, Outputs(tmp_path / "out"), progress=told.append
+        network(task),
+        config,
+        find_images([tmp_path / "in"]).images,
+        Outputs(tmp_path / "out"),
+        progress=told.append,
     )
     assert (summary.written, summary.skipped, summary.failed) == (6, 0, [])
     assert sorted(told) == list(images)
     for name, image in images.items():
         layers = [read_mask(path) for path in mask_paths(task, tmp_path / "out", name)]
         stored = np.stack(layers, axis=-1) if task.kind == "multilabel" else layers[0]
-        np.testing.assert_array_equal(stored if task.exclusive else stored // 255, truth_of(task, image))
+        np.testing.assert_array_equal(
+            stored if task.exclusive else stored // 255, truth_of(task, image)
+        )
 
 
 def test_neighbours_of_one_size_share_a_batch_and_the_order_stays() -> None:
@@ -131,13 +139,18 @@ class Memory:
 def test_trap_22_an_evaluation_is_one_count_over_all_pixels_whatever_the_batches(kind: str) -> None:
     task = task_of(kind)
     images = [picture(task, i, size) for i, size in enumerate(SIZES)]
-    truths = [truth_of(task, picture(task, i % 4 + (i > 3) * 99, size)) for i, size in enumerate(SIZES)]
+    truths = [
+        truth_of(task, picture(task, i % 4 + (i > 3) * 99, size)) for i, size in enumerate(SIZES)
+    ]
     for truth in truths:
         truth[:3] = 255
-    source = Memory([Sample(str(i), *pair) for i, pair in enumerate(zip(images, truths, strict=True))])
+    source = Memory(
+        [Sample(str(i), *pair) for i, pair in enumerate(zip(images, truths, strict=True))]
+    )
     targets = [task.encode(truth, void=255) for truth in truths]
     total = sum(
-        counts.count(task, target, truth_of(task, image)) for target, image in zip(targets, images, strict=True)
+        counts.count(task, target, truth_of(task, image))
+        for target, image in zip(targets, images, strict=True)
     )
     expected = counts.report(task, np.asarray(total), len(images))
     assert 0 < expected["mean"]["iou_foreground"] < 1
@@ -165,4 +178,9 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
 
     monkeypatch.setattr(Results, "write", write)
     images = find_images([tmp_path / "in"]).images
-    assert predict_files(watched, config_of(task, batch_size=1), images, Outputs(tmp_path / "out")).written == 2
+    assert (
+        predict_files(
+            watched, config_of(task, batch_size=1), images, Outputs(tmp_path / "out")
+        ).written
+        == 2
+    )

@@ -27,7 +27,9 @@ def test_images_are_files_or_folders(tmp_path: Path) -> None:
     touch(tmp_path, "one/a.png", "two/a.png", "two/sub/b.tif", "two/text.txt", "two/.hidden.png")
     assert find_images([tmp_path / "one" / "a.png"]) == ({"a": tmp_path / "one" / "a.png"}, [])
     assert list(find_images([tmp_path / "two"]).images) == ["a", "sub/b"]
-    twice = find_images([tmp_path / "one", tmp_path / "one" / "a.png", tmp_path / "two" / ".." / "one"])
+    twice = find_images(
+        [tmp_path / "one", tmp_path / "one" / "a.png", tmp_path / "two" / ".." / "one"]
+    )
     assert twice == ({"a": tmp_path / "one" / "a.png"}, [])
     with fails(DataError, "missing-file", tmp_path / "gone"):
         find_images([tmp_path / "one", tmp_path / "gone"])
@@ -49,17 +51,25 @@ def test_images_of_one_name_are_left_out_and_named_the_others_stay(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("a.png", "A.png"), ("sub/é.png", "sub/e\u0301.jpg"), ("X/a.png", "x/a.png")], ids=ascii
+    ("one", "other"),
+    [("a.png", "A.png"), ("sub/é.png", "sub/e\u0301.jpg"), ("X/a.png", "x/a.png")],
+    ids=ascii,
 )
-def test_names_that_some_disks_take_for_one_are_left_out(tmp_path: Path, one: str, other: str) -> None:
+def test_names_that_some_disks_take_for_one_are_left_out(
+    tmp_path: Path, one: str, other: str
+) -> None:
     touch(tmp_path, f"1/{one}", f"2/{other}", "1/b.png")
     images, clashes = find_images([tmp_path / "1", tmp_path / "2"])
     assert list(images) == ["b"]
     assert {path for path, _ in clashes} == {tmp_path / "1" / one, tmp_path / "2" / other}
 
 
-@pytest.mark.parametrize("name", ["con.png", "a\\b.png", "a\nb.png", "\x1b[2J.png", "sub./a.png", "c:a.png"], ids=ascii)
-def test_trap_48_images_whose_masks_could_not_have_their_name_are_left_out(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["con.png", "a\\b.png", "a\nb.png", "\x1b[2J.png", "sub./a.png", "c:a.png"], ids=ascii
+)
+def test_trap_48_images_whose_masks_could_not_have_their_name_are_left_out(
+    tmp_path: Path, name: str
+) -> None:
     touch(tmp_path, name, "b.png")
     alone = [tmp_path / name, tmp_path / "b.png"]
     for inputs in ([tmp_path], alone) if "/" not in name else ([tmp_path],):
@@ -87,7 +97,16 @@ def test_trap_46_a_name_that_is_not_utf_8_is_left_out_and_shown(tmp_path: Path) 
 
 
 def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
-    touch(tmp_path, "in/a.png", "in/b.HEIC", "in/c.nii.gz", "in/d.avif", "in/sub/e.dng", "in/notes.txt", "in/Thumbs.db")
+    touch(
+        tmp_path,
+        "in/a.png",
+        "in/b.HEIC",
+        "in/c.nii.gz",
+        "in/d.avif",
+        "in/sub/e.dng",
+        "in/notes.txt",
+        "in/Thumbs.db",
+    )
     touch(tmp_path, "in/.hidden.heic", "far/k.png", "far/deep/l.png")
     (tmp_path / "in" / "linked").symlink_to(tmp_path / "far")
     (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "gone")
@@ -96,11 +115,18 @@ def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
     (tmp_path / "in" / "twice").symlink_to(tmp_path / "far" / "deep")
     notes: list[str] = []
     images, clashes = find_images([tmp_path / "in"], tell=notes.append)
-    assert list(images) == ["a", "broken", "linked/deep/l", "linked/k"]  # reading says what is wrong with the link
+    assert list(images) == [
+        "a",
+        "broken",
+        "linked/deep/l",
+        "linked/k",
+    ]  # reading says what is wrong with the link
     assert clashes == []
     named = ["b.HEIC", "c.nii.gz", "d.avif", "sub/e.dng", "nowhere", "twice", "linked/round"]
     for name in named:
-        assert [line for line in notes if line.startswith(f"{tmp_path / 'in' / name}: ")] != [], name
+        assert [line for line in notes if line.startswith(f"{tmp_path / 'in' / name}: ")] != [], (
+            name
+        )
     assert [line for line in notes if "notes.txt" in line and "Thumbs.db" in line] != []
     assert len(notes) == len(named) + 1
 
@@ -121,14 +147,17 @@ def test_trap_37_masks_in_a_linked_folder_are_no_images(tmp_path: Path) -> None:
 @given(st.lists(st.text(min_size=1), unique=True), st.integers(1, 9))
 def test_every_image_is_in_exactly_one_shard(names: list[str], count: int) -> None:
     everything = Inputs(
-        {name: Path(f"{i}.png") for i, name in enumerate(names)}, [(Path(name + ".x"), "") for name in names]
+        {name: Path(f"{i}.png") for i, name in enumerate(names)},
+        [(Path(name + ".x"), "") for name in names],
     )
     shards = [share(everything, Shard(part, count)) for part in range(1, count + 1)]
     assert sorted(name for shard in shards for name in shard.images) == sorted(names)
     assert sorted(path for shard in shards for path, _ in shard.clashes) == sorted(
         path for path, _ in everything.clashes
     )
-    assert all(everything.images[name] == path for shard in shards for name, path in shard.images.items())
+    assert all(
+        everything.images[name] == path for shard in shards for name, path in shard.images.items()
+    )
 
 
 def test_shards_are_the_same_on_every_machine_and_about_as_large() -> None:
@@ -143,7 +172,9 @@ def test_shards_are_the_same_on_every_machine_and_about_as_large() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["0/8", "9/8", "1/0", "-1/8", "2", "two/8", "2/8/1", "", "²/8", "1.5/8"])
+@pytest.mark.parametrize(
+    "text", ["0/8", "9/8", "1/0", "-1/8", "2", "two/8", "2/8/1", "", "²/8", "1.5/8"]
+)
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with fails(ConfigError, "wrong-value", repr(text), setting="--shard"):
         Shard.parse(text)
@@ -156,10 +187,14 @@ def test_trap_37_results_are_never_written_among_the_images(out: str, tmp_path: 
     with fails(ConfigError, "contradiction", tmp_path / "images", setting="--out"):
         check_apart(find_images([tmp_path / "images"]).images, Outputs(tmp_path / out).folders)
     with fails(ConfigError, "contradiction", setting="--out"):
-        check_apart(find_images([tmp_path / "images" / "a.png"]).images, Outputs(tmp_path / out).folders)
+        check_apart(
+            find_images([tmp_path / "images" / "a.png"]).images, Outputs(tmp_path / out).folders
+        )
 
 
-@pytest.mark.parametrize("ending", ["overlays", "probabilities", "uncertainty", "coco", "geojson", "instances"])
+@pytest.mark.parametrize(
+    "ending", ["overlays", "probabilities", "uncertainty", "coco", "geojson", "instances"]
+)
 def test_trap_37_nor_are_the_folders_beside_the_masks(ending: str, tmp_path: Path) -> None:
     touch(tmp_path, f"x-{ending}/a.png")
     images = find_images([tmp_path / f"x-{ending}"]).images
@@ -190,6 +225,8 @@ def test_trap_37_a_second_call_leaves_out_what_the_first_one_wrote(tmp_path: Pat
     images = find_images(inputs, tmp_path / "data" / "masks").images
     assert sorted(images) == ["a", "masks-old/a", "masks/c", "sub/b"]
     check_apart(images, Outputs(tmp_path / "data" / "masks").folders)
-    alone = find_images([tmp_path / "data" / "masks"], tmp_path / "data" / "masks")  # asked for by name
+    alone = find_images(
+        [tmp_path / "data" / "masks"], tmp_path / "data" / "masks"
+    )  # asked for by name
     with fails(ConfigError, "contradiction", setting="--out"):
         check_apart(alone.images, Outputs(tmp_path / "data" / "masks").folders)

@@ -36,7 +36,9 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
     for name in SIZES:
         paths = [path.relative_to(root).as_posix() for path in results.paths(name)]
         for path in paths:
-            assert found.get(path) in (None, whole[0][path], whole[1][path]), f"{path} is half-written"
+            assert found.get(path) in (None, whole[0][path], whole[1][path]), (
+                f"{path} is half-written"
+            )
         if paths[-1] in found:
             models = [[found.get(path) == run[path] for path in paths] for run in whole]
             assert any(map(all, models)), f"{name} is not whole"
@@ -44,25 +46,33 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
-def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(tmp_path: Path, kind: str) -> None:
+def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(
+    tmp_path: Path, kind: str
+) -> None:
     write_pictures(tmp_path / "in", SIZES)
     processes, moments, whole = multiprocessing.get_context("forkserver"), random.Random(0), []
     processes.set_forkserver_preload(["tests.helpers.predicting"])
     for model in (0, 1):
-        began = time.monotonic()  # with the start of the process, which is long where another test has begun the server
+        began = (
+            time.monotonic()
+        )  # with the start of the process, which is long where another test has begun the server
         out = tmp_path / f"whole{model}" / "out"
-        process = processes.Process(target=predict, args=(tmp_path / "in", out, kind, model, False, 0.002))
+        process = processes.Process(
+            target=predict, args=(tmp_path / "in", out, kind, model, False, 0.002)
+        )
         process.start()
         process.join()
         seconds = time.monotonic() - began
         whole.append(visible(out.parent))
     root = tmp_path / "killed"
     results = Results(
-        config_of(task_of(kind)), Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS)
+        config_of(task_of(kind)),
+        Outputs(root / "out", overlays=True, probabilities="npy", formats=FORMATS),
     )
     for turn in range(KILLS):
         process = processes.Process(
-            target=predict, args=(tmp_path / "in", root / "out", kind, turn % 2, turn % 4 == 2, 0.002)
+            target=predict,
+            args=(tmp_path / "in", root / "out", kind, turn % 2, turn % 4 == 2, 0.002),
         )
         process.start()
         process.join(moments.uniform(0.05, 1.1) * seconds)
@@ -101,7 +111,9 @@ def take_a_turn(folder: Path, name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("killed", [False, True])
-def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(tmp_path: Path, killed: bool) -> None:
+def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(
+    tmp_path: Path, killed: bool
+) -> None:
     def wait_for(told: str) -> None:
         while not (tmp_path / told).exists():
             time.sleep(0.005)

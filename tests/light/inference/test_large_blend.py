@@ -21,7 +21,9 @@ def by_rows(image: np.ndarray, predict: Predict, grid: Grid, classes: int) -> np
     with tempfile.TemporaryDirectory() as folder:
         for row in range(len(grid.tops)):
             rows = grid.window_rows(row)
-            answers = (predict(image[None, rows, grid.window_columns(left)])[0] for left in grid.lefts)
+            answers = (
+                predict(image[None, rows, grid.window_columns(left)])[0] for left in grid.lefts
+            )
             above, below = (carry(Path(folder), grid, r, classes) for r in (row - 1, row))
             with below.writing() as write:
                 pieces = [piece for _, piece in row_probabilities(grid, row, answers, above, write)]
@@ -41,7 +43,9 @@ def test_the_probabilities_are_those_of_predict_tiled_to_the_bit(
     image, predict = noise(height, width), network(classes)
     found = by_rows(image, predict, grid, classes)
     expected = predict_tiled(image, predict, tile, overlap, 1, align)
-    if len(cover(height, width, tile, overlap, align)) == 1:  # predict_tiled does not blend a single window
+    if (
+        len(cover(height, width, tile, overlap, align)) == 1
+    ):  # predict_tiled does not blend a single window
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     else:
         np.testing.assert_array_equal(found, expected)
@@ -58,7 +62,13 @@ def test_the_grid_is_that_of_cover_and_its_bands_are_all_rows(
     height: int, width: int, tile: int, overlap: float, align: int
 ) -> None:
     grid = Grid.over(height, width, tile, overlap, align)
-    windows = [(grid.window_rows(i), grid.window_columns(x)) for i in range(len(grid.tops)) for x in grid.lefts]
+    windows = [
+        (grid.window_rows(i), grid.window_columns(x))
+        for i in range(len(grid.tops))
+        for x in grid.lefts
+    ]
     assert windows == cover(height, width, tile, overlap, align)
-    rows = [y for row in range(len(grid.tops)) for y in range(grid.band(row).start, grid.band(row).stop)]
+    rows = [
+        y for row in range(len(grid.tops)) for y in range(grid.band(row).start, grid.band(row).stop)
+    ]
     assert rows == list(range(height))

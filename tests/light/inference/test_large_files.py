@@ -30,7 +30,11 @@ from tests.helpers.masks_read import read_back
 def test_the_table_counts_masks_of_large_images_tile_by_tile(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, table, masks = config_of(task_of(kind), 320), tmp_path / "masks-summary.csv", tmp_path / "masks"
+    config, table, masks = (
+        config_of(task_of(kind), 320),
+        tmp_path / "masks-summary.csv",
+        tmp_path / "masks",
+    )
     path = write_tiled(tmp_path / "a.tif", noise(600, 531))  # beyond one tile of the mask both ways
     coding = segkit_coding(config.task)
     written = predict_large(network(config.task.channels), config, path, masks, "a", ROOM)
@@ -60,7 +64,15 @@ def test_the_masks_of_an_image_are_of_one_model_whenever_their_writing_ends(
 
     monkeypatch.setattr(os, "replace", killed_at_the_last)
     with pytest.raises(KeyboardInterrupt):
-        predict_large(lambda images: 1 - network(2)(images), config, path, tmp_path / "masks", "x", ROOM, "other")
+        predict_large(
+            lambda images: 1 - network(2)(images),
+            config,
+            path,
+            tmp_path / "masks",
+            "x",
+            ROOM,
+            "other",
+        )
     assert first.read_bytes() != older
     assert not last.exists()  # so that --skip-existing predicts it anew
 
@@ -126,7 +138,9 @@ def test_an_empty_lock_file_is_no_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
-def test_a_lock_that_cannot_be_signed_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_cannot_be_signed_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, signed = tmp_path / ".a.lock", locks._sign
 
     def on_a_full_disk(path: Path, stream: TextIO) -> None:
@@ -139,7 +153,9 @@ def test_a_lock_that_cannot_be_signed_is_not_left_behind(tmp_path: Path, monkeyp
     assert not path.exists()
 
 
-def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_for_long(tmp_path: Path) -> None:
+def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_for_long(
+    tmp_path: Path,
+) -> None:
     path, owner = tmp_path / ".a.lock", "17@elsewhere-1"
     path.write_text(owner)
     with fails(DataError, "busy", path, f"({owner})"), locked(path):

@@ -61,7 +61,13 @@ def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
     """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
     assert SIDE * SIDE * 24 > MOST
     block, times = noise(512, 512), SIDE // 512
-    how = {"shape": (SIDE, SIDE, 3), "dtype": np.uint8, "photometric": "rgb", "compression": "zlib", "tile": (512, 512)}
+    how = {
+        "shape": (SIDE, SIDE, 3),
+        "dtype": np.uint8,
+        "photometric": "rgb",
+        "compression": "zlib",
+        "tile": (512, 512),
+    }
     tifffile.imwrite(tmp_path / "a.tif", (block for _ in range(times**2)), **how)
     arguments = [sys.executable, "-c", PEAK, tmp_path / "a.tif", tmp_path / "masks"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
@@ -87,7 +93,9 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     assert is_large(config, path, 10**12)
 
 
-def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(memory, "resident", lambda: 1000)
     monkeypatch.setattr(memory, "free_memory", lambda: 500)
     assert (allowed(None), allowed(7)) == (1250, 7)
@@ -96,13 +104,17 @@ def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(monkeypatch: pytes
 def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
-    monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)  # with the one window that shows what the network takes
+    monkeypatch.setattr(
+        memory, "peak", lambda: 5 * 10**6
+    )  # with the one window that shows what the network takes
     needed = 5_440_000  # the peak, 320 kB of sums and four pieces of 30 kB
     seen: list[tuple[int, ...]] = []
 
     def batch(most: int) -> int:
         predict = network(1)
-        return room_for(lambda images: (seen.append(images.shape), predict(images))[1], config, most).batch_size
+        return room_for(
+            lambda images: (seen.append(images.shape), predict(images))[1], config, most
+        ).batch_size
 
     assert seen == []
     assert batch(needed) == 1
@@ -166,7 +178,9 @@ def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
     monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
-    sizes = {most: fit_batch(network(1), config, most).predict.batch_size for most in (1, 10**7, 10**12)}
+    sizes = {
+        most: fit_batch(network(1), config, most).predict.batch_size for most in (1, 10**7, 10**12)
+    }
     assert sizes == {1: 1, 10**7: 3, 10**12: 3}
     assert fit_batch(network(1), config, 6_900_000).predict.batch_size == 2
     assert fit_batch(network(1), config, None) is config
@@ -205,9 +219,14 @@ def quiet() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
-def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
     config = config_of(Task.binary("a"))
-    paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200, seed=i)) for i, name in enumerate("abc")}
+    paths = {
+        name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200, seed=i))
+        for i, name in enumerate("abc")
+    }
     paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
     paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
     outputs = Outputs(tmp_path / "masks")
@@ -229,7 +248,10 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(t
     rows = read_summary(config.task, tmp_path / "masks-summary.csv")
     masks = {name: read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
-    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a", "c"}  # a.png would be a second mask of a
+    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {
+        "a",
+        "c",
+    }  # a.png would be a second mask of a
 
 
 def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
@@ -248,13 +270,22 @@ def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
 
     with monkeypatch.context() as patch:
         patch.setattr(masks, "tiles", full)
-        summary = predict_large_files(counting, config, paths, outputs, "weights", room, skip_existing=True)
+        summary = predict_large_files(
+            counting, config, paths, outputs, "weights", room, skip_existing=True
+        )
     assert (summary.written, summary.failed) == (0, [])
     assert os.strerror(errno.ENOSPC) in str(summary.stopped)
     assert "--skip-existing" in str(summary.stopped)
-    assert [path.name for path in outputs.masks.iterdir()] == [".a.part"]  # the finished rows; b was not begun
+    assert [path.name for path in outputs.masks.iterdir()] == [
+        ".a.part"
+    ]  # the finished rows; b was not begun
     begun = sum(seen)
-    assert predict_large_files(counting, config, paths, outputs, "weights", room, skip_existing=True).written == 2
+    assert (
+        predict_large_files(
+            counting, config, paths, outputs, "weights", room, skip_existing=True
+        ).written
+        == 2
+    )
     assert sum(seen) == 2 * begun  # those of b
 
 
@@ -271,10 +302,15 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     assert not (tmp_path / "masks").exists()
     capsys.readouterr()
     assert main([*flags, "900GB"]) == 0
-    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [2, 0]  # masks written, images failed
+    assert numbers(capsys.readouterr().out.splitlines()[-1]) == [
+        2,
+        0,
+    ]  # masks written, images failed
 
 
-def test_progress_tells_what_was_done_before_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_tells_what_was_done_before_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = [100.0]
     monkeypatch.setattr("segkit.cli.console.time.monotonic", lambda: now[0])
     console = quiet()

@@ -36,17 +36,23 @@ ROOT = Path(__file__).parents[3]
 def in_memory(config: Config, image: np.ndarray) -> np.ndarray:
     settings = config.predict
     predict = network(config.task.channels)
-    return config.task.decode(predict_tiled(image, predict, settings.tile, settings.overlap, 3, config.model.stride))
+    return config.task.decode(
+        predict_tiled(image, predict, settings.tile, settings.overlap, 3, config.model.stride)
+    )
 
 
 def predicted(
     config: Config, path: Path, folder: Path, predict: Predict | None = None, room: Room = ROOM
 ) -> list[Path]:
-    return predict_large(predict or network(config.task.channels), config, path, folder, "a", room, "weights")
+    return predict_large(
+        predict or network(config.task.channels), config, path, folder, "a", room, "weights"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_mask_is_that_of_the_image_in_memory_and_the_folder_source_reads_it(tmp_path: Path, kind: str) -> None:
+def test_the_mask_is_that_of_the_image_in_memory_and_the_folder_source_reads_it(
+    tmp_path: Path, kind: str
+) -> None:
     config, image = config_of(task_of(kind)), noise(600, 531)
     path = write_tiled(tmp_path / "images" / "a.tif", image)
     written = predicted(config, path, tmp_path / "masks")
@@ -55,34 +61,53 @@ def test_the_mask_is_that_of_the_image_in_memory_and_the_folder_source_reads_it(
     assert len(np.unique(expected)) > 1
     sample = in_folders(tmp_path / "images", tmp_path / "masks", config.task).read("a")
     np.testing.assert_array_equal(sample.mask, expected)
-    assert sorted(path for path in (tmp_path / "masks").rglob("*") if path.is_file()) == sorted(written)
+    assert sorted(path for path in (tmp_path / "masks").rglob("*") if path.is_file()) == sorted(
+        written
+    )
     assert not list((tmp_path / "masks").rglob(".*"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mask_files_are_compressed_tiles_with_the_palette_or_0_and_255(tmp_path: Path, kind: str) -> None:
+def test_mask_files_are_compressed_tiles_with_the_palette_or_0_and_255(
+    tmp_path: Path, kind: str
+) -> None:
     config = config_of(task_of(kind))
-    for path in predicted(config, write_tiled(tmp_path / "a.tif", noise(100, 130)), tmp_path / "masks"):
+    for path in predicted(
+        config, write_tiled(tmp_path / "a.tif", noise(100, 130)), tmp_path / "masks"
+    ):
         with tifffile.TiffFile(path) as tiff:
             page, colormap = tiff.pages[0], tiff.pages[0].colormap
-            assert (page.is_tiled, page.tile, page.compression.name) == (True, (512, 512), "ADOBE_DEFLATE")
+            assert (page.is_tiled, page.tile, page.compression.name) == (
+                True,
+                (512, 512),
+                "ADOBE_DEFLATE",
+            )
         if config.task.exclusive:
             colours = [tuple(c) for c in (colormap[:, : config.task.channels].T >> 8).tolist()]
             assert colours == list(config.task.palette)
             shown = read_image(path)  # the palette as a viewer shows it
-            np.testing.assert_array_equal(shown, np.array(config.task.palette, np.uint8)[read_mask(path)])
+            np.testing.assert_array_equal(
+                shown, np.array(config.task.palette, np.uint8)[read_mask(path)]
+            )
         else:
             assert np.unique(read_mask(path)).tolist() == [0, 255]
 
 
 @given(
-    st.integers(1, 140), st.integers(1, 140), st.floats(0, 0.75), st.sampled_from([1, 2, 4]), st.integers(5_000, 60_000)
+    st.integers(1, 140),
+    st.integers(1, 140),
+    st.floats(0, 0.75),
+    st.sampled_from([1, 2, 4]),
+    st.integers(5_000, 60_000),
 )
 @settings(max_examples=25)
 def test_neither_batches_nor_pieces_nor_sizes_change_the_mask(
     height: int, width: int, overlap: float, batch_size: int, read_bytes: int
 ) -> None:
-    config, image = config_of(Task.multiclass(["a", "b", "c"]), 32, overlap, depth=2), noise(height, width)
+    config, image = (
+        config_of(Task.multiclass(["a", "b", "c"]), 32, overlap, depth=2),
+        noise(height, width),
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = write_tiled(Path(folder, "a.tif"), image)
         (mask,) = predicted(config, path, Path(folder, "masks"), room=Room(batch_size, read_bytes))
@@ -126,7 +151,11 @@ def test_after_a_kill_only_unfinished_rows_of_windows_are_computed(kills: list[i
             except Killed:
                 assert not mask.exists()
                 bands = len(list(work_folder(mask).glob("*.band")))
-                assert 0 <= sum(seen) - windows_a_row * (bands - finished) < windows_a_row + ROOM.batch_size
+                assert (
+                    0
+                    <= sum(seen) - windows_a_row * (bands - finished)
+                    < windows_a_row + ROOM.batch_size
+                )
                 finished = bands
             else:
                 mask.unlink()
@@ -159,7 +188,9 @@ def test_other_settings_weights_or_image_begin_anew(tmp_path: Path) -> None:
     assert stopped(config_of(Task.binary("a", threshold=0.4), overlap=0.3), "others") == 0
 
 
-def test_a_kill_while_the_file_is_written_costs_no_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_while_the_file_is_written_costs_no_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, image = config_of(task_of("multilabel")), noise(150, 150)
     path = write_tiled(tmp_path / "a.tif", image)
 
@@ -224,7 +255,9 @@ def test_an_image_that_does_not_fit_leaves_no_mask_and_says_why(tmp_path: Path) 
     tifffile.imwrite(tmp_path / "deep.tif", noise(80, 80).astype(np.uint16), photometric="rgb")
     with fails(DataError, "depth", tmp_path / "deep.tif", "uint16", "uint8"):
         predicted(config, tmp_path / "deep.tif", tmp_path / "masks")
-    tifffile.imwrite(tmp_path / "five.tif", noise(80, 80, 5), photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(
+        tmp_path / "five.tif", noise(80, 80, 5), photometric="minisblack", planarconfig="contig"
+    )
     with fails(DataError, "channels", tmp_path / "five.tif", 3, 5):
         predicted(config, tmp_path / "five.tif", tmp_path / "masks")
     assert not (tmp_path / "masks").exists()
@@ -237,7 +270,9 @@ def test_a_grey_image_goes_through_a_model_of_three_channels(tmp_path: Path) -> 
     config, grey = config_of(Task.binary("a")), noise(100, 100, 1)
     tifffile.imwrite(tmp_path / "a.tif", grey[..., 0], tile=(16, 16))
     (mask,) = predicted(config, tmp_path / "a.tif", tmp_path / "masks")
-    np.testing.assert_array_equal(read_mask(mask) // 255, in_memory(config, np.repeat(grey, 3, axis=-1)))
+    np.testing.assert_array_equal(
+        read_mask(mask) // 255, in_memory(config, np.repeat(grey, 3, axis=-1))
+    )
 
 
 def test_the_mask_of_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
@@ -249,7 +284,9 @@ def test_the_mask_of_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
     ]
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, noise(80, 80), tile=(16, 16), photometric="rgb", extratags=place)
-    with tifffile.TiffFile(predicted(config_of(Task.binary("a")), path, tmp_path / "masks")[0]) as tiff:
+    with tifffile.TiffFile(
+        predicted(config_of(Task.binary("a")), path, tmp_path / "masks")[0]
+    ) as tiff:
         tags = tiff.pages[0].tags
         assert [tags[code].value for code, *_ in place] == [value for *_, value, _ in place]
 

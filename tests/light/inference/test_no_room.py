@@ -41,7 +41,12 @@ def run(root: Path, **outputs: object) -> Summary:
     if not (root / "in").exists():
         write_pictures(root / "in", SIZES)
     wanted = Outputs(root / "out", **outputs)  # type: ignore[arg-type]
-    return predict_files(lambda batch: network(batch, TASK), config_of(TASK), find_images([root / "in"]).images, wanted)
+    return predict_files(
+        lambda batch: network(batch, TASK),
+        config_of(TASK),
+        find_images([root / "in"]).images,
+        wanted,
+    )
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -70,7 +75,9 @@ def namespace(script: str, *arguments: object) -> str:
     shell = ["unshare", "--map-root-user", "--mount"]
     if (
         not shutil.which("unshare")
-        or subprocess.run([*shell, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode
+        or subprocess.run(
+            [*shell, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True
+        ).returncode
     ):
         pytest.skip("mounting is not allowed here")
     command = [*shell, "sh", "-euc", script, "sh", *map(str, arguments)]
@@ -91,7 +98,11 @@ def test_on_a_disk_that_fills_up_all_that_is_there_is_whole(tmp_path: Path, kind
         sys.executable,
         kind,
     )
-    summary, whole, found = json.loads(told), visible(tmp_path / "whole"), visible(tmp_path / "copy")
+    summary, whole, found = (
+        json.loads(told),
+        visible(tmp_path / "whole"),
+        visible(tmp_path / "copy"),
+    )
     assert 0 < summary["written"] < 12
     assert os.strerror(errno.ENOSPC) in summary["stopped"]
     assert summary["failed"] == []
@@ -117,7 +128,9 @@ def test_on_a_read_only_disk_nothing_is_predicted(tmp_path: Path) -> None:
     assert os.strerror(errno.EROFS) in summary["stopped"]
 
 
-def test_a_file_where_a_folder_should_be_ends_it_before_anything_is_predicted(tmp_path: Path) -> None:
+def test_a_file_where_a_folder_should_be_ends_it_before_anything_is_predicted(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "out-geojson").write_text("mine")
     summary = run(tmp_path, formats=("geojson",))
     assert summary.written == 0
@@ -140,7 +153,9 @@ def refuse(number: int, when: Callable[[Path], bool]) -> Callable[..., object]:
 def test_an_image_that_cannot_be_written_is_named_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "replace", refuse(errno.EACCES, lambda path: path == tmp_path / "out" / "b.png"))
+    monkeypatch.setattr(
+        os, "replace", refuse(errno.EACCES, lambda path: path == tmp_path / "out" / "b.png")
+    )
     summary = run(tmp_path)
     assert (summary.written, summary.stopped) == (3, None)
     image, mask = tmp_path / "in" / "b.png", tmp_path / "out" / "b.png"
@@ -191,7 +206,9 @@ def test_an_answer_that_is_no_probability_is_told_with_its_image(tmp_path: Path)
     assert all(holds(summary.failed[0][1], value) for value in (images["c"], "nan"))
 
 
-def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
     write_pictures(tmp_path / "in", SIZES)
     (tmp_path / "in" / "a.png").write_bytes((tmp_path / "in" / "a.png").read_bytes()[:99])
     (tmp_path / "in" / "b.png").write_bytes(b"")
@@ -199,7 +216,10 @@ def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "in" / "deep.png")
     summary = run(tmp_path, formats=tuple(catalog.OUTPUTS))
     assert (summary.written, summary.stopped) == (2, None)
-    told = [(path.name, text.startswith(f"{path}: ") and "\n" not in text) for path, text in summary.failed]
+    told = [
+        (path.name, text.startswith(f"{path}: ") and "\n" not in text)
+        for path, text in summary.failed
+    ]
     assert told == [("a.png", True), ("b.png", True), ("bands.tif", True), ("deep.png", True)]
     assert all(holds(summary.failed[2][1], value) for value in (3, 5))
     assert all(holds(summary.failed[3][1], value) for value in ("uint16", "uint8"))

@@ -51,7 +51,9 @@ def test_objects_are_what_scipy_finds_class_by_class(data: st.DataObject) -> Non
             found = objects[number - 1]
             assert (found.label, found.area) == (label, len(rows)) == (label, (own == number).sum())
             assert found.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
-            np.testing.assert_allclose(found.score, probabilities[rows, columns, label].mean(), atol=1e-6)
+            np.testing.assert_allclose(
+                found.score, probabilities[rows, columns, label].mean(), atol=1e-6
+            )
     assert len(objects) == total
     assert set(np.unique(numbers).tolist()) - {0} == {found.number for found in objects}
 
@@ -62,22 +64,36 @@ def test_instances_are_a_tiff_of_numbers_and_a_table(tmp_path: Path, kind: str) 
     output, rows = Instances(task, tmp_path / "masks"), []
     for seed, name in enumerate(("b", "sub/a", "empty")):
         answer = answer_of(task, picture(seed, 20, 30) * (name != "empty"), Path(f"{name}.png"))
-        answer = Answer(task, name, *[getattr(answer, part) for part in ("path", "image", "probabilities", "mask")])
+        answer = Answer(
+            task,
+            name,
+            *[getattr(answer, part) for part in ("path", "image", "probabilities", "mask")],
+        )
         paths = output.paths(name)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
         output.write(answer, paths)
         stored = [tifffile.imread(path) for path in paths[:-1]]
         numbers, objects = answer.objects
-        np.testing.assert_array_equal(np.stack(stored, -1) if kind == "multilabel" else stored[0], numbers)
+        np.testing.assert_array_equal(
+            np.stack(stored, -1) if kind == "multilabel" else stored[0], numbers
+        )
         assert {layer.dtype for layer in stored} == {np.dtype(np.uint16)}
-        assert paths[0] == tmp_path / "masks-instances" / ("liver" if kind == "multilabel" else "") / f"{name}.tif"
+        assert (
+            paths[0]
+            == tmp_path
+            / "masks-instances"
+            / ("liver" if kind == "multilabel" else "")
+            / f"{name}.tif"
+        )
         rows += [[name, o.number, task.classes[o.label], *o.box, o.area, o.score] for o in objects]
     output.merge()
     with (tmp_path / "masks-instances.csv").open(newline="") as stream:
         first, *found = csv.reader(stream)
     assert tuple(first) == COLUMNS
-    assert found == [[str(value) for value in row] for row in sorted(rows, key=lambda row: str(row[0]))]
+    assert found == [
+        [str(value) for value in row] for row in sorted(rows, key=lambda row: str(row[0]))
+    ]
     assert {row[0] for row in found} >= {"b", "sub/a"}
 
 
@@ -88,12 +104,18 @@ def test_more_objects_than_16_bits_count(tmp_path: Path) -> None:
     answer = answer_of(task, image)
     Instances(task, tmp_path).write(answer, [tmp_path / "a.tif", tmp_path / "a.csv"])
     numbers = tifffile.imread(tmp_path / "a.tif")
-    assert (numbers.dtype, numbers.max(), len(answer.objects[1])) == (np.uint32, 258 * 258, 258 * 258)
+    assert (numbers.dtype, numbers.max(), len(answer.objects[1])) == (
+        np.uint32,
+        258 * 258,
+        258 * 258,
+    )
 
 
 @pytest.mark.parametrize(("output", "error"), [(Tiff, 0), (HalfTiff, 2**-12), (Npy, 0)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_probabilities_read_back(tmp_path: Path, kind: str, output: type[Tiff | Npy], error: float) -> None:
+def test_probabilities_read_back(
+    tmp_path: Path, kind: str, output: type[Tiff | Npy], error: float
+) -> None:
     task = task_of(kind)
     answer, writer = answer_of(task, picture(0, 9, 7)), output(task, tmp_path / "masks")
     (path,) = writer.paths("sub/a")
@@ -117,7 +139,9 @@ def test_a_row_counts_the_pixels_of_each_class(data: st.DataObject) -> None:
         yes = label if task.exclusive else 1
         values = (mask[..., label] if mask.ndim == 3 else mask).ravel().tolist()
         assert told[f"{name} area"] == values.count(yes)
-        np.testing.assert_allclose(told[f"{name} share"], values.count(yes) / len(values), atol=1e-6)
+        np.testing.assert_allclose(
+            told[f"{name} share"], values.count(yes) / len(values), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,7 +160,9 @@ def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, k
             return [tuple(row) for row in csv.reader(stream)]
 
     table.write_text("something,else\n1,2\n")
-    write_summary(segkit_coding(task), masks_folder, table, ["b", "a", "gone"], {"a": expected["a"]})
+    write_summary(
+        segkit_coding(task), masks_folder, table, ["b", "a", "gone"], {"a": expected["a"]}
+    )
     assert rows() == [header(task), expected["a"], expected["b"]]
     write_summary(segkit_coding(task), masks_folder, table, ["sub/c"], {})
     whole = [header(task), expected["a"], expected["b"], expected["sub/c"]]

@@ -16,7 +16,14 @@ from segkit import ConfigError, DataError, RunError, SegkitWarning, Task, catalo
 from segkit.config import Config, DecodeConfig, PredictConfig
 from segkit.exporting.formats import PRECISIONS, check_precision
 from segkit.inference import load as opening
-from segkit.inference.load import MEASURED_FROM, PACKAGES, config_of, is_installed, open_run, open_together
+from segkit.inference.load import (
+    MEASURED_FROM,
+    PACKAGES,
+    config_of,
+    is_installed,
+    open_run,
+    open_together,
+)
 from segkit.inference.predictor import Predictor
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
@@ -68,7 +75,11 @@ def test_an_export_much_slower_than_keras_is_left_out_unless_asked_for(run: Run)
 
 
 def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> None:
-    ours, damaged, older = add_export(run, "onnx"), add_export(run, "litert"), add_export(run, "openvino")
+    ours, damaged, older = (
+        add_export(run, "onnx"),
+        add_export(run, "litert"),
+        add_export(run, "openvino"),
+    )
     (damaged / "export.json").write_text("{}")
     record = Exported.read(older).record.model_copy(update={"model_sha256": "of the model before"})
     (older / "export.json").write_text(as_json(record))
@@ -86,7 +97,9 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
         CONFIG.model_copy(update={"task": Task.binary("a", threshold=0.3)}),
     ],
 )
-def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(run: Run, later: Config) -> None:
+def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
+    run: Run, later: Config
+) -> None:
     folder = add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "onnx", ratio=0.9)
     assert keep_up(run.path, run.model, CONFIG) == 2
@@ -97,7 +110,9 @@ def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(ru
     assert holds(told(run), "litert int8 (")  # passed over, with the reason
     checked = open_run(add_export(run, "openvino")).told.replace("openvino float32", "litert int8")
     assert open_run(folder).told != checked  # it also tells that nobody has checked it since
-    with fails(RunError, "unchecked-export", "litert int8", f"segkit export {run.path} --format litert"):
+    with fails(
+        RunError, "unchecked-export", "litert int8", f"segkit export {run.path} --format litert"
+    ):
         told(run, "litert")
 
 
@@ -106,11 +121,19 @@ def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
     run.model.write_bytes(b"trained further")
     assert told(run).startswith("runtime: Keras 3 on tensorflow (")
     assert all(holds(told(run), value) for value in ("onnx float32", "model.keras"))
-    with fails(RunError, "outdated-export", "onnx float32", "model.keras", f"segkit export {run.path} --format onnx"):
+    with fails(
+        RunError,
+        "outdated-export",
+        "onnx float32",
+        "model.keras",
+        f"segkit export {run.path} --format onnx",
+    ):
         told(run, "onnx")
 
 
-def test_a_runtime_that_is_not_installed_is_passed_over_or_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_is_not_installed_is_passed_over_or_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_export(run, "openvino")
     monkeypatch.setattr(opening, "is_installed", lambda runtime: runtime != "openvino")
     assert 'pip install "keras-segkit[openvino]"' in told(run)
@@ -126,9 +149,13 @@ def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> 
     assert "litert-float32" in words
 
 
-def test_auto_skips_exports_that_do_not_open_and_warns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_skips_exports_that_do_not_open_and_warns(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = add_export(run, "litert", ratio=0.3)
-    record = Exported.read(first).record.model_copy(update={"files_sha256": {"model.tflite": "another"}})
+    record = Exported.read(first).record.model_copy(
+        update={"files_sha256": {"model.tflite": "another"}}
+    )
     (first / "export.json").write_text(as_json(record))
     second = add_export(run, "openvino", ratio=0.4)
     add_export(run, "onnx", ratio=0.9)
@@ -197,7 +224,9 @@ def test_precisions_that_a_format_lacks_are_refused_with_those_it_has() -> None:
     for form, known in PRECISIONS.items():
         for precision in known:
             check_precision(form, precision)
-    with fails(ConfigError, "unknown-name", "float32, int8", "bfloat16", "openvino", setting="--precision"):
+    with fails(
+        ConfigError, "unknown-name", "float32, int8", "bfloat16", "openvino", setting="--precision"
+    ):
         check_precision("onnx", "bfloat16")
     known = "litert, onnx, openvino, savedmodel"
     with fails(ConfigError, "unknown-name", known, "tensorrt", setting="--format"):
@@ -205,17 +234,22 @@ def test_precisions_that_a_format_lacks_are_refused_with_those_it_has() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra() -> None:
-    with fails(ConfigError, "missing-package", "no_such_package", 'pip install "keras-segkit[onnx]"'):
+    with fails(
+        ConfigError, "missing-package", "no_such_package", 'pip install "keras-segkit[onnx]"'
+    ):
         need("no_such_package.part", "onnx")
     assert not is_installed("keras") or PACKAGES["keras"] == "keras"
 
 
 @pytest.mark.parametrize(
-    "images", [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)]
+    "images",
+    [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)],
 )
 def test_images_of_another_kind_than_trained_on_are_refused(images: np.ndarray) -> None:
     check_images(np.zeros((2, 5, 7, 3), np.uint8), GIVEN)
-    with fails(DataError, "channels", "uint8", "(batch, height, width, 3)", images.dtype, images.shape):
+    with fails(
+        DataError, "channels", "uint8", "(batch, height, width, 3)", images.dtype, images.shape
+    ):
         check_images(images, GIVEN)
 
 
@@ -236,11 +270,17 @@ def timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_do(timed: Run) -> None:
+def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_do(
+    timed: Run,
+) -> None:
     much = Workload(64, 48, MEASURED_FROM)
     assert open_run(timed.path, work=much).told.startswith("runtime: litert float32 (")
-    assert all(holds(open_run(timed.path, work=much).told, each) for each in ("64 x 48", "onnx float32"))
-    assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith("runtime: openvino")
+    assert all(
+        holds(open_run(timed.path, work=much).told, each) for each in ("64 x 48", "onnx float32")
+    )
+    assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith(
+        "runtime: openvino"
+    )
     assert open_run(timed.path).told.startswith("runtime: openvino")
     assert open_run(timed.path, "onnx", much).told.startswith("runtime: onnx")
 
@@ -249,7 +289,9 @@ def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
     much = Workload(64, 48, MEASURED_FROM)
     for form in ("litert", "onnx", "openvino"):
         record = timed.path / "exports" / f"{form}-float32" / "export.json"
-        other = Exported.read(record.parent).record.model_copy(update={"files_sha256": {FILES[form]: "another"}})
+        other = Exported.read(record.parent).record.model_copy(
+            update={"files_sha256": {FILES[form]: "another"}}
+        )
         record.write_text(as_json(other))
         found = open_run(timed.path, work=much)
         assert str(record.parent) in " ".join(found.warnings)

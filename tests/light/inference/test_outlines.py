@@ -13,7 +13,9 @@ from segkit.inference.outputs.polygons import Polygon, Ring, outlines, signed_ar
 from tests.helpers.polygons import filled
 
 LAYERS = arrays.arrays(
-    bool, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.booleans()
+    bool,
+    arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9),
+    elements=st.booleans(),
 )
 
 
@@ -45,7 +47,9 @@ def test_what_lies_inside_the_polygons_is_the_mask(layer: np.ndarray) -> None:
         assert sum(map(signed_area, rings_of(polygon))) == own.sum()
         # each hole is what is enclosed by sides, so no two polygons of one region overlap
         assert len(polygon.holes) == ndimage.label(ndimage.binary_fill_holes(own) & ~own)[1]
-    np.testing.assert_array_equal(filled([r for p in found for r in rings_of(p)], layer.shape), layer)
+    np.testing.assert_array_equal(
+        filled([r for p in found for r in rings_of(p)], layer.shape), layer
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,11 @@ def test_what_lies_inside_the_polygons_is_the_mask(layer: np.ndarray) -> None:
         (["###", "#.#", "##."], 1, [1]),  # the hole meets the outside at a corner
         (["####.", "#.###", "##.##", ".####"], 1, [2]),  # two holes that meet at a corner
         (["#####", "#...#", "#.#.#", "#...#", "#####"], 2, [1, 0]),  # an island in a hole
-        (["#####", "#..##", "#.#.#", "##..#", "#####"], 2, [1, 0]),  # an island that meets the ring at corners
+        (
+            ["#####", "#..##", "#.#.#", "##..#", "#####"],
+            2,
+            [1, 0],
+        ),  # an island that meets the ring at corners
     ],
 )
 def test_corners_holes_and_single_pixels(rows: list[str], polygons: int, holes: list[int]) -> None:
@@ -68,7 +76,9 @@ def test_corners_holes_and_single_pixels(rows: list[str], polygons: int, holes: 
     assert (len(found), [len(polygon.holes) for polygon in found]) == (polygons, holes)
     for polygon in found:
         check_valid(polygon)
-    np.testing.assert_array_equal(filled([r for p in found for r in rings_of(p)], layer.shape), layer)
+    np.testing.assert_array_equal(
+        filled([r for p in found for r in rings_of(p)], layer.shape), layer
+    )
 
 
 def test_a_checkerboard_is_one_square_a_pixel() -> None:

@@ -28,7 +28,19 @@ from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.stand_in import answer_of, config_of, network, picture
 
-HOSTILE = ["../up", "../../up", "/tmp/segkit-up", "a/../../up", "C:\\up", "c:up", "nul", "a\0b", "a\nb", "a./b", ".up"]
+HOSTILE = [
+    "../up",
+    "../../up",
+    "/tmp/segkit-up",
+    "a/../../up",
+    "C:\\up",
+    "c:up",
+    "nul",
+    "a\0b",
+    "a\nb",
+    "a./b",
+    ".up",
+]
 WRITERS = [
     *(pytest.param({"formats": (name,)}, id=name) for name in catalog.OUTPUTS),
     *(pytest.param({"probabilities": name}, id=name) for name in catalog.PROBABILITIES),
@@ -40,7 +52,9 @@ WRITERS = [
 
 def named(task: Task, name: str) -> Answer:
     answer = answer_of(task, picture(0, 8, 9))
-    return Answer(task, name, Path("a.png"), answer.image, answer.probabilities, answer.mask, answer.doubt)
+    return Answer(
+        task, name, Path("a.png"), answer.image, answer.probabilities, answer.mask, answer.doubt
+    )
 
 
 @pytest.mark.parametrize("writes", WRITERS)
@@ -61,8 +75,12 @@ def test_trap_48_no_format_makes_a_file_of_a_hostile_image_name(
 
 
 @pytest.mark.parametrize("writes", WRITERS)
-@pytest.mark.parametrize("label", [name for name in HOSTILE if "\0" not in name and "\n" not in name])
-def test_trap_48_nor_of_a_hostile_class_name(tmp_path: Path, writes: dict[str, object], label: str) -> None:
+@pytest.mark.parametrize(
+    "label", [name for name in HOSTILE if "\0" not in name and "\n" not in name]
+)
+def test_trap_48_nor_of_a_hostile_class_name(
+    tmp_path: Path, writes: dict[str, object], label: str
+) -> None:
     outputs = Outputs(tmp_path / "far" / "below" / "masks", **writes)  # type: ignore[arg-type]
     with fails(ConfigError, "unsafe-name", setting="task.classes"):
         Results(config_of(Task.multilabel(["road/path", label])), outputs)
@@ -77,7 +95,9 @@ def test_trap_48_nor_of_a_hostile_class_name(tmp_path: Path, writes: dict[str, o
 
 
 @pytest.mark.parametrize("writes", WRITERS)
-def test_a_class_called_by_a_path_has_folders_in_each_other(tmp_path: Path, writes: dict[str, object]) -> None:
+def test_a_class_called_by_a_path_has_folders_in_each_other(
+    tmp_path: Path, writes: dict[str, object]
+) -> None:
     task = Task.multilabel(["road/path", "house"])
     results = Results(config_of(task), Outputs(tmp_path / "masks", **writes))  # type: ignore[arg-type]
     results.write(named(task, "sub/a"))
@@ -100,10 +120,14 @@ def source_of(names: Sequence[str]) -> Subset:
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "A"], ids=ascii)
-def test_trap_48_nothing_is_converted_into_a_folder_under_such_names(tmp_path: Path, name: str) -> None:
+def test_trap_48_nothing_is_converted_into_a_folder_under_such_names(
+    tmp_path: Path, name: str
+) -> None:
     code = "duplicate-name" if name == "A" else "unsafe-name"
     with fails(DataError, code):
-        to_folder(Task.binary(), {"train": source_of(["a"]), "test": source_of([name])}, tmp_path / "out")
+        to_folder(
+            Task.binary(), {"train": source_of(["a"]), "test": source_of([name])}, tmp_path / "out"
+        )
     with fails(ConfigError, "unsafe-name", setting="task.classes"):
         to_folder(Task.multilabel(["x", "../up"]), {"train": source_of(["a"])}, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -143,10 +167,22 @@ def test_rows_that_no_call_can_have_written_are_not_taken_over(tmp_path: Path) -
     table = tmp_path / "masks-summary.csv"
     head = "image,height,width,crack area,crack share\n"
     good = "a,8,9,3,0.041667\n"
-    for bad in ("../../a,8,9,3,0.1\n", "b,8,9,=cmd(),0.1\n", "c\n", "nul,8,9,3,0.1\n", '"d\ne",8,9,3,0.1\n'):
+    for bad in (
+        "../../a,8,9,3,0.1\n",
+        "b,8,9,=cmd(),0.1\n",
+        "c\n",
+        "nul,8,9,3,0.1\n",
+        '"d\ne",8,9,3,0.1\n',
+    ):
         table.write_text(head + good + bad)
         assert list(read_summary(task, table)) == ["a"]
-    for damaged in (b"\xff\xfe", b"", b"\0" * 100, head.encode() + b'"' + b"x" * 200_000, os.urandom(1000)):
+    for damaged in (
+        b"\xff\xfe",
+        b"",
+        b"\0" * 100,
+        head.encode() + b'"' + b"x" * 200_000,
+        os.urandom(1000),
+    ):
         table.write_bytes(damaged)
         assert read_summary(task, table) == {}
         write_summary(segkit_coding(task), tmp_path / "masks", table, [], {})
@@ -165,7 +201,9 @@ def test_rows_that_no_call_can_have_written_are_not_taken_over(tmp_path: Path) -
     ],
     ids=["bytes", "other columns", "empty", "fewer columns", "short row", "one long cell"],
 )
-def test_a_table_that_no_call_wrote_is_named_and_the_masks_stay(tmp_path: Path, content: bytes) -> None:
+def test_a_table_that_no_call_wrote_is_named_and_the_masks_stay(
+    tmp_path: Path, content: bytes
+) -> None:
     write_picture(tmp_path / "in" / "a.png", picture(1, 8, 9))
     (tmp_path / "masks-instances").mkdir()
     strange = tmp_path / "masks-instances" / "strange.csv"
@@ -190,14 +228,22 @@ def test_formulas_of_older_tables_are_quoted(tmp_path: Path) -> None:
 
 def test_tiles_that_claim_to_be_huge_are_not_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.zeros((2, 2), np.uint8), photometric="minisblack", compression="zlib", tile=(16, 16))
+    tifffile.imwrite(
+        path,
+        np.zeros((2, 2), np.uint8),
+        photometric="minisblack",
+        compression="zlib",
+        tile=(16, 16),
+    )
     content = path.read_bytes()
     with tifffile.TiffFile(path) as tiff:
         offsets = [tiff.pages[0].tags[name].valueoffset for name in ("TileWidth", "TileLength")]
         sizes = [tiff.pages[0].tags[name].dtype.value for name in ("TileWidth", "TileLength")]
     damaged = bytearray(content)
     for offset, size in zip(offsets, sizes, strict=True):
-        damaged[offset : offset + (2 if size == 3 else 4)] = (65520).to_bytes(2 if size == 3 else 4, "little")
+        damaged[offset : offset + (2 if size == 3 else 4)] = (65520).to_bytes(
+            2 if size == 3 else 4, "little"
+        )
     path.write_bytes(damaged)
     with fails(DataError, "too-large", path):
         row_of_files(segkit_coding(Task.binary()), "a", [path])

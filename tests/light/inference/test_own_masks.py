@@ -51,23 +51,34 @@ Make = Callable[[Path], Made]
 def ids_from_one(root: Path) -> Made:
     """As `segkit plan` reads ids 1 to n."""
     meant = {0: "void", 1: "background", 2: "liver", 3: "tumour"}
-    return in_folders(root, ORGANS, lambda name: {f"{name}.png": (ids(name, 3) + 1) % 4}, mask_values=meant)
+    return in_folders(
+        root, ORGANS, lambda name: {f"{name}.png": (ids(name, 3) + 1) % 4}, mask_values=meant
+    )
 
 
 def deep_ids(root: Path) -> Made:
     meant = {7: "tumour", 300: "background", 40_000: "liver"}
     values = np.array([300, 40_000, 7], np.uint16)
-    return in_folders(root, ORGANS, lambda name: {f"{name}.png": values[ids(name, 2)]}, mask_values=meant)
+    return in_folders(
+        root, ORGANS, lambda name: {f"{name}.png": values[ids(name, 2)]}, mask_values=meant
+    )
 
 
 def minus_one_is_void(root: Path) -> Made:
     meant = {-1: "void", 0: "background", 1: "liver", 2: "tumour"}
-    return in_folders(root, ORGANS, lambda name: {f"{name}.tif": ids(name, 3).astype(np.int16) - 1}, mask_values=meant)
+    return in_folders(
+        root,
+        ORGANS,
+        lambda name: {f"{name}.tif": ids(name, 3).astype(np.int16) - 1},
+        mask_values=meant,
+    )
 
 
 def inverted(root: Path) -> Made:
     meant = {0: "present", 255: "absent"}
-    return in_folders(root, CRACK, lambda name: {f"{name}.png": ids(name, 1) * 255}, mask_values=meant)
+    return in_folders(
+        root, CRACK, lambda name: {f"{name}.png": ids(name, 1) * 255}, mask_values=meant
+    )
 
 
 def zero_and_one(root: Path) -> Made:
@@ -79,18 +90,27 @@ def zero_and_65535(root: Path) -> Made:
 
 
 def grey_edges(root: Path) -> Made:
-    return in_folders(root, CRACK, lambda name: {f"{name}.png": ids(name, 9) * 28}, mask_threshold=128)
+    return in_folders(
+        root, CRACK, lambda name: {f"{name}.png": ids(name, 9) * 28}, mask_threshold=128
+    )
 
 
 def with_a_suffix(root: Path) -> Made:
-    return in_folders(root, CRACK, lambda name: {f"{name}_mask.png": ids(name, 1) * 255}, mask_suffix="_mask")
+    return in_folders(
+        root, CRACK, lambda name: {f"{name}_mask.png": ids(name, 1) * 255}, mask_suffix="_mask"
+    )
 
 
 def with_two_suffixes(root: Path) -> Made:
     for name in NAMES:
         save(root / "images" / f"{name}_sat.png", image(name))
         save(root / "masks" / f"{name}_mask.png", ids(name, 1) * 255)
-    folders = {"images": root / "images", "masks": root / "masks", "image_suffix": "_sat", "mask_suffix": "_mask"}
+    folders = {
+        "images": root / "images",
+        "masks": root / "masks",
+        "image_suffix": "_sat",
+        "mask_suffix": "_mask",
+    }
     return Made(CRACK, DataConfig.model_validate(folders), "a_sat", None)
 
 
@@ -117,7 +137,10 @@ def classes_in_colours(root: Path) -> Made:
     return in_folders(
         root,
         LABELS,
-        lambda name: {f"{label}/{name}.png": table[(ids(name, 3) >> i) & 1] for i, label in enumerate(LABELS.classes)},
+        lambda name: {
+            f"{label}/{name}.png": table[(ids(name, 3) >> i) & 1]
+            for i, label in enumerate(LABELS.classes)
+        },
         mask_colours={"#000000": "absent", "#ff0000": "present"},
     )
 
@@ -126,17 +149,24 @@ def bands_that_hold_9(root: Path) -> Made:
     return in_folders(
         root,
         LABELS,
-        lambda name: {f"{name}.tif": np.stack([ids(name, 1), 1 - ids(name, 1)], axis=-1) * np.uint8(9)},
+        lambda name: {
+            f"{name}.tif": np.stack([ids(name, 1), 1 - ids(name, 1)], axis=-1) * np.uint8(9)
+        },
         mask_values={0: "absent", 9: "present"},
     )
 
 
 def a_column_for_each_class(root: Path) -> Made:
-    made = in_folders(root, LABELS, lambda name: {f"{label}/{name}.png": ids(name, 1) for label in LABELS.classes})
+    made = in_folders(
+        root, LABELS, lambda name: {f"{label}/{name}.png": ids(name, 1) for label in LABELS.classes}
+    )
     lines = [
-        ",".join([f"images/{name}.png", *[f"masks/{label}/{name}.png" for label in LABELS.classes]]) for name in NAMES
+        ",".join([f"images/{name}.png", *[f"masks/{label}/{name}.png" for label in LABELS.classes]])
+        for name in NAMES
     ]
-    (root / "list.csv").write_text("\n".join([",".join(["image", *LABELS.classes]), *lines]), encoding="utf-8")
+    (root / "list.csv").write_text(
+        "\n".join([",".join(["image", *LABELS.classes]), *lines]), encoding="utf-8"
+    )
     return made._replace(data=DataConfig(list_file=root / "list.csv"))
 
 
@@ -164,7 +194,9 @@ def run_of(made: Made) -> RunConfig:
     return RunConfig.model_validate(config.model_dump(mode="json"))  # after its way through a file
 
 
-def scores(config: RunConfig, images: Path, masks: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def scores(
+    config: RunConfig, images: Path, masks: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, object]:
     """Return the Dice of each class of a run on images with masks, None where it is absent."""
     opened = Together(lambda batch: network(batch, config.task), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.evaluation.evaluate.open_together", lambda *asked: opened)
@@ -178,12 +210,16 @@ def test_trap_38_a_run_scored_against_its_own_masks_is_right_at_every_pixel(
 ) -> None:
     made = make(tmp_path)
     config = run_of(made)
-    write_pictures(tmp_path / "new", {f"{name}{made.data.image_suffix}": size for name, size in SIZES.items()})
+    write_pictures(
+        tmp_path / "new", {f"{name}{made.data.image_suffix}": size for name, size in SIZES.items()}
+    )
     outputs = Outputs(tmp_path / "predicted")
     images = find_images([tmp_path / "new"]).images
     summary = predict_files(lambda batch: network(batch, made.task), config, images, outputs)
     assert (summary.written, summary.failed) == (len(SIZES), [])
-    assert scores(config, tmp_path / "new", outputs.masks, monkeypatch) == dict.fromkeys(made.task.classes, 1.0)
+    assert scores(config, tmp_path / "new", outputs.masks, monkeypatch) == dict.fromkeys(
+        made.task.classes, 1.0
+    )
     assert set(read_summary(made.task, tmp_path / "predicted-summary.csv")) == set(images)
     assert predict_files(None, config, images, outputs, skip_existing=True).skipped == len(SIZES)  # type: ignore[arg-type]
     if made.data.masks is not None:
@@ -204,20 +240,35 @@ def contents(masks: Path) -> set[object]:
         stored = tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
         colours = stored.shape[2:] == (3,)
         found |= (
-            set(map(tuple, stored.reshape(-1, 3).tolist())) if colours else set(stored.astype(int).ravel().tolist())
+            set(map(tuple, stored.reshape(-1, 3).tolist()))
+            if colours
+            else set(stored.astype(int).ravel().tolist())
         )
     return found
 
 
-BY_WINDOWS = [ids_from_one, deep_ids, MORE[1], MORE[2], MORE[3], classes_that_hold_9, classes_in_colours, zero_and_one]
+BY_WINDOWS = [
+    ids_from_one,
+    deep_ids,
+    MORE[1],
+    MORE[2],
+    MORE[3],
+    classes_that_hold_9,
+    classes_in_colours,
+    zero_and_one,
+]
 
 
 @pytest.mark.parametrize("make", BY_WINDOWS, ids=lambda make: make.__name__)
-def test_masks_by_windows_are_stored_alike(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_by_windows_are_stored_alike(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = make(tmp_path)
     config = run_of(made)
     path = save(tmp_path / "new" / "a.tif", picture(0, 150, 610))
-    written = predict_large(lambda batch: network(batch, made.task), config, path, tmp_path / "predicted", "a", ROOM)
+    written = predict_large(
+        lambda batch: network(batch, made.task), config, path, tmp_path / "predicted", "a", ROOM
+    )
     assert {path.suffix for path in written} == {".tif"}
     assert files_of_a(tmp_path / "predicted") == files_of_a(made.data.masks or Path())
     assert contents(tmp_path / "predicted") <= contents(made.data.masks or Path())
@@ -226,15 +277,21 @@ def test_masks_by_windows_are_stored_alike(tmp_path: Path, make: Make, monkeypat
     )
 
 
-def test_segkit_s_own_coding_is_written_if_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segkit_s_own_coding_is_written_if_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = run_of(ids_from_one(tmp_path))
     write_pictures(tmp_path / "new", SIZES)
     opened = Together(lambda batch: network(batch, ORGANS), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
-    expected = ORGANS.decode(network(np.asarray(Image.open(tmp_path / "new" / "a.png"))[None], ORGANS)[0])
+    expected = ORGANS.decode(
+        network(np.asarray(Image.open(tmp_path / "new" / "a.png"))[None], ORGANS)[0]
+    )
     for coding, name, shift in (("segkit", "plain", 0), ("data", "own", 1)):
         predict("run", tmp_path / "new", tmp_path / name, coding=coding)
-        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name / "a.png")), expected + shift)
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(tmp_path / name / "a.png")), expected + shift
+        )
         record = read_record(tmp_path / name)
         assert record is not None
         assert record.meanings["0"] == ("void" if shift else "background")
@@ -249,23 +306,31 @@ def test_two_images_never_have_one_mask(tmp_path: Path) -> None:
     write_pictures(tmp_path / "new", {"a": (9, 9), "a_sat": (9, 9)})
     images = find_images([tmp_path / "new"]).images
     with fails(DataError, "duplicate-name", "a", "a_sat", "_sat"):
-        predict_files(lambda batch: network(batch, CRACK), config, images, Outputs(tmp_path / "out"))
+        predict_files(
+            lambda batch: network(batch, CRACK), config, images, Outputs(tmp_path / "out")
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_runs_together_store_masks_as_the_first_does(tmp_path: Path) -> None:
     first = run_of(ids_from_one(tmp_path))
-    second = config_of(ORGANS).model_copy(update={"model": ModelConfig(depth=5)})  # its windows are those of both
+    second = config_of(ORGANS).model_copy(
+        update={"model": ModelConfig(depth=5)}
+    )  # its windows are those of both
     for together, expected in (((first, second), first), ((second, first), second)):
         config = joint(together, ["one", "other"])
         assert (config.data, config.mask_files) == (expected.data, expected.mask_files)
         assert config.model.depth == 5
 
 
-@pytest.mark.parametrize("make", [ids_from_one, bands_that_hold_9, zero_and_one], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [ids_from_one, bands_that_hold_9, zero_and_one], ids=lambda make: make.__name__
+)
 def test_an_export_stores_masks_as_its_run_does(tmp_path: Path, make: Make) -> None:
     config = run_of(make(tmp_path))
-    record = ExportRecord(format="onnx", precision="float32", segkit="0", model_sha256="", config=config)
+    record = ExportRecord(
+        format="onnx", precision="float32", segkit="0", model_sha256="", config=config
+    )
     exported = ExportRecord.model_validate_json(as_json(record)).config
     assert record_of(coding_of(exported)) == record_of(coding_of(config))
     assert record_of(coding_of(exported)) != record_of(segkit_coding(config.task))

@@ -24,8 +24,14 @@ PAGES = np.moveaxis(noise(20, 30), -1, 0)
 
 def config(pages: Any, channels: int) -> RunConfig:
     found = config_of(TASK)
-    given = found.input.model_dump() | {"channels": channels, "mean": [0] * channels, "std": [1] * channels}  # type: ignore[union-attr]
-    return RunConfig.model_validate(found.model_dump() | {"input": given, "data": DataConfig(pages=pages).model_dump()})
+    given = found.input.model_dump() | {
+        "channels": channels,
+        "mean": [0] * channels,
+        "std": [1] * channels,
+    }  # type: ignore[union-attr]
+    return RunConfig.model_validate(
+        found.model_dump() | {"input": given, "data": DataConfig(pages=pages).model_dump()}
+    )
 
 
 def bright(images: np.ndarray) -> np.ndarray:
@@ -37,7 +43,9 @@ def masks_of(folder: Path) -> dict[str, np.ndarray]:
     return {path.stem: np.asarray(Image.open(path)) > 0 for path in folder.glob("*.png")}
 
 
-def test_pages_that_were_samples_get_a_mask_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_that_were_samples_get_a_mask_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "s.tif", PAGES, photometric="minisblack")
     opened = Together(bright, config("samples", 1), "a stand-in", "weights")
@@ -51,10 +59,14 @@ def test_pages_that_were_samples_get_a_mask_each(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(("pages", "channels"), [("channels", 3), (None, 3), ("first", 1)])
-def test_pages_that_were_bands_or_left_out_get_one_mask(tmp_path: Path, pages: Any, channels: int) -> None:
+def test_pages_that_were_bands_or_left_out_get_one_mask(
+    tmp_path: Path, pages: Any, channels: int
+) -> None:
     """Runs of older versions, which do not say what pages are, took them for bands."""
     tifffile.imwrite(tmp_path / "s.tif", PAGES, photometric="minisblack")
-    summary = predict_files(bright, config(pages, channels), {"s": tmp_path / "s.tif"}, Outputs(tmp_path / "out"))
+    summary = predict_files(
+        bright, config(pages, channels), {"s": tmp_path / "s.tif"}, Outputs(tmp_path / "out")
+    )
     assert (summary.written, summary.failed) == (1, [])
     expected = PAGES[:channels].astype(np.uint8).transpose(1, 2, 0).mean(-1) / 255 >= 0.5
     assert (masks_of(tmp_path / "out")["s"] != expected).mean() < 0.01  # a mean on the threshold
@@ -62,5 +74,7 @@ def test_pages_that_were_bands_or_left_out_get_one_mask(tmp_path: Path, pages: A
 
 def test_pages_of_which_nothing_is_known_are_not_predicted(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "s.tif", PAGES, photometric="minisblack")
-    summary = predict_files(bright, config(None, 1), {"s": tmp_path / "s.tif"}, Outputs(tmp_path / "out"))
+    summary = predict_files(
+        bright, config(None, 1), {"s": tmp_path / "s.tif"}, Outputs(tmp_path / "out")
+    )
     assert (summary.written, [path for path, _ in summary.failed]) == (0, [tmp_path / "s.tif"])

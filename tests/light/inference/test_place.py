@@ -36,13 +36,25 @@ SCALED = [
     (34736, "d", 2, (6378137.0, 298.257223563), True),
     (34737, "s", 8, "WGS 84|", True),
 ]
-TURNED = [(34264, "d", 16, (0.4, 0.3, 0, 500, 0.3, -0.4, 0, 900, 0, 0, 0, 0, 0, 0, 0, 1), True), SCALED[2], *SCALED[3:]]
+TURNED = [
+    (34264, "d", 16, (0.4, 0.3, 0, 500, 0.3, -0.4, 0, 900, 0, 0, 0, 0, 0, 0, 0, 1), True),
+    SCALED[2],
+    *SCALED[3:],
+]
 PLACES = {"a pixel scale and a tie point": SCALED, "a transformation": TURNED}
-MODEL = ("ModelPixelScale", "ModelTiepoint", "ModelTransformation", "GTModelTypeGeoKey", "ProjectedCSTypeGeoKey")
+MODEL = (
+    "ModelPixelScale",
+    "ModelTiepoint",
+    "ModelTransformation",
+    "GTModelTypeGeoKey",
+    "ProjectedCSTypeGeoKey",
+)
 OUTPUTS: dict[str, Any] = {"probabilities": "tif", "formats": ("instances",), "uncertainty": True}
 
 
-def geotiff(path: Path, image: np.ndarray, tags: list[Any], nodata: str | None = None, **how: Any) -> Path:
+def geotiff(
+    path: Path, image: np.ndarray, tags: list[Any], nodata: str | None = None, **how: Any
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     more = [] if nodata is None else [(42113, "s", 0, nodata, True)]
     tifffile.imwrite(path, image, photometric="rgb", extratags=[*tags, *more], **how)
@@ -66,13 +78,19 @@ def predicted(
 ) -> Summary:
     chosen = config or config_of(task)
     return predict_files(
-        lambda batch: network(batch, task), RunConfig.model_validate(dict(chosen)), images, outputs, **more
+        lambda batch: network(batch, task),
+        RunConfig.model_validate(dict(chosen)),
+        images,
+        outputs,
+        **more,
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", PLACES)
-def test_everything_in_pixels_lies_where_the_image_lies(tmp_path: Path, kind: str, where: str) -> None:
+def test_everything_in_pixels_lies_where_the_image_lies(
+    tmp_path: Path, kind: str, where: str
+) -> None:
     task, image = task_of(kind), picture(1, 20, 30)
     path = geotiff(tmp_path / "in" / "a.tif", image, PLACES[where])
     write_picture(tmp_path / "in" / "b.png", image)
@@ -121,8 +139,12 @@ def test_trap_39_no_data_in_void_out(tmp_path: Path, name: str, way: str) -> Non
         if way == "whole":
             assert predicted(task, {image_name: file}, outputs, config).failed == []
         else:
-            predict_large(lambda batch: network(batch, task), config, file, outputs.masks, image_name, ROOM)
-        masks[image_name] = [tifffile.imread(found) for found in sorted(outputs.masks.rglob(f"{image_name}.tif"))]
+            predict_large(
+                lambda batch: network(batch, task), config, file, outputs.masks, image_name, ROOM
+            )
+        masks[image_name] = [
+            tifffile.imread(found) for found in sorted(outputs.masks.rglob(f"{image_name}.tif"))
+        ]
     missing = (image == 7).all(-1)
     assert missing.sum() == 3000
     assert len(masks["a"]) == task.planes
@@ -150,7 +172,9 @@ def test_no_data_is_in_no_table_and_no_object_and_has_no_probability(tmp_path: P
     row = read_summary(task, tmp_path / "out-summary.csv")["a"]
     assert sum(map(int, row[3::2])) == 20 * 30
     (tmp_path / "out-summary.csv").unlink()
-    assert predicted(task, {"a": path}, outputs, skip_existing=True).skipped == 1  # now counted in the file
+    assert (
+        predicted(task, {"a": path}, outputs, skip_existing=True).skipped == 1
+    )  # now counted in the file
     assert read_summary(task, tmp_path / "out-summary.csv")["a"] == row
 
 
@@ -165,7 +189,9 @@ def test_a_run_scored_against_its_own_masks_of_images_with_no_data_is_right(tmp_
         predicted(task, {"a": path}, Outputs(masks), config)
         source = in_folders(tmp_path / "in", masks, task, config.data)
         assert (source.read("a").mask[:20] == VOID).all()
-        report = score_part(lambda batch: network(batch, task), config, Subset(source, source.names))
+        report = score_part(
+            lambda batch: network(batch, task), config, Subset(source, source.names)
+        )
         assert {values["dice"] for values in report["classes"].values()} == {1.0}
         assert sum(values["pixels_true"] for values in report["classes"].values()) == 20 * 30
 
@@ -185,7 +211,9 @@ def test_the_value_of_no_data_is_read_as_gdal_writes_it(
     tmp_path: Path, text: str, values: list[float], expected: list[bool] | None
 ) -> None:
     kind = np.uint8 if min(values) >= 0 and not math.isnan(values[0]) else np.float32
-    tifffile.imwrite(tmp_path / "a.tif", np.array([values], kind), extratags=[(42113, "s", 0, text, True)])
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.array([values], kind), extratags=[(42113, "s", 0, text, True)]
+    )
     found = read_pixels(tmp_path / "a.tif").valid
     assert (None if found is None else found[0].tolist()) == expected
 
@@ -194,7 +222,9 @@ def test_an_image_has_one_mask_whatever_its_suffix(tmp_path: Path) -> None:
     task, image = task_of("binary"), picture(1, 20, 30)
     path = geotiff(tmp_path / "in" / "a.tif", image, SCALED)
     outputs = Outputs(tmp_path / "out")
-    write_picture(tmp_path / "out" / "a.png", image[..., :1] * 0)  # an older version's, without a place
+    write_picture(
+        tmp_path / "out" / "a.png", image[..., :1] * 0
+    )  # an older version's, without a place
     before = (tmp_path / "out" / "a.png").read_bytes()
     ((failed, told),) = predicted(task, {"a": path}, outputs).failed
     assert failed == path
@@ -205,7 +235,9 @@ def test_an_image_has_one_mask_whatever_its_suffix(tmp_path: Path) -> None:
     assert predicted(task, {"a": path}, outputs).written == 1
     with fails(DataError, "duplicate-name", tmp_path / "out" / "a.png"):
         (tmp_path / "out" / "a.png").write_bytes(before)
-        predict_large(lambda batch: network(batch, task), config_of(task), path, tmp_path / "out", "a", ROOM)
+        predict_large(
+            lambda batch: network(batch, task), config_of(task), path, tmp_path / "out", "a", ROOM
+        )
 
 
 def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
@@ -216,7 +248,9 @@ def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
     plain = geotiff(tmp_path / "in" / "b.tif", picture(1, 100, 130), [])
     images = {"a": placed, "b": plain}
     for name in images:
-        predict_large(lambda batch: network(batch, task), config, images[name], outputs.masks, name, ROOM)
+        predict_large(
+            lambda batch: network(batch, task), config, images[name], outputs.masks, name, ROOM
+        )
     assert divide(config, images, outputs, 10**12) == ({"a": placed}, {"b": plain})
     with fails(ConfigError, "contradiction", plain, "--overlay"):
         divide(config, images, outputs._replace(overlays=True), 10**12)
@@ -224,10 +258,17 @@ def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [{}, {"byteorder": ">"}, {"bigtiff": True}])
-def test_names_of_a_coordinate_system_are_copied_to_the_byte(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_names_of_a_coordinate_system_are_copied_to_the_byte(
+    tmp_path: Path, how: dict[str, Any]
+) -> None:
     """Other tags count their bytes."""
     task, text = task_of("binary"), b"Gau\xdf-Kr\xfcger\xb5|\0"
-    path = geotiff(tmp_path / "a.tif", picture(1, 20, 30), [*SCALED[:-1], (34737, "s", len(text), text, True)], **how)
+    path = geotiff(
+        tmp_path / "a.tif",
+        picture(1, 20, 30),
+        [*SCALED[:-1], (34737, "s", len(text), text, True)],
+        **how,
+    )
     assert predicted(task, {"a": path}, Outputs(tmp_path / "out", **OUTPUTS)).failed == []
     for found in tmp_path.rglob("out*/a.tif"):
         assert text in found.read_bytes()
@@ -245,7 +286,9 @@ def test_names_of_a_coordinate_system_are_copied_to_the_byte(tmp_path: Path, how
 )
 def test_damaged_tags_of_a_place_do_not_cost_the_mask(tmp_path: Path, tag: tuple[Any, ...]) -> None:
     path = geotiff(tmp_path / "a.tif", picture(1, 20, 30), [tag])
-    assert predicted(task_of("binary"), {"a": path}, Outputs(tmp_path / "out", **OUTPUTS)).failed == []
+    assert (
+        predicted(task_of("binary"), {"a": path}, Outputs(tmp_path / "out", **OUTPUTS)).failed == []
+    )
     assert (tmp_path / "out" / "a.png").exists()
 
 

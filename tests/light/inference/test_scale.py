@@ -36,7 +36,15 @@ def watched(given: InputConfig, images: Sequence[np.ndarray]) -> segkit.SegkitWa
 
 @pytest.mark.parametrize(
     ("given", "factor"),
-    [(UNIT, 255), (UNIT, 65535), (BYTES, 1), (BYTES, 65535), (DEEP, 4095), (TWELVE, 65535), (DEEP, 255)],
+    [
+        (UNIT, 255),
+        (UNIT, 65535),
+        (BYTES, 1),
+        (BYTES, 65535),
+        (DEEP, 4095),
+        (TWELVE, 65535),
+        (DEEP, 255),
+    ],
 )
 def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor: float) -> None:
     warning = watched(given, [scene(seed, factor, given.dtype) for seed in range(4)])
@@ -45,18 +53,31 @@ def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor:
     assert f"{given.high:g}" in str(warning)
 
 
-@pytest.mark.parametrize(("given", "factor"), [(UNIT, 1), (BYTES, 255), (DEEP, 65535), (TWELVE, 4095)])
+@pytest.mark.parametrize(
+    ("given", "factor"), [(UNIT, 1), (BYTES, 255), (DEEP, 65535), (TWELVE, 4095)]
+)
 def test_images_of_the_same_scale_are_not(given: InputConfig, factor: float) -> None:
     dtype = given.dtype
     usual = [scene(seed, factor, dtype) for seed in range(4)]
     dark = [scene(seed, factor / 4, dtype) for seed in range(4)]
-    bright = [np.full((40, 50, 1), factor, dtype) - scene(seed, factor / 4, dtype) for seed in range(4)]
+    bright = [
+        np.full((40, 50, 1), factor, dtype) - scene(seed, factor / 4, dtype) for seed in range(4)
+    ]
     crops = [image[20:, :20] for image in usual]
     black = [np.zeros((40, 50, 1), dtype)] * 5
     hot = [image.copy() for image in usual]
     for image in hot:
         image[3, 3] = 65535
-    for images in (usual, dark, bright, crops, black, hot, [usual[0] // 30], [usual[0], dark[0] // 9]):
+    for images in (
+        usual,
+        dark,
+        bright,
+        crops,
+        black,
+        hot,
+        [usual[0] // 30],
+        [usual[0], dark[0] // 9],
+    ):
         assert watched(given, images) is None
 
 
@@ -93,7 +114,9 @@ def test_windows_of_one_image_are_one_image() -> None:
 
 def test_a_predictor_warns_of_a_single_image() -> None:
     config = Config(task=Task.binary("a"), input=UNIT).with_input(UNIT)
-    predictor = segkit.Predictor(lambda images: np.zeros((*images.shape[:3], 1), np.float32), config)
+    predictor = segkit.Predictor(
+        lambda images: np.zeros((*images.shape[:3], 1), np.float32), config
+    )
     with pytest.warns(segkit.SegkitWarning) as warned:
         predictor(scene(0, 255))
     assert [each.message.code for each in warned] == ["other-scale"]  # type: ignore[union-attr]

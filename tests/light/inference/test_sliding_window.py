@@ -41,12 +41,16 @@ def ignore(done: int, total: int) -> None:
 
 
 @given(tasks(), st.integers(0, 999), st.floats(0.05, 20))
-def test_a_mask_without_logarithms_is_that_of_tempered_probabilities(task: Task, seed: int, temperature: float) -> None:
+def test_a_mask_without_logarithms_is_that_of_tempered_probabilities(
+    task: Task, seed: int, temperature: float
+) -> None:
     logits = np.random.default_rng(seed).normal(0, 3, (7, 8, task.channels))
     probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
     if task.classes_compete:
         probabilities /= probabilities.sum(-1, keepdims=True)
-    config = Config(task=task, decode=DecodeConfig(temperature=temperature), augment={"flip_horizontal": False})
+    config = Config(
+        task=task, decode=DecodeConfig(temperature=temperature), augment={"flip_horizontal": False}
+    )
     calm = tempered(task, probabilities, temperature)
     mask = decode(config, probabilities)
     wanted = task.decode(calm)
@@ -61,7 +65,9 @@ def test_a_mask_without_logarithms_is_that_of_tempered_probabilities(task: Task,
 
 @pytest.mark.parametrize("temperature", [0.01, 100.0])
 @pytest.mark.parametrize("threshold", [1e-6, 0.3, 1 - 1e-6])
-def test_certain_pixels_stay_certain_at_every_temperature(temperature: float, threshold: float) -> None:
+def test_certain_pixels_stay_certain_at_every_temperature(
+    temperature: float, threshold: float
+) -> None:
     task = before_temperature(Task.binary(threshold=threshold), temperature)
     assert task.decode(np.array([[[0.0], [1.0]]], np.float32)).tolist() == [[0, 1]]
 
@@ -86,7 +92,9 @@ def test_only_an_object_that_becomes_another_class_needs_the_probabilities(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(150, 201), (40, 130), (300, 64)])
 @pytest.mark.parametrize("settings", [{}, {"temperature": 0.4, "fill_holes": True}])
-def test_the_mask_is_that_of_all_probabilities(kind: str, size: tuple[int, int], settings: dict[str, Any]) -> None:
+def test_the_mask_is_that_of_all_probabilities(
+    kind: str, size: tuple[int, int], settings: dict[str, Any]
+) -> None:
     task = task_of(kind)
     config = config_of(task, **settings)
     image = picture(3, *size)
@@ -96,7 +104,9 @@ def test_the_mask_is_that_of_all_probabilities(kind: str, size: tuple[int, int],
         return network(images, task)
 
     mask = predict_mask(image, predict, config, lambda done, total: reports.append((done, total)))
-    probabilities = predict_tiled(image, predict, 64, config.predict.overlap, 2, config.model.stride)
+    probabilities = predict_tiled(
+        image, predict, 64, config.predict.overlap, 2, config.model.stride
+    )
     wanted = decode(config, probabilities)
     assert (mask.dtype, mask.shape) == (wanted.dtype, wanted.shape)
     np.testing.assert_array_equal(mask, wanted)
@@ -125,12 +135,16 @@ def test_a_batch_has_at_most_a_million_pixels_and_one_window_at_least() -> None:
         sizes.append(images.shape[:3])
         return np.zeros((*images.shape[:3], 1), np.float32)
 
-    config = config_of(task_of("binary")).model_copy(update={"predict": PredictConfig(tile=512, batch_size=8)})
+    config = config_of(task_of("binary")).model_copy(
+        update={"predict": PredictConfig(tile=512, batch_size=8)}
+    )
     images = [(str(i), np.zeros((300, 400, 3), np.uint8)) for i in range(20)]
     images.append(("large", np.zeros((600, 1700, 3), np.uint8)))
     list(predict_images(watched, config, images))
     list(predict_each(watched, config, images, keep_probabilities=False))
-    assert all(count == 1 or count * height * width <= PIXELS_AT_ONCE for count, height, width in sizes)
+    assert all(
+        count == 1 or count * height * width <= PIXELS_AT_ONCE for count, height, width in sizes
+    )
     assert max(count for count, _, _ in sizes) == 8
     assert max(count for count, height, _ in sizes if height == 512) == 4
 
@@ -150,21 +164,45 @@ def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
 
     for folder, outputs in (
         ("masks", Outputs(tmp_path / "masks" / "out")),
-        ("all", Outputs(tmp_path / "all" / "out", formats=("instances",), probabilities="npy", uncertainty=True)),
-        ("direct", Outputs(tmp_path / "direct" / "out", formats=("instances",), probabilities="npy", uncertainty=True)),
+        (
+            "all",
+            Outputs(
+                tmp_path / "all" / "out",
+                formats=("instances",),
+                probabilities="npy",
+                uncertainty=True,
+            ),
+        ),
+        (
+            "direct",
+            Outputs(
+                tmp_path / "direct" / "out",
+                formats=("instances",),
+                probabilities="npy",
+                uncertainty=True,
+            ),
+        ),
     ):
         if folder == "direct":
             monkeypatch.setattr(files, "WAITING", 0)
-        summary = predict_files(predict, config, images, outputs, windows=lambda *report: reports.append(report))
+        summary = predict_files(
+            predict, config, images, outputs, windows=lambda *report: reports.append(report)
+        )
         assert (summary.written, summary.failed) == (4, [])
     assert visible(tmp_path / "all") == visible(tmp_path / "direct")
-    masks = {name: content for name, content in visible(tmp_path / "all").items() if name.startswith("out/")}
+    masks = {
+        name: content
+        for name, content in visible(tmp_path / "all").items()
+        if name.startswith("out/")
+    }
     for table in ("out-summary.csv", "out-coding.json"):
         masks[table] = visible(tmp_path / "all")[table]
     assert visible(tmp_path / "masks") == masks
     assert {name for name, _, _ in reports} == {"b", "c"}
     saved = np.load(tmp_path / "all" / "out-probabilities" / "a.npy")
-    np.testing.assert_allclose(saved, tempered(task, network(picture(0, 30, 40)[None], task)[0], 0.5), rtol=1e-5)
+    np.testing.assert_allclose(
+        saved, tempered(task, network(picture(0, 30, 40)[None], task)[0], 0.5), rtol=1e-5
+    )
 
 
 def test_probabilities_are_calibrated_where_they_are_shown() -> None:

@@ -30,7 +30,11 @@ def test_windows_reach_both_ends_on_the_grid_and_overlap_as_asked(
 
 @given(LENGTH, TILE, OVERLAP, ALIGN)
 def test_no_fewer_windows_would_do(length: int, tile: int, overlap: float, align: int) -> None:
-    step = max(s for s in range(1, tile + 1) if s % align == 0 and (s == align or s <= tile * (1 - overlap)))
+    step = max(
+        s
+        for s in range(1, tile + 1)
+        if s % align == 0 and (s == align or s <= tile * (1 - overlap))
+    )
     needed = 1
     while (needed - 1) * step + tile < length:
         needed += 1
@@ -38,7 +42,9 @@ def test_no_fewer_windows_would_do(length: int, tile: int, overlap: float, align
 
 
 @given(st.integers(1, 90), st.integers(1, 90), TILE, OVERLAP, ALIGN)
-def test_every_pixel_is_covered(height: int, width: int, tile: int, overlap: float, align: int) -> None:
+def test_every_pixel_is_covered(
+    height: int, width: int, tile: int, overlap: float, align: int
+) -> None:
     seen = np.zeros((height, width), int)
     for window in cover(height, width, tile, overlap, align):
         assert 0 < seen[window].shape[0] <= tile
@@ -50,7 +56,9 @@ def test_every_pixel_is_covered(height: int, width: int, tile: int, overlap: flo
 def test_a_tile_smaller_than_the_network_s_stride_is_refused() -> None:
     """Windows begin at multiples of 2**depth: smaller ones would leave gaps between them."""
     with fails(ConfigError, "not-for-network", 64, 32, setting="predict.tile"):
-        Config.model_validate({"task": Task.binary("x"), "model": {"depth": 6}, "predict": {"tile": 32}})
+        Config.model_validate(
+            {"task": Task.binary("x"), "model": {"depth": 6}, "predict": {"tile": 32}}
+        )
 
 
 def test_weights_are_a_gaussian_that_never_reaches_zero() -> None:
@@ -58,7 +66,9 @@ def test_weights_are_a_gaussian_that_never_reaches_zero() -> None:
     assert (weights.shape, weights.dtype) == ((64, 33, 1), np.float32)
     assert weights.min() == pytest.approx(1e-3)
     assert weights[..., 0].argmax() % 33 == 16
-    assert weights[32, 20, 0] == pytest.approx(np.exp(-0.5 * (0.5 / 8) ** 2 - 0.5 * (4 / (33 / 8)) ** 2), rel=1e-5)
+    assert weights[32, 20, 0] == pytest.approx(
+        np.exp(-0.5 * (0.5 / 8) ** 2 - 0.5 * (4 / (33 / 8)) ** 2), rel=1e-5
+    )
     np.testing.assert_array_equal(weights, weights[::-1, ::-1])
 
 
@@ -79,14 +89,18 @@ def test_blended_tiles_of_a_pixelwise_network_are_its_answer_to_the_whole_image(
 
 def test_the_blend_is_the_weighted_mean_of_the_windows() -> None:
     numbers = iter(range(2))
-    blended = predict_tiled(np.zeros((6, 10, 1)), lambda images: np.full_like(images, next(numbers)), 6, 0.3, 1)
+    blended = predict_tiled(
+        np.zeros((6, 10, 1)), lambda images: np.full_like(images, next(numbers)), 6, 0.3, 1
+    )
     left, right = gaussian(6, 6)[:, 4:, 0], gaussian(6, 6)[:, :2, 0]
     np.testing.assert_allclose(blended[:, :4], 0)
     np.testing.assert_allclose(blended[:, 4:6, 0], right / (left + right), rtol=1e-5)
     np.testing.assert_allclose(blended[:, 6:], 1)
 
 
-def test_an_image_of_one_window_goes_through_as_it_is_and_batches_are_no_larger_than_asked() -> None:
+def test_an_image_of_one_window_goes_through_as_it_is_and_batches_are_no_larger_than_asked() -> (
+    None
+):
     shapes: list[tuple[int, ...]] = []
 
     def watched(images: np.ndarray) -> np.ndarray:

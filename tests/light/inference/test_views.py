@@ -11,7 +11,9 @@ from segkit.inference.tiles import Predict, predict_tiled
 from segkit.inference.tta import VIEWS, in_views, mean_of
 from tests.helpers.errors import fails
 
-SIDES = Task.multiclass(["background", "left lung", "right lung"], flip_pairs=[["left lung", "right lung"]])
+SIDES = Task.multiclass(
+    ["background", "left lung", "right lung"], flip_pairs=[["left lung", "right lung"]]
+)
 
 
 def pointwise(images: np.ndarray) -> np.ndarray:
@@ -71,7 +73,9 @@ def test_trap_31_a_mirrored_view_swaps_sides_and_a_half_turn_does_not(kind: str)
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_classes_with_a_side_and_no_pair_are_refused(kind: str) -> None:
-    with fails(ConfigError, "not-for-task", "left lung, right lung", "task.flip_pairs", setting="tta"):
+    with fails(
+        ConfigError, "not-for-task", "left lung, right lung", "task.flip_pairs", setting="tta"
+    ):
         in_views(sided, Task.multiclass(["background", "left lung", "right lung"]), kind)
 
 
@@ -94,4 +98,6 @@ def test_views_of_windows_are_blended_as_those_of_whole_images() -> None:
     image = picture(40, 50)[0]
     task = Task.multilabel(["a", "b"])
     predict = mean_of(in_views(pointwise, task, "rotations"), lambda p: entropy(task, p))
-    np.testing.assert_allclose(predict_tiled(image, predict, 16, 0.5, 3), predict(image[None])[0], atol=1e-5)
+    np.testing.assert_allclose(
+        predict_tiled(image, predict, 16, 0.5, 3), predict(image[None])[0], atol=1e-5
+    )

@@ -29,13 +29,18 @@ def image(seed: int, channels: int = 1, dtype: type = np.uint8) -> np.ndarray:
 
 
 def parts(
-    task: Task, train: list[np.ndarray], validation: list[np.ndarray], mask: np.ndarray | None = None
+    task: Task,
+    train: list[np.ndarray],
+    validation: list[np.ndarray],
+    mask: np.ndarray | None = None,
 ) -> dict[str, Subset]:
     """Return two parts of the images, named t0, t1, ... and v0, ..., all with one mask."""
     whole = np.ones((4, 6), np.uint8) if mask is None else mask
     found = {}
     for part, images in (("train", train), ("validation", validation)):
-        named = {f"{part[0]}{i}": Sample(f"{part[0]}{i}", array, whole) for i, array in enumerate(images)}
+        named = {
+            f"{part[0]}{i}": Sample(f"{part[0]}{i}", array, whole) for i, array in enumerate(images)
+        }
         found[part] = Subset(Memory(named), list(named))
     return found
 
@@ -48,7 +53,12 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
     pixels = np.concatenate([array.reshape(-1, 3) for array in train]).astype(float)
     np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
     np.testing.assert_allclose(given.std, pixels.std(0), atol=1e-4)
-    assert (given.channels, given.dtype, given.low, given.high) == (3, "uint8", pixels.min(), pixels.max())
+    assert (given.channels, given.dtype, given.low, given.high) == (
+        3,
+        "uint8",
+        pixels.min(),
+        pixels.max(),
+    )
 
 
 def test_flat_images_are_scaled_by_1() -> None:
@@ -75,9 +85,15 @@ def test_images_of_another_depth_are_named() -> None:
 
 
 @pytest.mark.parametrize(("train", "validation"), [([3, 2], []), ([3], [2]), ([3], [4])])
-def test_images_of_other_channels_are_named_in_every_part(train: list[int], validation: list[int]) -> None:
+def test_images_of_other_channels_are_named_in_every_part(
+    train: list[int], validation: list[int]
+) -> None:
     numbered = iter(range(9))
-    data = parts(CRACK, [image(next(numbered), c) for c in train], [image(next(numbered), c) for c in validation])
+    data = parts(
+        CRACK,
+        [image(next(numbered), c) for c in train],
+        [image(next(numbered), c) for c in validation],
+    )
     with fails(DataError, "channels", *(f"{c} band(s)" for c in {*train, *validation})):
         check(CRACK, data)
 
@@ -91,7 +107,9 @@ def test_trap_33_the_same_image_in_two_parts_is_found() -> None:
 def test_trap_33_images_that_differ_in_shape_alone_are_not_the_same() -> None:
     lying, standing = np.zeros((4, 6, 1), np.uint8), np.zeros((6, 4, 1), np.uint8)
     data = parts(CRACK, [lying], [])
-    data["validation"] = Subset(Memory({"v0": Sample("v0", standing, np.ones((6, 4), np.uint8))}), ["v0"])
+    data["validation"] = Subset(
+        Memory({"v0": Sample("v0", standing, np.ones((6, 4), np.uint8))}), ["v0"]
+    )
     assert set(check(CRACK, data).parts) == {"train", "validation"}
 
 

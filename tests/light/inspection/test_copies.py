@@ -28,12 +28,16 @@ def image(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 
 
-def save(folder: Path, part: str, images: dict[str, np.ndarray], suffix: str = ".png", mask: int = 1) -> None:
+def save(
+    folder: Path, part: str, images: dict[str, np.ndarray], suffix: str = ".png", mask: int = 1
+) -> None:
     for kind in ("images", "masks"):
         (folder / part / kind).mkdir(parents=True, exist_ok=True)
     for name, pixels in images.items():
         Image.fromarray(pixels).save(folder / part / "images" / f"{name}{suffix}")
-        Image.fromarray(np.full(pixels.shape[:2], mask, np.uint8)).save(folder / part / "masks" / f"{name}.png")
+        Image.fromarray(np.full(pixels.shape[:2], mask, np.uint8)).save(
+            folder / part / "masks" / f"{name}.png"
+        )
 
 
 def parts(folder: Path) -> dict[str, Subset]:
@@ -55,12 +59,16 @@ def refusal(folder: Path) -> str:
 
 def test_they_are_found_across_parts_alone(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1), "b": image(2), "c": image(3), "d": image(3)})
-    save(tmp_path, "val", {"a": image(4), "e": image(2), "f": image(1), "g": image(5), "h": image(5)})
+    save(
+        tmp_path, "val", {"a": image(4), "e": image(2), "f": image(1), "g": image(5), "h": image(5)}
+    )
     found = names(copied_files(parts(tmp_path), 60))
     assert found == [["a (train)", "f (validation)"], ["b (train)", "e (validation)"]]
 
 
-def test_files_of_one_size_and_end_that_differ_are_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_one_size_and_end_that_differ_are_no_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = image(1), image(1)
     other[0, 0] ^= 255  # a BMP is stored from the bottom up
     save(tmp_path, "train", {"a": one[::-1]}, ".bmp")
@@ -91,9 +99,15 @@ def test_a_link_out_of_a_coco_folder_is_not_opened(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "a.png").symlink_to(tmp_path / "outside.png")
         picture = {"id": 1, "file_name": "a.png", "width": 2, "height": 2}
-        content = {"images": [picture], "annotations": [], "categories": [{"id": 1, "name": "crack"}]}
+        content = {
+            "images": [picture],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "crack"}],
+        }
         (tmp_path / f"{part}.json").write_text(json.dumps(content))
-        source = open_coco(DataConfig(source="coco", images=folder, annotations=tmp_path / f"{part}.json"), CRACK)
+        source = open_coco(
+            DataConfig(source="coco", images=folder, annotations=tmp_path / f"{part}.json"), CRACK
+        )
         given[part] = Subset(source, source.names)
     assert copied_files(given, 60) == []
     for part in given:
@@ -156,7 +170,9 @@ def test_when_time_is_up_and_without_files_nothing_is_found(tmp_path: Path) -> N
     (tmp_path / "train/images/a.png").unlink()
     assert copied_files(opened, 60) == []
     shapes = open_parts(
-        Config.model_validate({"task": Task.multilabel(["disc"]), "data": {"source": "shapes", "count": 9}})
+        Config.model_validate(
+            {"task": Task.multilabel(["disc"]), "data": {"source": "shapes", "count": 9}}
+        )
     )
     assert copied_files(shapes, 60) == []
     assert len(survey(Task.multilabel(["disc"]), shapes).facts) == 9

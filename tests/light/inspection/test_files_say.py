@@ -103,22 +103,32 @@ COLOURS = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)], np.uint8)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
-def test_trap_40_palettes_in_the_order_of_occurrence_are_read_by_their_colours(tmp_path: Path, suffix: str) -> None:
+def test_trap_40_palettes_in_the_order_of_occurrence_are_read_by_their_colours(
+    tmp_path: Path, suffix: str
+) -> None:
     folder = images(tmp_path, 6)
     masks = [np.where(mask == 1 + i % 3, 0, mask) for i, mask in enumerate(CLASSES)]
     for i, mask in enumerate(masks):
         order = list(dict.fromkeys(mask.ravel().tolist()))
-        indices = np.array([order.index(value) if value in order else 0 for value in range(4)])[mask]
-        indexed(folder / f"{i}{suffix}", indices, [tuple(colour) for colour in COLOURS[order].tolist()])
+        indices = np.array([order.index(value) if value in order else 0 for value in range(4)])[
+            mask
+        ]
+        indexed(
+            folder / f"{i}{suffix}", indices, [tuple(colour) for colour in COLOURS[order].tolist()]
+        )
     _, report, _ = inspected(tmp_path)
     shares = {name: facts["share"] for name, facts in report["classes"].items()}
     names = {"background": 0, "colour_0000ff": 3, "colour_00ff00": 2, "colour_ff0000": 1}
-    assert shares == {name: round(float(np.mean(np.stack(masks) == value)), 6) for name, value in names.items()}
+    assert shares == {
+        name: round(float(np.mean(np.stack(masks) == value)), 6) for name, value in names.items()
+    }
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
 @pytest.mark.parametrize("half", [False, True])
-def test_trap_40_white_objects_of_any_palette_are_the_object(tmp_path: Path, suffix: str, half: bool) -> None:
+def test_trap_40_white_objects_of_any_palette_are_the_object(
+    tmp_path: Path, suffix: str, half: bool
+) -> None:
     folder = images(tmp_path, 4)
     for i, mask in enumerate(MASKS):
         if half and i % 2:
@@ -131,15 +141,23 @@ def test_trap_40_white_objects_of_any_palette_are_the_object(tmp_path: Path, suf
 
 
 def test_trap_39_a_stack_is_a_question_and_its_pages_can_be_samples(tmp_path: Path) -> None:
-    for folder, values in (("images", np.random.default_rng(0).integers(0, 9, (4, *SIZE))), ("masks", np.stack(MASKS))):
+    for folder, values in (
+        ("images", np.random.default_rng(0).integers(0, 9, (4, *SIZE))),
+        ("masks", np.stack(MASKS)),
+    ):
         (tmp_path / folder).mkdir()
-        tifffile.imwrite(tmp_path / folder / "s.tif", values.astype(np.uint8), photometric="minisblack")
+        tifffile.imwrite(
+            tmp_path / folder / "s.tif", values.astype(np.uint8), photometric="minisblack"
+        )
     found, report, codes = inspected(tmp_path)
     assert codes == ["pages"]
     assert "data.pages" in found.problems[0].message
     found, report, _ = inspected(tmp_path, "data.pages=samples")
     assert (sum(report["samples"].values()), report["images"]["bands"]) == (4, [1])
-    apart = {part: Subset(found.parts["train"].source, [f"s#00{page}"]) for part, page in (("train", 1), ("test", 2))}
+    apart = {
+        part: Subset(found.parts["train"].source, [f"s#00{page}"])
+        for part, page in (("train", 1), ("test", 2))
+    }
     assert copied_files(apart, 9) == []
     assert report["classes"]["object"]["share"] == SHARE
 
@@ -147,13 +165,17 @@ def test_trap_39_a_stack_is_a_question_and_its_pages_can_be_samples(tmp_path: Pa
 def test_trap_36_no_data_is_in_no_statistic_and_unlabelled(tmp_path: Path) -> None:
     folder = images(tmp_path, 0)
     (tmp_path / "images").mkdir()
-    heights = [np.random.default_rng(i).uniform(200, 260, SIZE).astype(np.float32) for i in range(4)]
+    heights = [
+        np.random.default_rng(i).uniform(200, 260, SIZE).astype(np.float32) for i in range(4)
+    ]
     for i, (height, mask) in enumerate(zip(heights, MASKS, strict=True)):
         stored = height.copy()
         stored[:6] = -9999
         if i == 3:
             stored[:] = -9999  # a tile beyond the edge of the map
-        tifffile.imwrite(tmp_path / "images" / f"{i}.tif", stored, extratags=[(42113, "s", 0, "-9999", True)])
+        tifffile.imwrite(
+            tmp_path / "images" / f"{i}.tif", stored, extratags=[(42113, "s", 0, "-9999", True)]
+        )
         write_picture(folder / f"{i}.png", mask[..., None])
     found, report, _ = inspected(tmp_path)
     measured = np.concatenate([height[6:].ravel() for height in heights[:3]])
@@ -170,6 +192,8 @@ def test_trap_39_near_infrared_that_gdal_calls_alpha_is_a_band(tmp_path: Path) -
     (tmp_path / "images").mkdir()
     for i, mask in enumerate(MASKS):
         bands = np.random.default_rng(i).integers(0, 256, (*SIZE, 4), np.uint8)
-        tifffile.imwrite(tmp_path / "images" / f"{i}.tif", bands, photometric="rgb", extrasamples=["unassalpha"])
+        tifffile.imwrite(
+            tmp_path / "images" / f"{i}.tif", bands, photometric="rgb", extrasamples=["unassalpha"]
+        )
         write_picture(folder / f"{i}.png", mask[..., None])
     assert inspected(tmp_path)[1]["images"]["bands"] == [4]

@@ -34,18 +34,25 @@ def save(path: Path, pixels: np.ndarray) -> None:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(4):
-        save(tmp_path / "images" / f"{number}.png", np.random.default_rng(number).integers(0, 256, (48, 64, 3)))
+        save(
+            tmp_path / "images" / f"{number}.png",
+            np.random.default_rng(number).integers(0, 256, (48, 64, 3)),
+        )
         save(tmp_path / "masks" / f"{number}.png", (IDS + number) % 3)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def config(task: dict[str, object], **data: object) -> Config:
-    return Config.model_validate({"task": task, "data": {"images": "images", "masks": "masks", **data}})
+    return Config.model_validate(
+        {"task": task, "data": {"images": "images", "masks": "masks", **data}}
+    )
 
 
 def inspected(config: Config, *arguments: str) -> str:
-    Path("config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
+    Path("config.yaml").write_text(
+        yaml.safe_dump(config.model_dump(mode="json", exclude_none=True))
+    )
     assert main(["inspect", "config.yaml", "--json", "report.json", *arguments]) in (0, 1)
     return str(json.loads(Path("report.json").read_text(encoding="utf-8"))["read_as"])
 
@@ -63,7 +70,10 @@ def test_the_values_of_masks_and_what_the_config_makes_of_them_are_told(data: Pa
 def test_colours_are_told_and_many_values_are_cut_short(data: Path) -> None:
     save(data / "masks" / "0.png", np.dstack([IDS * 100, IDS * 0, IDS * 0]))
     read_as = inspected(config(ORGANS, mask_colours={"#000000": "background", "#640000": "liver"}))
-    assert "1 RGB PNG; colours #000000, #640000, #c80000; #000000 is background, #640000 is liver" in read_as
+    assert (
+        "1 RGB PNG; colours #000000, #640000, #c80000; #000000 is background, #640000 is liver"
+        in read_as
+    )
     save(data / "masks" / "0.png", np.arange(48 * 64).reshape(48, 64) % 200)
     assert "22, 23, ... (200 in all)" in inspected(config(ORGANS))
 
@@ -87,7 +97,12 @@ def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
 
 def test_sources_without_mask_files_need_no_look(data: Path) -> None:
     assert (
-        mask_files_of(open_parts(Config(task=Task.multilabel(["disc"]), data={"source": "shapes", "count": 9}))) == []
+        mask_files_of(
+            open_parts(
+                Config(task=Task.multilabel(["disc"]), data={"source": "shapes", "count": 9})
+            )
+        )
+        == []
     )  # type: ignore[arg-type]
 
 
@@ -96,7 +111,9 @@ def test_kinds_are_told_without_what_is_broken(data: Path) -> None:
     assert told(look_at_all(sorted((data / "masks").iterdir()))) == "3 grey PNG"
 
 
-def test_masks_are_decoded_once_and_given_away_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_are_decoded_once_and_given_away_once(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = guess(data / "images", data / "masks")
     parts = open_parts(Config(task=found.task, data=found.data))
     take_over(parts, found.kept)
@@ -124,7 +141,9 @@ def test_no_more_masks_are_kept_than_fit(data: Path, monkeypatch: pytest.MonkeyP
     assert all(array.shape == IDS.shape for array in kept.values())
 
 
-def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_are_one_sheet_of_images_and_masks(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["inspect", "images", "masks", "--pictures", "out/sheet.png"]) == 0
     assert "out/sheet.png" in capsys.readouterr().out.splitlines()[-1]
     with Image.open(data / "out" / "sheet.png") as sheet:
@@ -132,7 +151,9 @@ def test_pictures_are_one_sheet_of_images_and_masks(data: Path, capsys: pytest.C
     assert Task.multiclass(["background", "class_1", "class_2"]).palette[1] in colours
 
 
-def test_pictures_need_a_name_that_fits_and_something_to_show(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_need_a_name_that_fits_and_something_to_show(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong = ["inspect", "images", "masks", "--pictures", "sheet.pdf"]
     assert_fails(wrong, ConfigError, "wrong-value", ".png", "sheet.pdf", setting="--pictures")
     assert main(["inspect", "images", "gone", "--pictures", "sheet.png"]) == 1

@@ -10,13 +10,26 @@ from PIL import Image
 
 from segkit import VOID, Task
 from segkit.inspection.mask_format.detect import guess
-from tests.helpers.mask_sets import BINARY, NAMES, SIZE, codes, ids, look, regions, same, save, with_images
+from tests.helpers.mask_sets import (
+    BINARY,
+    NAMES,
+    SIZE,
+    codes,
+    ids,
+    look,
+    regions,
+    same,
+    save,
+    with_images,
+)
 
 
 @pytest.mark.parametrize("way", BINARY)
 def test_yes_no_masks(tmp_path: Path, way: str) -> None:
     stored, meant = zip(*(BINARY[way](regions(2, seed)) for seed in range(3)), strict=True)
-    kept = [array if array.dtype in (bool, np.uint16) else array.astype(np.uint8) for array in stored]
+    kept = [
+        array if array.dtype in (bool, np.uint16) else array.astype(np.uint8) for array in stored
+    ]
     found = look(tmp_path, kept, ["crack"])
     assert found.task == Task.binary("crack")
     assert same(found, [array[..., None] for array in meant])
@@ -53,7 +66,9 @@ def test_rare_gaps_keep_the_ids(tmp_path: Path) -> None:
         ((0, 1000, 2000), np.uint16),
     ],
 )
-def test_other_values_each_become_a_class(tmp_path: Path, values: tuple[int, ...], dtype: type) -> None:
+def test_other_values_each_become_a_class(
+    tmp_path: Path, values: tuple[int, ...], dtype: type
+) -> None:
     found = look(tmp_path, ids(values, dtype))
     assert found.task.channels == len(values)
     assert found.task.background == ("background" if values[0] == 0 else None)
@@ -107,7 +122,9 @@ def test_palette_masks_give_indices(tmp_path: Path) -> None:
 
 
 def test_150_ids_of_which_an_image_shows_few_are_ids(tmp_path: Path) -> None:
-    stored = [(regions(9, seed) + offset).astype(np.uint8) for seed, offset in enumerate((0, 9, 18))]
+    stored = [
+        (regions(9, seed) + offset).astype(np.uint8) for seed, offset in enumerate((0, 9, 18))
+    ]
     images, folder = with_images(tmp_path)
     for i in range(3, 17):
         save(images / f"{i}.jpg", np.zeros((*SIZE, 3), np.uint8))

@@ -19,7 +19,9 @@ COLOURS = {"two": ("#000000", "#ff0000"), "four": ("#000000", "#0000ff", "#00ff0
 
 @pytest.mark.parametrize("way", COLOURS)
 def test_colours(tmp_path: Path, way: str) -> None:
-    table = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS[way]], np.uint8)
+    table = np.array(
+        [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS[way]], np.uint8
+    )
     meant = [regions(len(table) - 1, seed) for seed in range(3)]
     found = look(tmp_path, [table[array] for array in meant])
     assert tuple(found.data.mask_colours or {}) == COLOURS[way]
@@ -38,18 +40,25 @@ def test_colour_masks_of_which_most_are_black(tmp_path: Path) -> None:
 def smooth(seed: int, levels: int = 4) -> np.ndarray:
     """Return a disc drawn `levels` times as large and made smaller, so that its edge is grey: (96, 96) uint8."""
     large = Image.new("L", (96 * levels, 96 * levels))
-    ImageDraw.Draw(large).ellipse([(20 + seed) * levels, 20 * levels, 70 * levels, 80 * levels], fill=255)
+    ImageDraw.Draw(large).ellipse(
+        [(20 + seed) * levels, 20 * levels, 70 * levels, 80 * levels], fill=255
+    )
     return np.asarray(large.resize((96, 96), Image.Resampling.BOX))
 
 
-def test_colours_with_smoothed_edges_are_refused_and_those_of_a_palette_are_not(tmp_path: Path) -> None:
+def test_colours_with_smoothed_edges_are_refused_and_those_of_a_palette_are_not(
+    tmp_path: Path,
+) -> None:
     edges = [smooth(seed, 4)[..., None] / 255 for seed in range(3)]
-    stored = [(edge * (200, 30, 60) + (1 - edge) * (10, 80, 0)).round().astype(np.uint8) for edge in edges]
+    stored = [
+        (edge * (200, 30, 60) + (1 - edge) * (10, 80, 0)).round().astype(np.uint8) for edge in edges
+    ]
     with fails(DataError, "mask-soft-edges", "data.mask_colours", "data.colour_tolerance"):
         look(tmp_path / "smooth", stored)
     voc = np.array([[0, 0, 0], [64, 0, 0], [128, 0, 0], [192, 0, 0], [0, 64, 0]], np.uint8)
     few = [
-        np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 20, 1 + seed, regions(1, seed) * 4) for seed in range(3)
+        np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 20, 1 + seed, regions(1, seed) * 4)
+        for seed in range(3)
     ]
     assert look(tmp_path / "voc", [voc[array] for array in few]).task.channels == 5
 
@@ -59,7 +68,11 @@ def test_grey_edges_are_cut_in_the_middle(tmp_path: Path, levels: int) -> None:
     stored = [smooth(seed, levels) for seed in range(3)]
     assert {len(np.unique(array)) > 64 for array in stored} == {levels == 12}
     found = look(tmp_path, stored)
-    assert (found.task.kind, found.data.mask_threshold, codes(found)) == ("binary", 128, ["mask-soft-edges"])
+    assert (found.task.kind, found.data.mask_threshold, codes(found)) == (
+        "binary",
+        128,
+        ["mask-soft-edges"],
+    )
     assert same(found, [(array >= 128).astype(np.uint8)[..., None] for array in stored])
 
 
@@ -77,7 +90,9 @@ def test_yes_no_masks_saved_as_jpeg(tmp_path: Path) -> None:
 def test_ids_saved_as_jpeg_are_refused(tmp_path: Path, values: tuple[int, ...], share: int) -> None:
     images, folder = with_images(tmp_path, (96, 96))
     for seed, name in enumerate(NAMES):
-        blocks = regions(share * len(values) - 1, seed, (96, 96))  # the background is the larger part if share > 1
+        blocks = regions(
+            share * len(values) - 1, seed, (96, 96)
+        )  # the background is the larger part if share > 1
         save(folder / f"{name}.jpg", np.array([*values, *[0] * 99], np.uint8)[blocks], quality=85)
     with fails(DataError, "mask-lossy", folder):
         guess(images, folder)
@@ -86,7 +101,8 @@ def test_ids_saved_as_jpeg_are_refused(tmp_path: Path, values: tuple[int, ...], 
 def test_numbers_of_single_objects_and_photographs_are_refused(tmp_path: Path) -> None:
     for name, make in {
         "objects": lambda i: (
-            np.where(regions(9, i) < 8, 0, 1).astype(np.uint16) * np.arange(i, i + 24 * 32).reshape(SIZE)
+            np.where(regions(9, i) < 8, 0, 1).astype(np.uint16)
+            * np.arange(i, i + 24 * 32).reshape(SIZE)
         ),
         "photographs": lambda i: np.random.default_rng(i).integers(0, 256, SIZE),
     }.items():
@@ -117,7 +133,10 @@ def test_probability_maps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bands", [2, 5])
 def test_bands(tmp_path: Path, bands: int) -> None:
     images, folder = with_images(tmp_path)
-    stored = [np.stack([regions(1, 10 * seed + band) for band in range(bands)], axis=-1) for seed in range(3)]
+    stored = [
+        np.stack([regions(1, 10 * seed + band) for band in range(bands)], axis=-1)
+        for seed in range(3)
+    ]
     for name, pixels in zip(NAMES, stored, strict=True):
         save(folder / f"{name}.tif", pixels, photometric="minisblack", planarconfig="contig")
     found = guess(images, folder)
@@ -129,7 +148,10 @@ def test_bands(tmp_path: Path, bands: int) -> None:
 @pytest.mark.parametrize("yes", [1, 255])
 def test_one_folder_a_class(tmp_path: Path, labels: list[str], yes: int) -> None:
     images, folder = with_images(tmp_path)
-    stored = [np.stack([regions(1, 10 * seed + i) for i in range(len(labels))], axis=-1) for seed in range(3)]
+    stored = [
+        np.stack([regions(1, 10 * seed + i) for i in range(len(labels))], axis=-1)
+        for seed in range(3)
+    ]
     for name, pixels in zip(NAMES, stored, strict=True):
         for i, label in enumerate(labels):
             save(folder / label / f"{name}.png", pixels[..., i] * np.uint8(yes))
@@ -170,7 +192,13 @@ def test_coco_json(tmp_path: Path) -> None:
         pictures.append({"id": number, "file_name": f"{name}.jpg", "width": 32, "height": 24})
         box = [number, 2, 20, 2, 20, 12, number, 12]
         annotations.append(
-            {"id": number + 1, "image_id": number, "category_id": 7, "segmentation": [box], "iscrowd": 0}
+            {
+                "id": number + 1,
+                "image_id": number,
+                "category_id": 7,
+                "segmentation": [box],
+                "iscrowd": 0,
+            }
         )
     values = {
         "images": pictures,
@@ -194,7 +222,11 @@ def test_coco_json(tmp_path: Path) -> None:
 
 
 def test_names_of_classes(tmp_path: Path) -> None:
-    assert look(tmp_path / "ids", ids([0, 1, 2]), ["sea", "land", "ice"]).task.classes == ("sea", "land", "ice")
+    assert look(tmp_path / "ids", ids([0, 1, 2]), ["sea", "land", "ice"]).task.classes == (
+        "sea",
+        "land",
+        "ice",
+    )
     with fails(DataError, "list", "--classes", 2, 3):
         look(tmp_path / "few", ids([0, 1, 2]), ["sea", "land"])
     table = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
@@ -223,7 +255,11 @@ def test_colours_and_names_of_cvats_export(tmp_path: Path, beside: bool) -> None
     assert found.task.classes == ("background", "road: wet", "tree", "car")
     assert "labelmap.txt" in found.read_as
     assert same(found, meant)
-    assert guess(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"]).task.classes == ("a", "b", "c")
+    assert guess(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"]).task.classes == (
+        "a",
+        "b",
+        "c",
+    )
     (folder / "labelmap.txt").write_text("\n".join(CVAT.splitlines()[:3]))
     assert "colour_008000" in guess(tmp_path / "images", tmp_path / "masks").task.classes
     two = [np.minimum(array, 1) for array in meant]
@@ -244,7 +280,11 @@ def test_names_of_labelmes_masks(tmp_path: Path) -> None:
     assert same(found, stored)
     for others in ("_background_\nperson\n", "person\ndog\nkite\n"):
         (tmp_path / "class_names.txt").write_text(others)
-        assert guess(tmp_path / "images", tmp_path / "masks").task.classes == ("background", "class_1", "class_2")
+        assert guess(tmp_path / "images", tmp_path / "masks").task.classes == (
+            "background",
+            "class_1",
+            "class_2",
+        )
 
 
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:

@@ -27,26 +27,42 @@ def save(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 
-def coco(folder: Path, annotations: list[dict[str, object]], categories: object = None) -> tuple[str, str]:
+def coco(
+    folder: Path, annotations: list[dict[str, object]], categories: object = None
+) -> tuple[str, str]:
     """Write one image and its annotations; return the arguments of inspect."""
     save(folder / "images" / "a.png", np.random.default_rng(0).integers(0, 256, (8, 8)))
     images = [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}]
-    named = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}] if categories is None else categories
+    named = (
+        [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}] if categories is None else categories
+    )
     content = {"images": images, "annotations": annotations, "categories": named}
     (folder / "coco.json").write_text(json.dumps(content))
     return str(folder / "images"), str(folder / "coco.json")
 
 
 def region(number: int, category: int, polygon: list[float]) -> dict[str, object]:
-    return {"id": number, "image_id": 1, "category_id": category, "segmentation": [polygon], "iscrowd": 0}
+    return {
+        "id": number,
+        "image_id": 1,
+        "category_id": category,
+        "segmentation": [polygon],
+        "iscrowd": 0,
+    }
 
 
-def test_broken_annotations_that_are_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_annotations_that_are_left_out_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = coco(tmp_path, [region(1, 1, SQUARE), region(2, 2, [1.0, 1.0, 2.0, 2.0])])
     assert main(["inspect", *data]) == 1
     assert ("error", "coco-polygon") in levels_and_codes(capsys.readouterr().out)
     assert main(["inspect", *data, "--set", "data.skip_broken=true"]) == 0
-    [left_out] = [problem for problem in listed_problems(capsys.readouterr().out) if problem.code == "coco-polygon"]
+    [left_out] = [
+        problem
+        for problem in listed_problems(capsys.readouterr().out)
+        if problem.code == "coco-polygon"
+    ]
     assert left_out.level == "warning"
     assert numbers(left_out.message) == [1]
 
@@ -57,7 +73,9 @@ def levels_and_codes(out: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[]", "x", ""])
-def test_hostile_json_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+def test_hostile_json_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
     data = coco(tmp_path, [])
     Path(data[1]).write_text(content)
     assert main(["inspect", *data]) == 1
@@ -69,7 +87,9 @@ def test_categories_that_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert levels_and_codes(capsys.readouterr().out) == [("error", "list")]
 
 
-def test_unknown_classes_are_not_dropped_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_classes_are_not_dropped_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["inspect", *coco(tmp_path, [region(1, 1, SQUARE)]), "--classes", "cat,dgo"]) == 1
     [problem] = listed_problems(capsys.readouterr().out)
     assert (problem.level, problem.code) == ("error", "list")
@@ -87,9 +107,14 @@ def test_a_list_with_a_column_a_class_is_read(tmp_path: Path) -> None:
             save(tmp_path / f"{name}_{label}.png", mask)
         rows.append(f"{name}.png,{name}_liver.png,{name}_tumour.png")
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    assert main(["inspect", str(tmp_path / "list.csv"), "--json", str(tmp_path / "report.json")]) == 0
+    assert (
+        main(["inspect", str(tmp_path / "list.csv"), "--json", str(tmp_path / "report.json")]) == 0
+    )
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert {name: facts["pixels"] for name, facts in found["classes"].items()} == {"liver": 32, "tumour": 64}
+    assert {name: facts["pixels"] for name, facts in found["classes"].items()} == {
+        "liver": 32,
+        "tumour": 64,
+    }
     assert found["overlap_pixels"] == 32
     assert (found["verdict"]["kind"], found["verdict"]["head"]) == ("overlapping", "sigmoid")
 
@@ -103,7 +128,10 @@ def test_the_limit_of_pixels_is_raised_by_set(
     folders = [str(tmp_path / "images"), str(tmp_path / "masks")]
     assert main(["inspect", *folders]) == 1
     [problem] = listed_problems(capsys.readouterr().out)
-    assert (problem.level, problem.code) == ("error", "empty")  # the only mask is too large to be read
+    assert (problem.level, problem.code) == (
+        "error",
+        "empty",
+    )  # the only mask is too large to be read
     assert holds(problem.message, "data.max_pixels")
     assert main(["inspect", *folders, "--set", "data.max_pixels=64"]) == 0
 
@@ -112,7 +140,12 @@ def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
     for number in range(20):
         save(tmp_path / "images" / f"{number}.png", np.arange(64).reshape(8, 8))
         save(tmp_path / "masks" / f"{number}.png", np.eye(8))
-    data = {"images": tmp_path / "images", "masks": tmp_path / "masks", "validation": 0.0, "test": 0.0}
+    data = {
+        "images": tmp_path / "images",
+        "masks": tmp_path / "masks",
+        "validation": 0.0,
+        "test": 0.0,
+    }
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
     found = survey(config.task, open_parts(config))
     check_split(config.task, open_parts(config), found)
@@ -125,7 +158,9 @@ def test_what_the_user_says_of_values_comes_before_the_guess(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
-        levels = np.random.default_rng(number).integers(0, 256, (16, 16)).astype(np.uint8)  # refused as it is
+        levels = (
+            np.random.default_rng(number).integers(0, 256, (16, 16)).astype(np.uint8)
+        )  # refused as it is
         for folder in ("images", "masks"):
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(levels).save(tmp_path / folder / f"{number}.png")
@@ -143,7 +178,8 @@ def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) ->
             save(tmp_path / part / "images" / f"{number}.png", noise)
             save(tmp_path / part / "masks" / f"{number}.png", np.eye(8))
     own = {
-        part: {kind: str(tmp_path / part / kind) for kind in ("images", "masks")} for part in ("train", "validation")
+        part: {kind: str(tmp_path / part / kind) for kind in ("images", "masks")}
+        for part in ("train", "validation")
     }
     data = {**own["train"], "validation": own["validation"], "test": 0.0}
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
@@ -159,7 +195,9 @@ def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
         stem = name.rpartition(".")[0]
         (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         suffix_kind = {"png": "PNG", "ppm": "PPM"}.get(name.rpartition(".")[2], "JPEG")
-        Image.fromarray(rng.integers(0, 256, (8, 9, 3), np.uint8)).save(root / "images" / name, suffix_kind)
+        Image.fromarray(rng.integers(0, 256, (8, 9, 3), np.uint8)).save(
+            root / "images" / name, suffix_kind
+        )
         save(root / "masks" / f"{stem}.png", np.eye(8, 9) * 255 * (number < 4))
     for part in ("images", "masks"):
         (tmp_path / part / "site").symlink_to(tmp_path / "store" / part / "site")
@@ -174,7 +212,13 @@ def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["samples"]["train"] == 4
     told = [problem["message"] for problem in report["problems"] if problem["code"] == "not-read"]
-    for name in ("images/e.heic", "images/gone", r"images/\udcff.png", "images/round", "masks/round"):
+    for name in (
+        "images/e.heic",
+        "images/gone",
+        r"images/\udcff.png",
+        "images/round",
+        "masks/round",
+    ):
         assert [line for line in told if line.startswith(f"{tmp_path / name}: ")] != [], name
     assert len(told) == 5
     shown = capsys.readouterr().out
@@ -182,7 +226,9 @@ def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
     shown.encode("utf-8")
 
 
-def test_a_thousand_files_that_are_not_read_have_some_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thousand_files_that_are_not_read_have_some_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(tmp_path / "images" / "a.png", np.random.default_rng(0).integers(0, 256, (8, 8)))
     save(tmp_path / "masks" / "a.png", np.eye(8) * 255)
     for number in range(1000):
@@ -193,7 +239,9 @@ def test_a_thousand_files_that_are_not_read_have_some_lines(tmp_path: Path, caps
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
-def test_a_pipe_among_images_or_masks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_among_images_or_masks_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for part in ("images", "masks"):
         for name in ("a", "b"):
             save(tmp_path / part / f"{name}.png", np.eye(8) * 255)

@@ -35,7 +35,9 @@ def objects(numbers: list[int], dtype: type = np.uint16) -> np.ndarray:
 
 def seen(*masks: np.ndarray) -> str | None:
     """Return what the numbers of masks seem to be."""
-    found = numbered_objects([np.unique(mask).tolist() for mask in masks], lambda place: masks[place])
+    found = numbered_objects(
+        [np.unique(mask).tolist() for mask in masks], lambda place: masks[place]
+    )
     return found.kind if found else None
 
 
@@ -86,7 +88,10 @@ def test_trap_41_a_plan_reads_numbers_of_objects_as_inspect_does(tmp_path: Path)
         ([upto(20)] * 2, None),
         ([upto(2), upto(1), upto(2)], "unclear"),  # a disc and its cup, or two cells
         ([upto(3), upto(2), upto(1)], "unclear"),
-        ([objects([3, 17]), objects([1, 8, 25]), objects([9])], "unclear"),  # cut out of a larger mask
+        (
+            [objects([3, 17]), objects([1, 8, 25]), objects([9])],
+            "unclear",
+        ),  # cut out of a larger mask
         ([objects([1, 3]), objects([2, 3]), objects([1])], None),
         ([upto(1), upto(1)], None),
         ([np.ones(SIZE, np.uint16), np.full(SIZE, 2, np.uint16)], None),
@@ -174,14 +179,19 @@ def test_masks_are_read_only_where_their_values_allow_for_objects() -> None:
 
     assert numbered_objects([[0, *range(1, number + 1)] for number in range(9)], first) is None
     assert len(read) < 4
-    assert numbered_objects([[0, *range(1, number + 1)] for number in range(9)], lambda place: None) is None
+    assert (
+        numbered_objects([[0, *range(1, number + 1)] for number in range(9)], lambda place: None)
+        is None
+    )
 
 
 def test_a_mask_of_objects_that_a_config_reads_as_yes_and_no(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         save(tmp_path / folder / "a.tif", upto(7))
     folders = tmp_path / "images", tmp_path / "masks", Task.binary("cell")
-    with fails(DataError, "mask-soft-edges", tmp_path / "masks" / "a.tif", "data.mask_ids: instances"):
+    with fails(
+        DataError, "mask-soft-edges", tmp_path / "masks" / "a.tif", "data.mask_ids: instances"
+    ):
         in_folders(*folders).read("a")
     mask = in_folders(*folders, DataConfig(mask_ids="instances")).read("a").mask
     np.testing.assert_array_equal(mask, upto(7) > 0)
@@ -198,7 +208,10 @@ def test_a_config_of_classes_for_numbers_of_objects_is_asked_about(tmp_path: Pat
     }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
     assert "mask-instances" in [problem.code for problem in inspect(tmp_path / "c.yaml").problems]
-    for settings in (["data.mask_ids=classes"], ["data.mask_ids=instances", "task.kind=binary", "task.classes=[x]"]):
+    for settings in (
+        ["data.mask_ids=classes"],
+        ["data.mask_ids=instances", "task.kind=binary", "task.classes=[x]"],
+    ):
         found = inspect(tmp_path / "c.yaml", settings=settings)
         assert not found.wrong
         assert "mask-instances" not in [problem.code for problem in found.problems]

@@ -12,11 +12,15 @@ from segkit.inspection import intensities as module
 from segkit.inspection.intensities import PERCENTILES, histogram, intensities
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
-IMAGES = arrays.arrays(np.uint8, SHAPES) | arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 7, 255]))
+IMAGES = arrays.arrays(np.uint8, SHAPES) | arrays.arrays(
+    np.uint8, SHAPES, elements=st.sampled_from([0, 7, 255])
+)
 
 
 def counted(image: np.ndarray) -> np.ndarray:
-    return np.stack([np.bincount(image[..., band].ravel(), minlength=256) for band in range(image.shape[-1])])
+    return np.stack(
+        [np.bincount(image[..., band].ravel(), minlength=256) for band in range(image.shape[-1])]
+    )
 
 
 @given(IMAGES, st.integers(1, 30))
@@ -27,7 +31,8 @@ def test_a_histogram_is_a_count(image: np.ndarray, block: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "view", [lambda a: a[::-1], lambda a: a[:, ::-2], lambda a: a.swapaxes(0, 1), lambda a: a[:, 3:]]
+    "view",
+    [lambda a: a[::-1], lambda a: a[:, ::-2], lambda a: a.swapaxes(0, 1), lambda a: a[:, 3:]],
 )
 @pytest.mark.parametrize("bands", [1, 3, 4, 6])
 def test_a_histogram_of_a_view_is_that_of_its_copy(view, bands: int) -> None:  # type: ignore[no-untyped-def]
@@ -50,7 +55,9 @@ def test_no_pixel_is_counted_as_none() -> None:
 def test_8_bit_intensities_are_numpys(image: np.ndarray) -> None:
     found, pixels = intensities(image), image.reshape(-1, image.shape[-1]).astype(np.float64)
     np.testing.assert_array_equal(found.sums, [pixels.sum(0), (pixels**2).sum(0)])
-    np.testing.assert_allclose(found.percentiles, np.percentile(pixels, PERCENTILES, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        found.percentiles, np.percentile(pixels, PERCENTILES, axis=0), rtol=1e-12
+    )
     assert (found.low, found.high) == (pixels.min(), pixels.max())
 
 

@@ -22,7 +22,10 @@ CRACK = Task.binary("crack")
 
 def facts(name: str, image: np.ndarray, part: str = "train") -> Facts:
     return facts_of(
-        CRACK, part, Sample(name, image, np.zeros(image.shape[:2], np.uint8)), np.zeros((*image.shape[:2], 1), np.uint8)
+        CRACK,
+        part,
+        Sample(name, image, np.zeros(image.shape[:2], np.uint8)),
+        np.zeros((*image.shape[:2], 1), np.uint8),
     )
 
 
@@ -51,7 +54,9 @@ def saved_anew(image: np.ndarray) -> np.ndarray:
 
 COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "saved as JPEG": saved_anew,
-    "half the size": lambda image: np.array(Image.fromarray(image).resize((64, 64), Image.Resampling.BICUBIC)),
+    "half the size": lambda image: np.array(
+        Image.fromarray(image).resize((64, 64), Image.Resampling.BICUBIC)
+    ),
     "brighter by a fifth": lambda image: np.clip(image * 1.2, 0, 255).astype(np.uint8),
     "darker by a fifth": lambda image: (image * 0.8).astype(np.uint8),
     "grey": lambda image: image.mean(-1, keepdims=True).astype(np.uint8),
@@ -71,7 +76,9 @@ def test_changed_copies_are_found(change: str, slope: float) -> None:
 
 @pytest.mark.parametrize("slope", [0.5, 1.5, 2.0])
 def test_independent_images_are_not_taken_for_copies(slope: float) -> None:
-    assert list(near_pairs([facts(str(seed), photograph(seed, slope)) for seed in range(100)])) == []
+    assert (
+        list(near_pairs([facts(str(seed), photograph(seed, slope)) for seed in range(100)])) == []
+    )
 
 
 def test_images_that_are_bit_equal_are_groups_and_no_near_pairs() -> None:
@@ -89,7 +96,10 @@ def test_flat_images_look_like_nothing(value: int) -> None:
     flat = np.full((32, 32, 3), value, np.uint8)
     speck = flat.copy()
     speck[0, 0] = 128
-    assert list(near_pairs([facts("flat", flat), facts("speck", speck), facts("a", photograph(1))])) == []
+    assert (
+        list(near_pairs([facts("flat", flat), facts("speck", speck), facts("a", photograph(1))]))
+        == []
+    )
 
 
 def test_images_of_hardly_any_contrast_look_like_nothing() -> None:
@@ -106,7 +116,9 @@ def test_images_of_small_floats_are_compared_too() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 90, 10_000])
-def test_blocks_give_the_pairs_of_a_double_loop(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_blocks_give_the_pairs_of_a_double_loop(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
     images = [photograph(seed // 3) + np.uint8(seed % 3) for seed in range(30)]
     found = [facts(str(i), image, ("train", "test")[i % 2]) for i, image in enumerate(images)]
     plain = {
@@ -121,8 +133,13 @@ def test_blocks_give_the_pairs_of_a_double_loop(monkeypatch: pytest.MonkeyPatch,
     assert set(pairs) == plain
 
 
-def test_a_film_gives_a_bounded_number_of_pairs_of_both_sorts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_gives_a_bounded_number_of_pairs_of_both_sorts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(near, "MOST", 5)
-    frames = [facts(str(i), photograph(1) // 2 + np.uint8(i), "test" if i > 20 else "train") for i in range(24)]
+    frames = [
+        facts(str(i), photograph(1) // 2 + np.uint8(i), "test" if i > 20 else "train")
+        for i in range(24)
+    ]
     across = [one.part != other.part for one, other in near_pairs(frames)]
     assert (across.count(True), across.count(False)) == (5, 5)

@@ -42,9 +42,14 @@ def test_depth() -> None:
     assert holds(problem.message, "uint8 (12 images), uint16 (1 images)")
 
 
-@pytest.mark.parametrize(("bands", "wrong"), [((3, 1), False), ((3, 4), True), ((3, 1, 5), True), ((2, 1), True)])
+@pytest.mark.parametrize(
+    ("bands", "wrong"), [((3, 1), False), ((3, 4), True), ((3, 1, 5), True), ((2, 1), True)]
+)
 def test_channels(bands: tuple[int, ...], wrong: bool) -> None:
-    samples = {f"{i}": (image(i, bands[0] if i < 4 else bands[i % len(bands)]), mask(CRACK)) for i in range(8)}
+    samples = {
+        f"{i}": (image(i, bands[0] if i < 4 else bands[i % len(bands)]), mask(CRACK))
+        for i in range(8)
+    }
     problems = found(CRACK, train=samples)
     assert [problem.code for problem in problems] == (["channels"] if wrong else [])
     if wrong:
@@ -71,7 +76,11 @@ def blank(value: int, *masks: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def test_trap_45_blank_tiles_are_no_copies() -> None:
     """Tiles outside the flight strip have one colour, in several parts and often in one."""
-    problems = found(CRACK, train=good(CRACK) | blank(0, 0, 0) | blank(255, 0), test=good(CRACK, 4, 50) | blank(0, 0))
+    problems = found(
+        CRACK,
+        train=good(CRACK) | blank(0, 0, 0) | blank(255, 0),
+        test=good(CRACK, 4, 50) | blank(0, 0),
+    )
     assert only(problems, "flat-image").number == 3
     drawn = {"a": blank(7, 0)["blank7 0"]}
     drawn["a"][1][4:8, 4:8] = 1
@@ -79,7 +88,9 @@ def test_trap_45_blank_tiles_are_no_copies() -> None:
     assert [problem.code for problem in problems] == ["leak"]
 
 
-@pytest.mark.parametrize("name", ["Background", "_background_", "BG", "bg", "background 0", "None", "empty"])
+@pytest.mark.parametrize(
+    "name", ["Background", "_background_", "BG", "bg", "background 0", "None", "empty"]
+)
 def test_trap_43_a_background_of_another_name_is_asked_about(name: str) -> None:
     task = Task.multiclass([name, "liver", "tumour"])
     problem = only(found(task, train=good(ORGANS)), "background-name")
@@ -137,7 +148,9 @@ def test_near_copies() -> None:
 
 @pytest.mark.parametrize("value", [0, VOID])
 def test_nothing_to_learn(value: int) -> None:
-    empty = {name: (array, np.full(SIZE, value, np.uint8)) for name, (array, _) in good(ORGANS).items()}
+    empty = {
+        name: (array, np.full(SIZE, value, np.uint8)) for name, (array, _) in good(ORGANS).items()
+    }
     problems = found(ORGANS, train=empty, validation=good(ORGANS, 30, 50))
     assert (problems[0].code, problems[0].level) == ("nothing-to-learn", "error")
     assert holds(problems[0].message, "liver, tumour")
@@ -146,7 +159,9 @@ def test_nothing_to_learn(value: int) -> None:
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_absent_class(part: str) -> None:
     parts = {"train": good(ORGANS), "test": good(ORGANS, 4, 50)}
-    parts[part] = {name: (array, np.minimum(labels, 1)) for name, (array, labels) in parts[part].items()}
+    parts[part] = {
+        name: (array, np.minimum(labels, 1)) for name, (array, labels) in parts[part].items()
+    }
     problem = only(found(ORGANS, **parts), "absent-class")
     assert problem.level == "warning"
     assert holds(problem.message, "tumour")
@@ -154,7 +169,9 @@ def test_absent_class(part: str) -> None:
 
 
 def test_rare_class() -> None:
-    samples = {name: (array, np.minimum(labels, 1)) for name, (array, labels) in good(ORGANS).items()}
+    samples = {
+        name: (array, np.minimum(labels, 1)) for name, (array, labels) in good(ORGANS).items()
+    }
     samples["i0"][1][0, :3] = 2
     problem = only(found(ORGANS, train=samples), "rare-class")
     assert problem.level == "warning"
@@ -182,7 +199,11 @@ def test_empty_masks() -> None:
     for name in list(samples)[:7]:
         samples[name] = (samples[name][0], np.zeros(SIZE, np.uint8))
     problem = only(found(CRACK, train=samples), "empty-masks")
-    assert (problem.level, problem.number, problem.files) == ("warning", 7, ("i0", "i1", "i2", "i3", "i4"))
+    assert (problem.level, problem.number, problem.files) == (
+        "warning",
+        7,
+        ("i0", "i1", "i2", "i3", "i4"),
+    )
     assert str(problem).endswith("[7: i0, i1, i2, i3, i4, ...]")
 
 
@@ -203,7 +224,9 @@ def test_sides_by_place(count: int, other: int, told: bool) -> None:
     for i, (_, labels) in enumerate(samples.values()):
         labels[:, slice(0, half) if i < other else slice(half, None)] = 0
     problems = found(CRACK, train=samples)
-    assert [(problem.code, problem.level) for problem in problems] == ([("sides", "warning")] if told else [])
+    assert [(problem.code, problem.level) for problem in problems] == (
+        [("sides", "warning")] if told else []
+    )
     assert found(CRACK, flips=False, train=samples) == []
 
 
@@ -243,5 +266,9 @@ def test_errors_come_first() -> None:
 def test_a_survey_that_stopped_early_is_not_judged_by_what_it_did_not_see() -> None:
     empty = {name: (array, np.zeros(SIZE, np.uint8)) for name, (array, _) in good(CRACK).items()}
     begun = survey(CRACK, {"train": subset(empty)})
-    torn = survey(CRACK, {"train": Subset(Memory({"torn": DataError("torn.png: cut off")}), ["torn"])}).broken
-    assert [problem.code for problem in find_problems(CRACK, Survey(begun.facts, torn, 99))] == ["unreadable"]
+    torn = survey(
+        CRACK, {"train": Subset(Memory({"torn": DataError("torn.png: cut off")}), ["torn"])}
+    ).broken
+    assert [problem.code for problem in find_problems(CRACK, Survey(begun.facts, torn, 99))] == [
+        "unreadable"
+    ]

@@ -57,7 +57,9 @@ def test_statistics_of_images_without_oddities_are_numpys(bands: int) -> None:
     found = measured(images)
     np.testing.assert_allclose(found.mean, pixels.mean(0), atol=1e-4)
     np.testing.assert_allclose(found.std, pixels.std(0), atol=1e-4)
-    ends = np.percentile([image.reshape(-1, bands) for image in images], (0.5, 99.5), axis=1)  # (2, images, bands)
+    ends = np.percentile(
+        [image.reshape(-1, bands) for image in images], (0.5, 99.5), axis=1
+    )  # (2, images, bands)
     assert ends[0].min() <= found.low < np.median(ends[0]) + 20
     assert np.median(ends[1]) < found.high <= ends[1].max()
 
@@ -71,15 +73,22 @@ def test_trap_36_a_defective_pixel_does_not_set_the_scale(hot: Sequence[int], va
         images[number][number, 5] = value
     found = measured(images)
     for name in ("low", "high"):
-        assert getattr(found, name) == pytest.approx(getattr(clean, name), abs=0.05 * (clean.high - clean.low))
+        assert getattr(found, name) == pytest.approx(
+            getattr(clean, name), abs=0.05 * (clean.high - clean.low)
+        )
     np.testing.assert_allclose(found.mean, clean.mean, atol=0.05 * clean.std[0])
-    np.testing.assert_allclose(found.std, clean.std, rtol=0.5)  # extremes would make it 3 times as much, or more
+    np.testing.assert_allclose(
+        found.std, clean.std, rtol=0.5
+    )  # extremes would make it 3 times as much, or more
     assert codes(images) == {"outliers": len(hot)}
 
 
 @pytest.mark.parametrize("value", [-9999.0, 3.4e38, -3.4e38, 1e20, math.nan, math.inf])
 def test_trap_36_nodata_is_in_no_statistic(value: float) -> None:
-    images = [230 + 8 * np.random.default_rng(seed).normal(size=(*SIZE, 2)).astype(np.float32) for seed in range(6)]
+    images = [
+        230 + 8 * np.random.default_rng(seed).normal(size=(*SIZE, 2)).astype(np.float32)
+        for seed in range(6)
+    ]
     inside = [image[9:] for image in images]
     for image in images:
         image[:9] = value
@@ -93,12 +102,19 @@ def test_trap_36_nodata_is_in_no_statistic(value: float) -> None:
     assert each.counted.tolist() == [51 * 70] * 2
     told = codes(images)
     assert told == ({"nodata": 6} if math.isfinite(value) else {})
-    assert usual_values(images[0]) == pytest.approx((each.percentiles[0].min(), each.percentiles[-1].max()))
+    assert usual_values(images[0]) == pytest.approx(
+        (each.percentiles[0].min(), each.percentiles[-1].max())
+    )
 
 
 def test_trap_36_nodata_is_found_where_values_spread_as_widely() -> None:
     """-9999 is nodata beside values from 0 to 3000 as well as beside 200 to 260, and so is 0 beside these."""
-    for low, high, value in ((0, 3000, -9999), (200, 260, -9999), (200, 260, 0), (1000, 9000, -32768)):
+    for low, high, value in (
+        (0, 3000, -9999),
+        (200, 260, -9999),
+        (200, 260, 0),
+        (1000, 9000, -32768),
+    ):
         image = np.random.default_rng(0).uniform(low, high, (*SIZE, 1)).astype(np.float32)
         image[:5] = value
         found = intensities(image)
@@ -131,7 +147,9 @@ def test_black_and_saturated_pixels_of_ordinary_images_are_no_nodata() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.01, 1e3), st.integers(0, 30))
-def test_a_few_pixels_of_any_value_do_not_move_the_percentiles_far(value: float, spread: float, pixels: int) -> None:
+def test_a_few_pixels_of_any_value_do_not_move_the_percentiles_far(
+    value: float, spread: float, pixels: int
+) -> None:
     image = spread * np.random.default_rng(0).random((*SIZE, 1)).astype(np.float32)
     before = intensities(image)
     image[:1, :pixels] = value
@@ -179,10 +197,16 @@ def test_limits_are_far_outside_the_range() -> None:
 
 
 def test_oddities_do_not_make_images_look_alike() -> None:
-    noise = [np.random.default_rng(seed).integers(300, 800, (64, 64, 1)).astype(np.uint16) for seed in range(4)]
+    noise = [
+        np.random.default_rng(seed).integers(300, 800, (64, 64, 1)).astype(np.uint16)
+        for seed in range(4)
+    ]
     for image in noise:
         image[5, 5] = 65535
-    dem = [np.random.default_rng(seed).normal(230, 9, (64, 64, 1)).astype(np.float32) for seed in range(4)]
+    dem = [
+        np.random.default_rng(seed).normal(230, 9, (64, 64, 1)).astype(np.float32)
+        for seed in range(4)
+    ]
     for image in dem:
         image[:16] = -9999
     assert list(near_pairs(facts(noise))) == []
@@ -194,13 +218,20 @@ def scaled(factor: float, dtype: str) -> Callable[[int], np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "one", "other"), [("uint16", 65535, 4095), ("float32", 255, 1), ("float32", 65535, 255)]
+    ("dtype", "one", "other"),
+    [("uint16", 65535, 4095), ("float32", 255, 1), ("float32", 65535, 255)],
 )
 @pytest.mark.parametrize("dark", [2, 6, 11])
-def test_trap_47_images_of_two_scales_are_told_of(dtype: str, one: float, other: float, dark: int) -> None:
+def test_trap_47_images_of_two_scales_are_told_of(
+    dtype: str, one: float, other: float, dark: int
+) -> None:
     images = [scaled(other if seed < dark else one, dtype)(seed) for seed in range(12)]
     [problem] = odd_ranges(facts(images))
-    assert (problem.code, problem.level, problem.number) == ("mixed-scale", "warning", min(dark, 12 - dark))
+    assert (problem.code, problem.level, problem.number) == (
+        "mixed-scale",
+        "warning",
+        min(dark, 12 - dark),
+    )
 
 
 def empty(seed: int) -> np.ndarray:
@@ -216,7 +247,8 @@ def empty(seed: int) -> np.ndarray:
         [*map(cells, range(6)), *(np.zeros((*SIZE, 1), np.uint16),) * 6],
         [*map(cells, range(11)), (cells(11) // 20).astype(np.uint16)],
         [],
-        [(cells(seed) / 16).astype(np.uint8) for seed in range(6)] + [np.full((*SIZE, 1), 200, np.uint8)],
+        [(cells(seed) / 16).astype(np.uint8) for seed in range(6)]
+        + [np.full((*SIZE, 1), 200, np.uint8)],
         [cells(seed)[:20, :20] for seed in range(12)],
         [(cells(0) / 2**i).astype(np.float32) for i in range(12)],
     ],

@@ -42,7 +42,12 @@ from tests.helpers.problem_data import (
 def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
-        tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig" if pixels.ndim == 3 else None)
+        tifffile.imwrite(
+            path,
+            pixels,
+            photometric="minisblack",
+            planarconfig="contig" if pixels.ndim == 3 else None,
+        )
     else:
         Image.fromarray(pixels).save(path)
     return path
@@ -67,7 +72,13 @@ def bomb(path: Path) -> None:
 BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
     "torn image": (CRACK, "images/i0.png", torn, "unreadable", "i0.png"),
     "bomb": (CRACK, "images/i0.png", bomb, "too-large", "data.max_pixels"),
-    "empty file": (CRACK, "images/i0.png", lambda path: path.write_bytes(b""), "unreadable", "i0.png"),
+    "empty file": (
+        CRACK,
+        "images/i0.png",
+        lambda path: path.write_bytes(b""),
+        "unreadable",
+        "i0.png",
+    ),
     "size": (
         CRACK,
         "masks/i0.png",
@@ -89,7 +100,13 @@ BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
         "mask-soft-edges",
         "data.mask_threshold: 128",
     ),
-    "colours": (CRACK, "masks/i0.png", lambda path: save(path, image(3)), "mask-colours", "data.mask_colours"),
+    "colours": (
+        CRACK,
+        "masks/i0.png",
+        lambda path: save(path, image(3)),
+        "mask-colours",
+        "data.mask_colours",
+    ),
     "alpha": (ORGANS, "masks/i0.png", lambda path: save(path, image(3, 4)), "mask-alpha", "i0.png"),
     "ids": (
         ORGANS,
@@ -117,7 +134,9 @@ def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, way: str)
     task, file, spoil, code, value = BROKEN[way]
     data_set(tmp_path, task)
     spoil(tmp_path / file)
-    data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", validation=0.0, test=0.0)
+    data = DataConfig(
+        images=tmp_path / "images", masks=tmp_path / "masks", validation=0.0, test=0.0
+    )
     source = open_source(data, task)
     problems = find_problems(task, survey(task, {"train": Subset(source, source.names)}))
     assert [problem.level for problem in problems] == ["error"]
@@ -140,9 +159,14 @@ def test_overlap_and_channels_of_masks_have_codes(tmp_path: Path) -> None:
 
 
 def test_files_of_one_code_are_one_problem() -> None:
-    samples: dict[str, Sample | DataError] = {f"t{i}": DataError(f"t{i}.png: cut off") for i in range(7)}
+    samples: dict[str, Sample | DataError] = {
+        f"t{i}": DataError(f"t{i}.png: cut off") for i in range(7)
+    }
     samples |= {name: Sample(name, *pair) for name, pair in good(CRACK).items()}
-    problem = only(find_problems(CRACK, survey(CRACK, {"train": Subset(Memory(samples), list(samples))})), "unreadable")
+    problem = only(
+        find_problems(CRACK, survey(CRACK, {"train": Subset(Memory(samples), list(samples))})),
+        "unreadable",
+    )
     assert str(problem) == "unreadable: t0.png: cut off [7: t0, t1, t2, t3, t4, ...]"
 
 
@@ -186,7 +210,9 @@ def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None
     seen, shown, status, told = commands(tmp_path, ["inspect", config], ["train", config])
     assert (seen, status) == (1, 2)
     assert "error: " in told
-    problems = [line.removeprefix("error ") for line in shown.splitlines() if line.startswith("error ")]
+    problems = [
+        line.removeprefix("error ") for line in shown.splitlines() if line.startswith("error ")
+    ]
     assert len(problems) == 1
     assert f"\n  {problems[0]}\n" in told
     assert not (tmp_path / "runs").exists()
@@ -196,7 +222,9 @@ def test_train_refuses_within_five_seconds(tmp_path: Path) -> None:
     config = data_set(tmp_path, CRACK)
     torn(tmp_path / "images" / "i0.png")
     began = time.monotonic()
-    done = subprocess.run([sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", config], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (done.returncode, time.monotonic() - began < 5) == (2, True)
     assert holds(done.stderr, "error: ")
     assert holds(done.stderr, tmp_path / "images" / "i0.png")
@@ -207,7 +235,9 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     torn(tmp_path / "images" / "i0.png")
     (tmp_path / "masks" / "i1.png").write_text("no picture")
     config = Config.model_validate(yaml.safe_load(path.read_text()))
-    config = config.model_copy(update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})})
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"skip_broken": True, "test": 0.0})}
+    )
     inspection = inspect_parts(config, open_parts(config), None)
     assert (inspection.wrong, len(inspection.survey.broken)) == (False, 2)
     [unreadable, few] = inspection.problems
@@ -222,7 +252,9 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
 
 
 def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
-    samples: dict[str, Sample | DataError] = {f"t{i}": DataError(f"t{i}.png: cut off") for i in range(3)}
+    samples: dict[str, Sample | DataError] = {
+        f"t{i}": DataError(f"t{i}.png: cut off") for i in range(3)
+    }
     parts = {"train": Subset(Memory(samples), list(samples))}
     with fails(DataError, "empty", 3):
         check(CRACK, parts, skip_broken=True)

@@ -53,7 +53,9 @@ def sample(name: str, value: int = 1) -> Sample:
 
 def facts(image: np.ndarray, task: Task = CRACK, mask: np.ndarray | None = None) -> Facts:
     given_mask = np.zeros(image.shape[:2], np.uint8) if mask is None else mask
-    return facts_of(task, "train", Sample("a", image, given_mask), task.encode(given_mask, "a", void=VOID))
+    return facts_of(
+        task, "train", Sample("a", image, given_mask), task.encode(given_mask, "a", void=VOID)
+    )
 
 
 @st.composite
@@ -71,8 +73,12 @@ def test_measures_of_an_image_are_numpys(image: np.ndarray) -> None:
     found, pixels = facts(image), image.reshape(-1, image.shape[-1]).astype(np.float64)
     assert (found.size, found.pixels) == (image.shape[:2], image.shape[0] * image.shape[1])
     assert (found.bands, found.dtype) == (image.shape[2], str(image.dtype))
-    np.testing.assert_allclose(found.sums, [pixels.sum(0), (pixels**2).sum(0)], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(found.percentiles, np.percentile(pixels, PERCENTILES, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.sums, [pixels.sum(0), (pixels**2).sum(0)], rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        found.percentiles, np.percentile(pixels, PERCENTILES, axis=0), rtol=1e-6
+    )
     assert (found.low, found.high) == (pixels.min(), pixels.max())
     assert found.percentiles.shape == (len(PERCENTILES), image.shape[2])
 
@@ -85,20 +91,29 @@ def test_percentiles_of_a_large_image_are_close_to_those_of_all_pixels() -> None
 
 @pytest.mark.parametrize("shape", [(512, 512, 3), (304, 784, 1), (528, 1040, 3), (240, 256, 3)])
 def test_the_small_copy_holds_the_means_of_its_cells(shape: tuple[int, ...]) -> None:
-    image = cv2.resize(np.random.default_rng(0).random((5, 7), np.float32), shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(
+        np.random.default_rng(0).random((5, 7), np.float32),
+        shape[1::-1],
+        interpolation=cv2.INTER_CUBIC,
+    )
     image = (image[..., None] * np.linspace(150, 250, shape[-1])).clip(0, 255).astype(np.uint8)
     rows, columns = (np.arange(17) * side // 16 for side in shape[:2])
     means = [
-        [image[top:bottom, left:right].mean() for left, right in pairwise(columns)] for top, bottom in pairwise(rows)
+        [image[top:bottom, left:right].mean() for left, right in pairwise(columns)]
+        for top, bottom in pairwise(rows)
     ]
     np.testing.assert_allclose(facts(image).thumbnail, means, atol=1.1)
 
 
 @pytest.mark.parametrize("shape", [(512, 512, 3), (301, 512, 1), (513, 511, 3), (600, 1030, 3)])
 def test_the_small_copy_is_that_of_one_step(shape: tuple[int, ...]) -> None:
-    image = cv2.resize(np.random.default_rng(1).random((9, 9, shape[2]), np.float32), shape[1::-1]).reshape(shape)
+    image = cv2.resize(
+        np.random.default_rng(1).random((9, 9, shape[2]), np.float32), shape[1::-1]
+    ).reshape(shape)
     image = (255 * image).astype(np.uint8)
-    once = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).reshape(16, 16, -1).astype(float)
+    once = (
+        cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).reshape(16, 16, -1).astype(float)
+    )
     np.testing.assert_allclose(facts(image).thumbnail, once.mean(-1), atol=1.1)
 
 
@@ -155,7 +170,11 @@ def test_areas_are_those_of_the_pieces_that_touch_at_a_side_or_corner(data: st.D
     for index in range(task.channels):
         layer = mask == index if task.exclusive else np.atleast_3d(mask)[..., index] == 1
         pieces, count = ndimage.label(layer, structure=np.ones((3, 3)))
-        areas = ndimage.sum_labels(layer, pieces, range(1, count + 1)) if index in task.foreground else []
+        areas = (
+            ndimage.sum_labels(layer, pieces, range(1, count + 1))
+            if index in task.foreground
+            else []
+        )
         assert sorted(found[index].tolist()) == sorted(areas)
 
 
@@ -208,7 +227,9 @@ def test_broken_samples_are_kept_with_code_and_words_and_the_others_in_order() -
     train = {f"t{i}": sample(f"t{i}") for i in range(20)} | {"torn": DataError("torn.png: cut off")}
     values = {"seven": sample("seven", 7), "v": sample("v")}
     told: list[int] = []
-    found = survey(CRACK, {"train": subset(train), "validation": subset(values)}, lambda: told.append(1))
+    found = survey(
+        CRACK, {"train": subset(train), "validation": subset(values)}, lambda: told.append(1)
+    )
     assert [(fact.name, fact.part) for fact in found.facts] == [
         *((f"t{i}", "train") for i in range(20)),
         ("v", "validation"),

@@ -22,7 +22,10 @@ LABELS = Task.multilabel(["liver", "tumour"])
 def facts(task: Task, given_masks: Sequence[np.ndarray]) -> list[Facts]:
     return [
         facts_of(
-            task, "train", Sample(str(i), np.zeros((*mask.shape[:2], 1), np.uint8), mask), task.encode(mask, "", VOID)
+            task,
+            "train",
+            Sample(str(i), np.zeros((*mask.shape[:2], 1), np.uint8), mask),
+            task.encode(mask, "", VOID),
         )
         for i, mask in enumerate(given_masks)
     ]
@@ -41,7 +44,9 @@ def test_binary() -> None:
     mask[:3, :5], mask[9] = 1, VOID
     verdict = judge(Task.binary("crack"), facts(Task.binary("crack"), [mask, mask]))
     assert verdict.kind == "binary"
-    assert all(holds(str(verdict), value) for value in ("binary", "sigmoid", "crack", "16.7 %", "2 images"))
+    assert all(
+        holds(str(verdict), value) for value in ("binary", "sigmoid", "crack", "16.7 %", "2 images")
+    )
 
 
 def test_a_class_that_fills_everything_fills_100_percent() -> None:
@@ -91,7 +96,11 @@ def test_layers_that_meet_overlap(overlap: int, small: bool) -> None:
 def test_one_layer_alone_is_binary(value: int) -> None:
     task = Task.multilabel(["vessel"])
     verdict = judge(task, facts(task, [np.full((4, 5, 1), value, np.uint8)]))
-    assert (verdict.kind, verdict.task.kind, verdict.task.classes) == ("binary", "binary", ("vessel",))
+    assert (verdict.kind, verdict.task.kind, verdict.task.classes) == (
+        "binary",
+        "binary",
+        ("vessel",),
+    )
 
 
 def test_a_binary_task_keeps_its_threshold() -> None:

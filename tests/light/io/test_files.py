@@ -60,7 +60,9 @@ def test_trap_26_masks_of_1_bit_give_0_and_1(tmp_path: Path, name: str) -> None:
 
 def test_trap_27_jpeg_masks_need_a_threshold(tmp_path: Path) -> None:
     Image.fromarray((IDS % 2) * 255).save(tmp_path / "a.jpg", quality=50)
-    with fails(DataError, "mask-lossy", tmp_path / "a.jpg", "JPEG", "PNG", "data.mask_threshold: 128"):
+    with fails(
+        DataError, "mask-lossy", tmp_path / "a.jpg", "JPEG", "PNG", "data.mask_threshold: 128"
+    ):
         read_mask(tmp_path / "a.jpg")
     np.testing.assert_array_equal(read_mask(tmp_path / "a.jpg", threshold=128), IDS % 2)
 
@@ -109,12 +111,18 @@ def test_trap_28_smoothed_edges_are_read_by_a_threshold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "code"), [((8, 8), "mask-values"), ((8, 8, 2), "mask-alpha"), ((8, 8, 4), "mask-alpha")]
+    ("shape", "code"),
+    [((8, 8), "mask-values"), ((8, 8, 2), "mask-alpha"), ((8, 8, 4), "mask-alpha")],
 )
 def test_a_mask_of_fractions_is_refused(tmp_path: Path, shape: tuple[int, ...], code: str) -> None:
     """The last of two or four bands counts as alpha channel, and of fractions it is not opaque."""
     plane = "contig" if len(shape) == 3 else None
-    tifffile.imwrite(tmp_path / "a.tif", np.full(shape, 0.5, np.float32), photometric="minisblack", planarconfig=plane)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.full(shape, 0.5, np.float32),
+        photometric="minisblack",
+        planarconfig=plane,
+    )
     with fails(DataError, code, tmp_path / "a.tif"):
         read_mask(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "b.tif", IDS.astype(np.float32))
@@ -146,7 +154,9 @@ def test_a_written_mask_is_read_back_unchanged_by_the_folder_source(data: st.Dat
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pixels", [[0, 1, VOID], [0, 0, VOID], [1, 1, VOID], [VOID, VOID, VOID]])
-def test_an_unlabelled_pixel_never_comes_back_as_a_class(tmp_path: Path, kind: str, pixels: list[int]) -> None:
+def test_an_unlabelled_pixel_never_comes_back_as_a_class(
+    tmp_path: Path, kind: str, pixels: list[int]
+) -> None:
     task, mask = task_of(kind), np.array([pixels], np.uint8)
     write_picture(tmp_path / "images" / "a.png", np.zeros((1, 3, 3), np.uint8))
     whole = np.stack([mask] * task.channels, axis=-1) if task.kind == "multilabel" else mask
@@ -165,7 +175,9 @@ def test_trap_34_a_mask_file_holds_ids_and_the_palette_of_the_task(tmp_path: Pat
     picture = Image.open(path)
     assert (picture.mode, picture.size) == ("P", (3, 2))
     assert np.asarray(picture).tolist() == [[0, 1, 2], [2, 1, 0]]
-    assert np.asarray(picture.convert("RGB"))[0].tolist() == [list(colour) for colour in task.palette]
+    assert np.asarray(picture.convert("RGB"))[0].tolist() == [
+        list(colour) for colour in task.palette
+    ]
 
 
 def test_trap_34_ids_up_to_254_are_not_wrapped(tmp_path: Path) -> None:
@@ -206,7 +218,9 @@ def test_an_older_file_stays_where_a_folder_is_in_the_way_of_another(tmp_path: P
 def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(
+        stream, "PNG"
+    )
     (tmp_path / "short.png").write_bytes(stream.getvalue()[:400])
     (tmp_path / "text.tif").write_text("no picture")
     for name in ("text.png", "short.png", "text.tif"):
@@ -218,7 +232,9 @@ def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
             read(tmp_path / "gone.png")
 
 
-def test_a_tiff_whose_second_page_of_another_kind_leads_to_itself_is_refused(tmp_path: Path) -> None:
+def test_a_tiff_whose_second_page_of_another_kind_leads_to_itself_is_refused(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as writer:
         writer.write(np.ones((3, 4), np.uint8), metadata=None)

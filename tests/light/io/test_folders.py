@@ -25,7 +25,11 @@ def fill(folder: Path, text: str) -> None:
 
 
 def content(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 WHOLE = {"a": "new", "sub/b": "new"}
@@ -90,7 +94,10 @@ def test_an_older_folder_that_cannot_be_replaced_stays(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", refused)
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)), whole_folder(out, replace=True) as folder:
+    with (
+        pytest.raises(OSError, match=os.strerror(errno.EIO)),
+        whole_folder(out, replace=True) as folder,
+    ):
         fill(folder, "new")
     assert content(out) == {"old": "old"}
     assert list(tmp_path.iterdir()) == [out]
@@ -113,10 +120,14 @@ def killed_while(out: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["filling", "renaming"])
-def test_what_a_killed_process_left_goes_and_the_older_folder_comes_back(tmp_path: Path, step: str) -> None:
+def test_what_a_killed_process_left_goes_and_the_older_folder_comes_back(
+    tmp_path: Path, step: str
+) -> None:
     out = tmp_path / "out"
     fill_in(out)
-    process = multiprocessing.get_context("forkserver").Process(target=killed_while, args=(out, step))
+    process = multiprocessing.get_context("forkserver").Process(
+        target=killed_while, args=(out, step)
+    )
     process.start()
     process.join()
     assert process.exitcode == -9
@@ -146,7 +157,9 @@ def hold(path: Path) -> None:
 def test_a_lock_ends_with_its_process_and_an_empty_file_is_none(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     path.touch()
-    holder = multiprocessing.get_context("forkserver").Process(target=hold, args=(path,), daemon=True)
+    holder = multiprocessing.get_context("forkserver").Process(
+        target=hold, args=(path,), daemon=True
+    )
     holder.start()
     while not (tmp_path / "held").exists():
         time.sleep(0.005)
@@ -160,7 +173,9 @@ def test_a_lock_ends_with_its_process_and_an_empty_file_is_none(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_on_a_disk_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_on_a_disk_without_locks_the_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     def refuse(self: object, *_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 

@@ -66,7 +66,9 @@ def a_list(folder: Path) -> bytes:
 
 def a_table(folder: Path) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows([header(TASK), ("a", "4", "5", "3", "0.15"), ("sub/b", "4", "5", "0", "0")])
+    csv.writer(text).writerows(
+        [header(TASK), ("a", "4", "5", "3", "0.15"), ("sub/b", "4", "5", "0", "0")]
+    )
     return text.getvalue().encode()
 
 
@@ -83,14 +85,26 @@ def merge(path: Path) -> object:
 
 PARSERS: dict[str, tuple[str, Callable[[Path], list[bytes]], Callable[[Path], object]]] = {
     "config": ("a.yaml", lambda folder: [yaml.safe_dump(CONFIG).encode()], read),
-    "list": ("a.csv", lambda folder: [a_list(folder)], lambda path: find_pairs(DataConfig(list_file=path), ())),
-    "table of masks": ("a.csv", lambda folder: [a_table(folder)], lambda path: read_summary(TASK, path)),
+    "list": (
+        "a.csv",
+        lambda folder: [a_list(folder)],
+        lambda path: find_pairs(DataConfig(list_file=path), ()),
+    ),
+    "table of masks": (
+        "a.csv",
+        lambda folder: [a_table(folder)],
+        lambda path: read_summary(TASK, path),
+    ),
     "part of a COCO file": (
         "a.json",
         lambda folder: [json.dumps(part_of(answer_of(TASK, picture(0, 20, 20)))).encode()],
         merge,
     ),
-    "tags of a GeoTIFF": ("a.tif", lambda folder: [written(folder, extratags=GEOTIFF)], read_georeference),
+    "tags of a GeoTIFF": (
+        "a.tif",
+        lambda folder: [written(folder, extratags=GEOTIFF)],
+        read_georeference,
+    ),
     "large TIFF": (
         "a.tif",
         lambda folder: [

@@ -42,11 +42,19 @@ from tests.helpers.file_bytes import (
 @every_reader
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
-def test_a_broken_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarray], name: str) -> None:
+def test_a_broken_file_is_named(
+    tmp_path: Path, read: Callable[[Path], np.ndarray], name: str
+) -> None:
     (tmp_path / name).write_bytes(BROKEN[name])
     with pytest.raises(DataError) as problem:
         read(tmp_path / name)
-    assert problem.value.code in ("unreadable", "channels", "mask-channels", "mask-colours", "mask-values")
+    assert problem.value.code in (
+        "unreadable",
+        "channels",
+        "mask-channels",
+        "mask-colours",
+        "mask-values",
+    )
     assert holds(str(problem.value), tmp_path / name)
     assert "NoneType" not in str(problem.value)
     assert "\n" not in str(problem.value)
@@ -181,7 +189,9 @@ def test_files_and_folders_that_may_not_be_read_are_named() -> None:
             write_picture(root / folder / "a.png", np.zeros((2, 2, 1), np.uint8))
         (root / "images/sub/a.png").chmod(0)
         for read in READERS:
-            with fails(DataError, "unreadable", root / "images/sub/a.png", os.strerror(errno.EACCES)):
+            with fails(
+                DataError, "unreadable", root / "images/sub/a.png", os.strerror(errno.EACCES)
+            ):
                 read(root / "images/sub/a.png")
         for folder in ("images/sub", "images", "masks/sub", "masks"):
             before = (root / folder).stat().st_mode
@@ -206,7 +216,12 @@ def white_first(kind: str) -> bytes:
 
 
 VALID = {
-    ".png": [encoded(RGB, "PNG"), encoded(GREY, "PNG"), encoded(GREY.astype(np.uint16), "PNG"), deep_png(6)],
+    ".png": [
+        encoded(RGB, "PNG"),
+        encoded(GREY, "PNG"),
+        encoded(GREY.astype(np.uint16), "PNG"),
+        deep_png(6),
+    ],
     ".tif": [
         *[tiff(RGB), tiff(GREY, compressed=True), tiff(RGB, compressed=True, orientation=6)],
         written(GREY, extratags=[(42113, "s", 0, "7", True)]),
@@ -238,7 +253,9 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 @given(damaged())
 @settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore")
-def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(drawn: tuple[str, bytes]) -> None:
+def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(
+    drawn: tuple[str, bytes],
+) -> None:
     suffix, content = drawn
     with tempfile.TemporaryDirectory() as folder, pixel_limit(100_000):
         path = Path(folder, f"a b{suffix}")

@@ -33,20 +33,28 @@ def test_grey_images_have_one_channel_and_palettes_three(tmp_path: Path) -> None
     indexed.save(tmp_path / "palette.png")
     np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), GREY[..., None])
     np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), GREY[..., None])
-    assert np.unique(read_image(tmp_path / "palette.png").reshape(-1, 3), axis=0).tolist() == [[10, 20, 30]]
+    assert np.unique(read_image(tmp_path / "palette.png").reshape(-1, 3), axis=0).tolist() == [
+        [10, 20, 30]
+    ]
 
 
 def test_a_palette_tiff_is_read_in_its_colours(tmp_path: Path) -> None:
     colours = np.repeat(np.array([[10], [20], [30]], np.uint16) * 257, 256, axis=1)
     tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="palette", colormap=colours)
-    assert np.unique(read_image(tmp_path / "a.tif").reshape(-1, 3), axis=0).tolist() == [[10, 20, 30]]
+    assert np.unique(read_image(tmp_path / "a.tif").reshape(-1, 3), axis=0).tolist() == [
+        [10, 20, 30]
+    ]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 7)])
-def test_tiff_keeps_16_bits_and_all_bands(tmp_path: Path, order: str, shape: tuple[int, ...]) -> None:
+def test_tiff_keeps_16_bits_and_all_bands(
+    tmp_path: Path, order: str, shape: tuple[int, ...]
+) -> None:
     array = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape) * 300
-    tifffile.imwrite(tmp_path / "a.tif", array, byteorder=order, photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(
+        tmp_path / "a.tif", array, byteorder=order, photometric="minisblack", planarconfig="contig"
+    )
     image = read_image(tmp_path / "a.tif")
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image, array.reshape(4, 5, -1))

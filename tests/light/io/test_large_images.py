@@ -40,23 +40,42 @@ STORED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
         np.moveaxis(RGB, -1, 0),
         {"planarconfig": "separate", "photometric": "rgb", "tile": (16, 32), "compression": "zlib"},
     ),
-    "five bands": (noise(40, 50, 5), {"photometric": "minisblack", "planarconfig": "contig", "tile": (16, 16)}),
-    "bands as pages": (np.moveaxis(noise(40, 50, 5), -1, 0), {"photometric": "minisblack", "compression": "zlib"}),
+    "five bands": (
+        noise(40, 50, 5),
+        {"photometric": "minisblack", "planarconfig": "contig", "tile": (16, 16)},
+    ),
+    "bands as pages": (
+        np.moveaxis(noise(40, 50, 5), -1, 0),
+        {"photometric": "minisblack", "compression": "zlib"},
+    ),
     "grey": (RGB[..., 0], {"tile": (16, 16)}),
-    "alpha": (noise(40, 50, 4), {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (16, 16)}),
+    "alpha": (
+        noise(40, 50, 4),
+        {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (16, 16)},
+    ),
     "palette": (
         RGB[..., 0],
-        {"photometric": "palette", "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) * 85, "tile": (16, 16)},
+        {
+            "photometric": "palette",
+            "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) * 85,
+            "tile": (16, 16),
+        },
     ),
     "1 bit": (RGB[..., 0] > 128, {"photometric": "minisblack", "compression": "packbits"}),
-    "float": (RGB.astype(np.float32) / 3, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"}),
+    "float": (
+        RGB.astype(np.float32) / 3,
+        {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"},
+    ),
     "0 is white": (RGB[..., 0], {"photometric": "miniswhite", "tile": (16, 16)}),
     "inks": (noise(40, 50, 4), {"photometric": "separated", "tile": (16, 16)}),
     "no data": (
         np.maximum(RGB[..., 0], 40).astype(np.float32) - 40,
         {"tile": (16, 16), "extratags": [(42113, "s", 0, "0", True)]},
     ),
-    "no data in colours": (RGB // 128 * 7, {"photometric": "rgb", "extratags": [(42113, "s", 0, "0", True)]}),
+    "no data in colours": (
+        RGB // 128 * 7,
+        {"photometric": "rgb", "extratags": [(42113, "s", 0, "0", True)]},
+    ),
     "int32": (RGB[..., 0].astype(np.int32), {"tile": (16, 16)}),
 }
 PAGES: dict[str, Pages] = {"bands as pages": "channels"}
@@ -78,7 +97,9 @@ def span(data: st.DataObject, length: int) -> slice:
 @pytest.mark.parametrize("name", STORED)
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_window_is_a_cut_of_the_whole_image(stored: dict[str, Path], name: str, data: st.DataObject) -> None:
+def test_a_window_is_a_cut_of_the_whole_image(
+    stored: dict[str, Path], name: str, data: st.DataObject
+) -> None:
     whole = read_image(stored[name], PAGES.get(name))
     assert pixels_of(stored[name]) == whole.shape[0] * whole.shape[1]
     with LargeImage(stored[name], pages=PAGES.get(name)) as image:
@@ -100,7 +121,9 @@ def test_the_full_resolution_of_a_pyramid_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tiles", "LZW strips", "one piece", "bands as pages"])
-def test_a_cut_off_file_is_refused_before_anything_is_read(stored: dict[str, Path], tmp_path: Path, name: str) -> None:
+def test_a_cut_off_file_is_refused_before_anything_is_read(
+    stored: dict[str, Path], tmp_path: Path, name: str
+) -> None:
     broken = tmp_path / "broken.tif"
     with tifffile.TiffFile(stored[name]) as tiff:
         last = max(page.dataoffsets[-1] + page.databytecounts[-1] for page in tiff.pages)
@@ -123,8 +146,12 @@ def test_a_damaged_tile_is_an_error_with_the_file_s_name(tmp_path: Path) -> None
             image.read(slice(60, 70), slice(80, 90))
 
 
-def test_what_cannot_be_read_by_windows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(array: np.ndarray, code: str, *values: object, most: float = float("inf"), **how: Any) -> None:
+def test_what_cannot_be_read_by_windows_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(
+        array: np.ndarray, code: str, *values: object, most: float = float("inf"), **how: Any
+    ) -> None:
         tifffile.imwrite(tmp_path / "a.tif", array, **how)
         with fails(DataError, code, tmp_path / "a.tif", *values):
             LargeImage(tmp_path / "a.tif", most)
@@ -141,8 +168,17 @@ def test_what_cannot_be_read_by_windows_is_told(tmp_path: Path, monkeypatch: pyt
     refused(RGB, "too-large", photometric="rgb", tile=(16, 16))
     monkeypatch.undo()
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "zarr" else found(name))
-    refused(RGB, "missing-package", "zarr", "pip install keras-segkit[large]", photometric="rgb", tile=(16, 16))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "zarr" else found(name)
+    )
+    refused(
+        RGB,
+        "missing-package",
+        "zarr",
+        "pip install keras-segkit[large]",
+        photometric="rgb",
+        tile=(16, 16),
+    )
 
 
 def test_pixels_are_counted_in_tiffs_alone(tmp_path: Path) -> None:

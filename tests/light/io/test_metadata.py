@@ -21,7 +21,9 @@ from segkit.io.masks import read_mask
 from tests.helpers.errors import fails
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
-SMOOTH = np.dstack(np.broadcast_arrays(np.arange(48)[:, None] * 4, np.arange(80) * 3, 90)).astype(np.uint8)
+SMOOTH = np.dstack(np.broadcast_arrays(np.arange(48)[:, None] * 4, np.arange(80) * 3, 90)).astype(
+    np.uint8
+)
 IDS = np.random.default_rng(1).integers(0, 3, (32, 32), np.uint8)
 
 
@@ -37,9 +39,18 @@ def exif(*entries: bytes, tail: bytes = b"", following: int = 0) -> bytes:
 TURNED = entry(0x0112, 3, 1, struct.pack("<HH", 6, 0))
 AFTER_TWO = struct.pack("<I", 8 + 2 + 2 * 12 + 4)
 EXIF: dict[str, tuple[bytes, bool]] = {
-    "a rational out of range": (exif(TURNED, entry(0x011A, 10, 1, AFTER_TWO), tail=struct.pack("<ii", -1, 0)), True),
-    "a rational of 0/0": (exif(TURNED, entry(0x011A, 5, 1, AFTER_TWO), tail=struct.pack("<II", 0, 0)), True),
-    "a pointer out of the block": (exif(TURNED, entry(0x8769, 4, 1, struct.pack("<I", 60000))), True),
+    "a rational out of range": (
+        exif(TURNED, entry(0x011A, 10, 1, AFTER_TWO), tail=struct.pack("<ii", -1, 0)),
+        True,
+    ),
+    "a rational of 0/0": (
+        exif(TURNED, entry(0x011A, 5, 1, AFTER_TWO), tail=struct.pack("<II", 0, 0)),
+        True,
+    ),
+    "a pointer out of the block": (
+        exif(TURNED, entry(0x8769, 4, 1, struct.pack("<I", 60000))),
+        True,
+    ),
     "a next directory out of the block": (exif(TURNED, following=70000), True),
     "a comment of a wrong type": (exif(TURNED, entry(0x9286, 7, 4, bytes(range(4)))), True),
     "a text that is cut off": (exif(TURNED, entry(0x010E, 2, 400, AFTER_TWO), tail=b"short"), True),
@@ -111,16 +122,33 @@ ALPHA = np.where(HIDDEN, 0, 255).astype(np.uint8)
 GREY = np.where(HIDDEN, 7, RGB[..., 0] // 2 * 2).astype(np.uint8)
 TRANSPARENT: dict[str, tuple[Callable[[Path], None], np.ndarray]] = {
     "rgba.png": (lambda path: Image.fromarray(np.dstack([RGB, ALPHA])).save(path), RGB),
-    "rgba.webp": (lambda path: Image.fromarray(np.dstack([RGB, ALPHA])).save(path, lossless=True, exact=True), RGB),
-    "grey and alpha.png": (lambda path: Image.fromarray(np.dstack([GREY, ALPHA])).save(path), GREY[..., None]),
-    "a grey that is transparent.png": (lambda path: Image.fromarray(GREY).save(path, transparency=7), GREY[..., None]),
-    "an index.png": (lambda path: _palette().save(path, transparency=7), np.asarray(_palette().convert("RGB"))),
-    "an index.gif": (lambda path: _palette().save(path, transparency=7), np.asarray(_palette().convert("RGB"))),
+    "rgba.webp": (
+        lambda path: Image.fromarray(np.dstack([RGB, ALPHA])).save(path, lossless=True, exact=True),
+        RGB,
+    ),
+    "grey and alpha.png": (
+        lambda path: Image.fromarray(np.dstack([GREY, ALPHA])).save(path),
+        GREY[..., None],
+    ),
+    "a grey that is transparent.png": (
+        lambda path: Image.fromarray(GREY).save(path, transparency=7),
+        GREY[..., None],
+    ),
+    "an index.png": (
+        lambda path: _palette().save(path, transparency=7),
+        np.asarray(_palette().convert("RGB")),
+    ),
+    "an index.gif": (
+        lambda path: _palette().save(path, transparency=7),
+        np.asarray(_palette().convert("RGB")),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", TRANSPARENT)
-def test_trap_39_wholly_transparent_pixels_of_an_image_are_not_valid(tmp_path: Path, name: str) -> None:
+def test_trap_39_wholly_transparent_pixels_of_an_image_are_not_valid(
+    tmp_path: Path, name: str
+) -> None:
     write, expected = TRANSPARENT[name]
     write(tmp_path / name)
     found = read_pixels(tmp_path / name)
@@ -129,9 +157,13 @@ def test_trap_39_wholly_transparent_pixels_of_an_image_are_not_valid(tmp_path: P
     np.testing.assert_array_equal(found.valid, ~HIDDEN)
 
 
-def test_half_transparent_pixels_and_pictures_that_would_be_invisible_are_valid(tmp_path: Path) -> None:
+def test_half_transparent_pixels_and_pictures_that_would_be_invisible_are_valid(
+    tmp_path: Path,
+) -> None:
     for alpha in (1, 0):
-        Image.fromarray(np.dstack([RGB, np.full((12, 20), alpha, np.uint8)])).save(tmp_path / "a.png")
+        Image.fromarray(np.dstack([RGB, np.full((12, 20), alpha, np.uint8)])).save(
+            tmp_path / "a.png"
+        )
         assert read_pixels(tmp_path / "a.png").valid is None
     Image.fromarray(np.zeros((12, 20, 4), np.uint8)).save(tmp_path / "blank.png")
     blank = read_pixels(tmp_path / "blank.png").valid
@@ -145,14 +177,21 @@ LOSSLESS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
         lambda path: Image.fromarray(np.dstack([IDS] * 3)).save(path, quality=50),
     ),
     "WebP.tif": (
-        lambda path: _tiff(path, np.dstack([IDS] * 3), "webp", {"lossless": True}, photometric="rgb"),
-        lambda path: _tiff(path, np.dstack([IDS] * 3), "webp", {"level": 50, "lossless": False}, photometric="rgb"),
+        lambda path: _tiff(
+            path, np.dstack([IDS] * 3), "webp", {"lossless": True}, photometric="rgb"
+        ),
+        lambda path: _tiff(
+            path, np.dstack([IDS] * 3), "webp", {"level": 50, "lossless": False}, photometric="rgb"
+        ),
     ),
     "JPEG 2000.tif": (
         lambda path: _tiff(path, IDS, "jpeg2000", {"level": 0}),
         lambda path: _tiff(path, IDS, "jpeg2000", {"level": 40, "reversible": False}),
     ),
-    "LERC.tif": (lambda path: _tiff(path, IDS, "lerc", {}), lambda path: _tiff(path, IDS, "lerc", {"level": 2})),
+    "LERC.tif": (
+        lambda path: _tiff(path, IDS, "lerc", {}),
+        lambda path: _tiff(path, IDS, "lerc", {"level": 2}),
+    ),
     "JPEG.tif": (
         lambda path: _tiff(path, IDS, "jpeg", {"lossless": True}),
         lambda path: _tiff(path, IDS, "jpeg", {"level": 80}),
@@ -160,12 +199,16 @@ LOSSLESS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
 }
 
 
-def _tiff(path: Path, array: np.ndarray, compression: str, settings: dict[str, Any], **how: Any) -> None:
+def _tiff(
+    path: Path, array: np.ndarray, compression: str, settings: dict[str, Any], **how: Any
+) -> None:
     tifffile.imwrite(path, array, compression=compression, compressionargs=settings, **how)
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_trap_27_compression_that_loses_nothing_is_not_called_lossy(tmp_path: Path, name: str) -> None:
+def test_trap_27_compression_that_loses_nothing_is_not_called_lossy(
+    tmp_path: Path, name: str
+) -> None:
     without_loss, with_loss = LOSSLESS[name]
     without_loss(tmp_path / name)
     assert lossy(tmp_path / name) is None

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from segkit import ConfigError, DataError, Task
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
-from segkit.io.names import cell, cell_name, check_class_folders, check_names, file_in, same_files, why_unsafe
+from segkit.io.names import (
+    cell,
+    cell_name,
+    check_class_folders,
+    check_names,
+    file_in,
+    same_files,
+    why_unsafe,
+)
 from segkit.system.terminal import has_controls, shown
 from tests.helpers.errors import fails
 
@@ -36,8 +44,31 @@ LEADING_OUT = [
     "a/..",
     ".",
 ]
-DEVICES = ["con", "CON", "nul", "a/NUL", "aux.tar", "com1", "LPT9.x", "prn/a", "COM¹", "CONIN$", "con .x"]
-CHARACTERS = ["a\0b", "a\nb", "a\rb", "a\tb", "\x1b[2J", "\x7f", "\x9b2J", "a\udcff", "a\u2028b", "a\u202eb"]
+DEVICES = [
+    "con",
+    "CON",
+    "nul",
+    "a/NUL",
+    "aux.tar",
+    "com1",
+    "LPT9.x",
+    "prn/a",
+    "COM¹",
+    "CONIN$",
+    "con .x",
+]
+CHARACTERS = [
+    "a\0b",
+    "a\nb",
+    "a\rb",
+    "a\tb",
+    "\x1b[2J",
+    "\x7f",
+    "\x9b2J",
+    "a\udcff",
+    "a\u2028b",
+    "a\u202eb",
+]
 ENDINGS = ["a./b", "a /b", "a//b", "/", "a/", "", ".hidden", "a/.hidden", "..."]
 UNSAFE = [*LEADING_OUT, *DEVICES, *CHARACTERS, *ENDINGS]
 SAFE = [
@@ -60,7 +91,9 @@ SAFE = [
 
 
 @pytest.mark.parametrize("name", UNSAFE, ids=ascii)
-def test_trap_48_a_name_that_is_no_file_below_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_trap_48_a_name_that_is_no_file_below_its_folder_is_refused(
+    tmp_path: Path, name: str
+) -> None:
     with fails(DataError, "unsafe-name"):
         file_in(tmp_path, name, ".png")
     with fails(DataError, "unsafe-name"):
@@ -104,7 +137,13 @@ def test_no_class_is_called_by_control_characters(name: str) -> None:
 
 @pytest.mark.parametrize(
     "classes",
-    [["car", "Car"], ["é", "e\u0301"], ["road", "road/path"], ["Road/path", "road"], ["a/b", "A/B"]],
+    [
+        ["car", "Car"],
+        ["é", "e\u0301"],
+        ["road", "road/path"],
+        ["Road/path", "road"],
+        ["a/b", "A/B"],
+    ],
     ids=ascii,
 )
 def test_two_classes_never_share_a_folder(classes: list[str]) -> None:
@@ -160,7 +199,9 @@ def test_names_are_told_apart_as_a_disk_without_case_does(names: list[str]) -> N
                 assert any({one, other} <= group for group in same)
 
 
-@given(st.text(st.sampled_from("=+-@'\t\ra1") | st.characters(exclude_categories=["Cs"]), max_size=8))
+@given(
+    st.text(st.sampled_from("=+-@'\t\ra1") | st.characters(exclude_categories=["Cs"]), max_size=8)
+)
 def test_no_cell_is_a_formula_and_each_gives_its_text_back(text: str) -> None:
     assert not cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))
     assert cell_name(cell(text)) == text

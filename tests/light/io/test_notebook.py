@@ -39,7 +39,9 @@ def test_a_mask_is_a_picture_in_the_colours_of_its_classes(task: Task, mask: lis
     drawn = np.asarray(Image.open(io.BytesIO(picture._repr_png_())))
     np.testing.assert_array_equal(drawn, picture.pixels)
     assert drawn.shape == (2, 2, 3)
-    assert drawn[0, 1].tolist() == list(task.palette[-1] if task.layered else task.palette[1 if task.stores_ids else 0])
+    assert drawn[0, 1].tolist() == list(
+        task.palette[-1] if task.layered else task.palette[1 if task.stores_ids else 0]
+    )
     assert drawn[0, 0].tolist() == (list(task.palette[1]) if task.layered else [0, 0, 0])
     assert "data:image/png;base64," in picture._repr_html_()
 
@@ -62,7 +64,11 @@ def test_an_inspection_is_the_report_without_the_page_around_it(tmp_path: Path) 
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         for i in range(3):
-            pixels = np.random.default_rng(i).integers(0, 2 if folder == "masks" else 256, (8, 8)).astype(np.uint8)
+            pixels = (
+                np.random.default_rng(i)
+                .integers(0, 2 if folder == "masks" else 256, (8, 8))
+                .astype(np.uint8)
+            )
             Image.fromarray(pixels).save(tmp_path / folder / f"{i}.png")
     page = segkit.inspect(tmp_path / "images", tmp_path / "masks")._repr_html_()
     assert "<html" not in page

@@ -34,7 +34,9 @@ every_orientation = pytest.mark.parametrize("orientation", range(1, 9))
 
 
 @every_orientation
-def test_trap_29_pictures_of_8_bits_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: int) -> None:
+def test_trap_29_pictures_of_8_bits_are_turned_as_pillow_turns_them(
+    tmp_path: Path, orientation: int
+) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     for name in ("a.png", "a.webp"):
@@ -59,10 +61,14 @@ def test_trap_29_colour_pngs_of_16_bits_are_turned_too(tmp_path: Path, orientati
 
 @every_orientation
 @pytest.mark.parametrize("compressed", [False, True])
-def test_trap_29_tiffs_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: int, compressed: bool) -> None:
+def test_trap_29_tiffs_are_turned_as_pillow_turns_them(
+    tmp_path: Path, orientation: int, compressed: bool
+) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(RGB, compressed, orientation=orientation))
-    np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(Image.open(path))), turned(orientation))
+    np.testing.assert_array_equal(
+        np.asarray(ImageOps.exif_transpose(Image.open(path))), turned(orientation)
+    )
     for read in (read_image, read_layers, read_colours):
         np.testing.assert_array_equal(read(path), turned(orientation))
     path.write_bytes(tiff(GREY.astype(np.uint16) * 257, compressed, orientation=orientation))
@@ -75,7 +81,9 @@ def test_grey_with_alpha_of_16_bits_stays_grey(tmp_path: Path) -> None:
     deep = np.stack([GREY.astype(">u2") * 257, np.full_like(GREY, 255, ">u2")], axis=-1)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
     (tmp_path / "a.png").write_bytes(png(7, 5, rows, depth=16, colour=4))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), GREY[..., None].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.png"), GREY[..., None].astype(np.uint16) * 257
+    )
 
 
 CHANGED_BY_PILLOW = {
@@ -91,8 +99,12 @@ def test_trap_26_a_compressed_tiff_keeps_its_values(tmp_path: Path, what: str) -
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), values)
 
 
-@pytest.mark.parametrize("compression", ["tiff_lzw", "zstd", "packbits", "tiff_adobe_deflate", "jpeg"])
-def test_compressed_tiffs_are_read_without_another_package(tmp_path: Path, compression: str) -> None:
+@pytest.mark.parametrize(
+    "compression", ["tiff_lzw", "zstd", "packbits", "tiff_adobe_deflate", "jpeg"]
+)
+def test_compressed_tiffs_are_read_without_another_package(
+    tmp_path: Path, compression: str
+) -> None:
     picture = Image.fromarray(RGB)
     picture.save(tmp_path / "a.tif", compression=compression)
     expected = np.asarray(Image.open(tmp_path / "a.tif"))
@@ -100,7 +112,9 @@ def test_compressed_tiffs_are_read_without_another_package(tmp_path: Path, compr
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
-def test_trap_25_palette_tiffs_are_colours_as_images_and_ids_as_masks(tmp_path: Path, compression: str | None) -> None:
+def test_trap_25_palette_tiffs_are_colours_as_images_and_ids_as_masks(
+    tmp_path: Path, compression: str | None
+) -> None:
     picture = Image.fromarray(np.array([[2, 1, 0]], np.uint8))
     picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 7] + [0] * 759)
     picture.save(tmp_path / "a.tif", compression=compression)

@@ -69,7 +69,10 @@ def test_images_of_any_depth_can_be_drawn_on_and_stay_unchanged(dtype: type, cha
 
 def test_a_panel_shows_every_picture_and_a_legend_of_the_foreground() -> None:
     task = Task.multiclass(["background", "a", "b"], palette=[(1, 2, 3), RED, GREEN])
-    blue, pink = np.full((10, 20, 3), (0, 0, 250), np.uint8), np.full((30, 20, 3), (250, 0, 250), np.uint8)
+    blue, pink = (
+        np.full((10, 20, 3), (0, 0, 250), np.uint8),
+        np.full((30, 20, 3), (250, 0, 250), np.uint8),
+    )
     sheet = panel(task, [[blue, blue], [pink, blue]], ["image", "truth"])
     colours = {tuple(colour): number for colour, number in zip(*_colours(sheet), strict=True)}
     assert colours[0, 0, 250] == 3 * 224 * 112
@@ -86,6 +89,9 @@ def _colours(sheet: np.ndarray) -> tuple[list[list[int]], list[int]]:
 def test_a_long_legend_takes_more_lines_and_loses_no_class() -> None:
     names = [f"a class with a long name {i}" for i in range(12)]
     colours = [(200 + i, 5 * i, 77) for i in range(12)]
-    short, long = (panel(Task.multilabel(names[:n], palette=colours[:n]), [[IMAGE]], ["image"]) for n in (1, 12))
+    short, long = (
+        panel(Task.multilabel(names[:n], palette=colours[:n]), [[IMAGE]], ["image"])
+        for n in (1, 12)
+    )
     assert long.shape[0] == short.shape[0] + 11 * 20
     assert set(colours) <= set(map(tuple, _colours(long)[0]))

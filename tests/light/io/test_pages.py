@@ -44,7 +44,9 @@ def test_trap_39_pages_are_asked_about(tmp_path: Path, way: str) -> None:
         np.testing.assert_array_equal(read_image(address)[..., 0], expected)
         np.testing.assert_array_equal(read_mask(address), expected)
         with LargeImage(address) as large:
-            np.testing.assert_array_equal(large.read(slice(2, 9), slice(1, 8))[..., 0], expected[2:9, 1:8])
+            np.testing.assert_array_equal(
+                large.read(slice(2, 9), slice(1, 8))[..., 0], expected[2:9, 1:8]
+            )
     with fails(DataError, "pages", 5):
         read_image(page_path(path, 5))
 
@@ -59,8 +61,14 @@ def test_axes_that_are_called_channels_are_bands(tmp_path: Path, way: str) -> No
 @pytest.mark.parametrize("axes", ["ZCYX", "TZYX", "CZYX"])
 def test_pages_of_several_axes_are_counted_through(tmp_path: Path, axes: str) -> None:
     stack = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 7), np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", stack, ome=True, metadata={"axes": axes}, photometric="minisblack")
-    pages = {"ZCYX": [*stack], "TZYX": [*stack.reshape(6, 1, 6, 7)], "CZYX": [*stack.swapaxes(0, 1)]}[axes]
+    tifffile.imwrite(
+        tmp_path / "a.tif", stack, ome=True, metadata={"axes": axes}, photometric="minisblack"
+    )
+    pages = {
+        "ZCYX": [*stack],
+        "TZYX": [*stack.reshape(6, 1, 6, 7)],
+        "CZYX": [*stack.swapaxes(0, 1)],
+    }[axes]
     assert count_pages(tmp_path / "a.tif") == len(pages)
     for page, expected in enumerate(pages):
         found = read_image(page_path(tmp_path / "a.tif", page))
@@ -88,7 +96,11 @@ def test_moving_pictures_are_asked_about(tmp_path: Path, name: str) -> None:
         with fails(DataError, "pages", tmp_path / name, 3, "data.pages"):
             read(tmp_path / name)
     assert np.unique(read_image(tmp_path / name, "first")).tolist() == [10]
-    assert [np.unique(read_image(page_path(tmp_path / name, i))).tolist() for i in range(3)] == [[10], [200], [90]]
+    assert [np.unique(read_image(page_path(tmp_path / name, i))).tolist() for i in range(3)] == [
+        [10],
+        [200],
+        [90],
+    ]
 
 
 def test_a_file_that_is_called_like_a_page_is_a_file(tmp_path: Path) -> None:

@@ -24,7 +24,12 @@ from segkit.io.masks import read_colours, read_mask
 from tests.helpers import file_bytes
 from tests.helpers.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
 
-IGNORED = [(b"pHYs", b"\0\0\1\0\0\0\2\0\1"), (b"gAMA", b"\0\0\x27\x10"), (b"sRGB", b"\0"), (b"sBIT", b"\3\3\3")]
+IGNORED = [
+    (b"pHYs", b"\0\0\1\0\0\0\2\0\1"),
+    (b"gAMA", b"\0\0\x27\x10"),
+    (b"sRGB", b"\0"),
+    (b"sBIT", b"\3\3\3"),
+]
 """Chunks of which Pillow makes nothing."""
 
 
@@ -62,12 +67,20 @@ def pictures(draw: st.DrawFn) -> np.ndarray:
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((3, 300)))
     shape = draw(st.sampled_from([shape, (*shape, 3)]))
     noise = draw(arrays.arrays(np.uint8, shape))
-    ramp = np.add.outer(np.arange(shape[0]), np.arange(shape[1])).reshape(*shape[:2], *[1] * (len(shape) - 2))
-    return draw(st.sampled_from([noise, np.broadcast_to(ramp, shape).astype(np.uint8), ramp.astype(np.uint8) + noise]))
+    ramp = np.add.outer(np.arange(shape[0]), np.arange(shape[1])).reshape(
+        *shape[:2], *[1] * (len(shape) - 2)
+    )
+    return draw(
+        st.sampled_from(
+            [noise, np.broadcast_to(ramp, shape).astype(np.uint8), ramp.astype(np.uint8) + noise]
+        )
+    )
 
 
 @given(pictures(), st.integers(0, 9), st.booleans())
-def test_plain_png_is_read_as_pillow_reads_it(pixels: np.ndarray, level: int, optimize: bool) -> None:
+def test_plain_png_is_read_as_pillow_reads_it(
+    pixels: np.ndarray, level: int, optimize: bool
+) -> None:
     content = encoded(pixels, "PNG", compress_level=level, optimize=optimize)
     found = png.decode_plain(content)
     assert found is not None
@@ -76,7 +89,10 @@ def test_plain_png_is_read_as_pillow_reads_it(pixels: np.ndarray, level: int, op
 
 
 @given(
-    pictures(), st.lists(st.sampled_from(IGNORED), max_size=3, unique=True), st.integers(1, 4), st.binary(max_size=9)
+    pictures(),
+    st.lists(st.sampled_from(IGNORED), max_size=3, unique=True),
+    st.integers(1, 4),
+    st.binary(max_size=9),
 )
 def test_chunks_that_change_nothing_change_nothing(
     pixels: np.ndarray, ignored: list[tuple[bytes, bytes]], parts: int, behind: bytes
@@ -96,9 +112,18 @@ def test_every_filter_is_undone(pixels: np.ndarray, filtered: int) -> None:
     np.testing.assert_array_equal(found, by_pillow(content))
 
 
-@given(pictures().filter(lambda pixels: pixels.ndim == 2), st.integers(1, 256), st.booleans(), st.integers(0, 1))
-def test_of_a_palette_the_indices_are_read(pixels: np.ndarray, colours: int, transparent: bool, filtered: int) -> None:
-    before = chunk(b"PLTE", bytes(3 * colours)) + (chunk(b"tRNS", bytes(colours)) if transparent else b"")
+@given(
+    pictures().filter(lambda pixels: pixels.ndim == 2),
+    st.integers(1, 256),
+    st.booleans(),
+    st.integers(0, 1),
+)
+def test_of_a_palette_the_indices_are_read(
+    pixels: np.ndarray, colours: int, transparent: bool, filtered: int
+) -> None:
+    before = chunk(b"PLTE", bytes(3 * colours)) + (
+        chunk(b"tRNS", bytes(colours)) if transparent else b""
+    )
     content = by_hand(pixels, before, colour=png.INDICES, filtered=filtered)
     found = png.decode_plain(content, indices=True)
     assert found is not None
@@ -107,7 +132,9 @@ def test_of_a_palette_the_indices_are_read(pixels: np.ndarray, colours: int, tra
 
 
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "RGB"])
-def test_a_large_file_takes_no_memory_but_its_pixels(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_takes_no_memory_but_its_pixels(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels = np.squeeze(np.random.default_rng(0).integers(0, 256, (300, 400, channels), np.uint8))
     content = encoded(pixels, "PNG")
     usual, found = _peak(content)
@@ -139,7 +166,9 @@ def test_a_large_palette_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> N
 def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
     pixels: np.ndarray, parts: int, data: st.DataObject
 ) -> None:
-    content = bytearray(by_hand(pixels, parts=parts) if data.draw(st.booleans()) else encoded(pixels, "PNG"))
+    content = bytearray(
+        by_hand(pixels, parts=parts) if data.draw(st.booleans()) else encoded(pixels, "PNG")
+    )
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(0, 255))
     damaged = bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
@@ -239,15 +268,25 @@ def test_files_above_the_limit_are_left_to_pillow() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("read", "mode"),
-    [(read_image, "RGB"), (read_image, "L"), (read_mask, "L"), (read_mask, "P"), (read_colours, "RGB")],
+    [
+        (read_image, "RGB"),
+        (read_image, "L"),
+        (read_mask, "L"),
+        (read_mask, "P"),
+        (read_colours, "RGB"),
+    ],
     ids=["RGB image", "grey image", "grey mask", "palette mask", "colour mask"],
 )
 def test_readers_of_images_and_masks_are_faster_than_pillow(
     tmp_path: Path, read: Callable[[Path], np.ndarray], mode: str
 ) -> None:
     path = tmp_path / "a.png"
-    pixels = np.random.default_rng(0).integers(0, 8, (1000, 1000, 3 if mode == "RGB" else 1), np.uint8) * np.uint8(30)
-    Image.frombytes("L" if mode == "P" else mode, (1000, 1000), pixels.tobytes()).convert(mode).save(path)
+    pixels = np.random.default_rng(0).integers(
+        0, 8, (1000, 1000, 3 if mode == "RGB" else 1), np.uint8
+    ) * np.uint8(30)
+    Image.frombytes("L" if mode == "P" else mode, (1000, 1000), pixels.tobytes()).convert(
+        mode
+    ).save(path)
     np.testing.assert_array_equal(np.squeeze(read(path)), np.squeeze(pixels))
     seconds = {"read": math.inf, "Pillow": math.inf}
     for _ in range(15):

@@ -35,7 +35,9 @@ from segkit.task import Task
 from tests.helpers.errors import fails
 from tests.helpers.file_bytes import GREY, READERS, RGB, pixel_limit
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="a system without pipes that have names"
+)
 
 
 @contextmanager
@@ -73,7 +75,9 @@ KINDS = ["a pipe", "a socket", "a device", "a link to a pipe"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".jp2"])
-def test_what_is_no_file_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str) -> None:
+def test_what_is_no_file_is_never_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str
+) -> None:
     monkeypatch.chdir(tmp_path)  # the path of a socket has a hundred letters at most
     path = make_special(tmp_path / f"b{suffix}", kind)
     with in_time():
@@ -89,7 +93,9 @@ def test_what_is_no_file_is_never_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nor_are_settings_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_nor_are_settings_and_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = make_special(tmp_path / "export.json", kind)
     with in_time():
@@ -117,14 +123,18 @@ def test_a_file_of_many_bytes_and_few_pixels_is_not_taken_into_memory(tmp_path: 
         read(tmp_path / "a.yaml")
 
 
-def test_pictures_of_other_formats_start_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_of_other_formats_start_no_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def started(*words: object, **_: object) -> None:
         raise AssertionError(f"started {words}")
 
     monkeypatch.setattr("subprocess.Popen", started)
     monkeypatch.setattr("os.system", started)
     path = tmp_path / "a.png"
-    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    path.write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
     for reader in READERS:
         with fails(DataError, "unreadable", path):
             reader(path)
@@ -158,7 +168,11 @@ DEEP = GREY.astype(np.uint16) * 256 + 3
         ("a.pnm", encoded(RGB, "PPM"), RGB),
         ("a.pgm", encoded(GREY, "PPM"), GREY[..., None]),
         ("b.pgm", encoded(DEEP, "PPM"), DEEP[..., None]),
-        ("c.pgm", b"P2 # by hand\n2 2\n255\n0 1 2 3\n", np.array([[[0], [1]], [[2], [3]]], np.uint8)),
+        (
+            "c.pgm",
+            b"P2 # by hand\n2 2\n255\n0 1 2 3\n",
+            np.array([[[0], [1]], [[2], [3]]], np.uint8),
+        ),
         ("a.pbm", b"P1\n2 1\n1 0\n", np.array([[[0], [255]]], np.uint8)),  # 1 is black
         ("a.jp2", encoded(RGB, "JPEG2000", irreversible=False), RGB),
         ("b.jp2", encoded(GREY, "JPEG2000", irreversible=False), GREY[..., None]),
@@ -190,10 +204,15 @@ def test_trap_46_jpeg_by_its_other_names(tmp_path: Path) -> None:
         ("ten bits.pgm", b"P5\n1 1\n1023\n\x03\xff"),
         ("deep.ppm", b"P6\n1 1\n65535\n\x00\x01\x00\x02\x00\x03"),  # Pillow makes them 0
         ("deep.jp2", imagecodecs.jpeg2k_encode(RGB.astype(np.uint16) * 256, level=0)),
-        ("twelve.jp2", imagecodecs.jpeg2k_encode(GREY.astype(np.uint16) * 16, level=0, bitspersample=12)),
+        (
+            "twelve.jp2",
+            imagecodecs.jpeg2k_encode(GREY.astype(np.uint16) * 16, level=0, bitspersample=12),
+        ),
     ],
 )
-@pytest.mark.parametrize("reader", [read_image, lambda path: read_mask(path, 128)], ids=["image", "mask"])
+@pytest.mark.parametrize(
+    "reader", [read_image, lambda path: read_mask(path, 128)], ids=["image", "mask"]
+)
 def test_values_that_pillow_would_change_are_refused(
     tmp_path: Path, reader: Callable[[Path], np.ndarray], name: str, content: bytes
 ) -> None:
@@ -209,7 +228,9 @@ def test_a_picture_in_memory_is_opened_as_one_in_a_file() -> None:
         open_picture(io.BytesIO(b"P5\n2 2\n3\n\x00\x01\x02\x03"))
 
 
-def test_a_list_of_pages_may_not_be_endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_pages_may_not_be_endless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.tif"
     Image.fromarray(GREY).save(path, save_all=True, append_images=[Image.fromarray(GREY)] * 3)
     with pixel_limit():
@@ -246,11 +267,15 @@ SamplesPerPixel="1"/><TiffData IFD="0" FirstZ="0" PlaneCount="1"><UUID FileName=
 def test_pixels_that_a_tiff_names_in_other_files_are_not_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     for other in (tmp_path / "secret.tif", tmp_path / "in" / "b.tif"):
-        tifffile.imwrite(other, np.full((4, 5), 77, np.uint8), metadata=None, photometric="minisblack")
+        tifffile.imwrite(
+            other, np.full((4, 5), 77, np.uint8), metadata=None, photometric="minisblack"
+        )
     os.mkfifo(tmp_path / "in" / "pipe.tif")
     path = tmp_path / "in" / "a.tif"
     pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    tifffile.imwrite(path, pixels, description=OME.format(name=name), metadata=None, photometric="minisblack")
+    tifffile.imwrite(
+        path, pixels, description=OME.format(name=name), metadata=None, photometric="minisblack"
+    )
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_ome
     with in_time():

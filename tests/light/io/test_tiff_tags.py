@@ -85,7 +85,12 @@ FILES: dict[str, tuple[Write, np.ndarray, float]] = {
         0,
     ),
     "grey and alpha": (
-        single(np.dstack([GREY, OPAQUE]), photometric="minisblack", planarconfig="contig", extrasamples=["assocalpha"]),
+        single(
+            np.dstack([GREY, OPAQUE]),
+            photometric="minisblack",
+            planarconfig="contig",
+            extrasamples=["assocalpha"],
+        ),
         GREY[..., None],
         0,
     ),
@@ -111,7 +116,9 @@ FILES: dict[str, tuple[Write, np.ndarray, float]] = {
     "YCbCr": (by_pillow("YCbCr"), RGB, 4),
     "CIELAB": (by_pillow("LAB"), np.asarray(Image.fromarray(RGB).convert("LAB").convert("RGB")), 3),
     "an old palette of 8 bits": (
-        single(GREY, photometric="palette", colormap=np.tile(np.arange(256, dtype=np.uint16), (3, 1))),
+        single(
+            GREY, photometric="palette", colormap=np.tile(np.arange(256, dtype=np.uint16), (3, 1))
+        ),
         np.repeat(GREY[..., None], 3, -1),
         0,
     ),
@@ -120,9 +127,17 @@ FILES: dict[str, tuple[Write, np.ndarray, float]] = {
         np.array([(9, 8, 7), (200, 0, 0)], np.uint8)[(GREY > 99).astype(int)],
         0,
     ),
-    "an orientation that there is not": (single(RGB, extratags=[(274, "H", 1, 77, True)], **HOW), RGB, 0),
+    "an orientation that there is not": (
+        single(RGB, extratags=[(274, "H", 1, 77, True)], **HOW),
+        RGB,
+        0,
+    ),
     "a value of no data that is no number": (single(GREY, **nodata("none")), GREY[..., None], 0),
-    "a value of no data that 8 bits cannot hold": (single(GREY, **nodata("-9999")), GREY[..., None], 0),
+    "a value of no data that 8 bits cannot hold": (
+        single(GREY, **nodata("-9999")),
+        GREY[..., None],
+        0,
+    ),
 }
 
 
@@ -134,7 +149,10 @@ def test_trap_39_an_image_is_what_its_tags_say(tmp_path: Path, what: str) -> Non
     assert (whole.shape, whole.dtype) == (expected.shape, expected.dtype)
     assert np.abs(whole.astype(float) - expected).max() <= difference
     with LargeImage(tmp_path / "a.tif") as large:
-        assert (large.height, large.width, large.channels, large.dtype) == (*expected.shape, expected.dtype)
+        assert (large.height, large.width, large.channels, large.dtype) == (
+            *expected.shape,
+            expected.dtype,
+        )
         window = large.read(slice(7, 31), slice(3, 44))
     np.testing.assert_array_equal(window, whole[7:31, 3:44])
 
@@ -143,17 +161,30 @@ FILLED = np.where(HIDDEN, HEIGHTS[~HIDDEN].min(), HEIGHTS)[..., None]
 HOLES: dict[str, tuple[Write, np.ndarray]] = {
     "heights": (single(np.where(HIDDEN, np.float32(-9999), HEIGHTS), **nodata("-9999")), FILLED),
     "heights in tiles": (
-        single(np.where(HIDDEN, np.float32(-9999), HEIGHTS), tile=(16, 16), compression="zlib", **nodata("-9999")),
+        single(
+            np.where(HIDDEN, np.float32(-9999), HEIGHTS),
+            tile=(16, 16),
+            compression="zlib",
+            **nodata("-9999"),
+        ),
         FILLED,
     ),
-    "not a number": (single(np.where(HIDDEN, np.float32(np.nan), HEIGHTS), **nodata("nan")), FILLED),
+    "not a number": (
+        single(np.where(HIDDEN, np.float32(np.nan), HEIGHTS), **nodata("nan")),
+        FILLED,
+    ),
     "the lowest float": (
         single(np.where(HIDDEN, np.finfo(np.float32).min, HEIGHTS), **nodata("-3.40282e+38")),
         FILLED,
     ),
     "16 bits": (
-        single(np.where(HIDDEN, 65535, GREY.astype(np.uint16) + 300).astype(np.uint16), **nodata("65535")),
-        np.where(HIDDEN, int(GREY[~HIDDEN].min()) + 300, GREY.astype(np.uint16) + 300)[..., None].astype(np.uint16),
+        single(
+            np.where(HIDDEN, 65535, GREY.astype(np.uint16) + 300).astype(np.uint16),
+            **nodata("65535"),
+        ),
+        np.where(HIDDEN, int(GREY[~HIDDEN].min()) + 300, GREY.astype(np.uint16) + 300)[
+            ..., None
+        ].astype(np.uint16),
     ),
     "integers with a sign": (
         single(np.where(HIDDEN, -1, GREY.astype(np.int16)), **nodata("-1")),
@@ -164,15 +195,24 @@ HOLES: dict[str, tuple[Write, np.ndarray]] = {
         np.where(HIDDEN[..., None], RGB[~HIDDEN].min(axis=0), RGB),
     ),
     "alpha of a mosaic": (
-        single(np.dstack([MOSAIC, np.where(HIDDEN, 0, 255).astype(np.uint8)]), extrasamples=["unassalpha"], **HOW),
+        single(
+            np.dstack([MOSAIC, np.where(HIDDEN, 0, 255).astype(np.uint8)]),
+            extrasamples=["unassalpha"],
+            **HOW,
+        ),
         MOSAIC,
     ),
-    "a mask of transparency": (several((MOSAIC, HOW), (~HIDDEN, {"subfiletype": 4, "photometric": "mask"})), MOSAIC),
+    "a mask of transparency": (
+        several((MOSAIC, HOW), (~HIDDEN, {"subfiletype": 4, "photometric": "mask"})),
+        MOSAIC,
+    ),
 }
 
 
 @pytest.mark.parametrize("what", HOLES)
-def test_trap_39_pixels_without_data_are_not_valid_and_hold_a_usual_value(tmp_path: Path, what: str) -> None:
+def test_trap_39_pixels_without_data_are_not_valid_and_hold_a_usual_value(
+    tmp_path: Path, what: str
+) -> None:
     write, expected = HOLES[what]
     write(tmp_path / "a.tif")
     found = read_pixels(tmp_path / "a.tif")
@@ -218,9 +258,13 @@ def subsampled(path: Path) -> None:
 UNREADABLE: dict[str, Write] = {
     "a camera's mosaic": single(GREY, photometric="cfa"),
     "CIELAB of 16 bits": single(RGB.astype(np.uint16), photometric="cielab"),
-    "CIELAB in JPEG": lambda path: Image.fromarray(RGB).convert("LAB").save(path, compression="jpeg"),
+    "CIELAB in JPEG": lambda path: (
+        Image.fromarray(RGB).convert("LAB").save(path, compression="jpeg")
+    ),
     "YCbCr with less colour than brightness": subsampled,
-    "other inks": single(np.dstack([RGB, NIR]), photometric="separated", extratags=[(332, "H", 1, 2, True)]),
+    "other inks": single(
+        np.dstack([RGB, NIR]), photometric="separated", extratags=[(332, "H", 1, 2, True)]
+    ),
     "inks in floats": single(np.dstack([RGB, NIR]).astype(np.float32), photometric="separated"),
 }
 

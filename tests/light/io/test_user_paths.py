@@ -58,7 +58,9 @@ def test_after_an_error_the_file_behind_a_link_is_the_old_one(tmp_path: Path) ->
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     received: list[str] = []
-    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()), daemon=True)
+    reader = threading.Thread(
+        target=lambda: received.append((tmp_path / "pipe").read_text()), daemon=True
+    )
     reader.start()
     write_text_for_user(tmp_path / "pipe", "x" * 200_000)
     reader.join(10)
@@ -84,7 +86,10 @@ def test_standard_output_gets_what_is_meant_for_it(tmp_path: Path) -> None:
         run(code, stdout=stream)
     assert (tmp_path / "out").read_text() == "before\ntext\nafter\n"
     with (tmp_path / "same").open("w") as stream:
-        run(f"print('before'); write(Path({str(tmp_path / 'same')!r}), 'text\\n'); print('after')", stdout=stream)
+        run(
+            f"print('before'); write(Path({str(tmp_path / 'same')!r}), 'text\\n'); print('after')",
+            stdout=stream,
+        )
     assert (tmp_path / "same").read_text() == "before\ntext\nafter\n"
 
 
@@ -93,8 +98,19 @@ def test_inspect_writes_its_json_to_standard_output(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         for number in range(2):
             value = 255 if folder == "masks" else 100 + number
-            write_picture(tmp_path / folder / f"{number}.png", np.eye(8, dtype=np.uint8)[..., None] * value)
-    command = [sys.executable, "-m", "segkit", "inspect", "images", "masks", "--json", "/dev/stdout"]
+            write_picture(
+                tmp_path / folder / f"{number}.png", np.eye(8, dtype=np.uint8)[..., None] * value
+            )
+    command = [
+        sys.executable,
+        "-m",
+        "segkit",
+        "inspect",
+        "images",
+        "masks",
+        "--json",
+        "/dev/stdout",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     report, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])
     assert report["samples"]["train"] == 2

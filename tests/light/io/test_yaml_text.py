@@ -29,13 +29,17 @@ def bomb(levels: int, width: int = 9) -> str:
 
 def merged(levels: int) -> str:
     lines = ["m0: &m0 {a: 1}"]
-    lines += [f"m{i}: &m{i} {{<<: [" + ", ".join([f"*m{i - 1}"] * 9) + "]}" for i in range(1, levels)]
+    lines += [
+        f"m{i}: &m{i} {{<<: [" + ", ".join([f"*m{i - 1}"] * 9) + "]}" for i in range(1, levels)
+    ]
     return "\n".join(lines)
 
 
 HOSTILE = {
     "aliases": bomb(12),
-    "aliases in a section": TASK + "data:\n" + "\n".join("  " + line for line in bomb(12).splitlines()),
+    "aliases in a section": TASK
+    + "data:\n"
+    + "\n".join("  " + line for line in bomb(12).splitlines()),
     "merged keys": merged(12),
     "holds itself": "a: &a [*a]",
     "holds itself as a value": "a: &a {b: *a}",
@@ -101,7 +105,9 @@ def test_a_long_value_is_shown_in_short(tmp_path: Path) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

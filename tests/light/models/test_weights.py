@@ -49,7 +49,13 @@ def test_a_file_of_one_s_own_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with fails(ConfigError, "missing-file", "nowhere.h5", "keras.applications.VGG16", setting="model.weights"):
+    with fails(
+        ConfigError,
+        "missing-file",
+        "nowhere.h5",
+        "keras.applications.VGG16",
+        setting="model.weights",
+    ):
         weights.find(ModelConfig(encoder="vgg16", weights="nowhere.h5"))
 
 
@@ -85,8 +91,12 @@ def test_nothing_is_left_of_a_file_that_arrived_broken(home: Path) -> None:
     assert list((home / "keras" / "models").iterdir()) == []
 
 
-def test_a_connection_that_ends_early_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mobilenet = ModelConfig(encoder="mobilenetv2", weights="imagenet")  # Keras knows no digest of its file
+def test_a_connection_that_ends_early_leaves_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mobilenet = ModelConfig(
+        encoder="mobilenetv2", weights="imagenet"
+    )  # Keras knows no digest of its file
 
     def answer(server: socket.socket) -> None:
         connection = server.accept()[0]
@@ -103,7 +113,12 @@ def test_a_connection_that_ends_early_leaves_nothing(home: Path, monkeypatch: py
 
 
 def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
-    values = ("resnet50", networks.ADDRESS + FILE, home / "keras" / "models" / NAME, "model.weights: PATH")
+    values = (
+        "resnet50",
+        networks.ADDRESS + FILE,
+        home / "keras" / "models" / NAME,
+        "model.weights: PATH",
+    )
     with fails(ConfigError, "not-fetched", *values, setting="model.weights"):
         weights.find(IMAGENET)
 
@@ -116,7 +131,9 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
             weights.find(IMAGENET)
 
 
-def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     held = threading.Event()
     monkeypatch.setattr(weights, "SECONDS", 0.1)
     monkeypatch.setattr(weights, "urlopen", lambda *_, **__: held.wait(30))
@@ -129,9 +146,19 @@ def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest
     ("settings", "code", "setting", "values"),
     [
         ({"weights": "imagenet"}, "not-for-network", "weights", ("'plain'",)),
-        ({"encoder": "vgg16", "weights": "a.pt"}, "wrong-value", "weights", (".weights.h5", ".h5", "'a.pt'")),
+        (
+            {"encoder": "vgg16", "weights": "a.pt"},
+            "wrong-value",
+            "weights",
+            (".weights.h5", ".h5", "'a.pt'"),
+        ),
         ({"encoder": "vgg16", "stem": 2}, "not-for-network", "stem", ("vgg16", 1, 2)),
-        ({"encoder": "keras_hub:a", "weights": "a.h5"}, "wrong-value", "weights", ("none", "imagenet", "'a.h5'")),
+        (
+            {"encoder": "keras_hub:a", "weights": "a.h5"},
+            "wrong-value",
+            "weights",
+            ("none", "imagenet", "'a.h5'"),
+        ),
         ({"encoder": "resnet51"}, "unknown-name", "encoder", ("'resnet51'", "'resnet50'")),
     ],
 )
@@ -158,6 +185,9 @@ def test_strides_are_known_without_keras() -> None:
     assert ModelConfig(encoder="residual", stem=2, depth=3).stride == 16
     task = {"kind": "binary", "classes": ["crack"]}
     tile = {"task": task, "predict": {"tile": 32}}
-    assert Config.model_validate({**tile, "model": {"encoder": "vgg16", "depth": 8}}).model.stride == 32
+    assert (
+        Config.model_validate({**tile, "model": {"encoder": "vgg16", "depth": 8}}).model.stride
+        == 32
+    )
     with fails(ConfigError, "not-for-network", 64, 32, setting="predict.tile"):
         Config.model_validate({**tile, "model": {"depth": 6}})

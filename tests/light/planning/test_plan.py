@@ -28,7 +28,9 @@ from tests.helpers.exports_made import GIVEN
 GIB = 2**30
 
 
-def facts(task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **changes: object) -> list[Facts]:
+def facts(
+    task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **changes: object
+) -> list[Facts]:
     """Return facts of random images whose left third is class 1."""
     rng, found = np.random.default_rng(0), []
     for number in range(count):
@@ -36,21 +38,31 @@ def facts(task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **chang
         target[:, : size[1] // 3] = 1
         image = rng.integers(0, 256, (*size, 1)).astype(np.uint8)
         part = "validation" if number % 4 == 3 else "train"
-        found.append(facts_of(task, part, Sample(f"s{number}", image, target), target)._replace(**changes))  # type: ignore[arg-type]
+        found.append(
+            facts_of(task, part, Sample(f"s{number}", image, target), target)._replace(**changes)
+        )  # type: ignore[arg-type]
     return found
 
 
 def planned(task: Task, found: list[Facts], validation: bool = False) -> Plan:
     if not validation:
         found = [fact._replace(part="train") for fact in found]
-    config = Config.model_validate({"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}})
+    config = Config.model_validate(
+        {"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}}
+    )
     return draft(config, judge(task, found), found, Guess(config.data, task, "as it is kept"))
 
 
 def machine(seconds_at_full: float) -> object:
     """Return what measures a config on a machine whose steps take time by pixels and channels."""
     return lambda config: Machine(
-        seconds_at_full * (config.model.width / 32) / config.model.stem**2 * config.train.batch_size / 4, 10.0, GIB / 8
+        seconds_at_full
+        * (config.model.width / 32)
+        / config.model.stem**2
+        * config.train.batch_size
+        / 4,
+        10.0,
+        GIB / 8,
     )
 
 
@@ -81,16 +93,23 @@ def test_a_config_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("crop", "stem", "depth"), [((512, 512), 1, 6), ((217, 181), 1, 4), ((217, 181), 4, 3), ((8, 8), 1, 1)]
+    ("crop", "stem", "depth"),
+    [((512, 512), 1, 6), ((217, 181), 1, 4), ((217, 181), 4, 3), ((8, 8), 1, 1)],
 )
-def test_the_deepest_features_keep_eight_pixels(crop: tuple[int, int], stem: int, depth: int) -> None:
+def test_the_deepest_features_keep_eight_pixels(
+    crop: tuple[int, int], stem: int, depth: int
+) -> None:
     assert depth_for(crop, stem) == depth
     assert depth == 1 or min(crop) / (stem * 2**depth) >= (8 if stem == 1 else 4)
 
 
 def test_the_paths_of_a_plan_are_relative_to_its_file(tmp_path: Path) -> None:
-    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
-    data = plan.config.data.model_copy(update={"images": tmp_path / "data" / "images", "masks": Path("/far/masks")})
+    plan = fit_budget(
+        planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5)
+    )  # type: ignore[arg-type]
+    data = plan.config.data.model_copy(
+        update={"images": tmp_path / "data" / "images", "masks": Path("/far/masks")}
+    )
     plan = plan._replace(config=plan.config.model_copy(update={"data": data}))
     path = tmp_path / "configs" / "plan.yaml"
     path.parent.mkdir()
@@ -106,7 +125,9 @@ def test_the_paths_of_a_plan_are_relative_to_its_file(tmp_path: Path) -> None:
 
 
 def test_every_value_has_a_reason_and_the_text_is_the_config(tmp_path: Path) -> None:
-    plan = fit_budget(planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5))  # type: ignore[arg-type]
+    plan = fit_budget(
+        planned(Task.binary("crack"), facts(Task.binary("crack"))), 9, 3, 3, 8 * GIB, machine(0.5)
+    )  # type: ignore[arg-type]
     path = tmp_path / "plan.yaml"
     path.write_text(as_yaml(plan, "segkit plan a b", "plan.yaml"))
     assert read(path).with_input(plan.config.input) == plan.config
@@ -138,7 +159,12 @@ def test_values_left_at_their_default_are_written_with_their_reason(tmp_path: Pa
 def test_what_the_user_said_stands_as_such(tmp_path: Path) -> None:
     task = Task.multilabel(["left lung", "right lung"])
     data = {"source": "shapes", "skip_broken": True, "validation": 0.0, "test": 0.0}
-    settings = {"task": task, "data": data, "augment": {"flip_horizontal": False}, "train": {"ema": 0.99}}
+    settings = {
+        "task": task,
+        "data": data,
+        "augment": {"flip_horizontal": False},
+        "train": {"ema": 0.99},
+    }
     config, found = Config.model_validate(settings), facts(task)
     pairs = [["left lung", "right lung"]]
     reasons: set[str] = set()
@@ -234,7 +260,9 @@ def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
         found[index] = fact._replace(overlap=0, classes=np.array([2048, 40]), nothing=9)
     plan = planned(stored, found)
     assert plan.config.task.classes == ("background", "a", "b")
-    assert plan.config.class_weights == {"b": pytest.approx((0.01 / (40 * 12 / (12 * 64 * 96))) ** 0.5, abs=0.01)}
+    assert plan.config.class_weights == {
+        "b": pytest.approx((0.01 / (40 * 12 / (12 * 64 * 96))) ** 0.5, abs=0.01)
+    }
 
 
 @pytest.mark.parametrize(
@@ -252,7 +280,9 @@ def test_the_dearest_network_that_sees_enough_in_time_is_taken(
     seconds: float, minutes: float, network: tuple[int, int]
 ) -> None:
     task = Task.binary("crack")
-    plan = fit_budget(planned(task, facts(task, size=(256, 256))), 100, 3, minutes, 8 * GIB, machine(seconds))  # type: ignore[arg-type]
+    plan = fit_budget(
+        planned(task, facts(task, size=(256, 256))), 100, 3, minutes, 8 * GIB, machine(seconds)
+    )  # type: ignore[arg-type]
     config = plan.config
     assert (config.model.stem, config.model.width) == network
     assert config.train.minutes == minutes
@@ -282,7 +312,9 @@ def test_changes_are_small_where_images_are_seen_a_few_times_only() -> None:
 
 def test_more_classes_want_more_samples() -> None:
     many = Task.multilabel([f"c{i}" for i in range(9)])
-    network = fit_budget(planned(many, facts(many, size=(256, 256))), 99, 3, 3, GIB, machine(1.6)).config.model  # type: ignore[arg-type]
+    network = fit_budget(
+        planned(many, facts(many, size=(256, 256))), 99, 3, 3, GIB, machine(1.6)
+    ).config.model  # type: ignore[arg-type]
     assert (network.stem, network.width) == (4, 32)  # one class would have had (2, 16), above
 
 

@@ -19,7 +19,11 @@ from tests.helpers.disks import on_full_disk
 from tests.helpers.errors import fails
 
 GROUPS = {
-    "weights": [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(7, np.int64), np.zeros((0, 2), np.float32)],
+    "weights": [
+        np.arange(12, dtype=np.float32).reshape(3, 4),
+        np.array(7, np.int64),
+        np.zeros((0, 2), np.float32),
+    ],
     "optimizer": [np.full(5, np.nan, np.float32)] * 11,
 }
 
@@ -30,7 +34,10 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 
 
 def save(checkpoints: Checkpoints, epoch: int) -> None:
-    checkpoints.save(Position(epoch, 2, 1.5), {kind: [a + epoch for a in group] for kind, group in GROUPS.items()})
+    checkpoints.save(
+        Position(epoch, 2, 1.5),
+        {kind: [a + epoch for a in group] for kind, group in GROUPS.items()},
+    )
 
 
 def assert_holds(checkpoints: Checkpoints, epoch: int) -> None:
@@ -49,7 +56,9 @@ def test_without_checkpoints_a_training_stands_at_its_beginning(checkpoints: Che
     assert checkpoints.load() == {}
 
 
-def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(checkpoints: Checkpoints) -> None:
+def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(
+    checkpoints: Checkpoints,
+) -> None:
     save(checkpoints, 1)
     assert not checkpoints.previous.exists()
     save(checkpoints, 2)
@@ -60,7 +69,9 @@ def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(checkpoint
 
 
 @pytest.mark.parametrize("length", [0, 10, 700, -1])
-def test_a_cut_checkpoint_gives_way_to_the_one_before(checkpoints: Checkpoints, length: int) -> None:
+def test_a_cut_checkpoint_gives_way_to_the_one_before(
+    checkpoints: Checkpoints, length: int
+) -> None:
     save(checkpoints, 1)
     save(checkpoints, 2)
     whole = checkpoints.latest.read_bytes()
@@ -95,7 +106,9 @@ def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Chec
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_leaves_the_last_checkpoint(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_last_checkpoint(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(checkpoints, 1)
     monkeypatch.setattr(atomic, "together", on_full_disk())
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
@@ -104,9 +117,13 @@ def test_a_full_disk_leaves_the_last_checkpoint(checkpoints: Checkpoints, monkey
     assert [path.name for path in checkpoints.latest.parent.iterdir()] == ["latest.npz"]
 
 
-def test_room_is_looked_for_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_looked_for_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, model = 40_000_000, 10_000_000
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000_000))
+    monkeypatch.setattr(
+        checkpoint.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000_000)
+    )
     check_room(tmp_path, state, model)
     with fails(RunError, "no-space", tmp_path, "0.15 GB", "--resume"):
         check_room(tmp_path, state, model + 1)

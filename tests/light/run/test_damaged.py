@@ -20,10 +20,14 @@ from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG, add_export, make_run
 
-HISTORY = (
-    b"epoch,dice_foreground,loss,seconds,steps,val_loss\n0,0.1,0.9,3.5,4,0.8\n1,0.2,0.7,3.4,4,NA\n2,0.3,0.6,3.5,4,0.5\n"
-)
-SCORES = {"images": 3, "classes": {"a": {"dice": 0.5}}, "mean": {"dice_foreground": 0.5}, "absent": [], "part": "test"}
+HISTORY = b"epoch,dice_foreground,loss,seconds,steps,val_loss\n0,0.1,0.9,3.5,4,0.8\n1,0.2,0.7,3.4,4,NA\n2,0.3,0.6,3.5,4,0.5\n"
+SCORES = {
+    "images": 3,
+    "classes": {"a": {"dice": 0.5}},
+    "mean": {"dice_foreground": 0.5},
+    "absent": [],
+    "part": "test",
+}
 TUNED = {
     "made": "2025-01-02T03:04:05+00:00",
     "part": "validation",
@@ -38,13 +42,18 @@ TUNED = {
 
 def a_checkpoint(folder: Path) -> bytes:
     checkpoints = Checkpoints(folder)
-    checkpoints.save(Position(2, 1, 3.5), {"weights": [np.arange(6.0)], "optimizer": [np.zeros((2, 2), np.float32)]})
+    checkpoints.save(
+        Position(2, 1, 3.5),
+        {"weights": [np.arange(6.0)], "optimizer": [np.zeros((2, 2), np.float32)]},
+    )
     return checkpoints.latest.read_bytes()
 
 
 def scored(folder: Path) -> bytes:
     names = np.array(["a", "b"])
-    made = Scored(names, np.ones((2, 4, 1), np.int64), np.ones((2, 5, 15)), np.ones((2, 5, 15)), 7, 2.5, 9)
+    made = Scored(
+        names, np.ones((2, 4, 1), np.int64), np.ones((2, 5, 15)), np.ones((2, 5, 15)), 7, 2.5, 9
+    )
     made.write(folder / "valid.npz")
     return (folder / "valid.npz").read_bytes()
 
@@ -55,9 +64,21 @@ def opened_checkpoint(path: Path) -> object:
 
 
 READ: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], object]]] = {
-    "history": ("history.csv", lambda folder: HISTORY, lambda path: Run(path.parent).cut_history(2)),
-    "scores": ("scores.json", lambda folder: json.dumps(SCORES).encode(), lambda path: Run(path.parent).report()),
-    "tuned": ("tuned.yaml", lambda folder: yaml.safe_dump(TUNED).encode(), lambda path: tuned.merged(CONFIG, path)),
+    "history": (
+        "history.csv",
+        lambda folder: HISTORY,
+        lambda path: Run(path.parent).cut_history(2),
+    ),
+    "scores": (
+        "scores.json",
+        lambda folder: json.dumps(SCORES).encode(),
+        lambda path: Run(path.parent).report(),
+    ),
+    "tuned": (
+        "tuned.yaml",
+        lambda folder: yaml.safe_dump(TUNED).encode(),
+        lambda path: tuned.merged(CONFIG, path),
+    ),
     "checkpoint": ("latest.npz", a_checkpoint, opened_checkpoint),
     "scores of a comparison": ("compared.npz", scored, Scored.read),
 }
@@ -87,7 +108,16 @@ def test_a_damaged_file_of_a_run_is_a_value_or_an_error_with_a_code(
 
 
 @pytest.mark.parametrize(
-    "text", ["made: 2025-99-99\n", "[" * 3000, "made: !!binary x\n", "!!map 5\n", "made: " + "9" * 5000, "\xff", ""]
+    "text",
+    [
+        "made: 2025-99-99\n",
+        "[" * 3000,
+        "made: !!binary x\n",
+        "!!map 5\n",
+        "made: " + "9" * 5000,
+        "\xff",
+        "",
+    ],
 )
 def test_yaml_that_no_parser_likes_is_one_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "tuned.yaml").write_text(text)
@@ -122,7 +152,9 @@ def test_an_export_with_its_checksums_opens_and_an_older_one_without_does(tmp_pa
 
 
 @pytest.mark.parametrize("change", [b"a network in ONNy", b"a network in ONN", b""])
-def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(tmp_path: Path, change: bytes) -> None:
+def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(
+    tmp_path: Path, change: bytes
+) -> None:
     path = an_export(tmp_path)
     (path / "model.onnx").write_bytes(change)
     with fails(RunError, "damaged-file", path / "model.onnx"):
@@ -132,7 +164,9 @@ def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(tmp_p
         Exported.read(path).check()
 
 
-def test_an_export_json_that_says_something_else_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_export_json_that_says_something_else_is_refused(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Whatever changes what export.json says is noticed; white space and the order of keys are not."""
     path = an_export(tmp_path_factory.mktemp("export"))
     valid = (path / "export.json").read_bytes()
@@ -153,7 +187,9 @@ def test_an_export_json_that_says_something_else_is_refused(tmp_path_factory: py
     check()
 
 
-def test_an_export_json_of_an_older_version_is_a_record_or_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_export_json_of_an_older_version_is_a_record_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     path = an_export(tmp_path_factory.mktemp("export"))
     valid = without_checksums((path / "export.json").read_text()).encode()
 

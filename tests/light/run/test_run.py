@@ -36,7 +36,9 @@ def save(run: Run, epoch: int) -> None:
 
 def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
     assert run.config() == CONFIG
-    assert {"command", "python", "packages", "backend"} <= set(json.loads(run.environment.read_text()))
+    assert {"command", "python", "packages", "backend"} <= set(
+        json.loads(run.environment.read_text())
+    )
     assert environment()["packages"]["numpy"]
 
 
@@ -77,8 +79,12 @@ def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(
     run.reopen(CONFIG)
     run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
     run.reopen(CONFIG)
-    run.reopen(with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"}))  # the samples are the same
-    run.reopen(with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1}))  # the weights are
+    run.reopen(
+        with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"})
+    )  # the samples are the same
+    run.reopen(
+        with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1})
+    )  # the weights are
     with fails(RunError, "not-a-run", run.path / "other", "--resume"):
         Run(run.path / "other").reopen(CONFIG)
 
@@ -99,7 +105,10 @@ def test_resuming_with_other_classes_shows_both(run: Run) -> None:
 def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
     assert run.rows() == []
     run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3")
-    assert run.rows() == [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}, {"epoch": 2, "loss": 0.4, "val_loss": 0.5}]
+    assert run.rows() == [
+        {"epoch": 1, "loss": 0.5, "val_loss": 0.6},
+        {"epoch": 2, "loss": 0.4, "val_loss": 0.5},
+    ]
     run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,")
     assert len(run.rows()) == 1
 
@@ -134,7 +143,9 @@ def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
     previous = run.checkpoints.previous.read_bytes()
     for place in range(len(whole) - 400, len(whole)):  # the directory at its end
         run.checkpoints.previous.write_bytes(previous)
-        run.checkpoints.latest.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        run.checkpoints.latest.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        )
         run.reopen(CONFIG)
         assert run.saved() in (Position(2), Position(3))
 

@@ -64,7 +64,8 @@ def test_an_exclusive_task_has_no_thresholds_to_merge(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", [Task.multilabel(["a"]), Task.multilabel(["a", "c"]), Task.multiclass(["background", "b"])]
+    "task",
+    [Task.multilabel(["a"]), Task.multilabel(["a", "c"]), Task.multiclass(["background", "b"])],
 )
 def test_what_was_tuned_for_another_task_is_refused(run: Run, task: Task) -> None:
     with fails(RunError, "mismatch", run.tuned, "--reset"):

@@ -91,14 +91,18 @@ assert sys.modules["follower"].value == "at last"
 
 
 @pytest.mark.long
-def test_trap_49_classes_are_registered_whichever_module_imports_keras_first(tmp_path: Path) -> None:
+def test_trap_49_classes_are_registered_whichever_module_imports_keras_first(
+    tmp_path: Path,
+) -> None:
     """Beside a Keras that does nothing: what is asked is the order of imports."""
     (tmp_path / "keras.py").write_text(FAKE_KERAS)
     folders = [ROOT / "segkit" / "losses", ROOT / "segkit" / "models"]
     names = ["keras", "segkit.metrics"]
     for folder in folders:
         for path in sorted(folder.glob("*.py")):
-            names.append(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+            names.append(
+                ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            )
     code = """
 import importlib
 for name in sys.argv[1:]:
@@ -113,6 +117,9 @@ for name in sys.argv[1:]:
 """
     done = python(code, tmp_path, *names)
     assert done.returncode == 0, done.stderr
-    assert {"keras", "segkit.losses.targets", "segkit.models.blocks", "segkit.models.trainer"} <= set(
-        done.stdout.split()
-    )
+    assert {
+        "keras",
+        "segkit.losses.targets",
+        "segkit.models.blocks",
+        "segkit.models.trainer",
+    } <= set(done.stdout.split())

@@ -16,7 +16,9 @@ from segkit.system.memory import container_room
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
     ],
 )
-def test_files_that_were_read_once_leave_room_in_a_container(limit: str, used: str, stat: str, tmp_path: Path) -> None:
+def test_files_that_were_read_once_leave_room_in_a_container(
+    limit: str, used: str, stat: str, tmp_path: Path
+) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / limit).write_text("1000\n")
     (tmp_path / used).write_text("900\n")

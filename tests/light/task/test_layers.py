@@ -143,7 +143,9 @@ def test_stacked_planes_are_the_mask_again(data: st.DataObject) -> None:
     np.testing.assert_array_equal(again, mask)
 
 
-@pytest.mark.parametrize("task", [Task.binary(), Task.multilabel(["a", "b", "c"]), Task.multiclass(["a", "b", "c"])])
+@pytest.mark.parametrize(
+    "task", [Task.binary(), Task.multilabel(["a", "b", "c"]), Task.multiclass(["a", "b", "c"])]
+)
 def test_another_number_of_planes_is_refused(task: Task) -> None:
     with pytest.raises(ValueError, match=rf"\b{task.planes}\b.*\b2\b"):
         stack_planes(task, [np.zeros((2, 2))] * 2)
@@ -171,7 +173,9 @@ def test_stacked_layers_equal_a_loop_over_the_pixels(data: st.DataObject) -> Non
     given_names = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     values = st.sampled_from([0, 0, 1, VOID])
-    layers = {name: data.draw(arrays.arrays(np.uint8, shape, elements=values)) for name in given_names}
+    layers = {
+        name: data.draw(arrays.arrays(np.uint8, shape, elements=values)) for name in given_names
+    }
     mask = stack_layers(task, layers)
     assert mask.dtype == np.uint8
     assert mask.shape == ((*shape, task.channels) if task.kind == "multilabel" else shape)
@@ -184,5 +188,7 @@ def test_the_layers_of_a_target_make_it_again(data: st.DataObject) -> None:
     task = data.draw(ANY_TASK.filter(lambda task: task.can_be_nothing))
     target = task.encode(data.draw(masks(task)), void=VOID)
     channels = channels_of(task, target)
-    mask = stack_layers(task, {task.classes[label]: channels[..., label] for label in task.foreground})
+    mask = stack_layers(
+        task, {task.classes[label]: channels[..., label] for label in task.foreground}
+    )
     np.testing.assert_array_equal(task.encode(mask, void=VOID), target)

@@ -16,7 +16,12 @@ from segkit.task.palette import default_palette
 from tests.helpers.draws import KINDS, as_probabilities, masks, task_of, tasks
 from tests.helpers.errors import fails
 
-SHAPES = {"binary": (5, 7, 1), "multilabel": (5, 7, 2), "multiclass": (5, 7), "one against the rest": (5, 7)}
+SHAPES = {
+    "binary": (5, 7, 1),
+    "multilabel": (5, 7, 2),
+    "multiclass": (5, 7),
+    "one against the rest": (5, 7),
+}
 HEADS = {
     "binary": ("sigmoid", "binary_crossentropy", 1, (0,)),
     "multilabel": ("sigmoid", "binary_crossentropy", 2, (0, 1)),
@@ -148,16 +153,36 @@ def test_probabilities_of_another_number_of_classes_are_not_decoded() -> None:
         ("multiclass", {"classes": ["a"]}, "task.classes", ("multiclass", 1, ["a"])),
         ("multiclass", {"classes": ["a", "a"]}, "task.classes", (("a", "a"),)),
         ("multiclass", {"classes": ["a", ""]}, "task.classes", (("a", ""),)),
-        ("binary", {"classes": ["a"], "head": "softmax"}, "task.head", ("Task.multiclass(['background', 'object'])",)),
-        ("multilabel", {"classes": ["a", "b"], "head": "softmax"}, "task.head", ("multilabel", "sigmoid")),
+        (
+            "binary",
+            {"classes": ["a"], "head": "softmax"},
+            "task.head",
+            ("Task.multiclass(['background', 'object'])",),
+        ),
+        (
+            "multilabel",
+            {"classes": ["a", "b"], "head": "softmax"},
+            "task.head",
+            ("multilabel", "sigmoid"),
+        ),
         ("multilabel", {"classes": ["a", "b"], "thresholds": [0.5]}, "task.thresholds", (2, [0.5])),
         ("binary", {"classes": ["a"], "thresholds": 1.5}, "task.thresholds", ([1.5],)),
         ("binary", {"classes": ["a"], "background": "a"}, "task.background", ("multiclass", "'a'")),
         ("multiclass", {"classes": ["a", "b"], "background": "c"}, "task.background", ("'c'",)),
         ("binary", {"classes": ["a"], "palette": []}, "task.palette", (1, 0)),
         ("binary", {"classes": ["a"], "palette": [[0, 0, 256]]}, "task.palette", (0, 255)),
-        ("multilabel", {"classes": ["a", "b"], "flip_pairs": [["a", "c"]]}, "task.flip_pairs", (["a", "b"], "'c'")),
-        ("multilabel", {"classes": ["a", "b"], "flip_pairs": [["a", "a"]]}, "task.flip_pairs", ((("a", "a"),),)),
+        (
+            "multilabel",
+            {"classes": ["a", "b"], "flip_pairs": [["a", "c"]]},
+            "task.flip_pairs",
+            (["a", "b"], "'c'"),
+        ),
+        (
+            "multilabel",
+            {"classes": ["a", "b"], "flip_pairs": [["a", "a"]]},
+            "task.flip_pairs",
+            ((("a", "a"),),),
+        ),
     ],
 )
 def test_a_task_that_cannot_be_says_why(
@@ -177,7 +202,9 @@ def test_trap_34_more_than_255_classes_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("classes", [5, {"a": 1, "b": 2}, [1, 2]])
-def test_classes_that_are_no_list_of_names_are_refused_like_any_other_setting(classes: object) -> None:
+def test_classes_that_are_no_list_of_names_are_refused_like_any_other_setting(
+    classes: object,
+) -> None:
     with pytest.raises((ValidationError, ConfigError), match="classes"):
         Task.model_validate({"kind": "multilabel", "classes": classes})
 
@@ -193,7 +220,9 @@ def test_trap_31_mirroring_swaps_paired_classes() -> None:
 @given(st.data())
 def test_mirroring_twice_changes_nothing(data: st.DataObject) -> None:
     task = data.draw(tasks())
-    task = task.model_copy(update={"flip_pairs": ((task.classes[0], task.classes[1]),) if task.channels > 1 else ()})
+    task = task.model_copy(
+        update={"flip_pairs": ((task.classes[0], task.classes[1]),) if task.channels > 1 else ()}
+    )
     target = task.encode(data.draw(masks(task)), void=VOID)
     np.testing.assert_array_equal(task.mirror(task.mirror(target)), target)
 
@@ -239,7 +268,11 @@ def test_explain_names_the_classes_and_the_head(kind: str) -> None:
 def _strings(tree: ast.Module) -> set[str]:
     """Return the string constants of a module but docstrings and other strings that stand alone."""
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    texts = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
     return {str(node.value) for node in texts if id(node) not in alone}
 
 
@@ -248,7 +281,10 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
     deciding = {
         path.relative_to(package).as_posix()
         for path in package.rglob("*.py")
-        if any("sigmoid" in text or "softmax" in text for text in _strings(ast.parse(path.read_text("utf-8"))))
+        if any(
+            "sigmoid" in text or "softmax" in text
+            for text in _strings(ast.parse(path.read_text("utf-8")))
+        )
     }
     gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, which is no answer of the network
     assert deciding == {"task/task.py", "task/explain.py", gate}

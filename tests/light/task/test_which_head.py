@@ -28,7 +28,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_script_draws_the_pictures_that_are_there_and_the_page_shows_them_all(drawn: Path) -> None:
+def test_the_script_draws_the_pictures_that_are_there_and_the_page_shows_them_all(
+    drawn: Path,
+) -> None:
     shown = re.findall(r"!\[[^]]+\]\(which-head/([^)]+)\)", TEXT)
     assert sorted(path.name for path in drawn.iterdir()) == PICTURES == sorted(shown)
 
@@ -40,17 +42,23 @@ def test_a_picture_is_what_the_script_draws(name: str, drawn: Path) -> None:
     assert (SCRIPT.parent / name).stat().st_size < 100_000
 
 
-@pytest.mark.parametrize("block", re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
+@pytest.mark.parametrize(
+    "block", re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+)
 def test_python_block_runs_and_what_it_asserts_holds(block: str) -> None:
     assert "assert" in block
     exec(compile(block, str(PAGE), "exec"), {})
 
 
-@pytest.mark.parametrize("page", [PAGE, ROOT / "docs" / "how-to" / "inspect-and-plan.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [PAGE, ROOT / "docs" / "how-to" / "inspect-and-plan.md"], ids=lambda page: page.name
+)
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert links
-    assert [link for link in links if not link.startswith("http") and not (page.parent / link).exists()] == []
+    assert [
+        link for link in links if not link.startswith("http") and not (page.parent / link).exists()
+    ] == []
 
 
 @pytest.mark.parametrize("said", sorted(set(SAID)))
@@ -59,7 +67,11 @@ def test_a_task_that_the_page_says_can_be_made(said: str) -> None:
 
 
 def test_each_row_of_the_table_names_the_head_and_the_loss_of_its_task() -> None:
-    rows = [line.split("|")[1:-1] for line in TEXT.splitlines() if line.startswith("|") and "Task." in line]
+    rows = [
+        line.split("|")[1:-1]
+        for line in TEXT.splitlines()
+        if line.startswith("|") and "Task." in line
+    ]
     assert len(rows) == 5
     for _, head, loss, _, decoding, said in rows:
         task = eval(said.strip(" `"), {"Task": Task})
@@ -69,16 +81,30 @@ def test_each_row_of_the_table_names_the_head_and_the_loss_of_its_task() -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "kind"), [("shapes_binary", "binary"), ("shapes", "exclusive"), ("shapes_multilabel", "overlapping")]
+    ("config", "kind"),
+    [("shapes_binary", "binary"), ("shapes", "exclusive"), ("shapes_multilabel", "overlapping")],
 )
 def test_inspect_ends_as_the_page_says(
     config: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quoted = [
-        " ".join(text.split()) for text in re.findall(r"^verdict: .*?\.\n(?=\n|```)", TEXT, re.DOTALL | re.MULTILINE)
+        " ".join(text.split())
+        for text in re.findall(r"^verdict: .*?\.\n(?=\n|```)", TEXT, re.DOTALL | re.MULTILINE)
     ]
     out = str(tmp_path / "shapes")
-    assert main(["convert", str(ROOT / "configs" / f"{config}.yaml"), "--out", out, "--set", "data.count=40"]) == 0
+    assert (
+        main(
+            [
+                "convert",
+                str(ROOT / "configs" / f"{config}.yaml"),
+                "--out",
+                out,
+                "--set",
+                "data.count=40",
+            ]
+        )
+        == 0
+    )
     assert main(["inspect", f"{out}/images", f"{out}/masks"]) == 0
     verdict = capsys.readouterr().out.splitlines()[-1]
     assert verdict.startswith(f"verdict: {kind}")

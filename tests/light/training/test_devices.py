@@ -26,10 +26,17 @@ def printed(program: str, *arguments: str) -> str:
 
 
 def test_keras_is_not_loaded_before_its_start_is_made_quiet() -> None:
-    assert printed("import sys, segkit.training.devices; print({'keras', 'tensorflow'} & {*sys.modules})") == "set()"
+    assert (
+        printed(
+            "import sys, segkit.training.devices; print({'keras', 'tensorflow'} & {*sys.modules})"
+        )
+        == "set()"
+    )
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting"
+)
 def test_freed_memory_stays_with_a_training() -> None:
     assert int(printed(FREED, "return")) > 70e6
     assert int(printed(FREED, "keep")) < 10e6

@@ -31,11 +31,15 @@ def test_folds_are_a_partition_of_equal_sizes(names: list[str], n: int) -> None:
     assert max(sizes) - min(sizes) <= 1
     for each in folds:
         assert sorted(each["train"] + each["validation"]) == sorted(names)
-        assert [name for name in names if name in set(each["train"])] == each["train"]  # the order given
+        assert [name for name in names if name in set(each["train"])] == each[
+            "train"
+        ]  # the order given
 
 
 def config_of(**data: object) -> Config:
-    return Config.model_validate({"task": TASK, "data": {"source": "shapes", "count": 40, "size": [16, 16], **data}})
+    return Config.model_validate(
+        {"task": TASK, "data": {"source": "shapes", "count": 40, "size": [16, 16], **data}}
+    )
 
 
 def test_the_test_part_is_that_of_a_run_without_folds_and_in_no_fold() -> None:
@@ -78,7 +82,10 @@ def report_of(seed: int, absent: bool = False) -> dict:
     classes = {name: row() for name in TASK.classes}
     if absent:
         classes["disc"]["iou"] = None
-    mean = {name: float(draw.random()) for name in ("iou_foreground", "dice_foreground", "iou_with_background")}
+    mean = {
+        name: float(draw.random())
+        for name in ("iou_foreground", "dice_foreground", "iou_with_background")
+    }
     return {"images": 10 + seed, "classes": classes, "mean": mean}
 
 
@@ -91,8 +98,15 @@ def test_the_summary_is_mean_and_standard_deviation_over_folds() -> None:
     assert found["classes"]["square"]["dice"]["each"] == dice
     absent = found["classes"]["disc"]["iou"]
     assert absent["folds"] == 2
-    assert absent["mean"] == pytest.approx(np.mean([report["classes"]["disc"]["iou"] for report in reports[:2]]))
-    assert summary([reports[2]])["classes"]["disc"]["iou"] == {"mean": None, "std": None, "folds": 0, "each": [None]}
+    assert absent["mean"] == pytest.approx(
+        np.mean([report["classes"]["disc"]["iou"] for report in reports[:2]])
+    )
+    assert summary([reports[2]])["classes"]["disc"]["iou"] == {
+        "mean": None,
+        "std": None,
+        "folds": 0,
+        "each": [None],
+    }
     console = Console(width=120, record=True)
     console.print(folds_table(found))
     assert f"{np.mean(dice):.4f} ± {np.std(dice, ddof=1):.4f}" in console.export_text()
@@ -110,9 +124,12 @@ def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"), [({"fold": "2/3"}, ("data.fold", "2/3", "2/2")), ({"seed": 7}, ("data.seed", 7))]
+    ("changed", "told"),
+    [({"fold": "2/3"}, ("data.fold", "2/3", "2/2")), ({"seed": 7}, ("data.seed", 7))],
 )
-def test_folds_of_other_settings_are_in_no_table(changed: dict, told: tuple[object, ...], tmp_path: Path) -> None:
+def test_folds_of_other_settings_are_in_no_table(
+    changed: dict, told: tuple[object, ...], tmp_path: Path
+) -> None:
     for k, settings in ((1, {"fold": "1/2"}), (2, {"fold": "2/2", **changed})):
         run = fold_run(tmp_path, k)
         run.create(config_of(**settings).with_input(GIVEN))

@@ -26,7 +26,9 @@ from tests.helpers.exports_made import GIVEN
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 40))
-def test_the_shares_of_all_processes_are_the_batch(processes_: int, devices: int, samples: int) -> None:
+def test_the_shares_of_all_processes_are_the_batch(
+    processes_: int, devices: int, samples: int
+) -> None:
     count = processes_ * devices
     places = [Replicas(count, process, processes_) for process in range(processes_)]
     size = places[0].padded(samples)
@@ -39,11 +41,15 @@ def test_the_shares_of_all_processes_are_the_batch(processes_: int, devices: int
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(6, (4, 8)), (3, (4,)), (9, (8, 12))])
-def test_a_batch_that_cannot_be_shared_is_refused_with_the_nearest(size: int, nearest: tuple[int, ...]) -> None:
+def test_a_batch_that_cannot_be_shared_is_refused_with_the_nearest(
+    size: int, nearest: tuple[int, ...]
+) -> None:
     with fails(ConfigError, "contradiction", size, *nearest):
         Replicas(4).check(size)
     with fails(ConfigError, "contradiction", size, *nearest):
-        Config.model_validate({"task": Task.binary("x"), "train": {"batch_size": size, "devices": 4}})
+        Config.model_validate(
+            {"task": Task.binary("x"), "train": {"batch_size": size, "devices": 4}}
+        )
     Replicas(4).check(8)
 
 
@@ -67,7 +73,9 @@ def test_alone_nothing_is_gathered() -> None:
         (":80", "1/2", "wrong-value", "--coordinator"),
     ],
 )
-def test_a_wrong_place_is_refused(coordinator: str | None, process: str | None, code: str, setting: str) -> None:
+def test_a_wrong_place_is_refused(
+    coordinator: str | None, process: str | None, code: str, setting: str
+) -> None:
     wrong = process if setting == "--process" else coordinator
     with fails(ConfigError, code, wrong if code == "wrong-value" else "--", setting=setting):
         parse_process(coordinator, process)
@@ -115,9 +123,18 @@ PLACE = ["--coordinator", "127.0.0.1:7000", "--process", "1/2"]
             "train.accumulate",
         ),
         ({"KERAS_BACKEND": "jax"}, PLACE, "contradiction", (3, "2 and 4"), "train.batch_size"),
-        ({"KERAS_BACKEND": "jax"}, [*PLACE, "--fold", "all/3"], "contradiction", ("1/3", "3/3"), "--fold"),
         (
-            {"KERAS_BACKEND": "tensorflow", "TF_CONFIG": json.dumps({"cluster": {"worker": ["a:1", "b:1"]}})},
+            {"KERAS_BACKEND": "jax"},
+            [*PLACE, "--fold", "all/3"],
+            "contradiction",
+            ("1/3", "3/3"),
+            "--fold",
+        ),
+        (
+            {
+                "KERAS_BACKEND": "tensorflow",
+                "TF_CONFIG": json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}),
+            },
             [],
             "not-for-backend",
             (20585, "KERAS_BACKEND=jax"),
@@ -148,14 +165,17 @@ def test_processes_that_do_not_meet_name_the_address(monkeypatch: pytest.MonkeyP
         raise RuntimeError("DEADLINE_EXCEEDED")
 
     jax = SimpleNamespace(
-        config=SimpleNamespace(update=lambda *_: None), distributed=SimpleNamespace(initialize=refuse)
+        config=SimpleNamespace(update=lambda *_: None),
+        distributed=SimpleNamespace(initialize=refuse),
     )
     monkeypatch.setitem(sys.modules, "jax", jax)
     with fails(RunError, "no-cluster", "process 2 of 3", "10.0.0.1:7000", "DEADLINE_EXCEEDED"):
         join(Process(2, 3, "10.0.0.1:7000"))
 
 
-def test_the_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_is_found_as_keras_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert chosen_backend() == "tensorflow"
@@ -187,8 +207,12 @@ def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
 def test_devices_may_change_when_a_run_goes_on_and_other_settings_may_not(tmp_path: Path) -> None:
     run, config = Run(tmp_path / "run"), Config(task=Task.binary("x")).with_input(GIVEN)
     run.create(config)
-    run.reopen(config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})}))
-    other = config.model_copy(update={"train": config.train.model_copy(update={"devices": "all", "batch_size": 4})})
+    run.reopen(
+        config.model_copy(update={"train": config.train.model_copy(update={"devices": "all"})})
+    )
+    other = config.model_copy(
+        update={"train": config.train.model_copy(update={"devices": "all", "batch_size": 4})}
+    )
     with fails(RunError, "mismatch", "train.batch_size: 8 -> 4") as problem:
         run.reopen(other)
     assert "train.devices" not in str(problem.value)

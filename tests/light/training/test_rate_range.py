@@ -16,7 +16,10 @@ TRIED = rates(1e-6, 1.0, 121)
 
 def valley(at: float) -> list[float]:
     """A loss that is flat, falls, is least at the rate `at` and explodes."""
-    return [2 - 1.5 * math.exp(-((math.log10(rate / at)) ** 2)) + 50 * max(0.0, rate / at - 3) for rate in TRIED]
+    return [
+        2 - 1.5 * math.exp(-((math.log10(rate / at)) ** 2)) + 50 * max(0.0, rate / at - 3)
+        for rate in TRIED
+    ]
 
 
 def test_rates_rise_by_one_factor() -> None:
@@ -35,7 +38,9 @@ def test_smoothing_is_a_weighted_mean_of_what_was_seen() -> None:
 
 @pytest.mark.parametrize("at", [1e-4, 1e-3, 1e-2])
 def test_the_suggestion_is_a_tenth_of_the_best_rate(at: float) -> None:
-    assert at / 10 / 1.1 <= suggest(TRIED, valley(at)) <= 2 * at / 10  # smoothing looks some steps back
+    assert (
+        at / 10 / 1.1 <= suggest(TRIED, valley(at)) <= 2 * at / 10
+    )  # smoothing looks some steps back
 
 
 def test_a_loss_that_never_falls_suggests_nothing() -> None:

@@ -28,7 +28,9 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_before_there_is_a_run_is_a_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_before_there_is_a_run_is_a_plain_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(story, "prepare_data", interrupt)
     with pytest.raises(KeyboardInterrupt) as interrupted:
         segkit.train(CONFIG, tmp_path / "run")
@@ -44,7 +46,9 @@ def test_an_interrupt_of_a_run_names_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert interrupted.value.run.config().task.classes == ("shape",)
 
 
-def test_processes_join_before_keras_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_join_before_keras_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     called: list[str] = []
 
     def load_keras() -> str:
@@ -80,7 +84,9 @@ def test_a_broken_override_is_a_config_error() -> None:
         as_config(as_config(CONFIG), ["train.epochs=["])
 
 
-@pytest.mark.parametrize(("argument", "setting"), [({"to": "coco"}, "--to"), ({"part": "val"}, "--part")])
+@pytest.mark.parametrize(
+    ("argument", "setting"), [({"to": "coco"}, "--to"), ({"part": "val"}, "--part")]
+)
 def test_convert_writes_nothing_for_a_format_or_part_that_does_not_exist(
     argument: dict[str, str], setting: str, tmp_path: Path
 ) -> None:
@@ -90,7 +96,8 @@ def test_convert_writes_nothing_for_a_format_or_part_that_does_not_exist(
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("formats", "geo"), ("formats", ["coco", "shp"]), ("probabilities", "png")]
+    ("argument", "value"),
+    [("formats", "geo"), ("formats", ["coco", "shp"]), ("probabilities", "png")],
 )
 def test_predict_refuses_outputs_that_do_not_exist_before_it_looks_for_images(
     argument: str, value: object, tmp_path: Path
