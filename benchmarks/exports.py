@@ -122,8 +122,8 @@ def _fit(model: Any, task: Any, steps: int) -> None:
 def _export(model: Any, run: Any, config: Any, kind: str) -> None:
     """Write an export without the comparison with Keras that `segkit export` makes: these weights decide nothing."""
     import segkit
-    from segkit.exporting.convert import check_packages, convert, quantizer
-    from segkit.run.exports import ExportRecord, as_json, sha256
+    from segkit.exporting.convert import check_packages, convert_model, quantizer
+    from segkit.run.exports import ExportRecord, record_text, sha256
 
     form, precision = kind.split("-")
     check_packages(form, precision)
@@ -135,7 +135,7 @@ def _export(model: Any, run: Any, config: Any, kind: str) -> None:
         with quantizer(model, config, form, windows, folder) as writer:
             writer.write(())
     else:
-        convert(model, config, form, folder)
+        convert_model(model, config, form, folder)
     record = ExportRecord(
         format=form,
         precision=precision,
@@ -143,7 +143,7 @@ def _export(model: Any, run: Any, config: Any, kind: str) -> None:
         model_sha256=sha256(run.model),
         config=config,
     )
-    (folder / "export.json").write_text(as_json(record))
+    (folder / "export.json").write_text(record_text(record))
 
 
 if __name__ == "__main__":

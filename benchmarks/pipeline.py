@@ -31,7 +31,7 @@ from segkit import Task
 from segkit.config import Config, DataConfig, ModelConfig, TrainConfig, read
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
-from segkit.inspection.training_check import check
+from segkit.inspection.training_check import check_training_data
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
 
@@ -109,7 +109,9 @@ def folder_config(data: DataConfig, options: argparse.Namespace) -> Config:
 def cases(name: str, config: Config, folder: Path, steps: int) -> list[Case]:
     """Return a data set with its samples kept in memory, on disk, and read and decoded anew each time."""
     part = open_parts(config)["train"]
-    config = config.model_copy(update={"input": check(config.task, {"train": part}).given})
+    config = config.model_copy(
+        update={"input": check_training_data(config.task, {"train": part}).given}
+    )
     case = Case(name, config, part, folder, steps)
     return [case.keeping(cache) for cache in KEPT]
 

@@ -104,7 +104,7 @@ def find(table: Mapping[str, str], name: str, setting: str = "name") -> str:
     return target
 
 
-def load(table: Mapping[str, str], name: str) -> Any:
+def load_part(table: Mapping[str, str], name: str) -> Any:
     """Return the part called `name`; your own "module:attribute" works as a name too."""
     target = find(table, name)
     module, _, attribute = target.partition(":")

@@ -108,7 +108,7 @@ class _OneScore(PixelCounts):
         values = self._ratio(*ops.unstack(self.counts(), 4, axis=0)[:3])
         if self.of is not None:
             return values[self.task.classes.index(self.of)]
-        return mean_known(
+        return mean_of_known(
             ops.take(values, ops.convert_to_tensor(self.task.foreground, "int32"), axis=0)
         )
 
@@ -163,9 +163,9 @@ class Scores(PixelCounts):
             every = ops.concatenate([iou, ratio(tn, tn + fn + fp)])
         dice = ratio(2 * tp, 2 * tp + fp + fn)
         return {
-            "iou_foreground": mean_known(ops.take(iou, foreground, axis=0)),
-            "dice_foreground": mean_known(ops.take(dice, foreground, axis=0)),
-            "iou_with_background": mean_known(every),
+            "iou_foreground": mean_of_known(ops.take(iou, foreground, axis=0)),
+            "dice_foreground": mean_of_known(ops.take(dice, foreground, axis=0)),
+            "iou_with_background": mean_of_known(every),
         }
 
 
@@ -174,7 +174,7 @@ def ratio(part: Tensor, whole: Tensor) -> Tensor:
     return ops.where(whole > 0, part / ops.maximum(whole, 1.0), float("nan"))
 
 
-def mean_known(values: Tensor) -> Tensor:
+def mean_of_known(values: Tensor) -> Tensor:
     """Return the mean of the values that are not NaN; NaN if there is none."""
     known = ops.logical_not(ops.isnan(values))
     count = ops.sum(ops.cast(known, "float32"))

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from segkit.cli.streams import drop
+from segkit.cli.streams import discard_output
 from segkit.errors import SegkitWarning
 from segkit.system.progress import (
     Counter,
@@ -45,7 +45,7 @@ class ScreenConsole(Console):
     def on_broken_pipe(self) -> None:
         """Write nothing from now on, where rich would end the program."""
         self.quiet = True
-        drop(sys.stdout)
+        discard_output(sys.stdout)
 
 
 class ConsoleProgress(Progress):

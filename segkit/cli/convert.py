@@ -25,12 +25,12 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
 
 def _convert(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
-    from segkit.data.convert import check_free, convert_parts
+    from segkit.data.convert import convert_parts, require_empty
     from segkit.data.parts import open_parts
     from segkit.inspection.find_config import find_config
     from segkit.inspection.mask_format.folders import take_over
 
-    check_free(options.out)
+    require_empty(options.out)
     progress = ConsoleProgress()
     config, guess = find_config(
         options.images, options.masks, options.classes, options.set, progress, options.trust

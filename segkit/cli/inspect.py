@@ -26,7 +26,7 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
 def _inspect(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.inspection.inspect import as_json, inspect
-    from segkit.inspection.report import as_html, on_screen, write_examples
+    from segkit.inspection.report import inspection_html, on_screen, write_examples
     from segkit.io.atomic import write_text_for_user
 
     if options.pictures and options.pictures.suffix.lower() != ".png":
@@ -47,7 +47,7 @@ def _inspect(options: argparse.Namespace) -> int:
             options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n"
         )
     if options.html:
-        write_text_for_user(options.html, as_html(inspection))
+        write_text_for_user(options.html, inspection_html(inspection))
     progress.show(on_screen(inspection))
     if options.pictures and write_examples(inspection, options.pictures):
         progress.message(f"look at {options.pictures}: images and their masks")

@@ -32,7 +32,7 @@ def tell(text: str) -> None:
     try:
         print(shown(text, lines=True), file=sys.stderr, flush=True)
     except BrokenPipeError:
-        drop(sys.stderr)
+        discard_output(sys.stderr)
 
 
 def flush() -> None:
@@ -40,14 +40,14 @@ def flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        drop(sys.stdout)
+        discard_output(sys.stdout)
     except OSError as problem:
-        drop(sys.stdout)  # or Python would try, and complain, once more at its end
+        discard_output(sys.stdout)  # or Python would try, and complain, once more at its end
         problem.filename = problem.filename or "standard output"
         raise
 
 
-def drop(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Send what is still written to a stream nowhere."""
     _to_nowhere(stream.fileno())
 

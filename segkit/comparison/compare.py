@@ -12,8 +12,14 @@ from segkit.comparison.plot import plot
 from segkit.comparison.report import markdown, verdict
 from segkit.comparison.results import Answers, results_of
 from segkit.comparison.scoring import FILE, Scored, score
-from segkit.comparison.settings import Setting, check_same_masks, name_of, scored_part, settings_of
-from segkit.comparison.trainings import Training, begun, in_turn, train
+from segkit.comparison.settings import (
+    Setting,
+    check_same_masks,
+    list_settings,
+    name_of,
+    scored_part,
+)
+from segkit.comparison.trainings import Training, begun, in_turn, run_training
 from segkit.config import ConfigLike
 from segkit.errors import ConfigError, SegkitError
 from segkit.io.atomic import write_text
@@ -80,7 +86,7 @@ def compare(
         raise ConfigError(f"a whole number from 1 on; found {seeds}", setting="--seeds")
     progress = progress or Progress()
     folder = Path(out) if out is not None else Path("runs", f"compare-{name_of(config)}")
-    chosen = settings_of(config, vary, also, settings, minutes, trust)
+    chosen = list_settings(config, vary, also, settings, minutes, trust)
     part = check_same_masks(chosen)
     trainings = in_turn(folder, chosen, seeds)
     with begun(folder, chosen, seeds):
@@ -108,7 +114,7 @@ def _train_all(trainings: Sequence[Training], minutes: float, progress: Progress
     for number, training in enumerate(left, start=1):
         name = training.setting.name
         progress.message(f"training {number}/{len(left)}: {name}, seed {training.seed}")
-        why = train(training)
+        why = run_training(training)
         if why is not None:
             failed[name, training.seed] = why
             progress.message(f"  failed: {why}")
@@ -142,11 +148,11 @@ def _score(training: Training, progress: Progress) -> Scored:
     load_keras()
     import keras
 
-    from segkit.inference.runtimes.keras import as_predict, load
+    from segkit.inference.runtimes.keras import as_predict, load_model
 
     keras.backend.clear_session()
     _, part = scored_part(training.setting.config)
-    model = load(training.run)
+    model = load_model(training.run)
     with progress.counting(
         f"scoring {training.setting.name}, seed {training.seed}", len(part)
     ) as done:

@@ -12,10 +12,10 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
-from segkit.evaluation.calibration import questions, tally
+from segkit.evaluation.calibration import flatten_known, tally
 from segkit.evaluation.evaluate import answered
 from segkit.inference.decoding import decode
-from segkit.inference.images import fit, predict_images
+from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.io.atomic import atomic
@@ -78,8 +78,8 @@ def score(
     for target, probabilities in answered(predict, config, part, progress):
         cells.append(counts.count(task, target, decode(config, probabilities)))
         answers = tempered(task, probabilities, config.decode.temperature)
-        asked.append(tally(*questions(task, answers, target)))
-        decided.append(tally(*decisions(task, answers, target)))
+        asked.append(tally(*flatten_known(task, answers, target)))
+        decided.append(tally(*flatten_mask(task, answers, target)))
     return Scored(
         np.array(part.names),
         np.stack(cells),
@@ -91,7 +91,7 @@ def score(
     )
 
 
-def decisions(
+def flatten_mask(
     task: Task, probabilities: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what the mask decides, without VOID, as `calibration.questions` does: an exclusive task always asks one
@@ -101,7 +101,7 @@ def decisions(
     (1, 2)
     """
     if not task.stores_ids:
-        return questions(task, probabilities, target)
+        return flatten_known(task, probabilities, target)
     known = target != VOID
     return np.asarray(probabilities, np.float32)[known], target[known]
 
@@ -112,7 +112,9 @@ def images_per_second(predict: Predict, config: RunConfig, part: Subset) -> floa
     They are to have been predicted once, so that nothing is compiled any more.
     """
     samples = prefetch(part.read, list(part.names)[:TIMED])
-    images = [(sample.name, fit(config, sample.image, sample.name)) for sample in samples]
+    images = [
+        (sample.name, match_model_input(config, sample.image, sample.name)) for sample in samples
+    ]
     seconds = []
     for _ in range(TURNS):
         began = time.perf_counter()

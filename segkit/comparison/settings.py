@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.config import Config, ConfigLike, as_config
 from segkit.config.reading import as_line
-from segkit.data.parts import held_out, open_parts, readable
+from segkit.data.parts import held_out, open_parts, readable_part
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
 from segkit.evaluation import counts
@@ -42,7 +42,7 @@ def name_of(config: ConfigLike) -> str:
     return Path(config).stem if isinstance(config, str | PathLike) else "config"
 
 
-def settings_of(
+def list_settings(
     config: ConfigLike,
     varied: Sequence[str],
     others: Sequence[ConfigLike],
@@ -155,7 +155,7 @@ def scored_part(config: Config) -> tuple[str, Subset]:
     """Return the part that a config's trainings are scored on, by name: test, or validation where there is no test part."""
     parts = open_parts(config)
     name = held_out(parts)
-    return name, readable(parts[name], config)
+    return name, readable_part(parts[name], config)
 
 
 def _reading(config: Config) -> tuple[Any, ...]:

@@ -111,7 +111,7 @@ def _check_same(record: Path, wanted: dict[str, object]) -> None:
         )
 
 
-def train(training: Training) -> str | None:
+def run_training(training: Training) -> str | None:
     """Train from the beginning in a process of its own; return what went wrong, in words, or None.
 
     What an interrupted training left is removed first: gone on with, it would have had other minutes than the rest.

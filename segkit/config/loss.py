@@ -102,7 +102,7 @@ TERMS: dict[str, type[Term]] = {
 """Settings of the catalog's losses, said here too so that a config is checked before Keras is loaded."""
 
 
-def settings_of(term: Any) -> dict[str, Any]:
+def term_settings(term: Any) -> dict[str, Any]:
     """Return a term of a config's `loss` as settings, its weight among them.
 
     >>> settings_of(0.5), settings_of([0, 1]), settings_of({"gamma": 3})
@@ -111,7 +111,7 @@ def settings_of(term: Any) -> dict[str, Any]:
     return {"weight": 1.0, **term} if isinstance(term, Mapping) else {"weight": term}
 
 
-def checked(loss: Mapping[str, Any]) -> dict[str, Any]:
+def parse_terms(loss: Mapping[str, Any]) -> dict[str, Any]:
     """Return the terms of a config's `loss`, numbers as numbers.
 
     Raises `ConfigError` for a loss that nobody knows, and for a setting that it lacks or that is out of range. Of a loss of
@@ -122,7 +122,7 @@ def checked(loss: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked(name: str, term: Any) -> Any:
     catalog.find(catalog.LOSSES, name, "loss")
-    known, settings = TERMS.get(name, Term), settings_of(term)
+    known, settings = TERMS.get(name, Term), term_settings(term)
     try:
         found = known.model_validate(settings if name in TERMS else {"weight": settings["weight"]})
     except ValidationError as problem:
@@ -134,12 +134,12 @@ def _checked(name: str, term: Any) -> Any:
     )
 
 
-LossTerms = Annotated[dict[str, Any], AfterValidator(checked), Field(min_length=1)]
+LossTerms = Annotated[dict[str, Any], AfterValidator(parse_terms), Field(min_length=1)]
 
 
 def changes(loss: Mapping[str, Any]) -> bool:
     """Whether a weight changes during the training."""
-    return any(isinstance(settings_of(term)["weight"], Sequence) for term in loss.values())
+    return any(isinstance(term_settings(term)["weight"], Sequence) for term in loss.values())
 
 
 def needs_distances(loss: Mapping[str, Any]) -> bool:

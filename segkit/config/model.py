@@ -48,7 +48,7 @@ class ModelConfig(Section):
     def _check(self) -> ModelConfig:
         if not self.encoder.startswith(networks.HUB):
             catalog.find(catalog.ENCODERS, self.encoder, "model.encoder")
-        networks.check(self.encoder, self.weights, self.stem)
+        networks.check_network(self.encoder, self.weights, self.stem)
         catalog.find(catalog.DECODERS, self.decoder, "model.decoder")
         flat = self.depth < 2 and not networks.has_own_stride(self.encoder)
         if self.deep_supervision and (flat or self.decoder in catalog.WITHOUT_DEEP_SUPERVISION):

@@ -124,7 +124,7 @@ def has_own_stride(encoder: str) -> bool:
     return encoder in NETWORKS or encoder.startswith(HUB)
 
 
-def check(encoder: str, weights: str, stem: int) -> None:
+def check_network(encoder: str, weights: str, stem: int) -> None:
     """Raise `ConfigError` if settings of the model contradict each other; asks for no file."""
     known = has_own_stride(encoder)
     if known and stem != 1:

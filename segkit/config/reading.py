@@ -17,7 +17,7 @@ from segkit.config.data import PATH_SETTINGS
 from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
 from segkit.io.yaml_text import parse_yaml, read_yaml
-from segkit.task.readable import readable
+from segkit.task.readable import describe_validation_error
 
 
 def as_line(value: Any) -> str:
@@ -120,7 +120,7 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
         values["data"].setdefault("trust", config.data.trust)
         return type(config).model_validate(values)
     except ValidationError as problem:
-        described = readable(problem, Config)
+        described = describe_validation_error(problem, Config)
         raise described.with_message(f"--set: {described}") from problem
 
 
@@ -136,7 +136,7 @@ def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
             _override(values, override)
         return Config.model_validate(values)
     except ValidationError as problem:
-        described = readable(problem, Config)
+        described = describe_validation_error(problem, Config)
         raise described.with_message(f"{where}: {described}") from problem
     except ConfigError as problem:
         raise problem.with_message(f"{where}: {problem}") from problem

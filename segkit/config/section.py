@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segkit.errors import ConfigError
-from segkit.task.readable import readable
+from segkit.task.readable import describe_validation_error
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -31,7 +31,7 @@ class _Readable(ModelMetaclass):
         try:
             return super().__call__(*args, **settings)
         except ValidationError as problem:
-            raise readable(problem, cls) from problem
+            raise describe_validation_error(problem, cls) from problem
 
 
 class Section(BaseModel, metaclass=_Readable):

@@ -18,7 +18,7 @@ from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.folders import whole_folder
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
-from segkit.io.names import check_class_folders, check_names
+from segkit.io.names import check_class_folders, check_file_names
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.task import VOID, Task
@@ -77,7 +77,7 @@ def convert_parts(
         raise ConfigError(
             f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
         )
-    check_free(out)
+    require_empty(out)
     out = Path(os.path.realpath(out))  # the folder that a link leads to
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
     write = to_folder
@@ -90,7 +90,7 @@ def convert_parts(
         write(task, chosen, out, done)
 
 
-def check_free(out: Path) -> None:
+def require_empty(out: Path) -> None:
     """Raise `RunError` unless `out` is a new or empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out}: is not empty; give a new folder", "exists-already")
@@ -104,9 +104,9 @@ def to_folder(
     Raises `ConfigError` or `DataError` before anything is written if two parts have a sample of one name, or names cannot
     be those of files.
     """
-    check_free(out)
+    require_empty(out)
     check_class_folders(task)
-    check_names(name for part in parts.values() for name in part.names)
+    check_file_names(name for part in parts.values() for name in part.names)
     counts = Counter(name for part in parts.values() for name in part.names)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ConfigError(
@@ -128,7 +128,7 @@ def to_tfds(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lam
     Its features are image, segmentation_mask (one channel, or one a class in a multilabel task) and name. All samples are
     read twice, because the feature's depth and channels are written first; `done` is called after each sample written.
     """
-    check_free(out)
+    require_empty(out)
     given = {part: subset for part, subset in parts.items() if len(subset)}
     if not given:
         raise DataError("there is no sample to write", "empty")

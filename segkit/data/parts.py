@@ -53,7 +53,7 @@ def held_out(parts: dict[str, Subset]) -> str:
     )
 
 
-def readable(part: Subset, config: Config) -> Subset:
+def readable_part(part: Subset, config: Config) -> Subset:
     """Return the part, with `data.skip_broken` without the samples that training leaves out."""
     if not config.data.skip_broken:
         return part

@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.inference.temperature import SMALLEST, _softened
 from segkit.task import Task
-from segkit.task.layers import holding, known_pixels
+from segkit.task.layers import class_layers, known_pixels
 
 BINS = 15
 """Of the expected calibration error, as in Guo et al., 2017."""
@@ -20,7 +20,7 @@ COLDEST, HOTTEST = 0.1, 10.0
 """Between these a temperature is looked for."""
 
 
-def questions(
+def flatten_known(
     task: Task, probabilities: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what an image asks and says, without VOID: the answers (N, answers), and which is right (N,).
@@ -28,7 +28,7 @@ def questions(
     `probabilities` are (..., C), `target` is encoded; N is pixels (softmax) or pixels times classes (sigmoid).
     """
     answers = task.as_answers(probabilities)
-    truth = task.as_answers(holding(task, target)).argmax(-1)
+    truth = task.as_answers(class_layers(task, target)).argmax(-1)
     known = known_pixels(task, target)[..., : truth.shape[-1]]
     return answers[known], truth[known]
 

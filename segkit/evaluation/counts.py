@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segkit.task import Task
-from segkit.task.layers import holding, known_pixels
+from segkit.task.layers import class_layers, known_pixels
 
 
 def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -15,7 +15,7 @@ def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     `target` is encoded and `mask` decoded, as `task` does; VOID pixels of the target are left out.
     """
-    truth, answer = holding(task, target), holding(task, mask)
+    truth, answer = class_layers(task, target), class_layers(task, mask)
     known = known_pixels(task, target)
     axes = tuple(range(truth.ndim - 1))
     cells = (truth & answer, ~truth & answer & known, truth & ~answer, ~truth & ~answer & known)

@@ -13,7 +13,7 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import decode
-from segkit.inference.images import fit, predict_images
+from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.load import AUTO, PathLike, as_paths, open_together
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
@@ -93,7 +93,7 @@ def answered(
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
             targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
-            image = fit(config, sample.image, sample.name)
+            image = match_model_input(config, sample.image, sample.name)
             if watch is not None:
                 watch.see(sample.name, image)
             yield sample.name, image

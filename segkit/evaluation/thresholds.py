@@ -9,7 +9,7 @@ import numpy as np
 from segkit.errors import ConfigError
 from segkit.evaluation.counts import ratios
 from segkit.task import Task
-from segkit.task.layers import holding, known_pixels
+from segkit.task.layers import class_layers, known_pixels
 
 STEPS = 1000
 """Thresholds that are tried: 1/1000, 2/1000 ... 999/1000."""
@@ -52,13 +52,13 @@ class Goal(NamedTuple):
         return self.score if self.least is None else f"{self.score}={self.least:g}"
 
 
-def histogram(task: Task, probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
+def threshold_histogram(task: Task, probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return how many known pixels lie between two thresholds, (2, C, STEPS) int64: first those without the class.
 
     `probabilities` are (..., C), `target` is encoded. A pixel of bin k is from threshold k/1000 on, as `Task.decode`
     compares. Histograms of several images are added.
     """
-    truth, known = holding(task, target), known_pixels(task, target)
+    truth, known = class_layers(task, target), known_pixels(task, target)
     bins = np.searchsorted(EDGES, np.asarray(probabilities, np.float32), side="right")
     layers = [
         [
@@ -70,7 +70,7 @@ def histogram(task: Task, probabilities: np.ndarray, target: np.ndarray) -> np.n
     return np.asarray(layers, np.int64)
 
 
-def choose(histograms: np.ndarray, goal: Goal, default: float = 0.5) -> float | None:
+def choose_threshold(histograms: np.ndarray, goal: Goal, default: float = 0.5) -> float | None:
     """Return the threshold of one class, (2, STEPS), that serves the goal best; None where no threshold reaches it.
 
     "dice": the highest. "precision=P": the most recall with a precision of at least P; "recall=R": the most precision

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from segkit.data.parts import open_parts, readable
+from segkit.data.parts import open_parts, readable_part
 from segkit.errors import ConfigError, SegkitWarning
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import choose_decoding
 from segkit.inference.load import open_run
 from segkit.run import Run, tuned
-from segkit.run.exports import keep_up
+from segkit.run.exports import update_exports
 from segkit.run.tuned import Tuned
 from segkit.system.progress import Progress
 
@@ -59,7 +59,7 @@ def tune(
     wanted = Goal.parse(goal)
     config = found.config_made_with(trust)
     wanted.check(config.task)
-    part = readable(open_parts(config)["validation"], config)
+    part = readable_part(open_parts(config)["validation"], config)
     if not len(part):
         raise ConfigError(
             f"{found.config_file}: data.validation is empty, and tuning needs images that were not trained on",
@@ -76,7 +76,7 @@ def tune(
     for note in chosen.notes:
         code, _, message = note.partition(": ")
         progress.warning(SegkitWarning(message, code))
-    return TunedRun(found, chosen, keep_up(found.path, found.model, found.config()))
+    return TunedRun(found, chosen, update_exports(found.path, found.model, found.config()))
 
 
 def reset_tuning(run: str | os.PathLike[str]) -> bool:
@@ -84,5 +84,5 @@ def reset_tuning(run: str | os.PathLike[str]) -> bool:
     found = Run.open(Path(run))
     was_tuned = found.tuned.is_file()
     found.tuned.unlink(missing_ok=True)
-    keep_up(found.path, found.model, found.config())
+    update_exports(found.path, found.model, found.config())
     return was_tuned

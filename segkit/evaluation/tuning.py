@@ -18,10 +18,10 @@ from segkit.config.decode import Rule
 from segkit.data.sources.source import Subset
 from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
-from segkit.evaluation.calibration import fit_temperature, questions, reliability, tally
+from segkit.evaluation.calibration import fit_temperature, flatten_known, reliability, tally
 from segkit.evaluation.evaluate import answered
-from segkit.evaluation.thresholds import Goal, choose, histogram
-from segkit.evaluation.tuning_warnings import few_images, what_gets_worse
+from segkit.evaluation.thresholds import Goal, choose_threshold, threshold_histogram
+from segkit.evaluation.tuning_warnings import too_few_images, what_gets_worse
 from segkit.inference.components import areas
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import with_temperature
@@ -78,7 +78,7 @@ def choose_decoding(
     part that everything was chosen on.
     """
     with counting("looking at every answer") as done:
-        seen = look(predict, config, part, done)
+        seen = collect_statistics(predict, config, part, done)
     temperature = fit_temperature(*seen.sample)
     few = [i for i in config.task.foreground if seen.shown[i] < LEAST]
     thresholds, notes = choose_thresholds(config, seen.histograms, temperature, goal, few)
@@ -92,7 +92,7 @@ def choose_decoding(
     before = _scores(config, seen.counts, seen.tally, seen.images, seen.answered)
     after = _scores(config, found.totals[0], found.sums, seen.images, found.answered[0])
     notes += [
-        *few_images(config.task, seen.shown, few, LEAST),
+        *too_few_images(config.task, seen.shown, few, LEAST),
         *what_gets_worse(config.task, before, after, seen.shown),
     ]
     return Tuned(
@@ -118,12 +118,12 @@ def _choose_rules(
 ) -> tuple[DecodeConfig, Compared]:
     """Return the best `decode` section that the rules make, and what a look at the part says of it alone."""
     with counting("trying rules for objects") as done:
-        compared = compare(predict, config, part, rules, done)
+        compared = compare_decodes(predict, config, part, rules, done)
     steps = combine(config, rules, compared.totals, goal)
     best = 0
     if steps:
         with counting("trying them together") as done:
-            compared = compare(predict, config, part, steps, done)
+            compared = compare_decodes(predict, config, part, steps, done)
         best = choose_step(config, compared.totals, goal)
     alone = Compared(
         compared.totals[best : best + 1], compared.sums, compared.answered[best : best + 1]
@@ -131,7 +131,7 @@ def _choose_rules(
     return [config.decode, *steps][best], alone
 
 
-def look(
+def collect_statistics(
     predict: Predict, config: RunConfig, part: Subset, progress: Callable[[str], None]
 ) -> Seen:
     """Return sums and a sample of what a run answers before it is tuned; each image gives as many pixels, at random."""
@@ -150,12 +150,12 @@ def look(
         shown += _classes_in(config, target)
         found += _classes_in(config, mask)
         smallest = np.minimum(smallest, _smallest_objects(config, target))
-        answers, truth = questions(task, probabilities, target)
+        answers, truth = flatten_known(task, probabilities, target)
         sums = sums + tally(
-            *questions(task, tempered(task, probabilities, config.decode.temperature), target)
+            *flatten_known(task, tempered(task, probabilities, config.decode.temperature), target)
         )
         if task.thresholds is not None:
-            histograms = histograms + histogram(task, probabilities, target)
+            histograms = histograms + threshold_histogram(task, probabilities, target)
         some = np.random.default_rng(images).permutation(len(truth))[:quota]
         sample.append(
             (answers[some], truth[some], np.full(len(some), len(truth) / max(1, len(some))))
@@ -201,7 +201,9 @@ def choose_thresholds(
     task = config.task
     if task.thresholds is None:
         return None, []
-    chosen = [None if i in few else choose(histograms[:, i], goal) for i in range(task.channels)]
+    chosen = [
+        None if i in few else choose_threshold(histograms[:, i], goal) for i in range(task.channels)
+    ]
     notes = [
         SegkitWarning(
             f"{name}: no threshold reaches {goal}; it takes the same pixels as before",
@@ -242,7 +244,7 @@ def candidates(config: RunConfig, smallest: np.ndarray) -> list[DecodeConfig]:
     return found
 
 
-def compare(
+def compare_decodes(
     predict: Predict,
     config: RunConfig,
     part: Subset,
@@ -260,7 +262,7 @@ def compare(
     for target, probabilities in answered(predict, config, part, progress):
         mask = decode(config, probabilities)
         total += counts.count(task, target, mask)
-        sums = sums + tally(*questions(task, probabilities, target))
+        sums = sums + tally(*flatten_known(task, probabilities, target))
         found[0] += _classes_in(config, mask)
         for i, other in enumerate(others, start=1):
             changed = decode(other, probabilities)

@@ -11,7 +11,7 @@ from segkit.errors import SegkitWarning
 from segkit.task import Task
 
 
-def few_images(
+def too_few_images(
     task: Task, shown: np.ndarray, few: Sequence[int], least: int
 ) -> Iterator[SegkitWarning]:
     """Yield a warning for each class for which nothing is chosen.

@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.errors import ConfigError
-from segkit.exporting.portable import core, portable
+from segkit.exporting.portable import core, portable_copy
 from segkit.exporting.quantizers import LiteRTQuantizer, OnnxQuantizer, OpenVINOQuantizer, save_core
 from segkit.exporting.sensitivity import Quantizer
 from segkit.inference.runtimes.openvino import has_bfloat16
@@ -54,18 +54,18 @@ def check_packages(format_name: str, precision: str) -> None:
         )
 
 
-def convert(model: keras.Model, config: RunConfig, format_name: str, folder: Path) -> None:
+def convert_model(model: keras.Model, config: RunConfig, format_name: str, folder: Path) -> None:
     """Write a model of `build` in float32 under its name in `FILES`. Its input is as in training: images of any size.
 
     LiteRT's file holds the network without scaling, padding and cropping: see `segkit.inference.runtimes.litert`.
     """
     target = str(folder / FILES[format_name])
     if format_name == "litert":
-        _convert_litert(core(portable(model)), config, folder)
+        _convert_litert(core(portable_copy(model)), config, folder)
         return
     name = {"savedmodel": "tf_saved_model"}.get(format_name, format_name)
     with quiet():
-        portable(model).export(
+        portable_copy(model).export(
             target, format=name, verbose=False, input_signature=[_signature(config)]
         )
 
@@ -79,10 +79,10 @@ def quantizer(
 ) -> Quantizer:
     """Return what writes the model with 8-bit convolutions, calibrated on `windows` (1, H, W, C) of training images."""
     if format_name == "litert":
-        return LiteRTQuantizer(core(portable(model)), config, windows, folder)
+        return LiteRTQuantizer(core(portable_copy(model)), config, windows, folder)
     source = folder / "float32.onnx"
     with quiet():
-        portable(model).export(
+        portable_copy(model).export(
             str(source), format="onnx", verbose=False, input_signature=[_signature(config)]
         )
     kind: Any = {"onnx": OnnxQuantizer, "openvino": OpenVINOQuantizer}[format_name]

@@ -16,14 +16,14 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, RunError
 from segkit.exporting.formats import check_precision
-from segkit.exporting.parity import Difference, compare, seconds
-from segkit.exporting.sensitivity import settle
-from segkit.inference.images import fit
+from segkit.exporting.parity import Difference, measure_difference, seconds
+from segkit.exporting.sensitivity import find_float32_layers
+from segkit.inference.images import match_model_input
 from segkit.inference.tiles import Predict
 from segkit.io.atomic import write_text
 from segkit.io.folders import whole_folder
 from segkit.run import Run
-from segkit.run.exports import Checked, Exported, ExportRecord, as_json, files_of, sha256
+from segkit.run.exports import Checked, Exported, ExportRecord, file_digests, record_text, sha256
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 
@@ -85,7 +85,7 @@ def export(
 def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Exported:
     """Do what `export` does, with the parts of the run's data at hand. `say` receives what is measured."""
     from segkit.exporting.convert import check_packages
-    from segkit.inference.runtimes.keras import as_predict, load
+    from segkit.inference.runtimes.keras import as_predict, load_model
 
     check_packages(wanted.format, wanted.precision)
     if wanted.precision != "float32" and not len(parts["validation"]):
@@ -94,7 +94,7 @@ def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Expor
             "too-few-samples",
             setting="--precision",
         )
-    config, model = run.config(), load(run)
+    config, model = run.config(), load_model(run)
     record = ExportRecord(
         format=wanted.format,
         precision=wanted.precision,
@@ -107,16 +107,20 @@ def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Expor
         keras, written = as_predict(model), Exported(folder, record)
         kept = _write(model, keras, written, parts, wanted.max_drop, say)
         checked = _check(keras, _open(written), config, parts)
-        say(told(checked))
+        say(describe_check(checked))
         _refuse(wanted, checked)
         record = record.model_copy(
-            update={"checked": checked, "float32_layers": kept, "files_sha256": files_of(folder)}
+            update={
+                "checked": checked,
+                "float32_layers": kept,
+                "files_sha256": file_digests(folder),
+            }
         )
-        write_text(folder / "export.json", as_json(record))
+        write_text(folder / "export.json", record_text(record))
     return Exported.read(place)
 
 
-def told(checked: Checked) -> str:
+def describe_check(checked: Checked) -> str:
     """Return what was found, in words."""
     dice = (
         ""
@@ -140,7 +144,8 @@ def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
     names = list(part.names)
     chosen = names[:: max(1, len(names) // CALIBRATION_WINDOWS)][:CALIBRATION_WINDOWS]
     return [
-        _window(fit(config, part.read(name).image, name), height, width)[None] for name in chosen
+        _window(match_model_input(config, part.read(name).image, name), height, width)[None]
+        for name in chosen
     ]
 
 
@@ -158,20 +163,22 @@ def _write(
     model: Any, keras: Predict, written: Exported, parts: Parts, most_fall: float, say: Say
 ) -> list[str]:
     """Write the model into the folder of `written`; return the layers that int8 left in float32."""
-    from segkit.exporting.convert import convert, quantizer
+    from segkit.exporting.convert import convert_model, quantizer
 
     record, validation = written.record, parts["validation"]
     if record.precision != "int8":
-        convert(model, record.config, record.format, written.path)
+        convert_model(model, record.config, record.format, written.path)
         return []
     windows = calibration_windows(record.config, parts["train"])
     say(f"measuring the ranges of every layer on {len(windows)} training images")
     few = Subset(validation.source, validation.names[:FOR_ERRORS])
     with quantizer(model, record.config, record.format, windows, written.path) as writer:
-        return settle(
+        return find_float32_layers(
             writer,
-            fall=lambda: _fall(compare(keras, _open(written), record.config, validation)),
-            error=lambda: compare(keras, _open(written), record.config, few).mean,
+            fall=lambda: _fall(
+                measure_difference(keras, _open(written), record.config, validation)
+            ),
+            error=lambda: measure_difference(keras, _open(written), record.config, few).mean,
             most=most_fall,
             say=say,
         )
@@ -186,9 +193,11 @@ def _check(keras: Predict, other: Predict, config: RunConfig, parts: Parts) -> C
     scored = len(parts["validation"]) > 0
     train = parts["train"]
     part = parts["validation"] if scored else Subset(train.source, train.names[:WITHOUT_VALIDATION])
-    found = compare(keras, other, config, part)
+    found = measure_difference(keras, other, config, part)
     sample: Sample = part.read(part.names[0])
-    image = fit(config, sample.image, sample.name)[: config.predict.tile, : config.predict.tile]
+    image = match_model_input(config, sample.image, sample.name)[
+        : config.predict.tile, : config.predict.tile
+    ]
     one, two = seconds(keras, other, image[None])
     dice = found.dice if scored else (None, None)
     return Checked(
@@ -231,5 +240,5 @@ def _open(written: Exported) -> Predict:
         from segkit.exporting.convert import open_savedmodel
 
         return open_savedmodel(written)
-    predict: Predict = catalog.load(catalog.RUNTIMES, written.record.format)(written)
+    predict: Predict = catalog.load_part(catalog.RUNTIMES, written.record.format)(written)
     return predict

@@ -12,7 +12,7 @@ from segkit.config import RunConfig
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import decode
-from segkit.inference.images import fit, predict_images
+from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.tiles import Predict
 from segkit.system.threads import prefetch
 from segkit.task import VOID
@@ -31,7 +31,9 @@ class Difference(NamedTuple):
     dice: tuple[float | None, float | None]
 
 
-def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) -> Difference:
+def measure_difference(
+    one: Predict, other: Predict, config: RunConfig, samples: Subset
+) -> Difference:
     """Return how two ways differ on samples, each of which is predicted and decoded as `segkit predict` does."""
     task = config.task
     totals = np.zeros((2, 4, task.channels), np.int64)
@@ -39,7 +41,7 @@ def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) ->
     images = alike = decided = values = 0
     for sample in prefetch(samples.read, samples.names):
         target = task.encode(sample.mask, sample.name, void=VOID)
-        answers = [probabilities(predict, config, sample) for predict in (one, other)]
+        answers = [predict_sample(predict, config, sample) for predict in (one, other)]
         difference = np.abs(answers[0] - answers[1])
         masks = [decode(config, answer) for answer in answers]
         for total, mask in zip(totals, masks, strict=True):
@@ -56,9 +58,9 @@ def compare(one: Predict, other: Predict, config: RunConfig, samples: Subset) ->
     )
 
 
-def probabilities(predict: Predict, config: RunConfig, sample: Sample) -> np.ndarray:
+def predict_sample(predict: Predict, config: RunConfig, sample: Sample) -> np.ndarray:
     """Return (H, W, classes) of one sample's image."""
-    named = [(sample.name, fit(config, sample.image, sample.name))]
+    named = [(sample.name, match_model_input(config, sample.image, sample.name))]
     ((_, _, answer),) = predict_images(predict, config, named)
     return answer
 

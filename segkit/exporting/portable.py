@@ -110,7 +110,7 @@ def sub_pixel(kernel: np.ndarray, stride: int) -> np.ndarray:
     return spread.reshape(size, size, channels, -1)
 
 
-def portable(model: keras.Model) -> keras.Model:
+def portable_copy(model: keras.Model) -> keras.Model:
     """Return a copy of a model of `build` in float32 whose layers name no sizes, with the same answers."""
 
     def copy(layer: Any) -> Any:

@@ -48,7 +48,7 @@ def with_feeders(steps: Sequence[Step], layers: Sequence[str], kept: Sequence[st
     return names
 
 
-def settle(
+def find_float32_layers(
     quantizer: Quantizer,
     fall: Callable[[], float],
     error: Callable[[], float],

@@ -42,7 +42,7 @@ WAIT = 10
 """Seconds that CPUs which others have are waited for."""
 
 
-class Work(NamedTuple):
+class WorkerTask(NamedTuple):
     """All that a worker needs to know."""
 
     open: Callable[[], Together]
@@ -55,7 +55,7 @@ class Work(NamedTuple):
     """A file that is there if the folder of the masks is the driver's."""
 
 
-class Plan(NamedTuple):
+class WorkerPlan(NamedTuple):
     """How many workers, and how many CPUs each has."""
 
     workers: int
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
     """Most workers on one machine."""
 
 
-def plan(nodes: Sequence[float], cpus: int | None = None) -> Plan:
+def plan_workers(nodes: Sequence[float], cpus: int | None = None) -> WorkerPlan:
     """Return the workers that fit the CPUs of each machine: of `cpus` each, or of all that the smallest has, up to `CPUS`.
 
     No CPU needs to be left over: pieces come from the driver, so there are no read tasks, for which Ray Data would wait
@@ -83,7 +83,7 @@ def plan(nodes: Sequence[float], cpus: int | None = None) -> Plan:
             "missing-hardware",
             setting="--worker-cpus",
         )
-    return Plan(sum(fitting), each, max(fitting))
+    return WorkerPlan(sum(fitting), each, max(fitting))
 
 
 @contextmanager
@@ -144,9 +144,11 @@ def _check_answers(address: str) -> None:
             ) from problem
 
 
-def plan_of(ray: Any, cpus: int | None) -> Plan:
+def plan_of(ray: Any, cpus: int | None) -> WorkerPlan:
     """Return the plan for the cluster that Ray is connected to. Raises `RunError` if others left no machine with room."""
-    found = plan([node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], cpus)
+    found = plan_workers(
+        [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], cpus
+    )
     group = ray.util.placement_group(
         [{"CPU": found.cpus}]
     )  # there is one where a single machine has them all
@@ -165,8 +167,8 @@ def plan_of(ray: Any, cpus: int | None) -> Plan:
 
 def each_written_on(
     ray: Any,
-    work: Work,
-    workers: Plan,
+    work: WorkerTask,
+    workers: WorkerPlan,
     tell: Callable[[str], None],
     todo: Mapping[str, Path],
     results: Results,
@@ -192,7 +194,7 @@ def each_written_on(
 
 
 def answers_of_workers(
-    ray: Any, work: Work, workers: Plan, todo: Mapping[str, Path]
+    ray: Any, work: WorkerTask, workers: WorkerPlan, todo: Mapping[str, Path]
 ) -> Iterator[dict[str, Any]]:
     """Have the cluster's workers take the images in pieces; yield each answer of `Worker`."""
     data = ray.data
@@ -246,7 +248,7 @@ def absolute(path: Path) -> Path:
 class Worker:
     """A Ray actor: opens the runs once, and turns pieces into files."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: WorkerTask) -> None:
         self.work = work
 
     def __call__(self, piece: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

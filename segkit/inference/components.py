@@ -10,7 +10,7 @@ OBJECT, HOLE = 8, 4
 corner to corner is one object and does separate (Rosenfeld, Connectivity in digital pictures, 1970)."""
 
 
-def kept(mask: np.ndarray, smallest: int, only_largest: bool) -> np.ndarray:
+def remove_small_objects(mask: np.ndarray, smallest: int, only_largest: bool) -> np.ndarray:
     """Return the mask (H, W) bool without objects of fewer than `smallest` pixels and, if asked, all but the largest.
 
     Of several largest ones the first from the top stays. An empty mask stays empty.
@@ -42,7 +42,7 @@ def areas(mask: np.ndarray) -> np.ndarray:
     return np.asarray(stats[1:, cv2.CC_STAT_AREA])
 
 
-def filled(mask: np.ndarray) -> np.ndarray:
+def fill_holes(mask: np.ndarray) -> np.ndarray:
     """Return the mask (H, W) bool with its holes: what is outside it and not connected to the image's border."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
         (~mask).astype(np.uint8), connectivity=HOLE

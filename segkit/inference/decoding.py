@@ -8,7 +8,7 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.config.decode import Rule
-from segkit.inference.components import filled, kept
+from segkit.inference.components import fill_holes, remove_small_objects
 from segkit.inference.temperature import before_temperature
 from segkit.task import Task
 from segkit.task.layers import layers_of, stack_planes
@@ -88,9 +88,9 @@ def _removes(rule: Rule) -> bool:
 
 def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
     if _removes(rule):
-        layer = kept(layer, rule.smallest, rule.keep_largest)
+        layer = remove_small_objects(layer, rule.smallest, rule.keep_largest)
     if rule.fill_holes:
-        layer = filled(layer)
+        layer = fill_holes(layer)
     return layer.astype(np.uint8)
 
 
@@ -112,7 +112,7 @@ def _without_objects(
             held = mask == label
             removed = (
                 held
-                & ~kept(held, rules[label].smallest, rules[label].keep_largest)
+                & ~remove_small_objects(held, rules[label].smallest, rules[label].keep_largest)
                 & ~denied[..., label]
             )
             if removed.any():
@@ -128,5 +128,5 @@ def _fill_background(task: Task, rules: Sequence[Rule], mask: np.ndarray) -> np.
     background = task.background_index
     for label, rule in enumerate(rules):
         if rule.fill_holes and background is not None:
-            mask[filled(mask == label) & (mask == background)] = label
+            mask[fill_holes(mask == label) & (mask == background)] = label
     return mask

@@ -14,7 +14,7 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.decoding import needs_probabilities
-from segkit.inference.images import Named, Prediction, Windows, fit, predict_each
+from segkit.inference.images import Named, Prediction, Windows, match_model_input, predict_each
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Outputs, Results, is_full
@@ -137,7 +137,7 @@ def each_written(
 
     def read(name: str) -> Named | None:
         try:
-            image = fit(config, _read(config, todo[name]), str(todo[name]))
+            image = match_model_input(config, _read(config, todo[name]), str(todo[name]))
         except DataError as problem:
             unread.append(failure(name, todo[name], problem, results))
             return None

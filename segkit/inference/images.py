@@ -86,7 +86,7 @@ def predict_each(
     yield from _predict_batch(predict, batch)
 
 
-def fit(config: RunConfig, image: np.ndarray, where: str) -> np.ndarray:
+def match_model_input(config: RunConfig, image: np.ndarray, where: str) -> np.ndarray:
     """Return the image as the run's model takes it. Raises `DataError` for other bands or another depth than trained on."""
     given = config.input
     if str(image.dtype) != given.dtype:

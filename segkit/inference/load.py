@@ -236,7 +236,7 @@ def _open_export(
     exported: Exported, config: RunConfig, why: str, warnings: tuple[str, ...] = ()
 ) -> Opened:
     exported.check()
-    predict: Predict = catalog.load(catalog.RUNTIMES, exported.record.format)(exported)
+    predict: Predict = catalog.load_part(catalog.RUNTIMES, exported.record.format)(exported)
     return Opened(predict, config, f"runtime: {exported.name} ({why})", warnings)
 
 
@@ -244,7 +244,7 @@ def _open_keras(run: Run, why: str, warnings: tuple[str, ...] = ()) -> Opened:
     from segkit.system.keras_start import load_keras
 
     device = load_keras()
-    predict: Predict = catalog.load(catalog.RUNTIMES, "keras")(run)
+    predict: Predict = catalog.load_part(catalog.RUNTIMES, "keras")(run)
     return Opened(predict, run.config(), f"runtime: {device} ({why})", warnings)
 
 

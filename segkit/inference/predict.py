@@ -13,7 +13,7 @@ from segkit.errors import ConfigError
 from segkit.inference.files import Summary, predict_files, write_files
 from segkit.inference.inputs import Shard, check_apart, find_images, share
 from segkit.inference.large.files import divide, each_large_written, fit_batch
-from segkit.inference.large.memory_budget import Room, allowed, room_for
+from segkit.inference.large.memory_budget import MemoryBudget, allowed, room_for
 from segkit.inference.load import (
     AUTO,
     PathLike,
@@ -36,7 +36,7 @@ SHOWN = 3
 """Images that a message names."""
 
 
-class Network(NamedTuple):
+class NetworkOptions(NamedTuple):
     """Which networks predict, and how."""
 
     runs: list[Path]
@@ -53,7 +53,7 @@ class Cluster(NamedTuple):
     """CPUs of each worker; up to 4 by default."""
 
 
-class Work(NamedTuple):
+class OutputOptions(NamedTuple):
     """What to write, and within which bounds."""
 
     outputs: Outputs
@@ -127,8 +127,8 @@ def predict(
         Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty, coding
     )
     check_apart(found.images, outputs.folders)
-    network = Network(as_paths(run), runtime, tta)
-    work = Work(outputs, skip_existing, most, found.images)
+    network = NetworkOptions(as_paths(run), runtime, tta)
+    work = OutputOptions(outputs, skip_existing, most, found.images)
     if cluster is not None:
         summary = _predict_on_cluster(network, own.images, work, cluster, progress)
     else:
@@ -160,7 +160,7 @@ def _tell_coding(
 
 
 def _predict_here(
-    network: Network, images: dict[str, Path], work: Work, progress: Progress
+    network: NetworkOptions, images: dict[str, Path], work: OutputOptions, progress: Progress
 ) -> Summary:
     """Predict on this machine: first what fits into memory, then large images by windows."""
     paths = list(images.values())
@@ -215,7 +215,7 @@ def predict_large_files(
     images: dict[str, Path],
     outputs: Outputs,
     weights: str,
-    room: Room,
+    room: MemoryBudget,
     skip_existing: bool = False,
     progress: Progress | None = None,
     others: Iterable[str] = (),
@@ -233,7 +233,11 @@ def predict_large_files(
 
 
 def _predict_on_cluster(
-    network: Network, images: Mapping[str, Path], work: Work, where: Cluster, progress: Progress
+    network: NetworkOptions,
+    images: Mapping[str, Path],
+    work: OutputOptions,
+    where: Cluster,
+    progress: Progress,
 ) -> Summary:
     """Predict on a Ray cluster; the tables of all images are written here."""
     from segkit.inference import cluster
@@ -248,7 +252,7 @@ def _predict_on_cluster(
     with cluster.connected(where.address) as ray:
         plan = cluster.plan_of(ray, where.worker_cpus)
         progress.message(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
-        task_of_worker = cluster.Work(
+        task_of_worker = cluster.WorkerTask(
             partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty),
             outputs._replace(masks=cluster.absolute(outputs.masks)),
             work.memory,

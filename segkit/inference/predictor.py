@@ -12,7 +12,7 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.errors import DataError, SegkitWarning
 from segkit.inference.decoding import decode
-from segkit.inference.images import fit, predict_images
+from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.load import AUTO, open_together
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.temperature import tempered
@@ -70,7 +70,7 @@ class Predictor:
                 f"an image has shape (height, width) or (height, width, channels); found {image.shape}",
                 "channels",
             )
-        named = [("image", fit(self.config, image, "image"))]
+        named = [("image", match_model_input(self.config, image, "image"))]
         watch = ScaleWatch(self.config.input)
         watch.see(*named[0])
         warning = watch.warning()

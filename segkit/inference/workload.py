@@ -14,7 +14,7 @@ from segkit.errors import DataError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.pictures import open_picture, open_tiff
-from segkit.io.tiff_windows import pixels_of
+from segkit.io.tiff_windows import largest_page_size
 
 SAMPLES = 16
 """Images whose size is read; the others count as the mean of these."""
@@ -53,7 +53,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """Return height and width of an image from its header; None if it cannot be read."""
     try:
         with codecs.naming(path):
-            if pixels_of(path):
+            if largest_page_size(path):
                 with open_tiff(path) as tiff:
                     return int(tiff.pages[0].imagelength), int(tiff.pages[0].imagewidth)
             with open_picture(path) as picture:

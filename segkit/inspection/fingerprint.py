@@ -16,7 +16,7 @@ import numpy as np
 
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import DataError
-from segkit.inspection.intensities import histogram, intensities, without_oddities
+from segkit.inspection.intensities import intensities, intensity_histogram, without_oddities
 from segkit.system.threads import one_opencv_thread
 from segkit.task import VOID, Task
 from segkit.task.layers import coverage, layer_of, layers_of
@@ -30,7 +30,7 @@ FEW = 8
 """Classes up to which counting them one by one is faster than a histogram (3 classes: a third of its time)."""
 
 
-class Facts(NamedTuple):
+class SampleFingerprint(NamedTuple):
     """What is kept of one sample; arrays of C go by the task's classes, arrays of B by the image's bands."""
 
     name: str
@@ -83,7 +83,7 @@ class Facts(NamedTuple):
         return bool(one_value.all() and one_class)
 
 
-class Broken(NamedTuple):
+class UnreadableSample(NamedTuple):
     """A sample that cannot be used, and why."""
 
     name: str
@@ -95,8 +95,8 @@ class Broken(NamedTuple):
 class Survey(NamedTuple):
     """Facts of the samples that can be read, and those that cannot."""
 
-    facts: list[Facts]
-    broken: list[Broken]
+    facts: list[SampleFingerprint]
+    broken: list[UnreadableSample]
     total: int
     """Samples in all; more than were read if the survey stopped early."""
 
@@ -112,11 +112,11 @@ def survey(
     With something broken found, it stops after `patience` seconds, because training will not begin anyway.
     """
     todo = [(part, name) for part, subset in parts.items() for name in subset.names]
-    facts: list[Facts] = []
-    broken: list[Broken] = []
+    facts: list[SampleFingerprint] = []
+    broken: list[UnreadableSample] = []
     began = time.monotonic()
     for found in _in_threads(lambda item: _look(task, parts[item[0]], *item), todo):
-        (facts if isinstance(found, Facts) else broken).append(found)  # type: ignore[arg-type]
+        (facts if isinstance(found, SampleFingerprint) else broken).append(found)  # type: ignore[arg-type]
         done()
         if broken and time.monotonic() - began > patience:
             break
@@ -124,8 +124,9 @@ def survey(
 
 
 def _in_threads(
-    look: Callable[[tuple[str, str]], Facts | Broken], todo: list[tuple[str, str]]
-) -> Iterator[Facts | Broken]:
+    look: Callable[[tuple[str, str]], SampleFingerprint | UnreadableSample],
+    todo: list[tuple[str, str]],
+) -> Iterator[SampleFingerprint | UnreadableSample]:
     """Decoders, check sums and OpenCV work outside Python's lock; a few samples at a time are in memory."""
     workers, queue = os.cpu_count() or 2, iter(todo)
     with one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
@@ -135,15 +136,15 @@ def _in_threads(
             waiting += [pool.submit(look, item) for item in islice(queue, 1)]
 
 
-def _look(task: Task, subset: Subset, part: str, name: str) -> Facts | Broken:
+def _look(task: Task, subset: Subset, part: str, name: str) -> SampleFingerprint | UnreadableSample:
     try:
         sample = subset.read(name)
         return facts_of(task, part, sample, task.encode(sample.mask, name, void=VOID))
     except DataError as problem:
-        return Broken(name, part, problem.code, str(problem))
+        return UnreadableSample(name, part, problem.code, str(problem))
 
 
-def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts:
+def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> SampleFingerprint:
     """Return the facts of a sample and its encoded target."""
     image = sample.image
     covered = coverage(task, target)
@@ -151,7 +152,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Facts
     known = _measured(sample)
     found = intensities(known)
     nothing_known = sample.valid is not None and not sample.valid.any()
-    return Facts(
+    return SampleFingerprint(
         name=sample.name,
         part=part,
         size=image.shape[:2],
@@ -192,7 +193,10 @@ def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
     half = target.shape[1] // 2
     if task.stores_ids and task.channels > FEW:
         return np.stack(
-            [histogram(part[..., None])[0, : task.channels] for part in (target, target[:, :half])]
+            [
+                intensity_histogram(part[..., None])[0, : task.channels]
+                for part in (target, target[:, :half])
+            ]
         )
     counts = [
         (np.count_nonzero(layer), np.count_nonzero(layer[:, :half]))

@@ -8,7 +8,7 @@ import numpy as np
 
 from segkit.config import Config, InputConfig
 from segkit.errors import ConfigError, SegkitWarning
-from segkit.inspection.fingerprint import Facts
+from segkit.inspection.fingerprint import SampleFingerprint
 
 
 def fitting_input(config: Config, found: InputConfig) -> InputConfig:
@@ -58,7 +58,9 @@ def other_scale(given: InputConfig, found: InputConfig) -> SegkitWarning | None:
     )
 
 
-def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
+def measure_input(
+    train: Sequence[SampleFingerprint], everything: Sequence[SampleFingerprint]
+) -> InputConfig:
     """Return depth, channels and statistics of the training images; grey ones among RGB count as RGB."""
     channels = max(fact.bands for fact in everything)
     measured = _measured(train)
@@ -81,7 +83,7 @@ def measure(train: Sequence[Facts], everything: Sequence[Facts]) -> InputConfig:
     )
 
 
-def _measured(facts: Sequence[Facts]) -> Sequence[Facts]:
+def _measured(facts: Sequence[SampleFingerprint]) -> Sequence[SampleFingerprint]:
     """Return the images that hold a measurement; all if there is none.
 
     One that holds nothing but the nodata value of another holds none.
@@ -95,7 +97,7 @@ def _measured(facts: Sequence[Facts]) -> Sequence[Facts]:
     return measured or facts
 
 
-def usual_range(facts: Sequence[Facts]) -> tuple[float, float]:
+def usual_range(facts: Sequence[SampleFingerprint]) -> tuple[float, float]:
     """Return the lowest and the highest value that are usual in some images of one depth.
 
     Of 8 bits these are the extremes. Of more bits, each image gives its outer percentiles, and the range is that of all

@@ -14,7 +14,7 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.find_config import find_config
-from segkit.inspection.fingerprint import Facts, Survey, survey
+from segkit.inspection.fingerprint import SampleFingerprint, Survey, survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.folders import FirstLook, first_look, mask_files_of, take_over
 from segkit.inspection.mask_format.values import Guess
@@ -54,9 +54,9 @@ class Inspection(NamedTuple):
         return any(problem.level == "error" for problem in self.problems)
 
     def _repr_html_(self) -> str:
-        from segkit.inspection.report import as_html  # which imports this module
+        from segkit.inspection.report import inspection_html  # which imports this module
 
-        page = as_html(self)
+        page = inspection_html(self)
         return page[page.index("<body>") + len("<body>") : page.index("</body>")]
 
 
@@ -198,7 +198,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def image_facts(facts: list[Facts]) -> dict[str, Any]:
+def image_facts(facts: list[SampleFingerprint]) -> dict[str, Any]:
     """Return sizes, depth, bands and intensities of the images."""
     sizes = np.array([fact.size for fact in facts])
     measured = [fact for fact in facts if fact.measured] or facts
@@ -230,7 +230,7 @@ def image_facts(facts: list[Facts]) -> dict[str, Any]:
     }
 
 
-def class_facts(task: Task, facts: list[Facts], index: int) -> dict[str, Any]:
+def class_facts(task: Task, facts: list[SampleFingerprint], index: int) -> dict[str, Any]:
     """Return a class's share of the labelled pixels, the images that show it, and the areas of its pieces in pixels."""
     pixels = int(sum(fact.classes[index] for fact in facts))
     areas = np.concatenate([fact.objects[index] for fact in facts])

@@ -53,7 +53,7 @@ def intensities(image: np.ndarray) -> Intensities:
     """
     if image.dtype != np.uint8:
         return _of_more_bits(image)
-    counts = histogram(image)
+    counts = intensity_histogram(image)
     found = np.flatnonzero(counts.any(axis=0))
     sums = np.stack([counts @ LEVELS, counts @ LEVELS**2])
     return Intensities(
@@ -135,7 +135,7 @@ def without_oddities(image: np.ndarray, found: Intensities) -> np.ndarray:
     )
 
 
-def histogram(image: np.ndarray) -> np.ndarray:
+def intensity_histogram(image: np.ndarray) -> np.ndarray:
     """Return how many pixels of an image (H, W, B) uint8 have each of the 256 levels, (B, 256) int64.
 
     >>> histogram(np.array([[[0], [2], [2]]], np.uint8))[0, :4]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from segkit.inspection.fingerprint import Facts
+from segkit.inspection.fingerprint import SampleFingerprint
 
 ALIKE = 0.995
 """Correlation of two small copies from which images count as near duplicates.
@@ -22,15 +22,17 @@ MOST = 1000
 """Pairs told of, across parts and as many within one: all frames of a film resemble each other."""
 
 
-def same_images(facts: Sequence[Facts]) -> list[list[Facts]]:
+def same_images(facts: Sequence[SampleFingerprint]) -> list[list[SampleFingerprint]]:
     """Return groups of two or more samples with bit-equal images."""
-    groups: dict[bytes, list[Facts]] = {}
+    groups: dict[bytes, list[SampleFingerprint]] = {}
     for fact in facts:
         groups.setdefault(fact.digest, []).append(fact)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_pairs(facts: Sequence[Facts]) -> Iterator[tuple[Facts, Facts]]:
+def near_pairs(
+    facts: Sequence[SampleFingerprint],
+) -> Iterator[tuple[SampleFingerprint, SampleFingerprint]]:
     """Yield pairs of samples whose small copies correlate, and whose images are not the same; at most `MOST` of a sort.
 
     Images without contrast look like nothing, and are left out.

@@ -11,7 +11,7 @@ import numpy as np
 from segkit.config.config import told_sides
 from segkit.data.sources.source import Subset
 from segkit.inspection.duplicate_files import Placed
-from segkit.inspection.fingerprint import Facts, Survey
+from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.near_duplicates import near_pairs, same_images
 from segkit.inspection.problem import SHOWN as SHOWN
 from segkit.inspection.problem import Problem as Problem
@@ -119,7 +119,7 @@ def _no_samples(survey: Survey, skip_broken: bool) -> Iterator[Problem]:
         )
 
 
-def _unlike(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _unlike(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     """Images of one data set have one depth; grey ones may stand among RGB."""
     for code, of, may in (
         ("depth", lambda fact: fact.dtype, ()),
@@ -142,7 +142,7 @@ LARGE = 1024
 """Side of an image, in pixels, from which regions of it can be samples of their own."""
 
 
-def few_images(parts: Mapping[str, Subset], facts: Sequence[Facts]) -> list[Problem]:
+def few_images(parts: Mapping[str, Subset], facts: Sequence[SampleFingerprint]) -> list[Problem]:
     """Return a warning that says what a data set of few images allows."""
     count = len(set().union(*map(_images, parts.values())))
     if not 0 < count < FEW:
@@ -235,19 +235,19 @@ def _as_background(task: Task, name: str) -> str:
     return "leave it out of task.classes: a pixel of no class is the background"
 
 
-def leak(groups: Sequence[Sequence[Facts | Placed]]) -> Problem:
+def leak(groups: Sequence[Sequence[SampleFingerprint | Placed]]) -> Problem:
     """Return the error that the same image is in two parts, in one group or more."""
     across = [_equals(group) for group in groups]
     message = f"the same image is in two parts, so the scores would be too good: {across[0]}. Remove one of them"
     return _problem("leak", "error", message, across)
 
 
-def _equals(group: Sequence[Facts | Placed]) -> str:
+def _equals(group: Sequence[SampleFingerprint | Placed]) -> str:
     return " = ".join(f"{sample.name} ({sample.part})" for sample in group[:3])
 
 
-def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
-    across: list[list[Facts]] = []
+def _copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    across: list[list[SampleFingerprint]] = []
     within: list[str] = []
     for group in same_images(facts):
         if group[0].blank:
@@ -264,7 +264,7 @@ def _copies(facts: Sequence[Facts]) -> Iterator[Problem]:
     yield from _near_copies(facts)
 
 
-def _near_copies(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     across: list[str] = []
     within: list[str] = []
     for one, other in near_pairs(facts):
@@ -288,7 +288,7 @@ def _near_copies(facts: Sequence[Facts]) -> Iterator[Problem]:
         )
 
 
-def _missing(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
+def _missing(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     """Classes that a part lacks."""
     train = [fact for fact in facts if fact.part == "train"]
     pixels = np.sum([fact.classes for fact in train], axis=0) if train else np.zeros(task.channels)
@@ -320,7 +320,7 @@ def _missing(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
             )
 
 
-def _shares(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
+def _shares(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     pixels = np.sum([fact.classes for fact in facts], axis=0)
     labelled, total = sum(fact.labelled for fact in facts), sum(fact.pixels for fact in facts)
     rare = [i for i in task.foreground if 0 < pixels[i] < RARE * labelled]
@@ -345,7 +345,7 @@ def _shares(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
         yield _problem("empty-masks", "warning", message, empty)
 
 
-def _sides(task: Task, facts: Sequence[Facts], flips: bool) -> Iterator[Problem]:
+def _sides(task: Task, facts: Sequence[SampleFingerprint], flips: bool) -> Iterator[Problem]:
     if flips and task.sided:
         yield Problem("sides", "error", told_sides(task.sided))
     elif flips and one_sided(task, facts):
@@ -354,7 +354,7 @@ def _sides(task: Task, facts: Sequence[Facts], flips: bool) -> Iterator[Problem]
         yield Problem("sides", "warning", message)
 
 
-def one_sided(task: Task, facts: Sequence[Facts]) -> list[str]:
+def one_sided(task: Task, facts: Sequence[SampleFingerprint]) -> list[str]:
     """Return the unpaired classes that lie in one half of nearly all images, of ten images or more."""
     paired = {name for pair in task.flip_pairs for name in pair}
     return [
@@ -364,7 +364,7 @@ def one_sided(task: Task, facts: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _on_one_side(facts: Sequence[Facts], index: int) -> bool:
+def _on_one_side(facts: Sequence[SampleFingerprint], index: int) -> bool:
     shares = [fact.left[index] / fact.classes[index] for fact in facts if fact.classes[index]]
     if len(shares) < 10:
         return False
@@ -372,7 +372,7 @@ def _on_one_side(facts: Sequence[Facts], index: int) -> bool:
     return bool(max(left, right) >= ONE_SIDE)
 
 
-def _objects(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
+def _objects(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     for index in task.foreground:
         areas = np.concatenate([fact.objects[index] for fact in facts])
         if areas.size >= 10 and np.median(areas) < 9:
@@ -388,7 +388,7 @@ def _objects(task: Task, facts: Sequence[Facts]) -> Iterator[Problem]:
             yield _problem("tiny-objects", "warning", message, small)
 
 
-def _odd_images(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _odd_images(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     flat = [fact.name for fact in facts if fact.low == fact.high]
     if flat:
         yield _problem(

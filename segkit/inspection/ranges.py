@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from segkit.inspection.fingerprint import Facts
+from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.problem import SHOWN, Problem
 
@@ -18,7 +18,7 @@ FEW_DARK = 0.05
 """Share of the images from which dark ones, two at least, are a scale of their own; fewer may be underexposed."""
 
 
-def odd_ranges(facts: Sequence[Facts]) -> Iterator[Problem]:
+def odd_ranges(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     """Yield a warning for each thing that is odd about the values of some images.
 
     Nothing is said of 8-bit images, which end at 255.
@@ -29,12 +29,12 @@ def odd_ranges(facts: Sequence[Facts]) -> Iterator[Problem]:
     yield from _scales(deep)
 
 
-def _named(facts: Sequence[Facts]) -> tuple[tuple[str, ...], int]:
+def _named(facts: Sequence[SampleFingerprint]) -> tuple[tuple[str, ...], int]:
     """Return the names that are shown, and the number of all."""
     return tuple(fact.name for fact in facts[:SHOWN]), len(facts)
 
 
-def _outliers(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _outliers(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     found = [fact for fact in facts if fact.outliers]
     if not found:
         return
@@ -48,7 +48,7 @@ def _outliers(facts: Sequence[Facts]) -> Iterator[Problem]:
     yield Problem("outliers", "warning", message, *_named(found))
 
 
-def _nodata(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _nodata(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     found = [fact for fact in facts if fact.nodata is not None]
     if not found:
         return
@@ -62,7 +62,7 @@ def _nodata(facts: Sequence[Facts]) -> Iterator[Problem]:
     yield Problem("nodata", "warning", message, *_named(found))
 
 
-def _scales(facts: Sequence[Facts]) -> Iterator[Problem]:
+def _scales(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     """Images come in two groups, one of which is `GAP` times as bright as the other."""
     lit = [fact for fact in facts if _levels(fact)[-1] > 0 and fact.low < fact.high]
     lit.sort(key=lambda fact: float(_levels(fact)[-1]))
@@ -84,7 +84,7 @@ def _told_scales(dark_images: int, dark: np.ndarray, bright_images: int, bright:
     )
 
 
-def _levels(fact: Facts) -> np.ndarray:
+def _levels(fact: SampleFingerprint) -> np.ndarray:
     """Return the distance from 0 of each percentile, in the band where it is largest, (5,)."""
     return np.asarray(np.abs(fact.percentiles).max(axis=1))
 

@@ -27,7 +27,7 @@ Row = tuple[str, ...]
 def on_screen(inspection: Inspection) -> RenderableType:
     """Return the inspection for a terminal: facts, classes, problems, verdict."""
     report = as_json(inspection)
-    lines = [shown(f"{what}: {told}") for what, told in summary(report)]
+    lines = [shown(f"{what}: {told}") for what, told in summary_lines(report)]
     parts: list[RenderableType] = [Text("\n".join(lines))]
     if report["classes"]:
         table = Table(title="classes", title_justify="left")
@@ -65,7 +65,7 @@ CLASS_HEADINGS = (
 )
 
 
-def summary(report: dict[str, Any]) -> list[tuple[str, str]]:
+def summary_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the facts of the data set as (what, words)."""
     images = report["images"]
     told = [
@@ -118,11 +118,12 @@ def class_rows(report: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def as_html(inspection: Inspection) -> str:
+def inspection_html(inspection: Inspection) -> str:
     """Return a page that stands alone, its pictures inside."""
     report, escape = as_json(inspection), html.escape
     facts = "".join(
-        f"<tr><th>{escape(what)}</th><td>{escape(told)}</td></tr>" for what, told in summary(report)
+        f"<tr><th>{escape(what)}</th><td>{escape(told)}</td></tr>"
+        for what, told in summary_lines(report)
     )
     head = "".join(f"<th>{heading}</th>" for heading in CLASS_HEADINGS)
     rows = "".join(

@@ -11,7 +11,7 @@ from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.duplicate_files import Placed, copied_files
 from segkit.inspection.fingerprint import Survey, facts_of, survey
-from segkit.inspection.input_statistics import measure
+from segkit.inspection.input_statistics import measure_input
 from segkit.inspection.problems import SHOWN, Problem, decided_by, find_problems, leak, left_out_of
 from segkit.task import VOID, Task
 
@@ -29,7 +29,7 @@ class Findings(NamedTuple):
     warnings: list[Problem]
 
 
-def check(
+def check_training_data(
     task: Task,
     parts: Mapping[str, Subset],
     done: Callable[[], None] = lambda: None,
@@ -57,7 +57,7 @@ def check(
         for part, subset in parts.items()
     }
     return Findings(
-        measure([fact for fact in found.facts if fact.part == "train"], found.facts),
+        measure_input([fact for fact in found.facts if fact.part == "train"], found.facts),
         kept,
         len(left_out),
         problems,

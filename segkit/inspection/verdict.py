@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from segkit.inspection.fingerprint import Facts
+from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.task import Task
 
 STRAY = 1e-3
@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
         return f"{self.kind}, hence {self.task.head}, because {self.because}. {self.unless}."
 
 
-def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
+def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> Verdict:
     """Return the verdict on masks that were read as `task`: layers of a multilabel task may turn out to be exclusive.
 
     `refused` samples of an exclusive task could not be read, because their classes overlap.
@@ -70,7 +70,7 @@ def judge(task: Task, facts: Sequence[Facts], refused: int = 0) -> Verdict:
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)
 
 
-def _as_exclusive(task: Task, facts: Sequence[Facts]) -> Task:
+def _as_exclusive(task: Task, facts: Sequence[SampleFingerprint]) -> Task:
     """Return the layers as classes that exclude each other, with a background if a pixel may have none."""
     nothing = any(fact.nothing for fact in facts) and "background" not in task.classes
     return Task.multiclass(

@@ -18,7 +18,7 @@ from segkit.io import png
 from segkit.io.files import check_is_file
 from segkit.io.metadata import without_metadata
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
-from segkit.io.pictures import open_picture, pixels_of
+from segkit.io.pictures import open_picture, picture_pixels
 from segkit.io.pixels import Pixels, without_holes
 from segkit.io.turning import orientation_of, upright
 
@@ -120,7 +120,7 @@ def _in_colours(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         if not valid.any() and len(picture.getcolors(1) or []) != 1:
             valid = None  # something is to be seen, so it is no transparency
     if picture.mode in ("L", "1", "F", "I", "RGB") or picture.mode.startswith("I;16"):
-        return pixels_of(picture), valid
+        return picture_pixels(picture), valid
     return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB")), valid
 
 
@@ -137,7 +137,7 @@ def read_stored(path: Path, pages: Pages | None = None) -> Pixels:
                 f"{path}: a 16-bit mask of several channels; save class ids in one", "mask-channels"
             )
         orientation = orientation_of(picture)
-        values = pixels_of(picture)
+        values = picture_pixels(picture)
         palette = palette_of(picture)
     return Pixels(upright(values, orientation), palette=palette)
 

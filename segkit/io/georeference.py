@@ -39,7 +39,7 @@ class Georeference(NamedTuple):
         return np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
 
-class Place(NamedTuple):
+class TiffLocation(NamedTuple):
     """What the files made from a TIFF have in common with it."""
 
     tags: tuple[Any, ...]
@@ -54,7 +54,7 @@ class Place(NamedTuple):
         return [*self.tags, (GDAL_NODATA, "s", 0, str(nodata), True)]
 
 
-def place_of(keyframe: Any) -> Place | None:
+def place_of(keyframe: Any) -> TiffLocation | None:
     """Return the place of a TIFF with pages like this one; None if it has neither a place nor a value for "no data"."""
     turned = keyframe.tags.get("Orientation")
     on_map = (
@@ -65,7 +65,7 @@ def place_of(keyframe: Any) -> Place | None:
     nodata = nodata_of(keyframe)
     if not tags and nodata is None:
         return None
-    return Place(tags, nodata)
+    return TiffLocation(tags, nodata)
 
 
 def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
@@ -82,7 +82,7 @@ def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
     return code, kind, len(values), values, True
 
 
-def read_place(path: Path) -> Place | None:
+def read_place(path: Path) -> TiffLocation | None:
     """Return the place of an image file, as `place_of`; None if it is no TIFF."""
     if not codecs.is_tiff(path):
         return None

@@ -16,7 +16,7 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
-from segkit.io.pixels import Pixels, both, filled, holes, without_holes
+from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
 from segkit.io.tiff import Layout, read_stored_tiff, seen, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
@@ -127,7 +127,7 @@ def _tiff_colours(path: Path, pages: Pages | None) -> Pixels:
     values, valid, layout = without_alpha_of_maps(read_stored_tiff(path, pages))
     values = values[..., None] if values.ndim == 2 else values
     missing = holes(values, layout.nodata)
-    valid = both(valid, None if missing is None else filled(missing))
+    valid = both(valid, None if missing is None else complete_pixels(missing))
     nodata = None if missing is None else _packed(layout)
     return without_holes(Pixels(seen(values, layout), valid, nodata=nodata))
 
@@ -156,7 +156,7 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
 def _tiff_values(path: Path, pages: Pages | None) -> Pixels:
     values, valid, layout = without_alpha_of_maps(read_stored_tiff(path, pages))
     missing = holes(values, layout.nodata)
-    valid = both(valid, None if missing is None else filled(missing))
+    valid = both(valid, None if missing is None else complete_pixels(missing))
     nodata = None if missing is None else layout.nodata
     is_white = is_white_zero(layout.page)
     if is_white and values.dtype == bool:

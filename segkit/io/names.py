@@ -104,7 +104,7 @@ def same_files(names: Iterable[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def check_names(names: Iterable[str]) -> None:
+def check_file_names(names: Iterable[str]) -> None:
     """Raise `DataError` unless each name can be a file, and all of them different files on every disk."""
     names = list(names)
     for name in names:

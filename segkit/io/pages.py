@@ -78,7 +78,7 @@ def check_pages(pages: Iterable[Any]) -> None:
         seen.add(page.offset)
 
 
-def choose(
+def choose_page(
     tiff: Any, path: Path, page: int | None, pages: Pages | None, channels: int | None
 ) -> Chosen:
     """Return what is read of an open TIFF.

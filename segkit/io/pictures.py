@@ -47,7 +47,7 @@ def open_tiff(path: Path) -> Any:
     return tifffile.TiffFile(path, _multifile=False)
 
 
-def pixels_of(picture: Image.Image) -> np.ndarray:
+def picture_pixels(picture: Image.Image) -> np.ndarray:
     """Return the pixels of a picture; of a PGM of 16 bits as uint16, where Pillow has 32 bits."""
     array = np.asarray(picture)
     return array.astype(np.uint16) if picture.format == "PPM" and array.dtype == np.int32 else array

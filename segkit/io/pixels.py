@@ -49,7 +49,7 @@ def holes(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
     return missing if missing.any() else None
 
 
-def filled(missing: np.ndarray) -> np.ndarray:
+def complete_pixels(missing: np.ndarray) -> np.ndarray:
     """Return where no band is missing, (H, W), from `holes`."""
     return np.asarray(~missing.any(axis=-1)) if missing.ndim == 3 else ~missing
 

@@ -10,9 +10,9 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io import codecs, colour_spaces
 from segkit.io.nodata import nodata_of
-from segkit.io.pages import Chosen, Pages, choose, split_page
+from segkit.io.pages import Chosen, Pages, choose_page, split_page
 from segkit.io.pictures import open_tiff
-from segkit.io.pixels import Pixels, both, fill, filled, holes, lowest, without_holes
+from segkit.io.pixels import Pixels, both, complete_pixels, fill, holes, lowest, without_holes
 from segkit.io.turning import orientation_of, upright
 
 ON_MAP = (33550, 34264)
@@ -117,7 +117,7 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
     missing = holes(values, layout.nodata)
     if missing is not None:
         values = fill(values, missing, lowest(values, missing))
-        valid = both(valid, filled(missing))
+        valid = both(valid, complete_pixels(missing))
     return without_holes(Pixels(seen(values, layout), valid))
 
 
@@ -136,7 +136,7 @@ def read_stored_tiff(
     """Return the samples of a TIFF as they are stored; the arguments are those of `read_tiff`."""
     file, page = split_page(path)
     with open_tiff(file) as tiff:
-        chosen = choose(tiff, path, page, pages, channels)
+        chosen = choose_page(tiff, path, page, pages, channels)
         keyframe = chosen.series.keyframe
         colour_spaces.check_colour_space(keyframe, path)
         array = _array(chosen, path)

@@ -15,9 +15,9 @@ from segkit.io.colour_spaces import check_colour_space
 from segkit.io.files import special_kind
 from segkit.io.georeference import place_of
 from segkit.io.images import as_image
-from segkit.io.pages import Pages, check_pages, choose, file_of, split_page
+from segkit.io.pages import Pages, check_pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
-from segkit.io.pixels import fill, filled, holes, lowest
+from segkit.io.pixels import complete_pixels, fill, holes, lowest
 from segkit.io.tiff import alpha_of, cover_of, index_of, layout_of, seen
 from segkit.io.turning import orientation_of
 
@@ -32,7 +32,7 @@ PIECES = 4
 Stored = Callable[[tuple[int | slice, ...]], np.ndarray]
 
 
-def pixels_of(path: Path) -> int:
+def largest_page_size(path: Path) -> int:
     """Return height x width of a TIFF's largest page, from its headers alone; 0 if it is no TIFF or cannot be read."""
     if not codecs.is_tiff(path) or special_kind(file_of(path)):
         return 0
@@ -68,7 +68,7 @@ class LargeImage:
         with codecs.naming(path):
             self._tiff = open_tiff(self._file)
             try:
-                self._chosen = choose(self._tiff, path, page, pages, channels)
+                self._chosen = choose_page(self._tiff, path, page, pages, channels)
                 self._open(most_bytes)
                 self._stored, self._close_pixels = _open_pixels(
                     self._tiff, self._chosen.series, self._file
@@ -115,7 +115,7 @@ class LargeImage:
                 valid &= samples[..., self._alpha] != 0
             missing = holes(self._without_alpha(samples), self._layout.nodata)
             if missing is not None:
-                valid &= filled(missing)
+                valid &= complete_pixels(missing)
             if self._cover is not None:
                 valid &= self._cover((rows, columns)).reshape(valid.shape) != 0
         return valid

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from segkit import catalog
-from segkit.config.loss import checked, checked_weight, settings_of, weight_at
+from segkit.config.loss import checked_weight, parse_terms, term_settings, weight_at
 from segkit.errors import ConfigError
 from segkit.losses.checks import named_arguments
 from segkit.losses.segmentation import (
@@ -171,10 +171,10 @@ def make(
         )
     losses: list[keras.losses.Loss] = []
     weights: list[Any] = []
-    for name, term in checked(terms).items():
-        settings = settings_of(term)
+    for name, term in parse_terms(terms).items():
+        settings = term_settings(term)
         weights.append(settings.pop("weight"))
-        kind = catalog.load(catalog.LOSSES, name)
+        kind = catalog.load_part(catalog.LOSSES, name)
         try:
             losses.append(
                 kind(task, from_logits=from_logits, class_weights=class_weights, **settings)

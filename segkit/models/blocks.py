@@ -64,7 +64,7 @@ def convolve(
     return layers.ReLU()(x) if activate else x
 
 
-def enter(x: Tensor, settings: ModelConfig) -> Tensor:
+def stem(x: Tensor, settings: ModelConfig) -> Tensor:
     """Join stem x stem pixels into one by a convolution that overlaps its neighbours; nothing for a stem of 1."""
     size = (
         2 * settings.stem - 1
@@ -76,7 +76,7 @@ def enter(x: Tensor, settings: ModelConfig) -> Tensor:
     )
 
 
-def leave(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
+def restore_resolution(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
     """Bring features back to the image's resolution, `factor` times theirs, as a stem or an encoder's entry left it."""
     if factor == 1:
         return x
@@ -86,14 +86,14 @@ def leave(x: Tensor, factor: int, settings: ModelConfig) -> Tensor:
     return layers.ReLU()(normalize(x, settings))
 
 
-def drop(x: Tensor, settings: ModelConfig) -> Tensor:
+def drop_channels(x: Tensor, settings: ModelConfig) -> Tensor:
     """Drop whole channels in training, the settings' share of them."""
     return layers.SpatialDropout2D(settings.dropout)(x) if settings.dropout else x
 
 
 def plain_block(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     """Two convolutions, as in the U-Net (Ronneberger et al., 2015), with dropout after them."""
-    return drop(convolve(convolve(x, width, settings), width, settings), settings)
+    return drop_channels(convolve(convolve(x, width, settings), width, settings), settings)
 
 
 def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1) -> Tensor:
@@ -108,7 +108,7 @@ def residual_block(x: Tensor, width: int, settings: ModelConfig, stride: int = 1
         x = normalize(
             layers.Conv2D(width, 1, use_bias=settings.normalization == "none")(x), settings
         )
-    return drop(layers.ReLU()(layers.Add()([x, y])), settings)
+    return drop_channels(layers.ReLU()(layers.Add()([x, y])), settings)
 
 
 def upsample(x: Tensor, width: int, settings: ModelConfig) -> Tensor:

@@ -140,13 +140,15 @@ def _build(
     check_halved(settings.encoder, found, settings.stride)
     if settings.image_head:
         levels[-1] = see_image(task, levels[-1], settings.image_head, settings.image_labels)
-    x = catalog.load(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
-    x = blocks.leave(x, int(found[0]), settings)
+    x = catalog.load_part(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
+    x = blocks.restore_resolution(x, int(found[0]), settings)
     encoded = {id(layer) for layer in keras.Model(image, levels).layers}
     name_layers(
         [layer for layer in keras.Model(image, x).layers if id(layer) not in encoded], "decoder"
     )
-    model = supervision.checked(keras.Model(image, head(task, x, image), name="segkit"), settings)
+    model = supervision.check_supervised(
+        keras.Model(image, head(task, x, image), name="segkit"), settings
+    )
     if settings.freeze_statistics:
         _freeze_statistics(model)
     return model
@@ -163,8 +165,8 @@ def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Mo
 def _encode(x: Any, settings: ModelConfig) -> list[Any]:
     """Return an encoder's levels, the last one named."""
     hub = settings.encoder.startswith(networks.HUB)
-    encoder = catalog.load(catalog.ENCODERS, catalog.BACKBONE if hub else settings.encoder)
-    levels = encoder(blocks.enter(x, settings), settings)
+    encoder = catalog.load_part(catalog.ENCODERS, catalog.BACKBONE if hub else settings.encoder)
+    levels = encoder(blocks.stem(x, settings), settings)
     return [*levels[:-1], layers.Identity(name=ENCODED)(levels[-1])]
 
 

@@ -20,7 +20,7 @@ from segkit.models.trainer import IMAGE, MAIN, Supervised, Trainer
 from segkit.task import Task
 
 
-def checked(model: keras.Model, settings: ModelConfig) -> keras.Model:
+def check_supervised(model: keras.Model, settings: ModelConfig) -> keras.Model:
     """Return the model. Raises `ConfigError` if its decoder was to mark features for auxiliary heads and marked none."""
     if settings.deep_supervision and not _marked(model):
         raise ConfigError(

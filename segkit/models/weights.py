@@ -42,7 +42,9 @@ def check_frozen(settings: ModelConfig) -> None:
         )
 
 
-def find(settings: ModelConfig, say: Callable[[str], None] = lambda line: None) -> Path | None:
+def find_weights(
+    settings: ModelConfig, say: Callable[[str], None] = lambda line: None
+) -> Path | None:
     """Return the file of weights that the settings name, None if they name none; ImageNet's are fetched once.
 
     Raises `ConfigError` if there is no such file, or it can neither be found nor fetched: within seconds, and before

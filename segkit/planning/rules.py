@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from segkit.config import Config, RunConfig
-from segkit.inspection.fingerprint import Facts
-from segkit.inspection.input_statistics import measure
+from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.input_statistics import measure_input
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.problems import one_sided
@@ -43,7 +43,9 @@ PLACES = (
 """Settings of `data` that say where the files are."""
 
 
-def draft(config: Config, verdict: Verdict, facts: Sequence[Facts], guess: Guess | None) -> Plan:
+def draft(
+    config: Config, verdict: Verdict, facts: Sequence[SampleFingerprint], guess: Guess | None
+) -> Plan:
     """Return all that follows from the data alone; `fit_budget` chooses what the machine has a say in.
 
     `config` reads the data, as `guess` found out; without a guess it is the user's own, and its task is their word.
@@ -111,7 +113,7 @@ def _mirrored(name: str) -> str:
     return re.sub(r"(?i)(?<![^\W_])left(?![^\W_])", "right", name)
 
 
-def _with_background(fact: Facts, task: Task) -> Facts:
+def _with_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
     """Layers that turned out to exclude each other have a background before them, where no layer is."""
     if len(fact.classes) == task.channels:
         return fact
@@ -125,7 +127,7 @@ def _with_background(fact: Facts, task: Task) -> Facts:
 Chosen = dict[str, tuple[Any, str]]
 
 
-def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _split(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     if validation:
         return {}
     if len(facts) == 1:
@@ -151,7 +153,7 @@ def _split(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     }
 
 
-def _augment(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _augment(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     train = [fact for fact in facts if fact.part == "train"]
     sided = list(dict.fromkeys([*task.sided, *one_sided(task, train)]))
     flip = (
@@ -177,7 +179,7 @@ def _augment(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     }
 
 
-def _spread(task: Task, facts: Sequence[Facts]) -> float:
+def _spread(task: Task, facts: Sequence[SampleFingerprint]) -> float:
     """Return how much larger large objects are than small ones, in length; the median over the classes."""
     spreads = []
     for index in task.foreground:
@@ -188,9 +190,9 @@ def _spread(task: Task, facts: Sequence[Facts]) -> float:
     return float(np.median(spreads)) if spreads else 1.0
 
 
-def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _input(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     train = [fact for fact in facts if fact.part == "train"]
-    given = measure(train, facts).model_dump(mode="json")
+    given = measure_input(train, facts).model_dump(mode="json")
     if given["dtype"] == "uint8":
         reason = (
             "8 bits: mean and deviation of all pixels, band by band; of the whole data set and not of each image, as nnU-Net "
@@ -210,7 +212,7 @@ def _input(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     return {"input": (given, reason)}
 
 
-def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _network(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     sizes = np.median([fact.size for fact in facts], axis=0)
     crop, limit = _crop(task, facts), _largest_crop(task, facts)
     depth = depth_for(crop, 1)
@@ -239,12 +241,12 @@ def _network(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     }
 
 
-def _crop(task: Task, facts: Sequence[Facts]) -> list[int]:
+def _crop(task: Task, facts: Sequence[SampleFingerprint]) -> list[int]:
     limit = _largest_crop(task, facts)
     return [int(min(limit, size)) for size in np.median([fact.size for fact in facts], axis=0)]
 
 
-def _largest_crop(task: Task, facts: Sequence[Facts]) -> int:
+def _largest_crop(task: Task, facts: Sequence[SampleFingerprint]) -> int:
     """Return `LARGEST_CROP`; up to twice that, in steps of 32, if half of a class's objects are wider than half of it."""
     areas = [np.concatenate([fact.objects[index] for fact in facts]) for index in task.foreground]
     sides = [2 * math.sqrt(np.median(each)) for each in areas if each.size]
@@ -268,7 +270,7 @@ def _told_depth(crop: Sequence[int], depth: int) -> str:
     )
 
 
-def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _weights(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     labelled = sum(fact.labelled for fact in facts)
     pixels = {task.classes[i]: sum(int(fact.classes[i]) for fact in facts) for i in task.foreground}
     shares = {name: count / labelled for name, count in pixels.items() if count}
@@ -296,7 +298,7 @@ def _weights(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
     return chosen
 
 
-def _training(task: Task, facts: Sequence[Facts], validation: bool) -> Chosen:
+def _training(task: Task, facts: Sequence[SampleFingerprint], validation: bool) -> Chosen:
     return {
         "train.learning_rate": (
             0.002,

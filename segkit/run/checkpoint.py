@@ -112,7 +112,7 @@ def to_disk(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def check_room(folder: Path, state: int, model: int) -> None:
+def check_disk_space(folder: Path, state: int, model: int) -> None:
     """Raise `RunError` if checkpoints of `state` bytes and models of `model` bytes do not fit on the folder's disk.
 
     model.keras, last.keras and the one being written are three models. What is there already is not needed again.

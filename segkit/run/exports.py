@@ -159,7 +159,7 @@ def _digest(record: ExportRecord) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def files_of(folder: Path) -> dict[str, str]:
+def file_digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of the model in a folder of an export, by its path there."""
     files = sorted(
         path for path in folder.rglob("*") if path.is_file() and path != folder / "export.json"
@@ -178,7 +178,7 @@ def export_folders(run: Path) -> list[Path]:
     return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
 
 
-def keep_up(run: Path, model: Path, config: RunConfig) -> int:
+def update_exports(run: Path, model: Path, config: RunConfig) -> int:
     """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
 
     Those of fewer bits were checked as the run decoded before, so they count as unchecked if that changed.
@@ -190,7 +190,9 @@ def keep_up(run: Path, model: Path, config: RunConfig) -> int:
             if found.is_of(model):
                 holds = found.record.precision == "float32" or found.record.config == config
                 update = {"config": config} if holds else {"config": config, "checked": None}
-                write_text(folder / "export.json", as_json(found.record.model_copy(update=update)))
+                write_text(
+                    folder / "export.json", record_text(found.record.model_copy(update=update))
+                )
                 kept += 1
     return kept
 
@@ -201,7 +203,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def as_json(record: ExportRecord) -> str:
+def record_text(record: ExportRecord) -> str:
     """Return the text of export.json, with its checksum."""
     record = record.model_copy(update={"record_sha256": _digest(record)})
     return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -33,7 +33,7 @@ class Tuned(Section):
     """What could not be done or gets worse, each a code and words."""
 
 
-def read(path: Path) -> Tuned:
+def read_tuned(path: Path) -> Tuned:
     """Return what a tuned.yaml holds. Raises `RunError` naming the file if it cannot be read."""
     try:
         return Tuned.model_validate(read_yaml(path))
@@ -57,7 +57,7 @@ def merged(config: RunConfig, path: Path) -> RunConfig:
 
     Raises `RunError` if the file cannot be read or was made for another task.
     """
-    return apply(config, read(path), str(path)) if path.is_file() else config
+    return apply(config, read_tuned(path), str(path)) if path.is_file() else config
 
 
 def apply(config: RunConfig, tuned: Tuned, where: str = "tuned") -> RunConfig:

@@ -37,7 +37,7 @@ def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
     )
 
 
-def holding(task: Task, labels: np.ndarray) -> np.ndarray:
+def class_layers(task: Task, labels: np.ndarray) -> np.ndarray:
     """Return (..., C) bool: where each class holds in an encoded target or a decoded mask; VOID is no class."""
     if task.exclusive:
         return labels[..., None] == np.arange(task.channels, dtype=np.uint8)
@@ -58,7 +58,7 @@ def channels_of(task: Task, target: np.ndarray) -> np.ndarray:
     """
     if not task.exclusive:
         return target
-    return np.where(target[..., None] == VOID, np.uint8(VOID), holding(task, target))
+    return np.where(target[..., None] == VOID, np.uint8(VOID), class_layers(task, target))
 
 
 def layer_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:

@@ -28,10 +28,12 @@ def validated(kind: type[Model], values: dict[str, Any], section: str = "") -> M
     try:
         return kind.model_validate(values)
     except ValidationError as problem:
-        raise readable(problem, kind, section) from problem
+        raise describe_validation_error(problem, kind, section) from problem
 
 
-def readable(problem: ValidationError, kind: type[BaseModel], section: str = "") -> ConfigError:
+def describe_validation_error(
+    problem: ValidationError, kind: type[BaseModel], section: str = ""
+) -> ConfigError:
     """Return one error that describes all that pydantic found wrong with the settings of an object."""
     described = [_describe(error, kind, section) for error in problem.errors()]
     return described[0].with_message("\n  ".join(map(str, described)))

@@ -24,7 +24,7 @@ from segkit.run.checkpoint import to_disk
 from segkit.run.folder import Row
 from segkit.training.best_epoch import Choice, Rank
 from segkit.training.ema import averaged
-from segkit.training.mirrored import portable
+from segkit.training.mirrored import unshared_statistics
 from segkit.training.optimizer import rate_at
 from segkit.training.step_counter import Course, Logs
 
@@ -165,7 +165,7 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
         run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:
         if run.keeps_models:
-            with portable(model):
+            with unshared_statistics(model):
                 model.save(temporary)
             to_disk(temporary)
         else:

@@ -6,7 +6,7 @@ from segkit.config import Config, RunConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.inspection.input_statistics import fitting_input, other_scale
-from segkit.inspection.training_check import check
+from segkit.inspection.training_check import check_training_data
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
@@ -30,7 +30,7 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     parts = open_parts(config)
     total = sum(len(subset) for subset in parts.values())
     with progress.counting("checking images and masks", total) as done:
-        findings = check(
+        findings = check_training_data(
             config.task,
             parts,
             done,

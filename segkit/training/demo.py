@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from segkit.config import read
-from segkit.data.convert import check_free, convert
+from segkit.data.convert import convert, require_empty
 from segkit.evaluation.evaluate import evaluate
 from segkit.inference.predict import predict
 from segkit.io.atomic import write_text
@@ -53,7 +53,7 @@ def demo(
         RunError: If the folder is not empty.
     """
     folder = Path(out)
-    check_free(folder)
+    require_empty(folder)
     progress = progress or Progress()
     config = read(CONFIG, settings or [])
     run = train(config, folder / "run", progress=progress)

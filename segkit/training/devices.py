@@ -25,7 +25,7 @@ def prepare(settings: TrainConfig, precision: str | None = None) -> None:
 
 
 @contextmanager
-def spread(settings: TrainConfig) -> Iterator[Replicas]:
+def use_devices(settings: TrainConfig) -> Iterator[Replicas]:
     """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
 
     Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. Raises

@@ -155,7 +155,7 @@ def meet(process: Process | None) -> None:
         multihost_utils.sync_global_devices("segkit")
 
 
-def leave() -> None:
+def disconnect() -> None:
     """Part from the other processes, once all have come to this point; nothing if there are none."""
     if _has_joined():
         sys.modules["jax"].distributed.shutdown()

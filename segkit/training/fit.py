@@ -19,7 +19,7 @@ from segkit.data.sources.source import Subset
 from segkit.errors import RunError
 from segkit.io.atomic import write_text
 from segkit.run import Run
-from segkit.run.checkpoint import Position, check_room
+from segkit.run.checkpoint import Position, check_disk_space
 from segkit.run.folder import Row
 from segkit.system.progress import Progress
 from segkit.system.replicas import ALONE, Replicas
@@ -214,7 +214,7 @@ def fit_network(
     steps = config.train.steps_per_epoch or -(-samples // config.train.batch_size)
     model, trainer = build_network(config, steps)
     if run.keeps_models:
-        check_room(run.path, *state_bytes(trainer))
+        check_disk_space(run.path, *state_bytes(trainer))
     progress.message(f"{model.count_params():,} parameters, {steps} steps an epoch")
     begun = run.saved()
     if begun != Position():

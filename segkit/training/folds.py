@@ -146,12 +146,12 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
                 update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}
             )
         )
-    report = summary([run.scored() for run in runs])
+    report = summarise_folds([run.scored() for run in runs])
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
-def summary(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summarise_folds(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return mean and standard deviation (n - 1) over folds of every score of `counts.report`, a class and in the mean.
 
     A fold in which a class is absent has no score of it and is left out; the number of folds that count is `folds`.

@@ -102,7 +102,7 @@ def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
 
 
 @contextmanager
-def portable(model: keras.Model) -> Iterator[None]:
+def unshared_statistics(model: keras.Model) -> Iterator[None]:
     """Within, a model may be saved so that other backends load it, which refuse statistics that are shared."""
     shared = [layer for layer in batch_normalizations(model) if layer.synchronized]
     for layer in shared:

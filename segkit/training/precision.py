@@ -32,7 +32,7 @@ def choose_precision(config: RunConfig, run: Run) -> tuple[str, str]:
     if config.train.precision != "auto":
         return config.train.precision, ""
     if not run.precision.is_file():
-        write_text(run.precision, json.dumps(measure(config), indent=2) + "\n")
+        write_text(run.precision, json.dumps(compare_precisions(config), indent=2) + "\n")
     precision, ratio = _measured(run.precision)
     return (
         precision,
@@ -53,7 +53,7 @@ def _measured(path: Path) -> tuple[str, float]:
     return precision, ratio
 
 
-def measure(config: RunConfig) -> dict[str, Any]:
+def compare_precisions(config: RunConfig) -> dict[str, Any]:
     """Return the precision to take, and the seconds of a step in float32 and bfloat16, in turns on random pixels."""
     images, targets = random_batch(config)
     trainers = {name: _trainer(config, name) for name in MEASURED}

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit.config import Config, ConfigLike, RunConfig, as_config
-from segkit.data.batches.cache import check_room
+from segkit.data.batches.cache import check_memory
 from segkit.data.parts import held_out
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
 from segkit.evaluation.evaluate import score_part
 from segkit.io.atomic import write_text
-from segkit.models.weights import check_frozen, find
+from segkit.models.weights import check_frozen, find_weights
 from segkit.run import Run
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
-from segkit.training.devices import prepare, spread
-from segkit.training.distributed import join, leave, meet, opened_run, share_start
+from segkit.training.devices import prepare, use_devices
+from segkit.training.distributed import disconnect, join, meet, opened_run, share_start
 from segkit.training.process import Process, check_process
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def _begin(
         resume and alone and config.input is None
     ):  # what was learned holds for the images as they were scaled then
         config = config.with_input(run.config_made_with().input)
-    find(config.model, progress.message)
+    find_weights(config.model, progress.message)
     progress.message(config.task.explain())
     settings, parts = prepare_data(config, progress)
-    check_room(
+    check_memory(
         [parts["train"], parts["validation"]],
         settings.data,
         settings.task,
@@ -132,12 +132,12 @@ def _train(
 
     meet(process)
     precision, reason = _choose_precision(process, config, parts, run)
-    with spread(config.train) as replicas:
+    with use_devices(config.train) as replicas:
         prepare(config.train, precision)
         if reason:
             progress.message(f"{precision}: {reason}")
         fit_network(config, parts, run, replicas, callbacks, progress)
-    leave()
+    disconnect()
     if replicas.leads:
         _score_best_epoch(config, parts, run, progress)
 

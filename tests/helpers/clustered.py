@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.errors import RunError
-from segkit.inference.cluster import Work, connected, each_written_on, plan_of
+from segkit.inference.cluster import WorkerTask, connected, each_written_on, plan_of
 from segkit.inference.files import Summary, write_files
 from segkit.inference.inputs import find_images
 from segkit.inference.load import Together
@@ -48,7 +48,7 @@ def predict(
     os.environ.update(LOOPBACK)
     outputs = Outputs(out, formats=("instances",))
     with connected(address) as ray:
-        work = Work(partial(open_stand_in, kind, log), outputs)
+        work = WorkerTask(partial(open_stand_in, kind, log), outputs)
         each = partial(each_written_on, ray, work, plan_of(ray, None), print)
         task = task_of("binary" if kind == "none" else kind)
         return write_files(

@@ -7,7 +7,7 @@ from pathlib import Path
 from segkit import Task
 from segkit.config import InputConfig, RunConfig
 from segkit.run import Run
-from segkit.run.exports import FILES, Checked, ExportRecord, as_json, sha256
+from segkit.run.exports import FILES, Checked, ExportRecord, record_text, sha256
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
 CONFIG = RunConfig(task=Task.binary("a"), input=GIVEN)
@@ -44,6 +44,6 @@ def add_export(run: Run, form: str, precision: str = "float32", ratio: float = 0
         config=CONFIG,
         checked=checked(ratio),
     )
-    (folder / "export.json").write_text(as_json(record))
+    (folder / "export.json").write_text(record_text(record))
     (folder / FILES[form]).write_bytes(b"")
     return folder

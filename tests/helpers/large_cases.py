@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from segkit import Task
 from segkit.config import Config, InputConfig, ModelConfig, PredictConfig
-from segkit.inference.large.memory_budget import Room
+from segkit.inference.large.memory_budget import MemoryBudget
 from segkit.inference.tiles import Predict
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
-ROOM = Room(batch_size=3, read_bytes=40_000)
+ROOM = MemoryBudget(batch_size=3, read_bytes=40_000)
 
 
 def config_of(task: Task, tile: int = 64, overlap: float = 0.25, depth: int = 3) -> Config:

@@ -43,7 +43,7 @@ def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def loss_of(name: str, task: Task, from_logits: bool = True, **settings: Any) -> keras.losses.Loss:
     """Return the catalog's loss of that name."""
-    return catalog.load(catalog.LOSSES, name)(task, from_logits=from_logits, **settings)
+    return catalog.load_part(catalog.LOSSES, name)(task, from_logits=from_logits, **settings)
 
 
 def batch(

@@ -35,8 +35,10 @@ def test_every_part_stands_where_the_table_says(table: str, name: str, target: s
 
 
 def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
-    assert catalog.load(catalog.SOURCES, "folder") is open_folder
-    assert catalog.load(catalog.SOURCES, "segkit.data.sources.folder:open_folder") is open_folder
+    assert catalog.load_part(catalog.SOURCES, "folder") is open_folder
+    assert (
+        catalog.load_part(catalog.SOURCES, "segkit.data.sources.folder:open_folder") is open_folder
+    )
     assert catalog.find(catalog.SOURCES, "mine.loader:open_mine") == "mine.loader:open_mine"
 
 
@@ -58,10 +60,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
 @pytest.mark.parametrize("name", ["nowhere.to.be:found", "segkit.data.sources.folder:missing"])
 def test_a_part_of_one_s_own_that_cannot_be_imported_is_named(name: str) -> None:
     with fails(ConfigError, "not-importable", f"{name!r}"):
-        catalog.load(catalog.SOURCES, name)
+        catalog.load_part(catalog.SOURCES, name)
 
 
 def test_an_error_inside_a_known_part_is_not_hidden() -> None:
     broken: Mapping[str, str] = {"broken": "segkit.no_such_module:part"}
     with pytest.raises(ModuleNotFoundError):
-        catalog.load(broken, "broken")
+        catalog.load_part(broken, "broken")

@@ -21,11 +21,11 @@ from segkit.config import AugmentConfig, InputConfig
 from segkit.config.config import FAR
 from segkit.data.batches.patch import (
     BANDS,
-    draw_start,
-    draw_turn,
     foreground_pixel,
-    holding,
     map_of,
+    sample_start,
+    sample_turn,
+    shift_to_include,
     warp,
 )
 from segkit.task import VOID, Task
@@ -72,7 +72,7 @@ class Augment:
     ) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
         image, target = self._patch(image, target, rng)
-        image = apply_curve(image, draw_curve(self.settings, rng), self.given)
+        image = apply_curve(image, sample_curve(self.settings, rng), self.given)
         return (
             self._changed_by_the_rest(image, target, int(rng.integers(2**31)))
             if self._has_rest
@@ -85,10 +85,12 @@ class Augment:
         wanted = (
             foreground_pixel(target, self.task, rng) if rng.random() < self.foreground else None
         )
-        start = draw_start(target.shape[:2], self.crop, wanted, rng)
-        turn, (height, width) = draw_turn(self.settings, rng), self.crop
+        start = sample_start(target.shape[:2], self.crop, wanted, rng)
+        turn, (height, width) = sample_turn(self.settings, rng), self.crop
         matrix = map_of(start, self.crop, turn, self.margin)
-        matrix = matrix if wanted is None else holding(matrix, wanted, self.crop, self.margin)
+        matrix = (
+            matrix if wanted is None else shift_to_include(matrix, wanted, self.crop, self.margin)
+        )
         size = (height + 2 * self.margin, width + 2 * self.margin)
         unknown = np.full(max(BANDS, *target.shape[2:], 0), VOID)
         patch = warp(image, matrix, size, self._fill, cv2.INTER_LINEAR)
@@ -125,7 +127,7 @@ class Curve(NamedTuple):
         return inside ** np.float32(self.gamma) + (changed - inside)
 
 
-def draw_curve(settings: AugmentConfig, rng: np.random.Generator) -> Curve:
+def sample_curve(settings: AugmentConfig, rng: np.random.Generator) -> Curve:
     """Return a random change of contrast and brightness (in 0.8 of the cases), and of gamma (in half)."""
     contrast, brightness, gamma = Curve()
     if (settings.brightness or settings.contrast) and rng.random() < 0.8:

@@ -79,7 +79,7 @@ def open_samples(
     read, folder, free = Read(part, task, given), data.cache_folder or folder, memory.free_memory()
     if data.cache == "none" or not part.names:
         return read
-    wanted = check_room([part], data, task, given, folder)
+    wanted = check_memory([part], data, task, given, folder)
     if data.cache == "memory":
         return InMemory(read, min(MOST * free, MARGIN * wanted))
     if data.cache == "disk":
@@ -92,7 +92,7 @@ def open_samples(
     return kept if size * (1 - kept.share_kept(part.names)) <= SHARE * _room(folder) else in_memory
 
 
-def check_room(
+def check_memory(
     parts: Sequence[Subset],
     data: DataConfig,
     task: Task,

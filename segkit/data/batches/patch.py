@@ -33,7 +33,7 @@ class Turn(NamedTuple):
         return self.across != self.down
 
 
-def draw_start(
+def sample_start(
     size: tuple[int, int],
     crop: tuple[int, int],
     wanted: tuple[int, int] | None,
@@ -54,7 +54,7 @@ def draw_start(
     return starts
 
 
-def draw_turn(settings: AugmentConfig, rng: np.random.Generator) -> Turn:
+def sample_turn(settings: AugmentConfig, rng: np.random.Generator) -> Turn:
     """Return a random turn within the settings."""
     angle, scale = 0.0, 1.0
     if (settings.rotate or settings.scale) and rng.random() < TURNED:
@@ -81,7 +81,7 @@ def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int 
     )
 
 
-def holding(
+def shift_to_include(
     matrix: np.ndarray, pixel: tuple[int, int], crop: tuple[int, int], margin: int = 0
 ) -> np.ndarray:
     """Return the map moved as little as it takes for a pixel (row, column) of the image to be one of the patch's.

@@ -12,7 +12,13 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from segkit.config import DataConfig
-from segkit.data.sources.coco_json import Broken, Picture, Region, read_content, shown
+from segkit.data.sources.coco_json import (
+    CocoImage,
+    Region,
+    SkippedEntries,
+    read_content,
+    short_repr,
+)
 from segkit.data.sources.labels import check_on_top, from_layers
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
@@ -50,7 +56,7 @@ class CocoSource:
         self.labels = [task.classes[i] for i in task.foreground]
         self._pages = data.pages
         self._root = os.path.realpath(images)
-        self._broken = Broken(data.skip_broken)
+        self._broken = SkippedEntries(data.skip_broken)
         self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
         self.crowds: str = data.crowds
         if data.crowds == "auto":
@@ -105,10 +111,12 @@ class CocoSource:
         mask = from_layers(self._layers(picture), self.task, self.on_top, where)
         return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
 
-    def _where(self, picture: Picture) -> str:
-        return f"{self.annotations}, image {shown(picture.id)} ({shown(picture.file_name)})"
+    def _where(self, picture: CocoImage) -> str:
+        return (
+            f"{self.annotations}, image {short_repr(picture.id)} ({short_repr(picture.file_name)})"
+        )
 
-    def _path(self, picture: Picture) -> Path:
+    def _path(self, picture: CocoImage) -> Path:
         path, where = existing(self.images / picture.file_name), self._where(picture)
         if not Path(os.path.realpath(path)).is_relative_to(self._root):
             raise DataError(
@@ -122,7 +130,7 @@ class CocoSource:
             )
         return path
 
-    def _layers(self, picture: Picture) -> dict[str, np.ndarray]:
+    def _layers(self, picture: CocoImage) -> dict[str, np.ndarray]:
         """Return a layer (H, W) of 0, 1 and 255 for each class that occurs, and for one if none does."""
         found: dict[tuple[str, bool], list[Runs]] = {}
         for region in picture.regions:
@@ -131,7 +139,7 @@ class CocoSource:
                 runs = runs_of(region.segmentation, picture.height, picture.width)
             except DataError as problem:
                 if not region.broken:
-                    where = f"{self.annotations}: annotation {shown(region.id)} of image {shown(picture.id)}"
+                    where = f"{self.annotations}: annotation {short_repr(region.id)} of image {short_repr(picture.id)}"
                     self._broken.leave_out(
                         "annotations", region.position, _prefixed(where, problem)
                     )
@@ -150,7 +158,7 @@ class CocoSource:
 _CROWDS = {"void": "unlabelled", "objects": "objects"}
 
 
-def _somewhere(region: Region, picture: Picture) -> Runs:
+def _somewhere(region: Region, picture: CocoImage) -> Runs:
     """Return where a region lies whose segmentation cannot be read: its box if that is in the image, else anywhere."""
     height, width = picture.height, picture.width
     box = region.box
@@ -198,7 +206,7 @@ def runs_of(segmentation: Any, height: int, width: int) -> list[Runs]:
     if isinstance(segmentation, dict):
         return [_runs_of_counts(segmentation, height, width)]
     if not isinstance(segmentation, list) or not segmentation:
-        found = "none" if segmentation is None else shown(segmentation)
+        found = "none" if segmentation is None else short_repr(segmentation)
         raise DataError(
             f"segmentation is a list of polygons or an object of run lengths; found {found}. A box alone says nothing "
             f"about its pixels",
@@ -231,12 +239,12 @@ def counts_of(text: str) -> np.ndarray:
         "0"
     )
     if not codes.size or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise DataError(f"compressed run lengths cannot be read: {shown(text)}", "coco-rle")
+        raise DataError(f"compressed run lengths cannot be read: {short_repr(text)}", "coco-rle")
     ends = np.flatnonzero(codes & 32 == 0)
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
     if lengths.max() > LONGEST_NUMBER:
-        raise DataError(f"compressed run lengths cannot be read: {shown(text)}", "coco-rle")
+        raise DataError(f"compressed run lengths cannot be read: {short_repr(text)}", "coco-rle")
     shift = 5 * (np.arange(codes.size) - np.repeat(starts, lengths))
     counts: np.ndarray = np.add.reduceat((codes & 31) << shift, starts)
     counts -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
@@ -248,7 +256,7 @@ def counts_of(text: str) -> np.ndarray:
 def _runs_of_counts(segmentation: Mapping[str, Any], height: int, width: int) -> Runs:
     size, counts = [height, width], segmentation.get("counts")
     if segmentation.get("size") != size:
-        found = shown(segmentation.get("size"))
+        found = short_repr(segmentation.get("size"))
         raise DataError(
             f"run lengths have the image's [height, width] = {size}; found {found}", "coco-rle"
         )
@@ -257,7 +265,7 @@ def _runs_of_counts(segmentation: Mapping[str, Any], height: int, width: int) ->
         return {"size": size, "counts": counts.encode("ascii")}
     if not isinstance(counts, list):
         raise DataError(
-            f"'counts' is a list of run lengths, or text; found {shown(counts)}", "coco-rle"
+            f"'counts' is a list of run lengths, or text; found {short_repr(counts)}", "coco-rle"
         )
     _check_counts(counts, height * width)
     return coco_mask.frPyObjects({"size": size, "counts": counts}, height, width)
@@ -267,18 +275,19 @@ def _check_counts(counts: list[Any], pixels: int) -> None:
     wrong = [count for count in counts if type(count) is not int or not 0 <= count <= pixels]
     if wrong:
         raise DataError(
-            f"run lengths are whole numbers from 0 to {pixels}; found {shown(wrong[0])}", "coco-rle"
+            f"run lengths are whole numbers from 0 to {pixels}; found {short_repr(wrong[0])}",
+            "coco-rle",
         )
     if sum(counts) != pixels:  # pycocotools would merge too few of them for ever
         raise DataError(
-            f"run lengths add up to height x width, {pixels}; found {shown(sum(counts))}",
+            f"run lengths add up to height x width, {pixels}; found {short_repr(sum(counts))}",
             "coco-rle",
         )
 
 
 def _check_polygon(polygon: Any, height: int, width: int) -> None:
     if type(polygon) is not list or len(polygon) < 6 or len(polygon) % 2:
-        found = f"{len(polygon)} numbers" if type(polygon) is list else shown(polygon)
+        found = f"{len(polygon)} numbers" if type(polygon) is list else short_repr(polygon)
         raise DataError(
             f"a polygon is a list [x, y, x, y, ...] of 3 points or more, in a list of polygons; found {found}",
             "coco-polygon",
@@ -289,7 +298,7 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
     ]
     if wrong:  # NaN, too
         raise DataError(
-            f"a polygon's coordinates are pixels, not farther than {far} from the image; found {shown(wrong[0])}",
+            f"a polygon's coordinates are pixels, not farther than {far} from the image; found {short_repr(wrong[0])}",
             "coco-polygon",
         )
     points = np.array(polygon, np.float64).reshape(-1, 2)
@@ -310,7 +319,7 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
         )
 
 
-def _check_size(image: np.ndarray, picture: Picture, path: Path, where: str) -> None:
+def _check_size(image: np.ndarray, picture: CocoImage, path: Path, where: str) -> None:
     rows, columns = image.shape[:2]
     if (rows, columns) != (picture.height, picture.width):
         turned = (columns, rows) == (picture.height, picture.width)

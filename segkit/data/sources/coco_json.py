@@ -39,7 +39,7 @@ class Region(NamedTuple):
     """Whether the annotation was left out, so that its pixels are unlabelled."""
 
 
-class Picture(NamedTuple):
+class CocoImage(NamedTuple):
     """An image as the file describes it, and its regions."""
 
     id: Id
@@ -52,13 +52,13 @@ class Picture(NamedTuple):
 class Content(NamedTuple):
     """What a COCO file says of a task."""
 
-    pictures: dict[str, Picture]
+    pictures: dict[str, CocoImage]
     """By sample name, sorted."""
     by_coco: bool
     """Whether the file seems to be one of COCO's own, in which `iscrowd` marks crowds."""
 
 
-class Broken:
+class SkippedEntries:
     """Raises the first problem, or leaves out what is broken and remembers it by its place in the file."""
 
     def __init__(self, skip: bool) -> None:
@@ -78,7 +78,7 @@ class Broken:
         return dict(Counter(list(self.codes.values())))  # a copy: other threads go on reading
 
 
-def read_content(path: Path, labels: Sequence[str], broken: Broken) -> Content:
+def read_content(path: Path, labels: Sequence[str], broken: SkippedEntries) -> Content:
     """Return the images of a COCO file by sample name (file_name without suffix), sorted, with the regions of `labels`.
 
     Categories go by name; regions of others are passed over. Raises `DataError` naming the file and the entry. Broken
@@ -94,11 +94,11 @@ def read_content(path: Path, labels: Sequence[str], broken: Broken) -> Content:
             image, region = _region(entry, position, categories, path)
             if image not in listed:
                 raise DataError(
-                    f"{path}: annotation {shown(region.id)}: there is no image {shown(image)}",
+                    f"{path}: annotation {short_repr(region.id)}: there is no image {short_repr(image)}",
                     "coco-reference",
                 )
             if region.id in seen:
-                raise _given_twice(f"{path}: annotation {shown(region.id)}")
+                raise _given_twice(f"{path}: annotation {short_repr(region.id)}")
         except DataError as problem:
             _check_image_known(entry, listed, problem)
             broken.leave_out("annotations", position, problem)
@@ -164,14 +164,14 @@ def category_names(path: Path) -> list[str]:
         str(e.get("supercategory")) for e in entries if e.get("supercategory") != e["name"]
     } | {"background"}
     drawn = {
-        shown(entry.get("category_id"))
+        short_repr(entry.get("category_id"))
         for entry in content["annotations"]
         if isinstance(entry, dict)
     }
     named = [
         str(entry["name"])
         for entry in entries
-        if shown(entry.get("id")) in drawn
+        if short_repr(entry.get("id")) in drawn
         or str(entry["name"]) not in headings
         or len(entries) == 1
     ]
@@ -192,13 +192,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not a COCO JSON file ({problem})", "coco-file") from problem
     if not isinstance(content, dict):
         raise DataError(
-            f"{path}: a COCO file is an object of images, annotations and categories; found {shown(content)}. A file of "
+            f"{path}: a COCO file is an object of images, annotations and categories; found {short_repr(content)}. A file of "
             f"results holds no images: pass the one with the ground truth",
             "coco-file",
         )
     for key in ("images", "annotations", "categories"):
         if type(content.get(key)) is not list:
-            found = f"'{key}' is {shown(content[key])}" if key in content else f"it has no '{key}'"
+            found = (
+                f"'{key}' is {short_repr(content[key])}" if key in content else f"it has no '{key}'"
+            )
             raise DataError(
                 f"{path}: a COCO file has lists of images, annotations, categories; {found}",
                 "coco-file",
@@ -235,9 +237,11 @@ def _categories(entries: list[Any], labels: Sequence[str], path: Path) -> dict[I
     return {number: name if name in labels else "" for number, name in names.items()}
 
 
-def _pictures(entries: list[Any], path: Path, broken: Broken) -> tuple[dict[Id, Picture], set[Id]]:
+def _pictures(
+    entries: list[Any], path: Path, broken: SkippedEntries
+) -> tuple[dict[Id, CocoImage], set[Id]]:
     """Return the images by id, and the ids of all that the file lists, left out or not."""
-    pictures: dict[Id, Picture] = {}
+    pictures: dict[Id, CocoImage] = {}
     listed: set[Id] = set()
     for position, entry in enumerate(entries):
         try:
@@ -256,7 +260,7 @@ def _pictures(entries: list[Any], path: Path, broken: Broken) -> tuple[dict[Id, 
     return pictures, listed
 
 
-def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
+def _picture(entry: Mapping[str, Any], number: Id, where: str) -> CocoImage:
     name = _field(entry, "file_name", (str,), "text", where)
     _check_file_name(name, where)
     width, height = (
@@ -264,16 +268,17 @@ def _picture(entry: Mapping[str, Any], number: Id, where: str) -> Picture:
     )
     if width < 1 or height < 1:
         raise DataError(
-            f"{where}: width and height are 1 or more; found {shown(width)} x {shown(height)}",
+            f"{where}: width and height are 1 or more; found {short_repr(width)} x {short_repr(height)}",
             "coco-size",
         )
     if width * height > codecs.most_pixels():
         raise DataError(
-            f"{where}: {shown(width)} x {shown(height)} is more than {codecs.most_pixels():,.0f} pixels. If it is meant, "
+            f"{where}: {short_repr(width)} x {short_repr(height)} is more than "
+            f"{codecs.most_pixels():,.0f} pixels. If it is meant, "
             f"raise the limit with data.max_pixels",
             "too-large",
         )
-    return Picture(number, name, width, height, [])
+    return CocoImage(number, name, width, height, [])
 
 
 def _check_file_name(name: str, where: str) -> None:
@@ -285,7 +290,7 @@ def _check_file_name(name: str, where: str) -> None:
     if outside or not path.name or re.search("[\x00-\x1f\x7f\ud800-\udfff]", name):
         raise DataError(
             f"{where}: file_name is a path below data.images with forward slashes, without .., drive letter or control "
-            f"characters; found {shown(name)}",
+            f"characters; found {short_repr(name)}",
             "coco-file-name",
         )
 
@@ -298,26 +303,26 @@ def _region(
     image: Id = _field(entry, "image_id", (int, str), "a whole number or text", where)
     category: Id = _field(entry, "category_id", (int, str), "a whole number or text", where)
     if category not in categories:
-        raise DataError(f"{where}: there is no category {shown(category)}", "coco-reference")
+        raise DataError(f"{where}: there is no category {short_repr(category)}", "coco-reference")
     crowd = entry.get("iscrowd", 0)
     if type(crowd) not in (int, bool) or crowd not in (0, 1):
-        raise DataError(f"{where}: 'iscrowd' is 0 or 1; found {shown(crowd)}", "coco-entry")
+        raise DataError(f"{where}: 'iscrowd' is 0 or 1; found {short_repr(crowd)}", "coco-entry")
     label = categories[category]
     return image, Region(
         position, number, label, bool(crowd), entry.get("segmentation"), entry.get("bbox")
     )
 
 
-def _by_name(pictures: Mapping[Id, Picture], path: Path) -> dict[str, Picture]:
-    found: dict[str, Picture] = {}
+def _by_name(pictures: Mapping[Id, CocoImage], path: Path) -> dict[str, CocoImage]:
+    found: dict[str, CocoImage] = {}
     for picture in pictures.values():
         name = PurePosixPath(picture.file_name).with_suffix("").as_posix()
         if name in found:
             first = found[name]
             raise DataError(
-                f"{path}: images {shown(first.id)} ({shown(first.file_name)}) and {shown(picture.id)} "
-                f"({shown(picture.file_name)}) have one name without suffix; a name stands for one image. Rename or remove "
-                f"one",
+                f"{path}: images {short_repr(first.id)} ({short_repr(first.file_name)}) and {short_repr(picture.id)} "
+                f"({short_repr(picture.file_name)}) have one name without suffix; a name stands for one image. "
+                f"Rename or remove one",
                 "coco-duplicate",
             )
         found[name] = picture
@@ -327,9 +332,11 @@ def _by_name(pictures: Mapping[Id, Picture], path: Path) -> dict[str, Picture]:
 def _identify(entry: Any, kind: str, where: str, path: Path) -> tuple[Id, str]:
     """Return an entry's id, and how messages call the entry from here on."""
     if type(entry) is not dict:
-        raise DataError(f"{where}: is an object with an id; found {shown(entry)}", "coco-entry")
+        raise DataError(
+            f"{where}: is an object with an id; found {short_repr(entry)}", "coco-entry"
+        )
     number: Id = _field(entry, "id", (int, str), "a whole number or text", where)
-    return number, f"{path}: {kind} {shown(number)}"
+    return number, f"{path}: {kind} {short_repr(number)}"
 
 
 def _field(
@@ -338,7 +345,7 @@ def _field(
     if key not in entry:
         raise DataError(f"{where}: has no '{key}'", "coco-entry")
     if type(entry[key]) not in kinds:  # isinstance would take true and false for numbers
-        raise DataError(f"{where}: '{key}' is {what}; found {shown(entry[key])}", "coco-entry")
+        raise DataError(f"{where}: '{key}' is {what}; found {short_repr(entry[key])}", "coco-entry")
     return entry[key]
 
 
@@ -346,6 +353,6 @@ def _given_twice(where: str) -> DataError:
     return DataError(f"{where}: the id is given twice; give each its own", "coco-duplicate")
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return a value for a message: in one line and not long, whatever it is."""
     return _SHORT.repr(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from segkit.config import DataConfig, MaskFilesConfig, RunConfig
-from segkit.data.sources.labels import check_names, values_by_name
+from segkit.data.sources.labels import check_mapped_names, values_by_name
 from segkit.errors import ConfigError, DataError
 from segkit.io.coding import YES, Coding, MaskLayout, Stored, as_text, segkit_coding
 from segkit.io.coding_record import read_record, record_path
@@ -49,7 +49,7 @@ def data_coding(data: DataConfig, task: Task, files: MaskFilesConfig | None = No
     meanings = _meanings(data)
     stored: dict[int, Stored]
     if meanings is not None:
-        check_names(meanings, file_task, _way(data))
+        check_mapped_names(meanings, file_task, _way(data))
         stored = _inverse(meanings, file_task)
     elif data.mask_threshold is not None:
         stored = _thresholded(data.mask_threshold)

@@ -13,8 +13,8 @@ from segkit.data.sources.labels import (
     Palettes,
     YesNo,
     as_ids,
+    check_mapped_names,
     check_mask_ids,
-    check_names,
     check_on_top,
     from_colours,
     from_layers,
@@ -230,9 +230,9 @@ def _layout_of(task: Task, has_folders: bool) -> MaskLayout:
 
 def _check_meanings(data: DataConfig, task: Task) -> None:
     if data.mask_values is not None:
-        check_names(data.mask_values, task)
+        check_mapped_names(data.mask_values, task)
     if data.mask_colours is not None:
-        check_names(data.mask_colours, task, "mask_colours")
+        check_mapped_names(data.mask_colours, task, "mask_colours")
 
 
 def _check_size(mask: np.ndarray, path: Path, image: np.ndarray, image_path: Path) -> None:

@@ -18,7 +18,9 @@ Stored = TypeVar("Stored")
 """What a file stores at a pixel."""
 
 
-def check_names(mapping: Mapping[Stored, str], task: Task, setting: str = "mask_values") -> None:
+def check_mapped_names(
+    mapping: Mapping[Stored, str], task: Task, setting: str = "mask_values"
+) -> None:
     """Raise `ConfigError` unless a mapping names this task's classes (absent/present if yes/no) or void."""
     if not mapping:
         raise ConfigError(

@@ -68,7 +68,7 @@ def open_source(data: DataConfig, task: Task) -> Source:
     codecs.limit_pixels(data.max_pixels)
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
-    source: Source = catalog.load(catalog.SOURCES, data.source)(data, task)
+    source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
     if data.blocks is None:
         return source
     from segkit.data.sources.blocks import BlockSource

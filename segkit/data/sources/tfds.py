@@ -10,7 +10,13 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.config.trust import untrusted
-from segkit.data.sources.labels import YesNo, as_ids, check_mask_ids, check_names, from_colours
+from segkit.data.sources.labels import (
+    YesNo,
+    as_ids,
+    check_mapped_names,
+    check_mask_ids,
+    from_colours,
+)
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
 from segkit.data.sources.tfds_labels import ReadyMap, find_ready, values_for
@@ -119,9 +125,9 @@ def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
     """Return the source of a config's `data` section: the data set `name`, or the one prepared in `data_dir` itself."""
     check_mask_ids(data, task)
     if data.mask_values is not None:
-        check_names(data.mask_values, task)
+        check_mapped_names(data.mask_values, task)
     if data.mask_colours is not None:
-        check_names(data.mask_colours, task, "mask_colours")
+        check_mapped_names(data.mask_colours, task, "mask_colours")
         if task.layered:
             raise ConfigError(
                 "a colour names one class, and in a multilabel task several may hold",

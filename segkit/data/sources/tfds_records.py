@@ -33,7 +33,7 @@ CUT_OFF = 1000
 """Records that may be missing in a file that was cut off; each is named when it is read."""
 
 
-class Place(NamedTuple):
+class RecordLocation(NamedTuple):
     """Where a record lies: the file, and its number there and in its split."""
 
     path: Path
@@ -55,7 +55,7 @@ class Records:
         self._slices: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def places(self, split: str) -> dict[str, Place]:
+    def places(self, split: str) -> dict[str, RecordLocation]:
         """Return the places of a split ("train", "train[:80%]") by name, "train/000012".
 
         Raises `ConfigError` for a split that the data set does not have, `DataError` for a missing file.
@@ -69,7 +69,7 @@ class Records:
                 "unknown-name",
                 setting="data.split",
             ) from problem
-        starts, found = self._starts(), dict[str, Place]()
+        starts, found = self._starts(), dict[str, RecordLocation]()
         for part in instructions:
             path, (name, start) = Path(part.filename), starts[str(part.filename)]
             if not path.is_file():
@@ -80,7 +80,7 @@ class Records:
             self._check_room(path, part.examples_in_shard)
             end = part.examples_in_shard if part.take < 0 else part.skip + part.take
             for i in range(part.skip, end):
-                found[f"{name}/{start + i:06d}"] = Place(path, i, name, start + i)
+                found[f"{name}/{start + i:06d}"] = RecordLocation(path, i, name, start + i)
         if not found:
             raise DataError(f"{self.folder}: {split} holds no record", "empty")
         return found
@@ -121,7 +121,7 @@ class Records:
             }
         return starts
 
-    def read(self, place: Place, where: str) -> bytes:
+    def read(self, place: RecordLocation, where: str) -> bytes:
         """Return a record; raises `DataError`, naming `where`, if its file ends before it does."""
         if self.info.file_format.value != "tfrecord":
             with (

@@ -10,7 +10,7 @@ from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
 from segkit.inference.files import Outcome, failure
-from segkit.inference.large.memory_budget import Room, allowed, is_large, room_for
+from segkit.inference.large.memory_budget import MemoryBudget, allowed, is_large, room_for
 from segkit.inference.large.predict import Progress, predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.outputs.summary import row_of_files
@@ -93,7 +93,7 @@ def each_large_written(
     predict: Predict,
     config: RunConfig,
     weights: str,
-    room: Room,
+    room: MemoryBudget,
     watch: Watch,
     todo: Mapping[str, Path],
     results: Results,

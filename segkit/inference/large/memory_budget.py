@@ -11,7 +11,7 @@ from segkit.config import RunConfig
 from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
-from segkit.io.tiff_windows import pixels_of
+from segkit.io.tiff_windows import largest_page_size
 from segkit.system import memory
 
 SHARE = 0.5
@@ -22,7 +22,7 @@ READ_AHEAD = 2**26
 """Largest piece in bytes; strips are as wide as the image, so wide pieces save decoding them again and again."""
 
 
-class Room(NamedTuple):
+class MemoryBudget(NamedTuple):
     """What the memory allows: windows in a batch, bytes of one piece of the image that is read at once."""
 
     batch_size: int
@@ -39,7 +39,7 @@ def is_large(config: RunConfig, path: Path, most: int) -> bool:
 
     Whole means: five such images are read ahead, and the probabilities and their weighted sums are float32.
     """
-    pixels = pixels_of(path)
+    pixels = largest_page_size(path)
     if pixels <= config.predict.tile**2:
         return False
     given = config.input
@@ -47,7 +47,7 @@ def is_large(config: RunConfig, path: Path, most: int) -> bool:
     return pixels * a_pixel > most - memory.peak() or pixels > codecs.most_pixels()
 
 
-def room_for(predict: Predict, config: RunConfig, most: int) -> Room:
+def room_for(predict: Predict, config: RunConfig, most: int) -> MemoryBudget:
     """Return the room within `most` bytes, after one window of zeros has shown what the network takes.
 
     Raises `ConfigError` if not even one window at a time would fit; smaller windows say so before the memory is taken.
@@ -71,7 +71,7 @@ def room_for(predict: Predict, config: RunConfig, most: int) -> Room:
     left = most - memory.peak() - sums
     read_bytes = max(window, min(READ_AHEAD, left // (4 * PIECES)))
     more = max(0, left - PIECES * read_bytes) // one
-    return Room(min(config.predict.batch_size, 1 + int(more)), read_bytes)
+    return MemoryBudget(min(config.predict.batch_size, 1 + int(more)), read_bytes)
 
 
 def _foreseen(predict: Predict, config: RunConfig, most: int) -> int:

@@ -19,9 +19,9 @@ from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
 from segkit.inference.blend import Grid, row_probabilities
 from segkit.inference.decoding import decode
-from segkit.inference.images import fit
+from segkit.inference.images import match_model_input
 from segkit.inference.large.masks import write_masks
-from segkit.inference.large.memory_budget import PIECES, Room
+from segkit.inference.large.memory_budget import PIECES, MemoryBudget
 from segkit.inference.large.work_folder import Strip, begin, work_folder
 from segkit.inference.outputs.writer import check_only_mask
 from segkit.inference.tiles import Predict
@@ -45,7 +45,7 @@ def predict_large(
     path: Path,
     folder: Path,
     name: str,
-    room: Room,
+    room: MemoryBudget,
     model: str = "",
     progress: Progress = lambda done, total: None,
     coding: Coding | None = None,
@@ -64,7 +64,7 @@ def predict_large(
     work = work_folder(folder / f"{name}.tif")
     pages = config.data.pages_of_an_image
     with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
-        fit(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
+        match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
         settings = config.predict
         grid = Grid.over(
             image.height, image.width, settings.tile, settings.overlap, config.model.stride
@@ -93,7 +93,7 @@ def _predict_rows(
     image: LargeImage,
     grid: Grid,
     bands: list[Strip],
-    room: Room,
+    room: MemoryBudget,
     progress: Progress,
 ) -> None:
     """Predict the rows of windows that are not finished yet, each into its band."""
@@ -137,7 +137,12 @@ def _predict_row(
 
 
 def _answers(
-    predict: Predict, config: RunConfig, image: LargeImage, grid: Grid, first_row: int, room: Room
+    predict: Predict,
+    config: RunConfig,
+    image: LargeImage,
+    grid: Grid,
+    first_row: int,
+    room: MemoryBudget,
 ) -> Iterator[np.ndarray]:
     """Yield the probabilities of each window from `first_row` on, row by row; the image is read one piece ahead."""
     column_bytes = grid.tile * image.channels * image.dtype.itemsize
@@ -153,7 +158,7 @@ def _answers(
         piece = image.read(
             grid.window_rows(row), slice(lefts[0], grid.window_columns(lefts[-1]).stop)
         )
-        piece = fit(config, piece, str(image.path))
+        piece = match_model_input(config, piece, str(image.path))
         return [piece[:, left - lefts[0] :][:, : grid.tile] for left in lefts]
 
     windows = itertools.chain.from_iterable(prefetch(read, stretches, workers=1))

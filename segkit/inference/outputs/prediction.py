@@ -15,7 +15,7 @@ from segkit.inference.decoding import decode
 from segkit.inference.outputs.objects import Object, find_objects
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
-from segkit.io.georeference import Place, read_place
+from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import read_pixels
 from segkit.task import VOID, Task
 
@@ -34,7 +34,7 @@ class Answer:
     doubt: Callable[[], np.ndarray] | None = None
     """What `segkit.inference.uncertainty.uncertainty` says, computed by those who ask."""
     temperature: float = 1.0
-    place: Place | None = None
+    place: TiffLocation | None = None
     """Where a TIFF lies on the map, and its value of pixels without data."""
     missing: np.ndarray | None = None
     """Where the image has no data, (H, W) bool; the mask is VOID there. None if it does not say."""
@@ -81,7 +81,7 @@ class Answer:
 
 def _place_in(
     config: RunConfig, path: Path, mask: np.ndarray
-) -> tuple[Place | None, np.ndarray | None]:
+) -> tuple[TiffLocation | None, np.ndarray | None]:
     """Return the place of an image, and where it has no data (H, W), where its mask becomes VOID."""
     place = read_place(path)
     if place is None or place.nodata is None:

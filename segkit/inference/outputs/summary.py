@@ -66,13 +66,13 @@ def write_summary(
         writer = csv.writer(stream)
         writer.writerow(header(coding.task))
         for name in sorted({*names, *older}):
-            if paths := files_of(coding, masks, name):
+            if paths := mask_files(coding, masks, name):
                 changed = max(path.stat().st_mtime_ns for path in paths)
                 row = known.get(name) or (older.get(name) if changed < since else None)
                 writer.writerow(row or row_of_files(coding, name, paths))
 
 
-def files_of(coding: Coding, masks: Path, name: str) -> list[Path]:
+def mask_files(coding: Coding, masks: Path, name: str) -> list[Path]:
     """Return the files of an image's mask, as they usually are or as TIFF; none unless all are there."""
     for tiff in (False, True):
         paths = coding.paths(masks, name, tiff)

@@ -78,11 +78,11 @@ class Results:
         self.coding_name, self.coding = outputs.coding, coding_of(config, outputs.coding)
         self.table = beside(outputs.masks, "-summary.csv")
         self.beside: list[Output] = [
-            catalog.load(catalog.OUTPUTS, name)(self.task, outputs.masks)
+            catalog.load_part(catalog.OUTPUTS, name)(self.task, outputs.masks)
             for name in outputs.formats
         ]
         if outputs.probabilities:
-            kind = catalog.load(catalog.PROBABILITIES, outputs.probabilities)
+            kind = catalog.load_part(catalog.PROBABILITIES, outputs.probabilities)
             self.beside.append(kind(self.task, outputs.masks))
         if outputs.uncertainty:
             self.beside.append(Uncertainty(self.task, outputs.masks))
@@ -110,7 +110,7 @@ class Results:
             segkit_coding(self.task),
         )
         without_record = found is None and own != record_of(usual)
-        if without_record and any(summary.files_of(usual, self.masks, name) for name in names):
+        if without_record and any(summary.mask_files(usual, self.masks, name) for name in names):
             found = record_of(usual)
         if found is not None and found != own:
             raise ConfigError(
@@ -142,7 +142,7 @@ class Results:
     def is_done(self, name: str, image: Path | None = None) -> bool:
         """Return whether all files of an image are there; where only masks are written, these may be PNG or TIFF."""
         if not self.beside:
-            return bool(summary.files_of(self.coding, self.masks, name))
+            return bool(summary.mask_files(self.coding, self.masks, name))
         placed = image is not None and has_place(image)
         return all(path.exists() for path in reversed(self.paths(name, placed)))
 

@@ -13,10 +13,10 @@ from segkit.run import Run
 
 def open_keras(run: Run) -> Predict:
     """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32. Loads in Keras' safe mode: data, no code."""
-    return as_predict(load(run))
+    return as_predict(load_model(run))
 
 
-def load(run: Run) -> keras.Model:
+def load_model(run: Run) -> keras.Model:
     """Return the run's model. Raises `RunError` if its file is damaged, or holds what Keras does not load safely."""
     try:
         return keras.saving.load_model(run.model, compile=False, safe_mode=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from segkit.data.sources.labels import used_colours
 from segkit.data.sources.pairs import COLUMNS, read_list
 from segkit.errors import DataError
-from segkit.inspection.intensities import histogram
+from segkit.inspection.intensities import intensity_histogram
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.io import codecs, lossless, png
 from segkit.io.colour_spaces import IN_COLOUR
@@ -64,7 +64,7 @@ def look_at_all(
 
     def look_at(path: Path) -> Stored:
         nonlocal held
-        stored = look(path, pages)
+        stored = scan_mask(path, pages)
         done()
         if stored.array is not None:
             held += stored.array.nbytes
@@ -74,13 +74,13 @@ def look_at_all(
         return list(pool.map(look_at, paths))
 
 
-def told(looked: Sequence[Stored]) -> str:
+def describe_kinds(looked: Sequence[Stored]) -> str:
     """Return in words the kinds of the files that could be read, the most common ones."""
     kinds = Counter(stored.words for stored in looked if stored.form != "broken")
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
 
 
-def look(path: Path, pages: Pages | None = None) -> Stored:
+def scan_mask(path: Path, pages: Pages | None = None) -> Stored:
     """Return what a mask file holds; "broken" if it cannot be read."""
     try:
         with codecs.naming(path):
@@ -185,7 +185,7 @@ def _lossy_values(path: Path, pages: Pages | None) -> np.ndarray:
 
 def _counted(array: np.ndarray) -> dict[int, int]:
     if array.dtype == np.uint8:
-        counts = histogram(array[..., None])[0]
+        counts = intensity_histogram(array[..., None])[0]
         return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
     values, counts = np.unique(array, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))

@@ -210,7 +210,7 @@ def _meant(
         stored.form for stored in found
     )  # a colour mask that is black or grey throughout looks like ids
     form = "colours" if forms["colours"] else forms.most_common(1)[0][0]
-    words = sniff.told(found)
+    words = sniff.describe_kinds(found)
     pixels: Counter[int] = Counter()
     for stored in found:
         if stored.form == form:

@@ -12,7 +12,7 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
-from segkit.inspection.mask_format.contents import Stored, look_at_all, objects_in, told
+from segkit.inspection.mask_format.contents import Stored, describe_kinds, look_at_all, objects_in
 from segkit.inspection.mask_format.instances import Objects
 
 MOST_VALUES = 24
@@ -48,7 +48,7 @@ def first_look(
     objects = None if data.mask_ids == "classes" else objects_in(paths, looked)
     if objects and objects.kind == "unclear":
         objects = None
-    words = [told(looked), _values(looked), str(objects or ""), _read_by(data)]
+    words = [describe_kinds(looked), _values(looked), str(objects or ""), _read_by(data)]
     return FirstLook("; ".join(word for word in words if word), objects)
 
 

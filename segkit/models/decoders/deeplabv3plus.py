@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import layers
 
 from segkit.config import ModelConfig
-from segkit.models.blocks import Tensor, convolve, drop, upsample, width_at
+from segkit.models.blocks import Tensor, convolve, drop_channels, upsample, width_at
 
 REACHES = (96, 192, 288)
 """Pixels of the image between the taps of the atrous convolutions: rates 6, 12 and 18 at the paper's stride of 16."""
@@ -32,7 +32,7 @@ def deeplabv3plus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
         levels[fine], max(1, width * 3 // 16), settings, size=1
     )  # 48 channels beside 256, as in the paper
     x = layers.Concatenate()([x, detail])
-    x = drop(separable(separable(x, width, settings), width, settings), settings)
+    x = drop_channels(separable(separable(x, width, settings), width, settings), settings)
     for level in reversed(range(fine)):
         x = upsample(x, width_at(level, settings), settings)
     return x
@@ -54,7 +54,7 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
     mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
     mean = layers.Conv2D(width, 1, activation="relu", kernel_initializer="he_normal")(mean)
     mean = layers.Conv2D(width, 1, kernel_initializer="he_normal")(mean)
-    return drop(layers.ReLU()(layers.Add()([mean, joined])), settings)
+    return drop_channels(layers.ReLU()(layers.Add()([mean, joined])), settings)
 
 
 def separable(x: Tensor, width: int, settings: ModelConfig, rate: int = 1) -> Tensor:

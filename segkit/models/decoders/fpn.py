@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import layers
 
 from segkit.config import ModelConfig
-from segkit.models.blocks import Tensor, convolve, drop, supervise, upsample, width_at
+from segkit.models.blocks import Tensor, convolve, drop_channels, supervise, upsample, width_at
 
 
 def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
@@ -29,7 +29,7 @@ def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
         _branch(supervise(x, doublings, settings), doublings, settings)
         for doublings, x in enumerate(stages)
     ]
-    return drop(layers.Add()(branches), settings)
+    return drop_channels(layers.Add()(branches), settings)
 
 
 def _branch(x: Tensor, doublings: int, settings: ModelConfig) -> Tensor:

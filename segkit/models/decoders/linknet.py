@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import layers
 
 from segkit.config import ModelConfig
-from segkit.models.blocks import Tensor, convolve, drop, normalize, supervise, upsample
+from segkit.models.blocks import Tensor, convolve, drop_channels, normalize, supervise, upsample
 
 
 def linknet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
@@ -23,4 +23,4 @@ def linknet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
         x = layers.ReLU()(normalize(upsample(x, quarter, settings), settings))
         x = layers.Add()([skip, convolve(x, skip.shape[-1], settings, size=1)])
         x = supervise(x, level, settings)
-    return drop(convolve(x, settings.width, settings), settings)
+    return drop_channels(convolve(x, settings.width, settings), settings)

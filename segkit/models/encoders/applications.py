@@ -9,7 +9,7 @@ import keras
 from segkit.config import ModelConfig, networks
 from segkit.models import weights
 from segkit.models.blocks import Tensor
-from segkit.models.encoders.pretrained import in_its_units, keep_up, load
+from segkit.models.encoders.pretrained import in_its_units, load_weights, set_batchnorm_momentum
 from segkit.models.levels import by_halving
 
 
@@ -84,7 +84,7 @@ def _levels(name: str, x: Tensor, settings: ModelConfig) -> list[Tensor]:
     With such weights x runs from -1, the lowest value of the data, to 1, the highest, and is given the scale that the
     network was trained with; without it stays as it is.
     """
-    network, file = networks.NETWORKS[name], weights.find(settings)
+    network, file = networks.NETWORKS[name], weights.find_weights(settings)
     if file:
         x = in_its_units(x, network.scaling)
     laid = _make(
@@ -92,9 +92,9 @@ def _levels(name: str, x: Tensor, settings: ModelConfig) -> list[Tensor]:
         input_tensor=x,
         **({"include_preprocessing": False} if network.scales_itself else {}),
     )
-    keep_up(laid, settings.momentum)
+    set_batchnorm_momentum(laid, settings.momentum)
     if file:
-        load(laid, _make(network, input_shape=(None, None, 3)), file, network.scaling)
+        load_weights(laid, _make(network, input_shape=(None, None, 3)), file, network.scaling)
     return by_halving(laid, x)
 
 

@@ -11,7 +11,7 @@ from segkit.config import ModelConfig, networks
 from segkit.errors import ConfigError
 from segkit.models import weights
 from segkit.models.blocks import Tensor
-from segkit.models.encoders.pretrained import copy_weights, in_its_units, keep_up
+from segkit.models.encoders.pretrained import copy_weights, in_its_units, set_batchnorm_momentum
 from segkit.models.levels import by_halving
 
 
@@ -21,7 +21,7 @@ def backbone(x: Tensor, settings: ModelConfig) -> list[Tensor]:
     With `weights: imagenet` it has the weights of its preset, whatever they were trained on, and x, from -1 to 1, is scaled
     as the preset's own image converter says. Raises `ConfigError` if KerasHub is not installed or has no such backbone.
     """
-    weights.find(settings)
+    weights.find_weights(settings)
     import keras_hub
 
     preset, trained = settings.encoder.removeprefix(networks.HUB), settings.weights != networks.NONE
@@ -35,7 +35,7 @@ def backbone(x: Tensor, settings: ModelConfig) -> list[Tensor]:
     if trained:
         x = in_its_units(x, _scaling(_open(keras_hub.layers.ImageConverter, preset)))
     laid = _laid(source, x)
-    keep_up(laid, settings.momentum)
+    set_batchnorm_momentum(laid, settings.momentum)
     if trained:
         copy_weights(source, laid)
     return by_halving(laid, x)

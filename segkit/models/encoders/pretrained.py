@@ -17,13 +17,14 @@ from segkit.models.layers import batch_normalizations
 def in_its_units(x: Tensor, scaling: Scaling) -> Tensor:
     """Scale x, from -1 (the lowest value of the data) to 1 (the highest), as the network's own images were, from 0 to 255."""
     mean, std = (
-        spread(np.asarray(value, np.float64), x.shape[-1]) for value in (scaling.mean, scaling.std)
+        expand_channels(np.asarray(value, np.float64), x.shape[-1])
+        for value in (scaling.mean, scaling.std)
     )
     scale, offset = 127.5 / std, (127.5 - mean) / std
     return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32")(x)
 
 
-def spread(rgb: np.ndarray, channels: int) -> np.ndarray:
+def expand_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
     """Return what holds for red, green, blue (3,) for any number of channels: in turn, or the mean for 1 and 2.
 
     >>> spread(np.array([1.0, 2.0, 6.0]), 4), spread(np.array([1.0, 2.0, 6.0]), 1)
@@ -43,13 +44,13 @@ def first_kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
     return rgb[:, :, source] / np.bincount(source)[source][:, None]
 
 
-def keep_up(network: keras.Model, momentum: float) -> None:
+def set_batchnorm_momentum(network: keras.Model, momentum: float) -> None:
     """Set the momentum of all batch statistics: Keras' 0.99 to 0.999 do not keep up in short runs."""
     for layer in batch_normalizations(network):
         layer.momentum = momentum
 
 
-def load(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling) -> None:
+def load_weights(target: keras.Model, source: keras.Model, file: Path, scaling: Scaling) -> None:
     """Give `target` the weights in a file of `source`, the same network for RGB images.
 
     Raises `ConfigError` if the file is not one of that network.

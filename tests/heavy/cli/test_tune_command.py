@@ -33,7 +33,7 @@ def test_everything_uses_what_was_tuned_until_it_is_reset(
 ) -> None:
     kind, export = run.config().task.kind, add_export(run, "savedmodel")
     assert main(["tune", str(run.path)]) == 0
-    found = tuned.read(run.tuned)
+    found = tuned.read_tuned(run.tuned)
     shown = capsys.readouterr().out
     assert holds(shown, f"{found.after['mean']['dice_foreground']:.4f}")
     assert holds(shown, run.tuned)

@@ -11,7 +11,7 @@ import pytest
 
 from segkit import VOID, Task
 from segkit.config import AugmentConfig, InputConfig
-from segkit.data.batches.augment import A, Augment, Curve, apply_curve, draw_curve
+from segkit.data.batches.augment import A, Augment, Curve, apply_curve, sample_curve
 from segkit.data.batches.patch import Turn, map_of, warp
 
 CROP = (16, 24)
@@ -361,7 +361,7 @@ def test_noise_is_a_share_of_the_usual_range() -> None:
 
 def test_curves_stay_within_the_settings_and_fill_them() -> None:
     settings, rng = AugmentConfig(brightness=0.2, contrast=0.3, gamma=0.4), np.random.default_rng(0)
-    drawn = np.array([draw_curve(settings, rng) for _ in range(3000)]) - Curve()
+    drawn = np.array([sample_curve(settings, rng) for _ in range(3000)]) - Curve()
     np.testing.assert_allclose(np.abs(drawn).max(axis=0), [0.3, 0.2, 0.4], atol=0.005)
     np.testing.assert_allclose((drawn == 0).mean(axis=0), [0.2, 0.2, 0.5], atol=0.03)
     np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.02)

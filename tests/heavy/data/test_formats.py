@@ -15,7 +15,7 @@ from segkit.data.batches.training import training_batches
 from segkit.data.parts import open_parts
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset, open_source
-from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.inspect import inspect_parts
 from segkit.inspection.mask_format.detect import guess
 from segkit.inspection.mask_format.values import Guess
@@ -70,7 +70,7 @@ def real(kind: str) -> tuple[Task, list[Sample]]:
     return task, [source.read(name) for name in source.names]
 
 
-def planned(config: Config, verdict: Verdict, facts: list[Facts]) -> Config:
+def planned(config: Config, verdict: Verdict, facts: list[SampleFingerprint]) -> Config:
     """Return the plan for three minutes on a machine whose steps take half a second."""
     return fit_budget(
         draft(config, verdict, facts, ANY),

@@ -11,8 +11,8 @@ import pytest
 import segkit
 from segkit import Task, catalog
 from segkit.config import Config
-from segkit.exporting.convert import convert
-from segkit.exporting.portable import portable
+from segkit.exporting.convert import convert_model
+from segkit.exporting.portable import portable_copy
 from segkit.run.exports import FILES
 from tests.helpers.exported_runs import UINT8, randomise
 
@@ -37,7 +37,7 @@ def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path:
     keras.utils.set_random_seed(1)
     model = segkit.unet(TASK, mean=UINT8["mean"], std=UINT8["std"], **settings)
     randomise(model)
-    convert(
+    convert_model(
         model,
         Config.model_validate({"task": TASK, "input": UINT8, "model": settings}),
         "onnx",
@@ -45,7 +45,7 @@ def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path:
     )
     session = onnxruntime.InferenceSession(tmp_path / FILES["onnx"])
     assert len(session.get_outputs()) == 1
-    copy = portable(model)
+    copy = portable_copy(model)
     for size in ((250, 333), (5, 40)):
         images = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
         wanted = model.predict_on_batch(images)
@@ -59,7 +59,7 @@ def test_the_mean_of_deeplab_is_no_hindrance_to_litert(tmp_path: Path) -> None:
     settings = {"width": 2, "depth": 2, "decoder": "deeplabv3plus"}
     model = segkit.unet(TASK, **settings)
     # refuses what cannot be run at another size and number of images
-    convert(
+    convert_model(
         model,
         Config.model_validate({"task": TASK, "input": UINT8, "model": settings}),
         "litert",

@@ -11,7 +11,7 @@ import pytest
 import segkit
 from segkit import RunError
 from segkit.exporting.export import ExportRequest, export_run
-from segkit.exporting.portable import portable
+from segkit.exporting.portable import portable_copy
 from segkit.inference.load import open_run
 from tests.helpers.errors import fails
 from tests.helpers.exported_runs import make_run, parts_of
@@ -43,7 +43,7 @@ def test_small_models_inside_become_float32_too() -> None:
         model = segkit.unet(segkit.Task.binary("a"), encoder="convnext_tiny", width=4)
     finally:
         keras.config.set_dtype_policy("float32")
-    copy = portable(model)
+    copy = portable_copy(model)
     inside = [layer for outer in copy.layers for layer in getattr(outer, "layers", [outer])]
     assert len(inside) > len(copy.layers)
     assert {layer.compute_dtype for layer in inside} == {"float32"}

@@ -11,9 +11,9 @@ from segkit import ConfigError, RunError, catalog
 from segkit.cli import main
 from segkit.exporting import convert as conversion
 from segkit.exporting.export import ExportRequest, calibration_windows, export_run
-from segkit.exporting.parity import Difference, compare
+from segkit.exporting.parity import Difference, measure_difference
 from segkit.inference.load import open_run
-from segkit.inference.runtimes.keras import load
+from segkit.inference.runtimes.keras import load_model
 from segkit.inference.runtimes.openvino import has_bfloat16
 from segkit.run import Run
 from segkit.run.exports import Exported, ExportRecord
@@ -103,7 +103,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_foreground(*asked: object) -> Difference:
-        return compare(*asked)._replace(dice=(None, None))
+        return measure_difference(*asked)._replace(dice=(None, None))
 
     monkeypatch.setattr("segkit.exporting.export.compare", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
@@ -123,9 +123,9 @@ def test_layers_kept_in_float32_are_in_float32(run: Run, form: str, tmp_path: Pa
         tmp_path,
         ExportRecord(format=form, precision="int8", segkit="", model_sha256="", config=config),
     )
-    opens = catalog.load(catalog.RUNTIMES, form)
+    opens = catalog.load_part(catalog.RUNTIMES, form)
     with quantizer(
-        load(run), config, form, calibration_windows(config, parts["train"]), tmp_path
+        load_model(run), config, form, calibration_windows(config, parts["train"]), tmp_path
     ) as writer:
         off = []
         for keep in (
@@ -221,7 +221,7 @@ def test_a_network_that_litert_cannot_resize_is_refused_in_words(
 ) -> None:
     """Without its rewriting into layers that name no sizes."""
     run = make_run(tmp_path / "run", "binary", normalization="group")
-    monkeypatch.setattr(conversion, "portable", lambda model: model)
+    monkeypatch.setattr(conversion, "portable_copy", lambda model: model)
     with pytest.raises((RunError, ConfigError)) as problem:
         export_run(run, ExportRequest("litert", "float32", 0.002), parts_of(run), lambda line: None)
     assert problem.value.code in ("not-for-network", "inexact-export")

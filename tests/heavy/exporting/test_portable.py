@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import segkit
-from segkit.exporting.portable import ShuffledConvolution, core, portable
+from segkit.exporting.portable import ShuffledConvolution, core, portable_copy
 from segkit.inference.runtimes.litert import scale_and_pad
 from segkit.models.layers import Doubling
 from tests.helpers.exported_runs import randomise
@@ -31,7 +31,7 @@ def test_answers_stay_the_same(upsampling: str, settings: dict[str, object]) -> 
         **{"width": 4, "depth": 2, "upsampling": upsampling, **settings},
     )
     randomise(model)
-    copy = portable(model)
+    copy = portable_copy(model)
     kinds = {type(layer) for layer in copy.layers}
     assert not kinds & {keras.layers.Conv2DTranspose, keras.layers.GroupNormalization}
     assert kinds & {ShuffledConvolution, Doubling}
@@ -57,7 +57,7 @@ def test_the_core_takes_what_is_scaled_and_padded_outside() -> None:
     model = segkit.unet(segkit.Task.binary("a"), width=4, depth=2, mean=100.3, std=50)
     images = np.random.default_rng(0).integers(0, 256, (2, 13, 22, 3)).astype(np.uint8)
     given = GIVEN.model_copy(update={"mean": (100.3,) * 3, "std": (50.0,) * 3})
-    found = core(portable(model)).predict_on_batch(scale_and_pad(images, given, 4))
+    found = core(portable_copy(model)).predict_on_batch(scale_and_pad(images, given, 4))
     assert found.shape == (2, 16, 24, 1)
     np.testing.assert_allclose(found[:, :13, :22], model.predict_on_batch(images), atol=1e-6)
 
@@ -68,7 +68,7 @@ def test_a_network_trained_in_bfloat16_becomes_float32() -> None:
         model = segkit.unet(segkit.Task.binary("a"), width=4, depth=2)
     finally:
         keras.config.set_dtype_policy("float32")
-    copy = portable(model)
+    copy = portable_copy(model)
     assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
     images = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.uint8)
     np.testing.assert_allclose(

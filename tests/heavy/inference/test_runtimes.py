@@ -23,7 +23,7 @@ from segkit.inference.load import open_run
 from segkit.inference.tiles import Predict, predict_tiled
 from segkit.io.images import write_picture
 from segkit.run import Run, tuned
-from segkit.run.exports import Exported, keep_up
+from segkit.run.exports import Exported, update_exports
 from segkit.run.tuned import Tuned
 from tests.helpers.errors import fails, holds
 from tests.helpers.exported_runs import FORMATS, exported
@@ -158,7 +158,7 @@ def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
             after={},
         ),
     )
-    keep_up(run.path, run.model, run.config())
+    update_exports(run.path, run.model, run.config())
     images = [noise(40 + i, 36) for i in range(6)]
     keras = segkit.Predictor.load(exported.path, runtime="keras")
     predictor = segkit.Predictor.load(run.path / "exports" / f"{runtime}-float32")

@@ -277,7 +277,9 @@ def test_survives_get_config_and_serialisation(name: str, task: Task) -> None:
 def test_no_two_parts_share_the_name_that_they_are_saved_by() -> None:
     """Losses and metrics of one name (dice) are two classes; loading must not take one for the other."""
     parts = [
-        catalog.load(table, name) for table in (catalog.LOSSES, catalog.METRICS) for name in table
+        catalog.load_part(table, name)
+        for table in (catalog.LOSSES, catalog.METRICS)
+        for name in table
     ]
     for part in parts:
         assert keras.saving.get_registered_object(keras.saving.get_registered_name(part)) is part

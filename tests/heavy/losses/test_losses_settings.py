@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from segkit import VOID, ConfigError, DataError, Task, losses, metrics
-from segkit.config.loss import LARGEST, TERMS, checked
+from segkit.config.loss import LARGEST, TERMS, parse_terms
 from segkit.losses import checks
 from tests.helpers.errors import fails
 from tests.helpers.loss_cases import TASKS, batch, channels_of, costs, loss_of, questions, slope
@@ -80,7 +80,7 @@ def test_every_setting_gives_finite_costs_and_gradients(
     kind = data.draw(st.sampled_from(["empty", "full", "void", "random", "one pixel"]))
     size = data.draw(st.sampled_from([1.0, 30.0, 1e4]))
     heavy = data.draw(st.sampled_from([1e-12, 1.0, 1e12]))
-    assert checked({name: chosen})
+    assert parse_terms({name: chosen})
     target, logits = images(task, kind, seed=data.draw(st.integers(0, 99)))
     loss = loss_of(name, task, class_weights={task.classes[-1]: heavy}, **chosen)
     found = costs(loss, target, size * logits)

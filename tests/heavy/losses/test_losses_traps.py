@@ -71,7 +71,7 @@ def test_trap_05_a_prediction_of_another_number_of_channels_is_refused(
 @every_loss
 @every_task
 def test_trap_07_dice_of_logits(name: str, task: Task) -> None:
-    kind = catalog.load(catalog.LOSSES, name)
+    kind = catalog.load_part(catalog.LOSSES, name)
     with pytest.raises(TypeError, match="from_logits"):
         kind(task)  # no default: a wrong one trains without a word
     target, logits = batch(task, seed=2)
@@ -172,7 +172,7 @@ def test_trap_13_losses_and_metrics_see_the_same_pixels(task: Task) -> None:
     for name in catalog.METRICS:
         answers = []
         for prediction in (logits, wrong, logits[:, :2]):
-            metric = catalog.load(catalog.METRICS, name)(task, from_logits=True)
+            metric = catalog.load_part(catalog.METRICS, name)(task, from_logits=True)
             metric.update_state(target[:, : prediction.shape[1]], prediction)
             answers.append(metric.result())
         one, two, known_part = answers

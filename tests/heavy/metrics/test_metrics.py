@@ -34,7 +34,7 @@ seeds = st.integers(0, 10**6)
 def metric_of(
     name: str, task: Task, /, from_logits: bool = True, **settings: Any
 ) -> metrics.PixelCounts:
-    return catalog.load(catalog.METRICS, name)(task, from_logits=from_logits, **settings)
+    return catalog.load_part(catalog.METRICS, name)(task, from_logits=from_logits, **settings)
 
 
 def answered(metric: metrics.PixelCounts, target: np.ndarray, prediction: np.ndarray) -> Any:

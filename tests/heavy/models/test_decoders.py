@@ -26,7 +26,7 @@ def on_levels(decoder: str, channels: tuple[int, ...], **settings: Any) -> keras
     keras.utils.set_random_seed(0)
     levels = [keras.Input((None, None, count)) for count in channels]
     chosen = ModelConfig(width=4, depth=len(channels) - 1, decoder=decoder, **settings)
-    return keras.Model(levels, catalog.load(catalog.DECODERS, decoder)(list(levels), chosen))
+    return keras.Model(levels, catalog.load_part(catalog.DECODERS, decoder)(list(levels), chosen))
 
 
 def levels_for(

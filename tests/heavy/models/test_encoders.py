@@ -139,7 +139,7 @@ def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> N
     """And they are all of the encoder, which `encoder_layers` finds, and nothing of the decoder."""
     image = keras.Input((None, None, 5))
     settings = ModelConfig(encoder=encoder, width=4, blocks=(1, 2))
-    levels = catalog.load(catalog.ENCODERS, encoder)(image, settings)
+    levels = catalog.load_part(catalog.ENCODERS, encoder)(image, settings)
     finest = {"plain": 1, "residual": 1, "vgg16": 1, "convnext_tiny": 4}.get(encoder, 2)
     assert strides(image, levels, 64) == [finest * 2**i for i in range(len(levels))]
     assert [level.shape[-1] for level in levels] == CHANNELS[encoder]
@@ -163,7 +163,7 @@ def test_residual_blocks_at_each_level(blocks: tuple[int, ...], wanted: list[int
     """nnU-Net's ResEnc: 1, 3, 4, 6, 6, 6, ... blocks of 32, 64, 128, 256, 512, 512 channels; here an eighth of them."""
     image = keras.Input((None, None, 3))
     settings = ModelConfig(encoder="residual", width=4, widest=64, depth=5, blocks=blocks)
-    levels = catalog.load(catalog.ENCODERS, "residual")(image, settings)
+    levels = catalog.load_part(catalog.ENCODERS, "residual")(image, settings)
     joined = [
         layer.output.shape[-1]
         for layer in keras.Model(image, levels).layers

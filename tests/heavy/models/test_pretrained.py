@@ -16,7 +16,7 @@ from segkit import ConfigError, Task
 from segkit.config import InputConfig, ModelConfig, networks
 from segkit.config.networks import NETWORKS, Network
 from segkit.models.build import ENCODED, build_for, encoder_layers
-from segkit.models.encoders.pretrained import first_kernel, keep_up, spread
+from segkit.models.encoders.pretrained import expand_channels, first_kernel, set_batchnorm_momentum
 from segkit.models.layers import batch_normalizations
 from tests.helpers.errors import fails
 
@@ -171,7 +171,7 @@ def test_a_kernel_keeps_its_answer_to_equal_channels(channels: int) -> None:
         np.testing.assert_allclose(
             found, np.stack([rgb[:, :, 0] / 2, rgb[:, :, 1], rgb[:, :, 2], rgb[:, :, 0] / 2], 2)
         )
-    assert spread(np.array([1.0, 2.0, 3.0]), channels).shape == (channels,)
+    assert expand_channels(np.array([1.0, 2.0, 3.0]), channels).shape == (channels,)
 
 
 def test_a_file_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_statistics_within_layers_and_networks_of_an_encoder_are_found() -> None
     image = x = keras.Input((8, 8, 3))
     nested = keras.Sequential([keras.Input((8, 8, 3)), layers.BatchNormalization()])
     network = keras.Model(image, Block()(nested(layers.BatchNormalization()(x))))
-    keep_up(network, 0.5)
+    set_batchnorm_momentum(network, 0.5)
     assert [layer.momentum for layer in batch_normalizations(network)] == [0.5] * 3
 
 

@@ -161,7 +161,9 @@ def test_automatic_precision_is_kept_for_resuming(
     model = keras.saving.load_model(run.model, compile=False)
     assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
     assert model.output.dtype == "float32"
-    monkeypatch.setattr(precision, "measure", lambda config: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        precision, "compare_precisions", lambda config: pytest.fail("measured again")
+    )
     assert train(config, run, "--resume") == 0
     keras.config.set_dtype_policy("float32")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from segkit import VOID, Task
-from segkit.comparison.scoring import FILE, TIMED, Scored, decisions, images_per_second, score
+from segkit.comparison.scoring import FILE, TIMED, Scored, flatten_mask, images_per_second, score
 from segkit.config import Config, DataConfig, DecodeConfig, PredictConfig
 from segkit.data.parts import open_parts
 from segkit.evaluation import counts
-from segkit.evaluation.calibration import questions, reliability, tally
+from segkit.evaluation.calibration import flatten_known, reliability, tally
 from segkit.evaluation.evaluate import answered, score_part
 from segkit.io.atomic import write_text
 from segkit.run import Run
@@ -47,7 +47,7 @@ def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path
     report = score_part(predict, config, part)
     assert counts.report(task, found.counts.sum(0), len(part)) == report
     asked = [
-        tally(*questions(task, answer, target))
+        tally(*flatten_known(task, answer, target))
         for target, answer in answered(predict, config, part)
     ]
     np.testing.assert_array_equal(found.asked, asked)
@@ -83,7 +83,7 @@ def test_what_was_kept_is_read_back_and_a_broken_file_is_none(tmp_path: Path) ->
 
 
 def calibration(task: Task, probabilities: np.ndarray, target: np.ndarray) -> float:
-    return reliability(tally(*decisions(task, probabilities, target)))["ece"]
+    return reliability(tally(*flatten_mask(task, probabilities, target)))["ece"]
 
 
 def test_both_heads_of_an_exclusive_task_are_asked_whether_the_mask_is_right() -> None:
@@ -93,8 +93,14 @@ def test_both_heads_of_an_exclusive_task_are_asked_whether_the_mask_is_right() -
     probabilities = random.dirichlet((1, 1, 1), (30, 40)).astype(np.float32)
     softmax = calibration(TASKS["softmax"], probabilities, target)
     assert softmax == calibration(TASKS["sigmoid"], probabilities, target)
-    assert softmax == reliability(tally(*questions(TASKS["softmax"], probabilities, target)))["ece"]
-    assert softmax != reliability(tally(*questions(TASKS["sigmoid"], probabilities, target)))["ece"]
+    assert (
+        softmax
+        == reliability(tally(*flatten_known(TASKS["softmax"], probabilities, target)))["ece"]
+    )
+    assert (
+        softmax
+        != reliability(tally(*flatten_known(TASKS["sigmoid"], probabilities, target)))["ece"]
+    )
     said, right = probabilities.max(-1), probabilities.argmax(-1) == target
     total = 0.0
     for low in np.arange(15) / 15:

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from segkit import ConfigError, Task
-from segkit.comparison.settings import Setting, check_same_masks, scored_part, settings_of
+from segkit.comparison.settings import Setting, check_same_masks, list_settings, scored_part
 from tests.helpers.compared import SHAPES, write_config
 from tests.helpers.errors import fails
 
@@ -22,7 +22,7 @@ def config(tmp_path: Path) -> Path:
 
 def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(config: Path) -> None:
     varied = ["task.head=softmax,sigmoid", "model.encoder=plain, residual"]
-    found = settings_of(config, varied, [], ["train.batch_size=2"], 2.5)
+    found = list_settings(config, varied, [], ["train.batch_size=2"], 2.5)
     assert [each.name for each in found] == [
         f"task.head={head}, model.encoder={encoder}"
         for head in ("softmax", "sigmoid")
@@ -38,14 +38,14 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
 def test_a_budget_of_steps_gives_way_to_the_minutes(tmp_path: Path) -> None:
     config = write_config(tmp_path / "a.yaml", train={"steps": 200})
     assert {
-        each.config.train.steps for each in settings_of(config, ["train.ema=0,0.9"], [], [], 2)
+        each.config.train.steps for each in list_settings(config, ["train.ema=0,0.9"], [], [], 2)
     } == {None}
     with fails(ConfigError, "contradiction", "--minutes", setting="train.steps"):
-        settings_of(config, ["train.steps=100,200"], [], [], 2)
+        list_settings(config, ["train.steps=100,200"], [], [], 2)
 
 
 def test_values_are_yaml(config: Path) -> None:
-    found = settings_of(
+    found = list_settings(
         config,
         ["train.crop=[32, 64],[96, 96]", "loss={dice: 1},{focal: {gamma: 3}, dice: 0.5}"],
         [],
@@ -55,17 +55,17 @@ def test_values_are_yaml(config: Path) -> None:
     assert [each.config.train.crop for each in found] == [(32, 64), (32, 64), (96, 96), (96, 96)]
     assert found[1].config.loss == {"focal": {"gamma": 3}, "dice": 0.5}
     assert found[0].name == "train.crop=[32, 64], loss={dice: 1}"
-    rates = settings_of(config, ["train.learning_rate=1e-3,0.01"], [], [], 1)
+    rates = list_settings(config, ["train.learning_rate=1e-3,0.01"], [], [], 1)
     assert [each.config.train.learning_rate for each in rates] == [0.001, 0.01]
 
 
 def test_another_config_is_one_more_setting(config: Path, tmp_path: Path) -> None:
     other = write_config(tmp_path / "b.yaml", model={"width": 8})
-    found = settings_of(config, [], [other], ["train.batch_size=3"], 1)
+    found = list_settings(config, [], [other], ["train.batch_size=3"], 1)
     assert [each.name for each in found] == ["a", "b"]
     assert [each.config.model.width for each in found] == [32, 8]
     assert {each.config.train.batch_size for each in found} == {3}
-    assert len(settings_of(config, ["task.head=softmax,sigmoid"], [other], [], 1)) == 3
+    assert len(list_settings(config, ["task.head=softmax,sigmoid"], [other], [], 1)) == 3
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_what_is_no_comparison_is_refused(
     config: Path, varied: list[str], code: str, setting: str | None, told: str
 ) -> None:
     with fails(ConfigError, code, told) as problem:
-        settings_of(config, varied, [], [], 1)
+        list_settings(config, varied, [], [], 1)
     assert problem.value.setting == setting
 
 
 def test_two_files_of_one_name_are_refused(config: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with fails(ConfigError, "given-twice", "a"):
-        settings_of(
+        list_settings(
             config, [], [write_config(tmp_path / "other" / "a.yaml", model={"width": 8})], [], 1
         )
 
 
 def setting(path: Path) -> Setting:
-    return settings_of(path, ["model.width=4,8"], [], [], 1)[0]._replace(name=path.stem)
+    return list_settings(path, ["model.width=4,8"], [], [], 1)[0]._replace(name=path.stem)
 
 
 def test_the_part_is_test_or_validation_if_there_is_none(config: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from segkit import RunError
 from segkit.comparison import trainings
-from segkit.comparison.settings import Setting, settings_of
-from segkit.comparison.trainings import begun, in_turn, train
+from segkit.comparison.settings import Setting, list_settings
+from segkit.comparison.trainings import begun, in_turn, run_training
 from segkit.config import read
 from tests.helpers.compared import write_config
 from tests.helpers.errors import fails, holds
@@ -50,7 +50,7 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> list[Setting]:
-    return settings_of(
+    return list_settings(
         write_config(tmp_path / "a.yaml"), ["task.head=softmax,sigmoid"], [], [], 1.0
     )
 
@@ -72,7 +72,7 @@ def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
         (training.run.path / "left over").mkdir(parents=True)
         (out / "do").write_text("well")
         assert not training.is_finished
-        assert train(training) is None
+        assert run_training(training) is None
         assert training.is_finished
     [started] = map(json.loads, (out / "started").read_text().splitlines())
     config = str(out / "2-task.head-sigmoid" / "config.yaml")
@@ -101,7 +101,7 @@ def test_a_training_that_fails_says_why_and_is_not_finished(
     with begun(out, settings, 1):
         (out / "do").write_text(do)
         training = in_turn(out, settings, 1)[0]
-        why = str(train(training))
+        why = str(run_training(training))
         assert holds(why, cause)
         assert holds(why, training.log) == (do != "die")
         assert not training.is_finished

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segkit import ConfigError
 from segkit.catalog import LOSSES
 from segkit.config import Config, read
-from segkit.config.loss import TERMS, changes, checked, weight_at
+from segkit.config.loss import TERMS, changes, parse_terms, weight_at
 from tests.helpers.errors import fails
 
 CRACK = {"kind": "binary", "classes": ["crack"]}
@@ -82,7 +82,7 @@ def test_terms_stay_as_they_were_said_with_numbers_for_numbers() -> None:
         "cl_dice": {"weight": [1, 0], "iterations": 3},
         "mine.losses:Loss": {"mode": "best", "copy": [1]},
     }
-    assert checked(terms) == {
+    assert parse_terms(terms) == {
         "dice": 0.01,
         "boundary": [0.0, 0.1],
         "focal": {"gamma": 3.0},

@@ -12,7 +12,7 @@ import pytest
 import segkit
 from segkit import ConfigError, Task, config
 from segkit.config import ModelConfig
-from segkit.config.loss import LARGEST, checked
+from segkit.config.loss import LARGEST, parse_terms
 from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
@@ -91,4 +91,4 @@ def test_settings_of_losses_have_bounds_that_float32_computes_with(
     name: str, setting: str, value: float
 ) -> None:
     with fails(ConfigError, "wrong-value", setting=f"loss.{name}.{setting}"):
-        checked({name: {setting: value}})
+        parse_terms({name: {setting: value}})

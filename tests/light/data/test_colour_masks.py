@@ -16,7 +16,7 @@ from PIL import Image
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig, as_config
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.labels import check_names, from_colours
+from segkit.data.sources.labels import check_mapped_names, from_colours
 from segkit.io.masks import read_colours
 from tests.helpers.errors import fails
 
@@ -177,7 +177,7 @@ def test_names_that_are_no_class_and_no_names_at_all_are_refused(tmp_path: Path)
     with fails(ConfigError, "missing-setting", setting="data.mask_colours"):
         source(tmp_path, ORGANS, mask_colours={})
     with fails(ConfigError, "unknown-name", "absent, present, background, crack, void", "liver"):
-        check_names({"#ff0000": "liver"}, CRACK, "mask_colours")
+        check_mapped_names({"#ff0000": "liver"}, CRACK, "mask_colours")
 
 
 @pytest.mark.parametrize("colour", ["red", "#f00", "#ff00000", "#gg0000", "ff0000", "#ff0000\n"])

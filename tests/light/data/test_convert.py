@@ -7,7 +7,7 @@ import pytest
 
 from segkit import ConfigError, DataError, Task
 from segkit.cli import main
-from segkit.data.convert import check_free, convert, image_kind, to_folder, to_tfds
+from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
@@ -71,8 +71,8 @@ def test_folders_are_converted_without_a_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", [to_folder, to_tfds])
 def test_only_a_new_or_empty_folder_is_written_into(tmp_path: Path, write: object) -> None:
-    check_free(tmp_path)
-    check_free(tmp_path / "new")
+    require_empty(tmp_path)
+    require_empty(tmp_path / "new")
     (tmp_path / "file").touch()
     for out in (tmp_path, tmp_path / "file"):
         with fails(RunError, "exists-already", out):

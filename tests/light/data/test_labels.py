@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.sources.labels import as_ids, as_yes_no, check_names
+from segkit.data.sources.labels import as_ids, as_yes_no, check_mapped_names
 from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
@@ -99,11 +99,11 @@ def test_mapping_equals_a_loop_over_the_pixels(names: dict[int, str]) -> None:
 def test_names_in_mask_values_must_be_classes_or_void() -> None:
     known = "background, liver, tumour, void"
     with fails(ConfigError, "unknown-name", known, "livr, present", setting="data.mask_values"):
-        check_names({1: "livr", 2: "void", 3: "present"}, ORGANS)
+        check_mapped_names({1: "livr", 2: "void", 3: "present"}, ORGANS)
     for task in (Task.binary("liver"), Task.multilabel(["liver", "tumour"])):
-        check_names({0: "absent", 1: "present", 2: "void"}, task)
-    check_names({0: "background", 1: "liver"}, Task.binary("liver"))
+        check_mapped_names({0: "absent", 1: "present", 2: "void"}, task)
+    check_mapped_names({0: "background", 1: "liver"}, Task.binary("liver"))
     with fails(
         ConfigError, "unknown-name", "absent, present, void", "liver", setting="data.mask_values"
     ):
-        check_names({1: "liver"}, Task.multilabel(["liver", "tumour"]))
+        check_mapped_names({1: "liver"}, Task.multilabel(["liver", "tumour"]))

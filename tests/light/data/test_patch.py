@@ -13,11 +13,11 @@ from segkit import VOID, Task
 from segkit.config import AugmentConfig
 from segkit.data.batches.patch import (
     Turn,
-    draw_start,
-    draw_turn,
     foreground_pixel,
     map_of,
     region,
+    sample_start,
+    sample_turn,
     warp,
 )
 
@@ -41,7 +41,7 @@ def smooth(size: tuple[int, int], channels: int = 3) -> np.ndarray:
 
 
 def drawn(size: tuple[int, int], crop: tuple[int, int], seed: int, turn: Turn) -> np.ndarray:
-    return map_of(draw_start(size, crop, None, np.random.default_rng(seed)), crop, turn)
+    return map_of(sample_start(size, crop, None, np.random.default_rng(seed)), crop, turn)
 
 
 def cut_from_the_whole(
@@ -98,7 +98,7 @@ def test_the_warp_is_the_one_of_the_formula(
 def test_without_a_turn_a_patch_is_cut_and_flipped_exactly(
     size: tuple[int, int], crop: tuple[int, int], across: int, down: int, seed: int
 ) -> None:
-    start = draw_start(size, crop, None, np.random.default_rng(seed))
+    start = sample_start(size, crop, None, np.random.default_rng(seed))
     for dtype in (np.uint8, np.uint16, np.float32):
         image = np.random.default_rng(0).integers(0, 256, (*size, 2)).astype(dtype)
         margins = [(crop[i], crop[i]) for i in range(2)]
@@ -158,7 +158,7 @@ def test_turns_stay_within_the_settings_and_fill_them() -> None:
         AugmentConfig(rotate=30.0, scale=0.5, flip_vertical=True),
         np.random.default_rng(0),
     )
-    turns = [draw_turn(settings, rng) for _ in range(3000)]
+    turns = [sample_turn(settings, rng) for _ in range(3000)]
     angles, scales = (
         np.degrees([turn.angle for turn in turns]),
         np.array([turn.scale for turn in turns]),
@@ -174,7 +174,7 @@ def test_turns_stay_within_the_settings_and_fill_them() -> None:
 
 def test_no_turn_where_none_is_wanted() -> None:
     still = AugmentConfig(rotate=0, scale=0, flip_horizontal=False)
-    assert {draw_turn(still, np.random.default_rng(seed)) for seed in range(20)} == {Turn()}
+    assert {sample_turn(still, np.random.default_rng(seed)) for seed in range(20)} == {Turn()}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import yaml
 
 from segkit import ConfigError
 from segkit.data.batches import cache as samples
-from segkit.data.batches.cache import InMemory, Read, check_room, open_samples
+from segkit.data.batches.cache import InMemory, Read, check_memory, open_samples
 from segkit.data.batches.disk_cache import OnDisk
 from tests.helpers.command_line import assert_fails
 from tests.helpers.counting_source import GIVEN, Counting
@@ -94,10 +94,10 @@ def test_all_parts_have_to_fit_together(
             "disk_usage",
             lambda path, free=free: SimpleNamespace(free=free + samples.SPARE),
         )
-        check_room([part] * fits, data, made.task, GIVEN, where)
+        check_memory([part] * fits, data, made.task, GIVEN, where)
         with fails(ConfigError, "no-space", f"data.cache: {cache}", setting="data.cache"):
-            check_room([part] * (fits + 1), data, made.task, GIVEN, where)
-    check_room([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
+            check_memory([part] * (fits + 1), data, made.task, GIVEN, where)
+    check_memory([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
 
 
 def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
@@ -110,7 +110,7 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
     monkeypatch.setattr(samples.memory, "free_memory", lambda: 10**9)
     for room, times_read in ((size + 1, 1), (size - 1, 3)):
         monkeypatch.setattr(
-            samples, "check_room", lambda parts, *_, room=room: room / samples.MARGIN
+            samples, "check_memory", lambda parts, *_, room=room: room / samples.MARGIN
         )
         part = Counting(made)
         kept = open_samples(part, data, made.task, GIVEN)

@@ -12,7 +12,7 @@ from scipy import optimize, special, stats
 from sklearn.metrics import brier_score_loss, log_loss
 
 from segkit import VOID, Task
-from segkit.evaluation.calibration import BINS, fit_temperature, questions, reliability, tally
+from segkit.evaluation.calibration import BINS, fit_temperature, flatten_known, reliability, tally
 from segkit.inference.temperature import entropy, tempered
 from tests.helpers.draws import KINDS, task_of
 
@@ -74,12 +74,12 @@ def test_entropy_is_that_of_scipy_and_ends_at_0_and_1() -> None:
 def test_brier_and_likelihood_are_those_of_scikit_learn() -> None:
     task, logits, target = asked("binary", 5, sharpness=3)
     p, known = activate(task, logits), target != VOID
-    scores = reliability(tally(*questions(task, p, target)))
+    scores = reliability(tally(*flatten_known(task, p, target)))
     assert scores["brier"] == pytest.approx(brier_score_loss(target[known], p[known]), abs=1e-6)
     assert scores["nll"] == pytest.approx(log_loss(target[known], p[known]), abs=1e-5)
     task, logits, target = asked("multiclass", 6, sharpness=3)
     p, known = activate(task, logits), target != VOID
-    scores = reliability(tally(*questions(task, p, target)))
+    scores = reliability(tally(*flatten_known(task, p, target)))
     assert scores["brier"] == pytest.approx(
         ((p[known] - np.eye(3)[target[known]]) ** 2).sum(-1).mean() / 2, abs=1e-6
     )
@@ -89,7 +89,7 @@ def test_brier_and_likelihood_are_those_of_scikit_learn() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_calibration_error_is_that_of_a_plain_loop(kind: str) -> None:
     task, logits, target = asked(kind, 7, sharpness=4)
-    answers, truth = questions(task, activate(task, logits), target)
+    answers, truth = flatten_known(task, activate(task, logits), target)
     gap = 0.0
     for b in range(BINS):
         inside = [i for i, a in enumerate(answers) if b / BINS < a.max() <= (b + 1) / BINS]
@@ -104,11 +104,13 @@ def test_unlabelled_pixels_count_for_nothing_and_images_add_up(kind: str) -> Non
     p = activate(task, logits)
     other = p.copy()
     other[:2] = 1 - p[:2]
-    whole = tally(*questions(task, p, target))
-    np.testing.assert_array_equal(whole, tally(*questions(task, other, target)))
-    halves = [tally(*questions(task, p[part], target[part])) for part in (slice(20), slice(20, 40))]
+    whole = tally(*flatten_known(task, p, target))
+    np.testing.assert_array_equal(whole, tally(*flatten_known(task, other, target)))
+    halves = [
+        tally(*flatten_known(task, p[part], target[part])) for part in (slice(20), slice(20, 40))
+    ]
     np.testing.assert_allclose(whole, halves[0] + halves[1])
-    empty = tally(*questions(task, p, np.full_like(target, VOID)))
+    empty = tally(*flatten_known(task, p, np.full_like(target, VOID)))
     assert all(math.isnan(value) for value in reliability(empty).values())
 
 
@@ -116,7 +118,7 @@ def test_unlabelled_pixels_count_for_nothing_and_images_add_up(kind: str) -> Non
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_what_made_answers_too_sure(kind: str, sharpness: float) -> None:
     task, logits, target = asked(kind, 9, sharpness)
-    answers, truth = questions(task, activate(task, logits), target)
+    answers, truth = flatten_known(task, activate(task, logits), target)
     found = fit_temperature(answers, truth, np.ones(len(truth)))
     if kind != "one against the rest":  # whose target is drawn by softmax
         assert found == pytest.approx(sharpness, rel=0.25)
@@ -134,7 +136,7 @@ def test_the_temperature_undoes_what_made_answers_too_sure(kind: str, sharpness:
 def test_a_temperature_of_no_pixel_is_1_and_weights_count() -> None:
     assert fit_temperature(np.zeros((0, 2), np.float32), np.zeros(0, int), np.zeros(0)) == 1.0
     task, logits, target = asked("binary", 10, 2.0)
-    answers, truth = questions(task, activate(task, logits), target)
+    answers, truth = flatten_known(task, activate(task, logits), target)
     twice = fit_temperature(
         np.concatenate([answers, answers[:300]]), np.append(truth, truth[:300]), np.ones(1140 + 300)
     )

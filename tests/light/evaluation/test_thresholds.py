@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve
 
 from segkit import VOID, ConfigError, Task
 from segkit.evaluation.counts import count, ratios
-from segkit.evaluation.thresholds import EDGES, STEPS, Goal, choose, histogram
+from segkit.evaluation.thresholds import EDGES, STEPS, Goal, choose_threshold, threshold_histogram
 from tests.helpers.errors import fails
 
 TASK = Task.multilabel(["a", "b"])
@@ -32,7 +32,7 @@ def scored(seed: int, pixels: int = 300) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_the_best_threshold_is_that_of_a_search_over_every_pixel(seed: int, goal: str) -> None:
     probabilities, target = scored(seed)
-    histograms, wanted = histogram(TASK, probabilities, target), Goal.parse(goal)
+    histograms, wanted = threshold_histogram(TASK, probabilities, target), Goal.parse(goal)
     for i in range(2):
         known = target[..., i] != VOID
         precision, recall, at = precision_recall_curve(
@@ -45,7 +45,7 @@ def test_the_best_threshold_is_that_of_a_search_over_every_pixel(seed: int, goal
         reached = {"dice": dice, "precision": precision, "recall": recall}[wanted.score] >= (
             wanted.least or 0
         )
-        found = choose(histograms[:, i], wanted)
+        found = choose_threshold(histograms[:, i], wanted)
         if not (reached & inside).any():
             assert found is None
             continue
@@ -69,7 +69,7 @@ def test_a_histogram_counts_what_a_threshold_takes_in_and_leaves_out_void(
     target = rng.choice(np.array([0, 1, VOID], np.uint8), (50, 4, 2))
     mask = Task.multilabel(["a", "b"], thresholds=step / STEPS).decode(probabilities)
     tp, fp, fn, tn = count(TASK, target, mask)
-    without, having = histogram(TASK, probabilities, target)
+    without, having = threshold_histogram(TASK, probabilities, target)
     np.testing.assert_array_equal(having[:, step:].sum(-1), tp)
     np.testing.assert_array_equal(without[:, step:].sum(-1), fp)
     np.testing.assert_array_equal(having[:, :step].sum(-1), fn)
@@ -79,17 +79,17 @@ def test_a_histogram_counts_what_a_threshold_takes_in_and_leaves_out_void(
 def test_of_equal_thresholds_the_nearest_to_a_half_is_taken() -> None:
     histograms = np.zeros((2, STEPS), int)
     histograms[0, 100], histograms[1, 900] = 10, 10
-    assert choose(histograms, Goal("dice")) == pytest.approx(0.5)
+    assert choose_threshold(histograms, Goal("dice")) == pytest.approx(0.5)
     histograms[0, 700] = 5
-    assert choose(histograms, Goal("dice")) == pytest.approx(0.701)
+    assert choose_threshold(histograms, Goal("dice")) == pytest.approx(0.701)
 
 
 def test_a_class_without_pixels_has_no_threshold() -> None:
     histograms = np.zeros((2, STEPS), int)
     histograms[0, 3] = 7
-    assert choose(histograms, Goal("dice")) is None
+    assert choose_threshold(histograms, Goal("dice")) is None
     histograms[1, 0] = 1  # below every threshold
-    assert choose(histograms, Goal("recall", 0.5)) is None
+    assert choose_threshold(histograms, Goal("recall", 0.5)) is None
 
 
 @pytest.mark.parametrize("text", ["precision=0.9", "recall=1", "dice"])

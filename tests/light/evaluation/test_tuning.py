@@ -25,7 +25,7 @@ from segkit.evaluation.tuning import (
     choose_step,
     choose_thresholds,
     combine,
-    compare,
+    compare_decodes,
 )
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import joint, with_temperature
@@ -290,7 +290,7 @@ def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
         tried = candidates(config, np.full(config.task.channels, np.inf))
-        totals = compare(network(config.task), config, part, tried, lambda *_: None).totals
+        totals = compare_decodes(network(config.task), config, part, tried, lambda *_: None).totals
         for total, each in zip(totals[1:], tried, strict=True):
             other, whole = (
                 config.model_copy(update={"decode": each}),

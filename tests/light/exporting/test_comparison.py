@@ -9,7 +9,7 @@ from segkit import Task
 from segkit.config import Config, DecodeConfig, InputConfig, PredictConfig
 from segkit.data.sources.source import Sample
 from segkit.evaluation import counts
-from segkit.exporting.parity import compare, seconds
+from segkit.exporting.parity import measure_difference, seconds
 from segkit.inference.tiles import Predict
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.samples import in_memory
@@ -42,7 +42,7 @@ def test_differences_shares_and_dice_are_those_of_plain_sums(kind: str) -> None:
         for i in range(3)
     ]
     one, other = network(task, 1), network(task, 2)
-    found = compare(one, other, config, in_memory(samples))
+    found = measure_difference(one, other, config, in_memory(samples))
     answers = [[predict(sample.image[None])[0] for sample in samples] for predict in (one, other)]
     differences = np.concatenate([np.abs(a - b).ravel() for a, b in zip(*answers, strict=True)])
     masks = [[task.decode(answer) for answer in many] for many in answers]
@@ -67,7 +67,7 @@ def test_masks_are_decoded_as_the_run_was_tuned() -> None:
     sure, unsure = (
         lambda images, p=p: np.full((*images.shape[:3], 1), p, np.float32) for p in (0.95, 0.3)
     )
-    found = compare(sure, unsure, config, in_memory([sample]))
+    found = measure_difference(sure, unsure, config, in_memory([sample]))
     assert found.decided_alike == 1
     assert found.dice == (0, 0)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import RunError
-from segkit.exporting.sensitivity import Step, settle, with_feeders
+from segkit.exporting.sensitivity import Step, find_float32_layers, with_feeders
 from tests.helpers.errors import fails, holds
 
 
@@ -35,7 +35,7 @@ class Costly:
 
 def settled(network: Costly, most: float) -> tuple[list[str], list[str]]:
     said: list[str] = []
-    return settle(network, network.fall, network.fall, most, said.append), said
+    return find_float32_layers(network, network.fall, network.fall, most, said.append), said
 
 
 def test_all_layers_are_in_8_bits_if_that_is_good_enough() -> None:

@@ -17,7 +17,15 @@ from segkit import ConfigError, RunError, Task
 from segkit.cli import main
 from segkit.errors import SegkitError
 from segkit.inference import cluster
-from segkit.inference.cluster import Plan, Work, Worker, connected, each_written_on, plan, plan_of
+from segkit.inference.cluster import (
+    Worker,
+    WorkerPlan,
+    WorkerTask,
+    connected,
+    each_written_on,
+    plan_of,
+    plan_workers,
+)
 from segkit.inference.files import Outcome, predict_files, write_files
 from segkit.inference.inputs import find_images
 from segkit.inference.load import Together
@@ -71,7 +79,7 @@ def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
     return [{"image": np.array(texts[i : i + size], object)} for i in range(0, len(texts), size)]
 
 
-def answers_of(work: Work, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
+def answers_of(work: WorkerTask, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
     worker = Worker(work)
     found = [worker(piece)["answer"] for piece in pieces(images, size)]
     assert all(answer.shape == (1,) for answer in found)
@@ -99,7 +107,7 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
 
     def each(todo, results):  # type: ignore[no-untyped-def]
         return each_written_on(
-            None, Work(counted, outputs), Plan(1, 1, 1), told.append, todo, results
+            None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), told.append, todo, results
         )
 
     assert write_files(each, Results(config_of(TASK), outputs), images) == expected
@@ -111,7 +119,7 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
 def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
-    work = Work(
+    work = WorkerTask(
         lambda: Together(large_network(1), config, "", "weights"),
         Outputs(tmp_path / "out"),
         memory.peak() + 10**9,
@@ -147,7 +155,7 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     setting: str | None,
 ) -> None:
     def answers(
-        ray: object, work: Work, plan: Plan, todo: dict[str, Path]
+        ray: object, work: WorkerTask, plan: WorkerPlan, todo: dict[str, Path]
     ) -> list[dict[str, object]]:
         return answers_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
 
@@ -155,8 +163,8 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     outputs = Outputs(tmp_path)
     outcomes = each_written_on(
         None,
-        Work(open_runs, outputs),
-        Plan(1, 1, 1),
+        WorkerTask(open_runs, outputs),
+        WorkerPlan(1, 1, 1),
         print,
         {"a": tmp_path / "a.png"},
         Results(config_of(TASK), outputs),
@@ -170,8 +178,8 @@ def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
     found: list[Outcome] = list(
         each_written_on(
             None,
-            Work(refused, Outputs(tmp_path)),
-            Plan(1, 1, 1),
+            WorkerTask(refused, Outputs(tmp_path)),
+            WorkerPlan(1, 1, 1),
             print,
             {},
             Results(config_of(TASK), Outputs(tmp_path)),
@@ -183,16 +191,18 @@ def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("nodes", "cpus", "found"),
     [
-        ([1], None, Plan(1, 1, 1)),
-        ([1, 1], None, Plan(2, 1, 1)),
-        ([16, 16, 0], None, Plan(8, 4, 4)),
-        ([3, 8], None, Plan(3, 3, 2)),
-        ([8, 2], 4, Plan(2, 4, 2)),
-        ([0.5, 2], None, Plan(1, 2, 1)),
+        ([1], None, WorkerPlan(1, 1, 1)),
+        ([1, 1], None, WorkerPlan(2, 1, 1)),
+        ([16, 16, 0], None, WorkerPlan(8, 4, 4)),
+        ([3, 8], None, WorkerPlan(3, 3, 2)),
+        ([8, 2], 4, WorkerPlan(2, 4, 2)),
+        ([0.5, 2], None, WorkerPlan(1, 2, 1)),
     ],
 )
-def test_workers_fit_their_machines(nodes: list[float], cpus: int | None, found: Plan) -> None:
-    assert plan(nodes, cpus) == found
+def test_workers_fit_their_machines(
+    nodes: list[float], cpus: int | None, found: WorkerPlan
+) -> None:
+    assert plan_workers(nodes, cpus) == found
     assert plan_of(Ray(nodes, nodes), cpus) == found
 
 

@@ -15,7 +15,7 @@ from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import predict_files
-from segkit.inference.images import fit, predict_images
+from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.inputs import find_images
 from segkit.inference.outputs.prediction import Answer
 from segkit.inference.outputs.writer import Outputs, Results
@@ -119,11 +119,11 @@ def test_a_broken_image_is_named_and_the_others_are_written(tmp_path: Path) -> N
 
 def test_trap_32_an_image_of_another_kind_than_trained_on_is_refused() -> None:
     config = config_of(Task.binary("a"))
-    assert fit(config, np.zeros((4, 4, 1), np.uint8), "a.png").shape == (4, 4, 3)
+    assert match_model_input(config, np.zeros((4, 4, 1), np.uint8), "a.png").shape == (4, 4, 3)
     with fails(DataError, "depth", "a.png", "float32", "uint8"):
-        fit(config, np.zeros((4, 4, 3), np.float32), "a.png")
+        match_model_input(config, np.zeros((4, 4, 3), np.float32), "a.png")
     with fails(DataError, "channels", "a.png", 3, 4):
-        fit(config, np.zeros((4, 4, 4), np.uint8), "a.png")
+        match_model_input(config, np.zeros((4, 4, 4), np.uint8), "a.png")
 
 
 class Memory:

@@ -20,7 +20,7 @@ from segkit import DataError, Task
 from segkit.config import Config
 from segkit.data.sources.folder import in_folders
 from segkit.inference.large import masks
-from segkit.inference.large.memory_budget import Room
+from segkit.inference.large.memory_budget import MemoryBudget
 from segkit.inference.large.predict import predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.tiles import Predict, predict_tiled
@@ -42,7 +42,11 @@ def in_memory(config: Config, image: np.ndarray) -> np.ndarray:
 
 
 def predicted(
-    config: Config, path: Path, folder: Path, predict: Predict | None = None, room: Room = ROOM
+    config: Config,
+    path: Path,
+    folder: Path,
+    predict: Predict | None = None,
+    room: MemoryBudget = ROOM,
 ) -> list[Path]:
     return predict_large(
         predict or network(config.task.channels), config, path, folder, "a", room, "weights"
@@ -110,7 +114,9 @@ def test_neither_batches_nor_pieces_nor_sizes_change_the_mask(
     )
     with tempfile.TemporaryDirectory() as folder:
         path = write_tiled(Path(folder, "a.tif"), image)
-        (mask,) = predicted(config, path, Path(folder, "masks"), room=Room(batch_size, read_bytes))
+        (mask,) = predicted(
+            config, path, Path(folder, "masks"), room=MemoryBudget(batch_size, read_bytes)
+        )
         found = read_mask(mask)
     expected = in_memory(config, image)
     assert found.shape == expected.shape

@@ -29,7 +29,7 @@ from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
 from segkit.inference.workload import Workload, workload
 from segkit.run import Run
-from segkit.run.exports import FILES, Exported, as_json, keep_up
+from segkit.run.exports import FILES, Exported, record_text, update_exports
 from segkit.system.packages import need
 from tests.helpers.errors import fails, holds
 from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
@@ -38,7 +38,7 @@ from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose runtimes all open to a function that does nothing."""
-    monkeypatch.setattr(catalog, "load", lambda table, name: lambda source: len)
+    monkeypatch.setattr(catalog, "load_part", lambda table, name: lambda source: len)
     monkeypatch.setattr(opening, "is_installed", lambda runtime: True)
     monkeypatch.setattr("segkit.system.keras_start.load_keras", lambda: "Keras 3 on tensorflow")
     return make_run(tmp_path / "run")
@@ -82,9 +82,9 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
     )
     (damaged / "export.json").write_text("{}")
     record = Exported.read(older).record.model_copy(update={"model_sha256": "of the model before"})
-    (older / "export.json").write_text(as_json(record))
+    (older / "export.json").write_text(record_text(record))
     later = CONFIG.model_copy(update={"decode": DecodeConfig(temperature=2.0)})
-    assert keep_up(run.path, run.model, later) == 1
+    assert update_exports(run.path, run.model, later) == 1
     assert config_of(ours) == later
     assert Exported.read(ours).record.checked == Exported.read(older).record.checked
     assert config_of(older) == CONFIG
@@ -102,9 +102,9 @@ def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
 ) -> None:
     folder = add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "onnx", ratio=0.9)
-    assert keep_up(run.path, run.model, CONFIG) == 2
+    assert update_exports(run.path, run.model, CONFIG) == 2
     assert told(run).startswith("runtime: litert int8")  # nothing changed
-    assert keep_up(run.path, run.model, later) == 2
+    assert update_exports(run.path, run.model, later) == 2
     assert config_of(folder) == later
     assert told(run).startswith("runtime: onnx float32")
     assert holds(told(run), "litert int8 (")  # passed over, with the reason
@@ -156,7 +156,7 @@ def test_auto_skips_exports_that_do_not_open_and_warns(
     record = Exported.read(first).record.model_copy(
         update={"files_sha256": {"model.tflite": "another"}}
     )
-    (first / "export.json").write_text(as_json(record))
+    (first / "export.json").write_text(record_text(record))
     second = add_export(run, "openvino", ratio=0.4)
     add_export(run, "onnx", ratio=0.9)
 
@@ -168,7 +168,7 @@ def test_auto_skips_exports_that_do_not_open_and_warns(
 
         return opened
 
-    monkeypatch.setattr(catalog, "load", load)
+    monkeypatch.setattr(catalog, "load_part", load)
     together = open_together([run.path])
     assert together.told.startswith("runtime: onnx float32")
     assert len(together.warnings) == 2
@@ -263,7 +263,7 @@ def timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     def slow(runtime: str) -> Callable[[Exported], Callable[[np.ndarray], None]]:
         return lambda exported: lambda images: time.sleep(SECONDS[runtime])
 
-    monkeypatch.setattr(catalog, "load", lambda table, name: slow(name))
+    monkeypatch.setattr(catalog, "load_part", lambda table, name: slow(name))
     add_export(run, "onnx", ratio=0.9)
     add_export(run, "litert", ratio=0.8)
     add_export(run, "openvino", ratio=0.3)
@@ -292,7 +292,7 @@ def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
         other = Exported.read(record.parent).record.model_copy(
             update={"files_sha256": {FILES[form]: "another"}}
         )
-        record.write_text(as_json(other))
+        record.write_text(record_text(other))
         found = open_run(timed.path, work=much)
         assert str(record.parent) in " ".join(found.warnings)
         assert not found.told.startswith(f"runtime: {form} ")

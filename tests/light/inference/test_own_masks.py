@@ -25,7 +25,7 @@ from segkit.inference.outputs.writer import Outputs
 from segkit.inference.predict import predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import read_record, record_of
-from segkit.run.exports import ExportRecord, as_json
+from segkit.run.exports import ExportRecord, record_text
 from tests.helpers.errors import fails
 from tests.helpers.every_source import (
     CRACK,
@@ -331,6 +331,6 @@ def test_an_export_stores_masks_as_its_run_does(tmp_path: Path, make: Make) -> N
     record = ExportRecord(
         format="onnx", precision="float32", segkit="0", model_sha256="", config=config
     )
-    exported = ExportRecord.model_validate_json(as_json(record)).config
+    exported = ExportRecord.model_validate_json(record_text(record)).config
     assert record_of(coding_of(exported)) == record_of(coding_of(config))
     assert record_of(coding_of(exported)) != record_of(segkit_coding(config.task))

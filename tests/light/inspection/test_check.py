@@ -7,7 +7,7 @@ import pytest
 
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Sample, Subset
-from segkit.inspection.training_check import check
+from segkit.inspection.training_check import check_training_data
 from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
@@ -49,7 +49,7 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
     train = [image(1, 3), image(2, 3)[:2]]
     data = parts(CRACK, train, [image(3, 3) // 2 + 128])
     data["train"].source.samples["t1"] = Sample("t1", train[1], np.ones((2, 6), np.uint8))  # type: ignore[attr-defined]
-    given = check(CRACK, data).given
+    given = check_training_data(CRACK, data).given
     pixels = np.concatenate([array.reshape(-1, 3) for array in train]).astype(float)
     np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
     np.testing.assert_allclose(given.std, pixels.std(0), atol=1e-4)
@@ -62,26 +62,28 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
 
 
 def test_flat_images_are_scaled_by_1() -> None:
-    given = check(CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])).given
+    given = check_training_data(CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])).given
     assert (given.mean, given.std) == ((7.0,), (1.0,))
 
 
 def test_grey_images_among_colour_ones_count_as_colour() -> None:
     grey, colour = image(1), image(2, 3)
-    given = check(CRACK, parts(CRACK, [grey, colour], [])).given
+    given = check_training_data(CRACK, parts(CRACK, [grey, colour], [])).given
     pixels = np.concatenate([np.repeat(grey, 3, axis=-1), colour]).reshape(-1, 3)
     np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
 
 
 def test_every_sample_is_told_of() -> None:
     told: list[int] = []
-    check(CRACK, parts(CRACK, [image(1), image(2)], [image(3)]), lambda: told.append(1))
+    check_training_data(
+        CRACK, parts(CRACK, [image(1), image(2)], [image(3)]), lambda: told.append(1)
+    )
     assert len(told) == 3
 
 
 def test_images_of_another_depth_are_named() -> None:
     with fails(DataError, "depth", "uint8 (1 images)", "uint16 (1 images)"):
-        check(CRACK, parts(CRACK, [image(1)], [image(2, dtype=np.uint16)]))
+        check_training_data(CRACK, parts(CRACK, [image(1)], [image(2, dtype=np.uint16)]))
 
 
 @pytest.mark.parametrize(("train", "validation"), [([3, 2], []), ([3], [2]), ([3], [4])])
@@ -95,13 +97,15 @@ def test_images_of_other_channels_are_named_in_every_part(
         [image(next(numbered), c) for c in validation],
     )
     with fails(DataError, "channels", *(f"{c} band(s)" for c in {*train, *validation})):
-        check(CRACK, data)
+        check_training_data(CRACK, data)
 
 
 def test_trap_33_the_same_image_in_two_parts_is_found() -> None:
     with fails(DataError, "leak", "t1 (train)", "v1 (validation)"):
-        check(CRACK, parts(CRACK, [image(1), image(2)], [image(3), image(2)]))
-    check(CRACK, parts(CRACK, [image(1), image(1)], [image(2)]))  # twice in one part does no harm
+        check_training_data(CRACK, parts(CRACK, [image(1), image(2)], [image(3), image(2)]))
+    check_training_data(
+        CRACK, parts(CRACK, [image(1), image(1)], [image(2)])
+    )  # twice in one part does no harm
 
 
 def test_trap_33_images_that_differ_in_shape_alone_are_not_the_same() -> None:
@@ -110,15 +114,15 @@ def test_trap_33_images_that_differ_in_shape_alone_are_not_the_same() -> None:
     data["validation"] = Subset(
         Memory({"v0": Sample("v0", standing, np.ones((6, 4), np.uint8))}), ["v0"]
     )
-    assert set(check(CRACK, data).parts) == {"train", "validation"}
+    assert set(check_training_data(CRACK, data).parts) == {"train", "validation"}
 
 
 @pytest.mark.parametrize("value", [0, VOID])
 def test_training_masks_without_the_object_are_refused(value: int) -> None:
     with fails(DataError, "nothing-to-learn", "crack"):
-        check(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), value, np.uint8)))
+        check_training_data(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), value, np.uint8)))
 
 
 def test_a_mask_that_does_not_fit_is_named() -> None:
     with fails(DataError, "mask-values", "t0", 7):
-        check(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), 7, np.uint8)))
+        check_training_data(CRACK, parts(CRACK, [image(1)], [], np.full((4, 6), 7, np.uint8)))

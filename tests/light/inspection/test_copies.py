@@ -18,7 +18,7 @@ from segkit.inspection import duplicate_files as copies
 from segkit.inspection import training_check as checking
 from segkit.inspection.duplicate_files import copied_files
 from segkit.inspection.fingerprint import survey
-from segkit.inspection.training_check import check
+from segkit.inspection.training_check import check_training_data
 from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
@@ -52,7 +52,7 @@ def names(groups: list[list[copies.Placed]]) -> list[list[str]]:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DataError) as problem:
-        check(CRACK, parts(folder))
+        check_training_data(CRACK, parts(folder))
     assert problem.value.code == "leak"
     return str(problem.value)
 
@@ -146,8 +146,8 @@ def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
         (tmp_path / part / "images" / f"{name}.png").write_bytes(b"torn")
     assert len(copied_files(parts(tmp_path), 60)) == 1
     with fails(DataError, "unreadable"):
-        check(CRACK, parts(tmp_path))
-    assert len(check(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
+        check_training_data(CRACK, parts(tmp_path))
+    assert len(check_training_data(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
 
 
 def test_trap_45_copies_of_blank_files_are_no_leak(tmp_path: Path) -> None:
@@ -157,7 +157,9 @@ def test_trap_45_copies_of_blank_files_are_no_leak(tmp_path: Path) -> None:
     for part in ("train", "val"):
         save(tmp_path, part, {f"blank {part}": blank}, mask=0)
     assert len(copied_files(parts(tmp_path), 60)) == 1
-    assert [problem.code for problem in check(CRACK, parts(tmp_path)).warnings] == ["flat-image"]
+    assert [problem.code for problem in check_training_data(CRACK, parts(tmp_path)).warnings] == [
+        "flat-image"
+    ]
     save(tmp_path, "val", {"d": image(3)})
     assert "c (train) = d (validation)" in refusal(tmp_path)
 

@@ -16,7 +16,7 @@ from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.errors import ConfigError
 from segkit.inspection.mask_format import contents as sniff
-from segkit.inspection.mask_format.contents import look_at_all, told
+from segkit.inspection.mask_format.contents import describe_kinds, look_at_all
 from segkit.inspection.mask_format.detect import guess
 from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
 from segkit.io import masks as mask_files
@@ -108,7 +108,7 @@ def test_sources_without_mask_files_need_no_look(data: Path) -> None:
 
 def test_kinds_are_told_without_what_is_broken(data: Path) -> None:
     (data / "masks" / "0.png").write_bytes(b"torn")
-    assert told(look_at_all(sorted((data / "masks").iterdir()))) == "3 grey PNG"
+    assert describe_kinds(look_at_all(sorted((data / "masks").iterdir()))) == "3 grey PNG"
 
 
 def test_masks_are_decoded_once_and_given_away_once(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from segkit.inspection import intensities as module
-from segkit.inspection.intensities import PERCENTILES, histogram, intensities
+from segkit.inspection.intensities import PERCENTILES, intensities, intensity_histogram
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 IMAGES = arrays.arrays(np.uint8, SHAPES) | arrays.arrays(
@@ -27,7 +27,7 @@ def counted(image: np.ndarray) -> np.ndarray:
 def test_a_histogram_is_a_count(image: np.ndarray, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
-        np.testing.assert_array_equal(histogram(image), counted(image))
+        np.testing.assert_array_equal(intensity_histogram(image), counted(image))
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,21 @@ def test_a_histogram_is_a_count(image: np.ndarray, block: int) -> None:
 @pytest.mark.parametrize("bands", [1, 3, 4, 6])
 def test_a_histogram_of_a_view_is_that_of_its_copy(view, bands: int) -> None:  # type: ignore[no-untyped-def]
     image = view(np.random.default_rng(0).integers(0, 256, (40, 30, bands)).astype(np.uint8))
-    np.testing.assert_array_equal(histogram(image), counted(image))
+    np.testing.assert_array_equal(intensity_histogram(image), counted(image))
 
 
 def test_more_pixels_than_float32_can_count_are_counted() -> None:
     image = np.zeros((4097, 4099, 1), np.uint8)
     image[0, :2] = 9
-    assert histogram(image)[0, [0, 9]].tolist() == [4097 * 4099 - 2, 2]  # odd and above 2**24
+    assert intensity_histogram(image)[0, [0, 9]].tolist() == [
+        4097 * 4099 - 2,
+        2,
+    ]  # odd and above 2**24
 
 
 def test_no_pixel_is_counted_as_none() -> None:
-    assert histogram(np.zeros((0, 5, 2), np.uint8)).sum() == 0
-    assert histogram(np.zeros((5, 0, 2), np.uint8)).shape == (2, 256)
+    assert intensity_histogram(np.zeros((0, 5, 2), np.uint8)).sum() == 0
+    assert intensity_histogram(np.zeros((5, 0, 2), np.uint8)).shape == (2, 256)
 
 
 @given(IMAGES)

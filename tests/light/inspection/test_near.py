@@ -14,13 +14,13 @@ from PIL import Image
 from segkit import Task
 from segkit.data.sources.source import Sample
 from segkit.inspection import near_duplicates as near
-from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.near_duplicates import ALIKE, near_pairs, same_images
 
 CRACK = Task.binary("crack")
 
 
-def facts(name: str, image: np.ndarray, part: str = "train") -> Facts:
+def facts(name: str, image: np.ndarray, part: str = "train") -> SampleFingerprint:
     return facts_of(
         CRACK,
         part,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from segkit import Task
 from segkit.config import InputConfig
 from segkit.data.sources.source import Sample
-from segkit.inspection.fingerprint import Facts, facts_of
-from segkit.inspection.input_statistics import measure
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of
+from segkit.inspection.input_statistics import measure_input
 from segkit.inspection.intensities import PERCENTILES, intensities, usual_values
 from segkit.inspection.near_duplicates import near_pairs
 from segkit.inspection.ranges import odd_ranges
@@ -23,7 +23,7 @@ CRACK = Task.binary("crack")
 SIZE = (60, 70)
 
 
-def facts(images: Sequence[np.ndarray]) -> list[Facts]:
+def facts(images: Sequence[np.ndarray]) -> list[SampleFingerprint]:
     found = []
     for number, image in enumerate(images):
         mask = np.zeros(image.shape[:2], np.uint8)
@@ -32,7 +32,7 @@ def facts(images: Sequence[np.ndarray]) -> list[Facts]:
 
 
 def measured(images: Sequence[np.ndarray]) -> InputConfig:
-    return measure(facts(images), facts(images))
+    return measure_input(facts(images), facts(images))
 
 
 def cells(seed: int, bands: int = 1) -> np.ndarray:

@@ -24,7 +24,7 @@ from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.inspect import inspect_parts
 from segkit.inspection.problems import find_problems
-from segkit.inspection.training_check import check
+from segkit.inspection.training_check import check_training_data
 from tests.helpers.errors import fails, holds
 from tests.helpers.problem_data import (
     CRACK,
@@ -243,7 +243,7 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     [unreadable, few] = inspection.problems
     assert (unreadable.code, unreadable.level, unreadable.number) == ("unreadable", "warning", 2)
     assert few.code == "few-images"
-    findings = check(CRACK, inspection.parts, skip_broken=True)
+    findings = check_training_data(CRACK, inspection.parts, skip_broken=True)
     assert findings.left_out == 2
     assert sorted(name for part in findings.parts.values() for name in part.names) == sorted(
         f"i{i}" for i in range(2, 14)
@@ -257,6 +257,6 @@ def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
     }
     parts = {"train": Subset(Memory(samples), list(samples))}
     with fails(DataError, "empty", 3):
-        check(CRACK, parts, skip_broken=True)
+        check_training_data(CRACK, parts, skip_broken=True)
     with fails(DataError, "unreadable", "t0.png: cut off", "[3: t0, t1, t2]"):
-        check(CRACK, parts)
+        check_training_data(CRACK, parts)

@@ -17,7 +17,13 @@ from scipy import ndimage
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Sample, Subset
 from segkit.inspection import fingerprint as module
-from segkit.inspection.fingerprint import Broken, Facts, Survey, facts_of, survey
+from segkit.inspection.fingerprint import (
+    SampleFingerprint,
+    Survey,
+    UnreadableSample,
+    facts_of,
+    survey,
+)
 from segkit.inspection.intensities import PERCENTILES
 from tests.helpers.draws import masks, tasks
 from tests.helpers.errors import holds
@@ -51,7 +57,9 @@ def sample(name: str, value: int = 1) -> Sample:
     return Sample(name, pixels, np.full((4, 6), value, np.uint8))
 
 
-def facts(image: np.ndarray, task: Task = CRACK, mask: np.ndarray | None = None) -> Facts:
+def facts(
+    image: np.ndarray, task: Task = CRACK, mask: np.ndarray | None = None
+) -> SampleFingerprint:
     given_mask = np.zeros(image.shape[:2], np.uint8) if mask is None else mask
     return facts_of(
         task, "train", Sample("a", image, given_mask), task.encode(given_mask, "a", void=VOID)
@@ -234,7 +242,7 @@ def test_broken_samples_are_kept_with_code_and_words_and_the_others_in_order() -
         *((f"t{i}", "train") for i in range(20)),
         ("v", "validation"),
     ]
-    assert found.broken[0] == Broken("torn", "train", "unreadable", "torn.png: cut off")
+    assert found.broken[0] == UnreadableSample("torn", "train", "unreadable", "torn.png: cut off")
     assert (found.broken[1].name, found.broken[1].part) == ("seven", "validation")
     assert found.broken[1].code == "mask-values"
     assert holds(found.broken[1].message, "seven")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segkit import VOID, Task
 from segkit.data.sources.source import Sample
-from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.verdict import judge
 from tests.helpers.draws import masks, tasks
 from tests.helpers.errors import holds
@@ -19,7 +19,7 @@ from tests.helpers.errors import holds
 LABELS = Task.multilabel(["liver", "tumour"])
 
 
-def facts(task: Task, given_masks: Sequence[np.ndarray]) -> list[Facts]:
+def facts(task: Task, given_masks: Sequence[np.ndarray]) -> list[SampleFingerprint]:
     return [
         facts_of(
             task,

@@ -28,7 +28,7 @@ from segkit.inference.outputs.coco import merge_parts, part_of
 from segkit.inference.outputs.summary import header, read_summary
 from segkit.io.georeference import read_georeference
 from segkit.io.images import write_picture
-from segkit.io.tiff_windows import LargeImage, pixels_of
+from segkit.io.tiff_windows import LargeImage, largest_page_size
 from tests.helpers.damage import damaged
 from tests.helpers.file_bytes import pixel_limit
 from tests.helpers.stand_in import answer_of, picture
@@ -73,7 +73,7 @@ def a_table(folder: Path) -> bytes:
 
 
 def read_large(path: Path) -> object:
-    pixels_of(path)
+    largest_page_size(path)
     with LargeImage(path, 1e6) as image:
         return image.read(slice(1, min(9, image.height)), slice(0, min(30, image.width)))
 

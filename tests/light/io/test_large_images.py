@@ -16,7 +16,7 @@ from segkit import DataError
 from segkit.io import codecs
 from segkit.io.images import read_image, write_picture
 from segkit.io.pages import Pages
-from segkit.io.tiff_windows import LargeImage, pixels_of
+from segkit.io.tiff_windows import LargeImage, largest_page_size
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import noise
 
@@ -101,7 +101,7 @@ def test_a_window_is_a_cut_of_the_whole_image(
     stored: dict[str, Path], name: str, data: st.DataObject
 ) -> None:
     whole = read_image(stored[name], PAGES.get(name))
-    assert pixels_of(stored[name]) == whole.shape[0] * whole.shape[1]
+    assert largest_page_size(stored[name]) == whole.shape[0] * whole.shape[1]
     with LargeImage(stored[name], pages=PAGES.get(name)) as image:
         assert (image.height, image.width, image.channels) == whole.shape
         assert image.dtype == whole.dtype
@@ -184,4 +184,8 @@ def test_what_cannot_be_read_by_windows_is_told(
 def test_pixels_are_counted_in_tiffs_alone(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", RGB)
     (tmp_path / "b.tif").write_text("no picture")
-    assert [pixels_of(tmp_path / name) for name in ("a.png", "b.tif", "gone.tif")] == [0, 0, 0]
+    assert [largest_page_size(tmp_path / name) for name in ("a.png", "b.tif", "gone.tif")] == [
+        0,
+        0,
+        0,
+    ]

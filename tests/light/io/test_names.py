@@ -21,7 +21,7 @@ from segkit.io.names import (
     cell,
     cell_name,
     check_class_folders,
-    check_names,
+    check_file_names,
     file_in,
     same_files,
     why_unsafe,
@@ -167,8 +167,8 @@ def test_classes_in_one_folder_are_not_in_each_other(tmp_path: Path) -> None:
 def test_two_names_never_are_one_file(names: list[str]) -> None:
     assert same_files(["other", *names, "more"]) == [names]
     with fails(DataError, "duplicate-name", *names):
-        check_names(names)
-    check_names(["other", names[0], "more"])
+        check_file_names(names)
+    check_file_names(["other", names[0], "more"])
 
 
 NAMES = st.text(st.sampled_from("ab./\\: \0\n\u0301éCONnul1\udcffß") | st.characters(), max_size=12)

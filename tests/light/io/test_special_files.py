@@ -23,13 +23,13 @@ from segkit.config import read
 from segkit.data.sources.coco_json import category_names
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.workload import image_size
-from segkit.inspection.mask_format.contents import look
+from segkit.inspection.mask_format.contents import scan_mask
 from segkit.io import pages
 from segkit.io.georeference import read_georeference
 from segkit.io.images import read_image
 from segkit.io.masks import read_mask
 from segkit.io.pictures import FORMATS, open_picture
-from segkit.io.tiff_windows import LargeImage, pixels_of
+from segkit.io.tiff_windows import LargeImage, largest_page_size
 from segkit.run.exports import Exported
 from segkit.task import Task
 from tests.helpers.errors import fails
@@ -84,8 +84,8 @@ def test_what_is_no_file_is_never_read(
         for reader in [*READERS, LargeImage]:
             with fails(DataError, "not-a-file", path, kind.removeprefix("a link to ")):
                 reader(path)
-        assert look(path).form == "broken"
-        assert pixels_of(path) == 0
+        assert scan_mask(path).form == "broken"
+        assert largest_page_size(path) == 0
         assert image_size(path) is None
         if suffix == ".tif":
             with fails(DataError, "not-a-file", path):

@@ -67,7 +67,7 @@ def test_hostile_yaml_is_one_quick_error(tmp_path: Path, text: str) -> None:
     assert time.process_time() - began < 10
     assert len(str(problem.value)) < 12_000
     with fails(RunError, "damaged-file", path):
-        tuned.read(path)
+        tuned.read_tuned(path)
     with pytest.raises(ConfigError):
         parse_yaml(text)
 

@@ -38,14 +38,14 @@ def serve(folder: Path, content: bytes) -> None:
 
 
 def test_no_weights_need_no_file() -> None:
-    assert weights.find(ModelConfig()) is None
-    assert weights.find(ModelConfig(encoder="resnet50")) is None
+    assert weights.find_weights(ModelConfig()) is None
+    assert weights.find_weights(ModelConfig(encoder="resnet50")) is None
 
 
 def test_a_file_of_one_s_own_is_taken_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "mine.weights.h5"
     file.touch()
-    assert weights.find(ModelConfig(encoder="vgg16", weights=str(file))) == file
+    assert weights.find_weights(ModelConfig(encoder="vgg16", weights=str(file))) == file
 
 
 def test_a_missing_file_is_named() -> None:
@@ -56,14 +56,14 @@ def test_a_missing_file_is_named() -> None:
         "keras.applications.VGG16",
         setting="model.weights",
     ):
-        weights.find(ModelConfig(encoder="vgg16", weights="nowhere.h5"))
+        weights.find_weights(ModelConfig(encoder="vgg16", weights="nowhere.h5"))
 
 
 def test_what_is_in_keras_folder_is_not_fetched(home: Path) -> None:
     placed = home / "keras" / "models" / NAME
     placed.parent.mkdir(parents=True)
     placed.write_bytes(BYTES)
-    assert weights.find(IMAGENET, say=pytest.fail) == placed
+    assert weights.find_weights(IMAGENET, say=pytest.fail) == placed
 
 
 def test_a_file_that_was_cut_short_is_named(home: Path) -> None:
@@ -71,23 +71,23 @@ def test_a_file_that_was_cut_short_is_named(home: Path) -> None:
     placed.parent.mkdir(parents=True)
     placed.write_bytes(BYTES[:3])
     with fails(ConfigError, "damaged-file", placed, f"md5 {hashlib.md5(BYTES[:3]).hexdigest()}"):
-        weights.find(IMAGENET)
+        weights.find_weights(IMAGENET)
 
 
 def test_imagenet_is_fetched_once(home: Path) -> None:
     serve(home, BYTES)
     told: list[str] = []
-    found = weights.find(IMAGENET, told.append)
+    found = weights.find_weights(IMAGENET, told.append)
     assert found == home / "keras" / "models" / NAME
     assert found.read_bytes() == BYTES
     assert told == [f"fetching {networks.ADDRESS}{FILE}"]
-    assert weights.find(IMAGENET, pytest.fail) == found
+    assert weights.find_weights(IMAGENET, pytest.fail) == found
 
 
 def test_nothing_is_left_of_a_file_that_arrived_broken(home: Path) -> None:
     serve(home, b"something else")
     with fails(ConfigError, "damaged-file", NAME):
-        weights.find(IMAGENET)
+        weights.find_weights(IMAGENET)
     assert list((home / "keras" / "models").iterdir()) == []
 
 
@@ -108,7 +108,7 @@ def test_a_connection_that_ends_early_leaves_nothing(
         monkeypatch.setattr(networks, "ADDRESS", f"http://127.0.0.1:{server.getsockname()[1]}/")
         threading.Thread(target=answer, args=[server], daemon=True).start()
         with fails(ConfigError, "not-fetched", 7, "1,000", setting="model.weights"):
-            weights.find(mobilenet)
+            weights.find_weights(mobilenet)
     assert list((home / "keras" / "models").iterdir()) == []
 
 
@@ -120,7 +120,7 @@ def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
         "model.weights: PATH",
     )
     with fails(ConfigError, "not-fetched", *values, setting="model.weights"):
-        weights.find(IMAGENET)
+        weights.find_weights(IMAGENET)
 
 
 def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(networks, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         with fails(ConfigError, "not-fetched", FILE, setting="model.weights"):
-            weights.find(IMAGENET)
+            weights.find_weights(IMAGENET)
 
 
 def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(
@@ -138,7 +138,7 @@ def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(
     monkeypatch.setattr(weights, "SECONDS", 0.1)
     monkeypatch.setattr(weights, "urlopen", lambda *_, **__: held.wait(30))
     with fails(ConfigError, "not-fetched", "0.1 s", setting="model.weights"):
-        weights.find(IMAGENET)
+        weights.find_weights(IMAGENET)
     held.set()
 
 

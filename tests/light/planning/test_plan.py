@@ -13,7 +13,7 @@ import yaml
 from segkit import ConfigError, RunError, Task
 from segkit.config import Config, read
 from segkit.data.sources.source import Sample
-from segkit.inspection.fingerprint import Facts, facts_of
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.mask_format.values import Guess
 from segkit.inspection.verdict import judge
 from segkit.planning import step_time
@@ -30,7 +30,7 @@ GIB = 2**30
 
 def facts(
     task: Task, count: int = 12, size: tuple[int, int] = (64, 96), **changes: object
-) -> list[Facts]:
+) -> list[SampleFingerprint]:
     """Return facts of random images whose left third is class 1."""
     rng, found = np.random.default_rng(0), []
     for number in range(count):
@@ -44,7 +44,7 @@ def facts(
     return found
 
 
-def planned(task: Task, found: list[Facts], validation: bool = False) -> Plan:
+def planned(task: Task, found: list[SampleFingerprint], validation: bool = False) -> Plan:
     if not validation:
         found = [fact._replace(part="train") for fact in found]
     config = Config.model_validate(

@@ -14,7 +14,7 @@ import pytest
 from segkit.errors import RunError
 from segkit.io import atomic
 from segkit.run import checkpoint
-from segkit.run.checkpoint import Checkpoints, Position, check_room
+from segkit.run.checkpoint import Checkpoints, Position, check_disk_space
 from tests.helpers.disks import on_full_disk
 from tests.helpers.errors import fails
 
@@ -124,9 +124,9 @@ def test_room_is_looked_for_before_the_start(
     monkeypatch.setattr(
         checkpoint.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000_000)
     )
-    check_room(tmp_path, state, model)
+    check_disk_space(tmp_path, state, model)
     with fails(RunError, "no-space", tmp_path, "0.15 GB", "--resume"):
-        check_room(tmp_path, state, model + 1)
+        check_disk_space(tmp_path, state, model + 1)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "latest.npz").write_bytes(bytes(10))
-    check_room(tmp_path, state, model + 1)  # what is there is not needed again
+    check_disk_space(tmp_path, state, model + 1)  # what is there is not needed again

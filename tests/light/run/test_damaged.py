@@ -15,7 +15,7 @@ from segkit.comparison.scoring import Scored
 from segkit.errors import RunError, SegkitError
 from segkit.run import Run, tuned
 from segkit.run.checkpoint import Checkpoints, Position
-from segkit.run.exports import Exported, as_json, files_of
+from segkit.run.exports import Exported, file_digests, record_text
 from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG, add_export, make_run
@@ -122,15 +122,15 @@ def test_a_damaged_file_of_a_run_is_a_value_or_an_error_with_a_code(
 def test_yaml_that_no_parser_likes_is_one_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "tuned.yaml").write_text(text)
     with fails(RunError, "damaged-file", tmp_path / "tuned.yaml"):
-        tuned.read(tmp_path / "tuned.yaml")
+        tuned.read_tuned(tmp_path / "tuned.yaml")
 
 
 def an_export(folder: Path) -> Path:
     """Write an export with its checksums, of a model that is no network."""
     path = add_export(make_run(folder / "run"), "onnx")
     (path / "model.onnx").write_bytes(b"a network in ONNX")
-    record = Exported.read(path).record.model_copy(update={"files_sha256": files_of(path)})
-    (path / "export.json").write_text(as_json(record))
+    record = Exported.read(path).record.model_copy(update={"files_sha256": file_digests(path)})
+    (path / "export.json").write_text(record_text(record))
     return path
 
 

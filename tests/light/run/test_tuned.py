@@ -9,7 +9,7 @@ import pytest
 from segkit import RunError, Task
 from segkit.config import Config, DecodeConfig
 from segkit.run import Run
-from segkit.run.tuned import Tuned, merged, read, write
+from segkit.run.tuned import Tuned, merged, read_tuned, write
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_what_is_written_is_read(run: Run) -> None:
-    assert read(run.tuned) == TUNED
+    assert read_tuned(run.tuned) == TUNED
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -13,8 +13,8 @@ from segkit.task.layers import (
     any_plane,
     as_planes,
     channels_of,
+    class_layers,
     coverage,
-    holding,
     known_pixels,
     labelled_pixels,
     layer_of,
@@ -85,7 +85,7 @@ def test_channels_hold_0_1_and_void(drawn: tuple[Task, np.ndarray]) -> None:
     channels = channels_of(task, target)
     assert channels.dtype == np.uint8
     np.testing.assert_array_equal(channels, expected)
-    np.testing.assert_array_equal(holding(task, target), expected == 1)
+    np.testing.assert_array_equal(class_layers(task, target), expected == 1)
     np.testing.assert_array_equal(known_pixels(task, target), expected != VOID)
 
 

@@ -16,7 +16,7 @@ from segkit.data.parts import open_parts
 from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
 from segkit.task import Task
-from segkit.training.folds import collect, fold_run, folds_table, parse_folds, summary
+from segkit.training.folds import collect, fold_run, folds_table, parse_folds, summarise_folds
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
@@ -91,7 +91,7 @@ def report_of(seed: int, absent: bool = False) -> dict:
 
 def test_the_summary_is_mean_and_standard_deviation_over_folds() -> None:
     reports = [report_of(0), report_of(1), report_of(2, absent=True)]
-    found = summary(reports)
+    found = summarise_folds(reports)
     dice = [report["classes"]["square"]["dice"] for report in reports]
     assert found["classes"]["square"]["dice"]["mean"] == pytest.approx(np.mean(dice))
     assert found["classes"]["square"]["dice"]["std"] == pytest.approx(np.std(dice, ddof=1))
@@ -101,7 +101,7 @@ def test_the_summary_is_mean_and_standard_deviation_over_folds() -> None:
     assert absent["mean"] == pytest.approx(
         np.mean([report["classes"]["disc"]["iou"] for report in reports[:2]])
     )
-    assert summary([reports[2]])["classes"]["disc"]["iou"] == {
+    assert summarise_folds([reports[2]])["classes"]["disc"]["iou"] == {
         "mean": None,
         "std": None,
         "folds": 0,

@@ -108,8 +108,10 @@ def test_predict_refuses_outputs_that_do_not_exist_before_it_looks_for_images(
 
 
 def test_configs_that_are_no_files_can_be_compared() -> None:
-    from segkit.comparison.settings import settings_of
+    from segkit.comparison.settings import list_settings
 
     other = {**CONFIG, "model": {"width": 8, "depth": 2}}
-    settings = settings_of(CONFIG, [], [other, other | {"class_weights": {"shape": 2.0}}], [], 1.0)
+    settings = list_settings(
+        CONFIG, [], [other, other | {"class_weights": {"shape": 2.0}}], [], 1.0
+    )
     assert len({setting.name for setting in settings}) == 3
