@@ -97,7 +97,7 @@ def flatten_mask(
     """Return what the mask decides, without VOID, as `calibration.questions` does: an exclusive task always asks one
     question a pixel, so that heads that ask one or one a class can be compared. Yes or no is decided at 0.5.
 
-    >>> decisions(Task.multiclass(["a", "b"], head="sigmoid"), np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
+    >>> flatten_mask(Task.multiclass(["a", "b"], head="sigmoid"), np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
     (1, 2)
     """
     if not task.stores_ids:

@@ -105,7 +105,7 @@ TERMS: dict[str, type[Term]] = {
 def term_settings(term: Any) -> dict[str, Any]:
     """Return a term of a config's `loss` as settings, its weight among them.
 
-    >>> settings_of(0.5), settings_of([0, 1]), settings_of({"gamma": 3})
+    >>> term_settings(0.5), term_settings([0, 1]), term_settings({"gamma": 3})
     ({'weight': 0.5}, {'weight': [0, 1]}, {'weight': 1.0, 'gamma': 3})
     """
     return {"weight": 1.0, **term} if isinstance(term, Mapping) else {"weight": term}

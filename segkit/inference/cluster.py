@@ -70,7 +70,7 @@ def plan_workers(nodes: Sequence[float], cpus: int | None = None) -> WorkerPlan:
     No CPU needs to be left over: pieces come from the driver, so there are no read tasks, for which Ray Data would wait
     for ever if its actors had taken every CPU. Raises `ConfigError` if not one worker fits.
 
-    >>> plan([8, 8, 2])
+    >>> plan_workers([8, 8, 2])
     Plan(workers=9, cpus=2, neighbours=4)
     """
     whole = [int(node) for node in nodes if node >= 1]

@@ -15,7 +15,7 @@ def remove_small_objects(mask: np.ndarray, smallest: int, only_largest: bool) ->
 
     Of several largest ones the first from the top stays. An empty mask stays empty.
 
-    >>> kept(np.array([[True, False, True], [True, False, False]]), smallest=2, only_largest=False).astype(int)
+    >>> remove_small_objects(np.array([[True, False, True], [True, False, False]]), smallest=2, only_largest=False).astype(int)
     array([[1, 0, 0],
            [1, 0, 0]])
     """

@@ -138,7 +138,7 @@ def without_oddities(image: np.ndarray, found: Intensities) -> np.ndarray:
 def intensity_histogram(image: np.ndarray) -> np.ndarray:
     """Return how many pixels of an image (H, W, B) uint8 have each of the 256 levels, (B, 256) int64.
 
-    >>> histogram(np.array([[[0], [2], [2]]], np.uint8))[0, :4]
+    >>> intensity_histogram(np.array([[[0], [2], [2]]], np.uint8))[0, :4]
     array([1, 0, 2, 0])
     """
     counts = np.zeros((image.shape[-1], 256), np.int64)

@@ -27,7 +27,7 @@ def in_its_units(x: Tensor, scaling: Scaling) -> Tensor:
 def expand_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
     """Return what holds for red, green, blue (3,) for any number of channels: in turn, or the mean for 1 and 2.
 
-    >>> spread(np.array([1.0, 2.0, 6.0]), 4), spread(np.array([1.0, 2.0, 6.0]), 1)
+    >>> expand_channels(np.array([1.0, 2.0, 6.0]), 4), expand_channels(np.array([1.0, 2.0, 6.0]), 1)
     (array([1., 2., 6., 1.]), array([3.]))
     """
     return rgb[np.arange(channels) % 3] if channels >= 3 else np.repeat(rgb.mean(), channels)
