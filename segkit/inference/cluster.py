@@ -71,7 +71,7 @@ def plan_workers(nodes: Sequence[float], cpus: int | None = None) -> WorkerPlan:
     for ever if its actors had taken every CPU. Raises `ConfigError` if not one worker fits.
 
     >>> plan_workers([8, 8, 2])
-    Plan(workers=9, cpus=2, neighbours=4)
+    WorkerPlan(workers=9, cpus=2, neighbours=4)
     """
     whole = [int(node) for node in nodes if node >= 1]
     each = cpus or min([CPUS, *whole] if whole else [1])
