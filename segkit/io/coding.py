@@ -39,6 +39,8 @@ class Coding:
     """What a mask's name has more than its image's."""
     image_suffix: str = ""
     """What an image's name has more than the part that its mask's name shares."""
+    in_greys: bool = False
+    """Whether files are read by their grey values, so that they must not have a palette."""
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -80,7 +82,7 @@ class Coding:
     @property
     def palette(self) -> np.ndarray | None:
         """The colours (256, 3) uint8 that a file of 8-bit ids shows; None for other files."""
-        if not self.holds_ids or self.in_colours or self.dtype != np.uint8:
+        if not self.holds_ids or self.in_colours or self.in_greys or self.dtype != np.uint8:
             return None
         colours = np.full((256, 3), WHITE, np.uint8)
         for value, colour in enumerate(self.task.palette):

@@ -61,7 +61,8 @@ def data_coding(data: DataConfig, task: Task, files: MaskFilesConfig | None = No
         stored = {0: 0, 1: files.yes if files and files.yes else YES}
     _check_complete(stored, task.classes if ids else YES_NO, data)
     stored.setdefault(VOID, _free([*(meanings or stored.values())], data.colour_tolerance))
-    return Coding(task, layout, stored, data.mask_suffix, data.image_suffix)
+    in_greys = data.mask_threshold is not None
+    return Coding(task, layout, stored, data.mask_suffix, data.image_suffix, in_greys)
 
 
 def check_written(masks: Path, data: DataConfig, task: Task) -> None:

@@ -118,6 +118,16 @@ def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_setting
 
 
 @pytest.mark.parametrize("tiff", [False, True])
+def test_a_mask_that_is_read_by_a_threshold_has_no_palette(tmp_path: Path, tiff: bool) -> None:
+    """The palette's grey would be compared with the threshold: here the background's black, which is class 1."""
+    task = Task.multiclass(["liver", "background"])
+    data = DataConfig(mask_threshold=1)
+    mask = np.ones((2, 3), np.uint8)
+    found = read_back(data_coding(data, task), data, mask, tmp_path, tiff)
+    np.testing.assert_array_equal(found, mask)
+
+
+@pytest.mark.parametrize("tiff", [False, True])
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 def test_without_settings_masks_are_stored_as_segkit_does(
     tmp_path: Path, kind: str, tiff: bool
