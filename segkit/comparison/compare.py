@@ -1,4 +1,4 @@
-"""Settings trained for equal times and compared on the same images."""
+"""Train settings for equal times and compare their scores on the same images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from segkit.comparison.plot import plot
 from segkit.comparison.report import markdown, verdict
-from segkit.comparison.results import Answers, results_of
+from segkit.comparison.results import SettingRuns, results_of
 from segkit.comparison.scoring import FILE, Scored, score
 from segkit.comparison.settings import (
     Setting,
@@ -29,17 +29,18 @@ from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 
 Failures = dict[tuple[str, int], str]
-"""Why a training failed, by the setting's name and the seed."""
+"""Reason of a failed training, by the setting's name and the seed."""
 
 
 class Comparison(NamedTuple):
-    """What was compared."""
+    """The results of a comparison and the folder that holds them."""
 
     folder: Path
-    """It holds table.md, results.json, plot.png and the run of each training."""
+    """The folder with table.md, results.json, plot.png and the run of each training."""
     results: dict[str, Any]
     """The content of results.json."""
     failed: Failures
+    """Reasons of failed trainings; empty if all were finished and scored."""
 
     @property
     def table(self) -> str:
@@ -61,41 +62,46 @@ def compare(
 ) -> Comparison:
     """Train settings for equal times, and find out which is better and whether by more than chance.
 
-    Every training runs in a process of its own. The same call goes on where an earlier one was interrupted.
+    Every training runs in a process of its own. The same call continues an interrupted comparison.
 
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
         minutes: Time of each training.
-        vary: Values to compare, such as "model.encoder=plain,residual"; of several, every combination.
+        vary: Values to compare, as "model.encoder=plain,residual"; several make all combinations.
         also: More configs to compare.
         settings: Changes for all of them, such as "train.batch_size=4".
         seeds: Trainings of each setting.
-        out: A new folder, or the one of the same comparison; by default runs/compare-CONFIG.
-        trust: Whether Python that the configs' files name may be imported.
-        progress: Receives which training runs, and what is scored.
+        out: A new folder, or that of the same comparison; by default runs/compare-CONFIG.
+        trust: Whether Python that the configs name may be imported.
+        progress: Receives the training that runs, and the images that are scored.
 
     Returns:
-        The results. A setting whose trainings have all failed is among them, without scores.
+        The results. A setting whose trainings have all failed is listed without scores.
 
     Raises:
-        ConfigError: For settings that cannot be compared.
-        DataError: If the data cannot be opened.
-        RunError: If the folder holds something else, or another process compares there.
+        ConfigError: The settings cannot be compared.
+        DataError: The data cannot be opened.
+        RunError: The folder holds something else, or another process compares there.
     """
+    chosen = list_settings(config, vary, also, settings, minutes, trust)
+    folder = Path("runs", f"compare-{name_of(config)}") if out is None else Path(out)
+    return _compare(chosen, minutes, seeds, folder, progress or Progress())
+
+
+def _compare(
+    settings: Sequence[Setting], minutes: float, seeds: int, folder: Path, progress: Progress
+) -> Comparison:
     if seeds < 1:
         raise ConfigError(f"a whole number from 1 on; found {seeds}", setting="--seeds")
-    progress = progress or Progress()
-    folder = Path(out) if out is not None else Path("runs", f"compare-{name_of(config)}")
-    chosen = list_settings(config, vary, also, settings, minutes, trust)
-    part = check_same_masks(chosen)
-    trainings = in_turn(folder, chosen, seeds)
-    with begun(folder, chosen, seeds):
+    part = check_same_masks(settings)
+    trainings = in_turn(folder, settings, seeds)
+    with begun(folder, settings, seeds):
         failed = _train_all(trainings, minutes, progress)
         scored = _score_all(trainings, failed, progress)
         results = {
             "part": part,
             "minutes": minutes,
-            **results_of(_collect(trainings, scored, failed)),
+            **results_of(_collect(settings, scored, failed)),
             "environment": environment(),
         }
         results["verdict"] = verdict(results)
@@ -104,42 +110,45 @@ def compare(
 
 
 def _train_all(trainings: Sequence[Training], minutes: float, progress: Progress) -> Failures:
-    """Train what is not finished yet; return what failed, the others go on."""
+    """Run the trainings that are not finished, and return the failed ones with their reasons."""
     failed: Failures = {}
-    left = [each for each in trainings if not each.is_finished]
-    done_before = len(trainings) - len(left)
+    unfinished = [each for each in trainings if not each.is_finished]
+    finished = len(trainings) - len(unfinished)
     progress.message(
-        f"{len(trainings)} trainings of {minutes:g} min, {done_before} of them done before"
+        f"{len(trainings)} trainings of {minutes:g} min, {finished} of them finished before"
     )
-    for number, training in enumerate(left, start=1):
+    for number, training in enumerate(unfinished, start=1):
         name = training.setting.name
-        progress.message(f"training {number}/{len(left)}: {name}, seed {training.seed}")
-        why = run_training(training)
-        if why is not None:
-            failed[name, training.seed] = why
-            progress.message(f"  failed: {why}")
+        progress.message(f"training {number}/{len(unfinished)}: {name}, seed {training.seed}")
+        reason = run_training(training)
+        if reason is not None:
+            failed[name, training.seed] = reason
+            progress.message(f"  failed: {reason}")
     return failed
 
 
 def _score_all(
     trainings: Sequence[Training], failed: Failures, progress: Progress
 ) -> dict[tuple[str, int], Scored]:
-    """Return the scores of every finished run. Those of an earlier call are read; what cannot be scored has failed."""
+    """Return the scores of every finished run; add a run that cannot be scored to `failed`.
+
+    Scores that an earlier call wrote are read if they belong to the same images.
+    """
     names = list(scored_part(trainings[0].setting.config)[1].names)
     scored: dict[tuple[str, int], Scored] = {}
     for training in trainings:
         key = (training.setting.name, training.seed)
         if key in failed:
             continue
-        kept = training.run.path / FILE
-        found = Scored.read(kept)
-        if found is None or found.names.tolist() != names:  # images have come or gone since
+        path = training.run.path / FILE
+        found = Scored.read(path)
+        if found is None or found.names.tolist() != names:
             try:
                 found = _score(training, progress)
             except SegkitError as problem:
                 failed[key] = f"cannot be scored: {problem}"
                 continue
-            found.write(kept)
+            found.write(path)
         scored[key] = found
     return scored
 
@@ -153,27 +162,21 @@ def _score(training: Training, progress: Progress) -> Scored:
     keras.backend.clear_session()
     _, part = scored_part(training.setting.config)
     model = load_model(training.run)
-    with progress.counting(
-        f"scoring {training.setting.name}, seed {training.seed}", len(part)
-    ) as done:
-        return score(as_predict(model), model.count_params(), training.run, part, done)
+    label = f"scoring {training.setting.name}, seed {training.seed}"
+    with progress.counting(label, len(part)) as counter:
+        return score(as_predict(model), model.count_params(), training.run, part, counter)
 
 
 def _collect(
-    trainings: Sequence[Training], scored: dict[tuple[str, int], Scored], failed: Failures
-) -> list[Answers]:
-    """Return the scores and failures of each setting, in the order in which the settings were given."""
-    found = []
-    for setting in _settings(trainings):
-        runs = {seed: each for (name, seed), each in scored.items() if name == setting.name}
-        failures = {seed: why for (name, seed), why in failed.items() if name == setting.name}
-        found.append(Answers(setting.name, setting.config.task, runs, failures))
-    return found
-
-
-def _settings(trainings: Sequence[Training]) -> list[Setting]:
-    by_name = {training.setting.name: training.setting for training in trainings}
-    return list(by_name.values())
+    settings: Sequence[Setting], scored: dict[tuple[str, int], Scored], failed: Failures
+) -> list[SettingRuns]:
+    """Return the scores and failures of each setting, in the order of the settings."""
+    collected = []
+    for setting in settings:
+        runs = {seed: run for (name, seed), run in scored.items() if name == setting.name}
+        reasons = {seed: reason for (name, seed), reason in failed.items() if name == setting.name}
+        collected.append(SettingRuns(setting.name, setting.config.task, runs, reasons))
+    return collected
 
 
 def _write(results: dict[str, Any], folder: Path) -> None:

@@ -1,129 +1,147 @@
-"""A comparison as a picture: scores with their intervals on the left, differences to the best on the right."""
+"""The plot of a comparison: scores with intervals, and differences to the best setting."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-INK, PALE, CLEAR, UNCLEAR = (30, 30, 30), (215, 215, 215), (0, 110, 180), (150, 150, 150)
-ROW, TOP, BOTTOM, GAP, WIDTH = 44, 40, 44, 24, 420
-"""Pixels: a setting's row, above and below all rows, between columns, and the width of an axis."""
-FONT = ImageFont.load_default(15)
-SMALL = ImageFont.load_default(12)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-
-class Axis(NamedTuple):
-    """Where values lie in the picture: `low` at the pixel `left`, `high` WIDTH further."""
-
-    low: float
-    high: float
-    left: int
-
-    def x(self, value: float) -> float:
-        """Return the pixel of a value."""
-        return self.left + (value - self.low) / (self.high - self.low) * WIDTH
+CLEAR = (0, 110, 180)
+"""RGB colour of a difference that is more than chance."""
+UNCLEAR = (125, 130, 145)
+"""RGB colour of a difference that may be chance."""
+INK = (30, 30, 30)
+DOTS_PER_INCH = 130
+SHORT_NAME = 20
+"""Names of up to this many characters fit into the figure's usual width."""
+CHANCE_LABELS = {True: "more than chance", False: "may be chance", None: "too few images"}
 
 
 def plot(results: dict[str, Any]) -> np.ndarray:
-    """Return (H, W, 3) uint8: a row a setting that has scores, best first; dots are single seeds."""
-    rows = [
-        row
-        for row in results["settings"]
-        if row["seeds"] and row["dice_foreground"]["value"] is not None
-    ]
-    rows.sort(key=lambda row: -row["dice_foreground"]["value"])
-    pairs = {pair["other"]: pair for pair in results["comparisons"]}
-    names = GAP + max([0, *(math.ceil(FONT.getlength(row["name"])) for row in rows)]) + GAP
-    scores = _axis([_values(row["dice_foreground"]) for row in rows], names)
-    gaps = _axis(
-        [[pair["low"], pair["high"], 0.0] for pair in pairs.values()], names + WIDTH + 3 * GAP
-    )
-    height = TOP + ROW * len(rows) + BOTTOM
-    sheet = Image.new("RGB", (gaps.left + WIDTH + 2 * GAP, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    _frame(
-        draw,
-        scores,
-        height,
-        f"foreground Dice, {results['images']} images; small dots: single seeds",
-    )
-    _frame(draw, gaps, height, "behind the best: difference, 95 % interval")
-    draw.line((gaps.x(0), TOP, gaps.x(0), height - BOTTOM), fill=INK)
-    for number, row in enumerate(rows):
-        y, dice, pair = (
-            TOP + ROW * number + ROW // 2,
-            row["dice_foreground"],
-            pairs.get(row["name"]),
-        )
-        draw.text((GAP, y), row["name"], fill=INK, font=FONT, anchor="lm")
-        _whisker(draw, scores, y, dice, INK)
-        for value in dice["by_seed"]:
-            _dot(draw, scores.x(value), y + 11, 2, UNCLEAR)
-        if pair:
-            behind = {"value": pair["difference"], "low": pair["low"], "high": pair["high"]}
-            _whisker(draw, gaps, y, behind, CLEAR if pair["more_than_chance"] else UNCLEAR)
-            words = {True: "more than chance", False: "may be chance", None: "too few images"}[
-                pair["more_than_chance"]
-            ]
-            draw.text(
-                (gaps.x(pair["difference"]), y + 13), words, fill=INK, font=SMALL, anchor="mm"
-            )
-        else:
-            draw.text((gaps.x(0) + 6, y), "the best", fill=INK, font=SMALL, anchor="lm")
-    return np.asarray(sheet)
+    """Return the plot of a comparison as a picture.
 
+    Args:
+        results: The content of results.json.
 
-def _values(score: dict[str, Any]) -> list[float | None]:
-    return [score["value"], score["low"], score["high"], *score["by_seed"]]
-
-
-def _axis(values: Sequence[Sequence[float | None]], left: int) -> Axis:
-    """Return an axis that holds all values, with some room at both ends."""
-    known = [value for some in values for value in some if value is not None] or [0.0]
-    low, high = min(known), max(known)
-    room = 0.08 * (high - low) or 0.01
-    return Axis(low - room, high + room, left)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Return three to eight round numbers from `low` to `high`.
-
-    >>> ticks(0.03, 0.52)
-    [0.1, 0.2, 0.3, 0.4, 0.5]
+    Returns:
+        The picture, (H, W, 3) uint8.
     """
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= rough)
-    return [
-        float(f"{i * step:.10g}") for i in range(math.ceil(low / step), math.floor(high / step) + 1)
-    ]
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(draw_comparison(results))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _frame(draw: ImageDraw.ImageDraw, axis: Axis, height: int, title: str) -> None:
-    draw.text((axis.left, TOP - 22), title, fill=INK, font=FONT, anchor="lm")
-    for value in ticks(axis.low, axis.high):
-        draw.line((axis.x(value), TOP, axis.x(value), height - BOTTOM + 4), fill=PALE)
-        draw.text(
-            (axis.x(value), height - BOTTOM + 14), f"{value:g}", fill=INK, font=SMALL, anchor="mm"
-        )
+def draw_comparison(results: dict[str, Any]) -> Figure:
+    """Draw one row per setting that has a score, the best first.
+
+    The left axes show the foreground Dice of all seeds together with its interval, and that of
+    each seed as a small dot. The right axes show how far each setting is behind the best one.
+
+    Args:
+        results: The content of results.json.
+
+    Returns:
+        The figure, without a canvas.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [row for row in results["settings"] if _has_score(row)]
+    rows.sort(key=lambda row: row["dice_foreground"]["value"], reverse=True)
+    longest_name = max([SHORT_NAME, *(len(row["name"]) for row in rows)])
+    width = 11 + 0.09 * (longest_name - SHORT_NAME)
+    height = 1.5 + 0.6 * max(1, len(rows))
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    score_axes, difference_axes = figure.subplots(1, 2, sharey=True)
+    _draw_scores(score_axes, rows, results["images"])
+    _draw_differences(difference_axes, rows, results["comparisons"])
+    _name_rows(score_axes, [row["name"] for row in rows])
+    if not rows:
+        figure.text(0.5, 0.5, "no setting has a score", horizontalalignment="center")
+    return figure
 
 
-def _whisker(
-    draw: ImageDraw.ImageDraw, axis: Axis, y: float, score: dict[str, Any], colour: tuple[int, ...]
+def _has_score(row: dict[str, Any]) -> bool:
+    return bool(row["seeds"]) and row["dice_foreground"]["value"] is not None
+
+
+def _draw_scores(axes: Axes, rows: list[dict[str, Any]], images: int) -> None:
+    axes.set_title(f"Score, 95 % interval over {images} images (small dots: seeds)", fontsize=10)
+    axes.set_xlabel("foreground Dice")
+    axes.grid(axis="x", color="0.9")
+    for place, row in enumerate(rows):
+        dice = row["dice_foreground"]
+        _draw_interval(axes, place, dice["value"], dice["low"], dice["high"], INK)
+        for value in dice["by_seed"]:
+            if value is not None:
+                axes.plot(value, place + 0.22, "o", markersize=3, color=_unit(UNCLEAR))
+
+
+def _draw_differences(
+    axes: Axes, rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]
 ) -> None:
-    if score["low"] is not None and score["high"] is not None:
-        low, high = axis.x(score["low"]), axis.x(score["high"])
-        draw.line((low, y, high, y), fill=colour, width=3)
-        for end in (low, high):
-            draw.line((end, y - 5, end, y + 5), fill=colour, width=2)
-    _dot(draw, axis.x(score["value"]), y, 5, colour)
+    axes.set_title("Difference to the best setting, 95 % interval", fontsize=10)
+    axes.set_xlabel("foreground Dice behind the best")
+    axes.grid(axis="x", color="0.9")
+    axes.axvline(0, color=_unit(INK), linewidth=1)
+    pairs = {pair["other"]: pair for pair in comparisons}
+    for place, row in enumerate(rows):
+        pair = pairs.get(row["name"])
+        if pair is None:
+            _write(axes, 0.0, place, "the best", (6, 0), "left")
+            continue
+        colour = UNCLEAR
+        if pair["more_than_chance"]:
+            colour = CLEAR
+        _draw_interval(axes, place, pair["difference"], pair["low"], pair["high"], colour)
+        label = CHANCE_LABELS[pair["more_than_chance"]]
+        _write(axes, pair["difference"], place, label, (0, -13), "center")
 
 
-def _dot(
-    draw: ImageDraw.ImageDraw, x: float, y: float, radius: int, colour: tuple[int, ...]
+def _draw_interval(
+    axes: Axes,
+    place: int,
+    value: float,
+    low: float | None,
+    high: float | None,
+    colour: tuple[int, int, int],
 ) -> None:
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    """Draw a dot, and a line with end marks where the interval is defined."""
+    axes.plot(value, place, "o", markersize=7, color=_unit(colour))
+    if low is not None and high is not None:
+        axes.plot([low, high], [place, place], "|-", markersize=9, color=_unit(colour), linewidth=2)
+
+
+def _write(
+    axes: Axes, x: float, place: int, text: str, offset: tuple[float, float], alignment: str
+) -> None:
+    """Write beside a point; `offset` is in typographic points."""
+    axes.annotate(
+        text,
+        (x, place),
+        xytext=offset,
+        textcoords="offset points",
+        horizontalalignment=alignment,
+        verticalalignment="center",
+        fontsize=8,
+    )
+
+
+def _name_rows(axes: Axes, names: list[str]) -> None:
+    """Write the settings' names on the shared vertical axis, the first row at the top."""
+    axes.set_ylabel("setting")
+    axes.set_yticks(range(len(names)), names)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)  # a dollar sign in a name does not begin a formula
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+
+
+def _unit(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Return an RGB colour of 0 to 255 as matplotlib's 0 to 1."""
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255

@@ -1,4 +1,4 @@
-"""A comparison in words: one sentence on which setting is better, and the table for people, in Markdown."""
+"""The verdict of a comparison in sentences, and the page table.md."""
 
 from __future__ import annotations
 
@@ -7,159 +7,192 @@ from typing import Any
 
 from segkit.comparison.results import FEW, LEAST
 
+TITLES = (
+    "setting",
+    "foreground Dice",
+    "by seed",
+    "foreground IoU",
+    "calibration error of mask",
+    "of head",
+    "parameters",
+    "images/s",
+    "steps",
+)
+
 
 def verdict(results: dict[str, Any]) -> str:
-    """Return which setting is better, and whether by more than chance."""
-    pairs, images = results["comparisons"], results["images"]
+    """Return which setting is better, and whether the difference is more than chance.
+
+    Args:
+        results: The content of results.json, of which "settings", "comparisons" and "images" are
+            used.
+    """
+    pairs = results["comparisons"]
+    images = results["images"]
     if not pairs:
-        return "Nothing can be said: fewer than two settings have a score to compare."
-    dice = {
-        row["name"]: row["dice_foreground"]["value"] for row in results["settings"] if row["seeds"]
-    }
-    best = pairs[0]["better"]
+        return "Nothing can be compared: fewer than two settings have a score."
+    dice = {}
+    for row in results["settings"]:
+        if row["seeds"]:
+            dice[row["name"]] = row["dice_foreground"]["value"]
     if images < LEAST:
-        return _without_chance(best, pairs, dice, images)
-    verdict = (
-        _one(pairs[0], dice, images) if len(pairs) == 1 else _several(best, pairs, dice, images)
-    )
+        return _without_chance(pairs, dice, images)
+    if len(pairs) == 1:
+        sentences = [_one_pair(pairs[0], dice, images)]
+    else:
+        sentences = [_several_pairs(pairs, dice, images)]
     if images < FEW:
-        verdict += f" These are few images: below {FEW}, intervals are too narrow, so {images} others may say otherwise."
+        sentences.append(
+            f"These are few images: with fewer than {FEW} the intervals are too narrow, so "
+            f"{images} other images may give another result."
+        )
     if any(pair["of_seeds"] == 1 for pair in pairs):
-        return f"{verdict} With one training each, what another seed would change is not known."
-    if any(pair["more_than_chance"] and pair["ahead"] < pair["of_seeds"] for pair in pairs):
-        return f"{verdict} Not every seed agrees, so other trainings may turn it."
-    return verdict
+        sentences.append("Each setting was trained once, so the effect of the seed is not known.")
+    elif any(pair["more_than_chance"] and pair["ahead"] < pair["of_seeds"] for pair in pairs):
+        sentences.append("Not every seed agrees, so other trainings may give another result.")
+    return " ".join(sentences)
 
 
-def _without_chance(
-    best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int
-) -> str:
+def _without_chance(pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+    best = pairs[0]["better"]
     others = ", ".join(f"{pair['other']} {dice[pair['other']]:.4f}" for pair in pairs)
     return (
-        f"{best} has the highest foreground Dice here, {dice[best]:.4f} (others: {others}). Whether that is chance cannot be "
-        f"said from {images} images; give the part {LEAST} or more, better {FEW}."
+        f"{best} has the highest foreground Dice, {dice[best]:.4f} (others: {others}). "
+        f"{images} image(s) are too few to say whether the difference is more than chance; "
+        f"score {LEAST} images or more, better {FEW}."
     )
 
 
-def _one(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
-    best, other = pair["better"], pair["other"]
+def _one_pair(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
+    best = pair["better"]
+    other = pair["other"]
+    difference = _difference(pair)
     if not pair["more_than_chance"]:
         return (
-            f"Neither is better by more than chance: {best} has a foreground Dice of {dice[best]:.4f} and {other} of "
-            f"{dice[other]:.4f}, {_apart(pair)} over {images} images."
+            f"Neither setting is better by more than chance: the foreground Dice of {best} is "
+            f"{dice[best]:.4f} and that of {other} is {dice[other]:.4f}, {difference} over "
+            f"{images} images."
         )
     return (
-        f"{best} is better than {other} by more than chance: foreground Dice {dice[best]:.4f} against {dice[other]:.4f}, "
-        f"{_apart(pair)} over {images} images."
+        f"{best} is better than {other} by more than chance: the foreground Dice is "
+        f"{dice[best]:.4f} against {dice[other]:.4f}, {difference} over {images} images."
     )
 
 
-def _several(
-    best: str, pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int
-) -> str:
-    parts = [f"{best} has the best foreground Dice, {dice[best]:.4f}"]
-    for clear, words in (
-        (True, "better by more than chance than"),
-        (False, "better, but not by more than chance, than"),
-    ):
-        which = [
-            f"{pair['other']} ({_apart(pair)})"
-            for pair in pairs
-            if pair["more_than_chance"] is clear
-        ]
-        if which:
-            parts.append(f"{words} {', '.join(which)}")
+def _several_pairs(pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+    best = pairs[0]["better"]
+    clear = []
+    unclear = []
+    for pair in pairs:
+        other = f"{pair['other']} ({_difference(pair)})"
+        if pair["more_than_chance"]:
+            clear.append(other)
+        else:
+            unclear.append(other)
+    sentences = [f"{best} has the highest foreground Dice, {dice[best]:.4f}."]
+    if clear:
+        sentences.append(f"It is better by more than chance than {', '.join(clear)}.")
+    if unclear:
+        sentences.append(f"It is not better by more than chance than {', '.join(unclear)}.")
+    sentences.append(
+        f"These are {len(pairs)} comparisons on the same {images} images; each has a risk of 5 % "
+        f"to show a difference where there is none."
+    )
+    return " ".join(sentences)
+
+
+def _difference(pair: dict[str, Any]) -> str:
     return (
-        f"{'; '.join(parts)}. These are {len(pairs)} comparisons on the same {images} images, each with its own risk of 5 % "
-        f"to see a difference where there is none."
+        f"a difference of {pair['difference']:.4f} (95 % interval {_number(pair['low'], '?')} to "
+        f"{_number(pair['high'], '?')}, ahead in {pair['ahead']} of {pair['of_seeds']} seeds)"
     )
-
-
-def _apart(pair: dict[str, Any]) -> str:
-    return (
-        f"a difference of {pair['difference']:.4f} (95 % interval {_signed(pair['low'])} to {_signed(pair['high'])}, "
-        f"ahead in {pair['ahead']} of {pair['of_seeds']} seeds)"
-    )
-
-
-def _signed(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4f}"
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Return the verdict, the settings, the classes and what failed, as a page."""
-    done = [row for row in results["settings"] if row["seeds"]]
-    lines = [verdict(results), "", *_settings(done), ""]
-    if len(done) and len(done[0]["dice_of_class"]) > 1:
-        lines += [*_classes(done), ""]
-    lines += [
-        f"{results['minutes']:g} minutes a training. Scores are of the {results['images']} images of the {results['part']} "
-        "part: pixels of all images and seeds counted together, best epoch of each training. In brackets the 95 % interval "
-        f"over images ({results['resamples']:,} bootstrap resamples); it does not hold what other trainings would change, "
-        "of which *by seed* gives an idea. The calibration error is the expected one (15 bins); *of head* over the "
-        'questions that the head asks, *of mask* over "is what the mask says right?", which can be compared between '
-        "heads. Images/s: the network on this machine, images read before.",
-    ]
-    failed = [
-        f"- {row['name']}, seed {seed}: {why}"
-        for row in results["settings"]
-        for seed, why in row["failed"].items()
-    ]
-    return "\n".join(lines + (["", "Failed:", "", *failed] if failed else [])) + "\n"
+    """Return the page table.md: verdict, table of settings, table of classes, failed trainings.
+
+    Args:
+        results: The content of results.json.
+    """
+    scored = [row for row in results["settings"] if row["seeds"]]
+    lines = [verdict(results), "", *_settings_table(scored), ""]
+    if scored and len(scored[0]["dice_of_class"]) > 1:
+        lines += [*_classes_table(scored), ""]
+    lines.append(_explanation(results))
+    failed = _failed_trainings(results)
+    if failed:
+        lines += ["", "Failed:", "", *failed]
+    return "\n".join(lines) + "\n"
 
 
-def _settings(rows: Sequence[dict[str, Any]]) -> list[str]:
-    titles = [
-        "setting",
-        "foreground Dice",
-        "by seed",
-        "foreground IoU",
-        "calibration error of mask",
-        "of head",
-    ]
-    titles += ["parameters", "images/s", "steps"]
-    table = []
-    for row in rows:
-        dice = row["dice_foreground"]
-        scores = [
-            _ends(dice),
-            ", ".join(_shown(value) for value in dice["by_seed"]),
-            _ends(row["iou_foreground"]),
-        ]
-        scores += [
-            _ends(row["calibration_error_of_mask"]),
-            _shown(row["calibration_error"]["value"]),
-        ]
-        steps = ", ".join(f"{count:,}" for count in row["steps"])
-        table.append(
-            [
-                row["name"],
-                *scores,
-                f"{row['parameters']:,}",
-                f"{row['images_per_second']:.1f}",
-                steps,
-            ]
-        )
-    return _table(titles, table)
-
-
-def _classes(rows: Sequence[dict[str, Any]]) -> list[str]:
-    names = list(rows[0]["dice_of_class"])
-    return _table(
-        ["Dice of", *(row["name"] for row in rows)],
-        [[name, *(_ends(row["dice_of_class"][name]) for row in rows)] for name in names],
+def _explanation(results: dict[str, Any]) -> str:
+    return (
+        f"Each training took {results['minutes']:g} minutes. The scores are those of the "
+        f"{results['images']} images of the {results['part']} part, with the best epoch of each "
+        f"training; the pixels of all images and seeds are counted together. In brackets is the "
+        f"95 % interval over images ({results['resamples']:,} bootstrap resamples). It does not "
+        f"contain the effect of other trainings, which *by seed* indicates. The calibration error "
+        f"is the expected calibration error with 15 bins. *Of mask* is the error of the "
+        f"probability of the class in the mask, and can be compared between heads. *Of head* is "
+        f"the error of the head's own predictions: one per pixel for softmax, one per pixel and "
+        f"class for sigmoid. Images/s is the speed of the network on this machine with the images "
+        f"in memory."
     )
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (titles, *rows)]
-    lines = [f"| {' | '.join(row)} |" for row in cells]
-    return [lines[0], "|" + "---|" * len(titles), *lines[1:]]
+def _failed_trainings(results: dict[str, Any]) -> list[str]:
+    lines = []
+    for row in results["settings"]:
+        for seed, reason in row["failed"].items():
+            lines.append(f"- {row['name']}, seed {seed}: {reason}")
+    return lines
 
 
-def _ends(score: dict[str, Any]) -> str:
-    return f"{_shown(score['value'])} [{_shown(score['low'])}, {_shown(score['high'])}]"
+def _settings_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    table = []
+    for row in rows:
+        dice = row["dice_foreground"]
+        cells = [
+            row["name"],
+            _with_interval(dice),
+            ", ".join(_number(value) for value in dice["by_seed"]),
+            _with_interval(row["iou_foreground"]),
+            _with_interval(row["calibration_error_of_mask"]),
+            _number(row["calibration_error"]["value"]),
+            f"{row['parameters']:,}",
+            f"{row['images_per_second']:.1f}",
+            ", ".join(f"{count:,}" for count in row["steps"]),
+        ]
+        table.append(cells)
+    return _markdown_table(TITLES, table)
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _classes_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    titles = ["Dice of", *(row["name"] for row in rows)]
+    table = []
+    for class_name in rows[0]["dice_of_class"]:
+        scores = [_with_interval(row["dice_of_class"][class_name]) for row in rows]
+        table.append([class_name, *scores])
+    return _markdown_table(titles, table)
+
+
+def _markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [_markdown_row(titles), "|" + "---|" * len(titles)]
+    for row in rows:
+        lines.append(_markdown_row(row))
+    return lines
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
+
+
+def _with_interval(score: dict[str, Any]) -> str:
+    return f"{_number(score['value'])} [{_number(score['low'])}, {_number(score['high'])}]"
+
+
+def _number(value: float | None, undefined: str = "-") -> str:
+    if value is None:
+        return undefined
+    return f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""What the scored runs say: scores of each setting with intervals, and whether the best is better by more than chance."""
+"""Scores of settings with confidence intervals, and paired differences to the best setting."""
 
 from __future__ import annotations
 
@@ -15,28 +15,61 @@ from segkit.evaluation.calibration import reliability
 from segkit.task import Task
 
 LEAST = 6
-"""Images from which an interval says anything of chance: of fewer, the draws are nearly all the same few."""
+"""Smallest number of images for which an interval is used to judge a difference."""
 FEW = 20
-"""Images below which an interval is too narrow, so that its verdict is to be taken with care."""
+"""With fewer images than this, bootstrap intervals are too narrow and the verdict warns."""
 
 
-class Answers(NamedTuple):
-    """A setting's scored runs by seed, and what went wrong with the others."""
+class Score(NamedTuple):
+    """A score and its confidence interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class SettingRuns(NamedTuple):
+    """The scored runs of one setting, and the reasons why its other trainings failed."""
 
     name: str
     task: Task
     runs: Mapping[int, Scored]
+    """Scored run by seed."""
     failed: Mapping[int, str]
+    """Reason of failure by seed."""
 
-    def pooled(self, what: str) -> np.ndarray:
-        """Return an array of `Scored` added up over the seeds, image by image."""
-        return np.sum([getattr(run, what) for run in self.runs.values()], axis=0)
+    def pooled(self, field: str) -> np.ndarray:
+        """Return the sum of one array field of `Scored` over the seeds, image by image.
+
+        Args:
+            field: "counts", "head_calibration" or "mask_calibration".
+
+        Returns:
+            The field's shape, with images on the first axis.
+        """
+        return np.sum([getattr(run, field) for run in self.runs.values()], axis=0)
+
+    def dice_of_seed(self, seed: int) -> float:
+        """Return the mean foreground Dice of one seed over all images; NaN if it is undefined."""
+        return float(mean_score(self.task, self.runs[seed].counts.sum(0), "dice"))
+
+    def pooled_score(self, score: str) -> float:
+        """Return the mean foreground "dice" or "iou" of all seeds together; NaN if undefined."""
+        return float(mean_score(self.task, self.pooled("counts").sum(0), score))
 
 
 def mean_score(task: Task, sums: np.ndarray, score: str) -> np.ndarray:
-    """Return the mean over foreground classes of "dice" or "iou" of counts (..., 4, C): (...), as `counts.means` has it.
+    """Return the mean of a score over the foreground classes, as `counts.means` defines it.
 
-    A class that occurs neither in truth nor in answer is left out; NaN if none occurs.
+    A class that occurs neither in the truth nor in the prediction is left out of the mean.
+
+    Args:
+        task: The task; it says which classes are foreground.
+        sums: Pixel counts as from `counts.count`, (..., 4, C).
+        score: "dice" or "iou".
+
+    Returns:
+        The mean scores, (...); NaN where no foreground class occurs.
     """
     values = class_scores(task, sums, score)[..., list(task.foreground)]
     known = ~np.isnan(values)
@@ -45,109 +78,147 @@ def mean_score(task: Task, sums: np.ndarray, score: str) -> np.ndarray:
 
 
 def class_scores(task: Task, sums: np.ndarray, score: str) -> np.ndarray:
-    """Return a score of each class of counts (..., 4, C): (..., C)."""
+    """Return a score ("dice" or "iou") of each class from pixel counts (..., 4, C): (..., C)."""
     return counts.ratios(np.moveaxis(sums, -2, 0))[score]
 
 
-def results_of(all_answers: Sequence[Answers], resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Return everything that a comparison says, as JSON takes it: settings in the order given, then comparisons.
+def results_of(settings: Sequence[SettingRuns], resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Return all results of a comparison as JSON types, in the layout of results.json.
 
-    The best setting by foreground Dice is compared with each other one that finished a training. Images are drawn alike
-    for all, and a network's seeds together, so the intervals say what other images would change, not what other
-    trainings would. Whether a difference is more than chance is None for fewer than `LEAST` images.
+    The best setting by foreground Dice is compared with each other setting that has a score.
+    The bootstrap draws the same images for every setting, and keeps the seeds of a setting
+    together. The intervals therefore describe other images, and not other trainings.
+
+    Args:
+        settings: The settings in the order in which the user named them.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        One row per setting, then the comparisons. `more_than_chance` of a comparison is None
+        for fewer than `LEAST` images.
     """
-    finished = [each for each in all_answers if each.runs]
-    drawn = {each.name: resampled(each.pooled("counts"), resamples) for each in finished}
-    rows = [
-        _row(each, drawn[each.name], resamples) if each.runs else _empty(each)
-        for each in all_answers
-    ]
-    dice = {row["name"]: row["dice_foreground"]["value"] for row in rows if row["seeds"]}
-    ranked = sorted(
-        (each for each in finished if dice[each.name] is not None),
-        key=lambda each: -dice[each.name],
-    )
-    images = len(next(iter(finished[0].runs.values())).names) if finished else 0
-    pairs = [_pair(ranked[0], other, drawn) for other in ranked[1:]]
-    if images < LEAST:
-        pairs = [{**pair, "more_than_chance": None} for pair in pairs]
+    drawn: dict[str, np.ndarray] = {}
+    rows = []
+    for setting in settings:
+        if not setting.runs:
+            rows.append(_row_without_runs(setting))
+            continue
+        drawn[setting.name] = resampled(setting.pooled("counts"), resamples)
+        rows.append(_row(setting, drawn[setting.name], resamples))
+    images = _count_images(settings)
+    comparisons = []
+    ranked = _ranked(settings)
+    for other in ranked[1:]:
+        pair = _compare_pair(ranked[0], other, drawn)
+        if images < LEAST:
+            pair["more_than_chance"] = None
+        comparisons.append(pair)
     return {
         "images": images,
         "few_images": images < FEW,
         "level": LEVEL,
         "resamples": resamples,
         "settings": rows,
-        "comparisons": pairs,
+        "comparisons": comparisons,
     }
 
 
-def _empty(answers: Answers) -> dict[str, Any]:
-    return {"name": answers.name, "seeds": [], "failed": dict(answers.failed)}
+def _count_images(settings: Sequence[SettingRuns]) -> int:
+    """Return the number of scored images; 0 if no run was scored."""
+    for setting in settings:
+        for run in setting.runs.values():
+            return len(run.names)
+    return 0
 
 
-def _row(answers: Answers, drawn: np.ndarray, resamples: int) -> dict[str, Any]:
-    task, pooled, runs = answers.task, answers.pooled("counts"), answers.runs.values()
-    row: dict[str, Any] = {
-        "name": answers.name,
-        "seeds": list(answers.runs),
-        "failed": dict(answers.failed),
+def _ranked(settings: Sequence[SettingRuns]) -> list[SettingRuns]:
+    """Return the settings that have a foreground Dice, the best first."""
+    dice_by_name = {}
+    for setting in settings:
+        if setting.runs:
+            dice_by_name[setting.name] = setting.pooled_score("dice")
+    ranked = [each for each in settings if not math.isnan(dice_by_name.get(each.name, math.nan))]
+    return sorted(ranked, key=lambda each: dice_by_name[each.name], reverse=True)
+
+
+def _row_without_runs(setting: SettingRuns) -> dict[str, Any]:
+    return {"name": setting.name, "seeds": [], "failed": dict(setting.failed)}
+
+
+def _row(setting: SettingRuns, drawn: np.ndarray, resamples: int) -> dict[str, Any]:
+    """Return the scores of one setting; `drawn` are its resampled counts (resamples, 4, C)."""
+    runs = list(setting.runs.values())
+    return {
+        "name": setting.name,
+        "seeds": list(setting.runs),
+        "failed": dict(setting.failed),
+        "dice_foreground": _foreground_score(setting, drawn, "dice"),
+        "iou_foreground": _foreground_score(setting, drawn, "iou"),
+        "calibration_error": _calibration_error(setting, "head_calibration", resamples),
+        "calibration_error_of_mask": _calibration_error(setting, "mask_calibration", resamples),
+        "dice_of_class": _dice_of_classes(setting, drawn),
+        "parameters": runs[0].parameters,
+        "images_per_second": float(np.median([run.images_per_second for run in runs])),
+        "steps": [run.steps for run in runs],
     }
-    for score in ("dice", "iou"):
-        value = float(mean_score(task, pooled.sum(0), score))
-        each = [_number(float(mean_score(task, run.counts.sum(0), score))) for run in runs]
-        row[f"{score}_foreground"] = {
-            **_with_ends(value, mean_score(task, drawn, score)),
-            "by_seed": each,
-        }
-    for name, what in (("calibration_error", "asked"), ("calibration_error_of_mask", "decided")):
-        tallies = answers.pooled(what)
-        others = [reliability(sums)["ece"] for sums in resampled(tallies, resamples)]
-        row[name] = _with_ends(reliability(tallies.sum(0))["ece"], np.array(others))
-    values, ends = class_scores(task, pooled.sum(0), "dice"), class_scores(task, drawn, "dice")
-    row["dice_of_class"] = {
-        task.classes[i]: _with_ends(float(values[i]), ends[:, i]) for i in task.foreground
-    }
-    row["parameters"] = next(iter(runs)).parameters
-    row["images_per_second"] = float(np.median([run.images_per_second for run in runs]))
-    row["steps"] = [run.steps for run in runs]
-    return row
 
 
-def _pair(best: Answers, other: Answers, drawn: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return how much better one setting is than another in foreground Dice, on the same draws of images."""
-    scores = [mean_score(each.task, drawn[each.name], "dice") for each in (best, other)]
-    values = [
-        float(mean_score(each.task, each.pooled("counts").sum(0), "dice")) for each in (best, other)
-    ]
-    ends = interval(scores[0] - scores[1])
-    both = [seed for seed in best.runs if seed in other.runs]
-    gains = [
-        float(
-            np.subtract(
-                *(
-                    mean_score(each.task, each.runs[seed].counts.sum(0), "dice")
-                    for each in (best, other)
-                )
-            )
-        )
-        for seed in both
-    ]
+def _foreground_score(setting: SettingRuns, drawn: np.ndarray, score: str) -> dict[str, Any]:
+    by_seed = []
+    for run in setting.runs.values():
+        by_seed.append(_none_if_nan(float(mean_score(setting.task, run.counts.sum(0), score))))
+    resampled_scores = mean_score(setting.task, drawn, score)
+    pooled = _with_interval(setting.pooled_score(score), resampled_scores)
+    return {**pooled._asdict(), "by_seed": by_seed}
+
+
+def _calibration_error(setting: SettingRuns, field: str, resamples: int) -> dict[str, Any]:
+    tallies = setting.pooled(field)
+    error = reliability(tallies.sum(0))["ece"]
+    resampled_errors = [reliability(sums)["ece"] for sums in resampled(tallies, resamples)]
+    return _with_interval(error, np.array(resampled_errors))._asdict()
+
+
+def _dice_of_classes(setting: SettingRuns, drawn: np.ndarray) -> dict[str, Any]:
+    values = class_scores(setting.task, setting.pooled("counts").sum(0), "dice")
+    resampled_values = class_scores(setting.task, drawn, "dice")
+    dice = {}
+    for index in setting.task.foreground:
+        score = _with_interval(float(values[index]), resampled_values[:, index])
+        dice[setting.task.classes[index]] = score._asdict()
+    return dice
+
+
+def _compare_pair(
+    best: SettingRuns, other: SettingRuns, drawn: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return by how much the foreground Dice of one setting exceeds another's, paired by image."""
+    best_scores = mean_score(best.task, drawn[best.name], "dice")
+    other_scores = mean_score(other.task, drawn[other.name], "dice")
+    ends = interval(best_scores - other_scores)
+    common_seeds = [seed for seed in best.runs if seed in other.runs]
+    ahead = 0
+    for seed in common_seeds:
+        if best.dice_of_seed(seed) > other.dice_of_seed(seed):
+            ahead += 1
     return {
         "better": best.name,
         "other": other.name,
-        "difference": values[0] - values[1],
-        "low": _number(ends[0]),
-        "high": _number(ends[1]),
+        "difference": best.pooled_score("dice") - other.pooled_score("dice"),
+        "low": _none_if_nan(ends[0]),
+        "high": _none_if_nan(ends[1]),
         "more_than_chance": is_more_than_chance(ends),
-        "ahead": sum(gain > 0 for gain in gains),
-        "of_seeds": len(both),
+        "ahead": ahead,
+        "of_seeds": len(common_seeds),
     }
 
 
-def _with_ends(value: float, drawn: np.ndarray) -> dict[str, Any]:
-    low, high = interval(drawn)
-    return {"value": _number(value), "low": _number(low), "high": _number(high)}
+def _with_interval(value: float, resampled_values: np.ndarray) -> Score:
+    low, high = interval(resampled_values)
+    return Score(_none_if_nan(value), _none_if_nan(low), _none_if_nan(high))
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _none_if_nan(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    return value

@@ -1,10 +1,10 @@
-"""One finished run, scored image by image: what every number of a comparison is made from, kept in the run folder."""
+"""One finished run, scored image by image; all numbers of a comparison follow from these arrays."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +24,62 @@ from segkit.system.threads import prefetch
 from segkit.task import VOID, Task
 
 FILE = "compared.npz"
-TIMED, TURNS = 16, 3
-"""Images that prediction is timed on, and how often; the median counts."""
+TIMED = 16
+"""Number of images that the speed is measured on."""
+TURNS = 3
+"""How often the speed is measured; the median counts."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run answered, N images; sums over images, and scores of them, follow."""
+    """Pixel counts and calibration tallies of the N images of a part, for one run.
+
+    They add up over images, so every score of any set of images follows from sums of rows.
+    """
 
     names: np.ndarray
-    """(N,) strings."""
+    """Names of the images, (N,) strings."""
     counts: np.ndarray
-    """Of `counts.count`: (N, 4, C) int64."""
-    asked: np.ndarray
-    """Of `calibration.tally` for the questions that the head asks: (N, 5, BINS)."""
-    decided: np.ndarray
-    """The same for the question "is what the mask says right?", which is one for every head: (N, 5, BINS)."""
+    """Pixel counts from `counts.count`, (N, 4, C) int64."""
+    head_calibration: np.ndarray
+    """`calibration.tally` of the predictions as the head makes them, (N, 5, BINS)."""
+    mask_calibration: np.ndarray
+    """`calibration.tally` of the class in the mask, one prediction per pixel, (N, 5, BINS)."""
     parameters: int
     images_per_second: float
     steps: int
+    """Training steps."""
 
     def write(self, path: Path) -> None:
-        """Keep it in a NumPy file, whole or not at all."""
+        """Write all fields to a NumPy file; the file is complete or not there."""
         with atomic(path) as temporary:
-            np.savez_compressed(temporary, **asdict(self))
+            np.savez_compressed(
+                temporary,
+                names=self.names,
+                counts=self.counts,
+                asked=self.head_calibration,  # the keys of files that older versions wrote
+                decided=self.mask_calibration,
+                parameters=self.parameters,
+                images_per_second=self.images_per_second,
+                steps=self.steps,
+            )
 
     @classmethod
     def read(cls, path: Path) -> Scored | None:
-        """Return what `write` kept; None if it is not there or cannot be read."""
+        """Return the content of a file from `write`; None if it is missing or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                found = {name: kept[name] for name in cls.__dataclass_fields__}
-                numbers = {
-                    name: found.pop(name).item()
-                    for name in ("parameters", "images_per_second", "steps")
-                }
-        except Exception:  # one bad byte can raise anything
+            with np.load(path, allow_pickle=False) as stored:
+                return cls(
+                    names=stored["names"],
+                    counts=stored["counts"],
+                    head_calibration=stored["asked"],
+                    mask_calibration=stored["decided"],
+                    parameters=stored["parameters"].item(),
+                    images_per_second=stored["images_per_second"].item(),
+                    steps=stored["steps"].item(),
+                )
+        except Exception:  # one damaged byte can raise anything
             return None
-        return cls(**found, **numbers)
 
 
 def score(
@@ -71,33 +89,58 @@ def score(
     part: Subset,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Scored:
-    """Return what a run's network answers to the samples of a part, predicted as `segkit predict` does, and how fast."""
+    """Predict the samples of a part as `segkit predict` does, score each, and measure the speed.
+
+    Args:
+        predict: The run's network.
+        parameters: Number of its parameters.
+        run: The run; its config says how predictions are decoded.
+        part: The samples to score.
+        progress: Called with the name of each sample after its prediction.
+
+    Returns:
+        The scored run.
+    """
     config = run.config_made_with()
     task = config.task
-    cells, asked, decided = [], [], []
+    cells = []
+    head_calibration = []
+    mask_calibration = []
     for target, probabilities in answered(predict, config, part, progress):
         cells.append(counts.count(task, target, decode(config, probabilities)))
-        answers = tempered(task, probabilities, config.decode.temperature)
-        asked.append(tally(*flatten_known(task, answers, target)))
-        decided.append(tally(*flatten_mask(task, answers, target)))
+        softened = tempered(task, probabilities, config.decode.temperature)
+        head_calibration.append(tally(*flatten_known(task, softened, target)))
+        mask_calibration.append(tally(*flatten_mask(task, softened, target)))
     return Scored(
-        np.array(part.names),
-        np.stack(cells),
-        np.stack(asked),
-        np.stack(decided),
-        parameters,
-        images_per_second(predict, config, part),
-        sum(int(row["steps"]) for row in run.rows()),
+        names=np.array(part.names),
+        counts=np.stack(cells),
+        head_calibration=np.stack(head_calibration),
+        mask_calibration=np.stack(mask_calibration),
+        parameters=parameters,
+        images_per_second=images_per_second(predict, config, part),
+        steps=sum(int(row["steps"]) for row in run.rows()),
     )
 
 
 def flatten_mask(
     task: Task, probabilities: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the mask decides, without VOID, as `calibration.questions` does: an exclusive task always asks one
-    question a pixel, so that heads that ask one or one a class can be compared. Yes or no is decided at 0.5.
+    """Return one prediction per known pixel for every exclusive task, whatever its head.
 
-    >>> flatten_mask(Task.multiclass(["a", "b"], head="sigmoid"), np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
+    This makes the calibration of softmax and sigmoid heads comparable. For tasks with
+    overlapping classes it equals `calibration.flatten_known`: one yes/no prediction per class,
+    decided at 0.5.
+
+    Args:
+        task: The task.
+        probabilities: (..., C).
+        target: The encoded target of the same pixels.
+
+    Returns:
+        The distributions (N, K) float32, and the index of the true one (N,).
+
+    >>> task = Task.multiclass(["a", "b"], head="sigmoid")
+    >>> flatten_mask(task, np.array([[[0.3, 0.6]]]), np.array([[1]]))[0].shape
     (1, 2)
     """
     if not task.stores_ids:
@@ -107,14 +150,14 @@ def flatten_mask(
 
 
 def images_per_second(predict: Predict, config: RunConfig, part: Subset) -> float:
-    """Return the images of a part that go through the network in a second, read before, in batches and windows as usual.
+    """Return the speed of the network on up to `TIMED` images that are in memory already.
 
-    They are to have been predicted once, so that nothing is compiled any more.
+    Predict the images once before this call, so that compilation is not part of the time.
     """
     samples = prefetch(part.read, list(part.names)[:TIMED])
-    images = [
-        (sample.name, match_model_input(config, sample.image, sample.name)) for sample in samples
-    ]
+    images = []
+    for sample in samples:
+        images.append((sample.name, match_model_input(config, sample.image, sample.name)))
     seconds = []
     for _ in range(TURNS):
         began = time.perf_counter()

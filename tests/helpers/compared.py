@@ -1,4 +1,4 @@
-"""Made-up answers of networks, for tests of `segkit compare`."""
+"""Made-up scores of networks, for tests of `segkit compare`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from segkit import Task
-from segkit.comparison.results import Answers
+from segkit.comparison.results import SettingRuns
 from segkit.comparison.scoring import Scored
 
 SHAPES: dict[str, Any] = {"source": "shapes", "count": 12, "size": [24, 32], "test": 0.4}
@@ -23,7 +23,10 @@ def write_config(path: Path, **sections: Any) -> Path:
 
 
 def scored(task: Task, seed: int, images: int = 20, errors: float = 0.1, **changed: Any) -> Scored:
-    """Return answers to images of 400 pixels, the same truth for every seed and about `errors` wrong pixels."""
+    """Return scores on images of 400 pixels, a share `errors` of them wrong.
+
+    The truth is the same for every seed.
+    """
     truth = np.random.default_rng(0).integers(20, 100, (images, task.channels))
     wrong = np.random.default_rng(seed + 1).binomial(truth, errors)
     counts = np.stack([truth - wrong, wrong, wrong, 400 - truth - wrong], axis=1)
@@ -38,7 +41,8 @@ def scored(task: Task, seed: int, images: int = 20, errors: float = 0.1, **chang
         1,
     )
     names = np.array([f"image {i}" for i in range(images)])
-    kept = {"names": names, "counts": counts, "asked": tallies, "decided": tallies}
+    fields = {"head_calibration": tallies, "mask_calibration": tallies}
+    kept = {"names": names, "counts": counts, **fields}
     return Scored(
         **{
             **kept,
@@ -52,9 +56,9 @@ def scored(task: Task, seed: int, images: int = 20, errors: float = 0.1, **chang
 
 def answers(
     name: str, errors: float = 0.1, seeds: int = 3, first: int = 0, task: Task | None = None
-) -> Answers:
+) -> SettingRuns:
     """Return a setting whose seeds 0, 1, ... draw their errors from `first`, `first` + 1, ..."""
     task = task or Task.multiclass(["background", "a", "b"])
-    return Answers(
+    return SettingRuns(
         name, task, {i: scored(task, first + i, errors=errors) for i in range(seeds)}, {}
     )

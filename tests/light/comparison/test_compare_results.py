@@ -1,4 +1,4 @@
-"""What `segkit compare` says of scored runs: numbers, verdict, table and picture."""
+"""The results of `segkit compare`: numbers, verdict, table and plot."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from segkit import Task
-from segkit.comparison.plot import CLEAR, UNCLEAR, plot, ticks
+from segkit.comparison.plot import CLEAR, UNCLEAR, draw_comparison, plot
 from segkit.comparison.report import markdown, verdict
-from segkit.comparison.results import Answers, mean_score, results_of
+from segkit.comparison.results import SettingRuns, mean_score, results_of
 from segkit.evaluation import counts
 from segkit.evaluation.bootstrap import interval, resampled
 from segkit.evaluation.calibration import reliability
@@ -21,7 +21,7 @@ from tests.helpers.compared import answers, scored
 SHOWN = {"part": "test", "minutes": 3.0}
 
 
-def compared(*settings: Answers) -> dict[str, Any]:
+def compared(*settings: SettingRuns) -> dict[str, Any]:
     return {**SHOWN, **results_of(settings, resamples=400)}
 
 
@@ -42,7 +42,7 @@ def test_the_mean_score_is_that_of_counts(task: Task) -> None:
             )
 
 
-def test_every_number_is_of_the_seeds_counted_together() -> None:
+def test_every_score_pools_the_seeds() -> None:
     one = answers("one")
     row = compared(one, answers("two", first=5))["settings"][0]
     total = sum(run.counts.sum(0) for run in one.runs.values())
@@ -55,7 +55,7 @@ def test_every_number_is_of_the_seeds_counted_together() -> None:
         counts.means(one.task, run.counts.sum(0))["dice_foreground"] for run in one.runs.values()
     ]
     assert row["dice_foreground"]["by_seed"] == pytest.approx(by_seed)
-    tallies = sum(run.asked.sum(0) for run in one.runs.values())
+    tallies = sum(run.head_calibration.sum(0) for run in one.runs.values())
     assert row["calibration_error"]["value"] == pytest.approx(reliability(tallies)["ece"])
     for score in (
         "dice_foreground",
@@ -72,7 +72,7 @@ def test_every_number_is_of_the_seeds_counted_together() -> None:
     )
 
 
-def test_the_difference_is_taken_on_the_same_draws() -> None:
+def test_the_difference_is_paired_by_resampled_image() -> None:
     one, two = answers("one"), answers("two", errors=0.2)
     [pair] = compared(two, one)["comparisons"]
     drawn = [resampled(sum(run.counts for run in each.runs.values()), 400) for each in (one, two)]
@@ -84,7 +84,7 @@ def test_the_difference_is_taken_on_the_same_draws() -> None:
     assert (pair["ahead"], pair["of_seeds"]) == (3, 3)
 
 
-def test_the_same_answers_are_not_better() -> None:
+def test_equal_predictions_are_not_better() -> None:
     results = compared(answers("one"), answers("two"))
     [pair] = results["comparisons"]
     assert (pair["difference"], pair["low"], pair["high"]) == (0, 0, 0)
@@ -98,7 +98,7 @@ def test_one_sigmoid_and_a_softmax_of_two_are_compared_by_their_foreground() -> 
         i: scored(Task.binary("brain"), 0, counts=run.counts[..., 1:])
         for i, run in two.runs.items()
     }
-    results = compared(Answers("one", Task.binary("brain"), only, {}), two)
+    results = compared(SettingRuns("one", Task.binary("brain"), only, {}), two)
     assert results["comparisons"][0]["difference"] == 0
     assert [list(row["dice_of_class"]) for row in results["settings"]] == [["brain"], ["brain"]]
 
@@ -124,7 +124,7 @@ def test_the_verdict_has_the_numbers_of_the_comparison() -> None:
 
 
 def compared_over(images: int, errors: float = 0.3) -> dict[str, Any]:
-    """Compare two settings over so many images, of which one makes more errors."""
+    """Compare two settings over a number of images; the first makes more errors."""
     some = []
     for name, share in (("bad", errors), ("good", 0.0)):
         whole = answers(name, errors=share)
@@ -141,10 +141,10 @@ def test_trap_50_a_few_images_say_nothing_of_chance(images: int, chance: bool | 
     [pair] = results["comparisons"]
     assert (pair["better"], pair["more_than_chance"]) == ("good", chance)
     assert results["few_images"] is (images < 20)
-    told = numbers(verdict(results))
-    assert (95 in told) is (chance is not None)  # the interval of the difference
-    assert (20 in told) is (images <= 20)  # where few images end, or the number of images
-    assert (6 in told) is (images <= 6)
+    values = numbers(verdict(results))
+    assert (95 in values) is (chance is not None)  # the interval of the difference
+    assert (20 in values) is (images <= 20)  # where few images end, or the number of images
+    assert (6 in values) is (images <= 6)
     assert plot(results).dtype == np.uint8
     json.dumps(results, allow_nan=False)
 
@@ -181,11 +181,11 @@ def test_failed_trainings_are_named_and_the_others_are_compared() -> None:
     page = markdown(results)
     assert "- some, seed 1: the loss is not a number" in page
     assert "- none, seed 2: c" in page
-    assert plot(results).shape[0] == plot(compared(some, answers("whole"))).shape[0]
+    assert plot(results).shape == plot(compared(some, answers("whole"))).shape
 
 
 @pytest.mark.parametrize("finished", [0, 1])
-def test_without_two_settings_nothing_is_said(finished: int) -> None:
+def test_fewer_than_two_scored_settings_give_no_comparison(finished: int) -> None:
     settings = [answers("a", seeds=finished), answers("b", seeds=0)._replace(failed={0: "broken"})]
     results = compared(*settings)
     assert results["comparisons"] == []
@@ -209,7 +209,7 @@ def test_images_without_any_foreground_have_no_score() -> None:
     plot(results)
 
 
-def test_the_page_has_a_row_a_setting_and_a_row_a_class() -> None:
+def test_the_page_has_a_row_per_setting_and_per_class() -> None:
     page = markdown(compared(answers("x|y"), answers("b", first=4)))
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows] == [
@@ -223,29 +223,58 @@ def test_the_page_has_a_row_a_setting_and_a_row_a_class() -> None:
     assert len({row.replace("\\|", "").count("|") for row in rows[:3]}) == 1
 
 
-def test_the_picture_shows_what_is_more_than_chance() -> None:
-    def colours(results: dict[str, Any]) -> set[tuple[int, ...]]:
-        return set(map(tuple, plot(results).reshape(-1, 3).tolist()))
+def colours(results: dict[str, Any]) -> set[tuple[int, ...]]:
+    """Return the colours in the right half of the plot: those of the differences."""
+    picture = plot(results)
+    return set(map(tuple, picture[:, picture.shape[1] // 2 :].reshape(-1, 3).tolist()))
 
-    clear, unclear = (
-        compared(answers("a"), answers("b", 0.2)),
-        compared(answers("a"), answers("b", first=9)),
-    )
-    assert (
-        clear["comparisons"][0]["more_than_chance"],
-        unclear["comparisons"][0]["more_than_chance"],
-    ) == (True, False)
+
+def test_the_plot_shows_which_differences_are_more_than_chance() -> None:
+    clear = compared(answers("a"), answers("b", 0.2))
+    unclear = compared(answers("a"), answers("b", first=9))
+    assert clear["comparisons"][0]["more_than_chance"]
+    assert not unclear["comparisons"][0]["more_than_chance"]
     assert CLEAR in colours(clear)
+    assert UNCLEAR not in colours(clear)
     assert CLEAR not in colours(unclear)
     assert UNCLEAR in colours(unclear)
-    wide = compared(answers("a name that is much longer than the others"), answers("b"))
-    assert plot(wide).shape[1] > plot(unclear).shape[1]
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0.0, 1.0), (0.8911, 0.8913), (-0.003, 0.2), (-5.0, 40.0)]
-)
-def test_ticks_are_few_and_lie_inside(low: float, high: float) -> None:
-    found = ticks(low, high)
-    assert 2 <= len(found) <= 8
-    assert low <= found[0] <= found[-1] <= high
+def test_a_long_name_makes_the_plot_wider() -> None:
+    short = compared(answers("a"), answers("b"))
+    long = compared(answers("a name that is much longer than the others"), answers("b"))
+    assert plot(long).shape[1] > plot(short).shape[1]
+
+
+def test_the_axes_of_the_plot_are_named_and_its_rows_are_ranked() -> None:
+    results = compared(answers("bad", errors=0.3), answers("best"), answers("no $score$ yet", 0.1))
+    scores, differences = draw_comparison(results).axes
+    assert scores.get_xlabel()
+    assert scores.get_ylabel()
+    assert differences.get_xlabel()
+    ranked = sorted(results["settings"], key=lambda row: -row["dice_foreground"]["value"])
+    assert [label.get_text() for label in scores.get_yticklabels()] == [
+        row["name"] for row in ranked
+    ]
+    assert scores.yaxis_inverted()
+    lines = [tuple(line.get_xdata()) for line in scores.lines]
+    for row in ranked:
+        dice = row["dice_foreground"]
+        assert (dice["low"], dice["high"]) in lines
+        assert all((value,) in lines for value in [dice["value"], *dice["by_seed"]])
+    ends = [tuple(line.get_xdata()) for line in differences.lines]
+    for pair in results["comparisons"]:
+        assert (pair["low"], pair["high"]) in ends
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula() -> None:
+    results = compared(answers(r"data.images=$\nothing$"), answers("b"))
+    assert plot(results).dtype == np.uint8
+
+
+def test_drawing_changes_no_setting_of_matplotlib() -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    plot(compared(answers("a"), answers("b")))
+    assert dict(matplotlib.rcParams) == before

@@ -1,4 +1,4 @@
-"""What is kept of a run, image by image: the same as `evaluate` and `tune` say of it."""
+"""The scores of a run per image; their sums equal the scores of `evaluate` and `tune`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_of(folder: Path, task: Task, temperature: float = 1.0) -> Run:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path: Path) -> None:
+def test_pooled_scores_equal_those_of_evaluate_and_tune(name: str, tmp_path: Path) -> None:
     task, run = TASKS[name], run_of(tmp_path / "run", TASKS[name])
     config, predict = run.config_made_with(), partial(network, task=task)
     part = open_parts(config)["test"]
@@ -46,27 +46,27 @@ def test_sums_over_the_images_are_what_evaluate_and_tune_say(name: str, tmp_path
     assert found.names.tolist() == part.names
     report = score_part(predict, config, part)
     assert counts.report(task, found.counts.sum(0), len(part)) == report
-    asked = [
+    tallies = [
         tally(*flatten_known(task, answer, target))
         for target, answer in answered(predict, config, part)
     ]
-    np.testing.assert_array_equal(found.asked, asked)
+    np.testing.assert_array_equal(found.head_calibration, tallies)
     assert (found.parameters, found.steps) == (99, 22)
     assert found.images_per_second > 0
 
 
-def test_calibration_is_that_of_the_temperature_of_the_config(tmp_path: Path) -> None:
+def test_calibration_uses_the_temperature_of_the_config(tmp_path: Path) -> None:
     task = TASKS["softmax"]
     runs = [run_of(tmp_path / str(temperature), task, temperature) for temperature in (1, 3)]
     part = open_parts(runs[0].config_made_with())["test"]
     plain, calm = (score(partial(network, task=task), 7, run, part) for run in runs)
     np.testing.assert_array_equal(calm.counts, plain.counts)
-    for what in ("asked", "decided"):
-        errors = [reliability(getattr(found, what).sum(0))["ece"] for found in (plain, calm)]
+    for field in ("head_calibration", "mask_calibration"):
+        errors = [reliability(getattr(found, field).sum(0))["ece"] for found in (plain, calm)]
         assert errors[0] != pytest.approx(errors[1], rel=0.01)
 
 
-def test_what_was_kept_is_read_back_and_a_broken_file_is_none(tmp_path: Path) -> None:
+def test_a_written_file_is_read_back_and_a_damaged_one_is_none(tmp_path: Path) -> None:
     task, run = TASKS["binary"], run_of(tmp_path / "run", TASKS["binary"])
     found = score(partial(network, task=task), 7, run, open_parts(run.config_made_with())["test"])
     assert Scored.read(run.path / FILE) is None
@@ -74,7 +74,7 @@ def test_what_was_kept_is_read_back_and_a_broken_file_is_none(tmp_path: Path) ->
     read = Scored.read(run.path / FILE)
     assert read is not None
     assert (read.parameters, read.steps, read.images_per_second) == (7, 22, found.images_per_second)
-    for name in ("names", "counts", "asked", "decided"):
+    for name in ("names", "counts", "head_calibration", "mask_calibration"):
         np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
     content = (run.path / FILE).read_bytes()
     for broken in (b"", content[: len(content) // 2], b"not a NumPy file"):
@@ -82,11 +82,32 @@ def test_what_was_kept_is_read_back_and_a_broken_file_is_none(tmp_path: Path) ->
         assert Scored.read(run.path / FILE) is None
 
 
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    tallies = np.arange(30.0).reshape(2, 15)
+    stored = {
+        "names": np.array(["a", "b"]),
+        "counts": np.ones((2, 4, 1), np.int64),
+        "asked": tallies,
+        "decided": 2 * tallies,
+        "parameters": 7,
+        "images_per_second": 2.5,
+        "steps": 22,
+    }
+    np.savez_compressed(tmp_path / FILE, **stored)
+    found = Scored.read(tmp_path / FILE)
+    assert found is not None
+    np.testing.assert_array_equal(found.head_calibration, tallies)
+    np.testing.assert_array_equal(found.mask_calibration, 2 * tallies)
+    found.write(tmp_path / "again.npz")
+    with np.load(tmp_path / "again.npz") as written:
+        assert list(written) == list(stored)
+
+
 def calibration(task: Task, probabilities: np.ndarray, target: np.ndarray) -> float:
     return reliability(tally(*flatten_mask(task, probabilities, target)))["ece"]
 
 
-def test_both_heads_of_an_exclusive_task_are_asked_whether_the_mask_is_right() -> None:
+def test_mask_calibration_is_the_same_for_both_heads_of_an_exclusive_task() -> None:
     random = np.random.default_rng(0)
     target = random.integers(0, 3, (30, 40)).astype(np.uint8)
     target[:3] = VOID
@@ -109,7 +130,7 @@ def test_both_heads_of_an_exclusive_task_are_asked_whether_the_mask_is_right() -
     assert softmax == pytest.approx(total / (target != VOID).sum(), abs=1e-5)
 
 
-def test_one_sigmoid_and_a_softmax_of_two_that_say_the_same_are_equally_calibrated() -> None:
+def test_equal_predictions_of_one_sigmoid_and_a_softmax_of_two_are_equally_calibrated() -> None:
     random = np.random.default_rng(1)
     p, target = (
         random.random((20, 20, 1)).astype(np.float32),
@@ -122,7 +143,7 @@ def test_one_sigmoid_and_a_softmax_of_two_that_say_the_same_are_equally_calibrat
     assert one == pytest.approx(two, abs=1e-6)
 
 
-def test_speed_is_of_the_network_on_a_few_images(tmp_path: Path) -> None:
+def test_speed_is_measured_on_a_few_images(tmp_path: Path) -> None:
     run, seen = run_of(tmp_path / "run", TASKS["binary"]), []
 
     def counted(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What `segkit compare` compares: combinations of values, whole configs, and the masks that make scores comparable."""
+"""The settings that `segkit compare` compares, and the check that their masks are the same."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_combination_is_a_setting_with_the_minutes_and_no_early_stop(confi
         assert each.config.train.patience == 0
 
 
-def test_a_budget_of_steps_gives_way_to_the_minutes(tmp_path: Path) -> None:
+def test_the_minutes_replace_a_step_budget(tmp_path: Path) -> None:
     config = write_config(tmp_path / "a.yaml", train={"steps": 200})
     assert {
         each.config.train.steps for each in list_settings(config, ["train.ema=0,0.9"], [], [], 2)
@@ -69,7 +69,7 @@ def test_another_config_is_one_more_setting(config: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("varied", "code", "setting", "told"),
+    ("varied", "code", "setting", "values"),
     [
         ([], "missing-setting", None, "--vary"),
         (["task.head=softmax"], "missing-setting", None, "--vary"),
@@ -83,15 +83,15 @@ def test_another_config_is_one_more_setting(config: Path, tmp_path: Path) -> Non
         (["train.minutes=1,2"], "contradiction", "train.minutes", "--minutes"),
     ],
 )
-def test_what_is_no_comparison_is_refused(
-    config: Path, varied: list[str], code: str, setting: str | None, told: str
+def test_an_impossible_comparison_is_refused(
+    config: Path, varied: list[str], code: str, setting: str | None, values: str
 ) -> None:
-    with fails(ConfigError, code, told) as problem:
+    with fails(ConfigError, code, values) as problem:
         list_settings(config, varied, [], [], 1)
     assert problem.value.setting == setting
 
 
-def test_two_files_of_one_name_are_refused(config: Path, tmp_path: Path) -> None:
+def test_two_config_files_with_one_name_are_refused(config: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with fails(ConfigError, "given-twice", "a"):
         list_settings(
@@ -103,7 +103,7 @@ def setting(path: Path) -> Setting:
     return list_settings(path, ["model.width=4,8"], [], [], 1)[0]._replace(name=path.stem)
 
 
-def test_the_part_is_test_or_validation_if_there_is_none(config: Path, tmp_path: Path) -> None:
+def test_the_test_part_is_scored_or_else_the_validation_part(config: Path, tmp_path: Path) -> None:
     assert check_same_masks([setting(config), setting(config)]) == "test"
     without = write_config(tmp_path / "b.yaml", data={**SHAPES, "test": 0, "validation": 0.4})
     assert check_same_masks([setting(without), setting(without)]) == "validation"
@@ -112,9 +112,9 @@ def test_the_part_is_test_or_validation_if_there_is_none(config: Path, tmp_path:
 def test_other_images_other_classes_and_other_masks_are_refused(
     config: Path, tmp_path: Path
 ) -> None:
-    def refused(*told: object, **sections: object) -> bool:
+    def refused(*values: object, **sections: object) -> bool:
         other = setting(write_config(tmp_path / "b.yaml", **sections))
-        with fails(ConfigError, "mismatch", *told):
+        with fails(ConfigError, "mismatch", *values):
             check_same_masks([setting(config), other])
         return True
 
@@ -138,7 +138,7 @@ def yes_no_folder(folder: Path) -> dict[str, str]:
     return {"images": str(folder / "images"), "masks": str(folder / "masks")}
 
 
-def test_one_sigmoid_and_a_softmax_of_two_ask_the_same_of_one_folder(tmp_path: Path) -> None:
+def test_one_sigmoid_and_a_softmax_of_two_may_read_one_folder(tmp_path: Path) -> None:
     data = {**yes_no_folder(tmp_path), "test": 0.5}
     values: dict[str, object] = {"mask_values": {0: "background", 255: "brain"}}
     task = {"kind": "multiclass", "classes": ["brain", "background"]}
@@ -166,7 +166,7 @@ def test_samples_that_training_leaves_out_are_not_scored(tmp_path: Path) -> None
     assert (part, list(scored_part(config)[1].names)) == ("test", list(whole.names)[1:])
 
 
-def test_the_shipped_configs_of_the_brain_ask_the_same() -> None:
+def test_the_shipped_configs_of_the_brain_differ_in_the_head_only() -> None:
     root = Path(__file__).parents[3] / "configs"
     one, two = (
         yaml.safe_load((root / f"brain_mri_brain{end}.yaml").read_text())

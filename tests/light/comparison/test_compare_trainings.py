@@ -1,4 +1,4 @@
-"""The trainings of a comparison: their order, kept and failed ones, and that they end with who started them."""
+"""The trainings of a comparison: order, finished and failed ones, and the end of the parent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segkit.config import read
 from tests.helpers.compared import write_config
 from tests.helpers.errors import fails, holds
 
-# Stands for Python: notes how it was started, and does what the file `do` in the folder above the run says.
+# Stands for Python: records its arguments, and does what the file `do` above the run says.
 STAND_IN = """#!{python}
 import json, os, pathlib, signal, sys
 run = pathlib.Path(sys.argv[sys.argv.index("--run") + 1])
@@ -55,7 +55,7 @@ def settings(tmp_path: Path) -> list[Setting]:
     )
 
 
-def test_settings_take_turns_by_seed(out: Path, settings: list[Setting]) -> None:
+def test_settings_are_trained_in_turn_by_seed(out: Path, settings: list[Setting]) -> None:
     found = in_turn(out, settings, 3)
     assert [(each.setting.name, each.seed) for each in found] == [
         (f"task.head={head}", seed) for seed in range(3) for head in ("softmax", "sigmoid")
@@ -64,7 +64,7 @@ def test_settings_take_turns_by_seed(out: Path, settings: list[Setting]) -> None
     assert len({each.run.path for each in found}) == len({each.log for each in found}) == 6
 
 
-def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
+def test_a_training_runs_the_train_command_in_a_new_folder(
     out: Path, settings: list[Setting]
 ) -> None:
     with begun(out, settings, 2):
@@ -95,7 +95,7 @@ def test_a_training_is_the_train_command_on_the_settings_config_in_a_new_folder(
     ("do", "cause"),
     [("fail", "the loss is not a number"), ("crash", "IndexError: seven"), ("die", "signal 9")],
 )
-def test_a_training_that_fails_says_why_and_is_not_finished(
+def test_a_failed_training_has_a_reason_and_is_not_finished(
     out: Path, settings: list[Setting], do: str, cause: str
 ) -> None:
     with begun(out, settings, 1):
@@ -107,7 +107,7 @@ def test_a_training_that_fails_says_why_and_is_not_finished(
         assert not training.is_finished
 
 
-def test_the_same_comparison_goes_on_and_another_is_refused(
+def test_the_same_comparison_is_continued_and_another_is_refused(
     out: Path, settings: list[Setting]
 ) -> None:
     with begun(out, settings, 2):
@@ -119,13 +119,13 @@ def test_the_same_comparison_goes_on_and_another_is_refused(
         for each in settings
     ]
     renamed = [settings[0], settings[1]._replace(name="other")]
-    for others, seeds, told in (
+    for others, seeds, values in (
         (settings, 3, "seeds"),
         (wider, 2, "settings"),
         (renamed, 2, "settings"),
     ):
         with (
-            fails(RunError, "mismatch", out, 2, "task.head=softmax, task.head=sigmoid", told),
+            fails(RunError, "mismatch", out, 2, "task.head=softmax, task.head=sigmoid", values),
             begun(out, others, seeds),
         ):
             pass
@@ -159,8 +159,10 @@ def test_a_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], stdin=subprocess.PIPE);"
-            "print(c.pid, flush=True); c.wait()",
+            "import subprocess, sys;"
+            "arguments = [sys.executable, '-c', *sys.argv[1:]];"
+            "child = subprocess.Popen(arguments, stdin=subprocess.PIPE);"
+            "print(child.pid, flush=True); child.wait()",
             watched,
             str(begun_file),
             str(done_file),
@@ -174,5 +176,5 @@ def test_a_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         time.sleep(0.05)
     parent.kill()
     parent.wait()
-    parent.stdout.read()  # ends when the child, which holds the other end too, closes its files: the child ends
+    parent.stdout.read()  # returns when the child, which holds the pipe too, has ended
     assert not done_file.exists()
