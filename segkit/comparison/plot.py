@@ -32,7 +32,7 @@ def plot(results: dict[str, Any]) -> np.ndarray:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(draw_comparison(results))
+    canvas: Any = FigureCanvasAgg(draw_comparison(results))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

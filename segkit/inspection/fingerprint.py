@@ -1,4 +1,4 @@
-"""Read every sample once and keep what is worth knowing of it; what cannot be read is kept too, with the reason."""
+"""The fingerprint of each sample: all facts of an image and its mask, from reading it once."""
 
 from __future__ import annotations
 
@@ -24,67 +24,70 @@ from segkit.task.layers import coverage, layer_of, layers_of
 THUMBNAIL = 16
 """Side of the small grey copies by which near duplicates are found, pixels."""
 MEASURED = 65536
-"""Pixels of a mask that its objects are measured on; larger masks are thinned to about so many."""
-
+"""Pixels of a mask that its objects are measured on; a larger mask is subsampled to about this."""
 FEW = 8
-"""Classes up to which counting them one by one is faster than a histogram (3 classes: a third of its time)."""
+"""Up to this number of classes, counting each is faster than a histogram."""
 
 
 class SampleFingerprint(NamedTuple):
-    """What is kept of one sample; arrays of C go by the task's classes, arrays of B by the image's bands."""
+    """The facts of one sample, for a task with C classes and an image with B bands."""
 
     name: str
     part: str
     size: tuple[int, int]
+    """Height and width, pixels."""
     bands: int
     dtype: str
     counted: np.ndarray
-    """Values of each band in `sums`, (B,) int64."""
+    """Number of values of each band in `sums`, (B,) int64."""
     sums: np.ndarray
     """Sum and sum of squares of each band, (2, B) float64."""
     percentiles: np.ndarray
     """`intensities.PERCENTILES` of each band, (5, B) float64."""
     low: float
+    """Lowest value without nodata."""
     high: float
+    """Highest value without nodata."""
     nodata: float | None
+    """The value of pixels without a measurement, as detected by `intensities`."""
     outliers: int
-    """This and the six before are those of `intensities`."""
+    """Number of values far outside all others, see `intensities`."""
     measured: int
-    """Pixels that hold a measurement, which all of the above is of; if there is none, it is of the fill value."""
+    """Pixels with a measurement. The values above are theirs, or those of all pixels if it is 0."""
     classes: np.ndarray
     """Pixels of each class, (C,) int64."""
     left: np.ndarray
-    """Those of them in the left half, (C,) int64."""
+    """Pixels of each class in the left half of the image, (C,) int64."""
     labelled: int
     """Pixels that are not void for every class."""
     nothing: int
-    """Labelled pixels of no class; 0 in an exclusive task."""
+    """Labelled pixels without a class; 0 in an exclusive task."""
     overlap: int
-    """Pixels of two or more classes."""
+    """Pixels of two classes or more."""
     objects: tuple[np.ndarray, ...]
-    """Areas of each class's connected pieces, in pixels (to the thinning of `MEASURED`); none for the background."""
+    """Sizes of the connected pieces of each class, pixels; empty for the background."""
     digest: bytes
+    """Equal for images with equal pixels."""
     thumbnail: np.ndarray
-    """(16, 16) float32."""
+    """Small grey copy, (16, 16) float32."""
 
     @property
     def pixels(self) -> int:
+        """Number of pixels of the image."""
         return self.size[0] * self.size[1]
 
     @property
     def blank(self) -> bool:
-        """Whether the image has one value in each band, and the mask one class or none: a tile of nothing but fill."""
+        """Whether each band has a single value and the mask a single class or none."""
         total, squares = self.sums
         one_value = np.abs(squares * self.counted - total**2) <= 1e-9 * squares * self.counted
-        one_class = np.count_nonzero(self.classes) <= 1 and self.classes.max(initial=0) in (
-            0,
-            self.labelled,
-        )
+        largest_class = self.classes.max(initial=0)
+        one_class = np.count_nonzero(self.classes) <= 1 and largest_class in (0, self.labelled)
         return bool(one_value.all() and one_class)
 
 
 class UnreadableSample(NamedTuple):
-    """A sample that cannot be used, and why."""
+    """A sample that cannot be used, with the code and the message of its error."""
 
     name: str
     part: str
@@ -93,50 +96,74 @@ class UnreadableSample(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """Facts of the samples that can be read, and those that cannot."""
+    """The fingerprints of the samples that can be read, and the errors of the others."""
 
     facts: list[SampleFingerprint]
     broken: list[UnreadableSample]
     total: int
-    """Samples in all; more than were read if the survey stopped early."""
+    """Number of all samples; larger than that of both lists if the survey stopped early."""
 
 
 def survey(
     task: Task,
     parts: Mapping[str, Subset],
-    done: Callable[[], None] = lambda: None,
+    progress: Callable[[], None] = lambda: None,
     patience: float = math.inf,
 ) -> Survey:
-    """Read all samples of all parts, in threads over the cores; call `done` after each.
+    """Read all samples of all parts, in as many threads as there are cores.
 
-    With something broken found, it stops after `patience` seconds, because training will not begin anyway.
+    Args:
+        task: The task that encodes the masks.
+        parts: The samples of each part.
+        progress: Called after each sample.
+        patience: Seconds after which the survey stops if a sample cannot be used. Training is
+            refused in this case, so the other samples do not matter.
+
+    Returns:
+        The fingerprints in the order of the parts and their names.
     """
-    todo = [(part, name) for part, subset in parts.items() for name in subset.names]
+    samples = []
+    for part, subset in parts.items():
+        samples += [(part, name) for name in subset.names]
+
+    def read(sample: tuple[str, str]) -> SampleFingerprint | UnreadableSample:
+        part, name = sample
+        return _read_fingerprint(task, parts[part], part, name)
+
     facts: list[SampleFingerprint] = []
     broken: list[UnreadableSample] = []
     began = time.monotonic()
-    for found in _in_threads(lambda item: _look(task, parts[item[0]], *item), todo):
-        (facts if isinstance(found, SampleFingerprint) else broken).append(found)  # type: ignore[arg-type]
-        done()
+    for found in _in_threads(read, samples):
+        if isinstance(found, SampleFingerprint):
+            facts.append(found)
+        else:
+            broken.append(found)
+        progress()
         if broken and time.monotonic() - began > patience:
             break
-    return Survey(facts, broken, len(todo))
+    return Survey(facts, broken, len(samples))
 
 
 def _in_threads(
-    look: Callable[[tuple[str, str]], SampleFingerprint | UnreadableSample],
-    todo: list[tuple[str, str]],
+    read: Callable[[tuple[str, str]], SampleFingerprint | UnreadableSample],
+    samples: list[tuple[str, str]],
 ) -> Iterator[SampleFingerprint | UnreadableSample]:
-    """Decoders, check sums and OpenCV work outside Python's lock; a few samples at a time are in memory."""
-    workers, queue = os.cpu_count() or 2, iter(todo)
+    """Yield the results in order, with few samples in memory.
+
+    Threads suffice because decoders, checksums and OpenCV release Python's lock.
+    """
+    workers = os.cpu_count() or 2
+    queue = iter(samples)
     with one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(look, item) for item in islice(queue, 2 * workers)]
+        waiting = [pool.submit(read, sample) for sample in islice(queue, 2 * workers)]
         while waiting:
             yield waiting.pop(0).result()
-            waiting += [pool.submit(look, item) for item in islice(queue, 1)]
+            waiting += [pool.submit(read, sample) for sample in islice(queue, 1)]
 
 
-def _look(task: Task, subset: Subset, part: str, name: str) -> SampleFingerprint | UnreadableSample:
+def _read_fingerprint(
+    task: Task, subset: Subset, part: str, name: str
+) -> SampleFingerprint | UnreadableSample:
     try:
         sample = subset.read(name)
         return facts_of(task, part, sample, task.encode(sample.mask, name, void=VOID))
@@ -145,13 +172,22 @@ def _look(task: Task, subset: Subset, part: str, name: str) -> SampleFingerprint
 
 
 def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> SampleFingerprint:
-    """Return the facts of a sample and its encoded target."""
+    """Return the fingerprint of a sample.
+
+    Args:
+        task: The task that encoded the mask.
+        part: Name of the sample's part.
+        sample: The sample.
+        target: Its encoded mask, with void.
+    """
     image = sample.image
     covered = coverage(task, target)
-    classes, left = _pixels(task, target)
-    known = _measured(sample)
-    found = intensities(known)
-    nothing_known = sample.valid is not None and not sample.valid.any()
+    classes, left = _class_pixels(task, target)
+    values = _measured_values(sample)
+    found = intensities(values)
+    measured = values.shape[0] * values.shape[1]
+    if sample.valid is not None and not sample.valid.any():
+        measured = 0
     return SampleFingerprint(
         name=sample.name,
         part=part,
@@ -159,77 +195,78 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         bands=image.shape[-1],
         dtype=str(image.dtype),
         **found._asdict(),
-        measured=0 if nothing_known else known.shape[0] * known.shape[1],
+        measured=measured,
         classes=classes,
         left=left,
         labelled=covered.labelled,
         nothing=covered.nothing,
         overlap=covered.overlap,
-        objects=_objects(task, target),
+        objects=_object_sizes(task, target),
         digest=_digest(image),
         thumbnail=_thumbnail(without_oddities(image, found)),
     )
 
 
-def _measured(sample: Sample) -> np.ndarray:
-    """Return the pixels of the image that hold a measurement, (N, 1, B), or the image if all do or none does."""
+def _measured_values(sample: Sample) -> np.ndarray:
+    """Return the valid pixels (N, 1, B), or the whole image if all or none of them are valid."""
     if sample.valid is None or not sample.valid.any():
         return sample.image
     return sample.image[sample.valid][:, None]
 
 
 def _digest(image: np.ndarray) -> bytes:
-    """Shape, depth, and two check sums of the pixels, 64 bits in all: nobody forges copies, so SHA-256 is not needed.
+    """Return dtype, shape and two checksums of the pixels, 64 bits together.
 
-    Both together take a quarter of its time. By chance two of 100,000 images agree once in a thousand million data sets.
+    The two take a quarter of SHA-256's time. Nobody forges duplicates, so they suffice: by chance
+    two of 100,000 images agree in one of 10^9 data sets.
     """
     pixels: Any = np.ascontiguousarray(image)
-    sums = imagecodecs.zlibng_crc32(pixels), imagecodecs.zlibng_adler32(pixels)
-    return f"{image.dtype} {image.shape} {sums}".encode()
+    checksums = (imagecodecs.zlibng_crc32(pixels), imagecodecs.zlibng_adler32(pixels))
+    return f"{image.dtype} {image.shape} {checksums}".encode()
 
 
-def _pixels(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return the pixels of each class, in all and in the left half, (2, C) int64."""
-    half = target.shape[1] // 2
+def _class_pixels(task: Task, target: np.ndarray) -> np.ndarray:
+    """Return the pixels of each class in the whole image and in its left half, (2, C) int64."""
+    left_half = target[:, : target.shape[1] // 2]
     if task.stores_ids and task.channels > FEW:
-        return np.stack(
-            [
-                intensity_histogram(part[..., None])[0, : task.channels]
-                for part in (target, target[:, :half])
-            ]
-        )
-    counts = [
-        (np.count_nonzero(layer), np.count_nonzero(layer[:, :half]))
-        for layer in layers_of(task, target)
-    ]
-    return np.array(counts, np.int64).T
+        whole = intensity_histogram(target[..., None])[0, : task.channels]
+        left = intensity_histogram(left_half[..., None])[0, : task.channels]
+        return np.stack([whole, left])
+    counts = np.zeros((2, task.channels), np.int64)
+    for index, layer in enumerate(layers_of(task, target)):
+        counts[0, index] = np.count_nonzero(layer)
+        counts[1, index] = np.count_nonzero(layer[:, : target.shape[1] // 2])
+    return counts
 
 
-def _objects(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
+def _object_sizes(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the sizes of the connected pieces of each class, pixels."""
     step = max(1, math.isqrt(target.shape[0] * target.shape[1] // MEASURED))
     thin = np.ascontiguousarray(target[::step, ::step])
-    numbers = cv2.CV_16U if thin.size <= 2**16 else cv2.CV_32S  # half the memory, half the time
-    areas = [np.zeros(0, np.int64)] * task.channels
+    numbers = cv2.CV_32S
+    if thin.size <= 2**16:
+        numbers = cv2.CV_16U  # half the memory, half the time
+    sizes = [np.zeros(0, np.int64)] * task.channels
     for index in task.foreground:
         inside = layer_of(task, thin, index).view(np.uint8)
         if inside.any():
-            pieces = cv2.connectedComponents(inside, ltype=numbers)[
-                1
-            ]  # with statistics it takes twice as long
-            areas[index] = np.bincount(pieces.ravel())[1:] * step**2
-    return tuple(areas)
+            # with cv2.connectedComponentsWithStats it takes twice as long
+            _, pieces = cv2.connectedComponents(inside, ltype=numbers)
+            sizes[index] = np.bincount(pieces.ravel())[1:] * step**2
+    return tuple(sizes)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
-    shown = np.ascontiguousarray(image[..., :3])
-    rows, columns = shown.shape[:2]
+    """Return the mean of up to three bands at 16 x 16 pixels, float32."""
+    reduced = np.ascontiguousarray(image[..., :3])
+    rows, columns = reduced.shape[:2]
+    # OpenCV halves an image several times as fast as it averages larger cells
     while min(rows, columns) >= 16 * THUMBNAIL and rows % 2 == columns % 2 == 0:
-        rows, columns = (
-            rows // 2,
-            columns // 2,
-        )  # OpenCV halves several times as fast as it averages larger cells
-        shown = cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(shown, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(
-        np.float32
-    )
-    return small.mean(-1, dtype=np.float64).astype(np.float32) if small.ndim == 3 else small
+        rows //= 2
+        columns //= 2
+        reduced = cv2.resize(reduced, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(reduced, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    small = small.astype(np.float32)
+    if small.ndim == 2:
+        return small
+    return small.mean(-1, dtype=np.float64).astype(np.float32)
