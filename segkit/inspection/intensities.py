@@ -1,4 +1,4 @@
-"""How bright the pixels of an image are: counts, sums, percentiles, extremes."""
+"""Statistics of the pixel values of an image: sums, percentiles, extremes, nodata, outliers."""
 
 from __future__ import annotations
 
@@ -12,62 +12,70 @@ from segkit.config.config import FAR
 
 PERCENTILES = (0.5, 5.0, 50.0, 95.0, 99.5)
 SAMPLED = 8192
-"""Pixels that the percentiles of images of more than 8 bits are taken from."""
+"""Approximate number of pixels for the percentiles of images of more than 8 bits."""
 BLOCK = 2**24
-"""Pixels counted at a time: OpenCV gives counts as float32, which are exact up to here."""
+"""Pixels counted at a time: OpenCV counts in float32, which is exact up to this number."""
 LEVELS = np.arange(256.0)
-
-
+"""The values of 8 bits."""
 NODATA = 0.001
-"""Share of the values from which one value that lies apart from all others is taken for nodata."""
+"""Smallest share of the values for which an isolated value is taken for nodata."""
 APART = 1.0
-"""Times the distance between the outer percentiles of the others that it lies from the nearest of them."""
+"""Smallest distance of an isolated value, in ranges between the outer percentiles of the others."""
 
 
 class Intensities(NamedTuple):
-    """Of each of B bands."""
+    """Statistics of the values of an image with B bands."""
 
     counted: np.ndarray
-    """Number of the values in `sums`, (B,) int64."""
+    """Number of values of each band in `sums`, (B,) int64."""
     sums: np.ndarray
-    """Sum and sum of squares, (2, B) float64."""
+    """Sum and sum of squares of each band, (2, B) float64."""
     percentiles: np.ndarray
-    """`PERCENTILES`, (5, B) float64; of 8-bit images exact, of others those of a regular grid of pixels."""
+    """`PERCENTILES` of each band, (5, B) float64.
+
+    They are exact for 8-bit images, and those of a regular grid of pixels for others.
+    """
     low: float
-    """The lowest value, `nodata` left out."""
+    """Lowest value without nodata."""
     high: float
+    """Highest value without nodata."""
     nodata: float | None = None
-    """The value that stands where nothing was measured, as far as its distance to all others shows it."""
+    """The value of pixels without a measurement: many pixels have it, far from all others."""
     outliers: int = 0
-    """Number of outliers, `nodata` left out."""
+    """Number of values outside `far_limits`, without nodata."""
 
 
 def intensities(image: np.ndarray) -> Intensities:
-    """Return the intensities of an image; of 8 bits all come from one count.
+    """Return the statistics of an image's values.
 
-    Of more bits, a single defective pixel can be a thousand times as bright as all others. There, values that are not
-    finite and `nodata` are left out of everything, and outliers count in the sums as the nearest value that is none.
+    In images of more than 8 bits, one defective pixel can be a thousand times as bright as all
+    others. There, NaN, infinity and nodata are left out of all statistics, and outliers enter the
+    sums as the nearest value inside `far_limits`.
 
     Args:
-        image: (H, W, B) of one pixel or more.
+        image: (H, W, B), at least one pixel.
     """
     if image.dtype != np.uint8:
-        return _of_more_bits(image)
+        return _deep_intensities(image)
     counts = intensity_histogram(image)
-    found = np.flatnonzero(counts.any(axis=0))
-    sums = np.stack([counts @ LEVELS, counts @ LEVELS**2])
+    levels = np.flatnonzero(counts.any(axis=0))
     return Intensities(
-        counts.sum(axis=1), sums, _percentiles(counts), float(found[0]), float(found[-1])
+        counted=counts.sum(axis=1),
+        sums=np.stack([counts @ LEVELS, counts @ LEVELS**2]),
+        percentiles=_percentiles_from_counts(counts),
+        low=float(levels[0]),
+        high=float(levels[-1]),
     )
 
 
-def _of_more_bits(image: np.ndarray) -> Intensities:
-    some = _some(image)
-    nodata = _nodata(some)
-    used = _used(image, nodata)
+def _deep_intensities(image: np.ndarray) -> Intensities:
+    """Return the statistics of an image of more than 8 bits."""
+    sampled = _sample_pixels(image)
+    nodata = _find_nodata(sampled)
+    used = _is_used(image, nodata)
     if not used.any():
-        return _nothing(image.shape[-1])
-    percentiles = _percentiles_of(some, _some(used))
+        return _without_values(image.shape[-1])
+    percentiles = _percentiles_of_used(sampled, _sample_pixels(used))
     limits = far_limits(percentiles)
     lowest, highest = _extremes(image, used)
     outliers = 0
@@ -76,7 +84,7 @@ def _of_more_bits(image: np.ndarray) -> Intensities:
         image = np.clip(image, *limits)
     return Intensities(
         counted=used.sum(axis=(0, 1)),
-        sums=_sums(image) if used.all() else _sums_of(image, used),
+        sums=_sums(image, used),
         percentiles=percentiles,
         low=float(lowest.min()),
         high=float(highest.max()),
@@ -86,11 +94,13 @@ def _of_more_bits(image: np.ndarray) -> Intensities:
 
 
 def far_limits(percentiles: np.ndarray) -> np.ndarray:
-    """Return between which values a band has no outliers: up to `FAR` times their distance from the outer percentiles.
+    """Return the limits beyond which a value is an outlier.
+
+    They lie `FAR` times the range between the outer percentiles below and above it. A band with
+    equal outer percentiles has no limits: its few other values are the objects.
 
     Args:
-        percentiles: `PERCENTILES` of each band, (5, B). Where the outer ones are equal there are no outliers: a band in
-            which 99 % of the pixels have one value consists of the others.
+        percentiles: `PERCENTILES` of each band, (5, B).
 
     Returns:
         The lower and the upper limit of each band, (2, B).
@@ -98,93 +108,114 @@ def far_limits(percentiles: np.ndarray) -> np.ndarray:
     >>> far_limits(np.array([[10.0], [11], [12], [13], [14]])).ravel().tolist()
     [-30.0, 54.0]
     """
-    lowest, highest = percentiles[0], percentiles[-1]
-    room = np.where(highest > lowest, FAR * (highest - lowest), np.inf)
-    return np.stack([lowest - room, highest + room])
+    lowest = percentiles[0]
+    highest = percentiles[-1]
+    margin = np.where(highest > lowest, FAR * (highest - lowest), np.inf)
+    return np.stack([lowest - margin, highest + margin])
 
 
 def usual_values(image: np.ndarray) -> tuple[float, float]:
-    """Return the lowest and the highest outer percentile of the bands of an image (H, W, B), without nodata and NaN.
+    """Return the lowest and the highest outer percentile of all bands, without nodata and NaN.
+
+    Args:
+        image: (H, W, B).
+
+    Returns:
+        The two values; 0 and 0 if the image has no value.
 
     >>> usual_values(np.array([[[3.0], [3.0]], [[3.0], [np.nan]]]))
     (3.0, 3.0)
     """
-    some = _some(image)
-    used = _used(some, _nodata(some))
+    sampled = _sample_pixels(image)
+    used = _is_used(sampled, _find_nodata(sampled))
     if not used.any():
         return 0.0, 0.0
-    percentiles = _percentiles_of(some, used)
+    percentiles = _percentiles_of_used(sampled, used)
     return float(percentiles[0].min()), float(percentiles[-1].max())
 
 
 def without_oddities(image: np.ndarray, found: Intensities) -> np.ndarray:
-    """Return the image with the median in place of nodata and NaN, and without outliers; itself if it has none.
+    """Replace nodata and NaN by the median, and clip the values to the outer percentiles.
 
     Args:
         image: (H, W, B).
-        found: Its intensities.
+        found: Its statistics.
 
     Returns:
-        (H, W, B) float32, or the image itself.
+        (H, W, B) float32, or the image itself if it has no nodata, NaN or outliers.
     """
     if found.counted.sum() == image.size and not found.outliers:
         return image
     lowest, median, highest = found.percentiles[[0, PERCENTILES.index(50.0), -1]]
-    return np.where(_used(image, found.nodata), np.clip(image, lowest, highest), median).astype(
-        np.float32
-    )
+    used = _is_used(image, found.nodata)
+    return np.where(used, np.clip(image, lowest, highest), median).astype(np.float32)
 
 
 def intensity_histogram(image: np.ndarray) -> np.ndarray:
-    """Return how many pixels of an image (H, W, B) uint8 have each of the 256 levels, (B, 256) int64.
+    """Return the number of pixels at each of the 256 levels of each band.
+
+    Args:
+        image: (H, W, B) uint8; it may be empty.
+
+    Returns:
+        The counts, (B, 256) int64.
 
     >>> intensity_histogram(np.array([[[0], [2], [2]]], np.uint8))[0, :4]
     array([1, 0, 2, 0])
     """
     counts = np.zeros((image.shape[-1], 256), np.int64)
-    rows = max(1, BLOCK // max(1, image.shape[1]))
-    for start in range(0, image.shape[0] if image.size else 0, rows):
+    if not image.size:
+        return counts
+    rows = max(1, BLOCK // image.shape[1])
+    for start in range(0, image.shape[0], rows):
         for first in range(0, image.shape[-1], 4):  # OpenCV takes pictures of up to 4 bands
             part = image[start : start + rows, :, first : first + 4]
             for band in range(part.shape[-1]):
-                counts[first + band] += (
-                    cv2.calcHist([part], [band], None, [256], [0, 256]).ravel().astype(np.int64)
-                )
+                found = cv2.calcHist([part], [band], None, [256], [0, 256])
+                counts[first + band] += found.ravel().astype(np.int64)
     return counts
 
 
-def _percentiles(counts: np.ndarray) -> np.ndarray:
-    """Return the percentiles that NumPy's linear interpolation gives, from counts (B, 256)."""
+def _percentiles_from_counts(counts: np.ndarray) -> np.ndarray:
+    """Return the percentiles of counts (B, 256), with NumPy's linear interpolation, (5, B)."""
     total = int(counts[0].sum())
     place = np.array(PERCENTILES) / 100 * (total - 1)
     below = np.floor(place).astype(np.int64)
-    both = np.stack([below, np.minimum(below + 1, total - 1)])
-    one, other = np.stack(
-        [np.searchsorted(band, both, side="right") for band in counts.cumsum(axis=1)], axis=-1
-    )
-    return one + (other - one) * (place - below)[:, None]
+    above = np.minimum(below + 1, total - 1)
+    cumulated = counts.cumsum(axis=1)
+    lower = np.stack([np.searchsorted(band, below, side="right") for band in cumulated], axis=-1)
+    upper = np.stack([np.searchsorted(band, above, side="right") for band in cumulated], axis=-1)
+    return lower + (upper - lower) * (place - below)[:, None]
 
 
-def _sums(image: np.ndarray) -> np.ndarray:
-    """Return sum and sum of squares; mean and deviation are OpenCV's, several times as fast as NumPy's."""
+def _sums(image: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Return sum and sum of squares of the used values of each band, (2, B) float64."""
+    if not used.all():
+        values = np.where(used, image, 0).astype(np.float64)
+        return np.stack([values.sum(axis=(0, 1)), (values**2).sum(axis=(0, 1))])
+    means = []
+    deviations = []
+    for first in range(0, image.shape[-1], 4):  # OpenCV is several times as fast as NumPy
+        part = np.ascontiguousarray(image[..., first : first + 4])
+        mean, deviation = cv2.meanStdDev(part)
+        means.append(mean.ravel())
+        deviations.append(deviation.ravel())
+    mean_of_bands = np.concatenate(means)
+    variance = np.concatenate(deviations) ** 2
     pixels = image.shape[0] * image.shape[1]
-    moments = [
-        cv2.meanStdDev(np.ascontiguousarray(image[..., i : i + 4]))
-        for i in range(0, image.shape[-1], 4)
-    ]
-    mean = np.concatenate([m.ravel() for m, _ in moments])
-    deviation = np.concatenate([d.ravel() for _, d in moments])
-    return np.stack([mean * pixels, (deviation**2 + mean**2) * pixels])
+    return np.stack([mean_of_bands * pixels, (variance + mean_of_bands**2) * pixels])
 
 
-def _used(values: np.ndarray, nodata: float | None) -> np.ndarray:
-    """Return which values belong to the statistics."""
-    finite = np.isfinite(values)
-    return finite if nodata is None else finite & (values != nodata)
+def _is_used(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Return a boolean array: which values are finite and not nodata."""
+    used = np.isfinite(values)
+    if nodata is not None:
+        used &= values != nodata
+    return used
 
 
 def _extremes(image: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest value of each band among those that are used, (B,) each; infinite without one."""
+    """Return the lowest and highest used value of each band, (B,) each; infinite without one."""
     if used.all():
         return image.min(axis=(0, 1)), image.max(axis=(0, 1))
     lowest = np.where(used, image, np.inf).min(axis=(0, 1))
@@ -192,32 +223,29 @@ def _extremes(image: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return lowest, highest
 
 
-def _sums_of(image: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Return sum and sum of squares of the values that are used."""
-    values = np.where(used, image, 0).astype(np.float64)
-    return np.stack([values.sum(axis=(0, 1)), (values**2).sum(axis=(0, 1))])
-
-
-def _percentiles_of(values: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Return the percentiles of the values (N, B) that are used; a band without one has those of all bands."""
+def _percentiles_of_used(values: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Return the percentiles of the used values (N, B); a band without one gets those of all."""
     if used.all():
         return np.percentile(values, PERCENTILES, axis=0)
     bands = []
     for band in range(values.shape[-1]):
         known = values[used[:, band], band]
-        bands.append(np.percentile(known if known.size else values[used], PERCENTILES))
+        if not known.size:
+            known = values[used]
+        bands.append(np.percentile(known, PERCENTILES))
     return np.stack(bands, axis=-1)
 
 
-def _nodata(values: np.ndarray) -> float | None:
-    """Return the lowest or the highest value if many pixels have it and it lies apart from all others, else None."""
+def _find_nodata(values: np.ndarray) -> float | None:
+    """Return the lowest or highest value if many pixels have it, far from all others."""
     known = values[np.isfinite(values)]
-    for extreme in (known.min(), known.max()) if known.size else ():
+    if not known.size:
+        return None
+    for extreme in (known.min(), known.max()):
         others = known[known != extreme]
         is_many = known.size - others.size >= max(2, NODATA * known.size)
-        is_whole_band = (
-            (values == extreme).all(axis=0).any()
-        )  # such as an opacity that is 65535 everywhere
+        # such as an opacity that is 65535 everywhere
+        is_whole_band = (values == extreme).all(axis=0).any()
         if not is_many or is_whole_band or not others.size:
             continue
         low, high = np.percentile(others, (PERCENTILES[0], PERCENTILES[-1]))
@@ -227,13 +255,13 @@ def _nodata(values: np.ndarray) -> float | None:
     return None
 
 
-def _nothing(bands: int) -> Intensities:
-    """Return the intensities of an image without a value that counts."""
+def _without_values(bands: int) -> Intensities:
+    """Return the statistics of an image without a used value: zeros."""
     zeros = np.zeros((len(PERCENTILES), bands))
     return Intensities(np.zeros(bands, np.int64), zeros[:2], zeros, 0.0, 0.0)
 
 
-def _some(image: np.ndarray) -> np.ndarray:
-    """Return pixels on a regular grid, (N, B)."""
+def _sample_pixels(image: np.ndarray) -> np.ndarray:
+    """Return about `SAMPLED` pixels on a regular grid, (N, B)."""
     step = max(1, math.isqrt(image.shape[0] * image.shape[1] // SAMPLED))
     return image[::step, ::step].reshape(-1, image.shape[-1])
