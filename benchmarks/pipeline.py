@@ -110,7 +110,7 @@ def cases(name: str, config: Config, folder: Path, steps: int) -> list[Case]:
     """Return a data set with its samples kept in memory, on disk, and read and decoded anew each time."""
     part = open_parts(config)["train"]
     config = config.model_copy(
-        update={"input": check_training_data(config.task, {"train": part}).given}
+        update={"input": check_training_data(config.task, {"train": part}).input_config}
     )
     case = Case(name, config, part, folder, steps)
     return [case.keeping(cache) for cache in KEPT]

@@ -28,7 +28,7 @@ def _convert(options: argparse.Namespace) -> int:
     from segkit.data.convert import convert_parts, require_empty
     from segkit.data.parts import open_parts
     from segkit.inspection.find_config import find_config
-    from segkit.inspection.mask_format.folders import take_over
+    from segkit.inspection.mask_format.folders import reuse_masks
 
     require_empty(options.out)
     progress = ConsoleProgress()
@@ -37,7 +37,7 @@ def _convert(options: argparse.Namespace) -> int:
     )
     parts = open_parts(config)
     if guess:
-        take_over(parts, guess.kept)
+        reuse_masks(parts, guess.decoded)
     convert_parts(
         config.task, parts, options.out, to=options.to, part=options.part, progress=progress
     )

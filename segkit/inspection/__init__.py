@@ -1,11 +1,18 @@
-"""What a data set is, what is wrong with it, and which head it needs.
+"""The description of a data set: its problems, and the head that it needs.
 
-inspect.py            `inspect`: the whole inspection, and its JSON
-find_config.py        the config that reads the data, from a file or found out by mask_format/
-fingerprint.py        what is kept of each sample; intensities.py counts its grey levels
-problems.py           errors and warnings, each a problem.py with a code; ranges.py finds odd values of pixels
-near_duplicates.py    images that are nearly the same; duplicate_files.py finds equal files without decoding
+inspect.py            `inspect`: the whole inspection
+find_config.py        the config that reads the data, from a file or detected by mask_format/
+fingerprint.py        the facts of each sample; intensities.py has the statistics of its values
+problems.py           all problems, each a problem.py with a code
+class_problems.py     problems of classes: missing, rare, unlabelled, on one side, tiny
+copy_problems.py      problems of equal images; near_duplicates.py finds nearly equal ones
+ranges.py             problems of pixel values: outliers, nodata, different scales
+duplicate_files.py    equal image files, found without decoding
 verdict.py            which head the masks need
-training_check.py     the same checks before a training; input_statistics.py measures what scaling needs
-report.py             an inspection on the screen and as a page
+summary.py            all facts together: the content of the JSON file
+report.py             the inspection on the screen and as an HTML page
+examples.py           images beside their masks, chosen so that every class is shown
+page.py               HTML pages from templates/, with tables, histograms and pictures
+training_check.py     the same checks before a training
+input_statistics.py   the `input` section: depth, channels and statistics of the training images
 """

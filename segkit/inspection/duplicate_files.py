@@ -1,4 +1,4 @@
-"""Copies of image files in two parts, found without decoding: long before every sample is read."""
+"""Equal image files in two parts, found without decoding and so before the samples are read."""
 
 from __future__ import annotations
 
@@ -13,60 +13,78 @@ from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 
 END = 4096
-"""Bytes from the end of a file that are compared first: there PNG and others keep a check sum, and JPEG its last pixels."""
+"""Bytes from the end of a file that are compared first.
+
+There PNG and other formats have a checksum, and JPEG its last pixels.
+"""
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Placed(NamedTuple):
-    """A sample's image file, and the part that it is in."""
+    """A sample with an image file of its own, and its part."""
 
     name: str
     part: str
     source: Any
-    """With `files` and `image_file`."""
+    """A source with the methods `files` and `image_file`."""
 
 
 def copied_files(parts: Mapping[str, Subset], seconds: float) -> list[list[Placed]]:
-    """Return groups of samples in two parts or more whose image files are byte for byte the same.
+    """Return groups of samples in two parts or more with equal image files.
 
-    Only files of one size are opened, and only those with the same end are read. Sources without files, pages of a file,
-    files that cannot be opened, and what is left after `seconds` are passed over; reading every sample finds them, too.
+    Files are compared by size, then by their last bytes, then by all bytes. Sources without
+    files, pages of a file, and files that cannot be opened are not compared. Reading all samples
+    finds their duplicates, too.
+
+    Args:
+        parts: The samples of each part.
+        seconds: Time after which the search ends; the groups found so far are not complete.
     """
     until = time.monotonic() + seconds
     everything = list(_placed(parts))
     order = {(placed.name, placed.part): number for number, placed in enumerate(everything)}
     groups = [everything]
     for key in (_size, _end, _content):
-        groups = [alike for group in groups for alike in _alike(group, key, until)]
+        equal = []
+        for group in groups:
+            equal += _split_by(group, key, until)
+        groups = equal
     return sorted(groups, key=lambda group: order[group[0].name, group[0].part])
 
 
 def _placed(parts: Mapping[str, Subset]) -> Iterable[Placed]:
     for part, subset in parts.items():
-        if hasattr(subset.source, "image_file"):
-            is_page = getattr(subset.source, "is_page", lambda name: False)
-            yield from (
-                Placed(name, part, subset.source) for name in subset.names if not is_page(name)
-            )
+        if not hasattr(subset.source, "image_file"):
+            continue
+        is_page = getattr(subset.source, "is_page", lambda name: False)
+        for name in subset.names:
+            if not is_page(name):
+                yield Placed(name, part, subset.source)
 
 
-def _alike(group: list[Placed], key: Callable[[Placed], Key], until: float) -> list[list[Placed]]:
-    """Return those of the group that share a key with one of another part."""
-    found: dict[Key, list[Placed]] = {}
+def _split_by(
+    group: list[Placed], key: Callable[[Placed], Key], until: float
+) -> list[list[Placed]]:
+    """Return the samples with equal keys that lie in two parts or more."""
+    by_key: dict[Key, list[Placed]] = {}
     for placed in group:
         if time.monotonic() > until:
             return []
         try:
-            found.setdefault(key(placed), []).append(placed)
+            by_key.setdefault(key(placed), []).append(placed)
         except (OSError, DataError):
             continue
-    return [alike for alike in found.values() if len({placed.part for placed in alike}) > 1]
+    return [equal for equal in by_key.values() if _is_across_parts(equal)]
+
+
+def _is_across_parts(group: list[Placed]) -> bool:
+    return len({placed.part for placed in group}) > 1
 
 
 def _size(placed: Placed) -> int:
     found = placed.source.files(placed.name)[0].stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{placed.name}: is no file")
+        raise OSError(f"{placed.name}: is not a regular file")
     return int(found.st_size)
 
 

@@ -1,4 +1,4 @@
-"""The config that reads a data set: the user's own, or one that follows from its files."""
+"""The config that reads a data set: the user's own, or one that is found from the files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from segkit.config import Config, DataConfig, changed, read
 from segkit.errors import ConfigError
-from segkit.inspection.mask_format.detect import guess
-from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.mask_format.detect import detect_format
+from segkit.inspection.mask_format.guess import Guess
 from segkit.system.progress import Progress
 from segkit.task import Task
 
@@ -24,37 +24,40 @@ def find_config(
     progress: Progress,
     trust: bool = False,
 ) -> tuple[Config, Guess | None]:
-    """Return the config in a file, or one that reads images and masks, with the guess that it comes from.
+    """Return the config in a file, or one that reads images and masks with the guess behind it.
 
     Args:
-        images: A config file, or what `segkit.inspect` takes.
+        images: A config file, or the `images` of `segkit.inspect`.
         masks: None for a config file and for data sets that name their masks.
         classes: Names of the classes in the order of their values.
         settings: Overrides such as "data.mask_threshold=128".
-        progress: Receives the number of masks that were looked at.
+        progress: Receives the number of masks that are read.
         trust: Whether Python that the config or the data set names may be imported.
 
     Raises:
-        ConfigError: For settings that do not fit together.
-        DataError: For data that cannot be opened.
+        ConfigError: Settings do not fit together.
+        DataError: The data cannot be opened.
     """
     images = Path(images)
     if masks is None and images.suffix.lower() in CONFIGS:
         if classes:
             raise ConfigError("the config names the classes", "contradiction", setting="--classes")
         return read(images, settings, trust=trust), None
-    reading = [setting for setting in settings if setting.startswith("data.")]
-    data = changed(Config(task=Task.binary(), data=DataConfig(trust=trust)), reading).data
-    with progress.counting("looking at masks", None) as done:
-        found = guess(
-            images.absolute(), Path(masks).absolute() if masks else None, list(classes), done, data
-        )
-    values = {
-        "task": found.task.model_dump(),
-        "data": found.data.model_copy(update={"validation": 0.0, "test": 0.0}).model_dump(
-            mode="json"
-        )
-        | {"trust": trust},
-        "augment": {"flip_horizontal": not found.task.sided},
-    }
-    return changed(Config.model_validate(values), settings), found
+    of_data = [setting for setting in settings if setting.startswith("data.")]
+    data = changed(Config(task=Task.binary(), data=DataConfig(trust=trust)), of_data).data
+    mask_path = Path(masks).absolute() if masks else None
+    with progress.counting("looking at masks", None) as counter:
+        guess = detect_format(images.absolute(), mask_path, list(classes), counter, data)
+    return changed(_config_of(guess, trust), settings), guess
+
+
+def _config_of(guess: Guess, trust: bool) -> Config:
+    """Return a config whose parts are all training, and that does not exchange left and right."""
+    data = guess.data.model_copy(update={"validation": 0.0, "test": 0.0})
+    return Config.model_validate(
+        {
+            "task": guess.task.model_dump(),
+            "data": {**data.model_dump(mode="json"), "trust": trust},
+            "augment": {"flip_horizontal": not guess.task.sided},
+        }
+    )

@@ -1,4 +1,4 @@
-"""Images that are the same, or nearly so: copies that were saved anew, resized, or made brighter."""
+"""Equal and nearly equal images: copies that were compressed, resized or made brighter."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import numpy as np
 from segkit.inspection.fingerprint import SampleFingerprint
 
 ALIKE = 0.995
-"""Correlation of two small copies from which images count as near duplicates.
+"""Smallest correlation of the thumbnails of near duplicates.
 
-Measured on photograph-like fields like those of `tests/light/inspection/test_near.py`, of 5 degrees of smoothness:
-100 copies of each saved as JPEG of quality 60 correlate to 0.9998 and more, those of half the size to 0.9999, and 99
-% of those made brighter by a fifth, where white clips, to 0.995. Of 179,400 pairs of independent ones none comes
-above 0.985; of 64,750 pairs of images that are little more than one gradient (slope 3) one does, with 0.995.
+It was measured on smooth random fields like photographs (tests/light/inspection/test_near.py).
+100 copies saved as JPEG of quality 60 correlate to at least 0.9998, copies of half the size to
+0.9999, and 99 % of the copies made brighter by a fifth, with clipped white, to 0.995. None of
+179,400 pairs of independent images exceeds 0.985. Of 64,750 pairs of images that are hardly more
+than one gradient (slope 3), one pair reaches 0.995.
 """
 BLOCK = 2**24
-"""Correlations computed at a time: bounds the memory."""
+"""Correlations computed at a time; it limits the memory."""
 MOST = 1000
-"""Pairs told of, across parts and as many within one: all frames of a film resemble each other."""
+"""Largest number of reported pairs across parts, and within parts.
+
+All frames of a film are alike.
+"""
 
 
 def same_images(facts: Sequence[SampleFingerprint]) -> list[list[SampleFingerprint]]:
-    """Return groups of two or more samples with bit-equal images."""
+    """Return groups of two or more samples with equal pixels."""
     groups: dict[bytes, list[SampleFingerprint]] = {}
     for fact in facts:
         groups.setdefault(fact.digest, []).append(fact)
@@ -33,32 +37,36 @@ def same_images(facts: Sequence[SampleFingerprint]) -> list[list[SampleFingerpri
 def near_pairs(
     facts: Sequence[SampleFingerprint],
 ) -> Iterator[tuple[SampleFingerprint, SampleFingerprint]]:
-    """Yield pairs of samples whose small copies correlate, and whose images are not the same; at most `MOST` of a sort.
+    """Yield pairs of samples whose images are nearly, but not exactly, the same.
 
-    Images without contrast look like nothing, and are left out.
+    Images without contrast are left out. At most `MOST` pairs across parts and `MOST` pairs
+    within parts are yielded.
     """
-    seen = [
-        fact for fact in facts if fact.thumbnail.std() > 1e-3 * max(abs(fact.low), abs(fact.high))
-    ]
-    if not seen:
+    usable = [fact for fact in facts if _has_contrast(fact)]
+    if not usable:
         return
-    small = np.stack([_standardised(fact.thumbnail) for fact in seen])
-    kinds = {key: number for number, key in enumerate(dict.fromkeys(fact.part for fact in seen))}
-    parts = np.array([kinds[fact.part] for fact in seen])
-    left = {True: MOST, False: MOST}
-    rows = max(1, BLOCK // len(seen))
-    for start in range(0, len(seen), rows):
-        alike = np.triu(small[start : start + rows] @ small[start:].T >= ALIKE, k=1)
+    thumbnails = np.stack([_standardised(fact.thumbnail) for fact in usable])
+    parts = np.unique([fact.part for fact in usable], return_inverse=True)[1]
+    remaining = {True: MOST, False: MOST}
+    rows = max(1, BLOCK // len(usable))
+    for start in range(0, len(usable), rows):
+        correlation = thumbnails[start : start + rows] @ thumbnails[start:].T
+        alike = np.triu(correlation >= ALIKE, k=1)
         across = parts[start : start + rows, None] != parts[start:]
-        for sort in (True, False):
-            for row, column in np.argwhere(alike & (across == sort)):
-                one, other = seen[start + row], seen[start + column]
-                if left[sort] and one.digest != other.digest:
-                    left[sort] -= 1
+        for is_across in (True, False):
+            for row, column in np.argwhere(alike & (across == is_across)):
+                one = usable[start + row]
+                other = usable[start + column]
+                if remaining[is_across] and one.digest != other.digest:
+                    remaining[is_across] -= 1
                     yield one, other
 
 
+def _has_contrast(fact: SampleFingerprint) -> bool:
+    return bool(fact.thumbnail.std() > 1e-3 * max(abs(fact.low), abs(fact.high)))
+
+
 def _standardised(thumbnail: np.ndarray) -> np.ndarray:
-    """Return it as a vector of mean 0 and length 1, so that the product of two is their correlation."""
+    """Return it as a vector of mean 0 and length 1; products of these are correlations."""
     flat = thumbnail.ravel() - thumbnail.mean()
     return flat / np.linalg.norm(flat)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+Level = Literal["error", "warning"]
 SHOWN = 5
-"""Files that a problem names."""
+"""Number of files that a problem names."""
 
 
-class Problem(NamedTuple):
-    """An error makes training wrong or impossible; a warning may be meant."""
+@dataclass(frozen=True)
+class Problem:
+    """An error makes training wrong or impossible; a warning may be intended."""
 
     code: str
-    level: Literal["error", "warning"]
+    level: Level
     message: str
     files: tuple[str, ...] = ()
-    """The first few."""
+    """The first `SHOWN` files."""
     number: int = 0
-    """Of the files."""
+    """Number of all files."""
 
     def __str__(self) -> str:
-        shown = ", ".join(self.files) + (", ..." if self.number > len(self.files) else "")
-        listed = f" [{self.number}: {shown}]" if self.number > 1 else ""
-        return f"{self.code}: {self.message}{listed}"
+        text = f"{self.code}: {self.message}"
+        if self.number <= 1:
+            return text
+        shown = ", ".join(self.files)
+        if self.number > len(self.files):
+            shown += ", ..."
+        return f"{text} [{self.number}: {shown}]"
+
+
+def problem_of(level: Level, code: str, message: str, files: Sequence[str] = ()) -> Problem:
+    """Return a problem that names the first of its files and the number of all."""
+    return Problem(code, level, message, tuple(files[:SHOWN]), len(files))

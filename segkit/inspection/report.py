@@ -1,198 +1,217 @@
-"""An inspection to read: on the screen, and as a page of HTML with pictures."""
+"""The report of an inspection for people: on the screen, and as an HTML page."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from segkit.inspection.inspect import Inspection, as_json
-from segkit.io.images import as_display, write_picture_for_user
-from segkit.io.overlay import overlay, panel
+from segkit.inspection.examples import choose_examples, example_pair, side_by_side
+from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.inspect import Inspection
+from segkit.inspection.intensities import PERCENTILES
+from segkit.inspection.page import (
+    Histogram,
+    Picture,
+    as_picture,
+    make_histogram,
+    render_fragment,
+    render_page,
+)
+from segkit.inspection.summary import SideLengths, Summary
 from segkit.system.terminal import shown
-from segkit.task import VOID
-
-EXAMPLES = 6
-Row = tuple[str, ...]
-
-
-def on_screen(inspection: Inspection) -> RenderableType:
-    """Return the inspection for a terminal: facts, classes, problems, verdict."""
-    report = as_json(inspection)
-    lines = [shown(f"{what}: {told}") for what, told in summary_lines(report)]
-    parts: list[RenderableType] = [Text("\n".join(lines))]
-    if report["classes"]:
-        table = Table(title="classes", title_justify="left")
-        for heading in CLASS_HEADINGS:
-            table.add_column(heading, justify="left" if heading == "class" else "right")
-        for row in class_rows(report):
-            table.add_row(
-                *map(Text, row)
-            )  # a plain string is markup, and a class may be called [so]
-        parts.append(table)
-    for problem in inspection.problems:
-        parts.append(
-            Text(
-                shown(f"{problem.level} {problem}", lines=True),
-                style="red" if problem.level == "error" else "yellow",
-            )
-        )
-    if not inspection.problems:
-        parts.append(Text("no problem found", style="green"))
-    parts.append(
-        Text(
-            f"verdict: {inspection.verdict or 'none, because no sample could be read'}",
-            style="bold",
-        )
-    )
-    return Group(*parts)
-
+from segkit.task import Task
 
 CLASS_HEADINGS = (
     "class",
     "share of pixels",
     "in images",
     "pieces",
-    "area of a piece (10 %, median, 90 %)",
+    "size of a connected piece, pixels (10 %, median, 90 %)",
 )
+PERCENTILE_HEADINGS = ("band", *(f"{percent:g} %" for percent in PERCENTILES))
+SIZE_HEADINGS = ("width x height, pixels", "images")
+NO_VERDICT = "none, because no sample could be read"
+MOST_ROWS = 10
+"""Largest number of rows for bands and for sizes."""
+MOST_HISTOGRAMS = 12
+"""Largest number of classes that get a histogram."""
+PICTURE_WIDTH = 320
+"""Width of an image on the page, pixels."""
+Rows = Sequence[tuple[str, ...]]
+LEVEL_STYLES = {"error": "red", "warning": "yellow"}
 
 
-def summary_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the facts of the data set as (what, words)."""
-    images = report["images"]
-    told = [
-        ("masks read as", report["read_as"]),
-        (
-            "samples",
-            ", ".join(f"{count} {part}" for part, count in report["samples"].items() if count)
-            or "none",
-        ),
+def on_screen(inspection: Inspection) -> RenderableType:
+    """Return the report for a terminal: facts, tables, problems, verdict."""
+    summary = inspection.summary()
+    lines = [shown(f"{name}: {text}") for name, text in summary_lines(summary)]
+    parts: list[RenderableType] = [Text("\n".join(lines))]
+    percentiles = percentile_rows(summary)
+    if percentiles:
+        title = "pixel values per band (percentiles of an image, median over all images)"
+        parts.append(_screen_table(title, PERCENTILE_HEADINGS, percentiles))
+    if summary.classes:
+        parts.append(_screen_table("classes", CLASS_HEADINGS, class_rows(summary)))
+    for problem in inspection.problems:
+        line = shown(f"{problem.level} {problem}", lines=True)
+        parts.append(Text(line, style=LEVEL_STYLES[problem.level]))
+    if not inspection.problems:
+        parts.append(Text("problems: none found", style="green"))
+    parts.append(Text(f"verdict: {inspection.verdict or NO_VERDICT}", style="bold"))
+    return Group(*parts)
+
+
+def _screen_table(title: str, headings: Sequence[str], rows: Rows) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(headings[0])
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*map(Text, row))  # rich would read a string such as [so] as markup
+    return table
+
+
+def summary_lines(summary: Summary) -> list[tuple[str, str]]:
+    """Return the facts of the data set, each a name and a text."""
+    counts = [f"{count} {part}" for part, count in summary.samples.items() if count]
+    lines = [
+        ("masks read as", summary.read_as),
+        ("samples", ", ".join(counts) or "none"),
     ]
-    if not images:
-        return told
-    spans = [
-        f"{_span(images[side])} {word}" for side, word in (("width", "wide"), ("height", "high"))
-    ]
-    percentiles = [
-        f"{p} %: {', '.join(f'{v:g}' for v in values)}"
-        for p, values in images["percentiles"].items()
-    ]
+    images = summary.images
+    if images is None:
+        return lines
+    bands = " or ".join(map(str, images.bands))
+    size = f"{_range(images.width)} wide, {_range(images.height)} high"
     return [
-        *told,
-        (
-            "images",
-            f"{', '.join(spans)}; {', '.join(images['dtype'])}, {_joined(images['bands'])} band(s)",
-        ),
-        (
-            "values",
-            f"{images['low']:g} to {images['high']:g}; median percentiles a band: {'; '.join(percentiles)}",
-        ),
-        ("empty masks", str(report["empty_masks"])),
-        ("unlabelled (void)", f"{100 * report['void_share']:.3g} % of the pixels"),
-        ("pixels of several classes", f"{report['overlap_pixels']:,}"),
+        *lines,
+        ("images", f"{size}; {', '.join(images.dtype)}, {bands} band(s)"),
+        ("values", f"{images.low:g} to {images.high:g}"),
+        ("empty masks", str(summary.empty_masks)),
+        ("unlabelled (void)", f"{100 * summary.void_share:.3g} % of the pixels"),
+        ("pixels of several classes", f"{summary.overlap_pixels:,}"),
     ]
 
 
-def class_rows(report: dict[str, Any]) -> list[Row]:
-    """Return the rows under `CLASS_HEADINGS`."""
-    rows: list[Row] = []
-    for name, facts in report["classes"].items():
-        areas = facts["piece_area_10_50_90"]
-        rows.append(
-            (
-                name,
-                f"{100 * facts['share']:.3g} %",
-                str(facts["images"]),
-                str(facts["pieces"]) if areas else "",
-                ", ".join(f"{area:,}" for area in areas) if areas else "",
-            )
-        )
+def _range(lengths: SideLengths) -> str:
+    if lengths.smallest == lengths.largest:
+        return str(lengths.smallest)
+    return f"{lengths.smallest} to {lengths.largest} (median {lengths.median:g})"
+
+
+def percentile_rows(summary: Summary) -> Rows:
+    """Return the rows below `PERCENTILE_HEADINGS`, one per band."""
+    if summary.images is None:
+        return []
+    columns = list(summary.images.percentiles.values())
+    bands = len(columns[0])
+    rows = []
+    for band in range(min(bands, MOST_ROWS)):
+        cells = [f"{column[band]:g}" for column in columns]
+        rows.append((str(band + 1), *cells))
+    if bands > MOST_ROWS:
+        rows.append((f"{bands - MOST_ROWS} more", *[""] * len(columns)))
+    return rows
+
+
+def class_rows(summary: Summary) -> Rows:
+    """Return the rows below `CLASS_HEADINGS`, one per class."""
+    rows = []
+    for name, facts in summary.classes.items():
+        pieces = ""
+        sizes = ""
+        if facts.piece_area_10_50_90:
+            pieces = str(facts.pieces)
+            sizes = ", ".join(f"{size:,}" for size in facts.piece_area_10_50_90)
+        share = f"{100 * facts.share:.3g} %"
+        rows.append((name, share, str(facts.images), pieces, sizes))
+    return rows
+
+
+def size_rows(facts: Sequence[SampleFingerprint]) -> Rows:
+    """Return the rows below `SIZE_HEADINGS`: the most common sizes of images."""
+    sizes = Counter((fact.size[1], fact.size[0]) for fact in facts)
+    rows = []
+    for (width, height), count in sizes.most_common(MOST_ROWS):
+        rows.append((f"{width} x {height}", str(count)))
+    listed = sum(count for _, count in sizes.most_common(MOST_ROWS))
+    if len(facts) > listed:
+        rows.append((f"{len(sizes) - MOST_ROWS} more sizes", str(len(facts) - listed)))
     return rows
 
 
 def inspection_html(inspection: Inspection) -> str:
-    """Return a page that stands alone, its pictures inside."""
-    report, escape = as_json(inspection), html.escape
-    facts = "".join(
-        f"<tr><th>{escape(what)}</th><td>{escape(told)}</td></tr>"
-        for what, told in summary_lines(report)
-    )
-    head = "".join(f"<th>{heading}</th>" for heading in CLASS_HEADINGS)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in class_rows(report)
-    )
-    problems = "".join(
-        f'<li class="{problem.level}"><b>{problem.level}</b> {escape(str(problem))}</li>'
-        for problem in inspection.problems
-    )
-    pictures = examples(inspection)
-    shown = (
-        f'<h2>Examples</h2><img alt="images and their masks" src="{_embedded(pictures)}">'
-        if pictures is not None
-        else ""
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>segkit inspect</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse }} th, td {{ text-align: left; padding: .2em .8em; border-bottom: 1px solid #ddd }}
-.error b {{ color: #b00020 }} .warning b {{ color: #9a6700 }} .verdict {{ background: #eef4ff; padding: 1em }}
-img {{ max-width: 100% }}
-</style></head><body><h1>What the data are</h1>
-<p class="verdict">{escape(str(inspection.verdict or "No sample could be read."))}</p>
-<h2>Problems</h2><ul>{problems or "<li>none found</li>"}</ul>
-<h2>Images and masks</h2><table>{facts}</table>
-<h2>Classes</h2><table><tr>{head}</tr>{rows}</table>
-{shown}</body></html>
-"""
+    """Return the report as an HTML page in one file, which contains its pictures."""
+    return render_page("inspect.html.jinja", _page_values(inspection))
 
 
-def examples(inspection: Inspection) -> np.ndarray | None:
-    """Return a screen of images and overlays, (H, W, 3) uint8, of samples spread over the data set; those with objects."""
+def inspection_html_fragment(inspection: Inspection) -> str:
+    """Return the report as HTML for a notebook."""
+    return render_fragment("inspect.html.jinja", _page_values(inspection))
+
+
+def _page_values(inspection: Inspection) -> dict[str, Any]:
+    """Return the variables of the template inspect.html.jinja."""
+    summary = inspection.summary()
     task = inspection.task
-    full = [fact for fact in inspection.survey.facts if fact.classes[list(task.foreground)].any()]
-    choice = full or inspection.survey.facts
-    places = dict.fromkeys(
-        np.linspace(0, len(choice) - 1, min(EXAMPLES, len(choice))).round().astype(int).tolist()
-    )
-    pairs = []
-    for fact in (choice[place] for place in places):
-        sample = inspection.parts[fact.part].read(fact.name)
-        target = task.encode(sample.mask, fact.name, void=VOID)
-        pairs += [as_display(sample.image), overlay(task, sample.image, target)]
-    if not pairs:
-        return None
-    pairs += [np.full((8, 8, 3), 255, np.uint8)] * (-len(pairs) % 4)
-    rows = [pairs[i : i + 4] for i in range(0, len(pairs), 4)]
-    return panel(task, rows, ("image", "mask", "image", "mask"))
+    facts = inspection.survey.facts
+    date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    return {
+        "source": inspection.source or "data set",
+        "about": f"{sum(summary.samples.values())} images, inspected on {date}",
+        "verdict": str(inspection.verdict or NO_VERDICT),
+        "problems": inspection.problems,
+        "examples": _example_pictures(inspection),
+        "legend": [(task.classes[index], task.palette[index]) for index in task.foreground],
+        "facts": summary_lines(summary),
+        "class_headings": CLASS_HEADINGS,
+        "classes": class_rows(summary),
+        "size_headings": SIZE_HEADINGS,
+        "sizes": size_rows(facts),
+        "percentile_headings": PERCENTILE_HEADINGS,
+        "percentiles": percentile_rows(summary),
+        "histograms": _histograms(inspection),
+    }
 
 
-def write_examples(inspection: Inspection, path: Path) -> bool:
-    """Write the `examples` as a picture; return False, and write nothing, if there are none."""
-    sheet = examples(inspection)
-    if sheet is not None:
-        write_picture_for_user(path, sheet)
-    return sheet is not None
+def _example_pictures(inspection: Inspection) -> list[Picture]:
+    task = inspection.task
+    pictures = []
+    for fact in choose_examples(task, inspection.survey.facts):
+        classes = [task.classes[index] for index in task.foreground if fact.classes[index]]
+        caption = f"{fact.name} ({fact.part}): {', '.join(classes) or 'no object'}"
+        pair = example_pair(inspection, fact, PICTURE_WIDTH)
+        pictures.append(as_picture(caption, side_by_side(pair)))
+    return pictures
 
 
-def _embedded(picture: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+def _histograms(inspection: Inspection) -> list[Histogram]:
+    """Return histograms of brightness, of foreground, and of the pieces of the first classes."""
+    task = inspection.task
+    facts = inspection.survey.facts
+    median = PERCENTILES.index(50.0)
+    brightness = [float(fact.percentiles[median].mean()) for fact in facts]
+    foreground = [_foreground_percent(task, fact) for fact in facts if fact.labelled]
+    found = [
+        make_histogram("median value of an image", brightness, "images"),
+        make_histogram("foreground of an image, % of its labelled pixels", foreground, "images"),
+    ]
+    for index in task.foreground[:MOST_HISTOGRAMS]:
+        sizes = np.concatenate([np.zeros(0), *(fact.objects[index] for fact in facts)])
+        title = f"{task.classes[index]}: size of a connected piece, pixels (logarithmic)"
+        found.append(make_histogram(title, sizes, "pieces", logarithmic=True))
+    return [histogram for histogram in found if histogram is not None]
 
 
-def _span(facts: dict[str, Any]) -> str:
-    low, median, high = facts["smallest"], facts["median"], facts["largest"]
-    return f"{low}" if low == high else f"{low} to {high} (median {median:g})"
-
-
-def _joined(values: list[int]) -> str:
-    return " or ".join(map(str, values))
+def _foreground_percent(task: Task, fact: SampleFingerprint) -> float:
+    covered = fact.classes[list(task.foreground)].sum()
+    if task.can_overlap:
+        covered = fact.labelled - fact.nothing
+    return float(100 * covered / fact.labelled)

@@ -1,4 +1,4 @@
-"""What stands between a data set and its training: problems, and the measures that the model's scaling needs."""
+"""The checks before a training, and the measurement of the `input` section."""
 
 from __future__ import annotations
 
@@ -9,76 +9,91 @@ from typing import NamedTuple
 from segkit.config import InputConfig
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
+from segkit.inspection.copy_problems import leak
 from segkit.inspection.duplicate_files import Placed, copied_files
 from segkit.inspection.fingerprint import Survey, facts_of, survey
 from segkit.inspection.input_statistics import measure_input
-from segkit.inspection.problems import SHOWN, Problem, decided_by, find_problems, leak, left_out_of
+from segkit.inspection.problem import SHOWN, Problem
+from segkit.inspection.problems import decided_by, find_problems, left_out_of
 from segkit.task import VOID, Task
 
 PATIENCE = 4.0
-"""Seconds after which training is refused for what was found so far."""
+"""Seconds after which training is refused for the errors found so far."""
 
 
 class Findings(NamedTuple):
-    """What training needs to know of its data."""
+    """The results of the checks that training needs."""
 
-    given: InputConfig
+    input_config: InputConfig
+    """The measured `input` section."""
     parts: dict[str, Subset]
-    """The parts, without what was left out."""
+    """The parts without the samples that cannot be used."""
     left_out: int
+    """Number of samples that cannot be used."""
     warnings: list[Problem]
 
 
 def check_training_data(
     task: Task,
     parts: Mapping[str, Subset],
-    done: Callable[[], None] = lambda: None,
+    progress: Callable[[], None] = lambda: None,
     *,
     flips: bool = True,
     skip_broken: bool = False,
 ) -> Findings:
-    """Read all samples of all parts, call `done` after each, and return the findings.
+    """Read all samples, and refuse the data if `segkit inspect` reports an error.
 
-    Raises `DataError` with every error that `segkit inspect` reports, in the same words. With `skip_broken` samples that
-    cannot be read or do not fit are left out instead.
+    Args:
+        task: The task to train.
+        parts: The samples of each part.
+        progress: Called after each sample.
+        flips: Whether training mirrors images.
+        skip_broken: Whether samples that cannot be used are left out instead of refused.
+
+    Raises:
+        DataError: All errors, with the messages of `segkit inspect`.
     """
     began = time.monotonic()
     _refuse_copied_files(task, parts)
     patience = max(0.0, PATIENCE - (time.monotonic() - began))
-    found = survey(task, parts, done, float("inf") if skip_broken else patience)
-    left_out = {(sample.part, sample.name) for sample in found.broken}
+    if skip_broken:
+        patience = float("inf")
+    found = survey(task, parts, progress, patience)
     problems = find_problems(task, found, flips, skip_broken)
     problems += left_out_of(parts) + decided_by(parts)
-    errors = [problem for problem in problems if problem.level == "error"]
-    if errors:
-        raise DataError(_refusal(errors, found), errors[0].code)
-    kept = {
-        part: Subset(subset.source, [name for name in subset.names if (part, name) not in left_out])
-        for part, subset in parts.items()
-    }
+    _refuse_errors(problems, found)
+    train = [fact for fact in found.facts if fact.part == "train"]
     return Findings(
-        measure_input([fact for fact in found.facts if fact.part == "train"], found.facts),
-        kept,
-        len(left_out),
-        problems,
+        input_config=measure_input(train, found.facts),
+        parts=_usable_parts(parts, found),
+        left_out=len({(sample.part, sample.name) for sample in found.broken}),
+        warnings=problems,
     )
 
 
-def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
-    """Raise `DataError` for copies of files in two parts, as reading them all would, but within seconds.
+def _usable_parts(parts: Mapping[str, Subset], found: Survey) -> dict[str, Subset]:
+    unusable = {(sample.part, sample.name) for sample in found.broken}
+    usable = {}
+    for part, subset in parts.items():
+        names = [name for name in subset.names if (part, name) not in unusable]
+        usable[part] = Subset(subset.source, names)
+    return usable
 
-    Copies of what cannot be used are no leak, and their error is reported when they are read. Blank images are no leak
-    either, because they are alike everywhere.
+
+def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
+    """Raise `DataError` for equal image files in two parts, within seconds.
+
+    Equal files that cannot be used are not a leak; reading the samples reports their error. Blank
+    images are not a leak either, because all blank images are alike.
     """
     found = copied_files(parts, PATIENCE)
-    usable = [group for group in found[:SHOWN] if _usable(task, group[0])]
+    usable = [group for group in found[:SHOWN] if _is_usable(task, group[0])]
     if usable:
-        groups = usable + found[SHOWN:]
         unread = Survey([], [], sum(map(len, parts.values())))
-        raise DataError(_refusal([leak(groups)], unread), "leak")
+        _refuse_errors([leak(usable + found[SHOWN:])], unread)
 
 
-def _usable(task: Task, placed: Placed) -> bool:
+def _is_usable(task: Task, placed: Placed) -> bool:
     try:
         sample = placed.source.read(placed.name)
         target = task.encode(sample.mask, placed.name, void=VOID)
@@ -87,37 +102,44 @@ def _usable(task: Task, placed: Placed) -> bool:
     return not facts_of(task, placed.part, sample, target).blank
 
 
-def _refusal(errors: Sequence[Problem], found: Survey) -> str:
-    read = len(found.facts) + len(found.broken)
-    stopped = (
-        f"\n(stopped after {read} of {found.total} samples; `segkit inspect` reads them all)"
-        if read < found.total
-        else ""
-    )
-    return (
-        "training would be wrong:\n  " + "\n  ".join(str(problem) for problem in errors) + stopped
-    )
+def _refuse_errors(problems: Sequence[Problem], found: Survey) -> None:
+    """Raise `DataError` with all errors among the problems, if there is one."""
+    errors = [problem for problem in problems if problem.level == "error"]
+    if not errors:
+        return
+    lines = ["training would be wrong:"]
+    lines += [f"  {problem}" for problem in errors]
+    samples_read = len(found.facts) + len(found.broken)
+    if samples_read < found.total:
+        lines.append(
+            f"(stopped after {samples_read} of {found.total} samples; `segkit inspect` reads them "
+            f"all)"
+        )
+    raise DataError("\n".join(lines), errors[0].code)
 
 
 def check_split(task: Task, parts: Mapping[str, Subset], found: Survey) -> None:
-    """Raise `DataError` if parts split off the training samples would be wrong, such as copies in two of them.
+    """Check parts that were split off the training samples, for example for copies in two parts.
 
-    `found` knows these samples as training; those of parts with files of their own may have the same names.
+    Args:
+        task: The task to train.
+        parts: The new parts. Parts with files of their own may have the same sample names.
+        found: The survey in which all of these samples are training samples.
+
+    Raises:
+        DataError: Training with these parts would be wrong.
     """
     source = parts["train"].source
-    where = {
-        name: part
-        for part, subset in parts.items()
-        if subset.source is source
-        for name in subset.names
-    }
-    facts = [
-        fact._replace(part=where[fact.name]) if fact.part == "train" else fact
-        for fact in found.facts
-    ]
-    problems = find_problems(
-        task, found._replace(facts=facts), flips=False, skip_broken=True
-    )  # what is broken was told
-    errors = [problem for problem in problems if problem.level == "error"]
-    if errors:
-        raise DataError(_refusal(errors, found), errors[0].code)
+    new_part = {}
+    for part, subset in parts.items():
+        if subset.source is source:
+            new_part.update(dict.fromkeys(subset.names, part))
+    facts = []
+    for fact in found.facts:
+        if fact.part == "train":
+            facts.append(fact._replace(part=new_part[fact.name]))
+        else:
+            facts.append(fact)
+    # the survey of all samples has reported the broken ones already
+    problems = find_problems(task, found._replace(facts=facts), flips=False, skip_broken=True)
+    _refuse_errors(problems, found)

@@ -1,4 +1,4 @@
-"""What a pixel can be, judged from the masks: which head, and why."""
+"""The verdict: which head the masks need, and the numbers that show it."""
 
 from __future__ import annotations
 
@@ -9,74 +9,106 @@ from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.task import Task
 
 STRAY = 1e-3
-"""Share of the foreground up to which an overlap may be a slip of the annotator, and is said to be small."""
-
-
-_ON_TOP = "If one class hides the other where they meet, say multiclass and name them from top to bottom (data.on_top)"
+"""Share of the foreground below which an overlap may be an annotation error."""
+_ON_TOP = (
+    "If one class hides the other where they meet, use a multiclass task and list the classes "
+    "from top to bottom (data.on_top)"
+)
 
 
 class Verdict(NamedTuple):
-    """The answer to "which head do I need?", with the numbers behind it."""
+    """Which head the masks need, and why."""
 
     kind: Literal["binary", "exclusive", "overlapping"]
     task: Task
     """The task to train, with the classes as they are stored."""
     because: str
+    """The reason, with its numbers: a sentence without capital letter and full stop."""
     unless: str
-    """What would change this verdict."""
+    """The facts that would change the verdict: a sentence without full stop."""
 
     def __str__(self) -> str:
-        return f"{self.kind}, hence {self.task.head}, because {self.because}. {self.unless}."
+        return f"{self.kind}, so the head is {self.task.head}: {self.because}. {self.unless}."
 
 
 def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> Verdict:
-    """Return the verdict on masks that were read as `task`: layers of a multilabel task may turn out to be exclusive.
+    """Return the verdict on the masks of a data set.
 
-    `refused` samples of an exclusive task could not be read, because their classes overlap.
+    Args:
+        task: The task that the masks were read with. The layers of a multilabel task may turn
+            out to be exclusive.
+        facts: The fingerprints of the samples.
+        refused: Number of samples of an exclusive task that cannot be used, because their
+            classes overlap.
     """
     if refused:
-        labels = Task.multilabel([task.classes[i] for i in task.foreground])
-        because = f"in {refused} images pixels belong to two classes or more, though the task says that exactly one holds"
-        return Verdict("overlapping", labels, because, _ON_TOP)
-    held = sum(fact.labelled - fact.nothing for fact in facts)
-    images = f"{len(facts)} images"
+        return _refused_overlaps(task, refused)
     if task.channels == 1:
-        task = (
-            task if task.implies_background else Task.binary(task.classes[0], palette=task.palette)
-        )
-        pixels = int(sum(fact.classes[0] for fact in facts))
-        labelled = sum(fact.labelled for fact in facts)
-        because = f"a pixel is {task.classes[0]} or not: {_percent(pixels, labelled)} of the pixels of {images} are"
-        return Verdict(
-            "binary",
-            task,
-            because,
-            "A second class, in the masks or in images to come, would change it",
-        )
+        return _binary(task, facts)
     if task.stores_ids:
-        because = f"the masks hold one of {task.channels} ids at each pixel, so one class of {images} hides the others"
-        unless = "Masks that show what lies below, one layer a class, would change it"
-        return Verdict("exclusive", task, because, unless)
-    overlap, both = sum(fact.overlap for fact in facts), sum(fact.overlap > 0 for fact in facts)
-    if overlap:
-        small = ", a small share that may be slips of the pen;" if overlap < STRAY * held else ";"
         because = (
-            f"{overlap:,} pixels ({_percent(overlap, held)} of the foreground, in {both} of {images}) belong to two classes "
-            f"or more{small} if they shared one probability, each would get a part of it"
+            f"each pixel has one of {task.channels} ids, so where objects overlap only the upper "
+            f"one is marked ({len(facts)} images)"
         )
-        return Verdict("overlapping", task, because, _ON_TOP)
-    because = f"none of the {held:,} foreground pixels of {images} belongs to two of the {task.channels} classes"
-    unless = "If two classes may hold together in images to come, say multilabel"
+        unless = "Masks with one layer per class, which show what lies below, could change this"
+        return Verdict("exclusive", task, because, unless)
+    if any(fact.overlap for fact in facts):
+        return _overlapping(task, facts)
+    foreground = sum(fact.labelled - fact.nothing for fact in facts)
+    because = (
+        f"none of the {foreground:,} foreground pixels of {len(facts)} images belongs to two of "
+        f"the {task.channels} classes"
+    )
+    unless = "If two classes can overlap in later images, use a multilabel task"
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)
 
 
-def _as_exclusive(task: Task, facts: Sequence[SampleFingerprint]) -> Task:
-    """Return the layers as classes that exclude each other, with a background if a pixel may have none."""
-    nothing = any(fact.nothing for fact in facts) and "background" not in task.classes
-    return Task.multiclass(
-        [*(["background"] if nothing else []), *task.classes], flip_pairs=task.flip_pairs
+def _refused_overlaps(task: Task, refused: int) -> Verdict:
+    labels = Task.multilabel([task.classes[index] for index in task.foreground])
+    because = (
+        f"in {refused} images, pixels belong to two classes or more, although the task allows "
+        f"only one class per pixel"
     )
+    return Verdict("overlapping", labels, because, _ON_TOP)
+
+
+def _binary(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
+    name = task.classes[0]
+    if not task.implies_background:
+        task = Task.binary(name, palette=task.palette)
+    pixels = int(sum(fact.classes[0] for fact in facts))
+    labelled = sum(fact.labelled for fact in facts)
+    because = (
+        f"each pixel is {name} or not; {_percent(pixels, labelled)} of the labelled pixels of "
+        f"{len(facts)} images are {name}"
+    )
+    unless = "A second class, in these masks or in later ones, would change this"
+    return Verdict("binary", task, because, unless)
+
+
+def _overlapping(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
+    foreground = sum(fact.labelled - fact.nothing for fact in facts)
+    overlap = sum(fact.overlap for fact in facts)
+    images = sum(fact.overlap > 0 for fact in facts)
+    because = (
+        f"{overlap:,} pixels ({_percent(overlap, foreground)} of the foreground, in {images} of "
+        f"{len(facts)} images) belong to two classes or more, and a softmax would divide the "
+        f"probability of such a pixel among its classes"
+    )
+    if overlap < STRAY * foreground:
+        because += ". This share is small, so these pixels may be annotation errors"
+    return Verdict("overlapping", task, because, _ON_TOP)
+
+
+def _as_exclusive(task: Task, facts: Sequence[SampleFingerprint]) -> Task:
+    """Return the multiclass task of the layers, with a background if it is needed."""
+    classes = list(task.classes)
+    if any(fact.nothing for fact in facts) and "background" not in classes:
+        classes = ["background", *classes]
+    return Task.multiclass(classes, flip_pairs=task.flip_pairs)
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.3g} %" if whole else "0 %"
+    if not whole:
+        return "0 %"
+    return f"{100 * part / whole:.3g} %"

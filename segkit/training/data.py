@@ -42,8 +42,8 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     progress.message(f"images: {', '.join(sizes)}{left_out}")
     for problem in findings.warnings:
         progress.warning(str(problem))
-    given = fitting_input(config, findings.given)
-    doubt = other_scale(given, findings.given)
+    given = fitting_input(config, findings.input_config)
+    doubt = other_scale(given, findings.input_config)
     if doubt:
         progress.warning(doubt)
     stored = getattr(parts["train"].source, "stored", config.mask_files)

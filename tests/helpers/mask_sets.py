@@ -13,8 +13,8 @@ from PIL import Image
 from segkit import VOID
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
-from segkit.inspection.mask_format.detect import guess
-from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.mask_format.detect import detect_format
+from segkit.inspection.mask_format.guess import Guess
 
 SIZE = (24, 32)
 
@@ -53,7 +53,7 @@ def look(root: Path, masks: Sequence[np.ndarray], classes: Sequence[str] = ()) -
     images, folder = with_images(root, masks[0].shape[:2])
     for name, pixels in zip(NAMES, masks, strict=True):
         save(folder / f"{name}.png", pixels)
-    return guess(images, folder, classes)
+    return detect_format(images, folder, classes)
 
 
 def read(found: Guess) -> list[np.ndarray]:

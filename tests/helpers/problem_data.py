@@ -10,7 +10,8 @@ import numpy as np
 from segkit import DataError, Task
 from segkit.data.sources.source import Sample, Subset
 from segkit.inspection.fingerprint import survey
-from segkit.inspection.problems import Problem, find_problems
+from segkit.inspection.problem import Problem
+from segkit.inspection.problems import find_problems
 
 ROOT = Path(__file__).parents[2]
 

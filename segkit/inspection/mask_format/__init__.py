@@ -1,10 +1,11 @@
-"""How masks are stored and what their values mean, found out from the files alone.
+"""How masks are stored and what their values mean, detected from the files alone.
 
-detect.py     from files to the settings that read them
+detect.py     `detect_format`: from files to the settings that read them
+guess.py      the result: settings, task, and choices that the user should check
 contents.py   the kind and the values of each mask file
-values.py     what the values mean, from how often each occurs
+values.py     the meaning of the values, from how often each occurs
 instances.py  whether numbers are classes or single objects of one class
-palettes.py   whether indices of a palette or their colours say what a pixel is
-said_by_files.py  what is decided by the files' own words and should be known
-folders.py    what the mask files of a config's data hold
+palettes.py   whether the indices or the colours of a palette are the classes
+file_tags.py  tags of files that change the meaning of their values
+folders.py    the content of the mask files of a config's data
 """

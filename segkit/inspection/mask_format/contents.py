@@ -1,4 +1,4 @@
-"""A first look at mask files, before it is known what they mean."""
+"""The content of mask files, read before it is known what their values mean."""
 
 from __future__ import annotations
 
@@ -25,105 +25,152 @@ from segkit.io.pages import Pages, file_of
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels
 
+PICTURE_BANDS = (1, 3)
+MODE_NAMES = {"1": "1-bit", "P": "palette", "L": "grey"}
+"""Descriptions of Pillow's modes."""
+CACHED = 2**28
+"""Bytes of decoded masks that `scan_masks` returns, so that small data sets are decoded once."""
+
 
 class Stored(NamedTuple):
-    """What a mask file holds: ids (one value a pixel), colours (packed 0xrrggbb), or bands (one a class)."""
+    """The content of a mask file.
+
+    It has ids (one value per pixel), colours (packed 0xrrggbb), or bands (one per class).
+    """
 
     form: Literal["ids", "colours", "bands", "broken"]
-    words: str
+    description: str
+    """Kind of the file for the user; the error message of a broken file."""
     dtype: np.dtype[Any]
     pixels: Mapping[int, int]
-    """How many pixels have each value or colour; empty for bands."""
+    """Number of pixels of each value or colour; empty for bands."""
     bands: int = 1
     lossy: bool = False
     array: np.ndarray | None = None
-    """The values (H, W), where `mask_files.read_mask` reads the same."""
+    """The values (H, W), if the file was decoded as `segkit.io.masks` decodes it."""
     palette: Mapping[int, int] | None = None
-    """The packed colour of each index, in a file of indices."""
+    """The packed colour of each used index, for a file of indices."""
     nodata: float | None = None
-    """The value that the file calls no data, if it occurs; these pixels are not counted."""
+    """The file's own nodata value, if it occurs; these pixels are not counted."""
     white: bool = False
-    """Whether the file says that 0 is white; `pixels` are as they are seen."""
+    """Whether the file says that 0 is white; `pixels` are the displayed values."""
     code: str = ""
-    """What is wrong with a broken file."""
+    """Error code of a broken file."""
 
 
-PICTURE_BANDS = (1, 3)
-KEPT = 2**28
-"""Bytes of masks that `look_at_all` keeps in memory, so that those of small data sets are decoded once."""
-
-
-def look_at_all(
-    paths: Sequence[Path], done: Callable[[], None] = lambda: None, pages: Pages | None = None
+def scan_masks(
+    paths: Sequence[Path], progress: Callable[[], None] = lambda: None, pages: Pages | None = None
 ) -> list[Stored]:
-    """Return what each mask file holds, read in threads over the cores; `done` is called after each.
+    """Return the content of each mask file, read in as many threads as there are cores.
 
-    `pages` is `data.pages`.
+    Args:
+        paths: The mask files.
+        progress: Called after each file.
+        pages: `data.pages`.
+
+    Returns:
+        The contents in the order of `paths`, with decoded masks of up to `CACHED` bytes.
     """
-    held = 0
+    cached = 0
 
-    def look_at(path: Path) -> Stored:
-        nonlocal held
+    def scan(path: Path) -> Stored:
+        nonlocal cached
         stored = scan_mask(path, pages)
-        done()
+        progress()
         if stored.array is not None:
-            held += stored.array.nbytes
-        return stored if held <= KEPT else stored._replace(array=None)
+            cached += stored.array.nbytes
+        if cached > CACHED:
+            return stored._replace(array=None)
+        return stored
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(look_at, paths))
+        return list(pool.map(scan, paths))
 
 
-def describe_kinds(looked: Sequence[Stored]) -> str:
-    """Return in words the kinds of the files that could be read, the most common ones."""
-    kinds = Counter(stored.words for stored in looked if stored.form != "broken")
+def describe_kinds(scanned: Sequence[Stored]) -> str:
+    """Return the most common kinds of the files that can be read, such as "3 grey PNG"."""
+    kinds = Counter(stored.description for stored in scanned if stored.form != "broken")
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
 
 
 def scan_mask(path: Path, pages: Pages | None = None) -> Stored:
-    """Return what a mask file holds; "broken" if it cannot be read."""
+    """Return the content of a mask file; its form is "broken" if it cannot be read."""
     try:
-        with codecs.naming(path):
-            plain = None if codecs.is_tiff(path) else png.read_plain(path)
-            if plain is not None and plain.ndim == 2:
-                return Stored("ids", "grey PNG", plain.dtype, _counted(plain), array=plain)
-            lossy = lossless.lossy(path)
-            kind, is_colour = (_tiff_kind if codecs.is_tiff(path) else _picture_kind)(path)
-        if is_colour and not lossy:
-            return _look_at_colours(path, kind, pages)
-        if lossy:
-            return Stored(
-                "ids", lossy, np.dtype(np.uint8), _counted(_lossy_values(path, pages)), lossy=True
-            )
-        read = read_layer_pixels if codecs.is_tiff(path) else read_mask_pixels
-        stored = read(path, pages=pages)
+        return _scan(path, pages)
     except DataError as problem:
         return Stored("broken", str(problem), np.dtype(np.uint8), {}, code=problem.code)
-    layers = stored.values if stored.values.ndim == 3 else stored.values[..., None]
-    if layers.shape[-1] > 1:
-        return Stored(
-            "bands", f"{kind} of {layers.shape[-1]} bands", layers.dtype, {}, layers.shape[-1]
-        )
-    return _look_at_ids(stored._replace(values=layers[..., 0]), kind)
 
 
-def _look_at_ids(stored: Pixels, kind: str) -> Stored:
-    values = stored.values if stored.valid is None else stored.values[stored.valid][:, None]
-    palette = None if stored.palette is None else used_colours(values, stored.palette)
-    pixels = _counted(values) if values.size else {}
-    white = stored.white is not None
+def _scan(path: Path, pages: Pages | None) -> Stored:
+    is_tiff = False
+    with codecs.naming(path):
+        is_tiff = codecs.is_tiff(path)
+        if not is_tiff:
+            plain = png.read_plain(path)
+            if plain is not None and plain.ndim == 2:
+                return Stored("ids", "grey PNG", plain.dtype, _count_values(plain), array=plain)
+        lossy = lossless.lossy(path)
+        kind, is_colour = _tiff_kind(path) if is_tiff else _picture_kind(path)
+    if lossy:
+        values = _lossy_values(path, pages)
+        return Stored("ids", lossy, np.dtype(np.uint8), _count_values(values), lossy=True)
+    if is_colour:
+        return _scan_colours(path, kind, pages)
+    read = read_layer_pixels if is_tiff else read_mask_pixels
+    stored = read(path, pages=pages)
+    if stored.values.ndim == 2:
+        return _scan_ids(stored, kind)
+    bands = stored.values.shape[-1]
+    if bands == 1:
+        return _scan_ids(stored._replace(values=stored.values[..., 0]), kind)
+    return Stored("bands", f"{kind} of {bands} bands", stored.values.dtype, {}, bands)
+
+
+def _scan_ids(stored: Pixels, kind: str) -> Stored:
+    values = stored.values
+    if stored.valid is not None:
+        values = values[stored.valid][:, None]
+    palette = None
+    if stored.palette is not None:
+        palette = used_colours(values, stored.palette)
     return Stored(
-        "ids", kind, values.dtype, pixels, palette=palette, nodata=stored.nodata, white=white
+        "ids",
+        kind,
+        values.dtype,
+        _count_values(values) if values.size else {},
+        palette=palette,
+        nodata=stored.nodata,
+        white=stored.white is not None,
     )
 
 
+def _scan_colours(path: Path, kind: str, pages: Pages | None) -> Stored:
+    stored = read_colour_pixels(path, pages)
+    rgb = stored.values.astype(np.int32)
+    packed = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+    if stored.valid is not None:
+        packed = packed[stored.valid]
+    counts = _count_values(packed)
+    return Stored("colours", kind, np.dtype(np.uint8), counts, nodata=stored.nodata)
+
+
 def objects_in(
-    paths: Sequence[Path], looked: Sequence[Stored], pages: Pages | None = None
+    paths: Sequence[Path], scanned: Sequence[Stored], pages: Pages | None = None
 ) -> Objects | None:
-    """Return what the numbers in mask files of ids seem to be; None if they are classes, or yes and no."""
-    files = [
-        (path, stored) for path, stored in zip(paths, looked, strict=True) if stored.form == "ids"
-    ]
+    """Return a description of the numbers in masks of ids, if they may be single objects.
+
+    Args:
+        paths: The mask files.
+        scanned: Their contents.
+        pages: `data.pages`.
+
+    Returns:
+        The objects; None if the numbers are classes, or yes and no.
+    """
+    files = []
+    for path, stored in zip(paths, scanned, strict=True):
+        if stored.form == "ids":
+            files.append((path, stored))
 
     def read(place: int) -> np.ndarray | None:
         path, stored = files[place]
@@ -133,44 +180,45 @@ def objects_in(
             found = read_mask_pixels(path, pages=pages)
         except DataError:
             return None
-        return found.values if found.valid is None else np.where(found.valid, found.values, 0)
+        if found.valid is None:
+            return found.values
+        return np.where(found.valid, found.values, 0)
 
     return numbered_objects([stored.pixels for _, stored in files], read)
 
 
-def listed(path: Path) -> tuple[list[Path], list[str]]:
-    """Return the mask files of a CSV list, and the names of its columns if it has one a class."""
+def masks_in_list(path: Path) -> tuple[list[Path], list[str]]:
+    """Return the mask files in a CSV list, and the class columns if it has one per class."""
     rows, names = read_list(path)
-    others = [name for name in names if name and name not in COLUMNS]
-    columns = ["mask"] if "mask" in names else others
-    found = [path.parent / row[column] for _, row in rows for column in columns if row.get(column)]
-    return found, [] if columns == ["mask"] else others
+    class_columns = []
+    columns = ["mask"]
+    if "mask" not in names:
+        class_columns = [name for name in names if name and name not in COLUMNS]
+        columns = class_columns
+    files = []
+    for _, row in rows:
+        files += [path.parent / row[column] for column in columns if row.get(column)]
+    return files, class_columns
 
 
 def _picture_kind(path: Path) -> tuple[str, bool]:
-    """Return a picture's kind in words, and whether it is one of colours."""
+    """Return the description of a picture, and whether it has colours."""
     with codecs.opened(file_of(path)) as picture:
-        name = {"1": "1-bit", "P": "palette", "L": "grey"}.get(picture.mode, picture.mode)
-        deep = "16-bit " if picture.mode.startswith("I") else ""
         if picture.mode in ("RGB", "RGBA"):
             pixels = np.asarray(picture)[..., :3]
-            return f"{picture.mode} {picture.format}", bool((pixels != pixels[..., :1]).any())
-        return f"{deep or name + ' '}{picture.format}", False
+            has_colours = bool((pixels != pixels[..., :1]).any())
+            return f"{picture.mode} {picture.format}", has_colours
+        if picture.mode.startswith("I"):
+            return f"16-bit {picture.format}", False
+        return f"{MODE_NAMES.get(picture.mode, picture.mode)} {picture.format}", False
 
 
 def _tiff_kind(path: Path) -> tuple[str, bool]:
+    """Return the description of a TIFF, and whether it has colours."""
     with open_tiff(file_of(path)) as tiff:
         page = tiff.pages[0]
-        rgb = int(page.photometric) in IN_COLOUR and page.dtype == np.uint8
-        return f"{page.dtype} TIFF", rgb
-
-
-def _look_at_colours(path: Path, kind: str, pages: Pages | None) -> Stored:
-    stored = read_colour_pixels(path, pages)
-    rgb = stored.values.astype(np.int32)
-    packed = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
-    known = packed if stored.valid is None else packed[stored.valid]
-    return Stored("colours", kind, np.dtype(np.uint8), _counted(known), nodata=stored.nodata)
+        has_colours = int(page.photometric) in IN_COLOUR and page.dtype == np.uint8
+        return f"{page.dtype} TIFF", has_colours
 
 
 def _lossy_values(path: Path, pages: Pages | None) -> np.ndarray:
@@ -178,14 +226,14 @@ def _lossy_values(path: Path, pages: Pages | None) -> np.ndarray:
     image = read_image(path, pages)
     if image.dtype != np.uint8 or image.shape[-1] not in PICTURE_BANDS:
         return image[..., 0]
-    return np.asarray(
-        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L")
-    )
+    if image.shape[-1] == 1:
+        return image[..., 0]
+    return np.asarray(Image.fromarray(image).convert("L"))
 
 
-def _counted(array: np.ndarray) -> dict[int, int]:
+def _count_values(array: np.ndarray) -> dict[int, int]:
     if array.dtype == np.uint8:
         counts = intensity_histogram(array[..., None])[0]
         return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist()}
-    values, counts = np.unique(array, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    values, numbers = np.unique(array, return_counts=True)
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))

@@ -1,9 +1,9 @@
-"""What the mask files of an opened data set hold, in words, and masks read once for this and for the survey."""
+"""The content of the mask files of an opened data set, and the reuse of decoded masks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,81 +12,105 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
-from segkit.inspection.mask_format.contents import Stored, describe_kinds, look_at_all, objects_in
+from segkit.inspection.mask_format.contents import Stored, describe_kinds, objects_in, scan_masks
 from segkit.inspection.mask_format.instances import Objects
 
 MOST_VALUES = 24
-"""Values or colours that are listed."""
+"""Largest number of values or colours that are listed."""
 
 
-class FirstLook(NamedTuple):
-    """What the mask files of a data set hold."""
+class MaskDescription(NamedTuple):
+    """The content of the mask files of a data set."""
 
     words: str
-    """Kinds, values, and how these are read; "" if there are no mask files."""
+    """Kinds, values, and how the config reads them; "" if there are no mask files."""
     objects: Objects | None = None
-    """What their numbers seem to be; None if they are classes, or yes and no."""
+    """The numbers in the masks, if they may be single objects; None otherwise."""
 
 
-def first_look(
-    data: DataConfig, parts: Mapping[str, Subset], done: Callable[[], None] = lambda: None
-) -> FirstLook:
-    """Read the mask files of all parts, call `done` after each, and return what they hold.
+def describe_masks(
+    data: DataConfig, parts: Mapping[str, Subset], progress: Callable[[], None] = lambda: None
+) -> MaskDescription:
+    """Read the mask files of all parts, and describe them.
 
-    The parts' sources read what fits into memory no second time.
+    The sources of the parts get the decoded masks, and do not read these files again.
+
+    Args:
+        data: The settings that read the masks.
+        parts: The samples of each part.
+        progress: Called after each file.
     """
     paths = mask_files_of(parts)
-    looked = look_at_all(paths, done, data.pages)
-    take_over(
-        parts,
-        {
-            path: found.array
-            for path, found in zip(paths, looked, strict=True)
-            if found.array is not None
-        },
-    )
-    objects = None if data.mask_ids == "classes" else objects_in(paths, looked)
+    scanned = scan_masks(paths, progress, data.pages)
+    reuse_masks(parts, decoded_masks(paths, scanned))
+    objects = None
+    if data.mask_ids != "classes":
+        objects = objects_in(paths, scanned)
     if objects and objects.kind == "unclear":
         objects = None
-    words = [describe_kinds(looked), _values(looked), str(objects or ""), _read_by(data)]
-    return FirstLook("; ".join(word for word in words if word), objects)
+    words = [describe_kinds(scanned), _describe_values(scanned)]
+    if objects:
+        words.append(str(objects))
+    words.append(_describe_settings(data))
+    return MaskDescription("; ".join(word for word in words if word), objects)
 
 
 def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
-    """Return the mask files of the samples of all parts that have files of their own."""
-    subsets = [(subset.source, subset.names) for subset in parts.values()]
-    pairs = [
-        source.pairs[name]
-        for source, names in subsets
-        if isinstance(source, FolderSource)
-        for name in names
-    ]
-    return list(dict.fromkeys(path for pair in pairs for path in pair.masks.values()))
+    """Return the mask files of all samples whose source has files of its own."""
+    paths: dict[Path, None] = {}
+    for subset in parts.values():
+        if not isinstance(subset.source, FolderSource):
+            continue
+        for name in subset.names:
+            paths.update(dict.fromkeys(subset.source.pairs[name].masks.values()))
+    return list(paths)
 
 
-def take_over(parts: Mapping[str, Subset], kept: dict[Path, np.ndarray]) -> None:
-    """Give masks that were read, as they are stored, to the sources that would read them again; these empty `kept`."""
+def decoded_masks(paths: Sequence[Path], scanned: Sequence[Stored]) -> dict[Path, np.ndarray]:
+    """Return the masks that are in memory after a scan."""
+    decoded = {}
+    for path, stored in zip(paths, scanned, strict=True):
+        if stored.array is not None:
+            decoded[path] = stored.array
+    return decoded
+
+
+def reuse_masks(parts: Mapping[str, Subset], decoded: dict[Path, np.ndarray]) -> None:
+    """Hand decoded masks to the sources, which then do not read these files again.
+
+    Args:
+        parts: The samples of each part.
+        decoded: Masks as they are stored. A source removes each mask that it uses.
+    """
     for subset in parts.values():
         if isinstance(subset.source, FolderSource):
-            subset.source.kept = kept
+            subset.source.kept = decoded
 
 
-def _values(looked: list[Stored]) -> str:
-    colours = any(stored.form == "colours" for stored in looked)
+def _describe_values(scanned: Sequence[Stored]) -> str:
+    """Return the values, or the colours if a file has some, such as "values 0, 1"."""
+    has_colours = any(stored.form == "colours" for stored in scanned)
     pixels: Counter[int] = Counter()
-    for stored in looked:
-        if (stored.form == "colours") == colours:
+    for stored in scanned:
+        if (stored.form == "colours") == has_colours:
             pixels.update(stored.pixels)
-    shown = [f"#{value:06x}" if colours else str(value) for value in sorted(pixels)[:MOST_VALUES]]
-    more = f", ... ({len(pixels)} in all)" if len(pixels) > MOST_VALUES else ""
-    return f"{'colours' if colours else 'values'} {', '.join(shown)}{more}" if pixels else ""
+    if not pixels:
+        return ""
+    values = sorted(pixels)[:MOST_VALUES]
+    if has_colours:
+        text = "colours " + ", ".join(f"#{value:06x}" for value in values)
+    else:
+        text = "values " + ", ".join(map(str, values))
+    if len(pixels) > MOST_VALUES:
+        text += f", ... ({len(pixels)} in all)"
+    return text
 
 
-def _read_by(data: DataConfig) -> str:
-    """Return in words what the config says of values."""
+def _describe_settings(data: DataConfig) -> str:
+    """Return what the config says about the meaning of values."""
     if data.mask_threshold is not None:
         return f"yes from {data.mask_threshold} on"
     if data.mask_ids == "instances":
         return "any number above 0 is the object"
-    meant = data.mask_values or data.mask_colours or {}
-    return ", ".join(f"{value} is {name}" for value, name in meant.items())
+    meanings = data.mask_values or data.mask_colours or {}
+    return ", ".join(f"{value} is {name}" for value, name in meanings.items())

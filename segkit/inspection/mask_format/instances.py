@@ -1,4 +1,4 @@
-"""Whether the numbers in masks are classes or number single objects of one class."""
+"""Whether the numbers in masks are classes, or single objects of one class."""
 
 from __future__ import annotations
 
@@ -11,99 +11,107 @@ import numpy as np
 from segkit.task import VOID
 
 TORN = 0.05
-"""Share of the numbers that may lie in several pieces: of an object that something hides in its middle, for example."""
+"""Largest share of objects in several pieces, such as objects with something in front of them."""
 MOST_PIXELS = 2**26
-"""Larger masks are not looked at."""
+"""Masks with more pixels are not analysed."""
 CERTAIN = 4
-"""Objects in one image from which numbers without gaps are taken for objects where their count differs."""
+"""Objects in one image from which numbers without gaps are objects, if the counts differ."""
 CERTAIN_ALONE = 16
-"""The same for a single mask, or for masks of only two different counts."""
+"""The same for a single mask, or for masks with only two different counts."""
 UNCERTAIN = 5
-"""Different numbers in all masks from which numbers with gaps are asked about."""
+"""Different numbers in all masks from which numbers with gaps may be objects."""
 
 
 class Objects(NamedTuple):
-    """What the numbers of all masks together seem to be."""
+    """The numbers of all masks together, if they may be single objects."""
 
     kind: Literal["instances", "unclear"]
     masks: int
-    """Masks with an object."""
+    """Number of masks with an object."""
     objects: int
+    """Number of objects."""
     touching: int
+    """Number of objects that touch another one."""
 
     def __str__(self) -> str:
-        touching = (
-            f"; {self.touching} touch another one, and are one piece with it"
-            if self.touching
-            else ""
-        )
-        return f"{self.objects:,} numbered objects of one class in {self.masks:,} masks{touching}"
+        text = f"{self.objects:,} numbered objects of one class in {self.masks:,} masks"
+        if self.touching:
+            text += f"; {self.touching} touch another object, and form one piece with it"
+        return text
 
 
 def numbered_objects(
     values: Sequence[Collection[int]], read: Callable[[int], np.ndarray | None]
 ) -> Objects | None:
-    """Return what the numbers in masks seem to be; None if they are classes, or yes and no.
+    """Return the objects if the numbers in the masks may be single objects.
 
-    Masks are read only where their values allow for objects, and no further than to a class in several pieces.
+    Masks are read only if their values allow for objects, and only until a class with several
+    pieces is found.
 
     Args:
         values: The different values of each mask.
-        read: Returns the mask of that place in `values`, (H, W) of whole numbers, or None if it cannot be read.
+        read: Returns the mask with this index in `values`, (H, W) of whole numbers, or None if it
+            cannot be read.
+
+    Returns:
+        The objects; None if the numbers are classes, or yes and no.
     """
     numbers = [sorted(value for value in found if value != 0) for found in values]
-    kind = _possible(values, numbers)
+    kind = _possible_kind(values, numbers)
     if kind is None:
         return None
     objects = sum(map(len, numbers))
     torn = 0
     touching = 0
-    for place, found in enumerate(numbers):
+    for index, found in enumerate(numbers):
         if not found:
             continue
-        array = read(place)
-        if array is None or array.ndim != 2 or array.size > MOST_PIXELS:
+        mask = read(index)
+        if mask is None or mask.ndim != 2 or mask.size > MOST_PIXELS:
             return None
-        torn += count_torn(array)
+        torn += count_torn(mask)
         if torn > TORN * objects:
             return None
-        touching += count_touching(array)
+        touching += count_touching(mask)
     return Objects(kind, sum(map(bool, numbers)), objects, touching)
 
 
-def _possible(
+def _possible_kind(
     values: Sequence[Collection[int]], numbers: Sequence[Sequence[int]]
 ) -> Literal["instances", "unclear"] | None:
-    """Return what the numbers above 0 may be if each is one piece; None for classes, yes and no, and negative values."""
+    """Return what the numbers above 0 may be, if each of them is one connected piece."""
     full = [found for found in numbers if found]
     different = set().union(*full)
-    background = sum(0 in found for found in values if any(found))
-    if len(different) < 2 or min(different) < 0 or 2 * background < len(full):
+    with_background = sum(0 in found for found in values if any(found))
+    if len(different) < 2 or min(different) < 0 or 2 * with_background < len(full):
         return None
-    gapless = all(found[-1] == len(found) for found in full)
+    without_gaps = all(found[-1] == len(found) for found in full)
     counts = {len(found) for found in full}
-    if gapless and _certain(counts, len(full)):
+    if without_gaps and _counts_are_of_objects(counts, len(full)):
         return "instances"
-    if len(counts) > 1 and (gapless or len(different) >= UNCERTAIN):
+    if len(counts) > 1 and (without_gaps or len(different) >= UNCERTAIN):
         return "unclear"
     return None
 
 
-def _certain(counts: set[int], masks: int) -> bool:
-    """Classes that are all in each image have one count; objects have many."""
+def _counts_are_of_objects(counts: set[int], masks: int) -> bool:
+    """Classes that all occur in each image have one count; objects have many different counts."""
     if len(counts) >= 3:
         return max(counts) >= CERTAIN
     return max(counts) >= CERTAIN_ALONE and (len(counts) == 2 or masks == 1)
 
 
-def count_torn(array: np.ndarray) -> int:
-    """Return how many numbers above 0 lie in several pieces, diagonal neighbours being connected.
+def count_torn(mask: np.ndarray) -> int:
+    """Return how many numbers above 0 have several pieces; diagonal neighbours are connected.
 
-    Where more than `TORN` do, not all of them are counted.
+    The count stops above a share of `TORN`.
+
+    Args:
+        mask: (H, W) of whole numbers. Void is not counted.
     """
-    rows, columns = np.nonzero(array)
-    values, place = np.unique(array[rows, columns], return_inverse=True)
-    if values.size > array.size // 2:
+    rows, columns = np.nonzero(mask)
+    values, place = np.unique(mask[rows, columns], return_inverse=True)
+    if values.size > mask.size // 2:
         return 0
     boxes = np.full((values.size, 4), np.iinfo(np.int64).max)
     for side, coordinates in enumerate((rows, columns, -rows, -columns)):
@@ -111,23 +119,27 @@ def count_torn(array: np.ndarray) -> int:
     torn = 0
     for value, (top, left, bottom, right) in zip(values.tolist(), boxes.tolist(), strict=True):
         if value == VOID and values.size < VOID:
-            continue  # unlabelled, not an object
-        inside: Any = (array[top : 1 - bottom, left : 1 - right] == value).view(np.uint8)
+            continue
+        inside: Any = (mask[top : 1 - bottom, left : 1 - right] == value).view(np.uint8)
         pieces = cv2.connectedComponents(np.ascontiguousarray(inside))[0] - 1
         torn += pieces > 1
         if torn > TORN * values.size + 1:
-            break  # classes; the rest changes nothing
+            break
     return torn
 
 
-def count_touching(array: np.ndarray) -> int:
-    """Return how many numbers above 0 lie beside another one, diagonally, too."""
+def count_touching(mask: np.ndarray) -> int:
+    """Return how many numbers above 0 have another one as a neighbour, also diagonally.
+
+    Args:
+        mask: (H, W) of whole numbers.
+    """
     found: set[int] = set()
     neighbours = (
-        (array[:, 1:], array[:, :-1]),
-        (array[1:], array[:-1]),
-        (array[1:, 1:], array[:-1, :-1]),
-        (array[1:, :-1], array[:-1, 1:]),
+        (mask[:, 1:], mask[:, :-1]),
+        (mask[1:], mask[:-1]),
+        (mask[1:, 1:], mask[:-1, :-1]),
+        (mask[1:, :-1], mask[:-1, 1:]),
     )
     for one, other in neighbours:
         beside = (one != other) & (one != 0) & (other != 0)

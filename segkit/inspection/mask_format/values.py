@@ -1,123 +1,141 @@
-"""What the values of masks mean, guessed from how often each occurs."""
+"""The meaning of the values in masks, guessed from how often each occurs."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.labels import yes_values
 from segkit.errors import DataError
+from segkit.inspection.mask_format.guess import Guess, binary_task
 from segkit.task import VOID, YES_NO, Task
 
 MOST_IDS = 64
-"""More different values than this are no classes but grey levels, unless most files hold few of them."""
+"""More different values than this are grey levels, unless most files have few of them."""
 FEW_IDS = 24
-"""Different values in half of the files, up to which they are ids: a room shows few of 150 classes, a grey edge more."""
+"""Largest median number of different values per file for which they are ids.
 
+A room shows few of 150 classes, and a grey edge has more levels.
+"""
 EDGE_COLOURS = 4
-"""Colours between two others from which they are no classes: VOC's palette has two between black and another."""
+"""Colours on a line between two others from which they are smoothed edges.
+
+VOC's palette has two between black and another colour.
+"""
 EDGE_ENDS = 8
-"""The most common colours, between which others are looked for."""
+"""Number of the most common colours between which smoothed edges are looked for."""
 
 
-class Guess(NamedTuple):
-    """How a data set can be read, and how that was seen."""
+def read_settings(data: DataConfig, classes: Sequence[str]) -> Guess | None:
+    """Return the reading that the settings state; None if they do not name the values' meaning.
 
-    data: DataConfig
-    task: Task
-    """Classes as they are stored: one layer each (multilabel), or ids that exclude each other."""
-    read_as: str
-    """In words."""
-    doubts: tuple[tuple[str, str], ...] = ()
-    """What was decided where the files leave a choice: a code and a sentence."""
-    kept: dict[Path, np.ndarray] = {}
-    """Masks that were read to find that out, as they are stored, so that they need not be read again."""
-
-
-def stated(data: DataConfig, classes: Sequence[str]) -> Guess | None:
-    """Return the guess of settings that say what a mask's values mean; None if they do not."""
+    Args:
+        data: The settings.
+        classes: Names of the classes.
+    """
     if data.mask_threshold is not None:
-        return Guess(data, binary(classes), f"yes from {data.mask_threshold} on, as told")
+        words = f"yes from {data.mask_threshold} on, as data.mask_threshold says"
+        return Guess(data, binary_task(classes), words)
     if data.mask_ids == "instances":
-        return Guess(data, binary(classes), "numbered objects of one class, as data.mask_ids says")
-    meant = data.mask_values or data.mask_colours
-    if meant is None:
+        words = "numbered objects of one class, as data.mask_ids says"
+        return Guess(data, binary_task(classes), words)
+    meanings = data.mask_values or data.mask_colours
+    if meanings is None:
         return None
-    names = [name for name in dict.fromkeys(meant.values()) if name != "void"]
-    return Guess(
-        data,
-        binary(classes) if set(names) <= set(YES_NO) else Task.multiclass(names),
-        "values as told",
-    )
+    names = [name for name in dict.fromkeys(meanings.values()) if name != "void"]
+    words = "values as the settings name them"
+    if set(names) <= set(YES_NO):
+        return Guess(data, binary_task(classes), words)
+    return Guess(data, Task.multiclass(names), words)
 
 
-def instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
-    """Return how to read masks whose numbers are single objects; `objects` says so in words."""
-    doubts = (
-        (
-            "mask-instances",
-            f"{objects}: read as yes and no, any number above 0 is the object. If the numbers are classes, say "
-            f"data.mask_ids: classes",
-        ),
+def classify_instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
+    """Return how to read masks whose numbers are single objects.
+
+    Args:
+        data: The settings that find the files.
+        classes: Names of the classes.
+        words: Description of the files.
+        objects: Description of the objects.
+    """
+    message = (
+        f"{objects}: they are read as yes and no, and any number above 0 is the object. If the "
+        f"numbers are classes, set data.mask_ids: classes"
     )
     data = data.model_copy(update={"mask_ids": "instances"})
-    return Guess(data, binary(classes), f"{words}; {objects}", doubts)
+    doubts = (("mask-instances", message),)
+    return Guess(data, binary_task(classes), f"{words}; {objects}", doubts)
 
 
-def perhaps_instances(meant: Guess) -> Guess:
-    """Return a guess of classes with the question whether their ids are numbers of single objects."""
-    doubts = (
-        (
-            "mask-instances",
-            "each number is one piece in each mask, as numbers of single objects are; they are read as classes. If they "
-            "are objects of one class, say data.mask_ids: instances; if they are classes, data.mask_ids: classes",
-        ),
+def doubt_classes(guess: Guess) -> Guess:
+    """Add the doubt to a guess of classes that their ids may be numbers of single objects."""
+    message = (
+        "each number is one connected piece in each mask, as numbers of single objects are, but "
+        "the numbers are read as classes. If they are objects of one class, set "
+        "data.mask_ids: instances; if they are classes, set data.mask_ids: classes"
     )
-    return meant._replace(doubts=meant.doubts + doubts)
+    return guess._replace(doubts=(*guess.doubts, ("mask-instances", message)))
 
 
-def soft(
+def classify_grey_levels(
     data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str, code: str
 ) -> Guess:
-    """Yes/no masks with grey edges are cut in the middle; with more than two levels nothing is certain."""
-    low, high = min(pixels), max(pixels)
-    if not _like_edges(pixels):
+    """Return the reading of yes/no masks with grey edges: a threshold in the middle.
+
+    Args:
+        data: The settings that find the files.
+        pixels: Number of pixels of each value.
+        classes: Names of the classes.
+        words: Description of the files.
+        code: Code of the warning or error, "mask-soft-edges" or "mask-lossy".
+
+    Raises:
+        DataError: The values are not only dark, bright and few between.
+    """
+    low = min(pixels)
+    high = max(pixels)
+    if not _has_grey_edges(pixels):
         raise DataError(
-            f"{data.masks or data.list_file}: the masks ({words}) hold {len(pixels)} different values from {low} to {high}, "
-            f"{_no_ids(code)}",
+            f"{data.masks or data.list_file}: the masks ({words}) have {len(pixels)} different "
+            f"values from {low} to {high}, {_advice_for_many_values(code)}",
             code,
         )
     middle = (low + high + 1) // 2
-    doubt = f"the masks ({words}) have grey values between {low} and {high}: taken as yes from {middle} on"
-    return Guess(
-        data.model_copy(update={"mask_threshold": middle}), binary(classes), words, ((code, doubt),)
+    message = (
+        f"the masks ({words}) have grey values between {low} and {high}: values from {middle} on "
+        f"are read as yes"
     )
+    data = data.model_copy(update={"mask_threshold": middle})
+    return Guess(data, binary_task(classes), words, ((code, message),))
 
 
-def _no_ids(code: str) -> str:
+def _advice_for_many_values(code: str) -> str:
     if code == "mask-lossy":
         return (
-            "like photographs, probabilities, or ids and colours that lossy compression changed. Save masks as PNG of "
-            "class ids; if they are colours, name them in a config: data.mask_colours with data.colour_tolerance"
+            "like photographs, probabilities, or ids and colours that lossy compression changed. "
+            "Save the masks as PNG of class ids. If they are colours, name them in a config: "
+            "data.mask_colours with data.colour_tolerance"
         )
     return (
-        "like photographs, probabilities or numbers of single objects; class ids are few. Save masks as PNG of class ids; "
-        "if they number single objects of one class, say data.mask_ids: instances"
+        "like photographs, probabilities or numbers of single objects; there are few class ids. "
+        "Save the masks as PNG of class ids. If the values are numbers of single objects of one "
+        "class, set data.mask_ids: instances"
     )
 
 
-def _like_edges(pixels: Counter[int]) -> bool:
-    """Return whether the values between dark and bright are few at each level, as those of grey edges are.
+def _has_grey_edges(pixels: Counter[int]) -> bool:
+    """Return whether there are few pixels at each grey level between dark and bright.
 
-    None of the six eighths of the range between holds more than half as much as the darkest or the brightest.
+    The range is divided into eighths. None of the inner six may have more than half as many
+    pixels as the first or the last one.
     """
-    low, high = min(pixels), max(pixels)
+    low = min(pixels)
+    high = max(pixels)
     if high - low < MOST_IDS:
         return False
     eighths = [0] * 8
@@ -126,169 +144,200 @@ def _like_edges(pixels: Counter[int]) -> bool:
     return max(eighths[1:7]) <= min(eighths[0], eighths[7]) / 2
 
 
-def ids(
+def classify_values(
     data: DataConfig,
     pixels: Counter[int],
     dtype: np.dtype[Any],
     classes: Sequence[str],
     words: str,
-    levels: Sequence[int],
+    values_per_file: Sequence[int],
 ) -> Guess:
-    """Return how to read one value a pixel; `levels` says how many different ones each file holds."""
+    """Return how to read masks with one value per pixel: yes/no, grey edges, or class ids.
+
+    Args:
+        data: The settings that find the files.
+        pixels: Number of pixels of each value.
+        dtype: Data type of the files.
+        classes: Names of the classes.
+        words: Description of the files.
+        values_per_file: Number of different values in each file.
+
+    Raises:
+        DataError: The values have no likely meaning, or do not fit the names of the classes.
+    """
     values = sorted(pixels)
-    if any(set(values) <= {0, yes} for yes in yes_values(dtype)):
-        return Guess(data, binary(classes), f"{words}; yes/no values {values}")
-    few = len(values) <= MOST_IDS or (np.median(levels) <= FEW_IDS and values[-1] <= VOID)
-    if not few or _grey_levels(pixels):
-        return soft(data, pixels, classes, words, "mask-soft-edges")
-    return _few_values(data, values, classes, words)
-
-
-def _grey_levels(pixels: Counter[int]) -> bool:
-    """Return whether few values are yes, no and the grey of edges, rather than ids, which begin 0, 1, 2."""
-    between = [value for value in pixels if value not in (0, VOID)]
-    ends = {0, VOID} <= set(pixels)
-    return (
-        ends and len(between) > 1 and max(between) >= 2 * (len(between) + 1) and _like_edges(pixels)
-    )
-
-
-def _few_values(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
+    for yes in yes_values(dtype):
+        if set(values) <= {0, yes}:
+            return Guess(data, binary_task(classes), f"{words}; yes/no values {values}")
+    is_few = len(values) <= MOST_IDS
+    is_few_per_file = np.median(values_per_file) <= FEW_IDS and values[-1] <= VOID
+    if not (is_few or is_few_per_file) or _are_grey_levels(pixels):
+        return classify_grey_levels(data, pixels, classes, words, "mask-soft-edges")
+    words_with_values = f"{words}; values {', '.join(map(str, values))}"
     if values == [0, 128, VOID]:
-        meant = {0: "absent", 128: "void", VOID: "present"}
-        doubt = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
-        words = f"{words}; values 0, 128, 255"
-        return Guess(
-            data.model_copy(update={"mask_values": meant}),
-            binary(classes),
-            words,
-            (("void-value", doubt),),
-        )
+        return _classify_written_by_segkit(data, classes, words_with_values)
     if values[0] < 0:
-        return _with_negative(data, values, classes, words)
-    void = VOID in values and len(values) > 2 and not _spread_evenly(values)
-    ids = [value for value in values if not (void and value == VOID)]
-    doubts: tuple[tuple[str, str], ...] = (
-        (("void-value", "255 is read as unlabelled (void), because other values mean classes"),)
-        if void
-        else ()
-    )
-    words = f"{words}; values {', '.join(map(str, values))}"
+        return _classify_with_negative(data, values, classes, words_with_values)
+    return _classify_ids(data, values, classes, words_with_values)
+
+
+def _are_grey_levels(pixels: Counter[int]) -> bool:
+    """Return whether few values are yes, no and grey edges; ids would begin 0, 1, 2."""
+    if not {0, VOID} <= set(pixels):
+        return False
+    between = [value for value in pixels if value not in (0, VOID)]
+    is_sparse = len(between) > 1 and max(between) >= 2 * (len(between) + 1)
+    return is_sparse and _has_grey_edges(pixels)
+
+
+def _classify_written_by_segkit(data: DataConfig, classes: Sequence[str], words: str) -> Guess:
+    meanings = {0: "absent", 128: "void", VOID: "present"}
+    message = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
+    data = data.model_copy(update={"mask_values": meanings})
+    return Guess(data, binary_task(classes), words, (("void-value", message),))
+
+
+def _classify_ids(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
+    """Return how to read few values that are not negative: each is a class, 255 may be void."""
+    doubts: list[tuple[str, str]] = []
+    meanings: dict[int, str] = {}
+    ids = values
+    if VOID in values and len(values) > 2 and not _is_evenly_spaced(values):
+        ids = [value for value in values if value != VOID]
+        meanings = {VOID: "void"}
+        message = "255 is read as unlabelled (void), because the other values are class ids"
+        doubts.append(("void-value", message))
     if ids == [0, 1]:
-        meant = {0: "absent", 1: "present", VOID: "void"}
-        return Guess(data.model_copy(update={"mask_values": meant}), binary(classes), words, doubts)
-    if ids[0] == 0 and ids[-1] < 2 * len(ids):  # consecutive but for rare gaps: ids as they are
-        return Guess(data, _multiclass(range(ids[-1] + 1), classes), words, doubts)
-    names = _multiclass(ids, classes).classes
-    meant = dict(zip(ids, names, strict=True)) | ({VOID: "void"} if void else {})
-    doubts += (
-        (
-            "mask-values",
-            f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is taken for a class",
-        ),
-    )
-    return Guess(
-        data.model_copy(update={"mask_values": meant}), Task.multiclass(list(names)), words, doubts
-    )
+        meanings = {0: "absent", 1: "present", VOID: "void"}
+        data = data.model_copy(update={"mask_values": meanings})
+        return Guess(data, binary_task(classes), words, tuple(doubts))
+    if ids[0] == 0 and ids[-1] < 2 * len(ids):  # consecutive ids, of which a few do not occur
+        task = _multiclass(range(ids[-1] + 1), classes)
+        return Guess(data, task, words, tuple(doubts))
+    task = _multiclass(ids, classes)
+    meanings = dict(zip(ids, task.classes, strict=True)) | meanings
+    message = f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is read as a class"
+    doubts.append(("mask-values", message))
+    data = data.model_copy(update={"mask_values": meanings})
+    return Guess(data, task, words, tuple(doubts))
 
 
-def _with_negative(
+def _classify_with_negative(
     data: DataConfig, values: list[int], classes: Sequence[str], words: str
 ) -> Guess:
-    """Return how to read ids beside negative values, which no file uses for a class."""
+    """Return how to read ids with negative values, which no file uses for a class."""
     ids = [value for value in values if value >= 0]
-    doubts = (
-        ("void-value", "negative values are read as unlabelled (void), because no class has one"),
-    )
-    words = f"{words}; values {', '.join(map(str, values))}"
-    void = {value: "void" for value in values if value < 0}
+    meanings = {value: "void" for value in values if value < 0}
+    message = "negative values are read as unlabelled (void), because no class has one"
+    doubts = (("void-value", message),)
     if set(ids) <= {0, 1}:
-        meant = {**void, 0: "absent", 1: "present"}
-        return Guess(data.model_copy(update={"mask_values": meant}), binary(classes), words, doubts)
-    task = _multiclass(ids, classes)
-    meant = void | dict(zip(ids, task.classes, strict=True))
-    return Guess(data.model_copy(update={"mask_values": meant}), task, words, doubts)
+        task = binary_task(classes)
+        meanings |= {0: "absent", 1: "present"}
+    else:
+        task = _multiclass(ids, classes)
+        meanings |= dict(zip(ids, task.classes, strict=True))
+    return Guess(data.model_copy(update={"mask_values": meanings}), task, words, doubts)
 
 
-def _spread_evenly(values: Sequence[int]) -> bool:
-    """Return whether ids were stretched to be seen, such as 0, 85, 170, 255, where 255 is a class."""
+def _is_evenly_spaced(values: Sequence[int]) -> bool:
+    """Return whether ids were stretched for display, such as 0, 85, 170, 255: 255 is a class."""
     steps = np.diff(values)
     return bool(steps.max() - steps.min() <= 1 < steps.min())
 
 
-def colours(data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str) -> Guess:
-    """Return how to read colours (packed 0xrrggbb): each common one is a class, black the background.
+def classify_colours(
+    data: DataConfig, pixels: Counter[int], classes: Sequence[str], words: str
+) -> Guess:
+    """Return how to read masks of colours: each common colour is a class, black the background.
 
-    Raises `DataError` for colours like those of smoothed edges.
+    Args:
+        data: The settings that find the files.
+        pixels: Number of pixels of each colour, packed as 0xrrggbb.
+        classes: Names of the classes.
+        words: Description of the files.
+
+    Raises:
+        DataError: The colours are like those of smoothed edges, or as many as the classes' names.
     """
-    common = [
-        colour for colour, count in pixels.most_common(MOST_IDS) if count > 1e-5 * pixels.total()
-    ]
-    if blended := _blended(pixels, common):
+    smallest = 1e-5 * pixels.total()
+    common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > smallest]
+    blended = _blended(pixels, common)
+    if blended:
         raise DataError(
-            f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours between others "
-            f"({_shown(blended, 3)}), like smoothed edges. Save masks without smoothing, or name the classes' colours in "
-            f"a config (data.mask_colours), with data.colour_tolerance for what is near them",
+            f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours "
+            f"between others ({_list_colours(blended, 3)}), like smoothed edges. Save the masks "
+            f"without smoothing, or name the classes' colours in a config (data.mask_colours), "
+            f"with data.colour_tolerance for similar colours",
             "mask-soft-edges",
         )
     ordered = sorted(common, key=lambda colour: (colour != 0, colour))
+    names = _colour_names(ordered, classes)
+    meanings = {f"#{colour:06x}": name for colour, name in zip(ordered, names, strict=True)}
+    data = data.model_copy(update={"mask_colours": meanings})
+    words = f"{words}; {len(ordered)} colours: {_list_colours(ordered)}"
+    rare = len(pixels) - len(ordered)
+    if rare:
+        words += f"; {rare} rare colours"
+    if len(ordered) == 2 and names[0] == "background":
+        return Guess(data, Task.binary(names[1]), words)
+    return Guess(data, Task.multiclass(names), words)
+
+
+def _colour_names(ordered: Sequence[int], classes: Sequence[str]) -> list[str]:
+    """Return the names of the classes, or names made from the colours."""
     if classes and len(classes) != len(ordered):
         raise DataError(
-            f"--classes names {len(classes)}; the masks hold {len(ordered)} colours: {_shown(ordered, MOST_IDS)}",
+            f"--classes names {len(classes)} classes; the masks have {len(ordered)} colours: "
+            f"{_list_colours(ordered, MOST_IDS)}",
             "list",
         )
-    named = list(classes) or [f"colour_{colour:06x}" for colour in ordered]
-    if not classes and ordered[0] == 0:
-        named[0] = "background"
-    meant = {f"#{colour:06x}": name for colour, name in zip(ordered, named, strict=True)}
-    data = data.model_copy(update={"mask_colours": meant})
-    rare = len(pixels) - len(ordered)
-    words = f"{words}; {len(ordered)} colours: {_shown(ordered)}" + (
-        f"; {rare} rare ones beside" if rare else ""
-    )
-    if len(ordered) == 2 and named[0] == "background":
-        return Guess(data, Task.binary(named[1]), words)
-    return Guess(data, Task.multiclass(named), words)
+    if classes:
+        return list(classes)
+    names = [f"colour_{colour:06x}" for colour in ordered]
+    if ordered[0] == 0:
+        names[0] = "background"
+    return names
 
 
-def _shown(colours: Sequence[int], most: int = 12) -> str:
+def _list_colours(colours: Sequence[int], most: int = 12) -> str:
     """Return the first colours as the config writes them.
 
-    >>> _shown([0, 0xFF0000, 0xFF00], most=2)
+    >>> _list_colours([0, 0xFF0000, 0xFF00], most=2)
     '#000000, #ff0000, ...'
     """
-    return ", ".join(f"#{colour:06x}" for colour in colours[:most]) + (
-        ", ..." if len(colours) > most else ""
-    )
+    text = ", ".join(f"#{colour:06x}" for colour in colours[:most])
+    if len(colours) > most:
+        text += ", ..."
+    return text
 
 
 def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
-    """Return the colours on a line between two others, rare beside both, where one line has `EDGE_COLOURS` or more."""
+    """Return rare colours on lines between two common ones with `EDGE_COLOURS` such colours."""
     places = np.array([[colour >> shift & 255 for shift in (16, 8, 0)] for colour in common], float)
     counts = np.array([pixels[colour] for colour in common])
-    found: set[int] = set()
+    is_blended = np.zeros(len(common), bool)
     for one, other in itertools.combinations(range(min(len(common), EDGE_ENDS)), 2):
         along = places[other] - places[one]
         share = (places - places[one]) @ along / (along @ along)
-        off = np.abs(places - places[one] - share[:, None] * along).max(axis=1)
-        between = (
-            (off <= 2) & (share > 0) & (share < 1) & (10 * counts < min(counts[one], counts[other]))
-        )
+        distance = np.abs(places - places[one] - share[:, None] * along).max(axis=1)
+        is_rare = 10 * counts < min(counts[one], counts[other])
+        between = (distance <= 2) & (share > 0) & (share < 1) & is_rare
         if between.sum() >= EDGE_COLOURS:
-            found |= {
-                colour for colour, is_between in zip(common, between, strict=True) if is_between
-            }
-    return [colour for colour in common if colour in found]
-
-
-def binary(classes: Sequence[str]) -> Task:
-    """Return the task of yes/no masks."""
-    return Task.binary(classes[-1] if classes else "object")
+            is_blended |= between
+    return [colour for colour, blended in zip(common, is_blended, strict=True) if blended]
 
 
 def _multiclass(ids: Sequence[int], classes: Sequence[str]) -> Task:
+    """Return a task of ids with the names of the classes, or with numbered names."""
     if classes and len(classes) != len(ids):
         raise DataError(
-            f"--classes names {len(classes)}; the masks hold {len(ids)} values: {list(ids)}", "list"
+            f"--classes names {len(classes)} classes; the masks have {len(ids)} values: "
+            f"{list(ids)}",
+            "list",
         )
-    return Task.multiclass(list(classes) or ["background" if i == 0 else f"class_{i}" for i in ids])
+    if classes:
+        return Task.multiclass(list(classes))
+    names = [f"class_{value}" for value in ids]
+    if 0 in ids:
+        names[list(ids).index(0)] = "background"
+    return Task.multiclass(names)

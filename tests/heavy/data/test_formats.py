@@ -17,8 +17,8 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset, open_source
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.inspect import inspect_parts
-from segkit.inspection.mask_format.detect import guess
-from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.mask_format.detect import detect_format
+from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import Verdict, judge
 from segkit.planning.budget import fit_budget
 from segkit.planning.choices import Machine
@@ -113,7 +113,7 @@ def test_every_form_gives_the_same_samples_verdict_plan_and_batches(
 ) -> None:
     task, samples = (TASKS[kind], made(kind)) if data == "made" else real(kind)
     written = FORMS[form](task, samples, tmp_path)
-    found = guess(written.images, written.masks, written.classes)
+    found = detect_format(written.images, written.masks, written.classes)
     settings = found.data.model_copy(update={"validation": 0.0, "test": 0.0})
     config = Config.model_validate(
         {"task": found.task, "data": settings, "augment": {"flip_horizontal": False}}

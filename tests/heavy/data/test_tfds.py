@@ -19,7 +19,7 @@ from segkit.config import Config, DataConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, open_source
 from segkit.data.sources.tfds import open_tfds
-from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.detect import detect_format
 from tests.helpers.errors import fails
 from tests.helpers.prepared_tfds import CRACK, ORGANS, PICTURES, assert_same, drawn, opened, write
 
@@ -227,7 +227,7 @@ def test_trap_41_numbers_of_objects_are_read_as_one_class(tmp_path: Path) -> Non
             mask[2:8, 4 * number + 1 : 4 * number + 4] = number + 1
         records.append({"image": np.zeros((12, 40, 3), np.uint8), "segmentation_mask": mask})
     folder = write(tmp_path / "cells", PICTURES, records)
-    found = guess(folder, None, ["cell"])
+    found = detect_format(folder, None, ["cell"])
     assert (found.task, found.data.mask_ids) == (Task.binary("cell"), "instances")
     source = open_source(found.data, found.task)
     for name, record in zip(source.names, records, strict=True):

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from segkit.config import Config, read
 from segkit.data.parts import open_parts
 from segkit.errors import ConfigError
 from segkit.inspection.inspect import Inspection, as_json, inspect_parts
-from segkit.inspection.report import examples
+from segkit.inspection.examples import examples
 from tests.helpers.command_line import assert_fails, listed_problems, numbers
 from tests.helpers.errors import holds
 
@@ -116,15 +117,20 @@ def test_the_json_is_complete_and_true(data: Path) -> None:
 
 
 class Page(HTMLParser):
-    """Keeps the addresses that a page names, its text, and checks that every element ends."""
+    """Collects addresses, text, tags and classes of a page, and checks that every element ends."""
 
     def __init__(self) -> None:
         super().__init__()
         self.addresses: list[str] = []
         self.open: list[str] = []
         self.text = ""
+        self.title = ""
+        self.tags: Counter[str] = Counter()
+        self.classes: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.classes[dict(attrs).get("class") or ""] += 1
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag not in ("meta", "img"):
             self.open.append(tag)
@@ -133,7 +139,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data}\n"
+        if self.open and self.open[0] == "html" and self.open[-1] == "title":
+            self.title += data
 
 
 def test_the_page_stands_alone(data: Path) -> None:
@@ -145,14 +153,46 @@ def test_the_page_stands_alone(data: Path) -> None:
     page.feed(text)
     assert page.open == []
     assert "http" not in text
-    assert len(page.addresses) == 1
-    assert page.addresses[0].startswith("data:image/png;base64,")
-    picture = Image.open(io.BytesIO(base64.b64decode(page.addresses[0].partition(",")[2])))
-    assert picture.width > 400
+    assert len(page.addresses) == 6
+    for address in page.addresses:
+        assert address.startswith("data:image/png;base64,")
+        picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+        assert picture.width > 400
+    for seed in range(6):
+        assert holds(page.text, f"slice_{seed} (train)")
     assert "<b>a & b" in page.text
     assert "[c]" in page.text
     assert holds(page.text, "exclusive")
     assert holds(page.text, "softmax")
+    assert "images" in page.title
+    assert "masks" in page.title
+    assert holds(page.text, "6 images")
+    assert holds(page.text, "64 x 48")
+    assert page.tags["svg"] == 4  # brightness, foreground, and the pieces of two classes
+
+
+def test_the_page_says_that_there_is_no_problem(data: Path) -> None:
+    for seed in range(6, 24):
+        save(data / "images" / f"slice_{seed}.png", image(seed))
+        save(data / "masks" / f"slice_{seed}.png", lobes(seed % 6) % 2)
+    for seed in range(6):
+        save(data / "masks" / f"slice_{seed}.png", lobes(seed) % 2)
+    assert run("images", "masks", "--html", "report.html", "--json", "report.json") == 0
+    assert report_of(data)["problems"] == []
+    page = Page()
+    page.feed((data / "report.html").read_text(encoding="utf-8"))
+    assert page.classes["card good"] == 1
+    assert page.classes["card warning"] == page.classes["card error"] == 0
+
+
+def test_the_page_of_data_that_cannot_be_opened_has_the_problem(data: Path) -> None:
+    assert run("images", "gone", "--html", "report.html") == 1
+    page = Page()
+    page.feed((data / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.classes["card error"] == 1
+    assert holds(page.text, "unpaired")
+    assert page.addresses == []
 
 
 def test_names_of_classes_are_no_markup_on_the_screen(

@@ -15,7 +15,7 @@ from segkit import ConfigError, DataError, Task
 from segkit.config import Config, DataConfig, PartConfig
 from segkit.data.parts import open_parts
 from segkit.data.sources.pairs import find_pairs
-from segkit.inspection.mask_format.contents import listed
+from segkit.inspection.mask_format.contents import masks_in_list
 from tests.helpers.errors import fails, holds
 from tests.helpers.listings import LABELS, listing, shown, touch
 
@@ -70,7 +70,7 @@ def test_a_list_is_read_however_a_spreadsheet_writes_it(
     found = find_pairs(DataConfig(list_file=path), ())
     assert shown(found, tmp_path) == {"a": ("a.jpg", {"": "m.png"}), "b": ("b.jpg", {"": "m.png"})}
     assert found.parts == {"train": ["a"], "test": ["b"]}
-    assert listed(path) == ([tmp_path / "m.png"] * 2, [])
+    assert masks_in_list(path) == ([tmp_path / "m.png"] * 2, [])
 
 
 def test_two_columns_of_one_meaning_are_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_two_columns_of_one_meaning_are_refused(tmp_path: Path) -> None:
         find_pairs(listing(tmp_path, ("image", "Image", "mask"), ("a.jpg", "a.jpg", "m.png")), ())
     for columns in (("img", "mask"), ("a.jpg", "m.png")):
         with fails(DataError, "list", tmp_path / "list.csv", ", ".join(columns)):
-            listed(listing(tmp_path, columns, ("a.jpg", "m.png")).list_file)
+            masks_in_list(listing(tmp_path, columns, ("a.jpg", "m.png")).list_file)
 
 
 def test_files_elsewhere_go_by_their_own_name(tmp_path: Path) -> None:

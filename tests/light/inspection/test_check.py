@@ -49,7 +49,7 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
     train = [image(1, 3), image(2, 3)[:2]]
     data = parts(CRACK, train, [image(3, 3) // 2 + 128])
     data["train"].source.samples["t1"] = Sample("t1", train[1], np.ones((2, 6), np.uint8))  # type: ignore[attr-defined]
-    given = check_training_data(CRACK, data).given
+    given = check_training_data(CRACK, data).input_config
     pixels = np.concatenate([array.reshape(-1, 3) for array in train]).astype(float)
     np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
     np.testing.assert_allclose(given.std, pixels.std(0), atol=1e-4)
@@ -62,13 +62,15 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
 
 
 def test_flat_images_are_scaled_by_1() -> None:
-    given = check_training_data(CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])).given
+    given = check_training_data(
+        CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])
+    ).input_config
     assert (given.mean, given.std) == ((7.0,), (1.0,))
 
 
 def test_grey_images_among_colour_ones_count_as_colour() -> None:
     grey, colour = image(1), image(2, 3)
-    given = check_training_data(CRACK, parts(CRACK, [grey, colour], [])).given
+    given = check_training_data(CRACK, parts(CRACK, [grey, colour], [])).input_config
     pixels = np.concatenate([np.repeat(grey, 3, axis=-1), colour]).reshape(-1, 3)
     np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
 

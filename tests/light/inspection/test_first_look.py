@@ -15,10 +15,10 @@ from segkit.cli import main
 from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.errors import ConfigError
-from segkit.inspection.mask_format import contents as sniff
-from segkit.inspection.mask_format.contents import describe_kinds, look_at_all
-from segkit.inspection.mask_format.detect import guess
-from segkit.inspection.mask_format.folders import first_look, mask_files_of, take_over
+from segkit.inspection.mask_format import contents
+from segkit.inspection.mask_format.contents import describe_kinds, scan_masks
+from segkit.inspection.mask_format.detect import detect_format
+from segkit.inspection.mask_format.folders import describe_masks, mask_files_of, reuse_masks
 from segkit.io import masks as mask_files
 from tests.helpers.command_line import assert_fails
 
@@ -91,7 +91,7 @@ def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
     parts = open_parts(config(labels, validation=part, test=0.25))
     assert len(mask_files_of(parts)) == 10
     told_of: list[int] = []
-    words = first_look(config(labels).data, parts, lambda: told_of.append(1)).words
+    words = describe_masks(config(labels).data, parts, lambda: told_of.append(1)).words
     assert (words, len(told_of)) == ("10 grey PNG; values 0, 1", 10)
 
 
@@ -108,20 +108,20 @@ def test_sources_without_mask_files_need_no_look(data: Path) -> None:
 
 def test_kinds_are_told_without_what_is_broken(data: Path) -> None:
     (data / "masks" / "0.png").write_bytes(b"torn")
-    assert describe_kinds(look_at_all(sorted((data / "masks").iterdir()))) == "3 grey PNG"
+    assert describe_kinds(scan_masks(sorted((data / "masks").iterdir()))) == "3 grey PNG"
 
 
 def test_masks_are_decoded_once_and_given_away_once(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = guess(data / "images", data / "masks")
+    found = detect_format(data / "images", data / "masks")
     parts = open_parts(Config(task=found.task, data=found.data))
-    take_over(parts, found.kept)
-    assert len(found.kept) == 4
+    reuse_masks(parts, found.decoded)
+    assert len(found.decoded) == 4
     with monkeypatch.context() as patch:
         patch.setattr(mask_files, "read_mask", lambda *_: pytest.fail("read a second time"))
         seen = {name: parts["train"].source.read(name).mask for name in map(str, range(4))}
-    assert found.kept == {}
+    assert found.decoded == {}
     for name, mask in seen.items():
         np.testing.assert_array_equal(mask, (IDS + int(name)) % 3)
         np.testing.assert_array_equal(parts["train"].source.read(name).mask, mask)
@@ -130,13 +130,13 @@ def test_masks_are_decoded_once_and_given_away_once(
 def test_masks_that_a_threshold_changes_are_read_anew(data: Path) -> None:
     cut = config({"kind": "binary", "classes": ["liver"]}, mask_threshold=2)
     parts = open_parts(cut)
-    first_look(cut.data, parts)
+    describe_masks(cut.data, parts)
     np.testing.assert_array_equal(parts["train"].source.read("0").mask, IDS >= 2)
 
 
 def test_no_more_masks_are_kept_than_fit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sniff, "KEPT", 2 * IDS.size)
-    kept = guess(data / "images", data / "masks").kept
+    monkeypatch.setattr(contents, "CACHED", 2 * IDS.size)
+    kept = detect_format(data / "images", data / "masks").decoded
     assert len(kept) == 2
     assert all(array.shape == IDS.shape for array in kept.values())
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from segkit import VOID, Task
-from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.detect import detect_format
 from tests.helpers.mask_sets import (
     BINARY,
     NAMES,
@@ -85,7 +85,7 @@ def test_negative_values_are_unlabelled(tmp_path: Path, task: str) -> None:
     blocks = [regions(len(values) - 1, seed) for seed in range(3)]
     for name, block in zip(NAMES, blocks, strict=True):
         save(folder / f"{name}.tif", np.array(values, np.int16)[block])
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert (found.task.kind, codes(found)) == (task, ["void-value"])
     meant = [np.array(target)[block] for block in blocks]
     assert same(found, [mask[..., None] if task == "binary" else mask for mask in meant])
@@ -103,7 +103,7 @@ def test_16_bit_ids_and_tiff_ids(tmp_path: Path) -> None:
     stored = ids([0, 1, 2, 3], np.uint16)
     for name, pixels in zip(NAMES, stored, strict=True):
         save(folder / f"{name}.tif", pixels)
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert "uint16 TIFF" in found.read_as
     assert same(found, stored)
 
@@ -115,7 +115,7 @@ def test_palette_masks_give_indices(tmp_path: Path) -> None:
         picture = Image.fromarray(pixels)
         picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
         picture.save(folder / f"{name}.png")
-    found = guess(images, folder, ["none", "cat", "dog"])
+    found = detect_format(images, folder, ["none", "cat", "dog"])
     assert "palette PNG" in found.read_as
     assert found.task.classes == ("none", "cat", "dog")
     assert same(found, stored)
@@ -132,7 +132,7 @@ def test_150_ids_of_which_an_image_shows_few_are_ids(tmp_path: Path) -> None:
     names = [*NAMES, *(str(i) for i in range(3, 17))]
     for name, pixels in zip(names, stored, strict=True):
         save(folder / f"{name}.png", pixels)
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert found.task.channels == 154
     by_name = dict(zip(names, stored, strict=True))
     assert same(found, [by_name[name] for name in sorted(names)])

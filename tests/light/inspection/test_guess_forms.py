@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from segkit import DataError, Task
-from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.detect import detect_format
 from tests.helpers.errors import fails
 from tests.helpers.mask_sets import NAMES, SIZE, codes, ids, look, regions, same, save, with_images
 
@@ -80,7 +80,7 @@ def test_yes_no_masks_saved_as_jpeg(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path, (96, 96))
     for seed, name in enumerate(NAMES):
         save(folder / f"{name}.jpg", (smooth(seed) >= 128).astype(np.uint8) * 255, quality=85)
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert (found.task.kind, codes(found)) == ("binary", ["mask-lossy"])
     assert same(found, [(smooth(seed) >= 128).astype(np.uint8)[..., None] for seed in range(3)])
 
@@ -95,7 +95,7 @@ def test_ids_saved_as_jpeg_are_refused(tmp_path: Path, values: tuple[int, ...], 
         )  # the background is the larger part if share > 1
         save(folder / f"{name}.jpg", np.array([*values, *[0] * 99], np.uint8)[blocks], quality=85)
     with fails(DataError, "mask-lossy", folder):
-        guess(images, folder)
+        detect_format(images, folder)
 
 
 def test_numbers_of_single_objects_and_photographs_are_refused(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_masks_that_are_black_throughout_are_no_error_yet(tmp_path: Path) -> Non
     for name in NAMES:
         save(folder / f"{name}.jpg", np.zeros(SIZE, np.uint8))
     with fails(DataError, "mask-lossy", folder, 1):
-        guess(images, folder)
+        detect_format(images, folder)
 
 
 def test_probability_maps(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_probability_maps(tmp_path: Path) -> None:
     for seed, name in enumerate(NAMES):
         save(folder / f"{name}.tif", np.random.default_rng(seed).random(SIZE).astype(np.float32))
     with fails(DataError, "empty", folder, folder / "a.tif"):
-        guess(images, folder)
+        detect_format(images, folder)
 
 
 @pytest.mark.parametrize("bands", [2, 5])
@@ -139,7 +139,7 @@ def test_bands(tmp_path: Path, bands: int) -> None:
     ]
     for name, pixels in zip(NAMES, stored, strict=True):
         save(folder / f"{name}.tif", pixels, photometric="minisblack", planarconfig="contig")
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert found.task == Task.multilabel([f"class_{i + 1}" for i in range(bands)])
     assert same(found, stored)
 
@@ -155,12 +155,12 @@ def test_one_folder_a_class(tmp_path: Path, labels: list[str], yes: int) -> None
     for name, pixels in zip(NAMES, stored, strict=True):
         for i, label in enumerate(labels):
             save(folder / label / f"{name}.png", pixels[..., i] * np.uint8(yes))
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert found.task == (Task.binary("crack") if len(labels) == 1 else Task.multilabel(labels))
     assert same(found, stored)
-    assert guess(images, folder, [labels[-1]]).task == Task.binary(labels[-1])
+    assert detect_format(images, folder, [labels[-1]]).task == Task.binary(labels[-1])
     with fails(DataError, "list", "--classes", "lung"):
-        guess(images, folder, ["lung"])
+        detect_format(images, folder, ["lung"])
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -170,7 +170,7 @@ def test_masks_with_a_suffix(tmp_path: Path, together: bool) -> None:
     stored = ids([0, 1, 2])
     for name, pixels in zip(NAMES, stored, strict=True):
         save(folder / f"{name}_mask.png", pixels)
-    found = guess(images, folder)
+    found = detect_format(images, folder)
     assert found.data.mask_suffix == "_mask"
     assert same(found, stored)
 
@@ -182,7 +182,7 @@ def test_a_list_file(tmp_path: Path) -> None:
         save(tmp_path / "masks" / f"{name}.png", pixels)
     rows = [f"images/{name}.jpg,masks/{name}.png" for name in NAMES]
     (tmp_path / "list.csv").write_text("\n".join(["image,mask", *rows]), encoding="utf-8")
-    assert same(guess(tmp_path / "list.csv", None), stored)
+    assert same(detect_format(tmp_path / "list.csv", None), stored)
 
 
 def test_coco_json(tmp_path: Path) -> None:
@@ -212,13 +212,13 @@ def test_coco_json(tmp_path: Path) -> None:
         mask = np.zeros((*SIZE, 2), np.uint8)
         mask[2:12, number:20, 0] = 1
         meant.append(mask)
-    found = guess(images, file)
+    found = detect_format(images, file)
     assert found.task == Task.multilabel(["liver", "x"])
     assert same(found, meant)
-    assert guess(images, file, ["liver"]).task == Task.binary("liver")
+    assert detect_format(images, file, ["liver"]).task == Task.binary("liver")
     file.write_text("[]")
     with fails(DataError, "coco-file", file):
-        guess(images, file)
+        detect_format(images, file)
 
 
 def test_names_of_classes(tmp_path: Path) -> None:
@@ -251,21 +251,21 @@ def test_colours_and_names_of_cvats_export(tmp_path: Path, beside: bool) -> None
     folder = tmp_path if beside else tmp_path / "masks"
     found = look(tmp_path, [table[array] for array in meant])
     (folder / "labelmap.txt").write_text(CVAT)
-    found = guess(tmp_path / "images", tmp_path / "masks")
+    found = detect_format(tmp_path / "images", tmp_path / "masks")
     assert found.task.classes == ("background", "road: wet", "tree", "car")
     assert "labelmap.txt" in found.read_as
     assert same(found, meant)
-    assert guess(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"]).task.classes == (
+    assert detect_format(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"]).task.classes == (
         "a",
         "b",
         "c",
     )
     (folder / "labelmap.txt").write_text("\n".join(CVAT.splitlines()[:3]))
-    assert "colour_008000" in guess(tmp_path / "images", tmp_path / "masks").task.classes
+    assert "colour_008000" in detect_format(tmp_path / "images", tmp_path / "masks").task.classes
     two = [np.minimum(array, 1) for array in meant]
     for name, array in zip(NAMES, two, strict=True):
         save(tmp_path / "masks" / f"{name}.png", table[array])
-    found = guess(tmp_path / "images", tmp_path / "masks")
+    found = detect_format(tmp_path / "images", tmp_path / "masks")
     assert found.task == Task.binary("road: wet")
     assert same(found, [array[..., None] for array in two])
 
@@ -274,13 +274,13 @@ def test_names_of_labelmes_masks(tmp_path: Path) -> None:
     stored = ids([0, 1, 2, 255])
     look(tmp_path, stored)
     (tmp_path / "class_names.txt").write_text("_background_\nperson\ndog\nkite\n")
-    found = guess(tmp_path / "images", tmp_path / "masks")
+    found = detect_format(tmp_path / "images", tmp_path / "masks")
     assert found.task == Task.multiclass(["background", "person", "dog", "kite"])
     assert "class_names.txt" in found.read_as
     assert same(found, stored)
     for others in ("_background_\nperson\n", "person\ndog\nkite\n"):
         (tmp_path / "class_names.txt").write_text(others)
-        assert guess(tmp_path / "images", tmp_path / "masks").task.classes == (
+        assert detect_format(tmp_path / "images", tmp_path / "masks").task.classes == (
             "background",
             "class_1",
             "class_2",
@@ -290,14 +290,14 @@ def test_names_of_labelmes_masks(tmp_path: Path) -> None:
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path)
     with fails(DataError, "empty", folder):
-        guess(images, folder)
+        detect_format(images, folder)
     (folder / "a.png").write_bytes(b"")
     with fails(DataError, "empty", folder, folder / "a.png"):
-        guess(images, folder)
+        detect_format(images, folder)
     with fails(DataError, "unpaired", tmp_path / "gone"):
-        guess(images, tmp_path / "gone")
+        detect_format(images, tmp_path / "gone")
     with fails(DataError, "list", images):
-        guess(images, None)
+        detect_format(images, None)
 
 
 def test_a_broken_mask_among_good_ones_is_left_to_the_survey(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_broken_mask_among_good_ones_is_left_to_the_survey(tmp_path: Path) -> 
     for name, pixels in zip(NAMES, ids([0, 1, 2]), strict=True):
         save(folder / f"{name}.png", pixels)
     (folder / "b.png").write_bytes(b"")
-    assert guess(images, folder).task.channels == 3
+    assert detect_format(images, folder).task.channels == 3
 
 
 def test_every_mask_is_told_of(tmp_path: Path) -> None:
@@ -313,5 +313,5 @@ def test_every_mask_is_told_of(tmp_path: Path) -> None:
     for name, pixels in zip(NAMES, ids([0, 1]), strict=True):
         save(folder / f"{name}.png", pixels)
     told: list[int] = []
-    guess(images, folder, (), lambda: told.append(1))
+    detect_format(images, folder, (), lambda: told.append(1))
     assert len(told) == 3

@@ -14,7 +14,7 @@ from segkit import ConfigError, DataError, Task
 from segkit.config import Config, DataConfig
 from segkit.data.sources.folder import in_folders
 from segkit.inspection.inspect import inspect
-from segkit.inspection.mask_format.detect import guess
+from segkit.inspection.mask_format.detect import detect_format
 from segkit.inspection.mask_format.instances import count_torn, count_touching, numbered_objects
 from segkit.planning.rules import draft
 from tests.helpers.errors import fails
@@ -60,9 +60,9 @@ def test_trap_41_the_user_has_the_last_word(tmp_path: Path) -> None:
     stored = [upto(count) for count in (4, 9, 6)]
     look(tmp_path, stored)
     folders = tmp_path / "images", tmp_path / "masks"
-    found = guess(*folders, told=DataConfig(mask_ids="classes"))
+    found = detect_format(*folders, data=DataConfig(mask_ids="classes"))
     assert (found.task.channels, codes(found)) == (10, [])
-    found = guess(*folders, ["cell"], told=DataConfig(mask_ids="instances"))
+    found = detect_format(*folders, ["cell"], data=DataConfig(mask_ids="instances"))
     assert (found.task, codes(found)) == (Task.binary("cell"), [])
 
 

@@ -14,7 +14,7 @@ from segkit import ConfigError, RunError, Task
 from segkit.config import Config, read
 from segkit.data.sources.source import Sample
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of
-from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import judge
 from segkit.planning import step_time
 from segkit.planning.budget import SAMPLES, SAMPLES_A_CLASS, fit_budget

@@ -1,0 +1,79 @@
+"""Problems of equal and nearly equal images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from segkit.inspection.duplicate_files import Placed
+from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.near_duplicates import near_pairs, same_images
+from segkit.inspection.problem import Problem, problem_of
+
+
+def find_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    """Yield the problems of equal images, and then those of nearly equal ones.
+
+    An image in two parts is an error, because the scores would be too good. Blank images are left
+    out, because all blank images are alike.
+    """
+    across: list[list[SampleFingerprint]] = []
+    within: list[str] = []
+    for group in same_images(facts):
+        if group[0].blank:
+            continue
+        if len({fact.part for fact in group}) > 1:
+            across.append(group)
+        else:
+            within.append(_equal_names(group))
+    if across:
+        yield leak(across)
+    if within:
+        message = (
+            f"an image occurs more than once: {within[0]}. Remove the copies, unless you want "
+            f"this image to weigh more"
+        )
+        yield problem_of("warning", "duplicates", message, within)
+    yield from _near_copies(facts)
+
+
+def leak(groups: Sequence[Sequence[SampleFingerprint | Placed]]) -> Problem:
+    """Return the error that images are in two parts.
+
+    Args:
+        groups: Samples with equal images, one group or more.
+    """
+    names = [_equal_names(group) for group in groups]
+    message = (
+        f"the same image is in two parts, so the scores would be too good: {names[0]}. Remove it "
+        f"from one of them"
+    )
+    return problem_of("error", "leak", message, names)
+
+
+def _equal_names(group: Sequence[SampleFingerprint | Placed]) -> str:
+    return " = ".join(f"{sample.name} ({sample.part})" for sample in group[:3])
+
+
+def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    across: list[str] = []
+    within: list[str] = []
+    for one, other in near_pairs(facts):
+        pair = f"{one.name} ({one.part}) ~ {other.name} ({other.part})"
+        if one.part == other.part:
+            within.append(pair)
+        else:
+            across.append(pair)
+    if across:
+        message = (
+            f"images in two parts look nearly the same: {across[0]}. If they are copies, or "
+            f"neighbours in one series, put them into one part; otherwise the scores will be too "
+            f"good"
+        )
+        yield problem_of("warning", "near-leak", message, across)
+    if within:
+        message = (
+            f"images in one part look nearly the same: {within[0]}. Remove copies. If they are "
+            f"neighbours in one series, keep the series in one part when you split the data; "
+            f"otherwise the scores will be too good"
+        )
+        yield problem_of("warning", "near-duplicates", message, within)

@@ -1,0 +1,130 @@
+"""Examples of a data set: images beside their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.inspect import Inspection
+from segkit.io.images import as_display, write_picture_for_user
+from segkit.io.overlay import overlay, panel
+from segkit.task import VOID, Task
+
+EXAMPLES = 6
+"""Number of examples, if these show every class."""
+SHEET_WIDTH = 224
+"""Width of a picture on the sheet, pixels."""
+GAP = 6
+"""Distance between an image and its mask, pixels."""
+CAPTION = 20
+"""Height of a caption on the sheet, pixels."""
+
+
+def choose_examples(task: Task, facts: Sequence[SampleFingerprint]) -> list[SampleFingerprint]:
+    """Return samples that together show every foreground class that occurs.
+
+    The samples with the most classes that are not shown yet are chosen first. Then samples with
+    objects are added, spread over the data set, until there are `EXAMPLES`.
+
+    Returns:
+        The samples in the order of `facts`; none if there are no samples.
+    """
+    candidates = [fact for fact in facts if fact.classes[list(task.foreground)].any()] or facts
+    chosen = _cover_classes(task, candidates)
+    missing = max(0, min(EXAMPLES, len(candidates)) - len(chosen))
+    others = [place for place in range(len(candidates)) if place not in chosen]
+    spread = np.linspace(0, len(others) - 1, missing).round().astype(int)
+    chosen |= {others[place] for place in spread}
+    return [candidates[place] for place in sorted(chosen)]
+
+
+def _cover_classes(task: Task, candidates: Sequence[SampleFingerprint]) -> set[int]:
+    """Return the places of samples that together show every foreground class that occurs."""
+    if not candidates:
+        return set()
+    shows = np.array([fact.classes > 0 for fact in candidates])
+    is_missing = np.zeros(task.channels, bool)
+    is_missing[list(task.foreground)] = True
+    is_missing &= shows.any(axis=0)
+    chosen = set()
+    while is_missing.any():
+        place = int((shows & is_missing).sum(axis=1).argmax())
+        chosen.add(place)
+        is_missing &= ~shows[place]
+    return chosen
+
+
+def example_pair(inspection: Inspection, fact: SampleFingerprint, width: int) -> list[np.ndarray]:
+    """Return an image, and the image with its mask.
+
+    Args:
+        inspection: The inspection of the data set.
+        fact: The sample.
+        width: Width of each picture, pixels.
+
+    Returns:
+        Two pictures, (H, W, 3) uint8.
+    """
+    task = inspection.task
+    sample = inspection.parts[fact.part].read(fact.name)
+    target = task.encode(sample.mask, fact.name, void=VOID)
+    pictures = [as_display(sample.image), overlay(task, sample.image, target)]
+    return [_with_width(picture, width) for picture in pictures]
+
+
+def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Return pictures of equal height as one picture, with grey gaps."""
+    gap = np.full((pictures[0].shape[0], GAP, 3), 128, np.uint8)
+    columns = [pictures[0]]
+    for picture in pictures[1:]:
+        columns += [gap, picture]
+    return np.concatenate(columns, axis=1)
+
+
+def examples(inspection: Inspection) -> np.ndarray | None:
+    """Return a sheet of examples with their names, two per row, (H, W, 3) uint8.
+
+    Returns:
+        The sheet; None if no sample can be read.
+    """
+    pictures = []
+    for fact in choose_examples(inspection.task, inspection.survey.facts):
+        image, mask = example_pair(inspection, fact, SHEET_WIDTH)
+        pictures += [_with_caption(image, fact.name), _with_caption(mask, "")]
+    if not pictures:
+        return None
+    if len(pictures) % 4:
+        pictures += [np.full((8, 8, 3), 255, np.uint8)] * 2
+    rows = [pictures[place : place + 4] for place in range(0, len(pictures), 4)]
+    return panel(inspection.task, rows, ("image", "mask", "image", "mask"))
+
+
+def write_examples(inspection: Inspection, path: Path) -> bool:
+    """Write the sheet of examples; return False, and write nothing, if there is none."""
+    sheet = examples(inspection)
+    if sheet is None:
+        return False
+    write_picture_for_user(path, sheet)
+    return True
+
+
+def _with_width(picture: np.ndarray, width: int) -> np.ndarray:
+    """Return a picture of this width: averaged if it is reduced, with sharp pixels if enlarged."""
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    method = Image.Resampling.BOX
+    if width > picture.shape[1]:
+        method = Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).resize((width, height), method))
+
+
+def _with_caption(picture: np.ndarray, text: str) -> np.ndarray:
+    """Return the picture below a line of text, which is cut at its width."""
+    sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + CAPTION), "white")
+    sheet.paste(Image.fromarray(picture), (0, CAPTION))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((0, 3), text, fill="black", font=ImageFont.load_default(12))
+    return np.asarray(sheet)

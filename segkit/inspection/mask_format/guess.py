@@ -1,0 +1,42 @@
+"""The result of detecting how masks are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from segkit.config import DataConfig
+from segkit.task import Task
+
+
+class Guess(NamedTuple):
+    """The settings that read a data set, and how they were found."""
+
+    data: DataConfig
+    task: Task
+    """Classes as they are stored: layers (multilabel), or ids that exclude each other."""
+    read_as: str
+    """Description of the masks for the user."""
+    doubts: tuple[tuple[str, str], ...] = ()
+    """Choices between several meanings of the files, each a code and a message."""
+    decoded: dict[Path, np.ndarray] = {}
+    """Masks that were decoded already, as they are stored."""
+
+
+def binary_task(classes: Sequence[str]) -> Task:
+    """Return the task of yes/no masks; the class has the last of the names, or "object"."""
+    if not classes:
+        return Task.binary("object")
+    return Task.binary(classes[-1])
+
+
+def default_names(count: int) -> list[str]:
+    """Return names for layers or bands without names.
+
+    >>> default_names(2)
+    ['class_1', 'class_2']
+    """
+    return [f"class_{number}" for number in range(1, count + 1)]

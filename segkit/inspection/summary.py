@@ -1,0 +1,192 @@
+"""The summary of an inspection: the content of the JSON file, the screen and the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from segkit.inspection.fingerprint import SampleFingerprint, Survey
+from segkit.inspection.intensities import PERCENTILES
+from segkit.inspection.problem import Problem
+from segkit.inspection.verdict import Verdict
+from segkit.task import Task
+
+
+@dataclass(frozen=True)
+class SideLengths:
+    """Heights or widths of the images, pixels."""
+
+    smallest: int
+    median: float
+    largest: int
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """Facts of all images that can be read."""
+
+    height: SideLengths
+    width: SideLengths
+    dtype: list[str]
+    """The different data types."""
+    bands: list[int]
+    """The different numbers of bands."""
+    low: float
+    high: float
+    percentiles: dict[str, list[float]]
+    """Median over the images of each percentile, for each band."""
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """Facts of one class."""
+
+    pixels: int
+    share: float
+    """Share of the labelled pixels, 0 to 1."""
+    images: int
+    """Number of images that show the class."""
+    pieces: int
+    """Number of connected pieces; 0 for the background."""
+    piece_area_10_50_90: list[int] | None
+    """Percentiles 10, 50 and 90 of their sizes, pixels; None without a piece."""
+
+
+@dataclass(frozen=True)
+class VerdictSummary:
+    """The verdict as JSON has it."""
+
+    kind: str
+    head: str
+    because: str
+    unless: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All facts of a data set, its problems and the verdict."""
+
+    read_as: str
+    samples: dict[str, int]
+    """Number of samples of each part."""
+    unreadable: int
+    """Number of samples that cannot be used."""
+    images: ImageSummary | None
+    """None if no sample can be read."""
+    classes: dict[str, ClassSummary]
+    void_share: float
+    """Share of the pixels that are unlabelled, 0 to 1."""
+    overlap_pixels: int
+    """Number of pixels of two classes or more."""
+    empty_masks: int
+    """Number of masks without a foreground pixel."""
+    problems: list[Problem]
+    verdict: VerdictSummary | None
+    """None if no sample can be read."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON types; `images` is empty if no sample can be read."""
+        values = asdict(self)
+        values["images"] = values["images"] or {}
+        return values
+
+
+def summarize(
+    read_as: str,
+    task: Task,
+    samples: dict[str, int],
+    survey: Survey,
+    problems: list[Problem],
+    verdict: Verdict | None,
+) -> Summary:
+    """Return the summary of an inspection.
+
+    Args:
+        read_as: How the masks were read.
+        task: The task that they were read with.
+        samples: Number of samples of each part.
+        survey: The fingerprints of the samples.
+        problems: The problems.
+        verdict: The verdict; None if no sample can be read.
+    """
+    facts = survey.facts
+    images = None
+    classes = {}
+    if facts:
+        images = image_summary(facts)
+        for index, name in enumerate(task.classes):
+            classes[name] = class_summary(facts, index)
+    unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
+    foreground = list(task.foreground)
+    return Summary(
+        read_as=read_as,
+        samples=samples,
+        unreadable=len(survey.broken),
+        images=images,
+        classes=classes,
+        void_share=_share(unlabelled, sum(fact.pixels for fact in facts)),
+        overlap_pixels=sum(fact.overlap for fact in facts),
+        empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
+        problems=problems,
+        verdict=_verdict_summary(verdict),
+    )
+
+
+def _verdict_summary(verdict: Verdict | None) -> VerdictSummary | None:
+    if verdict is None:
+        return None
+    return VerdictSummary(verdict.kind, verdict.task.head, verdict.because, verdict.unless)
+
+
+def image_summary(facts: Sequence[SampleFingerprint]) -> ImageSummary:
+    """Return sizes, data types, bands and values of the images, at least one."""
+    measured = [fact for fact in facts if fact.measured] or facts
+    return ImageSummary(
+        height=_side_lengths([fact.size[0] for fact in facts]),
+        width=_side_lengths([fact.size[1] for fact in facts]),
+        dtype=sorted({fact.dtype for fact in facts}),
+        bands=sorted({fact.bands for fact in facts}),
+        low=min(fact.low for fact in measured),
+        high=max(fact.high for fact in measured),
+        percentiles=_median_percentiles(measured, max(fact.bands for fact in facts)),
+    )
+
+
+def _side_lengths(lengths: list[int]) -> SideLengths:
+    return SideLengths(min(lengths), float(np.median(lengths)), max(lengths))
+
+
+def _median_percentiles(facts: Sequence[SampleFingerprint], bands: int) -> dict[str, list[float]]:
+    """Return the median over the images of each percentile; grey images count for all bands."""
+    shape = (len(PERCENTILES), bands)
+    arrays = []
+    for fact in facts:
+        if fact.bands in (1, bands):
+            arrays.append(np.broadcast_to(fact.percentiles, shape))
+    medians = np.round(np.median(arrays, axis=0), 3)
+    return {str(percent): medians[row].tolist() for row, percent in enumerate(PERCENTILES)}
+
+
+def class_summary(facts: Sequence[SampleFingerprint], index: int) -> ClassSummary:
+    """Return the facts of the class with this index over all samples, at least one."""
+    pixels = int(sum(fact.classes[index] for fact in facts))
+    sizes = np.concatenate([fact.objects[index] for fact in facts])
+    size_percentiles = None
+    if sizes.size:
+        size_percentiles = np.percentile(sizes, (10, 50, 90)).round().astype(int).tolist()
+    return ClassSummary(
+        pixels=pixels,
+        share=_share(pixels, sum(fact.labelled for fact in facts)),
+        images=sum(bool(fact.classes[index]) for fact in facts),
+        pieces=int(sizes.size),
+        piece_area_10_50_90=size_percentiles,
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    if not whole:
+        return 0.0
+    return round(part / whole, 6)
