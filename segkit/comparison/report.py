@@ -134,9 +134,9 @@ def _explanation(results: dict[str, Any]) -> str:
         f"contain the effect of other trainings, which *by seed* indicates. The calibration error "
         f"is the expected calibration error with 15 bins. *Of mask* is the error of the "
         f"probability of the class in the mask, and can be compared between heads. *Of head* is "
-        f"the error of the head's own predictions: one per pixel for softmax, one per pixel and "
-        f"class for sigmoid. Images/s is the speed of the network on this machine with the images "
-        f"in memory."
+        f"the error of the head's own predictions, one per pixel or one per pixel and class, and "
+        f"cannot be compared between heads. Images/s is the speed of the network on this machine "
+        f"with the images in memory."
     )
 
 

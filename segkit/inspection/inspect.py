@@ -169,7 +169,7 @@ def inspect_parts(
 
 def _doubts(guess: Guess, task: Task, facts: Sequence[SampleFingerprint]) -> list[Problem]:
     """Return a warning for each choice of a guess, and for classes that lie on one side."""
-    problems = [problem_of("warning", code, message) for code, message in guess.doubts]
+    problems = [problem_of("warning", doubt.code, doubt.message) for doubt in guess.doubts]
     sided = list(dict.fromkeys([*task.sided, *one_sided(task, facts)]))
     if sided:
         problems.append(problem_of("warning", "sides", told_sides(sided)))

@@ -47,8 +47,8 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
         return _binary(task, facts)
     if task.stores_ids:
         because = (
-            f"each pixel has one of {task.channels} ids, so where objects overlap only the upper "
-            f"one is marked ({len(facts)} images)"
+            f"in {len(facts)} images each pixel has one of {task.channels} ids, so where objects "
+            f"overlap only the upper one is marked"
         )
         unless = "Masks with one layer per class, which show what lies below, could change this"
         return Verdict("exclusive", task, because, unless)
@@ -92,8 +92,8 @@ def _overlapping(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
     images = sum(fact.overlap > 0 for fact in facts)
     because = (
         f"{overlap:,} pixels ({_percent(overlap, foreground)} of the foreground, in {images} of "
-        f"{len(facts)} images) belong to two classes or more, and a softmax would divide the "
-        f"probability of such a pixel among its classes"
+        f"{len(facts)} images) belong to two classes or more; exclusive classes would have "
+        f"to share the probability of such a pixel"
     )
     if overlap < STRAY * foreground:
         because += ". This share is small, so these pixels may be annotation errors"

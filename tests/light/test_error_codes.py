@@ -35,19 +35,21 @@ KINDS = {
     "RunError": "RunError",
     "SegkitWarning": "SegkitWarning",
     "Problem": "DataError",
-    "_problem": "DataError",
+    "problem_of": "DataError",
+    "_different": "DataError",
     "_require": "ConfigError",
-    "_soft": "DataError",
+    "Doubt": "DataError",
+    "classify_grey_levels": "DataError",
 }
 """What is called with a code, and the class in whose table that code stands."""
-PLACE = {"Problem": 0, "_problem": 0, "_require": 3, "_soft": -1}
+PLACE = {"Problem": 0, "_different": 0, "_require": 3, "Doubt": 0, "classify_grey_levels": -1}
 """Where the code stands among the arguments, if not second."""
 DEFAULTS = {
     "ConfigError": ConfigError("").code,
     "DataError": DataError("").code,
     "RunError": RunError("").code,
 }
-PASSED_ON = {"code", "problem.code", "errors[0].code"}
+PASSED_ON = {"code", "problem.code", "errors[0].code", "doubt.code"}
 """Expressions that hand on a code that stands elsewhere as it is."""
 EXAMPLES = [
     DataError("a.png: is cut off", "mask-size"),
@@ -195,10 +197,10 @@ def _of_call(call: ast.Call, name: str, path: Path) -> Iterator[Use]:
 
 
 def _level(call: ast.Call, name: str) -> str:
-    if name in ("Problem", "_problem"):
-        said = _constants(call.args[1])
-        return said[0][0].upper() if said else ""
-    return {"DataError": "E", "_soft": "W"}.get(name, "")
+    if name in ("Problem", "problem_of"):
+        level = _constants(call.args[1 if name == "Problem" else 0])
+        return level[0][0].upper() if level else ""
+    return {"DataError": "E", "Doubt": "W", "classify_grey_levels": "W"}.get(name, "")
 
 
 def _of_doubts(value: ast.expr) -> Iterator[Use]:

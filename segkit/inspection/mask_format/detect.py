@@ -22,7 +22,7 @@ from segkit.inspection.mask_format.contents import (
     objects_in,
     scan_masks,
 )
-from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_warnings
+from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
@@ -292,7 +292,7 @@ def _classify_files(
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
     return guess._replace(
         decoded=decoded_masks(paths, scanned),
-        doubts=guess.doubts + tag_warnings(guess.task, scanned),
+        doubts=guess.doubts + tag_doubts(guess.task, scanned),
     )
 
 

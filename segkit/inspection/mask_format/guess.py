@@ -12,6 +12,14 @@ from segkit.config import DataConfig
 from segkit.task import Task
 
 
+class Doubt(NamedTuple):
+    """A choice between several meanings of the files, which the user should check."""
+
+    code: str
+    """Code of the warning."""
+    message: str
+
+
 class Guess(NamedTuple):
     """The settings that read a data set, and how they were found."""
 
@@ -20,8 +28,8 @@ class Guess(NamedTuple):
     """Classes as they are stored: layers (multilabel), or ids that exclude each other."""
     read_as: str
     """Description of the masks for the user."""
-    doubts: tuple[tuple[str, str], ...] = ()
-    """Choices between several meanings of the files, each a code and a message."""
+    doubts: tuple[Doubt, ...] = ()
+    """The choices that were made."""
     decoded: dict[Path, np.ndarray] = {}
     """Masks that were decoded already, as they are stored."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.labels import yes_values
 from segkit.errors import DataError
-from segkit.inspection.mask_format.guess import Guess, binary_task
+from segkit.inspection.mask_format.guess import Doubt, Guess, binary_task
 from segkit.task import VOID, YES_NO, Task
 
 MOST_IDS = 64
@@ -68,8 +68,8 @@ def classify_instances(data: DataConfig, classes: Sequence[str], words: str, obj
         f"numbers are classes, set data.mask_ids: classes"
     )
     data = data.model_copy(update={"mask_ids": "instances"})
-    doubts = (("mask-instances", message),)
-    return Guess(data, binary_task(classes), f"{words}; {objects}", doubts)
+    doubt = Doubt("mask-instances", message)
+    return Guess(data, binary_task(classes), f"{words}; {objects}", (doubt,))
 
 
 def doubt_classes(guess: Guess) -> Guess:
@@ -79,7 +79,7 @@ def doubt_classes(guess: Guess) -> Guess:
         "the numbers are read as classes. If they are objects of one class, set "
         "data.mask_ids: instances; if they are classes, set data.mask_ids: classes"
     )
-    return guess._replace(doubts=(*guess.doubts, ("mask-instances", message)))
+    return guess._replace(doubts=(*guess.doubts, Doubt("mask-instances", message)))
 
 
 def classify_grey_levels(
@@ -111,7 +111,7 @@ def classify_grey_levels(
         f"are read as yes"
     )
     data = data.model_copy(update={"mask_threshold": middle})
-    return Guess(data, binary_task(classes), words, ((code, message),))
+    return Guess(data, binary_task(classes), words, (Doubt(code, message),))
 
 
 def _advice_for_many_values(code: str) -> str:
@@ -194,19 +194,19 @@ def _classify_written_by_segkit(data: DataConfig, classes: Sequence[str], words:
     meanings = {0: "absent", 128: "void", VOID: "present"}
     message = "0, 128 and 255 are read as no, unlabelled (void) and yes, as segkit writes them"
     data = data.model_copy(update={"mask_values": meanings})
-    return Guess(data, binary_task(classes), words, (("void-value", message),))
+    return Guess(data, binary_task(classes), words, (Doubt("void-value", message),))
 
 
 def _classify_ids(data: DataConfig, values: list[int], classes: Sequence[str], words: str) -> Guess:
     """Return how to read few values that are not negative: each is a class, 255 may be void."""
-    doubts: list[tuple[str, str]] = []
+    doubts: list[Doubt] = []
     meanings: dict[int, str] = {}
     ids = values
     if VOID in values and len(values) > 2 and not _is_evenly_spaced(values):
         ids = [value for value in values if value != VOID]
         meanings = {VOID: "void"}
         message = "255 is read as unlabelled (void), because the other values are class ids"
-        doubts.append(("void-value", message))
+        doubts.append(Doubt("void-value", message))
     if ids == [0, 1]:
         meanings = {0: "absent", 1: "present", VOID: "void"}
         data = data.model_copy(update={"mask_values": meanings})
@@ -217,7 +217,7 @@ def _classify_ids(data: DataConfig, values: list[int], classes: Sequence[str], w
     task = _multiclass(ids, classes)
     meanings = dict(zip(ids, task.classes, strict=True)) | meanings
     message = f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is read as a class"
-    doubts.append(("mask-values", message))
+    doubts.append(Doubt("mask-values", message))
     data = data.model_copy(update={"mask_values": meanings})
     return Guess(data, task, words, tuple(doubts))
 
@@ -229,7 +229,7 @@ def _classify_with_negative(
     ids = [value for value in values if value >= 0]
     meanings = {value: "void" for value in values if value < 0}
     message = "negative values are read as unlabelled (void), because no class has one"
-    doubts = (("void-value", message),)
+    doubts = (Doubt("void-value", message),)
     if set(ids) <= {0, 1}:
         task = binary_task(classes)
         meanings |= {0: "absent", 1: "present"}
