@@ -14,7 +14,7 @@ CRACK = Task.binary("crack")
 
 
 class Memory:
-    """Samples in memory; a random image has no twin."""
+    """Samples in memory; no two random images are equal."""
 
     def __init__(self, samples: Mapping[str, Sample]) -> None:
         self.samples, self.names = samples, list(samples)
@@ -45,15 +45,16 @@ def parts(
     return found
 
 
-def test_statistics_are_those_of_the_training_pixels_alone() -> None:
+def test_statistics_are_those_of_the_training_part() -> None:
     train = [image(1, 3), image(2, 3)[:2]]
     data = parts(CRACK, train, [image(3, 3) // 2 + 128])
-    data["train"].source.samples["t1"] = Sample("t1", train[1], np.ones((2, 6), np.uint8))  # type: ignore[attr-defined]
-    given = check_training_data(CRACK, data).input_config
+    smaller = Sample("t1", train[1], np.ones((2, 6), np.uint8))
+    data["train"].source.samples["t1"] = smaller  # type: ignore[attr-defined]
+    measured = check_training_data(CRACK, data).input_config
     pixels = np.concatenate([array.reshape(-1, 3) for array in train]).astype(float)
-    np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
-    np.testing.assert_allclose(given.std, pixels.std(0), atol=1e-4)
-    assert (given.channels, given.dtype, given.low, given.high) == (
+    np.testing.assert_allclose(measured.mean, pixels.mean(0), atol=1e-4)
+    np.testing.assert_allclose(measured.std, pixels.std(0), atol=1e-4)
+    assert (measured.channels, measured.dtype, measured.low, measured.high) == (
         3,
         "uint8",
         pixels.min(),
@@ -62,25 +63,25 @@ def test_statistics_are_those_of_the_training_pixels_alone() -> None:
 
 
 def test_flat_images_are_scaled_by_1() -> None:
-    given = check_training_data(
+    measured = check_training_data(
         CRACK, parts(CRACK, [np.full((4, 6, 1), 7, np.uint8)], [])
     ).input_config
-    assert (given.mean, given.std) == ((7.0,), (1.0,))
+    assert (measured.mean, measured.std) == ((7.0,), (1.0,))
 
 
 def test_grey_images_among_colour_ones_count_as_colour() -> None:
     grey, colour = image(1), image(2, 3)
-    given = check_training_data(CRACK, parts(CRACK, [grey, colour], [])).input_config
+    measured = check_training_data(CRACK, parts(CRACK, [grey, colour], [])).input_config
     pixels = np.concatenate([np.repeat(grey, 3, axis=-1), colour]).reshape(-1, 3)
-    np.testing.assert_allclose(given.mean, pixels.mean(0), atol=1e-4)
+    np.testing.assert_allclose(measured.mean, pixels.mean(0), atol=1e-4)
 
 
-def test_every_sample_is_told_of() -> None:
-    told: list[int] = []
+def test_progress_is_called_after_every_sample() -> None:
+    calls: list[int] = []
     check_training_data(
-        CRACK, parts(CRACK, [image(1), image(2)], [image(3)]), lambda: told.append(1)
+        CRACK, parts(CRACK, [image(1), image(2)], [image(3)]), lambda: calls.append(1)
     )
-    assert len(told) == 3
+    assert len(calls) == 3
 
 
 def test_images_of_another_depth_are_named() -> None:

@@ -1,4 +1,4 @@
-"""Copies of files in two parts are found before anything is decoded, and refused in the words of the whole reading."""
+"""Equal image files in two parts are found before anything is decoded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def refusal(folder: Path) -> str:
     return str(problem.value)
 
 
-def test_they_are_found_across_parts_alone(tmp_path: Path) -> None:
+def test_equal_files_are_found_across_parts_only(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1), "b": image(2), "c": image(3), "d": image(3)})
     save(
         tmp_path, "val", {"a": image(4), "e": image(2), "f": image(1), "g": image(5), "h": image(5)}
@@ -66,7 +66,7 @@ def test_they_are_found_across_parts_alone(tmp_path: Path) -> None:
     assert found == [["a (train)", "f (validation)"], ["b (train)", "e (validation)"]]
 
 
-def test_files_of_one_size_and_end_that_differ_are_no_copies(
+def test_files_with_equal_size_and_end_but_other_content_are_not_copies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = image(1), image(1)
@@ -81,7 +81,7 @@ def test_files_of_one_size_and_end_that_differ_are_no_copies(
     assert len(copied_files(parts(tmp_path), 60)) == 1
 
 
-def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
     for part in ("train", "val"):
         save(tmp_path, part, {"endless": image(1), part: image(len(part))})
         endless = tmp_path / part / "images" / "endless.png"
@@ -91,7 +91,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_link_out_of_a_coco_folder_is_not_opened(tmp_path: Path) -> None:
-    """The same file in both parts: a copy where it stands in the folder, and unread where only a link does."""
+    """A file in the folders of both parts is a copy; a link to a file outside is not read."""
     (tmp_path / "outside.png").write_bytes(b"the same")
     given: dict[str, Subset] = {}
     for part in ("train", "validation"):
@@ -116,7 +116,7 @@ def test_a_link_out_of_a_coco_folder_is_not_opened(tmp_path: Path) -> None:
     assert len(copied_files(given, 60)) == 1
 
 
-def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(
+def test_nothing_is_decoded_and_the_message_is_that_of_reading_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, "train", {"a": image(1), "b": image(2)})
@@ -132,14 +132,14 @@ def test_nothing_is_decoded_and_the_words_are_those_of_the_whole_reading(
     assert soon == late + "\n(stopped after 0 of 3 samples; `segkit inspect` reads them all)"
 
 
-def test_copies_stored_in_other_ways_are_found_by_reading(tmp_path: Path) -> None:
+def test_copies_in_other_formats_are_found_by_reading(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1)})
     save(tmp_path, "val", {"b": image(1)}, ".bmp")
     assert copied_files(parts(tmp_path), 60) == []
     assert "a (train) = b (validation)" in refusal(tmp_path)
 
 
-def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
+def test_copies_of_unusable_files_are_reported_as_unusable(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1), "b": image(2)})
     save(tmp_path, "val", {"c": image(3), "d": image(4)})
     for part, name in (("train", "a"), ("val", "c")):
@@ -150,7 +150,7 @@ def test_copies_of_what_cannot_be_used_are_told_as_that(tmp_path: Path) -> None:
     assert len(check_training_data(CRACK, parts(tmp_path), skip_broken=True).warnings) == 1
 
 
-def test_trap_45_copies_of_blank_files_are_no_leak(tmp_path: Path) -> None:
+def test_trap_45_copies_of_blank_files_are_not_a_leak(tmp_path: Path) -> None:
     blank = np.full((20, 30, 3), 255, np.uint8)
     save(tmp_path, "train", {"a": image(1), "c": image(3)})
     save(tmp_path, "val", {"b": image(2)})
@@ -164,7 +164,7 @@ def test_trap_45_copies_of_blank_files_are_no_leak(tmp_path: Path) -> None:
     assert "c (train) = d (validation)" in refusal(tmp_path)
 
 
-def test_when_time_is_up_and_without_files_nothing_is_found(tmp_path: Path) -> None:
+def test_nothing_is_found_without_time_or_files(tmp_path: Path) -> None:
     save(tmp_path, "train", {"a": image(1)})
     save(tmp_path, "val", {"b": image(1)})
     opened = parts(tmp_path)

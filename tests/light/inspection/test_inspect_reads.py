@@ -1,4 +1,4 @@
-"""What the command line says of how to read reaches the guess, and what is left out is told."""
+"""Settings of the command line change the guess, and left-out files are reported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def region(number: int, category: int, polygon: list[float]) -> dict[str, object
     }
 
 
-def test_broken_annotations_that_are_left_out_are_told(
+def test_skipped_annotations_are_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = coco(tmp_path, [region(1, 1, SQUARE), region(2, 2, [1.0, 1.0, 2.0, 2.0])])
@@ -82,14 +82,14 @@ def test_hostile_json_is_one_clear_error(
     assert levels_and_codes(capsys.readouterr().out) == [("error", "coco-file")]
 
 
-def test_categories_that_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_categories_without_names_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["inspect", *coco(tmp_path, [], [])]) == 1
     assert levels_and_codes(capsys.readouterr().out) == [("error", "list")]
 
 
-def test_unknown_classes_are_not_dropped_in_silence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_classes_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", *coco(tmp_path, [region(1, 1, SQUARE)]), "--classes", "cat,dgo"]) == 1
     [problem] = listed_problems(capsys.readouterr().out)
     assert (problem.level, problem.code) == ("error", "list")
@@ -97,7 +97,7 @@ def test_unknown_classes_are_not_dropped_in_silence(
         assert holds(problem.message, value)
 
 
-def test_a_list_with_a_column_a_class_is_read(tmp_path: Path) -> None:
+def test_a_list_with_one_column_per_class_is_read(tmp_path: Path) -> None:
     rows = ["image,liver,tumour"]
     for name in "ab":
         save(tmp_path / f"{name}.png", np.random.default_rng(ord(name)).integers(0, 256, (8, 8)))
@@ -154,7 +154,7 @@ def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
         check_split(parted.task, open_parts(parted), found)
 
 
-def test_what_the_user_says_of_values_comes_before_the_guess(
+def test_settings_of_the_user_replace_the_guess(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
@@ -186,7 +186,7 @@ def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) ->
     check_split(config.task, open_parts(config), survey(config.task, open_parts(config)))
 
 
-def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
+def test_trap_46_linked_folders_are_read_and_unread_files_are_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(0)
@@ -211,7 +211,9 @@ def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
     assert main(["inspect", *data, "--json", str(tmp_path / "report.json")]) == 0
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["samples"]["train"] == 4
-    told = [problem["message"] for problem in report["problems"] if problem["code"] == "not-read"]
+    messages = [
+        problem["message"] for problem in report["problems"] if problem["code"] == "not-read"
+    ]
     for name in (
         "images/e.heic",
         "images/gone",
@@ -219,14 +221,14 @@ def test_trap_46_linked_folders_are_read_and_what_is_not_has_a_line(
         "images/round",
         "masks/round",
     ):
-        assert [line for line in told if line.startswith(f"{tmp_path / name}: ")] != [], name
-    assert len(told) == 5
+        assert [line for line in messages if line.startswith(f"{tmp_path / name}: ")] != [], name
+    assert len(messages) == 5
     shown = capsys.readouterr().out
     assert shown.count("warning not-read: ") == 5
     shown.encode("utf-8")
 
 
-def test_a_thousand_files_that_are_not_read_have_some_lines(
+def test_a_thousand_unread_files_are_listed_in_part(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path / "images" / "a.png", np.random.default_rng(0).integers(0, 256, (8, 8)))
@@ -239,7 +241,7 @@ def test_a_thousand_files_that_are_not_read_have_some_lines(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
-def test_a_pipe_among_images_or_masks_is_told(
+def test_a_pipe_among_images_or_masks_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for part in ("images", "masks"):

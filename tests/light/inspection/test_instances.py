@@ -1,4 +1,4 @@
-"""Numbers of single objects are told from classes, and read as one class."""
+"""Numbers of single objects are distinguished from classes, and read as one class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def objects(numbers: list[int], dtype: type = np.uint16) -> np.ndarray:
 
 
 def seen(*masks: np.ndarray) -> str | None:
-    """Return what the numbers of masks seem to be."""
+    """Return the kind of the numbers in masks."""
     found = numbered_objects(
         [np.unique(mask).tolist() for mask in masks], lambda place: masks[place]
     )
@@ -56,7 +56,7 @@ def test_trap_41_numbers_of_objects_are_read_as_one_class(tmp_path: Path, dtype:
         np.testing.assert_array_equal(target[..., 0], mask > 0)
 
 
-def test_trap_41_the_user_has_the_last_word(tmp_path: Path) -> None:
+def test_trap_41_settings_of_the_user_decide_between_classes_and_objects(tmp_path: Path) -> None:
     stored = [upto(count) for count in (4, 9, 6)]
     look(tmp_path, stored)
     folders = tmp_path / "images", tmp_path / "masks"
@@ -146,14 +146,14 @@ def _pieces(mask: np.ndarray, value: int) -> int:
     return count
 
 
-def test_touching_objects_are_counted_in_the_words(tmp_path: Path) -> None:
+def test_the_description_counts_touching_objects(tmp_path: Path) -> None:
     stored = [upto(count) for count in (4, 9, 6)]
     stored[1][2:5, 5:8] = 2  # between the first two
     found = look(tmp_path, stored)
     assert "2 touch" in found.read_as
 
 
-def test_numbers_that_may_be_either_are_asked_about(tmp_path: Path) -> None:
+def test_ambiguous_numbers_are_a_warning(tmp_path: Path) -> None:
     found = look(tmp_path, [upto(3), upto(2), upto(1)])
     assert (found.task.channels, codes(found)) == (4, ["mask-instances"])
 
@@ -200,7 +200,7 @@ def test_a_mask_of_objects_that_a_config_reads_as_yes_and_no(tmp_path: Path) -> 
         in_folders(*folders, DataConfig(mask_ids="instances")).read("a")
 
 
-def test_a_config_of_classes_for_numbers_of_objects_is_asked_about(tmp_path: Path) -> None:
+def test_a_config_of_classes_for_numbers_of_objects_is_a_warning(tmp_path: Path) -> None:
     look(tmp_path, [upto(count) for count in (4, 9, 6)])
     config = {
         "task": {"kind": "multiclass", "classes": [f"c{number}" for number in range(10)]},

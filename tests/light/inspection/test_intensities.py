@@ -1,6 +1,8 @@
-"""Counts of grey levels and what follows from them, against plain NumPy."""
+"""Histograms and statistics of values, compared with plain NumPy."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -35,7 +37,9 @@ def test_a_histogram_is_a_count(image: np.ndarray, block: int) -> None:
     [lambda a: a[::-1], lambda a: a[:, ::-2], lambda a: a.swapaxes(0, 1), lambda a: a[:, 3:]],
 )
 @pytest.mark.parametrize("bands", [1, 3, 4, 6])
-def test_a_histogram_of_a_view_is_that_of_its_copy(view, bands: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_histogram_of_a_view_is_that_of_its_copy(
+    view: Callable[[np.ndarray], np.ndarray], bands: int
+) -> None:
     image = view(np.random.default_rng(0).integers(0, 256, (40, 30, bands)).astype(np.uint8))
     np.testing.assert_array_equal(intensity_histogram(image), counted(image))
 
@@ -49,7 +53,7 @@ def test_more_pixels_than_float32_can_count_are_counted() -> None:
     ]  # odd and above 2**24
 
 
-def test_no_pixel_is_counted_as_none() -> None:
+def test_an_empty_image_has_an_empty_histogram() -> None:
     assert intensity_histogram(np.zeros((0, 5, 2), np.uint8)).sum() == 0
     assert intensity_histogram(np.zeros((5, 0, 2), np.uint8)).shape == (2, 256)
 

@@ -1,4 +1,4 @@
-"""Copies of images: the same, saved anew, resized or made brighter are found; independent images are not."""
+"""Copies that were saved again, resized or made brighter are found; other images are not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def facts(name: str, image: np.ndarray, part: str = "train") -> SampleFingerprin
 
 
 def photograph(seed: int, slope: float = 1.5, size: int = 128) -> np.ndarray:
-    """Return smooth random fields of many scales, the finer the weaker by `slope`, in correlated colours, with noise."""
+    """Return smooth random fields with noise in correlated colours.
+
+    Finer scales are weaker by `slope`.
+    """
     rng = np.random.default_rng(seed)
 
     def field(channels: int) -> np.ndarray:
@@ -81,7 +84,7 @@ def test_independent_images_are_not_taken_for_copies(slope: float) -> None:
     )
 
 
-def test_images_that_are_bit_equal_are_groups_and_no_near_pairs() -> None:
+def test_equal_images_are_groups_and_not_near_pairs() -> None:
     one, other = photograph(1), photograph(2)
     named = {"a": one, "b": other, "c": one.copy(), "d": one.copy(), "e": one.transpose(1, 0, 2)}
     found = [facts(name, image) for name, image in named.items()]
@@ -92,7 +95,7 @@ def test_images_that_are_bit_equal_are_groups_and_no_near_pairs() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 7, 255])
-def test_flat_images_look_like_nothing(value: int) -> None:
+def test_flat_images_are_not_near_duplicates(value: int) -> None:
     flat = np.full((32, 32, 3), value, np.uint8)
     speck = flat.copy()
     speck[0, 0] = 128
@@ -102,7 +105,7 @@ def test_flat_images_look_like_nothing(value: int) -> None:
     )
 
 
-def test_images_of_hardly_any_contrast_look_like_nothing() -> None:
+def test_images_with_hardly_any_contrast_are_not_near_duplicates() -> None:
     one = np.full((128, 128, 1), 100, np.uint8)
     one[:8, :8] = 101
     other = one.copy()
@@ -133,7 +136,7 @@ def test_blocks_give_the_pairs_of_a_double_loop(
     assert set(pairs) == plain
 
 
-def test_a_film_gives_a_bounded_number_of_pairs_of_both_sorts(
+def test_a_film_gives_a_bounded_number_of_pairs_across_and_within_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(near, "MOST", 5)

@@ -1,4 +1,4 @@
-"""Every problem that the facts of samples show, each by its code."""
+"""Every problem that the fingerprints of samples show, each with its code."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def blank(value: int, *masks: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {f"blank{value} {i}": (tile, np.full(SIZE, m, np.uint8)) for i, m in enumerate(masks)}
 
 
-def test_trap_45_blank_tiles_are_no_copies() -> None:
+def test_trap_45_blank_tiles_are_not_copies() -> None:
     """Tiles outside the flight strip have one colour, in several parts and often in one."""
     problems = found(
         CRACK,
@@ -91,16 +91,16 @@ def test_trap_45_blank_tiles_are_no_copies() -> None:
 @pytest.mark.parametrize(
     "name", ["Background", "_background_", "BG", "bg", "background 0", "None", "empty"]
 )
-def test_trap_43_a_background_of_another_name_is_asked_about(name: str) -> None:
+def test_trap_43_a_background_with_another_name_is_a_warning(name: str) -> None:
     task = Task.multiclass([name, "liver", "tumour"])
     problem = only(found(task, train=good(ORGANS)), "background-name")
     assert problem.level == "warning"
     assert f"task.background: {name!r}" in problem.message
-    told = Task.multiclass([name, "liver", "tumour"], background=name)
-    assert found(told, train=good(ORGANS)) == []
+    task = Task.multiclass([name, "liver", "tumour"], background=name)
+    assert found(task, train=good(ORGANS)) == []
 
 
-def test_trap_43_names_of_what_nobody_labelled_and_backgrounds_of_layers() -> None:
+def test_trap_43_names_of_unlabelled_pixels_and_backgrounds_of_layers() -> None:
     unlabelled = Task.multiclass(["background", "Unlabeled", "tumour"])
     problem = only(found(unlabelled, train=good(ORGANS)), "background-name")
     assert holds(problem.message, "data.mask_values")
@@ -217,15 +217,17 @@ def test_sides_by_name() -> None:
     assert found(paired, train=good(paired)) == []
 
 
-@pytest.mark.parametrize(("count", "other", "told"), [(12, 0, True), (9, 0, False), (12, 1, False)])
-def test_sides_by_place(count: int, other: int, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("count", "other", "is_warning"), [(12, 0, True), (9, 0, False), (12, 1, False)]
+)
+def test_sides_by_place(count: int, other: int, is_warning: bool) -> None:
     samples = good(CRACK, count)
     half = SIZE[1] // 2
     for i, (_, labels) in enumerate(samples.values()):
         labels[:, slice(0, half) if i < other else slice(half, None)] = 0
     problems = found(CRACK, train=samples)
     assert [(problem.code, problem.level) for problem in problems] == (
-        [("sides", "warning")] if told else []
+        [("sides", "warning")] if is_warning else []
     )
     assert found(CRACK, flips=False, train=samples) == []
 
@@ -263,7 +265,7 @@ def test_errors_come_first() -> None:
     assert problems == [("sides", "error"), ("duplicates", "warning"), ("flat-image", "warning")]
 
 
-def test_a_survey_that_stopped_early_is_not_judged_by_what_it_did_not_see() -> None:
+def test_a_survey_that_stopped_early_reports_only_the_samples_read() -> None:
     empty = {name: (array, np.zeros(SIZE, np.uint8)) for name, (array, _) in good(CRACK).items()}
     begun = survey(CRACK, {"train": subset(empty)})
     torn = survey(

@@ -1,4 +1,4 @@
-"""What sets the scale of images of more than 8 bits, and what is said of odd values."""
+"""The range of images of more than 8 bits, and warnings about their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measured(images: Sequence[np.ndarray]) -> InputConfig:
 
 
 def cells(seed: int, bands: int = 1) -> np.ndarray:
-    """Return a fluorescence image of 16 bits: a dim background and brighter cells, from 200 to about 1500."""
+    """Return a 16-bit fluorescence image: dim background and brighter cells, 200 to about 1500."""
     rng = np.random.default_rng(seed)
     image = rng.normal(300, 25, (*SIZE, bands))
     for _ in range(6):
@@ -46,7 +46,7 @@ def cells(seed: int, bands: int = 1) -> np.ndarray:
 
 
 def codes(images: Sequence[np.ndarray]) -> dict[str, int]:
-    """Return what is said of images: each code and the number of images."""
+    """Return the warnings about images: each code and the number of images."""
     return {problem.code: problem.number for problem in odd_ranges(facts(images))}
 
 
@@ -100,15 +100,15 @@ def test_trap_36_nodata_is_in_no_statistic(value: float) -> None:
     each = intensities(images[0])
     assert (each.low, each.high) == (inside[0].min(), inside[0].max())
     assert each.counted.tolist() == [51 * 70] * 2
-    told = codes(images)
-    assert told == ({"nodata": 6} if math.isfinite(value) else {})
+    found_codes = codes(images)
+    assert found_codes == ({"nodata": 6} if math.isfinite(value) else {})
     assert usual_values(images[0]) == pytest.approx(
         (each.percentiles[0].min(), each.percentiles[-1].max())
     )
 
 
 def test_trap_36_nodata_is_found_where_values_spread_as_widely() -> None:
-    """-9999 is nodata beside values from 0 to 3000 as well as beside 200 to 260, and so is 0 beside these."""
+    """-9999 is nodata for values of 0 to 3000 and of 200 to 260; 0 is nodata for the latter."""
     for low, high, value in (
         (0, 3000, -9999),
         (200, 260, -9999),
@@ -196,7 +196,7 @@ def test_limits_are_far_outside_the_range() -> None:
     assert unknown.limits[1] > 1e38
 
 
-def test_oddities_do_not_make_images_look_alike() -> None:
+def test_outliers_do_not_make_images_near_duplicates() -> None:
     noise = [
         np.random.default_rng(seed).integers(300, 800, (64, 64, 1)).astype(np.uint16)
         for seed in range(4)
@@ -222,7 +222,7 @@ def scaled(factor: float, dtype: str) -> Callable[[int], np.ndarray]:
     [("uint16", 65535, 4095), ("float32", 255, 1), ("float32", 65535, 255)],
 )
 @pytest.mark.parametrize("dark", [2, 6, 11])
-def test_trap_47_images_of_two_scales_are_told_of(
+def test_trap_47_images_of_two_scales_are_a_warning(
     dtype: str, one: float, other: float, dark: int
 ) -> None:
     images = [scaled(other if seed < dark else one, dtype)(seed) for seed in range(12)]
@@ -254,7 +254,7 @@ def empty(seed: int) -> np.ndarray:
     ],
     ids=["cells", "empty", "black", "one dark", "none", "8 bits", "crops", "every brightness"],
 )
-def test_ordinary_images_are_not(images: list[np.ndarray]) -> None:
+def test_ordinary_images_have_one_scale(images: list[np.ndarray]) -> None:
     assert "mixed-scale" not in codes(images)
 
 

@@ -1,4 +1,4 @@
-"""Files that cannot be read: the same words from inspect and train, before Keras."""
+"""Unreadable files: inspect and train have the same message, before Keras is imported."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def data_set(root: Path, task: Task) -> Path:
 
 
 @pytest.mark.parametrize("way", BROKEN)
-def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, way: str) -> None:
+def test_an_unreadable_file_is_an_error_with_its_path(tmp_path: Path, way: str) -> None:
     task, file, spoil, code, value = BROKEN[way]
     data_set(tmp_path, task)
     spoil(tmp_path / file)
@@ -170,29 +170,30 @@ def test_files_of_one_code_are_one_problem() -> None:
     assert str(problem) == "unreadable: t0.png: cut off [7: t0, t1, t2, t3, t4, ...]"
 
 
-# Runs the commands of argv[1] (JSON) one after the other; prints status and output of each, and the slow imports.
+# Runs the commands of argv[1] (JSON); prints status and output of each, and the slow imports.
 WATCHED = f"""
 import contextlib, io, json, sys
 sys.path.insert(0, {str(ROOT)!r})
 from segkit.cli import main
-told = []
+printed = []
 for arguments in json.loads(sys.argv[1]):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        told.append(main(arguments))
-    told.append(out.getvalue())
-print(json.dumps([told, [name for name in ("keras", "tensorflow", "jax", "albumentations") if name in sys.modules]]))
+        printed.append(main(arguments))
+    printed.append(out.getvalue())
+slow = ("keras", "tensorflow", "jax", "albumentations")
+print(json.dumps([printed, [name for name in slow if name in sys.modules]]))
 """
 
 
 def commands(folder: Path, *arguments: list[str]) -> list[Any]:
-    """Run segkit in a process of its own, which must not import Keras; return statuses and outputs in turn."""
-    asked = [sys.executable, "-c", WATCHED, json.dumps(arguments)]
-    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=60)
+    """Run commands in a process that must not import Keras; return statuses and outputs."""
+    command = [sys.executable, "-c", WATCHED, json.dumps(arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    told, slow = json.loads(done.stdout)
+    printed, slow = json.loads(done.stdout)
     assert slow == []
-    return told
+    return printed
 
 
 def leak(path: Path) -> None:
@@ -203,18 +204,18 @@ def leak(path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", [*BROKEN, "leak"])
-def test_train_refuses_in_the_words_of_inspect(tmp_path: Path, way: str) -> None:
+def test_train_has_the_messages_of_inspect(tmp_path: Path, way: str) -> None:
     task, file, spoil = BROKEN[way][:3] if way != "leak" else (CRACK, "images/i0.png", leak)
     config = str(data_set(tmp_path, task))
     spoil(tmp_path / file)
-    seen, shown, status, told = commands(tmp_path, ["inspect", config], ["train", config])
+    seen, shown, status, printed = commands(tmp_path, ["inspect", config], ["train", config])
     assert (seen, status) == (1, 2)
-    assert "error: " in told
+    assert "error: " in printed
     problems = [
         line.removeprefix("error ") for line in shown.splitlines() if line.startswith("error ")
     ]
     assert len(problems) == 1
-    assert f"\n  {problems[0]}\n" in told
+    assert f"\n  {problems[0]}\n" in printed
     assert not (tmp_path / "runs").exists()
 
 
@@ -251,7 +252,7 @@ def test_broken_samples_are_left_out_where_the_config_says_so(tmp_path: Path) ->
     assert [str(problem) for problem in findings.warnings] == [str(unreadable)]
 
 
-def test_a_data_set_that_is_broken_throughout_is_refused_all_the_same() -> None:
+def test_a_data_set_without_a_usable_sample_is_refused() -> None:
     samples: dict[str, Sample | DataError] = {
         f"t{i}": DataError(f"t{i}.png: cut off") for i in range(3)
     }

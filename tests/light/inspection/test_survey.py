@@ -1,4 +1,4 @@
-"""What `survey` keeps of a sample, against plain NumPy and scipy."""
+"""The fingerprint of a sample, compared with plain NumPy and scipy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = Task.multilabel(["liver", "tumour"])
 
 
 class Memory:
-    """Samples in memory; an error in place of a sample is raised when it is read, and some take their time."""
+    """Samples in memory; an error in place of a sample is raised when it is read."""
 
     def __init__(self, samples: Mapping[str, Sample | DataError], seconds: float = 0.0) -> None:
         self.samples, self.names, self.seconds = samples, list(samples), seconds
@@ -171,7 +171,7 @@ def test_many_classes_are_counted_as_well_as_few(count: int) -> None:
 
 
 @given(st.data())
-def test_areas_are_those_of_the_pieces_that_touch_at_a_side_or_corner(data: st.DataObject) -> None:
+def test_sizes_are_those_of_pieces_connected_at_a_side_or_corner(data: st.DataObject) -> None:
     task = data.draw(tasks())
     mask = data.draw(masks(task))
     found = facts(np.zeros((*mask.shape[:2], 1), np.uint8), task, mask).objects
@@ -186,7 +186,7 @@ def test_areas_are_those_of_the_pieces_that_touch_at_a_side_or_corner(data: st.D
         assert sorted(found[index].tolist()) == sorted(areas)
 
 
-def test_areas_in_a_large_mask_are_measured_on_a_thinned_one() -> None:
+def test_sizes_in_a_large_mask_are_measured_on_a_subsampled_one() -> None:
     mask = np.zeros((1024, 768), np.uint8)
     mask[100:300, 50:250] = 1
     mask[500:600, 400:700] = 2
@@ -198,7 +198,9 @@ def test_areas_in_a_large_mask_are_measured_on_a_thinned_one() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1)])
 @pytest.mark.parametrize("task", [CRACK, ORGANS, LABELS], ids=lambda task: task.kind)
 @pytest.mark.parametrize("bands", [1, 2, 3, 5])
-def test_the_smallest_images_have_facts(shape: tuple[int, int], task: Task, bands: int) -> None:
+def test_the_smallest_images_have_a_fingerprint(
+    shape: tuple[int, int], task: Task, bands: int
+) -> None:
     mask = np.ones((*shape, 2) if task.kind == "multilabel" else shape, np.uint8)
     found = facts(np.full((*shape, bands), 7, np.uint8), task, mask)
     pixels = shape[0] * shape[1]
@@ -221,7 +223,7 @@ def test_a_pixel_that_one_class_leaves_open_is_labelled() -> None:
     assert (found.labelled, found.nothing, found.overlap) == (3, 1, 1)
 
 
-def test_the_digest_tells_pixels_shape_and_depth_apart() -> None:
+def test_the_digest_depends_on_pixels_shape_and_depth() -> None:
     zeros = np.zeros((4, 6, 1), np.uint8)
     other = zeros.copy()
     other[3, 5] = 1
@@ -231,12 +233,12 @@ def test_the_digest_tells_pixels_shape_and_depth_apart() -> None:
     assert facts(zeros).digest == facts(np.asfortranarray(zeros.copy())).digest
 
 
-def test_broken_samples_are_kept_with_code_and_words_and_the_others_in_order() -> None:
+def test_broken_samples_have_a_code_and_the_others_keep_their_order() -> None:
     train = {f"t{i}": sample(f"t{i}") for i in range(20)} | {"torn": DataError("torn.png: cut off")}
     values = {"seven": sample("seven", 7), "v": sample("v")}
-    told: list[int] = []
+    calls: list[int] = []
     found = survey(
-        CRACK, {"train": subset(train), "validation": subset(values)}, lambda: told.append(1)
+        CRACK, {"train": subset(train), "validation": subset(values)}, lambda: calls.append(1)
     )
     assert [(fact.name, fact.part) for fact in found.facts] == [
         *((f"t{i}", "train") for i in range(20)),
@@ -246,10 +248,10 @@ def test_broken_samples_are_kept_with_code_and_words_and_the_others_in_order() -
     assert (found.broken[1].name, found.broken[1].part) == ("seven", "validation")
     assert found.broken[1].code == "mask-values"
     assert holds(found.broken[1].message, "seven")
-    assert (len(told), found.total) == (23, 23)
+    assert (len(calls), found.total) == (23, 23)
 
 
-def test_it_stops_after_patience_only_if_something_is_broken() -> None:
+def test_the_survey_stops_after_patience_only_if_a_sample_is_broken() -> None:
     samples: dict[str, Any] = {f"t{i}": sample(f"t{i}") for i in range(40)}
     whole = survey(CRACK, {"train": subset(samples, 0.001)}, patience=0.0)
     assert len(whole.facts) == whole.total == 40

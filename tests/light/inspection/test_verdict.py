@@ -1,4 +1,4 @@
-"""Which head, and the numbers behind it."""
+"""The verdict: which head, and the numbers that show it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_layers_keep_their_background_and_their_flip_pairs() -> None:
 
 
 @pytest.mark.parametrize(("overlap", "small"), [(300, False), (12, False), (11, True), (1, True)])
-def test_layers_that_meet_overlap(overlap: int, small: bool) -> None:
+def test_layers_with_common_pixels_overlap(overlap: int, small: bool) -> None:
     verdict = judge(LABELS, facts(LABELS, [layers(overlap), layers(0)]))
     share = 100 * overlap / (2 * 6000)
     assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
@@ -108,7 +108,7 @@ def test_a_binary_task_keeps_its_threshold() -> None:
     assert judge(task, facts(task, [np.ones((2, 2), np.uint8)])).task == task
 
 
-def test_exclusive_layers_that_were_refused_for_overlaps_need_a_sigmoid() -> None:
+def test_refused_overlaps_of_an_exclusive_task_need_a_sigmoid() -> None:
     task = Task.multiclass(["background", "liver", "tumour"])
     verdict = judge(task, [], refused=3)
     assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
@@ -116,7 +116,7 @@ def test_exclusive_layers_that_were_refused_for_overlaps_need_a_sigmoid() -> Non
 
 
 @given(st.data())
-def test_the_verdict_is_that_of_a_plain_count(data: st.DataObject) -> None:
+def test_the_verdict_agrees_with_a_plain_count(data: st.DataObject) -> None:
     task = data.draw(tasks())
     drawn = [data.draw(masks(task)) for _ in range(data.draw(st.integers(1, 3)))]
     verdict = judge(task, facts(task, drawn))

@@ -1,4 +1,4 @@
-"""What the values of masks mean, guessed from the masks alone."""
+"""The meaning of the values of masks, guessed from the masks alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours, grey edges, bands, folders, lists and COCO: how masks are kept, guessed."""
+"""How masks are stored is detected: colours, grey edges, bands, folders, lists and COCO."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_colour_masks_of_which_most_are_black(tmp_path: Path) -> None:
 
 
 def smooth(seed: int, levels: int = 4) -> np.ndarray:
-    """Return a disc drawn `levels` times as large and made smaller, so that its edge is grey: (96, 96) uint8."""
+    """Return a disc with a grey edge, drawn `levels` times as large and reduced, (96, 96) uint8."""
     large = Image.new("L", (96 * levels, 96 * levels))
     ImageDraw.Draw(large).ellipse(
         [(20 + seed) * levels, 20 * levels, 70 * levels, 80 * levels], fill=255
@@ -112,7 +112,7 @@ def test_numbers_of_single_objects_and_photographs_are_refused(tmp_path: Path) -
             look(tmp_path / name, [array.astype(dtype) for array in stored])
 
 
-def test_masks_that_are_black_throughout_are_no_error_yet(tmp_path: Path) -> None:
+def test_black_masks_are_no_error_yet(tmp_path: Path) -> None:
     found = look(tmp_path, [np.zeros(SIZE, np.uint8)] * 3)
     assert found.task.kind == "binary"
     images, folder = with_images(tmp_path / "jpeg")
@@ -146,7 +146,7 @@ def test_bands(tmp_path: Path, bands: int) -> None:
 
 @pytest.mark.parametrize("labels", [["crack"], ["liver", "tumour"]])
 @pytest.mark.parametrize("yes", [1, 255])
-def test_one_folder_a_class(tmp_path: Path, labels: list[str], yes: int) -> None:
+def test_one_folder_per_class(tmp_path: Path, labels: list[str], yes: int) -> None:
     images, folder = with_images(tmp_path)
     stored = [
         np.stack([regions(1, 10 * seed + i) for i in range(len(labels))], axis=-1)
@@ -287,7 +287,7 @@ def test_names_of_labelmes_masks(tmp_path: Path) -> None:
         )
 
 
-def test_nothing_that_can_be_read(tmp_path: Path) -> None:
+def test_no_readable_mask_is_an_error(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path)
     with fails(DataError, "empty", folder):
         detect_format(images, folder)
@@ -300,7 +300,7 @@ def test_nothing_that_can_be_read(tmp_path: Path) -> None:
         detect_format(images, None)
 
 
-def test_a_broken_mask_among_good_ones_is_left_to_the_survey(tmp_path: Path) -> None:
+def test_a_broken_mask_among_good_ones_is_no_error_yet(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path)
     for name, pixels in zip(NAMES, ids([0, 1, 2]), strict=True):
         save(folder / f"{name}.png", pixels)
@@ -308,10 +308,10 @@ def test_a_broken_mask_among_good_ones_is_left_to_the_survey(tmp_path: Path) -> 
     assert detect_format(images, folder).task.channels == 3
 
 
-def test_every_mask_is_told_of(tmp_path: Path) -> None:
+def test_progress_is_called_after_every_mask(tmp_path: Path) -> None:
     images, folder = with_images(tmp_path)
     for name, pixels in zip(NAMES, ids([0, 1]), strict=True):
         save(folder / f"{name}.png", pixels)
-    told: list[int] = []
-    detect_format(images, folder, (), lambda: told.append(1))
-    assert len(told) == 3
+    calls: list[int] = []
+    detect_format(images, folder, (), lambda: calls.append(1))
+    assert len(calls) == 3

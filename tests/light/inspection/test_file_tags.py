@@ -1,4 +1,4 @@
-"""`segkit inspect` on files that say what they are: the right values, or a problem that names the matter."""
+"""`segkit inspect` on files with tags: the right values, or a problem."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def indexed(path: Path, indices: np.ndarray, colours: list[tuple[int, int, int]]
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8])
-def test_trap_39_white_is_the_object_and_it_is_told(tmp_path: Path, dtype: type) -> None:
+def test_trap_39_white_is_the_object_and_there_is_a_warning(tmp_path: Path, dtype: type) -> None:
     folder = images(tmp_path, 4)
     for i, mask in enumerate(MASKS):
         seen = mask.astype(bool) if dtype is bool else mask * np.uint8(255)
@@ -67,7 +67,7 @@ def test_trap_39_white_is_the_object_and_it_is_told(tmp_path: Path, dtype: type)
     assert report["classes"]["object"]["share"] == pytest.approx(1 - SHARE)
 
 
-def test_trap_39_no_data_of_masks_is_no_class(tmp_path: Path) -> None:
+def test_trap_39_nodata_of_masks_is_not_a_class(tmp_path: Path) -> None:
     folder = images(tmp_path, 6)
     for i, mask in enumerate(CLASSES):
         values = mask.astype(np.uint16)
@@ -79,7 +79,7 @@ def test_trap_39_no_data_of_masks_is_no_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1])
-def test_trap_39_0_as_no_data_is_told_or_asked_about(tmp_path: Path, offset: int) -> None:
+def test_trap_39_0_as_nodata_is_a_warning_or_an_error(tmp_path: Path, offset: int) -> None:
     folder = images(tmp_path, 6)
     for i, mask in enumerate(CLASSES if offset else MASKS):
         values = mask + np.uint8(offset)
@@ -140,7 +140,7 @@ def test_trap_40_white_objects_of_any_palette_are_the_object(
     assert report["verdict"]["kind"] == "binary"
 
 
-def test_trap_39_a_stack_is_a_question_and_its_pages_can_be_samples(tmp_path: Path) -> None:
+def test_trap_39_a_stack_is_refused_and_its_pages_can_be_samples(tmp_path: Path) -> None:
     for folder, values in (
         ("images", np.random.default_rng(0).integers(0, 9, (4, *SIZE))),
         ("masks", np.stack(MASKS)),
@@ -162,7 +162,7 @@ def test_trap_39_a_stack_is_a_question_and_its_pages_can_be_samples(tmp_path: Pa
     assert report["classes"]["object"]["share"] == SHARE
 
 
-def test_trap_36_no_data_is_in_no_statistic_and_unlabelled(tmp_path: Path) -> None:
+def test_trap_36_nodata_is_in_no_statistic_and_unlabelled(tmp_path: Path) -> None:
     folder = images(tmp_path, 0)
     (tmp_path / "images").mkdir()
     heights = [

@@ -1,4 +1,4 @@
-"""What `segkit inspect config.yaml` says of stored masks, and masks that are read once; the sheet of pictures."""
+"""Description of the masks of a config, masks that are decoded once, the sheet of pictures."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def inspected(config: Config, *arguments: str) -> str:
     return str(json.loads(Path("report.json").read_text(encoding="utf-8"))["read_as"])
 
 
-def test_the_values_of_masks_and_what_the_config_makes_of_them_are_told(data: Path) -> None:
+def test_the_values_of_masks_and_their_meanings_are_described(data: Path) -> None:
     assert inspected(config(ORGANS)) == "folder, as the config says: 4 grey PNG; values 0, 1, 2"
     meant = {0: "background", 1: "liver", 2: "void"}
-    told_too = inspected(config(ORGANS, mask_values=meant))
-    assert told_too.endswith("4 grey PNG; values 0, 1, 2; 0 is background, 1 is liver, 2 is void")
+    described = inspected(config(ORGANS, mask_values=meant))
+    assert described.endswith("4 grey PNG; values 0, 1, 2; 0 is background, 1 is liver, 2 is void")
     save(data / "masks" / "3.png", IDS * 127)
     cut = config({"kind": "binary", "classes": ["liver"]}, mask_threshold=2)
     assert inspected(cut).endswith("4 grey PNG; values 0, 1, 2, 127, 254; yes from 2 on")
 
 
-def test_colours_are_told_and_many_values_are_cut_short(data: Path) -> None:
+def test_colours_are_described_and_many_values_are_abbreviated(data: Path) -> None:
     save(data / "masks" / "0.png", np.dstack([IDS * 100, IDS * 0, IDS * 0]))
     read_as = inspected(config(ORGANS, mask_colours={"#000000": "background", "#640000": "liver"}))
     assert (
@@ -78,7 +78,7 @@ def test_colours_are_told_and_many_values_are_cut_short(data: Path) -> None:
     assert "22, 23, ... (200 in all)" in inspected(config(ORGANS))
 
 
-def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
+def test_masks_of_every_part_and_class_are_scanned(data: Path) -> None:
     for name in ("liver", "tumour"):
         save(data / "layers" / name / "0.png", IDS > 0)
     save(data / "one" / "0.png", IDS)
@@ -90,12 +90,12 @@ def test_masks_of_every_part_and_class_are_looked_at(data: Path) -> None:
         (data / "masks" / f"{number}.png").unlink()
     parts = open_parts(config(labels, validation=part, test=0.25))
     assert len(mask_files_of(parts)) == 10
-    told_of: list[int] = []
-    words = describe_masks(config(labels).data, parts, lambda: told_of.append(1)).words
-    assert (words, len(told_of)) == ("10 grey PNG; values 0, 1", 10)
+    counted: list[int] = []
+    words = describe_masks(config(labels).data, parts, lambda: counted.append(1)).words
+    assert (words, len(counted)) == ("10 grey PNG; values 0, 1", 10)
 
 
-def test_sources_without_mask_files_need_no_look(data: Path) -> None:
+def test_sources_without_mask_files_are_not_scanned(data: Path) -> None:
     assert (
         mask_files_of(
             open_parts(
@@ -106,14 +106,12 @@ def test_sources_without_mask_files_need_no_look(data: Path) -> None:
     )  # type: ignore[arg-type]
 
 
-def test_kinds_are_told_without_what_is_broken(data: Path) -> None:
+def test_kinds_are_described_without_broken_files(data: Path) -> None:
     (data / "masks" / "0.png").write_bytes(b"torn")
     assert describe_kinds(scan_masks(sorted((data / "masks").iterdir()))) == "3 grey PNG"
 
 
-def test_masks_are_decoded_once_and_given_away_once(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_masks_are_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = detect_format(data / "images", data / "masks")
     parts = open_parts(Config(task=found.task, data=found.data))
     reuse_masks(parts, found.decoded)
@@ -134,7 +132,7 @@ def test_masks_that_a_threshold_changes_are_read_anew(data: Path) -> None:
     np.testing.assert_array_equal(parts["train"].source.read("0").mask, IDS >= 2)
 
 
-def test_no_more_masks_are_kept_than_fit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoded_masks_are_limited_in_memory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "CACHED", 2 * IDS.size)
     kept = detect_format(data / "images", data / "masks").decoded
     assert len(kept) == 2
@@ -151,7 +149,7 @@ def test_pictures_are_one_sheet_of_images_and_masks(
     assert Task.multiclass(["background", "class_1", "class_2"]).palette[1] in colours
 
 
-def test_pictures_need_a_name_that_fits_and_something_to_show(
+def test_pictures_need_a_png_name_and_a_readable_sample(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = ["inspect", "images", "masks", "--pictures", "sheet.pdf"]
