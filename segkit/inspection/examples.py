@@ -64,16 +64,16 @@ def example_pair(inspection: Inspection, fact: SampleFingerprint, width: int) ->
     Args:
         inspection: The inspection of the data set.
         fact: The sample.
-        width: Width of each picture, pixels.
+        width: Largest width of each picture, pixels; its height is at most twice this width.
 
     Returns:
-        Two pictures, (H, W, 3) uint8.
+        Two pictures of one size, (H, W, 3) uint8.
     """
     task = inspection.task
     sample = inspection.parts[fact.part].read(fact.name)
     target = task.encode(sample.mask, fact.name, void=VOID)
     pictures = [as_display(sample.image), overlay(task, sample.image, target)]
-    return [_with_width(picture, width) for picture in pictures]
+    return [_fit_width(picture, width) for picture in pictures]
 
 
 def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -112,13 +112,18 @@ def write_examples(inspection: Inspection, path: Path) -> bool:
     return True
 
 
-def _with_width(picture: np.ndarray, width: int) -> np.ndarray:
-    """Return a picture of this width: averaged if it is reduced, with sharp pixels if enlarged."""
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+def _fit_width(picture: np.ndarray, width: int) -> np.ndarray:
+    """Return the picture with this width, or with twice this height if it is very tall.
+
+    It is averaged if it is reduced, and has sharp pixels if it is enlarged.
+    """
+    height, own_width = picture.shape[:2]
+    scale = min(width / own_width, 2 * width / height)
+    size = (max(1, round(own_width * scale)), max(1, round(height * scale)))
     method = Image.Resampling.BOX
-    if width > picture.shape[1]:
+    if scale > 1:
         method = Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(picture).resize((width, height), method))
+    return np.asarray(Image.fromarray(picture).resize(size, method))
 
 
 def _with_caption(picture: np.ndarray, text: str) -> np.ndarray:

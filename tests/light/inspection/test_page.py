@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, DataError, Task
-from segkit.data.sources.source import Sample
-from segkit.inspection.examples import EXAMPLES, choose_examples
-from segkit.inspection.fingerprint import SampleFingerprint, facts_of
-from segkit.inspection.inspect import unopened
+from segkit.data.sources.source import Sample, Subset
+from segkit.inspection.examples import EXAMPLES, choose_examples, example_pair
+from segkit.inspection.fingerprint import SampleFingerprint, facts_of, survey
+from segkit.inspection.inspect import Inspection, unopened
 from segkit.inspection.page import make_histogram
 from segkit.inspection.report import inspection_html, size_rows
-from tests.helpers.problem_data import CRACK
+from tests.helpers.problem_data import CRACK, Memory
 
 
 def facts(task: Task, masks: list[np.ndarray]) -> list[SampleFingerprint]:
@@ -123,3 +123,13 @@ def test_a_page_has_a_light_and_a_dark_mode_and_fits_a_phone() -> None:
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
     assert "http" not in text
+
+
+@pytest.mark.parametrize(("shape", "size"), [((40, 20), (640, 320)), ((5000, 20), (640, 3))])
+def test_examples_have_a_limited_height(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    sample = Sample("a", np.zeros((*shape, 3), np.uint8), np.ones(shape, np.uint8))
+    parts = {"train": Subset(Memory({"a": sample}), ["a"])}
+    found = survey(CRACK, parts)
+    inspection = Inspection("", CRACK, parts, found, [], None)
+    for picture in example_pair(inspection, found.facts[0], 320):
+        assert picture.shape == (*size, 3)
