@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -162,10 +162,9 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
     summary = inspection.summary()
     task = inspection.task
     facts = inspection.survey.facts
-    date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     return {
         "source": inspection.source or "data set",
-        "about": f"{sum(summary.samples.values())} images, inspected on {date}",
+        "about": f"{sum(summary.samples.values())} images, inspected on {date.today()}",
         "verdict": str(inspection.verdict or NO_VERDICT),
         "problems": inspection.problems,
         "examples": _example_pictures(inspection),
