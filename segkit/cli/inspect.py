@@ -25,8 +25,8 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
-    from segkit.inspection.inspect import as_json, inspect
     from segkit.inspection.examples import write_examples
+    from segkit.inspection.inspect import as_json, inspect
     from segkit.inspection.report import inspection_html, on_screen
     from segkit.io.atomic import write_text_for_user
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from segkit.config import Config, RunConfig
+from segkit.inspection.class_problems import one_sided
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.input_statistics import measure_input
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.mask_format.guess import Guess
-from segkit.inspection.class_problems import one_sided
 from segkit.inspection.verdict import Verdict
 from segkit.planning.choices import Plan
 from segkit.task import Task

@@ -27,8 +27,8 @@ from segkit.cli import main
 from segkit.config import Config, read
 from segkit.data.parts import open_parts
 from segkit.errors import ConfigError
-from segkit.inspection.inspect import Inspection, as_json, inspect_parts
 from segkit.inspection.examples import examples
+from segkit.inspection.inspect import Inspection, as_json, inspect_parts
 from tests.helpers.command_line import assert_fails, listed_problems, numbers
 from tests.helpers.errors import holds
 
