@@ -43,8 +43,8 @@ def test_objects_are_those_of_scipy(truth: np.ndarray, predicted: np.ndarray) ->
 
 
 @given(
-    arrays.arrays(np.uint8, (8, 8), elements=dict(min_value=0, max_value=2)),
-    arrays.arrays(np.uint8, (8, 8), elements=dict(min_value=0, max_value=2)),
+    arrays.arrays(np.uint8, (8, 8), elements={"min_value": 0, "max_value": 2}),
+    arrays.arrays(np.uint8, (8, 8), elements={"min_value": 0, "max_value": 2}),
 )
 @settings(max_examples=30)
 def test_means_over_classes_are_those_of_scikit_learn(
