@@ -1,0 +1,108 @@
+"""Means over images and groups against plain loops, and how often their intervals hold the truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segkit.evaluation.intervals import (
+    PROMISED,
+    group_numbers,
+    group_sums,
+    interval_of,
+    per_image,
+    pooled,
+)
+
+
+def dice(sums: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return 2 * sums[..., 0] / (2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9), st.randoms(use_true_random=False))
+def test_sums_of_groups_are_those_of_a_loop(names: list[str], random: object) -> None:
+    values = np.arange(3.0 * len(names)).reshape(len(names), 3)
+    sums = group_sums(values, group_numbers(names))
+    for row, group in zip(sums, sorted(set(names)), strict=True):
+        expected = sum(value for value, name in zip(values, names, strict=True) if name == group)
+        np.testing.assert_array_equal(row, expected)
+
+
+def test_the_pooled_score_is_that_of_all_pixels_and_the_other_the_mean_of_the_images() -> None:
+    counts = np.array([[10, 0, 0], [100, 50, 50]])
+    groups = group_numbers(["a", "b"])
+    assert pooled(counts, groups, dice).value == pytest.approx(220 / 320)
+    assert per_image(dice(counts), groups).value == pytest.approx((1 + 200 / 300) / 2)
+
+
+def test_images_without_a_score_are_left_out_and_too_few_groups_have_no_interval() -> None:
+    values = np.array([0.5, math.nan, 0.9, 0.7])
+    found = per_image(values, np.arange(4))
+    assert found.value == pytest.approx(0.7)
+    assert (found.lowest, found.highest, found.groups) == (0.5, 0.9, 3)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    nothing = per_image(np.array([math.nan]), np.arange(1))
+    assert nothing.groups == 0
+    assert math.isnan(nothing.value)
+
+
+def test_groups_and_not_images_decide_whether_there_is_an_interval() -> None:
+    values = np.linspace(0.5, 0.9, 10 * PROMISED)
+    few = per_image(values, np.arange(10 * PROMISED) % (PROMISED - 1))
+    assert math.isnan(few.low)
+    enough = per_image(values, np.arange(10 * PROMISED) % PROMISED)
+    assert enough.low < enough.value < enough.high
+
+
+def test_the_interval_is_students_on_the_scale_of_logits() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(1, 0.2, 100_000)
+    drawn = 1 / (1 + np.exp(-logits))
+    value = 1 / (1 + math.exp(-1))
+    low, high = interval_of(value, drawn, groups=25)
+    reach = scipy.stats.t.ppf(0.975, 24) * 0.2 * math.sqrt(25 / 24)
+    assert math.log(low / (1 - low)) == pytest.approx(1 - reach, abs=0.01)
+    assert math.log(high / (1 - high)) == pytest.approx(1 + reach, abs=0.01)
+
+
+def test_the_ends_stay_in_the_range_of_the_score() -> None:
+    low, high = interval_of(1.0, np.ones(50), groups=30)
+    assert 0.999 < low <= high <= 1
+    low, high = interval_of(0.0, np.zeros(50), groups=30)
+    assert 0 <= low <= high < 0.001
+    low, high = interval_of(1.0, np.linspace(0, 9, 50), groups=30, share=False)
+    assert low == 0
+    assert high > 5
+    assert np.isnan(interval_of(0.5, np.full(5, np.nan), groups=30)).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [1, 4], ids=["images", "groups of 4"])
+def test_95_of_100_intervals_hold_the_true_value(size: int) -> None:
+    """Of 400 data sets of 50 groups; a binomial count of p = 0.95 is below 367 once in 800 times."""
+    random = np.random.default_rng(0)
+    shared = np.repeat(random.normal(0, 0.6, 2000), size)
+    quality = 1 / (1 + np.exp(-(1.0 + shared + random.normal(0, 0.6, 2000 * size))))
+    area = random.uniform(200, 600, 2000 * size)
+    right = area * quality
+    wrong = (area - right) * random.uniform(0.3, 0.7, 2000 * size)
+    counts = np.stack([right, wrong, 2 * (area - right) - wrong], axis=-1)
+    true_pooled = dice(counts.sum(axis=0))
+    true_mean = dice(counts).mean()
+    held = np.zeros(2)
+    for _ in range(400):
+        chosen = random.integers(0, 2000, 50)
+        rows = (chosen[:, None] * size + np.arange(size)).ravel()
+        groups = np.repeat(np.arange(50), size)
+        first = pooled(counts[rows], groups, dice, resamples=400)
+        second = per_image(dice(counts[rows]), groups, resamples=400)
+        held += [first.low <= true_pooled <= first.high, second.low <= true_mean <= second.high]
+    assert (held >= 367).all(), held
+    assert (held <= 395).all(), held
