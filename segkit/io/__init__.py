@@ -4,7 +4,7 @@ atomic.py         temporary names, renaming, and what killed processes left behi
 failures.py       what a failed reading or writing means, in a sentence
 folders.py        folders that are there whole or not at all
 json_files.py     reading JSON that segkit wrote
-locks.py          lock files, so that only one process works on a file or folder
+locks.py         lock files: one process at a time works on a file or folder
 files.py          what is opened is a file; folders that are made
 names.py          names from elsewhere as parts of a path, on a terminal, in a table
 image_files.py    the image files in a folder, and what else is there

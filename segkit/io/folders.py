@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segkit.errors import RunError
-from segkit.io.locks import alone
+from segkit.io.locks import lock_or_fail
 
 _PART = ".whole.part"
 _OLD = ".whole.old"
@@ -32,7 +32,7 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """
     part = _beside(out, _PART)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with alone(_beside(out, _LOCK), f"writes {out}"):
+    with lock_or_fail(_beside(out, _LOCK), f"writes {out}"):
         _put_back(out)
         _remove(part)
         try:
@@ -54,7 +54,7 @@ def put_back(folder: Path) -> None:
     """Put folders in their places again that `whole_folder` was replacing below `folder` when it was killed."""
     for old in folder.glob(f".*{_OLD}"):
         out = old.with_name(old.name[1 : -len(_OLD)])
-        with suppress(RunError, OSError), alone(_beside(out, _LOCK), f"writes {out}"):
+        with suppress(RunError, OSError), lock_or_fail(_beside(out, _LOCK), f"writes {out}"):
             _put_back(out)
 
 

@@ -22,7 +22,7 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
 from segkit.io.files import make_folder
 from segkit.io.georeference import has_place
-from segkit.io.locks import taking_turns
+from segkit.io.locks import wait_for_lock
 from segkit.io.names import check_class_folders
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -167,7 +167,7 @@ class Results:
         `rows` are those that `write` returned; what is not among them is counted in the mask files, where it must be.
         Raises `OSError`, or `DataError` for a file that no run wrote.
         """
-        with taking_turns(self.masks):
+        with wait_for_lock(self.masks / ".merging"):
             for output in self.outputs:
                 output.merge()
             summary.write_summary(self.coding, self.masks, self.table, names, rows or {})
