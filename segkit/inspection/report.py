@@ -164,15 +164,21 @@ def examples(inspection: Inspection) -> np.ndarray | None:
         np.linspace(0, len(choice) - 1, min(EXAMPLES, len(choice))).round().astype(int).tolist()
     )
     pairs = []
+    names: list[str] = []
     for fact in (choice[place] for place in places):
         sample = inspection.parts[fact.part].read(fact.name)
         target = task.encode(sample.mask, fact.name, void=VOID)
-        pairs += [as_display(sample.image), overlay(task, sample.image, target)]
+        pairs += [
+            as_display(sample.image, sample.valid),
+            overlay(task, sample.image, target, valid=sample.valid),
+        ]
+        names += [sample.name, ""]
     if not pairs:
         return None
     pairs += [np.full((8, 8, 3), 255, np.uint8)] * (-len(pairs) % 4)
     rows = [pairs[i : i + 4] for i in range(0, len(pairs), 4)]
-    return panel(task, rows, ("image", "mask", "image", "mask"))
+    names_of_rows = [names[i : i + 4] for i in range(0, len(names), 4)]
+    return panel(task, rows, ("image", "mask", "image", "mask"), names_of_rows)
 
 
 def write_examples(inspection: Inspection, path: Path) -> bool:

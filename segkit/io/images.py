@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -120,10 +119,25 @@ def write_tiff(path: Path, array: np.ndarray) -> None:
         )
 
 
-def as_display(image: np.ndarray) -> np.ndarray:
-    """Return any image as (H, W, 3) uint8 to look at: other depths between their 1st and 99th percentile, three bands."""
-    shown: Any = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
-    if shown.dtype != np.uint8:
-        low, high = np.percentile(shown, (1, 99))
-        shown = np.clip((shown.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1) * 255
-    return np.ascontiguousarray(shown.astype(np.uint8))
+def as_display(image: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """Return an image as a picture to look at.
+
+    Args:
+        image: An image (H, W, channels) of any depth. The first three channels are used, or else the first one.
+        valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not influence the contrast.
+
+    Returns:
+        (H, W, 3) uint8. Depths other than uint8 are stretched between their 1st and 99th percentile.
+    """
+    if image.shape[-1] >= 3:
+        picture = image[..., :3]
+    else:
+        picture = np.repeat(image[..., :1], 3, axis=-1)
+    if picture.dtype != np.uint8:
+        known = picture
+        if valid is not None and valid.any():
+            known = picture[valid]
+        low, high = np.percentile(known, (1, 99))
+        span = max(float(high - low), 1e-6)
+        picture = np.clip((picture.astype(np.float32) - low) / span, 0, 1) * 255
+    return np.ascontiguousarray(picture.astype(np.uint8))

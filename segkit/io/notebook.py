@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segkit.io.overlay import overlay
+from segkit.io.overlay import overlay, overlay_palette
 from segkit.task import VOID, Task, as_task, values_of
 from segkit.task.html import swatch
 from segkit.task.layers import layer_of
@@ -38,7 +38,7 @@ class Picture:
         for index in self.task.foreground:
             share = float(layer_of(self.task, self.mask, index).mean())
             legend.append(
-                f"{swatch(self.task.palette[index])} {escape(self.task.classes[index])} {share:.1%}"
+                f"{swatch(overlay_palette(self.task)[index])} {escape(self.task.classes[index])} {share:.1%}"
             )
         return (
             f'<img src="data:image/png;base64,{encoded}" style="max-width:100%;image-rendering:pixelated" alt="mask">'

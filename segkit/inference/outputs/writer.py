@@ -24,6 +24,7 @@ from segkit.io.files import make_folder
 from segkit.io.georeference import has_place
 from segkit.io.locks import wait_for_lock
 from segkit.io.names import check_class_folders
+from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What no other image can be written after."""
@@ -35,7 +36,8 @@ class Outputs(NamedTuple):
     """What to write: masks into a folder, and what else was asked for into folders beside it ("DIR-overlays")."""
 
     masks: Path
-    overlays: bool = False
+    overlays: bool | OverlayStyle = False
+    """Whether masks are drawn over images, and in which style."""
     probabilities: str | None = None
     """A name of `catalog.PROBABILITIES`."""
     formats: tuple[str, ...] = ()
@@ -86,8 +88,9 @@ class Results:
             self.beside.append(kind(self.task, outputs.masks))
         if outputs.uncertainty:
             self.beside.append(Uncertainty(self.task, outputs.masks))
-        if outputs.overlays:
-            self.beside.append(Overlays(self.task, outputs.masks))
+        style = check_overlay(outputs.overlays)
+        if style:
+            self.beside.append(Overlays(self.task, outputs.masks, style))
         self.mask_output = Masks(self.coding, outputs.masks)
 
     @property
