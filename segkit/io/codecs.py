@@ -139,7 +139,32 @@ def read_stored(path: Path, pages: Pages | None = None) -> Pixels:
         orientation = orientation_of(picture)
         values = picture_pixels(picture)
         palette = palette_of(picture)
+        levels = _grey_levels(file, picture)
+    if levels:
+        step = 255 // (levels - 1)
+        values = values // step
+        palette = _grey_palette(step)
     return Pixels(upright(values, orientation), palette=palette)
+
+
+def _grey_levels(path: Path, picture: Image.Image) -> int:
+    """Return 4 or 16 for a grey PNG of 2 or 4 bits, whose values Pillow stretches to 0 to 255; 0 for other files."""
+    if picture.format != "PNG" or picture.mode != "L":
+        return 0
+    bits = _png_depth(path)
+    return 2**bits if bits in (2, 4) else 0
+
+
+def _grey_palette(step: int) -> np.ndarray:
+    """Return the greys (256, 3) uint8 that a viewer shows for stored values, `step` apart."""
+    greys = np.minimum(np.arange(256) * step, 255).astype(np.uint8)
+    return np.repeat(greys[:, None], 3, axis=1)
+
+
+def _png_depth(path: Path) -> int:
+    """Return the bits of a sample, from the header of a PNG."""
+    with path.open("rb") as stream:
+        return stream.read(25)[24]
 
 
 def palette_of(picture: Image.Image) -> np.ndarray | None:
@@ -221,8 +246,7 @@ def is_deep_png(path: Path, picture: Image.Image) -> bool:
     """Return whether an opened picture is a PNG of several 16-bit channels, of which Pillow reads the upper 8 bits."""
     if picture.format != "PNG" or picture.mode not in ("RGB", "RGBA", "LA"):
         return False
-    with path.open("rb") as stream:
-        return stream.read(25)[24] == 16
+    return _png_depth(path) == 16
 
 
 def deep_png(content: bytes) -> np.ndarray:

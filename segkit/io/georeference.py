@@ -40,16 +40,23 @@ class Georeference(NamedTuple):
 
 
 class TiffLocation(NamedTuple):
-    """What the files made from a TIFF have in common with it."""
+    """The tags that the files made from a TIFF have in common with it."""
 
     tags: tuple[Any, ...]
     """Those of `PLACE_TAGS`, as tifffile writes them; none if the image lies on no map."""
     nodata: float | None
     """The image's value of pixels without data; None if it has none."""
+    has_holes: bool = False
+    """Whether pixels are hidden by an alpha channel or an internal mask."""
 
     def tags_with(self, nodata: float | None) -> list[Any]:
-        """Return the tags of a file that stores `nodata` where the image has no data; None if it stores no such value."""
-        if self.nodata is None or nodata is None:
+        """Return the tags of a file made from the image.
+
+        Args:
+            nodata: The value that the file stores where the image has no data; None if it stores no such value.
+        """
+        may_miss_data = self.has_holes or self.nodata is not None
+        if nodata is None or not may_miss_data:
             return list(self.tags)
         return [*self.tags, (GDAL_NODATA, "s", 0, str(nodata), True)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io import codecs, colour_spaces
 from segkit.io.nodata import nodata_of
-from segkit.io.pages import Chosen, Pages, choose_page, split_page
+from segkit.io.pages import Chosen, Pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels, both, complete_pixels, fill, holes, lowest, without_holes
 from segkit.io.turning import orientation_of, upright
@@ -119,6 +119,20 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
         values = fill(values, missing, lowest(values, missing))
         valid = both(valid, complete_pixels(missing))
     return without_holes(Pixels(seen(values, layout), valid))
+
+
+def may_have_holes(path: Path) -> bool:
+    """Return whether a TIFF says that some pixels hold no data: by a value, an alpha channel, or an internal mask.
+
+    The answer is False for other files. A band that is called alpha may still be a measurement, see `is_alpha`.
+    """
+    if not codecs.is_tiff(path):
+        return False
+    with codecs.naming(path), open_tiff(file_of(path)) as tiff:
+        layout = layout_of(tiff.series[0].keyframe)
+        if layout.nodata is not None or layout.alpha is not None:
+            return True
+        return any(getattr(page, "is_mask", False) for page in tiff.pages)
 
 
 class StoredTiff(NamedTuple):

@@ -75,6 +75,8 @@ class LargeImage:
                 )
                 self._cover, self._close_cover = _open_cover(cover_of(self._tiff, self._chosen))
                 self._alpha = self._find_alpha(channels)
+                if self.place and (self._alpha is not None or self._cover is not None):
+                    self.place = self.place._replace(has_holes=True)
                 self._low: np.ndarray | None = None
                 first = self.read(slice(0, 1), slice(0, 1))
             except BaseException:

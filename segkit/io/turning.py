@@ -24,6 +24,18 @@ def orientation_of(opened: Any) -> int:
     return int(value) if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return the height and width that an opened picture has once it is turned upright.
+
+    Args:
+        picture: A picture that Pillow has opened but not decoded.
+    """
+    size = (picture.height, picture.width)
+    if picture.format == "TIFF":  # Pillow states the size of a turned TIFF as it is upright
+        return size
+    return size[::-1] if orientation_of(picture) in (5, 6, 7, 8) else size
+
+
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     """Return pixels turned as the EXIF or TIFF orientation (1 to 8) says.
 

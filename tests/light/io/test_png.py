@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
+from segkit.data.sources.folder import in_folders
 from segkit.io import png
 from segkit.io.images import read_image
-from segkit.io.masks import read_colours, read_mask
+from segkit.io.masks import read_colours, read_layers, read_mask
+from segkit.task import Task
 from tests.helpers import file_bytes
 from tests.helpers.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
 
@@ -300,3 +302,38 @@ def _seconds(call: Callable[[], object]) -> float:
     begun = time.process_time()
     call()
     return time.process_time() - begun
+
+
+def grey_of_few_bits(ids: np.ndarray, bits: int) -> bytes:
+    """Return a grey PNG whose samples of 2 or 4 bits are these ids."""
+    packed = b""
+    for row in ids:
+        digits = "".join(f"{value:0{bits}b}" for value in row)
+        digits += "0" * (-len(digits) % 8)
+        packed += b"\0" + int(digits, 2).to_bytes(len(digits) // 8, "big")
+    return file_bytes.png(ids.shape[1], ids.shape[0], packed, depth=bits)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_trap_26_masks_of_2_and_4_bits_hold_the_stored_ids(tmp_path: Path, bits: int) -> None:
+    ids = np.random.default_rng(0).integers(0, 2**bits, (5, 7), np.uint8)
+    path = tmp_path / "a.png"
+    path.write_bytes(grey_of_few_bits(ids, bits))
+    step = 255 // (2**bits - 1)
+    np.testing.assert_array_equal(read_mask(path), ids)
+    np.testing.assert_array_equal(read_layers(path)[..., 0], ids)
+    np.testing.assert_array_equal(read_mask(path, 100), ids * step >= 100)
+    np.testing.assert_array_equal(read_image(path)[..., 0], ids * step)
+    np.testing.assert_array_equal(read_colours(path)[..., 1], ids * step)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_black_and_white_masks_of_2_and_4_bits_are_no_and_yes(tmp_path: Path, bits: int) -> None:
+    yes = np.random.default_rng(0).integers(0, 2, (5, 7), np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(encoded(RGB, "PNG"))
+    path = tmp_path / "masks" / "a.png"
+    path.write_bytes(grey_of_few_bits(yes * (2**bits - 1), bits))
+    source = in_folders(tmp_path / "images", tmp_path / "masks", Task.binary("a"))
+    np.testing.assert_array_equal(np.squeeze(source.read("a").mask), yes)
