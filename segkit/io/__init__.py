@@ -10,9 +10,9 @@ names.py          names from elsewhere as parts of a path, on a terminal, in a t
 image_files.py    the image files in a folder, and what else is there
 images.py         reading and writing images
 masks.py          reading and writing masks
-coding.py         which values or colours stand for the classes in mask files; coding_record.py writes it down
-codecs.py         decoding by Pillow; pictures.py names the formats, png.py decodes plain PNG faster
-metadata.py       PNG and JPEG without what is broken beside their pixels
+coding.py         which values or colours stand for the classes in mask files; coding_record.py
+writes it down codecs.py         decoding by Pillow; pictures.py names the formats, png.py decodes
+plain PNG faster metadata.py       PNG and JPEG without what is broken beside their pixels
 tiff.py           TIFF as its tags say; colour_spaces.py makes RGB of CMYK, YCbCr and CIELAB
 tiff_windows.py   any window of a TIFF without reading the rest
 tiff_files.py     writing TIFF
@@ -21,6 +21,6 @@ pixels.py         values, and where a file holds none
 turning.py        pictures turned upright
 lossless.py       whether a compression changed the pixels
 unicode_names.py  names that look alike
-georeference.py   where the pixels of a GeoTIFF lie on the map; nodata.py says which of them hold no data
-overlay.py        masks drawn over images; notebook.py shows masks in notebooks
+georeference.py   where the pixels of a GeoTIFF lie on the map; nodata.py says which of them hold no
+data overlay.py        masks drawn over images; notebook.py shows masks in notebooks
 """

@@ -53,7 +53,8 @@ class TiffLocation(NamedTuple):
         """Return the tags of a file made from the image.
 
         Args:
-            nodata: The value that the file stores where the image has no data; None if it stores no such value.
+            nodata: The value that the file stores where the image has no data; None if it stores no
+                such value.
         """
         may_miss_data = self.has_holes or self.nodata is not None
         if nodata is None or not may_miss_data:

@@ -57,8 +57,8 @@ class Found(NamedTuple):
 def list_images(folder: Path) -> dict[str, Path]:
     """Return the image files under `folder` by name: the path below it, without suffix ("a", "monday/b"), sorted.
 
-    Hidden files and other suffixes are left out. Raises `DataError` if the folder is missing or two files share
-    a name (a.png and a.jpg).
+    Hidden files and other suffixes are left out. Raises `DataError` if the folder is missing or two
+    files share a name (a.png and a.jpg).
     """
     found: dict[str, Path] = {}
     for name, path in walk_images(folder):
@@ -79,8 +79,8 @@ def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
 def look_into(folder: Path) -> Found:
     """Return the images in a folder and below it, and what is left out.
 
-    Links to folders are followed, each folder is read once. Hidden files are of no interest. Raises `DataError` if the
-    folder is missing or cannot be read.
+    Links to folders are followed, each folder is read once. Hidden files are of no interest. Raises
+    `DataError` if the folder is missing or cannot be read.
     """
     if not folder.is_dir():
         found = "is a file, not a folder" if folder.is_file() else "there is no such folder"

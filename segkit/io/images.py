@@ -27,15 +27,16 @@ def read_image(path: Path, pages: Pages | None = None, channels: int | None = No
 def read_pixels(path: Path, pages: Pages | None = None, channels: int | None = None) -> Pixels:
     """Return an image (H, W, C) uint8, uint16 or float32, turned as its orientation says, and where it is valid.
 
-    Grey images have one channel; palettes, CMYK, YCbCr and CIELAB become RGB, 0 is black; TIFF keeps all its bands.
-    An alpha channel is dropped; pixels that are wholly transparent, and the nodata value of a GeoTIFF, are not valid.
-    Nodata values are replaced by the lowest valid value of their band.
+    Grey images have one channel; palettes, CMYK, YCbCr and CIELAB become RGB, 0 is black; TIFF
+    keeps all its bands. An alpha channel is dropped; pixels that are wholly transparent, and the
+    nodata value of a GeoTIFF, are not valid. Nodata values are replaced by the lowest valid value
+    of their band.
 
     Args:
         path: The file, or the address of a page (`pages.page_path`).
         pages: What the pages of a file are (`data.pages`), if the user says so.
-        channels: How many a model takes, which decides what a file leaves open: whether its fourth band is alpha, and
-            whether its pages are bands.
+        channels: How many a model takes, which decides what a file leaves open: whether its fourth
+            band is alpha, and whether its pages are bands.
 
     Raises:
         DataError: With the file's name, if it cannot be read or holds NaN or infinite values.
@@ -123,11 +124,14 @@ def as_display(image: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray
     """Return an image as a picture to look at.
 
     Args:
-        image: An image (H, W, channels) of any depth. The first three channels are used, or else the first one.
-        valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not influence the contrast.
+        image: An image (H, W, channels) of any depth. The first three channels are used, or else
+            the first one.
+        valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not
+            influence the contrast.
 
     Returns:
-        (H, W, 3) uint8. Depths other than uint8 are stretched between their 1st and 99th percentile.
+        (H, W, 3) uint8. Depths other than uint8 are stretched between their 1st and 99th
+        percentile.
     """
     if image.shape[-1] >= 3:
         picture = image[..., :3]

@@ -1,7 +1,7 @@
 """Lock files: at most one process at a time works on a file or a folder.
 
-`lock_or_fail` and `wait_for_lock` use filelock. The operating system ends such a lock with its process, however that ends.
-`renewable_lock` also works on disks that cannot lock files.
+`lock_or_fail` and `wait_for_lock` use filelock. The operating system ends such a lock with its
+process, however that ends. `renewable_lock` also works on disks that cannot lock files.
 """
 
 from __future__ import annotations
@@ -89,15 +89,16 @@ def _release(lock: FileLock, path: Path) -> None:
     lock.release()
 
 
-# filelock cannot replace this lock. Its locks of the operating system fail, or hold on one machine only, on many
-# network disks, and there two machines would write one mask. Its lock by the existence of a file blocks for ever after
-# the death of a process on another machine, or of one that was killed before it wrote its name.
+# filelock cannot replace this lock. Its locks of the operating system fail, or hold on one machine
+# only, on many network disks, and there two machines would write one mask. Its lock by the
+# existence of a file blocks for ever after the death of a process on another machine, or of one
+# that was killed before it wrote its name.
 @contextmanager
 def renewable_lock(path: Path) -> Iterator[Callable[[], None]]:
     """Hold a lock file that names its process, on every disk and across machines.
 
-    The lock of a dead process is taken over: at once on its own machine, and on other machines when nobody has renewed
-    it for `STALE` seconds.
+    The lock of a dead process is taken over: at once on its own machine, and on other machines when
+    nobody has renewed it for `STALE` seconds.
 
     Args:
         path: The lock file. Its folder is created. The file is removed at the end.

@@ -36,14 +36,15 @@ def read_mask_pixels(
 ) -> Pixels:
     """Return the values of a mask file as they are stored: (H, W) of whole numbers; palette indices, not colours.
 
-    1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is opaque. Where a TIFF says that
-    0 is white, black is 0 in the result. Pixels of the nodata value of a GeoTIFF, and those that its internal mask hides,
-    are not valid.
+    1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is
+    opaque. Where a TIFF says that 0 is white, black is 0 in the result. Pixels of the nodata value
+    of a GeoTIFF, and those that its internal mask hides, are not valid.
 
     Args:
         path: The file, or the address of a page.
-        threshold: With it the result is 0/1, 1 where the value is `threshold` or more: the way to read JPEG and
-            anti-aliased yes/no masks. Of a palette of greys it is the grey that counts.
+        threshold: With it the result is 0/1, 1 where the value is `threshold` or more: the way to
+            read JPEG and anti-aliased yes/no masks. Of a palette of greys it is the grey that
+            counts.
         pages: What the pages of a file are (`data.pages`), if the user says so.
 
     Raises:
@@ -84,8 +85,8 @@ def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
 def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool = False) -> Pixels:
     """Return the colours of a mask file, (H, W, 3) uint8; a palette's or grey ones become RGB, an opaque alpha is dropped.
 
-    JPEG and the like are refused unless `lossy_too`. `Pixels.nodata` is the packed colour 0xrrggbb of the pixels
-    that are missing.
+    JPEG and the like are refused unless `lossy_too`. `Pixels.nodata` is the packed colour 0xrrggbb
+    of the pixels that are missing.
     """
     with codecs.naming(path):
         if not lossy_too:
@@ -268,9 +269,9 @@ def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:
     """Return where the mask of the image `name` stands in segkit's own coding: FOLDER/NAME.png.
 
-    In a multilabel task it is FOLDER/CLASS/NAME.png for each class. `suffix` may be ".tif", too. Raises `DataError` if the
-    name or a class cannot be that of a file or folder; `names.check_class_folders` says so of classes before any image is
-    predicted.
+    In a multilabel task it is FOLDER/CLASS/NAME.png for each class. `suffix` may be ".tif", too.
+    Raises `DataError` if the name or a class cannot be that of a file or folder;
+    `names.check_class_folders` says so of classes before any image is predicted.
     """
     return segkit_coding(task).paths(folder, name, tiff=suffix == ".tif")
 

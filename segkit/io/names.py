@@ -1,8 +1,8 @@
 """Names that come from elsewhere: as parts of a path, and in a table. For a terminal see `segkit.system.terminal`.
 
-Class names, image names and paths come from runs, exports, lists and data sets that a stranger may have made. Everything
-that makes a file of a name asks `file_in`, on every operating system for the same names: what is written on one can be
-copied to another.
+Class names, image names and paths come from runs, exports, lists and data sets that a stranger may
+have made. Everything that makes a file of a name asks `file_in`, on every operating system for the
+same names: what is written on one can be copied to another.
 """
 
 from __future__ import annotations

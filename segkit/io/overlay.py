@@ -65,7 +65,8 @@ def overlay(
         mask: A decoded mask or a target, (H, W) or (H, W, P). VOID pixels become grey.
         opacity: The weight of the colour in a tinted area, 0 to 1.
         style: Whether each class is tinted, outlined, or both.
-        valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not influence the contrast.
+        valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not
+            influence the contrast.
 
     Returns:
         The picture, (H, W, 3) uint8.
@@ -117,9 +118,9 @@ def check_overlay(overlay: bool | str) -> OverlayStyle | None:
 def overlay_palette(task: Task) -> Sequence[Colour]:
     """Return the colours of the classes in pictures, in the order of `task.classes`.
 
-    These are the colours that the user chose for the task. A task with the default colours gets `SAFE_COLOURS`, which
-    colour-blind people can tell apart. No such colours are known for more classes than those; then the default colours
-    are used.
+    These are the colours that the user chose for the task. A task with the default colours gets
+    `SAFE_COLOURS`, which colour-blind people can tell apart. No such colours are known for more
+    classes than those; then the default colours are used.
     """
     default = default_palette(list(task.classes), task.background)
     if list(task.palette) != default or len(task.foreground) > len(SAFE_COLOURS):
@@ -179,7 +180,8 @@ def panel(
         task: The task whose classes are in the legend.
         rows: Rows of equally many RGB pictures, (H, W, 3) uint8 each.
         titles: One per column.
-        names: A name per picture, which is written below it; empty strings and missing names take no space.
+        names: A name per picture, which is written below it; empty strings and missing names take
+            no space.
 
     Returns:
         The sheet, (H, W, 3) uint8.

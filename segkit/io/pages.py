@@ -91,8 +91,8 @@ def choose_page(
         channels: How many a model takes; as many pages of one band are its bands.
 
     Raises:
-        DataError: If there are several pages of which nothing says what they are, or other axes than rows, columns and
-            bands.
+        DataError: If there are several pages of which nothing says what they are, or other axes
+            than rows, columns and bands.
     """
     check_pages(tiff.pages)
     series = _full_resolution(tiff, path, pages)

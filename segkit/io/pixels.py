@@ -39,7 +39,8 @@ def without_holes(pixels: Pixels) -> Pixels:
 def holes(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
     """Return where values (H, W) or (H, W, C) are missing, for each band; None if they are nowhere.
 
-    In unsigned integers a pixel is missing if all its bands are: 0 is also a usual value of one band.
+    In unsigned integers a pixel is missing if all its bands are: 0 is also a usual value of one
+    band.
     """
     missing = _equal(values, nodata)
     if missing is None:

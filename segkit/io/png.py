@@ -1,8 +1,9 @@
 """PNG as most data sets keep it, 8 bits of grey, RGB or palette and nothing beside the pixels, read faster than by Pillow.
 
-PNG is lossless, so every correct decoder gives the same values. All that could make readers differ (colours of palettes,
-alpha, other depths, orientation, animation, damage) is left to Pillow. Three quarters of libpng's time are zlib's, and
-libdeflate takes half of that: it unpacks the pixels, and libpng gets them as a PNG without compression to undo the filters.
+PNG is lossless, so every correct decoder gives the same values. All that could make readers differ
+(colours of palettes, alpha, other depths, orientation, animation, damage) is left to Pillow. Three
+quarters of libpng's time are zlib's, and libdeflate takes half of that: it unpacks the pixels, and
+libpng gets them as a PNG without compression to undo the filters.
 """
 
 from __future__ import annotations

@@ -64,8 +64,9 @@ def _palette(keyframe: Any) -> np.ndarray | None:
 def is_alpha(bands: np.ndarray, alpha: np.ndarray) -> bool:
     """Return whether a band (N,) that a file calls alpha is one, beside other bands (N, C).
 
-    GDAL writes the fourth band of 8 bits as alpha, although it is near infrared. Alpha is nearly always 0 or opaque. Where
-    it is 0 everywhere nothing is to be seen, so the other bands have one value.
+    GDAL writes the fourth band of 8 bits as alpha, although it is near infrared. Alpha is nearly
+    always 0 or opaque. Where it is 0 everywhere nothing is to be seen, so the other bands have one
+    value.
     """
     opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
     if not alpha.any():
@@ -82,7 +83,8 @@ def some(values: np.ndarray) -> np.ndarray:
 def alpha_of(layout: Layout, channels: int | None, looked: np.ndarray) -> int | None:
     """Return the band of an image that is alpha and no data; None if there is none.
 
-    A model that takes one band fewer was trained without it. Otherwise the pixels (N, C) `looked` at decide.
+    A model that takes one band fewer was trained without it. Otherwise the pixels (N, C) `looked`
+    at decide.
     """
     alpha = layout.alpha
     count = looked.shape[-1]
@@ -102,8 +104,8 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
         channels: How many bands a model takes, which decides what the file leaves open.
 
     Raises:
-        DataError: If it is damaged, too large, has colours that cannot be read, or pages of which nothing says what they
-            are.
+        DataError: If it is damaged, too large, has colours that cannot be read, or pages of which
+            nothing says what they are.
     """
     stored = read_stored_tiff(path, pages, channels)
     layout = stored.layout
@@ -124,7 +126,8 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
 def may_have_holes(path: Path) -> bool:
     """Return whether a TIFF says that some pixels hold no data: by a value, an alpha channel, or an internal mask.
 
-    The answer is False for other files. A band that is called alpha may still be a measurement, see `is_alpha`.
+    The answer is False for other files. A band that is called alpha may still be a measurement, see
+    `is_alpha`.
     """
     if not codecs.is_tiff(path):
         return False
@@ -167,7 +170,8 @@ def read_stored_tiff(
 def without_alpha_of_maps(stored: StoredTiff) -> StoredTiff:
     """Return the samples of a mask on a map without its alpha channel, whose transparent pixels are not valid.
 
-    Programs for maps write alpha 0 beyond the edge of what is known. Elsewhere a transparent pixel may be background.
+    Programs for maps write alpha 0 beyond the edge of what is known. Elsewhere a transparent pixel
+    may be background.
     """
     values, valid, layout = stored
     on_map = any(code in layout.page.tags for code in ON_MAP)

@@ -48,12 +48,13 @@ def largest_page_size(path: Path) -> int:
 class LargeImage:
     """An open TIFF of (height, width, channels), read as `files.read_image` reads a whole one.
 
-    Compressed and tiled files are decoded tile by tile or strip by strip (by zarr), uncompressed strips are read
-    where they stand. Bands may be stored together, apart, or as pages. Close it after use, or use it in a `with`.
+    Compressed and tiled files are decoded tile by tile or strip by strip (by zarr), uncompressed
+    strips are read where they stand. Bands may be stored together, apart, or as pages. Close it
+    after use, or use it in a `with`.
 
-    Raises `DataError` if the file is damaged or cut off, is to be turned (orientation), has other axes than rows, columns
-    and bands, or if `AT_ONCE` of its tiles or strips take more than `most_bytes`. `pages` and `channels` are those of
-    `read_image`.
+    Raises `DataError` if the file is damaged or cut off, is to be turned (orientation), has other
+    axes than rows, columns and bands, or if `AT_ONCE` of its tiles or strips take more than
+    `most_bytes`. `pages` and `channels` are those of `read_image`.
     """
 
     def __init__(

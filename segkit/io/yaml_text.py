@@ -84,7 +84,8 @@ def _check_keys(node: yaml.MappingNode) -> None:
 def _count(node: yaml.Node, counted: dict[int, int]) -> int:
     """Return the values in a node. Raises `ConfigError` if there are too many, or if it holds itself.
 
-    `counted` has the number of each node that was counted before, 0 for those that are being counted.
+    `counted` has the number of each node that was counted before, 0 for those that are being
+    counted.
     """
     key = id(node)
     if counted.get(key) == 0:
