@@ -76,7 +76,7 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 @contextmanager
 def marked(folder: Path) -> Iterator[Path]:
-    """Yield an empty hidden file in `folder`, which shows another process that the folder is the same.
+    """Yield an empty hidden file in `folder`, by which others can recognise the folder.
 
     The file is removed at the end. `remove_leftovers` treats it as a temporary file, so touch it
     more often than daily.

@@ -69,7 +69,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def most_bytes(path: Path) -> float:
-    """Return how many bytes a picture file may have; infinity for a TIFF, which is read in pieces."""
+    """Return how many bytes a picture file may have; infinity for a TIFF."""
     if is_tiff(path):
         return math.inf
     return MAX_BYTES_PER_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
@@ -207,7 +207,7 @@ def _png_depth(path: Path) -> int:
 
 
 def palette_of(picture: Image.Image) -> np.ndarray | None:
-    """Return the palette of a picture, (256, 3) uint8, filled up with black; None if it has none."""
+    """Return the palette of a picture, (256, 3) uint8, padded with black; None without one."""
     if picture.mode not in ("P", "PA"):
         return None
     stored = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]

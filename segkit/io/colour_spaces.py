@@ -85,7 +85,7 @@ def _refused(page: Any, where: object) -> DataError:
 
 
 def as_rgb(values: np.ndarray, page: Any) -> np.ndarray:
-    """Return the values of a TIFF page, converted to RGB if they are CMYK, YCbCr or CIELAB.
+    """Return the values of a TIFF page; CMYK, YCbCr and CIELAB become RGB.
 
     Args:
         values: The values, (H, W) or (H, W, C).

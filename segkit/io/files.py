@@ -17,7 +17,7 @@ KINDS = {
 
 
 def special_kind(path: Path) -> str | None:
-    """Return the kind of a path that is neither a file nor a folder, such as "a pipe"; else None."""
+    """Return "a pipe", "a socket" or "a device"; None for files, folders and missing paths."""
     status = _status(path)
     if status is None:
         return None
@@ -25,7 +25,7 @@ def special_kind(path: Path) -> str | None:
 
 
 def check_is_file(path: Path, most: float = float("inf")) -> None:
-    """Check that a path is not a pipe, a socket, a device or a large file; a missing file is accepted.
+    """Check that a path is not a pipe, a socket, a device or a large file; it may be missing.
 
     Args:
         path: The path.

@@ -20,7 +20,7 @@ from segkit.errors import DataError, RunError
 from segkit.io.atomic import is_dead, owner
 
 STALE = 600
-"""Seconds without renewal after which the lock of another machine counts as that of a dead process."""
+"""Seconds without renewal after which the process of a lock on another machine counts as dead."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Error numbers of a disk that cannot lock files."""
@@ -72,7 +72,7 @@ def wait_for_lock(path: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path, timeout: float) -> FileLock:
-    """Return a lock that is held, unless the disk cannot lock files; a negative timeout waits without a limit."""
+    """Return a held lock, or one not held if the disk has no locks; -1 waits without a limit."""
     lock = FileLock(path, timeout=timeout, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -83,7 +83,7 @@ def _acquire(path: Path, timeout: float) -> FileLock:
 
 
 def _release(lock: FileLock, path: Path) -> None:
-    """Remove the lock file and end the lock. A process that waits for the removed file creates a new one."""
+    """Remove the lock file and end the lock. A process that waits for it creates a new file."""
     with suppress(OSError):  # Windows does not remove an open file
         path.unlink()
     lock.release()
@@ -131,7 +131,8 @@ def _create(path: Path) -> None:
         if not _is_stale(path):
             raise DataError(
                 f"{path}: another process ({_holder(path)}) predicts this image into the same "
-                f"folder; wait until it has ended. If no segkit process is running, delete that file",
+                f"folder; wait until it has ended. If no segkit process is running, delete "
+                f"the file",
                 "busy",
             ) from None
         path.unlink(missing_ok=True)
@@ -148,7 +149,7 @@ def _sign(path: Path, stream: TextIO) -> None:
 
 
 def _is_stale(path: Path) -> bool:
-    """Return whether no process holds the lock. An empty file is left by a kill before the name was written."""
+    """Return whether no process holds the lock; the file is empty after an early kill."""
     try:
         holder = _holder(path)
         if not holder:

@@ -28,13 +28,16 @@ SAFE_COLOURS = (
     (0, 158, 115),  # bluish green
     (230, 159, 0),  # orange
 )
-"""The colours of Okabe and Ito, 2008 (https://jfly.uni-koeln.de/color/), in an order that keeps the first ones far apart."""
+"""The colours of Okabe and Ito, 2008 (https://jfly.uni-koeln.de/color/).
+
+They are ordered so that the first ones differ most.
+"""
 
 OUTLINE_PER_PIXELS = 800
-"""An outline is one pixel wide, and one more per this many pixels of the shorter side of the image."""
+"""An outline is wider by a pixel per this many pixels of the shorter side of the image."""
 STRIPES_PER_SIDE = 80
 LEAST_STRIPE = 3
-"""Width of a stripe in pixels: a share of the shorter side of the image, but not less than `LEAST_STRIPE`."""
+"""The least width of a stripe in pixels; in large images it is a share of the shorter side."""
 
 TILE = 224
 """Width of each picture in a sheet, in pixels."""
@@ -132,7 +135,7 @@ def overlay_palette(task: Task) -> Sequence[Colour]:
 
 
 class _StripedLayer:
-    """Areas in colours; where areas overlap, the n-th takes each n-th diagonal stripe from those before."""
+    """Coloured areas. Where areas overlap, the n-th area gets every n-th diagonal stripe."""
 
     def __init__(self, stripes: np.ndarray) -> None:
         self.stripes = stripes
@@ -225,7 +228,7 @@ def _draw_row(
 
 
 def _shorten(name: str, width: int, font: Font) -> str:
-    """Return a name that fits; a long one loses its beginning, because the ends of file names differ."""
+    """Return a name that fits into a width; a long name loses its beginning."""
     text = name
     for start in range(len(name)):
         if font.getlength(text) <= width:
