@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -151,7 +151,7 @@ class Coding:
 
     def names(self) -> dict[str, Stored]:
         """Return the content by meaning: each class, or "absent" and "present", and "void"."""
-        names = YES_NO
+        names: Sequence[str] = YES_NO
         if self.holds_ids:
             names = self.task.classes
         stored = {name: self.stored[value] for value, name in enumerate(names)}

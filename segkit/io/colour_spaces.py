@@ -78,8 +78,8 @@ def _refused(page: Any, where: object) -> DataError:
     name = getattr(page.photometric, "name", page.photometric)
     return DataError(
         f"{where}: has colours of the kind {name} in {page.dtype} with {page.samplesperpixel} "
-        f"samples; segkit reads grey, RGB, palettes, CMYK of whole numbers, and YCbCr and CIELAB of "
-        f"8 bits. Save it as RGB",
+        f"samples; segkit reads grey, RGB, palettes, CMYK of whole numbers, and YCbCr and CIELAB "
+        f"of 8 bits. Save it as RGB",
         "colour-space",
     )
 
@@ -118,7 +118,7 @@ def _picture(values: np.ndarray, mode: str) -> Image.Image:
 
 
 def _from_lab(values: np.ndarray, signed: bool) -> np.ndarray:
-    """Return CIELAB (white point D50) as sRGB; a* and b* are signed bytes, or offset by 128."""
+    """Return CIELAB (white point D50) as sRGB; a* and b* are signed, or offset by 128."""
     if not signed:
         values = values ^ np.array([0, 128, 128], np.uint8)
     lab = ImageCms.createProfile("LAB")

@@ -23,7 +23,7 @@ from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
 
 SURELY_YES = 100
-"""The least grey value of the brightest pixel for which a lossy yes/no mask surely has an object."""
+"""A lossy yes/no mask has an object if its brightest pixel has this grey value or more."""
 
 
 def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
@@ -127,7 +127,7 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
 
 
 def _three_channels(array: np.ndarray, path: Path) -> np.ndarray:
-    """Return bits and grey as three equal channels, and colours without their opaque alpha channel."""
+    """Return bits and grey as three equal channels, and colours without an opaque alpha channel."""
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
     if array.ndim == 2:
@@ -212,7 +212,7 @@ def _tiff_values(path: Path, pages: Pages | None) -> Pixels:
 
 
 def _from_white(stored: Pixels, path: Path, is_grey: bool) -> Pixels:
-    """Return values as they are seen if 0 is white; class ids are refused, because both readings make sense."""
+    """Return values of which 0 is white as they are seen; refuse class ids, which are ambiguous."""
     white = int(stored.white or 0)
     known = stored.values
     if stored.valid is not None:
@@ -336,7 +336,7 @@ def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> lis
 
 
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
-    """Write a decoded mask in segkit's own coding, which the folder source reads without any setting.
+    """Write a decoded mask in segkit's own coding, which the folder source reads by default.
 
     Args:
         task: The task.
