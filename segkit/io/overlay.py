@@ -58,9 +58,7 @@ def overlay(
     style: OverlayStyle = "both",
     valid: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw a mask over an image.
-
-    Where several classes hold at one pixel, their colours alternate in diagonal stripes.
+    """Draw a mask over an image; colours of overlapping classes alternate in diagonal stripes.
 
     Args:
         task: The task of the mask. The colours are those of `overlay_palette`.
@@ -75,16 +73,13 @@ def overlay(
         The picture, (H, W, 3) uint8.
     """
     picture = as_display(image, valid).astype(np.float32)
-    height, width = picture.shape[:2]
-    shorter = min(height, width)
-    stripes = _diagonal_stripes(height, width, max(LEAST_STRIPE, shorter // STRIPES_PER_SIDE))
+    shorter = min(picture.shape[:2])
+    stripes = _diagonal_stripes(picture, max(LEAST_STRIPE, shorter // STRIPES_PER_SIDE))
     areas = _StripedLayer(stripes)
     outlines = _StripedLayer(stripes)
     palette = overlay_palette(task)
     for index in task.foreground:
         inside = layer_of(task, mask, index)
-        if not inside.any():
-            continue
         if style != "outlines":
             areas.add(inside, palette[index])
         if style != "fill":
@@ -144,6 +139,8 @@ class _StripedLayer:
 
     def add(self, inside: np.ndarray, colour: Colour) -> None:
         """Add an area, (H, W) bool."""
+        if not inside.any():
+            return
         self.count += inside
         count = np.maximum(self.count, 1)
         own = inside & (self.stripes % count == count - 1)
@@ -155,15 +152,17 @@ class _StripedLayer:
         picture[covered] = (1 - opacity) * picture[covered] + opacity * self.colours[covered]
 
 
-def _diagonal_stripes(height: int, width: int, stripe: int) -> np.ndarray:
-    """Return the number of the diagonal stripe of each pixel, (H, W) int32."""
-    rows = np.arange(height, dtype=np.int32)[:, None]
-    columns = np.arange(width, dtype=np.int32)[None]
-    return (rows + columns) // np.int32(stripe)
+def _diagonal_stripes(picture: np.ndarray, width: int) -> np.ndarray:
+    """Return the number of the diagonal stripe of each pixel of a picture, (H, W) int32."""
+    rows = np.arange(picture.shape[0], dtype=np.int32)[:, None]
+    columns = np.arange(picture.shape[1], dtype=np.int32)[None]
+    return (rows + columns) // np.int32(width)
 
 
 def _outline(inside: np.ndarray, width: int) -> np.ndarray:
     """Return the outermost pixels of an area; the border of the image is no outline."""
+    if not inside.any():
+        return inside
     import cv2  # takes longer to import than all of this module
 
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))

@@ -112,8 +112,7 @@ def choose_page(
             bands.
 
     Raises:
-        DataError: If there are several pages whose meaning is unknown, or other axes than rows,
-            columns and bands.
+        DataError: If the meaning of several pages is unknown, or there are further axes.
     """
     check_pages(tiff.pages)
     series = _full_resolution(tiff, path, pages)
@@ -124,8 +123,7 @@ def choose_page(
     if len(bands) > 1:
         raise _refused_axes(series, path)
     stack = [axis for axis in extra if axis not in bands]
-    lengths = [series.shape[axis] for axis in stack]
-    count = int(np.prod(lengths))
+    count = int(np.prod([series.shape[axis] for axis in stack]))
     if count == 1 and len(stack) == 1 and not bands:
         return Chosen(series, {}, stack[0], 0)
     if count > 1 and _are_bands(stack, bands, page, pages, count == channels):
@@ -135,11 +133,16 @@ def choose_page(
     number = page or 0
     if number >= count:
         raise DataError(f"{path}: has {count} page(s)", "pages")
-    fixed = {}
-    if stack:
-        position = np.unravel_index(number, lengths)
-        fixed = {axis: int(index) for axis, index in zip(stack, position, strict=True)}
-    return Chosen(series, fixed, next(iter(bands), None), number)
+    return Chosen(series, _position(series, stack, number), next(iter(bands), None), number)
+
+
+def _position(series: Any, stack: list[int], page: int) -> dict[int, int]:
+    """Return the index of a page along each axis of a stack."""
+    if not stack:
+        return {}
+    lengths = [series.shape[axis] for axis in stack]
+    indices = np.unravel_index(page, lengths)
+    return {axis: int(index) for axis, index in zip(stack, indices, strict=True)}
 
 
 def _axes_of_bands(series: Any, extra: list[int]) -> list[int]:

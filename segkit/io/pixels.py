@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -116,7 +116,7 @@ def fill(values: np.ndarray, missing: np.ndarray, low: np.ndarray) -> np.ndarray
     return np.where(missing, replacement, values).astype(values.dtype)
 
 
-def _largest(dtype: np.dtype[np.generic]) -> float | int:
+def _largest(dtype: np.dtype[Any]) -> float | int:
     if dtype.kind == "f":
         return float(np.finfo(dtype).max)
     return int(np.iinfo(dtype).max)
