@@ -83,10 +83,10 @@ def list_images(folder: Path) -> dict[str, Path]:
 
 def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of every image file as `list_images` does; names may repeat."""
-    yield from look_into(folder).images
+    yield from list_contents(folder).images
 
 
-def look_into(folder: Path) -> Found:
+def list_contents(folder: Path) -> Found:
     """Return the images in a folder and below it, and the files that are skipped.
 
     Links to folders are followed, and each folder is read once. Hidden files are ignored.
@@ -105,11 +105,13 @@ def look_into(folder: Path) -> Found:
     seen: set[tuple[int, int]] = set()
     links = [folder]
     while links:
-        links += _look_into(links.pop(0), folder, contents, seen)
+        links += _add_contents(links.pop(0), folder, contents, seen)
     return contents
 
 
-def _look_into(start: Path, root: Path, contents: Found, seen: set[tuple[int, int]]) -> list[Path]:
+def _add_contents(
+    start: Path, root: Path, contents: Found, seen: set[tuple[int, int]]
+) -> list[Path]:
     """Add the files below a folder to the contents, and return the links to folders there."""
     links: list[Path] = []
     for parent, folders, files in os.walk(start, onerror=_refuse):
@@ -159,7 +161,7 @@ def left_out_in(folders: Sequence[Path | None]) -> list[LeftOut]:
     found: list[LeftOut] = []
     for folder in folders:
         if folder is not None and folder.is_dir():
-            found += look_into(folder).left_out
+            found += list_contents(folder).left_out
     return list(dict.fromkeys(found))
 
 

@@ -17,7 +17,7 @@ from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
-from segkit.io.tiff import Layout, read_stored_tiff, seen, white_of, without_alpha_of_maps
+from segkit.io.tiff import Layout, as_displayed, read_stored_tiff, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
@@ -164,7 +164,7 @@ def _tiff_colours(path: Path, pages: Pages | None) -> Pixels:
     if missing is not None:
         valid = both(valid, complete_pixels(missing))
         nodata = _packed_nodata(layout)
-    return without_holes(Pixels(seen(values, layout), valid, nodata=nodata))
+    return without_holes(Pixels(as_displayed(values, layout), valid, nodata=nodata))
 
 
 def _packed_nodata(layout: Layout) -> int:

@@ -19,7 +19,7 @@ ON_MAP = (33550, 34264)
 """Tags of which a GeoTIFF has one: the size of its pixels, or the matrix to the map."""
 ALPHA = (1, 2)
 """Values of the tag ExtraSamples that mean alpha: associated and unassociated."""
-LOOKED_AT = 2**16
+ALPHA_SAMPLE = 2**16
 """The number of pixels by which an alpha channel is recognised."""
 MOSTLY = 0.9
 """The least share of pixels that are 0 or opaque in an alpha channel."""
@@ -82,8 +82,8 @@ def is_alpha(bands: np.ndarray, alpha: np.ndarray) -> bool:
     return bool(np.mean((alpha == 0) | (alpha == opaque)) >= MOSTLY)
 
 
-def some(values: np.ndarray) -> np.ndarray:
-    """Return the bands of about `LOOKED_AT` pixels on a regular grid.
+def sample_pixels(values: np.ndarray) -> np.ndarray:
+    """Return the bands of about `ALPHA_SAMPLE` pixels on a regular grid.
 
     Args:
         values: (H, W, C).
@@ -91,27 +91,27 @@ def some(values: np.ndarray) -> np.ndarray:
     Returns:
         (N, C).
     """
-    step = max(1, int(np.sqrt(values.shape[0] * values.shape[1] / LOOKED_AT)))
+    step = max(1, int(np.sqrt(values.shape[0] * values.shape[1] / ALPHA_SAMPLE)))
     return values[::step, ::step].reshape(-1, values.shape[-1])
 
 
-def alpha_of(layout: Layout, channels: int | None, looked: np.ndarray) -> int | None:
+def alpha_of(layout: Layout, channels: int | None, samples: np.ndarray) -> int | None:
     """Return the band that is an alpha channel and not a measurement.
 
     Args:
         layout: The layout of the image.
         channels: The number of bands that a model takes. A model that takes one band less than the
             image was trained without the alpha channel. Otherwise `is_alpha` decides.
-        looked: The bands of some pixels, (N, C).
+        samples: The bands of some pixels, (N, C).
 
     Returns:
         The index of the band; None if there is none.
     """
     alpha = layout.alpha
-    count = looked.shape[-1]
+    count = samples.shape[-1]
     if alpha is None or alpha >= count:
         return None
-    if channels == count - 1 or is_alpha(np.delete(looked, alpha, axis=1), looked[:, alpha]):
+    if channels == count - 1 or is_alpha(np.delete(samples, alpha, axis=1), samples[:, alpha]):
         return alpha
     return None
 
@@ -141,7 +141,7 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
     if values.ndim == 2:
         values = values[..., None]
     valid = stored.valid
-    alpha = alpha_of(layout, channels, some(values))
+    alpha = alpha_of(layout, channels, sample_pixels(values))
     if alpha is not None:
         valid = both(valid, np.asarray(values[..., alpha] != 0))
         values = np.delete(values, alpha, axis=-1)
@@ -149,7 +149,7 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
     if missing is not None:
         values = fill(values, missing, lowest(values, missing))
         valid = both(valid, complete_pixels(missing))
-    return without_holes(Pixels(seen(values, layout), valid))
+    return without_holes(Pixels(as_displayed(values, layout), valid))
 
 
 def may_have_holes(path: Path) -> bool:
@@ -224,7 +224,7 @@ def without_alpha_of_maps(stored: StoredTiff) -> StoredTiff:
     return StoredTiff(without_alpha, both(valid, np.asarray(alpha != 0)), layout)
 
 
-def seen(values: np.ndarray, layout: Layout) -> np.ndarray:
+def as_displayed(values: np.ndarray, layout: Layout) -> np.ndarray:
     """Return bands as a viewer shows them.
 
     Args:

@@ -27,11 +27,13 @@ def save_tiff(
     """
     import tifffile
 
-    look = tiff_look(array.shape, palette, colours)
-    tifffile.imwrite(path, array, compression="zlib", extratags=tags, **look)
+    arguments = display_arguments(array.shape, palette, colours)
+    tifffile.imwrite(path, array, compression="zlib", extratags=tags, **arguments)
 
 
-def tiff_look(shape: Sequence[int], palette: np.ndarray | None, colours: bool) -> dict[str, Any]:
+def display_arguments(
+    shape: Sequence[int], palette: np.ndarray | None, colours: bool
+) -> dict[str, Any]:
     """Return the arguments of tifffile that say how pixels are shown.
 
     Args:
@@ -42,9 +44,9 @@ def tiff_look(shape: Sequence[int], palette: np.ndarray | None, colours: bool) -
     if palette is not None:
         of_16_bits = palette.astype(np.uint16).T * 257
         return {"photometric": "palette", "colormap": of_16_bits}
-    look = {"photometric": "minisblack"}
+    arguments = {"photometric": "minisblack"}
     if colours:
-        look["photometric"] = "rgb"
+        arguments["photometric"] = "rgb"
     if len(shape) > 2 and shape[2] > 1:
-        look["planarconfig"] = "contig"
-    return look
+        arguments["planarconfig"] = "contig"
+    return arguments

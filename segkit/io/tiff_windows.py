@@ -18,7 +18,7 @@ from segkit.io.images import as_image
 from segkit.io.pages import Pages, check_pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import complete_pixels, fill, holes, lowest
-from segkit.io.tiff import alpha_of, cover_of, index_of, layout_of, seen
+from segkit.io.tiff import alpha_of, as_displayed, cover_of, index_of, layout_of
 from segkit.io.turning import orientation_of
 
 AT_ONCE = 4
@@ -144,7 +144,7 @@ class LargeImage:
             missing = holes(values, self._layout.nodata)
             if missing is not None:
                 values = fill(values, missing, self._lowest())
-            values = seen(values, self._layout)
+            values = as_displayed(values, self._layout)
         return as_image(values, self.path)
 
     def valid(self, rows: slice, columns: slice) -> np.ndarray | None:

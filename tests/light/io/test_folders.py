@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all, and locks that end with their process."""
+"""Folders are written complete or not at all, and run folders are locked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_folder_is_there_once_it_is_whole(tmp_path: Path, before: str) -> None
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_an_older_folder_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> None:
+def test_an_older_folder_is_replaced_only_on_request(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill_in(out)
     with fails(RunError, "exists-already", out), whole_folder(out) as folder:
@@ -62,7 +62,7 @@ def fill_in(out: Path) -> None:
     (out / "old").write_text("old")
 
 
-def test_after_an_error_the_older_folder_is_there_and_nothing_else(tmp_path: Path) -> None:
+def test_after_an_error_only_the_older_folder_is_there(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill_in(out)
 
@@ -118,7 +118,7 @@ def killed_while(out: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["filling", "renaming"])
-def test_what_a_killed_process_left_goes_and_the_older_folder_comes_back(
+def test_the_files_of_a_killed_process_are_removed_and_the_older_folder_is_restored(
     tmp_path: Path, step: str
 ) -> None:
     out = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""Locks: two processes never work on one file or folder, and the lock of a dead process is taken over."""
+"""Two processes never hold one lock, and the lock of a dead process is taken over."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_on_a_disk_without_locks_two_processes_never_hold_a_renewable_lock(
 
 
 def wait_and_hold(folder: Path, name: str) -> None:
-    """Hold the lock in a process of its own, from the file "NAME is in" to the file "NAME may end"."""
+    """Hold the lock in its own process, from the file "NAME is in" to "NAME may end"."""
     (folder / f"{name} comes").touch()
     with wait_for_lock(folder / ".lock"):
         (folder / f"{name} is in").touch()
@@ -127,7 +127,7 @@ def test_a_process_waits_for_the_one_before_even_if_that_is_killed(
 
 
 def test_the_removal_of_the_lock_file_lets_only_one_in(tmp_path: Path) -> None:
-    """Those that wait have opened a file that the holder removes, and the next creates another one."""
+    """A thread that waits has opened a file that the holder removes; the next creates another."""
     inside: list[int] = []
     most = []
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of tasks, masks and inspections."""
+"""Notebooks show tasks, masks and inspections."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_mask_over_an_image_leaves_the_background_as_it_is() -> None:
     assert "8.3%" in picture._repr_html_()  # one pixel of twelve
 
 
-def test_what_is_no_mask_of_the_task_is_refused() -> None:
+def test_a_mask_of_another_task_is_refused() -> None:
     with fails(DataError, "mask-values", 3):
         segkit.show(np.array([[3]]), SOFTMAX)
 

@@ -80,7 +80,7 @@ def test_trap_29_tiffs_are_turned_as_pillow_turns_them(
 
 
 def written_twice() -> dict[str, bytes]:
-    """Return files that state orientation 6 in two places: twice in one table, in two tables, or in two chunks."""
+    """Return files that state orientation 6 twice: in one or two tables, or in two chunks."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     table = exif.tobytes().removeprefix(b"Exif\0\0")

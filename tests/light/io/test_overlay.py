@@ -216,7 +216,7 @@ def test_a_panel_shows_every_picture_and_a_legend_of_the_foreground() -> None:
     assert (1, 2, 3) not in colours
 
 
-def test_names_stand_below_their_pictures() -> None:
+def test_names_are_drawn_below_their_pictures() -> None:
     task = Task.binary("a", palette=[RED])
     blue = np.full((10, 20, 3), (0, 0, 250), np.uint8)
     plain = panel(task, [[blue, blue], [blue, blue]], ["image", "truth"])

@@ -1,4 +1,4 @@
-"""Plain PNG: whatever the fast reader gives is what Pillow gives; all else is left to Pillow."""
+"""The fast PNG reader returns the pixels that Pillow returns, and leaves other files to Pillow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IGNORED = [
     (b"sRGB", b"\0"),
     (b"sBIT", b"\3\3\3"),
 ]
-"""Chunks of which Pillow makes nothing."""
+"""Chunks that Pillow ignores."""
 
 
 def by_pillow(content: bytes) -> np.ndarray:
@@ -50,9 +50,9 @@ def by_hand(
     filtered: int = 0,
     missing: int = 0,
 ) -> bytes:
-    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks; so many rows are `missing`.
+    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks.
 
-    Rows are said to be `filtered`, which changes what they mean.
+    The header states `missing` more rows than there are, and the rows state the filter `filtered`.
     """
     height, width = pixels.shape[0] + missing, pixels.shape[1]
     rows = zlib.compress(b"".join(bytes([filtered]) + row.tobytes() for row in pixels))
@@ -65,7 +65,7 @@ def by_hand(
 
 @st.composite
 def pictures(draw: st.DrawFn) -> np.ndarray:
-    """Draw grey or RGB pixels: noise, or a gradient, of which encoders choose other filters."""
+    """Draw grey or RGB pixels: noise, or a gradient, for which encoders choose other filters."""
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((3, 300)))
     shape = draw(st.sampled_from([shape, (*shape, 3)]))
     noise = draw(arrays.arrays(np.uint8, shape))
@@ -120,7 +120,7 @@ def test_every_filter_is_undone(pixels: np.ndarray, filtered: int) -> None:
     st.booleans(),
     st.integers(0, 1),
 )
-def test_of_a_palette_the_indices_are_read(
+def test_the_indices_of_a_palette_are_read(
     pixels: np.ndarray, colours: int, transparent: bool, filtered: int
 ) -> None:
     before = chunk(b"PLTE", bytes(3 * colours)) + (
@@ -149,7 +149,7 @@ def test_a_large_file_takes_no_memory_but_its_pixels(
 
 
 def _peak(content: bytes) -> tuple[int, np.ndarray | None]:
-    """Return the bytes that decoding takes at most, and what it gives."""
+    """Return the most bytes that decoding takes, and the pixels."""
     tracemalloc.start()
     found = png.decode_plain(content)
     _, peak = tracemalloc.get_traced_memory()
@@ -165,7 +165,7 @@ def test_a_large_palette_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(st.sampled_from([GREY, RGB]), st.integers(1, 3), st.data())
-def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
+def test_damaged_files_are_read_as_pillow_reads_them_or_not_at_all(
     pixels: np.ndarray, parts: int, data: st.DataObject
 ) -> None:
     content = bytearray(
@@ -229,7 +229,7 @@ def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", file_bytes.BROKEN)
-def test_nothing_is_read_of_broken_files(kind: str) -> None:
+def test_broken_files_are_left_to_pillow(kind: str) -> None:
     assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
 
 
@@ -298,7 +298,7 @@ def test_readers_of_images_and_masks_are_faster_than_pillow(
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """Return the seconds of a processor that a call takes."""
+    """Return the processor time of a call in seconds."""
     begun = time.process_time()
     call()
     return time.process_time() - begun
