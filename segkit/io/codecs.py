@@ -79,7 +79,7 @@ def limit_pixels(most: int | None) -> None:
     """Set how many pixels an image may have, in Pillow and TIFF files; None changes nothing."""
     if most is not None:
         # Pillow warns from MAX_IMAGE_PIXELS on, and refuses images of more than twice as many.
-        Image.MAX_IMAGE_PIXELS = math.ceil(most / 2)
+        Image.MAX_IMAGE_PIXELS = (most + 1) // 2
 
 
 def most_pixels() -> float:
