@@ -225,7 +225,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     Raises:
         DataError: For a format whose values Pillow would change.
-        Exception: Whatever Pillow raises for a file that it cannot read.
+        Exception: The error of Pillow for a file that it cannot read.
     """
     with _open(path) as picture:
         yield picture
