@@ -33,6 +33,11 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         "--overlay", action="store_true", help="also draw masks over images, into DIR-overlays"
     )
     parser.add_argument(
+        "--overlay-style",
+        choices=("both", "fill", "outlines"),
+        help="--overlay with tinted areas, outlines, or both (default: both)",
+    )
+    parser.add_argument(
         "--probabilities",
         nargs="?",
         const="tif",
@@ -111,7 +116,7 @@ def _predict(options: argparse.Namespace) -> int:
         [options.run, *more_runs],
         images,
         options.out,
-        overlay=options.overlay,
+        overlay=options.overlay_style or options.overlay,
         probabilities=options.probabilities,
         uncertainty=options.uncertainty,
         formats=options.format,

@@ -18,7 +18,7 @@ from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
 from segkit.io.json_files import read_object
-from segkit.io.locks import alone
+from segkit.io.locks import lock_or_fail
 from segkit.run import Run
 
 RECORD = "comparison.json"
@@ -89,7 +89,7 @@ def begun(out: Path, settings: Sequence[Setting], seeds: int) -> Iterator[None]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _check_same(record, comparison)
     make_folder(out)
-    with alone(out / LOCK, "compares settings there"):
+    with lock_or_fail(out / LOCK, "compares settings there"):
         write_text(record, json.dumps(comparison, indent=2) + "\n")
         for training in in_turn(out, settings, 1):
             write_text(training.config_file, training.setting.config.as_yaml())

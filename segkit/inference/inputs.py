@@ -13,7 +13,7 @@ from typing import NamedTuple
 from segkit import catalog
 from segkit.errors import ConfigError, DataError
 from segkit.inference.outputs.prediction import beside
-from segkit.io.image_files import SUFFIXES, Found, look_into
+from segkit.io.image_files import SUFFIXES, Found, list_contents
 from segkit.io.names import key_of, why_unsafe
 from segkit.system.terminal import shown
 
@@ -151,7 +151,7 @@ def _look_at(path: Path, results: Sequence[Path]) -> Found:
     below = [
         folder for folder in results if folder != asked_for and folder not in asked_for.parents
     ]
-    found = look_into(path)
+    found = list_contents(path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
     made = {parent for parent in parents if _is_in(parent.resolve(), below)}

@@ -28,6 +28,7 @@ from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
+from segkit.io.overlay import OverlayStyle, check_overlay
 from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
@@ -69,7 +70,7 @@ def predict(
     images: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
-    overlay: bool = False,
+    overlay: bool | OverlayStyle = False,
     probabilities: str | None = None,
     uncertainty: bool = False,
     formats: Sequence[str] = (),
@@ -88,7 +89,7 @@ def predict(
         run: A run folder or an export; or several, whose probabilities are averaged.
         images: Image files, or folders of them.
         out: The folder of the masks. Whatever else is written goes into folders beside it, such as OUT-overlays.
-        overlay: Draw the masks over the images, too.
+        overlay: Draw the masks over the images, too: True or "both", "fill" (tinted areas) or "outlines".
         probabilities: Write probabilities, too: "tif" (float32), "tif16" (float16) or "npy".
         uncertainty: Write maps of uncertainty, too.
         formats: Write objects, too: "geojson", "coco" or "instances".
@@ -112,6 +113,7 @@ def predict(
         RunError: If there is no finished run.
     """
     progress = progress or Progress()
+    check_overlay(overlay)
     chosen_shard = Shard.parse(shard)
     formats = [formats] if isinstance(formats, str) else formats
     for name in formats:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.inspect import Inspection
@@ -20,8 +20,6 @@ SHEET_WIDTH = 224
 """Width of a picture on the sheet, pixels."""
 GAP = 6
 """Distance between an image and its mask, pixels."""
-CAPTION = 20
-"""Height of a caption on the sheet, pixels."""
 
 
 def choose_examples(task: Task, facts: Sequence[SampleFingerprint]) -> list[SampleFingerprint]:
@@ -72,8 +70,9 @@ def example_pair(inspection: Inspection, fact: SampleFingerprint, width: int) ->
     task = inspection.task
     sample = inspection.parts[fact.part].read(fact.name)
     target = task.encode(sample.mask, fact.name, void=VOID)
-    pictures = [as_display(sample.image), overlay(task, sample.image, target)]
-    return [_fit_width(picture, width) for picture in pictures]
+    image = as_display(sample.image, sample.valid)
+    labelled = overlay(task, sample.image, target, valid=sample.valid)
+    return [_fit_width(picture, width) for picture in (image, labelled)]
 
 
 def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -92,15 +91,18 @@ def examples(inspection: Inspection) -> np.ndarray | None:
         The sheet; None if no sample can be read.
     """
     pictures = []
+    names = []
     for fact in choose_examples(inspection.task, inspection.survey.facts):
-        image, mask = example_pair(inspection, fact, SHEET_WIDTH)
-        pictures += [_with_caption(image, fact.name), _with_caption(mask, "")]
+        pictures += example_pair(inspection, fact, SHEET_WIDTH)
+        names += [fact.name, ""]
     if not pictures:
         return None
     if len(pictures) % 4:
         pictures += [np.full((8, 8, 3), 255, np.uint8)] * 2
-    rows = [pictures[place : place + 4] for place in range(0, len(pictures), 4)]
-    return panel(inspection.task, rows, ("image", "mask", "image", "mask"))
+    starts = range(0, len(pictures), 4)
+    rows = [pictures[start : start + 4] for start in starts]
+    names_of_rows = [names[start : start + 4] for start in starts]
+    return panel(inspection.task, rows, ("image", "mask", "image", "mask"), names_of_rows)
 
 
 def write_examples(inspection: Inspection, path: Path) -> bool:
@@ -124,12 +126,3 @@ def _fit_width(picture: np.ndarray, width: int) -> np.ndarray:
     if scale > 1:
         method = Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(picture).resize(size, method))
-
-
-def _with_caption(picture: np.ndarray, text: str) -> np.ndarray:
-    """Return the picture below a line of text, which is cut at its width."""
-    sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + CAPTION), "white")
-    sheet.paste(Image.fromarray(picture), (0, CAPTION))
-    draw = ImageDraw.Draw(sheet)
-    draw.text((0, 3), text, fill="black", font=ImageFont.load_default(12))
-    return np.asarray(sheet)

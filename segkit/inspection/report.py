@@ -25,6 +25,7 @@ from segkit.inspection.page import (
     render_page,
 )
 from segkit.inspection.summary import SideLengths, Summary
+from segkit.io.overlay import overlay_palette
 from segkit.system.terminal import shown
 from segkit.task import Task
 
@@ -162,13 +163,14 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
     summary = inspection.summary()
     task = inspection.task
     facts = inspection.survey.facts
+    colours = overlay_palette(task)
     return {
         "source": inspection.source or "data set",
         "about": f"{sum(summary.samples.values())} images, inspected on {date.today()}",
         "verdict": str(inspection.verdict or NO_VERDICT),
         "problems": inspection.problems,
         "examples": _example_pictures(inspection),
-        "legend": [(task.classes[index], task.palette[index]) for index in task.foreground],
+        "legend": [(task.classes[index], colours[index]) for index in task.foreground],
         "facts": summary_lines(summary),
         "class_headings": CLASS_HEADINGS,
         "classes": class_rows(summary),

@@ -1,26 +1,33 @@
-"""Files: images and masks are read as they are stored, and written whole or not at all.
+"""Reads images and masks as they are stored, and writes files complete or not at all.
 
-atomic.py         temporary names, renaming, and what killed processes left behind
-failures.py       what a failed reading or writing means, in a sentence
-folders.py        folders that are there whole or not at all
+atomic.py         temporary names, renaming, and the files of killed processes
+failures.py       the description of a failed read or write
+files.py          reading files, but not pipes and devices; making folders
+folders.py        folders that are written complete or not at all
 json_files.py     reading JSON that segkit wrote
-locks.py          lock files, so that only one process works on a file or folder
-files.py          what is opened is a file; folders that are made
-names.py          names from elsewhere as parts of a path, on a terminal, in a table
-image_files.py    the image files in a folder, and what else is there
+yaml_text.py      reading YAML from untrusted files
+locks.py          lock files: one process at a time works on a file or folder
+names.py          names as parts of a path, and in a table
+unicode_names.py  names with accents in different encodings
+image_files.py    the image files in a folder, and the skipped files
 images.py         reading and writing images
 masks.py          reading and writing masks
-coding.py         which values or colours stand for the classes in mask files; coding_record.py writes it down
-codecs.py         decoding by Pillow; pictures.py names the formats, png.py decodes plain PNG faster
-metadata.py       PNG and JPEG without what is broken beside their pixels
-tiff.py           TIFF as its tags say; colour_spaces.py makes RGB of CMYK, YCbCr and CIELAB
-tiff_windows.py   any window of a TIFF without reading the rest
+coding.py         values or colours of the classes in mask files
+coding_record.py  the file that describes the coding of a folder of masks
+codecs.py         decoding by Pillow
+pictures.py       the formats that Pillow may open
+png.py            decoding usual PNG files faster
+metadata.py       PNG and JPEG without broken metadata
+tiff.py           reading a TIFF as its tags say
+tiff_windows.py   reading windows of a TIFF without the rest
 tiff_files.py     writing TIFF
-pages.py          files of several pages: which are read, and how a page is named
-pixels.py         values, and where a file holds none
-turning.py        pictures turned upright
+colour_spaces.py  CMYK, YCbCr and CIELAB as RGB
+pages.py          the pages of a file: which are read, and their names
+pixels.py         values, and pixels without data
+turning.py        turning pictures upright
 lossless.py       whether a compression changed the pixels
-unicode_names.py  names that look alike
-georeference.py   where the pixels of a GeoTIFF lie on the map; nodata.py says which of them hold no data
-overlay.py        masks drawn over images; notebook.py shows masks in notebooks
+georeference.py   where the pixels of a GeoTIFF lie on the map
+nodata.py         the nodata value of a TIFF
+overlay.py        masks drawn over images
+notebook.py       masks shown in notebooks
 """

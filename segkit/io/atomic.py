@@ -1,4 +1,4 @@
-"""Files written under a temporary name and then renamed, and what killed writers left behind."""
+"""Writes files under a temporary name and renames them; removes the files of killed writers."""
 
 from __future__ import annotations
 
@@ -19,25 +19,43 @@ from typing import BinaryIO
 from segkit.io.failures import name_target
 from segkit.io.files import special_kind
 
+SECONDS_PER_DAY = 86400
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.([\w-]*)\.([0-9]+)\.part(\.[^.]*)?")
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and rename it to `path` at the end; after an error nothing is left."""
+    """Yield a temporary path beside `path`, and rename it to `path` at the end.
+
+    After an error the temporary file is removed, and `path` is unchanged.
+
+    Args:
+        path: The file to write. Its folder is created.
+
+    Raises:
+        OSError: If the file cannot be written, or `path` is a folder. The error names `path`.
+    """
     with together([path]) as (temporary,):
         yield temporary
 
 
 @contextmanager
 def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield a temporary path beside each of `paths`, and rename all of them at the end, the last one last.
+    """Yield a temporary path beside each of `paths`, and rename all of them at the end, in order.
 
-    Where the last file stands, all stand and belong together, whenever the process is killed: an older last file goes
-    before the first is replaced. After an error while the temporary files are written nothing has changed.
+    If the last file exists, all files exist and come from one call, even if a process was killed:
+    an older last file is removed before the first file is replaced. After an error while the
+    temporary files are written, nothing has changed.
+
+    Args:
+        paths: The files to write. Their folders are created.
+
+    Raises:
+        OSError: If a file cannot be written, or one of `paths` is a folder. The error names the
+            file in `paths`.
     """
     for path in paths:
-        if path.is_dir():  # found out at its renaming, it would cost the older last file
+        if path.is_dir():  # the rename would fail after the older last file is removed
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
     temporaries = [_temporary(path) for path in paths]
@@ -52,15 +70,16 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
         raise
     finally:
         for temporary in temporaries:
-            with suppress(OSError):  # the error that led here is the one to tell
+            with suppress(OSError):  # the first error is the one to raise
                 temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def marked(folder: Path) -> Iterator[Path]:
-    """Yield an empty hidden file in `folder` by which others see that theirs is the same folder; it goes at the end.
+    """Yield an empty hidden file in `folder`, by which others can recognise the folder.
 
-    `remove_leftovers` takes it for a temporary file: touch it more often than daily.
+    The file is removed at the end. `remove_leftovers` treats it as a temporary file, so touch it
+    more often than daily.
     """
     path = _temporary(folder / "mark")
     path.touch()
@@ -71,19 +90,29 @@ def marked(folder: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, below: bool = True) -> None:
-    """Remove what killed writers left in `folder` and below: temporary files of dead processes of this machine, and those
-    of others that are a day old.
+    """Remove the temporary files of killed writers from `folder`.
+
+    These are files of dead processes on this machine, and files of other machines that are more
+    than a day old.
+
+    Args:
+        folder: The folder.
+        below: Whether the folders below it are searched, too.
     """
     for parent, folders, names in os.walk(folder):
-        folders[:] = folders if below else []
+        if not below:
+            folders.clear()
         for name in names:
             found = _LEFTOVER.fullmatch(name)
             if found:
-                path = Path(parent, name)
-                with suppress(OSError):  # another run may have removed it
-                    dead = found[1] == _MACHINE and not _alive(int(found[2]))
-                    if dead or time.time() - path.stat().st_mtime > 86400:
-                        path.unlink()
+                _remove_if_abandoned(Path(parent, name), found[1], int(found[2]))
+
+
+def _remove_if_abandoned(path: Path, machine: str, process: int) -> None:
+    with suppress(OSError):  # another run may have removed it
+        dead = machine == _MACHINE and not _alive(process)
+        if dead or time.time() - path.stat().st_mtime > SECONDS_PER_DAY:
+            path.unlink()
 
 
 def _temporary(path: Path) -> Path:
@@ -91,7 +120,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _machine() -> str:
-    """Name the machine, and the container on it: process numbers mean something only there."""
+    """Return a name of the machine and its container, within which process numbers are unique."""
     name = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:60]
     with suppress(OSError):
         name += f"-{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -108,22 +137,30 @@ def _alive(process: int) -> bool:
 
 
 def owner() -> str:
-    """Name this process and its machine, for files that tell others whose they are."""
+    """Return a name of this process and its machine, for files that name their owner."""
     return f"{os.getpid()}@{_MACHINE}"
 
 
 def is_dead(owner: str) -> bool | None:
-    """Return whether the process that `owner` named is dead; None if nobody here can know: it is another machine's.
+    """Return whether a process is dead; None if it runs on another machine, so nobody can know.
+
+    Args:
+        owner: The name of the process, from `owner`.
 
     >>> is_dead(owner()), is_dead("1@elsewhere")
     (False, None)
     """
     process, _, machine = owner.partition("@")
-    return not _alive(int(process)) if machine == _MACHINE and process.isdecimal() else None
+    if machine != _MACHINE or not process.isdecimal():
+        return None
+    return not _alive(int(process))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all. What dead processes left beside it goes."""
+    """Write a UTF-8 text file, complete or not at all.
+
+    Temporary files of dead processes beside it are removed.
+    """
     remove_leftovers(path.parent, below=False)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -131,12 +168,18 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def named_by_user(path: Path) -> Iterator[Path]:
-    """Yield a temporary path as `atomic` does, for a file that the user has named: `path` may be a link, a device or a pipe.
+    """Yield a temporary path as `atomic` does, for a file that the user has named.
 
-    A link stays, and what it leads to is replaced. A device, a pipe and what standard output goes to are written to.
+    Args:
+        path: A file, a link, a device or a pipe. A link stays, and its target is replaced. Devices,
+            pipes and the file that standard output or error goes to are not replaced: the content
+            is written into them.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     output = _standard_stream(path)
-    if output is None and special_kind(path) is None:  # a file, or one to come
+    if output is None and special_kind(path) is None:  # a file, or no file yet
         real = Path(os.path.realpath(path))
         remove_leftovers(real.parent, below=False)
         with atomic(real) as temporary:
@@ -150,13 +193,13 @@ def named_by_user(path: Path) -> Iterator[Path]:
 
 
 def write_text_for_user(path: Path, text: str) -> None:
-    """Write a text file that the user has named, see `named_by_user`. Bytes of names that are not UTF-8 are escaped."""
+    """Write a UTF-8 text file that the user has named, see `named_by_user`; escape other bytes."""
     with named_by_user(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether `named_by_user` would write to a device, a pipe, or what standard output goes to."""
+    """Return whether `named_by_user` writes into this path instead of replacing it."""
     output = _standard_stream(path)
     if output is not None:
         output.close()
@@ -164,11 +207,10 @@ def is_stream(path: Path) -> bool:
 
 
 def _standard_stream(path: Path) -> BinaryIO | None:
-    """Return standard output or error if `path` is what it writes to, such as /dev/stdout or the file that it goes to."""
+    """Return a copy of standard output or error if `path` is the same file or device."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(
-            OSError, ValueError, AttributeError
-        ):  # a stream may be closed, or none of the system's
+        # A stream may be closed, or replaced by an object without a file.
+        with suppress(OSError, ValueError, AttributeError):
             if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 stream.flush()
                 return os.fdopen(os.dup(stream.fileno()), "wb")

@@ -1,8 +1,8 @@
-"""Which values or colours stand for the classes in mask files, and in which files they stand."""
+"""The coding of masks: which values or colours stand for the classes, and in which files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,39 +17,42 @@ MaskLayout = Literal["file", "bands", "folders"]
 YES = 255
 """Yes in segkit's own yes/no files."""
 YES_NO_VOID = (0, YES, 128)
-"""What no, yes and unlabelled become in segkit's own yes/no files; 128 is read only with data.mask_values."""
+"""No, yes and unlabelled in segkit's own yes/no files; 128 is read only with data.mask_values."""
 Stored = int | tuple[int, int, int]
-"""What a file stores at a pixel: a whole number, or a colour (red, green, blue)."""
+"""The content of a file at a pixel: a whole number, or a colour (red, green, blue)."""
 WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, eq=False)
 class Coding:
-    """How masks are stored: the files of an image, and what they hold for each value of a mask.
+    """The way masks are stored: the files of an image, and their content for each mask value.
 
-    The values of a mask are class ids where the task stores ids in one file, otherwise 0 (no) and 1 (yes), and VOID.
+    The values of a mask are class ids where the task stores ids in one file, otherwise 0 (no) and 1
+    (yes), and VOID.
     """
 
     task: Task
     layout: MaskLayout
     """One file for each image, one file with a band for each class, or one file for each class."""
     stored: Mapping[int, Stored]
-    """What a file holds for each value of a mask; all of them are numbers, or all are colours."""
+    """The content of a file for each value of a mask; all are numbers, or all are colours."""
     mask_suffix: str = ""
-    """What a mask's name has more than its image's."""
+    """The text that a mask's name has after the part that it shares with the name of its image."""
     image_suffix: str = ""
-    """What an image's name has more than the part that its mask's name shares."""
+    """The text that an image's name has after the part that it shares with the name of its mask."""
     in_greys: bool = False
     """Whether files are read by their grey values, so that they must not have a palette."""
 
     @property
     def labels(self) -> tuple[int, ...]:
         """The classes with a file of their own; empty if one file holds all."""
-        return self.task.foreground if self.layout == "folders" else ()
+        if self.layout != "folders":
+            return ()
+        return self.task.foreground
 
     @property
     def holds_ids(self) -> bool:
-        """Whether a file holds class ids; otherwise it answers yes or no."""
+        """Whether a file holds class ids; otherwise it holds yes and no."""
         return self.task.stores_ids and self.layout == "file"
 
     @property
@@ -60,24 +63,31 @@ class Coding:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The smallest type that holds every stored number; uint8 for colours."""
-        return np.dtype(np.uint8) if self.in_colours else _smallest_dtype(self.stored.values())
+        if self.in_colours:
+            return np.dtype(np.uint8)
+        return _smallest_dtype(self.stored.values())
 
     @property
     def ending(self) -> str:
-        """The suffix of the files: ".png" where a PNG can hold them."""
-        fits = self.layout != "bands" and self.dtype in (np.uint8, np.uint16)
-        return ".png" if fits else ".tif"
+        """The suffix of the files: ".png" if a PNG can hold them, else ".tif"."""
+        if self.layout != "bands" and self.dtype in (np.uint8, np.uint16):
+            return ".png"
+        return ".tif"
 
     @property
     def nodata(self) -> int | None:
-        """The number that means void in each band; None if it means something else as well, in one of the bands."""
-        bands = {
-            value: stored if isinstance(stored, tuple) else (stored,)
-            for value, stored in self.stored.items()
-        }
-        void = set(bands.pop(VOID))
-        others = {number for numbers in bands.values() for number in numbers}
-        return void.pop() if len(void) == 1 and not void & others else None
+        """The number that means void in each band; None if it also means something else there."""
+        of_void: set[int] = set()
+        of_others: set[int] = set()
+        for value, stored in self.stored.items():
+            numbers = of_void if value == VOID else of_others
+            if isinstance(stored, tuple):
+                numbers.update(stored)
+            else:
+                numbers.add(stored)
+        if len(of_void) != 1 or of_void & of_others:
+            return None
+        return of_void.pop()
 
     @property
     def palette(self) -> np.ndarray | None:
@@ -90,13 +100,21 @@ class Coding:
         return colours
 
     def paths(self, folder: Path, name: str, tiff: bool = False) -> list[Path]:
-        """Return the files of an image's mask below `folder`; with `tiff` they are TIFF in any case.
+        """Return the files of a mask.
 
-        Raises `DataError` if a name leads out of the folder, or is no file name on some operating system.
+        Args:
+            folder: The folder of the masks.
+            name: The name of the image.
+            tiff: Whether the files are TIFF even if a PNG can hold the mask.
+
+        Raises `DataError` if a name leads out of the folder, or is no file name on some operating
+        system.
         """
         shared = name.removesuffix(self.image_suffix)
         file = f"{shared}{self.mask_suffix}"
-        ending = ".tif" if tiff else self.ending
+        ending = self.ending
+        if tiff:
+            ending = ".tif"
         if not self.labels:
             return [file_in(folder, file, ending)]
         return [
@@ -104,7 +122,7 @@ class Coding:
         ]
 
     def encode(self, mask: np.ndarray, file: int = 0) -> np.ndarray:
-        """Return what one of the files of a mask stores.
+        """Return the content of one of the files of a mask.
 
         Args:
             mask: A decoded mask or target of one image, (H, W) or (H, W, P); VOID is void.
@@ -124,29 +142,35 @@ class Coding:
         return self._table()[values]
 
     def _table(self) -> np.ndarray:
-        table = np.zeros((256, 3) if self.in_colours else 256, self.dtype)
+        table = np.zeros(256, self.dtype)
+        if self.in_colours:
+            table = np.zeros((256, 3), self.dtype)
         for value, stored in self.stored.items():
             table[value] = stored
         return table
 
     def names(self) -> dict[str, Stored]:
-        """Return what is stored for each class, or for "absent" and "present", and for "void"."""
-        values = self.task.classes if self.holds_ids else YES_NO
-        return {
-            **{name: self.stored[value] for value, name in enumerate(values)},
-            "void": self.stored[VOID],
-        }
+        """Return the content by meaning: each class, or "absent" and "present", and "void"."""
+        names: Sequence[str] = YES_NO
+        if self.holds_ids:
+            names = self.task.classes
+        stored = {name: self.stored[value] for value, name in enumerate(names)}
+        stored["void"] = self.stored[VOID]
+        return stored
 
 
 def segkit_coding(task: Task) -> Coding:
-    """Return segkit's own coding: ids with 255 for void, or 0/255 with 128, in a multilabel task a file for each class."""
+    """Return segkit's own coding of masks.
+
+    It stores class ids, with 255 for void, where a mask holds ids. Otherwise it stores 0 and 255,
+    with 128 for void. In a multilabel task each class has a file.
+    """
     if task.stores_ids:
         return Coding(task, "file", {value: value for value in (*range(task.channels), VOID)})
-    return Coding(
-        task,
-        "folders" if task.layered else "file",
-        dict(zip((0, 1, VOID), YES_NO_VOID, strict=True)),
-    )
+    layout: MaskLayout = "file"
+    if task.layered:
+        layout = "folders"
+    return Coding(task, layout, dict(zip((0, 1, VOID), YES_NO_VOID, strict=True)))
 
 
 def as_text(stored: Stored) -> str:
@@ -155,7 +179,9 @@ def as_text(stored: Stored) -> str:
     >>> as_text(7), as_text((255, 0, 16))
     ('7', '#ff0010')
     """
-    return f"#{bytes(stored).hex()}" if isinstance(stored, tuple) else str(stored)
+    if isinstance(stored, tuple):
+        return f"#{bytes(stored).hex()}"
+    return str(stored)
 
 
 def _smallest_dtype(values: Iterable[Any]) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""What a failed reading or writing means, in one sentence that says what to do."""
+"""Describes errors of reading and writing files in one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ADVICE = {
     errno.ENOSPC: "make room on the disk, or choose another one",
     errno.EDQUOT: "make room on the disk, or choose another one",
     errno.EFBIG: "the file is larger than the disk or `ulimit -f` allows",
-    errno.EISDIR: "a file is wanted there; choose another name, or remove the folder",
-    errno.ENOTDIR: "a folder is wanted where a file stands; choose another name, or remove the file",
-    errno.EEXIST: "something of this name is there already; choose another name, or remove it",
+    errno.EISDIR: "a folder has this name; choose another name, or remove the folder",
+    errno.ENOTDIR: "a part of the path is a file; choose another name, or remove the file",
+    errno.EEXIST: "a file or folder has this name already; choose another name, or remove it",
     errno.ENOENT: "there is no such file or folder; check the path",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ELOOP: "the link leads to itself; name the file itself",
@@ -31,10 +31,11 @@ _ADVICE = {
 
 
 def sentence(problem: OSError) -> str:
-    """Return which file could not be read or written, why, and what to do.
+    """Return a sentence that says which file could not be read or written, why, and what to do.
 
     >>> sentence(OSError(errno.ENOSPC, "No space left on device", "a.png"))
-    'a.png: cannot be read or written (No space left on device): make room on the disk, or choose another one'
+    'a.png: cannot be read or written (No space left on device): make room on the disk, or choose
+    another one'
     """
     names = [
         os.fsdecode(name)
@@ -44,14 +45,20 @@ def sentence(problem: OSError) -> str:
     where = " -> ".join(dict.fromkeys(names)) or "a file"
     reason = problem.strerror or " ".join(str(problem).split()) or type(problem).__name__
     advice = _ADVICE.get(problem.errno or 0)
-    told = f"{where}: cannot be read or written ({reason})"
-    return f"{told}: {advice}" if advice else told
+    message = f"{where}: cannot be read or written ({reason})"
+    if advice:
+        message += f": {advice}"
+    return message
 
 
 def name_target(problem: OSError, targets: Mapping[Path, Path]) -> None:
-    """Let an error of a temporary file name the target that it stands for.
+    """Replace a temporary file in an error by the file that it is written for.
 
-    An error that names no file, as that of a write to an open file, gets the last target.
+    An error that names no file, such as that of a write to an open file, gets the last file.
+
+    Args:
+        problem: The error, which is changed in place.
+        targets: The final path by temporary path.
     """
     by_name = {str(temporary): str(target) for temporary, target in targets.items()}
     if problem.filename in by_name:

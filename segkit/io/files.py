@@ -1,4 +1,4 @@
-"""What is opened is a file: a pipe would be waited for, a device read, for ever. And folders that are made."""
+"""Opens files only: reading a pipe or a device might never end."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ KINDS = {
 
 
 def special_kind(path: Path) -> str | None:
-    """Return what a path is that is no file and no folder, such as "a pipe"; None for others, and if it is not there."""
-    found = _status(path)
-    return KINDS.get(stat.S_IFMT(found.st_mode)) if found else None
+    """Return "a pipe", "a socket" or "a device"; None for files, folders and missing paths."""
+    status = _status(path)
+    if status is None:
+        return None
+    return KINDS.get(stat.S_IFMT(status.st_mode))
 
 
 def check_is_file(path: Path, most: float = float("inf")) -> None:
-    """Raise `DataError` if a path is a pipe, a socket or a device, or has more than `most` bytes.
+    """Check that a path is not a pipe, a socket, a device or a large file; it may be missing.
 
-    What is not there is left to the one who opens it.
+    Args:
+        path: The path.
+        most: Bytes that the file may have.
+
+    Raises:
+        DataError: If it is one ("not-a-file"), or has more bytes ("too-large").
     """
-    found = _status(path)
-    if found is None:
+    status = _status(path)
+    if status is None:
         return
-    kind = KINDS.get(stat.S_IFMT(found.st_mode))
+    kind = KINDS.get(stat.S_IFMT(status.st_mode))
     if kind:
-        raise DataError(
-            f"{path}: is {kind}, not a file; remove it, or name the file itself", "not-a-file"
-        )
-    if found.st_size > most:
-        raise DataError(
-            f"{path}: has {found.st_size:,} bytes; up to {most:,.0f} are read", "too-large"
-        )
+        message = f"{path}: is {kind}, not a file; remove it, or name the file itself"
+        raise DataError(message, "not-a-file")
+    if status.st_size > most:
+        message = f"{path}: has {status.st_size:,} bytes; up to {most:,.0f} are read"
+        raise DataError(message, "too-large")
 
 
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except (OSError, ValueError):  # ValueError: a NUL in the name
+    except (OSError, ValueError):  # ValueError for a NUL in the name
         return None
 
 
@@ -56,7 +61,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         most: Bytes that it may have.
 
     Raises:
-        DataError: If it is a pipe, a socket or a device, or larger.
+        DataError: If it is a pipe, a socket or a device, or is larger.
         OSError: If it cannot be read.
     """
     check_is_file(path, most)
@@ -64,10 +69,23 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_text(path: Path, most: int) -> str:
-    """Return the text of a UTF-8 file as `read_bytes` does; raises `UnicodeDecodeError` if it is none."""
+    """Return the text of a UTF-8 file.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        DataError: If it is a pipe, a socket or a device, or is larger.
+        OSError: If it cannot be read.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
     return read_bytes(path, most).decode("utf-8")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, unless it is there; a link is followed, even to a folder that is not there yet."""
+    """Make a folder and those above it if they are missing.
+
+    A link is followed, even to a folder that does not exist yet.
+    """
     Path(os.path.realpath(path)).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all: filled under a temporary name, renamed at the end."""
+"""Writes folders complete or not at all: under a temporary name, which is changed at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segkit.errors import RunError
-from segkit.io.locks import alone
+from segkit.io.locks import lock_or_fail
 
 _PART = ".whole.part"
 _OLD = ".whole.old"
@@ -18,13 +18,14 @@ _LOCK = ".whole.lock"
 
 @contextmanager
 def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
-    """Yield a new folder beside `out` that becomes `out` at the end; after an error nothing is left of it.
+    """Yield a new folder beside `out` that becomes `out` at the end.
 
-    What a killed process left half-written is removed first.
+    After an error the new folder is removed. The unfinished folder of a killed process is removed
+    first.
 
     Args:
-        out: The folder to make. There must be none yet, or an empty one.
-        replace: Whether a folder that is there is replaced.
+        out: The folder to make. It must not exist, or be empty.
+        replace: Whether an existing folder is replaced.
 
     Raises:
         RunError: If another process writes the same folder, or if `out` is not empty at the end.
@@ -32,7 +33,7 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """
     part = _beside(out, _PART)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with alone(_beside(out, _LOCK), f"writes {out}"):
+    with lock_or_fail(_beside(out, _LOCK), f"writes {out}"):
         _put_back(out)
         _remove(part)
         try:
@@ -51,15 +52,15 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def put_back(folder: Path) -> None:
-    """Put folders in their places again that `whole_folder` was replacing below `folder` when it was killed."""
+    """Restore the folders below `folder` that `whole_folder` was replacing when it was killed."""
     for old in folder.glob(f".*{_OLD}"):
         out = old.with_name(old.name[1 : -len(_OLD)])
-        with suppress(RunError, OSError), alone(_beside(out, _LOCK), f"writes {out}"):
+        with suppress(RunError, OSError), lock_or_fail(_beside(out, _LOCK), f"writes {out}"):
             _put_back(out)
 
 
 def _put_back(out: Path) -> None:
-    """Rename the older folder back if there is no new one; else remove it."""
+    """Rename the older folder back if there is no new one; otherwise remove it."""
     old = _beside(out, _OLD)
     if old.exists() and not out.exists():
         os.replace(old, out)
@@ -73,9 +74,8 @@ def _take_place(part: Path, out: Path) -> None:
         os.replace(part, out)
     except OSError as problem:
         if out.is_dir() and any(out.iterdir()):
-            raise RunError(
-                f"{out}: is not empty any more; choose a new folder", "exists-already"
-            ) from problem
+            message = f"{out}: is not empty any more; choose a new folder"
+            raise RunError(message, "exists-already") from problem
         raise
 
 

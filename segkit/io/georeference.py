@@ -1,4 +1,4 @@
-"""Where the pixels of a GeoTIFF lie on the map."""
+"""Reads where the pixels of a GeoTIFF lie on the map."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from segkit.io.nodata import GDAL_NODATA, nodata_of
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff
 
-DOUBLE, SHORT, ASCII = 12, 3, 2
+ASCII = 2
+SHORT = 3
+DOUBLE = 12
+"""Types of TIFF tags."""
 PLACE_TAGS = {
     33550: DOUBLE,
     33922: DOUBLE,
@@ -23,57 +26,81 @@ PLACE_TAGS = {
     34736: DOUBLE,
     34737: ASCII,
 }
-"""The tags of a GeoTIFF that say where on the map it lies, and the types that they have."""
+"""The types of the tags that say where on the map a GeoTIFF lies."""
 USER_DEFINED = 32767
-"""What GeoTIFF writes where a coordinate system has no EPSG code."""
+"""The code of a coordinate system that has no EPSG code."""
 
 
 class Georeference(NamedTuple):
-    """`matrix` (2, 3) maps pixel corners (x, y, 1), y down, to the map; `epsg` is the coordinate system, if known."""
+    """The transformation from pixels to a map."""
 
     matrix: np.ndarray
+    """(2, 3) float64: maps pixel corners (x, y, 1), with y down, to the map."""
     epsg: int | None
+    """The EPSG code of the coordinate system; None if it has none."""
 
     def __call__(self, points: Any) -> np.ndarray:
-        """Return points (N, 2) in the map's coordinates."""
+        """Return pixel corners (N, 2) in the coordinates of the map, (N, 2) float64."""
         return np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
 
 class TiffLocation(NamedTuple):
-    """What the files made from a TIFF have in common with it."""
+    """The properties of a TIFF that files made from it share."""
 
     tags: tuple[Any, ...]
     """Those of `PLACE_TAGS`, as tifffile writes them; none if the image lies on no map."""
     nodata: float | None
     """The image's value of pixels without data; None if it has none."""
+    has_holes: bool = False
+    """Whether pixels are hidden by an alpha channel or an internal mask."""
 
     def tags_with(self, nodata: float | None) -> list[Any]:
-        """Return the tags of a file that stores `nodata` where the image has no data; None if it stores no such value."""
-        if self.nodata is None or nodata is None:
+        """Return the tags of a file made from the image.
+
+        Args:
+            nodata: The value that the file stores where the image has no data; None if it stores no
+                such value.
+        """
+        may_miss_data = self.has_holes or self.nodata is not None
+        if nodata is None or not may_miss_data:
             return list(self.tags)
         return [*self.tags, (GDAL_NODATA, "s", 0, str(nodata), True)]
 
 
 def place_of(keyframe: Any) -> TiffLocation | None:
-    """Return the place of a TIFF with pages like this one; None if it has neither a place nor a value for "no data"."""
-    turned = keyframe.tags.get("Orientation")
-    on_map = (
-        not turned or int(turned.value) == 1
-    )  # what is made from it is upright, and the tags are not
-    found = [_tag_of(keyframe, code) for code in PLACE_TAGS] if on_map else []
-    tags = tuple(tag for tag in found if tag is not None)
+    """Return the location of a TIFF.
+
+    Args:
+        keyframe: A page of tifffile.
+
+    Returns:
+        The location; None if the page has neither a place on a map nor a nodata value. A page that
+        is to be turned has no place, because its tags describe the pixels before they are turned.
+    """
+    tags = []
+    if not _is_turned(keyframe):
+        for code in PLACE_TAGS:
+            tag = _tag_of(keyframe, code)
+            if tag is not None:
+                tags.append(tag)
     nodata = nodata_of(keyframe)
     if not tags and nodata is None:
         return None
-    return TiffLocation(tags, nodata)
+    return TiffLocation(tuple(tags), nodata)
+
+
+def _is_turned(page: Any) -> bool:
+    orientation = page.tags.get("Orientation")
+    return orientation is not None and int(orientation.value) != 1
 
 
 def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
-    """Return a tag as tifffile writes it; None if the page has none, or one of another type than GeoTIFF says."""
-    tag, kind = keyframe.tags.get(code), PLACE_TAGS[code]
+    """Return a tag as tifffile writes it; None if it is missing or of a wrong type."""
+    tag = keyframe.tags.get(code)
+    kind = PLACE_TAGS[code]
     if tag is None or int(tag.dtype) != kind:
         return None
-    if kind == ASCII:  # as bytes, because other tags count them, and they may be in any encoding
+    if kind == ASCII:  # as bytes, because other tags refer to bytes, in any encoding
         handle = keyframe.parent.filehandle
         handle.seek(tag.valueoffset)
         text = handle.read(tag.valuebytecount)
@@ -83,7 +110,11 @@ def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
 
 
 def read_place(path: Path) -> TiffLocation | None:
-    """Return the place of an image file, as `place_of`; None if it is no TIFF."""
+    """Return the location of an image file, see `place_of`; None if it is not a TIFF.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
@@ -91,7 +122,7 @@ def read_place(path: Path) -> TiffLocation | None:
 
 
 def has_place(path: Path) -> bool:
-    """Return whether `read_place` finds a place; no file that cannot be read has one."""
+    """Return whether `read_place` finds a location; False for a file that cannot be read."""
     try:
         return read_place(path) is not None
     except DataError:
@@ -99,17 +130,26 @@ def has_place(path: Path) -> bool:
 
 
 def read_georeference(path: Path) -> Georeference | None:
-    """Return where an image lies on the map; None if it is no GeoTIFF, or one that is turned or only has control points.
+    """Return the transformation of a GeoTIFF from pixels to the map.
 
     Source: OGC GeoTIFF 1.1, requirements classes on raster space and coordinate transformation.
+
+    Args:
+        path: The file, or the address of a page in it.
+
+    Returns:
+        The transformation; None for other files, for a page that is to be turned, and for one that
+        has control points only.
+
+    Raises:
+        DataError: If the file cannot be read.
     """
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
         page = tiff.series[0].keyframe
-        turned = page.tags.get("Orientation")
-        if turned and int(turned.value) != 1:
-            return None  # its mask is upright, unlike the pixels that the tags speak of
+        if _is_turned(page):  # its mask is upright, but the tags describe the stored pixels
+            return None
         tags = page.geotiff_tags or {}
         matrix = _matrix(tags)
     if matrix is None:
@@ -122,10 +162,8 @@ def read_georeference(path: Path) -> Georeference | None:
 def _matrix(tags: Mapping[str, Any]) -> np.ndarray | None:
     if "ModelTransformation" in tags:
         return np.array(tags["ModelTransformation"], float).reshape(4, 4)[:2, [0, 1, 3]]
-    points, scale = (
-        np.ravel(tags.get("ModelTiepoint", ())),
-        np.ravel(tags.get("ModelPixelScale", ())),
-    )
+    points = np.ravel(tags.get("ModelTiepoint", ()))
+    scale = np.ravel(tags.get("ModelPixelScale", ()))
     if len(points) < 6 or len(scale) < 2:
         return None
     column, row, _, x, y, _ = points[:6].astype(float)

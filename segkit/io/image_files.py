@@ -1,4 +1,4 @@
-"""The image files in a folder, and what else is there."""
+"""Lists the image files in a folder, and the other files there."""
 
 from __future__ import annotations
 
@@ -25,84 +25,101 @@ SUFFIXES = (
     ".pbm",
     ".pnm",
 )
-"""Image files that segkit reads, by suffix, in any case."""
+"""Suffixes of the image files that segkit reads, in upper or lower case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
 .dcm .dicom .nii .nii.gz .mha .mhd .nrrd .czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
 .raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())
-"""Images and films by suffix that segkit does not read."""
+"""Suffixes of images and films that segkit does not read."""
 
 
 class LeftOut(NamedTuple):
-    """A file or folder that is not read although somebody may think so, and why in words."""
+    """A file or folder that is skipped although a user may expect it to be read."""
 
     path: Path
     why: str
+    """The reason as a phrase: "is a link to nothing"."""
     unread: bool = False
-    """Whether it is an image that segkit could read, were it not for its name."""
+    """Whether it is an image that segkit could read under another name."""
 
 
 class Found(NamedTuple):
-    """What is in a folder, and in those below it."""
+    """The content of a folder and of the folders below it."""
 
     images: list[tuple[str, Path]]
-    """With their names: the path below the folder, without suffix ("a", "monday/b"). Names may come twice."""
+    """Names and paths. A name is the path below the folder without suffix ("monday/b").
+
+    Two images may have one name.
+    """
     left_out: list[LeftOut]
     others: list[Path]
-    """Files that are no images, such as text."""
+    """Files that are not images, such as text."""
 
 
 def list_images(folder: Path) -> dict[str, Path]:
-    """Return the image files under `folder` by name: the path below it, without suffix ("a", "monday/b"), sorted.
+    """Return the image files in a folder and below it by name, sorted.
 
-    Hidden files and other suffixes are left out. Raises `DataError` if the folder is missing or two files share
-    a name (a.png and a.jpg).
+    Hidden files and files with other suffixes are skipped.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The path by name, which is the path below the folder without suffix: "a", "monday/b".
+
+    Raises:
+        DataError: If the folder is missing, or two files have one name (a.png and a.jpg).
     """
     found: dict[str, Path] = {}
     for name, path in walk_images(folder):
         if name in found:
-            raise DataError(
-                f"{path} and {found[name]}: two files of one name; a name stands for one image",
-                "duplicate-name",
-            )
+            message = f"{path} and {found[name]}: two files of one name; each name is one image"
+            raise DataError(message, "duplicate-name")
         found[name] = path
     return dict(sorted(found.items()))
 
 
 def walk_images(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the path of every image file under `folder` as `list_images` does, names may come twice."""
-    yield from look_into(folder).images
+    """Yield the name and path of every image file as `list_images` does; names may repeat."""
+    yield from list_contents(folder).images
 
 
-def look_into(folder: Path) -> Found:
-    """Return the images in a folder and below it, and what is left out.
+def list_contents(folder: Path) -> Found:
+    """Return the images in a folder and below it, and the files that are skipped.
 
-    Links to folders are followed, each folder is read once. Hidden files are of no interest. Raises `DataError` if the
-    folder is missing or cannot be read.
+    Links to folders are followed, and each folder is read once. Hidden files are ignored.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        DataError: If the folder is missing or cannot be read.
     """
+    if folder.is_file():
+        raise DataError(f"{folder}: is a file, not a folder", "missing-file")
     if not folder.is_dir():
-        found = "is a file, not a folder" if folder.is_file() else "there is no such folder"
-        raise DataError(f"{folder}: {found}", "missing-file")
+        raise DataError(f"{folder}: there is no such folder", "missing-file")
     contents = Found([], [], [])
     seen: set[tuple[int, int]] = set()
     links = [folder]
     while links:
-        links += _look_into(links.pop(0), folder, contents, seen)
+        links += _add_contents(links.pop(0), folder, contents, seen)
     return contents
 
 
-def _look_into(start: Path, root: Path, contents: Found, seen: set[tuple[int, int]]) -> list[Path]:
-    """Add what is in a folder to the contents, and return the links to folders in it."""
+def _add_contents(
+    start: Path, root: Path, contents: Found, seen: set[tuple[int, int]]
+) -> list[Path]:
+    """Add the files below a folder to the contents, and return the links to folders there."""
     links: list[Path] = []
     for parent, folders, files in os.walk(start, onerror=_refuse):
         place = os.stat(parent)  # noqa: PTH116 (a path for each folder would be slow)
         identity = (place.st_dev, place.st_ino)
         if identity in seen:
-            contents.left_out.append(
-                LeftOut(Path(parent), "is a link to a folder that is read already")
-            )
+            why = "is a link to a folder that is read already"
+            contents.left_out.append(LeftOut(Path(parent), why))
             folders.clear()
             continue
         seen.add(identity)
@@ -117,21 +134,22 @@ def _look_into(start: Path, root: Path, contents: Found, seen: set[tuple[int, in
 
 
 def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
-    """Add a file to where it belongs."""
+    """Add a file to the images, the skipped files or the others."""
     stem, suffix = os.path.splitext(file)
     path = Path(parent, file)
     kind = suffix.lower()
     if kind in SUFFIXES:
-        name = stem if parent == str(root) else path.relative_to(root).with_suffix("").as_posix()
+        name = stem
+        if parent != str(root):
+            name = path.relative_to(root).with_suffix("").as_posix()
         if has_controls(name):
             why = "its name holds control characters, or bytes that are not UTF-8; rename it"
             contents.left_out.append(LeftOut(path, why, unread=True))
         else:
             contents.images.append((name, path))
     elif kind in OTHER_IMAGES or file.lower().endswith(".nii.gz"):
-        contents.left_out.append(
-            LeftOut(path, f"segkit does not read {kind}; save it as PNG or TIFF")
-        )
+        why = f"segkit does not read {kind}; save it as PNG or TIFF"
+        contents.left_out.append(LeftOut(path, why))
     elif not path.exists():
         contents.left_out.append(LeftOut(path, "is a link to nothing"))
     else:
@@ -139,13 +157,14 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
 
 
 def left_out_in(folders: Sequence[Path | None]) -> list[LeftOut]:
-    """Return what is left out of some folders, those that are there."""
-    there = dict.fromkeys(folder for folder in folders if folder is not None and folder.is_dir())
-    found = [entry for folder in there for entry in look_into(folder).left_out]
+    """Return the skipped files of some folders, each once; None and missing folders are ignored."""
+    found: list[LeftOut] = []
+    for folder in folders:
+        if folder is not None and folder.is_dir():
+            found += list_contents(folder).left_out
     return list(dict.fromkeys(found))
 
 
 def _refuse(problem: OSError) -> None:
-    raise DataError(
-        f"{problem.filename}: the folder cannot be read ({problem.strerror})"
-    ) from problem
+    message = f"{problem.filename}: the folder cannot be read ({problem.strerror})"
+    raise DataError(message) from problem

@@ -1,4 +1,4 @@
-"""JSON that segkit wrote and reads back."""
+"""Reads JSON files that segkit wrote."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        keys: What it must hold.
-        advice: What to do if the file is damaged.
+        keys: The keys that the object must have.
+        advice: The advice to the user if the file is damaged.
 
     Raises:
-        RunError: If the file cannot be read, is no JSON object, or lacks a key.
+        RunError: If the file cannot be read, is not a JSON object, or lacks a key.
     """
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
-        raise RunError(
-            f"{path}: cannot be read ({_line(problem)}); {advice}", "damaged-file"
-        ) from problem
+        message = f"{path}: cannot be read ({_as_one_line(problem)}); {advice}"
+        raise RunError(message, "damaged-file") from problem
     if not isinstance(found, dict):
         raise RunError(f"{path}: holds no JSON object; {advice}", "damaged-file")
     missing = [key for key in keys if key not in found]
@@ -35,5 +34,5 @@ def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
     return found
 
 
-def _line(problem: BaseException) -> str:
+def _as_one_line(problem: BaseException) -> str:
     return " ".join(str(problem).split()) or type(problem).__name__

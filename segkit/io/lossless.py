@@ -1,4 +1,4 @@
-"""Whether the compression of a file changed its pixels."""
+"""Finds out whether the compression of a file changed its pixels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
 
 CODING_STYLE = b"\xff\x52"
-"""What begins the segment of a JPEG 2000 codestream that names its wavelet (ISO 15444-1, A.6.1)."""
+"""The marker of the JPEG 2000 segment that names the wavelet (ISO 15444-1, A.6.1)."""
 REVERSIBLE = 1
-"""The number of the wavelet of whole numbers."""
+"""The number of the wavelet that uses whole numbers."""
 LOSSLESS_FRAME = b"\xff\xc3"
-"""What begins the frame of a JPEG that is lossless (ISO 10918-1, process 14)."""
+"""The marker of the frame of a lossless JPEG (ISO 10918-1, process 14)."""
 LERC2_ERROR = {2: 34, 3: 38, 4: 42, 5: 42, 6: 50}
-"""Where a LERC2 header has the largest error, by its version."""
+"""The offset of the largest error in a LERC2 header, by version."""
 
 
 def lossy(path: Path) -> str | None:
-    """Return the name of the lossy compression of a picture file, whatever its suffix says."""
+    """Return the name of the lossy compression of an image file; None if it is lossless.
+
+    The format is found by the content, except for TIFF, which is found by the suffix.
+
+    Args:
+        path: The file, or the address of a page in it.
+    """
     path = file_of(path)
     if codecs.is_tiff(path):
         return _lossy_tiff(path)
@@ -29,23 +35,29 @@ def lossy(path: Path) -> str | None:
         return None
     with open_picture(path) as picture:
         kind = picture.format
-    if kind == "WEBP":
-        return "lossy WebP" if is_lossy_webp(path.read_bytes()) else None
-    if kind == "JPEG2000":
-        return None if is_reversible(path.read_bytes()) else "JPEG2000"
-    return "JPEG" if kind in ("JPEG", "MPO", "AVIF") else None
+    if kind == "WEBP" and is_lossy_webp(path.read_bytes()):
+        return "lossy WebP"
+    if kind == "JPEG2000" and not is_reversible(path.read_bytes()):
+        return "JPEG2000"
+    if kind in ("JPEG", "MPO", "AVIF"):
+        return "JPEG"
+    return None
 
 
 def _lossy_tiff(path: Path) -> str | None:
     with open_tiff(path) as tiff:
         page = tiff.pages[0]
         name = str(getattr(page.compression, "name", page.compression))
-        suspect = "JP" in name or name in ("WEBP", "JPEGXL", "LERC")
-        if not suspect or not page.dataoffsets:
-            return name if suspect else None
+        may_be_lossy = "JP" in name or name in ("WEBP", "JPEGXL", "LERC")
+        if not may_be_lossy:
+            return None
+        if not page.dataoffsets:
+            return name
         tiff.filehandle.seek(page.dataoffsets[0])
         piece = tiff.filehandle.read(page.databytecounts[0])
-    return None if _is_lossless(name, piece, page) else name
+    if _is_lossless(name, piece, page):
+        return None
+    return name
 
 
 def _is_lossless(name: str, piece: bytes, page: Any) -> bool:
@@ -54,36 +66,43 @@ def _is_lossless(name: str, piece: bytes, page: Any) -> bool:
     if "JPEG2000" in name or "JP2000" in name:
         return is_reversible(piece)
     if name == "LERC":
-        return _error_of_lerc(piece) <= (0.5 if page.dtype.kind in "iu" else 0)
+        most = 0.0
+        if page.dtype.kind in "iu":
+            most = 0.5
+        return _error_of_lerc(piece) <= most
     return name in ("JPEG", "OJPEG", "ALT_JPEG") and LOSSLESS_FRAME in piece[:2000]
 
 
 def is_lossy_webp(content: bytes) -> bool:
-    """Return whether a WebP file or one of its frames is lossy: by its chunks, not by bytes that look like their names."""
-    return b"VP8 " in _kinds(content, 12, len(content))
+    """Return whether the content of a WebP file has a lossy frame."""
+    return b"VP8 " in _chunk_kinds(content, 12, len(content))
 
 
-def _kinds(content: bytes, place: int, end: int) -> set[bytes]:
+def _chunk_kinds(content: bytes, place: int, end: int) -> set[bytes]:
+    """Return the names of the chunks from a place on; pixels may contain the same bytes."""
     found = set()
     while place + 8 <= end:
         kind, size = struct.unpack_from("<4sI", content, place)
         found.add(kind)
         if kind == b"ANMF":  # a frame: 16 bytes, and chunks of its own
-            found |= _kinds(content, place + 24, min(end, place + 8 + size))
+            found |= _chunk_kinds(content, place + 24, min(end, place + 8 + size))
         place += 8 + size + size % 2
     return found
 
 
 def is_reversible(content: bytes) -> bool:
-    """Return whether JPEG 2000 was made with the wavelet that loses nothing."""
+    """Return whether the content of a JPEG 2000 file uses the lossless wavelet."""
     place = content.find(CODING_STYLE)
     return place >= 0 and len(content) > place + 13 and content[place + 13] == REVERSIBLE
 
 
 def _error_of_lerc(piece: bytes) -> float:
-    """Return the largest error that a LERC2 blob allows; infinite if it cannot be told."""
+    """Return the largest error that a LERC2 blob allows; infinity if that is unknown."""
     if not piece.startswith(b"Lerc2 ") or len(piece) < 64:
         return float("inf")
     (version,) = struct.unpack_from("<i", piece, 6)
     place = LERC2_ERROR.get(version)
-    return float(struct.unpack_from("<d", piece, place)[0]) if place else float("inf")
+    if place is None:
+        return float("inf")
+    (error,) = struct.unpack_from("<d", piece, place)
+    return float(error)

@@ -1,4 +1,4 @@
-"""Masks on disk: the values that a file stores, never colours made of them."""
+"""Reads and writes masks: the values that a file stores, not the colours that a viewer shows."""
 
 from __future__ import annotations
 
@@ -17,94 +17,125 @@ from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
-from segkit.io.tiff import Layout, read_stored_tiff, seen, white_of, without_alpha_of_maps
+from segkit.io.tiff import Layout, as_displayed, read_stored_tiff, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
 
 SURELY_YES = 100
-"""Grey value from which a pixel of a lossy yes/no mask is no noise beside dark pixels."""
+"""A lossy yes/no mask has an object if its brightest pixel has this grey value or more."""
 
 
 def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
-    """Return the values of `read_mask_pixels`."""
+    """Return the values of `read_mask_pixels`, (H, W)."""
     return read_mask_pixels(path, threshold).values
 
 
 def read_mask_pixels(
     path: Path, threshold: int | None = None, pages: Pages | None = None
 ) -> Pixels:
-    """Return the values of a mask file as they are stored: (H, W) of whole numbers; palette indices, not colours.
+    """Return the values of a mask file as they are stored, and where they are valid.
 
-    1-bit masks give 0/1. RGB is accepted only if its channels are equal, alpha only if it is opaque. Where a TIFF says that
-    0 is white, black is 0 in the result. Pixels of the nodata value of a GeoTIFF, and those that its internal mask hides,
-    are not valid.
+    Palettes are not applied. 1-bit masks have the values 0 and 1. If a TIFF says that 0 is white,
+    black is 0 in the result. Pixels with the nodata value of a GeoTIFF, and pixels that its
+    internal mask hides, are not valid.
 
     Args:
-        path: The file, or the address of a page.
-        threshold: With it the result is 0/1, 1 where the value is `threshold` or more: the way to read JPEG and
-            anti-aliased yes/no masks. Of a palette of greys it is the grey that counts.
-        pages: What the pages of a file are (`data.pages`), if the user says so.
+        path: The file, or the address of a page in it.
+        threshold: With it the result is 1 where the value is `threshold` or more, else 0. It serves
+            to read JPEG and anti-aliased yes/no masks. If a palette has only greys, the grey is
+            compared, not the index.
+        pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
+
+    Returns:
+        Whole numbers, (H, W).
 
     Raises:
-        DataError: With the file's name, if it cannot be read as a mask.
+        DataError: If the file cannot be read as a mask: it is damaged or lossy, has fractions,
+            different channels, or a transparent part.
     """
     stored = _stored(path, threshold, pages)
     array = stored.values
     if array.ndim == 3:
         array = _one_channel(array, path)
-    array = _whole(array, path, stored.valid)
-    return stored._replace(
-        values=array if threshold is None else (array >= threshold).astype(np.uint8)
-    )
+    array = _whole_numbers(array, path, stored.valid)
+    return stored._replace(values=_at_threshold(array, threshold))
 
 
 def read_layers(path: Path, threshold: int | None = None, pages: Pages | None = None) -> np.ndarray:
-    """Return the values of `read_layer_pixels`."""
+    """Return the values of `read_layer_pixels`, (H, W, C)."""
     return read_layer_pixels(path, threshold, pages).values
 
 
 def read_layer_pixels(
     path: Path, threshold: int | None = None, pages: Pages | None = None
 ) -> Pixels:
-    """Return the bands of a mask file, (H, W, C) of whole numbers: one band a class."""
+    """Return the bands of a mask file that has a band per class.
+
+    The arguments and errors are those of `read_mask_pixels`.
+
+    Returns:
+        Whole numbers, (H, W, C).
+    """
     stored = _stored(path, threshold, pages)
-    array = _whole(stored.values, path, stored.valid)
-    array = array[..., None] if array.ndim == 2 else array
-    return stored._replace(
-        values=array if threshold is None else (array >= threshold).astype(np.uint8)
-    )
+    array = _whole_numbers(stored.values, path, stored.valid)
+    if array.ndim == 2:
+        array = array[..., None]
+    return stored._replace(values=_at_threshold(array, threshold))
+
+
+def _at_threshold(array: np.ndarray, threshold: int | None) -> np.ndarray:
+    if threshold is None:
+        return array
+    return (array >= threshold).astype(np.uint8)
 
 
 def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
-    """Return the values of `read_colour_pixels`."""
+    """Return the values of `read_colour_pixels`, (H, W, 3)."""
     return read_colour_pixels(path, lossy_too=lossy_too).values
 
 
 def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool = False) -> Pixels:
-    """Return the colours of a mask file, (H, W, 3) uint8; a palette's or grey ones become RGB, an opaque alpha is dropped.
+    """Return the colours of a mask file, and where they are valid.
 
-    JPEG and the like are refused unless `lossy_too`. `Pixels.nodata` is the packed colour 0xrrggbb of the pixels
-    that are missing.
+    Palettes are applied, grey becomes RGB, and an opaque alpha channel is dropped.
+
+    Args:
+        path: The file, or the address of a page in it.
+        pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
+        lossy_too: Whether JPEG and other lossy files are read.
+
+    Returns:
+        (H, W, 3) uint8. `Pixels.nodata` is the colour of missing pixels as 0xrrggbb.
+
+    Raises:
+        DataError: If the file is damaged, lossy without `lossy_too`, deeper than 8 bits, or partly
+            transparent.
     """
     with codecs.naming(path):
         if not lossy_too:
             _check_lossless_colours(path)
-        stored = (
-            _tiff_colours(path, pages)
-            if codecs.is_tiff(path)
-            else Pixels(_picture_colours(path, pages))
-        )
-        array = stored.values
-        array = array.astype(np.uint8) * 255 if array.dtype == bool else array
-        array = np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 else _opaque(array, path)
-        array = np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+        if codecs.is_tiff(path):
+            stored = _tiff_colours(path, pages)
+        else:
+            stored = Pixels(_picture_colours(path, pages))
+        array = _three_channels(stored.values, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
-        raise DataError(
-            f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}",
-            "mask-channels",
-        )
+        message = f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}"
+        raise DataError(message, "mask-channels")
     return stored._replace(values=array)
+
+
+def _three_channels(array: np.ndarray, path: Path) -> np.ndarray:
+    """Return bits and grey as three equal channels, and colours without an opaque alpha channel."""
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    if array.ndim == 2:
+        array = array[..., None]
+    array = _without_opaque_alpha(array, path)
+    if array.shape[-1] == 1:
+        array = np.repeat(array, 3, axis=-1)
+    return array
 
 
 def _picture_colours(path: Path, pages: Pages | None) -> np.ndarray:
@@ -115,29 +146,33 @@ def _picture_colours(path: Path, pages: Pages | None) -> np.ndarray:
     with codecs.opened(file) as picture:
         choose_frame(picture, path, page, pages)
         if picture.mode.startswith(("I", "F")) or codecs.is_deep_png(file, picture):
-            raise DataError(
-                f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it",
-                "mask-channels",
-            )
-        colours = np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+            message = f"{path}: a colour mask is 8-bit RGB; this one is deeper, convert it"
+            raise DataError(message, "mask-channels")
+        mode = "RGB"
+        if picture.has_transparency_data:
+            mode = "RGBA"
+        colours = np.asarray(picture.convert(mode))
         return upright(colours, orientation_of(picture))
 
 
 def _tiff_colours(path: Path, pages: Pages | None) -> Pixels:
     values, valid, layout = without_alpha_of_maps(read_stored_tiff(path, pages))
-    values = values[..., None] if values.ndim == 2 else values
+    if values.ndim == 2:
+        values = values[..., None]
     missing = holes(values, layout.nodata)
-    valid = both(valid, None if missing is None else complete_pixels(missing))
-    nodata = None if missing is None else _packed(layout)
-    return without_holes(Pixels(seen(values, layout), valid, nodata=nodata))
+    nodata = None
+    if missing is not None:
+        valid = both(valid, complete_pixels(missing))
+        nodata = _packed_nodata(layout)
+    return without_holes(Pixels(as_displayed(values, layout), valid, nodata=nodata))
 
 
-def _packed(layout: Layout) -> int:
+def _packed_nodata(layout: Layout) -> int:
     """Return the colour 0xrrggbb of the nodata value of 8 bits."""
     value = int(layout.nodata or 0)
-    red, green, blue = (
-        (value, value, value) if layout.palette is None else layout.palette[value].tolist()
-    )
+    if layout.palette is None:
+        return value << 16 | value << 8 | value
+    red, green, blue = layout.palette[value].tolist()
     return int(red << 16 | green << 8 | blue)
 
 
@@ -145,46 +180,59 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
     with codecs.naming(path):
         if threshold is None:
             _check_lossless(path)
-        stored = (
-            _tiff_values(path, pages) if codecs.is_tiff(path) else codecs.read_stored(path, pages)
-        )
+        if codecs.is_tiff(path):
+            stored = _tiff_values(path, pages)
+        else:
+            stored = codecs.read_stored(path, pages)
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
-    return stored if threshold is None else _in_grey(stored)
+    if threshold is None:
+        return stored
+    return _in_grey(stored)
 
 
 def _tiff_values(path: Path, pages: Pages | None) -> Pixels:
     values, valid, layout = without_alpha_of_maps(read_stored_tiff(path, pages))
     missing = holes(values, layout.nodata)
-    valid = both(valid, None if missing is None else complete_pixels(missing))
-    nodata = None if missing is None else layout.nodata
-    is_white = is_white_zero(layout.page)
-    if is_white and values.dtype == bool:
-        values = ~values
-    elif not is_white:
-        values = as_rgb(values, layout.page)
+    nodata = None
+    if missing is not None:
+        valid = both(valid, complete_pixels(missing))
+        nodata = layout.nodata
     white = None
-    if is_white:
-        white = white_of(layout.page) if values.dtype.kind == "u" else 0
+    if not is_white_zero(layout.page):
+        values = as_rgb(values, layout.page)
+    elif values.dtype == bool:
+        values = ~values
+        white = 0
+    elif values.dtype.kind == "u":
+        white = white_of(layout.page)
+    else:
+        white = 0
     return without_holes(Pixels(values, valid, layout.palette, nodata, white))
 
 
-def _from_white(stored: Pixels, path: Path, grey: bool) -> Pixels:
-    """Return values of which 0 is white as they are seen: those of yes/no masks, and `grey` ones."""
+def _from_white(stored: Pixels, path: Path, is_grey: bool) -> Pixels:
+    """Return values of which 0 is white as they are seen; refuse class ids, which are ambiguous."""
     white = int(stored.white or 0)
-    found = np.unique(stored.values if stored.valid is None else stored.values[stored.valid])
-    if not grey and not set(found.tolist()) <= {0, white}:
-        shown = ", ".join(map(str, found[:8].tolist())) + (", ..." if found.size > 8 else "")
+    known = stored.values
+    if stored.valid is not None:
+        known = known[stored.valid]
+    found = np.unique(known).tolist()
+    if not is_grey and not set(found) <= {0, white}:
+        examples = ", ".join(map(str, found[:8]))
+        if len(found) > 8:
+            examples += ", ..."
         raise DataError(
-            f"{path}: says that 0 is white (PhotometricInterpretation WhiteIsZero), so the stored values {shown} are seen as "
-            f"{white} and less, and nothing says which of both are class ids. Save it with black as 0 (BlackIsZero)",
+            f"{path}: says that 0 is white (PhotometricInterpretation WhiteIsZero), so the stored "
+            f"values {examples} are seen as {white} and less, and nothing says which of both are "
+            f"class ids. Save it with black as 0 (BlackIsZero)",
             "mask-white",
         )
     return stored._replace(values=(white - stored.values).astype(stored.values.dtype))
 
 
 def _in_grey(stored: Pixels) -> Pixels:
-    """Return the greys of indices whose colours are all grey; other values as they are."""
+    """Return indices as greys if all their colours are grey; other values unchanged."""
     if stored.palette is None:
         return stored
     used = stored.palette[values_of(stored.values)]
@@ -197,14 +245,14 @@ def _check_lossless(path: Path) -> None:
     kind = lossy(path)
     if kind:
         raise DataError(
-            f"{path}: {kind} changes mask values (60 becomes 49), so ids cannot be read from it. Save masks as PNG; "
-            f"for a yes/no mask {_threshold_for(path)} reads it all the same",
+            f"{path}: {kind} changes mask values (60 becomes 49), so ids cannot be read from it. "
+            f"Save masks as PNG. A yes/no mask can still be read with {_advised_threshold(path)}",
             "mask-lossy",
         )
 
 
-def _threshold_for(path: Path) -> str:
-    """Return the setting that cuts a yes/no mask in the middle, if its brightest pixel is surely yes."""
+def _advised_threshold(path: Path) -> str:
+    """Return the setting of the middle between no and yes, if the brightest pixel is surely yes."""
     if codecs.is_tiff(path):
         return "data.mask_threshold"
     with codecs.opened(file_of(path)) as picture:
@@ -218,65 +266,87 @@ def _check_lossless_colours(path: Path) -> None:
     kind = lossy(path)
     if kind:
         raise DataError(
-            f"{path}: {kind} changes colours near the edges, so they cannot be read exactly. Save masks as PNG, or take "
-            f"the nearest colour that is named, by data.colour_tolerance",
+            f"{path}: {kind} changes colours near the edges, so they cannot be read exactly. Save "
+            f"masks as PNG, or set data.colour_tolerance to read the nearest named colour",
             "mask-lossy",
         )
 
 
-def _whole(array: np.ndarray, path: Path, valid: np.ndarray | None = None) -> np.ndarray:
+def _whole_numbers(array: np.ndarray, path: Path, valid: np.ndarray | None) -> np.ndarray:
+    """Return bits as 0 and 1, floating-point numbers as int64, and integers unchanged."""
     if array.dtype == bool:
         return array.astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating):
-        if valid is not None:
-            array = np.where(
-                valid if array.ndim == 2 else valid[..., None], array, 0
-            )  # nodata may be NaN
-        if not (np.isfinite(array) & (array == np.floor(array))).all():
-            raise DataError(
-                f"{path}: a mask holds whole numbers; found fractions, NaN or infinite values, like those of a probability "
-                f"map. Save class ids as PNG",
-                "mask-values",
-            )
-        return array.astype(np.int64)
-    return array
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    if valid is not None:
+        if array.ndim == 3:
+            valid = valid[..., None]
+        array = np.where(valid, array, 0)  # the nodata value may be NaN
+    is_whole = np.isfinite(array) & (array == np.floor(array))
+    if not is_whole.all():
+        raise DataError(
+            f"{path}: a mask holds whole numbers; found fractions, NaN or infinite values, as in a "
+            f"probability map. Save class ids as PNG",
+            "mask-values",
+        )
+    return array.astype(np.int64)
 
 
 def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
-    colours = _opaque(array, path)
+    colours = _without_opaque_alpha(array, path)
     if (colours != colours[..., :1]).any():
         raise DataError(
-            f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value a pixel. If colours "
-            f"stand for classes, name them with data.mask_colours",
+            f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value "
+            f"per pixel. If colours stand for classes, name them with data.mask_colours",
             "mask-colours",
         )
     return np.asarray(colours[..., 0])
 
 
-def _opaque(array: np.ndarray, path: Path) -> np.ndarray:
-    """Return the array without its alpha channel, which must be opaque."""
+def _without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
+    """Return an array (H, W, C) without its alpha channel, which must be opaque."""
     if array.shape[-1] not in (2, 4):
         return array
-    opaque = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
+    opaque = 1
+    if np.issubdtype(array.dtype, np.integer):
+        opaque = np.iinfo(array.dtype).max
     if (array[..., -1] != opaque).any():
-        raise DataError(
-            f"{path}: a mask with a transparent part; save it without alpha channel", "mask-alpha"
-        )
+        message = f"{path}: a mask with a transparent part; save it without alpha channel"
+        raise DataError(message, "mask-alpha")
     return array[..., :-1]
 
 
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:
-    """Return where the mask of the image `name` stands in segkit's own coding: FOLDER/NAME.png.
+    """Return the files of a mask in segkit's own coding.
 
-    In a multilabel task it is FOLDER/CLASS/NAME.png for each class. `suffix` may be ".tif", too. Raises `DataError` if the
-    name or a class cannot be that of a file or folder; `names.check_class_folders` says so of classes before any image is
-    predicted.
+    Args:
+        task: The task.
+        folder: The folder of the masks.
+        name: The name of the image.
+        suffix: ".png" or ".tif".
+
+    Returns:
+        FOLDER/NAME.png; in a multilabel task FOLDER/CLASS/NAME.png for each class.
+
+    Raises:
+        DataError: If the name or a class cannot be the name of a file or folder.
+            `names.check_class_folders` finds such classes before any image is predicted.
     """
     return segkit_coding(task).paths(folder, name, tiff=suffix == ".tif")
 
 
 def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Path]:
-    """Write a decoded mask in segkit's own coding, as the folder source reads it without any setting."""
+    """Write a decoded mask in segkit's own coding, which the folder source reads by default.
+
+    Args:
+        task: The task.
+        mask: The mask of one image, (H, W) or (H, W, P).
+        folder: The folder of the masks.
+        name: The name of the image.
+
+    Returns:
+        The files, see `mask_paths`.
+    """
     coding = segkit_coding(task)
     paths = coding.paths(folder, name)
     with together(paths) as temporaries:
@@ -290,9 +360,9 @@ def save_mask(
     """Write a decoded mask or target in a coding.
 
     Args:
-        coding: How the mask is stored.
-        mask: The mask of one image, (H, W) or (H, W, P); VOID is void.
-        paths: The files, in the order of `coding.paths`: PNG or TIFF, as their suffixes say.
+        coding: The coding.
+        mask: The mask of one image, (H, W) or (H, W, P); VOID is stored as void.
+        paths: The files in the order of `coding.paths`, PNG or TIFF by their suffixes.
         tags: Further tags of TIFF files, as tifffile takes them.
     """
     for file, path in enumerate(paths):
@@ -300,10 +370,10 @@ def save_mask(
         if codecs.is_tiff(path):
             save_tiff(path, stored, tags, coding.palette, coding.in_colours)
         else:
-            _picture(stored, coding.palette).save(path)
+            _as_picture(stored, coding.palette).save(path)
 
 
-def _picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:
+def _as_picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:
     picture = Image.fromarray(stored)
     if palette is not None:
         picture.putpalette(palette.ravel().tolist())

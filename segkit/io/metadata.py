@@ -1,4 +1,4 @@
-"""PNG and JPEG without what stands beside their pixels, for files in which that is broken."""
+"""Opens PNG and JPEG files without their metadata, for files whose metadata are broken."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from segkit.io.pictures import open_picture
 from segkit.io.png import SIGNATURE
 
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-"""The chunks of a PNG that its pixels follow from."""
+"""The chunks of a PNG that its pixels depend on."""
 JPEG = b"\xff\xd8"
 SCAN = 0xDA
-"""The marker after which a JPEG's pixels stand."""
+"""The marker before the pixels of a JPEG."""
 LEFT_OUT = (*range(0xE1, 0xEE), 0xEF, 0xFE)
-"""Markers of what applications and people write; of 0xE0 (JFIF) and 0xEE (Adobe) the colours follow."""
+"""Markers of metadata. The colours depend on 0xE0 (JFIF) and 0xEE (Adobe), which are kept."""
 
 
 def without_metadata(content: bytes) -> Image.Image | None:
-    """Return an opened PNG or JPEG without metadata; None for other files."""
+    """Return an opened PNG or JPEG without metadata; None for other files.
+
+    Args:
+        content: The content of the file.
+    """
     if content.startswith(SIGNATURE):
         return open_picture(io.BytesIO(SIGNATURE + b"".join(_needed_chunks(content))))
     if content.startswith(JPEG):

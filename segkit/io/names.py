@@ -1,8 +1,9 @@
-"""Names that come from elsewhere: as parts of a path, and in a table. For a terminal see `segkit.system.terminal`.
+"""Checks names that others chose before they become parts of a path or cells of a table.
 
-Class names, image names and paths come from runs, exports, lists and data sets that a stranger may have made. Everything
-that makes a file of a name asks `file_in`, on every operating system for the same names: what is written on one can be
-copied to another.
+Class names, image names and paths come from runs, exports, lists and data sets that a stranger may
+have made. Every function that makes a file of a name uses `file_in`. It accepts the same names on
+every operating system, so that files can be copied from one to another. For names on a terminal see
+`segkit.system.terminal`.
 """
 
 from __future__ import annotations
@@ -22,36 +23,35 @@ _NO_FOLDER = "each class of a multilabel task has a folder of masks;"
 RESERVED = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL
 )
-"""What Windows takes for a device, with any suffix."""
+"""Names that are devices on Windows, with any suffix."""
 FORBIDDEN_ON_WINDOWS = '<>:"|?*'
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet compute a cell instead of showing it."""
+"""The first characters of a cell that a spreadsheet computes instead of showing it."""
 
 
 def file_in(folder: Path, name: str, suffix: str = "") -> Path:
-    """Return the file of a name below a folder: "monday/a" is a file in a sub-folder.
+    """Return the file of a name below a folder; "monday/a" is a file in a sub-folder.
 
     Args:
-        folder: The folder that nothing is to lead out of.
+        folder: The folder that the file must be in.
         name: The name, with forward slashes.
-        suffix: What is added to it, such as ".png".
+        suffix: The suffix, such as ".png".
 
     Returns:
         FOLDER/NAME.png.
 
     Raises:
-        DataError: If the name leads out of the folder, or is no file name on some operating system.
+        DataError: If the name leads out of the folder, or an operating system does not allow it.
     """
     why = why_unsafe(name + suffix)
     if why:
-        raise DataError(
-            f"{shown(name)}: cannot be the name of a file ({why}); rename it", "unsafe-name"
-        )
+        message = f"{shown(name)}: cannot be the name of a file ({why}); rename it"
+        raise DataError(message, "unsafe-name")
     return folder / f"{name}{suffix}"
 
 
 def why_unsafe(name: str) -> str | None:
-    """Return why a name with forward slashes cannot be a path below a folder, in words; None if it can.
+    """Return why a name with forward slashes cannot be a path below a folder; None if it can.
 
     >>> why_unsafe("monday/a.png"), why_unsafe("../a.png"), why_unsafe("con.png")
     (None, "it leads out of its folder by '..'", "Windows reserves 'con.png'")
@@ -84,7 +84,9 @@ def _why_part_unsafe(part: str) -> str | None:
 
 
 def key_of(name: str) -> str:
-    r"""Return what two names have in common that are one file on some disk: with other letter case, or other accents.
+    r"""Return a key that is equal for two names that are one file on some disks.
+
+    Such names differ in letter case, or in the encoding of accents.
 
     >>> key_of("A/Übung") == key_of("a/u\u0308bung")
     True
@@ -93,7 +95,7 @@ def key_of(name: str) -> str:
 
 
 def same_files(names: Iterable[str]) -> list[list[str]]:
-    """Return the groups of different names that are one file on some disk.
+    """Return the groups of different names that are one file on some disks.
 
     >>> same_files(["a", "B", "b", "c"])
     [['B', 'b']]
@@ -105,23 +107,32 @@ def same_files(names: Iterable[str]) -> list[list[str]]:
 
 
 def check_file_names(names: Iterable[str]) -> None:
-    """Raise `DataError` unless each name can be a file, and all of them different files on every disk."""
+    """Check that names can be different files on every disk.
+
+    Raises:
+        DataError: If a name cannot be a file ("unsafe-name"), or two would be one
+            ("duplicate-name").
+    """
     names = list(names)
     for name in names:
         file_in(Path(), name, ".png")
     groups = same_files(names)
     if groups:
         raise DataError(
-            f"{' and '.join(map(shown, groups[0]))}: would be one file on some disks (letter case and the way accents are "
-            f"stored do not count there); rename one",
+            f"{' and '.join(map(shown, groups[0]))}: would be one file on some disks, which ignore "
+            f"letter case and the encoding of accents; rename one",
             "duplicate-name",
         )
 
 
 def check_class_folders(task: Task) -> None:
-    """Raise `ConfigError` if the classes of a task with a folder for each cannot be folders.
+    """Check that the classes of a multilabel task can be folders; other tasks have no such folders.
 
-    "road/path" is the folder path in the folder road. Other tasks make no file of a class name.
+    The class "road/path" is the folder "path" in the folder "road".
+
+    Raises:
+        ConfigError: If a class cannot be a folder ("unsafe-name"), or two would be one or one in
+            the other ("duplicate-name").
     """
     if not task.layered:
         return
@@ -142,7 +153,7 @@ def check_class_folders(task: Task) -> None:
 
 
 def _nested(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield pairs of folders that are the same, or one in the other."""
+    """Yield pairs of folders that are the same, or of which one is in the other."""
     keys = {name: key_of(name) + "/" for name in names}
     for name, other in itertools.permutations(names, 2):
         if keys[name].startswith(keys[other]):
@@ -150,15 +161,18 @@ def _nested(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def cell(text: str) -> str:
-    """Return text for a cell of a CSV table that no spreadsheet takes for a formula: those get an apostrophe in front.
+    """Return text for a cell of a CSV table; an apostrophe protects what looks like a formula.
 
     >>> cell("=1+1"), cell("a"), cell_name("'=1+1")
     ("'=1+1", 'a', '=1+1')
     """
-    quoted = text.lstrip("'").startswith(FORMULA)
-    return f"'{text}" if quoted else text
+    if text.lstrip("'").startswith(FORMULA):
+        return f"'{text}"
+    return text
 
 
 def cell_name(text: str) -> str:
-    """Return the text that `cell` made a cell of."""
-    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA) else text
+    """Return the text of a cell that `cell` made."""
+    if text.startswith("'") and text.lstrip("'").startswith(FORMULA):
+        return text[1:]
+    return text

@@ -1,15 +1,15 @@
-"""The value of pixels without data in a TIFF, as GDAL writes it."""
+"""Reads the nodata value of a TIFF, which GDAL defines."""
 
 from __future__ import annotations
 
 from typing import Any
 
 GDAL_NODATA = 42113
-"""The TIFF tag that holds the value, as text, of pixels without data."""
+"""The TIFF tag that holds the value of pixels without data, as text."""
 
 
 def nodata_of(keyframe: Any) -> float | None:
-    """Return the value that means "no data" in the pages of a TIFF like this one; None if there is none."""
+    """Return the value of pixels without data in a page of tifffile; None if there is none."""
     tag = keyframe.tags.get(GDAL_NODATA)
     if tag is None:
         return None

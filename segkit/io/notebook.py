@@ -1,4 +1,4 @@
-"""Masks as pictures in notebooks."""
+"""Shows masks as pictures in notebooks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segkit.io.overlay import overlay
+from segkit.io.overlay import overlay, overlay_palette
 from segkit.task import VOID, Task, as_task, values_of
 from segkit.task.html import swatch
 from segkit.task.layers import layer_of
 
 
 class Picture:
-    """A mask as a notebook shows it: a picture and a legend.
+    """A mask as a picture with a legend, which notebooks display.
 
-    `pixels` is the picture, (H, W, 3) uint8.
+    Attributes:
+        task: The task of the mask.
+        mask: The mask or target, (H, W) or (H, W, P).
+        pixels: The picture, (H, W, 3) uint8.
     """
 
     def __init__(self, task: Task, mask: np.ndarray, pixels: np.ndarray) -> None:
@@ -34,41 +37,43 @@ class Picture:
 
     def _repr_html_(self) -> str:
         encoded = base64.b64encode(self._repr_png_()).decode("ascii")
+        palette = overlay_palette(self.task)
         legend = []
         for index in self.task.foreground:
             share = float(layer_of(self.task, self.mask, index).mean())
-            legend.append(
-                f"{swatch(self.task.palette[index])} {escape(self.task.classes[index])} {share:.1%}"
-            )
+            name = escape(self.task.classes[index])
+            legend.append(f"{swatch(palette[index])} {name} {share:.1%}")
+        style = "max-width:100%;image-rendering:pixelated"
         return (
-            f'<img src="data:image/png;base64,{encoded}" style="max-width:100%;image-rendering:pixelated" alt="mask">'
+            f'<img src="data:image/png;base64,{encoded}" style="{style}" alt="mask">'
             f"<br>{' &nbsp; '.join(legend)}"
         )
 
 
 def show(mask: Any, task: Task, image: Any = None) -> Picture:
-    """Return a mask as a picture, which a notebook displays with a legend.
+    """Return a mask as a picture that a notebook displays with a legend.
 
     Args:
         mask: A decoded mask, as `Predictor` returns it, or a target with VOID: (H, W) or (H, W, C).
-        task: What a pixel can be.
-        image: The image (H, W, bands) to draw over; without it the mask is drawn on black.
+        task: The task of the mask.
+        image: The image, (H, W) or (H, W, bands), to draw over; without it the mask is drawn on
+            black.
 
     Raises:
-        DataError: If the mask is none of this task.
+        DataError: If the mask holds values that the task does not have.
     """
     task = as_task(task)
     values = np.asarray(mask)
-    void = VOID if VOID in values_of(values) else None
+    void = None
+    if VOID in values_of(values):
+        void = VOID
     target = task.encode(values, void=void)
-    shown = target[..., 0] if target.ndim == 3 and not task.layered else target
+    if target.ndim == 3 and not task.layered:
+        target = target[..., 0]
     if image is None:
-        return Picture(
-            task,
-            shown,
-            overlay(task, np.zeros((*shown.shape[:2], 3), np.uint8), shown, opacity=1.0),
-        )
+        black = np.zeros((*target.shape[:2], 3), np.uint8)
+        return Picture(task, target, overlay(task, black, target, opacity=1.0))
     pixels = np.asarray(image)
-    return Picture(
-        task, shown, overlay(task, pixels[..., None] if pixels.ndim == 2 else pixels, shown)
-    )
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    return Picture(task, target, overlay(task, pixels, target))

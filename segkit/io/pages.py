@@ -1,4 +1,4 @@
-"""Files of several pages: which of them is read, and how a page is named."""
+"""Chooses the page of a file that is read, and names pages."""
 
 from __future__ import annotations
 
@@ -15,34 +15,45 @@ from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
 
 Pages = Literal["samples", "channels", "first"]
-"""What the pages of a file are: images of their own, the bands of one image, or the first is the image."""
+"""The meaning of the pages of a file.
+
+They are images of their own, or the bands of one image, or only the first page is the image.
+"""
 MOST_PAGES = 2**16
-"""Pages of a TIFF; a small file may hold a list of millions."""
+"""Pages that a TIFF may have; a small file may hold a list of millions."""
 ADDRESS = re.compile(
     r"(?P<file>.+\.(?:tiff?|gif|webp|png))#(?P<page>[0-9]{1,9})", re.IGNORECASE | re.DOTALL
 )
 GENERIC = ("generic", "shaped", "uniform")
-"""Kinds of series of which nothing says that the first one is the image."""
+"""Kinds of tifffile's series that do not say that the first series is the image."""
 
 
 class Chosen(NamedTuple):
-    """What is read of a TIFF: a series of pages at full resolution, and where in its array the image lies."""
+    """The image that is read of a TIFF."""
 
     series: Any
+    """The series of pages at full resolution."""
     fixed: dict[int, int]
-    """The index along each axis that is not read whole."""
+    """The index along each axis of the series of which one position is read."""
     bands: int | None
-    """The axis of the bands."""
+    """The axis of the bands; None if there is none."""
     page: int
+    """The number of the page in its stack, from 0."""
 
     @property
     def places(self) -> list[str]:
-        """The axes of the array: one letter each."""
+        """The axes of the series as letters of tifffile."""
         return list(self.series.axes)
+
+    @property
+    def axis_of_bands(self) -> int:
+        """The axis of the bands in the array without the fixed axes."""
+        assert self.bands is not None
+        return self.bands - sum(axis < self.bands for axis in self.fixed)
 
 
 def page_path(path: Path, page: int) -> Path:
-    """Return how the page of a file is addressed, counted from 0.
+    """Return the address of a page, which is counted from 0.
 
     >>> page_path(Path("a/b.tif"), 2).name
     'b.tif#003'
@@ -51,71 +62,95 @@ def page_path(path: Path, page: int) -> Path:
 
 
 def split_page(path: Path) -> tuple[Path, int | None]:
-    """Return the file and the page (from 0) that a path means; no page if it is the path of a file.
+    """Return the file and the page (from 0) of an address; the page of a plain path is None.
 
     >>> split_page(Path("b.tif#003"))[1], split_page(Path("b.tif"))[1]
     (2, None)
     """
-    found = ADDRESS.fullmatch(path.name) if "#" in path.name else None
+    if "#" not in path.name:
+        return path, None
+    found = ADDRESS.fullmatch(path.name)
     if found is None or int(found["page"]) < 1 or path.exists():
         return path, None
     return path.with_name(found["file"]), int(found["page"]) - 1
 
 
 def file_of(path: Path) -> Path:
-    """Return the file that a path or a page's address means."""
+    """Return the file of a path or of a page's address."""
     return split_page(path)[0]
 
 
 def check_pages(pages: Iterable[Any]) -> None:
-    """Raise `ValueError` for a list of pages that bites its own tail, which tifffile may follow for ever, or a huge one."""
-    seen: set[int] = set()
+    """Check that a list of pages ends.
+
+    Args:
+        pages: The pages of tifffile, which would follow a circle for ever.
+
+    Raises:
+        ValueError: If a page comes twice, or there are more than `MOST_PAGES`.
+    """
+    offsets: set[int] = set()
     for page in pages:
-        if len(seen) == MOST_PAGES:
+        if len(offsets) == MOST_PAGES:
             raise ValueError(f"it has more than {MOST_PAGES} pages")
-        if page.offset in seen:
+        if page.offset in offsets:
             raise ValueError("its list of pages runs in a circle")
-        seen.add(page.offset)
+        offsets.add(page.offset)
 
 
 def choose_page(
     tiff: Any, path: Path, page: int | None, pages: Pages | None, channels: int | None
 ) -> Chosen:
-    """Return what is read of an open TIFF.
+    """Choose the image that is read of an open TIFF.
 
     Args:
         tiff: The open file.
-        path: The path for messages.
+        path: The path, for messages.
         page: The page of a stack, from 0; None if the path names none.
-        pages: What the pages of a stack are, if the user says so.
-        channels: How many a model takes; as many pages of one band are its bands.
+        pages: The meaning of the pages of a stack (`data.pages`); None if the user names none.
+        channels: The number of channels that a model takes. As many pages of one band are its
+            bands.
 
     Raises:
-        DataError: If there are several pages of which nothing says what they are, or other axes than rows, columns and
-            bands.
+        DataError: If the meaning of several pages is unknown, or there are further axes.
     """
     check_pages(tiff.pages)
     series = _full_resolution(tiff, path, pages)
-    extra = [i for i, axis in enumerate(series.axes) if axis not in "YX"]
+    extra = [axis for axis, name in enumerate(series.axes) if name not in "YX"]
     if not {"Y", "X"} <= set(series.axes) or len(series.axes) != len(extra) + 2:
         raise _refused_axes(series, path)
-    samples = [i for i in extra if series.axes[i] == "S"]
-    bands = samples or [i for i in extra if series.axes[i] == "C"]
-    stack = [i for i in extra if i not in bands]
+    bands = _axes_of_bands(series, extra)
     if len(bands) > 1:
         raise _refused_axes(series, path)
-    count = int(np.prod([series.shape[i] for i in stack]))
+    stack = [axis for axis in extra if axis not in bands]
+    count = int(np.prod([series.shape[axis] for axis in stack]))
     if count == 1 and len(stack) == 1 and not bands:
         return Chosen(series, {}, stack[0], 0)
     if count > 1 and _are_bands(stack, bands, page, pages, count == channels):
         return Chosen(series, {}, stack[0], 0)
     if page is None and count > 1 and pages != "first":
         raise _question(series, path, count, pages)
-    if (page or 0) >= count:
+    number = page or 0
+    if number >= count:
         raise DataError(f"{path}: has {count} page(s)", "pages")
-    place = np.unravel_index(page or 0, [series.shape[i] for i in stack]) if stack else ()
-    fixed = {axis: int(index) for axis, index in zip(stack, place, strict=True)}
-    return Chosen(series, fixed, bands[0] if bands else None, page or 0)
+    return Chosen(series, _position(series, stack, number), next(iter(bands), None), number)
+
+
+def _position(series: Any, stack: list[int], page: int) -> dict[int, int]:
+    """Return the index of a page along each axis of a stack."""
+    if not stack:
+        return {}
+    lengths = [series.shape[axis] for axis in stack]
+    indices = np.unravel_index(page, lengths)
+    return {axis: int(index) for axis, index in zip(stack, indices, strict=True)}
+
+
+def _axes_of_bands(series: Any, extra: list[int]) -> list[int]:
+    """Return the axes of samples, or else those of channels."""
+    samples = [axis for axis in extra if series.axes[axis] == "S"]
+    if samples:
+        return samples
+    return [axis for axis in extra if series.axes[axis] == "C"]
 
 
 def _are_bands(
@@ -128,10 +163,12 @@ def _are_bands(
 
 
 def _full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
-    """Return the series of the image itself, not of a thumbnail, a level of a pyramid, or a mask of transparency."""
-    whole = [
-        s for s in tiff.series if s.axes and not s.keyframe.is_reduced and not s.keyframe.is_mask
-    ]
+    """Return the series of the image itself, not of a thumbnail, pyramid level or internal mask."""
+    whole = []
+    for series in tiff.series:
+        keyframe = series.keyframe
+        if series.axes and not keyframe.is_reduced and not keyframe.is_mask:
+            whole.append(series)
     if not whole:
         return tiff.series[0]
     largest = max(whole, key=_area)
@@ -141,8 +178,8 @@ def _full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
         return largest
     sizes = ", ".join(f"{s.shape} {s.dtype}" for s in whole[:4])
     raise DataError(
-        f"{path}: holds {len(whole)} images of different kinds ({sizes}), and nothing says which is meant. Save the one "
-        f"that is meant in a file of its own, or set data.pages: first",
+        f"{path}: holds {len(whole)} images of different kinds ({sizes}), and nothing says which "
+        f"is meant. Save the right one in a file of its own, or set data.pages: first",
         "pages",
     )
 
@@ -152,7 +189,7 @@ def _area(series: Any) -> int:
 
 
 def _is_smaller_copy(one: Any, other: Any) -> bool:
-    """Return whether an image has the shape of another, to the rounding of a pixel, and at most half its width."""
+    """Return whether an image has the proportions of another, and at most half its width."""
     height = one.keyframe.imagelength
     width = one.keyframe.imagewidth
     scale = other.keyframe.imagewidth / max(1, width)
@@ -160,29 +197,34 @@ def _is_smaller_copy(one: Any, other: Any) -> bool:
 
 
 def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataError:
-    said = f" with the axes {series.axes}" if series.kind in ("imagej", "ome") else ""
+    """Return the error that asks for the meaning of pages."""
+    shape = str(series.shape)
+    if series.kind in ("imagej", "ome"):
+        shape += f" with the axes {series.axes}"
     if pages == "channels":
         return DataError(
-            f"{path}: has {count} pages {series.shape}{said}, which cannot all be bands of one image; data.pages is "
-            f"samples or first here",
+            f"{path}: has {count} pages {shape}, which cannot all be bands of one image; "
+            f"data.pages is samples or first here",
             "pages",
         )
     return DataError(
-        f"{path}: has {count} pages {series.shape}{said}, and they can mean different things. Set data.pages: samples if "
-        f"each is an image of its own, channels if they are the bands of one image, or first to read the first alone",
+        f"{path}: has {count} pages {shape}, and they can mean different things. Set data.pages: "
+        f"samples if each is an image of its own, channels if they are the bands of one image, or "
+        f"first to read only the first",
         "pages",
     )
 
 
 def _refused_axes(series: Any, path: Path) -> DataError:
     return DataError(
-        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without bands",
+        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without "
+        f"bands",
         "channels",
     )
 
 
 def count_pages(path: Path) -> int:
-    """Return how many images of their own a TIFF, GIF, WebP or PNG file holds; 1 if it cannot be read."""
+    """Return how many images a TIFF, GIF, WebP or PNG file holds; 1 if it cannot be read."""
     if special_kind(path):
         return 1
     try:
@@ -190,12 +232,12 @@ def count_pages(path: Path) -> int:
             return _pages_of_tiff(path)
         with open_picture(path) as picture:
             return frames(picture)
-    except Exception:  # whoever reads the image says what is wrong with it
+    except Exception:  # reading the image raises the error for the user
         return 1
 
 
 def page_name(name: str, page: int) -> str:
-    """Return the name of a page, counted from 0, of the image that has this name.
+    """Return the name of a page, which is counted from 0, of an image.
 
     >>> page_name("monday/stack", 2)
     'monday/stack#003'
@@ -204,18 +246,29 @@ def page_name(name: str, page: int) -> str:
 
 
 def pages_apart(images: Mapping[str, Path], pages: Pages | None) -> dict[str, Path]:
-    """Return images by name with each page of a stack as an image of its own, if pages are samples.
+    """Return images by name; if pages are samples, each page of a stack is an image.
 
-    Raises `DataError` if a page and another image have one name.
+    Args:
+        images: The files by name.
+        pages: The meaning of the pages of a file (`data.pages`).
+
+    Returns:
+        The files, or addresses of their pages, by name.
+
+    Raises:
+        DataError: If a page and another image have one name ("duplicate-name").
     """
     apart: dict[str, Path] = {}
     for name, path in images.items():
         found = pages_of(path, pages)
-        named = [name] if len(found) == 1 else [page_name(name, page) for page in range(len(found))]
-        for own_name, page in zip(named, found, strict=True):
+        for number, page in enumerate(found):
+            own_name = name
+            if len(found) > 1:
+                own_name = page_name(name, number)
             if own_name in apart:
                 raise DataError(
-                    f"{path} and {apart[own_name]}: two images of the name {own_name}; a name stands for one image",
+                    f"{path} and {apart[own_name]}: two images of the name {own_name}; a name "
+                    f"stands for one image",
                     "duplicate-name",
                 )
             apart[own_name] = page
@@ -224,37 +277,55 @@ def pages_apart(images: Mapping[str, Path], pages: Pages | None) -> dict[str, Pa
 
 def pages_of(path: Path, pages: Pages | None) -> list[Path]:
     """Return the addresses of a file's pages if they are samples, or the file itself."""
-    count = count_pages(path) if pages == "samples" else 1
-    return [path] if count == 1 else [page_path(path, page) for page in range(count)]
+    if pages != "samples":
+        return [path]
+    count = count_pages(path)
+    if count == 1:
+        return [path]
+    return [page_path(path, page) for page in range(count)]
 
 
 def _pages_of_tiff(path: Path) -> int:
     with open_tiff(path) as tiff:
         check_pages(tiff.pages)
         series = _full_resolution(tiff, path, "samples")
-        bands = "S" if "S" in series.axes else "C"
-        stack = [
-            n
-            for axis, n in zip(series.axes, series.shape, strict=True)
-            if axis not in ("Y", "X", bands)
-        ]
-    return int(np.prod(stack)) if stack else 1
+        not_stacked = "YXC"
+        if "S" in series.axes:
+            not_stacked = "YXS"
+        count = 1
+        for axis, length in zip(series.axes, series.shape, strict=True):
+            if axis not in not_stacked:
+                count *= length
+    return count
 
 
 def frames(picture: Image.Image) -> int:
-    """Return how many pictures a GIF, WebP or PNG holds; what cameras keep beside a JPEG does not count."""
-    return int(getattr(picture, "n_frames", 1)) if picture.format in ("GIF", "WEBP", "PNG") else 1
+    """Return how many pictures a GIF, WebP or PNG holds; the previews in a JPEG do not count."""
+    if picture.format not in ("GIF", "WEBP", "PNG"):
+        return 1
+    return int(getattr(picture, "n_frames", 1))
 
 
 def choose_frame(picture: Image.Image, path: Path, page: int | None, pages: Pages | None) -> None:
-    """Turn an opened picture to the frame that is read; raises `DataError` for several of which nothing says it."""
+    """Go to the frame of an opened picture that is read.
+
+    Args:
+        picture: The picture.
+        path: The path, for messages.
+        page: The number of the frame, from 0; None if the path names none.
+        pages: The meaning of the frames (`data.pages`); None if the user names none.
+
+    Raises:
+        DataError: If there is no such frame, or several and nothing says which one is meant.
+    """
     if page:
         if page >= frames(picture):
             raise DataError(f"{path}: has {frames(picture)} page(s)", "pages")
         picture.seek(page)
     elif page is None and pages != "first" and frames(picture) > 1:
         raise DataError(
-            f"{path}: moves: it has {frames(picture)} pictures, and nothing says which is meant. Set data.pages: samples if "
-            f"each is an image of its own, or first to read the first alone",
+            f"{path}: is animated: it has {frames(picture)} pictures, and nothing says which is "
+            f"meant. Set data.pages: samples if each is an image of its own, or first to read only "
+            f"the first",
             "pages",
         )

@@ -1,61 +1,76 @@
-"""What a file stores at its pixels, and at which of them it stores nothing."""
+"""Holds the values that a file stores at its pixels, and finds the pixels without data."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class Pixels(NamedTuple):
-    """Values as they are stored, and what the file says of them."""
+    """The values that a file stores, and the properties of them that it states."""
 
     values: np.ndarray
     """(H, W) or (H, W, C), upright."""
     valid: np.ndarray | None = None
-    """(H, W) bool: where there is a measurement; None if there is one everywhere."""
+    """(H, W) bool: where the file has data; None if everywhere."""
     palette: np.ndarray | None = None
     """(N, 3) uint8: the colours that the values are indices of."""
     nodata: float | None = None
-    """The value that is written where there is no measurement, if it occurs."""
+    """The value of pixels without data, if it occurs."""
     white: int | None = None
-    """Where the file says that 0 is white: the value that is black before the values are inverted, 0 of bits."""
+    """The value of black in a file that says that 0 is white; 0 if the values are inverted already.
+
+    None in other files.
+    """
 
 
 def both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
-    """Return where both masks (H, W) of valid pixels hold; None holds everywhere."""
-    if one is None or other is None:
-        return other if one is None else one
+    """Return where two masks of valid pixels (H, W) are both true; None is true everywhere."""
+    if one is None:
+        return other
+    if other is None:
+        return one
     return one & other
 
 
 def without_holes(pixels: Pixels) -> Pixels:
-    """Return the pixels with None for a mask that holds everywhere."""
-    return (
-        pixels._replace(valid=None) if pixels.valid is not None and pixels.valid.all() else pixels
-    )
+    """Return the pixels with `valid` None if all of them are valid."""
+    if pixels.valid is not None and pixels.valid.all():
+        return pixels._replace(valid=None)
+    return pixels
 
 
 def holes(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
-    """Return where values (H, W) or (H, W, C) are missing, for each band; None if they are nowhere.
+    """Return where values are missing in each band.
 
-    In unsigned integers a pixel is missing if all its bands are: 0 is also a usual value of one band.
+    Args:
+        values: (H, W) or (H, W, C).
+        nodata: The value of pixels without data; None if there is no such value.
+
+    Returns:
+        A bool array of the shape of `values`; None if no value is missing. In unsigned integers a
+        pixel is missing only if all of its bands are, because 0 is also a usual value of one band.
     """
-    missing = _equal(values, nodata)
+    missing = _equals(values, nodata)
     if missing is None:
         return None
     if values.ndim == 3 and values.dtype.kind in ("b", "u"):
         missing = np.broadcast_to(missing.all(axis=-1, keepdims=True), values.shape)
-    return missing if missing.any() else None
+    if not missing.any():
+        return None
+    return missing
 
 
 def complete_pixels(missing: np.ndarray) -> np.ndarray:
-    """Return where no band is missing, (H, W), from `holes`."""
-    return np.asarray(~missing.any(axis=-1)) if missing.ndim == 3 else ~missing
+    """Return where no band is missing, (H, W) bool, from the result of `holes`."""
+    if missing.ndim == 3:
+        return np.asarray(~missing.any(axis=-1))
+    return ~missing
 
 
-def _equal(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
-    """Return where values are the missing one: the nearest that their type can hold."""
+def _equals(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
+    """Return where values equal a number; None if their type cannot hold the number."""
     if nodata is None:
         return None
     if values.dtype.kind == "f":
@@ -66,17 +81,42 @@ def _equal(values: np.ndarray, nodata: float | None) -> np.ndarray | None:
     if values.dtype.kind not in "iu" or nodata != np.floor(nodata):
         return None
     limits = np.iinfo(values.dtype)
-    return values == int(nodata) if limits.min <= nodata <= limits.max else None
+    if not limits.min <= nodata <= limits.max:
+        return None
+    return values == int(nodata)
 
 
 def lowest(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Return the lowest value of each band that is not missing, (C,); the largest value of the type where all are."""
+    """Return the lowest value of each band that is not missing.
+
+    Args:
+        values: (H, W, C).
+        missing: Where values are missing, (H, W, C) bool.
+
+    Returns:
+        (C,); the largest value of the type for a band whose values are all missing.
+    """
     bands = values.reshape(-1, values.shape[-1])
-    most = np.finfo(values.dtype).max if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    return np.where(missing.reshape(bands.shape), most, bands).min(axis=0)
+    return np.where(missing.reshape(bands.shape), _largest(values.dtype), bands).min(axis=0)
 
 
 def fill(values: np.ndarray, missing: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return values (H, W, C) with the lowest value `low` of their band where they are missing, 0 if there is none."""
-    most = np.finfo(values.dtype).max if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    return np.where(missing, np.where(low == most, 0, low), values).astype(values.dtype)
+    """Return values in which missing ones are replaced.
+
+    Args:
+        values: (H, W, C).
+        missing: Where values are missing, (H, W, C) bool.
+        low: The result of `lowest`, (C,). It replaces missing values; 0 does in a band whose values
+            are all missing.
+
+    Returns:
+        (H, W, C) of the dtype of `values`.
+    """
+    replacement = np.where(low == _largest(values.dtype), 0, low)
+    return np.where(missing, replacement, values).astype(values.dtype)
+
+
+def _largest(dtype: np.dtype[Any]) -> float | int:
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).max)
+    return int(np.iinfo(dtype).max)

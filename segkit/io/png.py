@@ -1,13 +1,16 @@
-"""PNG as most data sets keep it, 8 bits of grey, RGB or palette and nothing beside the pixels, read faster than by Pillow.
+"""Reads usual PNG files faster than Pillow: 8 bits of grey, RGB or a palette, without metadata.
 
-PNG is lossless, so every correct decoder gives the same values. All that could make readers differ (colours of palettes,
-alpha, other depths, orientation, animation, damage) is left to Pillow. Three quarters of libpng's time are zlib's, and
-libdeflate takes half of that: it unpacks the pixels, and libpng gets them as a PNG without compression to undo the filters.
+PNG is lossless, so every correct decoder returns the same values. Files that readers may decode
+differently are left to Pillow: colours of palettes, alpha, other depths, orientation, animation,
+damage.
+
+Three quarters of libpng's time are spent in zlib, and libdeflate takes half of that. Therefore
+libdeflate decompresses the pixels, and libpng receives them in a PNG without compression to undo
+the filters.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 import struct
@@ -24,99 +27,122 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IGNORED = rb"(?:pHYs|gAMA|cHRM|sRGB|sBIT|tIME)*"
 """Chunks that change no value that Pillow reads."""
 PLAIN = re.compile(rb"IHDR" + IGNORED + rb"(?:IDAT)+(?:tIME)*IEND")
-"""The chunks of a plain file, in their order."""
+"""The chunks of a plain file in order."""
 PALETTE = re.compile(rb"IHDR" + IGNORED + rb"PLTE(?:tRNS)?" + IGNORED + rb"(?:IDAT)+(?:tIME)*IEND")
 HEADER = struct.Struct(">IIBBBBB")
 START = struct.Struct(">8sI4sIIBBBBB")
 """The signature, and the first chunk up to its checksum."""
-GREY, RGB, INDICES = 0, 2, 3
+GREY = 0
+RGB = 2
+INDICES = 3
 """Colour types."""
 STORED = struct.Struct("<BHH")
-"""What precedes a block without compression (RFC 1951): whether it is the last, its size, and the size's complement."""
+"""The head of a block without compression (RFC 1951).
+
+Its fields say whether the block is the last, its size, and the complement of the size.
+"""
 BLOCK = 2**16 - 1
-"""Bytes that such a block holds at most."""
+"""The most bytes of such a block."""
 LARGE = 2**24
-"""Bytes of pixels above which memory counts more than time: libpng alone does not hold them thrice."""
+"""Bytes of pixels above which libpng decodes alone, because the faster way holds three copies."""
 
 
 class Plain(NamedTuple):
-    """What the pixels of a plain file follow from: its size, the bytes of a pixel, and the compressed rows."""
+    """The parts of a plain file that its pixels depend on."""
 
     width: int
     height: int
     channels: int
+    """Bytes per pixel."""
     packed: Sequence[memoryview]
+    """The compressed rows."""
 
     @property
     def size(self) -> int:
-        """Bytes of the rows, each of which begins with the number of its filter."""
+        """The number of bytes of the rows, each of which begins with the number of its filter."""
         return self.height * (1 + self.width * self.channels)
 
 
 def read_plain(path: Path, indices: bool = False) -> np.ndarray | None:
-    """Return what `decode_plain` makes of a file."""
+    """Return the result of `decode_plain` for a file."""
+    content = _read_if_usual(path, indices)
+    if content is None:
+        return None
+    return decode_plain(content, indices)
+
+
+def _read_if_usual(path: Path, indices: bool) -> bytes | None:
+    """Return the content of a file that begins as a plain one; None for other files."""
     with path.open("rb") as stream:
         if not _channels(stream.read(START.size), indices):
             return None
         stream.seek(0)
-        return decode_plain(stream.read(), indices)
+        return stream.read()
 
 
 class Indexed(NamedTuple):
-    """Values (H, W) uint8, and the palette (256, 3) uint8 that they are indices of; None if they are grey."""
+    """The values of a plain file, and its palette."""
 
     values: np.ndarray
+    """(H, W) or (H, W, 3) uint8."""
     palette: np.ndarray | None
+    """(256, 3) uint8: the colours that the values are indices of; None without a palette."""
 
 
 def read_indexed(path: Path) -> Indexed | None:
-    """Return the values of a plain file of one channel, or of RGB, and its palette."""
-    with path.open("rb") as stream:
-        if not _channels(stream.read(START.size), True):
-            return None
-        stream.seek(0)
-        content = stream.read()
+    """Return the values of a plain file and its palette; None for other files."""
+    content = _read_if_usual(path, True)
+    if content is None:
+        return None
     values = decode_plain(content, True)
-    return None if values is None else Indexed(values, _palette(content))
+    if values is None:
+        return None
+    return Indexed(values, _palette(content))
 
 
 def _palette(content: bytes) -> np.ndarray | None:
-    """Return the colours of a file that `decode_plain` read."""
+    """Return the colours of a file that `decode_plain` has decoded."""
     if content[START.size - 4] != INDICES:
         return None
     place = len(SIGNATURE)
     while content[place + 4 : place + 8] != b"PLTE":
         place += 12 + struct.unpack_from(">I", content, place)[0]
     (size,) = struct.unpack_from(">I", content, place)
-    colours = np.zeros((256, 3), np.uint8)
-    given = np.frombuffer(content, np.uint8, min(size, colours.size) // 3 * 3, place + 8).reshape(
-        -1, 3
-    )
-    colours[: len(given)] = given
-    return colours
+    palette = np.zeros((256, 3), np.uint8)
+    whole_colours = min(size, palette.size) // 3 * 3
+    stored = np.frombuffer(content, np.uint8, whole_colours, place + 8).reshape(-1, 3)
+    palette[: len(stored)] = stored
+    return palette
 
 
 def is_png(path: Path) -> bool:
-    """Return whether a file begins as a PNG does, whatever its suffix says."""
+    """Return whether a file begins like a PNG, whatever its suffix is."""
     with path.open("rb") as stream:
         return stream.read(8) == SIGNATURE
 
 
 def decode_plain(content: bytes, indices: bool = False) -> np.ndarray | None:
-    """Return the pixels of a plain PNG, (H, W) or (H, W, 3) uint8; None if it is anything else, or damaged.
+    """Return the pixels of a plain PNG.
 
-    Of a file with a palette these are its `indices`; without them, and if it is large, None.
+    Args:
+        content: The content of the file.
+        indices: Whether the indices of a file with a palette are returned. Without it, such files
+            are not decoded.
+
+    Returns:
+        (H, W) or (H, W, 3) uint8; None if the file is not plain, is damaged, or has a palette and
+        is large.
     """
     plain = _plain(content, indices)
     if plain is None:
         return None
     try:
-        array: np.ndarray = (
-            imagecodecs.png_decode(content) if plain.size > LARGE else _decode(plain)
-        )
+        if plain.size > LARGE:
+            whole: np.ndarray = imagecodecs.png_decode(content)
+            return whole
+        return _decode(plain)
     except (imagecodecs.PngError, imagecodecs.DeflateError):
-        return None  # Pillow says what is wrong with it
-    return array
+        return None  # Pillow raises the error for the user
 
 
 def _plain(content: bytes, indices: bool) -> Plain | None:
@@ -127,37 +153,45 @@ def _plain(content: bytes, indices: bool) -> Plain | None:
     _, _, _, width, height, _, colour, *_ = START.unpack_from(content)
     plain = Plain(width, height, channels, packed)
     if colour == INDICES:
-        return plain if PALETTE.fullmatch(kinds) and plain.size <= LARGE else None
-    return plain if PLAIN.fullmatch(kinds) else None
+        is_plain = bool(PALETTE.fullmatch(kinds)) and plain.size <= LARGE
+    else:
+        is_plain = bool(PLAIN.fullmatch(kinds))
+    if not is_plain:
+        return None
+    return plain
 
 
 def _channels(content: bytes, indices: bool) -> int:
-    """Return the bytes of a pixel, 1 or 3, of a file that begins as a plain one does; 0 of others."""
+    """Return the bytes per pixel, 1 or 3, of a file that begins like a plain one; 0 for others."""
     if len(content) < START.size:
         return 0
     *begin, width, height, depth, colour, _, _, _ = START.unpack_from(content)
-    usual = (
+    is_usual = (
         begin == [SIGNATURE, HEADER.size, b"IHDR"]
         and depth == 8
         and not any(content[START.size - 3 : START.size])
     )
-    if not usual or not 0 < width * height <= (
-        Image.MAX_IMAGE_PIXELS or math.inf
-    ):  # Pillow warns of larger ones
+    most_pixels = Image.MAX_IMAGE_PIXELS or math.inf  # Pillow warns of larger ones
+    if not is_usual or not 0 < width * height <= most_pixels:
         return 0
     return {GREY: 1, RGB: 3, INDICES: int(indices)}.get(colour, 0)
 
 
 def _chunks(content: bytes) -> tuple[bytes, Sequence[memoryview]]:
-    """Return the kinds of the chunks up to the last, one after the other, and the parts of the compressed rows.
+    """Return the joined names of the chunks up to the last, and the parts of the compressed rows.
 
-    There are no kinds if a chunk is damaged; rows have a checksum of their own.
+    There are no names if a chunk is damaged. The checksums of the parts are not compared, because
+    the rows have their own.
     """
-    kinds, packed, place, view = [b""], [], len(SIGNATURE), memoryview(content)
+    kinds = [b""]
+    packed = []
+    place = len(SIGNATURE)
+    view = memoryview(content)
     while kinds[-1] != b"IEND":
         if place + 12 > len(content):
             return b"", []
-        (size,), kind = struct.unpack_from(">I", content, place), content[place + 4 : place + 8]
+        (size,) = struct.unpack_from(">I", content, place)
+        kind = content[place + 4 : place + 8]
         end = place + 8 + size
         if kind == b"IDAT":
             packed.append(view[place + 8 : end])
@@ -169,39 +203,51 @@ def _chunks(content: bytes) -> tuple[bytes, Sequence[memoryview]]:
 
 
 def _decode(plain: Plain) -> np.ndarray:
-    width, height, channels, parts = plain
-    packed = b"".join(parts)
+    packed = b"".join(plain.packed)
     content = bytes(imagecodecs.deflate_decode(packed, out=plain.size))
     if len(content) == plain.size:
-        rows = np.frombuffer(content, np.uint8).reshape(height, -1)
-        if not rows[:, 0].any():  # nothing was filtered: masks, mostly
-            shape = (height, width, channels) if channels > 1 else (height, width)
-            return np.ascontiguousarray(rows[:, 1:]).reshape(shape)
-    header = HEADER.pack(width, height, 8, RGB if channels == 3 else GREY, 0, 0, 0)
-    chunks = (
+        rows = np.frombuffer(content, np.uint8).reshape(plain.height, -1)
+        is_filtered = rows[:, 0].any()
+        if not is_filtered:  # most masks
+            pixels = np.ascontiguousarray(rows[:, 1:])
+            if plain.channels == 1:
+                return pixels
+            return pixels.reshape(plain.height, plain.width, plain.channels)
+    return _decode_by_libpng(plain, content, packed[-4:])
+
+
+def _decode_by_libpng(plain: Plain, content: bytes, checksum: bytes) -> np.ndarray:
+    """Return the pixels of filtered rows, which libpng gets in a PNG without compression."""
+    colour = GREY
+    if plain.channels == 3:
+        colour = RGB
+    header = HEADER.pack(plain.width, plain.height, 8, colour, 0, 0, 0)
+    parts = [
+        SIGNATURE,
         *_chunk(b"IHDR", header),
         *_stored(content),
-        *_chunk(b"IDAT", packed[-4:]),
+        *_chunk(b"IDAT", checksum),
         *_chunk(b"IEND"),
-    )
-    array: np.ndarray = imagecodecs.png_decode(b"".join([SIGNATURE, *chunks]))
+    ]
+    array: np.ndarray = imagecodecs.png_decode(b"".join(parts))
     return array
 
 
 def _stored(content: bytes) -> Iterator[bytes | memoryview]:
-    """Yield the chunks of a zlib stream without compression (RFC 1950), all but the checksum at its end."""
+    """Yield the chunks of a zlib stream without compression (RFC 1950) and without its checksum."""
     yield from _chunk(b"IDAT", b"\x78\x01")
     for first in range(0, len(content), BLOCK):
         block = memoryview(content)[first : first + BLOCK]
-        yield from _chunk(
-            b"IDAT",
-            STORED.pack(first + BLOCK >= len(content), len(block), BLOCK - len(block)),
-            block,
-        )
+        is_last = first + BLOCK >= len(content)
+        head = STORED.pack(is_last, len(block), BLOCK - len(block))
+        yield from _chunk(b"IDAT", head, block)
 
 
 def _chunk(kind: bytes, *parts: bytes | memoryview) -> Iterator[bytes | memoryview]:
-    checksum = functools.reduce(
-        lambda before, part: zlib.crc32(part, before), parts, zlib.crc32(kind)
-    )
-    yield from (struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum))
+    """Yield the parts of a chunk: its size, name, content and checksum."""
+    size = 0
+    checksum = zlib.crc32(kind)
+    for part in parts:
+        size += len(part)
+        checksum = zlib.crc32(part, checksum)
+    yield from (struct.pack(">I", size), kind, *parts, struct.pack(">I", checksum))

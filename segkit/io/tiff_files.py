@@ -1,4 +1,4 @@
-"""TIFF files of one picture: compressed, its bands together, with the tags of the image that it belongs to."""
+"""Writes TIFF files of one picture, compressed, with the tags of the image that it belongs to."""
 
 from __future__ import annotations
 
@@ -27,17 +27,26 @@ def save_tiff(
     """
     import tifffile
 
-    look = tiff_look(array.shape, palette, colours)
-    tifffile.imwrite(path, array, compression="zlib", extratags=tags, **look)
+    arguments = display_arguments(array.shape, palette, colours)
+    tifffile.imwrite(path, array, compression="zlib", extratags=tags, **arguments)
 
 
-def tiff_look(shape: Sequence[int], palette: np.ndarray | None, colours: bool) -> dict[str, Any]:
-    """Return how tifffile is to store pixels of a shape (H, W) or (H, W, bands): in a palette, as colours or as numbers."""
+def display_arguments(
+    shape: Sequence[int], palette: np.ndarray | None, colours: bool
+) -> dict[str, Any]:
+    """Return the arguments of tifffile that say how pixels are shown.
+
+    Args:
+        shape: The shape of the pixels, (H, W) or (H, W, bands).
+        palette: The colours (256, 3) uint8 of whole numbers; None without a palette.
+        colours: Whether three bands are a colour.
+    """
     if palette is not None:
-        return {
-            "photometric": "palette",
-            "colormap": palette.astype(np.uint16).T * 257,
-        }  # a TIFF palette has 16 bits
-    has_bands = len(shape) > 2 and shape[2] > 1
-    layout = {"planarconfig": "contig"} if has_bands else {}
-    return {"photometric": "rgb" if colours else "minisblack", **layout}
+        of_16_bits = palette.astype(np.uint16).T * 257
+        return {"photometric": "palette", "colormap": of_16_bits}
+    arguments = {"photometric": "minisblack"}
+    if colours:
+        arguments["photometric"] = "rgb"
+    if len(shape) > 2 and shape[2] > 1:
+        arguments["planarconfig"] = "contig"
+    return arguments

@@ -1,4 +1,4 @@
-"""Names that look alike: a letter with an accent is one character (NFC) or two (NFD, as old Macs write it)."""
+"""Compares names whose accented letters are one character (NFC) or two (NFD, as on old Macs)."""
 
 from __future__ import annotations
 
@@ -14,42 +14,60 @@ Value = TypeVar("Value")
 
 
 def nfc(name: str) -> str:
-    r"""Return a name with one character for each letter with an accent.
+    r"""Return a name in which each letter with an accent is one character.
 
     >>> nfc("a\u0308") == "\xe4"
     True
     """
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", name)
 
 
 def by_nfc(named: Mapping[str, Value]) -> dict[str, Value]:
-    """Return values by their names in NFC; raises `DataError` if two names look alike."""
-    found: dict[str, tuple[str, Value]] = {}
+    """Return values by their names in NFC.
+
+    Args:
+        named: The values by name.
+
+    Raises:
+        DataError: If two names are equal in NFC ("duplicate-name").
+    """
+    found: dict[str, Value] = {}
     for name, value in named.items():
-        if (before := found.setdefault(nfc(name), (name, value)))[0] != name:
+        key = nfc(name)
+        if key in found:
             raise DataError(
-                f"{value} and {before[1]}: two files whose names look alike, with accents written in different ways (NFC and "
-                f"NFD); a name stands for one image",
+                f"{value} and {found[key]}: two files whose names look alike, with accents written "
+                f"in different ways (NFC and NFD); a name stands for one image",
                 "duplicate-name",
             )
-    return {name: value for name, (_, value) in found.items()}
+        found[key] = value
+    return found
 
 
 def existing(path: Path) -> Path:
-    """Return the path in the form in which it exists, if only the way of writing accents differs; else the path itself."""
+    """Return the path that exists and differs only in the encoding of accents; else `path`."""
     if os.path.lexists(path) or str(path).isascii():
         return path
     found = Path(path.anchor)
-    for part in path.parts[1 if path.anchor else 0 :]:
+    parts = path.parts
+    if path.anchor:
+        parts = parts[1:]
+    for part in parts:
         found = _child(found, part)
-    return found if os.path.lexists(found) else path
+    if not os.path.lexists(found):
+        return path
+    return found
 
 
 def _child(folder: Path, name: str) -> Path:
     if name.isascii() or os.path.lexists(folder / name):
         return folder / name
     alike = [other for other in _names(folder) if nfc(other) == nfc(name)]
-    return folder / (alike[0] if len(alike) == 1 else name)
+    if len(alike) != 1:
+        return folder / name
+    return folder / alike[0]
 
 
 def _names(folder: Path) -> Iterable[str]:

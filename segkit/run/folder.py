@@ -16,7 +16,7 @@ from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
 from segkit.io.json_files import read_object
-from segkit.io.locks import alone
+from segkit.io.locks import lock_or_fail
 from segkit.run import tuned
 from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
@@ -125,7 +125,7 @@ class Run:
             made.append(folder)
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with alone(self.lock, f"trains into {self.path}"):
+            with lock_or_fail(self.lock, f"trains into {self.path}"):
                 yield
         finally:
             with suppress(OSError):  # one of them is not empty

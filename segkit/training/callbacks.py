@@ -212,4 +212,4 @@ class Pictures(keras.callbacks.Callback):
             rows.append(
                 [as_display(image), overlay(task, image, target), overlay(task, image, mask)]
             )
-        return panel(task, rows, ("image", "truth", "prediction"))
+        return panel(task, rows, ("image", "truth", "prediction"), [[name] for name in self.names])

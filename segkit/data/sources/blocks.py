@@ -15,7 +15,7 @@ from segkit.data.sources.source import Sample, Source
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.pictures import open_picture
-from segkit.io.turning import orientation_of
+from segkit.io.turning import upright_size
 
 GAP = 8
 """The gap between two blocks is the block's size divided by this: pixels near the edge of a block show what is beyond it."""
@@ -127,9 +127,7 @@ class BlockSource:
             path: Path = self.source.image_file(name)
             if not codecs.is_tiff(path):
                 with codecs.naming(path), open_picture(path) as picture:
-                    turned = orientation_of(picture) in (5, 6, 7, 8)
-                    size = (picture.height, picture.width)
-                return size[::-1] if turned else size
+                    return upright_size(picture)
         height, width = self.source.read(name).image.shape[:2]
         return height, width
 

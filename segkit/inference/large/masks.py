@@ -11,7 +11,7 @@ import numpy as np
 from segkit.inference.large.work_folder import Strip
 from segkit.io.atomic import together
 from segkit.io.coding import Coding
-from segkit.io.tiff_files import tiff_look
+from segkit.io.tiff_files import display_arguments
 
 SIDE = 512
 """Rows and columns of a tile."""
@@ -49,7 +49,7 @@ def write_masks(
                     tile=(SIDE, SIDE),
                     compression="zlib",
                     extratags=tags,
-                    **tiff_look(shape, coding.palette, coding.in_colours),
+                    **display_arguments(shape, coding.palette, coding.in_colours),
                 )
 
 

@@ -26,7 +26,7 @@ from segkit.inference.large.work_folder import Strip, begin, work_folder
 from segkit.inference.outputs.writer import check_only_mask
 from segkit.inference.tiles import Predict
 from segkit.io.coding import Coding
-from segkit.io.locks import locked
+from segkit.io.locks import renewable_lock
 from segkit.io.pages import file_of
 from segkit.io.tiff_windows import LargeImage
 from segkit.system.threads import prefetch
@@ -69,19 +69,19 @@ def predict_large(
         grid = Grid.over(
             image.height, image.width, settings.tile, settings.overlap, config.model.stride
         )
-        with locked(work.with_suffix(".lock")) as alive:
+        with renewable_lock(work.with_suffix(".lock")) as renew:
             begin(work, _fingerprint(config, path, grid, model))
             bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
-            _predict_rows(predict, config, image, grid, bands, room, _telling(alive, progress))
+            _predict_rows(predict, config, image, grid, bands, room, _renewing(renew, progress))
             tags = image.place.tags_with(coding.nodata) if image.place else ()
             write_masks(coding, bands, paths, tags)
             shutil.rmtree(work)
     return paths
 
 
-def _telling(alive: Callable[[], None], progress: Progress) -> Progress:
+def _renewing(renew: Callable[[], None], progress: Progress) -> Progress:
     def tell(done: int, total: int) -> None:
-        alive()
+        renew()
         progress(done, total)
 
     return tell

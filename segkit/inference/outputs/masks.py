@@ -11,7 +11,8 @@ from segkit.inference.outputs.prediction import Answer, Output
 from segkit.io.coding import Coding
 from segkit.io.masks import save_mask
 from segkit.io.names import file_in
-from segkit.io.overlay import overlay
+from segkit.io.overlay import OverlayStyle, overlay
+from segkit.task import Task
 
 
 class Masks(Output):
@@ -37,8 +38,14 @@ class Overlays(Output):
 
     ending = "-overlays"
 
+    def __init__(self, task: Task, masks: Path, style: OverlayStyle = "both") -> None:
+        super().__init__(task, masks)
+        self.style = style
+
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder, name, ".png")]
 
     def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        Image.fromarray(overlay(answer.task, answer.image, answer.mask)).save(paths[0])
+        valid = None if answer.missing is None else ~answer.missing
+        picture = overlay(answer.task, answer.image, answer.mask, style=self.style, valid=valid)
+        Image.fromarray(picture).save(paths[0])

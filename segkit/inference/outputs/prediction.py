@@ -17,6 +17,7 @@ from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import read_pixels
+from segkit.io.tiff import may_have_holes
 from segkit.task import VOID, Task
 
 
@@ -84,13 +85,15 @@ def _place_in(
 ) -> tuple[TiffLocation | None, np.ndarray | None]:
     """Return the place of an image, and where it has no data (H, W), where its mask becomes VOID."""
     place = read_place(path)
-    if place is None or place.nodata is None:
+    if not may_have_holes(path):
         return place, None
     pages = config.data.pages_of_an_image
     valid = read_pixels(path, pages, config.input.channels).valid
     if valid is None:
         return place, None
     mask[~valid] = VOID
+    if place is not None:
+        place = place._replace(has_holes=True)
     return place, ~valid
 
 

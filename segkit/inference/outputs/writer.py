@@ -22,8 +22,9 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
 from segkit.io.files import make_folder
 from segkit.io.georeference import has_place
-from segkit.io.locks import taking_turns
+from segkit.io.locks import wait_for_lock
 from segkit.io.names import check_class_folders
+from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What no other image can be written after."""
@@ -35,7 +36,8 @@ class Outputs(NamedTuple):
     """What to write: masks into a folder, and what else was asked for into folders beside it ("DIR-overlays")."""
 
     masks: Path
-    overlays: bool = False
+    overlays: bool | OverlayStyle = False
+    """Whether masks are drawn over images, and in which style."""
     probabilities: str | None = None
     """A name of `catalog.PROBABILITIES`."""
     formats: tuple[str, ...] = ()
@@ -86,8 +88,9 @@ class Results:
             self.beside.append(kind(self.task, outputs.masks))
         if outputs.uncertainty:
             self.beside.append(Uncertainty(self.task, outputs.masks))
-        if outputs.overlays:
-            self.beside.append(Overlays(self.task, outputs.masks))
+        style = check_overlay(outputs.overlays)
+        if style:
+            self.beside.append(Overlays(self.task, outputs.masks, style))
         self.mask_output = Masks(self.coding, outputs.masks)
 
     @property
@@ -167,7 +170,7 @@ class Results:
         `rows` are those that `write` returned; what is not among them is counted in the mask files, where it must be.
         Raises `OSError`, or `DataError` for a file that no run wrote.
         """
-        with taking_turns(self.masks):
+        with wait_for_lock(self.masks / ".merging"):
             for output in self.outputs:
                 output.merge()
             summary.write_summary(self.coding, self.masks, self.table, names, rows or {})

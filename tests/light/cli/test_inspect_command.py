@@ -29,6 +29,7 @@ from segkit.data.parts import open_parts
 from segkit.errors import ConfigError
 from segkit.inspection.examples import examples
 from segkit.inspection.inspect import Inspection, as_json, inspect_parts
+from segkit.io.overlay import overlay_palette
 from tests.helpers.command_line import assert_fails, listed_problems, numbers
 from tests.helpers.errors import holds
 
@@ -382,8 +383,9 @@ def test_examples_show_samples_with_objects(data: Path) -> None:
     assert shown.dtype == np.uint8
     assert shown.ndim == 3
     found = {tuple(colour) for colour in shown.reshape(-1, 3).tolist()}
-    assert task.palette[1] in found
-    assert task.palette[2] in found
+    palette = overlay_palette(task)
+    assert palette[1] in found
+    assert palette[2] in found
     none = seen._replace(survey=seen.survey._replace(facts=[]))
     assert examples(none) is None
     assert as_json(none)["images"] == {}

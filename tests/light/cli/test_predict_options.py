@@ -20,7 +20,9 @@ from segkit.config import Config, DataConfig, read
 from segkit.data.sources.source import open_source
 from segkit.errors import ConfigError
 from segkit.inference.load import Opened
-from segkit.io.images import write_picture
+from segkit.io.images import read_image, write_picture
+from segkit.io.masks import read_mask
+from segkit.io.overlay import STYLES, overlay
 from segkit.system.terminal import has_controls
 from tests.helpers.command_line import assert_fails, numbers
 from tests.helpers.draws import task_of
@@ -79,6 +81,20 @@ def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
     }  # fmt: skip
     assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
     assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "f.npy", "sub/d.npy"]
+
+
+def test_overlays_are_drawn_in_the_style_that_is_asked_for(here: Path) -> None:
+    for style in STYLES:
+        assert predict("--overlay-style", style, out=style) == 0
+        drawn = read_image(here / f"{style}-overlays" / "a.png")
+        image = read_image(here / "images" / "a.png")
+        mask = read_mask(here / style / "a.png")
+        expected = overlay(TASK, image, mask, style=style)
+        np.testing.assert_array_equal(drawn, expected)
+    assert predict("--overlay", out="usual") == 0
+    usual = here / "usual-overlays" / "a.png"
+    assert usual.read_bytes() == (here / "both-overlays" / "a.png").read_bytes()
+    assert usual.read_bytes() != (here / "outlines-overlays" / "a.png").read_bytes()
 
 
 def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:

@@ -17,7 +17,6 @@ import pytest
 from segkit.inference.outputs.summary import read_summary, row_of
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.atomic import atomic, remove_leftovers, together
-from segkit.io.locks import taking_turns
 from segkit.io.masks import mask_paths
 from tests.helpers.disks import leave_over
 from tests.helpers.draws import task_of
@@ -98,46 +97,6 @@ def check_summary(root: Path, kind: str) -> None:
     assert set(rows) == set(SIZES)
     for name, row in rows.items():
         assert row == row_of(task, name, read_back(task, mask_paths(task, root / "out", name)))
-
-
-def take_a_turn(folder: Path, name: str) -> None:
-    """Merge, in a process of its own: tell when it begins, and end when told to."""
-    (folder / f"{name} comes").touch()
-    with taking_turns(folder):
-        (folder / f"{name} is in").touch()
-        while not (folder / f"{name} may end").exists():
-            time.sleep(0.005)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("killed", [False, True])
-def test_only_one_process_merges_and_a_killed_one_lets_the_next_in(
-    tmp_path: Path, killed: bool
-) -> None:
-    def wait_for(told: str) -> None:
-        while not (tmp_path / told).exists():
-            time.sleep(0.005)
-
-    processes = multiprocessing.get_context("forkserver")
-    names = ("one", "two", "three")
-    queue = [processes.Process(target=take_a_turn, args=(tmp_path, name)) for name in names]
-    for name, process, after in zip(names, queue, (None, *names), strict=False):
-        process.start()
-        wait_for(f"{name} comes")
-        if after:
-            process.join(0.3)
-            assert not (tmp_path / f"{name} is in").exists()
-            before = queue[names.index(after)]
-            if killed:
-                before.kill()
-            else:
-                (tmp_path / f"{after} may end").touch()
-            before.join()
-        wait_for(f"{name} is in")
-    (tmp_path / "three may end").touch()
-    queue[-1].join()
-    assert queue[-1].exitcode == 0
-    assert not (tmp_path / ".merging").exists()
 
 
 class Killed(BaseException):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import multiprocessing
 import os
 import time
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pytest
@@ -17,9 +14,7 @@ from segkit import DataError, Task
 from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs import summary
 from segkit.inference.outputs.summary import row_of, row_of_files, write_summary
-from segkit.io import atomic, locks
 from segkit.io.coding import segkit_coding
-from segkit.io.locks import STALE, locked
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM, config_of, network, noise, write_tiled
@@ -105,74 +100,3 @@ def test_a_second_process_is_told_and_the_first_goes_on(tmp_path: Path) -> None:
     assert len(problems) == 1
     assert mask.exists()
     assert [p.name for p in (tmp_path / "masks").iterdir()] == ["a.tif"]
-
-
-def hold(path: Path) -> None:
-    with locked(path):
-        path.with_name("held").touch()
-        time.sleep(600)
-
-
-def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
-    path = tmp_path / ".a.lock"
-    holder = multiprocessing.get_context("forkserver").Process(target=hold, args=(path,))
-    holder.start()
-    while not (tmp_path / "held").exists():
-        time.sleep(0.005)
-    with fails(DataError, "busy", path, f"{holder.pid}@"), locked(path):
-        pass
-    assert path.exists()
-    holder.kill()
-    holder.join()
-    with locked(path):
-        assert path.read_text() == atomic.owner()
-    assert not path.exists()
-
-
-def test_an_empty_lock_file_is_no_lock(tmp_path: Path) -> None:
-    path = tmp_path / ".a.lock"
-    path.touch()
-    with locked(path):
-        assert path.read_text() == atomic.owner()
-    assert not path.exists()
-
-
-@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
-def test_a_lock_that_cannot_be_signed_is_not_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, signed = tmp_path / ".a.lock", locks._sign
-
-    def on_a_full_disk(path: Path, stream: TextIO) -> None:
-        with Path("/dev/full").open("w") as full:
-            signed(path, full)
-
-    monkeypatch.setattr(locks, "_sign", on_a_full_disk)
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)), locked(path):
-        pass
-    assert not path.exists()
-
-
-def test_the_lock_of_another_machine_is_taken_over_when_nobody_has_touched_it_for_long(
-    tmp_path: Path,
-) -> None:
-    path, owner = tmp_path / ".a.lock", "17@elsewhere-1"
-    path.write_text(owner)
-    with fails(DataError, "busy", path, f"({owner})"), locked(path):
-        pass
-    assert path.read_text() == owner
-    os.utime(path, (time.time() - STALE - 1,) * 2)
-    with locked(path) as alive:
-        assert path.read_text() == atomic.owner()
-        os.utime(path, (1, 1))
-        alive()
-        assert path.stat().st_mtime > time.time() - 60
-
-
-def test_a_lock_that_another_took_over_is_left_to_it(tmp_path: Path) -> None:
-    path = tmp_path / ".a.lock"
-    with locked(path) as alive:
-        path.write_text("17@elsewhere-1")
-    assert path.exists()
-    path.unlink()
-    alive()  # of no use, and no harm

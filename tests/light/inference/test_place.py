@@ -22,7 +22,7 @@ from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.outputs.writer import Outputs
 from segkit.io.images import read_pixels, write_picture
-from segkit.io.masks import mask_paths
+from segkit.io.masks import mask_paths, read_mask
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM
@@ -155,6 +155,44 @@ def test_trap_39_no_data_in_void_out(tmp_path: Path, name: str, way: str) -> Non
     for found in outputs.masks.rglob("*.tif"):
         assert place(found) == place(path)
         assert nodata_tag(found) == (tag if found.name == "a.tif" else None)
+
+
+HIDDEN = ["alpha on a map", "alpha", "an internal mask on a map", "an internal mask"]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hidden_pixels_are_void_whether_the_image_is_read_whole_or_by_windows(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    task = task_of(kind)
+    image = picture(1, 100, 130)
+    hidden = np.zeros(image.shape[:2], bool)
+    hidden[10:40, 20:120] = True
+    tags = SCALED if "map" in name else []
+    path = tmp_path / "a.tif"
+    if "alpha" in name:
+        alpha = np.where(hidden, 0, 255).astype(np.uint8)
+        geotiff(path, np.dstack([image, alpha]), tags, extrasamples=["unassalpha"])
+    else:
+        with tifffile.TiffWriter(path) as tiff:
+            tiff.write(image, photometric="rgb", extratags=tags)
+            tiff.write(~hidden, photometric="mask", subfiletype=4)
+    outputs = Outputs(tmp_path / "whole")
+    assert predicted(task, {"a": path}, outputs).failed == []
+    predict_large(
+        lambda batch: network(batch, task), config_of(task), path, tmp_path / "windows", "a", ROOM
+    )
+    suffix = ".tif" if tags else ".png"
+    own = mask_paths(task, outputs.masks, "a", suffix)
+    by_windows = mask_paths(task, tmp_path / "windows", "a", ".tif")
+    for whole, windows in zip(own, by_windows, strict=True):
+        mask = read_mask(whole)
+        np.testing.assert_array_equal(mask, read_mask(windows))
+        void = VOID if task.stores_ids else 128
+        np.testing.assert_array_equal(mask == void, hidden)
+        if tags:
+            assert nodata_tag(whole) == nodata_tag(windows) == str(void)
 
 
 def test_no_data_is_in_no_table_and_no_object_and_has_no_probability(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from segkit.inspection.mask_format.contents import describe_kinds, scan_masks
 from segkit.inspection.mask_format.detect import detect_format
 from segkit.inspection.mask_format.folders import describe_masks, mask_files_of, reuse_masks
 from segkit.io import masks as mask_files
+from segkit.io.overlay import overlay_palette
 from tests.helpers.command_line import assert_fails
 
 ORGANS = {"kind": "multiclass", "classes": ["background", "liver", "tumour"]}
@@ -146,7 +147,8 @@ def test_pictures_are_one_sheet_of_images_and_masks(
     assert "out/sheet.png" in capsys.readouterr().out.splitlines()[-1]
     with Image.open(data / "out" / "sheet.png") as sheet:
         colours = {tuple(colour) for colour in np.asarray(sheet).reshape(-1, 3).tolist()}
-    assert Task.multiclass(["background", "class_1", "class_2"]).palette[1] in colours
+    task = Task.multiclass(["background", "class_1", "class_2"])
+    assert overlay_palette(task)[1] in colours
 
 
 def test_pictures_need_a_png_name_and_a_readable_sample(

@@ -186,7 +186,7 @@ def test_trap_34_ids_up_to_254_are_not_wrapped(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(write_mask(task, ids, tmp_path, "a")[0]), ids)
 
 
-def test_yes_no_masks_are_written_as_0_and_255_a_folder_a_class(tmp_path: Path) -> None:
+def test_yes_no_masks_are_written_as_0_and_255_in_a_folder_per_class(tmp_path: Path) -> None:
     paths = write_mask(Task.multilabel(["a", "b"]), np.array([[[0, 1]]], np.uint8), tmp_path, "x")
     assert paths == [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"]
     assert [np.asarray(Image.open(path)).tolist() for path in paths] == [[[0]], [[255]]]

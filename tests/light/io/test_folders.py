@@ -1,18 +1,16 @@
-"""Folders that are there whole or not at all, and locks that end with their process."""
+"""Folders are written complete or not at all, and run folders are locked."""
 
 from __future__ import annotations
 
 import errno
 import multiprocessing
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from segkit import RunError
 from segkit.io.folders import put_back, whole_folder
-from segkit.io.locks import alone
 from segkit.run import Run
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG
@@ -47,7 +45,7 @@ def test_a_folder_is_there_once_it_is_whole(tmp_path: Path, before: str) -> None
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_an_older_folder_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> None:
+def test_an_older_folder_is_replaced_only_on_request(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill_in(out)
     with fails(RunError, "exists-already", out), whole_folder(out) as folder:
@@ -64,7 +62,7 @@ def fill_in(out: Path) -> None:
     (out / "old").write_text("old")
 
 
-def test_after_an_error_the_older_folder_is_there_and_nothing_else(tmp_path: Path) -> None:
+def test_after_an_error_only_the_older_folder_is_there(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill_in(out)
 
@@ -120,7 +118,7 @@ def killed_while(out: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["filling", "renaming"])
-def test_what_a_killed_process_left_goes_and_the_older_folder_comes_back(
+def test_the_files_of_a_killed_process_are_removed_and_the_older_folder_is_restored(
     tmp_path: Path, step: str
 ) -> None:
     out = tmp_path / "out"
@@ -145,43 +143,6 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
         with fails(RunError, "busy", tmp_path / "out"), whole_folder(tmp_path / "out"):
             pass
         put_back(tmp_path)
-    assert content(tmp_path / "out") == WHOLE
-
-
-def hold(path: Path) -> None:
-    with alone(path, "sleeps"):
-        path.with_name("held").touch()
-        time.sleep(600)
-
-
-def test_a_lock_ends_with_its_process_and_an_empty_file_is_none(tmp_path: Path) -> None:
-    path = tmp_path / ".lock"
-    path.touch()
-    holder = multiprocessing.get_context("forkserver").Process(
-        target=hold, args=(path,), daemon=True
-    )
-    holder.start()
-    while not (tmp_path / "held").exists():
-        time.sleep(0.005)
-    with fails(RunError, "busy", path, "sleeps"), alone(path, "sleeps"):
-        pass
-    holder.kill()
-    holder.join()
-    with alone(path, "works"):
-        assert path.exists()
-    assert not path.exists()
-
-
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_on_a_disk_without_locks_the_work_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def refuse(self: object, *_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("segkit.io.locks.FileLock.acquire", refuse)
-    with whole_folder(tmp_path / "out") as folder:
-        fill(folder, "new")
     assert content(tmp_path / "out") == WHOLE
 
 

@@ -1,7 +1,8 @@
-"""Every parser of files from elsewhere on damaged bytes: a value, or an error with a code, never a traceback.
+"""Every parser of foreign files returns a value for damaged bytes, or raises an error with a code.
 
-PNG, JPEG and small TIFF are in test_hostile_files.py, COCO in tests/light/data/test_coco_hostile.py, what segkit itself keeps
-in a run folder in tests/light/run/test_damaged.py, TensorFlow data sets in tests/heavy/data/test_tfds_damaged.py.
+PNG, JPEG and small TIFF are in test_hostile_files.py, COCO in
+tests/light/data/test_coco_hostile.py, what segkit itself keeps in a run folder in
+tests/light/run/test_damaged.py, TensorFlow data sets in tests/heavy/data/test_tfds_damaged.py.
 SEGKIT_EXAMPLES=5000 takes longer, and finds more.
 """
 

@@ -170,7 +170,7 @@ def test_a_folder_that_is_called_like_an_image_is_a_folder(tmp_path: Path) -> No
 
 @contextmanager
 def without_rights() -> Iterator[Path]:
-    """Yield a folder that everybody may enter, as a user who is not root, who may read everything."""
+    """Yield a folder that everybody may enter, as a user who is not root."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
@@ -239,7 +239,7 @@ VALID = {
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
-    """Draw a suffix and bytes: anything, or a valid file cut off, with bytes changed, or under a wrong suffix."""
+    """Draw a suffix and bytes: anything, or a valid file that is cut, changed or misnamed."""
     suffix = draw(st.sampled_from(sorted(VALID)))
     if draw(st.integers(0, 4)) == 0:
         return suffix, draw(st.binary(max_size=100))
@@ -272,7 +272,7 @@ def test_any_bytes_give_an_array_or_a_data_error_that_names_the_file(
 
 
 @pytest.mark.long
-def test_a_folder_of_100_000_images_opens_and_reads_what_is_asked_for(tmp_path: Path) -> None:
+def test_a_folder_of_100_000_images_opens_and_reads_one(tmp_path: Path) -> None:
     """Only what is asked for is read: the other files are empty."""
     task = Task.binary("a")
     for part in ("images", "masks"):

@@ -1,4 +1,4 @@
-"""Windows of a TIFF are those of the whole image as `read_image` reads it, however it is stored; what cannot be is told."""
+"""Windows of a TIFF equal those of `read_image`, however it is stored, or an error is raised."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_damaged_tile_is_an_error_with_the_file_s_name(tmp_path: Path) -> None
             image.read(slice(60, 70), slice(80, 90))
 
 
-def test_what_cannot_be_read_by_windows_is_told(
+def test_files_that_cannot_be_read_by_windows_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_by_windows_is_told(
     )
 
 
-def test_pixels_are_counted_in_tiffs_alone(tmp_path: Path) -> None:
+def test_pixels_are_counted_in_tiffs_only(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", RGB)
     (tmp_path / "b.tif").write_text("no picture")
     assert [largest_page_size(tmp_path / name) for name in ("a.png", "b.tif", "gone.tif")] == [

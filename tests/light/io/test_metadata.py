@@ -1,4 +1,4 @@
-"""Metadata that are broken, transparency, and compressions that lose nothing: pixels are read as they are."""
+"""Pixels are read despite broken metadata; transparency; lossless compressions."""
 
 from __future__ import annotations
 
@@ -206,9 +206,7 @@ def _tiff(
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_trap_27_compression_that_loses_nothing_is_not_called_lossy(
-    tmp_path: Path, name: str
-) -> None:
+def test_trap_27_lossless_compression_is_not_called_lossy(tmp_path: Path, name: str) -> None:
     without_loss, with_loss = LOSSLESS[name]
     without_loss(tmp_path / name)
     assert lossy(tmp_path / name) is None

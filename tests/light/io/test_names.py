@@ -104,7 +104,7 @@ def test_trap_48_a_name_that_is_no_file_below_its_folder_is_refused(
 
 
 @pytest.mark.parametrize("name", [*UNSAFE, "a.", "a "], ids=ascii)
-def test_trap_48_nor_can_it_be_the_folder_of_a_class(tmp_path: Path, name: str) -> None:
+def test_trap_48_an_unsafe_name_is_not_the_folder_of_a_class(tmp_path: Path, name: str) -> None:
     if not name or has_controls(name):
         return  # no class is called so at all
     task = Task.multilabel(["crack", name])
@@ -188,7 +188,7 @@ def test_a_name_stays_below_its_folder_or_is_refused(name: str) -> None:
 
 
 @given(st.lists(st.text(st.sampled_from("aAßsSéÉ\u0301e/"), min_size=1, max_size=4), unique=True))
-def test_names_are_told_apart_as_a_disk_without_case_does(names: list[str]) -> None:
+def test_names_are_equal_if_a_disk_without_case_says_so(names: list[str]) -> None:
     def on_disk(name: str) -> str:
         return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).upper().lower())
 

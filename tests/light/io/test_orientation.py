@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.helpers.file_bytes import (
     GREY,
     ORIENTATION,
     RGB,
+    chunk,
     deep_png,
     encoded,
     png,
@@ -75,6 +77,46 @@ def test_trap_29_tiffs_are_turned_as_pillow_turns_them(
     expected = turned(orientation)[..., 0].astype(np.uint16) * 257
     np.testing.assert_array_equal(read_mask(path), expected)
     np.testing.assert_array_equal(read_image(path)[..., 0], expected)
+
+
+def written_twice() -> dict[str, bytes]:
+    """Return files that state orientation 6 twice: in one or two tables, or in two chunks."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    table = exif.tobytes().removeprefix(b"Exif\0\0")
+    entry = struct.pack("<HHII", ORIENTATION, 3, 1, 6)
+    in_one_table = b"II*\0" + struct.pack("<IH", 8, 2) + 2 * entry + bytes(4)
+    one = struct.pack("<H", 1) + entry
+    in_two_tables = b"II*\0" + struct.pack("<I", 8) + one + struct.pack("<I", 26) + one + bytes(4)
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    tables = {"once": table, "in one table": in_one_table, "in two tables": in_two_tables}
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    content = encoded(RGB, "PNG")
+    head, pixels = content[:33], content[33:]
+    files = {f"PNG, {name}": head + chunk(b"eXIf", each) + pixels for name, each in tables.items()}
+    files["PNG, two chunks"] = head + 2 * chunk(b"eXIf", table) + pixels
+    files["PNG, EXIF and XMP"] = head + chunk(b"eXIf", table) + text + pixels
+    files["WebP, EXIF and XMP"] = encoded(RGB, "WEBP", lossless=True, exif=exif, xmp=xmp)
+    tags = {ORIENTATION: 6, 700: xmp}
+    files["TIFF, tag and XMP"] = encoded(RGB, "TIFF", tiffinfo=tags)
+    files["TIFF, tag and XMP, compressed"] = encoded(
+        RGB, "TIFF", tiffinfo=tags, compression="tiff_lzw"
+    )
+    return files
+
+
+@pytest.mark.parametrize("name", written_twice())
+def test_an_orientation_that_is_written_twice_turns_an_image_once(
+    tmp_path: Path, name: str
+) -> None:
+    suffixes = [".png"]
+    if name.startswith("TIFF"):
+        suffixes.append(".tif")
+    for suffix in suffixes:
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(written_twice()[name])
+        for read in (read_image, read_layers, read_colours):
+            np.testing.assert_array_equal(read(path), turned(6))
 
 
 def test_grey_with_alpha_of_16_bits_stays_grey(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("way", WRITTEN)
-def test_trap_39_pages_are_asked_about(tmp_path: Path, way: str) -> None:
+def test_trap_39_pages_without_a_meaning_are_refused(tmp_path: Path, way: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK, **WRITTEN[way])
     for read in (read_image, read_mask, read_layers, LargeImage):
@@ -77,7 +77,7 @@ def test_pages_of_several_axes_are_counted_through(tmp_path: Path, axes: str) ->
         read_image(tmp_path / "a.tif", "channels")
 
 
-def test_images_of_different_kinds_in_one_file_are_a_question(tmp_path: Path) -> None:
+def test_images_of_different_kinds_in_one_file_are_refused(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(STACK[0], metadata=None)
         tiff.write(STACK[1, :9, :9].copy(), metadata=None)
@@ -87,7 +87,7 @@ def test_images_of_different_kinds_in_one_file_are_a_question(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
-def test_moving_pictures_are_asked_about(tmp_path: Path, name: str) -> None:
+def test_animated_pictures_are_refused_without_a_setting(tmp_path: Path, name: str) -> None:
     frames = [Image.fromarray(np.full((6, 7), level, np.uint8)) for level in (10, 200, 90)]
     settings: dict[str, Any] = {"lossless": True} if name == "a.webp" else {}
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **settings)

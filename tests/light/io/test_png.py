@@ -1,4 +1,4 @@
-"""Plain PNG: whatever the fast reader gives is what Pillow gives; all else is left to Pillow."""
+"""The fast PNG reader returns the pixels that Pillow returns, and leaves other files to Pillow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
+from segkit.data.sources.folder import in_folders
 from segkit.io import png
 from segkit.io.images import read_image
-from segkit.io.masks import read_colours, read_mask
+from segkit.io.masks import read_colours, read_layers, read_mask
+from segkit.task import Task
 from tests.helpers import file_bytes
 from tests.helpers.file_bytes import GREY, RGB, chunk, encoded, pixel_limit
 
@@ -30,7 +32,7 @@ IGNORED = [
     (b"sRGB", b"\0"),
     (b"sBIT", b"\3\3\3"),
 ]
-"""Chunks of which Pillow makes nothing."""
+"""Chunks that Pillow ignores."""
 
 
 def by_pillow(content: bytes) -> np.ndarray:
@@ -48,9 +50,9 @@ def by_hand(
     filtered: int = 0,
     missing: int = 0,
 ) -> bytes:
-    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks; so many rows are `missing`.
+    """Return a PNG of (H, W) or (H, W, 3) uint8, whose pixels lie in several chunks.
 
-    Rows are said to be `filtered`, which changes what they mean.
+    The header states `missing` more rows than there are, and the rows state the filter `filtered`.
     """
     height, width = pixels.shape[0] + missing, pixels.shape[1]
     rows = zlib.compress(b"".join(bytes([filtered]) + row.tobytes() for row in pixels))
@@ -63,7 +65,7 @@ def by_hand(
 
 @st.composite
 def pictures(draw: st.DrawFn) -> np.ndarray:
-    """Draw grey or RGB pixels: noise, or a gradient, of which encoders choose other filters."""
+    """Draw grey or RGB pixels: noise, or a gradient, for which encoders choose other filters."""
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((3, 300)))
     shape = draw(st.sampled_from([shape, (*shape, 3)]))
     noise = draw(arrays.arrays(np.uint8, shape))
@@ -118,7 +120,7 @@ def test_every_filter_is_undone(pixels: np.ndarray, filtered: int) -> None:
     st.booleans(),
     st.integers(0, 1),
 )
-def test_of_a_palette_the_indices_are_read(
+def test_the_indices_of_a_palette_are_read(
     pixels: np.ndarray, colours: int, transparent: bool, filtered: int
 ) -> None:
     before = chunk(b"PLTE", bytes(3 * colours)) + (
@@ -147,7 +149,7 @@ def test_a_large_file_takes_no_memory_but_its_pixels(
 
 
 def _peak(content: bytes) -> tuple[int, np.ndarray | None]:
-    """Return the bytes that decoding takes at most, and what it gives."""
+    """Return the most bytes that decoding takes, and the pixels."""
     tracemalloc.start()
     found = png.decode_plain(content)
     _, peak = tracemalloc.get_traced_memory()
@@ -163,7 +165,7 @@ def test_a_large_palette_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(st.sampled_from([GREY, RGB]), st.integers(1, 3), st.data())
-def test_of_damaged_files_nothing_is_read_but_what_pillow_reads(
+def test_damaged_files_are_read_as_pillow_reads_them_or_not_at_all(
     pixels: np.ndarray, parts: int, data: st.DataObject
 ) -> None:
     content = bytearray(
@@ -227,7 +229,7 @@ def test_everything_else_is_left_to_pillow(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", file_bytes.BROKEN)
-def test_nothing_is_read_of_broken_files(kind: str) -> None:
+def test_broken_files_are_left_to_pillow(kind: str) -> None:
     assert png.decode_plain(file_bytes.BROKEN[kind]) is None or kind == "png.tif"
 
 
@@ -296,7 +298,42 @@ def test_readers_of_images_and_masks_are_faster_than_pillow(
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """Return the seconds of a processor that a call takes."""
+    """Return the processor time of a call in seconds."""
     begun = time.process_time()
     call()
     return time.process_time() - begun
+
+
+def grey_of_few_bits(ids: np.ndarray, bits: int) -> bytes:
+    """Return a grey PNG whose samples of 2 or 4 bits are these ids."""
+    packed = b""
+    for row in ids:
+        digits = "".join(f"{value:0{bits}b}" for value in row)
+        digits += "0" * (-len(digits) % 8)
+        packed += b"\0" + int(digits, 2).to_bytes(len(digits) // 8, "big")
+    return file_bytes.png(ids.shape[1], ids.shape[0], packed, depth=bits)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_trap_26_masks_of_2_and_4_bits_hold_the_stored_ids(tmp_path: Path, bits: int) -> None:
+    ids = np.random.default_rng(0).integers(0, 2**bits, (5, 7), np.uint8)
+    path = tmp_path / "a.png"
+    path.write_bytes(grey_of_few_bits(ids, bits))
+    step = 255 // (2**bits - 1)
+    np.testing.assert_array_equal(read_mask(path), ids)
+    np.testing.assert_array_equal(read_layers(path)[..., 0], ids)
+    np.testing.assert_array_equal(read_mask(path, 100), ids * step >= 100)
+    np.testing.assert_array_equal(read_image(path)[..., 0], ids * step)
+    np.testing.assert_array_equal(read_colours(path)[..., 1], ids * step)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_black_and_white_masks_of_2_and_4_bits_are_no_and_yes(tmp_path: Path, bits: int) -> None:
+    yes = np.random.default_rng(0).integers(0, 2, (5, 7), np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(encoded(RGB, "PNG"))
+    path = tmp_path / "masks" / "a.png"
+    path.write_bytes(grey_of_few_bits(yes * (2**bits - 1), bits))
+    source = in_folders(tmp_path / "images", tmp_path / "masks", Task.binary("a"))
+    np.testing.assert_array_equal(np.squeeze(source.read("a").mask), yes)

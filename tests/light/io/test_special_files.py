@@ -1,4 +1,4 @@
-"""What is opened is a file in a format that segkit reads: never a pipe or a device, and never by another program."""
+"""segkit opens files in its formats only: no pipes, no devices, and no other programs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ KINDS = ["a pipe", "a socket", "a device", "a link to a pipe"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".jp2"])
-def test_what_is_no_file_is_never_read(
+def test_pipes_and_devices_are_never_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # the path of a socket has a hundred letters at most
@@ -93,7 +93,7 @@ def test_what_is_no_file_is_never_read(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nor_are_settings_and_tables(
+def test_settings_and_tables_are_never_read_from_pipes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -143,7 +143,7 @@ def test_pictures_of_other_formats_start_no_program(
 
 
 @pytest.mark.parametrize("kind", ["ICO", "TGA", "PCX", "PDF", "DDS", "IM", "SGI"])
-def test_formats_that_nobody_names_are_no_images(tmp_path: Path, kind: str) -> None:
+def test_formats_that_are_not_listed_are_not_images(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(RGB).save(path, kind)
     assert kind not in FORMATS
@@ -257,10 +257,13 @@ def test_reading_goes_on_in_other_threads_beside_a_pipe(tmp_path: Path) -> None:
     assert outcome == ["not-a-file"]
 
 
-OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels
-ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="5" SizeY="4" SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0"
-SamplesPerPixel="1"/><TiffData IFD="0" FirstZ="0" PlaneCount="1"><UUID FileName="a.tif">urn:uuid:1</UUID></TiffData>
-<TiffData IFD="0" FirstZ="1" PlaneCount="1"><UUID FileName="{name}">urn:uuid:2</UUID></TiffData></Pixels></Image></OME>"""
+OME = """<?xml version="1.0"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">
+<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8"
+SizeX="5" SizeY="4" SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0" SamplesPerPixel="1"/>
+<TiffData IFD="0" FirstZ="0" PlaneCount="1"><UUID FileName="a.tif">urn:uuid:1</UUID></TiffData>
+<TiffData IFD="0" FirstZ="1" PlaneCount="1"><UUID FileName="{name}">urn:uuid:2</UUID></TiffData>
+</Pixels></Image></OME>"""
 
 
 @pytest.mark.parametrize("name", ["../secret.tif", "pipe.tif", "b.tif"])

@@ -17,14 +17,17 @@ from segkit.io.atomic import named_by_user, write_text_for_user
 from segkit.io.files import make_folder
 from segkit.io.images import write_picture, write_picture_for_user
 
-WRITE = "import sys; from pathlib import Path; from segkit.io.atomic import write_text_for_user as write; "
+WRITE = (
+    "import sys; from pathlib import Path; "
+    "from segkit.io.atomic import write_text_for_user as write; "
+)
 
 
 def run(code: str, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", WRITE + code], check=True, text=True, **settings)  # type: ignore[call-overload, no-any-return]
 
 
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     for name, before in (("there", "old"), ("not yet", None)):
         target, link = tmp_path / "store" / name, tmp_path / f"link to {name}"
