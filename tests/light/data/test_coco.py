@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.sources.coco import CocoSource, counts_of, open_coco, runs_of
+from segkit.data.sources.coco import CocoSource, open_coco
 from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.coco_segmentation import counts_of, runs_of
 from segkit.data.sources.source import open_source
 from segkit.errors import SegkitError
 from tests.helpers.coco_json import (
