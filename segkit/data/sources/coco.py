@@ -14,7 +14,7 @@ from segkit.config import DataConfig
 from segkit.data.sources.coco_fields import short_repr
 from segkit.data.sources.coco_json import CocoImage, Region, SkippedEntries, read_content
 from segkit.data.sources.coco_segmentation import Runs, runs_of
-from segkit.data.sources.labels import check_on_top, from_layers
+from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.images import read_pixels

@@ -9,18 +9,11 @@ import numpy as np
 
 from segkit.config import DataConfig, MaskFilesConfig
 from segkit.data.sources.coding import check_written
-from segkit.data.sources.labels import (
-    Palettes,
-    YesNo,
-    as_ids,
-    check_mapped_names,
-    check_mask_ids,
-    check_on_top,
-    from_colours,
-    from_layers,
-    is_black_and_white,
-)
+from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
+from segkit.data.sources.mask_colours import from_colours
+from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.pairs import find_pairs
+from segkit.data.sources.palettes import Palettes, is_black_and_white
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.coding import MaskLayout

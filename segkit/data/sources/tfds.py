@@ -14,8 +14,8 @@ from segkit.data.sources.labels import (
     as_ids,
     check_mapped_names,
     check_mask_ids,
-    from_colours,
 )
+from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
 from segkit.data.sources.tfds_folder import find_folder

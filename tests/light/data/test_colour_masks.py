@@ -16,7 +16,8 @@ from PIL import Image
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig, as_config
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.labels import check_mapped_names, from_colours
+from segkit.data.sources.labels import check_mapped_names
+from segkit.data.sources.mask_colours import from_colours
 from segkit.io.masks import read_colours
 from tests.helpers.errors import fails
 

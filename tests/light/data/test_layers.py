@@ -14,7 +14,7 @@ from PIL import Image
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.labels import from_layers
+from segkit.data.sources.mask_layers import from_layers
 from segkit.io.masks import read_layers
 from tests.helpers.errors import fails, holds
 
