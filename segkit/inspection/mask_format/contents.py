@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from segkit.data.sources.pairs import COLUMNS, read_list
+from segkit.data.sources.csv_list import COLUMNS, read_list
 from segkit.data.sources.palettes import used_colours
 from segkit.errors import DataError
 from segkit.inspection.intensities import intensity_histogram
