@@ -1,4 +1,4 @@
-"""Sources of samples. Each is a function `(DataConfig, Task) -> Source` in `segkit.catalog.SOURCES`.
+"""Sources of samples: functions `(DataConfig, Task) -> Source` in `segkit.catalog.SOURCES`.
 
 source.py             defines `Source`, `Sample` and `Subset`, and opens the source of a config
 

@@ -17,7 +17,7 @@ LONGEST_OUTLINE = 5_000_000
 FARTHEST = 10
 """Largest distance of a coordinate from the image, in image sizes; no drawing slips farther."""
 LONGEST_NUMBER = 6
-"""Most characters (5 bits each) of a compressed run length; pycocotools overflows beyond 30 bits."""
+"""Most characters (5 bits each) of a compressed run length; pycocotools overflows at 31 bits."""
 Runs = dict[str, Any]
 """A region in the form of pycocotools: {"size": [height, width], "counts": bytes}."""
 
