@@ -40,8 +40,8 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
         ConfigError: If there are fewer names than parts with a share above 0.
     """
     shares = {"test": test, "validation": validation, "train": 1.0}
-    needed = sum(share > 0 for share in shares.values())
-    if len(names) < needed:
+    needed = [part for part, share in shares.items() if share > 0]
+    if len(names) < len(needed):
         raise ConfigError(
             f"{len(names)} sample(s) cannot be split into train, validation and test. Add samples, "
             f"train on all of them (data.validation: 0, data.test: 0), "
@@ -58,13 +58,18 @@ def split(names: Sequence[str], validation: float, test: float) -> dict[str, lis
             parts["validation"].append(name)
         else:
             parts["train"].append(name)
-    for part, share in shares.items():
-        if share > 0 and not parts[part]:
+    _fill_empty(needed, parts)
+    return parts
+
+
+def _fill_empty(needed: Sequence[str], parts: dict[str, list[str]]) -> None:
+    """Move a name from the largest part into each needed part that is empty."""
+    for part in needed:
+        if not parts[part]:
             largest = max(parts.values(), key=len)
             moved = min(largest, key=fraction)
             largest.remove(moved)
             parts[part].append(moved)
-    return parts
 
 
 def fold(names: Sequence[str], number: str) -> dict[str, list[str]]:

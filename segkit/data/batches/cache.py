@@ -112,23 +112,33 @@ def open_samples(
     """
     read = Read(part, task, input_config)
     folder = data.cache_folder or folder
-    free = memory.free_memory()
     if data.cache == "none" or not part.names:
         return read
     needed = check_memory([part], data, task, input_config, folder)
     if data.cache == "memory":
-        return InMemory(read, min(MOST * free, MARGIN * needed))
+        return InMemory(read, min(MOST * memory.free_memory(), MARGIN * needed))
     if data.cache == "disk":
         return OnDisk(read, part, data, task, input_config, _require_folder(folder))
-    in_memory = InMemory(read, SHARE * free)
+    return _choose_cache(read, part, data, task, input_config, folder)
+
+
+def _choose_cache(
+    read: Read,
+    part: Subset,
+    data: DataConfig,
+    task: Task,
+    input_config: InputConfig,
+    folder: Path | None,
+) -> Samples:
+    """Return the cache that `data.cache: auto` means."""
+    free = SHARE * memory.free_memory()
+    in_memory = InMemory(read, free)
     size = _estimate_size(in_memory, part.names)
-    if size <= SHARE * free or folder is None or not hasattr(part.source, "files"):
+    if size <= free or folder is None or not hasattr(part.source, "files"):
         return in_memory
     on_disk = OnDisk(read, part, data, task, input_config, folder)
     missing = size * (1 - on_disk.share_on_disk(part.names))
-    if missing <= SHARE * _free_disk(folder):
-        return on_disk
-    return in_memory
+    return on_disk if missing <= SHARE * _free_disk(folder) else in_memory
 
 
 def check_memory(

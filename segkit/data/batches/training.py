@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,29 +54,47 @@ def training_batches(
     augment = Augment(
         config.task, config.augment, input_config, config.train.crop, config.train.foreground
     )
-    size = config.train.batch_size
-    seed = config.train.seed
-    names = part.names
-    own = replicas.share(size)
-
-    @functools.lru_cache(maxsize=4)
-    def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng([seed, epoch]).permutation(len(names))
-
-    def make_batch(step: int) -> Batch:
-        images = []
-        targets = []
-        for i in range(step * size + own.start, step * size + own.stop):
-            epoch, place = divmod(i, len(names))
-            image, target = samples(names[order(epoch)[place]])
-            image, target = augment(image, target, [seed, 1, i])
-            images.append(image)
-            targets.append(target)
-        encoded = as_losses_need(np.stack(targets), config.task, config.loss)
-        return np.stack(images), encoded
-
+    make_batch = _BatchMaker(samples, augment, part.names, config, replicas)
     threads = workers or min(cores(), MOST_WORKERS)
     return _with_one_opencv_thread(prefetch(make_batch, itertools.count(first_step), threads))
+
+
+class _BatchMaker:
+    """Makes this process's share of the batch of a step; any number of threads may call it."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        augment: Augment,
+        names: Sequence[str],
+        config: Config,
+        replicas: Replicas,
+    ) -> None:
+        self.samples = samples
+        self.augment = augment
+        self.names = names
+        self.task = config.task
+        self.loss = config.loss
+        self.size = config.train.batch_size
+        self.seed = config.train.seed
+        self.own = replicas.share(self.size)
+        self.order = functools.lru_cache(maxsize=4)(self._shuffle)
+
+    def __call__(self, step: int) -> Batch:
+        first = step * self.size
+        images = []
+        targets = []
+        for i in range(first + self.own.start, first + self.own.stop):
+            epoch, place = divmod(i, len(self.names))
+            image, target = self.samples(self.names[self.order(epoch)[place]])
+            image, target = self.augment(image, target, [self.seed, 1, i])
+            images.append(image)
+            targets.append(target)
+        return np.stack(images), as_losses_need(np.stack(targets), self.task, self.loss)
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        """Return the order of the samples in an epoch."""
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.names))
 
 
 def _with_one_opencv_thread(batches: Generator[Batch]) -> Generator[Batch]:

@@ -66,14 +66,8 @@ def data_coding(data: DataConfig, task: Task, files: MaskFilesConfig | None = No
     if meanings is not None:
         check_mapped_names(meanings, file_task, _setting(data))
         stored = _inverse(meanings, file_task)
-    elif data.mask_threshold is not None:
-        stored = _thresholded(data.mask_threshold)
-    elif data.mask_ids == "instances":
-        stored = {0: 0, 1: YES, VOID: 0}  # any other number would be an object
-    elif has_ids:
-        stored = {value: value for value in range(task.channels)}
     else:
-        stored = {0: 0, 1: yes}
+        stored = _stored_without_meanings(data, task.channels if has_ids else None, yes)
     _check_complete(stored, task.classes if has_ids else YES_NO, data)
     used = list(meanings or stored.values())
     stored.setdefault(VOID, _free(used, data.colour_tolerance))
@@ -85,6 +79,20 @@ def data_coding(data: DataConfig, task: Task, files: MaskFilesConfig | None = No
         data.image_suffix,
         in_greys=data.mask_threshold is not None,
     )
+
+
+def _stored_without_meanings(data: DataConfig, ids: int | None, yes: int) -> dict[int, Stored]:
+    """Return what is stored for each value of a mask, if no setting names values or colours.
+
+    `ids` is the number of class ids, or None for a yes/no mask.
+    """
+    if data.mask_threshold is not None:
+        return _thresholded(data.mask_threshold)
+    if data.mask_ids == "instances":
+        return {0: 0, 1: YES, VOID: 0}  # any other number would be an object
+    if ids is not None:
+        return {value: value for value in range(ids)}
+    return {0: 0, 1: yes}
 
 
 def check_written(masks: Path, data: DataConfig, task: Task) -> None:

@@ -112,12 +112,15 @@ def as_yes_no(
         if set(found.tolist()) <= {0, yes}:
             occurring = yes if yes in found else None
             return (raw == yes).astype(np.uint8), occurring
-    allowed = ", or ".join(f"0 and {yes}" for yes in yes_values(raw.dtype))
-    raise DataError(
-        f"{where}: a yes/no mask contains {allowed}; "
-        f"found {found.size} values: {_list_values(found.tolist())}. "
-        f"{advice_for_values(found.tolist())}",
-        "mask-values" if found.size <= 3 else "mask-soft-edges",
+    raise _not_yes_no(found.tolist(), yes_values(raw.dtype), where)
+
+
+def _not_yes_no(found: Sequence[int], allowed: Sequence[int], where: str) -> DataError:
+    pairs = ", or ".join(f"0 and {yes}" for yes in allowed)
+    return DataError(
+        f"{where}: a yes/no mask contains {pairs}; "
+        f"found {len(found)} values: {_list_values(found)}. {advice_for_values(found)}",
+        "mask-values" if len(found) <= 3 else "mask-soft-edges",
     )
 
 
