@@ -105,7 +105,7 @@ def test_trap_33_names_that_no_suffix_pairs_need_a_list(
         pairs(tmp_path)
 
 
-def test_of_several_kinds_of_masks_nobody_chooses() -> None:
+def test_several_kinds_of_masks_are_ambiguous() -> None:
     images = ["a1", "a2"]
     assert find_suffixes(images, ["a1_x", "a1_y", "a2_x", "a2_y"]) is None
     cityscapes = [
@@ -114,7 +114,7 @@ def test_of_several_kinds_of_masks_nobody_chooses() -> None:
     assert find_suffixes(images, cityscapes) == ("", "_gtFine_labelIds")
 
 
-def test_images_and_masks_in_one_folder_are_told_apart_by_their_suffixes(tmp_path: Path) -> None:
+def test_suffixes_distinguish_images_and_masks_in_one_folder(tmp_path: Path) -> None:
     names = [f"{n}_{kind}" for n in ("21", "22", "23") for kind in ("sat", "mask")]
     assert find_suffixes(names, names, together=True) == ("_sat", "_mask")
     both = ["a", "b", "a_mask", "b_mask"]
@@ -219,7 +219,7 @@ def test_one_folder_for_both_needs_a_suffix(tmp_path: Path) -> None:
 def test_pairing_equals_a_loop_over_the_names(
     images: set[str], masks: set[str], suffix: str, layout: str
 ) -> None:
-    """An image pairs with the file that is called like it and the suffix; whoever is left alone is an error."""
+    """An image pairs with the file of its name and the suffix; a file alone is an error."""
     one, other = LAYOUTS[layout]
     if one == other and not suffix:
         return
@@ -293,7 +293,7 @@ def test_a_class_name_with_a_slash_is_a_folder_in_a_folder(tmp_path: Path) -> No
     assert set(found.by_name["a"].masks) == {"organ/liver", "organ/lung"}
 
 
-def test_folders_that_the_images_have_too_are_no_class_folders(tmp_path: Path) -> None:
+def test_folders_that_images_have_too_are_not_class_folders(tmp_path: Path) -> None:
     touch(tmp_path, "images/vessel/a.jpg", "masks/vessel/a.png")
     assert shown(pairs(tmp_path, labels=LABELS), tmp_path) == {
         "vessel/a": ("images/vessel/a.jpg", {"": "masks/vessel/a.png"})

@@ -16,7 +16,7 @@ LABELS = Task.multilabel(["liver", "tumour"])
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30))
-def test_windows_hold_every_pixel_once_and_are_nearly_equal(
+def test_windows_contain_every_pixel_once_and_are_nearly_equal(
     height: int, width: int, largest: int
 ) -> None:
     covered = np.zeros((height, width), int)
@@ -42,7 +42,9 @@ def test_windows_hold_every_pixel_once_and_are_nearly_equal(
 @pytest.mark.parametrize(
     "task", [ORGANS, LABELS, Task.binary("liver")], ids=["organs", "labels", "binary"]
 )
-def test_what_masks_show_is_seen(task: Task, names: list[str], liver: bool, labelled: bool) -> None:
+def test_the_summary_lists_sizes_classes_and_labels(
+    task: Task, names: list[str], liver: bool, labelled: bool
+) -> None:
     targets = {
         "empty": np.zeros(task.target_shape(5, 9), np.uint8),
         "liver": np.zeros(task.target_shape(4, 4), np.uint8),
