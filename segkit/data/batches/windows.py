@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 
 class MaskSummary(NamedTuple):
-    """What the masks of some images contain."""
+    """Image sizes, and the classes and labels that the masks contain."""
 
     sizes: np.ndarray
     """Height and width of each image, (N, 2) int64, in pixels."""

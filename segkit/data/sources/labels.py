@@ -16,7 +16,7 @@ from segkit.task import VOID, Task, values_of
 MOST_LISTED = 8
 """Values that a message lists at most."""
 Stored = TypeVar("Stored")
-"""What a file stores at a pixel."""
+"""A value or colour that a file stores at a pixel."""
 
 
 def check_mapped_names(

@@ -1,4 +1,4 @@
-"""What the mask values of well-known TensorFlow data sets mean.
+"""Meanings of the mask values of well-known TensorFlow data sets.
 
 These tables are used where a config sets no `data.mask_values`.
 """
