@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -21,6 +22,17 @@ OF_MASKS = ("mask", "label", "seg", "gt", "manual", "annot", "truth")
 """Words in the suffix of a mask, by which it is recognised in a folder of images and masks."""
 OF_SEVERAL = ("_gtFine_labelIds",)
 """Suffixes of masks that are preferred if several kinds of files pair, as in Cityscapes."""
+
+
+PREFIX = re.compile(r"(?P<prefix>[^\W\d_]+[ _.-]*)(?P<rest>.+)", re.DOTALL)
+"""A name that begins with a word, such as image_1 or mask-a."""
+
+
+class Prefixes(NamedTuple):
+    """The words with which all image names and all mask names begin; the rest is equal."""
+
+    image: str
+    mask: str
 
 
 class Suffixes(NamedTuple):
@@ -98,8 +110,7 @@ def _count_pairs(
     """Return how many images have a mask; in one folder the suffixes must distinguish them."""
     if together and not suffixes.mask:
         return 0
-    has_mask_word = any(word in suffixes.mask.lower() for word in OF_MASKS)
-    if together and suffixes.image and not has_mask_word:
+    if together and suffixes.image and not _has_mask_word(suffixes.mask):
         return 0
     with_mask_suffix = {name for name in masks if name.endswith(suffixes.mask)}
     with_image_suffix = {name for name in images if name.endswith(suffixes.image)}
@@ -108,6 +119,77 @@ def _count_pairs(
     mask_stems = {name.removesuffix(suffixes.mask) for name in with_mask_suffix}
     image_stems = {name.removesuffix(suffixes.image) for name in with_image_suffix}
     return len(image_stems & mask_stems)
+
+
+def find_prefixes(images: Collection[str], masks: Collection[str]) -> Prefixes | None:
+    """Find the prefixes with which images pair with masks, such as image_1 with mask_1.
+
+    Args:
+        images: Names of the images, without the ending of the file.
+        masks: Names of the masks, without the ending.
+
+    Returns:
+        The prefixes, if all masks begin with one word for masks, all images begin with one other
+        word or with none, and at least half of the images have a mask. Otherwise None.
+    """
+    mask_prefix = _shared_prefix(masks)
+    if not _has_mask_word(mask_prefix):
+        return None
+    mask_rests = {without_prefix(name, mask_prefix) for name in masks}
+    for image_prefix in ("", _shared_prefix(images)):
+        if _has_mask_word(image_prefix):
+            continue
+        image_rests = {without_prefix(name, image_prefix) for name in images}
+        if 2 * len(image_rests & mask_rests) >= len(images):
+            return Prefixes(image_prefix, mask_prefix)
+    return None
+
+
+def without_prefix(name: str, prefix: str) -> str:
+    """Remove the prefix from a name, after its folders.
+
+    >>> without_prefix("monday/mask_1", "mask_")
+    'monday/1'
+    """
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.removeprefix(prefix)}"
+
+
+def _shared_prefix(names: Collection[str]) -> str:
+    """Return the word with which all names begin, with its separator; "" if there is none."""
+    prefixes = set()
+    for name in names:
+        found = PREFIX.fullmatch(name.rpartition("/")[2])
+        prefixes.add(found["prefix"] if found else "")
+    return prefixes.pop() if len(prefixes) == 1 else ""
+
+
+def _has_mask_word(text: str) -> bool:
+    return any(word in text.lower() for word in OF_MASKS)
+
+
+def folder_per_image(names: Collection[str]) -> str:
+    """Find the layout ID/images/ID with mask files in ID/masks, as in the Data Science Bowl 2018.
+
+    Args:
+        names: Names of all files, without their ending.
+
+    Returns:
+        The folder of an image; "" if the names have another layout.
+
+    >>> folder_per_image(["a1/images/a1", "a1/masks/b2", "a1/masks/c3"])
+    'a1'
+    """
+    folders = set()
+    for name in names:
+        found = re.fullmatch(r"((?:.*/)?([^/]+))/images/\2", name, re.DOTALL)
+        if found:
+            folders.add(found[1])
+    for name in names:
+        folder, _, file = name.rpartition("/masks/")
+        if file and folder in folders:
+            return folder
+    return ""
 
 
 def parts_by_folder(names: Iterable[str]) -> dict[str, list[str]]:

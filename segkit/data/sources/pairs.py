@@ -10,7 +10,14 @@ from typing import NamedTuple
 from segkit.config import DataConfig
 from segkit.data.sources.csv_list import CsvRow, read_list, wrong_columns
 from segkit.data.sources.labelling_tools import of_a_tool
-from segkit.data.sources.pair_names import PARTS, find_suffixes, parts_by_folder
+from segkit.data.sources.pair_names import (
+    PARTS,
+    find_prefixes,
+    find_suffixes,
+    folder_per_image,
+    parts_by_folder,
+    without_prefix,
+)
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -99,6 +106,7 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
             setting="data",
         )
     images = list_images(data.images)
+    _check_one_mask_per_image(images, data.images)
     if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
@@ -108,9 +116,11 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     _check_image_suffix(images, data)
     by_nfc(images)  # raises an error for two names that look alike
     stems = {name: nfc(name).removesuffix(nfc(data.image_suffix)) for name in images}
-    masks_by_class = {}
+    masks_by_class: dict[str, Mapping[str, Path]] = {}
     for label, folder in mask_folders(data, data.masks, labels).items():
-        masks = by_nfc(_masks_in(folder, data))
+        masks: Mapping[str, Path] = by_nfc(_masks_in(folder, data))
+        if not data.mask_suffix and not data.image_suffix:
+            masks = _named_like_images(masks, stems.values())
         _check_partners(stems.values(), masks, data, data.masks / label)
         masks_by_class[label] = masks
     pairs = {}
@@ -118,6 +128,34 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         stem = stems[name]
         pairs[name] = Pair(image, {label: masks[stem] for label, masks in masks_by_class.items()})
     return Pairs(pairs, parts_by_folder(pairs))
+
+
+def _check_one_mask_per_image(images: Collection[str], folder: Path) -> None:
+    """Raise `DataError` if each image has its own folder with one mask file per object."""
+    example = folder_per_image(images)
+    if example:
+        raise DataError(
+            f"{folder}: each image has its own folder with one mask file per object "
+            f"({example}/masks), as in the Data Science Bowl 2018. segkit reads one mask file per "
+            f"image. Combine the masks of each image, as 'One mask file per object' in "
+            f"docs/how-to/folder.md shows, and read the new files with data.mask_ids: instances",
+            "unpaired",
+        )
+
+
+def _named_like_images(masks: Mapping[str, Path], images: Collection[str]) -> Mapping[str, Path]:
+    """Return masks by the names of their images, if only their prefixes differ."""
+    if not set(masks).isdisjoint(images) or find_suffixes(images, masks):
+        return masks
+    prefixes = find_prefixes(images, masks)
+    if prefixes is None:
+        return masks
+    names = {without_prefix(name, prefixes.image): name for name in images}
+    renamed = {}
+    for name, path in masks.items():
+        rest = without_prefix(name, prefixes.mask)
+        renamed[names.get(rest, name)] = path
+    return renamed
 
 
 def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
