@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import NamedTuple
+
+from segkit.errors import DataError
 
 PARTS = {
     "train": "train",
@@ -61,7 +64,11 @@ def find_suffixes(
     Returns:
         The suffixes with which most images have exactly one mask. None if that is less than half of
         the images, or if several pairs of suffixes are equally good.
+
+    Raises:
+        DataError: If the masks have one file per object; see `check_one_mask_per_image`.
     """
+    check_one_mask_per_image(images)
     image_names = set(images)
     mask_names = set(masks)
     if image_names & mask_names and not together:
@@ -168,17 +175,19 @@ def _has_mask_word(text: str) -> bool:
     return any(word in text.lower() for word in OF_MASKS)
 
 
-def folder_per_image(names: Collection[str]) -> str:
-    """Find the layout ID/images/ID with mask files in ID/masks, as in the Data Science Bowl 2018.
+def check_one_mask_per_image(names: Collection[str], root: Path | None = None) -> None:
+    """Refuse the layout ID/images/ID with mask files in ID/masks, as in the Data Science Bowl 2018.
 
     Args:
         names: Names of all files, without their ending.
+        root: The folder of the files, for the message.
 
-    Returns:
-        The folder of an image; "" if the names have another layout.
+    Raises:
+        DataError: If an image has this layout. The message says how to combine its masks.
 
-    >>> folder_per_image(["a1/images/a1", "a1/masks/b2", "a1/masks/c3"])
-    'a1'
+    >>> check_one_mask_per_image(["a1/images/a1", "a1/masks/b2", "a1/masks/c3"])
+    Traceback (most recent call last):
+    segkit.errors.DataError: a1/masks: one mask file per object, ...
     """
     folders = set()
     for name in names:
@@ -188,8 +197,14 @@ def folder_per_image(names: Collection[str]) -> str:
     for name in names:
         folder, _, file = name.rpartition("/masks/")
         if file and folder in folders:
-            return folder
-    return ""
+            place = f"{folder}/masks" if root is None else root / folder / "masks"
+            raise DataError(
+                f"{place}: one mask file per object, as in the Data Science Bowl 2018, but segkit "
+                f"reads one mask file per image. Combine the masks of each image as "
+                f"'One mask file per object' in docs/how-to/folder.md shows, and read the new "
+                f"files with data.mask_ids: instances",
+                "unpaired",
+            )
 
 
 def parts_by_folder(names: Iterable[str]) -> dict[str, list[str]]:

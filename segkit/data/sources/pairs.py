@@ -12,9 +12,9 @@ from segkit.data.sources.csv_list import CsvRow, read_list, wrong_columns
 from segkit.data.sources.labelling_tools import of_a_tool
 from segkit.data.sources.pair_names import (
     PARTS,
+    check_one_mask_per_image,
     find_prefixes,
     find_suffixes,
-    folder_per_image,
     parts_by_folder,
     without_prefix,
 )
@@ -106,7 +106,7 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
             setting="data",
         )
     images = list_images(data.images)
-    _check_one_mask_per_image(images, data.images)
+    check_one_mask_per_image(images, data.images)
     if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
@@ -128,19 +128,6 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         stem = stems[name]
         pairs[name] = Pair(image, {label: masks[stem] for label, masks in masks_by_class.items()})
     return Pairs(pairs, parts_by_folder(pairs))
-
-
-def _check_one_mask_per_image(images: Collection[str], folder: Path) -> None:
-    """Raise `DataError` if each image has its own folder with one mask file per object."""
-    example = folder_per_image(images)
-    if example:
-        raise DataError(
-            f"{folder}: each image has its own folder with one mask file per object "
-            f"({example}/masks), as in the Data Science Bowl 2018. segkit reads one mask file per "
-            f"image. Combine the masks of each image, as 'One mask file per object' in "
-            f"docs/how-to/folder.md shows, and read the new files with data.mask_ids: instances",
-            "unpaired",
-        )
 
 
 def _named_like_images(masks: Mapping[str, Path], images: Collection[str]) -> Mapping[str, Path]:

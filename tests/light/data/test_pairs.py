@@ -157,8 +157,11 @@ def test_a_folder_per_image_is_recognised(tmp_path: Path, masks: str) -> None:
     touch(tmp_path / "train" / "0a1", "images/0a1.png", "masks/ff.png", "masks/ee.png")
     touch(tmp_path / "train" / "0b2", "images/0b2.png", "masks/dd.png")
     touch(tmp_path / "other", "0a1.png", "0b2.png")
-    with fails(DataError, "unpaired", tmp_path / "train", "0a1/masks", "data.mask_ids: instances"):
+    place = tmp_path / "train" / "0a1" / "masks"
+    with fails(DataError, "unpaired", place, "folder.md", "data.mask_ids: instances"):
         pairs(tmp_path, masks, "train")
+    with fails(DataError, "unpaired", "0a1/masks", "folder.md", "data.mask_ids: instances"):
+        find_suffixes(["0a1/images/0a1", "0a1/masks/ff"], [], together=True)
 
 
 def test_several_kinds_of_masks_are_ambiguous() -> None:
