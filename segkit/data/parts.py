@@ -19,7 +19,7 @@ def open_parts(config: Config) -> dict[str, Subset]:
     1. Own files: if `data.validation` or `data.test` is a `PartConfig`, that part consists of the
        samples in those files.
     2. Named by the data set: if the source lists the samples of a part, the part consists of them.
-       The training part consists of all samples that no list names, if the source does not list it.
+       If the source does not list the training part, it consists of the samples in no list.
     3. Split by hash: `data.validation` and `data.test` are shares of the training part. A hash of
        each training sample's name decides whether it moves to one of these parts. Only a part that
        rules 1 and 2 leave open gets a share.
