@@ -119,7 +119,7 @@ def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_setting
 
 @pytest.mark.parametrize("tiff", [False, True])
 def test_a_mask_that_is_read_by_a_threshold_has_no_palette(tmp_path: Path, tiff: bool) -> None:
-    """The palette's grey would be compared with the threshold: here the background's black, which is class 1."""
+    """The threshold would be compared with the palette: here with black, the colour of class 1."""
     task = Task.multiclass(["liver", "background"])
     data = DataConfig(mask_threshold=1)
     mask = np.ones((2, 3), np.uint8)
