@@ -103,12 +103,16 @@ class CocoSource:
         """Guesses about the file that the user should check: a code and a sentence."""
         if not (self._crowds_are_guessed and self.read_as):
             return []
-        message = (
-            f"{self.annotations}: {self.read_as}. The file is not one of COCO's own, and labelling "
-            f"tools mark brush strokes with iscrowd: 1. If the regions are crowds, in which single "
-            f"objects were not drawn, set data.crowds: void; otherwise set data.crowds: objects"
-        )
-        return [("coco-crowd", message)]
+        doubts = [
+            (
+                "coco-crowd",
+                f"{self.annotations}: {self.read_as}. The file is not one of COCO's own, and "
+                f"labelling tools mark brush strokes with iscrowd: 1. If the regions are crowds, in "
+                f"which single objects were not drawn, set data.crowds: void; otherwise set "
+                f"data.crowds: objects",
+            )
+        ]
+        return doubts
 
     def image_file(self, name: str) -> Path:
         """Return the path of a sample's image.
