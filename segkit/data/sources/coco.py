@@ -101,17 +101,17 @@ class CocoSource:
     @property
     def decisions(self) -> list[tuple[str, str]]:
         """Guesses about the file that the user should check: a code and a sentence."""
-        if not (self._crowds_are_guessed and self.read_as):
-            return []
-        doubts = [
-            (
-                "coco-crowd",
-                f"{self.annotations}: {self.read_as}. The file is not one of COCO's own, and "
-                f"labelling tools mark brush strokes with iscrowd: 1. If the regions are crowds, in "
-                f"which single objects were not drawn, set data.crowds: void; otherwise set "
-                f"data.crowds: objects",
-            )
-        ]
+        doubts: list[tuple[str, str]] = []
+        if self._crowds_are_guessed and self.read_as:
+            doubts += [
+                (
+                    "coco-crowd",
+                    f"{self.annotations}: {self.read_as}. The file is not one of COCO's own, and "
+                    f"labelling tools mark brush strokes with iscrowd: 1. If the regions are "
+                    f"crowds, in which single objects were not drawn, set data.crowds: void; "
+                    f"otherwise set data.crowds: objects",
+                )
+            ]
         return doubts
 
     def image_file(self, name: str) -> Path:
