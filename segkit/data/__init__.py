@@ -1,8 +1,8 @@
-"""The data of a training: sources of samples, their division into parts, and batches for the model.
+"""Training data: sources of samples, their division into parts, and batches for the model.
 
-sources/     where samples come from: folders, COCO, TensorFlow Datasets, generated shapes
-split.py     which samples train, validate and test, by a hash of their names
-parts.py     the parts "train", "validation" and "test" of a config's data
-batches/     decoded, augmented samples in batches
-convert.py   a data set written as folders or as a TensorFlow data set
+sources/     read samples from folders, COCO files, TensorFlow Datasets and generated shapes
+parts.py     opens the parts "train", "validation" and "test" of a config's data
+split.py     assigns sample names to parts by a hash of the name
+batches/     decode, cache and augment samples, and group them into batches
+convert.py   writes a data set as folders or as a TensorFlow data set
 """

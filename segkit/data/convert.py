@@ -1,4 +1,7 @@
-"""Write a data set anew: as folders of images and masks, or as a TensorFlow data set that reads without its builder."""
+"""Writes a data set as folders of images and masks, or as a TensorFlow data set.
+
+The TensorFlow data set can be read without a builder class.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,11 @@ from segkit.task.layers import as_planes
 
 FORMATS = ("folder", "tfds")
 SHARD = 500
-"""Records a file: some hundred megabytes of photographs."""
+"""Records per file: some hundred megabytes of photographs."""
 PICTURE_BANDS = (1, 3)
-"""Channels that a PNG keeps; others are stored as arrays."""
-Done = Callable[[], None]
+"""Numbers of channels that PNG can store; other images are stored as arrays."""
+OnWritten = Callable[[], None]
+"""Is called after each sample that was written."""
 
 
 def convert(
@@ -40,18 +44,21 @@ def convert(
     part: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write a data set anew.
+    """Write the data of a config in another format.
 
     Args:
-        config: How to read it: a `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
-        out: A new folder.
-        to: "folder" for folders of images and masks, "tfds" for a TensorFlow data set with a split for each part.
+        config: How the data are read: a `segkit.Config`, a dictionary of its sections, or the path
+            of a YAML file.
+        out: A new or empty folder.
+        to: "folder" for folders of images and masks, "tfds" for a TensorFlow data set with one
+            split per part.
         part: "train", "validation" or "test"; all of them by default.
         progress: Receives the number of samples that are written.
 
     Raises:
-        ConfigError: For another format or part, or if two parts have a sample of one name, which a folder cannot hold.
-        DataError: For a sample that cannot be read.
+        ConfigError: For another format or part, or, with "folder", if two parts contain a sample of
+            one name.
+        DataError: If a sample cannot be read.
         RunError: If the folder is not empty.
     """
     config = as_config(config)
@@ -67,133 +74,175 @@ def convert_parts(
     part: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Do what `convert` does, with parts that are open."""
+    """Write parts that are open; see `convert`."""
     progress = progress or Progress()
     if to not in FORMATS:
         raise ConfigError(
-            f"one of {', '.join(FORMATS)}; found {to!r}", "unknown-name", setting="--to"
+            f"must be one of {', '.join(FORMATS)}; found {to!r}", "unknown-name", setting="--to"
         )
     if part is not None and part not in parts:
         raise ConfigError(
-            f"one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
+            f"must be one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
         )
     require_empty(out)
-    out = Path(os.path.realpath(out))  # the folder that a link leads to
+    out = Path(os.path.realpath(out))  # writing replaces the folder, so a link must be followed
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
-    write = to_folder
+    total = sum(len(subset) for subset in chosen.values())
     if to == "tfds":
-        load_keras()  # TensorFlow, which writing needs, starts without its messages here
-        write = to_tfds
-    with progress.counting(
-        "writing samples", sum(len(subset) for subset in chosen.values())
-    ) as done:
-        write(task, chosen, out, done)
+        load_keras()  # starts TensorFlow without its messages; writing needs it
+    with progress.counting("writing samples", total) as count_one:
+        if to == "tfds":
+            to_tfds(task, chosen, out, count_one)
+        else:
+            to_folder(task, chosen, out, count_one)
 
 
 def require_empty(out: Path) -> None:
     """Raise `RunError` unless `out` is a new or empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out}: is not empty; give a new folder", "exists-already")
+        raise RunError(f"{out}: is not empty; choose a new folder", "exists-already")
+
+
+def _ignore() -> None:
+    """Do nothing after a sample."""
 
 
 def to_folder(
-    task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None
+    task: Task, parts: Mapping[str, Subset], out: Path, on_written: OnWritten = _ignore
 ) -> None:
-    """Write the samples of all parts into OUT/images and OUT/masks, as the folder source reads them.
+    """Write the samples of all parts into OUT/images and OUT/masks, for the folder source.
 
-    Raises `ConfigError` or `DataError` before anything is written if two parts have a sample of one name, or names cannot
-    be those of files.
+    Args:
+        task: The task of the masks.
+        parts: The samples.
+        out: A new or empty folder.
+        on_written: Is called after each sample.
+
+    Raises:
+        ConfigError: If two parts contain a sample of one name. Nothing is written then.
+        DataError: If a name cannot be the name of a file, or if a sample cannot be read.
+        RunError: If the folder is not empty.
     """
     require_empty(out)
     check_class_folders(task)
-    check_file_names(name for part in parts.values() for name in part.names)
-    counts = Counter(name for part in parts.values() for name in part.names)
-    if twice := [name for name, count in counts.items() if count > 1]:
+    counts: Counter[str] = Counter()
+    for subset in parts.values():
+        counts.update(subset.names)
+    check_file_names(counts)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
         raise ConfigError(
-            f"{len(twice)} names stand in more than one part ({', '.join(twice[:3])}), and a folder has each name once; "
-            f"write each part into a folder of its own (segkit convert --part)",
+            f"{len(repeated)} names are in more than one part ({', '.join(repeated[:3])}), but in "
+            f"a folder each name is unique; write each part into its own folder "
+            f"(segkit convert --part)",
             "given-twice",
         )
     with whole_folder(out) as folder:
-        for part in parts.values():
-            for sample in part:
+        for subset in parts.values():
+            for sample in subset:
                 write_image(folder / "images", sample.name, sample.image)
                 write_mask(task, sample.mask, folder / "masks", sample.name)
-                done()
+                on_written()
 
 
-def to_tfds(task: Task, parts: Mapping[str, Subset], out: Path, done: Done = lambda: None) -> None:
-    """Write a prepared TensorFlow data set into OUT, each part a split; the tfds source reads back equal samples.
+def to_tfds(
+    task: Task, parts: Mapping[str, Subset], out: Path, on_written: OnWritten = _ignore
+) -> None:
+    """Write a prepared TensorFlow data set, which the tfds source reads back as equal samples.
 
-    Its features are image, segmentation_mask (one channel, or one a class in a multilabel task) and name. All samples are
-    read twice, because the feature's depth and channels are written first; `done` is called after each sample written.
+    Its features are image, segmentation_mask (one channel, or one per class in a multilabel task)
+    and name. Each sample is read twice, because depth and channels of the feature are written
+    first.
+
+    Args:
+        task: The task of the masks.
+        parts: The samples. Each part that is not empty becomes a split.
+        out: A new or empty folder.
+        on_written: Is called after each sample.
+
+    Raises:
+        DataError: If there is no sample, if depths differ, or if a sample cannot be read.
+        RunError: If the folder is not empty.
     """
     require_empty(out)
-    given = {part: subset for part, subset in parts.items() if len(subset)}
-    if not given:
+    filled = {part: subset for part, subset in parts.items() if len(subset)}
+    if not filled:
         raise DataError("there is no sample to write", "empty")
-    depth, bands = image_kind(sample for part in given.values() for sample in part)
+    depth, bands = image_kind(_samples_of(filled))
     with whole_folder(out) as folder:
         writer = _writer(task, folder, depth, bands)
-        writer.initialize_splits(list(given))
-        writer.add_examples({part: _examples(task, subset, done) for part, subset in given.items()})
+        writer.initialize_splits(list(filled))
+        examples = {part: _examples(task, subset, on_written) for part, subset in filled.items()}
+        writer.add_examples(examples)
         writer.close_all()
 
 
 def image_kind(samples: Iterator[Sample]) -> tuple[np.dtype[Any], int | None]:
-    """Return depth and channels of all images, None where the channels differ.
+    """Find the depth and the number of channels of some images.
 
-    Raises `DataError` for images of different depth.
+    Args:
+        samples: The samples, at least one.
+
+    Returns:
+        The dtype of all images, and their number of channels, or None if that differs.
+
+    Raises:
+        DataError: If images differ in depth.
     """
-    kinds: dict[tuple[np.dtype[Any], int], str] = {}
+    name_by_depth: dict[np.dtype[Any], str] = {}
+    bands = set()
     for sample in samples:
-        kinds.setdefault((sample.image.dtype, sample.image.shape[-1]), sample.name)
-    depths = {depth: name for (depth, _), name in kinds.items()}
-    if len(depths) > 1:
-        told = ", ".join(f"{name} is {depth}" for depth, name in depths.items())
+        name_by_depth.setdefault(sample.image.dtype, sample.name)
+        bands.add(sample.image.shape[-1])
+    if len(name_by_depth) > 1:
+        found = ", ".join(f"{name} is {depth}" for depth, name in name_by_depth.items())
         raise DataError(
-            f"images of one data set have one depth: {told}; convert one of them", "depth"
+            f"images of one data set must have one depth: {found}; convert the others", "depth"
         )
-    bands = {bands for _, bands in kinds}
-    return next(iter(depths)), bands.pop() if len(bands) == 1 else None
+    [depth] = name_by_depth
+    return depth, bands.pop() if len(bands) == 1 else None
 
 
-def _examples(task: Task, subset: Subset, done: Done) -> Iterator[dict[str, Any]]:
+def _samples_of(parts: Mapping[str, Subset]) -> Iterator[Sample]:
+    for subset in parts.values():
+        yield from subset
+
+
+def _examples(task: Task, subset: Subset, on_written: OnWritten) -> Iterator[dict[str, Any]]:
     for sample in subset:
         target = task.encode(sample.mask, sample.name, void=VOID)
         yield {"image": sample.image, "segmentation_mask": as_planes(target), "name": sample.name}
-        done()
+        on_written()
 
 
 def _writer(task: Task, folder: Path, depth: np.dtype[Any], bands: int | None) -> Any:
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "2"
-    )  # read when TensorFlow is loaded, which writing needs
+    """Return a writer of records with the features of the task."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads it at its import
     import tensorflow_datasets as tfds  # type: ignore[import-untyped]
 
     identity = tfds.core.dataset_info.DatasetIdentity(
         name="segkit", version="1.0.0", data_dir=str(folder), module_name=""
     )
+    masks = _feature(tfds, np.dtype(np.uint8), task.planes, is_picture=not task.layered)
+    features = {
+        "image": _feature(tfds, depth, bands),
+        "segmentation_mask": masks,
+        "name": tfds.features.Text(),
+    }
     info = tfds.core.DatasetInfo(
         builder=identity,
-        description=f"Written by segkit for the classes {', '.join(task.classes)}; 255 is unlabelled.",
-        features=tfds.features.FeaturesDict(
-            {
-                "image": _feature(tfds, depth, bands),
-                "segmentation_mask": _feature(
-                    tfds, np.dtype(np.uint8), task.planes, not task.layered
-                ),
-                "name": tfds.features.Text(),
-            }
+        description=(
+            f"Written by segkit for the classes {', '.join(task.classes)}; 255 is unlabelled."
         ),
+        features=tfds.features.FeaturesDict(features),
         metadata=tfds.core.MetadataDict(segkit={"kind": task.kind, "classes": list(task.classes)}),
     )
     return tfds.core.SequentialWriter(info, max_examples_per_shard=SHARD)
 
 
-def _feature(tfds: Any, depth: np.dtype[Any], bands: int | None, picture: bool = True) -> Any:
-    """Return a PNG feature where that keeps the pixels, else one of compressed arrays."""
+def _feature(tfds: Any, depth: np.dtype[Any], bands: int | None, is_picture: bool = True) -> Any:
+    """Return a PNG feature if PNG preserves the pixels, else one of compressed arrays."""
     shape = (None, None, bands)
-    if picture and bands in PICTURE_BANDS and depth in (np.uint8, np.uint16):
+    if is_picture and bands in PICTURE_BANDS and depth in (np.uint8, np.uint16):
         return tfds.features.Image(shape=shape, dtype=depth.type, encoding_format="png")
     return tfds.features.Tensor(shape=shape, dtype=depth.type, encoding="zlib")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from segkit.config import Config
 from segkit.config.loss import changes
-from segkit.data.batches.windows import Shown
+from segkit.data.batches.windows import MaskSummary
 from segkit.errors import SegkitWarning
 
 Rank = tuple[int, float]
@@ -61,7 +61,7 @@ class Choice(NamedTuple):
         return SegkitWarning(f"{why}; {chosen}", "unscored")
 
 
-def choice_for(config: Config, shown: Shown | None) -> Choice:
+def choice_for(config: Config, shown: MaskSummary | None) -> Choice:
     """Return what the best epoch of a training is chosen by.
 
     Args:

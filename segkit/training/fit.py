@@ -63,7 +63,7 @@ class Fitting:
             if len(held)
             else None
         )
-        choice = choice_for(config, self.validation.shown if self.validation else None)
+        choice = choice_for(config, self.validation.mask_summary if self.validation else None)
         _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
         self.used = _seconds(self.history) + begun.seconds
         self.best = own.SaveBest(model, run, choice, self.history)

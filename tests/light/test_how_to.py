@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,16 @@ def numbered() -> None:
     save("data/masks/a.png", [[0, 1, 7]])
 
 
+def combined() -> None:
+    """One mask file per object, combined by the code of the page."""
+    root = "stage1_train/0a1"
+    save(f"{root}/images/0a1.png", np.zeros((1, 3, 4)))
+    save(f"{root}/masks/ff.png", [[0, 255, 0]])
+    save(f"{root}/masks/ee.png", [[0, 0, 255]])
+    [script] = blocks(next(page for page in PAGES if page.stem == "folder"), "python")
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def two_suffixes() -> None:
     image("data/train", "a_sat.jpg")
     save("data/train/a_mask.png", [[0, 255, 0]])
@@ -212,7 +223,7 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 7": [(beside, "a", [[0, 1, 1]])],
     "folder 8": [(listed, "photos/a", [[0, 1, 1]])],
     "folder 9": [(own_parts, "train", [[0, 1, VOID]])],
-    "folder 10": [(numbered, "a", [[0, 1, 1]])],
+    "folder 10": [(numbered, "a", [[0, 1, 1]]), (combined, "0a1", [[0, 1, 1]])],
     "folder 11": [(two_suffixes, "a_sat", [[0, 1, 0]])],
     "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
     "folder 13": [(stack, "stack#001", [[0, 1, 1]]), (stack, "stack#002", [[1, 1, 1]])],

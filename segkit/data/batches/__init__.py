@@ -1,8 +1,9 @@
-"""Batches for the model, made by threads ahead of it.
+"""Batches for the model, made by threads while the model trains.
 
 training.py     the endless stream of training batches, in an order that follows from the seed
-validation.py   the validation images as Keras takes them; windows.py cuts the large ones
-cache.py        decoded samples kept in memory; disk_cache.py keeps them on disk
-augment.py      random changes; patch.py finds where a patch lies and warps it
+validation.py   the validation images as a Keras data set
+windows.py      cuts large validation images into windows, and summarises their masks
+cache.py        decoded samples in memory; disk_cache.py stores them on disk
+augment.py      random changes of samples; patch.py samples the patch and warps it
 distances.py    signed distances to outlines, for the boundary loss
 """

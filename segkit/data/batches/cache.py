@@ -1,4 +1,4 @@
-"""Samples as the model takes them, decoded once and kept where there is room: in memory, or mapped from disk."""
+"""Decoded samples in the form that the model needs, cached in memory or on disk."""
 
 from __future__ import annotations
 
@@ -19,135 +19,200 @@ from segkit.system import memory
 from segkit.task import VOID, Task
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Images (B, H, W, C) in the dtype that they were read in, which the model scales itself, and encoded targets."""
-
+"""Images (B, H, W, C) in their own dtype (the model scales them), and encoded targets."""
 
 Encoded = tuple[np.ndarray, np.ndarray]
-"""An image (H, W, C) and its encoded target; they may be shared or mapped, so nobody writes into them."""
+"""An image (H, W, C) and its encoded target; read-only, because several users may share them."""
 Samples = Callable[[str], Encoded]
+"""Reads a sample by name."""
 
 SHARE = 0.25
-"""Of the free memory, and of the free disk, that `data.cache: auto` takes for one part of the data."""
+"""Share of the free memory, or free disk, that `data.cache: auto` uses for one part of the data."""
 MOST = 0.8
-"""Of the free memory that `data.cache: memory` may take; the network needs some, too."""
+"""Share of the free memory that `data.cache: memory` may use; the network needs memory, too."""
 MARGIN = 1.2
-"""Times what a part is reckoned to take, it may take in memory, so that one does not take what is another's."""
-LOOKED_AT = 8
-"""Samples that are read to know how much room all will take."""
+"""Memory limit of a part, relative to its estimated size, so that it leaves room for the others."""
+ESTIMATED_FROM = 8
+"""Number of samples from which the size of all is estimated."""
 
 
 class Read:
-    """Reads and encodes a sample each time, with the model's number of channels."""
+    """Reads and encodes a sample at every call.
 
-    def __init__(self, part: Subset, task: Task, given: InputConfig) -> None:
-        self.source, self.task, self.given = part.source, task, given
+    Args:
+        part: The samples.
+        task: Encodes the masks.
+        input_config: The model's input; images get its number of channels.
+    """
+
+    def __init__(self, part: Subset, task: Task, input_config: InputConfig) -> None:
+        self.source = part.source
+        self.task = task
+        self.input_config = input_config
 
     def __call__(self, name: str) -> Encoded:
+        """Read a sample; raises `DataError` if it cannot be read or encoded."""
         sample = self.source.read(name)
-        image = fit_channels(sample.image, self.given.channels, name)
+        image = fit_channels(sample.image, self.input_config.channels, name)
         return image, self.task.encode(sample.mask, name, void=VOID)
 
 
 class InMemory:
-    """Keeps the first samples that are asked for, up to `room` bytes."""
+    """Stores the first samples that are read, until the memory limit is reached.
+
+    Args:
+        read: Reads a sample.
+        room: The memory limit, in bytes.
+    """
 
     def __init__(self, read: Samples, room: float) -> None:
-        self.read, self._room = read, room
-        self._kept: dict[str, Encoded] = {}
+        self.read = read
+        self._room = room
+        self._stored: dict[str, Encoded] = {}
         self._lock = threading.Lock()
 
     def __call__(self, name: str) -> Encoded:
-        if name in self._kept:
-            return self._kept[name]
+        """Return a sample from memory, or read it."""
+        if name in self._stored:
+            return self._stored[name]
         image, target = self.read(name)
+        size = image.nbytes + target.nbytes
         with self._lock:
-            if image.nbytes + target.nbytes <= self._room and name not in self._kept:
-                self._room -= image.nbytes + target.nbytes
-                self._kept[name] = (image, target)
+            if size <= self._room and name not in self._stored:
+                self._room -= size
+                self._stored[name] = (image, target)
         return image, target
 
 
 def open_samples(
-    part: Subset, data: DataConfig, task: Task, given: InputConfig, folder: Path | None = None
+    part: Subset,
+    data: DataConfig,
+    task: Task,
+    input_config: InputConfig,
+    folder: Path | None = None,
 ) -> Samples:
-    """Return the samples of a part, kept as `data.cache` says; `folder` is where they are kept on disk if it does not say.
+    """Open the samples of a part with the cache that `data.cache` sets.
 
-    memory and disk are refused with a `ConfigError`, before anything is kept, where all samples will not fit. auto is
-    memory if a quarter of what is free holds them, else disk if a quarter of that does, else as many as the memory's
-    quarter holds.
+    "memory" and "disk" store all samples. "auto" stores them in memory if they fit into a quarter
+    of the free memory; otherwise on disk if they fit into a quarter of the free disk; otherwise as
+    many in memory as fit into its quarter.
+
+    Args:
+        part: The samples.
+        data: The `data` section of a config.
+        task: Encodes the masks.
+        input_config: The model's input; images get its number of channels.
+        folder: Folder of the cache on disk, if `data.cache_folder` is not set.
+
+    Returns:
+        A function that reads a sample by name.
+
+    Raises:
+        ConfigError: If "memory" or "disk" is set and not all samples fit. Nothing is stored then.
     """
-    read, folder, free = Read(part, task, given), data.cache_folder or folder, memory.free_memory()
+    read = Read(part, task, input_config)
+    folder = data.cache_folder or folder
     if data.cache == "none" or not part.names:
         return read
-    wanted = check_memory([part], data, task, given, folder)
+    needed = check_memory([part], data, task, input_config, folder)
     if data.cache == "memory":
-        return InMemory(read, min(MOST * free, MARGIN * wanted))
+        return InMemory(read, min(MOST * memory.free_memory(), MARGIN * needed))
     if data.cache == "disk":
-        return OnDisk(read, part, data, task, given, _known(folder))
-    in_memory = InMemory(read, SHARE * free)
-    size = _bytes_of_all(in_memory, part.names)
-    if size <= SHARE * free or folder is None or not hasattr(part.source, "files"):
+        return OnDisk(read, part, data, task, input_config, _require_folder(folder))
+    return _choose_cache(read, part, data, task, input_config, folder)
+
+
+def _choose_cache(
+    read: Read,
+    part: Subset,
+    data: DataConfig,
+    task: Task,
+    input_config: InputConfig,
+    folder: Path | None,
+) -> Samples:
+    """Return the cache that `data.cache: auto` means."""
+    free = SHARE * memory.free_memory()
+    in_memory = InMemory(read, free)
+    size = _estimate_size(in_memory, part.names)
+    if size <= free or folder is None or not hasattr(part.source, "files"):
         return in_memory
-    kept = OnDisk(read, part, data, task, given, folder)
-    return kept if size * (1 - kept.share_kept(part.names)) <= SHARE * _room(folder) else in_memory
+    on_disk = OnDisk(read, part, data, task, input_config, folder)
+    missing = size * (1 - on_disk.share_on_disk(part.names))
+    return on_disk if missing <= SHARE * _free_disk(folder) else in_memory
 
 
 def check_memory(
     parts: Sequence[Subset],
     data: DataConfig,
     task: Task,
-    given: InputConfig,
+    input_config: InputConfig,
     folder: Path | None = None,
 ) -> float:
-    """Return the bytes that the decoded samples of all parts take, where memory or disk is to hold them all.
+    """Check that the decoded samples fit if `data.cache` is "memory" or "disk".
 
-    Raises `ConfigError` unless they fit.
+    Args:
+        parts: All parts that are cached.
+        data: The `data` section of a config.
+        task: Encodes the masks.
+        input_config: The model's input.
+        folder: Folder of the cache on disk, if `data.cache_folder` is not set.
+
+    Returns:
+        The estimated size in bytes of all samples that are not yet on disk; 0 with other caches.
+
+    Raises:
+        ConfigError: If they do not fit.
     """
-    if data.cache in ("none", "auto"):
-        return 0.0
-    wanted, where = 0.0, _known(data.cache_folder or folder) if data.cache == "disk" else None
-    for part in parts:
-        read = Read(part, task, given)
-        missing = (
-            1 - OnDisk(read, part, data, task, given, where).share_kept(part.names) if where else 1
-        )
-        wanted += missing * _bytes_of_all(read, part.names)
-    if where:
-        _refuse_more(wanted, _room(where), "disk", str(where), "memory")
-    else:
-        _refuse_more(wanted, MOST * memory.free_memory(), "memory", "memory", "disk")
-    return wanted
+    if data.cache == "memory":
+        needed = 0.0
+        for part in parts:
+            needed += _estimate_size(Read(part, task, input_config), part.names)
+        _check_room(needed, MOST * memory.free_memory(), "memory", "memory", "disk")
+        return needed
+    if data.cache == "disk":
+        place = _require_folder(data.cache_folder or folder)
+        needed = 0.0
+        for part in parts:
+            read = Read(part, task, input_config)
+            on_disk = OnDisk(read, part, data, task, input_config, place)
+            missing = 1 - on_disk.share_on_disk(part.names)
+            needed += missing * _estimate_size(read, part.names)
+        _check_room(needed, _free_disk(place), "disk", str(place), "memory")
+        return needed
+    return 0.0
 
 
-def _room(folder: Path) -> float:
-    """Return the bytes of the disk that decoded samples may take."""
+def _free_disk(folder: Path) -> float:
+    """Return the number of bytes on disk that decoded samples may use."""
     return shutil.disk_usage(nearest_folder(folder)).free - SPARE
 
 
-def _bytes_of_all(read: Samples, names: Sequence[str]) -> float:
-    """Return about how many bytes all samples take decoded, from a few of them, spread over the part."""
+def _estimate_size(read: Samples, names: Sequence[str]) -> float:
+    """Estimate the size in bytes of all decoded samples from a few, spread over the part."""
+    step = max(1, len(names) // ESTIMATED_FROM)
     sizes = []
-    for name in names[:: max(1, len(names) // LOOKED_AT)][:LOOKED_AT]:
-        with suppress(DataError):  # a broken one is told of when its turn comes
-            sizes.append(sum(array.nbytes for array in read(name)))
+    for name in names[::step][:ESTIMATED_FROM]:
+        with suppress(DataError):  # a broken sample is reported when training reads it
+            image, target = read(name)
+            sizes.append(image.nbytes + target.nbytes)
     return sum(sizes) / max(1, len(sizes)) * len(names)
 
 
-def _refuse_more(wanted: float, room: float, kind: str, where: str, other: str) -> None:
-    if wanted > room:
+def _check_room(needed: float, room: float, kind: str, where: str, other: str) -> None:
+    if needed > room:
         raise ConfigError(
-            f"{kind} would take about {wanted / 1e9:,.2f} GB for the decoded samples, and {where} "
-            f"has room for {max(0.0, room) / 1e9:,.2f} GB. Free some, or say data.cache: {other}, "
-            f"or none; data.cache_folder names another folder for disk",
+            f"{kind} would need about {needed / 1e9:,.2f} GB for the decoded samples, but {where} "
+            f"has room for {max(0.0, room) / 1e9:,.2f} GB. Free some, or set data.cache: {other}, "
+            f"or none; data.cache_folder sets another folder for disk",
             "no-space",
             setting="data.cache",
         )
 
 
-def _known(folder: Path | None) -> Path:
+def _require_folder(folder: Path | None) -> Path:
     if folder is None:
         raise ConfigError(
-            "disk needs a folder outside a run",
+            "data.cache: disk needs a folder outside a run",
             "missing-setting",
             setting="data.cache_folder",
         )

@@ -1,4 +1,4 @@
-"""Signed distances to the outlines of a target, for the boundary loss. NumPy and OpenCV."""
+"""Signed distances to the outlines of a target, for the boundary loss."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from segkit.task import VOID, Task
 from segkit.task.layers import channels_of
 
 WITHOUT_OUTLINE = 1.0
-"""Pixels from the outline, for every pixel, where an image shows none: the class is absent or fills it."""
+"""Distance in pixels, at every pixel, if an image has no outline of the class."""
 
 
 def signed_distances(truth: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return how far each pixel is from the outline of a class, in pixels: (H, W) float32, negative inside, 0 at VOID.
+    """Compute the distance of each pixel to the outline of a class, in pixels.
 
-    `truth` and `known` are (H, W) bool. The outline runs between pixels, so the nearest are 0.5 away. VOID is neither the
-    class nor its surroundings: an object cut off by it has no outline there. Without an outline every pixel is 1 away.
+    The outline runs between pixels, so the nearest pixels have distance 0.5. VOID is neither the
+    class nor its surroundings: where VOID cuts off an object, the object has no outline.
+
+    Args:
+        truth: (H, W) bool, whether a pixel belongs to the class.
+        known: (H, W) bool, False at VOID.
+
+    Returns:
+        (H, W) float32, negative inside the class, 0 at VOID. Without an outline, because the class
+        is absent or fills the image, the distance is 1 (or -1) everywhere.
 
     >>> row = np.array([[False, False, True, True, True]])
     >>> signed_distances(row, np.ones_like(row)).tolist()
@@ -35,27 +43,42 @@ def signed_distances(truth: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def with_distances(target: np.ndarray, task: Task) -> np.ndarray:
-    """Return an encoded target with its distances, (H, W, C, 2) float32: each channel's 0, 1 or VOID, then pixels.
+    """Add the signed distances of each channel to an encoded target.
 
-    It says all that the encoded target says, and losses and metrics take it in its place; 8 bytes a pixel and class.
+    Losses and metrics accept the result in place of the target. It takes 8 bytes per pixel and
+    class.
+
+    Args:
+        target: An encoded target of one image.
+        task: The task that encoded it.
+
+    Returns:
+        (H, W, C, 2) float32: first 0, 1 or VOID, then the signed distance in pixels.
     """
-    answers = channels_of(task, target)
-    layers = [
-        signed_distances(answers[..., i] == 1, answers[..., i] != VOID)
-        for i in range(task.channels)
-    ]
-    return np.stack([answers.astype(np.float32), np.stack(layers, axis=-1)], axis=-1)
+    channels = channels_of(task, target)
+    distances = []
+    for index in range(task.channels):
+        channel = channels[..., index]
+        distances.append(signed_distances(channel == 1, channel != VOID))
+    return np.stack([channels.astype(np.float32), np.stack(distances, axis=-1)], axis=-1)
 
 
 def as_losses_need(targets: np.ndarray, task: Task, loss: Mapping[str, Any]) -> np.ndarray:
-    """Return a batch of encoded targets (B, ...), with distances if a term of the config's `loss` needs them."""
-    return (
-        np.stack([with_distances(target, task) for target in targets])
-        if needs_distances(loss)
-        else targets
-    )
+    """Add distances to a batch of targets if a loss needs them.
+
+    Args:
+        targets: Encoded targets, (B, ...).
+        task: The task that encoded them.
+        loss: The terms of the config's `loss`.
+
+    Returns:
+        (B, H, W, C, 2) float32, see `with_distances`, or `targets` itself.
+    """
+    if not needs_distances(loss):
+        return targets
+    return np.stack([with_distances(target, task) for target in targets])
 
 
 def _to_nearest(pixels: np.ndarray) -> np.ndarray:
-    """Return the distance of each pixel to the nearest of some, (H, W) float32, exact."""
+    """Return the exact distance of each pixel to the nearest True, (H, W) float32."""
     return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

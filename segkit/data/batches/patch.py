@@ -1,4 +1,4 @@
-"""Where a training patch comes from: one affine map into the image, and one warp of only what the patch needs."""
+"""Samples a training patch: an affine map into the image, and a warp of only the needed area."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from segkit.task import Task
 from segkit.task.layers import layer_of
 
 BANDS = 4
-"""OpenCV fills so many channels with values of their own."""
+"""Most channels to which OpenCV's warp assigns border values of their own."""
 TURNED = 0.9
-"""Share of the patches that are turned and scaled, if the settings allow any."""
+"""Share of the patches that are rotated and scaled, if the settings allow it."""
 
 
 class Turn(NamedTuple):
-    """How a patch is turned (radians), enlarged and flipped around its middle; -1 across or down is a flip."""
+    """Rotation (radians), scale and flips of a patch around its centre; -1 is a flip."""
 
     angle: float = 0.0
     scale: float = 1.0
@@ -29,7 +29,7 @@ class Turn(NamedTuple):
 
     @property
     def mirrors(self) -> bool:
-        """Whether left and right change places; two flips are half a turn."""
+        """Whether the patch is a mirror image; two flips are a rotation by 180 degrees."""
         return self.across != self.down
 
 
@@ -39,44 +39,74 @@ def sample_start(
     wanted: tuple[int, int] | None,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Return the first row and column of a patch: anywhere in the image, or anywhere around the `wanted` pixel.
+    """Sample the first row and column of a patch, uniformly.
 
-    Once the patch is turned, `holding` sees to the wanted pixel. An image smaller than the patch keeps its middle in the
-    patch's middle, so there the start is negative.
+    An image smaller than the patch is centred in it, so the start is negative there. A later
+    rotation may move the wanted pixel out of the patch again; `shift_to_include` corrects that.
+
+    Args:
+        size: Height and width of the image, in pixels.
+        crop: Height and width of the patch, in pixels.
+        wanted: Row and column of a pixel that the patch must contain, or None.
+        rng: Source of the random numbers.
+
+    Returns:
+        The first row and column.
     """
     starts = []
-    for axis, (length, across) in enumerate(zip(size, crop, strict=True)):
-        low, high = sorted((0, length - across))
-        start = (low + high) // 2 if length < across else int(rng.integers(low, high + 1))
-        if wanted is not None and length > across:
-            start = int(np.clip(wanted[axis] - rng.integers(0, across), low, high))
+    for axis, (length, patch_length) in enumerate(zip(size, crop, strict=True)):
+        low = min(0, length - patch_length)
+        high = max(0, length - patch_length)
+        if length < patch_length:
+            start = (low + high) // 2
+        else:
+            start = int(rng.integers(low, high + 1))
+        if wanted is not None and length > patch_length:
+            start = int(np.clip(wanted[axis] - rng.integers(0, patch_length), low, high))
         starts.append(start)
     return starts
 
 
 def sample_turn(settings: AugmentConfig, rng: np.random.Generator) -> Turn:
-    """Return a random turn within the settings."""
-    angle, scale = 0.0, 1.0
+    """Sample rotation, scale and flips within the settings."""
+    angle = 0.0
+    scale = 1.0
+    across = 1
+    down = 1
     if (settings.rotate or settings.scale) and rng.random() < TURNED:
         angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
         scale = rng.uniform(1 / (1 + settings.scale), 1 + settings.scale)
-    across = -1 if settings.flip_horizontal and rng.random() < 0.5 else 1
-    down = -1 if settings.flip_vertical and rng.random() < 0.5 else 1
+    if settings.flip_horizontal and rng.random() < 0.5:
+        across = -1
+    if settings.flip_vertical and rng.random() < 0.5:
+        down = -1
     return Turn(angle, scale, across, down)
 
 
 def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int = 0) -> np.ndarray:
-    """Return the affine map (2, 3) from a patch's pixels (x, y, 1) to the image's.
+    """Return the affine map from a patch to the image.
 
-    `start` is the first row and column of the patch before the turn; the patch is `margin` pixels wider on each side.
+    Args:
+        start: First row and column of the patch before the turn.
+        crop: Height and width of the patch without its margin, in pixels.
+        turn: Rotation, scale and flips around the centre.
+        margin: Extra pixels on each side of the patch.
+
+    Returns:
+        (2, 3) float64: maps (x, y, 1) in the patch with its margin to (x, y) in the image.
     """
-    sine, cosine = math.sin(turn.angle) / turn.scale, math.cos(turn.angle) / turn.scale
-    linear = (cosine * turn.across, -sine * turn.down), (sine * turn.across, cosine * turn.down)
+    sine = math.sin(turn.angle) / turn.scale
+    cosine = math.cos(turn.angle) / turn.scale
+    xx = cosine * turn.across
+    xy = -sine * turn.down
+    yx = sine * turn.across
+    yy = cosine * turn.down
+    row, column = start
     y, x = ((length - 1) / 2 for length in crop)
     return np.array(
         [
-            [along, across, first + middle - along * (x + margin) - across * (y + margin)]
-            for (along, across), first, middle in zip(linear, start[::-1], (x, y), strict=True)
+            [xx, xy, column + x - xx * (x + margin) - xy * (y + margin)],
+            [yx, yy, row + y - yx * (x + margin) - yy * (y + margin)],
         ]
     )
 
@@ -84,26 +114,45 @@ def map_of(start: Sequence[int], crop: tuple[int, int], turn: Turn, margin: int 
 def shift_to_include(
     matrix: np.ndarray, pixel: tuple[int, int], crop: tuple[int, int], margin: int = 0
 ) -> np.ndarray:
-    """Return the map moved as little as it takes for a pixel (row, column) of the image to be one of the patch's.
+    """Shift a map as little as possible so that the patch contains a pixel of the image.
 
-    Where it lies in the patch is rounded to the nearest place within the margins, so that the nearest neighbour finds it.
+    The pixel comes to lie at a whole pixel of the patch, where nearest-neighbour sampling reads it.
+
+    Args:
+        matrix: The map (2, 3) from the patch to the image.
+        pixel: Row and column in the image.
+        crop: Height and width of the patch without its margin, in pixels.
+        margin: Extra pixels on each side of the patch. The pixel does not come to lie there.
+
+    Returns:
+        The shifted map, (2, 3).
     """
-    linear, wanted = matrix[:, :2], np.array(pixel[::-1])
+    linear = matrix[:, :2]
+    wanted = np.array(pixel[::-1])
     place = np.linalg.solve(linear, wanted - matrix[:, 2])
-    ends = np.array(crop[::-1]) - 1
-    place = np.clip(place.round(), margin, margin + ends)
+    last = np.array(crop[::-1]) - 1
+    place = np.clip(place.round(), margin, margin + last)
     return np.column_stack([linear, wanted - linear @ place])
 
 
 def region(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
-    """Return the rows and columns of an image of this size that the patch shows, with the neighbours that it blends."""
+    """Find the area of an image that a patch needs.
+
+    Args:
+        matrix: The map (2, 3) from the patch to the image.
+        crop: Height and width of the patch, in pixels.
+        size: Height and width of the image, in pixels.
+
+    Returns:
+        The rows and columns, including the neighbours that linear interpolation blends.
+    """
     height, width = crop
     needed = []
-    for (along, across, offset), length in zip(matrix.tolist(), size[::-1], strict=True):
-        ends = along * (width - 1), across * (height - 1)
+    for (per_x, per_y, offset), length in zip(matrix.tolist(), size[::-1], strict=True):
+        ends = (per_x * (width - 1), per_y * (height - 1))
         first = math.floor(offset + sum(min(0.0, end) for end in ends)) - 1
-        last = math.ceil(offset + sum(max(0.0, end) for end in ends)) + 2
-        needed.append(slice(max(0, first), min(length, last)))
+        stop = math.ceil(offset + sum(max(0.0, end) for end in ends)) + 2
+        needed.append(slice(max(0, first), min(length, stop)))
     columns, rows = needed
     return rows, columns
 
@@ -115,9 +164,17 @@ def warp(
     fill: np.ndarray,
     interpolation: int,
 ) -> np.ndarray:
-    """Return the patch of an array (H, W) or (H, W, C) of uint8, uint16 or float32, in its dtype.
+    """Sample a patch from an array.
 
-    Pixels from outside the array are `fill`, a value a channel.
+    Args:
+        array: (H, W) or (H, W, C), uint8, uint16 or float32.
+        matrix: The map (2, 3) from the patch to the array.
+        crop: Height and width of the patch, in pixels.
+        fill: A value per channel for pixels outside the array; at least four values if C <= 4.
+        interpolation: OpenCV's constant, such as `cv2.INTER_NEAREST`.
+
+    Returns:
+        The patch (h, w) or (h, w, C), in the dtype of the array.
     """
     rows, columns = region(matrix, crop, array.shape[:2])
     moved = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
@@ -126,27 +183,36 @@ def warp(
     def warped(bands: np.ndarray, values: np.ndarray) -> np.ndarray:
         return cv2.warpAffine(bands, moved, crop[::-1], flags=flags, borderValue=values.tolist())
 
-    needed, channels = array[rows, columns], array[0, 0].size
+    needed = array[rows, columns]
+    channels = array[0, 0].size
     if channels == 3:  # OpenCV warps four channels in half the time of three
-        patch = cv2.cvtColor(
-            warped(cv2.cvtColor(needed, cv2.COLOR_RGB2RGBA), fill), cv2.COLOR_RGBA2RGB
-        )
+        rgba = warped(cv2.cvtColor(needed, cv2.COLOR_RGB2RGBA), fill)
+        patch = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     elif channels <= BANDS:
         patch = warped(needed, fill)
     else:
-        parts = [slice(first, first + BANDS) for first in range(0, channels, BANDS)]
-        patch = np.dstack([warped(needed[..., part], fill[part]) for part in parts])
+        groups = [slice(first, first + BANDS) for first in range(0, channels, BANDS)]
+        patch = np.dstack([warped(needed[..., group], fill[group]) for group in groups])
     return patch.reshape(*crop, *array.shape[2:])
 
 
 def foreground_pixel(
     target: np.ndarray, task: Task, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    """Return a random pixel of a random foreground class that an encoded target shows; None if it shows none."""
+    """Sample a pixel of a foreground class: first the class, then the pixel, both uniformly.
+
+    Args:
+        target: An encoded target.
+        task: The task that encoded it.
+        rng: Source of the random numbers.
+
+    Returns:
+        Row and column; None if the target has no foreground.
+    """
     layers = [layer_of(task, target, index) for index in task.foreground]
-    shown = [layer for layer in layers if layer.any()]
-    if not shown:
+    present = [layer for layer in layers if layer.any()]
+    if not present:
         return None
-    places = np.flatnonzero(shown[rng.integers(len(shown))])
+    places = np.flatnonzero(present[rng.integers(len(present))])
     row, column = divmod(int(rng.choice(places)), target.shape[1])
     return row, column

@@ -1,12 +1,28 @@
-"""Sources of samples. Each is a function `(DataConfig, Task) -> Source` and a line in `segkit.catalog.SOURCES`.
+"""Sources of samples: functions `(DataConfig, Task) -> Source` in `segkit.catalog.SOURCES`.
 
-source.py         `Source`, `Sample` and `Subset`; opens the source that a config names
-folder.py         images and masks in files; pairs.py finds which belong together, labels.py reads what masks store,
-                  coding.py says how masks are to be stored so that they are read back
-pair_names.py     how names of images and masks belong together; what lists and folders call the parts
-mask_advice.py    what an error proposes for the values of a mask; labelling_tools.py recognises folders of such tools
-blocks.py         regions of large images as samples of their own
-coco.py           images with a COCO JSON file, which coco_json.py reads and checks
-tfds.py           prepared TensorFlow data sets; tfds_records.py reads records, tfds_labels.py knows class names
-shapes.py         generated discs, squares and triangles
+source.py             defines `Source`, `Sample` and `Subset`, and opens the source of a config
+
+folder.py             images and masks in files
+pairs.py              finds the masks of each image in folders or in a list (csv_list.py)
+pair_names.py         rules for names of images, masks and parts
+labelling_tools.py    recognises folders of labelling tools
+
+labels.py             converts stored values to class ids or yes/no masks
+mask_colours.py       converts colours to class ids or yes/no masks
+palettes.py           reads and checks the palettes of mask files
+mask_layers.py        combines one layer per class to a mask
+mask_advice.py        advice in errors about mask values
+coding.py             stores masks so that a config reads them back
+
+coco.py               images with a COCO JSON file
+coco_json.py          reads the entries of the file; coco_fields.py checks its fields
+coco_segmentation.py  converts polygons and run lengths
+
+tfds.py               prepared TensorFlow data sets
+tfds_folder.py        finds the folder of a data set, or downloads it
+tfds_records.py       reads records
+tfds_labels.py        knows the classes of some data sets
+
+blocks.py             blocks of large images as samples of their own
+shapes.py             generated discs, squares and triangles
 """

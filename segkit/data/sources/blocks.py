@@ -1,11 +1,10 @@
-"""Regions of large images as samples of their own, with a gap between them that no sample shows."""
+"""Blocks of large images as samples of their own, with gaps between them that no sample shows."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,23 +17,23 @@ from segkit.io.pictures import open_picture
 from segkit.io.turning import upright_size
 
 GAP = 8
-"""The gap between two blocks is the block's size divided by this: pixels near the edge of a block show what is beyond it."""
-KEPT = 4
-"""Whole images kept in memory, so that the blocks of one are cut from one reading."""
-NOT_OF_BLOCKS = ("image_file", "is_page", "kept", "pairs", "source")
-"""What other sources have for whole files and blocks have not."""
+"""The gap between blocks is their size divided by this; pixels near an edge show what is beyond."""
+IMAGES_IN_MEMORY = 4
+"""Whole images in memory, so that an image is read once for all its blocks."""
+NOT_OF_BLOCKS = ("image_file", "is_page", "masks_in_memory", "pairs", "source")
+"""Attributes of other sources that are about whole files, so that blocks do not have them."""
 
 
 class Block(NamedTuple):
-    """Where a sample lies in its image: rows and columns from the first to before the last."""
+    """An area of an image: the first row and column, and the ones after the last."""
 
     image: str
     rows: tuple[int, int]
     columns: tuple[int, int]
 
 
-class _Kept:
-    """A whole sample, read once by whoever comes first."""
+class _WholeSample:
+    """A whole sample. The first thread that needs it reads it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -42,87 +41,103 @@ class _Kept:
 
 
 class BlockSource:
-    """The images of another source, each cut into a grid of blocks; a sample is called IMAGE@ROW-COLUMN.
+    """The images of another source, each cut into a grid of blocks called IMAGE@ROW-COLUMN.
 
-    Blocks are about `size` pixels high and wide, and `size` / 8 pixels lie between two of them, so that blocks may be in
-    different parts although they are of one image. An image that holds only one block stays whole and keeps its name.
+    Blocks are about `size` pixels high and wide. Gaps of `size` / 8 pixels lie between them, so
+    that blocks of one image may be in different parts. An image with room for one block only stays
+    whole and keeps its name.
+
+    Args:
+        source: The source of the whole images.
+        size: Height and width of a block, in pixels.
     """
 
     def __init__(self, source: Source, size: int) -> None:
         self.source = source
         self.size = size
         self.blocks: dict[str, Block] = {}
-        self._of_image: dict[str, list[str]] = {}
+        blocks_of_image: dict[str, list[str]] = {}
         for name in source.names:
             blocks = self._cut(name)
-            self._of_image[name] = list(blocks)
+            blocks_of_image[name] = list(blocks)
             self.blocks |= blocks
         self.names = list(self.blocks)
-        self.parts = {part: self._blocks_of(names) for part, names in source.parts.items()}
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self.parts: dict[str, list[str]] = {}
+        for part, images in source.parts.items():
+            self.parts[part] = []
+            for image in images:
+                self.parts[part] += blocks_of_image[image]
+        self._whole_samples: OrderedDict[str, _WholeSample] = OrderedDict()
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the other source says of itself; its files of images are not those of blocks."""
+        """Return an attribute of the other source, unless it is about whole files."""
         if name.startswith("_") or name in NOT_OF_BLOCKS:
             raise AttributeError(name)
         return getattr(self.source, name)
-
-    def _blocks_of(self, images: Iterable[str]) -> list[str]:
-        found: list[str] = []
-        for image in images:
-            found += self._of_image[image]
-        return found
 
     def image_of(self, name: str) -> str:
         """Return the name of the image that a block is cut from."""
         return self.blocks[name].image
 
     def files(self, name: str) -> list[Path]:
-        """Return all files that the sample is read from."""
+        """Return all files that a sample is read from."""
         files: list[Path] = self.source.files(self.blocks[name].image)  # type: ignore[attr-defined]
         return files
 
     def read(self, name: str) -> Sample:
-        """Return the sample; raises `DataError` as the other source does."""
+        """Read a sample.
+
+        Args:
+            name: One of `names`.
+
+        Returns:
+            A copy of the block's area of the image and its mask.
+
+        Raises:
+            DataError: If the other source raises it, or if the image is smaller than it was.
+        """
         block = self.blocks[name]
-        whole = self._whole(block.image)
-        if whole.image.shape[0] < block.rows[1] or whole.image.shape[1] < block.columns[1]:
+        whole = self._read_whole(block.image)
+        height, width = whole.image.shape[:2]
+        if height < block.rows[1] or width < block.columns[1]:
             raise DataError(
-                f"{name}: the image is {whole.image.shape[1]} wide and {whole.image.shape[0]} high, smaller than when the "
-                f"data set was opened; open it again"
+                f"{name}: the image is {width} wide and {height} high, smaller than when the data "
+                f"set was opened; open it again"
             )
-        area = slice(*block.rows), slice(*block.columns)
+        area = (slice(*block.rows), slice(*block.columns))
         valid = None if whole.valid is None else whole.valid[area].copy()
         return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid)
 
-    def _whole(self, name: str) -> Sample:
+    def _read_whole(self, name: str) -> Sample:
         with self._lock:
-            kept = self._kept.setdefault(name, _Kept())
-            self._kept.move_to_end(name)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        with kept.lock:
-            if kept.sample is None:
-                kept.sample = self.source.read(name)
-            return kept.sample
+            whole = self._whole_samples.setdefault(name, _WholeSample())
+            self._whole_samples.move_to_end(name)
+            while len(self._whole_samples) > IMAGES_IN_MEMORY:
+                self._whole_samples.popitem(last=False)
+        with whole.lock:
+            if whole.sample is None:
+                whole.sample = self.source.read(name)
+            return whole.sample
 
     def _cut(self, name: str) -> dict[str, Block]:
+        """Return the blocks of an image by name."""
         try:
             height, width = self._size(name)
-        except DataError:
-            return {name: Block(name, (0, 0), (0, 0))}  # reading it raises the same error
-        rows = spans(height, self.size)
-        columns = spans(width, self.size)
-        if len(rows) == len(columns) == 1:
-            return {name: Block(name, rows[0], columns[0])}
+        except DataError:  # reading the sample raises the same error
+            return {name: Block(name, (0, 0), (0, 0))}
+        all_rows = spans(height, self.size)
+        all_columns = spans(width, self.size)
+        if len(all_rows) == 1 and len(all_columns) == 1:
+            return {name: Block(name, all_rows[0], all_columns[0])}
         blocks = {}
-        for row, column in product(range(len(rows)), range(len(columns))):
-            blocks[f"{name}@{row}-{column}"] = Block(name, rows[row], columns[column])
+        for row, rows in enumerate(all_rows):
+            for column, columns in enumerate(all_columns):
+                blocks[f"{name}@{row}-{column}"] = Block(name, rows, columns)
         return blocks
 
     def _size(self, name: str) -> tuple[int, int]:
-        """Return height and width of an image, from the head of its file where that is certain."""
+        """Return height and width of an image, from the header of its file if that is certain."""
         if hasattr(self.source, "image_file"):
             path: Path = self.source.image_file(name)
             if not codecs.is_tiff(path):
@@ -133,9 +148,15 @@ class BlockSource:
 
 
 def spans(length: int, size: int) -> list[tuple[int, int]]:
-    """Return the blocks of one axis, from the first pixel to before the last, with `size` / 8 pixels between them.
+    """Divide one axis of an image into blocks with gaps of `size` / 8 pixels between them.
 
-    Their sizes are equal to a pixel, and as near to `size` as the length allows.
+    Args:
+        length: Length of the axis, in pixels.
+        size: Desired length of a block, in pixels.
+
+    Returns:
+        The first pixel of each block and the one after its last. The lengths of the blocks differ
+        by at most one pixel, and are as near to `size` as the length allows.
 
     >>> spans(1000, 512), spans(1100, 512)
     ([(0, 468), (532, 1000)], [(0, 518), (582, 1100)])

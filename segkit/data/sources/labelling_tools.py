@@ -1,4 +1,4 @@
-"""Files by which the folder of a labelling tool is recognised, so that a message can say what to do with it."""
+"""Recognises the folders of labelling tools by their files."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ import re
 from pathlib import Path
 
 MOST = 1_000_000
-"""Bytes of a JSON file that is opened to see who wrote it."""
+"""Largest file that is opened to find out which tool wrote it, in bytes."""
 
 
 def classes_of_cvat(masks: Path) -> dict[int, str]:
-    """Return the name of each colour (packed 0xrrggbb) as CVAT's labelmap.txt beside the masks says; nothing without one.
+    """Read CVAT's labelmap.txt, whose lines are NAME:RED,GREEN,BLUE:PARTS:ACTIONS.
 
-    Its lines are NAME:RED,GREEN,BLUE:PARTS:ACTIONS.
+    Args:
+        masks: The folder of masks. The file is in it or in the folder above.
+
+    Returns:
+        The name of each colour, packed as 0xrrggbb; empty without such a file.
     """
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for line in _lines(masks, "labelmap.txt"):
         parts = re.fullmatch(r"([^#].*?):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*", line)
         if parts:
             red, green, blue = (int(value) for value in parts.groups()[1:])
-            found[(red << 16) | (green << 8) | blue] = parts[1]
-    return found
+            names[(red << 16) | (green << 8) | blue] = parts[1]
+    return names
 
 
 def classes_of_labelme(masks: Path) -> list[str]:
-    """Return the names of the ids as class_names.txt of labelme2voc.py says beside the masks; nothing without one.
+    """Read the class_names.txt that labelme2voc.py writes.
 
-    The first name of such a file is `_background_`; other files of this name may count from another number.
+    Its first name, apart from `__ignore__`, is `_background_`. Other files of this name may number
+    their classes from another number and are ignored.
+
+    Args:
+        masks: The folder of masks. The file is in it or in the folder above.
+
+    Returns:
+        The names in the order of their ids, the first one "background"; empty without such a file.
     """
     names = [line for line in _lines(masks, "class_names.txt") if line and line != "__ignore__"]
     if names[:1] != ["_background_"]:
@@ -35,33 +46,42 @@ def classes_of_labelme(masks: Path) -> list[str]:
     return ["background", *names[1:]]
 
 
-def _lines(masks: Path, name: str) -> list[str]:
-    for place in (masks / name, masks.parent / name):
-        if place.is_file() and place.stat().st_size < MOST:
-            return [
-                line.strip()
-                for line in place.read_text(encoding="utf-8", errors="replace").splitlines()
-            ]
-    return []
-
-
 def of_a_tool(images: Path | None, masks: Path | None) -> str:
-    """Return what to do with folders that a labelling tool wrote; "" if none is recognised."""
+    """Describe what to do with folders that a labelling tool wrote.
+
+    Args:
+        images: The folder of images, if there is one.
+        masks: The folder of masks, if there is one.
+
+    Returns:
+        A sentence; "" if no tool is recognised.
+    """
     folders = [folder for folder in (masks, images) if folder is not None]
     for folder in folders:
         for place in (folder, folder.parent):
             if (place / "labelmap.txt").is_file():
                 return (
-                    f"{place / 'labelmap.txt'} is CVAT's list of classes and their colours: take its SegmentationClass as "
-                    f"data.masks and its JPEGImages as data.images, and name the colours in data.mask_colours"
+                    f"{place / 'labelmap.txt'} is CVAT's list of classes and their colours: use "
+                    f"its SegmentationClass as data.masks and its JPEGImages as data.images, and "
+                    f"name the colours in data.mask_colours"
                 )
     for folder in folders:
         if _has_labelme_files(folder):
             return (
-                f"{folder} holds labelme's JSON files, which are polygons and no masks: make masks of them by labelme's "
-                f"own labelme2voc.py or labelme2coco.py (docs/how-to/labelme.md)"
+                f"{folder} contains JSON files of labelme, which are polygons and not masks: "
+                f"convert them with labelme's own labelme2voc.py or labelme2coco.py "
+                f"(docs/how-to/labelme.md)"
             )
     return ""
+
+
+def _lines(masks: Path, name: str) -> list[str]:
+    """Return the lines of a file in the folder of masks or the one above; [] without a file."""
+    for place in (masks / name, masks.parent / name):
+        if place.is_file() and place.stat().st_size < MOST:
+            text = place.read_text(encoding="utf-8", errors="replace")
+            return [line.strip() for line in text.splitlines()]
+    return []
 
 
 def _has_labelme_files(folder: Path) -> bool:

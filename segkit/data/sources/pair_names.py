@@ -1,10 +1,14 @@
-"""How names of images and masks belong together where they are not the same: what each has more than the other."""
+"""Rules by which the names of images, masks and folders belong together."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import NamedTuple
+
+from segkit.errors import DataError
 
 PARTS = {
     "train": "train",
@@ -14,22 +18,34 @@ PARTS = {
     "valid": "validation",
     "test": "test",
 }
-"""What lists and folders call the parts of a data set."""
+"""Names that lists and folders use for the parts of a data set."""
 SAMPLED = 20
-"""Images whose names are compared with all masks, and ways to pair that are tried."""
+"""Images that are compared with all masks, and pairs of suffixes that are tried."""
 OF_MASKS = ("mask", "label", "seg", "gt", "manual", "annot", "truth")
-"""Words in the suffix of a mask, by which it is known from its image in one folder."""
+"""Words in the suffix of a mask, by which it is recognised in a folder of images and masks."""
 OF_SEVERAL = ("_gtFine_labelIds",)
-"""Suffixes of masks to take where several kinds of files would pair, as in Cityscapes."""
+"""Suffixes of masks that are preferred if several kinds of files pair, as in Cityscapes."""
+
+
+PREFIX = re.compile(r"(?P<prefix>[^\W\d_]+[ _.-]*)(?P<rest>.+)", re.DOTALL)
+"""A name that begins with a word, such as image_1 or mask-a."""
+
+
+class Prefixes(NamedTuple):
+    """The words with which all image names and all mask names begin; the rest is equal."""
+
+    image: str
+    mask: str
 
 
 class Suffixes(NamedTuple):
-    """What the names of all images and all masks have after the part that both share."""
+    """The ends of all image names and of all mask names after the beginning that they share."""
 
     image: str
     mask: str
 
     def __str__(self) -> str:
+        """Return the settings that name the suffixes."""
         settings = (("data.image_suffix", self.image), ("data.mask_suffix", self.mask))
         return " and ".join(f"{setting}: {suffix}" for setting, suffix in settings if suffix)
 
@@ -37,72 +53,169 @@ class Suffixes(NamedTuple):
 def find_suffixes(
     images: Collection[str], masks: Collection[str], together: bool = False
 ) -> Suffixes | None:
-    """Return the suffixes by which most images have exactly one mask; None if there are none, or several ways.
+    """Find the suffixes with which images pair with masks.
 
     Args:
-        images: Names without the ending of the file.
-        masks: The same.
-        together: Whether both lie in one folder, so that `images` and `masks` are the names of all its files.
+        images: Names of the images, without the ending of the file.
+        masks: Names of the masks, without the ending.
+        together: Whether both are in one folder. Then `images` and `masks` are the names of all its
+            files.
+
+    Returns:
+        The suffixes with which most images have exactly one mask. None if that is less than half of
+        the images, or if several pairs of suffixes are equally good.
+
+    Raises:
+        DataError: If the masks have one file per object; see `check_one_mask_per_image`.
     """
-    names = set(images)
-    drawn = set(masks)
-    if names & drawn and not together:
+    check_one_mask_per_image(images)
+    image_names = set(images)
+    mask_names = set(masks)
+    if image_names & mask_names and not together:
         return Suffixes("", "")
-    paired = {
-        suffixes: _paired(suffixes, names, drawn, together)
-        for suffixes in _candidates(names, drawn)
-    }
-    most = max(paired.values(), default=0)
-    pictures = len(names)
-    if together:
-        pictures //= 2
-    if 2 * most < pictures:
+    counts = {}
+    for suffixes in _candidates(image_names, mask_names):
+        counts[suffixes] = _count_pairs(suffixes, image_names, mask_names, together)
+    most = max(counts.values(), default=0)
+    expected = len(image_names) // 2 if together else len(image_names)
+    if 2 * most < expected:
         return None
-    best = [suffixes for suffixes, count in paired.items() if count == most]
-    known = [suffixes for suffixes in best if suffixes.mask in OF_SEVERAL]
-    choice = known or best
+    best = [suffixes for suffixes, count in counts.items() if count == most]
+    preferred = [suffixes for suffixes in best if suffixes.mask in OF_SEVERAL]
+    choice = preferred or best
     return choice[0] if len(choice) == 1 else None
 
 
 def _candidates(images: Collection[str], masks: Collection[str]) -> list[Suffixes]:
-    """Return what some images and masks have beyond the beginning that both share, the most frequent ones."""
+    """Return the most frequent ends of image and mask names after a shared beginning."""
     found: Counter[Suffixes] = Counter()
     for image in sorted(images)[:SAMPLED]:
         for mask in masks:
-            shared = _beginning(image, mask).rstrip("_-. ")
+            shared = _shared_beginning(image, mask).rstrip("_-. ")
+            if image == mask or not shared or shared.endswith("/"):
+                continue
             suffixes = Suffixes(image[len(shared) :], mask[len(shared) :])
-            in_a_number = shared[-1:].isdigit() and any(suffix[:1].isdigit() for suffix in suffixes)
-            if shared and not shared.endswith("/") and image != mask and not in_a_number:
-                found[suffixes] += 1
+            next_is_digit = suffixes.image[:1].isdigit() or suffixes.mask[:1].isdigit()
+            if shared[-1].isdigit() and next_is_digit:  # the names differ within a number
+                continue
+            found[suffixes] += 1
     return [suffixes for suffixes, _ in found.most_common(SAMPLED)]
 
 
-def _beginning(one: str, other: str) -> str:
-    """Return the characters with which both begin."""
-    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+def _shared_beginning(one: str, other: str) -> str:
+    length = 0
+    for mine, theirs in zip(one, other, strict=False):
         if mine != theirs:
-            return one[:place]
-    return min(one, other, key=len)
+            break
+        length += 1
+    return one[:length]
 
 
-def _paired(
+def _count_pairs(
     suffixes: Suffixes, images: Collection[str], masks: Collection[str], together: bool
 ) -> int:
-    """Return how many images have a mask; in one folder both suffixes must tell them apart."""
+    """Return how many images have a mask; in one folder the suffixes must distinguish them."""
     if together and not suffixes.mask:
         return 0
-    if together and suffixes.image and not any(word in suffixes.mask.lower() for word in OF_MASKS):
+    if together and suffixes.image and not _has_mask_word(suffixes.mask):
         return 0
-    drawn = {name for name in masks if name.endswith(suffixes.mask)}
-    pictures = {name for name in images if name.endswith(suffixes.image)}
+    with_mask_suffix = {name for name in masks if name.endswith(suffixes.mask)}
+    with_image_suffix = {name for name in images if name.endswith(suffixes.image)}
     if together:
-        pictures -= drawn
-    stems = {name.removesuffix(suffixes.mask) for name in drawn}
-    return len({name.removesuffix(suffixes.image) for name in pictures} & stems)
+        with_image_suffix -= with_mask_suffix
+    mask_stems = {name.removesuffix(suffixes.mask) for name in with_mask_suffix}
+    image_stems = {name.removesuffix(suffixes.image) for name in with_image_suffix}
+    return len(image_stems & mask_stems)
+
+
+def find_prefixes(images: Collection[str], masks: Collection[str]) -> Prefixes | None:
+    """Find the prefixes with which images pair with masks, such as image_1 with mask_1.
+
+    Args:
+        images: Names of the images, without the ending of the file.
+        masks: Names of the masks, without the ending.
+
+    Returns:
+        The prefixes, if all masks begin with one word for masks, all images begin with one other
+        word or with none, and at least half of the images have a mask. Otherwise None.
+    """
+    mask_prefix = _shared_prefix(masks)
+    if not _has_mask_word(mask_prefix):
+        return None
+    mask_rests = {without_prefix(name, mask_prefix) for name in masks}
+    for image_prefix in ("", _shared_prefix(images)):
+        if _has_mask_word(image_prefix):
+            continue
+        image_rests = {without_prefix(name, image_prefix) for name in images}
+        if 2 * len(image_rests & mask_rests) >= len(images):
+            return Prefixes(image_prefix, mask_prefix)
+    return None
+
+
+def without_prefix(name: str, prefix: str) -> str:
+    """Remove the prefix from a name, after its folders.
+
+    >>> without_prefix("monday/mask_1", "mask_")
+    'monday/1'
+    """
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.removeprefix(prefix)}"
+
+
+def _shared_prefix(names: Collection[str]) -> str:
+    """Return the word with which all names begin, with its separator; "" if there is none."""
+    prefixes = set()
+    for name in names:
+        found = PREFIX.fullmatch(name.rpartition("/")[2])
+        prefixes.add(found["prefix"] if found else "")
+    return prefixes.pop() if len(prefixes) == 1 else ""
+
+
+def _has_mask_word(text: str) -> bool:
+    return any(word in text.lower() for word in OF_MASKS)
+
+
+def check_one_mask_per_image(names: Collection[str], root: Path | None = None) -> None:
+    """Refuse the layout ID/images/ID with mask files in ID/masks, as in the Data Science Bowl 2018.
+
+    Args:
+        names: Names of all files, without their ending.
+        root: The folder of the files, for the message.
+
+    Raises:
+        DataError: If an image has this layout. The message says how to combine its masks.
+
+    >>> check_one_mask_per_image(["a1/images/a1", "a1/masks/b2", "a1/masks/c3"])
+    Traceback (most recent call last):
+    segkit.errors.DataError: a1/masks: one mask file per object, ...
+    """
+    folders = set()
+    for name in names:
+        found = re.fullmatch(r"((?:.*/)?([^/]+))/images/\2", name, re.DOTALL)
+        if found:
+            folders.add(found[1])
+    for name in names:
+        folder, _, file = name.rpartition("/masks/")
+        if file and folder in folders:
+            place = f"{folder}/masks" if root is None else root / folder / "masks"
+            raise DataError(
+                f"{place}: one mask file per object, as in the Data Science Bowl 2018, but segkit "
+                f"reads one mask file per image. Combine the masks of each image as "
+                f"'One mask file per object' in docs/how-to/folder.md shows, and read the new "
+                f"files with data.mask_ids: instances",
+                "unpaired",
+            )
 
 
 def parts_by_folder(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names by part if all of them lie in folders called train and val or test; else nothing.
+    """Sort names into parts by their first folder.
+
+    Args:
+        names: Sample names with "/" between folders.
+
+    Returns:
+        The names by part if all folders are called like parts, and "train" and another part are
+        among them; otherwise {}.
 
     >>> parts_by_folder(["train/a", "val/b"])
     {'train': ['train/a'], 'validation': ['val/b']}
@@ -116,4 +229,6 @@ def parts_by_folder(names: Iterable[str]) -> dict[str, list[str]]:
         if part is None:
             return {}
         parts.setdefault(part, []).append(name)
-    return parts if "train" in parts and len(parts) > 1 else {}
+    if "train" in parts and len(parts) > 1:
+        return parts
+    return {}

@@ -1,89 +1,104 @@
-"""Which mask files belong to which image: by name in folders, or by a list file."""
+"""Pairs images with their mask files: by name in folders, or by a list file."""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from segkit.config import DataConfig
+from segkit.data.sources.csv_list import CsvRow, read_list, wrong_columns
 from segkit.data.sources.labelling_tools import of_a_tool
-from segkit.data.sources.pair_names import PARTS, find_suffixes, parts_by_folder
+from segkit.data.sources.pair_names import (
+    PARTS,
+    check_one_mask_per_image,
+    find_prefixes,
+    find_suffixes,
+    parts_by_folder,
+    without_prefix,
+)
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
-from segkit.io.files import check_is_file
 from segkit.io.images import SUFFIXES, list_images
 from segkit.io.pages import pages_apart, pages_of
 from segkit.io.unicode_names import by_nfc, existing, nfc
 
-COLUMNS = ("image", "mask", "split")
-"""Columns of a list that are no classes."""
-SEPARATORS = ",;\t"
-LARGEST_LIST = 2**30
-"""Bytes of a CSV list."""
+MOST_LISTED = 5
+"""Names that a message lists at most."""
 
 
 class Pair(NamedTuple):
-    """An image and its mask files by class; the one file of all classes goes by the name ""."""
+    """An image, and its mask files by class; "" is the class of a file with all classes."""
 
     image: Path
     masks: Mapping[str, Path]
 
 
 class Pairs(NamedTuple):
-    """Pairs by name, and the names of each part where a list file says so."""
+    """Pairs by sample name, and the names of each part if folders or a list name the parts."""
 
     by_name: dict[str, Pair]
     parts: dict[str, list[str]]
 
 
 def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
-    """Return the pairs of a `data` section; `labels` are the classes that may have a folder or column of their own.
+    """Pair the images of a `data` section with their masks.
 
-    Raises `DataError` where a partner is missing, and `ConfigError` if the settings do not say where to look.
+    Args:
+        data: The section, with `images` and `masks`, or with `list_file`.
+        labels: The classes that may have a mask folder or a column of their own.
+
+    Returns:
+        The pairs, sorted by name.
+
+    Raises:
+        ConfigError: If a setting is missing.
+        DataError: If an image has no mask, or a mask no image.
     """
-    pairs = (
-        _from_list(data, data.list_file, labels)
-        if data.list_file is not None
-        else _from_folders(data, labels)
-    )
-    return _pages_apart(pairs) if data.pages == "samples" else pairs
+    if data.list_file is not None:
+        pairs = _from_list(data.list_file, labels)
+    else:
+        pairs = _from_folders(data, labels)
+    if data.pages == "samples":
+        return _separate_pages(pairs)
+    return pairs
 
 
-def _pages_apart(pairs: Pairs) -> Pairs:
-    """Return each page of an image of several as a sample of its own, NAME#001, with the pages of its masks."""
+def _separate_pages(pairs: Pairs) -> Pairs:
+    """Make a sample NAME#001 of each page of an image, with the page of its mask."""
     images = pages_apart({name: pair.image for name, pair in pairs.by_name.items()}, "samples")
-    names: dict[str, list[str]] = {}
+    pages_by_name: dict[str, list[str]] = {}
     for page in images:
         name = page if page in pairs.by_name else page.rpartition("#")[0]
-        names.setdefault(name, []).append(page)
+        pages_by_name.setdefault(name, []).append(page)
     by_name: dict[str, Pair] = {}
-    for name, pages in names.items():
-        masks = {
-            label: _pages_of_mask(path, pairs.by_name[name].image, len(pages))
-            for label, path in pairs.by_name[name].masks.items()
-        }
+    for name, pages in pages_by_name.items():
+        image, files = pairs.by_name[name]
+        masks = {}
+        for label, path in files.items():
+            masks[label] = _pages_of_mask(path, image, len(pages))
         for number, page in enumerate(pages):
             by_name[page] = Pair(
                 images[page], {label: paths[number] for label, paths in masks.items()}
             )
-    parts = {
-        part: [page for name in inside for page in names[name]]
-        for part, inside in pairs.parts.items()
-    }
+    parts: dict[str, list[str]] = {}
+    for part, names in pairs.parts.items():
+        parts[part] = []
+        for name in names:
+            parts[part] += pages_by_name[name]
     return Pairs(by_name, parts)
 
 
 def _pages_of_mask(path: Path, image: Path, count: int) -> list[Path]:
-    found = pages_of(path, "samples")
-    if len(found) != count:
-        raise DataError(f"{path}: has {len(found)} page(s), its image {image} has {count}", "pages")
-    return found
+    pages = pages_of(path, "samples")
+    if len(pages) != count:
+        raise DataError(f"{path}: has {len(pages)} page(s), its image {image} has {count}", "pages")
+    return pages
 
 
 def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
+    """Pair files with equal names, apart from suffixes, in the folders of images and masks."""
     if data.images is None or data.masks is None:
         raise ConfigError(
             "the folder source needs data.images and data.masks, or data.list_file",
@@ -91,229 +106,232 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
             setting="data",
         )
     images = list_images(data.images)
+    check_one_mask_per_image(images, data.images)
     if data.images == data.masks or data.images in data.masks.parents:
         images = {name: path for name, path in images.items() if not _is_mask(path, data)}
     if not images:
         raise DataError(
-            f"{data.images}: holds no image; segkit reads {', '.join(SUFFIXES)}", "empty"
+            f"{data.images}: contains no image; segkit reads {', '.join(SUFFIXES)}", "empty"
         )
     _check_image_suffix(images, data)
-    by_nfc(images)  # refuses two that look alike
+    by_nfc(images)  # raises an error for two names that look alike
     stems = {name: nfc(name).removesuffix(nfc(data.image_suffix)) for name in images}
-    found = {
-        label: by_nfc(_masks_in(folder, data))
-        for label, folder in mask_folders(data, data.masks, labels).items()
-    }
-    for label, masks in found.items():
+    masks_by_class: dict[str, Mapping[str, Path]] = {}
+    for label, folder in mask_folders(data, data.masks, labels).items():
+        masks: Mapping[str, Path] = by_nfc(_masks_in(folder, data))
+        if not data.mask_suffix and not data.image_suffix:
+            masks = _named_like_images(masks, stems.values())
         _check_partners(stems.values(), masks, data, data.masks / label)
+        masks_by_class[label] = masks
     pairs = {}
     for name, image in images.items():
-        theirs = {label: masks[stems[name]] for label, masks in found.items()}
-        pairs[name] = Pair(image, theirs)
+        stem = stems[name]
+        pairs[name] = Pair(image, {label: masks[stem] for label, masks in masks_by_class.items()})
     return Pairs(pairs, parts_by_folder(pairs))
 
 
+def _named_like_images(masks: Mapping[str, Path], images: Collection[str]) -> Mapping[str, Path]:
+    """Return masks by the names of their images, if only their prefixes differ."""
+    if not set(masks).isdisjoint(images) or find_suffixes(images, masks):
+        return masks
+    prefixes = find_prefixes(images, masks)
+    if prefixes is None:
+        return masks
+    names = {without_prefix(name, prefixes.image): name for name in images}
+    renamed = {}
+    for name, path in masks.items():
+        rest = without_prefix(name, prefixes.mask)
+        renamed[names.get(rest, name)] = path
+    return renamed
+
+
 def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
-    without = [name for name in images if not _ends(name, data.image_suffix)]
+    without = [name for name in images if not _ends_with(name, data.image_suffix)]
     if without:
         raise DataError(
-            f"{data.images}: {len(without)} images whose names do not end in {data.image_suffix} (data.image_suffix): "
-            f"{_few(without)}",
+            f"{data.images}: {len(without)} images whose names do not end in {data.image_suffix} "
+            f"(data.image_suffix): {_list_names(without)}",
             "unpaired",
         )
 
 
 def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict[str, Path]:
-    """Return the sub-folders of the classes, or the mask folder itself as "" if its files hold all classes."""
+    """Find the folders of the mask files.
+
+    Args:
+        data: The `data` section of a config.
+        masks: The folder of masks.
+        labels: The classes that may have a sub-folder of their own.
+
+    Returns:
+        The sub-folder of each class, or `masks` itself as "" if its files have all classes.
+
+    Raises:
+        DataError: If the folder, or the sub-folder of a class, is missing.
+    """
     if not masks.is_dir():
         raise DataError(f"{masks}: there is no such folder", "unpaired")
     with codecs.naming(masks):
-        inside = {path.name for path in masks.iterdir() if path.is_dir()} - _folders_in(data.images)
-    inside = {nfc(name) for name in inside}
-    named = {name: existing(masks / name) for name in labels}
-    missing = [
-        name
-        for name in labels
-        if nfc(name.partition("/")[0]) not in inside or not named[name].is_dir()
-    ]
-    if (
-        inside
-        and missing
-        and (len(missing) < len(labels) or not any(path.is_file() for path in masks.iterdir()))
-    ):
+        folders = {path.name for path in masks.iterdir() if path.is_dir()}
+        has_files = any(path.is_file() for path in masks.iterdir())
+    if data.images:  # folders that images have, too, are not classes
+        folders -= {path.name for path in data.images.iterdir() if path.is_dir()}
+    names = {nfc(name) for name in folders}
+    by_class = {label: existing(masks / label) for label in labels}
+    missing = []
+    for label in labels:
+        if nfc(label.partition("/")[0]) not in names or not by_class[label].is_dir():
+            missing.append(label)
+    if not missing:
+        return by_class
+    some_exist = len(missing) < len(labels)
+    if names and (some_exist or not has_files):
         raise DataError(
-            f"{masks}: where masks have one sub-folder a class, each class has one; missing: {', '.join(missing)}; found: "
-            f"{', '.join(sorted(inside))}",
+            f"{masks}: if masks have sub-folders, each class needs one; missing: "
+            f"{', '.join(missing)}; found: {', '.join(sorted(names))}",
             "unpaired",
         )
-    return {"": masks} if missing else named
-
-
-def _folders_in(folder: Path | None) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_dir()} if folder else set()
+    return {"": masks}
 
 
 def _masks_in(folder: Path, data: DataConfig) -> dict[str, Path]:
-    found = list_images(folder)
-    if not data.mask_suffix:
-        return found
+    """Return the mask files of a folder by the name that they share with their image."""
+    files = list_images(folder)
+    suffix = nfc(data.mask_suffix)
+    if not suffix:
+        return files
     return {
-        nfc(name)[: -len(nfc(data.mask_suffix))]: path
-        for name, path in found.items()
-        if _ends(name, data.mask_suffix)
+        nfc(name).removesuffix(suffix): path
+        for name, path in files.items()
+        if _ends_with(name, suffix)
     }
 
 
 def _is_mask(path: Path, data: DataConfig) -> bool:
-    if data.images != data.masks:
+    """Return whether a file in the folder of images is a mask, if masks are there, too."""
+    if data.masks and data.images != data.masks:
         return data.masks in path.parents
     if not data.mask_suffix:
         raise ConfigError(
-            "data.images and data.masks are one folder; say which files are masks",
+            "data.images and data.masks are one folder; set the suffix of the masks",
             "missing-setting",
             setting="data.mask_suffix",
         )
-    return _ends(path.stem, data.mask_suffix)
+    return _ends_with(path.stem, data.mask_suffix)
 
 
-def _ends(name: str, suffix: str) -> bool:
+def _ends_with(name: str, suffix: str) -> bool:
     return nfc(name).endswith(nfc(suffix))
 
 
 def _check_partners(
     images: Collection[str], masks: Collection[str], data: DataConfig, mask_folder: Path
 ) -> None:
-    wanted, found = set(images), set(masks)
-    for names, what, where in (
-        (wanted - found, "images without a mask of the same name in", mask_folder),
-        (found - wanted, "masks without an image of the same name in", data.images),
-    ):
-        if names:
-            raise DataError(
-                f"{len(names)} {what} {where}: {_few(names)}. {_how_to_pair(wanted, found, data)}",
-                "unpaired",
-            )
+    """Raise `DataError` unless each image has a mask and each mask an image."""
+    image_names = set(images)
+    mask_names = set(masks)
+    alone = image_names - mask_names
+    message = f"{len(alone)} images without a mask of the same name in {mask_folder}"
+    if not alone:
+        alone = mask_names - image_names
+        message = f"{len(alone)} masks without an image of the same name in {data.images}"
+    if alone:
+        advice = _how_to_pair(image_names, mask_names, data)
+        raise DataError(f"{message}: {_list_names(alone)}. {advice}", "unpaired")
 
 
 def _how_to_pair(images: set[str], masks: set[str], data: DataConfig) -> str:
-    """Return what to do about images and masks that do not pair as the settings say."""
-    said = bool(data.mask_suffix or data.image_suffix)
+    """Describe what to do about images and masks that do not pair with the settings."""
     suffixes = find_suffixes(images, masks)
-    if suffixes and any(suffixes) and not said:
-        return f"The names pair by {suffixes}. Or list the pairs in a CSV file: data.list_file"
+    if suffixes and any(suffixes) and not data.mask_suffix and not data.image_suffix:
+        return f"The names pair with {suffixes}. Or list the pairs in a CSV file: data.list_file"
     tool = of_a_tool(data.images, data.masks)
     if tool:
         return tool
-    alone = {name.partition("/")[0] for name in images - masks}
-    if len(alone) == 1 and not masks - images and parts_by_folder(images):
-        [folder] = alone
-        return f"If the images in {folder} have no masks, name the other folders: data.images: {data.images}/train, ..."
+    folders = {name.partition("/")[0] for name in images - masks}
+    if len(folders) == 1 and not masks - images and parts_by_folder(images):
+        [folder] = folders
+        return (
+            f"If the images in {folder} have no masks, name the other folders: "
+            f"data.images: {data.images}/train, ..."
+        )
     return (
-        "Masks pair with images by name (a.jpg with a.png; with a_mask.png by data.mask_suffix: _mask); add what is "
-        "missing or move the others away. Names of any other kind pair by a CSV list: data.list_file"
+        "Masks pair with images by name (a.jpg with a.png; with a_mask.png by "
+        "data.mask_suffix: _mask); add what is missing or move the others away. "
+        "Pairs with other names need a CSV list: data.list_file"
     )
 
 
-def _few(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+def _list_names(names: Collection[str]) -> str:
+    listed = sorted(names)[:MOST_LISTED]
+    if len(names) > MOST_LISTED:
+        listed.append("...")
+    return ", ".join(listed)
 
 
-def _from_list(data: DataConfig, path: Path, labels: tuple[str, ...]) -> Pairs:
+def _from_list(path: Path, labels: tuple[str, ...]) -> Pairs:
+    """Pair the files of each row of a CSV list."""
     rows, columns = read_list(path, labels)
-    own = [label for label in labels if label in columns]
-    if not ("mask" in columns or own):
-        raise _wrong_columns(path, columns, labels)
+    classes = [label for label in labels if label in columns]
+    if not classes and "mask" not in columns:
+        raise wrong_columns(path, columns, labels)
     pairs: dict[str, Pair] = {}
     parts: dict[str, list[str]] = {}
-    unsaid: list[str] = []
-    for line, row in rows:
-        where = f"{path}, line {line}"
-        cells = {
-            column: _file(row[column], path, where) for column in ["image", *(own or ["mask"])]
-        }
-        name = _name(cells["image"], path.parent)
+    without_part: list[str] = []
+    for row in rows:
+        where = f"{path}, line {row.line}"
+        pair = _pair_of_row(row, classes, path, where)
+        name = _name(pair.image, path.parent)
         if name in pairs:
             raise DataError(
                 f"{where}: {name} was listed before; a name stands for one image", "list"
             )
-        pairs[name] = Pair(cells["image"], {label: cells[label or "mask"] for label in own or [""]})
-        if row.get("split"):
-            parts.setdefault(_part(row["split"], where), []).append(name)
+        pairs[name] = pair
+        split = row.cells.get("split")
+        if split:
+            parts.setdefault(_part(split, where), []).append(name)
         else:
-            unsaid.append(where)
+            without_part.append(where)
     if not pairs:
         raise DataError(f"{path}: lists no image", "empty")
-    if parts and unsaid:
+    if parts and without_part:
         raise DataError(
-            f"{unsaid[0]}: split is empty, but other lines say {', '.join(parts)}; say it in each",
+            f"{without_part[0]}: split is empty, but other lines name {', '.join(parts)}; "
+            f"fill it in each line",
             "list",
         )
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
-def read_list(
-    path: Path, labels: Sequence[str] = ()
-) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
-    """Return each row of a CSV list with the number of its line, and the names of the columns.
-
-    Columns are separated by commas, semicolons or tabs. The names image, mask and split are in lower case, however the
-    file writes them; those of classes are as in the file. Empty rows are left out. Raises `DataError` if the file cannot be
-    read or has no column of images; `labels` are the classes that may have a column of their own.
-    """
-    check_is_file(path, LARGEST_LIST)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            head = stream.readline()
-            stream.seek(0)
-            separator = max(SEPARATORS, key=head.count)
-            reader = csv.DictReader(stream, delimiter=separator, skipinitialspace=True)
-            columns = [_column(name) for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [(reader.line_num, dict(row)) for row in reader]
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror})", "list") from problem
-    except (csv.Error, UnicodeDecodeError) as problem:
-        raise DataError(f"{path}: not a CSV file in UTF-8 ({problem})", "list") from problem
-    if columns.count("image") != 1 or columns.count("mask") > 1:
-        raise _wrong_columns(path, columns, labels)
-    return [
-        (line, row) for line, row in rows if any(row.get(column) for column in columns)
-    ], columns
-
-
-def _column(name: str) -> str:
-    plain = name.strip()
-    return plain.lower() if plain.lower() in COLUMNS else plain
-
-
-def _wrong_columns(path: Path, columns: Sequence[str], labels: Sequence[str]) -> DataError:
-    of_classes = ""
-    if labels:
-        of_classes = f" ({', '.join(labels)})"
-    return DataError(
-        f"{path}: the columns are image, mask and, if wanted, split; or one a class instead of mask{of_classes}; found "
-        f"{', '.join(columns)}",
-        "list",
-    )
+def _pair_of_row(row: CsvRow, classes: list[str], path: Path, where: str) -> Pair:
+    """Return the image and the masks of a row; without class columns, the one mask."""
+    image = _file(row.cells["image"], path, where)
+    if not classes:
+        return Pair(image, {"": _file(row.cells["mask"], path, where)})
+    return Pair(image, {label: _file(row.cells[label], path, where) for label in classes})
 
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:
     path = existing(listing.parent / (cell or ""))
     if not cell or not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
         raise DataError(
-            f"{where}: there is no file {cell or '(empty cell)'} (paths start at the list's folder)",
+            f"{where}: there is no file {cell or '(empty cell)'} "
+            f"(paths start at the folder of the list)",
             "list",
         )
     return path
 
 
 def _name(image: Path, root: Path) -> str:
-    """Return the image's path below the list's folder, or its file name if it lies elsewhere, without suffix."""
-    inside = image.is_relative_to(root) and ".." not in image.parts
-    return (image.relative_to(root).with_suffix("").as_posix()) if inside else image.stem
+    """Return the path below the list's folder, or the name of a file elsewhere, without suffix."""
+    if image.is_relative_to(root) and ".." not in image.parts:
+        return image.relative_to(root).with_suffix("").as_posix()
+    return image.stem
 
 
 def _part(word: str, where: str) -> str:
-    if word.strip().lower() not in PARTS:
-        raise DataError(f"{where}: split is train, validation or test; found {word!r}", "list")
-    return PARTS[word.strip().lower()]
+    """Return the part that a cell of the column split names."""
+    part = PARTS.get(word.strip().lower())
+    if part is None:
+        raise DataError(f"{where}: split must be train, validation or test; found {word!r}", "list")
+    return part

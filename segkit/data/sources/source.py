@@ -1,4 +1,4 @@
-"""A source gives samples by name, read on demand."""
+"""A source reads samples by name, on demand."""
 
 from __future__ import annotations
 
@@ -15,42 +15,66 @@ from segkit.task import VOID, Task
 
 
 class Sample(NamedTuple):
-    """An image (H, W, C) and its mask as `Task.encode` takes it, 255 for unlabelled pixels."""
+    """An image and its mask."""
 
     name: str
     image: np.ndarray
+    """(H, W, C) uint8, uint16 or float32."""
     mask: np.ndarray
+    """(H, W) or (H, W, C) uint8, the input of `Task.encode`; 255 (VOID) is unlabelled."""
     valid: np.ndarray | None = None
-    """(H, W) bool: where the image holds a measurement; None if it does everywhere. Elsewhere the mask is void."""
+    """(H, W) bool, whether the image has a measurement there; elsewhere the mask is VOID.
+
+    None if the image has a measurement everywhere.
+    """
 
 
 def void_where_invalid(mask: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    """Return a mask (H, W) or (H, W, C) with 255 where the image holds no measurement."""
+    """Set a mask to VOID where the image has no measurement.
+
+    Args:
+        mask: (H, W) or (H, W, C), an integer dtype.
+        valid: (H, W) bool, or None if the image has a measurement everywhere.
+
+    Returns:
+        The mask, in its dtype. It is a copy unless `valid` is None.
+    """
     if valid is None:
         return mask
-    return np.where(valid if mask.ndim == 2 else valid[..., None], mask, VOID).astype(mask.dtype)
+    if mask.ndim == 3:
+        valid = valid[..., None]
+    return np.where(valid, mask, VOID).astype(mask.dtype)
 
 
 class Source(Protocol):
-    """Samples by name. Reading one twice gives the same; an error names the file."""
+    """Samples by name. Reading a sample twice gives equal arrays; an error names the file."""
 
     @property
-    def names(self) -> Sequence[str]: ...
+    def names(self) -> Sequence[str]:
+        """The names of all samples, each once."""
 
     @property
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """The names of train, validation and test where the data set itself says so; empty if it does not."""
+        """The names of "train", "validation" and "test", as far as the data set lists them."""
 
-    def read(self, name: str) -> Sample: ...
+    def read(self, name: str) -> Sample:
+        """Read a sample; raises `DataError` if that fails."""
 
 
 class Subset:
-    """The samples of a source that have the given names."""
+    """Some samples of a source.
+
+    Args:
+        source: The source.
+        names: The names of the samples, in their order.
+    """
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
-        self.source, self.names = source, names
+        self.source = source
+        self.names = names
 
     def read(self, name: str) -> Sample:
+        """Read a sample of the source; raises `DataError` if that fails."""
         return self.source.read(name)
 
     def __len__(self) -> int:
@@ -61,9 +85,19 @@ class Subset:
 
 
 def open_source(data: DataConfig, task: Task) -> Source:
-    """Return the source that a config's `data` section names, for this task.
+    """Open the source of a config's `data` section.
 
-    Raises `ConfigError` for one of one's own ("module:attribute") unless `data.trust` says that it may be imported.
+    Args:
+        data: The section. `source` is a name of `segkit.catalog.SOURCES`, or "module:attribute".
+        task: The task whose masks are read.
+
+    Returns:
+        The source. With `data.blocks` its samples are blocks of the images.
+
+    Raises:
+        ConfigError: If settings do not fit, or if a "module:attribute" is not trusted
+            (`data.trust`).
+        DataError: If the data cannot be opened.
     """
     codecs.limit_pixels(data.max_pixels)
     if ":" in data.source and not data.trust:

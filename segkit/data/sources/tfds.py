@@ -1,128 +1,187 @@
-"""Prepared TensorFlow data sets, read without TensorFlow: records by seeking, pictures by Pillow."""
+"""Prepared TensorFlow data sets. TensorFlow does not run: segkit seeks records and decodes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.config.trust import untrusted
 from segkit.data.sources.labels import (
     YesNo,
     as_ids,
     check_mapped_names,
     check_mask_ids,
-    from_colours,
 )
+from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
+from segkit.data.sources.tfds_folder import find_folder
 from segkit.data.sources.tfds_labels import ReadyMap, find_ready, values_for
-from segkit.data.sources.tfds_records import Records, picture
+from segkit.data.sources.tfds_records import RecordLocation, Records, picture
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.task import Task
 from segkit.task.layers import as_planes, stack_planes
 
 MASK_WORDS = ("mask", "segmentation", "label", "annotation")
-INFO = "dataset_info.json"
+"""Words in the name of a feature by which it is recognised as the mask."""
+
+
+class MaskReading(NamedTuple):
+    """How the values of the mask feature are read."""
+
+    values: Mapping[int, str] | None
+    """What each value means; None if the values are class ids, or if other settings say it."""
+    band: int | None = None
+    """The channel that stores the values; None if the mask has one channel, or equal ones."""
+    origin: str | None = None
+    """The data set from whose ready map `values` come; None if they come from the config."""
 
 
 class TfdsSource:
-    """The records of a prepared data set's folder; names are the split and the number in it, "train/000012".
+    """The records of a prepared data set.
 
-    A mask feature holds ids (H, W) or (H, W, 1), or one channel a class (H, W, C) of a multilabel task. What the values
-    mean is said by `data.mask_values` or `data.mask_colours`, else by a ready map, else they are ids.
+    A sample's name is its split and its number there, such as "train/000012". A mask feature stores
+    class ids (H, W) or (H, W, 1), or, in a multilabel task, one channel per class (H, W, C).
+    `data.mask_values` or `data.mask_colours` say what the values mean. Without them a ready map of
+    `tfds_labels` does; without a ready map the values are class ids.
+
+    Args:
+        folder: The folder of the data set, which contains dataset_info.json.
+        data: The `data` section of a config.
+        task: The task whose masks are read.
+
+    Raises:
+        ConfigError: If the settings do not fit the data set.
+        DataError: If the data set cannot be opened.
     """
 
     def __init__(self, folder: Path, data: DataConfig, task: Task) -> None:
-        self.folder, self.data, self.task = folder, data, task
+        self.folder = folder
+        self.data = data
+        self.task = task
         self._records = Records(folder, data.trust)
         info = self._records.info
         ready = find_ready(info.name, info.metadata)
-        self.image_key, self.mask_key = _keys(info.features, data, ready, folder)
-        self.values, self.band, self._map = _values(ready, data, task, info.name, self.mask_key)
-        self._features, self._decoders = _only(info.features, self.image_key, self.mask_key, folder)
-        chosen = chosen_splits(list(info.splits), data, ready.without_masks if ready else ())
-        places = {part: self._records.places(split) for part, split in chosen.items()}
-        self._place = {name: place for part in places.values() for name, place in part.items()}
-        self.names = list(self._place)
-        self.parts = (
-            {part: list(names) for part, names in places.items()} if len(places) > 1 else {}
+        self.image_key, self.mask_key = _choose_keys(info.features, data, ready, folder)
+        self._features, self._decoders = _select_features(
+            info.features, self.image_key, self.mask_key, folder
         )
-        self._yes_no = YesNo(task, self.values, instances=data.mask_ids == "instances")
+        self._reading = MaskReading(data.mask_values)
+        if ready is not None and self.mask_key == ready.mask_key:
+            self._reading = _choose_reading(ready, data, task, info.name)
+        self._yes_no = YesNo(task, self._reading.values, instances=data.mask_ids == "instances")
+        self.parts: dict[str, list[str]] = {}
+        self._locations: dict[str, RecordLocation] = {}
+        without_masks = ready.without_masks if ready else ()
+        for part, split in chosen_splits(list(info.splits), data, without_masks).items():
+            locations = self._records.places(split)
+            self.parts[part] = list(locations)
+            self._locations |= locations
+        self.names = list(self._locations)
+        if len(self.parts) == 1:
+            self.parts = {}
 
     @property
     def bands(self) -> int:
-        """Channels of the masks as they are stored."""
+        """Number of channels of the masks as they are stored."""
         shape = _shape(self._features[self.mask_key])
         return int(shape[2] or 1) if len(shape) == 3 else 1
 
     def files(self, name: str) -> list[Path]:
-        """Return all files that the sample is read from."""
-        return [self._place[name].path]
+        """Return all files that a sample is read from."""
+        return [self._locations[name].path]
 
     def read(self, name: str) -> Sample:
-        """Return the sample; raises `DataError` naming the data set's folder and the record."""
-        place, where = self._place[name], f"{self.folder}: {name}"
-        record = self._records.read(place, where)
+        """Read a sample.
+
+        Args:
+            name: One of `names`.
+
+        Returns:
+            The image (H, W, C), uint8, uint16 or float32, and its mask.
+
+        Raises:
+            DataError: With the folder of the data set and the name of the record.
+        """
+        where = f"{self.folder}: {name}"
+        record = self._records.read(self._locations[name], where)
         with codecs.naming(Path(where)):
             example = self._features.deserialize_example_np(record, decoders=self._decoders)
-            image = _image(self._array(example, self.image_key))
-            raw = self._array(example, self.mask_key, where)
-        mask = self._mask(
-            raw, where + (f" (mask values as known of {self._map})" if self._map else "")
-        )
+            image = _as_image(self._pixels(example, self.image_key))
+            stored = self._pixels(example, self.mask_key, mask_of=where)
+        mask_name = where
+        if self._reading.origin:
+            mask_name += f" (mask values as known for {self._reading.origin})"
+        mask = self._as_mask(stored, mask_name)
         if mask.shape[:2] != image.shape[:2]:
             raise DataError(
-                f"{where}: the mask is {mask.shape[:2]} high and wide, its image {image.shape[:2]}",
+                f"{where}: the mask is {mask.shape[:2]} (height, width), its image is "
+                f"{image.shape[:2]}",
                 "mask-size",
             )
         return Sample(name, image, mask)
 
-    def _array(self, example: Any, key: str, mask_of: str | None = None) -> np.ndarray:
-        """Return the pixels of a feature; with `mask_of`, the record's name, as the values of a mask."""
+    def _pixels(self, example: Any, key: str, mask_of: str | None = None) -> np.ndarray:
+        """Return the pixels of a feature; `mask_of` names the record if the feature is the mask."""
         stored = example[key]
         if not isinstance(stored, bytes):
             return np.asarray(stored)
-        return picture(stored, self._features[key], mask_of, self.data.mask_threshold is not None)
+        lossy_too = self.data.mask_threshold is not None
+        return picture(stored, self._features[key], mask_of, lossy_too)
 
-    def _mask(self, raw: np.ndarray, where: str) -> np.ndarray:
+    def _as_mask(self, stored: np.ndarray, where: str) -> np.ndarray:
         if self.data.mask_colours is not None:
-            if raw.dtype != np.uint8 or raw.shape[2:] != (3,):
-                raise DataError(
-                    f"{where}: a colour mask is 8-bit RGB; found {raw.dtype} {raw.shape}",
-                    "mask-channels",
-                )
-            return from_colours(
-                raw, self.task, self.data.mask_colours, self.data.colour_tolerance, where
-            )
+            return self._named_colours(stored, self.data.mask_colours, where)
         if self.data.mask_threshold is not None:
-            raw = raw >= self.data.mask_threshold
-        raw = raw.astype(np.uint8) if raw.dtype == bool else raw
+            stored = stored >= self.data.mask_threshold
+        if stored.dtype == bool:
+            stored = stored.astype(np.uint8)
         if self.task.layered:
-            return self._bands(as_planes(raw), where)
-        values = _one_channel(raw, self.band, where)
+            return self._one_band_per_class(as_planes(stored), where)
+        values = _one_channel(stored, self._reading.band, where)
         if self.task.stores_ids:
-            return as_ids(values, self.task, self.values, where)
+            return as_ids(values, self.task, self._reading.values, where)
         return self._yes_no(values, where)
 
-    def _bands(self, raw: np.ndarray, where: str) -> np.ndarray:
-        if raw.shape[-1] != self.task.channels:
+    def _named_colours(
+        self, stored: np.ndarray, colours: Mapping[str, str], where: str
+    ) -> np.ndarray:
+        if stored.dtype != np.uint8 or stored.shape[2:] != (3,):
             raise DataError(
-                f"{where}: a multilabel mask has one channel a class, {self.task.channels} "
-                f"({', '.join(self.task.classes)}); found {raw.shape[-1]}",
+                f"{where}: a colour mask is 8-bit RGB; found {stored.dtype} {stored.shape}",
                 "mask-channels",
             )
-        return stack_planes(
-            self.task, [self._yes_no(band, where) for band in np.moveaxis(raw, -1, 0)]
-        )
+        return from_colours(stored, self.task, colours, self.data.colour_tolerance, where)
+
+    def _one_band_per_class(self, stored: np.ndarray, where: str) -> np.ndarray:
+        if stored.shape[-1] != self.task.channels:
+            raise DataError(
+                f"{where}: a multilabel mask has one channel per class, {self.task.channels} "
+                f"({', '.join(self.task.classes)}); found {stored.shape[-1]}",
+                "mask-channels",
+            )
+        planes = [self._yes_no(band, where) for band in np.moveaxis(stored, -1, 0)]
+        return stack_planes(self.task, planes)
 
 
 def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
-    """Return the source of a config's `data` section: the data set `name`, or the one prepared in `data_dir` itself."""
+    """Open the prepared data set of a config's `data` section.
+
+    Args:
+        data: The section. `name` or `data_dir` names the data set.
+        task: The task whose masks are read.
+
+    Returns:
+        The source.
+
+    Raises:
+        ConfigError: If a setting does not fit the task or the data set.
+        DataError: If there is no such data set, or if it cannot be opened.
+    """
     check_mask_ids(data, task)
     if data.mask_values is not None:
         check_mapped_names(data.mask_values, task)
@@ -130,158 +189,130 @@ def open_tfds(data: DataConfig, task: Task) -> TfdsSource:
         check_mapped_names(data.mask_colours, task, "mask_colours")
         if task.layered:
             raise ConfigError(
-                "a colour names one class, and in a multilabel task several may hold",
+                "a colour names one class, but in a multilabel task a pixel may belong to several",
                 "not-for-task",
                 setting="data.mask_colours",
             )
     return TfdsSource(find_folder(data), data, task)
 
 
-def find_folder(data: DataConfig) -> Path:
-    """Return the folder of a prepared data set; it is downloaded and prepared only if `data.download` says so."""
-    if data.data_dir is not None and (data.data_dir / INFO).is_file():
-        return data.data_dir
-    if data.name is not None:
-        return _find_named(data, data.name)
-    if data.data_dir is None:
-        raise ConfigError(
-            "the tfds source needs data.name, or data.data_dir with a prepared data set",
-            "missing-setting",
-            setting="data",
-        )
-    inside = [
-        path.parent
-        for depth in ("*", "*/*", "*/*/*")
-        for path in sorted(data.data_dir.glob(f"{depth}/{INFO}"))
-    ]
-    hint = f"; there is one in {inside[0]}" if inside else ""
-    raise DataError(f"{data.data_dir}: holds no prepared data set ({INFO}){hint}", "empty")
-
-
-def _find_named(data: DataConfig, name: str) -> Path:
-    import tensorflow_datasets as tfds  # type: ignore[import-untyped]
-
-    # The builder's own code would look into a bucket of Google's first, and without a network wait for minutes.
-    kept = str(data.data_dir) if data.data_dir else None
-    try:
-        return Path(tfds.core.read_only_builder.builder_from_files(name, data_dir=kept).data_dir)
-    except tfds.core.DatasetNotFoundError as problem:
-        if not data.download:
-            place, option = (
-                (kept, f" --data_dir {kept}") if kept else (tfds.core.constants.DATA_DIR, "")
-            )
-            raise DataError(
-                f"{name}: is not prepared in {place}. Say data.download: true, or prepare it by "
-                f"`tfds build {name}{option}`",
-                "empty",
-            ) from problem
-    except (
-        Exception
-    ) as problem:  # versions, several places and the like; its words are the best there are
-        raise DataError(f"{name}: {problem}") from problem
-    if tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace and not data.trust:
-        raise untrusted(
-            "data.name", name
-        )  # the code of a community's data set is fetched and imported
-    try:
-        builder = tfds.builder(name, data_dir=kept)
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
-    except Exception as problem:
-        raise DataError(
-            f"{name}: cannot be downloaded and prepared ({problem})",
-            "not-fetched",
-        ) from problem
-    return Path(builder.data_dir)
-
-
-def _keys(features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path) -> tuple[str, str]:
-    """Return the features of image and mask: as set, as known of the data set, or the only ones that can be meant."""
+def _choose_keys(
+    features: Any, data: DataConfig, ready: ReadyMap | None, folder: Path
+) -> tuple[str, str]:
+    """Return the names of the image feature and of the mask feature."""
     pixels = [key for key in sorted(features) if len(_shape(features[key])) in (2, 3)]
-    masks = [key for key in pixels if any(word in key.lower() for word in MASK_WORDS)]
-    images = [key for key in pixels if "image" in key.lower() and key not in masks]
-    known = (ready.image_key, ready.mask_key) if ready else (None, None)
-    found = []
-    for setting, own, usual, guesses in zip(
-        ("image_key", "mask_key"),
-        (data.image_key, data.mask_key),
-        known,
-        (images, masks),
-        strict=True,
-    ):
-        key = own or (usual if usual in pixels else guesses[0] if len(guesses) == 1 else None)
-        if key is None or key not in features:
-            told = f"there is no feature {key}" if key else f"cannot be guessed, say data.{setting}"
-            listed = ", ".join(f"{name} {_shape(features[name])}" for name in sorted(features))
-            raise ConfigError(
-                f"{told}; {folder} has {listed}",
-                "unknown-name" if key else "missing-setting",
-                setting=f"data.{setting}",
-            )
-        found.append(key)
-    return found[0], found[1]
+    masks = []
+    images = []
+    for key in pixels:
+        if any(word in key.lower() for word in MASK_WORDS):
+            masks.append(key)
+        elif "image" in key.lower():
+            images.append(key)
+    if ready is not None and ready.image_key in pixels:
+        images = [ready.image_key]
+    if ready is not None and ready.mask_key in pixels:
+        masks = [ready.mask_key]
+    image_key = _choose_key("data.image_key", data.image_key, images, features, folder)
+    mask_key = _choose_key("data.mask_key", data.mask_key, masks, features, folder)
+    return image_key, mask_key
+
+
+def _choose_key(
+    setting: str, configured: str | None, candidates: Sequence[str], features: Any, folder: Path
+) -> str:
+    """Return the configured feature, or the only candidate."""
+    listed = ", ".join(f"{name} {_shape(features[name])}" for name in sorted(features))
+    if configured:
+        if configured in features:
+            return configured
+        raise ConfigError(
+            f"there is no feature {configured}; {folder} has {listed}",
+            "unknown-name",
+            setting=setting,
+        )
+    if len(candidates) == 1:
+        return candidates[0]
+    raise ConfigError(
+        f"segkit cannot choose one of the features, so set it; {folder} has {listed}",
+        "missing-setting",
+        setting=setting,
+    )
 
 
 def _shape(feature: Any) -> tuple[int | None, ...]:
+    """Return the shape of a feature; () for a feature of several shapes, such as a dictionary."""
     shape = feature.shape
     return tuple(shape) if isinstance(shape, tuple) else ()
 
 
-def _values(
-    ready: ReadyMap | None, data: DataConfig, task: Task, name: str, mask_key: str
-) -> tuple[dict[int, str] | None, int | None, str | None]:
-    """Return what mask values mean, the channel that holds them, and the data set whose ready map said so."""
-    if ready is None or mask_key != ready.mask_key:
-        return data.mask_values, None, None
-    if (
-        data.mask_values is not None
-        or data.mask_colours is not None
-        or data.mask_threshold is not None
-    ):
-        return data.mask_values, None if data.mask_colours else ready.band, None
-    return values_for(ready, task, name), ready.band, name
+def _choose_reading(ready: ReadyMap, data: DataConfig, task: Task, name: str) -> MaskReading:
+    """Return how the mask of a ready map is read; the settings of the config come first."""
+    if data.mask_colours is not None:
+        return MaskReading(None)
+    if data.mask_values is not None or data.mask_threshold is not None:
+        return MaskReading(data.mask_values, ready.band)
+    return MaskReading(values_for(ready, task, name), ready.band, name)
 
 
-def _only(features: Any, image_key: str, mask_key: str, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the two features, and that pictures are not to be decoded: OpenCV would read palettes as colours."""
-    import tensorflow_datasets as tfds
+def _select_features(
+    features: Any, image_key: str, mask_key: str, folder: Path
+) -> tuple[Any, dict[str, Any]]:
+    """Return the two features, and decoders that leave pictures encoded.
 
-    for key, kinds, what in (
-        (image_key, "uif", "numbers"),
-        (mask_key, "uib", "whole numbers or true/false"),
-    ):
-        shape, dtype = _shape(features[key]), features[key].np_dtype
-        if len(shape) not in (2, 3) or np.dtype(dtype).kind not in kinds:
-            raise DataError(
-                f"{folder}: the feature {key} is to be (height, width) or (height, width, channels) of {what}; found "
-                f"{shape} {np.dtype(dtype).name}",
-                "features",
-            )
-    wanted = {key: features[key] for key in (image_key, mask_key)}
-    pictures = [key for key, feature in wanted.items() if isinstance(feature, tfds.features.Image)]
-    return tfds.features.FeaturesDict(wanted), {key: tfds.decode.SkipDecoding() for key in pictures}
+    TensorFlow Datasets would decode pictures with OpenCV, which turns palette indices into colours.
+    """
+    import tensorflow_datasets as tfds  # type: ignore[import-untyped]
+
+    _check_feature(features[image_key], image_key, "uif", "numbers", folder)
+    _check_feature(features[mask_key], mask_key, "uib", "whole numbers or true/false", folder)
+    selected = {key: features[key] for key in (image_key, mask_key)}
+    decoders = {}
+    for key, feature in selected.items():
+        if isinstance(feature, tfds.features.Image):
+            decoders[key] = tfds.decode.SkipDecoding()
+    return tfds.features.FeaturesDict(selected), decoders
+
+
+def _check_feature(feature: Any, key: str, kinds: str, description: str, folder: Path) -> None:
+    shape = _shape(feature)
+    dtype = np.dtype(feature.np_dtype)
+    if len(shape) not in (2, 3) or dtype.kind not in kinds:
+        raise DataError(
+            f"{folder}: the feature {key} must be (height, width) or (height, width, channels) of "
+            f"{description}; found {shape} {dtype.name}",
+            "features",
+        )
 
 
 def chosen_splits(
     splits: Sequence[str], data: DataConfig, without_masks: Sequence[str]
 ) -> dict[str, str]:
-    """Return the split of each part: the data set's own, or only `data.split` where that is not all of train."""
-    known = {
-        PARTS[split]: split
-        for split in sorted(splits)
-        if split in PARTS and split not in without_masks
-    }
-    order: tuple[str, ...] = ("train", "validation", "test")
-    named = {part: known[part] for part in order if part in known}
-    return (
-        named if data.split == "train" and named.get("train") == "train" else {"train": data.split}
-    )
+    """Choose the split of each part.
+
+    Args:
+        splits: The names of the data set's splits.
+        data: The `data` section. If `split` is not the whole of "train", it is the only split.
+        without_masks: Splits without usable masks, which are never chosen.
+
+    Returns:
+        The split by part, in the order "train", "validation", "test".
+
+    >>> chosen_splits(["val", "train"], DataConfig(), ())
+    {'train': 'train', 'validation': 'val'}
+    """
+    by_part = {}
+    for split in sorted(splits):
+        if split in PARTS and split not in without_masks:
+            by_part[PARTS[split]] = split
+    if data.split != "train" or by_part.get("train") != "train":
+        return {"train": data.split}
+    return {part: by_part[part] for part in ("train", "validation", "test") if part in by_part}
 
 
-def _image(array: np.ndarray) -> np.ndarray:
+def _as_image(array: np.ndarray) -> np.ndarray:
     """Return an image as (H, W, C) uint8, uint16 or float32."""
-    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim == 2:
+        array = array[..., None]
     if array.dtype in (np.uint8, np.uint16):
         return array
     array = array.astype(np.float32)
@@ -290,14 +321,17 @@ def _image(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _one_channel(raw: np.ndarray, band: int | None, where: str) -> np.ndarray:
-    """Return the channel of a mask that holds its values: a given one, or any of equal ones."""
-    if raw.ndim == 3 and band is not None and raw.shape[-1] > band:
-        return raw[..., band]
-    if raw.ndim == 3 and raw.shape[-1] > 1 and (raw != raw[..., :1]).any():
+def _one_channel(stored: np.ndarray, band: int | None, where: str) -> np.ndarray:
+    """Return the channel (H, W) of a mask that stores its values: `band`, or any of equal ones."""
+    if stored.ndim == 2:
+        return stored
+    if band is not None and stored.shape[-1] > band:
+        return stored[..., band]
+    if stored.shape[-1] > 1 and (stored != stored[..., :1]).any():
         raise DataError(
-            f"{where}: a mask of {raw.shape[-1]} different channels; one value a pixel is needed. If colours stand for "
-            f"classes, name them with data.mask_colours; if several classes may hold at a pixel, the task is multilabel",
+            f"{where}: the mask has {stored.shape[-1]} different channels, but each pixel needs "
+            f"one value. If colours stand for classes, name them with data.mask_colours; if a "
+            f"pixel may belong to several classes, the task is multilabel",
             "mask-colours",
         )
-    return raw[..., 0] if raw.ndim == 3 else raw
+    return stored[..., 0]

@@ -1,4 +1,4 @@
-"""The records of a prepared TensorFlow data set: found, read one at a time, and their pictures decoded by Pillow."""
+"""Records of a prepared TensorFlow data set: located, read one by one, and decoded by Pillow."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from segkit.io import codecs
 from segkit.io.files import read_bytes
 from segkit.io.names import why_unsafe
 from segkit.io.pictures import open_picture
-from segkit.system.terminal import shown
+from segkit.system import terminal
 
 PNG = b"\x89PNG"
 LARGEST_JSON = 2**26
-"""Bytes of what describes a data set."""
+"""Largest JSON file of a data set, in bytes."""
 CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
-"""Where features.json names a class; "type" is what older versions wrote."""
+"""Keys of features.json that name a class; older versions wrote "type"."""
 OWN_FEATURES = "tensorflow_datasets."
 MOST_RECORDS = 5_000_000
-"""Of a split; a place in memory is kept for each."""
-SMALLEST_RECORD = 16
-"""Bytes of a record of TFRecord that holds nothing."""
+"""Largest number of records of a split, because the location of each stays in memory."""
+RECORD_FRAME = 16
+"""Bytes of a TFRecord record around its data: the length (8), and two checksums (4 each)."""
 CUT_OFF = 1000
-"""Records that may be missing in a file that was cut off; each is named when it is read."""
+"""Records that may be missing at the end of a file; reading one of them names it."""
 
 
 class RecordLocation(NamedTuple):
-    """Where a record lies: the file, and its number there and in its split."""
+    """The file of a record, the record's number in the file, and its number in the split."""
 
     path: Path
     number: int
@@ -43,7 +43,16 @@ class RecordLocation(NamedTuple):
 
 
 class Records:
-    """A data set's records by place; only what is asked for is read, by any number of threads."""
+    """The records of a data set. Any number of threads may read them.
+
+    Args:
+        folder: The folder of the data set.
+        trust: Whether Python that the data set names may be imported.
+
+    Raises:
+        ConfigError: If the data set names Python to import, and `trust` is False.
+        DataError: If the data set cannot be opened.
+    """
 
     def __init__(self, folder: Path, trust: bool = False) -> None:
         self.folder = folder
@@ -56,9 +65,17 @@ class Records:
         self._lock = threading.Lock()
 
     def places(self, split: str) -> dict[str, RecordLocation]:
-        """Return the places of a split ("train", "train[:80%]") by name, "train/000012".
+        """Locate the records of a split.
 
-        Raises `ConfigError` for a split that the data set does not have, `DataError` for a missing file.
+        Args:
+            split: A split, or a slice of one: "train", "train[:80%]".
+
+        Returns:
+            The location by name, such as "train/000012".
+
+        Raises:
+            ConfigError: If the data set does not have the split.
+            DataError: If a file is missing or too short, or if the split has no record.
         """
         splits = self.info.splits
         try:
@@ -69,65 +86,83 @@ class Records:
                 "unknown-name",
                 setting="data.split",
             ) from problem
-        starts, found = self._starts(), dict[str, RecordLocation]()
+        first_records = self._first_records()
+        found: dict[str, RecordLocation] = {}
         for part in instructions:
-            path, (name, start) = Path(part.filename), starts[str(part.filename)]
-            if not path.is_file():
-                raise DataError(
-                    f"{path}: is missing from the data set; copy it or prepare the data set again",
-                    "shard",
-                )
-            self._check_room(path, part.examples_in_shard)
-            end = part.examples_in_shard if part.take < 0 else part.skip + part.take
-            for i in range(part.skip, end):
-                found[f"{name}/{start + i:06d}"] = RecordLocation(path, i, name, start + i)
+            path = Path(part.filename)
+            self._check_file(path, part.examples_in_shard)
+            name, first = first_records[str(part.filename)]
+            end = part.skip + part.take
+            if part.take < 0:  # all records of the file
+                end = part.examples_in_shard
+            for number in range(part.skip, end):
+                in_split = first + number
+                found[f"{name}/{in_split:06d}"] = RecordLocation(path, number, name, in_split)
         if not found:
-            raise DataError(f"{self.folder}: {split} holds no record", "empty")
+            raise DataError(f"{self.folder}: {split} contains no record", "empty")
         return found
 
     def _check_lengths(self) -> None:
-        """Raise `DataError` if the splits claim more records than could be listed in memory."""
+        """Raise `DataError` if a split claims more records than memory can list."""
         for name, split in self.info.splits.items():
-            why = why_unsafe(name)
-            if why:
+            reason = why_unsafe(name)
+            if reason:
                 raise DataError(
-                    f"{self.folder}: a split called {shown(name)}: {why}", "unsafe-name"
+                    f"{self.folder}: a split called {terminal.shown(name)}: {reason}",
+                    "unsafe-name",
                 )
             lengths = split.shard_lengths
-            if any(length < 0 for length in lengths) or sum(lengths) > MOST_RECORDS:
+            total = sum(lengths)
+            if any(length < 0 for length in lengths) or total > MOST_RECORDS:
                 raise DataError(
-                    f"{self.folder}: {shown(name)} claims {sum(lengths):,} records in shardLengths; up to {MOST_RECORDS:,} "
-                    f"are read",
+                    f"{self.folder}: {terminal.shown(name)} claims {total:,} records in "
+                    f"shardLengths; segkit reads up to {MOST_RECORDS:,}",
                     "shard",
                 )
 
-    def _check_room(self, path: Path, records: int) -> None:
-        """Raise `DataError` if a file cannot hold nearly as many records as the data set claims."""
-        fitting = path.stat().st_size // SMALLEST_RECORD
-        if self.info.file_format.value == "tfrecord" and records > fitting + CUT_OFF:
+    def _check_file(self, path: Path, records: int) -> None:
+        """Raise `DataError` if a file is missing, or much too short for its number of records."""
+        if not path.is_file():
             raise DataError(
-                f"{path}: shardLengths claims {records:,} records, and there is room for {fitting:,}; copy it or prepare the "
-                f"data set again",
+                f"{path}: is missing from the data set; copy it or prepare the data set again",
+                "shard",
+            )
+        if self.info.file_format.value != "tfrecord":
+            return
+        fitting = path.stat().st_size // RECORD_FRAME
+        if records > fitting + CUT_OFF:
+            raise DataError(
+                f"{path}: shardLengths claims {records:,} records, but the file has room for at "
+                f"most {fitting:,}; copy it or prepare the data set again",
                 "shard",
             )
 
-    def _starts(self) -> dict[str, tuple[str, int]]:
-        """Return the split of each file, and the number of its first record there."""
-        starts: dict[str, tuple[str, int]] = {}
+    def _first_records(self) -> dict[str, tuple[str, int]]:
+        """Return the split of each file, and the number in the split of the file's first record."""
+        first_records: dict[str, tuple[str, int]] = {}
         for name, split in self.info.splits.items():
-            ends = np.cumsum([0, *split.shard_lengths]).tolist()
-            starts |= {
-                str(path): (name, start) for path, start in zip(split.filepaths, ends, strict=False)
-            }
-        return starts
+            first = 0
+            for path, length in zip(split.filepaths, split.shard_lengths, strict=False):
+                first_records[str(path)] = (name, first)
+                first += length
+        return first_records
 
     def read(self, place: RecordLocation, where: str) -> bytes:
-        """Return a record; raises `DataError`, naming `where`, if its file ends before it does."""
+        """Read a record.
+
+        Args:
+            place: Where the record is.
+            where: How messages call the record.
+
+        Returns:
+            The serialized example.
+
+        Raises:
+            DataError: If the record's file ends before it does, or cannot be read.
+        """
         if self.info.file_format.value != "tfrecord":
-            with (
-                self._lock,
-                codecs.naming(Path(where)),
-            ):  # array_record makes no promise about threads
+            # The lock is needed because array_record does not promise to be safe in threads.
+            with self._lock, codecs.naming(Path(where)):
                 return bytes(self._slice(place.split)[place.number_in_split])
         with codecs.naming(place.path):
             with self._lock:
@@ -136,8 +171,8 @@ class Records:
             offsets = self._offsets[place.path]
             if place.number >= len(offsets):
                 raise DataError(
-                    f"{where}: is cut off; {place.path} ends after {len(offsets)} whole records. Copy it or prepare the "
-                    f"data set again",
+                    f"{where}: is cut off; {place.path} ends after {len(offsets)} whole records. "
+                    f"Copy it or prepare the data set again",
                     "shard",
                 )
             start, length = offsets[place.number]
@@ -146,6 +181,7 @@ class Records:
                 return stream.read(length)
 
     def _slice(self, split: str) -> Any:
+        """Return the data source of a split that is not stored as TFRecord."""
         if split not in self._slices:
             import tensorflow_datasets as tfds  # type: ignore[import-untyped]
 
@@ -155,38 +191,47 @@ class Records:
 
 
 def check_metadata(folder: Path, trust: bool) -> None:
-    """Raise an error if the JSON files of a data set are no files or too large, or name Python to import without `trust`.
+    """Check the JSON files of a data set before TensorFlow Datasets reads them.
 
-    TensorFlow Datasets imports the module of each class of features that it does not know.
+    TensorFlow Datasets imports the module of each feature class that it does not know.
+
+    Args:
+        folder: The folder of the data set.
+        trust: Whether features.json may name Python to import.
+
+    Raises:
+        ConfigError: If features.json names Python to import, and `trust` is False.
+        DataError: If a JSON file is not a plain file, or is too large.
     """
     for path in sorted(folder.glob("*.json")):
         content = read_bytes(path, LARGEST_JSON)
         if path.name == "features.json" and not trust:
             for name in _class_names(content):
                 if not name.startswith(OWN_FEATURES):
-                    raise untrusted(f"{path}", shown(name))
+                    raise untrusted(f"{path}", terminal.shown(name))
 
 
 def _class_names(content: bytes) -> list[str]:
-    """Return the names of classes in a features.json, wherever they stand, also in text that is JSON itself.
+    """Return all class names in a features.json, also in strings that contain JSON themselves.
 
-    There are none if it is no JSON, which TensorFlow Datasets says later.
+    Content that is not JSON has none; TensorFlow Datasets reports it later.
     """
-    left: list[Any] = [_parsed(content)]
+    pending: list[Any] = [_parse_json(content)]
     names: list[str] = []
-    while left:
-        value = left.pop()
+    while pending:
+        value = pending.pop()
         if isinstance(value, str):
-            value = _parsed(value)
+            value = _parse_json(value)
         if isinstance(value, dict):
             names += [value[key] for key in CLASS_KEYS if isinstance(value.get(key), str)]
-            left += value.values()
+            pending += value.values()
         elif isinstance(value, list):
-            left += value
+            pending += value
     return names
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parse_json(text: str | bytes) -> Any:
+    """Return the content, or None if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -205,49 +250,92 @@ def _open_builder(folder: Path) -> Any:
 
 
 def record_offsets(path: Path) -> list[tuple[int, int]]:
-    """Return start and length of each whole record of a TFRecord file.
+    """Locate the whole records of a TFRecord file.
 
-    A record is its length (uint64), a checksum of that (4 bytes), the data, and its checksum (4 bytes).
+    A record is its length (uint64), a checksum of the length (4 bytes), the data, and a checksum of
+    the data (4 bytes): https://www.tensorflow.org/tutorials/load_data/tfrecord.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Start and length of each record's data, in bytes. A record that is cut off is not listed.
     """
-    size, at, found = path.stat().st_size, 0, []
+    size = path.stat().st_size
+    position = 0
+    found = []
     with path.open("rb") as stream:
-        while at + 16 <= size:
-            stream.seek(at)
+        while position + RECORD_FRAME <= size:
+            stream.seek(position)
             length = int.from_bytes(stream.read(8), "little")
-            if at + 16 + length > size:
+            end = position + RECORD_FRAME + length
+            if end > size:
                 break
-            found.append((at + 12, length))
-            at += 16 + length
+            found.append((position + 12, length))
+            position = end
     return found
 
 
 def picture(content: bytes, feature: Any, mask_of: str | None, lossy_too: bool) -> np.ndarray:
-    """Return the pixels of an encoded picture: those of an image with the feature's channels, those of a mask as stored."""
+    """Decode a picture of a record.
+
+    Args:
+        content: The encoded picture.
+        feature: Its feature, which declares the number of channels and the dtype.
+        mask_of: The name of the record, for messages, if the picture is a mask; None for an image.
+        lossy_too: Whether a mask may be a JPEG.
+
+    Returns:
+        An image with the channels of the feature, (H, W) or (H, W, C), or a mask as it is stored.
+
+    Raises:
+        DataError: If a mask is a JPEG and `lossy_too` is False.
+    """
     channels = feature.shape[-1]
     with open_picture(io.BytesIO(content)) as opened:
         if mask_of and not lossy_too and opened.format in ("JPEG", "MPO"):
             raise DataError(
-                f"{mask_of}: the mask is stored as JPEG, which changes its values; for a yes/no mask "
-                f"data.mask_threshold: 128 reads it all the same",
+                f"{mask_of}: the mask is stored as JPEG, which changes its values; "
+                f"a yes/no mask can be read with data.mask_threshold: 128",
                 "mask-lossy",
             )
-        if content[:4] == PNG and content[24] == 16 and content[25] != 0:
+        if _is_deep_colour(content):
             array = codecs.deep_png(content)
+        elif mask_of is not None:
+            array = np.asarray(_with_declared_palette(opened, channels))
         else:
-            array = np.asarray(_with_channels(opened, channels, mask_of is not None))
+            array = np.asarray(_with_channels(opened, channels))
     if array.ndim == 3 and channels in (1, 3) and array.shape[-1] == 4:
         array = array[..., :3]
-    if feature.np_dtype == np.float32:  # stored as the four bytes of each number
+    if feature.np_dtype == np.float32:  # the picture stores the four bytes of each number
         return np.ascontiguousarray(array).view(np.float32)
-    return np.repeat(array[..., None], 3, axis=-1) if array.ndim == 2 and channels == 3 else array
+    if array.ndim == 2 and channels == 3:
+        return np.repeat(array[..., None], 3, axis=-1)
+    return array
 
 
-def _with_channels(picture: Image.Image, channels: int | None, mask: bool) -> Image.Image:
-    """Return an image as grey, RGB or RGBA; of a mask only the palette of one that is declared RGB is applied."""
-    deep = picture.mode[0] in "IF"
-    if mask:
-        return picture.convert("RGB") if picture.mode == "P" and channels == 3 else picture
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(
-        channels or 0, "RGB" if picture.mode == "P" else picture.mode
-    )
-    return picture if deep or picture.mode == mode else picture.convert(mode)
+def _is_deep_colour(content: bytes) -> bool:
+    """Return whether a PNG has 16 bits per channel and is not grey; Pillow reads only 8 of them."""
+    return content[:4] == PNG and content[24] == 16 and content[25] != 0
+
+
+def _with_declared_palette(mask: Image.Image, channels: int | None) -> Image.Image:
+    """Return a mask in colours if it has a palette and its feature is RGB; otherwise as stored."""
+    if mask.mode == "P" and channels == 3:
+        return mask.convert("RGB")
+    return mask
+
+
+def _with_channels(image: Image.Image, channels: int | None) -> Image.Image:
+    """Return an image as grey, RGB or RGBA; an image of more than 8 bits stays as it is."""
+    is_deep = image.mode[0] in "IF"
+    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+    if channels in modes:
+        mode = modes[channels]
+    elif image.mode == "P":
+        mode = "RGB"
+    else:
+        mode = image.mode
+    if is_deep or image.mode == mode:
+        return image
+    return image.convert(mode)

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from segkit.data.sources.labels import used_colours
-from segkit.data.sources.pairs import COLUMNS, read_list
+from segkit.data.sources.csv_list import COLUMNS, read_list
+from segkit.data.sources.palettes import used_colours
 from segkit.errors import DataError
 from segkit.inspection.intensities import intensity_histogram
 from segkit.inspection.mask_format.instances import Objects, numbered_objects

@@ -84,7 +84,7 @@ def reuse_masks(parts: Mapping[str, Subset], decoded: dict[Path, np.ndarray]) ->
     """
     for subset in parts.values():
         if isinstance(subset.source, FolderSource):
-            subset.source.kept = decoded
+            subset.source.masks_in_memory = decoded
 
 
 def _describe_values(scanned: Sequence[Stored]) -> str:

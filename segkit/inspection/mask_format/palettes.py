@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segkit.data.sources.labels import WHITE
+from segkit.data.sources.palettes import WHITE
 from segkit.task import VOID
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Random changes of samples: by seed, image and mask together, unknown pixels VOID, classes with a side swapped."""
+"""Augmentation: seeds, image and mask together, VOID outside the image, swapped flip pairs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ from segkit.data.batches.patch import Turn, map_of, warp
 
 CROP = (16, 24)
 NOTHING: dict[str, Any] = {
-    "flip_horizontal": False, "flip_vertical": False, "rotate": 0.0, "scale": 0.0, "brightness": 0.0, "contrast": 0.0,
-}  # fmt: skip
+    "flip_horizontal": False,
+    "flip_vertical": False,
+    "rotate": 0.0,
+    "scale": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+}
 EVERYTHING = AugmentConfig(
     flip_vertical=True, rotate=180.0, scale=0.5, elastic=6.0, gamma=0.3, noise=0.1, blur=1.5
 )
@@ -27,11 +32,11 @@ MANY = Task.multilabel([f"class {i}" for i in range(7)])
 
 
 def only(**settings: Any) -> AugmentConfig:
-    """Return settings that change nothing but what is given."""
+    """Return settings that only make the named changes."""
     return AugmentConfig(**{**NOTHING, **settings})
 
 
-def given(channels: int = 3, dtype: str = "uint8") -> InputConfig:
+def input_config(channels: int = 3, dtype: str = "uint8") -> InputConfig:
     low, high = RANGES[dtype]
     mean = tuple(low + (i + 1) * (high - low) / (channels + 1) for i in range(channels))
     return InputConfig(
@@ -64,7 +69,7 @@ def blobs(size: tuple[int, int]) -> np.ndarray:
 def test_any_image_becomes_a_patch_of_its_dtype_and_range(
     settings: AugmentConfig, dtype: str, channels: int, task: Task
 ) -> None:
-    augment = Augment(task, settings, given(channels, dtype), CROP)
+    augment = Augment(task, settings, input_config(channels, dtype), CROP)
     low, high = RANGES[dtype]
     room = (
         0 if dtype == "uint8" else (high - low) / 2
@@ -84,21 +89,21 @@ def test_any_image_becomes_a_patch_of_its_dtype_and_range(
         np.testing.assert_array_equal(target, kept[1])
 
 
-def test_the_seed_decides() -> None:
+def test_the_same_seed_gives_the_same_patch() -> None:
     augment, (image, target) = (
-        Augment(SOFTMAX, EVERYTHING, given(), CROP),
+        Augment(SOFTMAX, EVERYTHING, input_config(), CROP),
         sample(SOFTMAX, (60, 60)),
     )
     patches = [augment(image, target, seed)[0] for seed in range(12)]
-    other = Augment(SOFTMAX, EVERYTHING, given(), CROP)
+    other = Augment(SOFTMAX, EVERYTHING, input_config(), CROP)
     for seed in reversed(range(12)):
         np.testing.assert_array_equal(other(image, target, seed)[0], patches[seed])
     assert len({patch.tobytes() for patch in patches}) == 12
 
 
-def test_threads_give_what_one_thread_gives() -> None:
+def test_several_threads_give_the_patches_of_one_thread() -> None:
     augment, (image, target) = (
-        Augment(SOFTMAX, EVERYTHING, given(), CROP),
+        Augment(SOFTMAX, EVERYTHING, input_config(), CROP),
         sample(SOFTMAX, (60, 60)),
     )
     wanted = [augment(image, target, seed) for seed in range(60)]
@@ -122,24 +127,24 @@ def test_threads_give_what_one_thread_gives() -> None:
 def test_image_and_mask_stay_together(settings: AugmentConfig) -> None:
     target = blobs((60, 80))
     image = np.repeat(target[..., None] * np.uint8(100), 3, axis=-1)
-    augment, changed = Augment(SOFTMAX, settings, given(), (48, 48)), 0
+    augment, changed = Augment(SOFTMAX, settings, input_config(), (48, 48)), 0
     for seed in range(20):
         patch, mask = augment(image, target, seed)
         known = mask != VOID
         assert known.mean() > 0.5
         read_back = np.abs(patch[..., :1].astype(int) - [0, 100, 200]).argmin(axis=-1)
-        # a linearly resampled edge between 0 and 200 passes through 100: edges may differ, areas may not
+        # linear resampling blurs edges, so edges may differ but areas may not
         assert (read_back == mask)[known].mean() > 0.9
         changed += not np.array_equal(mask, target[:48, :48])
     assert changed > 5
 
 
-def test_without_changes_a_patch_is_cut_out_of_the_image() -> None:
+def test_without_augmentation_a_patch_is_cut_out_of_the_image() -> None:
     target = np.zeros((30, 40), np.uint8)
     image = np.stack(
         [np.arange(1200).reshape(30, 40) // 256, np.arange(1200).reshape(30, 40) % 256], axis=-1
     )
-    augment = Augment(SOFTMAX, only(), given(2), CROP)
+    augment = Augment(SOFTMAX, only(), input_config(2), CROP)
     starts = set()
     for seed in range(80):
         patch, mask = augment(image.astype(np.uint8), target, seed)
@@ -159,7 +164,7 @@ def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
     plain = settings.model_copy(
         update={"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "noise": 0.0}
     )
-    augment = Augment(SOFTMAX, plain, given(), CROP)
+    augment = Augment(SOFTMAX, plain, input_config(), CROP)
     patches = [augment(image, np.zeros((200, 300), np.uint8), seed) for seed in range(60)]
     middles = np.array([patch[8, 12, :2] for patch, mask in patches if mask[8, 12] != VOID])
     assert len(middles) > 45
@@ -168,7 +173,7 @@ def test_a_large_image_is_seen_everywhere(settings: AugmentConfig) -> None:
 
 def test_every_place_is_as_likely() -> None:
     image = np.broadcast_to(np.arange(34, dtype=np.uint8)[None, :, None], (16, 34, 3)).copy()
-    augment = Augment(SOFTMAX, only(), given(), CROP)
+    augment = Augment(SOFTMAX, only(), input_config(), CROP)
     starts = [
         int(augment(image, np.zeros((16, 34), np.uint8), seed)[0][0, 0, 0]) for seed in range(1100)
     ]
@@ -183,18 +188,18 @@ def test_every_place_is_as_likely() -> None:
 @pytest.mark.parametrize(
     "task", [BINARY, SOFTMAX, Task.multilabel(["a", "b"])], ids=["binary", "softmax", "labels"]
 )
-def test_patches_of_foreground_hold_a_pixel_of_it(task: Task, settings: AugmentConfig) -> None:
+def test_foreground_patches_contain_a_foreground_pixel(task: Task, settings: AugmentConfig) -> None:
     image, target = (
         np.zeros((200, 300, 3), np.uint8),
         np.zeros(task.target_shape(200, 300), np.uint8),
     )
     target[199, 0] = 1  # a corner, one pixel
     for share, wanted in ((1.0, 40), (0.5, 20)):
-        augment = Augment(task, settings, given(), CROP, foreground=share)
+        augment = Augment(task, settings, input_config(), CROP, foreground=share)
         found = sum(bool((augment(image, target, seed)[1] == 1).any()) for seed in range(40))
         assert abs(found - wanted) <= 8 * (share < 1)
     assert not (
-        Augment(task, only(), given(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1
+        Augment(task, only(), input_config(), CROP, 1.0)(image, np.zeros_like(target), 0)[1] == 1
     ).any()
 
 
@@ -215,7 +220,7 @@ def test_trap_30_new_mask_pixels_are_void_in_every_channel(
     task = Task.multilabel([f"class {i}" for i in range(classes)]) if classes > 1 else BINARY
     size = (10, 12) if settings == only() else (16, 24)
     image, target = np.full((*size, 3), 200, np.uint8), np.ones((*size, classes), np.uint8)
-    augment = Augment(task, settings, given(), CROP)
+    augment = Augment(task, settings, input_config(), CROP)
     masks = [augment(image, target, seed)[1] for seed in range(20)]
     for mask in masks:
         assert set(np.unique(mask)) <= {1, VOID}  # Keras' RandomRotation: 17.6 % of class 0
@@ -225,7 +230,7 @@ def test_trap_30_new_mask_pixels_are_void_in_every_channel(
 
 def test_elastic_works_on_the_smallest_patches() -> None:
     image, target = sample(SOFTMAX, (10, 12))
-    patch, mask = Augment(SOFTMAX, only(elastic=3.0), given(), (8, 8))(image, target, 0)
+    patch, mask = Augment(SOFTMAX, only(elastic=3.0), input_config(), (8, 8))(image, target, 0)
     assert patch.shape == (8, 8, 3)
     assert mask.shape == (8, 8)
 
@@ -235,7 +240,10 @@ def test_trap_30_no_id_is_invented_between_two(settings: AugmentConfig) -> None:
     task = Task.multiclass([f"class {i}" for i in range(200)])
     size = (10, 12) if settings == only() else (16, 24)
     target = np.where(np.indices(size).sum(axis=0) % 5 < 2, 199, 3).astype(np.uint8)
-    augment, image = Augment(task, settings, given(), CROP), np.full((*size, 3), 200, np.uint8)
+    augment, image = (
+        Augment(task, settings, input_config(), CROP),
+        np.full((*size, 3), 200, np.uint8),
+    )
     masks = [augment(image, target, seed)[1] for seed in range(20)]
     assert {value for mask in masks for value in np.unique(mask).tolist()} == {3, 199, VOID}
 
@@ -264,7 +272,7 @@ def test_trap_31_a_flip_swaps_the_sides(direction: str, kind: str) -> None:
         )
     )
     image = np.repeat(ids[..., None] * np.uint8(50), 3, axis=-1)
-    augment = Augment(task, only(**{direction: True}), given(), CROP)
+    augment = Augment(task, only(**{direction: True}), input_config(), CROP)
     axis, flipped = {"flip_horizontal": 1, "flip_vertical": 0}[direction], 0
     for seed in range(12):
         patch, mask = augment(image, target, seed)
@@ -288,7 +296,7 @@ def test_trap_31_both_flips_are_a_half_turn_and_swap_nothing() -> None:
     ids = np.zeros(CROP, np.uint8)
     ids[2:6, 2:9] = 1
     image = np.repeat(ids[..., None] * np.uint8(50), 3, axis=-1)
-    augment = Augment(task, only(flip_horizontal=True, flip_vertical=True), given(), CROP)
+    augment = Augment(task, only(flip_horizontal=True, flip_vertical=True), input_config(), CROP)
     found = [augment(image, ids, seed) for seed in range(24)]
     turned = [mask for patch, mask in found if np.array_equal(patch, image[::-1, ::-1])]
     assert turned
@@ -299,7 +307,7 @@ def test_trap_31_both_flips_are_a_half_turn_and_swap_nothing() -> None:
 @pytest.mark.parametrize("angle", [-40.0, 15.0, 90.0])
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.4])
 def test_the_geometry_is_the_one_of_albumentations(angle: float, scale: float, flip: bool) -> None:
-    """Warped as a whole by albumentations, then cut: the same patch as by one warp of what it needs."""
+    """A warp of the whole image by albumentations, then cut, gives the same patch."""
     rows, columns = np.mgrid[:60, :90]
     image = np.stack([rows * 4, columns * 2, rows + columns], axis=-1).astype(np.uint8)
     target = blobs((60, 90))
@@ -320,7 +328,7 @@ def test_the_geometry_is_the_one_of_albumentations(angle: float, scale: float, f
 )
 @pytest.mark.parametrize("dtype", RANGES)
 def test_intensities_change_as_the_formula_says(settings: Curve, dtype: str) -> None:
-    info, (low, high) = given(3, dtype), RANGES[dtype]
+    info, (low, high) = input_config(3, dtype), RANGES[dtype]
     image = np.linspace(low, high, 16 * 16 * 3).reshape(16, 16, 3).astype(dtype)
     unit = (image.astype(np.float64) - low) / (high - low)
     room = 0 if dtype == "uint8" else 10
@@ -335,25 +343,27 @@ def test_intensities_change_as_the_formula_says(settings: Curve, dtype: str) -> 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 @pytest.mark.parametrize("curve", [Curve(1.3, 0.2, 1.4), Curve(0.7, -0.2, 0.6)])
-def test_trap_36_values_outside_the_usual_range_are_kept_apart(dtype: str, curve: Curve) -> None:
-    """Small objects may be brighter than 99.5 % of the pixels; only what is far outside is cut off, and nothing wraps."""
+def test_trap_36_values_outside_the_usual_range_stay_different(dtype: str, curve: Curve) -> None:
+    """Values a little outside the usual range stay different; only far ones are clipped."""
     low, high = RANGES[dtype]
     steps = np.array([low, high, high + (high - low), high + 3 * (high - low)], dtype)
-    found = apply_curve(steps.reshape(2, 2, 1), curve, given(1, dtype)).ravel().astype(float)
+    found = apply_curve(steps.reshape(2, 2, 1), curve, input_config(1, dtype)).ravel().astype(float)
     assert (np.diff(found) > 0).all()
     assert found[3] - found[1] == pytest.approx(curve.contrast * 3 * (high - low), rel=0.3)
     far = apply_curve(
-        np.full((1, 1, 1), 65535 if dtype == "uint16" else 1e9, dtype), curve, given(1, dtype)
+        np.full((1, 1, 1), 65535 if dtype == "uint16" else 1e9, dtype),
+        curve,
+        input_config(1, dtype),
     )
-    assert far.max() <= given(1, dtype).limits[1]
+    assert far.max() <= input_config(1, dtype).limits[1]
     if dtype == "uint16":
-        ends = given(1, dtype).model_copy(update={"high": 60000})
+        ends = input_config(1, dtype).model_copy(update={"high": 60000})
         assert apply_curve(np.full((1, 1, 1), 65535, dtype), curve, ends).max() >= 40000
 
 
 def test_noise_is_a_share_of_the_usual_range() -> None:
     image = np.full((*CROP, 1), 2.0, np.float32)
-    augment = Augment(SOFTMAX, only(noise=0.1), given(1, "float32"), CROP)
+    augment = Augment(SOFTMAX, only(noise=0.1), input_config(1, "float32"), CROP)
     deviations = [augment(image, np.zeros(CROP, np.uint8), seed)[0].std() for seed in range(40)]
     assert 0.7 < max(deviations) <= 1.05  # a tenth of -3 to 7
     assert np.mean(np.array(deviations) == 0) == pytest.approx(0.5, abs=0.25)
@@ -368,9 +378,9 @@ def test_curves_stay_within_the_settings_and_fill_them() -> None:
 
 
 def test_pixels_keep_their_depth_where_nothing_needs_floats() -> None:
-    """16-bit values come through a flip as they are; as floats between the run's lowest and highest they would not."""
+    """A flip does not convert 16-bit values to floats, which would change them."""
     image = np.arange(16 * 24, dtype=np.uint16).reshape(*CROP, 1) * 170
-    augment = Augment(SOFTMAX, only(flip_horizontal=True), given(1, "uint16"), CROP)
+    augment = Augment(SOFTMAX, only(flip_horizontal=True), input_config(1, "uint16"), CROP)
     for seed in range(6):
         patch = augment(image, np.zeros(CROP, np.uint8), seed)[0]
         assert patch.dtype == np.uint16

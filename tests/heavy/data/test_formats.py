@@ -1,4 +1,4 @@
-"""The same data in every form give the same samples, verdict, plan and batches, of the real head scan too where prepared."""
+"""The same data in every format give the same samples, verdict, plan and batches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEADS = {
 
 
 def made(kind: str) -> list[Sample]:
-    """Return six slices of a made-up head: an ellipse of lobes, its left half, and a smaller region in it."""
+    """Return six slices of a generated head: an ellipse, its left half, and a smaller region."""
     samples, rng = [], np.random.default_rng(0)
     rows, columns = np.mgrid[:36, :28]
     for number in range(6):
@@ -58,7 +58,7 @@ def made(kind: str) -> list[Sample]:
 
 
 def real(kind: str) -> tuple[Task, list[Sample]]:
-    """Return the test slices of the real scan and their task, classes in the order of a folder listing."""
+    """Return the test slices of the real scan, and their task with classes in folder order."""
     if not MRI.is_dir():
         pytest.skip("examples/brain_mri/data is not prepared")
     from segkit.config import read

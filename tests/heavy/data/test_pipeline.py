@@ -1,4 +1,4 @@
-"""Batches: the same stream from any step on, every sample once an epoch, bounded look-ahead, VOID around small images."""
+"""Batches: resuming at any step, one occurrence per epoch, bounded prefetching, padding."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_another_seed_is_another_stream() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_every_sample_is_seen_once_an_epoch(count: int) -> None:
+def test_every_sample_occurs_once_per_epoch(count: int) -> None:
     source = Numbered(SOFTMAX, [(8, 8)] * count)
     seen = numbers(training_batches(source.part(), config(), GIVEN), 3 * count)
     epochs = [seen[i : i + count] for i in range(0, len(seen), count)]
@@ -157,7 +157,7 @@ def test_samples_are_read_once_while_there_is_room() -> None:
 
 
 @pytest.mark.parametrize("cache", ["auto", "memory", "disk", "none"])
-def test_where_samples_are_kept_changes_nothing(cache: str, tmp_path: Path) -> None:
+def test_the_cache_does_not_change_the_batches(cache: str, tmp_path: Path) -> None:
     settings = Config(
         task=Task.binary("disc"),
         data=DataConfig(source="shapes", count=5, size=(40, 50), cache=cache),
@@ -204,7 +204,7 @@ def test_whole_numbers_go_to_the_device_and_are_scaled_there(
     assert seen[-2:] == [dtype, "uint8"]
 
 
-def test_augmentation_leaves_kept_samples_alone() -> None:
+def test_augmentation_does_not_change_stored_samples() -> None:
     source = Ramp(SOFTMAX, [(12, 20)])
     strong = AugmentConfig(
         flip_vertical=True, rotate=180.0, elastic=3.0, gamma=0.5, noise=0.3, blur=1.0

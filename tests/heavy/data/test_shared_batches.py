@@ -1,4 +1,4 @@
-"""What each process reads of a batch: together the same batches as one process reads, however many there are."""
+"""Several processes together read the same batches as one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = [(5, 9), (7, 4), (7, 9), (6, 3), (8, 8), (3, 3), (4, 4)]
 
 
 class Told(Replicas):
-    """Replicas that know what the other processes would have said: the size of each image, and that all are labelled."""
+    """Replicas that know the answers of other processes: image sizes, and that all are labelled."""
 
     def largest(self, values: np.ndarray) -> np.ndarray:
         others = np.ones_like(values)

@@ -80,14 +80,17 @@ import json, sys
 from segkit.config import Config
 from segkit.data.parts import open_parts
 config = Config.model_validate(json.loads(sys.argv[1]))
-sums = {{n: int(part.read(n).mask.sum()) for part in open_parts(config).values() for n in part.names}}
+sums = {{}}
+for part in open_parts(config).values():
+    for sample in part:
+        sums[sample.name] = int(sample.mask.sum())
 slow = [name for name in ("tensorflow", "keras", "jax", "{__name__}") if name in sys.modules]
 print(json.dumps([sums, slow]))
 """
     data = {"source": "tfds", "name": "tiny_organs", "data_dir": str(root)}
-    asked = json.dumps({"task": ORGANS.model_dump(mode="json"), "data": data})
+    config = json.dumps({"task": ORGANS.model_dump(mode="json"), "data": data})
     done = subprocess.run(
-        [sys.executable, "-c", code, asked], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, config], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     sums, slow = json.loads(done.stdout)
@@ -199,7 +202,7 @@ def test_a_missing_shard_and_a_damaged_record_are_named(prepared: Path) -> None:
         opened(prepared)
 
 
-def test_mistakes_in_the_settings_are_told_when_the_data_set_is_opened(
+def test_wrong_settings_are_reported_when_the_data_set_is_opened(
     prepared: Path, tmp_path: Path
 ) -> None:
     with fails(ConfigError, "unknown-name", "test, train", "'training'", setting="data.split"):

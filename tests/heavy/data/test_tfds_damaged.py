@@ -1,4 +1,4 @@
-"""A damaged TensorFlow data set: samples, or an error with a code that names the folder, never a traceback."""
+"""A damaged TensorFlow data set gives samples, or an error that names the folder."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_damaged_bytes_give_samples_or_an_error_with_a_code(
 
 
 @pytest.mark.one_backend
-def test_lengths_that_a_damaged_record_claims_are_never_beyond_its_file(tmp_path: Path) -> None:
+def test_no_record_of_a_damaged_file_ends_beyond_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tfrecord"
     for length in (2**63, 2**64 - 1, 2**40, 5):
         path.write_bytes(length.to_bytes(8, "little") + bytes(16))

@@ -55,7 +55,7 @@ def test_masks_of_three_equal_channels_are_one_and_colours_need_names(tmp_path: 
     assert opened(folder, mask_colours=named).read("train/000001").mask.tolist() == [[1, 0]]
 
 
-def test_trap_27_jpeg_masks_are_refused_unless_a_threshold_is_given(tmp_path: Path) -> None:
+def test_trap_27_jpeg_masks_are_refused_without_a_threshold(tmp_path: Path) -> None:
     image, mask = np.zeros((8, 16, 3), np.uint8), np.repeat([[0, 255]], 8, axis=1).repeat(8, axis=0)
     folder = write(
         tmp_path / "a", PICTURES, [{"image": image, "segmentation_mask": png(mask, kind="jpeg")}]
@@ -117,7 +117,7 @@ def test_ready_maps_apply_by_the_data_sets_own_name(tmp_path: Path) -> None:
     }
 
 
-def test_values_that_a_map_does_not_name_are_told_with_the_record(tmp_path: Path) -> None:
+def test_an_unknown_value_is_reported_with_its_record(tmp_path: Path) -> None:
     trimap = {
         "image": np.zeros((1, 2, 3), np.uint8),
         "segmentation_mask": np.array([[[1], [9]]], np.uint8),
@@ -127,7 +127,7 @@ def test_values_that_a_map_does_not_name_are_told_with_the_record(tmp_path: Path
         opened(folder, Task.binary("pet")).read("train/000000")
 
 
-def test_ids_are_read_from_the_band_that_holds_them(tmp_path: Path) -> None:
+def test_ids_are_read_from_the_band_of_the_ready_map(tmp_path: Path) -> None:
     features = {"image": tfds.features.Image(), "annotation": tfds.features.Image()}
     annotation = np.array([[[0, 0, 0], [8, 1, 0], [4, 2, 0]]], np.uint8)
     folder = write(
@@ -140,7 +140,7 @@ def test_ids_are_read_from_the_band_that_holds_them(tmp_path: Path) -> None:
     assert opened(folder, task).read("train/000000").mask.tolist() == [[0, 2, 1]]
 
 
-def test_features_that_cannot_be_meant_are_told(tmp_path: Path) -> None:
+def test_ambiguous_and_unusable_features_are_refused(tmp_path: Path) -> None:
     features = {
         "image_left": tfds.features.Image(),
         "image_right": tfds.features.Image(),

@@ -1,4 +1,4 @@
-"""Prepared data sets from anybody: nothing is imported by name, waited for, or taken into memory for what it claims."""
+"""Prepared data sets of strangers: no imports, no waiting, no memory for claimed sizes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_lengths_that_no_file_can_have_are_refused(tmp_path: Path, lengths: list
         opened(folder)
 
 
-def test_a_file_that_lacks_some_records_is_told_at_the_first_of_them(tmp_path: Path) -> None:
+def test_a_file_without_its_last_records_is_reported_at_the_first_of_them(tmp_path: Path) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
     info = json.loads((folder / "dataset_info.json").read_text())
     info["splits"][0]["shardLengths"] = ["5"]
@@ -45,7 +45,7 @@ def test_a_file_that_lacks_some_records_is_told_at_the_first_of_them(tmp_path: P
 
 
 def name_in_features(folder: Path, key: str, name: str) -> None:
-    """Have features.json name a class of its own, as `pythonClassName` or as older versions wrote it."""
+    """Let features.json name a class of its own, in the present form or in an older one."""
     path = folder / "features.json"
     features = json.loads(path.read_text())
     inner = features["featuresDict"]["features"]["segmentation_mask"]
@@ -107,7 +107,7 @@ def test_damaged_descriptions_are_one_error(tmp_path: Path, content: str) -> Non
         (folder / name).write_text(before)
 
 
-def test_nor_by_a_name_in_text_that_is_json(tmp_path: Path) -> None:
+def test_a_data_set_imports_no_python_by_a_name_in_nested_json(tmp_path: Path) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0)])
     path = folder / "features.json"
     features = json.loads(path.read_text())

@@ -30,7 +30,7 @@ CRACK = Task.binary("crack")
 def folders(
     root: Path, sizes: dict[str, tuple[int, int]], suffix: str = ".png", **more: object
 ) -> DataConfig:
-    """Write images in which each pixel has a value of its own place, with masks of every seventh pixel."""
+    """Write images whose pixels have different values, with masks of every seventh pixel."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(exist_ok=True)
     for name, (height, width) in sizes.items():
@@ -136,6 +136,6 @@ def test_sources_without_files_are_cut_too(tmp_path: Path) -> None:
     assert source.read(source.names[1]).image.shape == (47, 47, 3)
 
 
-def test_blocks_have_a_size_that_networks_can_see() -> None:
+def test_blocks_smaller_than_a_network_needs_are_refused() -> None:
     with fails(ConfigError, "wrong-value", 32, 8, setting="data.blocks"):
         as_config({"task": {"kind": "binary", "classes": ["crack"]}, "data": {"blocks": 8}})

@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.data.sources.coco import CocoSource, counts_of, open_coco, runs_of
+from segkit.data.sources.coco import CocoSource, open_coco
 from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.coco_segmentation import counts_of, runs_of
 from segkit.data.sources.source import open_source
 from segkit.errors import SegkitError
 from tests.helpers.coco_json import (
@@ -64,14 +65,14 @@ def test_an_object_of_several_polygons_is_all_of_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask, filled((0, 0, 2, 1), (4, 2, 6, 4)))
 
 
-def test_what_of_a_polygon_lies_outside_is_clipped(tmp_path: Path) -> None:
+def test_polygons_are_clipped_at_the_image(tmp_path: Path) -> None:
     mask = mask_of(tmp_path, PERSON, annotation(PERSON_ID, [box(-20, 1, 2, 30)]))
     np.testing.assert_array_equal(mask, filled((0, 1, 2, 4)))
 
 
 @given(st.data())
 def test_rectangles_are_as_pillow_fills_them(data: st.DataObject) -> None:
-    """Pillow fills the edges, too, so its rectangle ends a pixel earlier; on other shapes the two differ at edges."""
+    """Pillow fills the edges, too, so its rectangle ends a pixel earlier."""
     width, height = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 30))
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
@@ -118,7 +119,7 @@ def test_each_form_gives_the_same_mask(tmp_path: Path, form: str) -> None:
     )
 
 
-def test_categories_go_by_name_and_others_are_left_out(tmp_path: Path) -> None:
+def test_categories_are_matched_by_name_and_others_are_ignored(tmp_path: Path) -> None:
     regions = [
         annotation(PERSON_ID, [box(0, 0, 2, 2)], 1),
         annotation(DOG_ID, [box(1, 1, 4, 3)], 2),
@@ -204,7 +205,7 @@ def test_crowds_of_cocos_own_files_are_unlabelled(tmp_path: Path, about: str) ->
 
 
 @pytest.mark.parametrize("about", [{}, CVAT_INFO], ids=["nothing", "CVAT"])
-def test_trap_42_brush_strokes_of_labelling_tools_are_objects_and_that_is_asked(
+def test_trap_42_crowds_of_other_files_are_objects_and_inspection_asks_about_them(
     tmp_path: Path, about: dict[str, Any]
 ) -> None:
     settings = save(tmp_path, brushed(about))
@@ -229,7 +230,7 @@ def test_trap_42_a_stray_point_beside_a_polygon_does_not_matter(
         mask_of(tmp_path, PERSON, annotation(PERSON_ID, [stray]))
 
 
-def test_categories_that_are_only_headings_are_no_classes(tmp_path: Path) -> None:
+def test_headings_are_not_classes(tmp_path: Path) -> None:
     values = content(annotation(1, [box(0, 0, 2, 2)]))
     values["categories"] = [
         {"id": 0, "name": "roofs-dAtA", "supercategory": "none"},
@@ -272,7 +273,7 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     assert source.read("a").mask.tolist() == source.read("a").mask.tolist()
 
 
-def test_ten_thousand_images_open_without_a_look_at_the_files(tmp_path: Path) -> None:
+def test_opening_ten_thousand_images_reads_no_image_file(tmp_path: Path) -> None:
     """Not one of the images exists, so nothing was opened or looked up to find them."""
     names = [f"{i:05d}" for i in range(10_000)]
     images = [
@@ -328,7 +329,7 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     ),
     st.booleans(),
 )
-def test_whatever_stands_in_the_file_there_are_samples_or_a_clear_error(
+def test_any_change_of_the_file_gives_samples_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory,
     changes: list[tuple[tuple[Any, ...], Any, bool]],
     skip: bool,

@@ -1,4 +1,4 @@
-"""Broken and hostile COCO files: each one a clear line, or left out and counted with data.skip_broken."""
+"""Broken and hostile COCO files give a clear error, or are counted with data.skip_broken."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_trap_42_what_is_left_out_of_one_class_leaves_the_others(tmp_path: Path)
     np.testing.assert_array_equal(open_coco(settings, PERSON).read("a").mask, person)
 
 
-def test_a_segmentation_of_a_class_that_the_task_does_not_name_is_not_looked_at(
+def test_segmentations_of_other_classes_are_not_checked(
     tmp_path: Path,
 ) -> None:
     broken = annotation(18, [[1, 2]], 23)
@@ -147,7 +147,7 @@ def test_a_segmentation_of_a_class_that_the_task_does_not_name_is_not_looked_at(
         open_coco(save(tmp_path, content(broken, GOOD)), BOTH).read("a")
 
 
-def test_a_box_alone_is_no_mask(tmp_path: Path) -> None:
+def test_a_box_without_a_segmentation_is_refused(tmp_path: Path) -> None:
     only_box = {"id": 23, "image_id": 7, "category_id": PERSON_ID, "bbox": [0, 0, 2, 2]}
     with fails(DataError, "no-segmentation", "annotation 23", "image 7", "none"):
         open_coco(save(tmp_path, content(only_box)), PERSON).read("a")
@@ -169,7 +169,7 @@ ODD = (
     ODD,
     st.booleans(),
 )
-def test_trap_42_an_object_never_becomes_background_by_leaving_it_out(
+def test_trap_42_an_object_that_is_left_out_never_becomes_background(
     tmp_path_factory: pytest.TempPathFactory, key: str, odd: object, remove: bool
 ) -> None:
     """Whatever is wrong with an annotation, its pixels are the object or unlabelled."""
@@ -206,7 +206,7 @@ ANNOTATIONS: list[tuple[object, str, *tuple[object, ...]]] = [
 def test_a_broken_annotation_is_named_or_left_out(
     tmp_path: Path, entry: dict[str, Any], code: str, values: list[object]
 ) -> None:
-    """What an annotation that is left out draws is unlabelled, unless it is of no image that the file lists."""
+    """The pixels of an annotation that is left out are unlabelled."""
     stored = content()
     first = annotation(PERSON_ID, [box(0, 0, 2, 2)], 5)
     if code != "coco-duplicate":
@@ -232,7 +232,7 @@ def test_a_broken_annotation_is_named_or_left_out(
     ],
 )
 @pytest.mark.parametrize("skip", [False, True])
-def test_trap_42_an_annotation_of_which_nobody_knows_the_image_is_never_left_out(
+def test_trap_42_an_annotation_with_an_uncertain_image_is_never_left_out(
     tmp_path: Path, entry: object, code: str, values: list[object], skip: bool
 ) -> None:
     stored = content()
@@ -339,7 +339,7 @@ FILES: list[tuple[object, str, *tuple[object, ...]]] = [
 
 @pytest.mark.parametrize(("stored", "code", "values"), [(s, c, v) for s, c, *v in FILES])
 @pytest.mark.parametrize("skip", [False, True])
-def test_a_file_that_makes_no_sense_is_never_passed_over(
+def test_a_wrong_file_is_refused_even_with_skip_broken(
     tmp_path: Path, stored: object, code: str, values: list[object], skip: bool
 ) -> None:
     settings = save(tmp_path, VALID)
@@ -349,7 +349,7 @@ def test_a_file_that_makes_no_sense_is_never_passed_over(
     assert "\n" not in str(problem.value)
 
 
-def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_that_is_not_text_are_named(tmp_path: Path) -> None:
     settings = save(tmp_path, VALID)
     assert settings.annotations
     settings.annotations.write_bytes(b"\xff\xd8\xff\xe0 a picture")

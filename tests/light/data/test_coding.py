@@ -1,4 +1,4 @@
-"""Masks stored as a config's `data` section reads them come back unchanged, whatever that section says."""
+"""Masks stored by the coding of a `data` section are read back unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLOURS = {"#c8c8c8": "land", "#ff0000": "road", "#005aff": "tree"}
 
 
 class Way(NamedTuple):
-    """A way of storing masks: what they are masks of, how they are read, and how their files look."""
+    """A way of storing masks: their task, how they are read, and the layout of their files."""
 
     task: Task
     data: DataConfig
@@ -119,7 +119,7 @@ def test_trap_38_a_mask_stored_as_the_data_set_s_is_read_back_by_its_own_setting
 
 @pytest.mark.parametrize("tiff", [False, True])
 def test_a_mask_that_is_read_by_a_threshold_has_no_palette(tmp_path: Path, tiff: bool) -> None:
-    """The palette's grey would be compared with the threshold: here the background's black, which is class 1."""
+    """The threshold would be compared with the palette: here with black, the colour of class 1."""
     task = Task.multiclass(["liver", "background"])
     data = DataConfig(mask_threshold=1)
     mask = np.ones((2, 3), np.uint8)
@@ -138,20 +138,30 @@ def test_without_settings_masks_are_stored_as_segkit_does(
     assert endings == {".tif" if tiff else ".png"}
 
 
+IDS_16 = {300: "land", 7: "road", 8: "road", 9: "tree"}
+IDS_WITH_VOID = {-1: "void", 0: "land", 1: "road", 2: "tree"}
+INVERTED = {0: "present", 255: "absent"}
+CELL = Task.binary("cell")
 STORED = {
     "ids": (ROADS, {"mask_values": NUMBERS}, "file", [[1, 2, 3, 0]], "uint8"),
-    "16 bits": (ROADS, {"mask_values": {300: "land", 7: "road", 8: "road", 9: "tree"}}, "file", [[300, 7, 9, 255]], "uint16"),
-    "minus one": (ROADS, {"mask_values": {-1: "void", 0: "land", 1: "road", 2: "tree"}}, "file", [[0, 1, 2, -1]], "int16"),
-    "inverted": (Task.binary("cell"), {"mask_values": {0: "present", 255: "absent"}}, "file", [[255, 0, 128]], "uint8"),
-    "threshold": (Task.binary("cell"), {"mask_threshold": 100}, "file", [[0, 255, 50]], "uint8"),
-    "high threshold": (Task.binary("cell"), {"mask_threshold": 300}, "file", [[0, 65535, 150]], "uint16"),
-    "colours": (ROADS, {"mask_colours": COLOURS}, "file", [[[200] * 3, [255, 0, 0], [0, 90, 255], [128] * 3]], "uint8"),
-}  # fmt: skip
+    "16 bits": (ROADS, {"mask_values": IDS_16}, "file", [[300, 7, 9, 255]], "uint16"),
+    "minus one": (ROADS, {"mask_values": IDS_WITH_VOID}, "file", [[0, 1, 2, -1]], "int16"),
+    "inverted": (CELL, {"mask_values": INVERTED}, "file", [[255, 0, 128]], "uint8"),
+    "threshold": (CELL, {"mask_threshold": 100}, "file", [[0, 255, 50]], "uint8"),
+    "high threshold": (CELL, {"mask_threshold": 300}, "file", [[0, 65535, 150]], "uint16"),
+    "colours": (
+        ROADS,
+        {"mask_colours": COLOURS},
+        "file",
+        [[[200] * 3, [255, 0, 0], [0, 90, 255], [128] * 3]],
+        "uint8",
+    ),
+}
 """Task, settings, layout, what is stored for the values of a mask and void, and its depth."""
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_what_a_file_holds(tmp_path: Path, name: str) -> None:
+def test_the_values_stored_in_a_file(tmp_path: Path, name: str) -> None:
     task, setting, layout, expected, depth = STORED[name]
     files = MaskFilesConfig.model_validate({"layout": layout})
     coding = data_coding(DataConfig.model_validate(setting), task, files)
@@ -185,7 +195,7 @@ def test_the_number_for_no_data_means_nothing_else(
     assert data_coding(DataConfig.model_validate(setting), Task.binary("cell")).nodata == nodata
 
 
-def test_ids_that_were_renumbered_are_shown_in_the_colours_of_their_classes(tmp_path: Path) -> None:
+def test_renumbered_ids_have_the_colours_of_their_classes(tmp_path: Path) -> None:
     coding = data_coding(DataConfig(mask_values=NUMBERS), ROADS)
     (path,) = coding.paths(tmp_path, "a")
     save_mask(coding, np.array([[0, 1, 2]], np.uint8), [path])
@@ -219,19 +229,19 @@ def ones(name: str) -> np.ndarray:
     return np.ones({"a": (6, 8), "b": (5, 5)}.get(name, (1, 3)), np.uint8)
 
 
+YES_IS_9 = {0: "absent", 9: "present"}
+YES_IS_RED = {"#000000": "absent", "#ff0000": "present"}
 OLD = {
     "ids": (ROADS, {"mask_values": NUMBERS}, "file"),
-    "a folder a class": (task_of("multiclass"), {"mask_values": {0: "absent", 9: "present"}}, "folders"),
-    "colours of layers": (
-        task_of("multiclass"), {"mask_colours": {"#000000": "absent", "#ff0000": "present"}}, "folders",
-    ),
-    "yes and no": (Task.binary("cell"), {"mask_values": {0: "absent", 9: "present"}}, "file"),
-    "several classes": (task_of("multilabel"), {"mask_values": {0: "absent", 9: "present"}}, "folders"),
-}  # fmt: skip
+    "a folder per class": (task_of("multiclass"), {"mask_values": YES_IS_9}, "folders"),
+    "colours of layers": (task_of("multiclass"), {"mask_colours": YES_IS_RED}, "folders"),
+    "yes and no": (CELL, {"mask_values": YES_IS_9}, "file"),
+    "several classes": (task_of("multilabel"), {"mask_values": YES_IS_9}, "folders"),
+}
 
 
 @pytest.mark.parametrize("name", OLD)
-def test_a_run_that_does_not_say_how_its_masks_were_stored_predicts_what_its_settings_read(
+def test_a_run_without_mask_files_stores_masks_that_its_settings_read(
     tmp_path: Path, name: str
 ) -> None:
     task, setting, layout = OLD[name]
@@ -242,7 +252,7 @@ def test_a_run_that_does_not_say_how_its_masks_were_stored_predicts_what_its_set
     np.testing.assert_array_equal(read_back(coding, data, mask, tmp_path), mask)
 
 
-def test_a_class_that_the_data_set_cannot_store_is_refused_with_the_way_out() -> None:
+def test_a_class_without_a_value_is_refused_and_the_error_names_another_coding() -> None:
     data = DataConfig(mask_values={1: "land", 2: "road"})
     with fails(ConfigError, "contradiction", "tree", "--coding segkit", setting="data.mask_values"):
         data_coding(data, ROADS)
@@ -254,7 +264,7 @@ def test_a_class_that_the_data_set_cannot_store_is_refused_with_the_way_out() ->
     assert record_of(coding_of(config, "segkit")) == record_of(segkit_coding(ROADS))
 
 
-def test_trap_38_a_folder_of_masks_says_how_they_are_stored_and_no_config_misreads_them(
+def test_trap_38_a_config_that_contradicts_the_record_of_a_mask_folder_is_refused(
     tmp_path: Path,
 ) -> None:
     folders = tmp_path / "images", tmp_path / "masks"

@@ -16,7 +16,8 @@ from PIL import Image
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig, as_config
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.labels import check_mapped_names, from_colours
+from segkit.data.sources.labels import check_mapped_names
+from segkit.data.sources.mask_colours import from_colours
 from segkit.io.masks import read_colours
 from tests.helpers.errors import fails
 
@@ -28,7 +29,7 @@ IDS = [[0, 1, 2, VOID]]
 
 
 def source(root: Path, task: Task, name: str = "a.png", **data: object) -> FolderSource:
-    """Return the source of an image and of the mask file ROOT/masks/NAME, which is there or saved later."""
+    """Return the source of an image and of the mask file ROOT/masks/NAME."""
     (root / "images").mkdir(exist_ok=True)
     Image.fromarray(np.zeros((1, 4, 3), np.uint8)).save(root / "images" / "a.png")
     (root / "masks").mkdir(exist_ok=True)
@@ -43,7 +44,7 @@ def test_trap_25_colours_are_classes_where_the_user_names_them(tmp_path: Path) -
     assert opened.read("a").mask.tolist() == IDS
 
 
-def test_colours_are_written_in_either_case_and_may_share_a_class() -> None:
+def test_colours_may_be_upper_or_lower_case_and_several_may_mean_one_class() -> None:
     names = DataConfig(
         mask_colours={"#FF0000": "liver", "#AAbb01": "liver", "#000000": "background"}
     ).mask_colours
@@ -170,7 +171,7 @@ def test_multilabel_masks_have_no_colours(tmp_path: Path) -> None:
         source(tmp_path, Task.multilabel(["liver", "tumour"]), mask_colours={"#ff0000": "present"})
 
 
-def test_names_that_are_no_class_and_no_names_at_all_are_refused(tmp_path: Path) -> None:
+def test_unknown_names_and_an_empty_mapping_are_refused(tmp_path: Path) -> None:
     known = "background, liver, tumour, void"
     with fails(ConfigError, "unknown-name", known, "livr", setting="data.mask_colours"):
         source(tmp_path, ORGANS, mask_colours={"#ff0000": "livr"})
@@ -210,7 +211,7 @@ def as_hex(colour: tuple[int, ...]) -> str:
 def test_reading_colours_equals_a_loop_over_the_pixels(
     names: dict[tuple[int, ...], str], rgb: np.ndarray, tolerance: int
 ) -> None:
-    """A pixel gets the nearest named colour, by its most different channel; farther than the tolerance is an error."""
+    """A colour counts as the nearest named one, by the channel that differs most."""
     meant = {**{name: i for i, name in enumerate(ORGANS.classes)}, "void": VOID}
     allowed: list[set[int]] = []
     unknown: Counter[str] = Counter()
@@ -230,9 +231,9 @@ def test_reading_colours_equals_a_loop_over_the_pixels(
         return
     with fails(DataError, "mask-colours", "a.png") as problem:
         from_colours(rgb, ORGANS, mapping, tolerance, "a.png")
-    told = [(colour, int(count)) for colour, count in LISTED.findall(str(problem.value))]
-    assert [count for _, count in told] == sorted(unknown.values(), reverse=True)[:8]
-    assert set(told) <= set(unknown.items())
+    listed = [(colour, int(count)) for colour, count in LISTED.findall(str(problem.value))]
+    assert [count for _, count in listed] == sorted(unknown.values(), reverse=True)[:8]
+    assert set(listed) <= set(unknown.items())
 
 
 def test_unknown_colours_are_listed_with_their_pixels_most_frequent_first() -> None:
@@ -250,7 +251,7 @@ def test_unknown_colours_are_listed_with_their_pixels_most_frequent_first() -> N
     ]
 
 
-def test_trap_28_many_colours_are_told_to_come_from_smoothed_edges() -> None:
+def test_trap_28_an_error_about_many_colours_names_the_tolerance() -> None:
     rgb = np.arange(300, dtype=np.uint16).astype(np.uint8)[None, :, None].repeat(3, axis=-1)
     with fails(DataError, "mask-colours", 2, 250, "JPEG", "data.colour_tolerance"):
         from_colours(rgb, ORGANS, NAMES, 2, "a.png")
@@ -271,7 +272,7 @@ def test_a_tolerance_takes_the_nearest_colour_and_no_more(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
-def test_a_folder_a_class_may_hold_colours_that_say_yes_and_no(tmp_path: Path, kind: str) -> None:
+def test_masks_in_class_folders_may_use_colours_for_yes_and_no(tmp_path: Path, kind: str) -> None:
     for label, columns in (("liver", [1, 0, 0]), ("tumour", [0, 0, 1])):
         path = tmp_path / "masks" / label / "a.png"
         path.parent.mkdir(parents=True)

@@ -86,7 +86,7 @@ def test_depth_and_channels_are_those_of_all_images() -> None:
         image_kind(iter(made(("uint8", 3), ("uint16", 3))))
 
 
-def test_no_sample_is_no_data_set(tmp_path: Path) -> None:
+def test_a_data_set_without_samples_is_refused(tmp_path: Path) -> None:
     with fails(DataError, "empty"):
         to_tfds(CRACK, {"train": Subset(InMemory([]), [])}, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Samples kept on disk: found again, never stale, whole or not there, and a full disk ends the keeping only."""
+"""Samples stored on disk: found again, never stale, always whole; a full disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ in_both_ways = pytest.mark.parametrize("small", [0, 2**20], ids=["mapped", "read
 
 @in_both_ways
 @every_source
-def test_what_is_kept_is_what_was_read(
+def test_stored_samples_equal_those_that_were_read(
     make: Callable[[Path], Made], small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_cache, "SMALL", small)
@@ -36,16 +36,16 @@ def test_what_is_kept_is_what_was_read(
     part = Counting(made)
     wanted = [Read(part, made.task, GIVEN)(name) for name in part.names]
     for _ in range(2):
-        kept = on_disk(made, part, tmp_path / "cache")
+        cached = on_disk(made, part, tmp_path / "cache")
         for name, (image, target) in zip(part.names, wanted, strict=True):
-            for array, same in zip(kept(name), (image, target), strict=True):
+            for array, same in zip(cached(name), (image, target), strict=True):
                 np.testing.assert_array_equal(array, same)
                 assert (array.dtype, array.shape) == (same.dtype, same.shape)
     assert part.reads == 2 * len(part.names)  # by `wanted`, and once for the cache
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
-def test_deep_images_are_kept_in_their_depth(dtype: str, tmp_path: Path) -> None:
+def test_images_of_more_than_8_bits_are_stored_in_their_depth(dtype: str, tmp_path: Path) -> None:
     made = folder(tmp_path)
     image = np.arange(6 * 8 * 3).reshape(6, 8, 3).astype(dtype) * 100
     (tmp_path / "images" / "a.png").unlink()
@@ -59,38 +59,38 @@ def test_deep_images_are_kept_in_their_depth(dtype: str, tmp_path: Path) -> None
 
 
 @in_both_ways
-def test_a_kept_sample_cannot_be_written_into(
+def test_a_stored_sample_is_read_only(
     small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_cache, "SMALL", small)
     made = folder(tmp_path)
-    kept = on_disk(made, Counting(made), tmp_path / "cache")
-    kept("a")
+    cached = on_disk(made, Counting(made), tmp_path / "cache")
+    cached("a")
     with pytest.raises(ValueError, match="read-only"):
-        kept("a")[0][:] = 0
+        cached("a")[0][:] = 0
 
 
 @pytest.mark.parametrize("changed", ["images/a.png", "masks/a.png"])
 def test_a_changed_file_is_read_again(changed: str, tmp_path: Path) -> None:
     made = folder(tmp_path)
     part, file = Counting(made), tmp_path / changed
-    kept = on_disk(made, part, tmp_path / "cache")
+    cached = on_disk(made, part, tmp_path / "cache")
     for name in part.names:
-        kept(name)
+        cached(name)
     before, size = file.stat().st_mtime_ns, file.stat().st_size
-    kept("a")
+    cached("a")
     assert part.reads == 3
     os.utime(file, ns=(before, before + 10**6))  # only its time
-    kept("a")
+    cached("a")
     assert part.reads == 4
     file.write_bytes(
         file.read_bytes() + b"\0"
     )  # only its size: what follows a PNG's end is not looked at
     assert file.stat().st_size != size
     os.utime(file, ns=(before, before))
-    kept("a")
+    cached("a")
     assert part.reads == 5
-    kept("b")
+    cached("b")
     assert part.reads == 5
 
 
@@ -121,10 +121,10 @@ def test_other_channels_are_other_samples(tmp_path: Path) -> None:
     grey = GIVEN.model_copy(update={"channels": 1})
     part = Counting(made)
     for given in (GIVEN, grey):
-        kept = OnDisk(
+        cached = OnDisk(
             Read(part, made.task, given), part, made.data, made.task, given, tmp_path / "cache"
         )
-        assert kept("a")[0].shape == (6, 8, given.channels)
+        assert cached("a")[0].shape == (6, 8, given.channels)
 
 
 @in_both_ways
@@ -154,43 +154,43 @@ def test_a_file_that_is_not_whole_counts_as_none(
     assert file.read_bytes() == whole
 
 
-def test_a_missing_file_is_told_by_its_reader(tmp_path: Path) -> None:
+def test_a_missing_file_gives_the_error_of_the_source(tmp_path: Path) -> None:
     made = folder(tmp_path)
-    kept = on_disk(made, Counting(made), tmp_path / "cache")
+    cached = on_disk(made, Counting(made), tmp_path / "cache")
     (tmp_path / "images" / "a.png").unlink()
     with fails(DataError, "missing-file", tmp_path / "images" / "a.png"):
-        kept("a")
+        cached("a")
 
 
-def test_a_full_disk_ends_the_keeping_and_nothing_else(
+def test_a_full_disk_only_stops_the_storing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = folder(tmp_path)
     part = Counting(made)
-    kept = on_disk(made, part, tmp_path / "cache")
+    cached = on_disk(made, part, tmp_path / "cache")
     monkeypatch.setattr(
         disk_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=disk_cache.SPARE)
     )
     with pytest.warns(UserWarning, match=re.escape(str(tmp_path / "cache"))):
-        kept("a")
+        cached("a")
     for _ in range(2):
-        kept("a")
+        cached("a")
     assert part.reads == 3
     assert not list((tmp_path / "cache").rglob("*.sample"))
 
 
-def test_an_end_while_a_file_is_written_leaves_none(
+def test_a_write_that_is_interrupted_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = folder(tmp_path)
-    kept = on_disk(made, Counting(made), tmp_path / "cache")
+    cached = on_disk(made, Counting(made), tmp_path / "cache")
 
     def end(array: np.ndarray) -> np.ndarray:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(disk_cache.np, "ascontiguousarray", end)
     with pytest.raises(KeyboardInterrupt):
-        kept("a")
+        cached("a")
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
@@ -203,10 +203,10 @@ from segkit.config.data import DataConfig
 root = Path(sys.argv[1])
 made = Made(CRACK, DataConfig(images=root / "images", masks=root / "masks"), "a", None)
 part = Counting(made)
-kept = on_disk(made, part, root / "cache")
+cached = on_disk(made, part, root / "cache")
 while True:
     for name in part.names:
-        kept(name)
+        cached(name)
     for path in (root / "cache").glob("*/[0-9a-f]*.sample"):
         path.unlink(missing_ok=True)
 """
@@ -214,17 +214,17 @@ while True:
 
 @pytest.mark.long
 def test_processes_share_a_folder_and_a_kill_leaves_only_whole_files(tmp_path: Path) -> None:
-    """Three processes write and delete the same samples; one is killed; whatever is found is right at any time."""
+    """Three processes write and delete the same samples, and one of them is killed."""
     made = folder(tmp_path)
     part = Counting(made)
     wanted = {name: Read(part, made.task, GIVEN)(name) for name in part.names}
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for _ in range(2)]
     try:
-        kept, looked, began = on_disk(made, part, tmp_path / "cache"), 0, time.monotonic()
+        cached, looked, began = on_disk(made, part, tmp_path / "cache"), 0, time.monotonic()
         while looked < 300 or time.monotonic() - began < 2:
             for name, (image, target) in wanted.items():
-                found = kept(name)
+                found = cached(name)
                 np.testing.assert_array_equal(found[0], image)
                 np.testing.assert_array_equal(found[1], target)
                 looked += 1
@@ -242,14 +242,14 @@ def test_processes_share_a_folder_and_a_kill_leaves_only_whole_files(tmp_path: P
 def test_threads_may_read_at_once(tmp_path: Path) -> None:
     made = folder_of_bands(tmp_path)
     part = Counting(made)
-    kept, wrong = on_disk(made, part, tmp_path / "cache"), []
+    cached, wrong = on_disk(made, part, tmp_path / "cache"), []
     wanted = {name: Read(part, made.task, GIVEN)(name) for name in part.names}
 
     def look() -> None:
         for name in [*part.names] * 30:
             wrong.extend(
                 name
-                for a, b in zip(kept(name), wanted[name], strict=True)
+                for a, b in zip(cached(name), wanted[name], strict=True)
                 if not np.array_equal(a, b)
             )
 

@@ -44,7 +44,7 @@ def test_distances_are_exact_in_an_image_of_usual_size() -> None:
     )
 
 
-def test_the_edge_of_what_is_known_is_no_outline() -> None:
+def test_the_edge_of_the_labelled_area_is_not_an_outline() -> None:
     truth = np.zeros((20, 30), bool)
     truth[5:15, 8:30] = True
     known = np.ones_like(truth)
@@ -56,7 +56,7 @@ def test_the_edge_of_what_is_known_is_no_outline() -> None:
 
 
 @given(st.data())
-def test_a_target_with_distances_says_what_the_target_says(data: st.DataObject) -> None:
+def test_a_target_with_distances_contains_the_target(data: st.DataObject) -> None:
     task = data.draw(tasks())
     target = task.encode(data.draw(masks(task)), void=VOID)
     found = with_distances(target, task)

@@ -1,4 +1,4 @@
-"""Masks whose files say what their values are: white as 0, no data, palettes, pages; and names with accents."""
+"""Mask files that describe their values (white as 0, nodata, palettes, pages); accents."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_trap_39_grey_edges_are_cut_as_they_are_seen(tmp_path: Path) -> None:
     )
 
 
-def test_trap_39_ids_of_which_0_is_white_are_refused(tmp_path: Path) -> None:
+def test_trap_39_ids_are_refused_if_0_is_white(tmp_path: Path) -> None:
     tiff(tmp_path, IDS, photometric="miniswhite")
     with fails(DataError, "mask-white", tmp_path / "masks" / "a.tif", "0, 1, 2"):
         source(tmp_path, THREE).read("a")
@@ -122,7 +122,7 @@ def test_trap_39_no_data_of_a_mask_is_void(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(("task", "values"), [(THREE, IDS), (BINARY, OBJECT.astype(np.uint8))])
-def test_trap_39_no_data_that_is_a_class_is_a_question(
+def test_trap_39_a_nodata_value_that_is_a_class_is_refused(
     tmp_path: Path, task: Task, values: np.ndarray
 ) -> None:
     tiff(tmp_path, values, nodata=0)
@@ -241,7 +241,7 @@ def test_trap_40_a_palette_tiff_is_read_by_the_same_rule(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("task", [BINARY, THREE])
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
-def test_trap_40_an_index_of_two_colours_is_no_class(
+def test_trap_40_an_index_with_two_colours_is_refused(
     tmp_path: Path, task: Task, suffix: str
 ) -> None:
     indexed(tmp_path, f"a{suffix}", OBJECT, BLACK, RED)
@@ -285,7 +285,7 @@ def test_trap_40_no_is_black_if_black_is_one_of_two_colours(tmp_path: Path) -> N
     )
 
 
-def test_trap_40_a_threshold_is_of_the_greys_of_a_palette(tmp_path: Path) -> None:
+def test_trap_40_a_threshold_compares_the_greys_of_a_palette(tmp_path: Path) -> None:
     indexed(tmp_path, "a.gif", ~OBJECT, (200, 200, 200), (90, 90, 90))
     np.testing.assert_array_equal(
         source(tmp_path, BINARY, mask_threshold=128).read("a").mask, OBJECT

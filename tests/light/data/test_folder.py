@@ -139,7 +139,7 @@ def test_other_ids_are_refused_with_the_file_and_what_to_do(tmp_path: Path) -> N
         folder(tmp_path, {"a": [[0, 1, 38, 113]]}, ORGANS).read("a")
 
 
-def test_a_multilabel_mask_is_a_file_a_class(tmp_path: Path) -> None:
+def test_a_multilabel_mask_has_one_file_per_class(tmp_path: Path) -> None:
     task = Task.multilabel(["vessel", "tumour"])
     save(tmp_path / "images" / "a.png", [[1, 2]])
     save(tmp_path / "masks" / "vessel" / "a.png", [[255, 255]])

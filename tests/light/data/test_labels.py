@@ -53,7 +53,7 @@ def test_trap_28_grey_edges_of_many_values_are_refused_by_the_first_few() -> Non
         as_yes_no(np.arange(100, dtype=np.uint8)[None], CRACK, None, "a.png")
 
 
-def test_given_values_are_followed() -> None:
+def test_mask_values_decide_what_values_mean() -> None:
     mask, yes = as_yes_no(
         np.array([[0, 1, 255]]), CRACK, {0: "absent", 1: "present", 255: "void"}, "a.png"
     )
@@ -76,7 +76,7 @@ def test_values_without_a_name_are_refused() -> None:
         as_ids(np.array([[0, 10, 99, 7]]), ORGANS, {0: "background", 10: "liver"}, "a.png")
 
 
-def test_without_given_values_ids_are_ids_and_255_is_unlabelled() -> None:
+def test_without_mask_values_ids_are_ids_and_255_is_unlabelled() -> None:
     assert as_ids(np.array([[0, 2, 255]]), ORGANS, None, "a.png").tolist() == [[0, 2, VOID]]
     with fails(DataError, "mask-values", "a.png", "0 to 2", 3):
         as_ids(np.array([[0, 3]]), ORGANS, None, "a.png")

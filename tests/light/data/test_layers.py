@@ -14,7 +14,7 @@ from PIL import Image
 from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.labels import from_layers
+from segkit.data.sources.mask_layers import from_layers
 from segkit.io.masks import read_layers
 from tests.helpers.errors import fails, holds
 
@@ -86,7 +86,7 @@ def test_a_binary_mask_is_its_only_layer() -> None:
     assert from_layers({"crack": row(0, 1, VOID)}, CRACK, None, "a.png").tolist() == [[0, 1, VOID]]
 
 
-def test_the_first_in_on_top_wins() -> None:
+def test_the_first_class_of_on_top_wins() -> None:
     layers = {"liver": row(1, 1, 1, 0), "tumour": row(0, 1, 1, 1), "vessel": row(0, 0, 1, 0)}
     for on_top, expected in (
         (["vessel", "tumour", "liver"], [1, 2, 3, 2]),
@@ -96,7 +96,7 @@ def test_the_first_in_on_top_wins() -> None:
         assert from_layers(layers, ORGANS, on_top, "a.png").tolist() == [expected]
 
 
-def test_an_overlap_that_nothing_decides_is_refused_with_the_classes_and_both_ways_out() -> None:
+def test_an_undecided_overlap_is_refused_and_the_error_names_classes_and_settings() -> None:
     layers = {"liver": row(1, 1, 0), "tumour": row(0, 1, 1), "vessel": row(0, 1, 1)}
     with fails(
         DataError, "overlap", "a.png", 2, "(liver, tumour, vessel)", "multilabel", "data.on_top"
@@ -194,7 +194,7 @@ YES = np.array([[[0, 1, 0], [1, 1, 1]], [[0, 0, 0], [0, 0, 1]]], np.uint8)
     ],
     ids=["0/1", "0/255", "16 bits 0/1", "16 bits 0/65535", "float", "signed"],
 )
-def test_a_multilabel_mask_can_be_one_file_of_a_band_a_class(
+def test_a_multilabel_mask_can_be_one_file_with_one_band_per_class(
     tmp_path: Path, stored: np.ndarray
 ) -> None:
     mask = bands(tmp_path, stored).read("a").mask

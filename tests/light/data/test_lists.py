@@ -38,7 +38,7 @@ def test_a_list_pairs_by_its_columns_and_names_by_its_paths(tmp_path: Path) -> N
     assert found.parts == {}
 
 
-def test_a_list_may_have_a_column_a_class(tmp_path: Path) -> None:
+def test_a_list_may_have_one_column_per_class(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "v.png", "t.png")
     data = listing(tmp_path, ("image", "tumour", "vessel"), ("a.jpg", "t.png", "v.png"))
     assert find_pairs(data, LABELS).by_name["a"].masks == {
@@ -120,7 +120,7 @@ def test_a_list_that_does_not_fit_is_refused_with_its_line(
         find_pairs(listing(tmp_path, *rows), LABELS)
 
 
-def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_list_is_refused(tmp_path: Path) -> None:
     with fails(DataError, "list", tmp_path / "list.csv", os.strerror(errno.ENOENT)):
         find_pairs(DataConfig(list_file=tmp_path / "list.csv"), ())
     (tmp_path / "list.csv").write_bytes(b"\xff\xfeimage\x00mask\x81")
@@ -164,7 +164,7 @@ def test_the_parts_of_a_list_are_honoured(data: st.DataObject) -> None:
 
 
 def _listed(root: Path, parts: dict[str, int], **data: object) -> dict[str, list[str]]:
-    """Open the parts of a list that says so many images of each; their names begin with the part's."""
+    """Open a list with these numbers of images per part; their names begin with the part."""
     rows = [
         (f"{part}{i}.jpg", "m.png", part) for part, count in parts.items() for i in range(count)
     ]
@@ -186,14 +186,16 @@ def test_trap_33_parts_that_a_list_names_are_used_as_they_are(tmp_path: Path) ->
     }
 
 
-def test_trap_33_a_list_of_train_and_test_shares_its_training_part_alone(tmp_path: Path) -> None:
+def test_trap_33_with_train_and_test_in_a_list_only_the_training_part_is_split(
+    tmp_path: Path,
+) -> None:
     parts = _listed(tmp_path, {"train": 20, "test": 3}, validation=0.3, test=0.5)
     assert parts["test"] == ["test0", "test1", "test2"]
     assert sorted(parts["train"] + parts["validation"]) == sorted(f"train{i}" for i in range(20))
     assert len(parts["validation"]) > 0
 
 
-def test_trap_33_what_a_list_calls_test_is_never_trained_on(tmp_path: Path) -> None:
+def test_trap_33_the_test_samples_of_a_list_are_never_trained_on(tmp_path: Path) -> None:
     parts = _listed(tmp_path, {"validation": 5, "test": 5})
     assert not set(parts["train"]) & {*parts["validation"], *parts["test"]}
 

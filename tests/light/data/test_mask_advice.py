@@ -1,4 +1,4 @@
-"""What an error proposes for the values of a mask gives the right mask when it is followed, or leaves a place to fill in."""
+"""Advice about mask values gives the right mask when followed, or has a blank to fill in."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_trap_44_advice_that_is_followed_gives_the_right_mask(tmp_path: Path, co
 
 @pytest.mark.parametrize("meaning", [VOID, YES])
 @pytest.mark.parametrize(("dark", "bright"), [(1, 255), (255, 32767)])
-def test_trap_44_where_a_value_beside_yes_may_mean_two_things_both_are_proposed(
+def test_trap_44_both_meanings_of_an_ambiguous_value_are_proposed(
     tmp_path: Path, meaning: int, dark: int, bright: int
 ) -> None:
     advised = proposals(advice_for_mixed(bright, dark))

@@ -90,7 +90,14 @@ def test_trap_33_usual_names_pair_by_the_suffixes_that_are_found(
 
 
 @pytest.mark.parametrize(
-    ("image", "mask"), [("image_{}", "mask_{}"), ("{}", "task-{}-roof-0"), ("IMG_{}", "img_{}")]
+    ("image", "mask"),
+    [
+        ("{}", "task-{}-roof-0"),
+        ("IMG_{}", "img_{}"),
+        ("image_{}", "other_{}"),
+        ("label_{}", "mask_{}"),
+        ("image_{}", "mask_0{}"),
+    ],
 )
 def test_trap_33_names_that_no_suffix_pairs_need_a_list(
     tmp_path: Path, image: str, mask: str
@@ -105,7 +112,59 @@ def test_trap_33_names_that_no_suffix_pairs_need_a_list(
         pairs(tmp_path)
 
 
-def test_of_several_kinds_of_masks_nobody_chooses() -> None:
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("image_{}", "mask_{}"),
+        ("img{}", "mask{}"),
+        ("monday/image_{}", "monday/mask_{}"),
+        ("{}", "mask_{}"),
+        ("image_a_{}", "gt-a_{}"),
+        ("scan {}", "Label {}"),
+    ],
+)
+@pytest.mark.parametrize("numbers", [("21", "22", "23"), ("1", "10", "100"), ("7",)], ids=len)
+def test_trap_33_names_that_differ_in_their_prefix_pair(
+    tmp_path: Path, image: str, mask: str, numbers: tuple[str, ...]
+) -> None:
+    touch(tmp_path / "images", *(f"{image.format(n)}.jpg" for n in numbers))
+    touch(tmp_path / "masks", *(f"{mask.format(n)}.png" for n in numbers))
+    assert shown(pairs(tmp_path), tmp_path) == {
+        image.format(n): (f"images/{image.format(n)}.jpg", {"": f"masks/{mask.format(n)}.png"})
+        for n in numbers
+    }
+
+
+def test_an_image_without_a_mask_of_another_prefix_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "images", *(f"image_{n}.png" for n in range(4)))
+    touch(tmp_path / "masks", *(f"mask_{n}.png" for n in range(3)))
+    with fails(DataError, "unpaired", 1, tmp_path / "masks", "image_3"):
+        pairs(tmp_path)
+    touch(tmp_path / "masks", "mask_3.png", "mask_4.png")
+    with fails(DataError, "unpaired", 1, tmp_path / "images", "mask_4"):
+        pairs(tmp_path)
+
+
+def test_trap_33_masks_of_two_prefixes_are_ambiguous(tmp_path: Path) -> None:
+    touch(tmp_path / "images", "image_1.png", "image_2.png")
+    touch(tmp_path / "masks", *(f"{kind}_{n}.png" for kind in ("mask", "label") for n in (1, 2)))
+    with fails(DataError, "unpaired", 2, "image_1", "data.list_file"):
+        pairs(tmp_path)
+
+
+@pytest.mark.parametrize("masks", ["train", "other"])
+def test_a_folder_per_image_is_recognised(tmp_path: Path, masks: str) -> None:
+    touch(tmp_path / "train" / "0a1", "images/0a1.png", "masks/ff.png", "masks/ee.png")
+    touch(tmp_path / "train" / "0b2", "images/0b2.png", "masks/dd.png")
+    touch(tmp_path / "other", "0a1.png", "0b2.png")
+    place = tmp_path / "train" / "0a1" / "masks"
+    with fails(DataError, "unpaired", place, "folder.md", "data.mask_ids: instances"):
+        pairs(tmp_path, masks, "train")
+    with fails(DataError, "unpaired", "0a1/masks", "folder.md", "data.mask_ids: instances"):
+        find_suffixes(["0a1/images/0a1", "0a1/masks/ff"], [], together=True)
+
+
+def test_several_kinds_of_masks_are_ambiguous() -> None:
     images = ["a1", "a2"]
     assert find_suffixes(images, ["a1_x", "a1_y", "a2_x", "a2_y"]) is None
     cityscapes = [
@@ -114,7 +173,7 @@ def test_of_several_kinds_of_masks_nobody_chooses() -> None:
     assert find_suffixes(images, cityscapes) == ("", "_gtFine_labelIds")
 
 
-def test_images_and_masks_in_one_folder_are_told_apart_by_their_suffixes(tmp_path: Path) -> None:
+def test_suffixes_distinguish_images_and_masks_in_one_folder(tmp_path: Path) -> None:
     names = [f"{n}_{kind}" for n in ("21", "22", "23") for kind in ("sat", "mask")]
     assert find_suffixes(names, names, together=True) == ("_sat", "_mask")
     both = ["a", "b", "a_mask", "b_mask"]
@@ -219,7 +278,7 @@ def test_one_folder_for_both_needs_a_suffix(tmp_path: Path) -> None:
 def test_pairing_equals_a_loop_over_the_names(
     images: set[str], masks: set[str], suffix: str, layout: str
 ) -> None:
-    """An image pairs with the file that is called like it and the suffix; whoever is left alone is an error."""
+    """An image pairs with the file of its name and the suffix; a file alone is an error."""
     one, other = LAYOUTS[layout]
     if one == other and not suffix:
         return
@@ -293,7 +352,7 @@ def test_a_class_name_with_a_slash_is_a_folder_in_a_folder(tmp_path: Path) -> No
     assert set(found.by_name["a"].masks) == {"organ/liver", "organ/lung"}
 
 
-def test_folders_that_the_images_have_too_are_no_class_folders(tmp_path: Path) -> None:
+def test_folders_that_images_have_too_are_not_class_folders(tmp_path: Path) -> None:
     touch(tmp_path, "images/vessel/a.jpg", "masks/vessel/a.png")
     assert shown(pairs(tmp_path, labels=LABELS), tmp_path) == {
         "vessel/a": ("images/vessel/a.jpg", {"": "masks/vessel/a.png"})

@@ -172,7 +172,7 @@ def test_turns_stay_within_the_settings_and_fill_them() -> None:
         assert abs(np.mean(np.array(chosen) == -1) - 0.5) < 0.03
 
 
-def test_no_turn_where_none_is_wanted() -> None:
+def test_settings_of_zero_give_no_turn() -> None:
     still = AugmentConfig(rotate=0, scale=0, flip_horizontal=False)
     assert {sample_turn(still, np.random.default_rng(seed)) for seed in range(20)} == {Turn()}
 

@@ -1,4 +1,4 @@
-"""Where decoded samples are kept: as the settings and the room say, and refused before anything is begun."""
+"""The cache of decoded samples: chosen by settings and room, and checked in advance."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_auto_takes_memory_then_disk_then_a_part(
     assert isinstance(chosen(made, "none", where, monkeypatch, much, much), Read)
 
 
-def test_too_little_room_is_said_before_anything_is_kept(
+def test_too_little_room_is_reported_before_anything_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, where = folder(tmp_path), tmp_path / "cache"
@@ -70,9 +70,9 @@ def test_too_little_room_is_said_before_anything_is_kept(
     with fails(ConfigError, "missing-setting", setting="data.cache_folder"):
         chosen(made, "disk", None, monkeypatch, 10**9, 10**9)
     assert not where.exists()
-    kept = chosen(made, "disk", where, monkeypatch, 100, 10**6)
+    cached = chosen(made, "disk", where, monkeypatch, 100, 10**6)
     for name in ("a", "b", "c d/ä"):
-        kept(name)
+        cached(name)
     assert isinstance(
         chosen(made, "disk", where, monkeypatch, 100, 0), OnDisk
     )  # all is there already
@@ -100,7 +100,7 @@ def test_all_parts_have_to_fit_together(
     check_memory([part] * 9, made.data.model_copy(update={"cache": "auto"}), made.task, GIVEN, None)
 
 
-def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
+def test_a_part_in_memory_uses_little_more_than_its_estimated_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left is for the other parts; images that were not looked at may be larger."""
@@ -113,13 +113,13 @@ def test_a_part_in_memory_takes_little_more_than_it_was_reckoned_to(
             samples, "check_memory", lambda parts, *_, room=room: room / samples.MARGIN
         )
         part = Counting(made)
-        kept = open_samples(part, data, made.task, GIVEN)
+        cached = open_samples(part, data, made.task, GIVEN)
         for _ in range(3):
-            kept("a")
+            cached("a")
         assert part.reads == times_read
 
 
-def test_a_source_that_names_no_files_is_not_kept_on_disk(
+def test_a_source_that_lists_no_files_is_not_cached_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = folder(tmp_path)
@@ -129,7 +129,7 @@ def test_a_source_that_names_no_files_is_not_kept_on_disk(
         chosen(made, "disk", tmp_path, monkeypatch, 10**9, 10**9)
 
 
-def test_training_refuses_before_it_begins_a_run(
+def test_training_checks_the_room_before_it_begins_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i in range(12):

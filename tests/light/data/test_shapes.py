@@ -28,14 +28,14 @@ def test_a_sample_depends_on_seed_and_number_alone() -> None:
     assert (source(ALL).read("shape_00001").image != first.image).any()
 
 
-def test_names_are_as_many_as_asked_for_and_differ() -> None:
+def test_there_are_count_names_and_they_differ() -> None:
     names = source(ALL, count=120).names
     assert (len(names), len(set(names)), names[0]) == (120, 120, "shape_00000")
 
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=15)
-def test_all_kinds_of_task_tell_the_same_of_one_image(number: int) -> None:
+def test_masks_of_all_kinds_of_task_agree(number: int) -> None:
     name = f"shape_{number:05d}"
     several, single = source(ALL).read(name), source(ONE).read(name)
     np.testing.assert_array_equal(several.image, single.image)
@@ -91,7 +91,7 @@ def test_unknown_shapes_are_refused(task: Task) -> None:
         source(task)
 
 
-def test_the_config_s_data_section_gives_count_size_and_seed() -> None:
+def test_the_data_section_sets_count_size_and_seed() -> None:
     opened = open_shapes(DataConfig(source="shapes", count=5, size=(32, 48), seed=4), ALL)
     assert (len(opened.names), opened.read("shape_00003").image.shape) == (5, (32, 48, 3))
     np.testing.assert_array_equal(

@@ -25,7 +25,7 @@ from tests.helpers.every_source import (
 )
 
 
-def test_every_source_of_the_catalog_keeps_the_contract() -> None:
+def test_every_source_of_the_catalog_is_tested_here() -> None:
     assert set(MAKERS) == set(SOURCES)
 
 
@@ -57,7 +57,7 @@ def test_reading_a_sample_again_gives_the_same_bits(
 
 
 @every_source
-def test_what_a_reader_does_to_a_sample_stays_his(
+def test_changing_a_sample_does_not_change_the_next_read(
     tmp_path: Path, make: Callable[[Path], Made]
 ) -> None:
     made = make(tmp_path)
@@ -71,10 +71,12 @@ def test_what_a_reader_does_to_a_sample_stays_his(
 
 @pytest.mark.long
 @every_source
-def test_what_was_read_is_not_kept(tmp_path: Path, make: Callable[[Path], Made]) -> None:
+def test_memory_does_not_grow_with_the_samples_read(
+    tmp_path: Path, make: Callable[[Path], Made]
+) -> None:
     source = opened(make(tmp_path))
 
-    def held_after(reads: int) -> int:
+    def memory_after(reads: int) -> int:
         for i in range(reads):
             source.read(source.names[i % len(source.names)])
         gc.collect()
@@ -82,14 +84,14 @@ def test_what_was_read_is_not_kept(tmp_path: Path, make: Callable[[Path], Made])
 
     tracemalloc.start()
     try:
-        grown = -held_after(800) + held_after(400)  # tables of the interpreter grow at first
+        grown = -memory_after(800) + memory_after(400)  # tables of the interpreter grow at first
     finally:
         tracemalloc.stop()
     assert grown < 400 * 150  # the smallest sample holds some 500 bytes
 
 
 @every_source
-def test_names_are_told_apart_and_the_parts_are_made_of_them(
+def test_names_are_unique_and_parts_consist_of_them(
     tmp_path: Path, make: Callable[[Path], Made]
 ) -> None:
     made = make(tmp_path)
@@ -106,9 +108,7 @@ def test_names_are_told_apart_and_the_parts_are_made_of_them(
 
 
 @every_source
-def test_samples_are_images_and_masks_that_the_task_takes(
-    tmp_path: Path, make: Callable[[Path], Made]
-) -> None:
+def test_the_task_can_encode_every_mask(tmp_path: Path, make: Callable[[Path], Made]) -> None:
     made = make(tmp_path)
     source = opened(made)
     seen: set[int] = set()
@@ -156,9 +156,9 @@ def test_a_file_that_is_gone_since_the_source_was_opened_is_named(
 
 
 def names(problem: DataError, made: Made) -> bool:
-    """Return whether an error names the sample's file, or the folder of a data set and the record."""
-    file, told = str(made.file), str(problem)
-    return file in told or f"{Path(file).parent}: {made.name}" in told
+    """Return whether an error names the sample's file, or the data set's folder and record."""
+    file, message = str(made.file), str(problem)
+    return file in message or f"{Path(file).parent}: {made.name}" in message
 
 
 OPEN = """
@@ -169,7 +169,8 @@ from segkit.config.data import DataConfig
 for name, data, task in json.loads(sys.argv[1]):
     source = open_source(DataConfig.model_validate(data), Task.model_validate(task))
     source.read(source.names[0])
-    print(name, sorted({"keras", "tensorflow", "albumentations", "jax", "torch"} & set(sys.modules)))
+    heavy = {"keras", "tensorflow", "albumentations", "jax", "torch"}
+    print(name, sorted(heavy & set(sys.modules)))
 """
 
 

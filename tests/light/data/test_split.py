@@ -62,7 +62,7 @@ def test_the_order_of_names_does_not_matter(names: list[str], random: object) ->
     }
 
 
-def test_shares_are_about_what_was_asked_for() -> None:
+def test_parts_have_about_the_configured_shares() -> None:
     parts = split([f"image {i}" for i in range(5000)], 0.2, 0.1)
     assert [round(len(parts[part]) / 5000, 1) for part in ("train", "validation", "test")] == [
         0.7,

@@ -1,4 +1,4 @@
-"""What is known of data sets without reading one; the rest is in tests/heavy, because TensorFlow writes its data sets."""
+"""Ready maps, splits and record offsets; tests/heavy has tests that write data sets."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_cityscapes_has_19_classes_and_scene_parse_100() -> None:
     )
     assert list(cityscapes) == list(range(34))
     assert len(set(cityscapes.values()) - {"void"}) == 19
-    kept = [value for value, name in cityscapes.items() if name != "void"]
-    assert kept == [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    labelled = [value for value, name in cityscapes.items() if name != "void"]
+    assert labelled == [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
     assert [cityscapes[value] for value in (7, 21, 33)] == ["road", "vegetation", "bicycle"]
     names = list(SCENE_PARSE.values.values())
     assert len(set(names)) == 101
@@ -80,7 +80,7 @@ def test_classes_that_a_task_leaves_out_are_background_and_void_stays_void() -> 
         ),
     ],
 )
-def test_a_task_that_a_ready_map_cannot_serve_is_told_what_to_say(
+def test_a_task_with_other_classes_than_a_ready_map_is_refused(
     task: Task, values: tuple[str, ...]
 ) -> None:
     with fails(
@@ -89,9 +89,9 @@ def test_a_task_that_a_ready_map_cannot_serve_is_told_what_to_say(
         values_for(READY["oxford_iiit_pet"], task, "oxford_iiit_pet")
 
 
-def test_what_convert_wrote_says_what_its_values_mean() -> None:
-    told = {"segkit": {"kind": "binary", "classes": ["crack"]}}
-    ready = find_ready("segkit", told)
+def test_the_metadata_of_convert_give_the_meaning_of_values() -> None:
+    metadata = {"segkit": {"kind": "binary", "classes": ["crack"]}}
+    ready = find_ready("segkit", metadata)
     assert ready is not None
     assert values_for(ready, Task.binary("crack"), "segkit") == {
         0: "background",
@@ -101,9 +101,7 @@ def test_what_convert_wrote_says_what_its_values_mean() -> None:
     assert find_ready("my_data", {}) is None
 
 
-def test_parts_are_the_data_sets_own_splits_in_one_order_without_those_whose_masks_were_kept_back() -> (
-    None
-):
+def test_parts_are_the_splits_of_the_data_set_that_have_masks() -> None:
     every = ["test", "val", "extra", "train"]
     assert list(chosen_splits(every, DataConfig(), ()).items()) == [
         ("train", "train"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, Task
-from segkit.data.batches.windows import look_at, windows_of
+from segkit.data.batches.windows import scan_masks, windows_of
 from segkit.system.replicas import ALONE, Replicas
 
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
@@ -16,7 +16,7 @@ LABELS = Task.multilabel(["liver", "tumour"])
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30))
-def test_windows_hold_every_pixel_once_and_are_nearly_equal(
+def test_windows_contain_every_pixel_once_and_are_nearly_equal(
     height: int, width: int, largest: int
 ) -> None:
     covered = np.zeros((height, width), int)
@@ -42,7 +42,9 @@ def test_windows_hold_every_pixel_once_and_are_nearly_equal(
 @pytest.mark.parametrize(
     "task", [ORGANS, LABELS, Task.binary("liver")], ids=["organs", "labels", "binary"]
 )
-def test_what_masks_show_is_seen(task: Task, names: list[str], liver: bool, labelled: bool) -> None:
+def test_the_summary_lists_sizes_classes_and_labels(
+    task: Task, names: list[str], liver: bool, labelled: bool
+) -> None:
     targets = {
         "empty": np.zeros(task.target_shape(5, 9), np.uint8),
         "liver": np.zeros(task.target_shape(4, 4), np.uint8),
@@ -51,7 +53,7 @@ def test_what_masks_show_is_seen(task: Task, names: list[str], liver: bool, labe
     targets["liver"][3:, 3:, ...] = 1
     if task.kind == "multilabel":
         targets["liver"][..., 1] = 0
-    found = look_at(lambda name: (np.zeros((1, 1, 1)), targets[name]), names, task, ALONE)
+    found = scan_masks(lambda name: (np.zeros((1, 1, 1)), targets[name]), names, task, ALONE)
     assert found.sizes.tolist() == [list(targets[name].shape[:2]) for name in names]
     assert dict(zip(task.classes, found.classes.tolist(), strict=True))["liver"] is liver
     assert found.classes[list(task.foreground)].sum() == liver
@@ -71,7 +73,7 @@ def test_each_process_reads_its_share() -> None:
     first = np.zeros((5, 6), np.int64)
     first[[0, 2, 4], :3] = [[3, 7, 1], [5, 7, 1], [7, 7, 1]]
     reads: list[str] = []
-    found = look_at(read, names, ORGANS, Second(2, 1, 2))
+    found = scan_masks(read, names, ORGANS, Second(2, 1, 2))
     assert reads == ["4", "6"]
     assert found.sizes.tolist() == [[3, 7], [4, 7], [5, 7], [6, 7], [7, 7]]
     assert found.classes.tolist() == [False, True, False]

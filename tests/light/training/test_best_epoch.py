@@ -10,7 +10,7 @@ import pytest
 
 from segkit import Task
 from segkit.config import Config, TrainConfig
-from segkit.data.batches.windows import Shown
+from segkit.data.batches.windows import MaskSummary
 from segkit.training.best_epoch import BY_LOSS, BY_SCORE, LAST, Choice, choice_for
 
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
@@ -21,9 +21,9 @@ def config_of(task: Task = ORGANS, **sections: Any) -> Config:
     return Config(task=task, **sections)
 
 
-def shown(*classes: int, labelled: bool = True) -> Shown:
+def shown(*classes: int, labelled: bool = True) -> MaskSummary:
     """Return what masks show that hold these classes of three."""
-    return Shown(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
+    return MaskSummary(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
 
 
 def best(choice: Choice, scores: list[float], losses: list[float]) -> int:

@@ -1,0 +1,82 @@
+"""Converts the colours of a mask file to class ids, or to 0 and 1 in a yes/no mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from segkit.data.sources.labels import values_by_name
+from segkit.data.sources.palettes import pack_colours
+from segkit.errors import DataError
+from segkit.task import Task
+
+MOST_LISTED = 8
+"""Colours that a message lists at most."""
+
+
+def from_colours(
+    rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str
+) -> np.ndarray:
+    """Convert the colours of a mask to values.
+
+    Args:
+        rgb: The mask, (H, W, 3) uint8.
+        task: The task of the mask file; it has one value per pixel.
+        mapping: What each colour "#rrggbb" means (`data.mask_colours`).
+        tolerance: Largest difference per channel (0 to 255) with which another colour counts as the
+            nearest named one.
+        where: The file, for messages.
+
+    Returns:
+        (H, W) uint8: class ids, or 0 and 1 in a yes/no mask, and 255 for void.
+
+    Raises:
+        DataError: If a colour is farther than `tolerance` from all named ones. The message lists
+            these colours with their numbers of pixels.
+    """
+    packed = pack_colours(rgb)
+    colours = {int(colour[1:], 16): name for colour, name in mapping.items()}
+    named = values_by_name(colours, task)
+    result = np.zeros(packed.shape, np.uint8)
+    is_named = np.zeros(packed.shape, bool)
+    for colour, value in named.items():
+        same = packed == colour
+        result[same] = value
+        is_named |= same
+    if is_named.all():
+        return result
+    others, pixels = np.unique(packed[~is_named], return_counts=True)
+    distance = np.abs(_channels(others)[:, None] - _channels(np.array(list(named)))).max(-1)
+    is_far = distance.min(1) > tolerance
+    if is_far.any():
+        raise _unknown_colours(others[is_far], pixels[is_far], mapping, tolerance, where)
+    nearest = np.array(list(named.values()), np.uint8)[distance.argmin(1)]
+    result[~is_named] = nearest[np.searchsorted(others, packed[~is_named])]
+    return result
+
+
+def _channels(packed: np.ndarray) -> np.ndarray:
+    """Return numbers 0xrrggbb as colours (..., 3)."""
+    return np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1)
+
+
+def _unknown_colours(
+    colours: np.ndarray, pixels: np.ndarray, mapping: Mapping[str, str], tolerance: int, where: str
+) -> DataError:
+    listed = []
+    for i in np.argsort(-pixels)[:MOST_LISTED]:
+        listed.append(f"#{int(colours[i]):06x} ({int(pixels[i])} pixels)")
+    advice = "Add them to data.mask_colours, or to void"
+    if len(colours) > MOST_LISTED:
+        listed.append(f"... ({len(colours)} colours)")
+        advice = (
+            "So many colours come from smoothed edges or JPEG; with data.colour_tolerance colours "
+            "near a named one count as that one"
+        )
+    near = f" within {tolerance}" if tolerance else ""
+    return DataError(
+        f"{where}: colours that data.mask_colours does not name{near}: {', '.join(listed)}; "
+        f"it names {', '.join(mapping)}. {advice}",
+        "mask-colours",
+    )
