@@ -67,7 +67,7 @@ class PredictConfig(Section):
     batch_size: Positive = 4
 
 
-def told_sides(names: Sequence[str]) -> str:
+def describe_sided_classes(names: Sequence[str]) -> str:
     """Return what to say of classes that a flip would teach wrong."""
     return (
         f"a flip makes left right, so these classes would be learned wrong: {', '.join(names)}. Say "
@@ -115,7 +115,9 @@ class Config(Section):
             self.task.weights(self.class_weights)
         self.decode.rules(self.task)
         if self.task.sided and self.augment.flips:
-            raise ConfigError(told_sides(self.task.sided), "not-for-task", setting="augment")
+            raise ConfigError(
+                describe_sided_classes(self.task.sided), "not-for-task", setting="augment"
+            )
         return self
 
     def with_input(self, found: InputConfig) -> RunConfig:

@@ -375,7 +375,7 @@ class Task(BaseModel):
         mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
         return mask[..., 0] if self.kind == "binary" else mask
 
-    def as_answers(self, channels: Any) -> np.ndarray:
+    def as_distributions(self, channels: Any) -> np.ndarray:
         """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
         values = np.asarray(channels, np.float32)
         return (
@@ -384,8 +384,8 @@ class Task(BaseModel):
             else np.stack([values, 1 - values], axis=-1)
         )
 
-    def from_answers(self, answers: np.ndarray) -> np.ndarray:
-        """Return the probabilities (..., C) that `as_answers` took."""
+    def from_distributions(self, answers: np.ndarray) -> np.ndarray:
+        """Return the probabilities (..., C) that `as_distributions` took."""
         return answers[..., 0, :] if self.classes_compete else answers[..., 0]
 
     @property
