@@ -152,7 +152,7 @@ def test_another_number_of_planes_is_refused(task: Task) -> None:
 
 
 def painted(task: Task, layers: dict[str, np.ndarray], row: int, column: int) -> int | list[int]:
-    """Return the value of one pixel of the mask that consists of some layers, a list in a multilabel task."""
+    """Return the value of one pixel of a stacked mask; it is a list in a multilabel task."""
     values = {name: int(layer[row, column]) for name, layer in layers.items()}
     if task.kind == "multilabel":
         return [values.get(name, 0) for name in task.classes]

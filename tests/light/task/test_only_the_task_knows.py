@@ -1,4 +1,4 @@
-"""Only `segkit/task/` knows the kinds of tasks: no other module compares them, or asks whether classes are exclusive."""
+"""Only `segkit/task/` compares the kinds of tasks and asks whether classes are exclusive."""
 
 from __future__ import annotations
 
@@ -11,15 +11,25 @@ import pytest
 import segkit
 
 NAMES = {
-    "binary", "multilabel", "multiclass", "sigmoid", "softmax", "binary_crossentropy", "categorical_crossentropy",
-}  # fmt: skip
+    "binary",
+    "multilabel",
+    "multiclass",
+    "sigmoid",
+    "softmax",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+}
 """Values of `Task.kind`, `Task.head` and `Task.cross_entropy`."""
 
 ALLOWED = {
-    "data/sources/shapes.py: self.task.exclusive": "The shape painted last hides the others where one class holds.",
-    "losses/generalized_dice.py: self.task.exclusive": "The formula sums over the classes if exactly one of them holds.",
+    "data/sources/shapes.py: self.task.exclusive": (
+        "In an exclusive task the shape that is painted last hides the others."
+    ),
+    "losses/generalized_dice.py: self.task.exclusive": (
+        "In an exclusive task the formula sums over the classes."
+    ),
 }
-"""The expressions that stay, with the reason; each may occur once."""
+"""The allowed expressions, with the reason; each may occur once."""
 
 
 def branches(source: str) -> Iterator[str]:

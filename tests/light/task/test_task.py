@@ -286,8 +286,8 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
             for text in _strings(ast.parse(path.read_text("utf-8")))
         )
     }
-    gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, which is no answer of the network
-    assert deciding == {"task/task.py", "task/explain.py", gate}
+    gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, not at the output
+    assert deciding == {"task/task.py", "task/checks.py", "task/explain.py", gate}
 
 
 def test_a_class_called_background_can_be_foreground() -> None:
