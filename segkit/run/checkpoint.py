@@ -60,7 +60,7 @@ class Checkpoints:
             if self.latest.is_file():
                 os.replace(self.latest, self.previous)
 
-    def mend(self) -> None:
+    def recover(self) -> None:
         """Put the checkpoint before in the place of one that is unreadable or missing.
 
         Raises `RunError` if there are checkpoints, but none that can be read.

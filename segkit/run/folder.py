@@ -99,7 +99,7 @@ class Run:
         advice = "remove it, and score the run again with --resume"
         return read_object(self.scores, ("images", "classes", "mean"), advice)
 
-    def check_free(self) -> None:
+    def require_empty(self) -> None:
         """Raise `RunError` if the folder holds anything but what a killed process left half written."""
         remove_leftovers(self.path, below=False)
         if self.path.exists() and (
@@ -132,7 +132,7 @@ class Run:
                 for folder in made:
                     folder.rmdir()
 
-    def check_there(self) -> None:
+    def check_not_removed(self) -> None:
         """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
         if self.keeps_models and not self.config_file.is_file():
             raise RunError(
@@ -142,7 +142,7 @@ class Run:
 
     def create(self, config: RunConfig) -> None:
         """Begin a new run in a free folder."""
-        self.check_free()
+        self.require_empty()
         make_folder(self.path)
         write_text(self.config_file, config.as_yaml())
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
@@ -155,7 +155,7 @@ class Run:
                 "not-a-run",
             )
         self.check_made_with(config)
-        self.checkpoints.mend()
+        self.checkpoints.recover()
         remove_leftovers(self.path)
 
     def check_made_with(self, config: Config) -> None:

@@ -51,7 +51,7 @@ def assert_holds(checkpoints: Checkpoints, epoch: int) -> None:
 
 
 def test_without_checkpoints_a_training_stands_at_its_beginning(checkpoints: Checkpoints) -> None:
-    checkpoints.mend()
+    checkpoints.recover()
     assert checkpoints.position() == Position()
     assert checkpoints.load() == {}
 
@@ -76,7 +76,7 @@ def test_a_cut_checkpoint_gives_way_to_the_one_before(
     save(checkpoints, 2)
     whole = checkpoints.latest.read_bytes()
     checkpoints.latest.write_bytes(whole[:length])
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
@@ -87,14 +87,14 @@ def test_one_changed_byte_is_noticed(checkpoints: Checkpoints) -> None:
     at = data.index((GROUPS["weights"][0] + 2).tobytes()) + 9
     data[at] ^= 1
     checkpoints.latest.write_bytes(bytes(data))
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     os.replace(checkpoints.latest, checkpoints.previous)
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
@@ -102,7 +102,7 @@ def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Chec
     save(checkpoints, 1)
     checkpoints.latest.write_bytes(b"")
     with fails(RunError, "damaged-file", checkpoints.latest):
-        checkpoints.mend()
+        checkpoints.recover()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

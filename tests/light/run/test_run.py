@@ -53,10 +53,10 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
         run.create(CONFIG)
     (tmp_path / "file").touch()
     with fails(RunError, "exists-already", tmp_path / "file"):
-        Run(tmp_path / "file").check_free()
+        Run(tmp_path / "file").require_empty()
     (tmp_path / "empty").mkdir()
-    Run(tmp_path / "empty").check_free()
-    Run(tmp_path / "new").check_free()
+    Run(tmp_path / "empty").require_empty()
+    Run(tmp_path / "new").require_empty()
     assert not (tmp_path / "new").exists()
 
 
