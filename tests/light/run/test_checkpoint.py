@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not used, never a broken one in the place of a good one, and room for them before the start."""
+"""Checkpoints: damaged ones are not used, and the disk must have space for them."""
 
 from __future__ import annotations
 

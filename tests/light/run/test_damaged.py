@@ -20,7 +20,12 @@ from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG, add_export, make_run
 
-HISTORY = b"epoch,dice_foreground,loss,seconds,steps,val_loss\n0,0.1,0.9,3.5,4,0.8\n1,0.2,0.7,3.4,4,NA\n2,0.3,0.6,3.5,4,0.5\n"
+HISTORY = (
+    b"epoch,dice_foreground,loss,seconds,steps,val_loss\n"
+    b"0,0.1,0.9,3.5,4,0.8\n"
+    b"1,0.2,0.7,3.4,4,NA\n"
+    b"2,0.3,0.6,3.5,4,0.5\n"
+)
 SCORES = {
     "images": 3,
     "classes": {"a": {"dice": 0.5}},
@@ -167,7 +172,7 @@ def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(
 def test_an_export_json_that_says_something_else_is_refused(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Whatever changes what export.json says is noticed; white space and the order of keys are not."""
+    """A changed value in export.json is noticed; white space and the order of keys do not matter."""
     path = an_export(tmp_path_factory.mktemp("export"))
     valid = (path / "export.json").read_bytes()
     record = Exported.read(path).record

@@ -1,4 +1,4 @@
-"""tuned.yaml beside a run's config: merged where the run predicts, left out where its training is compared."""
+"""tuned.yaml: prediction uses it, and the comparison of trainings ignores it."""
 
 from __future__ import annotations
 
