@@ -184,7 +184,7 @@ class Run:
                     folder.rmdir()
 
     def check_not_removed(self) -> None:
-        """Check that the folder still exists; writing to it again would make a run without a config.
+        """Check that the folder exists; writing to a removed one would make a run without a config.
 
         Raises:
             RunError: If it was removed during training.
@@ -242,9 +242,9 @@ class Run:
         differences = _differences(old, new)
         if differences:
             raise RunError(
-                f"{self.path}: was started with other settings, so resuming would mix two runs: "
-                f"{'; '.join(differences)}. Resume with the same config and --set, or start a new "
-                f"run",
+                f"{self.path}: was started with other settings, which would mix two runs: "
+                f"{'; '.join(differences)}. Resume with the same config and --set, or start a "
+                f"new run",
                 "mismatch",
             )
 

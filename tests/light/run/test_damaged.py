@@ -172,7 +172,7 @@ def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(
 def test_an_export_json_that_says_something_else_is_refused(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """A changed value in export.json is noticed; white space and the order of keys do not matter."""
+    """A changed value in export.json is noticed; white space and key order do not matter."""
     path = an_export(tmp_path_factory.mktemp("export"))
     valid = (path / "export.json").read_bytes()
     record = Exported.read(path).record

@@ -1,4 +1,4 @@
-"""Modules that are imported after another one; and that segkit's classes are registered whichever module comes first."""
+"""Imports after another module, and the registration of segkit's classes in any order of imports."""
 
 from __future__ import annotations
 
@@ -111,7 +111,12 @@ for name in sys.argv[1:]:
     importlib.import_module("segkit")
     importlib.import_module(name)
     if "keras" in sys.modules:
-        for follower in ("segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"):
+        for follower in (
+            "segkit.models.layers",
+            "segkit.losses",
+            "segkit.metrics",
+            "segkit.models.trainer",
+        ):
             assert follower in sys.modules, (name, follower)
         print(name)
 """
