@@ -1,4 +1,4 @@
-"""Imports after another module, and the registration of segkit's classes in any order of imports."""
+"""Imports after another module, and registration of segkit's classes in any order of imports."""
 
 from __future__ import annotations
 
