@@ -102,8 +102,9 @@ def find(table: Mapping[str, str], name: str, setting: str = "name") -> str:
     Raises:
         ConfigError: If the table has no such part.
 
-    >>> find(LOSSES, "dyce", "loss") Traceback (most recent call last): segkit.errors.ConfigError:
-    loss: unknown name 'dyce' (did you mean 'dice'?); known are cross_entropy, dice, ...
+    >>> find(LOSSES, "dyce", "loss")
+    Traceback (most recent call last):
+    segkit.errors.ConfigError: loss: unknown name 'dyce' (did you mean 'dice'?); known are ...
     """
     if ":" in name:
         return name
