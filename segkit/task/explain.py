@@ -27,8 +27,8 @@ def explain(
         return _explain_binary(names, numbers)
     if kind == "multilabel":
         return _explain_multilabel(names, numbers, len(classes))
-    if background:
-        names += f" ({background} is the background)"
+    if background not in (None, "background"):
+        names += f" (the class {background} is the background)"
     if head == "softmax":
         return _explain_softmax(names, len(classes))
     return _explain_one_against_rest(names)

@@ -1,4 +1,7 @@
-"""The scripts in benchmarks/ take minutes, so they are not run here; but what they import from segkit must be there."""
+"""Everything that the scripts in benchmarks/ import from segkit exists.
+
+The scripts take minutes, so they are not run here.
+"""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def test_the_tables_are_found() -> None:
 
 
 @pytest.mark.parametrize(("table", "name", "target"), PARTS)
-def test_every_part_stands_where_the_table_says(table: str, name: str, target: str) -> None:
-    """Looked up in the file's syntax tree: importing the losses, or finding a module in their folder, would load Keras."""
+def test_every_part_exists_at_its_place_in_the_table(table: str, name: str, target: str) -> None:
+    """Look up each part in the file's syntax tree, because importing losses would load Keras."""
     module, _, attribute = target.partition(":")
     file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Every YAML block of docs/how-to is a whole valid config; those on files read the data that their page describes."""
+"""YAML blocks of docs/how-to are valid configs, and those about files read the described data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def config_of(name: str, folder: Path) -> Config:
 
 
 def save(path: str, pixels: object, mode: str | None = None) -> None:
-    """Save 8-bit pixels under the current folder; mode P gives them a palette of changing colours."""
+    """Save 8-bit pixels below the current folder; mode P adds a palette of many colours."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(np.array(pixels, np.uint8))

@@ -29,7 +29,11 @@ INPUT = "input: {channels: 3, dtype: uint8, mean: [0, 0, 0], std: [1, 1, 1], low
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that Python imports from, with a module that leaves a file when it is imported."""
-    text = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\ndef part(*given): raise ValueError('mine')\n"
+    text = (
+        f"from pathlib import Path\n"
+        f"Path({str(tmp_path / 'ran')!r}).touch()\n"
+        f"def part(*given): raise ValueError('mine')\n"
+    )
     (tmp_path / "hostile_part.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
