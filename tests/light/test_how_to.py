@@ -170,7 +170,7 @@ def labelme() -> None:
 
 
 def coco() -> None:
-    """A person over a dog and a crowd at the right in one image, nothing in the others."""
+    """Write an image with a person over a dog and a crowd at the right, and others with nothing."""
     regions = [
         {"category_id": 1, "iscrowd": 0, "segmentation": [[0, 0, 2, 0, 2, 1, 0, 1]]},
         {"category_id": 18, "iscrowd": 0, "segmentation": [[1, 0, 3, 0, 3, 1, 1, 1]]},
@@ -254,7 +254,7 @@ def test_every_config_of_the_pages_on_files_is_read() -> None:
         ("voc 0", voc, (1, 1, 0)),
     ],
 )
-def test_parts_are_those_of_the_page(
+def test_parts_are_those_on_the_page(
     here: Path, name: str, build: Callable[[], None], sizes: tuple[int, int, int]
 ) -> None:
     build()

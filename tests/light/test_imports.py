@@ -1,4 +1,4 @@
-"""What answers before Keras is loaded does not import it, not even by way of another module."""
+"""Modules that run before Keras is loaded do not import it, neither directly nor indirectly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ print(json.dumps(added))
 
 @pytest.fixture(scope="module")
 def added() -> dict[str, list[str]]:
-    """Return the slow packages that each module adds; one process is enough, as none may add any."""
+    """Return the slow packages that each module adds. One process is enough: none may add any."""
     command = [sys.executable, "-c", IMPORTS, json.dumps(without_keras()), json.dumps(SLOW)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False

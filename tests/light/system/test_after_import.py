@@ -30,7 +30,7 @@ def __getattr__(name):
 
 
 def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own that finds the modules of a folder first."""
+    """Run code in a new process in which the modules of a folder come first."""
     start = f"import sys\nsys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]\n"
     command = [sys.executable, "-c", start + code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -94,7 +94,7 @@ assert sys.modules["follower"].value == "at last"
 def test_trap_49_classes_are_registered_whichever_module_imports_keras_first(
     tmp_path: Path,
 ) -> None:
-    """Beside a Keras that does nothing: what is asked is the order of imports."""
+    """Use a Keras that does nothing, because only the order of imports matters."""
     (tmp_path / "keras.py").write_text(FAKE_KERAS)
     folders = [ROOT / "segkit" / "losses", ROOT / "segkit" / "models"]
     names = ["keras", "segkit.metrics"]

@@ -64,7 +64,7 @@ def _is_name(node: ast.expr) -> bool:
 
 
 def _is_of_task(node: ast.expr) -> bool:
-    """Return whether an expression is the kind or head of something called task."""
+    """Return whether an expression is the kind or the head of a variable called task."""
     if not isinstance(node, ast.Attribute) or node.attr not in ("kind", "head"):
         return False
     return ast.unparse(node.value).rpartition(".")[-1] == "task"
@@ -95,7 +95,7 @@ def test_no_other_module_branches_on_the_kind_of_a_task() -> None:
         ("match task.kind:\n    case x: pass", "task.kind"),
     ],
 )
-def test_every_way_to_branch_is_seen(code: str, expected: str) -> None:
+def test_every_way_to_branch_is_found(code: str, expected: str) -> None:
     assert list(branches(code)) == [expected]
 
 
@@ -109,5 +109,5 @@ def test_every_way_to_branch_is_seen(code: str, expected: str) -> None:
         "a = found == task.activation",
     ],
 )
-def test_words_and_other_kinds_are_left_alone(code: str) -> None:
+def test_texts_and_other_kinds_are_not_reported(code: str) -> None:
     assert list(branches(code)) == []
