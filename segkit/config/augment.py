@@ -10,9 +10,9 @@ from segkit.config.section import Section, Share
 
 
 class AugmentConfig(Section):
-    """Random changes of training samples.
+    """Random changes of training samples, each of which is off at 0 or false.
 
-    A change is off at 0 or false. Mask pixels outside the original image become VOID.
+    Mask pixels outside the original image become VOID.
     """
 
     flip_horizontal: bool = True

@@ -150,9 +150,9 @@ class DataConfig(Section):
     """Whether samples that cannot be read or do not fit are left out with a warning, instead of an
     error."""
     pages: Literal["samples", "channels", "first"] | None = None
-    """Whether the pages of a TIFF, GIF or WebP file are samples, channels of one image, or unused
-    but for the first; by default a file of several equal pages is refused unless it calls them
-    channels."""
+    """Whether the pages of a TIFF, GIF or WebP file are separate samples or the channels of one
+    image, or whether only the first is read; by default a file with several pages of equal size is
+    refused unless it calls them channels."""
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""

@@ -36,11 +36,14 @@ class DecodeConfig(Section):
     """The number by which the logits are divided: above 1 makes the probabilities less certain,
     below 1 more certain."""
     smallest: Pixels | dict[str, Pixels] = 0
-    """The size in pixels below which objects are removed."""
+    """The size in pixels below which objects are removed: one for all foreground classes, or one
+    per class by name."""
     fill_holes: bool | dict[str, bool] = False
-    """Whether holes of objects are filled; the task needs a background."""
+    """Whether holes of objects are filled, for all foreground classes or per class by name; the
+    task needs a background."""
     keep_largest: bool | dict[str, bool] = False
-    """Whether all objects of an image but the largest are removed."""
+    """Whether all objects of an image but the largest are removed, for all foreground classes or
+    per class by name."""
 
     def rules(self, task: Task) -> tuple[Rule, ...]:
         """Return one rule per class.

@@ -27,17 +27,17 @@ ExponentAboveZero = Annotated[float, Field(gt=0, le=LARGEST_GAMMA)]
 """A number above 0, at most `LARGEST_GAMMA`."""
 
 
-def checked_weight(given: Any) -> float | list[float]:
+def checked_weight(weight: Any) -> float | list[float]:
     """Return the weight of a loss after checking it.
 
     Args:
-        given: A number from 0 to `LARGEST`, or a list of two or more of them.
+        weight: A number from 0 to `LARGEST`, or a list of two or more of them.
 
     Raises:
         ValueError: For anything else.
     """
-    is_list = isinstance(given, list | tuple)
-    points = given if is_list else [given]
+    is_list = isinstance(weight, list | tuple)
+    points = weight if is_list else [weight]
     try:
         numbers = [float(point) for point in points]
     except (TypeError, ValueError):

@@ -58,8 +58,8 @@ class TrainConfig(Section):
     """The decoupled weight decay (Loshchilov and Hutter, 2019): each step subtracts this times the
     learning rate times the weight, but not from biases and normalization layers."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    """The largest norm of all gradients together; longer ones are scaled down to it, and 0 switches
-    this off."""
+    """The largest norm of all gradients together; larger gradients are scaled down to it, and 0
+    switches this off."""
     ema: Share = 0.0
     """The decay of the exponential moving average of the weights, such as 0.999, which validation
     and model.keras then use; 0 switches it off."""

@@ -62,10 +62,15 @@ def explain_reading(data: DataConfig, guess: Guess | None) -> dict[str, str]:
         parts = "The data set itself says which sample belongs to which part."
         values = "These values were found in the masks. You may change the names of the classes."
     if guess and guess.doubts:
-        values = "; ".join(text for _, text in guess.doubts)
+        values = " ".join(_as_sentence(text) for _, text in guess.doubts)
     reasons = dict.fromkeys(PLACES, "This is where the files are, or how they are paired.")
     reasons |= dict.fromkeys(("validation", "test"), parts)
     reasons |= dict.fromkeys(VALUES, values)
     changed = data.model_dump(exclude_defaults=True)
     explained = {f"data.{setting}": reasons[setting] for setting in reasons if setting in changed}
     return {**explained, "data.source": source}
+
+
+def _as_sentence(text: str) -> str:
+    """Return text with a capital letter at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."

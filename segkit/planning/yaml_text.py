@@ -20,7 +20,7 @@ TOGETHER = (
     "The paths below start at the folder of this file, so that it can be moved together with the "
     "data."
 )
-HEADER = """Made by `{command}`. Change what you know better; each value stands below its reason.
+HEADER = """Made by `{command}`. The reason for each value is above it. Change what you know better.
 Train with: segkit train {name}"""
 
 

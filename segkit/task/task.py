@@ -48,8 +48,8 @@ class Task(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["binary", "multilabel", "multiclass"]
-    """Whether a pixel is one class or not, any set of classes, or exactly one of several
-    classes."""
+    """What one pixel can be: one class or not (binary), any set of classes (multilabel), or exactly
+    one class (multiclass)."""
     classes: tuple[str, ...]
     """The names of the 1 to 255 classes, in the order of their channels and mask values."""
     head: Literal["sigmoid", "softmax"]

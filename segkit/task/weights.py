@@ -15,28 +15,28 @@ MOST = 1e12
 """Bounds of a weight that is not 0; float32 can compute with all weights between them."""
 
 
-def weights_of(names: Sequence[str], given: Any) -> tuple[float, ...]:
+def weights_of(names: Sequence[str], weights: Any) -> tuple[float, ...]:
     """Return a weight for each name.
 
     Args:
         names: The names that may have a weight.
-        given: A dictionary from names to weights, or None. Names without one have weight 1.
+        weights: A dictionary from names to weights, or None. Names without one have weight 1.
 
     Returns:
         As many weights as names, 0 or from `LEAST` to `MOST`.
 
     Raises:
-        ConfigError: If `given` is no such dictionary.
+        ConfigError: If `weights` is no such dictionary.
     """
-    if given is None:
+    if weights is None:
         return (1.0,) * len(names)
-    if not isinstance(given, Mapping):
+    if not isinstance(weights, Mapping):
         raise ConfigError(
             f"must be a dictionary from names to weights, as in {{{names[-1]!r}: 2.0}}; found "
-            f"{given!r}",
+            f"{weights!r}",
             setting="class_weights",
         )
-    for name, weight in given.items():
+    for name, weight in weights.items():
         _check_name(name, names)
         if not _is_weight(weight):
             raise ConfigError(
@@ -44,7 +44,7 @@ def weights_of(names: Sequence[str], given: Any) -> tuple[float, ...]:
                 f"{name}",
                 setting="class_weights",
             )
-    return tuple(float(given.get(name, 1.0)) for name in names)
+    return tuple(float(weights.get(name, 1.0)) for name in names)
 
 
 def _check_name(name: Any, names: Sequence[str]) -> None:
