@@ -173,7 +173,7 @@ def _explain_network(
             f"The network works at {_resolution(model.stem)}. Training needs {needed} samples. "
             f"On this machine it sees in {minutes:g} min: {'; '.join(measured)}."
         ),
-        "model.width": f"Channels at that resolution, doubled at each level. {choice}",
+        "model.width": f"Channels after the stem, doubled at each level. {choice}",
         "model.depth": depth,
     }
     return Plan(plan.config, {**plan.reasons, **reasons})
@@ -220,7 +220,7 @@ def _reduce_augmentation(plan: Plan, passes: float) -> Plan:
     return _choose(
         plan,
         "augment",
-        rotate=Choice(5.0, f"Degrees. The rotation is small, because {few}."),
+        rotate=Choice(5.0, f"The largest rotation in degrees. It is small, because {few}."),
         scale=Choice(0.05, f"The change of size is small, because {few}."),
         flip_horizontal=Choice(
             False,

@@ -58,7 +58,7 @@ def explain_reading(data: DataConfig, guess: Guess | None) -> dict[str, str]:
     parts = FROM_CONFIG
     values = FROM_CONFIG
     if guess:
-        source = f"How the masks are stored: {guess.read_as}."
+        source = f"The masks are stored as follows: {guess.read_as}."
         parts = "The data set itself says which sample belongs to which part."
         values = "These values were found in the masks. You may change the names of the classes."
     if guess and guess.doubts:

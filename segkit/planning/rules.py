@@ -170,7 +170,9 @@ def _choose_augmentation(task: Task, train: Sequence[SampleFingerprint]) -> dict
             False, "Most images have a top and a bottom. Switch this on for views from above."
         ),
         "augment.rotate": Choice(
-            10.0, "Degrees. The rotation is small, so that the top of an image stays at the top."
+            10.0,
+            "The largest rotation in degrees. It is small, so that the top of an image stays at "
+            "the top.",
         ),
         "augment.scale": _choose_scale(_object_areas(task, train)),
         "augment.brightness": Choice(0.1, lighting),
