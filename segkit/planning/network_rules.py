@@ -47,8 +47,8 @@ def choose_network(
         "model.normalization": Choice(
             "batch",
             "In prediction, batch normalization becomes part of the convolutions. Prediction is "
-            "then up to twice as fast as with nnU-Net's instance normalization. Both reached the "
-            "same scores.",
+            "then up to twice as fast as with nnU-Net's instance normalization. Both reached about "
+            "the same scores.",
         ),
     }
 
