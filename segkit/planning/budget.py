@@ -54,7 +54,7 @@ class Candidate(NamedTuple):
 def fit_budget(
     plan: Plan,
     images: int,
-    checked: int,
+    validation_windows: int,
     minutes: float | None,
     free_bytes: float,
     measure: Measure,
@@ -64,7 +64,7 @@ def fit_budget(
     Args:
         plan: The choices that follow from the data.
         images: Number of training images.
-        checked: Number of validation images, or of the windows of large ones.
+        validation_windows: Number of validation images, or of the windows of large ones.
         minutes: Time budget of the training; None for as many epochs as the data need.
         free_bytes: Free memory.
         measure: Measures a config on this machine.
@@ -80,7 +80,7 @@ def fit_budget(
         first_plan = _with(plan, "train", batch_size=BATCH)
         return _plan_epochs(plan, images, free_bytes, measure(first_plan.config))
     needed = SAMPLES + SAMPLES_PER_CLASS * len(plan.config.task.foreground)
-    candidates = _measure_candidates(plan, needed, minutes, checked, measure)
+    candidates = _measure_candidates(plan, needed, minutes, validation_windows, measure)
     chosen = _choose_candidate(candidates, needed)
     _check_minutes(chosen, minutes)
     planned = _choose_batch(chosen.plan, chosen.machine, BATCH, free_bytes)
@@ -90,37 +90,37 @@ def fit_budget(
 
 
 def _measure_candidates(
-    plan: Plan, needed: int, minutes: float, checked: int, measure: Measure
+    plan: Plan, needed: int, minutes: float, validation_windows: int, measure: Measure
 ) -> list[Candidate]:
     """Return networks of the ladder up to the first one whose training sees too few samples."""
     candidates = []
     for stem, width in LADDER:
-        candidate = _measure_network(plan, stem, width, minutes, checked, measure)
+        candidate = _measure_network(plan, stem, width, minutes, validation_windows, measure)
         candidates.append(candidate)
         if candidate.samples < needed:
             break
     if candidates[0].samples < needed:
         stem, width = NARROWEST
-        candidates.append(_measure_network(plan, stem, width, minutes, checked, measure))
+        candidates.append(_measure_network(plan, stem, width, minutes, validation_windows, measure))
     return candidates
 
 
 def _measure_network(
-    plan: Plan, stem: int, width: int, minutes: float, checked: int, measure: Measure
+    plan: Plan, stem: int, width: int, minutes: float, validation_windows: int, measure: Measure
 ) -> Candidate:
     depth = depth_for(plan.config.train.crop, stem)
     plan = _with(plan, "model", stem=stem, width=width, depth=depth)
     plan = _with(plan, "train", batch_size=BATCH)
     machine = measure(plan.config)
-    return Candidate(plan, machine, _samples_in(minutes, machine, checked))
+    return Candidate(plan, machine, _samples_in(minutes, machine, validation_windows))
 
 
-def _samples_in(minutes: float, machine: Machine, checked: int) -> float:
+def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> float:
     """Return the samples that training sees in the minutes.
 
     Compilation, `CHECKS` validations and 5 % for everything else are subtracted from the time.
     """
-    validation = CHECKS * checked * machine.seconds_to_validate
+    validation = CHECKS * validation_windows * machine.seconds_to_validate
     seconds = 60 * minutes * 0.95 - machine.seconds_to_start - validation
     return max(0.0, seconds) / machine.seconds_per_step * BATCH
 

@@ -57,7 +57,7 @@ def _describe(error: Any, kind: type[BaseModel], section: str) -> ConfigError:
     setting = ".".join(path)
     if error["type"] == "extra_forbidden":
         return ConfigError(
-            f"there is no such setting{meant(places[-1], _names(kind, places[:-1]))}",
+            f"there is no such setting{suggest_name(places[-1], _names(kind, places[:-1]))}",
             "unknown-setting",
             setting=setting,
         )
@@ -81,7 +81,7 @@ def _names(kind: type[BaseModel], parents: list[str]) -> list[str]:
     return list(getattr(section, "model_fields", {}))
 
 
-def meant(name: str, known: list[str]) -> str:
+def suggest_name(name: str, known: list[str]) -> str:
     """Return the end of a message about an unknown name.
 
     Args:
