@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segkit.config import DataConfig
-from segkit.inspection.mask_format.values import Guess
+from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import Verdict
 from segkit.task import Task
 
@@ -62,7 +62,7 @@ def explain_reading(data: DataConfig, guess: Guess | None) -> dict[str, str]:
         parts = "The data set itself says which sample belongs to which part."
         values = "These values were found in the masks. You may change the names of the classes."
     if guess and guess.doubts:
-        values = " ".join(_as_sentence(text) for _, text in guess.doubts)
+        values = " ".join(_as_sentence(doubt.message) for doubt in guess.doubts)
     reasons = dict.fromkeys(PLACES, "This is where the files are, or how they are paired.")
     reasons |= dict.fromkeys(("validation", "test"), parts)
     reasons |= dict.fromkeys(VALUES, values)
