@@ -1,9 +1,9 @@
-"""segkit: say once what a pixel can be; head, loss, metrics, decoding and files follow.
+"""Image segmentation with Keras: a `Task` says what a pixel can be, and everything else follows.
 
-The functions are the commands of the command line: inspect, plan, train, cross_validate, evaluate, tune, predict, export,
-compare, convert and find_learning_rate. `Task` says what a pixel can be; `unet`, `build`, `head` and `compile` make networks,
-`losses` and `metrics` what they are trained and scored by. A finished run as a function is `Predictor`; `load` returns its
-Keras model.
+The commands of the command line are functions: `inspect`, `plan`, `train`, `cross_validate`,
+`evaluate`, `tune`, `predict`, `export`, `compare`, `convert`, `demo` and `find_learning_rate`.
+`Predictor` is a finished run as a function, and `load` returns its Keras model. `unet`, `build`,
+`head` and `compile` make networks of your own; `losses` and `metrics` train and score them.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ __all__ = [
     "unet",
 ]
 
-_LATE = {
+_LATE = {  # names that are imported when they are first used
     "Config": "segkit.config:Config",
     "Predictor": "segkit.inference.predictor:Predictor",
     "PrintedProgress": "segkit.system.progress:PrintedProgress",
@@ -108,16 +108,18 @@ _LATE = {
 import_after(
     "keras", ["segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"]
 )
-"""These modules register the classes that saved models name, so `keras.models.load_model` finds them."""
+"""These modules register the classes of saved models for `keras.models.load_model`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is slow to import, NumPy or Keras, when it is first used (PEP 562), so that `--help` is fast."""
+    """Import a public name at its first use (PEP 562), so that `--help` does not wait for Keras."""
     if name not in _LATE:
         raise AttributeError(f"module 'segkit' has no attribute {name!r}")
     module, _, attribute = _LATE[name].partition(":")
     loaded = importlib.import_module(module)
-    return getattr(loaded, attribute) if attribute else loaded
+    if attribute:
+        return getattr(loaded, attribute)
+    return loaded
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Run as `python -m segkit COMMAND`."""
+"""Runs the command line by `python -m segkit COMMAND`."""
 
 import sys
 

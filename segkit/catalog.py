@@ -1,4 +1,4 @@
-"""Every part by name: plain tables of "module:attribute". A new part is one file and one line here."""
+"""Tables of all exchangeable parts: the name of each with its "module:attribute"."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SOURCES = {
     "shapes": "segkit.data.sources.shapes:open_shapes",
     "tfds": "segkit.data.sources.tfds:open_tfds",
 }
+"""Functions that open a source of images and masks."""
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
     "densenet121": "segkit.models.encoders.applications:densenet121",
@@ -32,8 +33,9 @@ ENCODERS = {
     "resnet50v2": "segkit.models.encoders.applications:resnet50v2",
     "vgg16": "segkit.models.encoders.applications:vgg16",
 }
+"""Functions that make an encoder."""
 BACKBONE = "segkit.models.encoders.hub:backbone"
-"""The encoder whose names begin with "keras_hub:"."""
+"""The encoder for names that begin with "keras_hub:"."""
 DECODERS = {
     "attention_unet": "segkit.models.decoders.attention_unet:attention_unet",
     "deeplabv3plus": "segkit.models.decoders.deeplabv3plus:deeplabv3plus",
@@ -42,8 +44,9 @@ DECODERS = {
     "unet": "segkit.models.decoders.unet:unet",
     "unetplusplus": "segkit.models.decoders.unetplusplus:unetplusplus",
 }
+"""Functions that make a decoder."""
 WITHOUT_DEEP_SUPERVISION = ("deeplabv3plus",)
-"""Decoders that have no features between the encoder's and the last for an auxiliary head to look at."""
+"""Decoders without intermediate features for auxiliary heads."""
 LOSSES = {
     "boundary": "segkit.losses.boundary:Boundary",
     "cl_dice": "segkit.losses.cl_dice:ClDice",
@@ -58,6 +61,7 @@ LOSSES = {
     "top_k_cross_entropy": "segkit.losses.cross_entropy:TopKCrossEntropy",
     "tversky": "segkit.losses.overlap:Tversky",
 }
+"""Classes of losses."""
 METRICS = {
     "dice": "segkit.metrics:Dice",
     "iou": "segkit.metrics:IoU",
@@ -65,52 +69,74 @@ METRICS = {
     "recall": "segkit.metrics:Recall",
     "scores": "segkit.metrics:Scores",
 }
+"""Classes of Keras metrics."""
 OUTPUTS = {
     "coco": "segkit.inference.outputs.coco:Coco",
     "geojson": "segkit.inference.outputs.geojson:GeoJson",
     "instances": "segkit.inference.outputs.instances:Instances",
 }
+"""Classes that write predictions in additional formats."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",
     "tif16": "segkit.inference.outputs.probabilities:HalfTiff",
 }
+"""Classes that write probabilities."""
 RUNTIMES = {
     "keras": "segkit.inference.runtimes.keras:open_keras",
     "litert": "segkit.inference.runtimes.litert:open_litert",
     "onnx": "segkit.inference.runtimes.onnx:open_onnx",
     "openvino": "segkit.inference.runtimes.openvino:open_openvino",
 }
+"""Functions that open an exported model."""
 
 
 def find(table: Mapping[str, str], name: str, setting: str = "name") -> str:
-    """Return the "module:attribute" of a name without importing it; a name with a colon is one already.
+    """Return the "module:attribute" of a part without importing it.
 
-    Raises `ConfigError` with the known names if there is no such part.
+    Args:
+        table: One of the tables of this module.
+        name: The name of a part in the table, or a "module:attribute" of your own.
+        setting: The setting that names the part, for the error.
+
+    Raises:
+        ConfigError: If the table has no such part.
 
     >>> find(LOSSES, "dyce", "loss")
     Traceback (most recent call last):
-    segkit.errors.ConfigError: loss: unknown name 'dyce' (did you mean 'dice'?); known are cross_entropy, dice, ...
+    segkit.errors.ConfigError: loss: unknown name 'dyce' (did you mean 'dice'?); known are ...
     """
-    target = name if ":" in name else table.get(name)
-    if target is None:
-        close = difflib.get_close_matches(name, table, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(
-            f"unknown name {name!r}{hint}; known are {', '.join(sorted(table))}",
-            "unknown-name",
-            setting=setting,
-        )
-    return target
+    if ":" in name:
+        return name
+    if name in table:
+        return table[name]
+    hint = ""
+    close = difflib.get_close_matches(name, table, n=1)
+    if close:
+        hint = f" (did you mean {close[0]!r}?)"
+    raise ConfigError(
+        f"unknown name {name!r}{hint}; known are {', '.join(sorted(table))}",
+        "unknown-name",
+        setting=setting,
+    )
 
 
 def load_part(table: Mapping[str, str], name: str) -> Any:
-    """Return the part called `name`; your own "module:attribute" works as a name too."""
+    """Import and return a part.
+
+    Args:
+        table: One of the tables of this module.
+        name: The name of a part in the table, or a "module:attribute" of your own.
+
+    Raises:
+        ConfigError: If there is no such part, or if your own cannot be imported.
+    """
     target = find(table, name)
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as problem:
-        if target == table.get(name):
-            raise
+        is_own = ":" in name
+        if not is_own:
+            raise  # a mistake in segkit or a broken installation
         raise ConfigError(f"{name!r} cannot be imported: {problem}", "not-importable") from problem

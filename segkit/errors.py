@@ -10,9 +10,12 @@ from typing import Self
 
 
 class SegkitError(Exception):
-    """Parent of the errors that end a command with exit status 2 and one clear message.
+    """Base class of errors that the user can repair; they end a command with exit status 2.
 
-    `code` names the kind of problem. It stays the same when the message is rewritten.
+    Args:
+        message: What is allowed, what was found, and what to do.
+        code: The kind of the problem, a row of docs/error-codes.md. It does not change when the
+            message is reworded.
     """
 
     def __init__(self, message: str, code: str = "failed") -> None:
@@ -20,28 +23,37 @@ class SegkitError(Exception):
         self.code = code
 
     def with_message(self, message: str) -> Self:
-        """Return the same problem with another message, such as one that also names the file."""
+        """Return a copy of this error with another message, such as one with the file's name."""
         other = copy.copy(self)
         other.args = (message,)
         return other
 
 
 class SegkitWarning(UserWarning):
-    """Something in the data or settings that may be wrong; the work goes on.
+    """Something in the data or settings that may be wrong. The work continues.
 
-    `code` names the kind, and stands at the beginning of the message; it is empty where there is none.
+    Args:
+        message: What may be wrong, and what to do.
+        code: The kind of the problem, a row of docs/error-codes.md; "" for none. The text of the
+            warning begins with it.
     """
 
     def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(f"{code}: {message}" if code else message)
+        text = message
+        if code:
+            text = f"{code}: {message}"
+        super().__init__(text)
         self.code = code
 
 
 class ConfigError(SegkitError):
-    """A setting, a task or a command-line value that does not fit.
+    """A setting, a task or an option of the command line is wrong.
 
-    `setting` is its name, such as "train.epochs" or "--format", and stands at the beginning of the
-    message. It is None where no single setting is wrong.
+    Args:
+        message: What is allowed, what was found, and what to do.
+        code: The kind of the problem, a row of docs/error-codes.md.
+        setting: The name of the setting or option, such as "train.epochs" or "--format"; None if no
+            single one is wrong. The text of the error begins with it.
     """
 
     def __init__(
@@ -51,16 +63,19 @@ class ConfigError(SegkitError):
         *,
         setting: str | None = None,
     ) -> None:
-        super().__init__(message if setting is None else f"{setting}: {message}", code)
+        text = message
+        if setting is not None:
+            text = f"{setting}: {message}"
+        super().__init__(text, code)
         self.setting = setting
 
 
 class DataError(SegkitError):
-    """An image, a mask or a folder that cannot be used as it is."""
+    """An image, a mask or a folder cannot be used."""
 
     def __init__(self, message: str, code: str = "unreadable") -> None:
         super().__init__(message, code)
 
 
 class RunError(SegkitError):
-    """A run folder that is missing, incomplete or another run's, or a training that failed."""
+    """A run folder is missing, incomplete or of another run, or a training failed."""

@@ -1,14 +1,15 @@
-"""A run's settings: sections with defaults, checked before anything slow is imported.
+"""A run's settings: sections with defaults, which are checked before anything slow is imported.
 
 config.py     `Config`, which holds all sections; `RunConfig`, which also knows the training images
 data.py       section `data`: sources, reading of masks, parts
 augment.py    section `augment`
-model.py      section `model`; networks.py holds what is known of each encoder before Keras is loaded
+model.py      section `model`
+networks.py   facts about each encoder that are needed before Keras is loaded
 loss.py       section `loss`
 train.py      section `train`
 decode.py     section `decode`: temperature and rules for objects
-section.py    the base class of sections, and types that several share
-trust.py      Python that a config names, which is imported only if it is trusted
+section.py    the base class of sections, and types that several sections use
+trust.py      Python code that a config names, which is imported only if it is trusted
 reading.py    YAML files and overrides such as "train.epochs=5"
 """
 

@@ -1,4 +1,4 @@
-"""A run's settings: sections with defaults, read from YAML, checked before anything slow is imported."""
+"""The whole config of a run, and its small sections `input`, `mask_files` and `predict`."""
 
 from __future__ import annotations
 
@@ -21,93 +21,130 @@ from segkit.io.coding import MaskLayout
 from segkit.task import Task
 
 FAR = 10.0
-"""Times the usual range of values: what lies further outside that range is an outlier, such as a defective pixel."""
+"""A value is an outlier if its distance to the usual range exceeds this many widths of the
+range."""
 FLOAT32 = 3.4028234e38
-"""The largest value of 32 bits."""
+"""The largest float32 value."""
 
 
 class InputConfig(Section):
-    """What the training images were: measured by `train`, saved with the run, and used by prediction."""
+    """Type and statistics of the training images.
+
+    Training measures them and saves them with the run; prediction scales new images by them.
+    """
 
     channels: Positive
+    """The number of channels of an image."""
     dtype: Literal["uint8", "uint16", "float32"]
+    """The type of the pixel values."""
     mean: tuple[float, ...]
+    """The mean of the pixel values, one per channel; the model subtracts it."""
     std: tuple[float, ...]
+    """The standard deviation of the pixel values, one per channel; the model divides by it."""
     low: float
-    """The usual range of values goes from here to `high`; changes of brightness and contrast are shares of it. Of more than
-    8 bits it is that of 99 % of the pixels, since single defective pixels can be a thousand times as bright."""
+    """The lower end of the usual range of pixel values, of which changes of brightness and contrast
+    are shares; of 8-bit images the lowest value, of others about the 0.5th percentile."""
     high: float
+    """The upper end of the usual range of pixel values; of 8-bit images the highest value, of
+    others about the 99.5th percentile."""
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that the model tells apart; what lies outside is set to them."""
-        if self.dtype == "uint8":
-            return 0.0, 255.0
-        lowest, highest = (0.0, 65535.0) if self.dtype == "uint16" else (-FLOAT32, FLOAT32)
-        room = FAR * (self.high - self.low)
-        if room <= 0:  # nothing is known of the range
+        """The lowest and the highest value that a model sees; it clips others to them."""
+        type_limits = {
+            "uint8": (0.0, 255.0),
+            "uint16": (0.0, 65535.0),
+            "float32": (-FLOAT32, FLOAT32),
+        }
+        lowest, highest = type_limits[self.dtype]
+        margin = FAR * (self.high - self.low)
+        if self.dtype == "uint8" or margin <= 0:  # the range is unknown if it is empty
             return lowest, highest
-        return max(lowest, self.low - room), min(highest, self.high + room)
+        return max(lowest, self.low - margin), min(highest, self.high + margin)
 
 
 class MaskFilesConfig(Section):
-    """How the training masks were stored: seen by `train`, saved with the run, so that prediction stores masks alike."""
+    """The format of the training masks.
+
+    Training detects it and saves it with the run; prediction writes masks in the same format.
+    """
 
     layout: MaskLayout = "file"
-    """One file for each image ("file"), one file whose bands are the classes ("bands"), or a folder a class ("folders")."""
+    """One file per image ("file"), one file with a band per class ("bands"), or one folder per
+    class ("folders")."""
     yes: Positive | None = None
-    """The value that meant yes in masks whose values no setting names: 1, 255 or 65535. None if it did not occur."""
+    """The value that means yes in masks of yes and no, if no setting names it: 1, 255 or 65535, or
+    null if it does not occur."""
 
 
 class PredictConfig(Section):
-    """How images larger than `tile` are cut, and how many windows go through the network at once."""
+    """How large images are cut into windows for prediction."""
 
     tile: Annotated[int, Field(ge=32)] = 1024
+    """The side of a window in pixels; images up to this size are predicted whole."""
     overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    """The overlap of neighbouring windows as a share of their side."""
     batch_size: Positive = 4
+    """The number of windows that the network predicts at once."""
 
 
-def told_sides(names: Sequence[str]) -> str:
-    """Return what to say of classes that a flip would teach wrong."""
+def describe_sided_classes(names: Sequence[str]) -> str:
+    """Return the message about classes whose labels mirroring makes wrong.
+
+    Args:
+        names: The names of the classes.
+    """
     return (
-        f"a flip makes left right, so these classes would be learned wrong: {', '.join(names)}. Say "
-        f"augment.flip_horizontal: false (and vertical), or name the pairs: task.flip_pairs: [[left x, right x]]"
+        f"mirroring exchanges left and right, so the labels of these classes would be wrong: "
+        f"{', '.join(names)}. Set augment.flip_horizontal: false "
+        f"and augment.flip_vertical: false, or name the pairs of classes: "
+        f"task.flip_pairs: [[left x, right x]]"
     )
 
 
 class Config(Section):
-    """Everything that a run is made from."""
+    """All settings of a run, in sections."""
 
     task: Task
+    """What one pixel can be; head, loss, metrics and files follow from it."""
     data: DataConfig = DataConfig()
+    """Where the samples come from, how masks are read, and how samples are split into parts."""
     augment: AugmentConfig = AugmentConfig()
+    """Random changes of training samples."""
     input: InputConfig | None = None
-    """Measured by training; see `RunConfig`."""
+    """Type and statistics of the training images; by default training measures them."""
     mask_files: MaskFilesConfig | None = None
-    """Seen by training; None where the masks were no files of their own."""
+    """The format of the training masks, which training detects; null if the masks are not files."""
     model: ModelConfig = ModelConfig()
+    """The network."""
     loss: LossTerms = {"cross_entropy": 1.0, "dice": 1.0}
-    """Weight of each loss, or its settings: {focal: {weight: 0.5, gamma: 2}}; a list is a weight that changes."""
+    """The losses that are summed, each with its weight, or with its settings as in {focal: {weight:
+    0.5, gamma: 2}}; a list of weights changes during training."""
     class_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """The weights of classes in the loss by their names, 0 or from 1e-12 to 1e12; a class without
+    one has weight 1."""
     train: TrainConfig = TrainConfig()
+    """Length, speed and steps of the training."""
     predict: PredictConfig = PredictConfig()
+    """How large images are cut into windows for prediction."""
     decode: DecodeConfig = DecodeConfig()
+    """How masks are made from probabilities."""
 
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
-                "the loss of two epochs cannot be compared while a weight of it changes; take "
-                "dice_foreground or iou_foreground",
+                "losses of different epochs cannot be compared while a weight of the loss changes; "
+                "use dice_foreground or iou_foreground",
                 "contradiction",
                 setting="train.monitor",
             )
         stride = self.model.stride
         if self.predict.tile < stride:
             raise ConfigError(
-                f"at least {stride}, the network's stride (model.stem * 2**model.depth, or the "
-                f"encoder's own); found {self.predict.tile}",
+                f"must be at least {stride}, the network's stride (model.stem * 2**model.depth, or "
+                f"the encoder's own); found {self.predict.tile}",
                 "not-for-network",
                 setting="predict.tile",
             )
@@ -115,19 +152,26 @@ class Config(Section):
             self.task.weights(self.class_weights)
         self.decode.rules(self.task)
         if self.task.sided and self.augment.flips:
-            raise ConfigError(told_sides(self.task.sided), "not-for-task", setting="augment")
+            raise ConfigError(
+                describe_sided_classes(self.task.sided), "not-for-task", setting="augment"
+            )
         return self
 
     def with_input(self, found: InputConfig) -> RunConfig:
-        """Return the config of a run whose training images were measured as `found`."""
+        """Return the config of a run.
+
+        Args:
+            found: Type and statistics of its training images.
+        """
         return RunConfig.model_validate({**dict(self), "input": found})
 
     def as_yaml(self) -> str:
-        """Return the config as YAML that `read` takes."""
+        """Return the config as YAML, which `read` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 class RunConfig(Config):
-    """The config of a run: it says what the training images were, so that prediction treats new images alike."""
+    """The config of a run, whose training images have been measured."""
 
     input: InputConfig
+    """Type and statistics of the training images."""

@@ -1,4 +1,4 @@
-"""The `data` section of a config: where samples come from, how their masks are read, how they are split."""
+"""The section `data`: where samples come from, how masks are read, and how samples are split."""
 
 from __future__ import annotations
 
@@ -15,44 +15,62 @@ from segkit.errors import ConfigError
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
-    except RuntimeError as problem:  # ~name of nobody
+    except RuntimeError as problem:  # "~name" of an unknown user
         raise ValueError(str(problem)) from problem
 
 
 def _colour(text: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ValueError(f"a colour is written '#rrggbb', as in '#ff0000' for red; found {text!r}")
+        raise ValueError(
+            f"a colour has the form '#rrggbb', such as '#ff0000' for red; found {text!r}"
+        )
     return text.lower()
 
 
 def _fold(text: str) -> str:
-    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
-        raise ValueError(f"a fold is written k/n, as in 2/5 for the second of five; found {text!r}")
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    is_fold = False
+    if match:
+        number = int(match[1])
+        count = int(match[2])
+        is_fold = count >= 2 and 1 <= number <= count
+    if not is_fold:
+        raise ValueError(
+            f"a fold has the form k/n, such as 2/5 for the second of five; found {text!r}"
+        )
     return text
 
 
 PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+"""A path that is made absolute, relative to the current folder; "~" is the home folder."""
 HexColour = Annotated[str, AfterValidator(_colour)]
+"""A colour such as "#ff0000", in lower case."""
 Fold = Annotated[str, AfterValidator(_fold)]
+"""A fold such as "2/5"."""
 
 
 class PartConfig(Section):
-    """A part of the data in files of its own; what is not given is as in the training part."""
+    """Files of the validation or the test part. Settings that are left out are those of `data`."""
 
     images: AbsolutePath | None = None
+    """The folder of the images."""
     masks: AbsolutePath | None = None
+    """The folder of the masks, or of one folder of masks per class."""
     annotations: AbsolutePath | None = None
+    """The COCO JSON file."""
     list_file: AbsolutePath | None = None
+    """The CSV file that lists images and masks."""
     split: str | None = None
+    """The split of the TensorFlow data set."""
 
     @model_validator(mode="after")
     def _check(self) -> PartConfig:
         if not self.model_dump(exclude_none=True):
             raise ConfigError(
-                f"a part of its own needs at least one of {', '.join(type(self).model_fields)}",
+                f"a part with files of its own needs at least one of "
+                f"{', '.join(type(self).model_fields)}",
                 "missing-setting",
                 setting="data",
             )
@@ -60,118 +78,160 @@ class PartConfig(Section):
 
 
 class DataConfig(Section):
-    """Where the samples come from and how they are split."""
+    """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
+    """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "tfds" for a
+    TensorFlow data set, "shapes" for generated images, or a source of your own as
+    "module:function"."""
     relative_to: Literal["current", "config"] = "current"
-    """Where relative paths start: at the current folder, or at the folder of the config file."""
+    """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)
-    """Whether Python that the config or the data set names may be imported. It is said on the command line or in Python,
-    never in a file, and never saved with a run.
-    """
+    """Whether Python code that the config or the data set names may be imported; it is set on the
+    command line (--trust) or in Python, never in a file, and is not saved with a run."""
     images: AbsolutePath | None = None
+    """The folder of the images."""
     masks: AbsolutePath | None = None
+    """The folder of the masks, or of one folder of masks per class."""
     mask_suffix: str = ""
-    """What a mask's name has more than its image's: "_mask" pairs a.jpg with a_mask.png, also in one folder."""
+    """The end of a mask's name that its image's name does not have: "_mask" pairs a.jpg with
+    a_mask.png, which may be in the same folder."""
     image_suffix: str = ""
-    """What an image's name has more than the part that its mask's name shares: "_sat" and "_mask" pair a_sat with a_mask."""
+    """The end of an image's name that its mask's name does not have: "_sat", with a mask_suffix of
+    "_mask", pairs a_sat.jpg with a_mask.png."""
     list_file: AbsolutePath | None = None
-    """A CSV file with the columns image, mask (or one a class) and, if wanted, split."""
+    """A CSV file with the columns image and mask, or image and one column per class, and optionally
+    the column split."""
     mask_values: dict[int, str] | None = None
-    """What each value of a mask file means: a class (absent/present in yes/no masks) or void."""
+    """The meaning of each value in a mask file: a class, void for unlabelled, or in masks of yes
+    and no absent or present."""
     mask_colours: dict[HexColour, str] | None = None
-    """What each colour of RGB masks means: {"#ff0000": car, "#000000": background, "#ffffff": void}."""
+    """The meaning of each colour in RGB masks, as in {"#ff0000": car, "#000000": background,
+    "#ffffff": void}."""
     colour_tolerance: Annotated[int, Field(ge=0, le=127)] = 0
-    """Largest difference of a channel at which a pixel still counts as a named colour; the nearest one wins."""
+    """The largest difference in each channel at which a pixel still has a colour of `mask_colours`;
+    the nearest colour wins."""
     mask_threshold: Positive | None = None
-    """Read yes/no masks with grey edges, or JPEG, as value >= mask_threshold."""
+    """The value from which on a pixel of a mask is yes, for masks of yes and no with grey edges or
+    in JPEG."""
     mask_ids: Literal["classes", "instances"] | None = None
-    """What numbers in a mask are: classes, or single objects of one class, where any number above 0 is the object.
-
-    None means classes; `segkit inspect` and `segkit plan` then look which of both the numbers seem to be.
-    """
+    """Whether the numbers in a mask are classes, or single objects of one class, where all numbers
+    above 0 are the object; null means classes, and `segkit inspect` and `segkit plan` then detect
+    which."""
     on_top: tuple[str, ...] | None = None
-    """Where classes of an exclusive task overlap, the first of these wins; without it an overlap is an error."""
+    """The classes of an exclusive task in the order in which they hide each other where they
+    overlap, the topmost first; without it an overlap is an error."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file."""
     crowds: Literal["auto", "void", "objects"] = "auto"
-    """What `iscrowd: 1` means: unlabelled places, as in COCO's own files, or objects, as labelling tools write brush strokes.
-
-    auto: void in COCO's own files, objects in others.
-    """
+    """The meaning of `iscrowd: 1` in COCO files: unlabelled pixels (void) as in COCO's own files,
+    or objects, which labelling tools mark so; auto means void in COCO's own files and objects in
+    others."""
     name: str | None = None
-    """The TensorFlow data set, as `tfds.builder` takes it; or none, with its prepared folder in `data_dir`."""
+    """The TensorFlow data set by its name in `tfds.builder`; null if `data_dir` is the folder of a
+    prepared one."""
     data_dir: AbsolutePath | None = None
+    """The folder with TensorFlow data sets, or without `name` the folder of a prepared one; by
+    default that of TensorFlow Datasets."""
     split: str = "train"
+    """The split of the TensorFlow data set."""
     image_key: str | None = None
+    """The feature of the TensorFlow data set that is the image; by default it is chosen by name and
+    shape."""
     mask_key: str | None = None
+    """The feature of the TensorFlow data set that is the mask; by default it is chosen by name and
+    shape."""
     download: bool = False
+    """Whether a TensorFlow data set that is not prepared is downloaded."""
     blocks: Annotated[int, Field(ge=32)] | None = None
-    """Side of the regions that large images are cut into, in pixels: each is a sample, so parts hold regions of one image.
-
-    Between two regions an eighth of this lies that no sample shows.
-    """
+    """The side in pixels of the blocks into which large images are cut, each of which is a sample,
+    so that one image can be in several parts; between two blocks an eighth of it is unused."""
     skip_broken: bool = False
-    """Leave out samples that cannot be read or do not fit, and say how many, instead of refusing to train."""
+    """Whether samples that cannot be read or do not fit are left out with a warning, instead of an
+    error."""
     pages: Literal["samples", "channels", "first"] | None = None
-    """What the pages of TIFF, GIF or WebP files are: samples of their own, the bands of one image, or the first alone counts.
-    Without it a file of several equal pages is refused unless it calls them channels."""
+    """Whether the pages of a TIFF, GIF or WebP file are separate samples or the channels of one
+    image, or whether only the first is read; by default a file with several pages of equal size is
+    refused unless it calls them channels."""
     max_pixels: Positive | None = None
-    """Largest image that is opened; by default Pillow's limit against decompression bombs, 178,956,970."""
+    """The size in pixels of the largest image that is opened; by default 178,956,970, which is
+    Pillow's limit against decompression bombs."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded samples are kept; auto: in memory if there is room, else on disk if there is, else as many as fit."""
+    """Where decoded samples are cached; auto means in memory if they fit, else on disk if they fit,
+    else as many as fit in memory."""
     cache_folder: AbsolutePath | None = None
-    """The folder for disk, which several runs may share; by default one in the run folder, removed when it is done."""
+    """The folder of the disk cache, which several runs may share; by default one in the run folder,
+    which is deleted at the end."""
     count: Positive = 600
+    """The number of generated images of the source shapes."""
     size: tuple[Positive, Positive] = (128, 128)
+    """The height and width of generated images of the source shapes, in pixels."""
     seed: int = 0
+    """The random seed of generated images of the source shapes; it does not affect other
+    sources."""
     validation: Share | PartConfig = 0.15
+    """The share of the samples in the validation part, or the files of that part."""
     test: Share | PartConfig = 0.15
+    """The share of the samples in the test part, or the files of that part."""
     fold: Fold | None = None
-    """k/n: of all that is not the test part, the k-th of n equal folds is the validation part, and the rest trains."""
+    """The fold k/n of a cross-validation: all samples outside the test part are divided into n
+    equal folds, and the k-th is the validation part."""
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
         shares = [share for share in (self.validation, self.test) if isinstance(share, float)]
         if sum(shares) >= 1:
             raise ConfigError(
-                f"validation + test leave nothing to train on; their shares are {shares}",
+                f"validation and test leave no samples for training; their shares are {shares}",
                 "too-few-samples",
                 setting="data",
             )
-        ways = [
-            name
-            for name in ("mask_values", "mask_colours", "mask_threshold")
-            if getattr(self, name) is not None
-        ]
-        if len(ways) > 1:
-            raise ConfigError(
-                f"{' and '.join(ways)} exclude each other; say in one way what a mask file means",
-                "contradiction",
-                setting="data",
-            )
-        if ways and self.mask_ids == "instances":
-            raise ConfigError(
-                f"instances and {ways[0]} exclude each other; say in one way what a mask file means",
-                "contradiction",
-                setting="data.mask_ids",
-            )
+        self._check_mask_reading()
         if self.fold and isinstance(self.validation, PartConfig):
             raise ConfigError(
-                f"{self.fold} takes the validation part from the training part; leave out data.validation",
+                f"the fold {self.fold} takes the validation part from the training part; leave out "
+                f"data.validation",
                 "contradiction",
                 setting="data.fold",
             )
         return self
 
+    def _check_mask_reading(self) -> None:
+        """Raise `ConfigError` if two settings say what a mask file means."""
+        names = ("mask_values", "mask_colours", "mask_threshold")
+        used = [name for name in names if getattr(self, name) is not None]
+        if len(used) > 1:
+            raise ConfigError(
+                f"{' and '.join(used)} exclude each other; use one setting to say what a mask file "
+                f"means",
+                "contradiction",
+                setting="data",
+            )
+        if used and self.mask_ids == "instances":
+            raise ConfigError(
+                f"instances and {used[0]} exclude each other; use one setting to say what a mask "
+                f"file means",
+                "contradiction",
+                setting="data.mask_ids",
+            )
+
     @property
     def pages_of_an_image(self) -> Literal["channels", "first"] | None:
-        """What the pages of a file are that is one image; None if the file itself decides, or each page is an image."""
+        """How the pages of a file are read that is one image.
+
+        None if the file itself says so, or if each page is an image.
+        """
         return None if self.pages == "samples" else self.pages
 
     def part(self, own: PartConfig) -> DataConfig:
-        """Return these settings with the files of a part of its own."""
+        """Return these settings with the files of a part.
+
+        Args:
+            own: The files of the part.
+        """
         changed = own.model_dump(exclude_none=True)
         if "images" in changed:
-            changed.setdefault("list_file", None)  # the whole data set's list does not know them
+            changed.setdefault(
+                "list_file", None
+            )  # the list of the whole data set lacks these images
         return self.model_copy(update=changed)

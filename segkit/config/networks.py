@@ -1,4 +1,4 @@
-"""The networks of keras.applications that are encoders: what must be known of them before Keras is imported."""
+"""Facts about the encoders of keras.applications that are needed before Keras is imported."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ from typing import NamedTuple
 
 from segkit.errors import ConfigError
 
-NONE, IMAGENET = "none", "imagenet"
+NONE = "none"
+"""The value of `model.weights` for random weights."""
+IMAGENET = "imagenet"
+"""The value of `model.weights` for weights trained on ImageNet."""
 HUB = "keras_hub:"
-"""How the name of an encoder begins that is a backbone of KerasHub."""
+"""The beginning of an encoder's name that is a backbone of KerasHub."""
 STRIDE = 32
-"""Pixels of the image to a pixel of their smallest features, the same for all of them; a test asks the networks."""
+"""Pixels of the image per pixel of the coarsest features; it is the same for all these encoders."""
 ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
+"""Where Keras downloads weights from."""
 
 
 class Scaling(NamedTuple):
-    """How a network was given its images, from 0 to 255: (image - mean) / std, channels red, green, blue."""
+    """How a network scales images with values from 0 to 255: (image - mean) / std."""
 
     mean: tuple[float, float, float]
+    """Means of red, green and blue."""
     std: tuple[float, float, float]
+    """Standard deviations of red, green and blue."""
     blue_first: bool = False
+    """Whether the order of the channels becomes blue, green, red."""
 
 
 CAFFE = Scaling((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), blue_first=True)
@@ -29,16 +36,18 @@ STANDARD = Scaling((0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 
 
 
 class Network(NamedTuple):
-    """A network: the function of keras.applications that makes it, its scaling, and its file of ImageNet weights."""
+    """A network of keras.applications."""
 
     maker: str
+    """The function of keras.applications that makes the network."""
     scaling: Scaling
+    """How the network scales images."""
     file: str
-    """Under `ADDRESS`."""
+    """The file of its ImageNet weights below `ADDRESS`."""
     digest: str = ""
-    """MD5 or SHA-256 of the file, as Keras knows it; empty where it knows none."""
+    """The MD5 or SHA-256 of the file as in Keras; empty if Keras has none."""
     scales_itself: bool = False
-    """Whether Keras' network scales its images unless told not to."""
+    """Whether Keras includes the scaling in the network by default."""
 
 
 NETWORKS = {
@@ -111,7 +120,12 @@ NETWORKS = {
 
 
 def stride(encoder: str, stem: int, depth: int) -> int:
-    """Return the pixels of the image to a pixel of an encoder's smallest features.
+    """Return the pixels of the image per pixel of an encoder's coarsest features.
+
+    Args:
+        encoder: The name of the encoder.
+        stem: The factor by which the stem reduces the resolution; fixed encoders ignore it.
+        depth: The number of times the resolution is halved; fixed encoders ignore it.
 
     >>> stride("plain", stem=2, depth=3), stride("resnet50", stem=1, depth=3)
     (16, 32)
@@ -120,38 +134,47 @@ def stride(encoder: str, stem: int, depth: int) -> int:
 
 
 def has_own_stride(encoder: str) -> bool:
-    """Return whether an encoder is a finished network, which no setting makes deeper."""
+    """Return whether an encoder has a fixed depth, as those of keras.applications and KerasHub."""
     return encoder in NETWORKS or encoder.startswith(HUB)
 
 
 def check_network(encoder: str, weights: str, stem: int) -> None:
-    """Raise `ConfigError` if settings of the model contradict each other; asks for no file."""
+    """Check that settings of the model fit together, without looking for files.
+
+    Args:
+        encoder: The name of the encoder.
+        weights: The value of `model.weights`.
+        stem: The value of `model.stem`.
+
+    Raises:
+        ConfigError: If they do not fit together.
+    """
     known = has_own_stride(encoder)
     if known and stem != 1:
         raise ConfigError(
-            f"{encoder} lowers the resolution itself; leave it at 1; found {stem}",
+            f"must be 1, because {encoder} reduces the resolution itself; found {stem}",
             "not-for-network",
             setting="model.stem",
         )
-    if weights == NONE or (
-        ":" in encoder and not known
-    ):  # an encoder of your own may read the setting as it likes
+    is_own = ":" in encoder and not known
+    if weights == NONE or is_own:  # an encoder of your own interprets the setting itself
         return
     if not known:
         raise ConfigError(
-            f"the encoder {encoder!r} has none that were trained before; leave it at {NONE}, or "
-            f"choose one of {', '.join(NETWORKS)}",
+            f"the encoder {encoder!r} has no pretrained weights; set it to {NONE}, or use one of "
+            f"the encoders {', '.join(NETWORKS)}",
             "not-for-network",
             setting="model.weights",
         )
     if encoder.startswith(HUB) and weights != IMAGENET:
         raise ConfigError(
-            f"{NONE}, or {IMAGENET} for those of the preset (a folder of your own is named in "
-            f"model.encoder: {HUB}FOLDER); found {weights!r}",
+            f"must be {NONE}, or {IMAGENET} for the weights of the preset; found {weights!r}. For "
+            f"a preset in a folder set model.encoder: {HUB}FOLDER",
             setting="model.weights",
         )
     if weights != IMAGENET and not weights.endswith(".h5"):
         raise ConfigError(
-            f"{NONE}, {IMAGENET}, or a file that ends in .weights.h5 or .h5; found {weights!r}",
+            f"must be {NONE}, {IMAGENET}, or a file that ends in .weights.h5 or .h5; found "
+            f"{weights!r}",
             setting="model.weights",
         )

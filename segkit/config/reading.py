@@ -1,4 +1,4 @@
-"""From a YAML file, or a dictionary, to a config; overrides of single settings; errors that name the setting."""
+"""Reads configs from YAML files and dictionaries, and overrides single settings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from segkit.task.readable import describe_validation_error
 
 
 def as_line(value: Any) -> str:
-    """Return a value as YAML on one line.
+    """Return a value of a setting as YAML on one line.
 
     >>> as_line([1, None, "é"])
     '[1, null, é]'
     """
-    return yaml.safe_dump(
-        value, default_flow_style=True, width=10**6, allow_unicode=True
-    ).splitlines()[0]
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.splitlines()[0]
 
 
 ConfigLike = Config | Mapping[str, Any] | str | PathLike[str]
@@ -37,24 +36,27 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def as_config(config: ConfigLike, overrides: Sequence[str] = (), *, trust: bool = False) -> Config:
-    """Return a config, whichever way it is given.
+    """Return a config.
 
     Args:
-        config: A config, a dictionary as a YAML file holds it, or the path of a YAML file.
-        overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
-        trust: Whether Python that a file names may be imported.
+        config: A config, a dictionary of its sections, or the path of a YAML file.
+        overrides: Changes of single settings, such as "train.epochs=5". The value is YAML.
+        trust: Whether Python code that a file names may be imported.
 
     Raises:
-        ConfigError: For a file that cannot be read and for a setting that does not fit.
+        ConfigError: If a file cannot be read, or if a setting is wrong.
     """
     if isinstance(config, Config):
-        return changed(config, overrides) if overrides else config
+        if overrides:
+            return changed(config, overrides)
+        return config
     if isinstance(config, Mapping):
         return _validated(copy.deepcopy(dict(config)), overrides, "config")
     if isinstance(config, str | PathLike):
         return read(config, overrides, trust=trust)
     raise ConfigError(
-        f"a segkit.Config, a dictionary or a path; found {type(config).__name__}", setting="config"
+        f"must be a segkit.Config, a dictionary or a path; found {type(config).__name__}",
+        setting="config",
     )
 
 
@@ -65,12 +67,12 @@ def read(
 
     Args:
         path: The file, in UTF-8.
-        overrides: Changes of single settings, such as "train.epochs=5"; the value is YAML.
-        trust: Whether Python that it names, a part of one's own ("module:attribute"), may be imported.
+        overrides: Changes of single settings, such as "train.epochs=5". The value is YAML.
+        trust: Whether Python code that the file names ("module:attribute") may be imported.
 
     Raises:
-        ConfigError: It names the file, the setting, what is allowed and what was found. The code is "untrusted" if the file
-            names Python without `trust`.
+        ConfigError: If the file cannot be read, or if a setting is wrong. The code is "untrusted"
+            if the file names Python code and `trust` is false.
     """
     path = Path(path)
     config = read_made(path, overrides)
@@ -84,12 +86,22 @@ def read(
 
 
 def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Return the config in a YAML file as `read` does, for those who import nothing that it names: it is never trusted."""
+    """Return the config in a YAML file without checking whether it names Python code.
+
+    The config is not trusted. Use this only where nothing that it names is imported.
+
+    Args:
+        path: The file, in UTF-8.
+        overrides: Changes of single settings, such as "train.epochs=5". The value is YAML.
+
+    Raises:
+        ConfigError: If the file cannot be read, or if a setting is wrong.
+    """
     values = read_yaml(path)
     data = values.get("data") if isinstance(values, dict) else None
     if isinstance(data, dict) and "trust" in data:
         raise ConfigError(
-            f"{path}: cannot be said in a file; say --trust",
+            f"{path}: cannot be set in a file; add --trust to the command",
             "unknown-setting",
             setting="data.trust",
         )
@@ -99,7 +111,7 @@ def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _anchored(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a section with its relative paths, and those of its parts, as paths that start at a folder."""
+    """Return the section `data`, or a part in it, with relative paths that start at a folder."""
     anchored: dict[str, Any] = {}
     for key, value in section.items():
         if isinstance(value, Mapping):
@@ -112,7 +124,15 @@ def _anchored(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
-    """Return a config with overrides such as "data.mask_threshold=128". Raises `ConfigError` naming the setting."""
+    """Return a config with other settings.
+
+    Args:
+        config: The config.
+        overrides: Changes of single settings, such as "data.mask_threshold=128". The value is YAML.
+
+    Raises:
+        ConfigError: If a setting is unknown or wrong.
+    """
     values = config.model_dump(mode="json")
     try:
         for override in overrides:
@@ -125,11 +145,11 @@ def changed(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
 
 
 def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
-    """Return the config of the values of a file. Errors begin with `where`."""
+    """Return the config with these sections. Errors begin with `where`."""
     try:
         if not isinstance(values, dict):
             raise ConfigError(
-                "a config is a table of sections (task, data, model, train, ...)",
+                "a config must be a table of sections (task, data, model, train, ...)",
                 "not-a-config",
             )
         for override in overrides:
@@ -143,10 +163,11 @@ def _validated(values: Any, overrides: Sequence[str], where: str) -> Config:
 
 
 def _override(values: dict[str, Any], override: str) -> None:
+    """Change one setting in the sections of a config."""
     keys, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(
-            f"{override} is written section.setting=value, as in train.epochs=5",
+            f"must have the form section.setting=value, as in train.epochs=5; found {override}",
             setting="--set",
         )
     *parents, last = keys.strip().split(".")

@@ -1,4 +1,4 @@
-"""What all sections of a config share."""
+"""The base class of all sections of a config, and types that several sections use."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from segkit.errors import ConfigError
 from segkit.task.readable import describe_validation_error
 
 Positive = Annotated[int, Field(gt=0)]
+"""An integer of 1 or more."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+"""A number from 0 to below 1."""
 
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ else:
 
 
 class _Readable(ModelMetaclass):
-    """Makes an object by its settings' names, and turns what pydantic raises into a `ConfigError`.
+    """Makes `SomeSection(...)` raise `ConfigError` instead of pydantic's error.
 
-    Sections within sections are not made by a call, so the error of a whole config names the whole path of a setting.
+    Pydantic does not call the class of a section inside another one, so the error of a whole config
+    names the whole path of a setting.
     """
 
     def __call__(cls: type[Any], *args: Any, **settings: Any) -> Any:  # noqa: N805 (of a metaclass)
@@ -35,9 +38,22 @@ class _Readable(ModelMetaclass):
 
 
 class Section(BaseModel, metaclass=_Readable):
+    """Base class of the sections of a config.
+
+    A section is immutable. It refuses unknown settings, NaN and infinity.
+
+    Raises:
+        ConfigError: For wrong settings. It has the messages of all of them, and the code and the
+            name of the first.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def joined(problems: Sequence[ConfigError]) -> ConfigError:
-    """Return one error with the messages of all problems, and code and setting of the first."""
+    """Return one error with the messages of several, and the code and the setting of the first.
+
+    Args:
+        problems: One or more errors.
+    """
     return problems[0].with_message("\n  ".join(map(str, problems)))

@@ -1,7 +1,8 @@
-"""The `train` section of a config: how long, how fast, in which steps, and what is kept on the way."""
+"""The section `train`: length, speed and steps of the training, and what it writes."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,67 +13,80 @@ from segkit.system.replicas import Replicas
 
 
 class TrainConfig(Section):
-    """How long, how fast, and what counts as best."""
+    """Length, speed and steps of the training, and which epoch is the best."""
 
     epochs: Positive = 50
-    """At most, of `steps_per_epoch` steps each; not used with `steps` or `minutes`."""
+    """The largest number of epochs; it is ignored if `steps` or `minutes` is set."""
     steps: Positive | None = None
-    """A budget of steps instead of `epochs`; the last epoch may be shorter."""
+    """The number of training steps, in place of `epochs`; the last epoch may be shorter."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """A time budget instead of `epochs`: the learning rate falls with the clock, and training ends with it."""
+    """The time budget in minutes, in place of `epochs`; the learning rate follows the clock."""
     batch_size: Positive = 8
-    """Patches a step, over all devices and processes."""
+    """The number of patches per step, over all devices and processes; a multiple of `devices`."""
     devices: Positive | Literal["all"] = 1
-    """Devices of this machine (of each process, if there are several) that share each batch."""
+    """The number of devices that share each batch, on this machine or in each of several
+    processes."""
     accumulate: Positive = 1
-    """Batches whose gradients are averaged to one update: 4 batches of 2 need the memory of 2 samples."""
+    """The number of batches whose gradients are averaged for one update of the weights; 4 batches
+    of 2 samples need the memory of 2 samples."""
     steps_per_epoch: Positive | None = None
-    """Batches an epoch; by default one pass over the training part."""
+    """The number of batches per epoch; by default one pass over the training part."""
     crop: tuple[Positive, Positive] = (256, 256)
-    """Height and width of the training patches; smaller images are padded with VOID."""
+    """The height and width of training patches in pixels; smaller images are padded with VOID."""
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the patches that hold a foreground pixel, each class as likely; for rare classes in large images."""
+    """The share of the patches that are placed on a foreground pixel, with all classes equally
+    likely; use it for rare classes in large images."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """sgd has Nesterov momentum and wants a learning rate some ten times as high (nnU-Net: 0.01)."""
+    """The optimizer: AdamW, or SGD with Nesterov momentum, which needs a learning rate about ten
+    times as high (nnU-Net: 0.01)."""
     momentum: Share = 0.9
-    """Of sgd; nnU-Net takes 0.99 for its long trainings."""
+    """The momentum of sgd; nnU-Net uses 0.99 for its long trainings."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """The highest, at the end of the warm-up."""
+    """The highest learning rate, which is reached at the end of the warm-up."""
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up; polynomial is nnU-Net's (1 - share)^0.9."""
+    """How the learning rate falls after the warm-up; polynomial is (1 - share of the training)^0.9
+    as in nnU-Net."""
     warmup: Share = 0.05
-    """Share of all steps over which the learning rate rises from 0; a constant rate has no warm-up."""
+    """The share of the training in which the learning rate rises from 0; a constant rate has no
+    warm-up."""
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 1.0
-    """Factor of the learning rate in the encoder: 0.1 for weights that come from elsewhere."""
+    """The factor of the learning rate in the encoder; use 0.1 for pretrained weights."""
     freeze_encoder_epochs: Annotated[int, Field(ge=0)] = 0
-    """First epochs in which the encoder's weights stay as they are; its batch statistics go on."""
+    """The number of first epochs in which the encoder's weights do not change; its batch statistics
+    still do."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    """Times the learning rate, taken off every weight but biases and those of normalisation (Loshchilov and Hutter, 2019)."""
+    """The decoupled weight decay (Loshchilov and Hutter, 2019): each step subtracts this times the
+    learning rate times the weight, but not from biases and normalization layers."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    """Gradients whose norm, all together, is larger are shrunk to it; 0: never."""
+    """The largest norm of all gradients together; larger gradients are scaled down to it, and 0
+    switches this off."""
     ema: Share = 0.0
-    """Average the weights, keeping this share of the average at each update (0.999); validation and model.keras are then of
-    the average. 0: off."""
+    """The decay of the exponential moving average of the weights, such as 0.999, which validation
+    and model.keras then use; 0 switches it off."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without a better validation score; 0: never."""
+    """The number of epochs without a better validation score after which training stops; 0 switches
+    this off."""
     monitor: Literal["dice_foreground", "iou_foreground", "loss"] = "dice_foreground"
-    """The validation score by which model.keras is the best epoch's."""
+    """The validation score that chooses the best epoch, whose weights become model.keras."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
-    """auto: mixed_bfloat16 where a step of it is measured to be 1.5 times as fast, else float32."""
+    """The type of the computations; auto means mixed_bfloat16 if a measured step is at least 1.5
+    times as fast with it, else float32."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of the first weights, patches and dropout."""
+    """The random seed of initial weights, patches, augmentation and dropout."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
-    """Minutes between checkpoints within an epoch, which `--resume` goes on from; 0: only at the end of each epoch."""
+    """The minutes between checkpoints within an epoch, from which `--resume` continues; 0 means
+    only at the end of each epoch."""
     pictures: Annotated[int, Field(ge=0)] = 5
-    """Draw validation images every so many epochs; 0: never."""
+    """The number of epochs between pictures of validation images; 0 means never."""
     tensorboard: bool = True
-    """Write the history for TensorBoard, too."""
+    """Whether the history is also written for TensorBoard."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
         if self.steps is not None and self.minutes is not None:
             raise ConfigError(
-                f"one budget, steps ({self.steps}) or minutes ({self.minutes:g}); leave one out",
+                f"steps ({self.steps}) and minutes ({self.minutes:g}) exclude each other; leave "
+                f"one out",
                 "contradiction",
                 setting="train",
             )
@@ -81,12 +95,22 @@ class TrainConfig(Section):
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int | None:
-        """Return the steps of the whole training, None if its minutes decide."""
+        """Return the number of steps of the training; None with a time budget.
+
+        Args:
+            steps_per_epoch: The number of steps per epoch.
+        """
         if self.minutes is not None:
             return None
         return self.steps or self.epochs * steps_per_epoch
 
     def last_epoch(self, steps_per_epoch: int) -> int | None:
-        """Return the number of epochs, the last of which may be shorter; None if the minutes decide."""
+        """Return the number of epochs, the last of which may be shorter; None with a time budget.
+
+        Args:
+            steps_per_epoch: The number of steps per epoch.
+        """
         total = self.total_steps(steps_per_epoch)
-        return None if total is None else -(-total // steps_per_epoch)
+        if total is None:
+            return None
+        return math.ceil(total / steps_per_epoch)

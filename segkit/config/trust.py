@@ -1,4 +1,4 @@
-"""Python that a config names: imported, and so run, only for those who say that they trust it."""
+"""Python code that a config names is imported, and so run, only if the user trusts it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,49 @@ from segkit.errors import ConfigError
 
 
 def check_imports(config: Config) -> None:
-    """Raise `ConfigError` if a config that is not trusted names Python to import, a part of one's own."""
+    """Check that a config without `data.trust` names no Python code.
+
+    Args:
+        config: The config.
+
+    Raises:
+        ConfigError: If it names Python code that would be imported.
+    """
     if config.data.trust:
         return
-    for setting, name in _imported(config):
+    for setting, name in _named_code(config):
         raise untrusted(setting, name)
 
 
 def untrusted(setting: str, name: str) -> ConfigError:
-    """Return the error that something names Python to import and is not trusted."""
+    """Return the error for Python code that would be imported without trust.
+
+    Args:
+        setting: The setting that names the code.
+        name: Its value.
+    """
     return ConfigError(
-        f"{name} names Python that would be imported, and so run. If you trust whoever wrote it, say --trust (in Python "
-        f"data.trust, or trust=True where a file is read)",
+        f"{name} is Python code that would be imported, and so run. If you trust its author, add "
+        f"--trust to the command (in Python data.trust, or trust=True where a file is read)",
         "untrusted",
         setting=setting,
     )
 
 
 def names_imports(config: Config) -> bool:
-    """Return whether a config names Python to import, or was trusted to."""
-    return config.data.trust or any(_imported(config))
+    """Return whether a config names Python code to import, or is trusted to name some."""
+    return config.data.trust or any(_named_code(config))
 
 
-def _imported(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the settings that name Python to import, with the names; presets of KerasHub import nothing but Keras."""
+def _named_code(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the settings that name Python code, each with its value.
+
+    A preset of KerasHub is not code, although its name contains a colon.
+    """
     named = [("data.source", config.data.source), ("model.decoder", config.model.decoder)]
     if not config.model.encoder.startswith(HUB):
         named.append(("model.encoder", config.model.encoder))
     named += [("loss", name) for name in config.loss]
-    yield from ((setting, name) for setting, name in named if ":" in name)
+    for setting, name in named:
+        if ":" in name:
+            yield setting, name

@@ -1,6 +1,6 @@
 """Whether probabilities can be believed: temperature, entropy, expected calibration error and Brier score. NumPy only.
 
-Every function sees probabilities as `Task.as_answers` gives them, (..., questions, answers), so that one formula serves
+Every function sees probabilities as `Task.as_distributions` gives them, (..., questions, answers), so that one formula serves
 every head.
 """
 
@@ -27,8 +27,8 @@ def flatten_known(
 
     `probabilities` are (..., C), `target` is encoded; N is pixels (softmax) or pixels times classes (sigmoid).
     """
-    answers = task.as_answers(probabilities)
-    truth = task.as_answers(class_layers(task, target)).argmax(-1)
+    answers = task.as_distributions(probabilities)
+    truth = task.as_distributions(class_layers(task, target)).argmax(-1)
     known = known_pixels(task, target)[..., : truth.shape[-1]]
     return answers[known], truth[known]
 

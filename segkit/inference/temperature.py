@@ -23,7 +23,7 @@ def tempered(task: Task, probabilities: np.ndarray, temperature: float) -> np.nd
     """
     if temperature == 1.0:
         return probabilities
-    return task.from_answers(_softened(task.as_answers(probabilities), temperature))
+    return task.from_distributions(_softened(task.as_distributions(probabilities), temperature))
 
 
 def before_temperature(task: Task, temperature: float) -> Task:
@@ -48,7 +48,7 @@ def before_temperature(task: Task, temperature: float) -> Task:
 
 def entropy(task: Task, probabilities: np.ndarray) -> np.ndarray:
     """Return the entropy of probabilities (..., C), mean over the head's questions: (...) from 0 to 1, 1 for all equal."""
-    answers = np.clip(task.as_answers(probabilities), 0, 1)
+    answers = np.clip(task.as_distributions(probabilities), 0, 1)
     each = -(answers * np.log(np.maximum(answers, SMALLEST))).sum(-1) / math.log(answers.shape[-1])
     return np.clip(each.mean(-1), 0, 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from segkit.config.config import told_sides
+from segkit.config.config import describe_sided_classes
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.problem import Problem, problem_of
 from segkit.task import Task
@@ -177,7 +177,7 @@ def _sides(task: Task, facts: Sequence[SampleFingerprint], flips: bool) -> Itera
     if not flips:
         return
     if task.sided:
-        yield problem_of("error", "sides", told_sides(task.sided))
+        yield problem_of("error", "sides", describe_sided_classes(task.sided))
         return
     sided = one_sided(task, facts)
     if sided:

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 from segkit.config import Config
-from segkit.config.config import told_sides
+from segkit.config.config import describe_sided_classes
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
@@ -172,7 +172,7 @@ def _doubts(guess: Guess, task: Task, facts: Sequence[SampleFingerprint]) -> lis
     problems = [problem_of("warning", doubt.code, doubt.message) for doubt in guess.doubts]
     sided = list(dict.fromkeys([*task.sided, *one_sided(task, facts)]))
     if sided:
-        problems.append(problem_of("warning", "sides", told_sides(sided)))
+        problems.append(problem_of("warning", "sides", describe_sided_classes(sided)))
     return problems
 
 

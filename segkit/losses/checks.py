@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
-from segkit.task.readable import meant
+from segkit.task.readable import suggest_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +27,9 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
         for name in settings:
             if name not in names:
                 raise ConfigError(
-                    f"there is no such setting{meant(name, names)}", "unknown-setting", setting=name
+                    f"there is no such setting{suggest_name(name, names)}",
+                    "unknown-setting",
+                    setting=name,
                 )
         return function(*args, **settings)
 
@@ -97,7 +99,8 @@ def check_bands(shape: tuple[int, ...], channels: int) -> None:
     """Raise `DataError` unless images have a shape (B, H, W, channels)."""
     if len(shape) != 4 or shape[-1] != channels:
         raise DataError(
-            f"this network takes images of shape (batch, height, width, {channels}); found {tuple(shape)}",
+            f"this network takes images of shape (batch, height, width, {channels}); found "
+            f"{tuple(shape)}",
             "channels",
         )
 
@@ -124,7 +127,8 @@ def check_shape(task: Task, shape: tuple[Any, ...]) -> None:
     if len(shape) != len(wanted) or (len(wanted) == 4 and shape[-1] not in (None, task.channels)):
         names = ["batch", "height", "width", str(task.channels)][: len(wanted)]
         raise DataError(
-            f"a {task.kind} target has shape ({', '.join(names)}); found {tuple(shape)}. Task.encode makes it",
+            f"a {task.kind} target has shape ({', '.join(names)}); found {tuple(shape)}. "
+            f"Task.encode makes it",
             "mask-channels",
         )
 
@@ -138,8 +142,9 @@ def check_values(values: np.ndarray, allowed: int, where: str) -> None:
     if wrong.size:
         shown = ", ".join(f"{value:g}" for value in wrong[:8].tolist())
         raise DataError(
-            f"{where}: allowed values are 0 to {allowed - 1}, and {VOID} for unlabelled; found also {shown}"
-            f"{', ...' if wrong.size > 8 else ''}. Task.encode checks and converts masks; soft targets are not supported",
+            f"{where}: allowed values are 0 to {allowed - 1}, and {VOID} for unlabelled; found "
+            f"also {shown}{', ...' if wrong.size > 8 else ''}. Task.encode checks and converts "
+            f"masks; soft targets are not supported",
             "mask-values",
         )
 

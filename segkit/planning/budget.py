@@ -1,169 +1,293 @@
-"""What the machine has a say in: how many samples a batch holds, and which network converges in the minutes given."""
+"""Settings that follow from the machine and the time: batch, network and length of the training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from segkit.config import RunConfig
 from segkit.errors import ConfigError
-from segkit.planning.choices import Machine, Plan
-from segkit.planning.rules import depth_for
+from segkit.planning.choices import Choice, Machine, Plan
+from segkit.planning.network_rules import depth_for, smallest_features
 
-SAMPLES, SAMPLES_A_CLASS = 1000, 500
-"""A network has converged well enough after `SAMPLES` patches and `SAMPLES_A_CLASS` more for each foreground class.
+SAMPLES = 1000
+SAMPLES_PER_CLASS = 500
+"""A network needs `SAMPLES` patches, and `SAMPLES_PER_CLASS` more for each foreground class.
 
-Measured on examples/brain_mri, validation Dice after equal samples: one class is within 0.01 of its best after 1500, five
-after 3000; with fewer, half the resolution lost 0.04 to a quarter that saw more.
+Measured on examples/brain_mri, validation Dice after equal samples: one class is within 0.01 of its
+best after 1500 samples, and five classes after 3000. With fewer, a network at half the resolution
+lost 0.04 to one at a quarter that saw more samples.
 """
 LADDER = ((4, 32), (2, 16), (2, 32), (1, 32))
-"""Stem and width, cheap to dear; the first two cost about the same."""
+"""Stem and width of networks, from cheap to expensive; the first two cost about the same."""
 NARROWEST = (4, 16)
-"""Taken if the first of the ladder sees too few samples. In 3 minutes on the MRI example, 16 channels (5700 samples) against
-32 (2800) gave validation Dice 0.912 against 0.905 on the five regions, and 0.766 against 0.771 on the eight lobes.
+"""Stem and width if training the first network of the ladder would see too few samples.
+
+In 3 minutes on the MRI example, 16 channels (5700 samples) reached a validation Dice of 0.912 on
+the five regions and 0.766 on the eight lobes; 32 channels (2800 samples) reached 0.905 and 0.771.
 """
 FEWEST_STEPS = 50
+"""Training steps below which a time budget is refused."""
 FEW_PASSES = 60
-"""Passes over the data up to which there is more danger of learning too little than of learning by heart."""
-BATCH, LARGEST_BATCH = 2, 16
-"""In a time budget, and without one; see docs/decisions/0013-plans-take-batch-normalisation-again.md for the two."""
+"""Passes over the data below which underfitting is more likely than overfitting."""
+BATCH = 2
+"""Samples per step with a time budget; docs/decisions/0013 explains both sizes."""
+LARGEST_BATCH = 16
+"""Upper limit of the samples per step without a time budget."""
 CHECKS = 10
-"""Validations in a time budget."""
+"""Validations within a time budget."""
 MEMORY_SHARE = 0.5
-"""Of the free memory that training may take."""
+"""Share of the free memory that training may use."""
 Measure = Callable[[RunConfig], Machine]
+"""Measures the training steps of a config on this machine."""
+
+
+class Candidate(NamedTuple):
+    """A network, its measurement, and the number of samples that training sees in time."""
+
+    plan: Plan
+    machine: Machine
+    samples: float
 
 
 def fit_budget(
     plan: Plan,
     images: int,
-    checked: int,
+    validation_windows: int,
     minutes: float | None,
     free_bytes: float,
     measure: Measure,
 ) -> Plan:
-    """Return the plan with batch, network and length of training chosen by what `measure` finds for a config.
+    """Choose the batch, the network and the length of the training.
 
-    `images` are trained on; `checked` images, or windows of large ones, are validated.
+    Args:
+        plan: The choices that follow from the data.
+        images: Number of training images.
+        validation_windows: Number of validation images, or of the windows of large ones.
+        minutes: Time budget of the training; None for as many epochs as the data need.
+        free_bytes: Free memory.
+        measure: Measures a config on this machine.
 
-    With `minutes` the dearest network of the `LADDER` is taken that sees enough samples in time.
+    Returns:
+        The complete plan. With a time budget it has the most expensive network of the `LADDER`
+        whose training sees enough samples in time.
+
+    Raises:
+        ConfigError: If the time is too short for any training.
     """
     if minutes is None:
-        return _without_limit(
-            plan, images, free_bytes, measure(_with(plan, "train", batch_size=BATCH).config)
-        )
-    needed = SAMPLES + SAMPLES_A_CLASS * len(plan.config.task.foreground)
-    tried: list[str] = []
-
-    def rung(stem: int, width: int) -> tuple[Plan, Machine, float]:
-        candidate = _network(plan, stem, width)
-        machine = measure(candidate.config)
-        samples = _samples(candidate, machine, minutes, checked)
-        tried.append(f"{samples:.0f} at 1/{stem} with {width} channels")
-        return candidate, machine, samples
-
-    best = rung(*LADDER[0])
-    if best[2] < needed:
-        best = rung(*NARROWEST)
-    else:
-        for stem, width in LADDER[1:]:
-            found = rung(stem, width)
-            if found[2] < needed:
-                break
-            best = found
-    candidate, machine, samples = best
-    told = f"{needed} samples are wanted, fitting in: {', '.join(tried)}"
-    return _timed(candidate, machine, samples, images, minutes, free_bytes, told)
+        first_plan = _with(plan, "train", batch_size=BATCH)
+        return _plan_epochs(plan, images, free_bytes, measure(first_plan.config))
+    needed = SAMPLES + SAMPLES_PER_CLASS * len(plan.config.task.foreground)
+    candidates = _measure_candidates(plan, needed, minutes, validation_windows, measure)
+    chosen = _choose_candidate(candidates, needed)
+    _check_minutes(chosen, minutes)
+    planned = _choose_batch(chosen.plan, chosen.machine, BATCH, free_bytes)
+    planned = _explain_network(planned, candidates, chosen, needed, minutes)
+    planned = _choose_epochs(planned, chosen, images, minutes)
+    return _reduce_augmentation(planned, chosen.samples / images)
 
 
-def _network(plan: Plan, stem: int, width: int) -> Plan:
+def _measure_candidates(
+    plan: Plan, needed: int, minutes: float, validation_windows: int, measure: Measure
+) -> list[Candidate]:
+    """Return networks of the ladder up to the first one whose training sees too few samples."""
+    candidates = []
+    for stem, width in LADDER:
+        candidate = _measure_network(plan, stem, width, minutes, validation_windows, measure)
+        candidates.append(candidate)
+        if candidate.samples < needed:
+            break
+    if candidates[0].samples < needed:
+        stem, width = NARROWEST
+        candidates.append(_measure_network(plan, stem, width, minutes, validation_windows, measure))
+    return candidates
+
+
+def _measure_network(
+    plan: Plan, stem: int, width: int, minutes: float, validation_windows: int, measure: Measure
+) -> Candidate:
     depth = depth_for(plan.config.train.crop, stem)
-    return _with(
-        _with(plan, "model", stem=stem, width=width, depth=depth), "train", batch_size=BATCH
+    plan = _with(plan, "model", stem=stem, width=width, depth=depth)
+    plan = _with(plan, "train", batch_size=BATCH)
+    machine = measure(plan.config)
+    return Candidate(plan, machine, _samples_in(minutes, machine, validation_windows))
+
+
+def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> float:
+    """Return the samples that training sees in the minutes.
+
+    Compilation, `CHECKS` validations and 5 % for everything else are subtracted from the time.
+    """
+    validation = CHECKS * validation_windows * machine.seconds_to_validate
+    seconds = 60 * minutes * 0.95 - machine.seconds_to_start - validation
+    return max(0.0, seconds) / machine.seconds_per_step * BATCH
+
+
+def _choose_candidate(candidates: Sequence[Candidate], needed: int) -> Candidate:
+    """Return the last candidate with enough samples; without any, the last one."""
+    if candidates[0].samples < needed:
+        return candidates[-1]
+    sufficient = [candidate for candidate in candidates if candidate.samples >= needed]
+    return sufficient[-1]
+
+
+def _check_minutes(chosen: Candidate, minutes: float) -> None:
+    """Raise `ConfigError` if too few steps fit into the time."""
+    if chosen.samples / BATCH >= FEWEST_STEPS:
+        return
+    machine = chosen.machine
+    seconds = machine.seconds_to_start + FEWEST_STEPS * machine.seconds_per_step
+    enough = math.ceil(seconds / 60 / 0.9)
+    raise ConfigError(
+        f"training needs at least {FEWEST_STEPS} steps. Compilation takes "
+        f"{machine.seconds_to_start:.0f} s and a step {machine.seconds_per_step:.2f} s, so "
+        f"{minutes:g} is too short. Set it to {enough} or more",
+        setting="--minutes",
     )
 
 
-def _samples(plan: Plan, machine: Machine, minutes: float, checked: int) -> float:
-    """Return the samples that training sees in the minutes, less compiling, `CHECKS` validations and 5 % for the rest."""
-    left = 60 * minutes * 0.95 - machine.first - CHECKS * checked * machine.seconds_to_check
-    return max(0.0, left) / machine.seconds * plan.config.train.batch_size
-
-
-def _timed(
-    plan: Plan,
-    machine: Machine,
-    samples: float,
-    images: int,
-    minutes: float,
-    free_bytes: float,
-    told: str,
+def _explain_network(
+    plan: Plan, candidates: Sequence[Candidate], chosen: Candidate, needed: int, minutes: float
 ) -> Plan:
-    steps = samples / plan.config.train.batch_size
-    plan = _with(plan, "train", batch_size=_fitting(BATCH, machine, free_bytes))
-    config = plan.config
-    if steps < FEWEST_STEPS:
-        least = (machine.first + FEWEST_STEPS * machine.seconds) / 60 / 0.9
-        raise ConfigError(
-            f"{minutes:g} is too short to learn anything here: compiling takes {machine.first:.0f} s and a step "
-            f"{machine.seconds:.2f} s; give {math.ceil(least)} or more",
-            setting="--minutes",
+    """Add the reasons for the network that was chosen by measuring several."""
+    measured = []
+    for candidate in candidates:
+        model = candidate.plan.config.model
+        measured.append(
+            f"{candidate.samples:.0f} at {_resolution(model.stem)} with {model.width} channels"
         )
-    epoch = max(
-        1, round(max(steps / CHECKS, min(math.ceil(images / config.train.batch_size), steps / 3)))
+    model = plan.config.model
+    choice = "This is the most expensive network whose training sees enough samples in time."
+    if chosen.samples < needed:
+        choice = "No measured network sees enough samples in time, so this is the fastest one."
+    depth = (
+        f"The resolution is halved {model.depth} times, so that {smallest_features(model.stem)} "
+        f"rows and columns or more are left."
     )
-    least_features = 8 if config.model.stem == 1 else 4
+    if model.stem > 1:
+        depth += " Below a stem, further levels are cheap and add context, so 4 are enough."
     reasons = {
-        "model.stem": f"works at 1/{config.model.stem} of the resolution; {told} ({minutes:g} min, timed on this machine)",
-        "model.width": "channels at that resolution, doubled at each level; the widest of which enough samples fit in",
-        "model.depth": f"halved {config.model.depth} times while the smaller edge keeps {least_features} or more"
-        + (
-            ""
-            if config.model.stem == 1
-            else "; below a stem depth is cheap and brings context, so 4 as in nnU-Net, not 8"
+        "model.stem": (
+            f"The network works at {_resolution(model.stem)}. Training needs {needed} samples. "
+            f"On this machine it sees in {minutes:g} min: {'; '.join(measured)}."
         ),
-        "train.minutes": "the budget, without start and scoring; the learning rate falls with the clock",
-        "train.steps_per_epoch": f"some {steps:.0f} steps of {machine.seconds:.3f} s fit in, {steps / epoch:.0f} validations",
-        "train.batch_size": f"small, for more steps in the time; {_told_memory(machine, config, free_bytes)}",
+        "model.width": f"Channels after the stem, doubled at each level. {choice}",
+        "model.depth": depth,
     }
-    done = _with(plan, "train", minutes=minutes, steps_per_epoch=epoch)
-    if samples / images < FEW_PASSES:
-        done = _with(done, "augment", rotate=5.0, scale=0.05, flip_horizontal=False)
-        few = f"about {samples / images:.0f} passes over the images are too few to learn them by heart"
-        reasons |= {"augment.rotate": f"degrees; small: {few}", "augment.scale": f"small: {few}"}
-        reasons["augment.flip_horizontal"] = f"off: {few}, and a mirrored one is one more to learn"
-    return Plan(done.config, {**plan.reasons, **reasons})
+    return Plan(plan.config, {**plan.reasons, **reasons})
 
 
-def _without_limit(plan: Plan, images: int, free_bytes: float, machine: Machine) -> Plan:
-    batch = _fitting(LARGEST_BATCH, machine, free_bytes)
-    while batch > 2 and batch > images / 20:
-        batch //= 2
-    steps = math.ceil(images / batch)
+def _resolution(stem: int) -> str:
+    """Return the resolution after a stem in words."""
+    if stem == 1:
+        return "full resolution"
+    return f"1/{stem} of the resolution"
+
+
+def _choose_epochs(plan: Plan, chosen: Candidate, images: int, minutes: float) -> Plan:
+    """Divide the time budget into epochs, each of which ends with a validation.
+
+    An epoch is a tenth of the steps, or one pass over the images if that is longer, but at most a
+    third of the steps.
+    """
+    steps = chosen.samples / BATCH
+    one_pass = math.ceil(images / plan.config.train.batch_size)
+    steps_per_epoch = max(1, round(max(steps / CHECKS, min(one_pass, steps / 3))))
+    seconds = chosen.machine.seconds_per_step
+    return _choose(
+        plan,
+        "train",
+        minutes=Choice(
+            minutes,
+            "This is the time budget without the start and the last scoring. The learning rate "
+            "falls with the clock.",
+        ),
+        steps_per_epoch=Choice(
+            steps_per_epoch,
+            f"About {steps:.0f} steps of {seconds:.3f} s fit into the time, with "
+            f"{steps / steps_per_epoch:.0f} validations.",
+        ),
+    )
+
+
+def _reduce_augmentation(plan: Plan, passes: float) -> Plan:
+    """Return the plan with less augmentation if there are only a few passes over the images."""
+    if passes >= FEW_PASSES:
+        return plan
+    few = f"about {passes:.0f} passes over the images are too few to overfit"
+    return _choose(
+        plan,
+        "augment",
+        rotate=Choice(5.0, f"The largest rotation in degrees. It is small, because {few}."),
+        scale=Choice(0.05, f"The change of size is small, because {few}."),
+        flip_horizontal=Choice(
+            False,
+            f"Images are not mirrored, because {few}, and mirrored images are more to learn.",
+        ),
+    )
+
+
+def _plan_epochs(plan: Plan, images: int, free_bytes: float, machine: Machine) -> Plan:
+    """Return the plan of a training without a time budget."""
+    batch_size = _fitting_batch(LARGEST_BATCH, machine, free_bytes)
+    while batch_size > 2 and batch_size > images / 20:
+        batch_size //= 2
+    steps = math.ceil(images / batch_size)
     epochs = min(300, max(30, math.ceil(20_000 / steps)))
-    done = _with(plan, "train", batch_size=batch, epochs=epochs, patience=max(10, epochs // 5))
-    hours = epochs * steps * machine.seconds * batch / BATCH / 3600
-    memory = _told_memory(machine, done.config, free_bytes)
-    reasons = {
-        "train.batch_size": f"at most a twentieth of the images (nnU-Net: 5 % of the voxels); {memory}",
-        "train.epochs": f"{images} images: about {epochs * steps:,} steps, some {hours:.1f} h on this machine",
-        "train.patience": "epochs without a better validation score after which it stops",
-    }
-    return Plan(done.config, {**plan.reasons, **reasons})
+    hours = epochs * steps * machine.seconds_per_step * batch_size / BATCH / 3600
+    return _choose(
+        plan,
+        "train",
+        batch_size=Choice(
+            batch_size,
+            f"A batch is at most a twentieth of the images (nnU-Net: 5 % of the voxels). "
+            f"{_explain_memory(machine, batch_size, free_bytes)}",
+        ),
+        epochs=Choice(
+            epochs,
+            f"With {images} images this is about {epochs * steps:,} steps, which take about "
+            f"{hours:.1f} h on this machine.",
+        ),
+        patience=Choice(
+            max(10, epochs // 5),
+            "Training stops after so many epochs without a better validation score.",
+        ),
+    )
 
 
-def _fitting(batch: int, machine: Machine, free_bytes: float) -> int:
-    """Return the batch, halved until it fits into its share of the memory."""
-    while batch > 1 and batch * machine.bytes_a_sample > MEMORY_SHARE * free_bytes:
+def _choose_batch(plan: Plan, machine: Machine, largest: int, free_bytes: float) -> Plan:
+    """Return the plan with a batch of at most `largest` samples that fits into the memory."""
+    batch_size = _fitting_batch(largest, machine, free_bytes)
+    memory = _explain_memory(machine, batch_size, free_bytes)
+    reason = f"A small batch allows more steps in the time. {memory}"
+    return _choose(plan, "train", batch_size=Choice(batch_size, reason))
+
+
+def _fitting_batch(largest: int, machine: Machine, free_bytes: float) -> int:
+    """Return the batch size, halved until the batch fits into its share of the memory."""
+    batch = largest
+    while batch > 1 and batch * machine.bytes_per_sample > MEMORY_SHARE * free_bytes:
         batch //= 2
     return batch
 
 
-def _told_memory(machine: Machine, config: RunConfig, free_bytes: float) -> str:
-    needed = machine.bytes_a_sample * config.train.batch_size
-    return f"needs about {needed / 2**30:.1f} GiB, {free_bytes / 2**30:.0f} GiB are free"
+def _explain_memory(machine: Machine, batch: int, free_bytes: float) -> str:
+    needed = machine.bytes_per_sample * batch
+    return (
+        f"It needs about {needed / 2**30:.1f} GiB of memory; {free_bytes / 2**30:.0f} GiB are free."
+    )
+
+
+def _choose(plan: Plan, section: str, **choices: Choice) -> Plan:
+    """Return the plan with the values and the reasons of choices in one section."""
+    values = {setting: choice.value for setting, choice in choices.items()}
+    reasons = {f"{section}.{setting}": choice.reason for setting, choice in choices.items()}
+    return Plan(_with(plan, section, **values).config, {**plan.reasons, **reasons})
 
 
 def _with(plan: Plan, section: str, **values: Any) -> Plan:
+    """Return the plan with other values in one section."""
     changed = getattr(plan.config, section).model_copy(update=values)
     return Plan(plan.config.model_copy(update={section: changed}), plan.reasons)

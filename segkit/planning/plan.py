@@ -1,4 +1,4 @@
-"""From a data set to a config that trains it on this machine."""
+"""Chooses a config that trains a data set on this machine."""
 
 from __future__ import annotations
 
@@ -37,38 +37,47 @@ def plan(
     """Choose every setting of a training from the data and from this machine, each with its reason.
 
     Args:
-        images: A folder of images; or alone a config file, a CSV list, or the folder of a prepared TensorFlow data set.
-        masks: Their masks, as `segkit.inspect` takes them.
+        images: A folder of images. Without `masks` it is a config file, a CSV list, or the folder
+            of a prepared TensorFlow data set.
+        masks: The masks of the images, as in `segkit.inspect`.
         out: A YAML file to write the config to, with the reason above each value.
-        minutes: Time that the training may take; without it as much as the data need.
+        minutes: Time budget of the training; by default it takes as long as the data need.
         classes: Names of the classes in the order of their values.
-        settings: Settings of how to read, such as "data.mask_threshold=128".
-        trust: Whether Python that a config or a TensorFlow data set names may be imported.
-        progress: Receives what is read and timed.
+        settings: Changes of settings for reading, such as "data.mask_threshold=128".
+        trust: Whether to import Python code that a config or a TensorFlow data set names.
+        progress: Receives messages about reading and timing.
 
     Returns:
-        The plan; `plan.config` is what `segkit.train` takes.
+        The plan. Its `config` can be passed to `segkit.train`.
 
     Raises:
-        ConfigError: For settings that do not fit together, or a file that exists already.
-        DataError: If training would be wrong.
-        RunError: If training steps could not be timed.
+        ConfigError: If settings do not fit together, or if the file exists already.
+        DataError: If training on the data would be wrong.
+        RunError: If training steps cannot be timed.
     """
     check_request(out, minutes)
     inspection = inspect_data(
         images, masks, classes=classes, settings=settings, trust=trust, progress=progress
     )
-    found = plan_for(inspection, minutes=minutes, progress=progress)
+    chosen = plan_for(inspection, minutes=minutes, progress=progress)
     if out is not None:
-        write_plan(found, out, "segkit.plan")
-    return found
+        write_plan(chosen, out, "segkit.plan")
+    return chosen
 
 
 def check_request(out: str | PathLike[str] | None, minutes: float | None) -> None:
-    """Raise `ConfigError` before anything is read if the plan could not be made or written."""
+    """Check the arguments of a plan before anything is read.
+
+    Args:
+        out: The file to write; None for no file.
+        minutes: The time budget; None for no limit.
+
+    Raises:
+        ConfigError: If the file exists already, or if the time is not above 0.
+    """
     if out is not None and Path(out).exists() and not is_stream(Path(out)):
         raise ConfigError(
-            f"{out}: is there already; a config is not overwritten. Choose another name",
+            f"{out} exists already, and a config is never overwritten. Choose another name",
             "exists-already",
             setting="--out",
         )
@@ -79,25 +88,51 @@ def check_request(out: str | PathLike[str] | None, minutes: float | None) -> Non
 def plan_for(
     inspection: Inspection, *, minutes: float | None = None, progress: Progress | None = None
 ) -> Plan:
-    """Return the plan for data that have been inspected. Raises `DataError` if training would be wrong."""
+    """Return the plan for inspected data.
+
+    Args:
+        inspection: The result of `inspect_data`.
+        minutes: Time budget of the training; by default it takes as long as the data need.
+        progress: Receives messages about timing.
+
+    Raises:
+        ConfigError: If the time is too short for any training.
+        DataError: If training on the data would be wrong.
+        RunError: If training steps cannot be timed.
+    """
     progress = progress or Progress()
     if inspection.wrong or inspection.config is None or inspection.verdict is None:
-        errors = [problem for problem in inspection.problems if problem.level == "error"]
-        message = "\n  ".join(["no plan is made while training would be wrong:", *map(str, errors)])
-        code = errors[0].code if errors else "empty"
-        raise DataError(message, code)
+        raise _wrong_data(inspection)
     facts = inspection.survey.facts
     drafted = draft(inspection.config, inspection.verdict, facts, inspection.guess)
     parts = open_parts(drafted.config)
     check_split(drafted.config.task, parts, inspection.survey)
     progress.message("timing training steps on this machine ...")
-    windows = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
-    checked = round(len(parts["validation"]) * windows)
-    return fit_budget(drafted, len(parts["train"]), checked, minutes, free_memory(), measure_steps)
+    windows_per_image = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
+    windows = round(len(parts["validation"]) * windows_per_image)
+    return fit_budget(drafted, len(parts["train"]), windows, minutes, free_memory(), measure_steps)
 
 
-def write_plan(found: Plan, out: str | PathLike[str], command: str) -> None:
-    """Write a plan's config as YAML, with paths relative to it; its first lines name the command that made it."""
+def _wrong_data(inspection: Inspection) -> DataError:
+    """Return the error that names all problems that make training wrong."""
+    errors = [problem for problem in inspection.problems if problem.level == "error"]
+    code = "empty"
+    if errors:
+        code = errors[0].code
+    lines = ["no plan is made while training would be wrong:", *map(str, errors)]
+    return DataError("\n  ".join(lines), code)
+
+
+def write_plan(chosen: Plan, out: str | PathLike[str], command: str) -> None:
+    """Write a plan's config as YAML, with paths relative to the file.
+
+    Args:
+        chosen: The plan.
+        out: The file; paths are absolute if it is a stream such as /dev/stdout.
+        command: The command that made the plan, which the first line of the file names.
+    """
     path = Path(out)
-    folder = None if is_stream(path) else path.absolute().parent
-    write_text_for_user(path, as_yaml(found, command, str(out), folder))
+    folder = None
+    if not is_stream(path):
+        folder = path.absolute().parent
+    write_text_for_user(path, as_yaml(chosen, command, str(out), folder))

@@ -1,4 +1,4 @@
-"""A few training steps on this machine, to know what a step takes."""
+"""Measures the time and memory of a few training steps on this machine."""
 
 from __future__ import annotations
 
@@ -17,38 +17,56 @@ from segkit.planning.choices import Machine
 from segkit.system.memory import peak
 
 STEPS = 7
+"""Fewest steps that are timed."""
 MOST_STEPS = 30
-ENOUGH = 2.0
-"""Seconds of steps, after which no more are timed; the first few of short steps take half as long again as the others."""
+"""Most steps that are timed."""
+ENOUGH_SECONDS = 2.0
+"""Time of steps after which no more are timed.
+
+Short steps are timed more often, because their first few take half as long again as the others.
+"""
 
 
 def measure_steps(config: RunConfig) -> Machine:
-    """Return time and memory of the config's training steps on random pixels.
+    """Measure the training steps of a config on random pixels.
 
-    They run in a process of their own, because a process keeps its largest memory. Memory is the host's, not a GPU's.
-    Takes as long as a start of Keras and a few steps.
+    The steps run in a process of their own, because a process never returns its peak memory. The
+    memory is that of the host, not of a GPU. This takes as long as a start of Keras and a few
+    steps.
+
+    Args:
+        config: The config, whose `train.batch_size` is the batch of a step.
+
+    Returns:
+        Time and memory of the steps.
 
     Raises:
         RunError: If the process fails, for example because there is too little memory.
     """
     command = [sys.executable, "-m", "segkit.planning.step_time"]
-    done = subprocess.run(  # noqa: S603 (Python itself)
+    process = subprocess.run(  # noqa: S603 (Python itself)
         command, input=config.model_dump_json(), capture_output=True, text=True, check=False
     )
-    if done.returncode < 0:
-        hint = " (not enough memory?)" if done.returncode == -9 else ""
-        raise RunError(
-            f"training steps could not be timed: the process was ended by signal {-done.returncode}{hint}",
-            "not-measurable",
-        )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise RunError(f"training steps could not be timed: {last}", "not-measurable")
-    return Machine(**json.loads(done.stdout.splitlines()[-1]))
+    if process.returncode != 0:
+        raise _failure(process.returncode, process.stderr)
+    return Machine(**json.loads(process.stdout.splitlines()[-1]))
+
+
+def _failure(status: int, stderr: str) -> RunError:
+    """Return the error for a process that failed."""
+    cause = f"the process ended with exit status {status}"
+    if status < 0:
+        cause = f"the process was ended by signal {-status}"
+    if status == -9:
+        cause += " (not enough memory?)"
+    lines = stderr.strip().splitlines()
+    if status > 0 and lines:
+        cause = lines[-1]
+    return RunError(f"training steps could not be timed: {cause}", "not-measurable")
 
 
 def time_steps(config: RunConfig) -> Machine:
-    """Return what `measure_steps` does, measured in this process."""
+    """Measure the training steps of a config in this process; see `measure_steps`."""
     from segkit.system.keras_start import load_keras
     from segkit.training.devices import prepare
 
@@ -65,22 +83,22 @@ def time_steps(config: RunConfig) -> Machine:
     )
     images, targets = random_batch(config)
     steps: list[float] = []
-    while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH):
+    while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH_SECONDS):
         steps.append(_seconds(trainer.train_on_batch, images, targets))
     memory = max(peak() - before, 1) / len(images)
     checks = [_seconds(trainer.test_on_batch, images, targets) for _ in range(3)]
     return Machine(
-        seconds=statistics.median(steps[len(steps) // 2 :]),
-        first=steps[0] + checks[0],
-        bytes_a_sample=memory,
-        seconds_to_check=min(checks) / len(images),
+        seconds_per_step=statistics.median(steps[len(steps) // 2 :]),
+        seconds_to_start=steps[0] + checks[0],
+        bytes_per_sample=memory,
+        seconds_to_validate=min(checks) / len(images),
     )
 
 
 def _seconds(step: Any, images: np.ndarray, targets: np.ndarray) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     step(images, targets)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

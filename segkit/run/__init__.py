@@ -1,8 +1,8 @@
-"""The run folder: the only thing that training and prediction share.
+"""The run folder, which is the only thing that training and prediction share.
 
-folder.py        `Run`: the files of a run, how a run is created, reopened and read
+folder.py        `Run`: the files of a run; creates, reopens and reads a run
 checkpoint.py    the state of a training in one file
-tuned.py         tuned.yaml: what `segkit tune` chose
+tuned.py         tuned.yaml: the settings that `segkit tune` chose
 exports.py       export.json and the models in RUN/exports
 environment.py   versions, machine and command that made a run
 """

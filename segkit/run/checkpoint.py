@@ -1,4 +1,4 @@
-"""The state of a training on disk: where it stands and every variable, in one file that is whole or is not used."""
+"""Checkpoints: the position of a training and all its variables in one file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ from segkit.errors import RunError
 from segkit.io.atomic import atomic
 
 Groups = Mapping[str, Sequence[np.ndarray]]
-"""Variables by their kind ("weights", "optimizer", "metrics"), each kind in an order that the network fixes."""
+"""Variables by their kind ("weights", "optimizer", "metrics"), in the network's order."""
 FILES = 3
-"""Checkpoints on the disk at one time: the last, the one before, and the one being written."""
+"""Checkpoints on the disk at one time: the latest, the previous, and the one being written."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training stands: whole epochs, steps of the next one, and the seconds that these steps took."""
+    """The position of a training."""
 
     epoch: int = 0
+    """Number of complete epochs."""
     step: int = 0
+    """Number of steps in the next epoch."""
     seconds: float = 0.0
+    """Time of these steps in seconds."""
 
     def steps_done(self, steps_per_epoch: int) -> int:
-        """Return the steps since the beginning.
+        """Return the number of steps since the beginning.
+
+        Args:
+            steps_per_epoch: The number of steps per epoch.
 
         >>> Position(epoch=2, step=3).steps_done(10)
         23
@@ -39,17 +45,26 @@ class Position:
 
 
 class Checkpoints:
-    """The checkpoints in a folder: latest.npz, and previous.npz should the latest be unreadable.
+    """The checkpoints in a folder: latest.npz, and previous.npz in case the latest is unreadable.
 
-    A checkpoint is written under a temporary name, forced to the disk and renamed, so neither a kill nor a full disk
-    nor a power cut leaves a broken one in the place of a good one.
+    A checkpoint is written under a temporary name, flushed to the disk and renamed. A killed
+    process, a full disk or a power cut therefore never replaces a good checkpoint by a damaged one.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.latest, self.previous = folder / "latest.npz", folder / "previous.npz"
+        self.latest = folder / "latest.npz"
+        self.previous = folder / "previous.npz"
 
     def save(self, position: Position, groups: Groups) -> None:
-        """Write a checkpoint. Raises `OSError` if there is no room, with the ones before untouched."""
+        """Write a checkpoint; the latest one becomes the previous one.
+
+        Args:
+            position: The position of the training.
+            groups: All variables by their kind.
+
+        Raises:
+            OSError: If the disk is full. Existing checkpoints stay.
+        """
         arrays = {"position": np.array([position.epoch, position.step, position.seconds])}
         for kind, group in groups.items():
             for i, array in enumerate(group):
@@ -60,22 +75,25 @@ class Checkpoints:
             if self.latest.is_file():
                 os.replace(self.latest, self.previous)
 
-    def mend(self) -> None:
-        """Put the checkpoint before in the place of one that is unreadable or missing.
+    def recover(self) -> None:
+        """Replace an unreadable or missing latest checkpoint by the previous one.
 
-        Raises `RunError` if there are checkpoints, but none that can be read.
+        Raises:
+            RunError: If there are checkpoints, but none of them can be read.
         """
-        if _whole(self.latest) or not (self.latest.exists() or self.previous.exists()):
+        exists = self.latest.exists() or self.previous.exists()
+        if not exists or _is_readable(self.latest):
             return
-        if not _whole(self.previous):
+        if not _is_readable(self.previous):
             raise RunError(
-                f"{self.latest}: no checkpoint there can be read (a damaged disk?); begin a new run",
+                f"{self.latest}: neither this nor the previous checkpoint can be read (a damaged "
+                f"disk?). Begin a new run",
                 "damaged-file",
             )
         os.replace(self.previous, self.latest)
 
     def position(self) -> Position:
-        """Return where the latest checkpoint stands; the beginning if there is none."""
+        """Return the position of the latest checkpoint; the beginning if there is none."""
         if not self.latest.is_file():
             return Position()
         with _reading(self.latest), np.load(self.latest) as arrays:
@@ -83,61 +101,78 @@ class Checkpoints:
             return Position(int(epoch), int(step), float(seconds))
 
     def load(self) -> dict[str, list[np.ndarray]]:
-        """Return the variables of the latest checkpoint; none if there is no checkpoint."""
+        """Return the variables of the latest checkpoint by kind; empty if there is none."""
         groups: dict[str, list[np.ndarray]] = {}
-        if self.latest.is_file():
-            with _reading(self.latest), np.load(self.latest) as arrays:
-                for name in arrays.files:  # as they were written: 0, 1, 2 ... of each kind
-                    kind, slash, _ = name.partition("/")
-                    if slash:
-                        groups.setdefault(kind, []).append(arrays[name])
+        if not self.latest.is_file():
+            return groups
+        with _reading(self.latest), np.load(self.latest) as arrays:
+            for name in arrays.files:  # in the order in which they were written
+                kind, slash, _ = name.partition("/")
+                if slash:
+                    groups.setdefault(kind, []).append(arrays[name])
         return groups
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file raises into a `RunError`."""
+    """Raise `RunError` in place of any exception about a damaged file."""
     try:
         yield
-    except Exception as problem:  # one bad byte can raise anything
+    except Exception as problem:  # a damaged file can raise anything
         raise RunError(
-            f"{path}: cannot be read ({problem}); it is damaged, or no checkpoint. Begin a new run",
+            f"{path}: cannot be read ({problem}); it is damaged or not a checkpoint. Begin a new "
+            f"run",
             "damaged-file",
         ) from problem
 
 
 def to_disk(path: Path) -> None:
-    """Return when a file that was written is on the disk, so that a power cut cannot take it."""
+    """Flush a written file to the disk, so that it survives a power cut."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def check_disk_space(folder: Path, state: int, model: int) -> None:
-    """Raise `RunError` if checkpoints of `state` bytes and models of `model` bytes do not fit on the folder's disk.
+    """Check that checkpoints and models fit on the disk of a run folder.
 
-    model.keras, last.keras and the one being written are three models. What is there already is not needed again.
+    There are three models: model.keras, last.keras and the one being written. Files that exist
+    already are replaced, so their sizes are subtracted.
+
+    Args:
+        folder: The run folder.
+        state: Size of a checkpoint in bytes.
+        model: Size of a model in bytes.
+
+    Raises:
+        RunError: If they do not fit.
     """
-    needed = FILES * state + 3 * model
-    files = [path for path in folder.rglob("*") if path.suffix in (".npz", ".keras")]
-    there = sum(
-        path.stat().st_size for path in files if not path.name.startswith(".")
-    )  # what a kill left may stay
+    existing = 0
+    for path in folder.rglob("*"):
+        is_temporary = path.name.startswith(".")  # a killed process may leave such files for good
+        if path.suffix in (".npz", ".keras") and not is_temporary:
+            existing += path.stat().st_size
+    needed = FILES * state + 3 * model - existing
     free = shutil.disk_usage(folder).free
-    if needed - there > free:
+    if needed > free:
         raise RunError(
-            f"{folder}: checkpoints and models need {_size(needed - there)} on this disk, and {_size(free)} are free; make "
-            f"room and go on with --resume, or choose another disk with --run",
+            f"{folder}: checkpoints and models need {_size(needed)} on this disk, and "
+            f"{_size(free)} are free. Free some space and continue with --resume, or choose "
+            f"another disk with --run",
             "no-space",
         )
 
 
-def _whole(path: Path) -> bool:
+def _is_readable(path: Path) -> bool:
+    """Return whether a file is a complete checkpoint."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and "position.npy" in archive.namelist()
-    except Exception:  # one bad byte in its directory can raise anything
+    except Exception:  # a damaged directory of the archive can raise anything
         return False
 
 
 def _size(amount: float) -> str:
-    return f"{amount / 1e9:.2f} GB" if amount >= 1e8 else f"{amount / 1e6:.1f} MB"
+    """Return a number of bytes in GB or MB."""
+    if amount >= 1e8:
+        return f"{amount / 1e9:.2f} GB"
+    return f"{amount / 1e6:.1f} MB"

@@ -7,28 +7,25 @@ import os
 import platform
 import shlex
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+PACKAGES = (
+    "keras-segkit",
+    "keras",
+    "tensorflow",
+    "jax",
+    "numpy",
+    "albumentations",
+    "pillow",
+    "tifffile",
+)
+"""The packages whose versions are recorded."""
+
 
 def environment() -> dict[str, Any]:
-    """Return the versions, machine and command of this process."""
-    packages = (
-        "keras-segkit",
-        "keras",
-        "tensorflow",
-        "jax",
-        "numpy",
-        "albumentations",
-        "pillow",
-        "tifffile",
-    )
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    """Return the versions, machine and command of this process, as values for a JSON file."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
@@ -36,5 +33,14 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "packages": versions,
+        "packages": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the installed ones of `PACKAGES`."""
+    versions = {}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

@@ -1,4 +1,4 @@
-"""An exported model on disk: a folder with the model and export.json, which is all that prediction needs. No Keras here."""
+"""Exported models: folders with a model and export.json, which are all that prediction needs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -23,105 +24,111 @@ FILES = {
     "openvino": "model.xml",
     "savedmodel": "saved_model",
 }
-"""What the model is called in each format; OpenVINO keeps its weights in model.bin beside it."""
+"""The name of the model in each format; OpenVINO stores weights in model.bin beside it."""
 PRECISIONS = ("float32", "int8", "bfloat16")
-
-
+"""The types of weights and computations of an exported model."""
 LARGEST_RECORD = 2**24
-"""Bytes of export.json."""
+"""Largest size of export.json in bytes."""
 
 
 class Checked(Section):
-    """What was found when both models predicted the same images, and how long each took for the first of them."""
+    """The comparison of an export with its Keras model on the same images."""
 
     images: int
+    """The number of images."""
     largest_difference: float
+    """The largest difference of two probabilities."""
     decided_alike: float
-    """Share of the decisions, from 0 to 1, that are the same."""
+    """The share of equal decisions in the masks, from 0 to 1."""
     dice_keras: float | None
+    """Mean foreground Dice of the Keras model on the validation part; None without such a part, or
+    if no class occurs."""
     dice_export: float | None
-    """Mean foreground Dice on the validation part; None without such a part, or where no class occurs."""
+    """The same for the export."""
     seconds_keras: float
+    """Median time of the Keras model for one image, on the machine that made the export."""
     seconds_export: float
-    """Median for one image, the two taking turns on the machine of the export."""
+    """The same for the export; the two models took turns."""
 
     @property
     def time_ratio(self) -> float:
-        """The export's time as a share of Keras'."""
+        """Time of the export divided by the time of the Keras model."""
         return self.seconds_export / self.seconds_keras
 
 
 class ExportRecord(Section):
-    """What stands in export.json."""
+    """The content of export.json."""
 
     format: str
+    """A key of `FILES`."""
     precision: str
+    """One of `PRECISIONS`."""
     segkit: str
+    """The version of segkit that made the export."""
     model_sha256: str
-    """Of the model.keras that it was made from."""
+    """SHA-256 of the exported model.keras."""
     config: RunConfig
+    """The config of the run."""
     checked: Checked | None = None
+    """The comparison with the Keras model; None if there is none for the current config."""
     float32_layers: list[str] = Field(default=[])
-    """Layers that an int8 model keeps in float32 besides head and scaling."""
+    """Layers of an int8 model that stay in float32, besides head and scaling."""
     files_sha256: dict[str, str] = Field(default={})
-    """Of each file of the model, by its path in the folder; empty in exports of older versions."""
+    """SHA-256 of each file of the model by its path in the folder; empty in exports of older
+    versions."""
     record_sha256: str | None = None
-    """Of everything else in export.json; None in exports of older versions."""
+    """SHA-256 of all other values in export.json; None in exports of older versions."""
 
 
 class Exported:
-    """A folder with export.json and a model, in RUN/exports or copied to anywhere."""
+    """A folder with export.json and a model, in RUN/exports or copied elsewhere."""
 
     def __init__(self, path: Path, record: ExportRecord) -> None:
-        self.path, self.record = path, record
+        self.path = path
+        self.record = record
         self.model = path / FILES[record.format]
 
     @classmethod
     def read(cls, path: Path) -> Exported:
-        """Return the export in a folder. Raises `RunError` if export.json or the model is missing or damaged."""
+        """Return the export in a folder.
+
+        Args:
+            path: The folder.
+
+        Raises:
+            RunError: If export.json or the model is missing, or if export.json is damaged.
+        """
         file = path / "export.json"
-        try:
-            record = ExportRecord.model_validate_json(read_bytes(file, LARGEST_RECORD))
-        except OSError as problem:
-            raise RunError(
-                f"{file}: cannot be read ({problem.strerror})",
-                "missing-file",
-            ) from problem
-        except ValidationError as problem:
-            first = problem.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise RunError(
-                f"{file}: not written by segkit export, or damaged ({where}: {first['msg']})",
-                "damaged-file",
-            ) from problem
-        except ConfigError as problem:
-            raise RunError(f"{file}: {problem}", "damaged-file") from problem
-        except DataError as problem:  # a pipe, or too large
-            raise RunError(str(problem), "damaged-file") from problem
+        record = _read_record(file)
         _check_record(file, record)
-        found = cls(path, record)
-        if special_kind(found.model):
+        exported = cls(path, record)
+        kind = special_kind(exported.model)
+        if kind:
+            raise RunError(f"{exported.model}: is {kind}, not a file", "damaged-file")
+        if not exported.model.exists():
             raise RunError(
-                f"{found.model}: is {special_kind(found.model)}, not a file", "damaged-file"
-            )
-        if not found.model.exists():
-            raise RunError(
-                f"{path}: {found.model.name} is missing beside export.json; copy the whole folder",
+                f"{path}: {exported.model.name} is missing beside export.json. Copy the whole "
+                f"folder",
                 "missing-file",
             )
-        return found
+        return exported
 
     def check(self) -> None:
-        """Raise `RunError` unless every file of the model is as it was written. Older exports carry no checksums."""
+        """Check the files of the model by their checksums, which older exports do not have.
+
+        Raises:
+            RunError: If a file is missing or has changed.
+        """
         for name, digest in self.record.files_sha256.items():
             file = self.path / name
             if not file.is_file():
                 raise RunError(
-                    f"{file}: is missing; copy the whole folder, or export again", "missing-file"
+                    f"{file}: is missing. Copy the whole folder, or export again", "missing-file"
                 )
             if sha256(file) != digest:
                 raise RunError(
-                    f"{file}: is damaged, for its checksum is not that of export.json; copy it again, or export again",
+                    f"{file}: is damaged, because its checksum differs from the one in "
+                    f"export.json. Copy it again, or export again",
                     "damaged-file",
                 )
 
@@ -131,19 +138,46 @@ class Exported:
         return f"{self.record.format} {self.record.precision}"
 
     def config(self) -> RunConfig:
-        """Return the config of the run at the time of the export."""
+        """Return the config of the run."""
         return self.record.config
 
     def is_of(self, model: Path) -> bool:
-        """Return whether it was made from this model file."""
+        """Return whether the export was made from a model.
+
+        Args:
+            model: The file model.keras.
+        """
         return self.record.model_sha256 == sha256(model)
 
 
+def _read_record(file: Path) -> ExportRecord:
+    """Return the content of export.json, without checking it."""
+    try:
+        return ExportRecord.model_validate_json(read_bytes(file, LARGEST_RECORD))
+    except OSError as problem:
+        raise RunError(
+            f"{file}: cannot be read ({problem.strerror})",
+            "missing-file",
+        ) from problem
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(
+            f"{file}: was not written by segkit export, or is damaged ({where}: {first['msg']})",
+            "damaged-file",
+        ) from problem
+    except ConfigError as problem:
+        raise RunError(f"{file}: {problem}", "damaged-file") from problem
+    except DataError as problem:  # a pipe, or too large
+        raise RunError(str(problem), "damaged-file") from problem
+
+
 def _check_record(file: Path, record: ExportRecord) -> None:
-    """Raise `RunError` if export.json is not as it was written, or names what this version does not know."""
+    """Raise `RunError` if export.json has changed, or if its format is unknown to this version."""
     if record.record_sha256 is not None and record.record_sha256 != _digest(record):
         raise RunError(
-            f"{file}: is damaged or was edited, for its checksum is another one; copy it again, or export again",
+            f"{file}: is damaged or was edited, because its checksum differs. Copy it again, or "
+            f"export again",
             "damaged-file",
         )
     known: dict[str, Collection[str]] = {record.format: FILES, record.precision: PRECISIONS}
@@ -155,16 +189,22 @@ def _check_record(file: Path, record: ExportRecord) -> None:
 
 
 def _digest(record: ExportRecord) -> str:
+    """Return the SHA-256 of all values but `record_sha256`."""
     content = record.model_dump(mode="json", exclude={"record_sha256"})
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def file_digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file of the model in a folder of an export, by its path there."""
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and path != folder / "export.json"
-    )
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    """Return the SHA-256 of each file of an exported model, by its path in the folder.
+
+    Args:
+        folder: The folder of the export; export.json is left out.
+    """
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / "export.json":
+            digests[path.relative_to(folder).as_posix()] = sha256(path)
+    return digests
 
 
 def is_export(path: Path) -> bool:
@@ -173,28 +213,46 @@ def is_export(path: Path) -> bool:
 
 
 def export_folders(run: Path) -> list[Path]:
-    """Return the exports in a run folder, by name; half-written ones are hidden."""
+    """Return the folders of exports in a run folder, sorted by name.
+
+    Incomplete exports are left out, because the names of their folders begin with a dot.
+    """
     put_back(run / "exports")
-    return [file.parent for file in sorted((run / "exports").glob("[!.]*/export.json"))]
+    records = sorted((run / "exports").glob("[!.]*/export.json"))
+    return [record.parent for record in records]
 
 
 def update_exports(run: Path, model: Path, config: RunConfig) -> int:
-    """Write a run's config, as it decodes now, into the run's exports of `model`; return how many there are.
+    """Copy the config of a run, with its current decoding settings, into the run's exports.
 
-    Those of fewer bits were checked as the run decoded before, so they count as unchecked if that changed.
+    If the config has changed, the comparison of int8 and bfloat16 exports with the Keras model no
+    longer holds and is removed.
+
+    Args:
+        run: The run folder.
+        model: Its model.keras; exports of another model do not change.
+        config: The config of the run.
+
+    Returns:
+        The number of exports with the config.
     """
-    kept = 0
+    updated = 0
     for folder in export_folders(run):
-        with suppress(RunError):  # a damaged one is passed over by prediction, too
-            found = Exported.read(folder)
-            if found.is_of(model):
-                holds = found.record.precision == "float32" or found.record.config == config
-                update = {"config": config} if holds else {"config": config, "checked": None}
-                write_text(
-                    folder / "export.json", record_text(found.record.model_copy(update=update))
-                )
-                kept += 1
-    return kept
+        with suppress(RunError):  # prediction ignores damaged exports, too
+            exported = Exported.read(folder)
+            if exported.is_of(model):
+                record = _with_config(exported.record, config)
+                write_text(folder / "export.json", record_text(record))
+                updated += 1
+    return updated
+
+
+def _with_config(record: ExportRecord, config: RunConfig) -> ExportRecord:
+    """Return the record with another config, and without a comparison that no longer holds."""
+    update: dict[str, Any] = {"config": config}
+    if record.precision != "float32" and record.config != config:
+        update["checked"] = None
+    return record.model_copy(update=update)
 
 
 def sha256(path: Path) -> str:
@@ -204,6 +262,6 @@ def sha256(path: Path) -> str:
 
 
 def record_text(record: ExportRecord) -> str:
-    """Return the text of export.json, with its checksum."""
+    """Return the text of export.json, including its checksum."""
     record = record.model_copy(update={"record_sha256": _digest(record)})
     return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

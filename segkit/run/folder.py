@@ -1,10 +1,11 @@
-"""A run folder: all that prediction needs, and all that tells how it came about."""
+"""The run folder: all files that prediction needs, and a record of the training."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,18 +23,31 @@ from segkit.run.checkpoint import Checkpoints, Position
 from segkit.run.environment import environment
 
 Row = dict[str, float]
+"""A row of history.csv: the values of one epoch by their names."""
 
 
 class Run:
-    """The files of one training.
+    """The folder of one training.
 
-    config.yaml (with the task, and what the images were), model.keras (the best epoch, image -> probabilities),
-    last.keras (the last one), history.csv, scores.json, environment.json, pictures/, tensorboard/, checkpoints/ to
-    resume from, while it trains cache/ with decoded samples if `data.cache` says so, and tuned.yaml once `segkit tune`
-    has found better settings for decoding.
+    | file | content |
+    |---|---|
+    | config.yaml | the config, with the statistics of the training images |
+    | model.keras | the model of the best epoch: image to probabilities |
+    | last.keras | the model of the last epoch |
+    | history.csv | losses and scores of each epoch |
+    | scores.json | scores of the best epoch |
+    | environment.json, precision.json | versions and machine, the choice of the precision |
+    | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
+    | checkpoints/ | the state of the training, from which it resumes |
+    | cache/ | decoded samples, during training and only if `data.cache` says so |
+    | tuned.yaml | settings for decoding that `segkit tune` chose |
+
+    Args:
+        path: The folder. It need not exist.
     """
 
     keeps_models = True
+    """Whether this process writes models and checkpoints."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,35 +63,55 @@ class Run:
         self.tensorboard = path / "tensorboard"
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.fitted = path / "checkpoints" / "fitted"
-        """A file that says that the minutes of the training are over: the clock of a resumed run would not know."""
+        """A file that marks the end of a time budget, which a resumed run could not see from its
+        clock."""
         self.cache = path / "cache"
         self.lock = path / ".lock"
 
     @classmethod
     def open(cls, path: Path) -> Run:
-        """Return the run in a folder, ready to predict. Raises `RunError` if there is none, or no model yet."""
+        """Return the run in a folder with a model.
+
+        Args:
+            path: The folder.
+
+        Raises:
+            RunError: If the folder holds no run, or if the run has no model yet.
+        """
         run = cls(path)
         if not run.config_file.is_file():
             raise RunError(
-                f"{path}: not a run folder (no config.yaml); give the folder that segkit train made",
+                f"{path}: is not a run folder, because it has no config.yaml. Name a folder that "
+                f"segkit train made",
                 "not-a-run",
             )
         if not run.model.is_file():
             raise RunError(
-                f"{path}: has no model.keras yet; its training has not finished an epoch",
+                f"{path}: has no model.keras yet, because its training has not finished an epoch",
                 "no-model",
             )
         return run
 
     def config(self, trust: bool = False) -> RunConfig:
-        """Return the config that the run predicts with: the one it was made with, and what `segkit tune` found."""
+        """Return the config for prediction, which includes the settings that `segkit tune` chose.
+
+        Args:
+            trust: Whether Python code that the section `data` names may be imported.
+
+        Raises:
+            RunError: If the statistics of the training images are missing, or if tuned.yaml is
+                damaged.
+        """
         return tuned.merged(self.config_made_with(trust), self.tuned)
 
     def config_made_with(self, trust: bool = False) -> RunConfig:
-        """Return the config that the run was made with, without what `segkit tune` found.
+        """Return the config of the training, without the settings that `segkit tune` chose.
 
-        `trust` says whether Python that its data section names may be imported to open the data. Raises `RunError` if it
-        does not say what the training images were.
+        Args:
+            trust: Whether Python code that the section `data` names may be imported.
+
+        Raises:
+            RunError: If the statistics of the training images are missing.
         """
         config = read_made(self.config_file)
         if config.input is None:
@@ -89,95 +123,142 @@ class Run:
         return config.model_copy(update={"data": data}).with_input(config.input)
 
     def report(self) -> dict[str, Any] | None:
-        """Return scores.json: the scores of the best epoch; None where nothing was scored."""
+        """Return the content of scores.json; None if the file does not exist.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
         if not self.scores.is_file():
             return None
         return self.scored()
 
     def scored(self) -> dict[str, Any]:
-        """Return scores.json. Raises `RunError` if it is missing or damaged."""
+        """Return the content of scores.json.
+
+        Raises:
+            RunError: If the file is missing or damaged.
+        """
         advice = "remove it, and score the run again with --resume"
         return read_object(self.scores, ("images", "classes", "mean"), advice)
 
-    def check_free(self) -> None:
-        """Raise `RunError` if the folder holds anything but what a killed process left half written."""
+    def require_empty(self) -> None:
+        """Check that a new run can be made in the folder.
+
+        Incomplete files that a killed process left are removed.
+
+        Raises:
+            RunError: If the folder is not empty.
+        """
         remove_leftovers(self.path, below=False)
-        if self.path.exists() and (
-            not self.path.is_dir() or any(path != self.lock for path in self.path.iterdir())
-        ):
-            raise RunError(
-                f"{self.path}: is not empty, and a run is never overwritten. Choose another folder with --run, or go on "
-                f"with the run that is there with --resume",
-                "exists-already",
-            )
+        if not self.path.exists():
+            return
+        if self.path.is_dir() and all(path == self.lock for path in self.path.iterdir()):
+            return
+        raise RunError(
+            f"{self.path}: is not empty, and a run is never overwritten. Choose another folder "
+            f"with --run, or continue the run in this folder with --resume",
+            "exists-already",
+        )
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Hold the folder while one process trains into it.
+        """Lock the folder while this process trains into it.
 
-        A new folder in which nothing was begun is removed at the end, and so are folders that were made for it.
-        Raises `RunError` if another process trains into it.
+        Folders that this makes and that are still empty at the end are removed.
+
+        Raises:
+            RunError: If another process trains into the folder.
         """
-        made = []
+        new_folders = []
         for folder in (self.path, *self.path.parents):
             if folder.exists():
                 break
-            made.append(folder)
+            new_folders.append(folder)
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with lock_or_fail(self.lock, f"trains into {self.path}"):
                 yield
         finally:
-            with suppress(OSError):  # one of them is not empty
-                for folder in made:
+            with suppress(OSError):  # the first folder that is not empty ends the loop
+                for folder in new_folders:
                     folder.rmdir()
 
-    def check_there(self) -> None:
-        """Raise `RunError` if the folder was removed: to write into it would make a run without a config."""
+    def check_not_removed(self) -> None:
+        """Check that the folder exists; writing to a removed one would make a run without a config.
+
+        Raises:
+            RunError: If it was removed during training.
+        """
         if self.keeps_models and not self.config_file.is_file():
             raise RunError(
-                f"{self.config_file}: was removed while the run trains; begin the training again",
+                f"{self.config_file}: was removed during training. Start the training again",
                 "missing-file",
             )
 
     def create(self, config: RunConfig) -> None:
-        """Begin a new run in a free folder."""
-        self.check_free()
+        """Write the first files of a new run.
+
+        Args:
+            config: The config of the run.
+
+        Raises:
+            RunError: If the folder is not empty.
+        """
+        self.require_empty()
         make_folder(self.path)
         write_text(self.config_file, config.as_yaml())
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 
     def reopen(self, config: Config) -> None:
-        """Check that the folder's run was made with this config. Raises `RunError` naming what differs."""
+        """Prepare the run in the folder to be resumed.
+
+        Args:
+            config: The config of the resumed training.
+
+        Raises:
+            RunError: If there is no run, if it was made with another config, or if its checkpoints
+                are damaged.
+        """
         if not self.config_file.is_file():
             raise RunError(
-                f"{self.path}: holds no run to resume; leave --resume out to begin one",
+                f"{self.path}: has no run to resume. Start a new one without --resume",
                 "not-a-run",
             )
         self.check_made_with(config)
-        self.checkpoints.mend()
+        self.checkpoints.recover()
         remove_leftovers(self.path)
 
     def check_made_with(self, config: Config) -> None:
-        """Raise `RunError` naming what differs, unless the folder's run was made with this config."""
-        differences = _differences(
-            self.config_made_with().model_dump(mode="json"), config.model_dump(mode="json")
-        )
+        """Check that the run was made with a config, except for settings that change no weight.
+
+        Args:
+            config: The config.
+
+        Raises:
+            RunError: If another setting differs.
+        """
+        old = self.config_made_with().model_dump(mode="json")
+        new = config.model_dump(mode="json")
+        differences = _differences(old, new)
         if differences:
             raise RunError(
-                f"{self.path}: was begun with other settings, so going on would mix two runs: {'; '.join(differences)}. "
-                f"Resume with the same config and --set, or begin a new run",
+                f"{self.path}: was started with other settings, which would mix two runs: "
+                f"{'; '.join(differences)}. Resume with the same config and --set, or start a "
+                f"new run",
                 "mismatch",
             )
 
     def saved(self) -> Position:
-        """Return where the last checkpoint stands."""
+        """Return the position of the latest checkpoint; the beginning if there is none."""
         return self.checkpoints.position()
 
     def rows(self) -> list[Row]:
-        """Return the history, one row an epoch; a row that a kill cut short is left out.
+        """Return the history, one row per epoch.
 
-        Raises `RunError` if the file is damaged.
+        An incomplete row, which a killed process leaves, is left out.
+
+        Raises:
+            RunError: If the file is damaged.
         """
         if not self.history.is_file():
             return []
@@ -189,13 +270,24 @@ class Run:
                 int(row["epoch"])
         except (ValueError, OverflowError, KeyError, csv.Error) as problem:
             raise RunError(
-                f"{self.history}: not a history that a training wrote, or damaged ({problem}); begin a new run",
+                f"{self.history}: was not written by a training, or is damaged ({problem}). Start "
+                f"a new run",
                 "damaged-file",
             ) from problem
         return rows
 
     def cut_history(self, epochs: int) -> list[Row]:
-        """Keep the first `epochs` rows of the history, and return them."""
+        """Remove the rows of later epochs from the history.
+
+        Args:
+            epochs: The number of epochs to keep.
+
+        Returns:
+            The remaining rows.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
         rows = self.rows()[:epochs]
         if self.history.is_file():
             text = io.StringIO()
@@ -208,8 +300,11 @@ class Run:
 
 
 def _numbers(row: dict[str, str]) -> Row:
-    """Return a row of the history as numbers; NA stands where there is no validation."""
-    return {key: float("nan" if value == "NA" else value) for key, value in row.items()}
+    """Return a row of the history as numbers; NA, which means no validation, becomes NaN."""
+    numbers = {}
+    for key, value in row.items():
+        numbers[key] = math.nan if value == "NA" else float(value)
+    return numbers
 
 
 _FREE = (
@@ -223,18 +318,20 @@ _FREE = (
     "train.pictures",
     "train.tensorboard",
 )
-"""Settings that change no weight: what is measured, kept, or drawn beside, and what computes."""
+"""Settings that change no weight, so that a resumed training may change them."""
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Return "setting: old -> new" of what differs and makes another run."""
-    found = []
+def _differences(old: dict[str, Any], new: dict[str, Any], parent: str = "") -> list[str]:
+    """Return "setting: old -> new" for each setting that differs and may not be changed."""
+    differences = []
     for key in {**old, **new}:
-        before, after, name = old.get(key), new.get(key), f"{where}{key}"
+        name = f"{parent}{key}"
+        before = old.get(key)
+        after = new.get(key)
         if name in _FREE or before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, f"{name}.")
+            differences += _differences(before, after, f"{name}.")
         else:
-            found.append(f"{name}: {as_line(before)} -> {as_line(after)}")
-    return found
+            differences.append(f"{name}: {as_line(before)} -> {as_line(after)}")
+    return differences

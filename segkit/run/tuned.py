@@ -1,4 +1,4 @@
-"""tuned.yaml: what `segkit tune` found for a run, kept beside its config and merged into it."""
+"""tuned.yaml: the settings that `segkit tune` chose for a run; they replace those of its config."""
 
 from __future__ import annotations
 
@@ -17,57 +17,93 @@ from segkit.task import Task
 
 
 class Tuned(Section):
-    """Settings for decoding, where they come from, and the scores of that part before and after."""
+    """The content of tuned.yaml: settings for decoding, and scores with and without them."""
 
     made: str
-    """Date and time, UTC."""
+    """Date and time in UTC."""
     part: str
+    """The part of the data on which the settings were chosen."""
     images: int
+    """The number of images of that part."""
     goal: str
+    """The score that was maximized."""
     thresholds: tuple[float, ...] | None
-    """One a class; None in an exclusive task."""
+    """One threshold per class; None in an exclusive task."""
     decode: DecodeConfig
+    """The new section `decode`."""
     before: dict[str, Any]
+    """Scores of the part with the settings of the run's config."""
     after: dict[str, Any]
+    """Scores of the part with the new settings."""
     notes: tuple[str, ...] = ()
-    """What could not be done or gets worse, each a code and words."""
+    """Warnings, each of which begins with its code."""
 
 
 def read_tuned(path: Path) -> Tuned:
-    """Return what a tuned.yaml holds. Raises `RunError` naming the file if it cannot be read."""
+    """Return the content of a tuned.yaml.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
     try:
         return Tuned.model_validate(read_yaml(path))
     except (ConfigError, ValidationError) as problem:
         first = str(problem).replace("\n", " ")
         raise RunError(
-            f"{path}: cannot be read ({first}). `segkit tune` writes it anew, --reset removes it",
+            f"{path}: cannot be read ({first}). Run `segkit tune` again to replace it, or with "
+            f"--reset to remove it",
             "damaged-file",
         ) from problem
 
 
 def write(path: Path, tuned: Tuned) -> None:
-    """Write it whole or not at all."""
-    write_text(
-        path, yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    )
+    """Write a tuned.yaml.
+
+    Args:
+        path: The file.
+        tuned: Its content.
+    """
+    text = yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text(path, text)
 
 
 def merged(config: RunConfig, path: Path) -> RunConfig:
-    """Return the config with the thresholds and the `decode` section of a tuned.yaml; as it is if there is no such file.
+    """Return a config with the settings of a tuned.yaml.
 
-    Raises `RunError` if the file cannot be read or was made for another task.
+    Args:
+        config: The config of the run.
+        path: The file; if it does not exist, the config does not change.
+
+    Raises:
+        RunError: If the file cannot be read or was made for another task.
     """
-    return apply(config, read_tuned(path), str(path)) if path.is_file() else config
+    if not path.is_file():
+        return config
+    return apply(config, read_tuned(path), str(path))
 
 
 def apply(config: RunConfig, tuned: Tuned, where: str = "tuned") -> RunConfig:
-    """Return the config with what was tuned. Raises `RunError`, naming `where`, if it does not fit the task."""
+    """Return a config with the thresholds and the section `decode` of a tuning.
+
+    Args:
+        config: The config of the run.
+        tuned: The tuning.
+        where: A name for the tuning in errors, such as its file.
+
+    Raises:
+        RunError: If the tuning was made for another task.
+    """
     try:
         thresholds = tuned.thresholds or config.task.thresholds
         task = Task.model_validate({**config.task.model_dump(), "thresholds": thresholds})
         tuned.decode.rules(task)
     except ConfigError as problem:
         raise RunError(
-            f"{where}: was made for another task ({problem}). Tune again, or --reset", "mismatch"
+            f"{where}: was made for another task ({problem}). Run `segkit tune` again, or with "
+            f"--reset to remove it",
+            "mismatch",
         ) from problem
     return config.model_copy(update={"task": task, "decode": tuned.decode})

@@ -12,14 +12,15 @@ from typing import Any
 
 
 def import_after(name: str, followers: Sequence[str]) -> None:
-    """Import the modules `followers` right after the module `name` has been imported, or now if it already is.
+    """Import modules right after another module has been imported, or now if it already is.
 
-    The followers, and what they import from, must not have been begun at that moment: a module of theirs that imports
-    `name` itself may only be one from which no follower takes a name.
+    At that moment the import of no follower, and of no module from which a follower imports a name,
+    may have started. A module of the package that imports `name` itself must therefore not be one
+    of these.
 
     Args:
         name: A module that is slow to import, such as "keras".
-        followers: Names of modules that import it.
+        followers: The names of the modules to import after it.
     """
     if name in sys.modules:
         _import_all(followers)
@@ -28,7 +29,7 @@ def import_after(name: str, followers: Sequence[str]) -> None:
 
 
 class _Finder:
-    """Finds one module as Python would, and has its loader import the followers afterwards."""
+    """Finds one module as Python does, and lets its loader import the followers afterwards."""
 
     def __init__(self, name: str, followers: Sequence[str]) -> None:
         self.name = name
@@ -37,7 +38,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Any = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the module, None for any other one (`importlib.abc.MetaPathFinder`)."""
+        """Return the spec of the module, or None for another one; see `MetaPathFinder`."""
         if name != self.name or self not in sys.meta_path:
             return None
         sys.meta_path.remove(self)

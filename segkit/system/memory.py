@@ -1,4 +1,4 @@
-"""How much memory is free, and how much this process takes."""
+"""The free memory, and the memory of this process."""
 
 from __future__ import annotations
 
@@ -23,80 +23,111 @@ UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
+"""The bytes of each unit of memory."""
+UNLIMITED = 2**62
+"""A number of bytes that stands for no limit."""
 
 
 def free_memory() -> int:
-    """Return the bytes that this process may still take, within the limit of its container."""
+    """Return the bytes that this process can still allocate, within the limit of its container."""
     return min(psutil.virtual_memory().available, container_room())
 
 
 def container_room(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return what is left below the limit of a Linux container; files that it once read, and nobody uses, make room."""
-    for limit, used, stat in _GROUP_FILES:
+    """Return the bytes that are left below the memory limit of a Linux container.
+
+    Cached files that nobody uses count as free, because the kernel drops them if memory is needed.
+
+    Args:
+        groups: The folder of the control groups.
+
+    Returns:
+        The number of bytes, or `UNLIMITED` without a limit.
+    """
+    for limit_name, used_name, statistics_name in _GROUP_FILES:
         try:
-            most, taken = ((groups / name).read_text().strip() for name in (limit, used))
-            kept = re.search(r"^inactive_file (\d+)$", (groups / stat).read_text(), re.MULTILINE)
+            limit = (groups / limit_name).read_text().strip()
+            used = (groups / used_name).read_text().strip()
+            statistics = (groups / statistics_name).read_text()
         except OSError:
             continue
-        return (
-            2**62 if most == "max" else max(0, int(most) - int(taken) + int(kept[1] if kept else 0))
-        )
-    return 2**62
+        if limit == "max":
+            return UNLIMITED
+        cached = 0
+        match = re.search(r"^inactive_file (\d+)$", statistics, re.MULTILINE)
+        if match:
+            cached = int(match[1])
+        return max(0, int(limit) - int(used) + cached)
+    return UNLIMITED
 
 
 _GROUP_FILES = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
-"""Of both versions of control groups."""
+"""The files of limit, usage and statistics in both versions of control groups."""
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process takes now."""
+    """Return the resident memory of this process in bytes."""
     used: int = psutil.Process().memory_info().rss
     return used
 
 
 def peak() -> int:
-    """Return the most bytes of memory that this process ever took."""
-    status = Path("/proc/self/status")
-    if (
-        status.is_file()
-    ):  # on Linux getrusage counts the memory of the process that started this one
+    """Return the largest resident memory of this process so far in bytes."""
+    status = Path(
+        "/proc/self/status"
+    )  # on Linux getrusage includes the parent's memory before exec
+    if status.is_file():
         for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     used = psutil.Process().memory_info()
     try:
         import resource
-    except ImportError:  # Windows, where psutil knows the peak
+    except ImportError:  # on Windows psutil returns the peak
         return int(getattr(used, "peak_wset", used.rss))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def most_resident(call: Callable[[], object]) -> int:
-    """Call it, and return the most bytes of memory that this process took meanwhile, looked at each millisecond."""
-    top, before, done = resident(), peak(), threading.Event()
+    """Call a function and return the largest resident memory of this process meanwhile, in bytes.
+
+    Args:
+        call: The function. The memory is measured every millisecond.
+    """
+    highest = resident()
+    peak_before = peak()
+    is_finished = threading.Event()
 
     def watch() -> None:
-        nonlocal top
-        while not done.wait(0.001):
-            top = max(top, resident())
+        nonlocal highest
+        while not is_finished.wait(0.001):
+            highest = max(highest, resident())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         call()
     finally:
-        done.set()
+        is_finished.set()
         watcher.join()
-    after = peak()
-    return max(top, after if after > before else 0)
+    peak_after = peak()
+    if peak_after > peak_before:
+        return max(highest, peak_after)
+    return highest
 
 
 def parse_bytes(text: str) -> int:
-    """Return a size such as "1.5GB", "800M" or "2 GiB" in bytes. Raises `ConfigError`.
+    """Return a size in bytes.
+
+    Args:
+        text: A size such as "1.5GB", "800M" or "2 GiB".
+
+    Raises:
+        ConfigError: If the text is no size.
 
     >>> parse_bytes("1.5GB"), parse_bytes("2 GiB")
     (1500000000, 2147483648)

@@ -1,4 +1,4 @@
-"""Packages of extras."""
+"""Imports packages of extras, without their reports to servers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from typing import Any
 
 from segkit.errors import ConfigError
 
-os.environ.setdefault(
-    "ORT_DISABLE_TELEMETRY", "1"
-)  # ONNX Runtime reports to a server, and keeps an id in ~/.cache
+# By default ONNX Runtime reports to a server and stores an id in ~/.cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def need(module: str, extra: str) -> Any:
-    """Import a module of an extra. Raises `ConfigError` naming the extra if it is not installed."""
+    """Import and return a module of an extra.
+
+    Args:
+        module: The name of the module.
+        extra: The extra of keras-segkit that installs it.
+
+    Raises:
+        ConfigError: If the module is not installed.
+    """
     try:
         with _without_telemetry():
             return importlib.import_module(module)
@@ -31,9 +38,9 @@ def need(module: str, extra: str) -> Any:
 
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
-    """Hide the package by which OpenVINO reports each import to a server and keeps an id in the home folder.
+    """Hide the package by which OpenVINO reports each import to a server and stores an id.
 
-    OpenVINO then takes its own stand-in, which does nothing.
+    OpenVINO then uses its own replacement, which does nothing.
     """
     name = "openvino_telemetry"
     if name in sys.modules:

@@ -1,4 +1,4 @@
-"""How a function that takes long reports what it does: one object with a method for each kind of report."""
+"""Reports of long functions: an object with one method for each kind of report."""
 
 from __future__ import annotations
 
@@ -11,66 +11,93 @@ from segkit.errors import SegkitWarning
 
 
 class Counter:
-    """Counts items: call it after each one. This class ignores all reports."""
+    """Counts finished items. This class ignores all reports."""
 
     def __call__(self, *_: object) -> None:
-        """Count one item; the arguments do not matter."""
+        """Count one item; arguments are ignored."""
 
     def windows(self, name: str, done: int, total: int) -> None:
-        """Report how many windows of the item called `name`, which is not counted yet, are done."""
+        """Report the progress within an item that is not counted yet.
+
+        Args:
+            name: The name of the item.
+            done: The number of its finished windows.
+            total: The number of all its windows.
+        """
 
 
 class TrainingStatus(NamedTuple):
-    """Where a training stands, after a step or at the end of an epoch."""
+    """The status of a training after a step or at the end of an epoch."""
 
     epoch: int
-    """From 1."""
+    """Number of the epoch, counted from 1."""
     epochs: int | None
-    """None where the training ends by the clock."""
+    """Number of all epochs; None with a time budget."""
     step: int
-    """Steps of the epoch that are done."""
+    """Number of finished steps of the epoch."""
     steps: int
-    """Steps of a whole epoch."""
+    """Number of all steps of the epoch."""
     loss: float
-    """Mean over the steps of the epoch so far."""
+    """Mean loss of the finished steps of the epoch."""
     share: float
-    """Part of the whole training that is done, from 0 to 1."""
+    """Finished share of the training, from 0 to 1."""
     seconds_left: float
+    """Estimated time to the end of the training in seconds."""
     logs: Mapping[str, float] | None = None
-    """At the end of an epoch: losses, scores and seconds as in history.csv; otherwise None."""
+    """At the end of an epoch the values of its row in history.csv; otherwise None."""
     best_epoch: int = 0
-    """At the end of an epoch: the best one so far, from 1."""
+    """At the end of an epoch the number of the best one so far, counted from 1; otherwise 0."""
 
 
 class Progress:
     """Receives reports. This class ignores all but warnings; derive from it to show or record them.
 
-    Methods may be called from the thread that called the reporting function, and from no other.
+    Its methods are only called from the thread that called the reporting function.
     """
 
     def message(self, text: str) -> None:
-        """A line for the user: what was found, chosen or written."""
+        """Receive a message about what was found, chosen or written.
+
+        Args:
+            text: One line.
+        """
 
     def warning(self, text: str | SegkitWarning) -> None:
-        """Something that may be wrong, but does not end the work. Here it becomes a `SegkitWarning`."""
-        warnings.warn(SegkitWarning(text) if isinstance(text, str) else text, stacklevel=3)
+        """Receive a warning about something that may be wrong. This class issues a `SegkitWarning`.
+
+        Args:
+            text: The message, or a warning with a code.
+        """
+        warning = text
+        if isinstance(warning, str):
+            warning = SegkitWarning(warning)
+        warnings.warn(warning, stacklevel=3)
 
     @contextmanager
     def counting(self, label: str, total: int | None) -> Iterator[Counter]:
-        """Yield the counter to call after each of `total` items (None: their number is not known)."""
+        """Yield a counter, which is called after each item.
+
+        Args:
+            label: A description of the items.
+            total: Their number; None if it is unknown.
+        """
         yield Counter()
 
     @contextmanager
     def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """Yield the function to call with (windows done, all windows) of the large image called `name`.
+        """Yield a function that is called with the numbers of finished and of all windows.
 
-        It is called once before the first window, with the number that an earlier process has done, and after each one.
+        It is called before the first window, with the number that an earlier process finished, and
+        after each window.
+
+        Args:
+            name: The name of the large image.
         """
         yield lambda done, total: None
 
     @contextmanager
     def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
-        """Yield the function to call after each training step and at the end of each epoch."""
+        """Yield a function that is called after each training step and at the end of each epoch."""
         yield lambda status: None
 
 
@@ -97,22 +124,32 @@ class PrintedProgress(Progress):
 
 
 def epoch_line(status: TrainingStatus) -> str:
-    """Return one line on an epoch that has ended: losses, scores, seconds, time left, and which epoch is the best."""
+    """Return one line about a finished epoch.
+
+    It has losses, scores, seconds, the remaining time, and the best epoch.
+
+    Args:
+        status: The status at the end of the epoch.
+    """
     logs = status.logs or {}
-    prefix = "val_" if "val_loss" in logs else ""
-    losses = f"loss {logs['loss']:.4f}"
-    if prefix:
-        losses += f"  val_loss {logs['val_loss']:.4f}"
-    scores = f"{prefix}dice {logs[f'{prefix}dice_foreground']:.4f}  {prefix}iou {logs[f'{prefix}iou_foreground']:.4f}"
-    mark = (
-        "best so far" if status.best_epoch == status.epoch else f"(best: epoch {status.best_epoch})"
-    )
-    left = as_clock(status.seconds_left)
-    return f"epoch {epoch_number(status)}  {losses}  {scores}  {logs['seconds']:.1f} s  {left} left  {mark}"
+    prefix = ""
+    fields = [f"epoch {epoch_number(status)}", f"loss {logs['loss']:.4f}"]
+    if "val_loss" in logs:
+        prefix = "val_"
+        fields.append(f"val_loss {logs['val_loss']:.4f}")
+    for score in ("dice", "iou"):
+        fields.append(f"{prefix}{score} {logs[f'{prefix}{score}_foreground']:.4f}")
+    fields.append(f"{logs['seconds']:.1f} s")
+    fields.append(f"{as_clock(status.seconds_left)} left")
+    if status.best_epoch == status.epoch:
+        fields.append("best so far")
+    else:
+        fields.append(f"(best: epoch {status.best_epoch})")
+    return "  ".join(fields)
 
 
 def epoch_number(status: TrainingStatus) -> str:
-    """Return " 3/12", or "3" where the number of epochs is not known."""
+    """Return the number of an epoch, such as " 3/12", or "3" if the number of epochs is unknown."""
     if status.epochs is None:
         return str(status.epoch)
     return f"{status.epoch:>{len(str(status.epochs))}}/{status.epochs}"

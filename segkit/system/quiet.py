@@ -1,4 +1,4 @@
-"""Standard error held back, what C++ libraries write included."""
+"""Hides standard error, including what C++ libraries write."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what is written to standard error, C++ libraries included; show it after all if there is an error."""
+    """Hide what is written to standard error, and show it if the block ends with an exception."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            hidden.seek(0)
+            os.write(standard_error, hidden.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(standard_error, 2)
+            os.close(standard_error)

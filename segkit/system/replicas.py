@@ -1,7 +1,8 @@
-"""Who computes a training step: copies of the network on several devices, and which samples each process reads for them."""
+"""Shares training batches among several devices and processes."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,18 @@ from segkit.errors import ConfigError
 
 @dataclass(frozen=True)
 class Replicas:
-    """`count` copies of the network, one a device, spread evenly over `processes`; this is number `process` of them, from 0.
+    """How a batch is shared among replicas of the network.
 
-    Every process calls the methods that gather (`largest`, `agreed`) the same number of times, in the same order.
+    `largest` and `agreed` are collective operations: every process must call them in the same
+    order.
     """
 
     count: int = 1
+    """Number of replicas in all processes, one per device."""
     process: int = 0
+    """Number of this process, counted from 0."""
     processes: int = 1
+    """Number of processes, which have equally many replicas."""
 
     @property
     def leads(self) -> bool:
@@ -26,7 +31,10 @@ class Replicas:
         return self.process == 0
 
     def share(self, samples: int) -> slice:
-        """Return which of the samples of a batch this process reads; the batch is a multiple of `count`.
+        """Return the samples of a batch that this process reads.
+
+        Args:
+            samples: The size of the batch, a multiple of `count`.
 
         >>> Replicas(count=4, process=1, processes=2).share(12)
         slice(6, 12, None)
@@ -35,27 +43,44 @@ class Replicas:
         return slice(self.process * each, (self.process + 1) * each)
 
     def padded(self, samples: int) -> int:
-        """Return the size of the smallest batch that holds so many samples and that all replicas can share.
+        """Return a number of samples, rounded up to a multiple of `count`.
+
+        Args:
+            samples: The number of samples.
 
         >>> Replicas(count=4).padded(9)
         12
         """
-        return -(-samples // self.count) * self.count
+        return math.ceil(samples / self.count) * self.count
 
     def check(self, batch_size: int) -> None:
-        """Raise `ConfigError` if a training batch cannot be shared evenly."""
-        if batch_size % self.count:
-            above = self.padded(batch_size)
-            nearest = f"{above - self.count} and {above}" if above > self.count else f"{above}"
-            raise ConfigError(
-                f"a multiple of the {self.count} devices that share each batch; found "
-                f"{batch_size}, the nearest: {nearest}",
-                "contradiction",
-                setting="train.batch_size",
-            )
+        """Check that a training batch can be shared evenly.
+
+        Args:
+            batch_size: The value of `train.batch_size`.
+
+        Raises:
+            ConfigError: If it is no multiple of `count`.
+        """
+        if batch_size % self.count == 0:
+            return
+        above = self.padded(batch_size)
+        nearest = str(above)
+        if above > self.count:
+            nearest = f"{above - self.count} and {above}"
+        raise ConfigError(
+            f"must be a multiple of the {self.count} devices that share each batch; found "
+            f"{batch_size}, and the nearest allowed: {nearest}",
+            "contradiction",
+            setting="train.batch_size",
+        )
 
     def largest(self, values: np.ndarray) -> np.ndarray:
-        """Return the largest of what all processes give, element by element."""
+        """Return the element-wise maximum over all processes.
+
+        Args:
+            values: The values of this process.
+        """
         if self.processes == 1:
             return values
         from jax.experimental import multihost_utils
@@ -63,7 +88,11 @@ class Replicas:
         return np.asarray(multihost_utils.process_allgather(values)).max(axis=0)
 
     def agreed(self, value: float) -> float:
-        """Return what the first process gives, so that all decide alike what each would measure differently."""
+        """Return the value of the first process, so that all processes decide the same.
+
+        Args:
+            value: The value of this process, such as a measured time.
+        """
         if self.processes == 1:
             return value
         from jax.experimental import multihost_utils
@@ -72,22 +101,29 @@ class Replicas:
 
 
 def check_backend(devices: int | str, backend: str, accumulate: int = 1) -> None:
-    """Raise `ConfigError` if a training on more than one device is asked of a backend that cannot do it."""
+    """Check that the backend can train on several devices.
+
+    Args:
+        devices: The value of `train.devices`.
+        backend: The name of the backend.
+        accumulate: The value of `train.accumulate`.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
     if devices == 1:
         return
     if backend not in ("jax", "tensorflow"):
         raise ConfigError(
-            f"other than 1 needs JAX or TensorFlow; found {devices} on {backend}",
+            f"must be 1 unless the backend is JAX or TensorFlow; found {devices} on {backend}",
             "not-for-backend",
             setting="train.devices",
         )
-    if (
-        backend == "tensorflow" and accumulate > 1
-    ):  # an update under a condition is none that MirroredStrategy can make
+    if backend == "tensorflow" and accumulate > 1:  # MirroredStrategy has no conditional updates
         raise ConfigError(
-            f"on several devices TensorFlow cannot gather the gradients of batches; found "
-            f"{accumulate} with train.devices {devices}. Set train.accumulate to 1 and "
-            f"train.batch_size to the whole, or KERAS_BACKEND=jax",
+            f"on several devices TensorFlow cannot average the gradients of batches; found "
+            f"{accumulate} with train.devices {devices}. Set train.accumulate to 1 and multiply "
+            f"train.batch_size by {accumulate}, or set KERAS_BACKEND=jax",
             "not-for-backend",
             setting="train.accumulate",
         )

@@ -1,17 +1,20 @@
-"""Text for a terminal: what names hold that others have chosen must not control it."""
+"""Makes text safe for a terminal, such as names that strangers chose."""
 
 from __future__ import annotations
 
 import unicodedata
 
 CONTROLS = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of Unicode: control characters, bytes that are not UTF-8 (Python keeps them as surrogates), ends of lines."""
+"""Unicode categories of control characters, surrogates and line ends.
+
+Python represents bytes that are not UTF-8 as surrogates.
+"""
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that make a terminal show the ones after them in another order."""
+"""Characters that change the direction of the text after them."""
 
 
 def has_controls(text: str) -> bool:
-    r"""Return whether text controls a terminal, has an end of a line, or holds bytes that are not UTF-8.
+    r"""Return whether text contains control characters, line ends, or bytes that are not UTF-8.
 
     >>> has_controls("Übung 1"), has_controls("a\x1b[2J"), has_controls("\udcfc")
     (False, True, True)
@@ -24,15 +27,19 @@ def _is_control(character: str) -> bool:
 
 
 def shown(text: object, lines: bool = False) -> str:
-    r"""Return text for a terminal: control characters become visible, ends of lines and tabs stay only with `lines`.
+    r"""Return text for a terminal, in which control characters are escape sequences.
+
+    Args:
+        text: The text, or an object to convert to text.
+        lines: Whether line ends and tabs stay unchanged.
 
     >>> shown("a\x1b[2Jb\nc\udcff")
     'a\\x1b[2Jb\\nc\\udcff'
     """
-    words = str(text)
-    if words.isprintable():
-        return words
-    return "".join(_visible(character, lines) for character in words)
+    characters = str(text)
+    if characters.isprintable():
+        return characters
+    return "".join(_visible(character, lines) for character in characters)
 
 
 def _visible(character: str, lines: bool) -> str:

@@ -1,4 +1,4 @@
-"""Work done by threads ahead of who needs it, in order and with bounded memory."""
+"""Computes results ahead in threads, in order and with bounded memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,42 +19,51 @@ Result = TypeVar("Result")
 def prefetch(
     make: Callable[[Item], Result], items: Iterable[Item], workers: int = 2
 ) -> Generator[Result]:
-    """Yield make(item) for each item, in order; at most `workers` + 2 results wait. `items` may be endless.
+    """Yield the result for each item, in order, computed ahead in threads.
 
-    Threads, because readers of images free Python's lock. An error of `make` is raised in its place in the order.
+    Threads are enough, because image readers release the global interpreter lock.
+
+    Args:
+        make: Computes a result. Its exceptions are raised at the result's place in the order.
+        items: The items; there may be infinitely many.
+        workers: The number of threads. At most `workers` + 2 results are waiting.
 
     >>> list(prefetch(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    waiting_items = iter(items)
+    remaining = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="segkit") as pool:
-        waiting = deque(
-            pool.submit(make, item) for item in itertools.islice(waiting_items, workers + 2)
-        )
+        futures: deque[Future[Result]] = deque()
         try:
-            while waiting:
-                ready = waiting.popleft().result()
-                waiting.extend(
-                    pool.submit(make, item) for item in itertools.islice(waiting_items, 1)
-                )
-                yield ready
+            for item in itertools.islice(remaining, workers + 2):
+                futures.append(pool.submit(make, item))
+            while futures:
+                result = futures.popleft().result()
+                for item in itertools.islice(remaining, 1):
+                    futures.append(pool.submit(make, item))
+                yield result
         finally:
-            for future in waiting:
+            for future in futures:
                 future.cancel()
 
 
 def cores() -> int:
-    """Return how many cores this process may use: not more than OMP_NUM_THREADS, which Ray sets for each of its workers."""
-    found = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(found, int(wanted)) if wanted.isdecimal() and int(wanted) else found
+    """Return the number of cores that this process may use.
+
+    It is at most OMP_NUM_THREADS, which Ray sets for each of its workers.
+    """
+    available = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        available = len(os.sched_getaffinity(0))
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if limit.isdecimal() and int(limit) > 0:
+        return min(available, int(limit))
+    return available
 
 
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
-    """Have OpenCV work in the thread that calls it: where many call, threads of its own only wait for theirs."""
+    """Let OpenCV use only the calling thread, which is faster if many threads call it."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,12 +1,14 @@
 """What a pixel can be: the `Task`, from which head, loss, metrics, decoding and files follow.
 
-task.py      `Task` and `VOID`: channels, activation, encoding of masks, decoding of probabilities
-layers.py    classes and planes of an encoded target or a decoded mask, whatever the kind of task
+task.py      `Task`: settings, and everything that follows from them
+encoding.py  encoding of masks, decoding of probabilities, and `VOID`
+checks.py    checks of a task's settings
+layers.py    classes and planes of an encoded target or a decoded mask, for every kind of task
 palette.py   colours of the classes
 weights.py   weights of the classes
-as_task.py   a task from whatever is given in its place
+as_task.py   a task from a dictionary
 readable.py  errors of pydantic as errors that a user can read
-hints.py     what a message says of wrong values
+hints.py     parts of messages about wrong values in a mask
 html.py      a task as a table for notebooks
 explain.py   the choice of the head in words
 """

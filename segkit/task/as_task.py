@@ -1,4 +1,4 @@
-"""A task from whatever is given in its place."""
+"""Accepts a task or its settings."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from segkit.errors import ConfigError
 from segkit.task.readable import validated
 from segkit.task.task import Task
 
+LONGEST = 60
+"""Characters up to which an error shows a wrong value."""
+
 
 def as_task(task: Any) -> Task:
-    """Return a task, also one that was saved as a dictionary.
+    """Return a task.
+
+    Args:
+        task: A task, or a dictionary of its settings.
 
     Raises:
-        ConfigError: For anything else, with the way to make a task.
+        ConfigError: If `task` is anything else, or if a setting is wrong.
     """
     if isinstance(task, Task):
         return task
     if isinstance(task, Mapping):
         return validated(Task, dict(task), "task")
-    hint = (
-        f"; did you mean segkit.Task.{task}(...)?"
-        if task in ("binary", "multilabel", "multiclass")
-        else ""
-    )
-    text = repr(task)
-    shown = text if len(text) <= 60 else f"an object of type {type(task).__name__}"
+    found = repr(task)
+    if len(found) > LONGEST:
+        found = f"an object of type {type(task).__name__}"
+    hint = ""
+    if task in ("binary", "multilabel", "multiclass"):
+        hint = f"; did you mean segkit.Task.{task}(...)?"
     raise ConfigError(
-        f"a segkit.Task, such as segkit.Task.binary('crack'); found {shown}{hint}", setting="task"
+        f"must be a segkit.Task, such as segkit.Task.binary('crack'); found {found}{hint}",
+        setting="task",
     )

@@ -1,4 +1,4 @@
-"""Sigmoid or softmax, in words: the paragraph that answers a newcomer who asks which one to use."""
+"""The paragraph of `Task.explain`: sigmoid or softmax, and why."""
 
 from __future__ import annotations
 
@@ -12,37 +12,63 @@ def explain(
     thresholds: Sequence[float] | None,
     background: str | None,
 ) -> str:
-    """Return one paragraph: what a pixel can be in this task, the head that follows, and when it would be another."""
+    """Return a paragraph on what a pixel can be, which head follows, and when to choose another.
+
+    Args:
+        kind: The kind of the task.
+        head: "sigmoid" or "softmax".
+        classes: The names of the classes.
+        thresholds: The threshold of each class; None in a multiclass task.
+        background: The class that is the background; None for none.
+    """
     names = ", ".join(classes)
+    numbers = ", ".join(f"{value:g}" for value in thresholds or ())
     if kind == "binary":
-        return (
-            f"A pixel is {names} or it is not: one question, so one channel with a sigmoid, which gives the probability "
-            f"of yes. It learns from binary cross-entropy and Dice, and a pixel counts as {names} from a probability of "
-            f"{_numbers(thresholds)} on. Softmax over this one channel would answer 1 everywhere and learn nothing. Two "
-            f"channels under softmax (Task.multiclass(['background', '{names}'])) would learn the same; one is simpler."
-        )
+        return _explain_binary(names, numbers)
     if kind == "multilabel":
-        return (
-            f"A pixel may be any set of {names} at once, or none: {len(classes)} separate questions, so each channel has "
-            f"its own sigmoid and its own threshold ({_numbers(thresholds)}), and learns from binary cross-entropy and "
-            f"Dice. Softmax would make the classes share one probability: where two hold, each would get a half and "
-            f"could be lost. If at most one of them can hold at a pixel, say Task.multiclass instead."
-        )
-    rest = f" ({background} is one of them)" if background else ""
+        return _explain_multilabel(names, numbers, len(classes))
+    if background not in (None, "background"):
+        names += f" (the class {background} is the background)"
     if head == "softmax":
-        return (
-            f"A pixel is exactly one of {names}{rest}: one question with {len(classes)} answers, so the channels share "
-            f"one probability by softmax, learn from categorical cross-entropy and Dice, and the mask is the most "
-            f"probable class; there is no threshold to choose. If two of these classes can hold at one pixel, say "
-            f"Task.multilabel: each gets a sigmoid."
-        )
+        return _explain_softmax(names, len(classes))
+    return _explain_one_against_rest(names)
+
+
+def _explain_binary(name: str, threshold: str) -> str:
     return (
-        f"A pixel is exactly one of {names}{rest}, but each class is asked for by itself against all the rest: a sigmoid "
-        f"a channel, binary cross-entropy and Dice. The channels need not sum to 1; the mask is the class with the "
-        f"highest answer. Softmax is the usual choice for exclusive classes; this one keeps rare classes from competing "
-        f"with frequent ones."
+        f"A pixel is {name} or not. One channel with a sigmoid is enough: it gives the probability "
+        f"of {name}. It learns from binary cross-entropy and Dice, and a pixel is {name} if its "
+        f"probability is {threshold} or more. Softmax over this single channel would always give 1 "
+        f"and learn nothing. Softmax over two channels (Task.multiclass(['background', '{name}'])) "
+        f"would learn the same, but one channel is simpler."
     )
 
 
-def _numbers(values: Sequence[float] | None) -> str:
-    return ", ".join(f"{value:g}" for value in values or ())
+def _explain_multilabel(names: str, thresholds: str, count: int) -> str:
+    return (
+        f"A pixel can be any set of {names}, or none of them. These are {count} separate yes/no "
+        f"decisions, so each channel has its own sigmoid and its own threshold ({thresholds}). "
+        f"Each learns from binary cross-entropy and Dice. Under softmax the classes would share "
+        f"one probability: where two classes overlap, each would get a half and could be lost. If "
+        f"a pixel can be at most one of the classes, use Task.multiclass instead."
+    )
+
+
+def _explain_softmax(names: str, count: int) -> str:
+    return (
+        f"A pixel is exactly one of {names}. This is one decision between {count} classes, so the "
+        f"channels share one probability by softmax. They learn from categorical cross-entropy "
+        f"and Dice. The mask is the most probable class, so there is no threshold to choose. If a "
+        f"pixel can be two of these classes at once, use Task.multilabel, which gives each class "
+        f"a sigmoid."
+    )
+
+
+def _explain_one_against_rest(names: str) -> str:
+    return (
+        f"A pixel is exactly one of {names}, but each channel decides between one class and all "
+        f"others. Each channel has a sigmoid and learns from binary cross-entropy and Dice. The "
+        f"probabilities need not sum to 1, and the mask is the class with the highest one. "
+        f"Softmax is the usual choice for exclusive classes. With sigmoids, rare classes do not "
+        f"compete with frequent ones."
+    )

@@ -1,20 +1,43 @@
-"""What a message says of values that are wrong in a mask."""
+"""Parts of messages about wrong values in a mask."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def few(values: np.ndarray, most: int = 8) -> str:
-    """Return values as text, the first of them if there are many."""
-    shown = ", ".join(str(v) for v in values[:most].tolist())
-    return shown + (f", ... ({values.size} values)" if values.size > most else "")
+def list_values(values: np.ndarray, most: int = 8) -> str:
+    """Return values as text.
+
+    Args:
+        values: The values, of shape (N,).
+        most: How many of them are listed; further ones are only counted.
+    """
+    text = ", ".join(str(value) for value in values[:most].tolist())
+    if values.size > most:
+        text += f", ... ({values.size} values)"
+    return text
 
 
 def hint_for_values(found: np.ndarray, exclusive: bool, most_classes: int) -> str:
-    """Return what may be the reason of wrong values, and what to do."""
+    """Return the likely reason for wrong values and the remedy.
+
+    Args:
+        found: All values of the mask.
+        exclusive: Whether the mask holds class ids.
+        most_classes: The largest possible number of classes.
+
+    Returns:
+        The end of a message, which begins with a full stop.
+    """
     if exclusive and found.size <= most_classes:
-        return ". Say which value is which class with data.mask_values, or name more classes in task.classes"
+        return (
+            ". Set data.mask_values to say which value is which class, or name more classes in "
+            "task.classes"
+        )
     if found.size > 16:
-        return ". So many values look like a photograph, a probability or anti-aliased edges, not like a mask"
-    return ". Say which value means what with data.mask_values, or name the classes in task.classes"
+        return (
+            ". So many values suggest a photograph, probabilities or anti-aliased edges, not a mask"
+        )
+    return (
+        ". Set data.mask_values to say what each value means, or name the classes in task.classes"
+    )

@@ -1,8 +1,8 @@
-"""Encoded targets and decoded masks class by class, whatever the kind of task. NumPy only.
+"""Layers and planes of encoded targets and decoded masks, for every kind of task. NumPy only.
 
-A *layer* is where one class holds: (H, W) bool. Every task has one layer a class.
-A *plane* is one (H, W) array of what a target or mask stores. A multilabel mask (H, W, C) has one plane a class; every
-other mask is a single plane, also where it has the shape (H, W, 1).
+A *layer* is the set of pixels of one class: (H, W) bool. Every task has one layer per class. A
+*plane* is one stored array (H, W) of a target or mask. A multilabel mask (H, W, C) has one plane
+per class. Every other mask is a single plane, even if it has the shape (H, W, 1).
 """
 
 from __future__ import annotations
@@ -17,28 +17,42 @@ from segkit.task.task import VOID, Task
 
 
 class Coverage(NamedTuple):
-    """How many pixels of a target have a label, and how many classes hold there."""
+    """Numbers of pixels of a target with a label, with no class, and with several classes."""
 
     labelled: int
-    """Pixels where at least one class is not VOID."""
+    """Pixels at which at least one class is not VOID."""
     nothing: int
-    """Labelled pixels of no class."""
+    """Labelled pixels that belong to no class."""
     overlap: int
-    """Pixels of two or more classes."""
+    """Pixels that belong to two or more classes."""
 
 
 def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return (..., C) bool: where somebody labelled the class in an encoded target."""
+    """Return the labelled pixels of each class.
+
+    Args:
+        task: The task of the target.
+        target: An encoded target, uint8, with or without leading axes.
+
+    Returns:
+        (..., C) bool. It may be a read-only view.
+    """
     known = target != VOID
-    return (
-        np.broadcast_to(known[..., None], (*known.shape, task.channels))
-        if task.exclusive
-        else known
-    )
+    if task.exclusive:
+        return np.broadcast_to(known[..., None], (*known.shape, task.channels))
+    return known
 
 
 def class_layers(task: Task, labels: np.ndarray) -> np.ndarray:
-    """Return (..., C) bool: where each class holds in an encoded target or a decoded mask; VOID is no class."""
+    """Return the layers of all classes along the last axis.
+
+    Args:
+        task: The task of the target or mask.
+        labels: An encoded target or a decoded mask, with or without leading axes.
+
+    Returns:
+        (..., C) bool. VOID belongs to no class.
+    """
     if task.exclusive:
         return labels[..., None] == np.arange(task.channels, dtype=np.uint8)
     if task.kind == "binary" and (labels.ndim < 3 or labels.shape[-1] != 1):
@@ -47,7 +61,7 @@ def class_layers(task: Task, labels: np.ndarray) -> np.ndarray:
 
 
 def channels_of(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return an encoded target with one channel a class, whose values are 0, 1 and VOID.
+    """Return an encoded target with one channel per class, whose values are 0, 1 and VOID.
 
     Args:
         task: The task that encoded the target.
@@ -62,7 +76,7 @@ def channels_of(task: Task, target: np.ndarray) -> np.ndarray:
 
 
 def layer_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
-    """Return where a class holds in the encoded target or the decoded mask of one image.
+    """Return the layer of a class in the encoded target or the decoded mask of one image.
 
     Args:
         task: The task of the target or mask.
@@ -70,27 +84,44 @@ def layer_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
         label: The class, an index of `task.classes`.
 
     Returns:
-        (H, W) bool, an array of its own. VOID is no class.
+        (H, W) bool, a new array. VOID belongs to no class.
     """
-    return plane_of(task, labels, label) == (label if task.stores_ids else 1)
+    stored = label if task.stores_ids else 1
+    return plane_of(task, labels, label) == stored
 
 
 def layers_of(task: Task, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield `layer_of` each class, in the order of `task.classes`."""
-    return (layer_of(task, labels, label) for label in range(task.channels))
+    """Yield the layer (H, W) of each class of one image's target or mask, in the task's order."""
+    for label in range(task.channels):
+        yield layer_of(task, labels, label)
 
 
 def as_planes(labels: np.ndarray) -> np.ndarray:
-    """Return a view of one image's target or mask, (H, W) or (H, W, P), in which the planes are the last axis.
+    """Return a view of a target or mask in which the planes are the last axis.
+
+    Args:
+        labels: One image's target or mask, (H, W) or (H, W, P).
+
+    Returns:
+        (H, W, P).
 
     >>> as_planes(np.zeros((4, 5))).shape
     (4, 5, 1)
     """
-    return labels if labels.ndim == 3 else labels[..., None]
+    if labels.ndim == 3:
+        return labels
+    return labels[..., None]
 
 
 def planes_of(labels: np.ndarray) -> np.ndarray:
-    """Return a view of one image's target or mask, (H, W) or (H, W, P), in which the planes are the first axis."""
+    """Return a view of a target or mask in which the planes are the first axis.
+
+    Args:
+        labels: One image's target or mask, (H, W) or (H, W, P).
+
+    Returns:
+        (P, H, W).
+    """
     return np.moveaxis(as_planes(labels), -1, 0)
 
 
@@ -103,72 +134,100 @@ def plane_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
         label: The class, an index of `task.classes`.
 
     Returns:
-        (H, W), in the dtype of `labels`. What is written into it is written into `labels`.
+        (H, W), in the dtype of `labels`. Writing to it changes `labels`.
     """
-    return as_planes(labels)[..., label if task.layered else 0]
+    plane = label if task.layered else 0
+    return as_planes(labels)[..., plane]
 
 
 def any_plane(holds: np.ndarray) -> np.ndarray:
-    """Return where at least one plane of a bool array (H, W) or (H, W, P) is true: (H, W) bool."""
+    """Return the pixels at which at least one plane is true.
+
+    Args:
+        holds: Bool array of shape (H, W) or (H, W, P).
+
+    Returns:
+        (H, W) bool.
+    """
     return reduce(np.logical_or, planes_of(holds))  # several times as fast as any(-1)
 
 
 def labelled_pixels(labels: np.ndarray) -> np.ndarray:
-    """Return where at least one class of one image's target or mask is not VOID: (H, W) bool."""
+    """Return the pixels at which at least one class is not VOID.
+
+    Args:
+        labels: One image's target or mask, (H, W) or (H, W, P).
+
+    Returns:
+        (H, W) bool.
+    """
     return any_plane(labels != VOID)
 
 
 def coverage(task: Task, target: np.ndarray) -> Coverage:
-    """Return how many pixels of the encoded target of one image are labelled, of no class, and of several classes."""
+    """Count the labelled pixels of one image, and those of no class and of several classes.
+
+    Args:
+        task: The task that encoded the target.
+        target: The target, uint8 of shape `task.target_shape(H, W)`.
+    """
     labelled = labelled_pixels(target)
     count = int(np.count_nonzero(labelled))
     if task.exclusive:
         return Coverage(count, 0, 0)
-    held = np.zeros(labelled.shape, np.uint8)
+    classes_per_pixel = np.zeros(labelled.shape, np.uint8)
     for layer in layers_of(task, target):
-        held += layer
+        classes_per_pixel += layer
     return Coverage(
-        count, int(np.count_nonzero(labelled & (held == 0))), int(np.count_nonzero(held > 1))
+        labelled=count,
+        nothing=int(np.count_nonzero(labelled & (classes_per_pixel == 0))),
+        overlap=int(np.count_nonzero(classes_per_pixel > 1)),
     )
 
 
 def stack_planes(task: Task, planes: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the decoded mask that consists of these planes.
+    """Return the decoded mask that consists of planes.
 
     Args:
         task: The task of the mask.
         planes: `task.planes` arrays (H, W).
 
     Returns:
-        (H, W, C) in a multilabel task, otherwise (H, W), in the dtype of the planes. A single plane may be returned itself.
+        (H, W, C) in a multilabel task, otherwise (H, W), in the dtype of the planes. A single plane
+        may be returned itself.
 
     Raises:
-        ValueError: If there are more or fewer planes.
+        ValueError: If the number of planes is wrong.
     """
     if len(planes) != task.planes:
         raise ValueError(f"a mask of this task has {task.planes} plane(s); found {len(planes)}")
-    return np.stack(planes, axis=-1) if task.layered else planes[0]
+    if task.layered:
+        return np.stack(planes, axis=-1)
+    return planes[0]
 
 
 def stack_layers(task: Task, layers: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the mask, as `Task.encode` takes it, that consists of one layer a class.
+    """Return the mask that consists of one layer per class.
+
+    In an exclusive task a later layer covers earlier ones. A pixel of no class is VOID if it is
+    VOID in one of the layers or if the task has no background; otherwise it is background.
 
     Args:
         task: The task of the mask.
-        layers: (H, W) uint8 of 0, 1 and VOID by the names of the classes. A class without a layer occurs nowhere. In an
-            exclusive task a later layer covers earlier ones; a pixel of no class is VOID if one of the layers says so or
-            the task has no background, otherwise background.
+        layers: One or more layers by the names of their classes, each (H, W) uint8 with the values
+            0, 1 and VOID. A class without a layer occurs nowhere.
 
     Returns:
-        (H, W, C) uint8 in a multilabel task, otherwise (H, W) uint8.
+        A mask for `Task.encode`: (H, W, C) uint8 in a multilabel task, otherwise (H, W) uint8.
     """
     first = next(iter(layers.values()))
     if not task.exclusive:
         absent = np.zeros_like(first)
         return stack_planes(task, [layers.get(name, absent) for name in task.classes])
-    mask = np.full(
-        first.shape, VOID if task.background_index is None else task.background_index, np.uint8
-    )
+    background = VOID
+    if task.background_index is not None:
+        background = task.background_index
+    mask = np.full(first.shape, background, np.uint8)
     for layer in layers.values():
         mask[layer == VOID] = VOID
     for name, layer in layers.items():

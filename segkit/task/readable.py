@@ -1,4 +1,4 @@
-"""Errors of pydantic as errors that a user can read."""
+"""Turns errors of pydantic into errors that a user can read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from segkit.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 LONGEST = 1000
-"""Characters of a value that an error shows."""
+"""Characters up to which an error shows a wrong value."""
 
 
 def validated(kind: type[Model], values: dict[str, Any], section: str = "") -> Model:
-    """Return an object made of settings.
+    """Return an object made from settings.
 
     Args:
-        kind: Its class.
-        values: Its settings by name.
-        section: What the message calls the settings together, such as "task"; "" for settings without a section.
+        kind: The class of the object.
+        values: The settings by name.
+        section: The section of the settings in messages, such as "task"; "" for none.
 
     Raises:
-        ConfigError: It has the messages of all wrong settings, and the code and name of the first.
+        ConfigError: With the messages of all wrong settings, and the code and name of the first.
     """
     try:
         return kind.model_validate(values)
@@ -34,41 +34,67 @@ def validated(kind: type[Model], values: dict[str, Any], section: str = "") -> M
 def describe_validation_error(
     problem: ValidationError, kind: type[BaseModel], section: str = ""
 ) -> ConfigError:
-    """Return one error that describes all that pydantic found wrong with the settings of an object."""
+    """Return the error for a user in place of pydantic's.
+
+    Args:
+        problem: The error of pydantic.
+        kind: The class of the object whose settings are wrong.
+        section: The section of the settings in messages, such as "task"; "" for none.
+
+    Returns:
+        An error with the messages of all wrong settings, and the code and name of the first.
+    """
     described = [_describe(error, kind, section) for error in problem.errors()]
     return described[0].with_message("\n  ".join(map(str, described)))
 
 
 def _describe(error: Any, kind: type[BaseModel], section: str) -> ConfigError:
+    """Return the error for one wrong setting."""
     places = [str(part) for part in error["loc"]]
-    setting = ".".join([section, *places] if section else places)
+    path = list(places)
+    if section:
+        path.insert(0, section)
+    setting = ".".join(path)
     if error["type"] == "extra_forbidden":
         return ConfigError(
-            f"there is no such setting{meant(places[-1], _names(kind, places[:-1]))}",
+            f"there is no such setting{suggest_name(places[-1], _names(kind, places[:-1]))}",
             "unknown-setting",
             setting=setting,
         )
     if error["type"] == "missing":
         return ConfigError("is missing", "missing-setting", setting=setting)
-    wanted = error["msg"].removeprefix("Value error, ")
+    allowed = error["msg"].removeprefix("Value error, ")
     found = repr(error["input"])
     if len(found) > LONGEST:
         found = f"{found[:LONGEST]}..."
-    return ConfigError(f"{wanted[:1].lower()}{wanted[1:]}; found {found}", setting=setting)
+    return ConfigError(f"{allowed[:1].lower()}{allowed[1:]}; found {found}", setting=setting)
 
 
 def _names(kind: type[BaseModel], parents: list[str]) -> list[str]:
-    """Return the settings of the section that `parents` lead to."""
+    """Return the names of the settings in the section at `parents`; none if it is no section."""
     section: Any = kind
     for parent in parents:
         field = getattr(section, "model_fields", {}).get(parent)
-        section = None if field is None else field.annotation
+        if field is None:
+            return []
+        section = field.annotation
     return list(getattr(section, "model_fields", {}))
 
 
-def meant(name: str, known: list[str]) -> str:
-    """Return what to add to the message on an unknown name: the one that was probably meant, or all known ones."""
+def suggest_name(name: str, known: list[str]) -> str:
+    """Return the end of a message about an unknown name.
+
+    Args:
+        name: The unknown name.
+        known: All known names.
+
+    Returns:
+        A question whether the most similar name was meant, else a list of all known names; "" if
+        nothing is known.
+    """
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f" (did you mean {close[0]!r}?)"
-    return f"; known are {', '.join(known)}" if known else ""
+    if known:
+        return f"; known are {', '.join(known)}"
+    return ""

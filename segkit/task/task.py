@@ -1,4 +1,4 @@
-"""What a pixel can be. Only this folder knows the kinds of tasks and their heads; everything else asks a `Task`."""
+"""The `Task`. Only this folder distinguishes the kinds of tasks and their heads."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from segkit.errors import ConfigError, DataError
-from segkit.system.terminal import has_controls, shown
+from segkit.errors import ConfigError
+from segkit.task import checks
+from segkit.task.encoding import VOID as VOID
+from segkit.task.encoding import decode_probabilities, encode_mask
+from segkit.task.encoding import values_of as values_of
 from segkit.task.explain import explain
-from segkit.task.hints import few, hint_for_values
 from segkit.task.html import as_html
 from segkit.task.palette import Colour, default_palette
 from segkit.task.readable import validated
 from segkit.task.weights import weights_of
 
-VOID = 255
-"""The target value of a pixel that nobody labelled. No loss and no metric ever sees such a pixel."""
 YES_NO = ("absent", "present")
-"""What 0 and 1 are called in a mask that answers yes or no."""
+"""The names of the values 0 and 1 in a mask of yes and no."""
+SIDE = re.compile(r"(?i)(^|[\W_])(left|right)([\W_]|$)")
+"""Matches class names that contain the word "left" or "right"."""
 
 Size = TypeVar("Size", int, int | None)
 
 
 class Task(BaseModel):
-    """What one pixel can be, said once; head, target, loss, metrics, decoding and files follow from it.
+    """What one pixel can be. Head, target, loss, metrics, decoding and files follow from it.
 
     | kind | one pixel is | head | target (uint8) | decoded mask (uint8) |
     |---|---|---|---|---|
     | binary | the class, or not | sigmoid, 1 channel | (H, W, 1) 0/1 | (H, W) 0/1 |
     | multilabel | any set of classes | sigmoid, C channels | (H, W, C) 0/1 | (H, W, C) 0/1 |
     | multiclass | exactly one class | softmax, C channels | (H, W) 0..C-1 | (H, W) 0..C-1 |
-    | multiclass, head="sigmoid" | one class, asked one against the rest | sigmoid, C channels | (H, W) | (H, W) |
+    | multiclass, head="sigmoid" | exactly one class | sigmoid, C channels | (H, W) | (H, W) |
 
-    Target pixels of value `VOID` (255) are unlabelled. Use `binary`, `multilabel` or `multiclass` to make one.
+    In the last row each channel separates one class from all others. Target pixels of value `VOID`
+    (255) are unlabelled. Make a task by `binary`, `multilabel` or `multiclass`.
 
     >>> Task.multiclass(["background", "liver", "tumour"]).activation
     'softmax'
@@ -45,229 +48,204 @@ class Task(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["binary", "multilabel", "multiclass"]
+    """What one pixel can be: one class or not (binary), any set of classes (multilabel), or exactly
+    one class (multiclass)."""
     classes: tuple[str, ...]
+    """The names of the 1 to 255 classes, in the order of their channels and mask values."""
     head: Literal["sigmoid", "softmax"]
+    """The activation of the network's output; by default softmax in a multiclass task, else
+    sigmoid."""
     background: str | None
+    """The class of a multiclass task that does not enter Dice and mean scores; by default the class
+    called "background", if there is one."""
     thresholds: tuple[float, ...] | None
-    """The probability from which each class holds; None where the mask is the most probable class."""
+    """The lowest probability at which a pixel belongs to a class, above 0 and below 1: one number
+    or one per class, by default 0.5, and none in a multiclass task."""
     palette: tuple[Colour, ...]
+    """The colour of each class as red, green and blue from 0 to 255; by default different
+    colours."""
     flip_pairs: tuple[tuple[str, str], ...] = ()
+    """Pairs of classes that mirroring exchanges, such as [left lung, right lung]."""
 
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
-        """One class that a pixel is or is not; `threshold` is the probability from which it is."""
-        return validated(
-            cls, {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}, "task"
-        )
+        """Return a task in which a pixel belongs to one class or not.
+
+        Args:
+            name: The name of the class.
+            threshold: The probability from which on a pixel belongs to the class, between 0 and 1.
+            settings: `palette`.
+
+        Raises:
+            ConfigError: If a setting is unknown or does not fit.
+        """
+        values = {"kind": "binary", "classes": [name], "thresholds": threshold, **settings}
+        return validated(cls, values, "task")
 
     @classmethod
     def multilabel(
         cls, classes: list[str], *, thresholds: float | list[float] = 0.5, **settings: Any
     ) -> Task:
-        """Classes that may hold together at one pixel, each with its own threshold."""
-        given = {"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings}
-        return validated(cls, given, "task")
+        """Return a task in which a pixel belongs to any set of classes.
+
+        Args:
+            classes: The names of the classes.
+            thresholds: The probability from which on a pixel belongs to a class, between 0 and 1:
+                one for all classes, or one per class.
+            settings: `palette` and `flip_pairs`.
+
+        Raises:
+            ConfigError: If a setting is unknown or does not fit.
+        """
+        values = {"kind": "multilabel", "classes": classes, "thresholds": thresholds, **settings}
+        return validated(cls, values, "task")
 
     @classmethod
     def multiclass(cls, classes: list[str], *, head: str = "softmax", **settings: Any) -> Task:
-        """Classes of which exactly one holds. A class called "background" is the background unless told otherwise."""
-        return validated(
-            cls, {"kind": "multiclass", "classes": classes, "head": head, **settings}, "task"
-        )
+        """Return a task in which a pixel belongs to exactly one of several classes.
+
+        Args:
+            classes: The names of the classes. One called "background" is the background unless
+                `background` names another class or is None.
+            head: "softmax" for one probability distribution over the classes, or "sigmoid" for one
+                probability per class.
+            settings: `background`, `palette` and `flip_pairs`.
+
+        Raises:
+            ConfigError: If a setting is unknown or does not fit.
+        """
+        values = {"kind": "multiclass", "classes": classes, "head": head, **settings}
+        return validated(cls, values, "task")
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_defaults(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        filled = {
-            key: value for key, value in given.items() if value is not None or key == "background"
-        }
-        classes = filled.get("classes", [])
-        classes = [classes] if isinstance(classes, str) else classes
-        if not isinstance(classes, list | tuple):
-            raise ConfigError(f"a list of names; found {classes!r}", setting="task.classes")
-        classes = list(classes)
-        exclusive = filled.get("kind") == "multiclass"
+    def _fill_defaults(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = {}
+        for key, value in values.items():
+            if value is not None or key == "background":  # None means no background
+                filled[key] = value
+        classes = _as_list(filled.get("classes", []))
+        head = "sigmoid"
+        background = None
+        thresholds: Any = 0.5
+        if filled.get("kind") == "multiclass":
+            head = "softmax"
+            thresholds = None
+            if "background" in classes:
+                background = "background"
         filled["classes"] = classes
-        filled.setdefault("head", "softmax" if exclusive else "sigmoid")
-        filled.setdefault(
-            "background", "background" if exclusive and "background" in classes else None
-        )
+        filled.setdefault("head", head)
+        filled.setdefault("background", background)
         filled.setdefault("palette", default_palette(classes, filled["background"]))
-        thresholds = filled.get("thresholds", None if exclusive else 0.5)
-        filled["thresholds"] = (
-            [thresholds] * len(classes) if isinstance(thresholds, int | float) else thresholds
-        )
+        filled.setdefault("thresholds", thresholds)
+        if isinstance(filled["thresholds"], int | float):
+            filled["thresholds"] = [filled["thresholds"]] * len(classes)
         return filled
 
     @model_validator(mode="after")
     def _check(self) -> Task:
-        self._check_classes()
-        self._check_head()
-        self._check_thresholds()
-        self._check_palette()
-        paired = [name for pair in self.flip_pairs for name in pair]
-        _require(
-            set(paired) <= set(self.classes) and len(set(paired)) == len(paired),
-            "task.flip_pairs",
-            f"pairs of different classes out of {list(self.classes)}; found {self.flip_pairs}",
-        )
+        checks.check_classes(self.kind, self.classes)
+        checks.check_head(self.kind, self.head)
+        checks.check_background(self.kind, self.background, self.classes)
+        checks.check_thresholds(self.kind, self.thresholds, self.classes)
+        checks.check_palette(self.palette, self.classes)
+        checks.check_flip_pairs(self.flip_pairs, self.classes)
         return self
-
-    def _check_classes(self) -> None:
-        count = len(self.classes)
-        wanted = {
-            "binary": "exactly one class",
-            "multilabel": "one class or more",
-            "multiclass": "two classes or more",
-        }
-        enough = {"binary": count == 1, "multilabel": count >= 1, "multiclass": count >= 2}
-        _require(
-            enough[self.kind],
-            "task.classes",
-            f"a {self.kind} task has {wanted[self.kind]}; found {count}: {list(self.classes)}",
-        )
-        _require(
-            count <= VOID,
-            "task.classes",
-            f"at most {VOID} classes ({VOID} marks unlabelled pixels in an 8-bit mask); found {count}",
-        )
-        different = len(set(self.classes)) == count and all(self.classes)
-        _require(
-            different, "task.classes", f"class names must differ and not be empty: {self.classes}"
-        )
-        controls = ", ".join(shown(name) for name in self.classes if has_controls(name))
-        message = f"a class name is one line of text without control characters; found {controls}"
-        _require(not controls, "task.classes", message, "unsafe-name")
-
-    def _check_head(self) -> None:
-        _require(
-            self.head == "sigmoid" or self.kind == "multiclass",
-            "task.head",
-            f"softmax makes classes exclude each other; in a {self.kind} task each channel "
-            f"answers yes or no (sigmoid). Two exclusive classes under softmax are "
-            f"Task.multiclass(['background', 'object'])",
-            "not-for-task",
-        )
-        _require(
-            self.background is None
-            or (self.kind == "multiclass" and self.background in self.classes),
-            "task.background",
-            f"only a multiclass task has one, and it is one of its classes; found {self.background!r}",
-        )
-
-    def _check_palette(self) -> None:
-        count = len(self.classes)
-        _require(
-            len(self.palette) == count,
-            "task.palette",
-            f"one colour a class ({count}); found {len(self.palette)}",
-        )
-        in_range = all(0 <= v <= 255 for c in self.palette for v in c)
-        _require(in_range, "task.palette", "each colour is three numbers from 0 to 255")
-
-    def _check_thresholds(self) -> None:
-        if self.kind == "multiclass":
-            _require(
-                self.thresholds is None,
-                "task.thresholds",
-                "a multiclass mask is the most probable class; it has none",
-                "not-for-task",
-            )
-            return
-        thresholds = self.thresholds or ()
-        _require(
-            len(thresholds) == len(self.classes) and all(0 < t < 1 for t in thresholds),
-            "task.thresholds",
-            f"one number between 0 and 1 a class ({len(self.classes)}); found {list(thresholds)}",
-        )
 
     @property
     def channels(self) -> int:
-        """Channels of the head: one a class."""
+        """Number of channels of the head, one per class."""
         return len(self.classes)
 
     @property
     def activation(self) -> str:
-        """The head's activation as Keras calls it, "sigmoid" or "softmax"."""
+        """Activation of the head by its name in Keras: "sigmoid" or "softmax"."""
         return self.head
 
     @property
     def cross_entropy(self) -> str:
-        """The function of `keras.ops` that goes with the head."""
+        """Name of the function in `keras.ops` that belongs to the head."""
         return {"sigmoid": "binary_crossentropy", "softmax": "categorical_crossentropy"}[self.head]
 
     @property
     def classes_compete(self) -> bool:
-        """Whether the classes share one probability, so that a pixel is one question and not one a channel."""
+        """Whether the probabilities of the classes sum to 1."""
         return self.head == "softmax"
 
     @property
     def exclusive(self) -> bool:
-        """Whether exactly one class holds at a pixel. Other folders ask for what follows from it, such as `stores_ids`."""
+        """Whether a pixel belongs to exactly one class.
+
+        Other folders ask for what follows from it, such as `stores_ids`.
+        """
         return self.kind == "multiclass"
 
     @property
     def stores_ids(self) -> bool:
-        """Whether targets and masks store class ids (H, W); otherwise they store 0 (no) and 1 (yes)."""
+        """Whether targets and masks store class ids (H, W) instead of 0 (no) and 1 (yes)."""
         return self.exclusive
 
     @property
     def layered(self) -> bool:
-        """Whether a mask has one plane a class, (H, W, C), and its files one band or one file a class."""
+        """Whether a mask has one plane per class, (H, W, C), and one band or file for each."""
         return self.kind == "multilabel"
 
     @property
     def planes(self) -> int:
-        """How many planes (H, W) a decoded mask has."""
+        """Number of planes (H, W) of a decoded mask."""
         return self.channels if self.layered else 1
 
     @property
     def layer_task(self) -> Task:
-        """The task of the mask of one class alone, which answers yes or no."""
+        """Task of a mask of a single class."""
         return self if self.kind == "binary" else Task.binary()
 
     @property
     def can_overlap(self) -> bool:
-        """Whether two classes may hold at one pixel."""
+        """Whether a pixel may belong to two classes."""
         return self.kind == "multilabel" and self.channels > 1
 
     @property
     def can_be_nothing(self) -> bool:
-        """Whether a pixel may be none of the foreground classes."""
+        """Whether a pixel may belong to no foreground class."""
         return not self.exclusive or self.background is not None
 
     @property
     def implies_background(self) -> bool:
-        """Whether what is not the only class is the background, which then has no channel of its own."""
+        """Whether all pixels outside the only class are background, which then has no channel."""
         return self.kind == "binary"
 
     @property
     def background_index(self) -> int | None:
-        """The channel of the background; None if no class is the background."""
+        """Channel of the background; None if no class is the background."""
         return None if self.background is None else self.classes.index(self.background)
 
     @property
     def foreground(self) -> tuple[int, ...]:
-        """Channels that enter Dice-like losses and mean scores: all but the background."""
+        """Channels of all classes but the background; they enter Dice losses and mean scores."""
         return tuple(i for i, name in enumerate(self.classes) if name != self.background)
 
     @property
     def sided(self) -> tuple[str, ...]:
-        """Classes called left or right something that no flip pair names: a mirrored image would teach them wrong."""
-        paired = {name for pair in self.flip_pairs for name in pair}
-        side = re.compile(r"(?i)(^|[\W_])(left|right)([\W_]|$)")
-        return tuple(name for name in self.classes if name not in paired and side.search(name))
+        """Classes whose name contains "left" or "right" and that are in no flip pair.
+
+        Mirrored training images would be labelled wrong for them.
+        """
+        paired: set[str] = set()
+        for pair in self.flip_pairs:
+            paired.update(pair)
+        return tuple(name for name in self.classes if name not in paired and SIDE.search(name))
 
     @property
     def weighted(self) -> tuple[str, ...]:
-        """The names that class weights go by: the classes, in a binary task also "background"."""
+        """Names of class weights: the classes, and in a binary task also "background"."""
         return ("background", *self.classes) if self.implies_background else self.classes
 
     @property
     def named_values(self) -> dict[str, int]:
-        """What the values of a mask are called, and the value that each name stands for.
+        """The mask value that each name stands for.
 
         >>> Task.binary("crack").named_values
         {'absent': 0, 'present': 1, 'background': 0, 'crack': 1}
@@ -281,129 +259,105 @@ class Task(BaseModel):
         return values
 
     def trains_like(self, other: Task) -> bool:
-        """Return whether a loss made for another task is the loss of this one: classes and head are the same."""
-        own = (self.kind, self.classes, self.head, self.background)
-        return own == (other.kind, other.classes, other.head, other.background)
+        """Return whether a loss for another task is also right for this one."""
+        names = ("kind", "classes", "head", "background")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
-        """Return class weights in the order of `weighted`, 1 where none is given. Raises `ConfigError` for other names."""
+        """Return class weights in the order of `weighted`.
+
+        Args:
+            given: Weights by names; classes without one have weight 1.
+
+        Raises:
+            ConfigError: If a name is unknown, or if a weight is negative or out of range.
+        """
         return weights_of(self.weighted, given)
 
     def target_shape(self, height: Size, width: Size) -> tuple[Size, ...]:
-        """Shape of the encoded target of an image of `height` x `width` pixels."""
+        """Return the shape of the encoded target of an image.
+
+        Args:
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
+        """
         return (height, width) if self.stores_ids else (height, width, self.channels)
 
     def encode(self, mask: Any, where: str = "mask", void: int | None = None) -> np.ndarray:
-        """Return the mask as the uint8 target of the table above, after checking its shape and values.
+        """Return a mask as the training target, after checking its shape and values.
 
-        `mask` is (H, W) of 0/1 (binary) or class ids (multiclass), or (H, W, C) of 0/1 (multilabel); bool or integer.
-        `void` is the value that means "unlabelled". Without it 255 is, except in a yes/no mask that holds 255 and
-        no 1: that is most often a 0/255 mask, in which 255 is the object, and is refused.
+        Args:
+            mask: Bool or integer of shape (H, W) with 0/1 (binary) or class ids (multiclass), or of
+                shape (H, W, C) with 0/1 (multilabel).
+            where: A name for the mask in errors, such as its file.
+            void: The value of unlabelled pixels. By default this is 255, but a mask of yes and no
+                with 255 and without 1 is refused, because 255 then usually means the object.
 
-        Raises `DataError`, naming `where`, the values found and the values allowed.
+        Returns:
+            The target as in the table above, uint8. Unlabelled pixels are `VOID`.
+
+        Raises:
+            DataError: If type, shape or values do not fit the task.
         """
-        mask = self._as_target_shape(np.asarray(mask), where)
-        allowed = self.channels if self.exclusive else 2
-        unlabelled = VOID if void is None else void
-        names = f"0 to {allowed - 1}" if self.exclusive else "0 (no) and 1 (yes)"
-        if mask.dtype == np.uint8 and mask.max(initial=0) < allowed and unlabelled == VOID:
-            return mask.copy()  # most masks are as they should be
-        found = values_of(mask)
-        wrong = found[((found < 0) | (found >= allowed)) & (found != unlabelled)]
-        if wrong.size:
-            raise DataError(
-                f"{where}: allowed values are {names}, and {unlabelled} for unlabelled; found also "
-                f"{few(wrong)}{hint_for_values(found, self.exclusive, VOID)}",
-                "mask-values",
-            )
-        if not self.exclusive and void is None and VOID in found and 1 not in found:
-            raise DataError(
-                f"{where}: holds 255 but no 1. If 255 means the class, pass `mask > 0`; if it means unlabelled, say "
-                f"void=255",
-                "mask-values",
-            )
-        return np.where(mask == unlabelled, VOID, mask).astype(np.uint8)
-
-    def _as_target_shape(self, mask: np.ndarray, where: str) -> np.ndarray:
-        if mask.dtype != bool and not np.issubdtype(mask.dtype, np.integer):
-            raise DataError(
-                f"{where}: a mask holds whole numbers or true/false; found {mask.dtype}",
-                "mask-values",
-            )
-        if mask.dtype == bool:
-            mask = mask.astype(np.uint8)
-        if self.kind == "multilabel":
-            if mask.ndim == 3 and mask.shape[-1] == self.channels:
-                return mask
-            raise DataError(
-                f"{where}: a multilabel mask has shape (height, width, {self.channels}), one channel a class; "
-                f"found {mask.shape}",
-                "mask-channels",
-            )
-        if mask.ndim == 3 and mask.shape[-1] == 1:
-            mask = mask[..., 0]
-        if mask.ndim != 2:
-            raise DataError(
-                f"{where}: a {self.kind} mask has shape (height, width); found {mask.shape}. Where several classes may "
-                f"hold at one pixel the task is multilabel; a one-hot mask becomes ids by mask.argmax(-1)",
-                "mask-channels",
-            )
-        return mask[..., None] if self.kind == "binary" else mask
+        return encode_mask(np.asarray(mask), self.kind, self.channels, where, void)
 
     def decode(self, probabilities: Any) -> np.ndarray:
-        """Return the masks (uint8) of probabilities of shape (..., H, W, C): threshold or argmax, as the task says.
+        """Return probabilities as masks, by thresholds or, in a multiclass task, by argmax.
 
-        A class holds from its threshold on (p >= threshold). Raises `DataError` for values outside 0..1 (logits?).
+        A pixel belongs to a class if its probability is at least the threshold.
+
+        Args:
+            probabilities: Array of shape (..., H, W, C) with values from 0 to 1.
+
+        Returns:
+            The masks as in the table above, uint8, of shape (..., H, W) or (..., H, W, C).
+
+        Raises:
+            DataError: If the shape does not fit, or if a value is NaN or outside 0 to 1.
         """
-        values = np.asarray(probabilities)
-        if values.ndim < 3 or values.shape[-1] != self.channels:
-            raise DataError(
-                f"probabilities have shape (..., height, width, {self.channels}); found {values.shape}",
-                "channels",
-            )
-        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-        if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise DataError(
-                f"probabilities lie between 0 and 1; found {low:.3g} to {high:.3g} (logits? NaN?)",
-                "probabilities",
-            )
-        if self.exclusive:
-            return values.argmax(-1).astype(np.uint8)
-        kind = (
-            values.dtype if np.issubdtype(values.dtype, np.floating) else np.float32
-        )  # 0.5 as an integer is 0
-        mask = (values >= np.asarray(self.thresholds, kind)).astype(np.uint8)
-        return mask[..., 0] if self.kind == "binary" else mask
+        return decode_probabilities(probabilities, self.kind, self.channels, self.thresholds)
 
-    def as_answers(self, channels: Any) -> np.ndarray:
-        """Return probabilities (..., C) as (..., questions, answers): softmax asks one with C, sigmoid C with yes and no."""
+    def as_distributions(self, channels: Any) -> np.ndarray:
+        """Return probabilities as probability distributions, whatever the head.
+
+        Args:
+            channels: Probabilities of shape (..., C).
+
+        Returns:
+            float32: one distribution over the C classes under softmax, (..., 1, C); C distributions
+            [p, 1 - p] under sigmoid, (..., C, 2).
+        """
         values = np.asarray(channels, np.float32)
-        return (
-            values[..., None, :]
-            if self.classes_compete
-            else np.stack([values, 1 - values], axis=-1)
-        )
+        if self.classes_compete:
+            return values[..., None, :]
+        return np.stack([values, 1 - values], axis=-1)
 
-    def from_answers(self, answers: np.ndarray) -> np.ndarray:
-        """Return the probabilities (..., C) that `as_answers` took."""
-        return answers[..., 0, :] if self.classes_compete else answers[..., 0]
+    def from_distributions(self, distributions: np.ndarray) -> np.ndarray:
+        """Return the probabilities (..., C) of distributions as `as_distributions` returns them."""
+        return distributions[..., 0, :] if self.classes_compete else distributions[..., 0]
 
     @property
     def mirrored(self) -> np.ndarray:
-        """For each class the one that it becomes in a mirrored image, by number: (C,) uint8."""
-        swapped = dict([*self.flip_pairs, *(pair[::-1] for pair in self.flip_pairs)])
-        return np.array(
-            [self.classes.index(swapped.get(name, name)) for name in self.classes], np.uint8
-        )
+        """The class that each class becomes in a mirrored image, as channels: (C,) uint8."""
+        channels = list(range(self.channels))
+        for first, second in self.flip_pairs:
+            channels[self.classes.index(first)] = self.classes.index(second)
+            channels[self.classes.index(second)] = self.classes.index(first)
+        return np.array(channels, np.uint8)
 
     def mirror(self, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target with the classes of each flip pair swapped, as a mirrored image needs it."""
+        """Return the target of a mirrored image with the classes of each flip pair exchanged.
+
+        Args:
+            target: An encoded target whose pixels are already mirrored.
+        """
         if not self.exclusive:
             return target[..., self.mirrored]
-        return np.append(self.mirrored, np.arange(self.channels, VOID + 1, dtype=np.uint8))[target]
+        unchanged = np.arange(self.channels, VOID + 1, dtype=np.uint8)
+        return np.append(self.mirrored, unchanged)[target]
 
     def explain(self) -> str:
-        """Return in words why this head, for the person who asks "sigmoid or softmax?"."""
+        """Return a paragraph on why the head of this task is a sigmoid or softmax."""
         return explain(self.kind, self.head, self.classes, self.thresholds, self.background)
 
     def _repr_html_(self) -> str:
@@ -412,17 +366,10 @@ class Task(BaseModel):
         )
 
 
-def values_of(mask: np.ndarray) -> np.ndarray:
-    """Return the different values of a whole-number mask, in order: those of the few pixels at which it changes."""
-    flat = mask.ravel()
-    changes = np.concatenate([flat[:1], flat[1:][flat[1:] != flat[:-1]]])
-    return (
-        np.flatnonzero(np.bincount(changes, minlength=256))
-        if mask.dtype == np.uint8
-        else np.unique(changes)
-    )
-
-
-def _require(condition: bool, setting: str, message: str, code: str = "wrong-value") -> None:
-    if not condition:
-        raise ConfigError(message, code, setting=setting)
+def _as_list(classes: Any) -> list[Any]:
+    """Return the names of classes as a list; a single name is a list of one."""
+    if isinstance(classes, str):
+        return [classes]
+    if isinstance(classes, list | tuple):
+        return list(classes)
+    raise ConfigError(f"a list of names; found {classes!r}", setting="task.classes")

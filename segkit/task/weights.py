@@ -10,45 +10,56 @@ import numpy as np
 
 from segkit.errors import ConfigError
 
-LEAST, MOST = 1e-12, 1e12
-"""Bounds of a weight that is not 0: float32 can compute with all of them."""
+LEAST = 1e-12
+MOST = 1e12
+"""Bounds of a weight that is not 0; float32 can compute with all weights between them."""
 
 
-def weights_of(names: Sequence[str], given: Any) -> tuple[float, ...]:
-    """Return a weight for each name, 1 where none is given.
+def weights_of(names: Sequence[str], weights: Any) -> tuple[float, ...]:
+    """Return a weight for each name.
 
     Args:
-        names: What weights go by.
-        given: A dictionary from names to weights, or None.
+        names: The names that may have a weight.
+        weights: A dictionary from names to weights, or None. Names without one have weight 1.
 
     Returns:
         As many weights as names, 0 or from `LEAST` to `MOST`.
 
     Raises:
-        ConfigError: If `given` is no such dictionary.
+        ConfigError: If `weights` is no such dictionary.
     """
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
+    if weights is None:
+        return (1.0,) * len(names)
+    if not isinstance(weights, Mapping):
         raise ConfigError(
-            f"a dictionary from names to weights, as in {{{names[-1]!r}: 2.0}}; found {given!r}",
+            f"must be a dictionary from names to weights, as in {{{names[-1]!r}: 2.0}}; found "
+            f"{weights!r}",
             setting="class_weights",
         )
-    for name, weight in given.items():
-        if name not in names:
-            close = difflib.get_close_matches(str(name), names, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ConfigError(
-                f"names are {', '.join(names)}; found {name}{hint}",
-                "unknown-name",
-                setting="class_weights",
-            )
+    for name, weight in weights.items():
+        _check_name(name, names)
         if not _is_weight(weight):
             raise ConfigError(
-                f"a weight is 0, or a number from {LEAST:g} to {MOST:g}; found {weight!r} for {name}",
+                f"a weight is 0, or a number from {LEAST:g} to {MOST:g}; found {weight!r} for "
+                f"{name}",
                 setting="class_weights",
             )
-    return tuple(float(given.get(name, 1.0)) for name in names)
+    return tuple(float(weights.get(name, 1.0)) for name in names)
+
+
+def _check_name(name: Any, names: Sequence[str]) -> None:
+    """Raise `ConfigError` if a name may not have a weight."""
+    if name in names:
+        return
+    hint = ""
+    close = difflib.get_close_matches(str(name), names, n=1)
+    if close:
+        hint = f" (did you mean {close[0]!r}?)"
+    raise ConfigError(
+        f"names are {', '.join(names)}; found {name}{hint}",
+        "unknown-name",
+        setting="class_weights",
+    )
 
 
 def _is_weight(value: Any) -> bool:

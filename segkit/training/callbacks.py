@@ -144,7 +144,7 @@ class SaveBest(keras.callbacks.Callback):
             self._note(int(row["epoch"]), row)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.run.check_there()
+        self.run.check_not_removed()
         improved = self._note(epoch, logs or {})
         if improved or not self.run.model.exists():
             with averaged(self.model):
@@ -160,7 +160,7 @@ class SaveBest(keras.callbacks.Callback):
 
 def save(model: keras.Model, run: Run, last: bool = False) -> None:
     """Write model.keras (or last.keras) whole or not at all; what was tuned for another model.keras goes."""
-    run.check_there()
+    run.check_not_removed()
     if not last:
         run.tuned.unlink(missing_ok=True)
     with atomic(run.last if last else run.model) as temporary:

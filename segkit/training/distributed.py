@@ -55,7 +55,7 @@ class FollowerRun(Run):
         """Remove the folder."""
         self._folder.cleanup()
 
-    def check_free(self) -> None:
+    def require_empty(self) -> None:
         """Leave that to the first process."""
 
     def create(self, config: Config) -> None:

@@ -85,7 +85,7 @@ def train(
 def _held(run: Run, resume: bool) -> Iterator[None]:
     """Hold the run folder for this training. Raises `RunError` if it is not free, or another process trains into it."""
     if not resume:
-        run.check_free()
+        run.require_empty()
     with run.training():
         yield
 
@@ -147,7 +147,7 @@ def _check_folder(config: Config, run: Run, resume: bool) -> None:
     if resume:
         run.reopen(config)
     else:
-        run.check_free()
+        run.require_empty()
         check_frozen(config.model)
 
 
@@ -169,7 +169,7 @@ def _score_best_epoch(
     """Write scores.json; nothing if there is neither a test nor a validation part."""
     from segkit.inference.runtimes.keras import open_keras
 
-    run.check_there()
+    run.check_not_removed()
     try:
         part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:

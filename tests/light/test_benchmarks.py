@@ -1,4 +1,7 @@
-"""The scripts in benchmarks/ take minutes, so they are not run here; but what they import from segkit must be there."""
+"""Everything that the scripts in benchmarks/ import from segkit exists.
+
+The scripts take minutes, so they are not run here.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def names_in(path: Path) -> set[str]:
-    """Return what a module defines or imports at its top."""
+    """Return the names that a module defines or imports at its top level."""
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -34,7 +37,7 @@ def names_in(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     "script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda script: script.name
 )
-def test_what_a_script_imports_from_segkit_is_there(script: Path) -> None:
+def test_everything_that_a_script_imports_from_segkit_exists(script: Path) -> None:
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "segkit":
             place = ROOT / (node.module or "").replace(".", "/")
@@ -42,5 +45,5 @@ def test_what_a_script_imports_from_segkit_is_there(script: Path) -> None:
             beside = {path.stem for path in place.glob("*")} | names_in(module)
             late = (
                 set(segkit.__all__) if node.module == "segkit" else set()
-            )  # imported when they are first asked for
+            )  # imported at their first use
             assert {alias.name for alias in node.names} <= beside | late, (script.name, node.module)

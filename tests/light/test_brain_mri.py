@@ -1,4 +1,4 @@
-"""examples/brain_mri/prepare.py on a tiny head that the test makes."""
+"""examples/brain_mri/prepare.py on a tiny generated scan."""
 
 from __future__ import annotations
 

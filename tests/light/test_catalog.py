@@ -24,8 +24,8 @@ def test_the_tables_are_found() -> None:
 
 
 @pytest.mark.parametrize(("table", "name", "target"), PARTS)
-def test_every_part_stands_where_the_table_says(table: str, name: str, target: str) -> None:
-    """Looked up in the file's syntax tree: importing the losses, or finding a module in their folder, would load Keras."""
+def test_every_part_exists_at_its_place_in_the_table(table: str, name: str, target: str) -> None:
+    """Look up each part in the file's syntax tree, because importing losses would load Keras."""
     module, _, attribute = target.partition(":")
     file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ def test_a_part_is_loaded_by_name_or_by_its_place() -> None:
 
 
 @pytest.mark.parametrize(("name", "near"), [("foldr", True), ("zzz", False)])
-def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
+def test_the_error_for_an_unknown_name_lists_known_ones_and_the_nearest(
     name: str, near: bool
 ) -> None:
     with fails(
@@ -58,7 +58,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
 
 
 @pytest.mark.parametrize("name", ["nowhere.to.be:found", "segkit.data.sources.folder:missing"])
-def test_a_part_of_one_s_own_that_cannot_be_imported_is_named(name: str) -> None:
+def test_an_own_part_that_cannot_be_imported_is_named(name: str) -> None:
     with fails(ConfigError, "not-importable", f"{name!r}"):
         catalog.load_part(catalog.SOURCES, name)
 

@@ -1,4 +1,4 @@
-"""docs/error-codes.md lists every code and no other; an error keeps its code everywhere."""
+"""docs/error-codes.md lists exactly the codes in use, and errors keep their code everywhere."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ KINDS = {
     "Doubt": "DataError",
     "classify_grey_levels": "DataError",
 }
-"""What is called with a code, and the class in whose table that code stands."""
+"""Functions that are called with a code, and the error class in whose table the code is."""
 PLACE = {"Problem": 0, "_different": 0, "_require": 3, "Doubt": 0, "classify_grey_levels": -1}
-"""Where the code stands among the arguments, if not second."""
+"""The position of the code among the arguments, if it is not the second one."""
 DEFAULTS = {
     "ConfigError": ConfigError("").code,
     "DataError": DataError("").code,
     "RunError": RunError("").code,
 }
 PASSED_ON = {"code", "problem.code", "errors[0].code", "doubt.code"}
-"""Expressions that hand on a code that stands elsewhere as it is."""
+"""Expressions that pass on a code from elsewhere."""
 EXAMPLES = [
     DataError("a.png: is cut off", "mask-size"),
     RunError("runs/a: is full", "no-space"),
@@ -61,7 +61,7 @@ EXAMPLES = [
 
 
 class Use(NamedTuple):
-    """A code in the source, with E or W where the call says which."""
+    """A code in the source, with E or W if the call says which it is."""
 
     kind: str
     code: str
@@ -75,7 +75,7 @@ def test_every_code_is_explained_and_every_explained_code_is_used(kind: str) -> 
     assert sorted(listed) == sorted(used)
 
 
-def test_errors_and_warnings_are_told_apart() -> None:
+def test_errors_and_warnings_are_distinguished() -> None:
     levels = dict(ROWS["DataError"])
     data = [use for use in uses() if use.kind == "DataError"]
     assert [use for use in data if use.level not in levels[use.code]] == []
@@ -147,7 +147,7 @@ def test_numbers_of_a_line_are_words_of_their_own(line: str, found: list[float])
         ("wrong-value", (5, 3), "train.steps"),
     ],
 )
-def test_another_code_value_or_setting_is_not_taken_for_the_expected_one(
+def test_another_code_value_or_setting_is_not_accepted(
     code: str, values: tuple[int, ...], setting: str | None
 ) -> None:
     problem = ConfigError("5 or more; found 3", setting="train.epochs")
@@ -204,7 +204,7 @@ def _level(call: ast.Call, name: str) -> str:
 
 
 def _of_doubts(value: ast.expr) -> Iterator[Use]:
-    """A doubt is a pair of a code and a sentence."""
+    """Yield the codes of doubts, which are pairs of a code and a sentence."""
     for node in ast.walk(value):
         if (
             isinstance(node, ast.Tuple)

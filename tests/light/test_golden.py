@@ -1,4 +1,7 @@
-"""What a user reads, word for word. `SEGKIT_REWRITE_GOLDEN=1 pytest tests/light/test_golden.py` writes it anew."""
+"""Whole texts that users read, compared with tests/golden.
+
+`SEGKIT_REWRITE_GOLDEN=1 pytest tests/light/test_golden.py` writes the files again.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def check(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_reason_for_the_head(name: str) -> None:
+def test_explanation_of_the_head(name: str) -> None:
     check(f"explain_{name}.txt", TASKS[name].explain() + "\n")
 
 

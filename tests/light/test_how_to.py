@@ -1,4 +1,4 @@
-"""Every YAML block of docs/how-to is a whole valid config; those on files read the data that their page describes."""
+"""YAML blocks of docs/how-to are valid configs, and those about files read the described data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def config_of(name: str, folder: Path) -> Config:
 
 
 def save(path: str, pixels: object, mode: str | None = None) -> None:
-    """Save 8-bit pixels under the current folder; mode P gives them a palette of changing colours."""
+    """Save 8-bit pixels below the current folder; mode P adds a palette of many colours."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(np.array(pixels, np.uint8))
@@ -181,7 +181,7 @@ def labelme() -> None:
 
 
 def coco() -> None:
-    """A person over a dog and a crowd at the right in one image, nothing in the others."""
+    """Write an image with a person over a dog and a crowd at the right, and others with nothing."""
     regions = [
         {"category_id": 1, "iscrowd": 0, "segmentation": [[0, 0, 2, 0, 2, 1, 0, 1]]},
         {"category_id": 18, "iscrowd": 0, "segmentation": [[1, 0, 3, 0, 3, 1, 1, 1]]},
@@ -265,7 +265,7 @@ def test_every_config_of_the_pages_on_files_is_read() -> None:
         ("voc 0", voc, (1, 1, 0)),
     ],
 )
-def test_parts_are_those_of_the_page(
+def test_parts_are_those_on_the_page(
     here: Path, name: str, build: Callable[[], None], sizes: tuple[int, int, int]
 ) -> None:
     build()

@@ -1,4 +1,4 @@
-"""What answers before Keras is loaded does not import it, not even by way of another module."""
+"""Modules that run before Keras is loaded do not import it, neither directly nor indirectly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOW = ("keras", "tensorflow", "albumentations", "jax")
 
 
 def without_keras() -> list[str]:
-    """The folders and modules that the import contract names, and those that the command line begins with."""
+    """Return the modules of the import contract and those with which the command line starts."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (contract,) = (each for each in contracts if each["type"] == "forbidden")
@@ -27,7 +27,8 @@ def without_keras() -> list[str]:
     ]
 
 
-# Imports the modules of argv[1] (JSON) with all below them, one after the other; prints which of argv[2] each one adds.
+# Imports the modules of argv[1] (JSON) and all modules below them, one after the other.
+# It prints which modules of argv[2] each import adds.
 IMPORTS = """
 import importlib, json, pkgutil, sys
 names, slow = map(json.loads, sys.argv[1:])
@@ -44,7 +45,7 @@ print(json.dumps(added))
 
 @pytest.fixture(scope="module")
 def added() -> dict[str, list[str]]:
-    """The slow packages that each module adds to those before it; one process is enough, since none may add any."""
+    """Return the slow packages that each module adds. One process is enough: none may add any."""
     command = [sys.executable, "-c", IMPORTS, json.dumps(without_keras()), json.dumps(SLOW)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""Editors see every public name: types are shipped, and late imports are written out for them."""
+"""Editors find all public names: types are shipped, and late imports are repeated for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every shipped config is valid, says in its header how to run it, and comes back unchanged from a run folder."""
+"""Shipped configs are valid, name their command, and come back unchanged from a run folder."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_a_config_reads_back_from_its_yaml_unchanged(config: Config) -> None:
         assert read(path) == config
 
 
-def test_a_task_is_all_that_must_be_said(tmp_path: Path) -> None:
+def test_only_the_task_is_required(tmp_path: Path) -> None:
     config = read(write(tmp_path))
     assert config.task == Task.binary("crack")
     assert config == Config(task=Task.binary("crack"))
@@ -142,7 +142,7 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
         ("train=", "wrong-value", "train", (None,)),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named_with_its_file(
+def test_an_error_names_the_wrong_setting_and_its_file(
     tmp_path: Path, override: str, code: str, setting: str | None, values: tuple[object, ...]
 ) -> None:
     path = write(tmp_path, train={"epochs": 3})
@@ -150,7 +150,7 @@ def test_a_setting_that_does_not_fit_is_named_with_its_file(
         read(path, [override])
 
 
-def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_one_error_names_all_wrong_settings(tmp_path: Path) -> None:
     path = write(tmp_path, train={"epochs": -1, "batch_size": "x"}, model={"depth": 99})
     with fails(
         ConfigError, "wrong-value", "train.epochs", -1, "train.batch_size", "'x'", "model.depth", 99
@@ -183,7 +183,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_is_no_config_says_why(
+def test_a_file_that_is_not_a_config_is_refused(
     tmp_path: Path, text: str, code: str, setting: str | None, values: tuple[object, ...]
 ) -> None:
     (tmp_path / "a.yaml").write_text(text)
@@ -226,7 +226,7 @@ def test_trap_31_flips_and_classes_with_a_side_are_refused(name: str, flip: str)
     assert Config.model_validate({"task": task, "augment": flips}).task == task
 
 
-def test_trap_31_flips_go_with_pairs_but_every_sided_class_needs_its_own() -> None:
+def test_trap_31_flips_are_allowed_if_every_sided_class_has_a_pair() -> None:
     classes, pairs = ["left lung", "right lung", "left eye"], [["left lung", "right lung"]]
     with fails(ConfigError, "not-for-task", "left eye", setting="augment") as problem:
         Config(task=Task.multilabel(classes, flip_pairs=pairs))
@@ -235,26 +235,26 @@ def test_trap_31_flips_go_with_pairs_but_every_sided_class_needs_its_own() -> No
 
 
 @pytest.mark.parametrize("name", ["bright", "cleft", "leftover", "copyright"])
-def test_trap_31_other_words_with_left_and_right_in_them_have_no_side(name: str) -> None:
+def test_trap_31_words_that_contain_left_or_right_have_no_side(name: str) -> None:
     assert Config(task=Task.binary(name)).augment.flip_horizontal
 
 
-def test_a_config_is_never_changed(tmp_path: Path) -> None:
+def test_a_config_is_immutable(tmp_path: Path) -> None:
     config = read(write(tmp_path))
     with pytest.raises(ValueError, match="frozen"):
         config.train.epochs = 3  # type: ignore[misc]
 
 
-def test_what_an_encoder_has_of_its_own_is_not_refused(tmp_path: Path) -> None:
+def test_settings_that_an_encoder_ignores_are_not_refused(tmp_path: Path) -> None:
     path = write(tmp_path)
     read(
         path, ["model={encoder: resnet50, depth: 1, deep_supervision: true}"]
-    )  # it has five levels, whatever depth says
+    )  # its depth is fixed, so `depth` is ignored
     own = read(path, ["model={encoder: 'mine.nets:own', freeze_statistics: true}"], trust=True)
-    check_frozen(own.model)  # it may bring weights itself
+    check_frozen(own.model)  # it may load weights itself
     frozen = read(
         path, ["model={encoder: resnet50, freeze_statistics: true}"]
-    )  # a run of then is still read
+    )  # runs of older versions are still read
     with fails(
         ConfigError, "contradiction", "model.weights: none", setting="model.freeze_statistics"
     ):
@@ -274,7 +274,9 @@ def test_relative_paths_start_where_the_config_says(
     assert config.data.images == tmp_path / "images"
     assert config.data.masks == Path("/elsewhere/masks")
     assert config.data.test.images == tmp_path / "configs" / "test"
-    assert config.data.list_file == tmp_path / "list.csv"  # --set is typed in the current folder
+    assert (
+        config.data.list_file == tmp_path / "list.csv"
+    )  # paths in --set start at the current folder
     path.write_text(yaml.safe_dump({"task": task, "data": data}))
     assert read(path).data.images == tmp_path / ".." / "images"
     saved = tmp_path / "run.yaml"

@@ -67,16 +67,16 @@ def test_the_settings_of_every_loss_are_known() -> None:
         ),
     ],
 )
-def test_a_term_that_does_not_fit_is_named_before_keras_is_loaded(
+def test_a_wrong_loss_setting_is_named_before_keras_is_loaded(
     tmp_path: Path, loss: object, code: str, setting: str, values: tuple[object, ...]
 ) -> None:
     with fails(ConfigError, code, tmp_path / "a.yaml", *values, setting=setting):
         config(tmp_path, loss=loss)
 
 
-def test_terms_stay_as_they_were_said_with_numbers_for_numbers() -> None:
+def test_losses_keep_their_form_and_numbers_become_floats() -> None:
     terms = {
-        "dice": "1e-2",  # YAML takes 1e-2 for a word
+        "dice": "1e-2",  # in YAML 1e-2 is a string
         "boundary": ["0", 0.1],
         "focal": {"gamma": "3"},
         "cl_dice": {"weight": [1, 0], "iterations": 3},
@@ -91,7 +91,7 @@ def test_terms_stay_as_they_were_said_with_numbers_for_numbers() -> None:
     }
 
 
-def test_a_loss_that_changes_cannot_say_which_epoch_is_best(tmp_path: Path) -> None:
+def test_a_loss_with_changing_weights_cannot_choose_the_best_epoch(tmp_path: Path) -> None:
     loss = {"dice": 1, "boundary": [0, 0.1]}
     assert changes(config(tmp_path, loss=loss).loss)
     assert not changes(
@@ -104,7 +104,7 @@ def test_a_loss_that_changes_cannot_say_which_epoch_is_best(tmp_path: Path) -> N
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=6), st.floats(0, 1))
-def test_weights_are_met_at_equally_spaced_moments_with_straight_lines_between(
+def test_weights_are_interpolated_linearly_between_equally_spaced_moments(
     points: list[float], share: float
 ) -> None:
     gaps = len(points) - 1

@@ -1,4 +1,4 @@
-"""Settings and tasks that are made in Python get the errors that a file gets."""
+"""Settings and tasks in Python raise the same errors as in a file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_config_is_read_from_a_path_that_is_a_string(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weight", [-1, math.nan, math.inf, 1e-13, 1e13, "1", True, None])
-def test_class_weights_are_numbers_that_float32_computes_with(weight: Any) -> None:
+def test_class_weights_are_within_the_range_of_float32(weight: Any) -> None:
     with fails(ConfigError, "wrong-value", "crack", setting="class_weights"):
         CRACK.weights({"crack": weight})
 
@@ -87,7 +87,7 @@ def test_class_weights_are_given_by_name() -> None:
         ("tversky", "false_positives", 2 * LARGEST),
     ],
 )
-def test_settings_of_losses_have_bounds_that_float32_computes_with(
+def test_loss_settings_are_within_the_range_of_float32(
     name: str, setting: str, value: float
 ) -> None:
     with fails(ConfigError, "wrong-value", setting=f"loss.{name}.{setting}"):

@@ -1,4 +1,4 @@
-"""Python that a file names is imported only by those who say that they trust it."""
+"""Python code that a file names is imported only if the user trusts it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ INPUT = "input: {channels: 3, dtype: uint8, mean: [0, 0, 0], std: [1, 1, 1], low
 
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that Python imports from, with a module that leaves a file when it is imported."""
-    text = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\ndef part(*given): raise ValueError('mine')\n"
+    """Return a folder on the import path, with a module that writes a file when it is imported."""
+    text = (
+        f"from pathlib import Path\n"
+        f"Path({str(tmp_path / 'ran')!r}).touch()\n"
+        f"def part(*given): raise ValueError('mine')\n"
+    )
     (tmp_path / "hostile_part.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -60,7 +64,7 @@ def test_a_file_that_names_python_is_refused_unless_it_is_trusted(
 
 @pytest.mark.parametrize("command", ["train", "lr", "inspect", "plan", "convert", "compare"])
 @pytest.mark.parametrize(("setting", "section"), OWN)
-def test_no_command_imports_what_a_file_names(
+def test_commands_without_trust_import_no_code_that_a_file_names(
     hostile: Path, capsys: pytest.CaptureFixture[str], command: str, setting: str, section: str
 ) -> None:
     arguments = {
@@ -76,14 +80,14 @@ def test_no_command_imports_what_a_file_names(
     assert not (hostile / "ran").exists()
 
 
-def test_with_trust_it_is_imported(hostile: Path) -> None:
+def test_with_trust_code_is_imported(hostile: Path) -> None:
     path = write(hostile, OWN[0][1])
     with pytest.raises(ValueError, match="mine"):
         main(["inspect", str(path), "--trust"])
     assert (hostile / "ran").exists()
 
 
-def test_the_data_of_a_strange_run_are_not_opened(hostile: Path) -> None:
+def test_data_of_an_untrusted_run_are_not_opened(hostile: Path) -> None:
     run = Run(hostile / "run")
     (hostile / "run").mkdir()
     write(hostile / "run", OWN[0][1]).rename(run.config_file)
@@ -114,7 +118,7 @@ def test_each_command_that_opens_data_has_the_option(command: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["data: {trust: true}", "data: {trust: false}"])
-def test_a_file_cannot_say_it_of_itself(hostile: Path, words: str) -> None:
+def test_a_file_cannot_declare_itself_trusted(hostile: Path, words: str) -> None:
     path = write(hostile, words)
     for trust in (False, True):
         with fails(ConfigError, "unknown-setting", path, setting="data.trust"):
@@ -128,7 +132,7 @@ def test_trust_is_not_saved_and_stays_when_other_settings_change(hostile: Path) 
     assert "trust" not in config.as_yaml()
 
 
-def test_in_python_a_source_of_ones_own_says_so(hostile: Path) -> None:
+def test_in_python_an_own_source_is_trusted_by_a_setting(hostile: Path) -> None:
     with fails(ConfigError, "untrusted", setting="data.source"):
         open_source(DataConfig(source="hostile_part:part"), Task.binary())
     with pytest.raises(ValueError, match="mine"):
@@ -136,7 +140,10 @@ def test_in_python_a_source_of_ones_own_says_so(hostile: Path) -> None:
 
 
 def test_parts_of_segkit_need_no_trust(tmp_path: Path) -> None:
-    for preset in ("resnet_18_imagenet", "./preset"):  # Keras imports nothing but itself for one
+    for preset in (
+        "resnet_18_imagenet",
+        "./preset",
+    ):  # for a preset Keras imports only its own code
         path = write(tmp_path, f"model: {{encoder: 'keras_hub:{preset}'}}\nloss: {{dice: 1}}")
         assert isinstance(read(path), Config)
         assert not names_imports(read(path))

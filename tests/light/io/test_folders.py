@@ -149,13 +149,13 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
 def test_two_trainings_into_one_folder(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     with run.training():
-        run.check_free()  # the lock alone is no run
+        run.require_empty()  # the lock alone is no run
         run.create(CONFIG)
         with fails(RunError, "busy", run.path), Run(run.path).training():
             pass
     assert not run.lock.exists()
     with fails(RunError, "exists-already", run.path):
-        run.check_free()
+        run.require_empty()
 
 
 def test_a_training_that_began_nothing_leaves_no_folder(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_training_that_began_nothing_leaves_no_folder(tmp_path: Path) -> None:
 def test_a_run_folder_that_was_removed_is_noticed(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.create(CONFIG)
-    run.check_there()
+    run.check_not_removed()
     run.config_file.unlink()
     with fails(RunError, "missing-file", run.config_file):
-        run.check_there()
+        run.check_not_removed()

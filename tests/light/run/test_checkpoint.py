@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not used, never a broken one in the place of a good one, and room for them before the start."""
+"""Checkpoints: damaged ones are not used, and the disk must have space for them."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def assert_holds(checkpoints: Checkpoints, epoch: int) -> None:
             np.testing.assert_array_equal(array, expected + epoch)
 
 
-def test_without_checkpoints_a_training_stands_at_its_beginning(checkpoints: Checkpoints) -> None:
-    checkpoints.mend()
+def test_without_checkpoints_a_training_is_at_its_beginning(checkpoints: Checkpoints) -> None:
+    checkpoints.recover()
     assert checkpoints.position() == Position()
     assert checkpoints.load() == {}
 
 
-def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(
+def test_a_checkpoint_is_read_back_unchanged_and_the_previous_one_stays(
     checkpoints: Checkpoints,
 ) -> None:
     save(checkpoints, 1)
@@ -69,44 +69,44 @@ def test_a_checkpoint_comes_back_as_it_was_and_the_one_before_is_kept(
 
 
 @pytest.mark.parametrize("length", [0, 10, 700, -1])
-def test_a_cut_checkpoint_gives_way_to_the_one_before(
+def test_a_truncated_checkpoint_is_replaced_by_the_previous_one(
     checkpoints: Checkpoints, length: int
 ) -> None:
     save(checkpoints, 1)
     save(checkpoints, 2)
     whole = checkpoints.latest.read_bytes()
     checkpoints.latest.write_bytes(whole[:length])
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
-def test_one_changed_byte_is_noticed(checkpoints: Checkpoints) -> None:
+def test_one_changed_byte_is_detected(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     save(checkpoints, 2)
     data = bytearray(checkpoints.latest.read_bytes())
     at = data.index((GROUPS["weights"][0] + 2).tobytes()) + 9
     data[at] ^= 1
     checkpoints.latest.write_bytes(bytes(data))
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     os.replace(checkpoints.latest, checkpoints.previous)
-    checkpoints.mend()
+    checkpoints.recover()
     assert_holds(checkpoints, 1)
 
 
-def test_when_none_can_be_read_nothing_begins_again_in_silence(checkpoints: Checkpoints) -> None:
+def test_without_a_readable_checkpoint_resuming_is_an_error(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     checkpoints.latest.write_bytes(b"")
     with fails(RunError, "damaged-file", checkpoints.latest):
-        checkpoints.mend()
+        checkpoints.recover()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_leaves_the_last_checkpoint(
+def test_a_full_disk_does_not_damage_the_latest_checkpoint(
     checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(checkpoints, 1)
@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert [path.name for path in checkpoints.latest.parent.iterdir()] == ["latest.npz"]
 
 
-def test_room_is_looked_for_before_the_start(
+def test_disk_space_is_checked_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, model = 40_000_000, 10_000_000
@@ -129,4 +129,4 @@ def test_room_is_looked_for_before_the_start(
         check_disk_space(tmp_path, state, model + 1)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "latest.npz").write_bytes(bytes(10))
-    check_disk_space(tmp_path, state, model + 1)  # what is there is not needed again
+    check_disk_space(tmp_path, state, model + 1)  # existing files are replaced

@@ -1,4 +1,4 @@
-"""Damaged files of a run or an export: a value, or an error with a code, never a traceback."""
+"""Damaged files of a run or an export give a value or an error with a code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG, add_export, make_run
 
-HISTORY = b"epoch,dice_foreground,loss,seconds,steps,val_loss\n0,0.1,0.9,3.5,4,0.8\n1,0.2,0.7,3.4,4,NA\n2,0.3,0.6,3.5,4,0.5\n"
+HISTORY = (
+    b"epoch,dice_foreground,loss,seconds,steps,val_loss\n"
+    b"0,0.1,0.9,3.5,4,0.8\n"
+    b"1,0.2,0.7,3.4,4,NA\n"
+    b"2,0.3,0.6,3.5,4,0.5\n"
+)
 SCORES = {
     "images": 3,
     "classes": {"a": {"dice": 0.5}},
@@ -119,14 +124,14 @@ def test_a_damaged_file_of_a_run_is_a_value_or_an_error_with_a_code(
         "",
     ],
 )
-def test_yaml_that_no_parser_likes_is_one_error(tmp_path: Path, text: str) -> None:
+def test_yaml_that_cannot_be_parsed_is_one_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "tuned.yaml").write_text(text)
     with fails(RunError, "damaged-file", tmp_path / "tuned.yaml"):
         tuned.read_tuned(tmp_path / "tuned.yaml")
 
 
 def an_export(folder: Path) -> Path:
-    """Write an export with its checksums, of a model that is no network."""
+    """Write an export with checksums, whose model is not a real network."""
     path = add_export(make_run(folder / "run"), "onnx")
     (path / "model.onnx").write_bytes(b"a network in ONNX")
     record = Exported.read(path).record.model_copy(update={"files_sha256": file_digests(path)})
@@ -135,13 +140,13 @@ def an_export(folder: Path) -> Path:
 
 
 def without_checksums(text: str) -> str:
-    """Return export.json as older versions wrote it."""
+    """Return export.json in the format of older versions."""
     record = json.loads(text)
     del record["files_sha256"], record["record_sha256"]
     return json.dumps(record, indent=2)
 
 
-def test_an_export_with_its_checksums_opens_and_an_older_one_without_does(tmp_path: Path) -> None:
+def test_exports_open_with_checksums_and_older_ones_without(tmp_path: Path) -> None:
     path = an_export(tmp_path)
     Exported.read(path).check()
     text = (path / "export.json").read_text()
@@ -152,7 +157,7 @@ def test_an_export_with_its_checksums_opens_and_an_older_one_without_does(tmp_pa
 
 
 @pytest.mark.parametrize("change", [b"a network in ONNy", b"a network in ONN", b""])
-def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(
+def test_a_damaged_model_of_an_export_is_refused_before_a_runtime_opens_it(
     tmp_path: Path, change: bytes
 ) -> None:
     path = an_export(tmp_path)
@@ -164,10 +169,10 @@ def test_a_damaged_model_of_an_export_is_noticed_before_a_runtime_opens_it(
         Exported.read(path).check()
 
 
-def test_an_export_json_that_says_something_else_is_refused(
+def test_a_changed_export_json_is_refused(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Whatever changes what export.json says is noticed; white space and the order of keys are not."""
+    """A changed value in export.json is noticed; white space and key order do not matter."""
     path = an_export(tmp_path_factory.mktemp("export"))
     valid = (path / "export.json").read_bytes()
     record = Exported.read(path).record
@@ -206,7 +211,7 @@ def test_an_export_json_of_an_older_version_is_a_record_or_an_error(
 
 
 @pytest.mark.parametrize(("key", "value"), [("format", "tape"), ("precision", "int3")])
-def test_what_no_version_writes_is_named(tmp_path: Path, key: str, value: str) -> None:
+def test_an_unknown_format_or_precision_is_named(tmp_path: Path, key: str, value: str) -> None:
     path = an_export(tmp_path)
     record = json.loads(without_checksums((path / "export.json").read_text()))
     (path / "export.json").write_text(json.dumps({**record, key: value}))

@@ -34,7 +34,7 @@ def save(run: Run, epoch: int) -> None:
     run.checkpoints.save(Position(epoch), {"weights": [np.zeros(3, np.float32)]})
 
 
-def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
+def test_a_new_run_stores_its_config_and_its_environment(run: Run) -> None:
     assert run.config() == CONFIG
     assert {"command", "python", "packages", "backend"} <= set(
         json.loads(run.environment.read_text())
@@ -42,7 +42,7 @@ def test_a_new_run_holds_its_config_and_what_it_was_made_with(run: Run) -> None:
     assert environment()["packages"]["numpy"]
 
 
-def test_a_config_that_does_not_say_what_the_images_were_is_no_run_s(run: Run) -> None:
+def test_a_config_without_image_statistics_is_not_that_of_a_run(run: Run) -> None:
     run.config_file.write_text(Config(task=CONFIG.task).as_yaml())
     with fails(RunError, "missing-setting", run.config_file, "input"):
         run.config()
@@ -53,14 +53,14 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
         run.create(CONFIG)
     (tmp_path / "file").touch()
     with fails(RunError, "exists-already", tmp_path / "file"):
-        Run(tmp_path / "file").check_free()
+        Run(tmp_path / "file").require_empty()
     (tmp_path / "empty").mkdir()
-    Run(tmp_path / "empty").check_free()
-    Run(tmp_path / "new").check_free()
+    Run(tmp_path / "empty").require_empty()
+    Run(tmp_path / "new").require_empty()
     assert not (tmp_path / "new").exists()
 
 
-def test_a_kill_at_the_very_beginning_leaves_the_folder_free(tmp_path: Path) -> None:
+def test_a_process_killed_at_the_beginning_leaves_an_empty_folder(tmp_path: Path) -> None:
     left = leave_over(tmp_path / "run" / "config.yaml")
     Run(tmp_path / "run").create(CONFIG)
     assert not left.exists()
@@ -75,13 +75,13 @@ def test_a_run_opens_when_it_has_a_model(run: Run, tmp_path: Path) -> None:
     assert Run.open(run.path).config() == CONFIG
 
 
-def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(run: Run) -> None:
+def test_resuming_ignores_measured_image_statistics(run: Run) -> None:
     run.reopen(CONFIG)
     run.config_file.write_text(CONFIG.model_copy(update={"input": GIVEN}).as_yaml())
     run.reopen(CONFIG)
     run.reopen(
         with_settings(data={"cache": "disk", "cache_folder": "/elsewhere"})
-    )  # the samples are the same
+    )  # the cache changes no sample
     run.reopen(
         with_settings(train={"pictures": 0, "tensorboard": False, "checkpoint_minutes": 1})
     )  # the weights are
@@ -89,7 +89,7 @@ def test_resuming_takes_the_same_config_whatever_the_images_were_measured_to_be(
         Run(run.path / "other").reopen(CONFIG)
 
 
-def test_resuming_with_other_settings_names_each(run: Run) -> None:
+def test_resuming_with_other_settings_names_each_of_them(run: Run) -> None:
     other = with_settings(train={"epochs": 99, "crop": [64, 96]}, model={"normalization": "group"})
     changes = ("train.epochs: 50 -> 99", "model.normalization: batch -> group", "train.crop", 96)
     with fails(RunError, "mismatch", run.path, *changes) as problem:
@@ -102,7 +102,7 @@ def test_resuming_with_other_classes_shows_both(run: Run) -> None:
         run.reopen(Config(task=Task.multilabel(["a", "c"])))
 
 
-def test_history_leaves_out_a_row_that_was_cut_short(run: Run) -> None:
+def test_an_incomplete_row_of_the_history_is_left_out(run: Run) -> None:
     assert run.rows() == []
     run.history.write_text(HEADER + "1,0.5,0.6\n2,0.4,0.5\n3,0.3")
     assert run.rows() == [
@@ -129,19 +129,19 @@ def test_history_is_cut_to_the_epochs_that_were_saved(run: Run) -> None:
     assert run.rows() == []
 
 
-def test_where_a_run_stands_comes_from_its_checkpoint(run: Run) -> None:
+def test_the_position_of_a_run_is_that_of_its_checkpoint(run: Run) -> None:
     assert run.saved() == Position()
     save(run, 3)
     assert run.saved() == Position(3)
 
 
 @pytest.mark.long
-def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
+def test_every_damage_to_a_checkpoint_is_a_run_error(run: Run) -> None:
     save(run, 2)
     save(run, 3)
     whole = run.checkpoints.latest.read_bytes()
     previous = run.checkpoints.previous.read_bytes()
-    for place in range(len(whole) - 400, len(whole)):  # the directory at its end
+    for place in range(len(whole) - 400, len(whole)):  # the directory at the end of the archive
         run.checkpoints.previous.write_bytes(previous)
         run.checkpoints.latest.write_bytes(
             whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
@@ -151,7 +151,7 @@ def test_no_damage_to_a_checkpoint_is_an_error_of_its_own(run: Run) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"PK"])
-def test_an_unreadable_checkpoint_is_replaced_by_the_one_before(run: Run, broken: bytes) -> None:
+def test_an_unreadable_checkpoint_is_replaced_by_the_previous_one(run: Run, broken: bytes) -> None:
     save(run, 2)
     save(run, 3)
     run.checkpoints.latest.write_bytes(broken)
@@ -168,7 +168,7 @@ def test_reopening_removes_what_a_killed_training_was_writing(run: Run) -> None:
     assert not left.exists()
 
 
-def test_a_run_is_made_where_a_link_leads(tmp_path: Path) -> None:
+def test_a_run_is_made_at_the_target_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "run")
     Run(tmp_path / "link").create(CONFIG)
     assert (tmp_path / "link").is_symlink()

@@ -1,4 +1,4 @@
-"""tuned.yaml beside a run's config: merged where the run predicts, left out where its training is compared."""
+"""tuned.yaml: prediction uses it, and the comparison of trainings ignores it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
-def test_what_is_written_is_read(run: Run) -> None:
+def test_a_written_tuning_is_read_back(run: Run) -> None:
     assert read_tuned(run.tuned) == TUNED
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_run_predicts_with_what_was_tuned(run: Run) -> None:
+def test_a_run_predicts_with_tuned_settings(run: Run) -> None:
     config = run.config()
     assert config.task.thresholds == (0.3, 0.8)
     assert config.decode == TUNED.decode
@@ -49,7 +49,7 @@ def test_a_run_predicts_with_what_was_tuned(run: Run) -> None:
     assert run.config() == CONFIG
 
 
-def test_training_goes_on_with_the_config_that_it_began_with(run: Run) -> None:
+def test_training_resumes_without_tuned_settings(run: Run) -> None:
     run.reopen(CONFIG)
     assert run.config_made_with() == CONFIG
     with fails(RunError, "mismatch", run.path, "task.thresholds"):
@@ -67,7 +67,7 @@ def test_an_exclusive_task_has_no_thresholds_to_merge(tmp_path: Path) -> None:
     "task",
     [Task.multilabel(["a"]), Task.multilabel(["a", "c"]), Task.multiclass(["background", "b"])],
 )
-def test_what_was_tuned_for_another_task_is_refused(run: Run, task: Task) -> None:
+def test_a_tuning_for_another_task_is_refused(run: Run, task: Task) -> None:
     with fails(RunError, "mismatch", run.tuned, "--reset"):
         merged(Config(task=task), run.tuned)
 

@@ -1,4 +1,4 @@
-"""Modules that are imported after another one; and that segkit's classes are registered whichever module comes first."""
+"""Imports after another module, and registration of segkit's classes in any order of imports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def __getattr__(name):
 
 
 def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own that finds the modules of a folder first."""
+    """Run code in a new process in which the modules of a folder come first."""
     start = f"import sys\nsys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]\n"
     command = [sys.executable, "-c", start + code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -94,7 +94,7 @@ assert sys.modules["follower"].value == "at last"
 def test_trap_49_classes_are_registered_whichever_module_imports_keras_first(
     tmp_path: Path,
 ) -> None:
-    """Beside a Keras that does nothing: what is asked is the order of imports."""
+    """Use a Keras that does nothing, because only the order of imports matters."""
     (tmp_path / "keras.py").write_text(FAKE_KERAS)
     folders = [ROOT / "segkit" / "losses", ROOT / "segkit" / "models"]
     names = ["keras", "segkit.metrics"]
@@ -111,7 +111,12 @@ for name in sys.argv[1:]:
     importlib.import_module("segkit")
     importlib.import_module(name)
     if "keras" in sys.modules:
-        for follower in ("segkit.models.layers", "segkit.losses", "segkit.metrics", "segkit.models.trainer"):
+        for follower in (
+            "segkit.models.layers",
+            "segkit.losses",
+            "segkit.metrics",
+            "segkit.models.trainer",
+        ):
             assert follower in sys.modules, (name, follower)
         print(name)
 """

@@ -14,7 +14,7 @@ from segkit.system.threads import prefetch
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 4))
 @settings(max_examples=20)
-def test_results_come_in_order_and_none_is_lost(items: list[int], workers: int) -> None:
+def test_results_are_complete_and_in_order(items: list[int], workers: int) -> None:
     assert list(prefetch(lambda item: item * 2, items, workers)) == [item * 2 for item in items]
 
 
@@ -28,7 +28,7 @@ def test_the_order_is_kept_when_the_first_takes_longest() -> None:
     assert list(prefetch(slow_first, range(6))) == list(range(6))
 
 
-def test_work_runs_ahead_but_not_far() -> None:
+def test_a_bounded_number_of_results_is_computed_ahead() -> None:
     taken: list[int] = []
 
     def counted() -> Iterator[int]:
@@ -42,7 +42,7 @@ def test_work_runs_ahead_but_not_far() -> None:
     results.close()  # type: ignore[attr-defined]
 
 
-def test_an_error_is_raised_in_its_place() -> None:
+def test_an_error_is_raised_at_its_place_in_the_order() -> None:
     def fails_at_3(item: int) -> int:
         if item == 3:
             raise ValueError("item 3")
@@ -54,7 +54,7 @@ def test_an_error_is_raised_in_its_place() -> None:
         next(results)
 
 
-def test_stopping_early_leaves_no_thread_behind() -> None:
+def test_stopping_early_ends_all_threads() -> None:
     before = threading.active_count()
     results = prefetch(lambda item: time.sleep(0.001) or item, itertools.count())
     next(results)
@@ -62,7 +62,7 @@ def test_stopping_early_leaves_no_thread_behind() -> None:
     assert threading.active_count() == before
 
 
-def test_stopping_early_drops_the_work_that_has_not_begun() -> None:
+def test_stopping_early_cancels_work_that_has_not_started() -> None:
     made: list[int] = []
     go_on = threading.Event()
 

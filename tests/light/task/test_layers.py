@@ -32,7 +32,7 @@ ANY_TASK = tasks() | st.just(ONE_LABEL)
 
 @st.composite
 def labelled(draw: st.DrawFn) -> tuple[Task, np.ndarray]:
-    """Draw a task with an encoded target, or with a mask as `Task.encode` takes it."""
+    """Draw a task with an encoded target, or with a mask for `Task.encode`."""
     task = draw(ANY_TASK)
     mask = draw(masks(task))
     return task, draw(st.sampled_from([mask, task.encode(mask, void=VOID)]))
@@ -51,7 +51,7 @@ def stored(task: Task, labels: np.ndarray, row: int, column: int, label: int) ->
 
 
 def answer(task: Task, labels: np.ndarray, row: int, column: int, label: int) -> int:
-    """Return 1 if a class holds at a pixel, 0 if it does not, VOID if nobody labelled it."""
+    """Return 1 if a pixel belongs to a class, 0 if it does not, VOID if it is unlabelled."""
     value = stored(task, labels, row, column, label)
     if value == VOID:
         return VOID
@@ -67,7 +67,7 @@ def answers(task: Task, labels: np.ndarray) -> np.ndarray:
 
 
 @given(labelled())
-def test_layers_are_where_a_class_holds(drawn: tuple[Task, np.ndarray]) -> None:
+def test_a_layer_is_the_pixels_of_a_class(drawn: tuple[Task, np.ndarray]) -> None:
     task, labels = drawn
     expected = answers(task, labels) == 1
     layers = list(layers_of(task, labels))
@@ -90,7 +90,7 @@ def test_channels_hold_0_1_and_void(drawn: tuple[Task, np.ndarray]) -> None:
 
 
 @given(labelled())
-def test_a_pixel_is_labelled_if_one_class_is(drawn: tuple[Task, np.ndarray]) -> None:
+def test_a_pixel_is_labelled_if_one_class_is_not_void(drawn: tuple[Task, np.ndarray]) -> None:
     task, labels = drawn
     found = labelled_pixels(labels)
     assert found.shape == labels.shape[:2]
@@ -112,7 +112,7 @@ def test_coverage_counts_the_classes_of_each_pixel(drawn: tuple[Task, np.ndarray
 
 
 @given(labelled())
-def test_a_plane_is_what_is_stored_and_can_be_written_into(drawn: tuple[Task, np.ndarray]) -> None:
+def test_a_plane_is_a_writable_view_of_the_stored_values(drawn: tuple[Task, np.ndarray]) -> None:
     task, labels = drawn
     assert as_planes(labels).shape == (*labels.shape[:2], task.planes)
     assert planes_of(labels).shape == (task.planes, *labels.shape[:2])
@@ -135,7 +135,7 @@ def test_any_plane_equals_a_loop_over_the_planes(holds: np.ndarray) -> None:
 
 
 @given(st.data())
-def test_stacked_planes_are_the_mask_again(data: st.DataObject) -> None:
+def test_stacking_the_planes_of_a_mask_returns_the_mask(data: st.DataObject) -> None:
     task = data.draw(ANY_TASK)
     mask = data.draw(masks(task))
     again = stack_planes(task, list(planes_of(mask)))
@@ -146,13 +146,13 @@ def test_stacked_planes_are_the_mask_again(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "task", [Task.binary(), Task.multilabel(["a", "b", "c"]), Task.multiclass(["a", "b", "c"])]
 )
-def test_another_number_of_planes_is_refused(task: Task) -> None:
+def test_a_wrong_number_of_planes_is_refused(task: Task) -> None:
     with pytest.raises(ValueError, match=rf"\b{task.planes}\b.*\b2\b"):
         stack_planes(task, [np.zeros((2, 2))] * 2)
 
 
 def painted(task: Task, layers: dict[str, np.ndarray], row: int, column: int) -> int | list[int]:
-    """Return the value of one pixel of the mask that consists of some layers, a list in a multilabel task."""
+    """Return the value of one pixel of a stacked mask; it is a list in a multilabel task."""
     values = {name: int(layer[row, column]) for name, layer in layers.items()}
     if task.kind == "multilabel":
         return [values.get(name, 0) for name in task.classes]
@@ -184,7 +184,7 @@ def test_stacked_layers_equal_a_loop_over_the_pixels(data: st.DataObject) -> Non
 
 
 @given(st.data())
-def test_the_layers_of_a_target_make_it_again(data: st.DataObject) -> None:
+def test_stacking_the_layers_of_a_target_returns_the_target(data: st.DataObject) -> None:
     task = data.draw(ANY_TASK.filter(lambda task: task.can_be_nothing))
     target = task.encode(data.draw(masks(task)), void=VOID)
     channels = channels_of(task, target)

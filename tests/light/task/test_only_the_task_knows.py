@@ -1,4 +1,4 @@
-"""Only `segkit/task/` knows the kinds of tasks: no other module compares them, or asks whether classes are exclusive."""
+"""Only `segkit/task/` compares the kinds of tasks and asks whether classes are exclusive."""
 
 from __future__ import annotations
 
@@ -11,15 +11,25 @@ import pytest
 import segkit
 
 NAMES = {
-    "binary", "multilabel", "multiclass", "sigmoid", "softmax", "binary_crossentropy", "categorical_crossentropy",
-}  # fmt: skip
+    "binary",
+    "multilabel",
+    "multiclass",
+    "sigmoid",
+    "softmax",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+}
 """Values of `Task.kind`, `Task.head` and `Task.cross_entropy`."""
 
 ALLOWED = {
-    "data/sources/shapes.py: self.task.exclusive": "The shape painted last hides the others where one class holds.",
-    "losses/generalized_dice.py: self.task.exclusive": "The formula sums over the classes if exactly one of them holds.",
+    "data/sources/shapes.py: self.task.exclusive": (
+        "In an exclusive task the shape that is painted last hides the others."
+    ),
+    "losses/generalized_dice.py: self.task.exclusive": (
+        "In an exclusive task the formula sums over the classes."
+    ),
 }
-"""The expressions that stay, with the reason; each may occur once."""
+"""The allowed expressions, with the reason; each may occur once."""
 
 
 def branches(source: str) -> Iterator[str]:
@@ -54,7 +64,7 @@ def _is_name(node: ast.expr) -> bool:
 
 
 def _is_of_task(node: ast.expr) -> bool:
-    """Return whether an expression is the kind or head of something called task."""
+    """Return whether an expression is the kind or the head of a variable called task."""
     if not isinstance(node, ast.Attribute) or node.attr not in ("kind", "head"):
         return False
     return ast.unparse(node.value).rpartition(".")[-1] == "task"
@@ -85,7 +95,7 @@ def test_no_other_module_branches_on_the_kind_of_a_task() -> None:
         ("match task.kind:\n    case x: pass", "task.kind"),
     ],
 )
-def test_every_way_to_branch_is_seen(code: str, expected: str) -> None:
+def test_every_way_to_branch_is_found(code: str, expected: str) -> None:
     assert list(branches(code)) == [expected]
 
 
@@ -99,5 +109,5 @@ def test_every_way_to_branch_is_seen(code: str, expected: str) -> None:
         "a = found == task.activation",
     ],
 )
-def test_words_and_other_kinds_are_left_alone(code: str) -> None:
+def test_texts_and_other_kinds_are_not_reported(code: str) -> None:
     assert list(branches(code)) == []

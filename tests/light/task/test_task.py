@@ -38,7 +38,7 @@ def test_head_loss_and_target_follow_from_the_kind(kind: str) -> None:
 
 
 @given(st.data())
-def test_decoding_the_encoded_mask_gives_its_known_pixels_back(data: st.DataObject) -> None:
+def test_decoding_an_encoded_mask_returns_its_known_pixels(data: st.DataObject) -> None:
     task = data.draw(tasks())
     mask = data.draw(masks(task))
     target = task.encode(mask, void=VOID)
@@ -52,7 +52,7 @@ def test_decoding_the_encoded_mask_gives_its_known_pixels_back(data: st.DataObje
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int32, np.int64])
-def test_masks_of_any_whole_number_type_encode_alike(dtype: type) -> None:
+def test_masks_of_all_integer_types_have_the_same_target(dtype: type) -> None:
     mask = np.array([[0, 1], [1, 0]], dtype)
     np.testing.assert_array_equal(Task.binary("crack").encode(mask)[..., 0], [[0, 1], [1, 0]])
     np.testing.assert_array_equal(Task.multiclass(["a", "b"]).encode(mask), [[0, 1], [1, 0]])
@@ -73,14 +73,14 @@ def test_another_void_value_becomes_255() -> None:
         (np.zeros((2, 2, 3), int), "mask-channels", ((2, 2, 3), "multilabel", "mask.argmax(-1)")),
     ],
 )
-def test_a_mask_that_does_not_fit_says_what_is_allowed_and_what_was_found(
+def test_the_error_for_a_wrong_mask_says_what_is_allowed_and_what_was_found(
     mask: np.ndarray, code: str, values: tuple[object, ...]
 ) -> None:
     with fails(DataError, code, "a.png", *values):
         Task.multiclass(["a", "b", "c"]).encode(mask, "a.png")
 
 
-def test_a_multilabel_mask_needs_a_channel_a_class() -> None:
+def test_a_multilabel_mask_needs_one_channel_per_class() -> None:
     with fails(DataError, "mask-channels", "a.png", "(height, width, 2)", (4, 4)):
         Task.multilabel(["a", "b"]).encode(np.zeros((4, 4), np.uint8), "a.png")
 
@@ -92,14 +92,14 @@ def test_trap_04_overlapping_masks_are_refused_by_an_exclusive_task() -> None:
     np.testing.assert_array_equal(Task.multilabel(["a", "b"]).encode(overlapping), overlapping)
 
 
-def test_trap_05_a_one_hot_mask_is_no_id_map() -> None:
+def test_trap_05_a_one_hot_mask_is_not_an_id_map() -> None:
     with fails(DataError, "mask-channels", "mask.argmax(-1)"):
         Task.multiclass(["a", "b", "c"]).encode(np.eye(3, dtype=np.uint8)[None])
     assert Task.multiclass(["a", "b", "c"]).encode(np.zeros((4, 5, 1), np.uint8)).shape == (4, 5)
 
 
 @pytest.mark.parametrize("task", [Task.binary("crack"), Task.multilabel(["crack"])])
-def test_trap_06_masks_of_0_and_255_are_refused_until_the_user_says_which_it_is(task: Task) -> None:
+def test_trap_06_masks_of_0_and_255_are_refused_until_the_user_explains_255(task: Task) -> None:
     mask = np.array([[[0], [255]]], np.uint8)
     with fails(DataError, "mask-values", "a.png", 255, "mask > 0", "void=255"):
         task.encode(mask, "a.png")
@@ -121,7 +121,7 @@ def test_trap_11_overlapping_classes_are_never_reduced_by_argmax() -> None:
 
 
 @given(st.data())
-def test_a_class_holds_from_its_threshold_on(data: st.DataObject) -> None:
+def test_a_pixel_belongs_to_a_class_from_its_threshold_on(data: st.DataObject) -> None:
     threshold = data.draw(st.floats(0.125, 0.875, width=32))
     probability = np.float32(data.draw(st.floats(0, 1, width=32)))
     mask = Task.binary("x", threshold=threshold).decode(np.full((1, 1, 1), probability))
@@ -129,7 +129,7 @@ def test_a_class_holds_from_its_threshold_on(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, np.float64, bool])
-def test_probabilities_of_0_and_1_decode_alike_in_every_type(dtype: type) -> None:
+def test_probabilities_of_0_and_1_decode_equally_in_every_type(dtype: type) -> None:
     mask = Task.binary("x").decode(np.array([[[0], [1]]], dtype))
     assert mask.tolist() == [[0, 1]]
 
@@ -185,7 +185,7 @@ def test_probabilities_of_another_number_of_classes_are_not_decoded() -> None:
         ),
     ],
 )
-def test_a_task_that_cannot_be_says_why(
+def test_an_impossible_task_is_refused(
     kind: str, settings: dict[str, object], setting: str, values: tuple[object, ...]
 ) -> None:
     code = "not-for-task" if setting == "task.head" else "wrong-value"
@@ -202,7 +202,7 @@ def test_trap_34_more_than_255_classes_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("classes", [5, {"a": 1, "b": 2}, [1, 2]])
-def test_classes_that_are_no_list_of_names_are_refused_like_any_other_setting(
+def test_classes_must_be_a_list_of_names(
     classes: object,
 ) -> None:
     with pytest.raises((ValidationError, ConfigError), match="classes"):
@@ -227,7 +227,7 @@ def test_mirroring_twice_changes_nothing(data: st.DataObject) -> None:
     np.testing.assert_array_equal(task.mirror(task.mirror(target)), target)
 
 
-def test_class_weights_go_by_name() -> None:
+def test_class_weights_have_the_names_of_classes() -> None:
     assert Task.multiclass(["background", "a"]).weights({"a": 3}) == (1.0, 3.0)
     assert Task.binary("a").weights({"background": 2}) == (2.0, 1.0)
     assert Task.multilabel(["a", "b"]).weights(None) == (1.0, 1.0)
@@ -235,7 +235,7 @@ def test_class_weights_go_by_name() -> None:
         Task.multilabel(["a", "b"]).weights({"c": 1})
 
 
-def test_the_class_called_background_is_the_background_only_where_one_class_holds() -> None:
+def test_the_class_called_background_is_the_background_only_in_exclusive_tasks() -> None:
     assert Task.multiclass(["a", "background"]).foreground == (0,)
     assert Task.multiclass(["a", "b"], background="a").foreground == (1,)
     assert Task.multiclass(["a", "b"]).foreground == (0, 1)
@@ -251,7 +251,7 @@ def test_255_classes_have_different_colours_and_the_background_is_black() -> Non
 
 
 @given(st.data())
-def test_values_of_finds_the_same_as_a_set(data: st.DataObject) -> None:
+def test_values_of_equals_a_set(data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(0, 255), min_size=1, max_size=30))
     for dtype in (np.uint8, np.int32):
         assert values_of(np.array([values], dtype)).tolist() == sorted(set(values))
@@ -266,7 +266,7 @@ def test_explain_names_the_classes_and_the_head(kind: str) -> None:
 
 
 def _strings(tree: ast.Module) -> set[str]:
-    """Return the string constants of a module but docstrings and other strings that stand alone."""
+    """Return the string constants of a module except docstrings."""
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = (
         node
@@ -276,7 +276,7 @@ def _strings(tree: ast.Module) -> set[str]:
     return {str(node.value) for node in texts if id(node) not in alone}
 
 
-def test_only_the_task_tells_sigmoid_from_softmax() -> None:
+def test_only_the_task_distinguishes_sigmoid_from_softmax() -> None:
     package = Path(str(segkit.__file__)).parent
     deciding = {
         path.relative_to(package).as_posix()
@@ -286,8 +286,8 @@ def test_only_the_task_tells_sigmoid_from_softmax() -> None:
             for text in _strings(ast.parse(path.read_text("utf-8")))
         )
     }
-    gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, which is no answer of the network
-    assert deciding == {"task/task.py", "task/explain.py", gate}
+    gate = "models/decoders/attention_unet.py"  # a sigmoid between layers, not at the output
+    assert deciding == {"task/task.py", "task/checks.py", "task/explain.py", gate}
 
 
 def test_a_class_called_background_can_be_foreground() -> None:
@@ -310,7 +310,7 @@ FOLLOWS = {
 
 
 @pytest.mark.parametrize("question", FOLLOWS)
-def test_what_follows_from_the_kind_and_the_head(question: str) -> None:
+def test_properties_follow_from_the_kind_and_the_head(question: str) -> None:
     found = [
         getattr(task, question)
         for task in (*map(task_of, KINDS[:2]), ONE_LABEL, *map(task_of, KINDS[2:]), NO_BACKGROUND)
@@ -323,7 +323,7 @@ def test_the_background_may_be_any_class() -> None:
 
 
 @given(st.data())
-def test_masks_have_the_planes_that_the_task_says(data: st.DataObject) -> None:
+def test_masks_have_the_number_of_planes_of_the_task(data: st.DataObject) -> None:
     task = data.draw(tasks() | st.just(ONE_LABEL))
     mask = data.draw(masks(task, void=False))
     decoded = task.decode(as_probabilities(task, task.encode(mask)))
@@ -332,7 +332,7 @@ def test_masks_have_the_planes_that_the_task_says(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_layer_is_read_as_yes_or_no(kind: str) -> None:
+def test_the_task_of_one_layer_is_binary(kind: str) -> None:
     task = task_of(kind)
     assert task.layer_task == (task if kind == "binary" else Task.binary())
 
@@ -346,5 +346,5 @@ def test_one_layer_is_read_as_yes_or_no(kind: str) -> None:
         (Task.multiclass(["liver", "background"]), {"liver": 0, "background": 1}),
     ],
 )
-def test_the_values_of_a_mask_go_by_names(task: Task, expected: dict[str, int]) -> None:
+def test_each_value_of_a_mask_has_names(task: Task, expected: dict[str, int]) -> None:
     assert task.named_values == expected

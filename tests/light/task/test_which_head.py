@@ -1,4 +1,4 @@
-"""The page "Which head do I need?": its pictures, code, links, and the verdicts that it quotes."""
+"""The page "Which head do I need?": its pictures, code, links and quoted verdicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_script_draws_the_pictures_that_are_there_and_the_page_shows_them_all(
+def test_the_script_draws_all_pictures_and_the_page_shows_them_all(
     drawn: Path,
 ) -> None:
     shown = re.findall(r"!\[[^]]+\]\(which-head/([^)]+)\)", TEXT)
@@ -53,7 +53,7 @@ def test_python_block_runs_and_what_it_asserts_holds(block: str) -> None:
 @pytest.mark.parametrize(
     "page", [PAGE, ROOT / "docs" / "how-to" / "inspect-and-plan.md"], ids=lambda page: page.name
 )
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert links
     assert [
@@ -62,7 +62,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("said", sorted(set(SAID)))
-def test_a_task_that_the_page_says_can_be_made(said: str) -> None:
+def test_tasks_on_the_page_can_be_made(said: str) -> None:
     assert eval(said, {"Task": Task})
 
 
@@ -84,7 +84,7 @@ def test_each_row_of_the_table_names_the_head_and_the_loss_of_its_task() -> None
     ("config", "kind"),
     [("shapes_binary", "binary"), ("shapes", "exclusive"), ("shapes_multilabel", "overlapping")],
 )
-def test_inspect_ends_as_the_page_says(
+def test_inspect_ends_with_the_verdict_on_the_page(
     config: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quoted = [

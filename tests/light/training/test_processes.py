@@ -193,7 +193,7 @@ def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
         assert run.path == tmp_path
     config = Config(task=Task.binary("x")).with_input(GIVEN)
     with opened_run(place, tmp_path / "run") as run:
-        run.check_free()
+        run.require_empty()
         run.create(config)
         run.reopen(config)
         run.checkpoints.save(Position(1), {"weights": [np.zeros(3)]})
