@@ -278,6 +278,32 @@ def cover_of(tiff: Any, chosen: Chosen) -> Any | None:
     return covers[min(chosen.page, len(covers) - 1)]
 
 
+def check_complete(series: Any, path: Path, size: int) -> None:
+    """Check that a file holds all strips or tiles of a series; missing ones would be read as zeros.
+
+    Args:
+        series: The series of tifffile.
+        path: The name of the image in errors.
+        size: The size of the file, bytes.
+
+    Raises:
+        DataError: If the file ends before its last pixels, or lists fewer strips or tiles than the
+            image has.
+    """
+    pieces = int(np.prod(series.keyframe.chunked))
+    for page in series.pages:
+        if page is None:
+            continue
+        is_complete = min(len(page.dataoffsets), len(page.databytecounts)) >= pieces
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+            is_complete &= offset + count <= size
+        if not is_complete:
+            raise DataError(
+                f"{path}: cannot be read (a damaged or cut off TIFF: some of its strips or tiles "
+                f"are missing); copy or export it again"
+            )
+
+
 def _array(chosen: Chosen, path: Path) -> np.ndarray:
     """Return the samples of the chosen image, (H, W) or (H, W, C)."""
     series = chosen.series
@@ -285,6 +311,7 @@ def _array(chosen: Chosen, path: Path) -> np.ndarray:
     wanted = [n for i, n in enumerate(series.shape) if i not in chosen.fixed]
     if np.prod(wanted, dtype=float) > codecs.most_pixels() * samples_per_pixel:
         raise DataError(codecs.too_large(path), "too-large")
+    check_complete(series, path, file_of(path).stat().st_size)
     array = _stored_array(chosen)
     is_complete = list(array.shape) == wanted and array.size > 0  # tifffile only logs an error
     if not is_complete:

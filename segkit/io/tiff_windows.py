@@ -18,7 +18,7 @@ from segkit.io.images import as_image
 from segkit.io.pages import Pages, check_pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import complete_pixels, fill, holes, lowest
-from segkit.io.tiff import alpha_of, as_displayed, cover_of, index_of, layout_of
+from segkit.io.tiff import alpha_of, as_displayed, check_complete, cover_of, index_of, layout_of
 from segkit.io.turning import orientation_of
 
 AT_ONCE = 4
@@ -235,22 +235,9 @@ class LargeImage:
             )
         self._layout = layout_of(keyframe)
         self.place = place_of(keyframe)
-        self._check_complete(series)
+        check_complete(series, self.path, self._file.stat().st_size)
         if not _is_in_place(series):
             self._check_pieces(keyframe, most_bytes)
-
-    def _check_complete(self, series: Any) -> None:
-        """Check that the file ends after its last pixels; missing ones would be read as zeros."""
-        size = self._file.stat().st_size
-        for page in series.pages:
-            if page is None:
-                continue
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-                if offset + count > size:
-                    raise DataError(
-                        f"{self.path}: cannot be read (a damaged or cut off TIFF: it ends before "
-                        f"its last pixels)"
-                    )
 
     def _check_pieces(self, keyframe: Any, most_bytes: float) -> None:
         """Check that tiles or strips are small enough to be decoded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from segkit import DataError
 from segkit.io import codecs
 from segkit.io.images import read_image, write_picture
+from segkit.io.masks import read_mask
 from segkit.io.pages import Pages
 from segkit.io.tiff_windows import LargeImage, largest_page_size
 from tests.helpers.errors import fails
@@ -130,6 +132,21 @@ def test_a_cut_off_file_is_refused_before_anything_is_read(
     broken.write_bytes(stored[name].read_bytes()[: last - 1])
     with fails(DataError, "unreadable", broken):
         LargeImage(broken, pages=PAGES.get(name))
+
+
+@pytest.mark.parametrize("tags", [(273, 279), (273,), (279,)], ids=["both", "offsets", "counts"])
+def test_a_file_that_lists_too_few_strips_is_refused(tmp_path: Path, tags: tuple[int, ...]) -> None:
+    """Missing rows would be read as zeros, which are a class in a mask."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.full((10, 8), 7, np.uint8), rowsperstrip=1, photometric="minisblack")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        for code in tags:
+            struct.pack_into("<I", content, tiff.pages[0].tags[code].offset + 4, 6)
+    path.write_bytes(content)
+    for read in (read_image, read_mask, LargeImage):
+        with fails(DataError, "unreadable", path):
+            read(path)
 
 
 def test_a_damaged_tile_is_an_error_with_the_file_s_name(tmp_path: Path) -> None:
