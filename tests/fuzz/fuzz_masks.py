@@ -15,7 +15,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["segkit", "PIL", "tifffile"]):
     import tifffile
-    from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401 (loaded here to be instrumented)
+    from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin  # noqa: F401 (loaded here to be instrumented)
 
     from segkit.io import codecs
     from segkit.io.images import read_image
@@ -34,6 +34,17 @@ READERS = (
     (lambda path: read_mask(path, threshold=128), 2),
 )
 """Each with the axes of what it returns."""
+SUFFIXES = {
+    b"II": ".tif",
+    b"MM": ".tif",
+    b"\xff\xd8": ".jpg",
+    b"BM": ".bmp",
+    b"RI": ".webp",
+    b"P5": ".pgm",
+    b"P6": ".ppm",
+    b"GI": ".gif",
+}
+"""The suffix of a file that begins with these two bytes; others are read as PNG."""
 
 
 def with_checksums(data: bytes) -> bytes:
@@ -57,7 +68,7 @@ def _seed(folder: Path) -> None:
     palette = Image.fromarray(grey)
     palette.putpalette(list(range(256)) * 3)
     exif = Image.Exif()
-    exif[codecs.ORIENTATION] = 6
+    exif[ExifTags.Base.Orientation] = 6
     palette.save(folder / "palette.png", exif=exif)
     for name, array in {
         "grey": grey,
@@ -84,6 +95,9 @@ def _seed(folder: Path) -> None:
     )
     tifffile.imwrite(folder / "packed.tif", grey, compression="zlib", tile=(16, 16))
     Image.fromarray(grey).save(folder / "lzw.tif", compression="tiff_lzw")
+    for suffix in ("jpg", "bmp", "webp", "pgm", "gif"):
+        Image.fromarray(grey).save(folder / f"grey.{suffix}")
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folder / "rgb.jpg", exif=exif)
 
 
 def main() -> None:
@@ -95,19 +109,19 @@ def main() -> None:
     codecs.limit_pixels(250_000)
 
     def read(data: bytes) -> None:
-        path = root / ("a.tif" if data[:2] in (b"II", b"MM") else "a.png")
+        path = root / f"a{SUFFIXES.get(data[:2], '.png')}"
         path.write_bytes(with_checksums(data))
         for reader, axes in READERS:
             try:
                 array = reader(path)
             except SegkitError as problem:
-                told = str(problem)
+                message = str(problem)
             else:
-                told = path.name
+                message = path.name
                 assert array.ndim == axes
                 assert array.size
                 assert np.isfinite(array).all()
-            assert path.name in told
+            assert path.name in message
 
     atheris.Setup([*sys.argv, "-max_len=4000", "-timeout=30", str(root / "seeds")], read)
     atheris.Fuzz()
