@@ -74,13 +74,13 @@ def score_part(
     """Return the report of `counts.report` for the samples of a part: predicted as `segkit predict` does, then counted."""
     total = np.zeros((4, config.task.channels), np.int64)
     seen = 0
-    for target, probabilities in answered(predict, config, part, progress, watch):
+    for target, probabilities in predict_part(predict, config, part, progress, watch):
         total += counts.count(config.task, target, decode(config, probabilities))
         seen += 1
     return counts.report(config.task, total, seen)
 
 
-def answered(
+def predict_part(
     predict: Predict,
     config: RunConfig,
     part: Subset,

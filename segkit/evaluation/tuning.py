@@ -19,7 +19,7 @@ from segkit.data.sources.source import Subset
 from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import fit_temperature, flatten_known, reliability, tally
-from segkit.evaluation.evaluate import answered
+from segkit.evaluation.evaluate import predict_part
 from segkit.evaluation.thresholds import Goal, choose_threshold, threshold_histogram
 from segkit.evaluation.tuning_warnings import too_few_images, what_gets_worse
 from segkit.inference.components import areas
@@ -144,7 +144,7 @@ def collect_statistics(
     )
     shown, found = np.zeros((2, task.channels), np.int64)
     smallest = np.full(task.channels, np.inf)
-    for target, probabilities in answered(predict, config, part, progress):
+    for target, probabilities in predict_part(predict, config, part, progress):
         mask = decode(config, probabilities)
         total += counts.count(task, target, mask)
         shown += _classes_in(config, target)
@@ -259,7 +259,7 @@ def compare_decodes(
     total, sums = np.zeros((1 + len(decodes), 4, task.channels), np.int64), np.zeros(1)
     found = np.zeros((1 + len(decodes), task.channels), np.int64)
     others = [config.model_copy(update={"decode": each}) for each in decodes]
-    for target, probabilities in answered(predict, config, part, progress):
+    for target, probabilities in predict_part(predict, config, part, progress):
         mask = decode(config, probabilities)
         total += counts.count(task, target, mask)
         sums = sums + tally(*flatten_known(task, probabilities, target))
