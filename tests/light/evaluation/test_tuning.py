@@ -19,11 +19,11 @@ from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
 from segkit.evaluation.tables import tuned_table
 from segkit.evaluation.thresholds import Goal
-from segkit.evaluation.tuning import (
+from segkit.evaluation.tuning import choose_decoding, choose_thresholds
+from segkit.evaluation.tuning_rules import (
+    Candidate,
     candidates,
-    choose_decoding,
     choose_step,
-    choose_thresholds,
     combine,
     compare_decodes,
 )
@@ -216,10 +216,11 @@ def test_trap_50_no_size_is_above_the_smallest_true_object(
     assert found.decode.rules(Task.binary("crack"))[0].smallest <= largest_size
     smallest = np.array([area[0] * area[1]])
     sizes = [
-        each.rules(Task.binary("crack"))[0].smallest
-        for each in candidates(config_of(Task.binary("crack")), smallest)
+        candidate.value
+        for candidate in candidates(config_of(Task.binary("crack")), smallest)
+        if candidate.setting == "smallest"
     ]
-    assert max(sizes) == largest_size
+    assert max(sizes, default=0) == largest_size
 
 
 def test_what_gets_worse_for_the_goal_is_said() -> None:
@@ -259,7 +260,9 @@ def test_rules_of_the_config_are_kept_where_nothing_is_better() -> None:
     assert found.decode.rules(config.task)[0].smallest >= 8
     tried = candidates(config, np.full(1, np.inf))
     assert tried
-    assert all(each.rules(config.task) != config.decode.rules(config.task) for each in tried)
+    for candidate in tried:
+        changed = candidate.add_to(config.decode, config.task)
+        assert changed.rules(config.task) != config.decode.rules(config.task)
 
 
 def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
@@ -278,11 +281,12 @@ def test_what_was_asked_for_must_not_fall_either() -> None:
     plain = np.array([[80], [40], [10], [0]])
     stricter = np.array([[75], [5], [15], [0]])  # more Dice, less recall
     totals = np.stack([plain, stricter])
-    rule = config.decode.with_rules(config.task, [Rule(smallest=32)])
+    tried = [Candidate(0, "smallest", 32)]
+    section = config.decode.with_rules(config.task, [Rule(smallest=32)])
     assert choose_step(config, totals, Goal("dice")) == 1
-    assert combine(config, [rule], totals, Goal("dice")) == [rule]
+    assert combine(config, tried, totals, Goal("dice")) == [section]
     assert choose_step(config, totals, Goal("recall", 0.85)) == 0
-    assert combine(config, [rule], totals, Goal("recall", 0.85)) == []
+    assert combine(config, tried, totals, Goal("recall", 0.85)) == []
 
 
 @pytest.mark.long
@@ -290,12 +294,11 @@ def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
         tried = candidates(config, np.full(config.task.channels, np.inf))
-        totals = compare_decodes(network(config.task), config, part, tried, lambda *_: None).totals
-        for total, each in zip(totals[1:], tried, strict=True):
-            other, whole = (
-                config.model_copy(update={"decode": each}),
-                np.zeros((4, config.task.channels), np.int64),
-            )
+        sections = [candidate.add_to(config.decode, config.task) for candidate in tried]
+        found = compare_decodes(network(config.task), config, part, sections, lambda *_: None)
+        for total, section in zip(found.counts[1:], sections, strict=True):
+            other = config.model_copy(update={"decode": section})
+            whole = np.zeros((4, config.task.channels), np.int64)
             for sample in part:
                 mask = decode(other, network(config.task)(sample.image[None])[0])
                 whole += counts.count(config.task, config.task.encode(sample.mask, void=VOID), mask)
