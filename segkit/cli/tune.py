@@ -25,7 +25,7 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
 
 def _tune(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
-    from segkit.evaluation.tables import tuned_table
+    from segkit.evaluation.tables import tuned_tables
     from segkit.evaluation.tune import reset_tuning, tune
 
     progress = ConsoleProgress()
@@ -35,7 +35,7 @@ def _tune(options: argparse.Namespace) -> int:
         progress.message(f"{options.run}: {state}")
         return 0
     run, tuned, exports = tune(options.run, options.goal, trust=options.trust, progress=progress)
-    progress.show(tuned_table(run.config().task, tuned))
+    progress.show(tuned_tables(run.config().task, tuned))
     also = f", and its exports ({exports}), but for copies made before" if exports else ""
     progress.message(
         f"kept in {run.tuned}; everything that predicts with this run now uses it{also}"

@@ -22,7 +22,7 @@ LOWEST_TEMPERATURE = 0.1
 HIGHEST_TEMPERATURE = 10.0
 _SMALLEST_LIKELIHOOD = 1e-30
 _TOLERANCE = 1e-6
-"""Accuracy of the temperature's logarithm; 1e-6 is finer than the four decimals that are returned."""
+"""Accuracy of the temperature's logarithm; it is finer than the four decimals that are returned."""
 
 
 def flatten_known(

@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
 
     class_index: int
     setting: str
-    """"smallest", "keep_largest" or "fill_holes"."""
+    """Either "smallest", "keep_largest" or "fill_holes"."""
     value: Any
     """Pixels of "smallest"; True for the others."""
     gain: float = 0.0
@@ -123,8 +123,8 @@ def combine(
     """Return `decode` sections that each add one more helpful setting, the best gain first.
 
     A setting helps if its class gains `GAIN` of Dice, and no class falls in Dice or in the score of
-    the goal. Of the settings that remove objects of a class only the best one is used; of equal ones
-    the first, which removes the fewest objects.
+    the goal. Of the settings that remove objects of a class, only the best one is used. Of equally
+    good ones it is the first, which removes the fewest objects.
 
     Args:
         config: The config that the settings are added to.

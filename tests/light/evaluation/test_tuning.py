@@ -17,7 +17,7 @@ from segkit.config.decode import Rule
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
-from segkit.evaluation.tables import tuned_table
+from segkit.evaluation.tables import tuned_tables
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import choose_decoding, choose_thresholds
 from segkit.evaluation.tuning_rules import (
@@ -310,7 +310,7 @@ def test_the_table_names_every_class_and_says_that_scores_are_optimistic() -> No
 
     config, _, found = tuned_for("multilabel")
     console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(tuned_table(config.task, found))
+    console.print(tuned_tables(config.task, found))
     text = console.export_text()
     for words in (
         *config.task.classes,
