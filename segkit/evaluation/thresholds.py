@@ -22,7 +22,7 @@ _MAXIMIZED = {"dice": "dice", "precision": "recall", "recall": "precision"}
 
 
 class Goal(NamedTuple):
-    """What to optimise."""
+    """The score that thresholds are chosen for."""
 
     score: str
     """Either "dice", "precision" or "recall"."""

@@ -32,7 +32,7 @@ class Statistics:
         images: Number of images added.
         counts: (4, C) int64, pixel counts of the masks as the run decodes them before tuning.
         calibration: (5, BINS) float64, from `tally`, with the temperature of the run's config.
-        histograms: (2, C, STEPS) int64, from `threshold_histogram`; 0 if the task has no thresholds.
+        histograms: (2, C, STEPS) int64, from `threshold_histogram`; 0 if the task has none.
         images_with_class: (C,) int64, images whose true mask shows the class.
         images_with_prediction: (C,) int64, images whose predicted mask shows the class.
         smallest_objects: (C,) float64, pixels of the smallest true object of the class; infinite

@@ -105,7 +105,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(
     def without_foreground(*asked: object) -> Difference:
         return measure_difference(*asked)._replace(dice=(None, None))
 
-    monkeypatch.setattr("segkit.exporting.export.compare", without_foreground)
+    monkeypatch.setattr("segkit.exporting.export.measure_difference", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
     with fails(RunError, "not-measurable", "--precision float32"):
         export_run(run, ExportRequest("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)

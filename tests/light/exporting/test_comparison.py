@@ -9,7 +9,7 @@ from segkit import Task
 from segkit.config import Config, DecodeConfig, InputConfig, PredictConfig
 from segkit.data.sources.source import Sample
 from segkit.evaluation import counts
-from segkit.exporting.parity import measure_difference, seconds
+from segkit.exporting.parity import measure_difference, median_seconds
 from segkit.inference.tiles import Predict
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.samples import in_memory
@@ -78,7 +78,7 @@ def test_both_are_timed_in_turn() -> None:
     def ask(name: str) -> Predict:
         return lambda images: (asked.append(name), images)[1]
 
-    one, two = seconds(ask("one"), ask("two"), np.zeros((1, 2, 2, 1), np.uint8), turns=3)
+    one, two = median_seconds(ask("one"), ask("two"), np.zeros((1, 2, 2, 1), np.uint8), turns=3)
     assert asked == ["one", "two"] * 5
     assert one >= 0
     assert two >= 0

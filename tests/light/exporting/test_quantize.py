@@ -46,7 +46,7 @@ def test_all_layers_are_in_8_bits_if_that_is_good_enough() -> None:
 
 def test_the_layers_that_hurt_stay_in_float32_and_are_named() -> None:
     network = Costly([0.0001, 0.03, 0.0, 0.01, 0.0, 0.0])
-    kept, said = settled(network, 0.002)
+    kept, messages = settled(network, 0.002)
     assert kept == ["layer 1", "layer 3"]
     assert network.written[-1] == ("layer 1", "layer 3")
     assert all(holds(said[0], value) for value in ("0.0401", 0.002))
