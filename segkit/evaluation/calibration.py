@@ -12,7 +12,7 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from segkit.inference.temperature import SMALLEST, soften
+from segkit.inference.temperature import SMALLEST, divide_logits
 from segkit.task import Task
 from segkit.task.layers import class_layers, known_pixels
 
@@ -112,7 +112,7 @@ def fit_temperature(distributions: np.ndarray, truth: np.ndarray, weights: np.nd
         return 1.0
 
     def cost(logarithm: float) -> float:
-        likelihood = _likelihood(soften(distributions, math.exp(logarithm)), truth)
+        likelihood = _likelihood(divide_logits(distributions, math.exp(logarithm)), truth)
         return float(weights @ -np.log(np.maximum(likelihood, _SMALLEST_LIKELIHOOD)))
 
     bounds = (math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))

@@ -129,18 +129,18 @@ def export_run(run: Run, request: ExportRequest, parts: Parts, message: Message)
 
 
 def describe_check(checked: Checked) -> str:
-    """Return the results of a check as two lines for the user."""
-    parity = (
-        f"{checked.images} images predicted by both: largest difference of a probability "
-        f"{checked.largest_difference:.2g}, {100 * checked.decided_alike:.3f} % of the pixels alike"
-    )
+    """Return the results of a check as lines for the user."""
+    lines = [
+        f"compared with Keras on {checked.images} images:",
+        f"  largest difference of a probability  {checked.largest_difference:.2g}",
+        f"  pixels with the same decision        {100 * checked.decided_alike:.3f} %",
+    ]
     if checked.dice_keras is not None:
-        parity += f"; foreground Dice {checked.dice_export:.4f}, Keras {checked.dice_keras:.4f}"
-    times = (
-        f"one image in {checked.seconds_export:.3f} s, Keras {checked.seconds_keras:.3f} s: "
-        f"ratio {checked.time_ratio:.2f}"
-    )
-    return f"{parity}\n{times}"
+        dice = f"{checked.dice_export:.4f}  (Keras {checked.dice_keras:.4f})"
+        lines.append(f"  foreground Dice                      {dice}")
+    times = f"{checked.seconds_export:.3f}  (Keras {checked.seconds_keras:.3f})"
+    lines.append(f"  seconds per image                    {times}, ratio {checked.time_ratio:.2f}")
+    return "\n".join(lines)
 
 
 def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:

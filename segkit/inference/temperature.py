@@ -23,7 +23,7 @@ def tempered(task: Task, probabilities: np.ndarray, temperature: float) -> np.nd
     """
     if temperature == 1.0:
         return probabilities
-    return task.from_distributions(soften(task.as_distributions(probabilities), temperature))
+    return task.from_distributions(divide_logits(task.as_distributions(probabilities), temperature))
 
 
 def before_temperature(task: Task, temperature: float) -> Task:
@@ -53,7 +53,7 @@ def entropy(task: Task, probabilities: np.ndarray) -> np.ndarray:
     return np.clip(each.mean(-1), 0, 1)
 
 
-def soften(distributions: np.ndarray, temperature: float) -> np.ndarray:
+def divide_logits(distributions: np.ndarray, temperature: float) -> np.ndarray:
     """Divide the logits of distributions (..., K), which sum to 1 over K, by a temperature.
 
     Args:
