@@ -55,8 +55,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from segkit.cli.compare_table import settings_table
     from segkit.cli.console import ConsoleProgress
     from segkit.comparison.compare import compare
+    from segkit.comparison.report import verdict
 
     progress = ConsoleProgress()
     comparison = compare(
@@ -70,8 +72,13 @@ def _compare(options: argparse.Namespace) -> int:
         trust=options.trust,
         progress=progress,
     )
-    progress.message(f"\n{comparison.table}")
-    progress.message(f"table.md, results.json and plot.png are in {comparison.folder}")
+    progress.message(f"\n{verdict(comparison.results)}\n")
+    progress.show(settings_table(comparison.results))
+    progress.message(
+        "mean foreground scores over all images and seeds; the interval is over images\n"
+        f"table.md (with scores per class and seed), results.json and plot.png are in "
+        f"{comparison.folder}"
+    )
     for (name, seed), reason in comparison.failed.items():
         print_to_stderr(f"failed: {shown(name)}, seed {seed}: {reason}")
     if any(setting["failed"] for setting in comparison.results["settings"]):

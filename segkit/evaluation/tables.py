@@ -12,6 +12,7 @@ from rich.text import Text
 
 from segkit.config.decode import Rule
 from segkit.run.tuned import Tuned
+from segkit.system.terminal import shown
 from segkit.task import Task
 
 _SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
@@ -41,7 +42,7 @@ def scores_table(report: dict[str, Any]) -> Table:
         cells = [_number(values[score]) for score in _SCORES]
         cells.append(f"{values['pixels_true']:,}")
         cells.append(f"{values['pixels_predicted']:,}")
-        table.add_row(Text(label), *cells)
+        table.add_row(Text(shown(label)), *cells)
     table.add_section()
     mean = report["mean"]
     iou = _number(mean["iou_foreground"])
@@ -83,7 +84,7 @@ def _choices_table(task: Task, tuned: Tuned) -> Table:
     for header in ("smallest object", "largest only", "holes filled"):
         _add_number_column(table, header)
     for i, rule in enumerate(tuned.decode.rules(task)):
-        cells = [Text(task.classes[i])]
+        cells = [Text(shown(task.classes[i]))]
         if tuned.thresholds is not None:
             cells.append(Text(f"{tuned.thresholds[i]:.3f}"))
         table.add_row(*cells, *_rule_cells(rule))
@@ -109,7 +110,7 @@ def _changes_table(tuned: Tuned) -> Table:
     _add_number_column(table, "before")
     _add_number_column(table, "after")
     for label, before in tuned.before["classes"].items():
-        name = Text(label)
+        name = Text(shown(label))
         for score in ("dice", "precision", "recall"):
             change = _change(before, tuned.after["classes"][label], score)
             table.add_row(name, _SCORES[score], *change)
