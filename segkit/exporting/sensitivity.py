@@ -117,7 +117,7 @@ def _refusal(attempts: Sequence[str], ranking: str, max_drop: float) -> RunError
 
 
 def _rank_layers(quantizer: Quantizer, error: Callable[[], float]) -> tuple[list[str], str]:
-    """Return the layers, those with the largest errors alone in 8 bits first, and a text on five."""
+    """Return the layers, the largest error in 8 bits first, and a text on the first five."""
     errors = {}
     for layer in quantizer.layers:
         quantizer.write([other for other in quantizer.layers if other != layer])

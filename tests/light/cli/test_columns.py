@@ -1,4 +1,4 @@
-"""A terminal of 80 columns: nothing that the command line shows in a table, a bar or a help text is cut."""
+"""On a terminal of 80 columns no table, bar or help text of the command line wraps or is cut."""
 
 from __future__ import annotations
 

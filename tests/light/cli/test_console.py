@@ -1,4 +1,4 @@
-"""What the console shows of items and of the windows of the current one, with a terminal and without."""
+"""Progress of items and of the windows of the current item, with and without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""segkit tune with stand-ins for the network: what it finds is known beforehand."""
+"""segkit tune with simulated networks, for which the best choice is known."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def config_of(task: Task, **sections: Any) -> Config:
 
 
 def network(task: Task) -> Predict:
-    """The image is the logits, of which the network is too sure."""
+    """Return an overconfident network, whose images are logits."""
 
     def predict(images: np.ndarray) -> np.ndarray:
         logits = images * SHARPNESS
@@ -57,7 +57,7 @@ def network(task: Task) -> Predict:
 
 
 def samples(task: Task, count: int = 6) -> Subset:
-    """One large object a class and image, specks of a few pixels that are noise, and logits as sure as they should be."""
+    """Images with one large object per class, noise in small objects, and calibrated logits."""
     made = []
     for i in range(count):
         rng = np.random.default_rng(i)
@@ -124,16 +124,14 @@ def test_batches_and_windows_do_not_change_what_is_found(kind: str) -> None:
     ("goal", "score", "least"),
     [("recall=0.99", "recall", 0.99), ("precision=0.97", "precision", 0.97)],
 )
-def test_a_wanted_score_is_reached_and_rules_do_not_undo_it(
-    goal: str, score: str, least: float
-) -> None:
+def test_the_goal_is_reached_after_rules_too(goal: str, score: str, least: float) -> None:
     _, _, found = tuned_for("multilabel", goal)
     assert found.thresholds is not None
     for values in found.after["classes"].values():
         assert values[score] >= least
 
 
-def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None:
+def test_a_class_that_no_image_shows_keeps_its_threshold_and_is_named() -> None:
     task = Task.multilabel(["liver", "tumour", "absent"], thresholds=[0.5, 0.5, 0.123])
     config, part = config_of(task), samples(task)
     for sample in part.source.samples.values():  # type: ignore[attr-defined]
@@ -171,7 +169,7 @@ def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None
 
 
 def cracks(images: int, showing: int, area: tuple[int, int] = (4, 30)) -> Subset:
-    """Images of a faint crack of that area in some of them, and of blobs in all that look nearly like it."""
+    """Images with similar blobs; the first `showing` also have a faint crack of `area`."""
     made = []
     for i in range(images):
         rng = np.random.default_rng(i)
@@ -223,7 +221,7 @@ def test_trap_50_no_size_is_above_the_smallest_true_object(
     assert max(sizes, default=0) == largest_size
 
 
-def test_what_gets_worse_for_the_goal_is_said() -> None:
+def test_a_warning_names_the_class_whose_dice_falls_for_the_goal() -> None:
     found = tuned_cracks(cracks(12, 6), "recall=0.999")
     before, after = found.before, found.after
     assert after["classes"]["crack"]["recall"] >= 0.999
@@ -234,7 +232,7 @@ def test_what_gets_worse_for_the_goal_is_said() -> None:
     assert (before["images"]["crack"], after["images"]["crack"]) == (6, 12)
 
 
-def test_perfect_answers_are_left_alone() -> None:
+def test_perfect_masks_get_no_rules() -> None:
     task = task_of("multiclass")
     logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
     part = in_memory([Sample("a", logits, logits.argmax(-1).astype(np.uint8))])
@@ -276,7 +274,7 @@ def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
     assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
 
 
-def test_what_was_asked_for_must_not_fall_either() -> None:
+def test_the_score_of_the_goal_must_not_fall_either() -> None:
     config = config_of(Task.binary("a"))
     plain = np.array([[80], [40], [10], [0]])
     stricter = np.array([[75], [5], [15], [0]])  # more Dice, less recall
@@ -290,7 +288,7 @@ def test_what_was_asked_for_must_not_fall_either() -> None:
 
 
 @pytest.mark.long
-def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
+def test_counting_only_changed_pixels_gives_the_whole_count() -> None:
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
         tried = candidates(config, np.full(config.task.channels, np.inf))
