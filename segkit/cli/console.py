@@ -62,14 +62,21 @@ class ConsoleProgress(Progress):
         self.console = console or ScreenConsole(soft_wrap=not sys.stdout.isatty())
 
     def message(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(shown(text, lines=True), highlight=False, markup=False, soft_wrap=True)
+        """Print lines. A terminal wraps them between words, but not indented ones.
+
+        Indented lines are commands, which can be copied.
+        """
+        for line in shown(text, lines=True).split("\n"):
+            is_command = line.startswith("  ")
+            self._print(line, soft_wrap=is_command or self.console.soft_wrap)
 
     def warning(self, text: str | SegkitWarning) -> None:
         """Print a yellow line."""
-        self.console.print(
-            shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False
-        )
+        self._print(shown(f"warning {text}", lines=True), style="yellow")
+
+    def _print(self, text: str, **settings: Any) -> None:
+        """Print a text as it is: brackets are no styles, and ":x:" is no emoji."""
+        self.console.print(text, highlight=False, markup=False, emoji=False, **settings)
 
     def show(self, renderable: Any) -> None:
         """Print a table, or any other object that rich can render."""
@@ -80,7 +87,7 @@ class ConsoleProgress(Progress):
         """Show a bar with the time left, and at the end a line with the number and the seconds."""
         start = time.monotonic()
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(),
@@ -107,9 +114,9 @@ class ConsoleProgress(Progress):
     def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
         """Show a bar with epoch, step, loss and the time left, and a line per epoch."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         with self._bars(*columns) as bars:
             yield TrainingReport(self, bars)
@@ -185,7 +192,7 @@ class WindowReport:
             self.resumed_at = done
             line = f"{self.name}: {total} windows"
             if done:
-                line += f", {done} of them finished earlier"
+                line += f", {done} of them done before"
             self.progress.message(line)
         now = time.monotonic()
         text = f"{self._time_left(now, done, total)} left"

@@ -49,9 +49,11 @@ def scores_table(report: dict[str, Any]) -> Table:
     dice = _number(mean["dice_foreground"])
     table.add_row("mean foreground", iou, dice)
     table.add_row("with background", _number(mean["iou_with_background"]))
-    table.caption = "the pixels of all images are counted together"
+    caption = "the pixels of all images are counted together"
     if report["absent"]:
-        table.caption += f"\nabsent, left out of the means: {', '.join(report['absent'])}"
+        names = ", ".join(map(shown, report["absent"]))
+        caption += f"\nabsent, left out of the means: {names}"
+    table.caption = Text(caption)
     return table
 
 

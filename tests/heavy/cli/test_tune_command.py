@@ -1,4 +1,4 @@
-"""segkit tune on a real run, and predictions with it: test-time augmentation, ensembles, uncertainty."""
+"""segkit tune on a real run; predictions with it, with augmentation, ensembles and uncertainty."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_a_savedmodel_predicts_the_same(run: Run) -> None:
 def test_exports_of_16_bit_images_and_other_layers_predict_the_same(
     tmp_path: Path, form: str
 ) -> None:
-    """16-bit images, a residual encoder, a stem, group normalisation, upsampling without weights."""
+    """16-bit images, residual encoder, a stem, group normalisation, upsampling without weights."""
     deep = {
         "channels": 2,
         "dtype": "uint16",
