@@ -1,7 +1,8 @@
-"""`python -m segkit.cli.child COMMAND ...`: the command line, in a process that ends with the one that started it.
+"""`python -m segkit.cli.child COMMAND ...`: runs a command in a process that ends with its parent.
 
-Whoever starts it holds a pipe to its standard input open. When the pipe closes, by `kill -9` too, the work ends at once:
-without this a training would go on alone, and slow down and overwrite the one that replaces it.
+The parent holds a pipe to the standard input of this process open. When the parent ends, even by
+`kill -9`, the pipe closes, and this process ends at once. Otherwise a training would go on alone,
+and it would slow down and overwrite the training that replaces it.
 """
 
 import os
@@ -12,7 +13,8 @@ from segkit.cli.commands import main
 
 
 def end_with_parent() -> None:
-    while os.read(0, 1):  # nothing is ever sent; nothing is read once the other end is closed
+    """Wait until standard input closes, and end this process with exit status 130."""
+    while os.read(0, 1):  # returns nothing once the pipe is closed; the parent never writes
         pass
     os._exit(130)
 

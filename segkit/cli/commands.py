@@ -1,6 +1,7 @@
-"""The command line: `segkit train | predict | evaluate | tune | export | ...`, and the doors train.py and predict.py.
+"""The table of commands, and `main`.
 
-Only what a command needs is imported: `--help`, a bad config and bad data answer before Keras is loaded.
+Each command imports only what it needs. `--help` and errors in a config or in data do not have to
+wait for Keras.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from segkit import __version__
 from segkit.cli.compare import add_compare
@@ -21,7 +22,7 @@ from segkit.cli.inspect import add_inspect
 from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
-from segkit.cli.streams import flush, open_closed_streams, tell
+from segkit.cli.streams import flush, open_closed_streams, print_to_stderr
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
@@ -29,88 +30,115 @@ from segkit.io.failures import sentence
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 some images failed, 2 something to repair, 130 interrupted."""
+    """Run one command.
+
+    Args:
+        arguments: Arguments of the command line, without the program's name; by default those of
+            this process.
+        command: A key of `COMMANDS` for a program with only this command, such as train.py. By
+            default the first argument names the command.
+
+    Returns:
+        The exit status: 0 without an error, 1 if some images failed, 2 for an error that the user
+        can repair, 130 if it was interrupted.
+    """
     open_closed_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser(command).parse_args(given)
+    if arguments is None:
+        arguments = sys.argv[1:]
+    options = make_parser(command).parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = _run(options)
     try:
         flush()
     except OSError as problem:
-        tell(f"error: {sentence(problem)}")
+        print_to_stderr(f"error: {sentence(problem)}")
         return 2
     return status
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run the command; return the exit status, after a sentence on standard error if it failed."""
+    """Run the command, print the error that ends it, and return the exit status."""
     try:
         status: int = options.run_command(options)
     except SegkitError as problem:
         print_error(problem)
         return 2
     except OSError as problem:
-        tell(f"error: {sentence(problem)}")
+        print_to_stderr(f"error: {sentence(problem)}")
         return 2
     except KeyboardInterrupt:
-        tell("interrupted")
+        print_to_stderr("interrupted")
         return 130
     return status
 
 
 def print_error(problem: SegkitError) -> None:
     """Print the message of an error that ends a command."""
-    tell(f"error: {problem}")
+    print_to_stderr(f"error: {problem}")
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
-    about = (
-        "Image segmentation: say once what a pixel can be; head, loss, metrics and masks follow."
-    )
+    """Return the parser of one command, or of all commands for None.
+
+    Args:
+        command: A key of `COMMANDS`, or None.
+    """
     if command:
-        parser = argparse.ArgumentParser(prog=f"{command}.py", description=COMMANDS[command][1])
-        COMMANDS[command][0](parser)
+        found = COMMANDS[command]
+        parser = argparse.ArgumentParser(prog=f"{command}.py", description=found.summary)
+        found.add_arguments(parser)
         return parser
-    parser = argparse.ArgumentParser(prog="segkit", description=about)
+    parser = argparse.ArgumentParser(prog="segkit", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"segkit {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (add, words) in COMMANDS.items():
-        add(commands.add_parser(name, help=words, description=words))
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, found in COMMANDS.items():
+        summary = found.summary
+        found.add_arguments(subparsers.add_parser(name, help=summary, description=summary))
     return parser
 
 
-COMMANDS: dict[str, Any] = {
-    "demo": (
+class Command(NamedTuple):
+    """One command of the command line."""
+
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    """Also sets `run_command`, a function from the parsed options to the exit status."""
+    summary: str
+
+
+DESCRIPTION = (
+    "Image segmentation. A config says what a pixel can be; head, loss, metrics and masks follow."
+)
+COMMANDS = {
+    "demo": Command(
         add_demo,
-        "Train on generated shapes, predict the test images and score the masks: some minutes.",
+        "Train on generated shapes, predict the test images and score the masks; a few minutes.",
     ),
-    "train": (add_train, "Train a network by a config file."),
-    "predict": (add_predict, "Predict masks for images, in each image's own size."),
-    "evaluate": (add_evaluate, "Score a run on images with known masks."),
-    "tune": (
+    "train": Command(add_train, "Train a network as a config file describes it."),
+    "predict": Command(add_predict, "Predict masks of images, in the size of each image."),
+    "evaluate": Command(add_evaluate, "Score a run on images with known masks."),
+    "tune": Command(
         add_tune,
         "Choose temperature, thresholds and rules for objects of a run on its validation part.",
     ),
-    "compare": (
+    "compare": Command(
         add_compare,
-        "Train settings in equal minutes, and say which is better and whether by more than chance.",
+        "Train several settings for the same time, and report which one is better.",
     ),
-    "export": (
+    "export": Command(
         add_export,
         "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it.",
     ),
-    "inspect": (
+    "inspect": Command(
         add_inspect,
-        "Say what a data set is, what is wrong with it, and which head it needs.",
+        "Describe a data set, its problems, and the head that it needs.",
     ),
-    "plan": (
+    "plan": Command(
         add_plan,
-        "Write a config that fits a data set and this machine, each value with its reason.",
+        "Write a config for a data set and this machine, with a reason for each value.",
     ),
-    "lr": (add_lr, "Find a learning rate by a short training at rising ones."),
-    "convert": (
+    "lr": Command(add_lr, "Find a learning rate by a short training with rising rates."),
+    "convert": Command(
         add_convert,
-        "Write a data set anew as folders of images and masks, or as a TensorFlow data set.",
+        "Copy a data set into folders of images and masks, or into a TensorFlow data set.",
     ),
 }

@@ -5,13 +5,33 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from segkit.cli.options import add_trust
-from segkit.cli.streams import tell
+from segkit.cli.options import add_set, add_trust
+from segkit.cli.streams import print_to_stderr
 from segkit.system.terminal import shown
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit compare`."""
+    _add_settings(parser)
+    parser.add_argument(
+        "--minutes", type=float, required=True, metavar="M", help="time of each training"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="trainings per setting (default: 3)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="a new folder for trainings, table and plot, or the folder of an interrupted "
+        "comparison, to continue it (default: runs/compare-CONFIG)",
+    )
+    add_trust(parser)
+    parser.set_defaults(run_command=_compare)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is compared."""
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml"
     )
@@ -20,7 +40,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="a.b=x,y",
-        help="values of a setting to compare, e.g. model.encoder=plain,residual; repeated: every combination",
+        help="values of a setting to compare, e.g. model.encoder=plain,residual; if repeated, "
+        "every combination is compared",
     )
     parser.add_argument(
         "--also",
@@ -28,38 +49,19 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="CONFIG",
-        help="one more config to compare; repeatable",
+        help="another config to compare; can be repeated",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change a setting for all; repeatable",
-    )
-    parser.add_argument(
-        "--minutes", type=float, required=True, metavar="M", help="time of each training"
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="trainings of each setting (default: 3)"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="a new folder for trainings, table and plot; or one that the same command has begun, to go on with "
-        "(default: runs/compare-CONFIG)",
-    )
-    add_trust(parser)
-    parser.set_defaults(run_command=_compare)
+    add_set(parser, "change a setting in all trainings; can be repeated")
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from segkit.cli.compare_table import settings_table
     from segkit.cli.console import ConsoleProgress
     from segkit.comparison.compare import compare
+    from segkit.comparison.report import verdict
 
     progress = ConsoleProgress()
-    found = compare(
+    comparison = compare(
         options.config,
         minutes=options.minutes,
         vary=options.vary,
@@ -70,8 +72,15 @@ def _compare(options: argparse.Namespace) -> int:
         trust=options.trust,
         progress=progress,
     )
-    progress.message(f"\n{found.table}")
-    progress.message(f"table.md, results.json and plot.png are in {found.folder}")
-    for (name, seed), why in found.failed.items():
-        tell(f"failed: {shown(name)}, seed {seed}: {why}")
-    return 1 if any(row["failed"] for row in found.results["settings"]) else 0
+    progress.message(f"\n{verdict(comparison.results)}\n")
+    progress.show(settings_table(comparison.results))
+    progress.message(
+        "mean foreground scores over all images and seeds; the interval is over images\n"
+        f"table.md (with scores per class and seed), results.json and plot.png are in "
+        f"{comparison.folder}"
+    )
+    for (name, seed), reason in comparison.failed.items():
+        print_to_stderr(f"failed: {shown(name)}, seed {seed}: {reason}")
+    if any(setting["failed"] for setting in comparison.results["settings"]):
+        return 1
+    return 0

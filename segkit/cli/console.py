@@ -1,4 +1,7 @@
-"""Progress on a terminal: bars while something runs, lines that stay. Without a terminal only lines are written."""
+"""Progress on a terminal: bars while something runs, and lines that stay.
+
+Without a terminal only lines are written.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,10 @@ from segkit.system.terminal import shown
 
 
 class ScreenConsole(Console):
-    """Standard output. Where nobody reads it any more, as after `| head -1`, the work goes on without it."""
+    """Standard output. If nobody reads it any more, as after `| head -1`, output is discarded."""
 
     def print(self, *objects: Any, **settings: Any) -> None:
-        """Print as rich does; an error names standard output."""
+        """Print as rich does; an `OSError` names standard output."""
         try:
             super().print(*objects, **settings)
         except OSError as problem:
@@ -43,37 +46,48 @@ class ScreenConsole(Console):
             raise
 
     def on_broken_pipe(self) -> None:
-        """Write nothing from now on, where rich would end the program."""
+        """Discard all later output. Rich would end the program."""
         self.quiet = True
         discard_output(sys.stdout)
 
 
 class ConsoleProgress(Progress):
-    """Shows all reports on standard output."""
+    """Shows all reports on standard output.
+
+    Args:
+        console: Where to print, by default standard output.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or ScreenConsole(soft_wrap=not sys.stdout.isatty())
 
     def message(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(shown(text, lines=True), highlight=False, markup=False, soft_wrap=True)
+        """Print lines. A terminal wraps them between words, but not indented ones.
+
+        Indented lines are commands, which can be copied.
+        """
+        for line in shown(text, lines=True).split("\n"):
+            is_command = line.startswith("  ")
+            self._print(line, soft_wrap=is_command or self.console.soft_wrap)
 
     def warning(self, text: str | SegkitWarning) -> None:
         """Print a yellow line."""
-        self.console.print(
-            shown(f"warning {text}", lines=True), style="yellow", highlight=False, markup=False
-        )
+        self._print(shown(f"warning {text}", lines=True), style="yellow")
+
+    def _print(self, text: str, **settings: Any) -> None:
+        """Print a text as it is: brackets are no styles, and ":x:" is no emoji."""
+        self.console.print(text, highlight=False, markup=False, emoji=False, **settings)
 
     def show(self, renderable: Any) -> None:
-        """Print a table, or anything else that rich can render."""
+        """Print a table, or any other object that rich can render."""
         self.console.print(renderable)
 
     @contextmanager
     def counting(self, label: str, total: int | None) -> Iterator[Counter]:
-        """Show a bar with the time left; at the end one line with the number and the seconds."""
-        began = time.monotonic()
+        """Show a bar with the time left, and at the end a line with the number and the seconds."""
+        start = time.monotonic()
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(),
@@ -81,12 +95,12 @@ class ConsoleProgress(Progress):
         with self._bars(*columns) as bars:
             counter = BarCounter(self, bars, label, total)
             yield counter
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         self.message(f"{label}: {counter.count} in {seconds:.1f} s")
 
     @contextmanager
     def windows(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar of windows with the time left; without a terminal a line every minute."""
+        """Show a bar of windows with the time left; without a terminal, a line every minute."""
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -98,11 +112,11 @@ class ConsoleProgress(Progress):
 
     @contextmanager
     def training(self) -> Iterator[Callable[[TrainingStatus], None]]:
-        """Show a bar with epoch, step, loss and the time left; a line stays for each epoch."""
+        """Show a bar with epoch, step, loss and the time left, and a line per epoch."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         with self._bars(*columns) as bars:
             yield TrainingReport(self, bars)
@@ -114,7 +128,10 @@ class ConsoleProgress(Progress):
 
 
 class BarCounter(Counter):
-    """Shows how many items are done, and how many windows of the current one; without a terminal a line every minute."""
+    """Shows the number of finished items, and of finished windows of the current item.
+
+    Without a terminal it prints a line every `every` seconds.
+    """
 
     def __init__(
         self,
@@ -149,11 +166,13 @@ class BarCounter(Counter):
             self.progress.message(f"{name}: {text}")
 
     def _items(self) -> str:
-        return f"{self.count}/{'?' if self.total is None else self.total}"
+        if self.total is None:
+            return f"{self.count}/?"
+        return f"{self.count}/{self.total}"
 
 
 class WindowReport:
-    """Shows how many windows of one large image are done."""
+    """Shows how many windows of one large image are finished."""
 
     def __init__(
         self, name: str, progress: ConsoleProgress, bars: Bars, every: float = 60.0
@@ -163,29 +182,33 @@ class WindowReport:
         self.bars = bars
         self.every = every
         self.bar = bars.add_task(self.name, total=None, text="")
-        self.began = time.monotonic()
-        self.reported = self.began
-        self.done_before: int | None = None
+        self.start = time.monotonic()
+        self.reported = self.start
+        self.resumed_at: int | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Report the number of windows that are done; those of the first call do not count for the speed."""
-        if self.done_before is None:
-            self.done_before = done
-            resumed = f", {done} of them done before" if done else ""
-            self.progress.message(f"{self.name}: {total} windows{resumed}")
+        """Report the number of finished windows; those of the first call were finished earlier."""
+        if self.resumed_at is None:
+            self.resumed_at = done
+            line = f"{self.name}: {total} windows"
+            if done:
+                line += f", {done} of them done before"
+            self.progress.message(line)
         now = time.monotonic()
-        text = "writing the mask" if done >= total else f"{self._left(now, done, total)} left"
+        text = f"{self._time_left(now, done, total)} left"
+        if done >= total:
+            text = "writing the mask"
         self.bars.update(self.bar, completed=done, total=total, text=text)
         is_due = now - self.reported >= self.every or done == total
         if is_due and not self.progress.console.is_terminal:
             self.reported = now
             self.progress.message(f"{self.name}: {done} of {total} windows, {text}")
 
-    def _left(self, now: float, done: int, total: int) -> str:
-        new = done - (self.done_before or 0)
+    def _time_left(self, now: float, done: int, total: int) -> str:
+        new = done - (self.resumed_at or 0)
         if not new:
             return "?"
-        return as_clock((now - self.began) / new * (total - done))
+        return as_clock((now - self.start) / new * (total - done))
 
 
 class TrainingReport:
@@ -207,9 +230,8 @@ class TrainingReport:
             f"step {status.step}/{status.steps}  loss {status.loss:.4f}  {self.scores}  "
             f"{as_clock(status.seconds_left)} left"
         )
-        self.bars.update(
-            self.bar, completed=status.share, description=f"epoch {epoch_number(status)}", text=text
-        )
+        epoch = f"epoch {epoch_number(status)}"
+        self.bars.update(self.bar, completed=status.share, description=epoch, text=text)
 
 
 def _dice(status: TrainingStatus) -> float:

@@ -12,10 +12,13 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit convert`."""
     add_data(parser)
     parser.add_argument(
-        "--to", choices=("folder", "tfds"), default="folder", help="what to write (default: folder)"
+        "--to",
+        choices=("folder", "tfds"),
+        default="folder",
+        help="folders of images and masks, or a TensorFlow data set (default: folder)",
     )
     parser.add_argument(
-        "--part", choices=("train", "validation", "test"), help="only this part of the data"
+        "--part", choices=("train", "validation", "test"), help="only this part of the data set"
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="a new folder for the data set"

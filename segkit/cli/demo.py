@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from segkit.cli.options import add_set
+
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit demo`."""
@@ -15,13 +17,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a new folder (default: segkit-demo)",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change a setting, e.g. train.epochs=5; repeatable",
-    )
+    add_set(parser, "change a setting, e.g. train.epochs=5; can be repeated")
     parser.set_defaults(run_command=_demo)
 
 
@@ -37,7 +33,7 @@ def _demo(options: argparse.Namespace) -> int:
         f"run       {made.run}\n"
         f"masks     {made.masks}\n"
         f"overlays  {made.overlays}\n"
-        f"pictures  {made.run / 'pictures'}   (image, truth, prediction while training)\n"
+        f"pictures  {made.run / 'pictures'}   (image, truth and prediction during the training)\n"
         f"scores    {made.scores}"
     )
     return 0

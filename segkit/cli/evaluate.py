@@ -16,11 +16,17 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="a run folder that train made; several answer together",
+        help="a run folder of segkit train; the predictions of several runs are averaged",
     )
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--masks", type=Path, required=True, metavar="DIR", help="their masks, as in training"
+        "--images", type=Path, required=True, metavar="DIR", help="a folder of images"
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="their masks, stored like those of the training",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
     add_network(parser)

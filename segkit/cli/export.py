@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from segkit import catalog
 from segkit.cli.options import add_trust
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit export`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder that train made")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder of segkit train")
     parser.add_argument(
         "--format",
         required=True,
@@ -28,7 +29,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.002,
         metavar="DICE",
-        help="refuse if foreground Dice on the validation part falls by more (default %(default)s)",
+        help="largest drop in foreground Dice on the validation part (default: %(default)s)",
     )
     add_trust(parser)
     parser.set_defaults(run_command=_export)
@@ -47,5 +48,7 @@ def _export(options: argparse.Namespace) -> int:
         trust=options.trust,
         progress=progress,
     )
-    progress.message(f"written to {exported.path}, which works alone as the RUN of segkit predict")
+    progress.message(f"written to {exported.path}")
+    if options.format in catalog.RUNTIMES:
+        progress.message("this folder can be the RUN of segkit predict")
     return 0

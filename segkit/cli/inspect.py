@@ -13,12 +13,15 @@ from segkit.errors import ConfigError
 def add_inspect(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit inspect`."""
     add_data(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results as JSON")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with pictures of images and masks"
     )
     parser.add_argument(
-        "--pictures", type=Path, metavar="FILE.png", help="write a sheet of images and their masks"
+        "--pictures",
+        type=Path,
+        metavar="FILE.png",
+        help="write a picture of images and their masks",
     )
     parser.set_defaults(run_command=_inspect)
 
@@ -32,7 +35,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
     if options.pictures and options.pictures.suffix.lower() != ".png":
         raise ConfigError(
-            f"the name of a file that ends in .png; found {options.pictures}", setting="--pictures"
+            f"must be the name of a file that ends in .png; found {options.pictures}",
+            setting="--pictures",
         )
     progress = ConsoleProgress()
     inspection = inspect(
@@ -44,14 +48,16 @@ def _inspect(options: argparse.Namespace) -> int:
         progress=progress,
     )
     if options.json:
-        write_text_for_user(
-            options.json, json.dumps(as_json(inspection), indent=2, ensure_ascii=False) + "\n"
-        )
+        text = json.dumps(as_json(inspection), indent=2, ensure_ascii=False)
+        write_text_for_user(options.json, f"{text}\n")
     if options.html:
         write_text_for_user(options.html, inspection_html(inspection))
     progress.show(on_screen(inspection))
-    if options.pictures and write_examples(inspection, options.pictures):
-        progress.message(f"look at {options.pictures}: images and their masks")
-    elif options.pictures:
-        progress.message("no picture: nothing could be read")
-    return 1 if inspection.wrong else 0
+    if options.pictures:
+        if write_examples(inspection, options.pictures):
+            progress.message(f"{options.pictures} shows images and their masks")
+        else:
+            progress.message(f"{options.pictures} was not written: no image could be read")
+    if inspection.wrong:
+        return 1
+    return 0

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from segkit.cli.options import add_config
 
+_LINES = 15
+"""Rates that are printed, about."""
+
 
 def add_lr(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit lr`."""
@@ -18,9 +21,9 @@ def add_lr(parser: argparse.ArgumentParser) -> None:
         "--high", type=float, default=1.0, metavar="RATE", help="the last rate (default: 1)"
     )
     parser.add_argument(
-        "--steps", type=int, default=100, metavar="N", help="steps, one a rate (default: 100)"
+        "--steps", type=int, default=100, metavar="N", help="steps, one per rate (default: 100)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw loss over rate")
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw the loss over the rate")
     parser.set_defaults(run_command=_lr)
 
 
@@ -35,12 +38,11 @@ def _lr(options: argparse.Namespace) -> int:
     found = find_learning_rate(
         config, low=options.low, high=options.high, steps=options.steps, progress=progress
     )
-    every = max(1, len(found.losses) // 15)
+    every = max(1, len(found.losses) // _LINES)
     for i in range(0, len(found.losses), every):
-        progress.message(
-            f"rate {found.rates[i]:.1e}  loss {found.losses[i]:.4f}  smoothed {found.smoothed[i]:.4f}"
-        )
-    progress.message(f"begin with --set train.learning_rate={found.suggestion:.1e}")
+        rate = f"rate {found.rates[i]:.1e}"
+        progress.message(f"{rate}  loss {found.losses[i]:.4f}  smoothed {found.smoothed[i]:.4f}")
+    progress.message(f"start with --set train.learning_rate={found.suggestion:.1e}")
     if options.out:
         write_picture_for_user(options.out, found.picture())
     return 0

@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-RUNTIMES = (
-    "auto (default: the fastest that is exported and installed), keras, onnx, litert or openvino"
-)
-
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add a config file and changes of its settings."""
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/shapes.yaml"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change a setting, e.g. train.epochs=5; repeatable",
-    )
+    add_set(parser, "change a setting, e.g. train.epochs=5; can be repeated")
     add_trust(parser)
+
+
+def add_set(parser: argparse.ArgumentParser, description: str) -> None:
+    """Add `--set`.
+
+    Args:
+        parser: The parser of a command.
+        description: Help text.
+    """
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help=description)
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -30,24 +30,26 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="import Python that the config or the data set names (module:attribute); only for files you trust",
+        help="import Python code that the config or the data set names (module:attribute); use it "
+        "only for files that you trust",
     )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add images and masks, or whatever else says which data."""
+    """Add the images and masks of a data set, and how to read them."""
     parser.add_argument(
         "images",
         type=Path,
         metavar="IMAGES",
-        help="a folder; or a config, a CSV list, a TensorFlow Datasets folder alone",
+        help="a folder of images; or, without MASKS, a config, a CSV list or a folder of "
+        "TensorFlow Datasets",
     )
     parser.add_argument(
         "masks",
         type=Path,
         nargs="?",
         metavar="MASKS",
-        help="their masks: a folder (files, or one folder a class), or COCO JSON",
+        help="their masks: a folder of files, a folder with one folder per class, or COCO JSON",
     )
     parser.add_argument(
         "--classes",
@@ -56,24 +58,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="names of the classes, in the order of their values",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="a setting of how to read, e.g. data.mask_threshold=128",
-    )
+    add_set(parser, "a setting for reading the data, e.g. data.mask_threshold=128; can be repeated")
     add_trust(parser)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add how a run predicts: views and runtime."""
+    """Add test-time augmentation and the runtime of the network."""
     parser.add_argument(
         "--tta",
         choices=("flips", "rotations"),
-        help="average over 4 mirrored, or 8 mirrored and turned, views",
+        help="average the predictions of 4 mirrored, or of 8 mirrored and rotated, copies",
     )
-    parser.add_argument("--runtime", default="auto", metavar="NAME", help=RUNTIMES)
+    parser.add_argument(
+        "--runtime",
+        default="auto",
+        metavar="NAME",
+        help="keras, onnx, litert, openvino, or auto: the fastest one that is exported and "
+        "installed (default)",
+    )
 
 
 def _names(text: str) -> list[str]:

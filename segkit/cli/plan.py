@@ -17,7 +17,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="CONFIG", help="the YAML file to write"
     )
     parser.add_argument(
-        "--minutes", type=float, metavar="M", help="a time budget: steps are timed on this machine"
+        "--minutes", type=float, metavar="M", help="time budget; steps are timed on this machine"
     )
     parser.set_defaults(run_command=_plan)
 
@@ -41,7 +41,6 @@ def _plan(options: argparse.Namespace) -> int:
     progress.show(on_screen(inspection))
     plan = plan_for(inspection, minutes=options.minutes, progress=progress)
     write_plan(plan, options.out, shlex.join(["segkit", *sys.argv[1:]]))
-    progress.message(
-        f"{options.out}: written; each value stands below its reason. Train with:\n  segkit train {options.out}"
-    )
+    progress.message(f"written to {options.out}, each value below its reason. Train with:")
+    progress.message(f"  segkit train {options.out}")
     return 0

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from segkit import catalog
 from segkit.cli.options import add_network
-from segkit.cli.streams import tell
+from segkit.cli.streams import print_to_stderr
 from segkit.errors import ConfigError
 from segkit.system.terminal import shown
 
 if TYPE_CHECKING:
+    from segkit.inference.files import Summary
     from segkit.inference.predict import Cluster
 
 
@@ -23,12 +24,29 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         "run",
         type=Path,
         metavar="RUN",
-        help="a run folder that train made; several answer together",
+        help="a run folder of segkit train; the predictions of several runs are averaged",
     )
     parser.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="images, or folders of them"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the masks go")
+    _add_outputs(parser)
+    add_network(parser)
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out images whose results exist"
+    )
+    parser.add_argument(
+        "--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images"
+    )
+    add_memory(parser)
+    add_cluster(parser)
+    parser.set_defaults(run_command=_predict)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add which files are written."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the masks"
+    )
     parser.add_argument(
         "--overlay", action="store_true", help="also draw masks over images, into DIR-overlays"
     )
@@ -42,58 +60,54 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="tif",
         choices=sorted(catalog.PROBABILITIES),
-        help="also write float32 TIFFs, float16 TIFFs (tif16) or NumPy files, into DIR-probabilities",
+        help="also write probabilities into DIR-probabilities: float32 TIFFs (tif, default), "
+        "float16 TIFFs (tif16) or NumPy files (npy)",
     )
     parser.add_argument(
-        "--uncertainty", action="store_true", help="also write maps of doubt, into DIR-uncertainty"
+        "--uncertainty",
+        action="store_true",
+        help="also write maps of the uncertainty, into DIR-uncertainty",
     )
     parser.add_argument(
         "--format",
         action="append",
         default=[],
         choices=sorted(catalog.OUTPUTS),
-        help="also write objects as polygons, COCO annotations or numbered instances, into DIR-FORMAT; may be repeated",
+        help="also write objects as polygons, COCO annotations or numbered instances, into "
+        "DIR-FORMAT; can be repeated",
     )
     parser.add_argument(
         "--coding",
         choices=("data", "segkit"),
         default="data",
-        help="values and colours of the masks: the data set's own, or class ids and 0/255 (default: data)",
+        help="values and colours of the masks: those of the training masks, or class ids and "
+        "0/255 (default: data)",
     )
-    add_network(parser)
-    parser.add_argument(
-        "--skip-existing", action="store_true", help="leave out images whose results are there"
-    )
-    parser.add_argument(
-        "--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images"
-    )
-    add_memory(parser)
-    add_cluster(parser)
-    parser.set_defaults(run_command=_predict)
 
 
 def add_memory(parser: argparse.ArgumentParser) -> None:
-    """Add `--memory`."""
+    """Add the memory limit."""
     parser.add_argument(
         "--memory",
         type=_bytes,
         metavar="SIZE",
-        help="what may be taken in all, as 1.5GB; larger TIFFs go by windows (default: half of what is free)",
+        help="memory limit of this process, such as 1.5GB; larger TIFFs are predicted window by "
+        "window (default: half of the free memory)",
     )
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Add where prediction runs."""
+    """Add the machines that predict."""
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="ray: on the machines of a Ray cluster (extra `ray`)",
+        help="this machine, or the machines of a Ray cluster (extra `ray`; default: local)",
     )
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="the Ray cluster, or auto (default: one of this machine alone)",
+        help="the Ray cluster, or auto (default: a new one on this machine)",
     )
     parser.add_argument(
         "--worker-cpus", type=int, metavar="N", help="CPUs of each Ray worker (default: up to 4)"
@@ -104,16 +118,16 @@ def _predict(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.inference.predict import predict
 
-    more_runs = list(itertools.takewhile(_is_run, options.images))
-    images = options.images[len(more_runs) :]
+    runs = [options.run, *itertools.takewhile(_is_run, options.images)]
+    images = options.images[len(runs) - 1 :]
     if not images:
         raise ConfigError(
-            f"{more_runs[-1]}: is a run folder; after the runs name images, or folders of images",
+            f"{runs[-1]} is a run folder; images, or folders of images, must follow the runs",
             "missing-setting",
         )
     progress = ConsoleProgress()
     summary = predict(
-        [options.run, *more_runs],
+        runs,
         images,
         options.out,
         overlay=options.overlay_style or options.overlay,
@@ -129,30 +143,42 @@ def _predict(options: argparse.Namespace) -> int:
         coding=options.coding,
         progress=progress,
     )
-    skipped = f", {summary.skipped} there already" if options.skip_existing else ""
-    progress.message(
-        f"{summary.written} masks written to {options.out}{skipped}, {len(summary.failed)} failed"
-    )
+    report = f"{summary.written} masks written to {options.out}"
+    if options.skip_existing:
+        report += f", {summary.skipped} existed"
+    progress.message(f"{report}, {len(summary.failed)} failed")
+    return _report_failures(summary)
+
+
+def _report_failures(summary: Summary) -> int:
+    """Print what failed, and return the exit status."""
     for _, problem in summary.failed:
-        tell(f"failed: {shown(problem)}")
+        print_to_stderr(f"failed: {shown(problem)}")
     if summary.stopped:
-        tell(f"stopped: {shown(summary.stopped)}")
-    if summary.stopped and not summary.written:
-        return 2
-    return 1 if summary.failed or summary.stopped else 0
+        print_to_stderr(f"stopped: {shown(summary.stopped)}")
+        if not summary.written:
+            return 2
+    if summary.failed or summary.stopped:
+        return 1
+    return 0
 
 
 def cluster_of(options: argparse.Namespace) -> Cluster | None:
-    """Return the cluster to predict on, None for this machine. Raises `ConfigError` for settings of a cluster without one."""
+    """Return the cluster to predict on, None for this machine.
+
+    Raises:
+        ConfigError: If settings of a cluster come without `--engine ray`.
+    """
     from segkit.inference.predict import Cluster
 
     if options.engine == "ray":
         return Cluster(options.address, options.worker_cpus)
     for name in ("address", "worker_cpus"):
         if getattr(options, name) is not None:
-            setting = f"--{name.replace('_', '-')}"
             raise ConfigError(
-                "is for a cluster; say --engine ray with it", "missing-setting", setting=setting
+                "is a setting of a cluster, and needs --engine ray",
+                "missing-setting",
+                setting=f"--{name.replace('_', '-')}",
             )
     return None
 

@@ -1,6 +1,6 @@
-"""Standard output and standard error that are closed (`>&-`), or that nobody reads any more (`| head -1`).
+"""Standard output and standard error that are closed (`>&-`) or no longer read (`| head -1`).
 
-The work of a command goes on without them: its results are files.
+A command continues without them, since its results are files.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ from segkit.system.terminal import shown
 
 
 def open_closed_streams() -> None:
-    """Open the standard streams that are closed to nowhere.
+    """Connect each standard stream that is closed to the null device.
 
-    Otherwise the next file that is opened gets the number 0, 1 or 2, and messages are written into it.
+    Otherwise the next file that is opened would get the descriptor 0, 1 or 2, and messages would be
+    written into it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            _to_nowhere(number)
+            _connect_to_null(number)
         if getattr(sys, name) is None:
-            stream = open(os.devnull, "r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115, PTH123
-            setattr(sys, name, stream)
+            setattr(sys, name, _open_null(number))
 
 
-def tell(text: str) -> None:
-    """Print a text to standard error, if anybody reads it; control characters become visible."""
+def print_to_stderr(text: str) -> None:
+    """Print a text to standard error, with control characters as escapes.
+
+    Args:
+        text: One or more lines.
+    """
     try:
         print(shown(text, lines=True), file=sys.stderr, flush=True)
     except BrokenPipeError:
@@ -36,26 +40,37 @@ def tell(text: str) -> None:
 
 
 def flush() -> None:
-    """Write out what standard output holds back. Raises `OSError` on a full disk."""
+    """Write what standard output has buffered.
+
+    Raises:
+        OSError: If it cannot be written, for example to a full disk.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output(sys.stdout)
     except OSError as problem:
-        discard_output(sys.stdout)  # or Python would try, and complain, once more at its end
+        discard_output(sys.stdout)  # otherwise Python tries again when it ends, and prints an error
         problem.filename = problem.filename or "standard output"
         raise
 
 
 def discard_output(stream: TextIO) -> None:
-    """Send what is still written to a stream nowhere."""
-    _to_nowhere(stream.fileno())
+    """Connect a stream to the null device, so that everything written to it later is discarded."""
+    _connect_to_null(stream.fileno())
 
 
-def _to_nowhere(number: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere == number:
-        os.set_inheritable(number, True)
+def _connect_to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == descriptor:
+        os.set_inheritable(descriptor, True)
         return
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _open_null(descriptor: int) -> TextIO:
+    """Return a stream of the null device, which can be read in place of standard input."""
+    if descriptor == 0:
+        return open(os.devnull, encoding="utf-8")  # noqa: PTH123
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123

@@ -21,25 +21,25 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--run",
         type=Path,
         metavar="DIR",
-        help="the run folder to make (default: runs/ and the config's name)",
+        help="the run folder to create (default: runs/ and the config's name)",
     )
     parser.add_argument(
         "--fold",
         metavar="k/n",
-        help="train fold k of n into DIR/fold_k; all/n: all of them, with one table at the end",
+        help="train fold k of n into DIR/fold_k; all/n trains all folds and prints one table",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR from its last checkpoint"
+        "--resume", action="store_true", help="continue the run in DIR from its last checkpoint"
     )
     parser.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="train on several machines: where the first process can be reached",
+        help="train on several machines; the address of the first process",
     )
     parser.add_argument(
         "--process",
         metavar="i/n",
-        help="which of the n processes this is; the first writes the run",
+        help="this is process i of n; the first one writes the run",
     )
     parser.set_defaults(run_command=_train)
 
@@ -86,9 +86,8 @@ def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> N
     report = run.report()
     if report is not None:
         progress.show(scores_table(report))
-    progress.message(
-        f"the run is in {run.path}: predict with\n  segkit predict {run.path} IMAGES --out MASKS"
-    )
+    progress.message(f"the run is in {run.path}. Predict with:")
+    progress.message(f"  segkit predict {run.path} IMAGES --out MASKS")
 
 
 def _train_folds(
@@ -132,4 +131,7 @@ def _how_to_resume(options: argparse.Namespace, process: Process | None, run: Ru
     if options.fold:
         command += f" --fold {options.fold}"
     command += f" --run {_folder(options)} --resume"
-    return f"interrupted; {saved.epoch} epochs and {saved.step} steps are saved in {run.path}. Go on with:\n  {command}"
+    return (
+        f"interrupted; {saved.epoch} epochs and {saved.step} steps are saved in {run.path}. "
+        f"Continue with:\n  {command}"
+    )

@@ -1,10 +1,17 @@
 """Scores, calibration, and the choice of thresholds.
 
-evaluate.py      `evaluate`: the scores of a run on images with known masks
-counts.py        pixel counts, and the scores that follow from them
-bootstrap.py     confidence intervals over images
-calibration.py   how far probabilities can be trusted
-tune.py          `tune`: chooses how a run decodes; tuning.py makes the choice
-thresholds.py    thresholds from histograms of probabilities
-tables.py        results as tables on the screen
+evaluate.py           `evaluate`: the scores of a run on images with known masks
+counts.py             pixel counts, and the scores that follow from them
+bootstrap.py          confidence intervals of scores
+image_scores.py       scores of single images, and scores.csv
+intervals.py          means of image scores with intervals over groups
+surfaces.py           distances between outlines of true and predicted masks
+error_causes.py       the causes of wrong pixels
+image_facts.py        which properties of images go with low scores
+calibration.py        calibration scores of probabilities, and the temperature that improves them
+thresholds.py         thresholds from histograms of probabilities
+tune.py               `tune`: chooses how a run decodes its probabilities
+tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py and
+                      tuning_warnings.py
+tables.py             results as tables on the screen
 """

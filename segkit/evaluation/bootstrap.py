@@ -1,7 +1,9 @@
-"""How far a score would move if other images of the same kind had been drawn: the bootstrap over images. NumPy only.
+"""Confidence intervals of scores, by drawing the images again (bootstrap). NumPy only.
 
-Scores here are functions of sums over images (pixel counts, tallies of reliability), so to draw images again is to add
-up other rows. Source: Efron and Tibshirani, An introduction to the bootstrap, 1993 (percentile intervals).
+The scores are functions of sums over images (pixel counts, calibration tallies), so a resample is
+another sum of the same rows.
+
+Source: Efron and Tibshirani, An introduction to the bootstrap, 1993 (percentile intervals).
 """
 
 from __future__ import annotations
@@ -13,14 +15,25 @@ import numpy as np
 RESAMPLES = 10_000
 LEVEL = 0.95
 _ROWS = 256
-"""Resamples that are added up at once: memory stays flat however many images there are."""
+"""Resamples that are summed at once. It bounds the memory for any number of images."""
 
 
 def resampled(each: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Return sums over images drawn with replacement, as many as there are: (images, ...) -> (resamples, ...) float64.
+    """Return sums over images drawn with replacement.
 
-    Equal `seed`, number of images and `resamples` draw the same images: scores of two networks are then paired, and
-    their difference holds no luck of the draw. Raises `ValueError` without an image.
+    Each resample has as many images as there are. The draws depend only on `seed`, the number of
+    images and `resamples`, so the differences of two networks' resamples are paired.
+
+    Args:
+        each: (images, ...), what is summed, one row per image.
+        resamples: Number of sums.
+        seed: Seed of the draws.
+
+    Returns:
+        (resamples, ...) float64.
+
+    Raises:
+        ValueError: If there is no image.
 
     >>> resampled(np.array([[2], [2], [2]]), resamples=2)
     array([[6.],
@@ -29,7 +42,8 @@ def resampled(each: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np
     images = len(each)
     if not images:
         raise ValueError("no images to draw from")
-    values, random = each.reshape(images, -1).astype(np.float64), np.random.default_rng(seed)
+    values = each.reshape(images, -1).astype(np.float64)
+    random = np.random.default_rng(seed)
     sums = np.empty((resamples, values.shape[1]))
     for first in range(0, resamples, _ROWS):
         rows = min(_ROWS, resamples - first)
@@ -40,7 +54,14 @@ def resampled(each: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np
 
 
 def interval(scores: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Return the ends of the middle `level` of resampled scores (resamples,); NaN are left out, NaN if none is left.
+    """Return the interval that holds the middle share of resampled scores.
+
+    Args:
+        scores: (resamples,); NaN are left out.
+        level: The share, from 0 to 1.
+
+    Returns:
+        The lower and the upper end, NaN if all scores are NaN.
 
     >>> interval(np.arange(101.0), level=0.5)
     (25.0, 75.0)
@@ -53,9 +74,11 @@ def interval(scores: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
 
 
 def is_more_than_chance(ends: tuple[float, float]) -> bool:
-    """Return whether the interval of a difference lies wholly on one side of 0; 0 itself, and NaN, is no difference.
+    """Return whether the interval of a difference does not contain 0; False for NaN.
 
-    >>> is_more_than_chance((0.01, 0.02)), is_more_than_chance((-0.01, 0.02)), is_more_than_chance((0.0, 0.0))
-    (True, False, False)
+    >>> is_more_than_chance((0.01, 0.02)), is_more_than_chance((-0.01, 0.02))
+    (True, False)
+    >>> is_more_than_chance((0.0, 0.0))
+    False
     """
     return ends[0] > 0 or ends[1] < 0

@@ -1,4 +1,7 @@
-"""Pixel counts, and the scores that follow from them. NumPy only; `metrics` gives the same numbers during training."""
+"""Pixel counts, and the scores that follow from them. NumPy only.
+
+`segkit.metrics` computes the same scores during training.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,38 @@ from segkit.task.layers import class_layers, known_pixels
 
 
 def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return true positives, false positives, false negatives and true negatives: (4, C) int64.
+    """Count the pixels of a mask that agree and disagree with the truth, per class.
 
-    `target` is encoded and `mask` decoded, as `task` does; VOID pixels of the target are left out.
+    Args:
+        task: The task of both.
+        target: Encoded by `task.encode`; VOID pixels are left out.
+        mask: Decoded by `task.decode`.
+
+    Returns:
+        (4, C) int64: true positives, false positives, false negatives and true negatives.
     """
-    truth, answer = class_layers(task, target), class_layers(task, mask)
+    truth = class_layers(task, target)
+    predicted = class_layers(task, mask)
     known = known_pixels(task, target)
     axes = tuple(range(truth.ndim - 1))
-    cells = (truth & answer, ~truth & answer & known, truth & ~answer, ~truth & ~answer & known)
+    cells = (
+        truth & predicted,
+        ~truth & predicted & known,
+        truth & ~predicted,
+        ~truth & ~predicted & known,
+    )
     return np.stack([cell.sum(axis=axes, dtype=np.int64) for cell in cells])
 
 
 def ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Return iou, dice, precision and recall of each class (C,); NaN where there is nothing to divide by."""
+    """Return the scores of pixel counts, per class.
+
+    Args:
+        counts: (4, C), from `count`; sums over images are allowed.
+
+    Returns:
+        "iou", "dice", "precision" and "recall", each (C,) float64; NaN where the denominator is 0.
+    """
     tp, fp, fn = counts[:3].astype(np.float64)
     with np.errstate(invalid="ignore"):
         return {
@@ -35,14 +57,21 @@ def ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def means(task: Task, counts: np.ndarray) -> dict[str, float]:
-    """Return the mean scores over classes; absent ones (no such pixel in truth or answer) are left out.
+    """Return mean scores over classes; classes without a pixel in truth and mask are left out.
 
-    `iou_with_background` is over every class; in a binary task that is the object and the rest.
+    Args:
+        task: The task of the counts.
+        counts: (4, C), from `count`.
+
+    Returns:
+        "iou_foreground", "dice_foreground" and "iou_with_background". The last one is over every
+        class, and over the object and the rest in a binary task. NaN if all classes are left out.
     """
     values = ratios(counts)
     every = values["iou"]
     if task.implies_background:
-        every = np.append(every, ratios(counts[[3, 2, 1, 0]])["iou"])
+        background_counts = counts[[3, 2, 1, 0]]
+        every = np.append(every, ratios(background_counts)["iou"])
     foreground = list(task.foreground)
     return {
         "iou_foreground": mean_known(values["iou"][foreground]),
@@ -52,36 +81,50 @@ def means(task: Task, counts: np.ndarray) -> dict[str, float]:
 
 
 def mean_known(values: np.ndarray) -> float:
-    """Return the mean of the values that are not NaN, NaN if there is none."""
+    """Return the mean of the values that are not NaN, or NaN if there is none."""
     known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+    if not known.size:
+        return float("nan")
+    return float(known.mean())
 
 
 def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
-    """Return what stands in scores.json; a score that cannot be computed is None, absent classes are named.
+    """Return scores as they stand in scores.json.
 
-    The counts are summed over all images first ("dataset"): an image counts by its pixels, not as one.
+    The counts are summed over all images before scores are computed (aggregation "dataset"), so an
+    image with more pixels has more weight.
+
+    Args:
+        task: The task of the counts.
+        counts: (4, C), from `count`, summed over images.
+        images: Number of images.
+
+    Returns:
+        "aggregation", "images", "mean", "classes" and "absent". "absent" lists the classes without
+        a pixel in truth and mask. A score that is not defined is None.
     """
-    values = {name: [_number(v) for v in row] for name, row in ratios(counts).items()}
+    values = ratios(counts)
     tp, fp, fn = counts[:3].tolist()
-    classes = {
-        name: {
-            **{score: values[score][i] for score in values},
-            "pixels_true": tp[i] + fn[i],
-            "pixels_predicted": tp[i] + fp[i],
-        }
-        for i, name in enumerate(task.classes)
-    }
-    absent = [name for i, name in enumerate(task.classes) if tp[i] + fp[i] + fn[i] == 0]
-    mean = {name: _number(value) for name, value in means(task, counts).items()}
+    classes = {}
+    absent = []
+    for i, label in enumerate(task.classes):
+        scores: dict[str, Any] = {score: _number(values[score][i]) for score in values}
+        scores["pixels_true"] = tp[i] + fn[i]
+        scores["pixels_predicted"] = tp[i] + fp[i]
+        classes[label] = scores
+        if tp[i] + fp[i] + fn[i] == 0:
+            absent.append(label)
     return {
         "aggregation": "dataset",
         "images": images,
-        "mean": mean,
+        "mean": {name: _number(value) for name, value in means(task, counts).items()},
         "classes": classes,
         "absent": absent,
     }
 
 
 def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    """Return a score for JSON, None for NaN."""
+    if np.isnan(value):
+        return None
+    return float(value)

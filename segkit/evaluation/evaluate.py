@@ -1,4 +1,4 @@
-"""Scores of a run on images with known masks, over every pixel, as `counts` defines them."""
+"""`segkit.evaluate`: scores of a run on images with known masks."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def evaluate(
     Args:
         runs: A run folder or an export; or several, whose probabilities are averaged.
         images: A folder of images.
-        masks: Their masks, stored as those that the run was trained on.
-        tta: "flips" or "rotations": average over mirrored, or mirrored and turned, views of each image.
-        runtime: What runs the network: "auto", "keras", "onnx", "litert" or "openvino".
-        progress: Receives what is loaded and the number of images that are done.
+        masks: A folder of their masks, stored like those that the run was trained on.
+        tta: Test-time augmentation: "flips" averages over mirrored copies of each image,
+            "rotations" over mirrored and rotated ones.
+        runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
+        progress: Receives which model is loaded, and the number of scored images.
 
     Returns:
-        The report of `segkit.evaluation.counts.report`: counts and scores for each class, and their means.
+        The report of `segkit.evaluation.counts.report`.
 
     Raises:
-        ConfigError: For a runtime that is not known or not installed, and runs that do not fit together.
+        ConfigError: For a runtime that is not available, and runs that cannot be averaged.
         DataError: For an image or mask that cannot be used.
         RunError: If there is no finished run.
     """
@@ -54,10 +55,9 @@ def evaluate(
     opened.announce(progress)
     source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
     watch = ScaleWatch(opened.config.input)
-    with progress.counting("scoring", len(source.names)) as done:
-        report = score_part(
-            opened.predict, opened.config, Subset(source, source.names), done, watch
-        )
+    part = Subset(source, source.names)
+    with progress.counting("scoring", len(part)) as counter:
+        report = score_part(opened.predict, opened.config, part, counter, watch)
     warning = watch.warning()
     if warning:
         progress.warning(warning)
@@ -71,23 +71,42 @@ def score_part(
     progress: Callable[[str], None] = lambda name: None,
     watch: ScaleWatch | None = None,
 ) -> dict[str, Any]:
-    """Return the report of `counts.report` for the samples of a part: predicted as `segkit predict` does, then counted."""
+    """Predict the samples of a part as `segkit predict` does, and score them.
+
+    Args:
+        predict: The network.
+        config: The run's config.
+        part: The samples.
+        progress: Called with the name of each sample.
+        watch: Receives the images, to warn of values that do not fit the training images.
+
+    Returns:
+        The report of `counts.report`.
+    """
     total = np.zeros((4, config.task.channels), np.int64)
-    seen = 0
-    for target, probabilities in answered(predict, config, part, progress, watch):
+    images = 0
+    for target, probabilities in predict_part(predict, config, part, progress, watch):
         total += counts.count(config.task, target, decode(config, probabilities))
-        seen += 1
-    return counts.report(config.task, total, seen)
+        images += 1
+    return counts.report(config.task, total, images)
 
 
-def answered(
+def predict_part(
     predict: Predict,
     config: RunConfig,
     part: Subset,
     progress: Callable[[str], None] = lambda name: None,
     watch: ScaleWatch | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the encoded target and the probabilities (H, W, classes) of each sample of a part, in order."""
+    """Yield the encoded target and the probabilities (H, W, classes) of each sample, in order.
+
+    Args:
+        predict: The network.
+        config: The run's config.
+        part: The samples.
+        progress: Called with the name of each sample, after it was used.
+        watch: Receives the images, to warn of values that do not fit the training images.
+    """
     targets: dict[str, np.ndarray] = {}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:

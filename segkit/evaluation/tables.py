@@ -1,83 +1,160 @@
-"""Results as a table on the screen."""
+"""Results as tables on the screen. They fit into 80 columns unless names of classes are long."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
+from segkit.config.decode import Rule
 from segkit.run.tuned import Tuned
+from segkit.system.terminal import shown
 from segkit.task import Task
+
+_SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
+_CALIBRATION = {
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+}
 
 
 def scores_table(report: dict[str, Any]) -> Table:
-    """Return the scores of `counts.report` as a table: a row a class, the means below, absent classes named."""
-    part = f" of the {report['part']} part" if "part" in report else ""
-    table = Table(
-        title=f"scores over {report['images']} images{part}, pixels of all images counted together",
-        title_justify="left",
-    )
-    table.add_column("class")
-    names = ("iou", "dice", "precision", "recall")
-    for name in (*names, "true pixels", "predicted"):
-        table.add_column(name, justify="right")
+    """Return the scores of `counts.report` as a table.
+
+    It has one row per class, the means below, and the absent classes in the caption.
+
+    Args:
+        report: From `counts.report`; "part" may be added to it.
+    """
+    title = f"scores over {report['images']} images"
+    if "part" in report:
+        title += f" of the {report['part']} part"
+    table = _table(title)
+    _add_label_column(table, "class")
+    for header in (*_SCORES.values(), "true pixels", "predicted"):
+        _add_number_column(table, header)
     for label, values in report["classes"].items():
-        pixels = (f"{values['pixels_true']:,}", f"{values['pixels_predicted']:,}")
-        table.add_row(label, *(_shown(values[name]) for name in names), *pixels)
+        cells = [_number(values[score]) for score in _SCORES]
+        cells.append(f"{values['pixels_true']:,}")
+        cells.append(f"{values['pixels_predicted']:,}")
+        table.add_row(Text(shown(label)), *cells)
+    table.add_section()
     mean = report["mean"]
-    table.add_section()
-    table.add_row(
-        "mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"])
-    )
-    table.add_row("mean, with background", _shown(mean["iou_with_background"]))
+    iou = _number(mean["iou_foreground"])
+    dice = _number(mean["dice_foreground"])
+    table.add_row("mean foreground", iou, dice)
+    table.add_row("with background", _number(mean["iou_with_background"]))
+    caption = "the pixels of all images are counted together"
     if report["absent"]:
-        table.caption = f"absent, left out of the means: {', '.join(report['absent'])}"
+        names = ", ".join(map(shown, report["absent"]))
+        caption += f"\nabsent, left out of the means: {names}"
+    table.caption = Text(caption)
     return table
 
 
-def tuned_table(task: Task, tuned: Tuned) -> Table:
-    """Return what `segkit tune` chose, and the scores before and after it, as a table: a row a class, the means below."""
-    temperature = f"temperature {tuned.decode.temperature:g}"
-    title = (
-        f"tuned for {tuned.goal} on {tuned.images} images of the {tuned.part} part, {temperature}"
+def tuned_tables(task: Task, tuned: Tuned) -> Group:
+    """Return what `segkit tune` chose, and the scores before and after it, as two tables.
+
+    Args:
+        task: The run's task.
+        tuned: What was chosen.
+    """
+    images = f"{tuned.images} images of the {tuned.part} part"
+    return Group(
+        Text(f"tuned for {tuned.goal} on {images}"),
+        Text(f"temperature {tuned.decode.temperature:g}"),
+        Text(""),
+        _choices_table(task, tuned),
+        Text(""),
+        _changes_table(tuned),
+        Text("images: number of images in which the class is predicted"),
+        Text("Scores after tuning are optimistic: it was chosen on the same images."),
     )
-    table = Table(title=title, title_justify="left")
-    for name in ("class", "threshold", "rules for objects"):
-        table.add_column(name)
-    for name in ("dice", "precision", "recall", "images"):
-        table.add_column(name, justify="right")
-    for i, (label, rule) in enumerate(zip(task.classes, tuned.decode.rules(task), strict=True)):
-        before, after = tuned.before["classes"][label], tuned.after["classes"][label]
-        threshold = "-" if tuned.thresholds is None else f"{tuned.thresholds[i]:.3f}"
-        scores = [_change(before[name], after[name]) for name in ("dice", "precision", "recall")]
-        words = [f"at least {rule.smallest} pixels"] * (rule.smallest > 1)
-        words += ["largest only"] * rule.keep_largest + ["holes filled"] * rule.fill_holes
-        images = f"{tuned.before['images'][label]} > {tuned.after['images'][label]}"
-        table.add_row(label, threshold, ", ".join(words) or "-", *scores, images)
-    table.add_section()
-    dice = _change(tuned.before["mean"]["dice_foreground"], tuned.after["mean"]["dice_foreground"])
-    table.add_row("mean, foreground", "", "", dice)
-    for name, meaning in (
-        ("ece", "calibration error"),
-        ("brier", "Brier score"),
-        ("nll", "log-likelihood, negative"),
-    ):
-        table.add_row(
-            meaning,
-            "",
-            "",
-            _change(tuned.before["reliability"][name], tuned.after["reliability"][name]),
-        )
-    table.caption = (
-        "before > after; images: those in which the class is found; optimistic after tuning, since everything was chosen on "
-        "these images"
-    )
+
+
+def _choices_table(task: Task, tuned: Tuned) -> Table:
+    """Return thresholds and rules for objects, one row per class."""
+    table = _table()
+    _add_label_column(table, "class")
+    if tuned.thresholds is not None:
+        _add_number_column(table, "threshold")
+    for header in ("smallest object", "largest only", "holes filled"):
+        _add_number_column(table, header)
+    for i, rule in enumerate(tuned.decode.rules(task)):
+        cells = [Text(shown(task.classes[i]))]
+        if tuned.thresholds is not None:
+            cells.append(Text(f"{tuned.thresholds[i]:.3f}"))
+        table.add_row(*cells, *_rule_cells(rule))
     return table
 
 
-def _change(before: float | None, after: float | None) -> str:
-    return f"{_shown(before)} > {_shown(after)}"
+def _rule_cells(rule: Rule) -> list[str]:
+    cells = ["-", "-", "-"]
+    if rule.smallest > 1:
+        cells[0] = f"{rule.smallest} pixels"
+    if rule.keep_largest:
+        cells[1] = "yes"
+    if rule.fill_holes:
+        cells[2] = "yes"
+    return cells
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _changes_table(tuned: Tuned) -> Table:
+    """Return scores before and after tuning, one row per class and score."""
+    table = _table()
+    _add_label_column(table, "class")
+    table.add_column("score", no_wrap=True)
+    _add_number_column(table, "before")
+    _add_number_column(table, "after")
+    for label, before in tuned.before["classes"].items():
+        name = Text(shown(label))
+        for score in ("dice", "precision", "recall"):
+            change = _change(before, tuned.after["classes"][label], score)
+            table.add_row(name, _SCORES[score], *change)
+            name = Text("")
+        found = (tuned.before["images"][label], tuned.after["images"][label])
+        table.add_row("", "images", *map(str, found), end_section=True)
+    mean_change = _change(tuned.before["mean"], tuned.after["mean"], "dice_foreground")
+    table.add_row("mean foreground", "Dice", *mean_change, end_section=True)
+    name = Text("all classes")
+    for score, header in _CALIBRATION.items():
+        change = _change(tuned.before["reliability"], tuned.after["reliability"], score)
+        table.add_row(name, header, *change)
+        name = Text("")
+    return table
+
+
+def _table(title: str | None = None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
+def _add_label_column(table: Table, header: str) -> None:
+    """Add the only column that may wrap: a long name is broken, and no part of it is lost."""
+    table.add_column(header, overflow="fold")
+
+
+def _add_number_column(table: Table, header: str) -> None:
+    table.add_column(header, justify="right", no_wrap=True)
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any], score: str) -> tuple[str, str]:
+    return _number(before[score]), _number(after[score])
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}"

@@ -1,4 +1,7 @@
-"""Thresholds of yes/no classes, chosen from histograms of their probabilities. NumPy only, memory of a fixed size."""
+"""Thresholds of classes, chosen from histograms of their probabilities.
+
+NumPy only. The size of the histograms does not depend on the number of pixels.
+"""
 
 from __future__ import annotations
 
@@ -12,85 +15,113 @@ from segkit.task import Task
 from segkit.task.layers import class_layers, known_pixels
 
 STEPS = 1000
-"""Thresholds that are tried: 1/1000, 2/1000 ... 999/1000."""
+"""Number of bins; the thresholds that are tried are 1/1000, 2/1000, ..., 999/1000."""
 EDGES = (np.arange(1, STEPS) / STEPS).astype(np.float32)
+_MAXIMIZED = {"dice": "dice", "precision": "recall", "recall": "precision"}
+"""Score that is maximized for a goal, under the condition that the goal is reached."""
 
 
 class Goal(NamedTuple):
-    """What thresholds are chosen for: the highest Dice, or a wanted precision or recall."""
+    """The score that thresholds are chosen for."""
 
     score: str
+    """Either "dice", "precision" or "recall"."""
     least: float | None = None
+    """Least precision or recall, above 0 and at most 1; None for "dice"."""
 
     @classmethod
     def parse(cls, text: str) -> Goal:
-        """Return the goal of "dice", "precision=0.9" or "recall=0.9". Raises `ConfigError` for anything else."""
-        score, equals, value = text.partition("=")
-        try:
-            least = float(value) if equals else None
-        except ValueError:
-            least = -1.0
-        if (score == "dice" and least is None) or (
-            score in ("precision", "recall") and least and 0 < least <= 1
-        ):
+        """Return the goal of "dice", "precision=0.9" or "recall=0.9".
+
+        Raises:
+            ConfigError: For any other text.
+        """
+        score, _, value = text.partition("=")
+        if text == "dice":
+            return cls("dice")
+        least = _number_or_zero(value)
+        if score in ("precision", "recall") and 0 < least <= 1:
             return cls(score, least)
         raise ConfigError(
-            f"is dice, precision=P or recall=R, with P or R above 0 and at most 1; found {text!r}",
+            f"allowed are dice, precision=P and recall=R, with P or R above 0 and at most 1; "
+            f"found {text!r}",
             setting="--for",
         )
 
     def check(self, task: Task) -> None:
-        """Raise `ConfigError` if the task has no thresholds to reach the goal with."""
+        """Raise `ConfigError` if the task has no thresholds, and the goal needs them."""
         if task.thresholds is None and self.least is not None:
             raise ConfigError(
-                f"{self} needs thresholds, and an exclusive task has none: it takes the most probable class; say dice",
+                f"{self} needs thresholds. An exclusive task has none: its mask is the most "
+                "probable class. Use --for dice",
                 "not-for-task",
                 setting="--for",
             )
 
     def __str__(self) -> str:
-        return self.score if self.least is None else f"{self.score}={self.least:g}"
+        if self.least is None:
+            return self.score
+        return f"{self.score}={self.least:g}"
 
 
 def threshold_histogram(task: Task, probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return how many known pixels lie between two thresholds, (2, C, STEPS) int64: first those without the class.
+    """Count the known pixels between every two thresholds, per class.
 
-    `probabilities` are (..., C), `target` is encoded. A pixel of bin k is from threshold k/1000 on, as `Task.decode`
-    compares. Histograms of several images are added.
+    Bin k holds the pixels of probabilities p with k/1000 <= p < (k + 1)/1000, as `Task.decode`
+    compares. Histograms of several images can be added.
+
+    Args:
+        task: A task with thresholds.
+        probabilities: (..., C).
+        target: Encoded by `task`; VOID pixels are left out.
+
+    Returns:
+        (2, C, STEPS) int64: first the pixels without the class, then those with it.
     """
-    truth, known = class_layers(task, target), known_pixels(task, target)
+    truth = class_layers(task, target)
+    known = known_pixels(task, target)
     bins = np.searchsorted(EDGES, np.asarray(probabilities, np.float32), side="right")
-    layers = [
-        [
-            np.bincount(bins[..., i][known[..., i] & (truth[..., i] == yes)], minlength=STEPS)
-            for i in range(task.channels)
-        ]
-        for yes in (False, True)
-    ]
-    return np.asarray(layers, np.int64)
+    histograms = np.zeros((2, task.channels, STEPS), np.int64)
+    for i in range(task.channels):
+        for has_class in (False, True):
+            chosen = known[..., i] & (truth[..., i] == has_class)
+            histograms[int(has_class), i] = np.bincount(bins[..., i][chosen], minlength=STEPS)
+    return histograms
 
 
 def choose_threshold(histograms: np.ndarray, goal: Goal, default: float = 0.5) -> float | None:
-    """Return the threshold of one class, (2, STEPS), that serves the goal best; None where no threshold reaches it.
+    """Return the best threshold of one class.
 
-    "dice": the highest. "precision=P": the most recall with a precision of at least P; "recall=R": the most precision
-    with a recall of at least R. Of equals the nearest to `default`. A class without a pixel has no best threshold: None.
+    Args:
+        histograms: (2, STEPS), one class of `threshold_histogram`.
+        goal: "dice" maximizes Dice. "precision=P" maximizes recall where the precision is at least
+            P, and "recall=R" maximizes precision where the recall is at least R.
+        default: Of equally good thresholds, the nearest to this value is returned.
+
+    Returns:
+        One of `EDGES`; None if no threshold reaches the goal, or no pixel has the class.
     """
     without, having = histograms
     positive = having.sum()
     if not positive:
         return None
-    tp = positive - np.cumsum(having)[:-1]  # from threshold k on
-    fp = without.sum() - np.cumsum(without)[:-1]
-    scores = ratios(np.stack([tp, fp, positive - tp, np.cumsum(without)[:-1]]))
-    value = {"dice": scores["dice"], "precision": scores["recall"], "recall": scores["precision"]}[
-        goal.score
-    ]
-    reached = (
-        np.ones(len(tp), bool) if goal.least is None else scores[goal.score] >= goal.least
-    )  # NaN is not
-    value = np.where(reached & ~np.isnan(value), value, -1.0)
-    if value.max() < 0:
+    tp = positive - np.cumsum(having)[:-1]
+    tn = np.cumsum(without)[:-1]
+    fp = without.sum() - tn
+    scores = ratios(np.stack([tp, fp, positive - tp, tn]))
+    value = scores[_MAXIMIZED[goal.score]]
+    allowed = ~np.isnan(value)
+    if goal.least is not None:
+        allowed &= scores[goal.score] >= goal.least
+    if not allowed.any():
         return None
-    best = np.flatnonzero(value == value.max())
-    return float(EDGES[best[np.abs(EDGES[best] - default).argmin()]])
+    best = np.flatnonzero(allowed & (value == value[allowed].max()))
+    distances = np.abs(EDGES[best] - default)
+    return float(EDGES[best[distances.argmin()]])
+
+
+def _number_or_zero(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,22 +1,23 @@
-"""Choosing how a run decodes its probabilities: temperature, thresholds and rules for objects."""
+"""`segkit.tune`: chooses how a run decodes its probabilities, and stores that with the run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from segkit.config import RunConfig
 from segkit.data.parts import open_parts, readable_part
+from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, SegkitWarning
 from segkit.evaluation.thresholds import Goal
-from segkit.evaluation.tuning import choose_decoding
+from segkit.evaluation.tuning import Counting, choose_decoding
 from segkit.inference.load import open_run
 from segkit.run import Run, tuned
 from segkit.run.exports import update_exports
 from segkit.run.tuned import Tuned
-from segkit.system.progress import Progress
+from segkit.system.progress import Counter, Progress
 
 
 class TunedRun(NamedTuple):
@@ -36,18 +37,19 @@ def tune(
     trust: bool = False,
     progress: Progress | None = None,
 ) -> TunedRun:
-    """Choose temperature, thresholds and rules for objects on the validation part, and keep them with the run.
+    """Choose temperature, thresholds and rules for objects on the validation part of a run.
 
-    Whatever predicts with the run from then on uses them, its exports included.
+    The choice is stored in the run folder and in the run's exports. Every later prediction with
+    them uses it.
 
     Args:
         run: A run folder.
-        goal: What thresholds are chosen for: "dice", "precision=0.9" or "recall=0.9".
-        trust: Whether Python that the run's data section names may be imported.
-        progress: Receives the number of images that are looked at.
+        goal: Decides the thresholds: "dice", "precision=0.9" or "recall=0.9".
+        trust: Whether Python code that the run's data section names may be imported.
+        progress: Receives the number of predicted images, and warnings.
 
     Returns:
-        The run, what was chosen, and how many exports of the run follow it.
+        The run, what was chosen, and the number of exports that were updated.
 
     Raises:
         DataError: If the run's data cannot be read.
@@ -59,30 +61,51 @@ def tune(
     wanted = Goal.parse(goal)
     config = found.config_made_with(trust)
     wanted.check(config.task)
-    part = readable_part(open_parts(config)["validation"], config)
-    if not len(part):
-        raise ConfigError(
-            f"{found.config_file}: data.validation is empty, and tuning needs images that were not trained on",
-            "too-few-samples",
-        )
-
-    def counting(label: str) -> AbstractContextManager[Callable[..., None]]:
-        return progress.counting(label, len(part))
-
-    chosen = choose_decoding(
-        open_run(found.path, "keras").predict, config, part, "validation", wanted, counting
-    )
+    part = _validation_part(found, config)
+    predict = open_run(found.path, "keras").predict
+    counting = _counting(progress, len(part))
+    chosen = choose_decoding(predict, config, part, "validation", wanted, counting)
     tuned.write(found.tuned, chosen)
     for note in chosen.notes:
         code, _, message = note.partition(": ")
         progress.warning(SegkitWarning(message, code))
-    return TunedRun(found, chosen, update_exports(found.path, found.model, found.config()))
+    exports = update_exports(found.path, found.model, found.config())
+    return TunedRun(found, chosen, exports)
 
 
 def reset_tuning(run: str | os.PathLike[str]) -> bool:
-    """Remove what `tune` chose; the run and its exports decode as after training. Return whether it was tuned."""
+    """Remove what `tune` chose, so that the run and its exports decode as after training.
+
+    Args:
+        run: A run folder.
+
+    Returns:
+        Whether the run was tuned.
+
+    Raises:
+        RunError: If there is no finished run.
+    """
     found = Run.open(Path(run))
     was_tuned = found.tuned.is_file()
     found.tuned.unlink(missing_ok=True)
     update_exports(found.path, found.model, found.config())
     return was_tuned
+
+
+def _validation_part(run: Run, config: RunConfig) -> Subset:
+    """Return the validation part. Raises `ConfigError` if it is empty."""
+    part = readable_part(open_parts(config)["validation"], config)
+    if not len(part):
+        raise ConfigError(
+            f"{run.config_file}: data.validation is empty. Tuning needs images with masks that "
+            "were not used for training",
+            "too-few-samples",
+        )
+    return part
+
+
+def _counting(progress: Progress, images: int) -> Counting:
+    def counting(label: str) -> AbstractContextManager[Counter]:
+        return progress.counting(label, images)
+
+    return counting

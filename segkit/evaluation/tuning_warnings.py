@@ -1,4 +1,4 @@
-"""What `segkit tune` warns of: classes of which it knows too little, and scores that fall."""
+"""Warnings of `segkit tune`: classes that too few images show, and classes whose scores fall."""
 
 from __future__ import annotations
 
@@ -11,48 +11,56 @@ from segkit.errors import SegkitWarning
 from segkit.task import Task
 
 
-def too_few_images(
-    task: Task, shown: np.ndarray, few: Sequence[int], least: int
+def warn_of_rare_classes(
+    task: Task, images_with_class: np.ndarray, rare: Sequence[int], least: int
 ) -> Iterator[SegkitWarning]:
-    """Yield a warning for each class for which nothing is chosen.
+    """Yield a warning for each class that is decoded as before because too few images show it.
 
     Args:
         task: The run's task.
-        shown: Images that show each class, (C,).
-        few: Indices of the classes that too few images show.
-        least: Images from which something is chosen.
+        images_with_class: (C,), images that show each class.
+        rare: Indices of the classes that fewer than `least` images show.
+        least: Number of images that a choice needs.
     """
-    for i in few:
+    for i in rare:
         yield SegkitWarning(
-            f"{task.classes[i]}: {shown[i]} images of the part show it, and nothing is chosen from fewer than {least}; it is "
-            f"decoded as before",
+            f"{task.classes[i]}: only {images_with_class[i]} images of the part show it, and at "
+            f"least {least} are needed to choose thresholds and rules. It is decoded as before",
             "few-objects",
         )
 
 
-def what_gets_worse(
-    task: Task, before: Mapping[str, Any], after: Mapping[str, Any], shown: np.ndarray
+def warn_of_falling_scores(
+    task: Task,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    images_with_class: np.ndarray,
 ) -> Iterator[SegkitWarning]:
-    """Yield a warning for each class whose Dice falls, with all its scores that fall.
+    """Yield a warning for each class whose Dice falls; it lists all scores of the class that fall.
 
     Args:
         task: The run's task.
         before: Scores as in `Tuned.before`.
         after: Scores as in `Tuned.after`.
-        shown: Images that show each class, (C,).
+        images_with_class: (C,), images that show each class.
     """
     for i in task.foreground:
         label = task.classes[i]
-        old, new = (
-            {name: value or 0.0 for name, value in each["classes"][label].items()}
-            for each in (before, after)
-        )
-        if new["dice"] >= old["dice"]:
-            continue
-        fallen = [name for name in ("dice", "precision", "recall") if new[name] < old[name]]
-        scores = ", ".join(f"{name} from {old[name]:.4f} to {new[name]:.4f}" for name in fallen)
-        yield SegkitWarning(
-            f"{label}: {scores}; it is found in {after['images'][label]} images, before in {before['images'][label]}, and "
-            f"{shown[i]} show it. `segkit tune --reset` undoes it",
-            "worse",
-        )
+        old = before["classes"][label]
+        new = after["classes"][label]
+        changes = []
+        for name in ("dice", "precision", "recall"):
+            if _value(new[name]) < _value(old[name]):
+                changes.append(f"{name} from {_value(old[name]):.4f} to {_value(new[name]):.4f}")
+        if _value(new["dice"]) < _value(old["dice"]):
+            yield SegkitWarning(
+                f"{label}: {', '.join(changes)}. It is predicted in {after['images'][label]} "
+                f"images, before tuning in {before['images'][label]}; {images_with_class[i]} "
+                f"images show it. `segkit tune --reset` undoes the tuning",
+                "worse",
+            )
+
+
+def _value(score: float | None) -> float:
+    """Return a score, or 0 where it is not defined."""
+    return score or 0.0

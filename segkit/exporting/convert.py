@@ -1,11 +1,10 @@
-"""A trained Keras model written in the formats of other runtimes."""
+"""Writes a trained Keras model in the formats of other runtimes."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -30,44 +29,59 @@ _NEEDS = {
 
 
 def check_packages(format_name: str, precision: str) -> None:
-    """Raise `ConfigError` if the packages, the CPU or the backend of Keras here cannot write or check an export."""
+    """Raise `ConfigError` if this machine cannot write or check an export.
+
+    Args:
+        format_name: A key of `PRECISIONS`.
+        precision: One of its precisions.
+
+    Raises:
+        ConfigError: If a package is missing, the CPU does not support the precision, or Keras does
+            not run on TensorFlow.
+    """
     for module in _NEEDS[format_name]:
         need(module, format_name)
-    if (format_name, precision) == (
-        "openvino",
-        "int8",
-    ):  # it is made from ONNX with 8-bit operations
+    if format_name == "openvino" and precision == "int8":  # it is converted from 8-bit ONNX
         for module in _NEEDS["onnx"]:
             need(module, "onnx")
     if precision == "bfloat16" and not has_bfloat16():
         raise ConfigError(
-            "this CPU has no bfloat16 and would run it in float32, so the check would say "
-            "nothing. Export on the machine that is to predict",
+            "this CPU does not support bfloat16. It would compute in float32, so the check could "
+            "not measure the loss of accuracy. Export on the machine that will predict",
             "missing-hardware",
             setting="--precision",
         )
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
-            f"segkit export needs Keras on TensorFlow; KERAS_BACKEND is {keras.backend.backend()}. A model.keras that was "
-            f"trained on another backend can be exported as it is, with KERAS_BACKEND=tensorflow",
+            "segkit export needs Keras on TensorFlow; KERAS_BACKEND is "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow: it opens models that were "
+            "trained on another backend",
             "not-for-backend",
         )
 
 
 def convert_model(model: keras.Model, config: RunConfig, format_name: str, folder: Path) -> None:
-    """Write a model of `build` in float32 under its name in `FILES`. Its input is as in training: images of any size.
+    """Write a model in float32, under its name in `FILES`.
 
-    LiteRT's file holds the network without scaling, padding and cropping: see `segkit.inference.runtimes.litert`.
+    The exported model takes images as in training, of any size. LiteRT's file holds the network
+    without scaling, padding and cropping: see `segkit.inference.runtimes.litert`.
+
+    Args:
+        model: A model of `build`.
+        config: The run's config.
+        format_name: A key of `FILES`.
+        folder: An existing folder.
+
+    Raises:
+        ConfigError: If LiteRT cannot run the network on images of another size.
     """
-    target = str(folder / FILES[format_name])
     if format_name == "litert":
         _convert_litert(core(portable_copy(model)), config, folder)
         return
-    name = {"savedmodel": "tf_saved_model"}.get(format_name, format_name)
-    with quiet():
-        portable_copy(model).export(
-            target, format=name, verbose=False, input_signature=[_signature(config)]
-        )
+    keras_name = format_name
+    if format_name == "savedmodel":
+        keras_name = "tf_saved_model"
+    _export_with_keras(model, config, keras_name, folder / FILES[format_name])
 
 
 def quantizer(
@@ -77,62 +91,87 @@ def quantizer(
     windows: Sequence[np.ndarray],
     folder: Path,
 ) -> Quantizer:
-    """Return what writes the model with 8-bit convolutions, calibrated on `windows` (1, H, W, C) of training images."""
+    """Return an object that writes the model with 8-bit convolutions.
+
+    Args:
+        model: A model of `build`.
+        config: The run's config.
+        format_name: "litert", "onnx" or "openvino".
+        windows: Parts of training images, (1, H, W, C) each. The ranges of the activations are
+            measured on them.
+        folder: An existing folder for the model and temporary files.
+    """
     if format_name == "litert":
         return LiteRTQuantizer(core(portable_copy(model)), config, windows, folder)
     source = folder / "float32.onnx"
-    with quiet():
-        portable_copy(model).export(
-            str(source), format="onnx", verbose=False, input_signature=[_signature(config)]
-        )
-    kind: Any = {"onnx": OnnxQuantizer, "openvino": OpenVINOQuantizer}[format_name]
-    return kind(source, windows, folder)
+    _export_with_keras(model, config, "onnx", source)
+    if format_name == "onnx":
+        return OnnxQuantizer(source, windows, folder)
+    return OpenVINOQuantizer(source, windows, folder)
 
 
 def open_savedmodel(exported: Exported) -> Predict:
-    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32 of a SavedModel."""
+    """Return the predict function of a SavedModel.
+
+    Args:
+        exported: An export of the format "savedmodel".
+
+    Returns:
+        Images (B, H, W, C) to probabilities (B, H, W, classes) float32.
+    """
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(exported.model))  # its variables live as long as it does
-    return lambda images: np.asarray(loaded.serve(tf.constant(images)))
+    loaded = tf.saved_model.load(str(exported.model))
+
+    def predict(images: np.ndarray) -> np.ndarray:  # keeps `loaded`, and so its variables, alive
+        return np.asarray(loaded.serve(tf.constant(images)))
+
+    return predict
+
+
+def _export_with_keras(
+    model: keras.Model, config: RunConfig, keras_name: str, target: Path
+) -> None:
+    """Write a model in a format that Keras can export."""
+    import tensorflow as tf
+
+    channels = config.input.channels
+    signature = tf.TensorSpec((None, None, None, channels), config.input.dtype, name="image")
+    with quiet():
+        portable_copy(model).export(
+            str(target), format=keras_name, verbose=False, input_signature=[signature]
+        )
 
 
 def _convert_litert(model: keras.Model, config: RunConfig, folder: Path) -> None:
     import tensorflow as tf
 
-    side = 2 * config.model.stride
+    stride = config.model.stride
     channels = config.input.channels
+    file = folder / FILES["litert"]
     with quiet():
-        save_core(model, folder / "core", (1, side, side, channels))
+        save_core(model, folder / "core", (1, 2 * stride, 2 * stride, channels))
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "core"))
-        (folder / FILES["litert"]).write_bytes(converter.convert())
+        file.write_bytes(converter.convert())
     shutil.rmtree(folder / "core")
-    _check_resizes(
-        folder / FILES["litert"], (2, 3 * config.model.stride, 5 * config.model.stride, channels)
-    )
+    _check_resizes(file, (2, 3 * stride, 5 * stride, channels))
 
 
 def _check_resizes(file: Path, shape: tuple[int, ...]) -> None:
-    """Raise `ConfigError` if LiteRT cannot run a network of scaled images at another size than it was written for."""
+    """Raise `ConfigError` if LiteRT cannot run a network on a batch of another shape."""
     interpreter = need("ai_edge_litert.interpreter", "litert").Interpreter(str(file))
     try:
         with quiet():
             interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
             interpreter.allocate_tensors()
             interpreter.invoke()
-        found = tuple(interpreter.get_output_details()[0]["shape"].tolist())
+        output_shape = tuple(interpreter.get_output_details()[0]["shape"].tolist())
     except (RuntimeError, ValueError):
-        found = ()
-    if found[:3] != shape[:3]:
+        output_shape = ()
+    if output_shape[:3] != shape[:3]:
         raise ConfigError(
-            "litert holds this network at one size only, as layers of it name sizes. Use onnx or openvino",
+            "litert can run this network on images of one size only, because some of its layers "
+            "contain sizes. Use onnx or openvino",
             "not-for-network",
             setting="--format",
         )
-
-
-def _signature(config: RunConfig) -> Any:
-    import tensorflow as tf
-
-    given = config.input
-    return tf.TensorSpec((None, None, None, given.channels), given.dtype, name="image")

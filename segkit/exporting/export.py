@@ -1,4 +1,8 @@
-"""Exporting a run, as one story: convert, ask both models the same, accept or refuse, put it in its place."""
+"""`segkit.export`: writes a run's model for another runtime, and checks it.
+
+The export is converted in a temporary folder. Both models predict the same images, and the export
+is accepted or refused. An accepted one is moved into the run's exports.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,10 @@ import segkit
 from segkit import catalog
 from segkit.config import RunConfig
 from segkit.data.parts import open_parts
-from segkit.data.sources.source import Sample, Subset
+from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, RunError
 from segkit.exporting.formats import check_precision
-from segkit.exporting.parity import Difference, measure_difference, seconds
+from segkit.exporting.parity import Difference, measure_difference, median_seconds
 from segkit.exporting.sensitivity import find_float32_layers
 from segkit.inference.images import match_model_input
 from segkit.inference.tiles import Predict
@@ -28,22 +32,24 @@ from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 
 Parts = dict[str, Subset]
-Say = Callable[[str], None]
+Message = Callable[[str], None]
 LARGEST_DIFFERENCE = 1e-3
-"""Of a probability in float32; rounding was seen to reach 1e-5."""
+"""Largest difference of a probability that a float32 export may have; rounding reaches 1e-5."""
 CALIBRATION_WINDOWS = 32
+"""Training images on which the ranges of activations are measured."""
 WITHOUT_VALIDATION = 8
-"""Training images to compare on where there is no validation part."""
+"""Training images to compare on if there is no validation part."""
 FOR_ERRORS = 4
-"""Validation images on which layers are compared with each other."""
+"""Validation images on which the errors of single layers are measured."""
 
 
 class ExportRequest(NamedTuple):
-    """What to write, and by how much foreground Dice on the validation part may be lower."""
+    """What to write."""
 
     format: str
     precision: str
     max_drop: float
+    """Largest allowed drop in foreground Dice on the validation part."""
 
 
 def export(
@@ -55,24 +61,23 @@ def export(
     trust: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a run's model for another runtime into RUN/exports/FORMAT-PRECISION, and check it beside Keras.
+    """Write a run's model for another runtime, and compare its predictions with Keras.
+
+    The export is the folder RUN/exports/FORMAT-PRECISION. It replaces an older one.
 
     Args:
         run: A run folder.
         format: "onnx", "litert", "openvino", or "savedmodel" for TensorFlow Serving.
         precision: "float32", "int8", or "bfloat16" (openvino).
-        max_drop: For fewer bits, how much lower foreground Dice on the validation part may be.
-        trust: Whether Python that the run's data section names may be imported.
+        max_drop: Largest allowed drop in foreground Dice on the validation part.
+        trust: Whether Python code that the run's data section names may be imported.
         progress: Receives what is measured.
 
-    Returns:
-        The export. An older one of this format and precision is replaced.
-
     Raises:
-        ConfigError: For a format or precision that is not offered, or a package that is not installed.
+        ConfigError: For a format or precision that is not available, or a missing package.
         DataError: If the run's data cannot be opened.
-        RunError: If there is no finished run; or with the numbers, if the export predicts too differently; nothing is left
-            behind then.
+        RunError: If there is no finished run, or the export predicts too differently; no export is
+            left behind in that case.
     """
     progress = progress or Progress()
     check_precision(format, precision)
@@ -82,160 +87,200 @@ def export(
     return export_run(found, ExportRequest(format, precision, max_drop), parts, progress.message)
 
 
-def export_run(run: Run, wanted: ExportRequest, parts: Parts, say: Say) -> Exported:
-    """Do what `export` does, with the parts of the run's data at hand. `say` receives what is measured."""
-    from segkit.exporting.convert import check_packages
+def export_run(run: Run, request: ExportRequest, parts: Parts, message: Message) -> Exported:
+    """Do what `export` does, with the parts of the run's data already opened.
+
+    Args:
+        run: A finished run.
+        request: What to write.
+        parts: "train" and "validation".
+        message: Receives lines for the user.
+
+    Raises:
+        ConfigError: See `export`.
+        RunError: See `export`.
+    """
+    from segkit.exporting.convert import check_packages, convert_model
     from segkit.inference.runtimes.keras import as_predict, load_model
 
-    check_packages(wanted.format, wanted.precision)
-    if wanted.precision != "float32" and not len(parts["validation"]):
-        raise ConfigError(
-            f"{wanted.precision} is measured on the validation part, and this run has none (data.validation)",
-            "too-few-samples",
-            setting="--precision",
-        )
-    config, model = run.config(), load_model(run)
-    record = ExportRecord(
-        format=wanted.format,
-        precision=wanted.precision,
-        segkit=segkit.__version__,
-        model_sha256=sha256(run.model),
-        config=config,
-    )
-    place = run.path / "exports" / f"{wanted.format}-{wanted.precision}"
+    check_packages(request.format, request.precision)
+    _check_validation_part(request, parts)
+    model = load_model(run)
+    record = _record(run, request)
+    place = run.path / "exports" / f"{request.format}-{request.precision}"
     with whole_folder(place, replace=True) as folder:
-        keras, written = as_predict(model), Exported(folder, record)
-        kept = _write(model, keras, written, parts, wanted.max_drop, say)
-        checked = _check(keras, _open(written), config, parts)
-        say(describe_check(checked))
-        _refuse(wanted, checked)
-        record = record.model_copy(
-            update={
-                "checked": checked,
-                "float32_layers": kept,
-                "files_sha256": file_digests(folder),
-            }
-        )
-        write_text(folder / "export.json", record_text(record))
+        keras_predict = as_predict(model)
+        written = Exported(folder, record)
+        float32_layers = []
+        if request.precision == "int8":
+            float32_layers = _write_int8(model, request, written, parts, message)
+        else:
+            convert_model(model, record.config, record.format, folder)
+        checked = _check(keras_predict, _open(written), record.config, parts)
+        message(describe_check(checked))
+        _refuse(request, checked)
+        results = {
+            "checked": checked,
+            "float32_layers": float32_layers,
+            "files_sha256": file_digests(folder),
+        }
+        write_text(folder / "export.json", record_text(record.model_copy(update=results)))
     return Exported.read(place)
 
 
 def describe_check(checked: Checked) -> str:
-    """Return what was found, in words."""
-    dice = (
-        ""
-        if checked.dice_keras is None
-        else f"; foreground Dice {checked.dice_export:.4f}, Keras {checked.dice_keras:.4f}"
-    )
-    return (
-        f"{checked.images} images through both: largest difference of a probability {checked.largest_difference:.2g}, "
-        f"{100 * checked.decided_alike:.3f} % of the pixels decided alike{dice}\n"
-        f"one image in {checked.seconds_export:.3f} s, Keras {checked.seconds_keras:.3f} s: ratio {checked.time_ratio:.2f}"
-    )
+    """Return the results of a check as lines for the user."""
+    lines = [
+        f"compared with Keras on {checked.images} images:",
+        f"  largest difference of a probability  {checked.largest_difference:.2g}",
+        f"  pixels with the same decision        {100 * checked.decided_alike:.3f} %",
+    ]
+    if checked.dice_keras is not None:
+        dice = f"{checked.dice_export:.4f}  (Keras {checked.dice_keras:.4f})"
+        lines.append(f"  foreground Dice                      {dice}")
+    times = f"{checked.seconds_export:.3f}  (Keras {checked.seconds_keras:.3f})"
+    lines.append(f"  seconds per image                    {times}, ratio {checked.time_ratio:.2f}")
+    return "\n".join(lines)
 
 
 def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
-    """Return (1, H, W, C) from the middle of up to 32 images, evenly chosen; all of the size of a training patch.
+    """Return the middle of up to 32 images of a part, evenly chosen.
 
-    Sides are whole multiples of the network's stride; smaller images are continued by their mirror image.
+    Args:
+        config: The run's config.
+        part: Training images.
+
+    Returns:
+        Windows (1, H, W, C) of the training's crop size, rounded up to whole strides. Images that
+        are smaller are padded by reflection.
     """
     stride = config.model.stride
     height, width = (-(-side // stride) * stride for side in config.train.crop)
     names = list(part.names)
-    chosen = names[:: max(1, len(names) // CALIBRATION_WINDOWS)][:CALIBRATION_WINDOWS]
-    return [
-        _window(match_model_input(config, part.read(name).image, name), height, width)[None]
-        for name in chosen
-    ]
+    step = max(1, len(names) // CALIBRATION_WINDOWS)
+    windows = []
+    for name in names[::step][:CALIBRATION_WINDOWS]:
+        image = match_model_input(config, part.read(name).image, name)
+        windows.append(_middle(image, height, width)[None])
+    return windows
 
 
-def _window(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    missing = [
-        max(0, wanted - found)
-        for wanted, found in zip((height, width), image.shape[:2], strict=True)
-    ]
-    image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the middle of an image (H, W, C) as (height, width, C)."""
+    missing_rows = max(0, height - image.shape[0])
+    missing_columns = max(0, width - image.shape[1])
+    image = np.pad(image, [(0, missing_rows), (0, missing_columns), (0, 0)], mode="symmetric")
+    top = (image.shape[0] - height) // 2
+    left = (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
-def _write(
-    model: Any, keras: Predict, written: Exported, parts: Parts, most_fall: float, say: Say
-) -> list[str]:
-    """Write the model into the folder of `written`; return the layers that int8 left in float32."""
-    from segkit.exporting.convert import convert_model, quantizer
-
-    record, validation = written.record, parts["validation"]
-    if record.precision != "int8":
-        convert_model(model, record.config, record.format, written.path)
-        return []
-    windows = calibration_windows(record.config, parts["train"])
-    say(f"measuring the ranges of every layer on {len(windows)} training images")
-    few = Subset(validation.source, validation.names[:FOR_ERRORS])
-    with quantizer(model, record.config, record.format, windows, written.path) as writer:
-        return find_float32_layers(
-            writer,
-            fall=lambda: _fall(
-                measure_difference(keras, _open(written), record.config, validation)
-            ),
-            error=lambda: measure_difference(keras, _open(written), record.config, few).mean,
-            most=most_fall,
-            say=say,
+def _check_validation_part(request: ExportRequest, parts: Parts) -> None:
+    if request.precision != "float32" and not len(parts["validation"]):
+        raise ConfigError(
+            f"{request.precision} is checked on the validation part, and this run has none "
+            "(data.validation)",
+            "too-few-samples",
+            setting="--precision",
         )
 
 
-def _fall(found: Difference) -> float:
+def _record(run: Run, request: ExportRequest) -> ExportRecord:
+    return ExportRecord(
+        format=request.format,
+        precision=request.precision,
+        segkit=segkit.__version__,
+        model_sha256=sha256(run.model),
+        config=run.config(),
+    )
+
+
+def _write_int8(
+    model: Any, request: ExportRequest, written: Exported, parts: Parts, message: Message
+) -> list[str]:
+    """Write the model in 8 bits, and return the layers that stay in float32."""
+    from segkit.exporting.convert import quantizer
+    from segkit.inference.runtimes.keras import as_predict
+
+    config = written.record.config
+    keras_predict = as_predict(model)
+    validation = parts["validation"]
+    first_images = Subset(validation.source, validation.names[:FOR_ERRORS])
+
+    def dice_drop() -> float:
+        return _dice_drop(measure_difference(keras_predict, _open(written), config, validation))
+
+    def error() -> float:
+        return measure_difference(keras_predict, _open(written), config, first_images).mean
+
+    windows = calibration_windows(config, parts["train"])
+    message(f"measuring the ranges of every layer on {len(windows)} training images")
+    with quantizer(model, config, request.format, windows, written.path) as writer:
+        return find_float32_layers(writer, dice_drop, error, request.max_drop, message)
+
+
+def _dice_drop(found: Difference) -> float:
+    """Return the drop from the first to the second Dice, 0 if the first one is not defined."""
     before, after = found.dice
-    return 0.0 if before is None else before - (after or 0.0)
+    if before is None:
+        return 0.0
+    return before - (after or 0.0)
 
 
-def _check(keras: Predict, other: Predict, config: RunConfig, parts: Parts) -> Checked:
-    scored = len(parts["validation"]) > 0
-    train = parts["train"]
-    part = parts["validation"] if scored else Subset(train.source, train.names[:WITHOUT_VALIDATION])
-    found = measure_difference(keras, other, config, part)
-    sample: Sample = part.read(part.names[0])
-    image = match_model_input(config, sample.image, sample.name)[
-        : config.predict.tile, : config.predict.tile
-    ]
-    one, two = seconds(keras, other, image[None])
-    dice = found.dice if scored else (None, None)
+def _check(keras_predict: Predict, predict: Predict, config: RunConfig, parts: Parts) -> Checked:
+    """Compare an export with Keras on the validation part, or on a few training images."""
+    part = parts["validation"]
+    has_validation = len(part) > 0
+    if not has_validation:
+        part = Subset(parts["train"].source, parts["train"].names[:WITHOUT_VALIDATION])
+    found = measure_difference(keras_predict, predict, config, part)
+    dice_keras, dice_export = found.dice
+    if not has_validation:  # Dice on training images would be misleading
+        dice_keras = None
+        dice_export = None
+    sample = part.read(part.names[0])
+    tile = config.predict.tile
+    image = match_model_input(config, sample.image, sample.name)[:tile, :tile]
+    seconds_keras, seconds_export = median_seconds(keras_predict, predict, image[None])
     return Checked(
         images=found.images,
         largest_difference=found.largest,
         decided_alike=found.decided_alike,
-        dice_keras=dice[0],
-        dice_export=dice[1],
-        seconds_keras=one,
-        seconds_export=two,
+        dice_keras=dice_keras,
+        dice_export=dice_export,
+        seconds_keras=seconds_keras,
+        seconds_export=seconds_export,
     )
 
 
-def _refuse(wanted: ExportRequest, checked: Checked) -> None:
-    if wanted.precision != "float32" and checked.dice_keras is None:
+def _refuse(request: ExportRequest, checked: Checked) -> None:
+    """Raise `RunError` if an export predicts too differently."""
+    if request.precision != "float32" and checked.dice_keras is None:
         raise RunError(
-            "refused: foreground Dice cannot be measured, for no foreground is in the masks of "
-            "the validation part nor in Keras' answers, so nothing says what fewer bits cost. "
-            "Use --precision float32, or train longer first",
+            "refused: foreground Dice is not defined, because neither the masks of the validation "
+            "part nor the predictions of Keras contain foreground. The loss of accuracy by "
+            f"{request.precision} cannot be measured. Use --precision float32, or train longer "
+            "first",
             "not-measurable",
         )
-    fall = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
-    if wanted.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
+    if request.precision == "float32" and checked.largest_difference > LARGEST_DIFFERENCE:
         raise RunError(
-            f"refused: a probability differs by {checked.largest_difference:.2g} from Keras', "
-            f"more than {LARGEST_DIFFERENCE:g}; this network cannot be exported to "
-            f"{wanted.format}. Try another --format",
+            f"refused: a probability differs by {checked.largest_difference:.2g} from that of "
+            f"Keras, more than {LARGEST_DIFFERENCE:g}. This network cannot be exported to "
+            f"{request.format}; try another --format",
             "inexact-export",
         )
-    if fall > wanted.max_drop:
+    drop = (checked.dice_keras or 0.0) - (checked.dice_export or 0.0)
+    if drop > request.max_drop:
         raise RunError(
-            f"refused: foreground Dice falls by {fall:.4f}, more than {wanted.max_drop:g}. Use another --precision, or "
-            f"allow more with --max-drop",
+            f"refused: foreground Dice drops by {drop:.4f}, more than {request.max_drop:g}. Use "
+            "another --precision, or allow more with --max-drop",
             "inexact-export",
         )
 
 
 def _open(written: Exported) -> Predict:
+    """Return the predict function of an export."""
     if written.record.format == "savedmodel":
         from segkit.exporting.convert import open_savedmodel
 

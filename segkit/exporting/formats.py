@@ -1,4 +1,4 @@
-"""Formats of exported models, and the precisions that each is written in."""
+"""Formats of exported models, and the precisions of each."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PRECISIONS = {
 
 
 def check_precision(format_name: str, precision: str) -> None:
-    """Raise `ConfigError` if a format is unknown or cannot be written in a precision."""
+    """Raise `ConfigError` if a format is unknown, or cannot be written in a precision."""
     if format_name not in PRECISIONS:
         raise ConfigError(
-            f"known are {', '.join(PRECISIONS)}; found {format_name}",
+            f"allowed are {', '.join(PRECISIONS)}; found {format_name}",
             "unknown-name",
             setting="--format",
         )
-    if precision not in PRECISIONS[format_name]:
-        others = [name for name, known in PRECISIONS.items() if precision in known]
-        raise ConfigError(
-            f"{format_name} is written in {', '.join(PRECISIONS[format_name])}; found {precision}"
-            + (f", which {', '.join(others)} can" if others else ""),
-            "unknown-name",
-            setting="--precision",
-        )
+    if precision in PRECISIONS[format_name]:
+        return
+    message = f"{format_name} can be written in {', '.join(PRECISIONS[format_name])}"
+    message += f"; found {precision}"
+    others = [name for name, allowed in PRECISIONS.items() if precision in allowed]
+    if others:
+        message += f", which {', '.join(others)} can be written in"
+    raise ConfigError(message, "unknown-name", setting="--precision")

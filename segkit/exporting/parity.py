@@ -1,4 +1,4 @@
-"""Two ways to predict, asked the same: how far apart their answers are, how good each is, and how long each takes."""
+"""The difference between two ways to run a network: probabilities, masks, scores and time."""
 
 from __future__ import annotations
 
@@ -18,62 +18,122 @@ from segkit.system.threads import prefetch
 from segkit.task import VOID
 
 TURNS = 5
+"""Timed calls of each predict function."""
+WARM_UPS = 2
+"""Calls of each before them that are not timed, since the first ones compile and allocate."""
 
 
 class Difference(NamedTuple):
-    """What `compare` finds. Differences are of probabilities; Dice is None where no class occurs or there are no masks."""
+    """Result of `measure_difference`; differences are absolute differences of probabilities."""
 
     images: int
     largest: float
     mean: float
     decided_alike: float
-    """Share of the decisions (a pixel, in a multilabel task a pixel and class) that are the same."""
+    """Share of equal decisions, from 0 to 1. A decision is a pixel, in a multilabel task a pixel
+    and class."""
     dice: tuple[float | None, float | None]
+    """Mean foreground Dice of both; None if no class occurs in truth and masks."""
 
 
 def measure_difference(
     one: Predict, other: Predict, config: RunConfig, samples: Subset
 ) -> Difference:
-    """Return how two ways differ on samples, each of which is predicted and decoded as `segkit predict` does."""
-    task = config.task
-    totals = np.zeros((2, 4, task.channels), np.int64)
-    largest = summed = 0.0
-    images = alike = decided = values = 0
+    """Predict samples in two ways, as `segkit predict` does, and compare the results.
+
+    Args:
+        one: A network.
+        other: Another one, for the same images and classes.
+        config: Decides windows and decoding.
+        samples: At least one sample.
+    """
+    sums = _Sums(config)
     for sample in prefetch(samples.read, samples.names):
-        target = task.encode(sample.mask, sample.name, void=VOID)
-        answers = [predict_sample(predict, config, sample) for predict in (one, other)]
-        difference = np.abs(answers[0] - answers[1])
-        masks = [decode(config, answer) for answer in answers]
-        for total, mask in zip(totals, masks, strict=True):
-            total += counts.count(task, target, mask)
-        largest, summed = (
-            max(largest, float(difference.max())),
-            summed + float(difference.sum(dtype=np.float64)),
+        target = config.task.encode(sample.mask, sample.name, void=VOID)
+        one_prediction = predict_sample(one, config, sample)
+        other_prediction = predict_sample(other, config, sample)
+        sums.add(target, one_prediction, other_prediction)
+    return sums.difference()
+
+
+class _Sums:
+    """Adds up the differences of images."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.images = 0
+        self.largest = 0.0
+        self.total = 0.0
+        self.probabilities = 0
+        self.equal = 0
+        self.decisions = 0
+        self.one_counts = np.zeros((4, config.task.channels), np.int64)
+        self.other_counts = np.zeros((4, config.task.channels), np.int64)
+
+    def add(self, target: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
+        """Add an image with an encoded target and probabilities (H, W, classes)."""
+        difference = np.abs(one - other)
+        self.images += 1
+        self.largest = max(self.largest, float(difference.max()))
+        self.total += float(difference.sum(dtype=np.float64))
+        self.probabilities += difference.size
+        one_mask = decode(self.config, one)
+        other_mask = decode(self.config, other)
+        self.equal += int((one_mask == other_mask).sum())
+        self.decisions += one_mask.size
+        self.one_counts += counts.count(self.config.task, target, one_mask)
+        self.other_counts += counts.count(self.config.task, target, other_mask)
+
+    def difference(self) -> Difference:
+        return Difference(
+            images=self.images,
+            largest=self.largest,
+            mean=self.total / max(1, self.probabilities),
+            decided_alike=self.equal / max(1, self.decisions),
+            dice=(self._foreground_dice(self.one_counts), self._foreground_dice(self.other_counts)),
         )
-        alike, decided = alike + int((masks[0] == masks[1]).sum()), decided + masks[0].size
-        images, values = images + 1, values + difference.size
-    dice = tuple(counts.report(task, total, images)["mean"]["dice_foreground"] for total in totals)
-    return Difference(
-        images, largest, summed / max(1, values), alike / max(1, decided), (dice[0], dice[1])
-    )
+
+    def _foreground_dice(self, pixel_counts: np.ndarray) -> float | None:
+        dice: float | None
+        dice = counts.report(self.config.task, pixel_counts, self.images)["mean"]["dice_foreground"]
+        return dice
 
 
 def predict_sample(predict: Predict, config: RunConfig, sample: Sample) -> np.ndarray:
-    """Return (H, W, classes) of one sample's image."""
-    named = [(sample.name, match_model_input(config, sample.image, sample.name))]
-    ((_, _, answer),) = predict_images(predict, config, named)
-    return answer
+    """Return the probabilities (H, W, classes) of one sample's image."""
+    image = match_model_input(config, sample.image, sample.name)
+    ((_, _, probabilities),) = predict_images(predict, config, [(sample.name, image)])
+    return probabilities
 
 
-def seconds(
+def median_seconds(
     one: Predict, other: Predict, images: np.ndarray, turns: int = TURNS
 ) -> tuple[float, float]:
-    """Return the median time in seconds that each takes for a batch; they take turns, after two untimed runs each."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for turn in range(-2, turns):
-        for predict, times in zip((one, other), taken, strict=True):
-            began = time.perf_counter()
-            predict(images)
-            if turn >= 0:
-                times.append(time.perf_counter() - began)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+    """Return the median time of two predict functions for a batch.
+
+    They are called in turn, so that other work on the machine slows down both.
+
+    Args:
+        one: A network.
+        other: Another one.
+        images: A batch (B, H, W, channels).
+        turns: Number of timed calls of each.
+
+    Returns:
+        Seconds of the first and of the second function.
+    """
+    for _ in range(WARM_UPS):
+        one(images)
+        other(images)
+    one_times = []
+    other_times = []
+    for _ in range(turns):
+        one_times.append(_seconds(one, images))
+        other_times.append(_seconds(other, images))
+    return statistics.median(one_times), statistics.median(other_times)
+
+
+def _seconds(predict: Predict, images: np.ndarray) -> float:
+    start = time.perf_counter()
+    predict(images)
+    return time.perf_counter() - start

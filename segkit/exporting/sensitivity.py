@@ -1,4 +1,8 @@
-"""Which layers can be in 8 bits: all of them if the answers stay as good, otherwise all but those that hurt most."""
+"""Which layers can be in 8 bits.
+
+All of them are, if the Dice stays as good. Otherwise the layers that cost most accuracy stay in
+float32.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from segkit.errors import RunError
 
 
 class Quantizer(Protocol):
-    """Writes one model in 8 bits, as often as asked, each time with other layers left in float32."""
+    """Writes one model in 8 bits, repeatedly, each time with other layers in float32."""
 
     layers: list[str]
-    """The layers that can be in 8 bits, from input to output."""
+    """Descriptions of the layers that can be in 8 bits, from input to output."""
 
     def write(self, keep: Sequence[str]) -> None:
-        """Write the model with all of `layers` in 8 bits but `keep`."""
+        """Write the model with all of `layers` in 8 bits except those in `keep`."""
 
     def __enter__(self) -> Self: ...
 
@@ -24,71 +28,100 @@ class Quantizer(Protocol):
 
 
 class Step(NamedTuple):
-    """One operation of a network: the names of what it takes and gives."""
+    """One operation of a network, with the names of its tensors."""
 
     name: str
-    takes: tuple[str, ...]
-    gives: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
-def with_feeders(steps: Sequence[Step], layers: Sequence[str], kept: Sequence[str]) -> set[str]:
-    """Return the names of the steps that stay in float32 where the layers `kept` do, in a network from input to output.
+def with_feeders(steps: Sequence[Step], layers: Sequence[str], keep: Sequence[str]) -> set[str]:
+    """Return the names of all steps that stay in float32.
 
-    Poolings, concatenations and the like stay with the layers that they feed, if all of those stay.
+    A step without weights (pooling, concatenation) stays in float32 if every step it feeds does.
+
+    Args:
+        steps: The network, from input to output.
+        layers: Names of the steps with weights.
+        keep: Names of the layers that stay in float32.
 
     >>> steps = [Step("one", (), ("a",)), Step("pool", ("a",), ("b",)), Step("two", ("b",), ("c",))]
     >>> sorted(with_feeders(steps, ["one", "two"], ["two"]))
     ['pool', 'two']
     """
-    names = set(kept)
+    names = set(keep)
     for step in reversed(steps):
-        fed = [other.name for other in steps if set(other.takes) & set(step.gives)]
-        if step.name not in layers and fed and names.issuperset(fed):
+        if step.name in layers:
+            continue
+        fed = [other.name for other in steps if set(other.inputs) & set(step.outputs)]
+        if fed and names.issuperset(fed):
             names.add(step.name)
     return names
 
 
 def find_float32_layers(
     quantizer: Quantizer,
-    fall: Callable[[], float],
+    dice_drop: Callable[[], float],
     error: Callable[[], float],
-    most: float,
-    say: Callable[[str], None],
+    max_drop: float,
+    message: Callable[[str], None],
 ) -> list[str]:
-    """Write the model in 8 bits so that `fall()` is at most `most`; return the layers that stay in float32 for that.
+    """Write a model in 8 bits whose Dice drops by at most `max_drop`.
 
-    `fall` scores what was written last: by how much Dice is lower. If it is too much, `error` says how far answers are off
-    with one layer alone in 8 bits, for each; the worst 1, 2, 4, ... up to half of the layers stay in float32 then.
+    If the drop is too large, the error of each layer alone in 8 bits is measured. Then the worst 1,
+    2, 4, ... layers, at most half of them, stay in float32.
 
-    Raises `RunError` with the numbers if that does not help.
+    Args:
+        quantizer: Writes the model.
+        dice_drop: Measures the drop in foreground Dice of the model that was written last.
+        error: Measures the mean change of its probabilities.
+        max_drop: Largest drop that is allowed.
+        message: Receives lines for the user.
+
+    Returns:
+        The layers that stay in float32 in the model that was written last.
+
+    Raises:
+        RunError: If the drop is too large even with half of the layers in float32.
     """
     quantizer.write(())
-    first = last = fall()
-    if first <= most:
+    drop = dice_drop()
+    if drop <= max_drop:
         return []
-    say(
-        f"all {len(quantizer.layers)} layers in 8 bits: foreground Dice falls by {first:.4f}, more than {most:g}"
+    message(f"all layers in 8 bits: foreground Dice drops by {drop:.4f}, more than {max_drop:g}")
+    worst, ranking = _rank_layers(quantizer, error)
+    message(f"mean change of a probability with only this layer in 8 bits: {ranking}")
+    attempts = [f"{drop:.4f} with all layers in 8 bits"]
+    for number in _powers_of_two(len(worst) // 2):
+        quantizer.write(worst[:number])
+        drop = dice_drop()
+        attempts.append(f"{drop:.4f} with the worst {number} of {len(worst)} in float32")
+        message(f"foreground Dice drops by {attempts[-1]}")
+        if drop <= max_drop:
+            return worst[:number]
+    raise _refusal(attempts, ranking, max_drop)
+
+
+def _powers_of_two(most: int) -> list[int]:
+    """Return 1, 2, 4, ... up to `most`."""
+    return [2**i for i in range(most.bit_length())]
+
+
+def _refusal(attempts: Sequence[str], ranking: str, max_drop: float) -> RunError:
+    return RunError(
+        f"int8 is refused: foreground Dice drops by {', by '.join(attempts)}; at most "
+        f"{max_drop:g} is allowed. Layers with the largest errors: {ranking}. Use --precision "
+        "float32, or allow more with --max-drop",
+        "inexact-export",
     )
-    errors: dict[str, float] = {}
+
+
+def _rank_layers(quantizer: Quantizer, error: Callable[[], float]) -> tuple[list[str], str]:
+    """Return the layers, the largest error in 8 bits first, and a text on the first five."""
+    errors = {}
     for layer in quantizer.layers:
         quantizer.write([other for other in quantizer.layers if other != layer])
         errors[layer] = error()
     worst = sorted(errors, key=lambda layer: -errors[layer])
-    told = "; ".join(f"{layer} ({errors[layer]:.5f})" for layer in worst[:5])
-    say(
-        f"layers that hurt most, by the mean change of a probability if only they are in 8 bits: {told}"
-    )
-    kept = 1
-    while kept <= len(worst) // 2:
-        quantizer.write(worst[:kept])
-        last = fall()
-        say(f"the worst {kept} of {len(worst)} in float32: Dice falls by {last:.4f}")
-        if last <= most:
-            return worst[:kept]
-        kept *= 2
-    raise RunError(
-        f"int8 is refused: foreground Dice falls by {first:.4f} with all layers in 8 bits and still by {last:.4f} with "
-        f"{kept // 2} of {len(worst)} in float32; at most {most:g} is allowed. They hurt in this order: {told}. Use "
-        f"float32, or allow more with --max-drop",
-        "inexact-export",
-    )
+    ranking = "; ".join(f"{layer} ({errors[layer]:.5f})" for layer in worst[:5])
+    return worst, ranking

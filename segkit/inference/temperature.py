@@ -23,7 +23,7 @@ def tempered(task: Task, probabilities: np.ndarray, temperature: float) -> np.nd
     """
     if temperature == 1.0:
         return probabilities
-    return task.from_distributions(_softened(task.as_distributions(probabilities), temperature))
+    return task.from_distributions(divide_logits(task.as_distributions(probabilities), temperature))
 
 
 def before_temperature(task: Task, temperature: float) -> Task:
@@ -53,7 +53,16 @@ def entropy(task: Task, probabilities: np.ndarray) -> np.ndarray:
     return np.clip(each.mean(-1), 0, 1)
 
 
-def _softened(answers: np.ndarray, temperature: float) -> np.ndarray:
-    logits = np.log(np.clip(answers, SMALLEST, 1))
+def divide_logits(distributions: np.ndarray, temperature: float) -> np.ndarray:
+    """Divide the logits of distributions (..., K), which sum to 1 over K, by a temperature.
+
+    Args:
+        distributions: Probabilities (..., K).
+        temperature: Above 1 brings the distributions nearer to uniform, below 1 sharpens them.
+
+    Returns:
+        Distributions (..., K).
+    """
+    logits = np.log(np.clip(distributions, SMALLEST, 1))
     powers = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     return powers / powers.sum(-1, keepdims=True)

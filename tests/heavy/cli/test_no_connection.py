@@ -23,10 +23,15 @@ RUNTIMES = ("keras", "onnx", "litert", "openvino")
 
 
 def visible(home: Path) -> list[str]:
-    """Return what lies in a home folder besides Keras' own settings."""
-    return sorted(
-        str(path.relative_to(home)) for path in home.rglob("*") if ".keras" not in path.parts
-    )
+    """Return the files of a home folder, without the settings of Keras and of matplotlib.
+
+    Keras imports matplotlib if it is installed, and matplotlib caches a list of the fonts.
+    """
+    found = []
+    for path in home.rglob("*"):
+        if path.is_file() and not {".keras", "matplotlib"} & set(path.parts):
+            found.append(str(path.relative_to(home)))
+    return sorted(found)
 
 
 @pytest.mark.one_backend

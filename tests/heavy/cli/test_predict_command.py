@@ -1,4 +1,4 @@
-"""predict: masks in the image's own size, read back unchanged, and one broken file does not stop the others."""
+"""segkit predict: masks have the image's size, and a broken file does not stop the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def predict(run: Run, images: Path, out: Path, *flags: str) -> int:
     return main(["predict", str(run.path), str(images), "--out", str(out), *flags])
 
 
-def test_masks_are_the_model_s_answer_and_read_back_unchanged(
+def test_masks_are_the_model_s_prediction_and_read_back_unchanged(
     trained: Run, images: Path, tmp_path: Path
 ) -> None:
     assert predict(trained, images, tmp_path / "masks") == 0
@@ -72,7 +72,7 @@ def test_trap_34_masks_have_the_image_s_size_and_the_task_s_palette(
 
 
 def test_trap_32_predicting_scales_as_training_did(trained: Run, tmp_path: Path) -> None:
-    """Two images that differ only in depth would be scaled differently; the other depth is refused."""
+    """Images of another depth are refused, since they would be scaled differently."""
     deep = tmp_path / "deep.tif"
     write_tiff(deep, np.full((20, 20, 3), 30000, np.uint16))
     assert predict(trained, deep, tmp_path / "masks") == 1
@@ -90,7 +90,7 @@ def test_overlays_and_probabilities_stand_beside_the_masks(
     assert Image.open(tmp_path / "masks-overlays" / "sub" / "c.png").size == (21, 20)
 
 
-def test_a_broken_image_is_reported_and_the_others_go_on(
+def test_a_broken_image_is_reported_and_the_others_are_predicted(
     trained: Run, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:200])
@@ -136,8 +136,8 @@ def test_two_images_of_one_name_are_named_and_the_others_written(
     assert numbers(printed.out.splitlines()[-1]) == [3, 2]  # masks written, images failed
 
 
-def test_large_images_go_in_tiles_and_agree_with_the_whole(trained: Run) -> None:
-    """With a window far larger than the receptive field, tiles blend to nearly the same probabilities."""
+def test_large_images_are_predicted_in_tiles_that_agree_with_the_whole(trained: Run) -> None:
+    """Tiles far larger than the receptive field blend to nearly the same probabilities."""
     model = keras.saving.load_model(trained.model)
     image = np.random.default_rng(0).integers(0, 256, (150, 170, 3)).astype(np.uint8)
     whole = model.predict_on_batch(image[None])[0]

@@ -1,4 +1,4 @@
-"""train: what a run folder holds, resuming, refusing, and what is said when something goes wrong."""
+"""segkit train: the contents of a run folder, resuming, and errors."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_kill_and_resume_ends_with_the_same_history_length(tmp_path: Path) -> No
     assert run.saved().epoch == 6
 
 
-def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_an_interrupt_saves_and_prints_how_to_continue(tmp_path: Path) -> None:
     config, run = tiny_config(tmp_path, epochs=500, steps_per_epoch=5), Run(tmp_path / "run")
     process = _start(config, run)
     _wait_for_epochs(process, run, 1)
@@ -206,7 +206,7 @@ def _wait_for_epochs(process: subprocess.Popen[str], run: Run, epochs: int) -> N
     pytest.fail("no epoch ended within two minutes")
 
 
-def test_a_run_keeps_to_its_minutes_and_is_not_gone_on_with_once_they_are_over(
+def test_a_run_ends_after_its_minutes_and_cannot_be_continued_then(
     tmp_path: Path,
 ) -> None:
     config, run = tiny_config(tmp_path), Run(tmp_path / "run")

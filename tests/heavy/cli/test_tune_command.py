@@ -1,4 +1,4 @@
-"""segkit tune on a real run: kept beside the model, used by whatever predicts with it; views, ensembles and uncertainty."""
+"""segkit tune on a real run; predictions with it, with augmentation, ensembles and uncertainty."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def seen(predictor: segkit.Predictor, image: np.ndarray, turns: int, step: int) 
     return np.rot90(answer[:, ::step], -turns)
 
 
-def test_views_and_runs_answer_together_and_say_where_they_doubt(
+def test_augmented_views_and_runs_are_averaged_and_their_uncertainty_is_written(
     trained: Run, run: Run, tmp_path: Path
 ) -> None:
     images = trained.path.parent / "test" / "images"

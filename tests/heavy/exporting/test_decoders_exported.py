@@ -1,4 +1,4 @@
-"""Every decoder in the form for other runtimes, and in ONNX, gives the answers of Keras at sizes it has never seen."""
+"""Every decoder in its portable form and in ONNX predicts as Keras does, at sizes it never saw."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UPSAMPLINGS = dict(zip(sorted(catalog.DECODERS), ("transpose", "bilinear") * 3, 
 
 
 @pytest.mark.parametrize("decoder", sorted(catalog.DECODERS))
-def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path: Path) -> None:
+def test_the_portable_form_and_onnx_predict_as_keras_does(decoder: str, tmp_path: Path) -> None:
     import onnxruntime
 
     settings = {
@@ -55,7 +55,7 @@ def test_the_portable_form_and_onnx_answer_as_keras_does(decoder: str, tmp_path:
         np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
 
 
-def test_the_mean_of_deeplab_is_no_hindrance_to_litert(tmp_path: Path) -> None:
+def test_litert_can_run_the_mean_of_deeplab(tmp_path: Path) -> None:
     settings = {"width": 2, "depth": 2, "decoder": "deeplabv3plus"}
     model = segkit.unet(TASK, **settings)
     # refuses what cannot be run at another size and number of images

@@ -19,7 +19,7 @@ from tests.helpers.exported_runs import make_run, parts_of
 pytestmark = pytest.mark.slow
 
 
-def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
+def test_onnx_predicts_as_keras_does_at_any_size(tmp_path: Path) -> None:
     """MobileNetV3 has bare operations and a pooling over the whole image in it."""
     run = make_run(tmp_path / "run", "binary", encoder="mobilenetv3_small")
     export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)
@@ -30,7 +30,7 @@ def test_onnx_answers_as_keras_does_at_any_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-def test_what_onnx_cannot_hold_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_network_that_onnx_cannot_express_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "binary", encoder="convnext_tiny")
     with fails(RunError, "damaged-file", "model.onnx", "--format"):
         export_run(run, ExportRequest("onnx", "float32", 0.002), parts_of(run), lambda line: None)

@@ -1,4 +1,4 @@
-"""segkit export: the gate of int8 accepts and refuses by numbers, and what cannot be exported is said in words."""
+"""segkit export: int8 is accepted or refused by measured numbers; other refusals have a code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def normalized(
 
 
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
-def test_int8_within_its_limit_is_written_and_taken(
+def test_int8_within_its_limit_is_written_and_used(
     normalized: Run, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
@@ -99,13 +99,13 @@ def test_int8_that_falls_too_far_is_refused_with_the_layers_that_hurt_and_nothin
     assert sorted((run.path / "exports").rglob("*")) == before
 
 
-def test_int8_is_refused_where_nothing_says_what_it_costs(
+def test_int8_is_refused_if_its_loss_cannot_be_measured(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_foreground(*asked: object) -> Difference:
         return measure_difference(*asked)._replace(dice=(None, None))
 
-    monkeypatch.setattr("segkit.exporting.export.compare", without_foreground)
+    monkeypatch.setattr("segkit.exporting.export.measure_difference", without_foreground)
     before = sorted((run.path / "exports").rglob("*"))
     with fails(RunError, "not-measurable", "--precision float32"):
         export_run(run, ExportRequest("onnx", "int8", ANY_FALL), parts_of(run), lambda line: None)
@@ -114,7 +114,7 @@ def test_int8_is_refused_where_nothing_says_what_it_costs(
 
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
 def test_layers_kept_in_float32_are_in_float32(run: Run, form: str, tmp_path: Path) -> None:
-    """With all layers but one kept, answers are nearer to Keras' than in 8 bits; with all kept they are Keras'."""
+    """The more layers stay in float32, the nearer the predictions are to those of Keras."""
     from segkit.exporting.convert import quantizer
 
     config, parts, shown = run.config(), parts_of(run), images(run)
@@ -166,7 +166,7 @@ def test_bfloat16_is_checked_where_the_cpu_has_it_and_refused_elsewhere(run: Run
             export_run(run, wanted, parts_of(run), lambda line: None)
 
 
-def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
+def test_a_savedmodel_predicts_the_same(run: Run) -> None:
     exported = export_run(
         run, ExportRequest("savedmodel", "float32", 0.002), parts_of(run), lambda line: None
     )
@@ -175,8 +175,10 @@ def test_a_savedmodel_for_other_programs_gives_the_same(run: Run) -> None:
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino", "litert"])
-def test_deep_images_and_other_layers_give_the_same(tmp_path: Path, form: str) -> None:
-    """16 bits in, a residual encoder, a stem, group normalisation, and up-sampling without weights."""
+def test_exports_of_16_bit_images_and_other_layers_predict_the_same(
+    tmp_path: Path, form: str
+) -> None:
+    """16-bit images, residual encoder, a stem, group normalisation, upsampling without weights."""
     deep = {
         "channels": 2,
         "dtype": "uint16",
@@ -216,7 +218,7 @@ def test_deep_images_and_other_layers_give_the_same(tmp_path: Path, form: str) -
     np.testing.assert_allclose(found, wanted, atol=2e-5, rtol=0)
 
 
-def test_a_network_that_litert_cannot_resize_is_refused_in_words(
+def test_a_network_that_litert_cannot_resize_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its rewriting into layers that name no sizes."""

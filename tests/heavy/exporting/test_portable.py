@@ -1,4 +1,4 @@
-"""The network in the form for other runtimes gives the answers of the one that was trained, layer kind by layer kind."""
+"""The portable copy of a network predicts as the trained network does, for each kind of layer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.helpers.exports_made import GIVEN
         {"normalization": "instance"},
     ],
 )
-def test_answers_stay_the_same(upsampling: str, settings: dict[str, object]) -> None:
+def test_predictions_stay_the_same(upsampling: str, settings: dict[str, object]) -> None:
     model = segkit.unet(
         segkit.Task.multilabel(["a", "b"]),
         **{"width": 4, "depth": 2, "upsampling": upsampling, **settings},
@@ -53,7 +53,7 @@ def test_doubling_is_keras_upsampling(interpolation: str) -> None:
     np.testing.assert_allclose(Doubling(interpolation)(x), wanted, atol=1e-6)
 
 
-def test_the_core_takes_what_is_scaled_and_padded_outside() -> None:
+def test_the_core_takes_scaled_and_padded_images() -> None:
     model = segkit.unet(segkit.Task.binary("a"), width=4, depth=2, mean=100.3, std=50)
     images = np.random.default_rng(0).integers(0, 256, (2, 13, 22, 3)).astype(np.uint8)
     given = GIVEN.model_copy(update={"mean": (100.3,) * 3, "std": (50.0,) * 3})

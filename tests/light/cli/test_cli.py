@@ -1,4 +1,4 @@
-"""The command line where no network is needed: help, mistakes, and `convert`. Mistakes are answered without Keras."""
+"""The command line without a network: help, mistakes, and `convert`. None of them imports Keras."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "multiclass": {"kind": "multiclass", "classes": ["background", "disc", "square"]},
 }
 SHAPES = {"source": "shapes", "count": 8, "size": [24, 32]}
-# Runs every command of argv[1] (JSON); pickles into argv[2] what came of each, and which slow packages were imported.
+# Runs every command of argv[1] (JSON). Pickles the results and the slow packages that were imported
+# into argv[2].
 WATCHED = """
 import contextlib, io, json, pickle, sys
 from pathlib import Path
@@ -56,7 +57,7 @@ COMPARE = ["compare", "shapes.yaml", "--vary", "train.batch_size=1,2"]
 
 
 class Mistake(NamedTuple):
-    """A command, and what its error has: class, code, values in the message, and the setting that is wrong."""
+    """A command and its error: class, code, values in the message, and the wrong setting."""
 
     command: list[str]
     kind: type[SegkitError]
@@ -284,7 +285,7 @@ def test_a_missing_argument_ends_with_status_2_and_its_name(ended: Ended, name: 
     assert holds(printed.splitlines()[-1], INCOMPLETE[name][1])
 
 
-def test_mistakes_and_help_are_answered_before_keras_is_imported(ended: Ended) -> None:
+def test_mistakes_and_help_do_not_import_keras(ended: Ended) -> None:
     assert ended.slow == []
 
 
@@ -297,7 +298,7 @@ def test_help_names_every_command(ended: Ended) -> None:
 
 
 @pytest.mark.parametrize(("door", "word"), [("train.py", "--resume"), ("predict.py", "--overlay")])
-def test_the_doors_explain_themselves(door: str, word: str) -> None:
+def test_train_py_and_predict_py_have_help(door: str, word: str) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / door, "--help"], capture_output=True, text=True, timeout=60
     )
@@ -308,7 +309,7 @@ def test_the_doors_explain_themselves(door: str, word: str) -> None:
 
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Change to an empty folder; `main` changes how the process takes SIGTERM, which is put back."""
+    """Change to an empty folder, and restore the SIGTERM handler that `main` replaces."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
     yield tmp_path

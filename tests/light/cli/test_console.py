@@ -1,4 +1,4 @@
-"""What the console shows of items and of the windows of the current one, with a terminal and without."""
+"""Progress of items and of the windows of the current item, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -40,3 +40,34 @@ def test_without_a_terminal_a_line_comes_each_minute() -> None:
         counter.windows("photo", 2, 40)
         counter.windows("photo", 3, 40)
         assert stream.getvalue() == "photo: 2 of 40 windows\n"
+
+
+def test_names_in_messages_are_neither_styles_nor_emoji() -> None:
+    progress, stream = console_of(terminal=False)
+    progress.message("masks[bold]/:x:.png")
+    progress.warning("masks[/bold]/:x:.png")
+    with progress.counting("scoring a=[bold], [/b], :x:", 1):
+        pass
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["masks[bold]/:x:.png", "warning masks[/bold]/:x:.png"]
+    assert lines[2].startswith("scoring a=[bold], [/b], :x:: 0 in ")
+    progress, stream = console_of(terminal=True)
+    with progress.counting("scoring a=[bold], [/b]", 1) as counter:
+        assert isinstance(counter, BarCounter)
+        counter.bars.refresh()
+    assert "scoring a=[bold], [/b] " in stream.getvalue()
+
+
+def test_a_terminal_wraps_sentences_between_words_and_never_commands() -> None:
+    progress, stream = console_of(terminal=True)
+    sentence = "segments " * 30
+    command = "  segkit predict " + "image.png " * 30
+    progress.message(f"{sentence}\n{command}")
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines[:-1])) <= 100
+    assert set(" ".join(lines[:-1]).split()) == {"segments"}
+    assert lines[-1].rstrip() == command.rstrip()
+    progress, stream = console_of(terminal=False)
+    progress.console.soft_wrap = True  # as for standard output that is a file
+    progress.message(sentence)
+    assert stream.getvalue().rstrip() == sentence.rstrip()

@@ -1,4 +1,6 @@
-"""Every command that writes, with a fault at each of its file-changing calls: the old state or the new one, no traceback.
+"""Faults at each file-changing call of every command that writes.
+
+Each leaves the old state or the new one, and no traceback.
 
 SEGKIT_FAULTS=all has every call fail in every way; otherwise each call fails in one way, in turn.
 """
@@ -74,7 +76,7 @@ TABLES = ("out/masks-summary.csv", "out/masks-instances.csv", "out/masks-coco/an
 
 
 def fill(folder: Path) -> None:
-    """Write images, masks and a run; results of an older call stand where inspect and evaluate write."""
+    """Write images, masks and a run, and older results where inspect and evaluate write."""
     for name in ("images", "masks", "run"):
         (folder / name).mkdir(parents=True)
     for number in range(2):

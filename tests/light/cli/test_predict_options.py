@@ -1,4 +1,4 @@
-"""`segkit predict` with a stand-in for the network: its options, its exit status, and the page on what it writes."""
+"""`segkit predict` with a simulated network: options, exit status, and the page on its outputs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def predict(*flags: str, images: str = "images", out: str = "masks") -> int:
 
 
 def counted(out: str, masks: str) -> list[float]:
-    """Return the numbers of the last line: masks written, with --skip-existing those there already, images failed."""
+    """Return the numbers of the last line: written, with --skip-existing existing, and failed."""
     last = out.splitlines()[-1]
     assert holds(last, masks)
     return numbers(last)
@@ -76,9 +76,16 @@ def test_each_option_has_a_folder_beside_the_masks(here: Path) -> None:
     assert predict(*flags, "--format", "coco") == 0
     folders = {path.split("/")[0] for path in visible(here)} - {"run", "images"}
     assert folders == {
-        "masks", "masks-coding.json", "masks-summary.csv", "masks-overlays", "masks-probabilities", "masks-geojson",
-        "masks-coco", "masks-instances", "masks-instances.csv",
-    }  # fmt: skip
+        "masks",
+        "masks-coco",
+        "masks-coding.json",
+        "masks-geojson",
+        "masks-instances",
+        "masks-instances.csv",
+        "masks-overlays",
+        "masks-probabilities",
+        "masks-summary.csv",
+    }
     assert sorted(visible(here / "masks")) == ["a.png", "f.png", "sub/d.png"]
     assert sorted(visible(here / "masks-probabilities")) == ["a.npy", "f.npy", "sub/d.npy"]
 
@@ -97,14 +104,14 @@ def test_overlays_are_drawn_in_the_style_that_is_asked_for(here: Path) -> None:
     assert usual.read_bytes() != (here / "outlines-overlays" / "a.png").read_bytes()
 
 
-def test_probabilities_are_float32_tiffs_unless_told(here: Path) -> None:
+def test_probabilities_are_float32_tiffs_by_default(here: Path) -> None:
     assert predict("--probabilities", out="one") == 0
     assert predict("--probabilities", "tif16", out="two") == 0
     for folder, depth in (("one", np.float32), ("two", np.float16)):
         assert tifffile.imread(here / f"{folder}-probabilities" / "f.tif").dtype == depth
 
 
-def test_masks_are_stored_as_the_data_set_s_unless_told(
+def test_masks_have_the_coding_of_the_data_set_by_default(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     meant = {value + 5: name for value, name in enumerate(TASK.classes)}
@@ -156,7 +163,7 @@ def test_shards_together_are_the_whole_and_a_rerun_with_another_format_completes
 
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "two"])
-def test_what_is_no_shard_is_answered_before_the_model_is_opened(
+def test_a_wrong_shard_is_refused_before_the_model_is_opened(
     shard: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("segkit.inference.load.open_run", None)

@@ -1,4 +1,7 @@
-"""Whatever cannot be read or written ends a command with one sentence and status 2; closed streams do not matter."""
+"""A file that cannot be read or written ends a command with one sentence and status 2.
+
+Closed standard streams do not stop it.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ NUMBERS = (
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Change to a folder with images and masks; `main` changes how the process takes SIGTERM, which is put back."""
+    """Change to a folder with data, and restore the SIGTERM handler that `main` replaces."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -120,7 +123,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_every_error_of_the_system_is_one_sentence_with_the_file_that_was_to_be_written(
+def test_every_system_error_is_one_sentence_with_the_file_to_be_written(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     code = getattr(errno, number)
@@ -171,9 +174,7 @@ def run(*arguments: str, shell: str, limit: str = "") -> subprocess.CompletedPro
 @pytest.mark.parametrize(
     "shell", [">&-", ">&- 2>&- <&-", "| head -c 1; exit ${PIPESTATUS[0]}", "2>&1 | true"]
 )
-def test_a_closed_standard_output_does_not_keep_a_command_from_its_work(
-    data: Path, shell: str
-) -> None:
+def test_a_command_works_with_a_closed_standard_output(data: Path, shell: str) -> None:
     done = run("inspect", "images", "masks", "--json", "out.json", shell=shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"verdict"' in (data / "out.json").read_text()

@@ -14,7 +14,7 @@ from segkit.config import Config, DataConfig, DecodeConfig, PredictConfig
 from segkit.data.parts import open_parts
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import flatten_known, reliability, tally
-from segkit.evaluation.evaluate import answered, score_part
+from segkit.evaluation.evaluate import predict_part, score_part
 from segkit.io.atomic import write_text
 from segkit.run import Run
 from tests.helpers.stand_in import GIVEN, network
@@ -48,7 +48,7 @@ def test_pooled_scores_equal_those_of_evaluate_and_tune(name: str, tmp_path: Pat
     assert counts.report(task, found.counts.sum(0), len(part)) == report
     tallies = [
         tally(*flatten_known(task, answer, target))
-        for target, answer in answered(predict, config, part)
+        for target, answer in predict_part(predict, config, part)
     ]
     np.testing.assert_array_equal(found.head_calibration, tallies)
     assert (found.parameters, found.steps) == (99, 22)

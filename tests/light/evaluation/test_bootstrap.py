@@ -22,7 +22,7 @@ def dice(sums: np.ndarray) -> np.ndarray:
 
 
 def images(random: np.random.Generator, number: int, overlap: float = 40.0) -> np.ndarray:
-    """Return true positives, false positives and false negatives of images that differ in size: (number, 3)."""
+    """Return (number, 3) true positives, false positives and false negatives of images."""
     return random.poisson(np.array([overlap, 12, 8]) * random.gamma(4, 0.25, (number, 1)))
 
 
@@ -76,7 +76,7 @@ def test_intervals_are_those_of_scipy() -> None:
     np.testing.assert_allclose(ours, theirs, atol=0.05 * (theirs.high - theirs.low))
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_contain_the_truth_about_as_often_as_their_level() -> None:
     random, held = np.random.default_rng(3), 0
     truth = 2 * 40 / (2 * 40 + 12 + 8)  # images differ in size alone, so it is the same for all
     for _ in range(400):
@@ -93,7 +93,7 @@ def test_equal_networks_are_called_different_in_about_one_of_twenty_comparisons(
     assert 0.02 <= called / 400 <= 0.10
 
 
-def test_the_same_answers_are_no_difference() -> None:
+def test_equal_predictions_are_no_difference() -> None:
     each = images(np.random.default_rng(5), 12)
     ends = interval(dice(resampled(each)) - dice(resampled(each.copy())))
     assert ends == (0, 0)

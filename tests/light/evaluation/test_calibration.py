@@ -21,8 +21,11 @@ def activate(task: Task, logits: np.ndarray) -> np.ndarray:
     return special.softmax(logits, -1) if task.activation == "softmax" else special.expit(logits)
 
 
-def asked(kind: str, seed: int, sharpness: float = 1.0) -> tuple[Task, np.ndarray, np.ndarray]:
-    """Return a task, logits (40, 30, C) that are too sure by `sharpness`, and a target drawn by the true probabilities."""
+def drawn(kind: str, seed: int, sharpness: float = 1.0) -> tuple[Task, np.ndarray, np.ndarray]:
+    """Return a task, logits (40, 30, C) and a target.
+
+    The target is drawn by the true probabilities; the logits are their logits times `sharpness`.
+    """
     task, rng = task_of(kind), np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (40, 30, task.channels))
     if task.exclusive:
@@ -35,7 +38,7 @@ def asked(kind: str, seed: int, sharpness: float = 1.0) -> tuple[Task, np.ndarra
 
 @given(st.sampled_from(KINDS), st.integers(0, 50), st.floats(0.2, 5))
 def test_tempering_divides_the_head_s_logits(kind: str, seed: int, temperature: float) -> None:
-    task, logits, _ = asked(kind, seed)
+    task, logits, _ = drawn(kind, seed)
     expected = activate(task, logits / temperature)
     np.testing.assert_allclose(
         tempered(task, activate(task, logits), temperature), expected, atol=2e-6, rtol=1e-3
@@ -56,10 +59,10 @@ def test_saturated_probabilities_stay_probabilities(kind: str) -> None:
 
 
 def test_entropy_is_that_of_scipy_and_ends_at_0_and_1() -> None:
-    task, logits, _ = asked("multiclass", 3)
+    task, logits, _ = drawn("multiclass", 3)
     p = activate(task, logits)
     np.testing.assert_allclose(entropy(task, p), stats.entropy(p, axis=-1) / math.log(3), atol=1e-6)
-    task, logits, _ = asked("multilabel", 4)
+    task, logits, _ = drawn("multilabel", 4)
     p = activate(task, logits)
     each = stats.entropy(np.stack([p, 1 - p]), axis=0) / math.log(2)
     np.testing.assert_allclose(entropy(task, p), each.mean(-1), atol=1e-6)
@@ -72,12 +75,12 @@ def test_entropy_is_that_of_scipy_and_ends_at_0_and_1() -> None:
 
 
 def test_brier_and_likelihood_are_those_of_scikit_learn() -> None:
-    task, logits, target = asked("binary", 5, sharpness=3)
+    task, logits, target = drawn("binary", 5, sharpness=3)
     p, known = activate(task, logits), target != VOID
     scores = reliability(tally(*flatten_known(task, p, target)))
     assert scores["brier"] == pytest.approx(brier_score_loss(target[known], p[known]), abs=1e-6)
     assert scores["nll"] == pytest.approx(log_loss(target[known], p[known]), abs=1e-5)
-    task, logits, target = asked("multiclass", 6, sharpness=3)
+    task, logits, target = drawn("multiclass", 6, sharpness=3)
     p, known = activate(task, logits), target != VOID
     scores = reliability(tally(*flatten_known(task, p, target)))
     assert scores["brier"] == pytest.approx(
@@ -88,7 +91,7 @@ def test_brier_and_likelihood_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_calibration_error_is_that_of_a_plain_loop(kind: str) -> None:
-    task, logits, target = asked(kind, 7, sharpness=4)
+    task, logits, target = drawn(kind, 7, sharpness=4)
     answers, truth = flatten_known(task, activate(task, logits), target)
     gap = 0.0
     for b in range(BINS):
@@ -99,8 +102,8 @@ def test_calibration_error_is_that_of_a_plain_loop(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unlabelled_pixels_count_for_nothing_and_images_add_up(kind: str) -> None:
-    task, logits, target = asked(kind, 8)
+def test_unlabelled_pixels_do_not_count_and_tallies_add_up(kind: str) -> None:
+    task, logits, target = drawn(kind, 8)
     p = activate(task, logits)
     other = p.copy()
     other[:2] = 1 - p[:2]
@@ -116,8 +119,8 @@ def test_unlabelled_pixels_count_for_nothing_and_images_add_up(kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
-def test_the_temperature_undoes_what_made_answers_too_sure(kind: str, sharpness: float) -> None:
-    task, logits, target = asked(kind, 9, sharpness)
+def test_the_temperature_corrects_overconfident_predictions(kind: str, sharpness: float) -> None:
+    task, logits, target = drawn(kind, 9, sharpness)
     answers, truth = flatten_known(task, activate(task, logits), target)
     found = fit_temperature(answers, truth, np.ones(len(truth)))
     if kind != "one against the rest":  # whose target is drawn by softmax
@@ -133,9 +136,9 @@ def test_the_temperature_undoes_what_made_answers_too_sure(kind: str, sharpness:
     assert found == pytest.approx(best.x, rel=1e-3)
 
 
-def test_a_temperature_of_no_pixel_is_1_and_weights_count() -> None:
+def test_the_temperature_without_a_pixel_is_1_and_weights_count() -> None:
     assert fit_temperature(np.zeros((0, 2), np.float32), np.zeros(0, int), np.zeros(0)) == 1.0
-    task, logits, target = asked("binary", 10, 2.0)
+    task, logits, target = drawn("binary", 10, 2.0)
     answers, truth = flatten_known(task, activate(task, logits), target)
     twice = fit_temperature(
         np.concatenate([answers, answers[:300]]), np.append(truth, truth[:300]), np.ones(1140 + 300)

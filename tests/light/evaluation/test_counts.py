@@ -103,7 +103,7 @@ def test_counts_do_not_stop_at_2_to_24() -> None:
     assert count(CRACK, np.ones((2, 2, 1), np.uint8), np.ones((2, 2), np.uint8)).dtype == np.int64
 
 
-def test_trap_19_an_all_background_answer_scores_0_and_the_other_mean_has_its_own_name() -> None:
+def test_trap_19_an_all_background_mask_scores_0_and_the_other_mean_has_its_own_name() -> None:
     target = np.zeros((10, 10, 1), np.uint8)
     target[0, 0] = 1
     scores = means(CRACK, count(CRACK, target, np.zeros((10, 10), np.uint8)))
@@ -120,7 +120,7 @@ def test_trap_20_the_background_leaves_the_mean_and_does_not_count_as_0() -> Non
 
 
 @pytest.mark.parametrize("task", [CRACK, Task.multiclass(["background", "crack"])])
-def test_trap_21_a_right_answer_scores_1_however_unsure_it_is(task: Task) -> None:
+def test_trap_21_a_correct_mask_scores_1_for_any_confidence(task: Task) -> None:
     truth = np.array([[0, 1, 1, 0]], np.uint8)
     yes = np.where(truth == 1, 0.6, 0.4)
     probabilities = yes[..., None] if task.kind == "binary" else np.stack([1 - yes, yes], axis=-1)

@@ -1,4 +1,4 @@
-"""Thresholds from histograms against scikit-learn's curve over every pixel, and against counting what `Task.decode` gives."""
+"""Thresholds from histograms against scikit-learn's curve over every pixel and `Task.decode`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASK = Task.multilabel(["a", "b"])
 
 
 def scored(seed: int, pixels: int = 300) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities (n, 1, 2) on the histogram's grid, so that a curve over pixels sees the same, and a target."""
+    """Return probabilities (n, 1, 2) on the histogram's grid, and a target."""
     rng = np.random.default_rng(seed)
     target = (rng.random((pixels, 1, 2)) < 0.3).astype(np.uint8)
     logits = rng.normal(0, 1, target.shape) + 1.5 * target - 1
@@ -76,7 +76,7 @@ def test_a_histogram_counts_what_a_threshold_takes_in_and_leaves_out_void(
     np.testing.assert_array_equal(without[:, :step].sum(-1), tn)
 
 
-def test_of_equal_thresholds_the_nearest_to_a_half_is_taken() -> None:
+def test_of_equally_good_thresholds_the_nearest_to_a_half_is_chosen() -> None:
     histograms = np.zeros((2, STEPS), int)
     histograms[0, 100], histograms[1, 900] = 10, 10
     assert choose_threshold(histograms, Goal("dice")) == pytest.approx(0.5)
@@ -93,7 +93,7 @@ def test_a_class_without_pixels_has_no_threshold() -> None:
 
 
 @pytest.mark.parametrize("text", ["precision=0.9", "recall=1", "dice"])
-def test_goals_are_read_and_said_alike(text: str) -> None:
+def test_goals_are_parsed_and_printed_the_same(text: str) -> None:
     assert str(Goal.parse(text)) == text
 
 

@@ -1,4 +1,4 @@
-"""segkit tune with stand-ins for the network: what it finds is known beforehand."""
+"""segkit tune with simulated networks, for which the best choice is known."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from segkit.config.decode import Rule
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
-from segkit.evaluation.tables import tuned_table
+from segkit.evaluation.tables import tuned_tables
 from segkit.evaluation.thresholds import Goal
-from segkit.evaluation.tuning import (
+from segkit.evaluation.tuning import choose_decoding, choose_thresholds
+from segkit.evaluation.tuning_rules import (
+    Candidate,
     candidates,
-    choose_decoding,
     choose_step,
-    choose_thresholds,
     combine,
     compare_decodes,
 )
@@ -45,7 +45,7 @@ def config_of(task: Task, **sections: Any) -> Config:
 
 
 def network(task: Task) -> Predict:
-    """The image is the logits, of which the network is too sure."""
+    """Return an overconfident network, whose images are logits."""
 
     def predict(images: np.ndarray) -> np.ndarray:
         logits = images * SHARPNESS
@@ -57,7 +57,7 @@ def network(task: Task) -> Predict:
 
 
 def samples(task: Task, count: int = 6) -> Subset:
-    """One large object a class and image, specks of a few pixels that are noise, and logits as sure as they should be."""
+    """Images with one large object per class, noise in small objects, and calibrated logits."""
     made = []
     for i in range(count):
         rng = np.random.default_rng(i)
@@ -124,16 +124,14 @@ def test_batches_and_windows_do_not_change_what_is_found(kind: str) -> None:
     ("goal", "score", "least"),
     [("recall=0.99", "recall", 0.99), ("precision=0.97", "precision", 0.97)],
 )
-def test_a_wanted_score_is_reached_and_rules_do_not_undo_it(
-    goal: str, score: str, least: float
-) -> None:
+def test_the_goal_is_reached_after_rules_too(goal: str, score: str, least: float) -> None:
     _, _, found = tuned_for("multilabel", goal)
     assert found.thresholds is not None
     for values in found.after["classes"].values():
         assert values[score] >= least
 
 
-def test_a_class_that_reaches_nothing_keeps_its_threshold_and_is_named() -> None:
+def test_a_class_that_no_image_shows_keeps_its_threshold_and_is_named() -> None:
     task = Task.multilabel(["liver", "tumour", "absent"], thresholds=[0.5, 0.5, 0.123])
     config, part = config_of(task), samples(task)
     for sample in part.source.samples.values():  # type: ignore[attr-defined]
@@ -171,7 +169,7 @@ def test_a_temperature_in_the_config_is_undone_before_another_is_found() -> None
 
 
 def cracks(images: int, showing: int, area: tuple[int, int] = (4, 30)) -> Subset:
-    """Images of a faint crack of that area in some of them, and of blobs in all that look nearly like it."""
+    """Images with similar blobs; the first `showing` also have a faint crack of `area`."""
     made = []
     for i in range(images):
         rng = np.random.default_rng(i)
@@ -216,13 +214,14 @@ def test_trap_50_no_size_is_above_the_smallest_true_object(
     assert found.decode.rules(Task.binary("crack"))[0].smallest <= largest_size
     smallest = np.array([area[0] * area[1]])
     sizes = [
-        each.rules(Task.binary("crack"))[0].smallest
-        for each in candidates(config_of(Task.binary("crack")), smallest)
+        candidate.value
+        for candidate in candidates(config_of(Task.binary("crack")), smallest)
+        if candidate.setting == "smallest"
     ]
-    assert max(sizes) == largest_size
+    assert max(sizes, default=0) == largest_size
 
 
-def test_what_gets_worse_for_the_goal_is_said() -> None:
+def test_a_warning_names_the_class_whose_dice_falls_for_the_goal() -> None:
     found = tuned_cracks(cracks(12, 6), "recall=0.999")
     before, after = found.before, found.after
     assert after["classes"]["crack"]["recall"] >= 0.999
@@ -233,7 +232,7 @@ def test_what_gets_worse_for_the_goal_is_said() -> None:
     assert (before["images"]["crack"], after["images"]["crack"]) == (6, 12)
 
 
-def test_perfect_answers_are_left_alone() -> None:
+def test_perfect_masks_get_no_rules() -> None:
     task = task_of("multiclass")
     logits = np.eye(3, dtype=np.float32)[np.arange(36).reshape(6, 6) % 3] * 9
     part = in_memory([Sample("a", logits, logits.argmax(-1).astype(np.uint8))])
@@ -259,7 +258,9 @@ def test_rules_of_the_config_are_kept_where_nothing_is_better() -> None:
     assert found.decode.rules(config.task)[0].smallest >= 8
     tried = candidates(config, np.full(1, np.inf))
     assert tried
-    assert all(each.rules(config.task) != config.decode.rules(config.task) for each in tried)
+    for candidate in tried:
+        changed = candidate.add_to(config.decode, config.task)
+        assert changed.rules(config.task) != config.decode.rules(config.task)
 
 
 def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
@@ -273,47 +274,45 @@ def test_a_step_in_which_a_class_falls_is_not_taken() -> None:
     assert choose_step(config, np.stack([plain, worse]), Goal("dice")) == 0
 
 
-def test_what_was_asked_for_must_not_fall_either() -> None:
+def test_the_score_of_the_goal_must_not_fall_either() -> None:
     config = config_of(Task.binary("a"))
     plain = np.array([[80], [40], [10], [0]])
     stricter = np.array([[75], [5], [15], [0]])  # more Dice, less recall
     totals = np.stack([plain, stricter])
-    rule = config.decode.with_rules(config.task, [Rule(smallest=32)])
+    tried = [Candidate(0, "smallest", 32)]
+    section = config.decode.with_rules(config.task, [Rule(smallest=32)])
     assert choose_step(config, totals, Goal("dice")) == 1
-    assert combine(config, [rule], totals, Goal("dice")) == [rule]
+    assert combine(config, tried, totals, Goal("dice")) == [section]
     assert choose_step(config, totals, Goal("recall", 0.85)) == 0
-    assert combine(config, [rule], totals, Goal("recall", 0.85)) == []
+    assert combine(config, tried, totals, Goal("recall", 0.85)) == []
 
 
 @pytest.mark.long
-def test_only_changed_pixels_are_counted_anew_and_give_the_whole_count() -> None:
+def test_counting_only_changed_pixels_gives_the_whole_count() -> None:
     for kind in KINDS:
         config, part, _ = tuned_for(kind)
         tried = candidates(config, np.full(config.task.channels, np.inf))
-        totals = compare_decodes(network(config.task), config, part, tried, lambda *_: None).totals
-        for total, each in zip(totals[1:], tried, strict=True):
-            other, whole = (
-                config.model_copy(update={"decode": each}),
-                np.zeros((4, config.task.channels), np.int64),
-            )
+        sections = [candidate.add_to(config.decode, config.task) for candidate in tried]
+        found = compare_decodes(network(config.task), config, part, sections, lambda *_: None)
+        for total, section in zip(found.counts[1:], sections, strict=True):
+            other = config.model_copy(update={"decode": section})
+            whole = np.zeros((4, config.task.channels), np.int64)
             for sample in part:
                 mask = decode(other, network(config.task)(sample.image[None])[0])
                 whole += counts.count(config.task, config.task.encode(sample.mask, void=VOID), mask)
             np.testing.assert_array_equal(total, whole)
 
 
-def test_the_table_names_every_class_and_says_that_scores_are_optimistic() -> None:
+def test_the_tables_name_every_class_and_show_scores_before_and_after() -> None:
     from rich.console import Console
 
     config, _, found = tuned_for("multilabel")
-    console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(tuned_table(config.task, found))
-    text = console.export_text()
-    for words in (
-        *config.task.classes,
-        "optimistic",
-        "validation part",
-        f"{found.decode.temperature:g}",
-        "Brier",
-    ):
-        assert words in text
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(tuned_tables(config.task, found))
+    cells = console.export_text().split()
+    assert f"{found.decode.temperature:g}" in cells
+    for label in config.task.classes:
+        assert label in cells
+    for scores in (found.before, found.after):
+        assert f"{scores['mean']['dice_foreground']:.4f}" in cells
+        assert f"{scores['reliability']['brier']:.4f}" in cells

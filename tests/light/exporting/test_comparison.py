@@ -1,4 +1,4 @@
-"""Two ways to predict beside each other: against sums written as plain loops."""
+"""Differences between two networks, against plain sums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segkit import Task
 from segkit.config import Config, DecodeConfig, InputConfig, PredictConfig
 from segkit.data.sources.source import Sample
 from segkit.evaluation import counts
-from segkit.exporting.parity import measure_difference, seconds
+from segkit.exporting.parity import measure_difference, median_seconds
 from segkit.inference.tiles import Predict
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.samples import in_memory
@@ -18,7 +18,7 @@ GIVEN = InputConfig(channels=1, dtype="uint8", mean=(0,), std=(1,), low=0, high=
 
 
 def network(task: Task, seed: int) -> Predict:
-    """Return a function whose answer at a pixel depends on the pixel's value alone."""
+    """Return a network whose probabilities depend only on the value of the pixel."""
     table = (
         np.random.default_rng(seed)
         .dirichlet(np.ones(max(2, task.channels)), 256)
@@ -60,7 +60,7 @@ def test_differences_shares_and_dice_are_those_of_plain_sums(kind: str) -> None:
 
 
 def test_masks_are_decoded_as_the_run_was_tuned() -> None:
-    """Under a high threshold and a temperature both say no where the bare networks disagree."""
+    """With a high threshold and a temperature both networks predict no object."""
     task = Task.binary("a", threshold=0.9)
     config = Config(task=task, input=GIVEN, decode=DecodeConfig(temperature=4.0))
     sample = Sample("a", np.zeros((4, 4, 1), np.uint8), np.ones((4, 4), np.uint8))
@@ -73,12 +73,14 @@ def test_masks_are_decoded_as_the_run_was_tuned() -> None:
 
 
 def test_both_are_timed_in_turn() -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
-    def ask(name: str) -> Predict:
-        return lambda images: (asked.append(name), images)[1]
+    def recorder(name: str) -> Predict:
+        return lambda images: (calls.append(name), images)[1]
 
-    one, two = seconds(ask("one"), ask("two"), np.zeros((1, 2, 2, 1), np.uint8), turns=3)
-    assert asked == ["one", "two"] * 5
+    one, two = median_seconds(
+        recorder("one"), recorder("two"), np.zeros((1, 2, 2, 1), np.uint8), turns=3
+    )
+    assert calls == ["one", "two"] * 5
     assert one >= 0
     assert two >= 0

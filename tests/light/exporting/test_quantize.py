@@ -1,4 +1,4 @@
-"""Which layers stay in float32: a stand-in for the network, in which each layer costs a known amount of Dice."""
+"""Which layers stay in float32, for simulated networks with a known cost in Dice per layer."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ class Costly:
     def __exit__(self, *_: object) -> None: ...
 
 
-def settled(network: Costly, most: float) -> tuple[list[str], list[str]]:
-    said: list[str] = []
-    return find_float32_layers(network, network.fall, network.fall, most, said.append), said
+def find_layers(network: Costly, most: float) -> tuple[list[str], list[str]]:
+    messages: list[str] = []
+    return find_float32_layers(network, network.fall, network.fall, most, messages.append), messages
 
 
-def test_all_layers_are_in_8_bits_if_that_is_good_enough() -> None:
+def test_all_layers_are_in_8_bits_if_the_drop_is_small() -> None:
     network = Costly([0.0005] * 4)
-    assert settled(network, 0.002) == ([], [])
+    assert find_layers(network, 0.002) == ([], [])
     assert network.written == [()]
 
 
-def test_the_layers_that_hurt_stay_in_float32_and_are_named() -> None:
+def test_the_layers_with_the_largest_errors_stay_in_float32_and_are_named() -> None:
     network = Costly([0.0001, 0.03, 0.0, 0.01, 0.0, 0.0])
-    kept, said = settled(network, 0.002)
+    kept, messages = find_layers(network, 0.002)
     assert kept == ["layer 1", "layer 3"]
     assert network.written[-1] == ("layer 1", "layer 3")
-    assert all(holds(said[0], value) for value in ("0.0401", 0.002))
-    assert holds(said[1], "layer 1 (0.03000); layer 3 (0.01000)")
-    assert all(holds(said[2], value) for value in ("1 of 6", "0.0101"))
+    assert all(holds(messages[0], value) for value in ("0.0401", 0.002))
+    assert holds(messages[1], "layer 1 (0.03000); layer 3 (0.01000)")
+    assert all(holds(messages[2], value) for value in ("1 of 6", "0.0101"))
 
 
-def test_a_network_that_half_of_the_layers_cannot_save_is_refused_with_numbers() -> None:
+def test_a_network_whose_dice_drops_with_half_of_its_layers_is_refused_with_numbers() -> None:
     network = Costly([0.01] * 6)
     with fails(RunError, "inexact-export", "0.0600", "0.0400", "2 of 6", 0.002):
-        settled(network, 0.002)
+        find_layers(network, 0.002)
 
 
 @given(st.lists(st.floats(0, 0.01), min_size=1, max_size=12), st.floats(0, 0.02))
-def test_what_is_accepted_was_written_last_and_is_within_the_limit(
+def test_the_accepted_model_was_written_last_and_is_within_the_limit(
     costs: list[float], most: float
 ) -> None:
     network = Costly(costs)
     try:
-        kept, _ = settled(network, most)
+        kept, _ = find_layers(network, most)
     except RunError:
         assert sum(costs) > most
         return
