@@ -94,32 +94,38 @@ def find_difference(
         images.
     """
     known = ~np.isnan(scores)
-    images = int(known.sum())
-    if images < FEWEST:
+    if np.count_nonzero(known) < FEWEST:
         return None
-    number = math.ceil(WORST * images)
     columns = {name: values[known] for name, values in facts.items()}
     if groups:
         columns.update(_group_columns(np.asarray(groups)[known]))
     columns = {name: values for name, values in columns.items() if _varies(values)}
     if not columns:
         return None
-    ranks = np.stack([_standard_ranks(values) for values in columns.values()])
+    number = math.ceil(WORST * np.count_nonzero(known))
     worst = np.argsort(scores[known], kind="stable")[:number]
-    observed = np.abs(ranks[:, worst].mean(axis=1))
-    largest = _largest_by_chance(ranks, number, seed)
-    best = int(observed.argmax())
-    p = (1 + np.count_nonzero(largest >= observed[best] - 1e-12)) / (1 + PERMUTATIONS)
+    name, p = _most_different(columns, worst, seed)
     if p > CHANCE:
         return None
-    name = list(columns)[best]
-    is_worst = np.zeros(images, bool)
-    is_worst[worst] = True
+    return _finding(name, columns[name], worst, p)
+
+
+def _most_different(
+    columns: Mapping[str, np.ndarray], worst: np.ndarray, seed: int
+) -> tuple[str, float]:
+    """Return the fact that differs most from the other images, and its p-value."""
+    ranks = np.stack([_standard_ranks(values) for values in columns.values()])
+    observed = np.abs(ranks[:, worst].mean(axis=1))
+    by_chance = _largest_by_chance(ranks, len(worst), seed)
+    best = int(observed.argmax())
+    as_large = np.count_nonzero(by_chance >= observed[best] - 1e-12)
+    return list(columns)[best], (1 + as_large) / (1 + PERMUTATIONS)
+
+
+def _finding(name: str, values: np.ndarray, worst: np.ndarray, p: float) -> Finding:
     middle = np.nanmean if name.startswith("group ") else np.nanmedian
-    values = columns[name]
-    return Finding(
-        name, float(middle(values[is_worst])), float(middle(values[~is_worst])), p, number
-    )
+    others = np.delete(values, worst)
+    return Finding(name, float(middle(values[worst])), float(middle(others)), p, len(worst))
 
 
 def describe(finding: Finding | None) -> str:
@@ -165,7 +171,7 @@ def _standard_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _largest_by_chance(ranks: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Return the largest statistic of all facts for `number` images at random, PERMUTATIONS times."""
+    """Return the largest statistic of all facts for `number` random images, many times."""
     random = np.random.default_rng(seed)
     images = ranks.shape[1]
     largest = np.empty(PERMUTATIONS)

@@ -2,8 +2,8 @@
 
 Definitions:
 
-* The *surface* of a mask is the mask minus its erosion by one pixel (4 neighbours). Outside the image
-  nothing belongs to a mask, so a mask that touches the image's border has a surface there.
+* The *surface* of a mask is the mask minus its erosion by one pixel (4 neighbours). Outside the
+  image nothing belongs to a mask, so a mask that touches the border has a surface there.
 * *HD95* is the larger of the two directed 95th percentiles of the distances between the surfaces
   (Taha and Hanbury, 2015, https://doi.org/10.1186/s12880-015-0068-x; MONAI defines it so, too).
 * The *average surface distance* is the mean of all distances of both directions (symmetric ASSD).

@@ -1,4 +1,4 @@
-"""Means over images and groups against plain loops, and how often their intervals hold the truth."""
+"""Means over images and groups against plain loops, and how often intervals hold the truth."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_ends_stay_in_the_range_of_the_score() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("size", [1, 4], ids=["images", "groups of 4"])
 def test_95_of_100_intervals_hold_the_true_value(size: int) -> None:
-    """Of 400 data sets of 50 groups; a binomial count of p = 0.95 is below 367 once in 800 times."""
+    """A binomial count of n = 400, p = 0.95 is below 367 once in 800 times."""
     random = np.random.default_rng(0)
     shared = np.repeat(random.normal(0, 0.6, 2000), size)
     quality = 1 / (1 + np.exp(-(1.0 + shared + random.normal(0, 0.6, 2000 * size))))
