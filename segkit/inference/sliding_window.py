@@ -1,4 +1,4 @@
-"""The mask of an image larger than one window, without all of its probabilities in memory at once."""
+"""Predict an image larger than a window without holding all of its probabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segkit.inference.decoding import apply_rules, classify
 from segkit.inference.tiles import Predict, batch_of, chunks, cover
 
 Progress = Callable[[int, int], None]
-"""Called with the windows done and all windows."""
+"""Called with the number of windows that are done, and of all."""
 
 
 def predict_mask(
@@ -21,14 +21,16 @@ def predict_mask(
 ) -> np.ndarray:
     """Return the mask of an image that is larger than one window.
 
-    Windows are blended row by row. The pixels that no later row touches are decoded and dropped, so the memory is that
-    of one row of windows beside the image and its mask. The probabilities are those of `tiles.predict_tiled`.
+    Windows are blended row by row. Pixels that no later row covers are decoded at once, so the
+    memory is that of one row of windows beside the image and its mask. The probabilities are those
+    of `tiles.predict_tiled`.
 
     Args:
         image: (H, W, C), as the network takes it.
         predict: The network.
-        config: The config of the run. Its rules for objects must not need the probabilities (`needs_probabilities`).
-        progress: Receives the windows done after each batch.
+        config: The config of the run. Its rules for objects must not need the probabilities
+            (`decoding.needs_probabilities`).
+        progress: Receives the number of windows that are done, after each batch.
 
     Returns:
         The mask, as `Task.decode` returns it.
@@ -36,22 +38,22 @@ def predict_mask(
     settings = config.predict
     height, width = image.shape[:2]
     grid = Grid.over(height, width, settings.tile, settings.overlap, config.model.stride)
-    answers = _answers(image, predict, config, progress)
-    sums = config.task.channels + 1
-    above = CarriedInMemory(0, width, sums)
+    windows = _predict_windows(image, predict, config, progress)
+    channels = config.task.channels + 1
+    above = CarriedInMemory(0, width, channels)
     bands = []
     for row in range(len(grid.tops)):
-        below = CarriedInMemory(grid.carried(row), width, sums)
-        row_of_windows = itertools.islice(answers, len(grid.lefts))
+        below = CarriedInMemory(grid.carried(row), width, channels)
+        own_windows = itertools.islice(windows, len(grid.lefts))
         pieces = []
-        for _, probabilities in row_probabilities(grid, row, row_of_windows, above, below.write):
+        for _, probabilities in row_probabilities(grid, row, own_windows, above, below.write):
             pieces.append(classify(config, probabilities))
         bands.append(np.concatenate(pieces, axis=1))
         above = below
     return apply_rules(config, np.concatenate(bands))
 
 
-def _answers(
+def _predict_windows(
     image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress
 ) -> Iterator[np.ndarray]:
     """Yield the probabilities of each window, row by row."""
@@ -60,8 +62,8 @@ def _answers(
     windows = cover(height, width, settings.tile, settings.overlap, config.model.stride)
     done = 0
     progress(done, len(windows))
-    for chunk in chunks(windows, batch_of(settings.batch_size, settings.tile, settings.tile)):
-        probabilities = predict(np.stack([image[window] for window in chunk]))
-        done += len(chunk)
+    for batch in chunks(windows, batch_of(settings.batch_size, settings.tile, settings.tile)):
+        probabilities = predict(np.stack([image[window] for window in batch]))
+        done += len(batch)
         progress(done, len(windows))
         yield from probabilities

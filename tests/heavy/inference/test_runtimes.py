@@ -209,12 +209,12 @@ def test_a_damaged_export_is_an_error_and_auto_takes_another(
         with fails(RunError, "damaged-file", export.model):
             open_run(folder, asked)
     found = open_run(run.path)
-    assert not found.told.startswith(f"runtime: {runtime} ")
+    assert not found.description.startswith(f"runtime: {runtime} ")
     images = noise(1, 20, 24)
     np.testing.assert_allclose(
         found.predict(images), opened(exported, "keras")(images), atol=CLOSE, rtol=0
     )
-    taken = found.told.split()[1]
+    taken = found.description.split()[1]
     if _ratio(export) < min(
         _ratio(Exported.read(path)) for path in run.path.glob(f"exports/{taken}*")
     ):

@@ -22,13 +22,13 @@ from segkit.inference.cluster import (
     WorkerPlan,
     WorkerTask,
     connected,
-    each_written_on,
     plan_of,
     plan_workers,
+    predict_and_write_on_cluster,
 )
 from segkit.inference.files import Outcome, predict_files, write_files
 from segkit.inference.inputs import find_images
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io import atomic
 from segkit.io.atomic import remove_leftovers
@@ -47,8 +47,8 @@ TASK = task_of("multiclass")
 SIZES = {f"i{i}": (20, 30) for i in range(9)}
 
 
-def opened() -> Together:
-    return Together(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in", "weights")
+def opened() -> LoadedRun:
+    return LoadedRun(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in", "weights")
 
 
 class Ray:
@@ -79,11 +79,11 @@ def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
     return [{"image": np.array(texts[i : i + size], object)} for i in range(0, len(texts), size)]
 
 
-def answers_of(work: WorkerTask, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
+def messages_of(work: WorkerTask, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
     worker = Worker(work)
-    found = [worker(piece)["answer"] for piece in pieces(images, size)]
-    assert all(answer.shape == (1,) for answer in found)
-    return [json.loads(answer[0]) for answer in found]
+    found = [worker(piece)["message"] for piece in pieces(images, size)]
+    assert all(message.shape == (1,) for message in found)
+    return [json.loads(message[0]) for message in found]
 
 
 def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
@@ -93,7 +93,7 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
     (tmp_path / "in" / "i3.png").write_bytes(b"")
     images, calls = find_images([tmp_path / "in"]).images, []
 
-    def counted() -> Together:
+    def counted() -> LoadedRun:
         calls.append(1)
         return opened()
 
@@ -101,12 +101,12 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
         *opened()[:2], images, Outputs(tmp_path / "one" / "out", formats=("coco",))
     )
     monkeypatch.setattr(
-        cluster, "answers_of_workers", lambda ray, work, plan, todo: answers_of(work, todo)
+        cluster, "messages_of_workers", lambda ray, work, plan, todo: messages_of(work, todo)
     )
     outputs, told = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
 
     def each(todo, results):  # type: ignore[no-untyped-def]
-        return each_written_on(
+        return predict_and_write_on_cluster(
             None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), told.append, todo, results
         )
 
@@ -120,21 +120,21 @@ def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
     work = WorkerTask(
-        lambda: Together(large_network(1), config, "", "weights"),
+        lambda: LoadedRun(large_network(1), config, "", "weights"),
         Outputs(tmp_path / "out"),
         memory.peak() + 10**9,
     )
     work.outputs.masks.mkdir()
     whole = Worker(work._replace(mark=path, outputs=Outputs(tmp_path / "whole")))
-    row = json.loads(whole(pieces({"a": path}, 1)[0])["answer"][0])["outcomes"][0][1]
+    row = json.loads(whole(pieces({"a": path}, 1)[0])["message"][0])["outcomes"][0][1]
     (tmp_path / "out" / ".a.part").mkdir()  # begun by windows
-    [answer] = answers_of(work._replace(mark=path), {"a": path})
-    assert answer["outcomes"] == [["a", row, "", False]]
+    [message] = messages_of(work._replace(mark=path), {"a": path})
+    assert message["outcomes"] == [["a", row, "", False]]
     stored = read_mask(tmp_path / "out" / "a.tif")
     np.testing.assert_array_equal(stored, read_mask(tmp_path / "whole" / "a.png"))
 
 
-def refused() -> Together:
+def refused() -> LoadedRun:
     raise ConfigError("openvino is not installed", "missing-package", setting="--runtime")
 
 
@@ -149,7 +149,7 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SegkitError],
-    open_runs: Callable[[], Together],
+    open_runs: Callable[[], LoadedRun],
     marked: bool,
     code: str,
     setting: str | None,
@@ -157,11 +157,11 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     def answers(
         ray: object, work: WorkerTask, plan: WorkerPlan, todo: dict[str, Path]
     ) -> list[dict[str, object]]:
-        return answers_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
+        return messages_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
 
-    monkeypatch.setattr(cluster, "answers_of_workers", answers)
+    monkeypatch.setattr(cluster, "messages_of_workers", answers)
     outputs = Outputs(tmp_path)
-    outcomes = each_written_on(
+    outcomes = predict_and_write_on_cluster(
         None,
         WorkerTask(open_runs, outputs),
         WorkerPlan(1, 1, 1),
@@ -176,7 +176,7 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
 
 def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
     found: list[Outcome] = list(
-        each_written_on(
+        predict_and_write_on_cluster(
             None,
             WorkerTask(refused, Outputs(tmp_path)),
             WorkerPlan(1, 1, 1),

@@ -13,7 +13,7 @@ import tifffile
 from segkit import Task
 from segkit.inference.outputs.geojson import GeoJson, feature_collection
 from segkit.inference.outputs.polygons import signed_area
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.georeference import read_georeference
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.polygons import filled
@@ -186,7 +186,7 @@ def test_what_has_no_place_on_a_map_stays_in_pixels(tmp_path: Path) -> None:
 
 def test_an_answer_names_its_file_below_the_folder() -> None:
     made = answer_of(Task.binary("a"), np.zeros((4, 4, 3), np.uint8))
-    answer = Answer(
+    answer = PredictedImage(
         made.task, "sub/b.1", Path("in/sub/b.1.JPG"), made.image, made.probabilities, made.mask
     )
     assert answer.file_name == "sub/b.1.JPG"

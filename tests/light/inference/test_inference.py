@@ -17,7 +17,7 @@ from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import predict_files
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.inputs import find_images
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.tiles import Predict
 from segkit.io.images import write_picture
@@ -172,7 +172,7 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
             second_call.set()
         return network(task)(images)
 
-    def write(results: Results, answer: Answer) -> tuple[str, ...]:
+    def write(results: Results, answer: PredictedImage) -> tuple[str, ...]:
         assert second_call.wait(20), "the network waited for the mask to be written"
         return (answer.name,)
 

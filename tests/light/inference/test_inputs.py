@@ -86,7 +86,7 @@ def test_trap_46_a_name_that_is_not_utf_8_is_left_out_and_shown(tmp_path: Path) 
         Path(os.fsdecode(path)).parent.mkdir(exist_ok=True)
         Path(os.fsdecode(path)).touch()
     notes: list[str] = []
-    images, clashes = find_images([tmp_path], tell=notes.append)
+    images, clashes = find_images([tmp_path], report=notes.append)
     assert list(images) == ["b", "sub/c"]
     refused = {os.fsencode(path.relative_to(tmp_path)) for path, _ in clashes}
     assert refused == {b"\xff.png", b"sub/\xfe.JPG", b"\xfd/d.png"}
@@ -114,7 +114,7 @@ def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
     (tmp_path / "far" / "round").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "twice").symlink_to(tmp_path / "far" / "deep")
     notes: list[str] = []
-    images, clashes = find_images([tmp_path / "in"], tell=notes.append)
+    images, clashes = find_images([tmp_path / "in"], report=notes.append)
     assert list(images) == [
         "a",
         "broken",

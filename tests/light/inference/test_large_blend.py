@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit.inference.blend import Grid, row_probabilities
-from segkit.inference.large.predict import carry
+from segkit.inference.large.predict import sums_file
 from segkit.inference.tiles import Predict, cover, predict_tiled
 from tests.helpers.large_cases import network, noise
 
@@ -24,7 +24,7 @@ def by_rows(image: np.ndarray, predict: Predict, grid: Grid, classes: int) -> np
             answers = (
                 predict(image[None, rows, grid.window_columns(left)])[0] for left in grid.lefts
             )
-            above, below = (carry(Path(folder), grid, r, classes) for r in (row - 1, row))
+            above, below = (sums_file(Path(folder), grid, r, classes) for r in (row - 1, row))
             with below.writing() as write:
                 pieces = [piece for _, piece in row_probabilities(grid, row, answers, above, write)]
             assert below.is_whole()

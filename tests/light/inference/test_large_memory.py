@@ -21,10 +21,10 @@ from segkit.cli import main
 from segkit.cli.console import ConsoleProgress
 from segkit.cli.predict import add_memory
 from segkit.inference.large import masks
-from segkit.inference.large.files import divide, fit_batch
-from segkit.inference.large.memory_budget import allowed, is_large, room_for
+from segkit.inference.large.files import fit_batch, separate_large
+from segkit.inference.large.memory_budget import budget_within, is_large, memory_limit
 from segkit.inference.large.work_folder import work_folder
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.summary import read_summary, row_of
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.predict import predict_large_files
@@ -45,12 +45,12 @@ import numpy as np
 from segkit import Task
 from segkit.system import memory
 from segkit.inference.large.predict import predict_large
-from segkit.inference.large.memory_budget import room_for
+from segkit.inference.large.memory_budget import budget_within
 from tests.helpers.large_cases import config_of
 def predict(images):
     return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
 config = config_of(Task.multiclass(["a", "b", "c"]), 512)
-room = room_for(predict, config, {MOST})
+room = budget_within(predict, config, {MOST})
 predict_large(predict, config, Path(sys.argv[1]), Path(sys.argv[2]), "a", room)
 print(memory.peak())
 """
@@ -98,7 +98,7 @@ def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(
 ) -> None:
     monkeypatch.setattr(memory, "resident", lambda: 1000)
     monkeypatch.setattr(memory, "free_memory", lambda: 500)
-    assert (allowed(None), allowed(7)) == (1250, 7)
+    assert (memory_limit(None), memory_limit(7)) == (1250, 7)
 
 
 def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
 
     def batch(most: int) -> int:
         predict = network(1)
-        return room_for(
+        return budget_within(
             lambda images: (seen.append(images.shape), predict(images))[1], config, most
         ).batch_size
 
@@ -124,7 +124,7 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
     batches = {6_600_000: 1, 6_700_000: 2, 7_900_000: 2, 8_000_000: 3, 10**12: 3}
     assert {most: batch(most) for most in batches} == batches
     assert config.predict.batch_size == 3
-    assert room_for(network(1), config, 10**12).read_bytes == 2**26
+    assert budget_within(network(1), config, 10**12).read_bytes == 2**26
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
         monkeypatch.setattr(memory, "peak", lambda: taken["peak"])
         monkeypatch.setattr(memory, "most_resident", lambda call: (call(), taken["top"])[1])
         try:
-            room_for(predict, config, most)
+            budget_within(predict, config, most)
         except ConfigError as problem:
             assert told in str(problem) or not seen  # noqa: PT017
         assert taken["peak"] <= most or not seen
@@ -230,17 +230,17 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
     paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
     paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
     outputs = Outputs(tmp_path / "masks")
-    usual, large = divide(config, paths, outputs, memory=1)
+    usual, large = separate_large(config, paths, outputs, memory=1)
     assert (set(usual), set(large)) == ({"small"}, {"a", "b", "c"})
-    assert divide(config, paths, outputs, memory=10**12) == (paths, {})
+    assert separate_large(config, paths, outputs, memory=10**12) == (paths, {})
     work_folder(outputs.masks / "a.tif").mkdir(parents=True)  # begun when less memory was free
-    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
+    assert set(separate_large(config, paths, outputs, memory=10**12)[1]) == {"a"}
     with fails(ConfigError, "contradiction", paths["a"], "--overlay"):
-        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
+        separate_large(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
     with fails(ConfigError, "contradiction", work_folder(outputs.masks / "a.tif")):
-        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
+        separate_large(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
-        room = room_for(network(1), config, 10**12)
+        room = budget_within(network(1), config, 10**12)
         summary = predict_large_files(network(1), config, large, outputs, "weights", room, skipping)
         assert (summary.written, summary.skipped, len(summary.failed)) == found
         assert summary.failed[0][0] == paths["b"]
@@ -248,7 +248,7 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
     rows = read_summary(config.task, tmp_path / "masks-summary.csv")
     masks = {name: read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
-    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {
+    assert set(separate_large(config, paths, outputs, memory=10**12)[1]) == {
         "a",
         "c",
     }  # a.png would be a second mask of a
@@ -259,7 +259,7 @@ def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
 ) -> None:
     config, outputs, seen = config_of(Task.binary("a")), Outputs(tmp_path / "masks"), list[int]()
     paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200)) for name in "ab"}
-    room, answer = room_for(network(1), config, 10**12), network(1)
+    room, answer = budget_within(network(1), config, 10**12), network(1)
 
     def counting(images: np.ndarray) -> np.ndarray:
         seen.append(len(images))
@@ -295,7 +295,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     config = config_of(Task.binary("a"))
     write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
     write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
-    opened = Together(network(1), config, "a stand-in", "weights")
+    opened = LoadedRun(network(1), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
     assert_fails([*flags, "1MB"], ConfigError, "no-space", setting="--memory")

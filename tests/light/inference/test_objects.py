@@ -15,7 +15,7 @@ from scipy import ndimage
 from segkit import Task
 from segkit.inference.outputs.instances import COLUMNS, Instances
 from segkit.inference.outputs.objects import find_objects
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.probabilities import HalfTiff, Npy, Tiff
 from segkit.inference.outputs.summary import header, row_of, write_summary
 from segkit.io.coding import segkit_coding
@@ -64,7 +64,7 @@ def test_instances_are_a_tiff_of_numbers_and_a_table(tmp_path: Path, kind: str) 
     output, rows = Instances(task, tmp_path / "masks"), []
     for seed, name in enumerate(("b", "sub/a", "empty")):
         answer = answer_of(task, picture(seed, 20, 30) * (name != "empty"), Path(f"{name}.png"))
-        answer = Answer(
+        answer = PredictedImage(
             task,
             name,
             *[getattr(answer, part) for part in ("path", "image", "probabilities", "mask")],

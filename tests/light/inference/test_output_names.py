@@ -17,7 +17,7 @@ from segkit.data.convert import to_folder
 from segkit.data.sources.source import Sample, Subset
 from segkit.inference.files import predict_files
 from segkit.inference.outputs.instances import COLUMNS
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import read_summary, row_of_files, write_summary
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.coding import segkit_coding
@@ -50,10 +50,16 @@ WRITERS = [
 ]
 
 
-def named(task: Task, name: str) -> Answer:
+def named(task: Task, name: str) -> PredictedImage:
     answer = answer_of(task, picture(0, 8, 9))
-    return Answer(
-        task, name, Path("a.png"), answer.image, answer.probabilities, answer.mask, answer.doubt
+    return PredictedImage(
+        task,
+        name,
+        Path("a.png"),
+        answer.image,
+        answer.probabilities,
+        answer.mask,
+        answer.compute_uncertainty,
     )
 
 

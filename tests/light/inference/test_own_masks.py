@@ -19,7 +19,7 @@ from segkit.inference.ensemble import joint
 from segkit.inference.files import predict_files
 from segkit.inference.inputs import find_images
 from segkit.inference.large.predict import predict_large
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.predict import predict
@@ -198,7 +198,7 @@ def scores(
     config: RunConfig, images: Path, masks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, object]:
     """Return the Dice of each class of a run on images with masks, None where it is absent."""
-    opened = Together(lambda batch: network(batch, config.task), config, "a stand-in", "weights")
+    opened = LoadedRun(lambda batch: network(batch, config.task), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.evaluation.evaluate.open_together", lambda *asked: opened)
     report = evaluate("run", images, masks)
     return {name: values["dice"] for name, values in report["classes"].items()}
@@ -282,7 +282,7 @@ def test_segkit_s_own_coding_is_written_if_it_is_asked_for(
 ) -> None:
     config = run_of(ids_from_one(tmp_path))
     write_pictures(tmp_path / "new", SIZES)
-    opened = Together(lambda batch: network(batch, ORGANS), config, "a stand-in", "weights")
+    opened = LoadedRun(lambda batch: network(batch, ORGANS), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     expected = ORGANS.decode(
         network(np.asarray(Image.open(tmp_path / "new" / "a.png"))[None], ORGANS)[0]

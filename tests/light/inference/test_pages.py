@@ -14,7 +14,7 @@ import segkit
 from segkit import Task
 from segkit.config import DataConfig, RunConfig
 from segkit.inference.files import predict_files
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs
 from tests.helpers.large_cases import config_of, noise
 
@@ -48,7 +48,7 @@ def test_pages_that_were_samples_get_a_mask_each(
 ) -> None:
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "s.tif", PAGES, photometric="minisblack")
-    opened = Together(bright, config("samples", 1), "a stand-in", "weights")
+    opened = LoadedRun(bright, config("samples", 1), "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     summary = segkit.predict("run", tmp_path / "in", tmp_path / "out")
     assert (summary.written, summary.failed) == (3, [])

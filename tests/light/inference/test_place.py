@@ -17,7 +17,7 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import Summary, predict_files
-from segkit.inference.large.files import divide
+from segkit.inference.large.files import separate_large
 from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.outputs.writer import Outputs
@@ -289,9 +289,9 @@ def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
         predict_large(
             lambda batch: network(batch, task), config, images[name], outputs.masks, name, ROOM
         )
-    assert divide(config, images, outputs, 10**12) == ({"a": placed}, {"b": plain})
+    assert separate_large(config, images, outputs, 10**12) == ({"a": placed}, {"b": plain})
     with fails(ConfigError, "contradiction", plain, "--overlay"):
-        divide(config, images, outputs._replace(overlays=True), 10**12)
+        separate_large(config, images, outputs._replace(overlays=True), 10**12)
     assert predicted(task, {"a": placed}, outputs._replace(overlays=True)).written == 1
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from segkit import Task
 from segkit.config import Config, DecodeConfig, PredictConfig, RunConfig
-from segkit.inference import files
+from segkit.inference import pipeline
 from segkit.inference.decoding import decode, needs_probabilities
 from segkit.inference.files import predict_files
 from segkit.inference.images import predict_each, predict_images
 from segkit.inference.inputs import find_images
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.sliding_window import predict_mask
 from segkit.inference.temperature import before_temperature, tempered
@@ -184,7 +184,7 @@ def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
         ),
     ):
         if folder == "direct":
-            monkeypatch.setattr(files, "WAITING", 0)
+            monkeypatch.setattr(pipeline, "MAX_WAITING", 0)
         summary = predict_files(
             predict, config, images, outputs, windows=lambda *report: reports.append(report)
         )
@@ -209,7 +209,9 @@ def test_probabilities_are_calibrated_where_they_are_shown() -> None:
     task = task_of("binary")
     config = config_of(task, temperature=2.0)
     values = np.full((4, 4, 1), 0.8, np.float32)
-    answer = Answer.of(config, "a", Path("a.png"), np.zeros((4, 4, 3), np.uint8), values)
+    answer = PredictedImage.from_probabilities(
+        config, "a", Path("a.png"), np.zeros((4, 4, 3), np.uint8), values
+    )
     np.testing.assert_allclose(answer.calibrated, 2 / 3, rtol=1e-5)  # odds of 4, whose root is 2
     _, (found,) = answer.objects
     assert found.score == pytest.approx(2 / 3, rel=1e-5)
