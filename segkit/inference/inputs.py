@@ -99,15 +99,7 @@ def find_images(
     """
     results = [] if masks is None else [folder.resolve() for folder in result_folders(masks)]
     contents = _merge([_search(path, results) for path in inputs])
-    found = Inputs({}, [])
-    for entry in contents.left_out:
-        if entry.unread:
-            found.clashes.append((entry.path, _left_out(entry)))
-    for same_name in _group_by_name(contents):
-        if len(same_name) == 1:
-            _add_image(found, *same_name[0])
-        else:
-            found.clashes.extend(_clashes(same_name))
+    found = _choose_images(contents)
     notes = _notes(contents)
     if not found.images and not found.clashes:
         reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
@@ -177,6 +169,20 @@ def _merge(contents: Sequence[Found]) -> Found:
     return merged
 
 
+def _choose_images(contents: Found) -> Inputs:
+    """Return the images that can have a mask of their name, and the problems of the others."""
+    chosen = Inputs({}, [])
+    for entry in contents.left_out:
+        if entry.unread:
+            chosen.clashes.append((entry.path, _left_out(entry)))
+    for same_name in _group_by_name(contents):
+        if len(same_name) == 1:
+            _add_image(chosen, *same_name[0])
+        else:
+            chosen.clashes.extend(_clashes(same_name))
+    return chosen
+
+
 def _group_by_name(contents: Found) -> list[list[tuple[str, Path]]]:
     """Return the images in groups that would have the same mask file. Each file appears once."""
     groups: dict[str, list[tuple[str, Path]]] = {}
@@ -194,14 +200,14 @@ def _is_same(path: Path, other: Path) -> bool:
         return path == other
 
 
-def _add_image(found: Inputs, name: str, path: Path) -> None:
+def _add_image(chosen: Inputs, name: str, path: Path) -> None:
     """Add an image, or the problem with its name."""
     reason = why_unsafe(f"{name}.png")
     if reason is None:
-        found.images[name] = path
+        chosen.images[name] = path
     else:
         message = f"not predicted, as its mask cannot have this name: {reason}; rename it"
-        found.clashes.append((path, f"{shown(path)}: {message}"))
+        chosen.clashes.append((path, f"{shown(path)}: {message}"))
 
 
 def _clashes(same_name: Sequence[tuple[str, Path]]) -> list[Problem]:

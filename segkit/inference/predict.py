@@ -16,6 +16,7 @@ from segkit.inference.inputs import Shard, check_apart, find_images, share
 from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
 from segkit.inference.large.memory_budget import MemoryBudget, budget_within, memory_limit
 from segkit.inference.load import (
+    LoadedRun,
     PathLike,
     as_paths,
     check_runtime,
@@ -28,6 +29,7 @@ from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
+from segkit.io.overlay import OverlayStyle, check_overlay
 from segkit.io.overlay import OverlayStyle, check_overlay
 from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
@@ -118,6 +120,7 @@ def predict(
     formats = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
     _check_names(formats, probabilities, cluster)
     check_overlay(overlay)
+    check_overlay(overlay)
     outputs = Outputs(Path(out), overlay, probabilities, tuple(formats), uncertainty, coding)
     limit = parse_bytes(memory) if isinstance(memory, str) else memory
     chosen_shard = Shard.parse(shard)
@@ -163,18 +166,7 @@ def _predict_here(
         limit = memory_limit(output.memory)
         budget = budget_within(loaded.predict, loaded.config, limit)
     scale = ScaleWatch(loaded.config.input)
-    with progress.counting("predicting", len(whole)) as counter:
-        summary = predict_files(
-            loaded.predict,
-            loaded.config,
-            whole,
-            output.outputs,
-            output.skip_existing,
-            counter,
-            output.others,
-            counter.windows,
-            scale,
-        )
+    summary = _predict_whole(loaded, whole, output, progress, scale)
     if budget is not None and not summary.stopped:
         in_windows = predict_large_files(
             loaded.predict,
@@ -191,6 +183,28 @@ def _predict_here(
         summary = summary.plus(in_windows)
     _warn_of_scale(scale, progress)
     return summary
+
+
+def _predict_whole(
+    loaded: LoadedRun,
+    images: Mapping[str, Path],
+    output: OutputOptions,
+    progress: Progress,
+    scale: ScaleWatch,
+) -> Summary:
+    """Predict the images that fit into memory."""
+    with progress.counting("predicting", len(images)) as counter:
+        return predict_files(
+            loaded.predict,
+            loaded.config,
+            images,
+            output.outputs,
+            output.skip_existing,
+            counter,
+            output.others,
+            counter.windows,
+            scale,
+        )
 
 
 def predict_large_files(

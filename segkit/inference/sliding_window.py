@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from segkit.config import RunConfig
 from segkit.inference.blend import CarriedInMemory, Grid, row_probabilities
 from segkit.inference.decoding import apply_rules, classify
-from segkit.inference.tiles import Predict, batch_of, chunks, cover
-
-Progress = Callable[[int, int], None]
-"""Called with the number of windows that are done, and of all."""
+from segkit.inference.tiles import Predict, Progress, batch_of, cover, predict_windows
 
 
 def predict_mask(
@@ -38,32 +34,18 @@ def predict_mask(
     settings = config.predict
     height, width = image.shape[:2]
     grid = Grid.over(height, width, settings.tile, settings.overlap, config.model.stride)
-    windows = _predict_windows(image, predict, config, progress)
+    windows = cover(height, width, settings.tile, settings.overlap, config.model.stride)
+    at_once = batch_of(settings.batch_size, settings.tile, settings.tile)
+    predictions = predict_windows(image, predict, windows, at_once, progress)
     channels = config.task.channels + 1
     above = CarriedInMemory(0, width, channels)
     bands = []
     for row in range(len(grid.tops)):
         below = CarriedInMemory(grid.carried(row), width, channels)
-        own_windows = itertools.islice(windows, len(grid.lefts))
+        own_windows = itertools.islice(predictions, len(grid.lefts))
         pieces = []
         for _, probabilities in row_probabilities(grid, row, own_windows, above, below.write):
             pieces.append(classify(config, probabilities))
         bands.append(np.concatenate(pieces, axis=1))
         above = below
     return apply_rules(config, np.concatenate(bands))
-
-
-def _predict_windows(
-    image: np.ndarray, predict: Predict, config: RunConfig, progress: Progress
-) -> Iterator[np.ndarray]:
-    """Yield the probabilities of each window, row by row."""
-    settings = config.predict
-    height, width = image.shape[:2]
-    windows = cover(height, width, settings.tile, settings.overlap, config.model.stride)
-    done = 0
-    progress(done, len(windows))
-    for batch in chunks(windows, batch_of(settings.batch_size, settings.tile, settings.tile)):
-        probabilities = predict(np.stack([image[window] for window in batch]))
-        done += len(batch)
-        progress(done, len(windows))
-        yield from probabilities

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,12 @@ PIXELS_AT_ONCE = 2**20
 three times the memory."""
 Predict = Callable[[np.ndarray], np.ndarray]
 """Images (B, H, W, C) -> probabilities (B, H, W, classes)."""
+Progress = Callable[[int, int], None]
+"""Called with the number of windows that are done, and of all."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
 def starts(length: int, tile: int, overlap: float, align: int = 1) -> list[int]:
@@ -97,7 +103,7 @@ def predict_tiled(
     overlap: float,
     batch_size: int,
     align: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """Predict an image in windows, and return the weighted mean of their probabilities.
 
@@ -110,7 +116,7 @@ def predict_tiled(
         overlap: Smallest share of a window that overlaps with the next one, from 0 to 1.
         batch_size: Windows in a batch.
         align: The stride of the network.
-        progress: Receives the number of windows that are done, and of all, after each batch.
+        progress: Receives the number of windows that are done, and of all.
 
     Returns:
         (H, W, classes), float32 if there are several windows.
@@ -119,27 +125,53 @@ def predict_tiled(
     windows = cover(height, width, tile, overlap, align)
     if len(windows) == 1:
         return predict(image[None])[0]
+    at_once = batch_of(batch_size, tile, tile)
+    predictions = predict_windows(image, predict, windows, at_once, progress)
+    return _weighted_mean(height, width, windows, predictions, gaussian(tile, tile))
+
+
+def _weighted_mean(
+    height: int,
+    width: int,
+    windows: Sequence[Window],
+    predictions: Iterator[np.ndarray],
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Return the mean (H, W, classes) of the windows' probabilities, weighted by their place."""
     total: np.ndarray | None = None
-    weights = gaussian(tile, tile)
     weight_sum = np.zeros((height, width, 1), np.float32)
-    done = 0
-    progress(done, len(windows))
-    for batch in chunks(windows, batch_of(batch_size, tile, tile)):
-        predictions = predict(np.stack([image[window] for window in batch]))
+    for window, probabilities in zip(windows, predictions, strict=True):
         if total is None:
-            total = np.zeros((height, width, predictions.shape[-1]), np.float32)
-        for window, probabilities in zip(batch, predictions, strict=True):
-            weight = weights[: probabilities.shape[0], : probabilities.shape[1]]
-            total[window] += probabilities * weight
-            weight_sum[window] += weight
-        done += len(batch)
-        progress(done, len(windows))
+            total = np.zeros((height, width, probabilities.shape[-1]), np.float32)
+        weight = weights[: probabilities.shape[0], : probabilities.shape[1]]
+        total[window] += probabilities * weight
+        weight_sum[window] += weight
     assert total is not None  # there is at least one window
     total /= weight_sum
     return total
 
 
-def chunks(windows: list[Window], size: int) -> Iterator[list[Window]]:
+def predict_windows(
+    image: np.ndarray,
+    predict: Predict,
+    windows: Sequence[Window],
+    batch_size: int,
+    progress: Progress,
+) -> Iterator[np.ndarray]:
+    """Yield the probabilities (h, w, classes) of each window of an image (H, W, C), in order.
+
+    `progress` receives 0 first, and then the number of windows that are done after each batch.
+    """
+    done = 0
+    progress(done, len(windows))
+    for batch in chunks(windows, batch_size):
+        probabilities = predict(np.stack([image[window] for window in batch]))
+        done += len(batch)
+        progress(done, len(windows))
+        yield from probabilities
+
+
+def chunks(windows: Sequence[Window], size: int) -> Iterator[list[Window]]:
     """Yield consecutive windows of the same shape, at most `size` at a time."""
     for _, same_shape in itertools.groupby(windows, _shape_of):
         while chunk := list(itertools.islice(same_shape, size)):

@@ -15,13 +15,13 @@ from segkit.inference.large.memory_budget import (
     is_large,
     memory_limit,
 )
-from segkit.inference.large.predict import Progress, predict_large
+from segkit.inference.large.predict import predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.outputs.summary import row_of_files
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.pipeline import Outcome, failure
 from segkit.inference.scale import ScaleWatch
-from segkit.inference.tiles import Predict
+from segkit.inference.tiles import Predict, Progress
 from segkit.io.coding import Coding
 from segkit.io.georeference import has_place
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
+from segkit.errors import DataError
 from segkit.inference.blend import Grid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import match_model_input
@@ -26,7 +27,7 @@ from segkit.inference.large.masks import write_masks
 from segkit.inference.large.memory_budget import PIECES, MemoryBudget
 from segkit.inference.large.work_folder import Strip, begin, work_folder
 from segkit.inference.outputs.writer import check_only_mask
-from segkit.inference.tiles import Predict
+from segkit.inference.tiles import Predict, Progress, no_progress
 from segkit.io.coding import Coding
 from segkit.io.locks import renewable_lock
 from segkit.io.pages import file_of
@@ -37,12 +38,6 @@ from segkit.task.layers import as_planes
 
 VERSION = 2
 """Changes when the content of the work folder changes its meaning."""
-Progress = Callable[[int, int], None]
-"""Called with the number of windows that are done, and of all."""
-
-
-def no_progress(done: int, total: int) -> None:
-    """Ignore the progress."""
 
 
 def predict_large(
@@ -56,53 +51,67 @@ def predict_large(
     progress: Progress = no_progress,
     coding: Coding | None = None,
 ) -> list[Path]:
-    """Predict a TIFF of any size in windows, and write its mask as a tiled TIFF.
+    """Predict a TIFF of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
-    The probabilities are those of `tiles.predict_tiled`. Complete rows are in FOLDER/.NAME.part,
-    from which a later call goes on if image file, settings and `fingerprint` are the same. The mask
-    is VOID where the image has no data.
+    Complete rows are in FOLDER/.NAME.part. A later call goes on from there if the image file, the
+    settings and `fingerprint` are the same. The mask is VOID where the image has no data.
 
     Args:
         predict: The network.
         config: The config of the run.
         path: The image.
-        folder: The folder of the mask, FOLDER/NAME.tif.
+        folder: The folder of the mask.
         name: The name of the image.
         budget: What fits into the memory.
         fingerprint: Identifies the weights of the network.
-        progress: Receives the number of windows that are done: first those of an earlier call, then
-            after each window.
+        progress: Receives the number of windows that are done, also those of an earlier call.
         coding: How the mask is stored. The default is the coding of the run's data set.
 
     Returns:
         The files of the mask.
 
     Raises:
-        DataError: If the image cannot be read or is not like the training images, or if another
-            process predicts it.
+        DataError: If the image is not like the training images, or another process predicts it.
     """
     coding = coding or coding_of(config)
     paths = coding.paths(folder, name, tiff=True)
     check_only_mask(paths)
     work = work_folder(folder / f"{name}.tif")
-    pages = config.data.pages_of_an_image
-    with LargeImage(path, PIECES * budget.read_bytes, pages, config.input.channels) as image:
-        match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
-        grid = _grid_of(config, image)
-        with renewable_lock(work.with_suffix(".lock")) as renew:
-            begin(work, _work_fingerprint(config, path, grid, fingerprint))
-            rows = _Rows(predict, config, image, grid, work, budget)
-            rows.predict_missing(_renewing(renew, progress))
-            tags = image.place.tags_with(coding.nodata) if image.place else ()
-            write_masks(coding, rows.bands, paths, tags)
-            shutil.rmtree(work)
+    with _open(path, config, budget) as image:
+        rows = _Rows(predict, config, image, _grid_of(config, image), work, budget)
+        _predict_and_write(rows, coding, paths, fingerprint, progress)
     return paths
+
+
+def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> LargeImage:
+    """Open an image. Raises `DataError` if it cannot be read, or the network does not take it."""
+    pages = config.data.pages_of_an_image
+    image = LargeImage(path, PIECES * budget.read_bytes, pages, config.input.channels)
+    try:
+        match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
+    except DataError:
+        image.close()
+        raise
+    return image
 
 
 def _grid_of(config: RunConfig, image: LargeImage) -> Grid:
     settings = config.predict
     stride = config.model.stride
     return Grid.over(image.height, image.width, settings.tile, settings.overlap, stride)
+
+
+def _predict_and_write(
+    rows: _Rows, coding: Coding, paths: Sequence[Path], fingerprint: str, progress: Progress
+) -> None:
+    """Predict the missing rows, write the mask from all of them, and remove the work folder."""
+    with renewable_lock(rows.work.with_suffix(".lock")) as renew:
+        begin(rows.work, _work_fingerprint(rows, fingerprint))
+        rows.predict_missing(_renewing(renew, progress))
+        location = rows.image.place
+        tags = location.tags_with(coding.nodata) if location else ()
+        write_masks(coding, rows.bands, paths, tags)
+        shutil.rmtree(rows.work)
 
 
 def _renewing(renew: Callable[[], None], progress: Progress) -> Progress:
@@ -115,10 +124,10 @@ def _renewing(renew: Callable[[], None], progress: Progress) -> Progress:
     return renew_and_report
 
 
-def _work_fingerprint(
-    config: RunConfig, path: Path, grid: Grid, fingerprint: str
-) -> dict[str, Any]:
+def _work_fingerprint(rows: _Rows, fingerprint: str) -> dict[str, Any]:
     """Return everything on which the mask depends. Work goes on only if it is the same."""
+    config = rows.config
+    path = rows.image.path
     file = file_of(path).stat()
     return {
         "version": VERSION,
@@ -126,7 +135,7 @@ def _work_fingerprint(
         "task": config.task.model_dump(mode="json"),
         "input": config.input.model_dump(mode="json"),
         "decode": config.decode.model_dump(mode="json"),
-        "grid": [*grid],
+        "grid": [*rows.grid],
         "model": fingerprint,
     }
 

@@ -79,7 +79,9 @@ def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
     return [{"image": np.array(texts[i : i + size], object)} for i in range(0, len(texts), size)]
 
 
-def messages_of(work: WorkerTask, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
+def messages_of(
+    work: WorkerTask, images: dict[str, Path], size: int = 2
+) -> list[dict[str, object]]:
     worker = Worker(work)
     found = [worker(piece)["message"] for piece in pieces(images, size)]
     assert all(message.shape == (1,) for message in found)
