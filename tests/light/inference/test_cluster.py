@@ -6,15 +6,19 @@ import json
 import platform
 import socket
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 
-from segkit import ConfigError, RunError, Task
+from segkit import ConfigError, RunError, SegkitWarning, Task
 from segkit.cli import main
+from segkit.config import InputConfig
 from segkit.errors import SegkitError
 from segkit.inference import cluster
 from segkit.inference.cluster import (
@@ -30,6 +34,7 @@ from segkit.inference.files import Outcome, predict_files, write_files
 from segkit.inference.inputs import find_images
 from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.predict import Cluster, predict
 from segkit.io import atomic
 from segkit.io.atomic import remove_leftovers
 from segkit.io.masks import read_mask
@@ -40,7 +45,7 @@ from tests.helpers.errors import fails, holds
 from tests.helpers.large_cases import config_of as large_config
 from tests.helpers.large_cases import network as large_network
 from tests.helpers.large_cases import noise, write_tiled
-from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.stand_in import config_of, network, picture, write_pictures
 from tests.helpers.visible_files import visible
 
 TASK = task_of("multiclass")
@@ -134,6 +139,46 @@ def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
     assert message["outcomes"] == [["a", row, "", False]]
     stored = read_mask(tmp_path / "out" / "a.tif")
     np.testing.assert_array_equal(stored, read_mask(tmp_path / "whole" / "a.png"))
+
+
+UNIT = InputConfig(channels=3, dtype="float32", mean=(0.4,) * 3, std=(0.2,) * 3, low=0, high=1)
+
+
+def float_run() -> LoadedRun:
+    """Return a run that was trained on values from 0 to 1."""
+    config = config_of(TASK).model_copy(update={"input": UNIT})
+    return LoadedRun(lambda batch: network(batch, TASK), config, "a stand-in", "weights")
+
+
+@pytest.mark.parametrize("factor", [1, 1 / 255])
+def test_trap_47_a_cluster_warns_of_another_scale_as_one_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    (tmp_path / "in").mkdir()
+    for seed in range(7):
+        image = picture(seed, 20, 30).astype(np.float32) * np.float32(factor)
+        tifffile.imwrite(tmp_path / "in" / f"i{seed}.tif", image, photometric="rgb")
+    monkeypatch.setattr("segkit.inference.predict.open_together", lambda *arguments: float_run())
+    monkeypatch.setattr(
+        "segkit.inference.predict.config_together", lambda *arguments: (float_run().config, [])
+    )
+    monkeypatch.setattr(cluster, "connected", lambda address: nullcontext(None))
+    monkeypatch.setattr(cluster, "plan_of", lambda ray, cpus: WorkerPlan(1, 1, 1))
+    monkeypatch.setattr(
+        cluster, "messages_of_workers", lambda ray, task, plan, images: messages_of(task, images)
+    )
+
+    def warnings_of(out: str, engine: Cluster | None) -> list[SegkitWarning]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            summary = predict("run", tmp_path / "in", tmp_path / out, cluster=engine)
+        assert (summary.written, summary.failed) == (7, [])
+        return [each.message for each in caught if isinstance(each.message, SegkitWarning)]
+
+    for out, engine in (("many", Cluster()), ("one", None)):
+        found = warnings_of(out, engine)
+        assert [warning.code for warning in found] == ["other-scale"] * (factor == 1)
+        assert all(holds(str(warning), "7 images") for warning in found)
 
 
 def refused() -> LoadedRun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ import pytest
 import segkit
 from segkit import Task
 from segkit.config import Config, InputConfig
-from segkit.inference.scale import ScaleWatch
+from segkit.inference.scale import ScaleFindings, ScaleWatch
 
 UNIT = InputConfig(channels=1, dtype="float32", mean=(0.4,), std=(0.2,), low=0.02, high=0.9)
 BYTES = InputConfig(channels=1, dtype="float32", mean=(100,), std=(50,), low=5, high=230)
@@ -99,6 +101,20 @@ def test_images_are_counted_and_named() -> None:
     assert warning is not None
     for words in ("7 images", "image 1, image 2", "..."):
         assert words in str(warning)
+
+
+@pytest.mark.parametrize("factor", [1, 255, 1 / 255])
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_findings_of_several_processes_are_those_of_one(factor: float, size: int) -> None:
+    images = [scene(seed, factor) for seed in range(12)]
+    together = ScaleWatch(UNIT)
+    for begin in range(0, len(images), size):
+        part = ScaleWatch(UNIT)
+        for number, image in enumerate(images[begin : begin + size], begin):
+            part.see(f"image {number}", image)
+        sent = json.loads(json.dumps(dataclasses.asdict(part.findings)))
+        together.findings.add(ScaleFindings.from_json(sent))
+    assert str(together.warning()) == str(watched(UNIT, images))
 
 
 def test_windows_of_one_image_are_one_image() -> None:
