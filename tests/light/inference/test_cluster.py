@@ -57,7 +57,7 @@ def opened() -> LoadedRun:
 
 
 class Ray:
-    """What of Ray is used, with one worker and no processes; `answers` are what the worker sends back."""
+    """The part of Ray that plans workers, without processes."""
 
     def __init__(self, nodes: list[float], free: list[float]) -> None:
         self._nodes, self._free, self.waits = nodes, free, list[float]()
@@ -110,20 +110,20 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
     monkeypatch.setattr(
         cluster, "messages_of_workers", lambda ray, work, plan, todo: messages_of(work, todo)
     )
-    outputs, told = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
+    outputs, reported = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
 
     def each(todo, results):  # type: ignore[no-untyped-def]
         return predict_and_write_on_cluster(
-            None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), told.append, todo, results
+            None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), reported.append, todo, results
         )
 
     assert write_files(each, Results(config_of(TASK), outputs), images) == expected
     assert visible(tmp_path / "many") == visible(tmp_path / "one")
     assert not list((tmp_path / "many").rglob(".*"))  # the mark is gone
-    assert (len(calls), told) == (1, ["a stand-in"])
+    assert (len(calls), reported) == (1, ["a stand-in"])
 
 
-def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
+def test_a_worker_predicts_large_images_in_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
     work = WorkerTask(
@@ -192,7 +192,7 @@ def refused() -> LoadedRun:
         (RunError, opened, False, "not-shared", None),
     ],
 )
-def test_what_a_worker_cannot_do_is_raised_by_the_driver(
+def test_errors_of_a_worker_are_raised_by_the_driver(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SegkitError],
@@ -201,12 +201,12 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     code: str,
     setting: str | None,
 ) -> None:
-    def answers(
+    def send_messages(
         ray: object, work: WorkerTask, plan: WorkerPlan, todo: dict[str, Path]
     ) -> list[dict[str, object]]:
         return messages_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
 
-    monkeypatch.setattr(cluster, "messages_of_workers", answers)
+    monkeypatch.setattr(cluster, "messages_of_workers", send_messages)
     outputs = Outputs(tmp_path)
     outcomes = predict_and_write_on_cluster(
         None,
@@ -221,7 +221,7 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
+def test_without_images_no_worker_starts(tmp_path: Path) -> None:
     found: list[Outcome] = list(
         predict_and_write_on_cluster(
             None,
@@ -261,14 +261,14 @@ def test_a_cluster_without_room_for_a_worker_is_refused(
         plan_of(Ray(nodes, nodes), cpus)
 
 
-def test_cpus_that_others_have_are_waited_for_and_then_told() -> None:
+def test_cpus_of_other_jobs_are_waited_for_and_then_reported() -> None:
     ray = Ray([2, 2], [1, 1])  # two in all, and no room for a worker of two
     with fails(RunError, "busy", "2 CPU", "(2 in all)", "--worker-cpus"):
         plan_of(ray, None)
     assert 0 < sum(ray.waits) <= 60
 
 
-def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+def test_an_address_where_nobody_listens_is_an_error_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and listens to nobody
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -276,7 +276,9 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
             pass
 
 
-def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_names_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with fails(ConfigError, "missing-package", 'pip install "keras-segkit[ray]"'), connected(None):
         pass
@@ -298,7 +300,7 @@ def test_settings_of_a_cluster_are_checked_first(
     assert all(holds(err, value) for value in values)
 
 
-def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_uses_no_more_cores_than_ray_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     all_cores = cores()
     for text, found in (

@@ -1,4 +1,4 @@
-"""Several runs as one: the mean of their calibrated answers, and runs that do not fit together."""
+"""Several runs as one: the mean of their calibrated probabilities, and runs that do not fit together."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_probabilities_are_averaged_after_each_run_s_own_temperature() -> None:
     np.testing.assert_allclose(answer, (0.75 + 0.5) / 2, rtol=1e-5)  # odds of 9, whose root is 3
 
 
-def test_a_run_alone_keeps_its_raw_answers_and_its_config() -> None:
+def test_a_single_run_keeps_its_raw_probabilities_and_its_config() -> None:
     config = config_of(decode={"temperature": 3.0, "smallest": 2})
     alone = network(0.5)
     assert averaged([alone], [config]) is alone
@@ -116,11 +116,11 @@ def test_sides_are_checked_before_any_network_is_opened() -> None:
         joint([config_of()], ["one"], "all")
 
 
-def test_the_spread_is_the_mean_entropy_of_all_views_of_all_runs() -> None:
+def test_the_last_channel_is_the_mean_entropy_of_all_views_of_all_runs() -> None:
     configs = [config_of(decode={"temperature": 2.0}), config_of()]
     answer = averaged([network(0.9), network(0.5)], configs, "flips", with_entropy=True)(IMAGES)
     each = entropy(TASK, np.full(2, 0.75)), entropy(TASK, np.full(2, 0.5))
     np.testing.assert_allclose(answer[..., 2], np.mean(each), rtol=1e-5)
     assert (
         averaged([network(0.9)], [config_of()], with_entropy=True)(IMAGES).shape[-1] == 2
-    )  # one view has no spread
+    )  # one view has no entropy channel

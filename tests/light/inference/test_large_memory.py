@@ -1,4 +1,4 @@
-"""How much memory large images take, which images are large, and what is told meanwhile."""
+"""The memory that large images need, which images are large, and their progress."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ print(memory.peak())
 
 @pytest.mark.long
 def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
-    """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
+    """The sums and probabilities of its three classes alone would need 24 bytes per pixel."""
     assert SIDE * SIDE * 24 > MOST
     block, times = noise(512, 512), SIDE // 512
     how = {
@@ -76,14 +76,15 @@ def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask, np.tile(block[..., 0] // 86, (times, times)))
 
 
-def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
+def test_tiffs_are_large_if_they_do_not_fit_or_exceed_the_limit_of_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_of(Task.binary("a"))
     path = write_tiled(tmp_path / "a.tif", noise(100, 200))
     small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
     write_picture(tmp_path / "c.png", noise(100, 200))
-    taken = 780_000  # 20,000 pixels of 39 bytes: five images of 3 bytes, and 24 of probabilities and sums
+    # 20,000 pixels of 39 bytes: five images of 3 bytes, and 24 bytes of probabilities and sums
+    taken = 780_000
     monkeypatch.setattr(memory, "peak", lambda: 1000)
     assert is_large(config, path, 1000 + taken - 1)
     assert not is_large(config, path, 1000 + taken)
@@ -93,7 +94,7 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     assert is_large(config, path, 10**12)
 
 
-def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(
+def test_the_memory_limit_is_the_option_or_half_of_the_free_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "resident", lambda: 1000)
@@ -101,7 +102,9 @@ def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(
     assert (memory_limit(None), memory_limit(7)) == (1250, 7)
 
 
-def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_limits_the_batch_size_up_to_that_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
     monkeypatch.setattr(
@@ -128,15 +131,16 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("once", "whole", "told", "tried"),
+    ("once", "whole", "shown", "tried"),
     [(0, 373_678_336, "374 MB", [128, 512]), (50 * 10**6, 423_678_336, "424 MB", [128, 256, 512])],
 )
 def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
-    monkeypatch: pytest.MonkeyPatch, once: int, whole: int, told: str, tried: list[int]
+    monkeypatch: pytest.MonkeyPatch, once: int, whole: int, shown: str, tried: list[int]
 ) -> None:
-    """The network takes `once` bytes at the first call, and 1000 a pixel at each; the process has 100 MB.
+    """The network takes `once` bytes at its first call, and 1000 per pixel at each call.
 
-    A window of 512 x 512 takes 262,144,000 bytes. Sums (8,388,608) and pieces (3,145,728) come on top.
+    The process has 100 MB before. A window of 512 x 512 needs 262,144,000 bytes, the sums need
+    8,388,608 and the pieces 3,145,728.
     """
     config = config_of(Task.binary("a"), 512)
 
@@ -156,7 +160,7 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
         try:
             budget_within(predict, config, most)
         except ConfigError as problem:
-            assert told in str(problem) or not seen  # noqa: PT017
+            assert shown in str(problem) or not seen  # noqa: PT017
         assert taken["peak"] <= most or not seen
         return seen
 
@@ -167,14 +171,14 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
 
 
 @pytest.mark.long
-def test_what_is_taken_for_a_moment_is_seen() -> None:
+def test_memory_that_is_used_for_a_moment_is_measured() -> None:
     before = memory.resident()
     numbers = memory.peak() // 8  # once as many bytes as ever before
     assert memory.most_resident(lambda: np.ones(numbers).sum()) >= before + 8 * numbers - 2**22
     assert memory.most_resident(lambda: None) < before + 4 * numbers
 
 
-def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_small_images_fit_into_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
     monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
@@ -187,7 +191,7 @@ def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.long
-def test_the_peak_is_no_less_than_what_is_resident() -> None:
+def test_the_peak_is_at_least_the_resident_memory() -> None:
     before, slack = memory.peak(), 2**22  # the kernel counts pages in lots
     block = np.ones(before // 8 + 10**6)  # more than ever before
     assert memory.peak() + slack >= memory.resident() >= block.nbytes
@@ -219,7 +223,7 @@ def quiet() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
-def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
+def test_large_images_are_separated_and_a_broken_one_does_not_stop_the_others(
     tmp_path: Path,
 ) -> None:
     config = config_of(Task.binary("a"))
@@ -254,7 +258,7 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
     }  # a.png would be a second mask of a
 
 
-def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
+def test_a_full_disk_stops_the_call_and_no_finished_window_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, outputs, seen = config_of(Task.binary("a")), Outputs(tmp_path / "masks"), list[int]()
@@ -289,7 +293,7 @@ def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
     assert sum(seen) == 2 * begun  # those of b
 
 
-def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
+def test_too_little_memory_for_a_window_is_an_error_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(Task.binary("a"))
@@ -308,7 +312,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     ]  # masks written, images failed
 
 
-def test_progress_tells_what_was_done_before_and_the_time_left(
+def test_progress_shows_earlier_windows_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]

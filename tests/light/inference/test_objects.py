@@ -134,19 +134,19 @@ def test_a_row_counts_the_pixels_of_each_class(data: st.DataObject) -> None:
     mask = data.draw(masks(task, void=False))
     row = row_of(task, "x", mask)
     assert len(row) == len(header(task))
-    told = dict(zip(header(task)[3:], map(float, row[3:]), strict=True))
+    columns = dict(zip(header(task)[3:], map(float, row[3:]), strict=True))
     for label, name in enumerate(task.classes):
         yes = label if task.exclusive else 1
         values = (mask[..., label] if mask.ndim == 3 else mask).ravel().tolist()
-        assert told[f"{name} area"] == values.count(yes)
+        assert columns[f"{name} area"] == values.count(yes)
         np.testing.assert_allclose(
-            told[f"{name} share"], values.count(yes) / len(values), atol=1e-6
+            columns[f"{name} share"], values.count(yes) / len(values), atol=1e-6
         )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, kind: str) -> None:
-    """An older row counts only where the mask has not been written since; another task's table does not count."""
+    """A row is reused only if its mask is older than the table, and of the same task."""
     task, masks_folder, table = task_of(kind), tmp_path / "masks", tmp_path / "masks-summary.csv"
     expected = {}
     for seed, name in enumerate(("a", "b", "sub/c")):

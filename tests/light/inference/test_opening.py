@@ -1,4 +1,4 @@
-"""Which runtime is taken, and what is said of it: every choice with exports that hold no network."""
+"""The choice of a runtime and its description, with exports that hold no network."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_without_an_export_keras_predicts(run: Run) -> None:
     assert holds(description(run), "segkit export")
 
 
-def test_auto_takes_the_export_that_was_fastest_beside_keras(run: Run) -> None:
+def test_auto_takes_the_export_that_was_fastest(run: Run) -> None:
     add_export(run, "onnx", ratio=0.9)
     add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "openvino", ratio=0.8)
@@ -91,9 +91,7 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
         CONFIG.model_copy(update={"task": Task.binary("a", threshold=0.3)}),
     ],
 )
-def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
-    run: Run, later: Config
-) -> None:
+def test_an_export_of_fewer_bits_needs_a_new_check_after_tuning(run: Run, later: Config) -> None:
     folder = add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "onnx", ratio=0.9)
     assert update_exports(run.path, run.model, CONFIG) == 2
@@ -101,7 +99,7 @@ def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
     assert update_exports(run.path, run.model, later) == 2
     assert config_of(folder) == later
     assert description(run).startswith("runtime: onnx float32")
-    assert holds(description(run), "litert int8 (")  # passed over, with the reason
+    assert holds(description(run), "litert int8 (")  # not used, with the reason
     checked = open_run(add_export(run, "openvino")).description.replace(
         "openvino float32", "litert int8"
     )
@@ -112,7 +110,7 @@ def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
         description(run, "litert")
 
 
-def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
+def test_an_export_of_another_model_is_not_used_or_refused(run: Run) -> None:
     add_export(run, "onnx")
     run.model.write_bytes(b"trained further")
     assert description(run).startswith("runtime: Keras 3 on tensorflow (")
@@ -127,7 +125,7 @@ def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
         description(run, "onnx")
 
 
-def test_a_runtime_that_is_not_installed_is_passed_over_or_named(
+def test_a_runtime_that_is_not_installed_is_not_used_or_refused(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_export(run, "openvino")
@@ -137,7 +135,7 @@ def test_a_runtime_that_is_not_installed_is_passed_over_or_named(
         description(run, "openvino")
 
 
-def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> None:
+def test_other_exports_predict_instead_of_a_damaged_one(run: Run) -> None:
     add_export(run, "onnx")
     (add_export(run, "litert") / "export.json").write_text("{")
     words = description(run)
@@ -185,7 +183,7 @@ def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:
         open_onnx(Exported.read(folder))
 
 
-def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_a_copied_export_predicts_without_its_run(run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(add_export(run, "onnx"), tmp_path / "elsewhere")
     shutil.rmtree(run.path)
     assert open_run(copy).description.startswith("runtime: onnx float32 (")
@@ -197,7 +195,7 @@ def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:
         open_run(copy)
 
 
-def test_what_cannot_be_opened_is_named(run: Run) -> None:
+def test_errors_name_the_export_or_runtime_that_cannot_be_opened(run: Run) -> None:
     with fails(RunError, "no-export", f"segkit export {run.path} --format litert"):
         description(run, "litert")
     known = "auto, keras, litert, onnx, openvino"
@@ -216,7 +214,7 @@ def test_a_damaged_export_json_is_named(run: Run, damage: str) -> None:
         Exported.read(folder)
 
 
-def test_precisions_that_a_format_lacks_are_refused_with_those_it_has() -> None:
+def test_unknown_precisions_are_refused_with_the_known_ones() -> None:
     for form, known in PRECISIONS.items():
         for precision in known:
             check_precision(form, precision)
@@ -266,7 +264,7 @@ def timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_do(
+def test_auto_measures_a_window_of_the_images_if_there_are_many_pixels(
     timed: Run,
 ) -> None:
     much = Workload(64, 48, MEASURED_FROM)

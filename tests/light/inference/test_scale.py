@@ -48,7 +48,7 @@ def watched(given: InputConfig, images: Sequence[np.ndarray]) -> segkit.SegkitWa
         (DEEP, 255),
     ],
 )
-def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor: float) -> None:
+def test_trap_47_images_of_another_scale_are_warned_of(given: InputConfig, factor: float) -> None:
     warning = watched(given, [scene(seed, factor, given.dtype) for seed in range(4)])
     assert warning is not None
     assert warning.code == "other-scale"
@@ -58,7 +58,7 @@ def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor:
 @pytest.mark.parametrize(
     ("given", "factor"), [(UNIT, 1), (BYTES, 255), (DEEP, 65535), (TWELVE, 4095)]
 )
-def test_images_of_the_same_scale_are_not(given: InputConfig, factor: float) -> None:
+def test_images_of_the_same_scale_are_not_warned_of(given: InputConfig, factor: float) -> None:
     dtype = given.dtype
     usual = [scene(seed, factor, dtype) for seed in range(4)]
     dark = [scene(seed, factor / 4, dtype) for seed in range(4)]
@@ -83,7 +83,7 @@ def test_images_of_the_same_scale_are_not(given: InputConfig, factor: float) -> 
         assert watched(given, images) is None
 
 
-def test_nodata_and_nan_are_not_looked_at() -> None:
+def test_nodata_and_nan_are_ignored() -> None:
     image = scene(0)
     image[:10] = -9999
     other = scene(1)
@@ -91,7 +91,7 @@ def test_nodata_and_nan_are_not_looked_at() -> None:
     assert watched(UNIT, [image, other, np.full((9, 9, 1), math.nan, np.float32)]) is None
 
 
-def test_nothing_is_said_of_8_bits() -> None:
+def test_8_bit_images_are_not_compared() -> None:
     given = InputConfig(channels=1, dtype="uint8", mean=(100,), std=(50,), low=40, high=60)
     assert watched(given, [np.full((9, 9, 1), value, np.uint8) for value in (0, 1, 255)]) is None
 
@@ -117,7 +117,7 @@ def test_findings_of_several_processes_are_those_of_one(factor: float, size: int
     assert str(together.warning()) == str(watched(UNIT, images))
 
 
-def test_windows_of_one_image_are_one_image() -> None:
+def test_windows_of_one_image_count_once() -> None:
     watch = ScaleWatch(UNIT)
     network = watch.watched(lambda batch: batch * 2, "map")
     for _ in range(2):

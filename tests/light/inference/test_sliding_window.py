@@ -1,4 +1,4 @@
-"""Large images in memory: the same masks as from all probabilities, window by window, and reported as it goes on."""
+"""Large images in memory: the masks are those of all probabilities, and progress is reported."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_a_mask_without_logarithms_is_that_of_tempered_probabilities(
     config = Config(
         task=task, decode=DecodeConfig(temperature=temperature), augment={"flip_horizontal": False}
     )
-    calm = tempered(task, probabilities, temperature)
+    softened = tempered(task, probabilities, temperature)
     mask = decode(config, probabilities)
-    wanted = task.decode(calm)
+    wanted = task.decode(softened)
     if task.thresholds is None:
-        highest = np.sort(calm, axis=-1)
+        highest = np.sort(softened, axis=-1)
         sure = highest[..., -1] - highest[..., -2] > 1e-6
     else:
-        sure = np.abs(calm - np.asarray(task.thresholds)) > 1e-5
+        sure = np.abs(softened - np.asarray(task.thresholds)) > 1e-5
         sure = sure.reshape(mask.shape)
     np.testing.assert_array_equal(mask[sure], wanted[sure])
 
@@ -150,7 +150,7 @@ def test_a_batch_has_at_most_a_million_pixels_and_one_window_at_least() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
+def test_files_are_the_same_whether_probabilities_wait_or_not(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = task_of(kind)
@@ -205,7 +205,7 @@ def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
     )
 
 
-def test_probabilities_are_calibrated_where_they_are_shown() -> None:
+def test_written_probabilities_and_scores_are_calibrated() -> None:
     task = task_of("binary")
     config = config_of(task, temperature=2.0)
     values = np.full((4, 4, 1), 0.8, np.float32)
