@@ -1,4 +1,4 @@
-"""Several runs as one: the mean of their calibrated probabilities, and runs that do not fit together."""
+"""Several runs as one: the mean of calibrated probabilities, and runs that do not fit."""
 
 from __future__ import annotations
 
