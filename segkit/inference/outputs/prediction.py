@@ -119,7 +119,7 @@ class Output:
     """One output format: the files of an image, and the file of all images if there is one."""
 
     ending = ""
-    """The name of the folder of this format is the name of the folder of the masks and this."""
+    """Added to the name of the masks' folder, it makes the name of this format's folder."""
 
     def __init__(self, task: Task, masks: Path) -> None:
         self.task = task
