@@ -76,7 +76,9 @@ def fit_temperature(answers: np.ndarray, truth: np.ndarray, weights: np.ndarray)
         return 1.0
 
     def cost(logarithm: float) -> float:
-        said = np.take_along_axis(divide_logits(answers, math.exp(logarithm)), truth[:, None], -1)[:, 0]
+        said = np.take_along_axis(divide_logits(answers, math.exp(logarithm)), truth[:, None], -1)[
+            :, 0
+        ]
         return float(weights @ -np.log(np.maximum(said, 1e-30)))
 
     low, high, golden = math.log(COLDEST), math.log(HOTTEST), (math.sqrt(5) - 1) / 2
