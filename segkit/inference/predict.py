@@ -85,7 +85,7 @@ def predict(
     coding: str = "data",
     progress: Progress | None = None,
 ) -> Summary:
-    """Predict masks for images, each in the size of its image. A broken image is noted.
+    """Predict masks for images, in each image's own size. A broken image does not stop the others.
 
     Args:
         run: A run folder or an export; or several, whose probabilities are averaged.
