@@ -30,7 +30,6 @@ from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
 from segkit.io.overlay import OverlayStyle, check_overlay
-from segkit.io.overlay import OverlayStyle, check_overlay
 from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
@@ -119,7 +118,6 @@ def predict(
     """
     formats = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
     _check_names(formats, probabilities, cluster)
-    check_overlay(overlay)
     check_overlay(overlay)
     outputs = Outputs(Path(out), overlay, probabilities, tuple(formats), uncertainty, coding)
     limit = parse_bytes(memory) if isinstance(memory, str) else memory

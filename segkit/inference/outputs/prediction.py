@@ -18,7 +18,6 @@ from segkit.inference.uncertainty import uncertainty
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import read_pixels
 from segkit.io.tiff import may_have_holes
-from segkit.io.tiff import may_have_holes
 from segkit.task import VOID, Task
 
 

@@ -25,7 +25,6 @@ from segkit.io.georeference import has_place
 from segkit.io.locks import wait_for_lock
 from segkit.io.names import check_class_folders
 from segkit.io.overlay import OverlayStyle, check_overlay
-from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors after which no other image can be written either."""
