@@ -18,7 +18,7 @@ import tifffile
 
 from segkit import Task
 from segkit.config import Config, InputConfig, PredictConfig
-from segkit.inference.large.memory_budget import room_for
+from segkit.inference.large.memory_budget import budget_within
 from segkit.inference.large.predict import predict_large
 from segkit.inference.tiles import Predict
 from segkit.system import memory
@@ -89,7 +89,7 @@ def predict_one(options: argparse.Namespace, image: Path, folder: Path) -> None:
         if done % 200 == 0:
             print(f"{done}/{total} windows, {time.monotonic() - began:.0f} s", flush=True)
 
-    room = room_for(predict, config, memory.parse_bytes(options.memory))
+    room = budget_within(predict, config, memory.parse_bytes(options.memory))
     print(room)
     began = time.monotonic()
     predict_large(predict, config, image, folder, "image", room, progress=count)

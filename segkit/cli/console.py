@@ -142,6 +142,8 @@ class BarCounter(Counter):
         every: float = 60.0,
     ) -> None:
         self.count = 0
+        self.predicted: set[str] = set()
+        """Items all of whose windows are done, and which are not counted yet."""
         self.progress = progress
         self.bars = bars
         self.total = total
@@ -149,26 +151,35 @@ class BarCounter(Counter):
         self.reported = time.monotonic()
         self.bar = bars.add_task(label, total=total, text=self._items())
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, name: object = None, *_: object) -> None:
         """Count one item."""
         self.count += 1
-        self.bars.update(self.bar, completed=self.count, text=self._items())
+        self.predicted.discard(str(name))
+        self.bars.update(self.bar, completed=self._done(), text=self._items())
 
     def windows(self, name: str, done: int, total: int) -> None:
-        """Report the windows of the current item."""
+        """Report the windows of the current item.
+
+        Items are counted when they are written. Those that are predicted and wait for that are
+        added, so that the bar does not move back when the windows of the next item begin.
+        """
+        self.predicted.discard(name)
+        completed = self._done() + done / total
         text = f"{done} of {total} windows"
-        self.bars.update(
-            self.bar, completed=self.count + done / total, text=f"{self._items()}, {text}"
-        )
+        self.bars.update(self.bar, completed=completed, text=f"{self._items()}, {text}")
+        if done == total:
+            self.predicted.add(name)
         now = time.monotonic()
         if now - self.reported >= self.every and not self.progress.console.is_terminal:
             self.reported = now
             self.progress.message(f"{name}: {text}")
 
+    def _done(self) -> int:
+        return self.count + len(self.predicted)
+
     def _items(self) -> str:
-        if self.total is None:
-            return f"{self.count}/?"
-        return f"{self.count}/{self.total}"
+        total = "?" if self.total is None else self.total
+        return f"{self._done()}/{total}"
 
 
 class WindowReport:

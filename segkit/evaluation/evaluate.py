@@ -13,8 +13,9 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import decode
+from segkit.inference.export_choice import AUTO
 from segkit.inference.images import match_model_input, predict_images
-from segkit.inference.load import AUTO, PathLike, as_paths, open_together
+from segkit.inference.load import PathLike, as_paths, open_together
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress

@@ -1,7 +1,8 @@
-"""Prediction on many machines by Ray Data: the same files, written by workers that may die. Only this module imports Ray.
+"""Prediction on many machines by Ray Data. Workers may die. Only this module imports Ray.
 
-The driver hands out pieces, lists of images by name; a worker (a Ray actor) opens the runs once, then reads, predicts and
-writes piece after piece, and answers with the outcome of each image. A piece whose worker died is done again by another.
+The driver divides the images into pieces, lists of names. A worker (a Ray actor) opens the runs
+once, and then reads, predicts and writes one piece after the other; for each piece it returns the
+outcome of each image. If a worker dies, another one does its piece again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,40 +25,43 @@ import numpy as np
 
 from segkit import errors
 from segkit.errors import ConfigError, RunError, SegkitError
-from segkit.inference.files import Outcome, each_written
-from segkit.inference.large.files import divide, each_large_written, fit_batch
-from segkit.inference.large.memory_budget import SHARE, allowed, room_for
-from segkit.inference.load import Together
+from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
+from segkit.inference.large.memory_budget import SHARE, budget_within, memory_limit
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.pipeline import Outcome, predict_and_write
+from segkit.inference.scale import ScaleFindings, ScaleWatch
 from segkit.io.atomic import marked
 from segkit.system.packages import need
 from segkit.system.threads import cores
 
 PIECE = 64
-"""Most images of a piece: what is done again after a death, and what a worker overlaps reading and writing in."""
+"""Most images of a piece. A piece is done again if its worker dies."""
 CPUS = 4
-"""Most CPUs of a worker if nothing else is said: a network gains little from more."""
+"""Default for the most CPUs of a worker. A network gains little from more."""
 STORE = 2**27
-"""Bytes of the object store of a cluster of this machine alone; names and outcomes are all that passes through it."""
+"""Bytes of the object store of a local cluster. Only names and outcomes pass through it."""
 WAIT = 10
-"""Seconds that CPUs which others have are waited for."""
+"""Seconds to wait for CPUs that other jobs use."""
 
 
 class WorkerTask(NamedTuple):
-    """All that a worker needs to know."""
+    """Everything that a worker needs to know."""
 
-    open: Callable[[], Together]
+    open_runs: Callable[[], LoadedRun]
     outputs: Outputs
     memory: int | None = None
-    """Bytes that each worker may take; None: its share of half of what is free on its machine."""
+    """Memory limit of each worker in bytes. By default half of the free memory of a machine is
+    divided among its workers."""
     neighbours: int = 1
-    """Workers on its machine."""
+    """Number of workers on the machine."""
     mark: Path = Path()
-    """A file that is there if the folder of the masks is the driver's."""
+    """A file that the driver keeps in the folder of the masks. It exists for the worker, too, if
+    both see the same folder."""
 
 
 class WorkerPlan(NamedTuple):
-    """How many workers, and how many CPUs each has."""
+    """How many workers there are, and how many CPUs each has."""
 
     workers: int
     cpus: int
@@ -65,162 +70,191 @@ class WorkerPlan(NamedTuple):
 
 
 def plan_workers(nodes: Sequence[float], cpus: int | None = None) -> WorkerPlan:
-    """Return the workers that fit the CPUs of each machine: of `cpus` each, or of all that the smallest has, up to `CPUS`.
+    """Plan as many workers as fit the CPUs of the machines.
 
-    No CPU needs to be left over: pieces come from the driver, so there are no read tasks, for which Ray Data would wait
-    for ever if its actors had taken every CPU. Raises `ConfigError` if not one worker fits.
+    No CPU needs to stay free. The pieces come from the driver, so there are no read tasks, for
+    which Ray Data would wait forever if its actors used every CPU.
+
+    Args:
+        nodes: The CPUs of each machine.
+        cpus: CPUs of each worker. By default the CPUs of the smallest machine, at most `CPUS`.
+
+    Raises:
+        ConfigError: If not even one worker fits.
 
     >>> plan_workers([8, 8, 2])
     WorkerPlan(workers=9, cpus=2, neighbours=4)
     """
     whole = [int(node) for node in nodes if node >= 1]
-    each = cpus or min([CPUS, *whole] if whole else [1])
-    fitting = [node // each for node in whole if node >= each]
+    per_worker = cpus or min([CPUS, *whole] if whole else [1])
+    fitting = [node // per_worker for node in whole if node >= per_worker]
     if not fitting:
-        told = ", ".join(f"{node:g}" for node in nodes) or "none"
+        found = ", ".join(f"{node:g}" for node in nodes) or "none"
         raise ConfigError(
-            f"a worker needs a machine with {each} free CPU(s); the cluster's have {told}",
+            f"a worker needs a machine with {per_worker} free CPU(s); the cluster's have {found}",
             "missing-hardware",
             setting="--worker-cpus",
         )
-    return WorkerPlan(sum(fitting), each, max(fitting))
+    return WorkerPlan(sum(fitting), per_worker, max(fitting))
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Yield Ray, connected to the cluster at `address`, or to one of this machine alone that ends with the block.
+    """Connect to a Ray cluster, and yield the module `ray`.
 
-    Nothing is told to anybody: no usage statistics, no dashboard, and a cluster of this machine listens to this machine
-    alone. Nothing is installed or uploaded. Raises `ConfigError` if Ray is not installed or there is no such cluster.
+    Ray sends no usage statistics, starts no dashboard and installs or uploads nothing. A cluster of
+    this machine alone listens only to this machine.
+
+    Args:
+        address: HOST:PORT or "auto". None starts a cluster of this machine alone, which ends with
+            the block.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = (
-        "0"  # `uv run` would upload the working folder and install anew
-    )
+    # with `uv run` Ray would upload the working folder and install its packages again
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    settings: dict[str, Any] = {}
     if address is None:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
-            "0"  # what keeps Ray to 127.0.0.1, on Linux, too
-        )
+        # this setting makes Ray use only 127.0.0.1, on Linux as well
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        settings = {"include_dashboard": False, "object_store_memory": STORE}
     else:
-        _check_answers(address)
+        _check_address(address)
     ray = need("ray", "ray")
     need("ray.data", "ray")
-    alone = {"include_dashboard": False, "object_store_memory": STORE}
-    terminated = signal.getsignal(signal.SIGTERM)
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address or "local",
-            log_to_driver=False,
-            logging_level="ERROR",
-            **({} if address else alone),
-        )
-    except (
-        Exception
-    ) as problem:  # Ray raises of every kind, a bare Exception if it starts too slowly
-        raise ConfigError(
-            f"no Ray cluster answers at {address or 'this machine'} ({problem})",
-            "no-cluster",
-            setting="--address",
-        ) from problem
+        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **settings)
+    except Exception as problem:  # Ray raises many classes, also a bare Exception after a timeout
+        raise _no_cluster(address or "this machine", problem) from problem
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminated)  # Ray would end the process without a word
+        # Ray's own handler would end the process without a message
+        signal.signal(signal.SIGTERM, on_termination)
     try:
         yield ray
     finally:
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself tries for minutes."""
+def _check_address(address: str) -> None:
+    """Raise `ConfigError` if nobody listens at an address. Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "/" not in host:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         except (OSError, OverflowError) as problem:
-            raise ConfigError(
-                f"no Ray cluster answers at {address} ({problem})",
-                "no-cluster",
-                setting="--address",
-            ) from problem
+            raise _no_cluster(address, problem) from problem
+
+
+def _no_cluster(where: str, problem: Exception) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster answers at {where} ({problem})", "no-cluster", setting="--address"
+    )
 
 
 def plan_of(ray: Any, cpus: int | None) -> WorkerPlan:
-    """Return the plan for the cluster that Ray is connected to. Raises `RunError` if others left no machine with room."""
-    found = plan_workers(
-        [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], cpus
-    )
-    group = ray.util.placement_group(
-        [{"CPU": found.cpus}]
-    )  # there is one where a single machine has them all
-    ready = group.wait(WAIT)  # a job that has just ended may still count
+    """Plan the workers of the cluster to which Ray is connected.
+
+    Args:
+        ray: The connected module.
+        cpus: CPUs of each worker, or None for the default of `plan_workers`.
+
+    Raises:
+        ConfigError: If not even one worker fits.
+        RunError: If other jobs use so many CPUs that no worker can start.
+    """
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    plan = plan_workers(nodes, cpus)
+    # a placement group starts only where one machine has all its CPUs free
+    group = ray.util.placement_group([{"CPU": plan.cpus}])
+    ready = group.wait(WAIT)  # the CPUs of a job that has just ended may not be free yet
     ray.util.remove_placement_group(group)
     if not ready:
         free = ray.available_resources().get("CPU", 0)
         raise RunError(
-            f"--engine ray: a worker needs {found.cpus} CPU(s), and no machine of the cluster has "
-            f"as many free ({free:g} in all): Ray would wait for ever. End what else runs there "
-            f"(`ray status` tells), or ask for less by --worker-cpus",
+            f"--engine ray: a worker needs {plan.cpus} CPU(s), and no machine of the cluster has "
+            f"as many free ({free:g} in all): Ray would wait forever. End other jobs there "
+            f"(`ray status` lists them), or ask for less by --worker-cpus",
             "busy",
         )
-    return found
+    return plan
 
 
-def each_written_on(
+def predict_and_write_on_cluster(
     ray: Any,
-    work: WorkerTask,
-    workers: WorkerPlan,
-    tell: Callable[[str], None],
-    todo: Mapping[str, Path],
+    task: WorkerTask,
+    plan: WorkerPlan,
+    report: Callable[[str], None],
+    images: Mapping[str, Path],
     results: Results,
+    scale: ScaleWatch | None = None,
 ) -> Generator[Outcome]:
-    """Have the cluster's workers predict images and write their results; yield the outcome of each as it comes.
+    """Let the workers of a cluster predict images and write their results; yield each outcome.
 
-    `tell` is given what workers say of themselves, each line once. An error that a user can repair is raised here as the
-    worker met it; `RunError` if the cluster itself does not go on.
+    Args:
+        ray: The connected module.
+        task: What the workers do.
+        plan: How many workers there are.
+        report: Receives the descriptions of the runs that workers opened, each once.
+        images: Image files by name.
+        results: The folders of the results.
+        scale: Receives the value ranges of the images that the workers saw.
+
+    Raises:
+        SegkitError: An error of a worker that a user can repair.
+        RunError: If the cluster itself fails.
     """
-    if not todo:
+    if not images:
         return
-    told: set[str] = set()
+    reported: set[str] = set()
     with marked(results.masks) as mark:
-        for answer in answers_of_workers(ray, work._replace(mark=absolute(mark)), workers, todo):
+        task = task._replace(mark=absolute(mark))
+        for message in messages_of_workers(ray, task, plan, images):
             mark.touch()
-            if "error" in answer:
-                raise _error_of(answer)
-            if answer["told"] not in told:
-                told.add(answer["told"])
-                tell(answer["told"])
-            for name, row, problem, full in answer["outcomes"]:
+            if "error" in message:
+                raise _error_from(message)
+            if message["description"] not in reported:
+                reported.add(message["description"])
+                report(message["description"])
+            if scale is not None:
+                scale.findings.add(ScaleFindings.from_json(message["scale"]))
+            for name, row, problem, full in message["outcomes"]:
                 yield Outcome(name, tuple(row) if row else None, problem, full)
 
 
-def answers_of_workers(
-    ray: Any, work: WorkerTask, workers: WorkerPlan, todo: Mapping[str, Path]
+def messages_of_workers(
+    ray: Any, task: WorkerTask, plan: WorkerPlan, images: Mapping[str, Path]
 ) -> Iterator[dict[str, Any]]:
-    """Have the cluster's workers take the images in pieces; yield each answer of `Worker`."""
+    """Divide the images into pieces for the workers, and yield the message of `Worker` for each."""
     data = ray.data
-    _prepare(data)
+    _silence(data)
     pool = data.ActorPoolStrategy(
         min_size=1,
-        max_size=workers.workers,
-        initial_size=workers.workers,
+        max_size=plan.workers,
+        initial_size=plan.workers,
         max_tasks_in_flight_per_actor=2,
     )
-    predicted = data.from_arrow(list(_tables(todo, workers.workers))).map_batches(
-        Worker, fn_constructor_args=(work,), batch_size=None, compute=pool, num_cpus=workers.cpus
+    pieces = data.from_arrow(list(_tables(images, plan.workers)))
+    predicted = pieces.map_batches(
+        Worker, fn_constructor_args=(task,), batch_size=None, compute=pool, num_cpus=plan.cpus
     )
     try:
         for batch in predicted.iter_batches(batch_size=None, prefetch_batches=0):
-            yield from map(json.loads, batch["answer"])
+            yield from map(json.loads, batch["message"])
     except ray.exceptions.RayTaskError:
-        raise  # a worker's traceback
+        raise  # a bug: show the traceback of the worker
     except ray.exceptions.RayError as problem:
         raise RunError(
-            f"the Ray cluster does not go on: {problem}; what is written is whole, go on with --skip-existing",
+            f"the Ray cluster does not go on: {problem}; all written files are complete, go on "
+            f"with --skip-existing",
             "no-cluster",
         ) from problem
 
 
-def _prepare(data: Any) -> None:
+def _silence(data: Any) -> None:
+    """Turn off the progress bars and messages of Ray Data."""
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -228,78 +262,91 @@ def _prepare(data: Any) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _tables(todo: Mapping[str, Path], workers: int) -> Iterator[Any]:
-    """Yield the pieces as Arrow tables, a block each: several for a worker, so that all end at about the same time."""
+def _tables(images: Mapping[str, Path], workers: int) -> Iterator[Any]:
+    """Yield the pieces as Arrow tables of one block each.
+
+    There are several pieces for each worker, so that all workers end at about the same time.
+    """
     import pyarrow
 
-    size = max(1, min(PIECE, len(todo) // (4 * workers)))
-    images = [
-        json.dumps([name, str(absolute(path))]) for name, path in todo.items()
-    ]  # ASCII, whatever the name
-    for begin in range(0, len(images), size):
-        yield pyarrow.table({"image": images[begin : begin + size]})
+    size = max(1, min(PIECE, len(images) // (4 * workers)))
+    # JSON is ASCII, also for names that are not UTF-8
+    texts = [json.dumps([name, str(absolute(path))]) for name, path in images.items()]
+    for begin in range(0, len(texts), size):
+        yield pyarrow.table({"image": texts[begin : begin + size]})
 
 
 def absolute(path: Path) -> Path:
-    """Workers have another current folder; links stay."""
+    """Return a path for workers, which have another current folder. Links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 class Worker:
-    """A Ray actor: opens the runs once, and turns pieces into files."""
+    """A Ray actor, which opens the runs once, and predicts and writes pieces."""
 
-    def __init__(self, work: WorkerTask) -> None:
-        self.work = work
+    def __init__(self, task: WorkerTask) -> None:
+        self.task = task
 
     def __call__(self, piece: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return one row: the outcomes of a piece as JSON, or what a user can repair."""
+        """Return one row: the outcomes of a piece as JSON, or an error that a user can repair."""
+        images = {name: Path(path) for name, path in map(json.loads, piece["image"])}
         try:
-            todo = {name: Path(path) for name, path in map(json.loads, piece["image"])}
-            answer = {"outcomes": list(self._each(todo)), "told": self._opened.told}
+            message = self._predict(images)
         except SegkitError as problem:
-            answer = _answer_of(problem.with_message(f"{problem} (on {platform.node()})"))
-        return {"answer": np.array([json.dumps(answer)])}
+            message = _error_message(problem.with_message(f"{problem} (on {platform.node()})"))
+        return {"message": np.array([json.dumps(message)])}
+
+    def _predict(self, images: dict[str, Path]) -> dict[str, Any]:
+        """Predict and write a piece; return what the driver needs."""
+        scale = ScaleWatch(self._loaded.config.input)
+        outcomes = list(self._outcomes(images, scale))
+        return {
+            "outcomes": outcomes,
+            "description": self._loaded.description,
+            "scale": asdict(scale.findings),
+        }
 
     @cached_property
-    def _opened(self) -> Together:
-        if not self.work.mark.exists():
+    def _loaded(self) -> LoadedRun:
+        if not self.task.mark.exists():
             raise RunError(
-                f"{self.work.outputs.masks}: is not the driver's folder of this name; --out must be on a disk that all "
-                f"machines of the cluster share",
+                f"{self.task.outputs.masks}: is not the driver's folder of this name; --out must "
+                f"be on a disk that all machines of the cluster share",
                 "not-shared",
             )
         for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(threads, str(cores()))
-        opened = self.work.open()
-        return opened._replace(config=fit_batch(opened.predict, opened.config, self.work.memory))
+        loaded = self.task.open_runs()
+        return loaded._replace(config=fit_batch(loaded.predict, loaded.config, self.task.memory))
 
-    def _each(self, todo: dict[str, Path]) -> Iterator[Outcome]:
-        opened = self._opened
-        predict = opened.predict
-        config = opened.config
-        results = Results(config, self.work.outputs)
-        most = self.work.memory or allowed(None, SHARE / self.work.neighbours)
-        usual, large = divide(config, todo, self.work.outputs, most)
-        room = room_for(predict, config, most) if large else None
-        yield from each_written(predict, config, usual, results)
-        if room:
-            yield from each_large_written(
-                predict, config, opened.weights, room, _watched, large, results
+    def _outcomes(self, images: dict[str, Path], scale: ScaleWatch) -> Iterator[Outcome]:
+        """Predict and write the images, the large ones at the end in windows."""
+        predict = self._loaded.predict
+        config = self._loaded.config
+        results = Results(config, self.task.outputs)
+        limit = self.task.memory or memory_limit(None, SHARE / self.task.neighbours)
+        whole, large = separate_large(config, images, self.task.outputs, limit)
+        budget = budget_within(predict, config, limit) if large else None
+        yield from predict_and_write(predict, config, whole, results, scale=scale)
+        if budget is not None:
+            fingerprint = self._loaded.fingerprint
+            yield from predict_and_write_large(
+                predict, config, fingerprint, budget, _no_windows, large, results, scale
             )
 
 
-def _answer_of(problem: SegkitError) -> dict[str, Any]:
+def _error_message(problem: SegkitError) -> dict[str, Any]:
     """Return an error as JSON can hold it: its class, message, code and other attributes."""
     return {"error": type(problem).__name__, "message": str(problem), "attributes": vars(problem)}
 
 
-def _error_of(answer: Mapping[str, Any]) -> SegkitError:
-    """Return the error that `_answer_of` was given."""
-    problem: SegkitError = getattr(errors, answer["error"])(answer["message"])
-    vars(problem).update(answer["attributes"])
+def _error_from(message: Mapping[str, Any]) -> SegkitError:
+    """Return the error of an `_error_message`."""
+    problem: SegkitError = getattr(errors, message["error"])(message["message"])
+    vars(problem).update(message["attributes"])
     return problem
 
 
-def _watched(name: str) -> AbstractContextManager[Callable[[int, int], None]]:
-    """Progress that nobody looks at."""
+def _no_windows(name: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    """Return a progress within an image that shows nothing."""
     return nullcontext(lambda done, total: None)

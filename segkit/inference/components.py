@@ -5,30 +5,43 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-OBJECT, HOLE = 8, 4
-"""Pixels of an object touch by a side or a corner, those of a hole by a side: the usual pair, in which a line drawn
-corner to corner is one object and does separate (Rosenfeld, Connectivity in digital pictures, 1970)."""
+OBJECT_CONNECTIVITY = 8
+"""Pixels of an object touch by a side or a corner."""
+HOLE_CONNECTIVITY = 4
+"""Pixels of a hole touch by a side, so that a diagonal line of an object separates two holes.
+
+Source: Rosenfeld, Connectivity in digital pictures, 1970 (https://doi.org/10.1145/321556.321570).
+"""
 
 
 def remove_small_objects(mask: np.ndarray, smallest: int, only_largest: bool) -> np.ndarray:
-    """Return the mask (H, W) bool without objects of fewer than `smallest` pixels and, if asked, all but the largest.
+    """Return a mask without its small objects.
 
-    Of several largest ones the first from the top stays. An empty mask stays empty.
+    Args:
+        mask: (H, W) bool.
+        smallest: Objects of fewer pixels are removed.
+        only_largest: Whether all objects but the largest are removed. Of several largest objects
+            the first from the top stays.
 
-    >>> remove_small_objects(np.array([[True, False, True], [True, False, False]]), smallest=2, only_largest=False).astype(int)
+    Returns:
+        (H, W) bool. An empty mask stays empty.
+
+    >>> mask = np.array([[True, False, True], [True, False, False]])
+    >>> remove_small_objects(mask, smallest=2, only_largest=False).astype(int)
     array([[1, 0, 0],
            [1, 0, 0]])
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=OBJECT
+        mask.astype(np.uint8), connectivity=OBJECT_CONNECTIVITY
     )
     if count == 1:
         return mask.astype(bool)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    keep = areas >= smallest
-    keep[0] = False  # what is outside all objects
+    pixels = stats[:, cv2.CC_STAT_AREA]
+    keep = pixels >= smallest
+    keep[0] = False  # label 0 is the outside
     if only_largest:
-        keep &= np.arange(count) == 1 + areas[1:].argmax()
+        largest = 1 + pixels[1:].argmax()
+        keep &= np.arange(count) == largest
     return keep[labels]
 
 
@@ -38,19 +51,25 @@ def areas(mask: np.ndarray) -> np.ndarray:
     >>> areas(np.array([[True, False, True], [True, False, False]])).tolist()
     [2, 1]
     """
-    stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=OBJECT)[2]
+    _, _, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=OBJECT_CONNECTIVITY
+    )
     return np.asarray(stats[1:, cv2.CC_STAT_AREA])
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:
-    """Return the mask (H, W) bool with its holes: what is outside it and not connected to the image's border."""
+    """Return a mask (H, W) bool with its holes filled.
+
+    A hole is a connected set of pixels outside the mask that does not touch the image's border.
+    """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (~mask).astype(np.uint8), connectivity=HOLE
+        (~mask).astype(np.uint8), connectivity=HOLE_CONNECTIVITY
     )
-    left, top, width, height = stats[
-        :, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]
-    ].T
     rows, columns = mask.shape
-    hole = (left > 0) & (top > 0) & (left + width < columns) & (top + height < rows)
-    hole[0] = False  # the mask itself
-    return mask | hole[labels]
+    left = stats[:, cv2.CC_STAT_LEFT]
+    top = stats[:, cv2.CC_STAT_TOP]
+    right = left + stats[:, cv2.CC_STAT_WIDTH]
+    bottom = top + stats[:, cv2.CC_STAT_HEIGHT]
+    is_hole = (left > 0) & (top > 0) & (right < columns) & (bottom < rows)
+    is_hole[0] = False  # label 0 is the mask itself
+    return mask | is_hole[labels]

@@ -1,4 +1,4 @@
-"""From a network's probabilities to a mask: temperature, the task's own decoding, rules for objects."""
+"""From probabilities to a mask: temperature, the decoding of the task, rules for objects."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from segkit.task import Task
 from segkit.task.layers import layers_of, stack_planes
 
 ROWS = 256
-"""Rows that are decoded at once, so that no array of the size of all probabilities is needed beside them."""
+"""Rows that are decoded at once, so that temporary arrays are small."""
 
 
 def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
-    """Return the mask of an image as `config.decode` says.
+    """Return the mask of an image, with the thresholds, temperature and rules of the config.
 
-    What a rule removes becomes "no" in a yes/no task. In an exclusive task it becomes the next most probable class. Then
-    holes are filled. In an exclusive task only background is filled, so that no other class loses a pixel.
+    A removed object becomes "no" in a yes/no task, and the next most probable class in an exclusive
+    task. Then holes are filled. In an exclusive task only background is filled, so that no other
+    class loses a pixel.
 
     Args:
         config: The config of the run.
-        probabilities: (H, W, classes), as the network gives them.
+        probabilities: (H, W, classes), as the network predicts them.
 
     Returns:
         The mask, as `Task.decode` returns it.
@@ -39,8 +40,8 @@ def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
 def classify(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
     """Return the mask of probabilities (H, W, classes) before the rules for objects.
 
-    The temperature changes no probability here: it never changes which class is the most probable, and it moves the
-    threshold of a yes/no class.
+    The temperature changes no probability here. It never changes which class is the most probable,
+    and for a yes/no class it is applied to the threshold instead.
     """
     task = before_temperature(config.task, config.decode.temperature)
     bands = []
@@ -50,7 +51,10 @@ def classify(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
 
 
 def needs_probabilities(config: RunConfig) -> bool:
-    """Return whether the rules for objects need the probabilities: where a removed object becomes another class."""
+    """Return whether the rules for objects need the probabilities.
+
+    They do in an exclusive task, where a removed object becomes the next most probable class.
+    """
     if config.task.thresholds is not None:
         return False
     return any(_removes(rule) for rule in config.decode.rules(config.task))
@@ -74,19 +78,20 @@ def apply_rules(
         return mask
     if config.task.thresholds is None:
         if probabilities is not None:
-            mask = _without_objects(rules, mask, probabilities)
+            mask = _reassign_removed_objects(rules, mask, probabilities)
         return _fill_background(config.task, rules, mask)
-    layers = layers_of(config.task, mask)
-    return stack_planes(
-        config.task, [_ruled(layer, rule) for layer, rule in zip(layers, rules, strict=True)]
-    )
+    layers = []
+    for layer, rule in zip(layers_of(config.task, mask), rules, strict=True):
+        layers.append(_apply_rule(layer, rule))
+    return stack_planes(config.task, layers)
 
 
 def _removes(rule: Rule) -> bool:
     return rule.smallest > 1 or rule.keep_largest
 
 
-def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
+def _apply_rule(layer: np.ndarray, rule: Rule) -> np.ndarray:
+    """Return the yes/no mask (H, W) uint8 of one class after its rule."""
     if _removes(rule):
         layer = remove_small_objects(layer, rule.smallest, rule.keep_largest)
     if rule.fill_holes:
@@ -94,39 +99,41 @@ def _ruled(layer: np.ndarray, rule: Rule) -> np.ndarray:
     return layer.astype(np.uint8)
 
 
-def _without_objects(
+def _reassign_removed_objects(
     rules: Sequence[Rule], mask: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
-    """Return the mask (H, W) of ids in which every object keeps its class's rule.
+    """Return the mask (H, W) of class ids in which every object obeys the rule of its class.
 
-    Pixels of an object that does not are denied its class, and what they become may make or break other objects; so it
-    goes on until nothing changes. A pixel that is denied every class keeps its first one.
+    The pixels of a removed object are denied its class, and become the most probable class that
+    they are not denied. This may make or break other objects, so it is repeated until nothing
+    changes. A pixel that is denied every class becomes its most probable class again.
     """
     mask = mask.copy()
     denied = np.zeros(probabilities.shape, bool)
-    ruled = [label for label, rule in enumerate(rules) if _removes(rule)]
+    removing = [label for label, rule in enumerate(rules) if _removes(rule)]
     changed = True
     while changed:
         changed = False
-        for label in ruled:
-            held = mask == label
-            removed = (
-                held
-                & ~remove_small_objects(held, rules[label].smallest, rules[label].keep_largest)
-                & ~denied[..., label]
-            )
+        for label in removing:
+            rule = rules[label]
+            objects = mask == label
+            remaining = remove_small_objects(objects, rule.smallest, rule.keep_largest)
+            removed = objects & ~remaining & ~denied[..., label]
             if removed.any():
                 denied[removed, label] = True
-                # below every class that is not denied, and in the same order among the others
-                left = probabilities[removed] - 2 * denied[removed].astype(probabilities.dtype)
-                mask[removed] = left.argmax(-1)
+                # a denied class falls below every other one; denied classes keep their order
+                penalty = 2 * denied[removed].astype(probabilities.dtype)
+                mask[removed] = (probabilities[removed] - penalty).argmax(-1)
                 changed = True
     return mask
 
 
 def _fill_background(task: Task, rules: Sequence[Rule], mask: np.ndarray) -> np.ndarray:
+    """Fill the holes of each class that has the rule, where the mask (H, W) is background."""
     background = task.background_index
+    if background is None:
+        return mask
     for label, rule in enumerate(rules):
-        if rule.fill_holes and background is not None:
+        if rule.fill_holes:
             mask[fill_holes(mask == label) & (mask == background)] = label
     return mask

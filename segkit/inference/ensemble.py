@@ -1,4 +1,4 @@
-"""Several runs, and several views, as one: what they must have in common, and the mean of their answers."""
+"""Predict with several runs or views as one: common config, mean of the probabilities."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from segkit.task import Task
 
 
 def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = None) -> RunConfig:
-    """Return the config that runs predict with together; `names` are theirs, for messages.
+    """Return the config with which runs predict together.
 
-    Thresholds are the mean of the runs'; a rule for objects holds where every run has it (the smallest size). Windows are
-    those of the run whose network has the largest stride. The temperature is 1, since `answers` tempers each run's answer
-    before the mean. One run without views keeps its config, and its temperature with it. Masks are stored, and read, as the
-    first run does.
+    Thresholds are the mean of the runs' thresholds. A rule for objects is as weak as the weakest of
+    the runs: the smallest size, and only what all runs do. Windows are those of the run whose
+    network has the largest stride. The temperature is 1, because `averaged` applies each run's
+    temperature before the mean. Masks are stored and read as the first run does. A single run
+    without views keeps its config and its temperature.
 
-    Raises `ConfigError` naming what differs in kind, classes, head, flip pairs, depth or channels; also if a mirrored
-    view would confuse classes with a side.
+    Args:
+        configs: The configs of the runs; one or more.
+        names: The names of the runs, for messages.
+        tta: The views of each image: "flips", "rotations" or None.
+
+    Raises:
+        ConfigError: If the runs differ in kind, classes, head, flip pairs, dtype or channels; or if
+            a mirrored view would confuse a left class with a right one.
     """
     if tta is not None:
         check_views(configs[0].task, tta)
@@ -34,72 +41,114 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
         return configs[0]
     for config, name in zip(configs, names, strict=True):
         _check_alike(configs[0], config, names[0], name)
-    first = configs[0].task
-    thresholds = [
-        config.task.thresholds for config in configs if config.task.thresholds is not None
-    ]
-    mean = tuple(float(t) for t in np.mean(thresholds, axis=0)) if thresholds else None
-    rules = [
-        Rule(*map(min, zip(*each, strict=True))) for each in zip(*_rules(configs), strict=True)
-    ]
-    decode = DecodeConfig().with_rules(first, rules)
+    first = configs[0]
     widest = max(configs, key=lambda config: config.model.stride)
-    task = first.model_copy(update={"thresholds": mean})
-    same = {"input": configs[0].input, "data": configs[0].data, "mask_files": configs[0].mask_files}
-    return widest.model_copy(update={"task": task, "decode": decode, **same})
+    return widest.model_copy(
+        update={
+            "task": first.task.model_copy(update={"thresholds": _mean_thresholds(configs)}),
+            "decode": DecodeConfig().with_rules(first.task, _weakest_rules(configs)),
+            "input": first.input,
+            "data": first.data,
+            "mask_files": first.mask_files,
+        }
+    )
 
 
-def answers(
+def averaged(
     networks: Sequence[Predict],
     configs: Sequence[RunConfig],
     tta: str | None = None,
-    spread: bool = False,
+    with_entropy: bool = False,
 ) -> Predict:
-    """Return one predict function: each run's answer in each view ("flips", "rotations"), tempered, then their mean.
+    """Return a predict function for the mean of all runs and views.
 
-    With `spread` and more than one answer the mean entropy of the answers is a last channel, for the uncertainty maps.
-    One run without views gives its own answers, untempered: its mask needs no logarithm of each pixel (see `decoding`).
+    Each run's temperature is applied to each of its predictions before the mean. A single run
+    without views is returned unchanged, without its temperature: `decoding` moves the threshold
+    instead, which needs no logarithm of each pixel.
+
+    Args:
+        networks: The predict function of each run; one or more.
+        configs: The config of each run.
+        tta: "flips" or "rotations" averages over views, too.
+        with_entropy: Whether the last channel is the mean entropy of the predictions, for the maps
+            of uncertainty. A single run without views never has it.
+
+    Returns:
+        Images (B, H, W, C) -> probabilities (B, H, W, classes), or (B, H, W, classes + 1).
     """
     if len(networks) == 1 and tta is None:
         return networks[0]
     members: list[Predict] = []
     for network, config in zip(networks, configs, strict=True):
-        calm = with_temperature(network, config.task, config.decode.temperature)
-        members += [calm] if tta is None else in_views(calm, config.task, tta)
-    several = len(members) > 1 and spread
-    return mean_of(members, partial(entropy, configs[0].task) if several else None)
+        tempered_predict = with_temperature(network, config.task, config.decode.temperature)
+        if tta is None:
+            members.append(tempered_predict)
+        else:
+            members.extend(in_views(tempered_predict, config.task, tta))
+    if with_entropy and len(members) > 1:
+        return mean_of(members, partial(entropy, configs[0].task))
+    return mean_of(members)
 
 
 def with_temperature(network: Predict, task: Task, temperature: float) -> Predict:
-    """Return the network with its answers tempered; itself at a temperature of 1."""
-    return (
-        network
-        if temperature == 1.0
-        else lambda images: tempered(task, network(images), temperature)
-    )
+    """Return a predict function that applies a temperature to the network's probabilities.
+
+    At a temperature of 1 this is the network itself.
+    """
+    if temperature == 1.0:
+        return network
+
+    def tempered_predict(images: np.ndarray) -> np.ndarray:
+        return tempered(task, network(images), temperature)
+
+    return tempered_predict
 
 
-def _rules(configs: Sequence[RunConfig]) -> list[tuple[Rule, ...]]:
-    return [config.decode.rules(config.task) for config in configs]
+def _mean_thresholds(configs: Sequence[RunConfig]) -> tuple[float, ...] | None:
+    thresholds = []
+    for config in configs:
+        if config.task.thresholds is not None:
+            thresholds.append(config.task.thresholds)
+    if not thresholds:
+        return None
+    return tuple(float(threshold) for threshold in np.mean(thresholds, axis=0))
+
+
+def _weakest_rules(configs: Sequence[RunConfig]) -> list[Rule]:
+    """Return one rule per class, each field the smallest (False for a switch) of all runs."""
+    rules_of_runs = [config.decode.rules(config.task) for config in configs]
+    weakest = []
+    for rules in zip(*rules_of_runs, strict=True):
+        smallest_fields = map(min, zip(*rules, strict=True))
+        weakest.append(Rule(*smallest_fields))
+    return weakest
 
 
 def _check_alike(one: RunConfig, other: RunConfig, name: str, other_name: str) -> None:
-    differences = [
-        f"{key}: {before} and {after}"
-        for (key, before), after in zip(_facts(one).items(), _facts(other).values(), strict=True)
-        if before != after
-    ]
+    """Raise `ConfigError` if two runs have different tasks or take different images."""
+    settings = _settings_in_common(one)
+    other_settings = _settings_in_common(other)
+    differences = []
+    for setting, value in settings.items():
+        if value != other_settings[setting]:
+            differences.append(f"{setting}: {value} and {other_settings[setting]}")
     if differences:
         raise ConfigError(
-            f"{name} and {other_name}: runs that answer together have the same task and kind of images; these differ in "
-            f"{'; '.join(differences)}",
+            f"{name} and {other_name}: runs that predict together need the same task and the same "
+            f"kind of images; these differ in {'; '.join(differences)}",
             "mismatch",
         )
 
 
-def _facts(config: RunConfig) -> dict[str, Any]:
-    task, given = config.task, config.input
-    pairs = sorted(sorted(pair) for pair in task.flip_pairs)
-    images = {"input.dtype": given.dtype, "input.channels": given.channels}
-    return {"task.kind": task.kind, "task.classes": list(task.classes), "task.head": task.head,
-            "task.background": task.background, "task.flip_pairs": pairs, **images}  # fmt: skip
+def _settings_in_common(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that must be equal in runs that predict together."""
+    task = config.task
+    return {
+        "task.kind": task.kind,
+        "task.classes": list(task.classes),
+        "task.head": task.head,
+        "task.background": task.background,
+        "task.flip_pairs": sorted(sorted(pair) for pair in task.flip_pairs),
+        "input.dtype": config.input.dtype,
+        "input.channels": config.input.channels,
+    }

@@ -1,4 +1,4 @@
-"""Which images a command is about: those of files and folders, by name, or one machine's share of them."""
+"""Find the images to predict in files and folders, name them, and divide them among machines."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from typing import NamedTuple
 from segkit import catalog
 from segkit.errors import ConfigError, DataError
 from segkit.inference.outputs.prediction import beside
-from segkit.io.image_files import SUFFIXES, Found, list_contents
+from segkit.io.image_files import SUFFIXES, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
 from segkit.system.terminal import shown
 
-MOST_NOTES = 20
+MAX_NOTES = 20
 """Lines in the error that there is no image."""
+MAX_OTHERS = 5
+"""Files that are no images which a note names."""
+
+Problem = tuple[Path, str]
+"""An image that is left out, and a message with the reason and with what to do."""
 
 
 class Inputs(NamedTuple):
-    """Images by name, and what is not predicted."""
+    """The images to predict, by name, and the images that are left out because of their names."""
 
     images: dict[str, Path]
-    clashes: list[tuple[Path, str]]
-    """Images that are left out because of their names, each with what to do."""
+    clashes: list[Problem]
 
 
 class Shard(NamedTuple):
-    """One share of all names, from 1 to `of`."""
+    """One share of all images: number `part`, from 1, of `of` shares."""
 
     part: int = 1
     of: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Return the shard that "2/8" names. Raises `ConfigError`.
+        """Return the shard that a text such as "2/8" names. Raises `ConfigError`.
 
         >>> Shard.parse("2/8")
         Shard(part=2, of=8)
@@ -52,164 +56,184 @@ class Shard(NamedTuple):
         return shard
 
     def holds(self, name: str) -> bool:
-        """Return whether a name falls to this shard: by a hash of its letters, the same on every machine."""
+        """Return whether the image of a name is in this shard.
+
+        A hash of the name decides, so the result is the same on every machine.
+        """
         letters = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
-        return (
-            int.from_bytes(hashlib.sha256(letters).digest()[:8], "big") % self.of == self.part - 1
-        )
+        number = int.from_bytes(hashlib.sha256(letters).digest()[:8], "big")
+        return number % self.of == self.part - 1
+
+
+def share(inputs: Inputs, shard: Shard) -> Inputs:
+    """Return the images and problems of one shard. Each is in exactly one shard."""
+    images = {name: path for name, path in inputs.images.items() if shard.holds(name)}
+    clashes = [(path, message) for path, message in inputs.clashes if shard.holds(path.stem)]
+    return Inputs(images, clashes)
 
 
 def find_images(
     inputs: Sequence[Path],
     masks: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Inputs:
-    """Return the images of files and folders by name: the path below the folder, or the file's name, without suffix.
+    """Find the images in files and folders.
+
+    The name of an image is its path below the folder, or the name of the file, without suffix.
+    Upper and lower case letters do not make different names.
 
     Args:
         inputs: Image files, and folders that are searched.
-        masks: The folder that masks are written to. If it lies in one of the folders, then what is in it and in the
-            folders beside it that prediction writes is no input: it comes from an earlier call.
-        tell: Receives a line for each other thing in the folders that is not predicted: other formats, links to nothing.
+        masks: The folder of the masks. If it lies in one of the folders, images in it and in the
+            folders that prediction writes beside it are the results of an earlier call, and left
+            out.
+        report: Receives a line for each other thing in the folders that is not predicted: other
+            formats, broken links.
 
     Returns:
-        The images. Those that share a name are all left out, since only one of them could have the mask of that name;
-        so are those whose name cannot be a file's on every system. Letter case makes no other name.
+        The images. Images that share a name are all left out, since only one could have the mask of
+        this name. Images whose name is not possible for a file on every system are left out, too.
 
     Raises:
         DataError: If there is no image at all, or an input is missing.
     """
     results = [] if masks is None else [folder.resolve() for folder in result_folders(masks)]
-    contents = [_look_at(path, results) for path in inputs]
-    left_out = [entry for each in contents for entry in each.left_out]
-    images: dict[str, Path] = {}
-    refused = [
-        (entry.path, f"{shown(entry.path)}: not predicted, {entry.why}")
-        for entry in left_out
-        if entry.unread
-    ]
-    for named in _by_name(contents):
-        if len(named) > 1:
-            refused += _clash(named)
-            continue
-        name, path = named[0]
-        why = why_unsafe(f"{name}.png")
-        if why:
-            refused.append(
-                (
-                    path,
-                    f"{shown(path)}: not predicted, as its mask cannot have this name: {why}; rename it",
-                )
-            )
-        else:
-            images[name] = path
-    if not images and not refused:
+    contents = _merge([_search(path, results) for path in inputs])
+    found = _choose_images(contents)
+    notes = _notes(contents)
+    if not found.images and not found.clashes:
         reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
-        notes = "".join(f"\n  {note}" for note in _notes(contents)[:MOST_NOTES])
-        raise DataError(f"{', '.join(map(str, inputs))}: {reads}{notes}", "empty")
-    for note in _notes(contents):
-        tell(note)
-    return Inputs(images, refused)
+        lines = "".join(f"\n  {note}" for note in notes[:MAX_NOTES])
+        raise DataError(f"{', '.join(map(str, inputs))}: {reads}{lines}", "empty")
+    for note in notes:
+        report(note)
+    return found
 
 
 def result_folders(masks: Path) -> list[Path]:
-    """Return the folders that prediction may write to: the one of the masks, and those beside it."""
-    endings = (
-        "",
-        "-overlays",
-        "-probabilities",
-        "-uncertainty",
-        *(f"-{name}" for name in sorted(catalog.OUTPUTS)),
-    )
+    """Return all folders that prediction may write to: that of the masks, and those beside it."""
+    endings = ["", "-overlays", "-probabilities", "-uncertainty"]
+    endings += [f"-{name}" for name in sorted(catalog.OUTPUTS)]
     return [beside(masks, ending) for ending in endings]
 
 
 def check_apart(images: Mapping[str, Path], folders: Sequence[Path]) -> None:
-    """Raise `ConfigError` if a result would be written into the folder of an image, where it could replace one.
+    """Check that no result is written into the folder of an image.
 
-    A later call would also take the results for images.
+    It could replace an image, and a later call would take it for an image.
+
+    Raises:
+        ConfigError: If a folder of results holds images.
     """
     places = {(path.parent, PurePath(name).parent) for name, path in images.items()}
     for images_folder, below in sorted(places):
         for folder in folders:
             if (folder / below).resolve() == images_folder.resolve():
                 raise ConfigError(
-                    f"{images_folder} holds images to predict, and results would be written among them; choose another "
-                    f"folder for the masks",
+                    f"{images_folder} holds images to predict, and results would be written among "
+                    f"them; choose another folder for the masks",
                     "contradiction",
                     setting="--out",
                 )
 
 
-def _look_at(path: Path, results: Sequence[Path]) -> Found:
-    """Return what is in one input, without what is in the results below it, or in a folder that it links to."""
+def _search(path: Path, results: Sequence[Path]) -> Found:
+    """Return the contents of one input, without the results of earlier calls in it."""
     if not os.path.lexists(path):
         raise DataError(f"{path}: there is no such file or folder", "missing-file")
     if not path.is_dir():
         return Found([(path.stem, path)], [], [])
-    asked_for = path.resolve()
-    below = [
-        folder for folder in results if folder != asked_for and folder not in asked_for.parents
-    ]
+    root = path.resolve()
+    # a folder of results that is an input itself, or holds it, was asked for by its name
+    inside = [folder for folder in results if folder != root and folder not in root.parents]
     found = list_contents(path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
-    made = {parent for parent in parents if _is_in(parent.resolve(), below)}
-    return Found(
-        sorted((name, image) for name, image in found.images if image.parent not in made),
-        found.left_out,
-        [other for other in found.others if other.parent not in made],
-    )
+    written = {parent for parent in parents if _is_in(parent.resolve(), inside)}
+    images = [(name, image) for name, image in found.images if image.parent not in written]
+    others = [other for other in found.others if other.parent not in written]
+    return Found(sorted(images), found.left_out, others)
 
 
 def _is_in(folder: Path, results: Sequence[Path]) -> bool:
     return any(result == folder or result in folder.parents for result in results)
 
 
-def _by_name(contents: Sequence[Found]) -> list[list[tuple[str, Path]]]:
-    """Return the different images of all inputs with their names, those together whose masks would be one file."""
-    found: dict[str, list[tuple[str, Path]]] = {}
-    for name, path in (image for each in contents for image in each.images):
-        same_name = found.setdefault(key_of(name), [])
-        if not any(_is_same(path, other) for _, other in same_name):
-            same_name.append((name, path))
-    return list(found.values())
+def _merge(contents: Sequence[Found]) -> Found:
+    """Return the contents of all inputs together."""
+    merged = Found([], [], [])
+    for found in contents:
+        merged.images.extend(found.images)
+        merged.left_out.extend(found.left_out)
+        merged.others.extend(found.others)
+    return merged
+
+
+def _choose_images(contents: Found) -> Inputs:
+    """Return the images that can have a mask of their name, and the problems of the others."""
+    chosen = Inputs({}, [])
+    for entry in contents.left_out:
+        if entry.unread:
+            chosen.clashes.append((entry.path, _left_out(entry)))
+    for same_name in _group_by_name(contents):
+        if len(same_name) == 1:
+            _add_image(chosen, *same_name[0])
+        else:
+            chosen.clashes.extend(_clashes(same_name))
+    return chosen
+
+
+def _group_by_name(contents: Found) -> list[list[tuple[str, Path]]]:
+    """Return the images in groups that would have the same mask file. Each file appears once."""
+    groups: dict[str, list[tuple[str, Path]]] = {}
+    for name, path in contents.images:
+        group = groups.setdefault(key_of(name), [])
+        if not any(_is_same(path, other) for _, other in group):
+            group.append((name, path))
+    return list(groups.values())
 
 
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except OSError:  # a link to nothing
+    except OSError:  # a broken link
         return path == other
 
 
-def _notes(contents: Sequence[Found]) -> list[str]:
-    """Return a line for each thing that is not predicted, and one for all files that are no images."""
-    left_out = [entry for each in contents for entry in each.left_out if not entry.unread]
-    notes = [f"{shown(entry.path)}: not predicted, {entry.why}" for entry in left_out]
-    others = [other for each in contents for other in each.others]
+def _add_image(chosen: Inputs, name: str, path: Path) -> None:
+    """Add an image, or the problem with its name."""
+    reason = why_unsafe(f"{name}.png")
+    if reason is None:
+        chosen.images[name] = path
+    else:
+        message = f"not predicted, as its mask cannot have this name: {reason}; rename it"
+        chosen.clashes.append((path, f"{shown(path)}: {message}"))
+
+
+def _clashes(same_name: Sequence[tuple[str, Path]]) -> list[Problem]:
+    """Return a problem for each of several images that would have the same mask file."""
+    problems = []
+    for name, path in same_name:
+        other = next(other for _, other in same_name if other != path)
+        message = (
+            f"{shown(path)}: not predicted, because {shown(other)} would be written under the same "
+            f"name, {shown(name)}; predict them in two calls with an --out each"
+        )
+        problems.append((path, message))
+    return problems
+
+
+def _left_out(entry: LeftOut) -> str:
+    return f"{shown(entry.path)}: not predicted, {entry.why}"
+
+
+def _notes(contents: Found) -> list[str]:
+    """Return a line for each thing that is not predicted, and one for all other files."""
+    notes = [_left_out(entry) for entry in contents.left_out if not entry.unread]
+    others = contents.others
     if others:
-        names = ", ".join(shown(other.name) for other in others[:5]) + (
-            ", ..." if len(others) > 5 else ""
-        )
-        notes.append(f"{len(others)} files are no images, and not predicted: {names}")
+        names = [shown(other.name) for other in others[:MAX_OTHERS]]
+        if len(others) > MAX_OTHERS:
+            names.append("...")
+        notes.append(f"{len(others)} files are no images, and not predicted: {', '.join(names)}")
     return notes
-
-
-def share(inputs: Inputs, shard: Shard) -> Inputs:
-    """Return the images, and the clashes, of one shard: each image is in exactly one."""
-    images = {name: path for name, path in inputs.images.items() if shard.holds(name)}
-    clashes = [clash for clash in inputs.clashes if shard.holds(clash[0].stem)]
-    return Inputs(images, clashes)
-
-
-def _clash(named: Sequence[tuple[str, Path]]) -> list[tuple[Path, str]]:
-    """Return the images whose masks would be one file, with what to do."""
-    clashes = []
-    for name, path in named:
-        other = next(other for _, other in named if other != path)
-        why = f"not predicted, because {shown(other)} would be written under the same name, {shown(name)}"
-        clashes.append(
-            (path, f"{shown(path)}: {why}; predict them in two calls with an --out each")
-        )
-    return clashes

@@ -1,4 +1,4 @@
-"""Masks for files: which images, by which network, on which machine, into which folders."""
+"""`predict`: masks for image files, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import NamedTuple
 from segkit import catalog
 from segkit.config import RunConfig
 from segkit.errors import ConfigError
+from segkit.inference.export_choice import AUTO
 from segkit.inference.files import Summary, predict_files, write_files
 from segkit.inference.inputs import Shard, check_apart, find_images, share
-from segkit.inference.large.files import divide, each_large_written, fit_batch
-from segkit.inference.large.memory_budget import MemoryBudget, allowed, room_for
+from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
+from segkit.inference.large.memory_budget import MemoryBudget, budget_within, memory_limit
 from segkit.inference.load import (
-    AUTO,
+    LoadedRun,
     PathLike,
     as_paths,
     check_runtime,
@@ -33,7 +34,7 @@ from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
-SHOWN = 3
+MAX_NAMES = 3
 """Images that a message names."""
 
 
@@ -49,20 +50,20 @@ class Cluster(NamedTuple):
     """A Ray cluster to predict on."""
 
     address: str | None = None
-    """HOST:PORT or "auto"; None: a cluster of this machine alone, for this call."""
+    """HOST:PORT or "auto"; None starts a cluster of this machine alone for this call."""
     worker_cpus: int | None = None
     """CPUs of each worker; up to 4 by default."""
 
 
 class OutputOptions(NamedTuple):
-    """What to write, and within which bounds."""
+    """What to write, and how much memory to use."""
 
     outputs: Outputs
     skip_existing: bool
     memory: int | None
-    """Bytes that may be taken in all; None: half of what is free."""
+    """Memory limit in bytes; None stands for half of the free memory."""
     others: Mapping[str, Path]
-    """Images by name, also those that other shards predict into the same folders."""
+    """Image files by name, also those that other shards predict into the same folders."""
 
 
 def predict(
@@ -83,65 +84,214 @@ def predict(
     coding: str = "data",
     progress: Progress | None = None,
 ) -> Summary:
-    """Predict masks for images, in each image's own size. A broken image is noted, and the others go on.
+    """Predict masks for images, in each image's own size. A broken image does not stop the others.
 
     Args:
         run: A run folder or an export; or several, whose probabilities are averaged.
         images: Image files, or folders of them.
-        out: The folder of the masks. Whatever else is written goes into folders beside it, such as OUT-overlays.
-        overlay: Draw the masks over the images, too: True or "both", "fill" (tinted areas) or "outlines".
-        probabilities: Write probabilities, too: "tif" (float32), "tif16" (float16) or "npy".
-        uncertainty: Write maps of uncertainty, too.
-        formats: Write objects, too: "geojson", "coco" or "instances".
-        tta: "flips" or "rotations": average over 4 mirrored, or 8 mirrored and turned, views of each image.
-        runtime: "auto" (the fastest that is exported and installed), "keras", "onnx", "litert" or "openvino".
-        skip_existing: Leave out images whose results are there.
+        out: The folder of the masks. Other results are in folders beside it, such as OUT-overlays.
+        overlay: Also draw the masks over the images: True or "both", "fill" (tinted areas) or
+            "outlines".
+        probabilities: Also write probabilities: "tif" (float32), "tif16" (float16) or "npy".
+        uncertainty: Also write maps of uncertainty.
+        formats: Also write objects: "geojson", "coco" or "instances".
+        tta: "flips" or "rotations" averages over 4 or 8 views of each image.
+        runtime: "auto" (the fastest exported and installed one), "keras", "onnx", "litert",
+            "openvino".
+        skip_existing: Leave out images whose results exist.
         shard: "2/8" predicts the second of eight shares of the images.
-        memory: What may be taken in all, in bytes or as "1.5GB"; larger TIFFs are predicted by windows.
-        cluster: A `segkit.inference.predict.Cluster`: predict on a Ray cluster instead of this machine.
-        coding: "data": masks are stored as those that the run was trained on, so that `segkit.evaluate` and another
-            training read them; "segkit": class ids, or 0 and 255, whatever the data set uses.
+        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs are predicted in windows.
+        cluster: A `segkit.inference.predict.Cluster` to use instead of this machine.
+        coding: "data" stores masks like those of the training data; "segkit" stores class ids, or
+            0 and 255.
         progress: Receives what is loaded and how many images are done.
 
     Returns:
-        How many masks were written and skipped, and what failed. `stopped` says why the rest was not tried.
+        How many masks were written and skipped, and what failed. `stopped` says why images were not
+        tried.
 
     Raises:
-        ConfigError: For settings that do not fit together, results that would lie among the images or among masks that
-            are stored in another way, or a package that is not installed.
+        ConfigError: For settings that do not fit together, a package that is not installed, and
+            results among the images or among masks that are stored in another way.
         DataError: If there is no image.
         RunError: If there is no finished run.
     """
-    progress = progress or Progress()
+    formats = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
+    _check_names(formats, probabilities, cluster)
     check_overlay(overlay)
+    outputs = Outputs(Path(out), overlay, probabilities, tuple(formats), uncertainty, coding)
+    limit = parse_bytes(memory) if isinstance(memory, str) else memory
     chosen_shard = Shard.parse(shard)
-    formats = [formats] if isinstance(formats, str) else formats
+    progress = progress or Progress()
+    found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
+    check_apart(found.images, outputs.folders)
+    own = share(found, chosen_shard)
+    network = NetworkOptions(as_paths(run), runtime, tta)
+    output = OutputOptions(outputs, skip_existing, limit, found.images)
+    if cluster is None:
+        summary = _predict_here(network, own.images, output, progress)
+    else:
+        summary = _predict_on_cluster(network, own.images, output, cluster, progress)
+    return summary._replace(failed=own.clashes + summary.failed)
+
+
+def _check_names(
+    formats: Sequence[str], probabilities: str | None, cluster: Cluster | None
+) -> None:
+    """Raise `ConfigError` for a format that does not exist, and a cluster without CPUs."""
     for name in formats:
         catalog.find(catalog.OUTPUTS, name, "--format")
     if probabilities is not None:
         catalog.find(catalog.PROBABILITIES, probabilities, "--probabilities")
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
-    most = parse_bytes(memory) if isinstance(memory, str) else memory
-    found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
-    own = share(found, chosen_shard)
-    outputs = Outputs(
-        Path(out), overlay, probabilities, tuple(dict.fromkeys(formats)), uncertainty, coding
+
+
+def _predict_here(
+    network: NetworkOptions, images: Mapping[str, Path], output: OutputOptions, progress: Progress
+) -> Summary:
+    """Predict on this machine: first the images that fit into memory, then the large ones."""
+    paths = list(images.values())
+    with_entropy = output.outputs.uncertainty
+    loaded = open_together(network.runs, network.runtime, network.tta, with_entropy, paths)
+    loaded.announce(progress)
+    _report_coding(loaded.config, output.outputs, images, progress)
+    loaded = loaded._replace(config=fit_batch(loaded.predict, loaded.config, output.memory))
+    images, output = _with_pages(loaded.config, images, output)
+    whole, large = separate_large(loaded.config, images, output.outputs, output.memory)
+    budget = None
+    if large:  # fails before anything is written if there is no memory for a window
+        limit = memory_limit(output.memory)
+        budget = budget_within(loaded.predict, loaded.config, limit)
+    scale = ScaleWatch(loaded.config.input)
+    summary = _predict_whole(loaded, whole, output, progress, scale)
+    if budget is not None and not summary.stopped:
+        in_windows = predict_large_files(
+            loaded.predict,
+            loaded.config,
+            large,
+            output.outputs,
+            loaded.fingerprint,
+            budget,
+            output.skip_existing,
+            progress,
+            output.others,
+            scale,
+        )
+        summary = summary.plus(in_windows)
+    _warn_of_scale(scale, progress)
+    return summary
+
+
+def _predict_whole(
+    loaded: LoadedRun,
+    images: Mapping[str, Path],
+    output: OutputOptions,
+    progress: Progress,
+    scale: ScaleWatch,
+) -> Summary:
+    """Predict the images that fit into memory."""
+    with progress.counting("predicting", len(images)) as counter:
+        return predict_files(
+            loaded.predict,
+            loaded.config,
+            images,
+            output.outputs,
+            output.skip_existing,
+            counter,
+            output.others,
+            counter.windows,
+            scale,
+        )
+
+
+def predict_large_files(
+    network: Predict,
+    config: RunConfig,
+    images: Mapping[str, Path],
+    outputs: Outputs,
+    fingerprint: str,
+    budget: MemoryBudget,
+    skip_existing: bool = False,
+    progress: Progress | None = None,
+    others: Iterable[str] = (),
+    scale: ScaleWatch | None = None,
+) -> Summary:
+    """Predict large images in windows, one after the other, as `predict_files` does with others.
+
+    Args:
+        network: The network.
+        config: The config of the run.
+        images: Image files by name.
+        outputs: What to write: nothing but masks.
+        fingerprint: Identifies the network. A prediction begun with another one starts again.
+        budget: What fits into the memory.
+        skip_existing: Whether images whose masks exist are left out.
+        progress: Shows the windows of each image.
+        others: Names of images that other calls predict into the same folder.
+        scale: Sees each window, to warn of another range of values.
+    """
+    progress = progress or Progress()
+    each = partial(
+        predict_and_write_large, network, config, fingerprint, budget, progress.windows, scale=scale
     )
-    check_apart(found.images, outputs.folders)
-    network = NetworkOptions(as_paths(run), runtime, tta)
-    work = OutputOptions(outputs, skip_existing, most, found.images)
-    if cluster is not None:
-        summary = _predict_on_cluster(network, own.images, work, cluster, progress)
-    else:
-        summary = _predict_here(network, own.images, work, progress)
-    return summary._replace(failed=own.clashes + summary.failed)
+    return write_files(each, Results(config, outputs), images, skip_existing, others=others)
 
 
-def _tell_coding(
+def _predict_on_cluster(
+    network: NetworkOptions,
+    images: Mapping[str, Path],
+    output: OutputOptions,
+    cluster: Cluster,
+    progress: Progress,
+) -> Summary:
+    """Predict on a Ray cluster. Workers write the images, and this process writes the tables."""
+    from segkit.inference import cluster as engine
+
+    check_runtime(network.runtime)
+    config, _ = config_together(network.runs, network.tta)
+    images, output = _with_pages(config, images, output)
+    outputs = output.outputs
+    _report_coding(config, outputs, images, progress)
+    runs = [engine.absolute(path) for path in network.runs]
+    open_runs = partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty)
+    shared_outputs = outputs._replace(masks=engine.absolute(outputs.masks))
+    scale = ScaleWatch(config.input)
+    with engine.connected(cluster.address) as ray:
+        plan = engine.plan_of(ray, cluster.worker_cpus)
+        progress.message(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
+        task = engine.WorkerTask(open_runs, shared_outputs, output.memory, plan.neighbours)
+        each = partial(
+            engine.predict_and_write_on_cluster, ray, task, plan, progress.message, scale=scale
+        )
+        with progress.counting("predicting", len(images)) as counter:
+            results = Results(config, outputs)
+            summary = write_files(
+                each, results, images, output.skip_existing, counter, output.others
+            )
+    _warn_of_scale(scale, progress)
+    return summary
+
+
+def _with_pages(
+    config: RunConfig, images: Mapping[str, Path], output: OutputOptions
+) -> tuple[dict[str, Path], OutputOptions]:
+    """Divide TIFFs into one image per page where the run's data are read so."""
+    others = pages_apart(output.others, config.data.pages)
+    return pages_apart(images, config.data.pages), output._replace(others=others)
+
+
+def _warn_of_scale(scale: ScaleWatch, progress: Progress) -> None:
+    """Warn if the images have another range of values than the training images."""
+    warning = scale.warning()
+    if warning:
+        progress.warning(warning)
+
+
+def _report_coding(
     config: RunConfig, outputs: Outputs, images: Mapping[str, Path], progress: Progress
 ) -> None:
-    """Say how masks are stored unless it is segkit's own way, and which images lie on a map.
+    """Report how masks are stored unless it is segkit's own way, and which images lie on a map.
 
     Raises `ConfigError` if they cannot be stored so, or if the folder holds others.
     """
@@ -150,118 +300,12 @@ def _tell_coding(
     record = record_of(results.coding)
     if record != record_of(segkit_coding(config.task)):
         progress.message(
-            f"masks: as the data set stores them ({record.in_words()}); --coding segkit stores class ids, or 0 and 255"
+            f"masks: as the data set stores them ({record.in_words()}); --coding segkit stores "
+            f"class ids, or 0 and 255"
         )
     on_map = [path.name for path in images.values() if has_place(path)]
     if on_map:
-        shown = ", ".join(on_map[:SHOWN])
-        more = f" and {len(on_map) - SHOWN} more" if len(on_map) > SHOWN else ""
-        progress.message(
-            f"masks of images that lie on a map are TIFFs in the same place: {shown}{more}"
-        )
-
-
-def _predict_here(
-    network: NetworkOptions, images: dict[str, Path], work: OutputOptions, progress: Progress
-) -> Summary:
-    """Predict on this machine: first what fits into memory, then large images by windows."""
-    paths = list(images.values())
-    opened = open_together(
-        network.runs, network.runtime, network.tta, work.outputs.uncertainty, paths
-    )
-    opened.announce(progress)
-    _tell_coding(opened.config, work.outputs, images, progress)
-    config = fit_batch(opened.predict, opened.config, work.memory)
-    images = pages_apart(images, config.data.pages)
-    work = work._replace(others=pages_apart(work.others, config.data.pages))
-    usual, large = divide(config, images, work.outputs, work.memory)
-    room = None
-    if large:  # whether there is memory for a window is known before anything is written
-        room = room_for(opened.predict, config, allowed(work.memory))
-    watch = ScaleWatch(config.input)
-    with progress.counting("predicting", len(usual)) as done:
-        summary = predict_files(
-            opened.predict,
-            config,
-            usual,
-            work.outputs,
-            work.skip_existing,
-            done,
-            work.others,
-            done.windows,
-            watch,
-        )
-    if room is not None and not summary.stopped:
-        by_windows = predict_large_files(
-            opened.predict,
-            config,
-            large,
-            work.outputs,
-            opened.weights,
-            room,
-            work.skip_existing,
-            progress,
-            work.others,
-            watch,
-        )
-        summary = summary.plus(by_windows)
-    warning = watch.warning()
-    if warning:
-        progress.warning(warning)
-    return summary
-
-
-def predict_large_files(
-    network: Predict,
-    config: RunConfig,
-    images: dict[str, Path],
-    outputs: Outputs,
-    weights: str,
-    room: MemoryBudget,
-    skip_existing: bool = False,
-    progress: Progress | None = None,
-    others: Iterable[str] = (),
-    watch: ScaleWatch | None = None,
-) -> Summary:
-    """Predict large images by windows, one after the other; a broken one is noted and the others go on.
-
-    `weights` identify the networks: a prediction that was begun with others begins anew.
-    """
-    progress = progress or Progress()
-    each = partial(
-        each_large_written, network, config, weights, room, progress.windows, scale=watch
-    )
-    return write_files(each, Results(config, outputs), images, skip_existing, others=others)
-
-
-def _predict_on_cluster(
-    network: NetworkOptions,
-    images: Mapping[str, Path],
-    work: OutputOptions,
-    where: Cluster,
-    progress: Progress,
-) -> Summary:
-    """Predict on a Ray cluster; the tables of all images are written here."""
-    from segkit.inference import cluster
-
-    check_runtime(network.runtime)
-    config = config_together(network.runs, network.tta)[0]
-    images = pages_apart(images, config.data.pages)
-    work = work._replace(others=pages_apart(work.others, config.data.pages))
-    _tell_coding(config, work.outputs, images, progress)
-    runs = [cluster.absolute(path) for path in network.runs]
-    outputs = work.outputs
-    with cluster.connected(where.address) as ray:
-        plan = cluster.plan_of(ray, where.worker_cpus)
-        progress.message(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
-        task_of_worker = cluster.WorkerTask(
-            partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty),
-            outputs._replace(masks=cluster.absolute(outputs.masks)),
-            work.memory,
-            plan.neighbours,
-        )
-        each = partial(cluster.each_written_on, ray, task_of_worker, plan, progress.message)
-        with progress.counting("predicting", len(images)) as done:
-            return write_files(
-                each, Results(config, outputs), images, work.skip_existing, done, work.others
-            )
+        names = ", ".join(on_map[:MAX_NAMES])
+        if len(on_map) > MAX_NAMES:
+            names += f" and {len(on_map) - MAX_NAMES} more"
+        progress.message(f"masks of images that lie on a map are TIFFs in the same place: {names}")

@@ -1,24 +1,39 @@
-"""Cover an image with windows of one size, and blend what a network says of them."""
+"""Cover an image with windows of one size, and blend the probabilities of the windows."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 Window = tuple[slice, slice]
+"""The rows and the columns of a window."""
 PIXELS_AT_ONCE = 2**20
-"""Most pixels of a batch. More took a CPU no less time per pixel, and two to three times the memory."""
+"""Largest number of pixels in a batch. Larger batches need as much CPU time per pixel, and two to
+three times the memory."""
 Predict = Callable[[np.ndarray], np.ndarray]
 """Images (B, H, W, C) -> probabilities (B, H, W, classes)."""
+Progress = Callable[[int, int], None]
+"""Called with the number of windows that are done, and of all."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
 def starts(length: int, tile: int, overlap: float, align: int = 1) -> list[int]:
-    """Return where windows of `tile` pixels begin so that they cover `length` and overlap by that share or more.
+    """Return where windows begin so that they cover a length.
 
-    All starts are multiples of `align`: a network that halves its input sees the same grid in each window as in the
-    whole image. The last window may end beyond the image and is cut there.
+    The windows are as few as possible and evenly spaced. All starts are multiples of `align`, so
+    that a network that halves its input sees the same grid in each window as in the whole image.
+    The last window may end beyond the image, where it is cut.
+
+    Args:
+        length: Height or width of the image in pixels.
+        tile: Height or width of a window in pixels.
+        overlap: Smallest share of a window that overlaps with the next one, from 0 to 1.
+        align: The stride of the network.
 
     >>> starts(100, 50, 0.25), starts(100, 48, 0.25, align=16), starts(40, 50, 0.25)
     ([0, 25, 50], [0, 32, 64], [0])
@@ -26,23 +41,41 @@ def starts(length: int, tile: int, overlap: float, align: int = 1) -> list[int]:
     if length <= tile:
         return [0]
     step = max(align, int(tile * (1 - overlap)) // align * align)
-    gaps = -(-(length - tile) // step)
-    return [-(-i * (length - tile) // (gaps * align)) * align for i in range(gaps + 1)]
+    last_start = length - tile
+    gaps = _divide_up(last_start, step)
+    return [_divide_up(i * last_start, gaps * align) * align for i in range(gaps + 1)]
+
+
+def _divide_up(number: int, divisor: int) -> int:
+    """Return the quotient rounded up."""
+    return -(-number // divisor)
 
 
 def cover(height: int, width: int, tile: int, overlap: float, align: int = 1) -> list[Window]:
-    """Return windows, row by row: `tile` pixels a side, less where the image ends."""
-    return [
-        (slice(top, min(top + tile, height)), slice(left, min(left + tile, width)))
-        for top in starts(height, tile, overlap, align)
-        for left in starts(width, tile, overlap, align)
-    ]
+    """Return the windows that cover an image, row by row.
+
+    They are `tile` pixels high and wide, less where the image ends. The other arguments are those
+    of `starts`.
+    """
+    windows = []
+    lefts = starts(width, tile, overlap, align)
+    for top in starts(height, tile, overlap, align):
+        rows = slice(top, min(top + tile, height))
+        for left in lefts:
+            windows.append((rows, slice(left, min(left + tile, width))))
+    return windows
 
 
 def gaussian(height: int, width: int) -> np.ndarray:
-    """Return weights (H, W, 1), highest in the centre: a Gaussian of an eighth of each side, at least 1/1000.
+    """Return the weights of a window's pixels: a Gaussian that is highest in the centre.
 
-    Source: nnU-Net's sliding window (Isensee et al., 2021).
+    The standard deviation is an eighth of each side. Weights are at least 1/1000.
+
+    Returns:
+        (H, W, 1) float32.
+
+    Source: the sliding window of nnU-Net (Isensee et al., 2021,
+    https://doi.org/10.1038/s41592-020-01008-z).
     """
 
     def along(length: int) -> np.ndarray:
@@ -53,7 +86,9 @@ def gaussian(height: int, width: int) -> np.ndarray:
 
 
 def batch_of(batch_size: int, height: int, width: int) -> int:
-    """Return how many images or windows of one size are predicted at once: `batch_size`, or fewer if they are large.
+    """Return how many images of one size are predicted at once.
+
+    This is `batch_size`, or fewer so that a batch has at most `PIXELS_AT_ONCE` pixels; at least 1.
 
     >>> batch_of(4, 256, 256), batch_of(4, 1024, 1024), batch_of(4, 512, 1024)
     (4, 1, 2)
@@ -68,40 +103,81 @@ def predict_tiled(
     overlap: float,
     batch_size: int,
     align: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Return the probabilities (H, W, classes) of an image (H, W, C): windows' answers in a weighted mean.
+    """Predict an image in windows, and return the weighted mean of their probabilities.
 
-    An image no larger than one window is predicted as it is. `align` is the network's stride. `progress` is called with
-    the windows done and all windows.
+    An image that is not larger than one window is predicted whole.
+
+    Args:
+        image: (H, W, C).
+        predict: The network.
+        tile: Height and width of a window.
+        overlap: Smallest share of a window that overlaps with the next one, from 0 to 1.
+        batch_size: Windows in a batch.
+        align: The stride of the network.
+        progress: Receives the number of windows that are done, and of all.
+
+    Returns:
+        (H, W, classes), float32 if there are several windows.
     """
     height, width = image.shape[:2]
     windows = cover(height, width, tile, overlap, align)
     if len(windows) == 1:
         return predict(image[None])[0]
+    at_once = batch_of(batch_size, tile, tile)
+    predictions = predict_windows(image, predict, windows, at_once, progress)
+    return _weighted_mean(height, width, windows, predictions, gaussian(tile, tile))
+
+
+def _weighted_mean(
+    height: int,
+    width: int,
+    windows: Sequence[Window],
+    predictions: Iterator[np.ndarray],
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Return the mean (H, W, classes) of the windows' probabilities, weighted by their place."""
     total: np.ndarray | None = None
-    weights = gaussian(tile, tile)
     weight_sum = np.zeros((height, width, 1), np.float32)
-    done = 0
-    for chunk in chunks(windows, batch_of(batch_size, tile, tile)):
-        answers = predict(np.stack([image[window] for window in chunk]))
+    for window, probabilities in zip(windows, predictions, strict=True):
         if total is None:
-            total = np.zeros((height, width, answers.shape[-1]), np.float32)
-        for window, answer in zip(chunk, answers, strict=True):
-            weight = weights[: answer.shape[0], : answer.shape[1]]
-            total[window] += answer * weight
-            weight_sum[window] += weight
-        done += len(chunk)
-        progress(done, len(windows))
+            total = np.zeros((height, width, probabilities.shape[-1]), np.float32)
+        weight = weights[: probabilities.shape[0], : probabilities.shape[1]]
+        total[window] += probabilities * weight
+        weight_sum[window] += weight
     assert total is not None  # there is at least one window
     total /= weight_sum
     return total
 
 
-def chunks(windows: list[Window], size: int) -> Iterator[list[Window]]:
-    """Yield up to `size` neighbours of one shape."""
-    for _, alike in itertools.groupby(
-        windows, lambda window: tuple(part.stop - part.start for part in window)
-    ):
-        while chunk := list(itertools.islice(alike, size)):
+def predict_windows(
+    image: np.ndarray,
+    predict: Predict,
+    windows: Sequence[Window],
+    batch_size: int,
+    progress: Progress,
+) -> Iterator[np.ndarray]:
+    """Yield the probabilities (h, w, classes) of each window of an image (H, W, C), in order.
+
+    `progress` receives 0 first, and then the number of windows that are done after each batch.
+    """
+    done = 0
+    progress(done, len(windows))
+    for batch in chunks(windows, batch_size):
+        probabilities = predict(np.stack([image[window] for window in batch]))
+        done += len(batch)
+        progress(done, len(windows))
+        yield from probabilities
+
+
+def chunks(windows: Sequence[Window], size: int) -> Iterator[list[Window]]:
+    """Yield consecutive windows of the same shape, at most `size` at a time."""
+    for _, same_shape in itertools.groupby(windows, _shape_of):
+        while chunk := list(itertools.islice(same_shape, size)):
             yield chunk
+
+
+def _shape_of(window: Window) -> tuple[int, int]:
+    rows, columns = window
+    return rows.stop - rows.start, columns.stop - columns.start

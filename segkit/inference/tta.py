@@ -1,8 +1,12 @@
-"""One image seen in several ways: mirrored and turned views, and the mean of what networks say of it. NumPy only."""
+"""Test-time augmentation: predict flipped and rotated copies of an image, undo the change, average.
+
+NumPy only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,25 +14,38 @@ from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.task import Task
 
+
+class View(NamedTuple):
+    """How a copy of an image is made: mirrored or not, and then rotated."""
+
+    quarter_turns: int
+    """Number of counterclockwise rotations by 90 degrees."""
+    mirrored: bool
+    """Whether left and right are exchanged."""
+
+
 VIEWS = {
-    "flips": ((0, False), (0, True), (2, True), (2, False)),
-    "rotations": tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4)),
+    "flips": (View(0, False), View(0, True), View(2, True), View(2, False)),
+    "rotations": (
+        *(View(turns, False) for turns in range(4)),
+        *(View(turns, True) for turns in range(4)),
+    ),
 }
-"""Each view is (quarter turns, mirrored before them or not). "flips": as it is, left-right, top-bottom, both."""
+"""The views of each kind. "flips" are: unchanged, left-right, top-bottom, both."""
 
 
 def in_views(predict: Predict, task: Task, kind: str) -> list[Predict]:
-    """Return a predict function for each view: it changes the images, predicts, and changes the answers back.
+    """Return one predict function per view. It makes the view, predicts, and undoes the change.
 
-    A mirrored view shows a left class as a right one, so there the channels of each flip pair are swapped; a turn by 180
-    degrees swaps nothing. Raises `ConfigError` as `check_views` does.
+    A mirrored view shows a left class as a right one, so the channels of each flip pair are swapped
+    there. A rotation swaps nothing. Raises `ConfigError` as `check_views` does.
     """
     check_views(task, kind)
-    return [_in_view(predict, task, turns, mirrored) for turns, mirrored in VIEWS[kind]]
+    return [_in_view(predict, task, view) for view in VIEWS[kind]]
 
 
 def check_views(task: Task, kind: str) -> None:
-    """Raise `ConfigError` for views that do not exist, and for classes with a side that no flip pair names."""
+    """Raise `ConfigError` for an unknown kind, or for left and right classes without flip pair."""
     if kind not in VIEWS:
         raise ConfigError(
             f"is one of {', '.join(VIEWS)}; found {kind!r}",
@@ -37,43 +54,54 @@ def check_views(task: Task, kind: str) -> None:
         )
     if task.sided:
         raise ConfigError(
-            f"a mirrored view makes left right, so these classes would be answered wrong: "
-            f"{', '.join(task.sided)}. Predict without --tta, or train with the pairs named: "
-            f"task.flip_pairs: [[left x, right x]]",
+            f"a mirrored view exchanges left and right, so these classes would be predicted "
+            f"wrongly: {', '.join(task.sided)}. Predict without --tta, or train with the pairs "
+            f"named: task.flip_pairs: [[left x, right x]]",
             "not-for-task",
             setting="tta",
         )
 
 
 def mean_of(
-    predicts: Sequence[Predict], entropy: Callable[[np.ndarray], np.ndarray] | None = None
+    members: Sequence[Predict], entropy: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> Predict:
-    """Return a predict function of the mean of all answers, (B, H, W, classes) float32.
+    """Return a predict function for the mean of several.
 
-    With `entropy` (probabilities (..., classes) -> (...)) the mean of the answers' entropies is one channel more, the
-    last; windows of large images are blended with it as with any other channel.
+    Args:
+        members: The predict functions; one or more.
+        entropy: A function of probabilities (..., classes) -> (...). With it the mean entropy of
+            the members is one more channel, the last one. Windows of large images blend it like the
+            others.
+
+    Returns:
+        Images (B, H, W, C) -> probabilities (B, H, W, classes or classes + 1) float32. A single
+        member without entropy is returned itself.
     """
-    if len(predicts) == 1 and entropy is None:
-        return predicts[0]
+    if len(members) == 1 and entropy is None:
+        return members[0]
 
     def predict(images: np.ndarray) -> np.ndarray:
         total: np.ndarray | None = None
-        for each in predicts:
-            answer = np.asarray(each(images), np.float32)
+        for member in members:
+            values = np.asarray(member(images), np.float32)
             if entropy is not None:
-                answer = np.concatenate([answer, entropy(answer)[..., None]], axis=-1)
-            total = answer if total is None else total + answer
-        assert total is not None  # there is at least one
-        return total / np.float32(len(predicts))
+                values = np.concatenate([values, entropy(values)[..., None]], axis=-1)
+            total = values if total is None else total + values
+        assert total is not None  # there is at least one member
+        return total / np.float32(len(members))
 
     return predict
 
 
-def _in_view(predict: Predict, task: Task, turns: int, mirrored: bool) -> Predict:
-    def view(images: np.ndarray) -> np.ndarray:
-        seen = images[:, :, ::-1] if mirrored else images
-        answer = predict(np.ascontiguousarray(np.rot90(seen, turns, axes=(1, 2))))
-        back = np.rot90(answer, -turns, axes=(1, 2))
-        return back[:, :, ::-1][..., task.mirrored] if mirrored else back
+def _in_view(predict: Predict, task: Task, view: View) -> Predict:
+    def predict_view(images: np.ndarray) -> np.ndarray:
+        if view.mirrored:
+            images = images[:, :, ::-1]
+        turned = np.rot90(images, view.quarter_turns, axes=(1, 2))
+        probabilities = predict(np.ascontiguousarray(turned))
+        probabilities = np.rot90(probabilities, -view.quarter_turns, axes=(1, 2))
+        if view.mirrored:
+            probabilities = probabilities[:, :, ::-1][..., task.mirrored]
+        return probabilities
 
-    return view
+    return predict_view

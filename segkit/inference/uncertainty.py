@@ -1,4 +1,4 @@
-"""Maps of how unsure a prediction is."""
+"""Maps of how uncertain a prediction is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from segkit.config import RunConfig
 from segkit.inference.temperature import entropy, tempered
 
 
-def uncertainty(config: RunConfig, answer: np.ndarray) -> np.ndarray:
-    """Return how unsure an answer is, (H, W, 1 or 2) float32 from 0 (sure) to 1 (all answers equally probable).
+def uncertainty(config: RunConfig, values: np.ndarray) -> np.ndarray:
+    """Return the uncertainty of each pixel, and the disagreement where members were averaged.
 
-    First the entropy of the probabilities; second, where the answer is the mean of several views and `views.mean_of` added
-    the mean of their entropies as a last channel, the disagreement of the views: their mutual information, the entropy of
-    the mean less the mean of the entropies (Houlsby et al., BALD, 2011). It is at most the first.
+    The first band is the entropy of the probabilities. The second band is the disagreement of the
+    runs or views: their mutual information, which is the entropy of the mean minus the mean of the
+    entropies (Houlsby et al., Bayesian active learning by disagreement, 2011,
+    https://arxiv.org/abs/1112.5745). It is never larger than the first band.
+
+    Args:
+        config: The config of the run.
+        values: Probabilities (H, W, C), or (H, W, C + 1) with the mean entropy of the members as
+            the last channel (see `tta.mean_of`).
+
+    Returns:
+        (H, W, 1) or (H, W, 2) float32, from 0 (certain) to 1 (all classes equally probable).
     """
     channels = config.task.channels
-    total = entropy(
-        config.task, tempered(config.task, answer[..., :channels], config.decode.temperature)
-    )
-    parts = [
-        total,
-        *(np.clip(total - each, 0, 1) for each in np.moveaxis(answer[..., channels:], -1, 0)),
-    ]
-    return np.stack(parts, axis=-1).astype(np.float32)
+    probabilities = tempered(config.task, values[..., :channels], config.decode.temperature)
+    total = entropy(config.task, probabilities)
+    bands = [total]
+    if values.shape[-1] > channels:
+        mean_entropy = values[..., channels]
+        bands.append(np.clip(total - mean_entropy, 0, 1))
+    return np.stack(bands, axis=-1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How much a prediction has to do, and how long a network takes for one window of it."""
+"""How many pixels there are to predict, and how long a network takes for one window."""
 
 from __future__ import annotations
 
@@ -17,24 +17,37 @@ from segkit.io.pictures import open_picture, open_tiff
 from segkit.io.tiff_windows import largest_page_size
 
 SAMPLES = 16
-"""Images whose size is read; the others count as the mean of these."""
-TURNS = 2
+"""Number of images whose size is read. The others are assumed to have the mean size of these."""
+REPETITIONS = 2
 LARGEST = 512
-"""Rows and columns of the largest window that is measured; larger ones take as long per pixel."""
+"""Largest height and width of a window that is measured. Larger ones take as long per pixel."""
 
 
 class Workload(NamedTuple):
-    """What a prediction has to do."""
+    """What there is to predict."""
 
     height: int
-    """Of a window to measure, in pixels."""
+    """Height of a window to measure, in pixels."""
     width: int
+    """Width of a window to measure, in pixels."""
     pixels: int
     """Pixels of all images."""
 
 
+class ImageSize(NamedTuple):
+    """Height and width of an image in pixels."""
+
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.height * self.width
+
+
 def workload(config: RunConfig, images: Sequence[Path]) -> Workload | None:
-    """Return what images have to do with a network, from the headers of a few of them; None if none can be read."""
+    """Estimate the work from the headers of a few images; None if none of them can be read."""
     step = max(1, len(images) // SAMPLES)
     sizes = []
     for path in images[::step][:SAMPLES]:
@@ -43,32 +56,34 @@ def workload(config: RunConfig, images: Sequence[Path]) -> Workload | None:
             sizes.append(size)
     if not sizes:
         return None
-    pixels = sum(height * width for height, width in sizes)
-    height, width = max(sizes, key=lambda size: size[0] * size[1])
+    pixels_of_samples = sum(size.pixels for size in sizes)
+    pixels = pixels_of_samples * len(images) // len(sizes)
+    largest = max(sizes, key=lambda size: size.pixels)
     side = min(config.predict.tile, LARGEST)
-    return Workload(min(height, side), min(width, side), pixels * len(images) // len(sizes))
+    return Workload(min(largest.height, side), min(largest.width, side), pixels)
 
 
-def image_size(path: Path) -> tuple[int, int] | None:
-    """Return height and width of an image from its header; None if it cannot be read."""
+def image_size(path: Path) -> ImageSize | None:
+    """Return the size of an image from its header; None if it cannot be read."""
     try:
         with codecs.naming(path):
             if largest_page_size(path):
                 with open_tiff(path) as tiff:
-                    return int(tiff.pages[0].imagelength), int(tiff.pages[0].imagewidth)
+                    page = tiff.pages[0]
+                    return ImageSize(int(page.imagelength), int(page.imagewidth))
             with open_picture(path) as picture:
-                return picture.height, picture.width
-    except DataError:  # reading the image itself will say what is wrong
+                return ImageSize(picture.height, picture.width)
+    except DataError:  # the error follows when the image itself is read
         return None
 
 
 def seconds_per_window(predict: Predict, config: RunConfig, work: Workload) -> float:
-    """Return the shortest time of a window of zeros; the first call, which prepares the network, does not count."""
+    """Return the shortest time for a window of zeros, without the first call."""
     window = np.zeros((1, work.height, work.width, config.input.channels), config.input.dtype)
     predict(window)
     shortest = float("inf")
-    for _ in range(TURNS):
-        began = time.perf_counter()
+    for _ in range(REPETITIONS):
+        start = time.perf_counter()
         predict(window)
-        shortest = min(shortest, time.perf_counter() - began)
+        shortest = min(shortest, time.perf_counter() - start)
     return shortest

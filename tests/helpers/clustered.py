@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from segkit.errors import RunError
-from segkit.inference.cluster import WorkerTask, connected, each_written_on, plan_of
+from segkit.inference.cluster import WorkerTask, connected, plan_of, predict_and_write_on_cluster
 from segkit.inference.files import Summary, write_files
 from segkit.inference.inputs import find_images
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
 from tests.helpers.cluster_nodes import LOOPBACK
 from tests.helpers.draws import task_of
@@ -25,7 +25,7 @@ PAUSE = 0.1
 """Seconds that an image takes: so long that a kill comes in the middle."""
 
 
-def open_stand_in(kind: str, log: Path) -> Together:
+def open_stand_in(kind: str, log: Path) -> LoadedRun:
     """Return a network that notes in a file which process predicts, one line an image."""
     if kind == "none":
         raise RunError("there is no such run")
@@ -38,7 +38,7 @@ def open_stand_in(kind: str, log: Path) -> Together:
                 stream.write(f"{os.getpid()}\n")
         return network(images, task)
 
-    return Together(predict, config_of(task), "a stand-in", "weights")
+    return LoadedRun(predict, config_of(task), "a stand-in", "weights")
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
     outputs = Outputs(out, formats=("instances",))
     with connected(address) as ray:
         work = WorkerTask(partial(open_stand_in, kind, log), outputs)
-        each = partial(each_written_on, ray, work, plan_of(ray, None), print)
+        each = partial(predict_and_write_on_cluster, ray, work, plan_of(ray, None), print)
         task = task_of("binary" if kind == "none" else kind)
         return write_files(
             each, Results(config_of(task), outputs), find_images([images]).images, skip_existing

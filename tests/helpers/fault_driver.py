@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.cli import main
-from segkit.inference.load import Opened
+from segkit.inference.load import LoadedRun
 from segkit.planning.choices import Machine
 from tests.helpers.draws import task_of
 from tests.helpers.stand_in import config_of, network
@@ -36,7 +36,7 @@ def stand_in() -> None:
     import segkit.inference.predict
     import segkit.planning.plan
 
-    opened = Opened(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in")
+    opened = LoadedRun(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in")
     segkit.inference.load.open_run = lambda *asked: opened
     segkit.planning.plan.free_memory = lambda: 2**34
     segkit.planning.plan.measure_steps = lambda config: Machine(0.1, 1.0, 1e6, 0.05)

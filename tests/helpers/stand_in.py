@@ -8,7 +8,7 @@ import numpy as np
 
 from segkit import Task
 from segkit.config import InputConfig, PredictConfig, RunConfig
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.images import write_picture
 
 GIVEN = InputConfig(channels=3, dtype="uint8", mean=(0, 0, 0), std=(1, 1, 1), low=0, high=255)
@@ -36,8 +36,10 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
     return np.where(rng.random((height, width, 1)) < 0.15, fine, smooth).astype(np.uint8)
 
 
-def answer_of(task: Task, image: np.ndarray, path: Path = Path("a.png")) -> Answer:
-    return Answer.of(config_of(task), path.stem, path, image, network(image[None], task)[0])
+def answer_of(task: Task, image: np.ndarray, path: Path = Path("a.png")) -> PredictedImage:
+    return PredictedImage.from_probabilities(
+        config_of(task), path.stem, path, image, network(image[None], task)[0]
+    )
 
 
 def write_pictures(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:

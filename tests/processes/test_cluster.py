@@ -1,7 +1,7 @@
-"""Prediction on a Ray cluster of two nodes: killed workers, nodes and drivers cost time and no mask.
+"""Prediction on a Ray cluster of two nodes: killed workers, nodes and drivers lose no mask.
 
-All tests share one cluster. Each call runs in a process of its own: if Ray ends the driver's process, one test fails and
-the others go on. `-m slow` kills again and again.
+All tests share one cluster. Each call runs in a process of its own: if Ray ends the driver's
+process, one test fails and the others go on. `-m slow` kills again and again.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Nodes:
 
     def _read(self) -> None:
         assert self.process.stdout
-        told = json.loads(next(line for line in self.process.stdout if line.startswith("{")))
-        self.address, self.raylet = str(told["address"]), int(told["raylet"])
+        message = json.loads(next(line for line in self.process.stdout if line.startswith("{")))
+        self.address, self.raylet = str(message["address"]), int(message["raylet"])
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def killing_on(nodes: Nodes, log: Path, total: int) -> None:
 
 
 def killing(log: Path, raylet: int, ends: list[int]) -> None:
-    """Kill a worker after some images, and a whole node after some more; note how many were predicted then."""
+    """Kill a worker and later a whole node; note how many images were predicted then."""
     wait_for(lambda: len(predicted(log)) > 6)
     os.kill(predicted(log)[-1], signal.SIGKILL)
     ends.append(len(predicted(log)))
@@ -147,7 +147,7 @@ def killing(log: Path, raylet: int, ends: list[int]) -> None:
     ends.append(len(predicted(log)))
 
 
-def test_killed_workers_and_nodes_cost_no_mask(
+def test_killed_workers_and_nodes_lose_no_mask(
     nodes: Nodes, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     log, ends = tmp_path / "log", list[int]()
@@ -166,7 +166,7 @@ def test_killed_workers_and_nodes_cost_no_mask(
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_all_masks_are_there(nodes: Nodes, tmp_path: Path) -> None:
+def test_all_masks_exist_after_many_kills(nodes: Nodes, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", {f"i{i:03}": (24, 30) for i in range(150)})
     here(tmp_path, tmp_path / "whole")
     log, many = tmp_path / "log", tmp_path / "many"
@@ -215,7 +215,7 @@ def alive(process: int) -> bool:
     return "Z" not in Path(f"/proc/{process}/stat").read_text().split()[2]
 
 
-def test_broken_images_are_told_as_on_one_machine(nodes: Nodes, tmp_path: Path) -> None:
+def test_broken_images_are_reported_as_on_one_machine(nodes: Nodes, tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", {"a": (9, 9), "b": (9, 9), "ö c": (8, 9)})
     (tmp_path / "in" / "b.png").write_bytes(b"")
     expected = here(tmp_path, tmp_path / "whole", "multilabel")

@@ -1,4 +1,4 @@
-"""segkit compare with real trainings: what is finished is kept, what fails is told, and nothing is trained twice."""
+"""segkit compare with real trainings: finished ones are kept, and failures reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def compared(  # in the folder that the command takes by itself
         yield out, json.loads((out / "results.json").read_text())
 
 
-def test_the_settings_that_train_are_compared_and_the_one_that_fails_is_told(
+def test_settings_that_train_are_compared_and_failures_reported(
     compared: tuple[Path, dict[str, Any]],
 ) -> None:
     out, results = compared
@@ -72,7 +72,7 @@ def test_the_settings_that_train_are_compared_and_the_one_that_fails_is_told(
         assert picture.width > picture.height > 100
 
 
-def test_scores_are_those_that_each_training_wrote_and_come_from_what_is_kept(
+def test_scores_are_those_of_each_training_and_come_from_its_files(
     compared: tuple[Path, dict[str, Any]],
 ) -> None:
     out, results = compared
@@ -83,9 +83,9 @@ def test_scores_are_those_that_each_training_wrote_and_come_from_what_is_kept(
         assert row["dice_foreground"]["value"] == pytest.approx(
             written["mean"]["dice_foreground"], abs=1e-3
         )
-        kept = Scored.read(run.path / FILE)
-        assert kept is not None
-        means = counts.means(run.config().task, kept.counts.sum(0))
+        scored = Scored.read(run.path / FILE)
+        assert scored is not None
+        means = counts.means(run.config().task, scored.counts.sum(0))
         assert row["dice_foreground"]["value"] == pytest.approx(means["dice_foreground"])
         assert row["steps"] == [sum(history["steps"] for history in run.rows())]
         assert row["steps"][0] > 0
@@ -103,10 +103,13 @@ def test_the_same_command_trains_again_only_what_failed(
     broken = out / HEADS[0] / "seed-0"
     (broken / FILE).unlink()
     of_others = out / HEADS[1] / "seed-0" / FILE  # as if images had come or gone since
-    kept = Scored.read(of_others)
-    assert kept is not None
-    replace(kept, names=kept.names[1:], counts=0 * kept.counts[1:]).write(of_others)
-    code = "import sys; from segkit.cli import main; status = main(sys.argv[1:]); print('keras' in sys.modules, status)"
+    scored = Scored.read(of_others)
+    assert scored is not None
+    replace(scored, names=scored.names[1:], counts=0 * scored.counts[1:]).write(of_others)
+    code = (
+        "import sys; from segkit.cli import main; status = main(sys.argv[1:]); "
+        "print('keras' in sys.modules, status)"
+    )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     assert [3, 0.02, 2] in [
         numbers(line) for line in done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""Two devices, and two processes, train as one device does, batch statistics included; a dead process ends the other."""
+"""Two devices or processes train as one device does; a dead process ends the other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 def config_of(folder: Path, **train: object) -> Path:
-    """Six validation images in batches of four; plain descent, because AdamW makes steps of rounding errors."""
+    """Train with SGD, because AdamW turns rounding errors into steps."""
     return tiny_config(
         folder, "multiclass", **{"optimizer": "sgd", "learning_rate": 0.05, "pictures": 0, **train}
     )
@@ -80,7 +80,7 @@ def start(
 
 
 def left_alone(error: str) -> list[str]:
-    """Return the numbers of the processes that end with an error because they lost the others, and name --resume."""
+    """Return the processes that fail because they lost the others, and name --resume."""
     return re.findall(r"^error: process (\d+) of 2\b.*--resume", error, re.MULTILINE)
 
 
@@ -106,7 +106,7 @@ def test_two_devices_train_as_one(tmp_path: Path, backend: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-def test_two_devices_train_as_one_by_every_loss(tmp_path: Path, backend: str) -> None:
+def test_two_devices_train_as_one_with_every_loss(tmp_path: Path, backend: str) -> None:
     config = config_of(tmp_path, learning_rate=0.005)
     settings = {
         **yaml.safe_load(config.read_text()),
@@ -123,15 +123,15 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     both = start(config, tmp_path / "both", program=("-c", PATIENT))
     command = [sys.executable, "-m", "segkit", "train", str(config), "--run", str(tmp_path / "one")]
     subprocess.run(command, env=environment("jax"), check=True, capture_output=True, timeout=LIMIT)
-    said = [process.communicate(timeout=LIMIT) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    outputs = [process.communicate(timeout=LIMIT) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
     assert_alike(Run(tmp_path / "both"), Run(tmp_path / "one"))
     scores = [Run(tmp_path / name).scores.read_text() for name in ("both", "one")]
     assert scores[0] == scores[1]
     assert (
-        str(tmp_path / "both") in said[0][0].splitlines()[-1]
+        str(tmp_path / "both") in outputs[0][0].splitlines()[-1]
     )  # the first process names the run folder
-    assert str(tmp_path / "both") not in said[1][0]
+    assert str(tmp_path / "both") not in outputs[1][0]
 
 
 PARTS = """
@@ -142,7 +142,8 @@ import keras
 from segkit import Task, metrics
 from segkit.training.mirrored import add_to_sum, device_names, mirrored
 with mirrored(device_names()):
-    counts, mean = metrics.Scores(Task.binary(), from_logits=True).variables[0], keras.metrics.Mean()
+    counts = metrics.Scores(Task.binary(), from_logits=True).variables[0]
+    mean = keras.metrics.Mean()
     for _ in range(2):
         add_to_sum(counts, np.full(counts.shape, 3, np.int32))
     add_to_sum(mean.total, np.float32(1.5))
@@ -175,8 +176,8 @@ def test_averages_the_clock_and_changing_weights_work_in_two_processes(tmp_path:
     }
     config.write_text(yaml.safe_dump(settings))
     both = start(config, run.path, program=("-c", PATIENT))
-    said = [process.communicate(timeout=LIMIT) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    outputs = [process.communicate(timeout=LIMIT) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
     assert len(run.rows()) > 1
     assert run.scores.is_file()
 
@@ -235,7 +236,7 @@ def test_a_dead_process_ends_the_other_and_both_go_on_with_resume(
     assert left_alone(error) == [str(2 - victim)]
     done = run.saved().epoch
     assert 2 <= done < 40
-    # fewer epochs to go would be another config; interrupted again, the leader ends as a user would end it
+    # fewer epochs would be another config; so the leader is interrupted again, as by a user
     again = start(config, run.path, "--resume")
     while run.saved().epoch < done + 2:
         assert [process.poll() for process in again] == [None, None]

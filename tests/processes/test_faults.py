@@ -1,6 +1,7 @@
-"""Training, tuning and exporting with faults at some of their file-changing calls: no traceback, nothing half-written.
+"""Training, tuning and exporting with faults at file-changing calls: no traceback, no partial file.
 
-SEGKIT_FAULTS=all tries every call, and compares settings, too: an hour or so. Otherwise two calls of each command are tried.
+SEGKIT_FAULTS=all tries every call, and compares settings, too: an hour or so. Otherwise two calls
+of each command are tried.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def check_ended(done: subprocess.CompletedProcess[str], mode: str) -> None:
         assert done.returncode == 0 or "error: " in done.stderr
 
 
-def test_a_training_with_a_fault_is_whole_and_goes_on(
+def test_a_training_with_a_fault_is_complete_and_goes_on(
     faults: Path, trained: tuple[Path, int], tmp_path: Path
 ) -> None:
     for at, mode, number in chosen(trained[1]):

@@ -1,4 +1,4 @@
-"""Ten thousand samples read, changed and thrown away: the process takes no more memory at the end than at the beginning."""
+"""The memory of the process does not grow while ten thousand samples are read and augmented."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from segkit.config import AugmentConfig, Config, DataConfig, InputConfig, TrainC
 from segkit.data.parts import open_parts
 from segkit.data.batches.training import training_batches
 
-root, cache = Path(sys.argv[1]), sys.argv[2]
-data = DataConfig(images=root / "images", masks=root / "masks", validation=0.0, test=0.0, cache=cache)
+root = Path(sys.argv[1])
+folders = {"images": root / "images", "masks": root / "masks"}
+data = DataConfig(**folders, validation=0.0, test=0.0, cache=sys.argv[2])
 augment = AugmentConfig(flip_vertical=True, gamma=0.2)
-config = Config(task=Task.binary(), data=data, augment=augment, train=TrainConfig(batch_size=10, crop=(64, 64)))
+train = TrainConfig(batch_size=10, crop=(64, 64))
+config = Config(task=Task.binary(), data=data, augment=augment, train=train)
 given = InputConfig(channels=3, dtype="uint8", mean=(90,) * 3, std=(50,) * 3, low=0, high=255)
-batches = training_batches(open_parts(config)["train"], config, given, workers=3, cache_folder=root / "cache")
+part = open_parts(config)["train"]
+batches = training_batches(part, config, given, workers=3, cache_folder=root / "cache")
 for _ in islice(batches, 200):
     pass
 before = memory.resident()

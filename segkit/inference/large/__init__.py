@@ -1,8 +1,8 @@
-"""Images too large for the memory: read, predicted and written in rows of windows.
+"""Images larger than the memory: read, predicted and written in rows of windows.
 
-files.py           which images are large, and their prediction one after the other
-predict.py         one large image, row by row
-masks.py           tiled TIFF masks written band by band
-memory_budget.py   what fits into the memory
-work_folder.py     finished rows on disk, to go on from after a kill
+files.py           separates large images, and predicts them one after the other
+predict.py         predicts one large image row by row
+masks.py           writes tiled TIFF masks band by band
+memory_budget.py   how much memory may be used, and what fits into it
+work_folder.py     finished rows on disk, from which a killed prediction goes on
 """

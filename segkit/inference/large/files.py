@@ -1,4 +1,4 @@
-"""Which images of a folder are predicted by windows, and their prediction one after the other."""
+"""Separate large images from the others, and predict them in windows one after the other."""
 
 from __future__ import annotations
 
@@ -9,112 +9,144 @@ from pathlib import Path
 from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
-from segkit.inference.files import Outcome, failure
-from segkit.inference.large.memory_budget import MemoryBudget, allowed, is_large, room_for
-from segkit.inference.large.predict import Progress, predict_large
+from segkit.inference.large.memory_budget import (
+    MemoryBudget,
+    budget_within,
+    is_large,
+    memory_limit,
+)
+from segkit.inference.large.predict import predict_large
 from segkit.inference.large.work_folder import work_folder
 from segkit.inference.outputs.summary import row_of_files
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.pipeline import Outcome, failure
 from segkit.inference.scale import ScaleWatch
-from segkit.inference.tiles import Predict
+from segkit.inference.tiles import Predict, Progress
 from segkit.io.coding import Coding
 from segkit.io.georeference import has_place
 
 Images = dict[str, Path]
-Watch = Callable[[str], AbstractContextManager[Progress]]
+ShowWindows = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of the image of a name."""
 
 
 def fit_batch(predict: Predict, config: RunConfig, memory: int | None) -> RunConfig:
-    """Return the config with a batch that fits `--memory`, 1 at least; without it as it is."""
+    """Return the config with a batch size that fits into the memory, at least 1.
+
+    Args:
+        predict: The network.
+        config: The config of the run.
+        memory: Memory limit in bytes that the user chose. Without one the config is not changed.
+    """
     if memory is None:
         return config
     try:
-        batch_size = room_for(predict, config, memory).batch_size
-    except ConfigError:  # a window would not fit; smaller images may
+        batch_size = budget_within(predict, config, memory).batch_size
+    except ConfigError:  # a window does not fit, but smaller images may
         batch_size = 1
-    return config.model_copy(
-        update={"predict": config.predict.model_copy(update={"batch_size": batch_size})}
-    )
+    settings = config.predict.model_copy(update={"batch_size": batch_size})
+    return config.model_copy(update={"predict": settings})
 
 
-def divide(
-    config: RunConfig, images: Images, outputs: Outputs, memory: int | None
+def separate_large(
+    config: RunConfig, images: Mapping[str, Path], outputs: Outputs, memory: int | None
 ) -> tuple[Images, Images]:
-    """Return the images that are predicted whole, and those by windows. Raises `ConfigError` for outputs of the latter.
+    """Separate the images into those that are predicted whole and those predicted in windows.
 
-    What was begun or finished by windows stays so, however much memory is free by now.
+    An image that an earlier call began or finished in windows stays with them, however much memory
+    is free now.
+
+    Args:
+        config: The config of the run.
+        images: Image files by name.
+        outputs: What to write.
+        memory: Memory limit in bytes that the user chose; None for the default.
+
+    Raises:
+        ConfigError: If `outputs` or the rules for objects are not possible in windows.
     """
-    most = allowed(memory)
+    limit = memory_limit(memory)
     coding = coding_of(config, outputs.coding)
-    large = {
-        name: path
-        for name, path in images.items()
-        if is_large(
-            config, path, 0 if _made_by_windows(coding, outputs.masks, name, path) else most
-        )
-    }
+    whole: Images = {}
+    large: Images = {}
+    for name, path in images.items():
+        begun = bool(_written_in_windows(coding, outputs.masks, name, path))
+        if is_large(config, path, 0 if begun else limit):
+            large[name] = path
+        else:
+            whole[name] = path
     for name, path in large.items():
-        _check_outputs(config, outputs, name, path, coding)
-    return {name: path for name, path in images.items() if name not in large}, large
+        _check_possible(config, outputs, name, path, coding)
+    return whole, large
 
 
-def _check_outputs(
+def _check_possible(
     config: RunConfig, outputs: Outputs, name: str, path: Path, coding: Coding
 ) -> None:
-    made = ", ".join(map(str, _made_by_windows(coding, outputs.masks, name, path)))
-    whole = f"remove what windows have made of it ({made})" if made else "allow more --memory"
+    """Raise `ConfigError` if an image predicted in windows cannot have these results."""
+    written = _written_in_windows(coding, outputs.masks, name, path)
+    advice = "allow more --memory"
+    if written:
+        advice = f"remove what was predicted in windows ({', '.join(map(str, written))})"
     if len(outputs.folders) > 1:
         raise ConfigError(
-            f"{path}: is predicted by windows, and then only its mask is written; leave out --overlay, --format and the "
-            f"like, or {whole}",
+            f"{path}: is predicted in windows, and then only its mask is written; leave out "
+            f"--overlay, --format and similar options, or {advice}",
             "contradiction",
         )
     if any(map(any, config.decode.rules(config.task))):
         raise ConfigError(
-            f"{path}: is predicted by windows, where objects are not whole; do without the rules for objects in decode "
-            f"(segkit tune --reset removes those that it found), or {whole}",
+            f"{path}: is predicted in windows, where objects are not whole; remove the rules for "
+            f"objects in decode (segkit tune --reset removes those that it found), or {advice}",
             "contradiction",
             setting="decode",
         )
 
 
-def _made_by_windows(coding: Coding, masks: Path, name: str, image: Path) -> list[Path]:
-    """Return the masks of an image, and the folder of one that is begun, which are there and only windows can have made."""
-    finished = coding.paths(masks, name, tiff=True)
-    if (
-        coding.paths(masks, name, tiff=has_place(image)) == finished
-    ):  # so would be the mask of the whole image
-        finished = []
-    return [path for path in (*finished, work_folder(masks / f"{name}.tif")) if path.exists()]
+def _written_in_windows(coding: Coding, masks: Path, name: str, image: Path) -> list[Path]:
+    """Return the existing masks and work folder of an image that only windows can have written."""
+    possible: list[Path] = []
+    tiffs = coding.paths(masks, name, tiff=True)
+    if coding.paths(masks, name, tiff=has_place(image)) != tiffs:  # whole it would be no TIFF
+        possible += tiffs
+    possible.append(work_folder(masks / f"{name}.tif"))
+    return [path for path in possible if path.exists()]
 
 
-def each_large_written(
+def predict_and_write_large(
     predict: Predict,
     config: RunConfig,
-    weights: str,
-    room: MemoryBudget,
-    watch: Watch,
-    todo: Mapping[str, Path],
+    fingerprint: str,
+    budget: MemoryBudget,
+    show_windows: ShowWindows,
+    images: Mapping[str, Path],
     results: Results,
     scale: ScaleWatch | None = None,
 ) -> Generator[Outcome]:
-    """Predict large images one after the other in the `room` that there is; yield the outcome of each.
+    """Predict large images in windows, write their masks, and yield the outcome of each.
 
-    `weights` stand for the networks; `scale` is shown every window.
+    Args:
+        predict: The network.
+        config: The config of the run.
+        fingerprint: Identifies the network. Work begun with another one starts again.
+        budget: What fits into the memory.
+        show_windows: Shows the progress within an image.
+        images: Image files by name.
+        results: Where the masks are written.
+        scale: Sees each window, to warn of another range of values.
     """
-    for name, path in todo.items():
+    for name, path in images.items():
         network = predict if scale is None else scale.watched(predict, name)
         try:
-            with watch(name) as progress:
+            with show_windows(name) as progress:
                 masks = predict_large(
                     network,
                     config,
                     path,
                     results.masks,
                     name,
-                    room,
-                    weights,
+                    budget,
+                    fingerprint,
                     progress,
                     results.coding,
                 )

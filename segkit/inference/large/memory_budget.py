@@ -1,4 +1,4 @@
-"""What fits into the memory: which images are predicted whole, and how much of a large one is in work at once."""
+"""How much memory prediction may use, and what fits into it."""
 
 from __future__ import annotations
 
@@ -15,89 +15,130 @@ from segkit.io.tiff_windows import largest_page_size
 from segkit.system import memory
 
 SHARE = 0.5
-"""Of the free memory that a prediction may take if nothing else is said."""
+"""Default share of the free memory that a prediction may use."""
 PIECES = 4
-"""Pieces of the image in memory: one in work, one being read and two waiting (see `prefetch`)."""
+"""Pieces of the image in memory: one in use, one being read and two waiting (see `prefetch`)."""
 READ_AHEAD = 2**26
-"""Largest piece in bytes; strips are as wide as the image, so wide pieces save decoding them again and again."""
+"""Largest piece in bytes. Strips of a TIFF are as wide as the image, so a wide piece decodes each
+strip fewer times."""
+FLOAT32 = 4
+"""Bytes of a float32."""
 
 
 class MemoryBudget(NamedTuple):
-    """What the memory allows: windows in a batch, bytes of one piece of the image that is read at once."""
+    """How much of a large image is in memory at once."""
 
     batch_size: int
+    """Windows in a batch."""
     read_bytes: int
+    """Bytes of a piece of the image that is read at once."""
 
 
-def allowed(wanted: int | None, share: float = SHARE) -> int:
-    """Return the bytes that this process may take in all: as wanted, or what it has and a share of what is free."""
-    return wanted if wanted is not None else memory.resident() + int(share * memory.free_memory())
+def memory_limit(wanted: int | None, share: float = SHARE) -> int:
+    """Return the memory limit of this process in bytes.
+
+    Args:
+        wanted: The limit that the user chose (`--memory`), or None.
+        share: Without it the limit is the resident memory plus this share of the free memory.
+    """
+    if wanted is not None:
+        return wanted
+    return memory.resident() + int(share * memory.free_memory())
 
 
-def is_large(config: RunConfig, path: Path, most: int) -> bool:
-    """Return whether a TIFF is predicted by windows: it would not fit `most` bytes whole, or is over the pixel limit.
+def is_large(config: RunConfig, path: Path, limit: int) -> bool:
+    """Return whether a TIFF must be predicted in windows that are read one by one.
 
-    Whole means: five such images are read ahead, and the probabilities and their weighted sums are float32.
+    This is so if it needs more memory than is left, or has more pixels than the codecs allow. Whole
+    it needs five decoded images in the queue, the probabilities as float32, and their weighted sum.
+
+    Args:
+        config: The config of the run.
+        path: The image. Other formats than TIFF are never large.
+        limit: Memory limit of this process in bytes.
     """
     pixels = largest_page_size(path)
     if pixels <= config.predict.tile**2:
         return False
-    given = config.input
-    a_pixel = 5 * given.channels * np.dtype(given.dtype).itemsize + 8 * config.task.channels + 16
-    return pixels * a_pixel > most - memory.peak() or pixels > codecs.most_pixels()
+    queue = 5 * config.input.channels * np.dtype(config.input.dtype).itemsize
+    probabilities_and_sum = 2 * FLOAT32 * config.task.channels
+    bytes_per_pixel = queue + probabilities_and_sum + 16
+    is_too_large = pixels * bytes_per_pixel > limit - memory.peak()
+    return is_too_large or pixels > codecs.most_pixels()
 
 
-def room_for(predict: Predict, config: RunConfig, most: int) -> MemoryBudget:
-    """Return the room within `most` bytes, after one window of zeros has shown what the network takes.
+def budget_within(predict: Predict, config: RunConfig, limit: int) -> MemoryBudget:
+    """Return the largest batch and pieces that fit into the memory.
 
-    Raises `ConfigError` if not even one window at a time would fit; smaller windows say so before the memory is taken.
+    The memory of the network is measured: on windows of a quarter and half of the side first, which
+    predict the need of a whole window, and then on a whole window.
+
+    Args:
+        predict: The network. It is called with zeros.
+        config: The config of the run.
+        limit: Memory limit of this process in bytes.
+
+    Raises:
+        ConfigError: If not even one window at a time fits. As far as possible this is found before
+            the memory is used.
     """
-    given, tile = config.input, config.predict.tile
-    kind = np.dtype(given.dtype)
-    window = tile * tile * given.channels * kind.itemsize
-    sums = (
-        4 * tile * tile * 4 * (config.task.channels + 1)
-    )  # float32: sums, an answer and copies of both
-    beside = sums + PIECES * window
-    if (needed := memory.peak() + beside) > most or (
-        needed := _foreseen(predict, config, most - beside) + beside
-    ) > most:
-        raise _no_room(config, needed, most)
+    tile = config.predict.tile
+    window = tile**2 * config.input.channels * np.dtype(config.input.dtype).itemsize
+    probabilities = tile**2 * FLOAT32 * (config.task.channels + 1)
+    sums = 4 * probabilities  # the sums, the probabilities of a window, and a copy of each
+    beside_network = sums + PIECES * window
+    _check_fits(config, memory.peak() + beside_network, limit)
+    expected = _expected_memory(predict, config, limit - beside_network)
+    _check_fits(config, expected + beside_network, limit)
+
     before = memory.resident()
     predict(_zeros(config, tile))
-    one = max(memory.peak() - before, window + sums // 4)
-    if (needed := memory.peak() + beside) > most:
-        raise _no_room(config, needed, most)
-    left = most - memory.peak() - sums
-    read_bytes = max(window, min(READ_AHEAD, left // (4 * PIECES)))
-    more = max(0, left - PIECES * read_bytes) // one
-    return MemoryBudget(min(config.predict.batch_size, 1 + int(more)), read_bytes)
+    per_window = max(memory.peak() - before, window + probabilities)
+    _check_fits(config, memory.peak() + beside_network, limit)
+    remaining = limit - memory.peak() - sums
+    read_bytes = max(window, min(READ_AHEAD, remaining // (4 * PIECES)))
+    more_windows = max(0, remaining - PIECES * read_bytes) // per_window
+    batch_size = min(config.predict.batch_size, 1 + int(more_windows))
+    return MemoryBudget(batch_size, read_bytes)
 
 
-def _foreseen(predict: Predict, config: RunConfig, most: int) -> int:
-    """Return about how many bytes this process will take for one window, from windows of a quarter and half of its side."""
-    align, tile = config.model.stride, config.predict.tile
-    quarter, half = (max(align, tile // part // align * align) for part in (4, 2))
+def _expected_memory(predict: Predict, config: RunConfig, limit: int) -> int:
+    """Return about how many bytes this process will have after predicting one window.
+
+    The need of the network grows with the area. The first call also includes what it allocates only
+    once, so its estimate is too high. If that exceeds the limit, a second size separates the two.
+    """
+    tile = config.predict.tile
+    quarter = _aligned_side(config, tile // 4)
+    half = _aligned_side(config, tile // 2)
     before = memory.resident()
-    top = memory.most_resident(lambda: predict(_zeros(config, quarter)))
-    # what the first call takes once and for all is in this, so it is too much
-    at_most = before + (tile / quarter) ** 2 * (top - before)
-    if at_most <= most or quarter == half:
-        return int(at_most)
-    more = memory.most_resident(lambda: predict(_zeros(config, half)))
-    return int(more + max(0, more - top) * (tile**2 - half**2) / (half**2 - quarter**2))
+    with_quarter = memory.most_resident(lambda: predict(_zeros(config, quarter)))
+    upper_bound = before + (tile / quarter) ** 2 * (with_quarter - before)
+    if upper_bound <= limit or quarter == half:
+        return int(upper_bound)
+    with_half = memory.most_resident(lambda: predict(_zeros(config, half)))
+    growth = max(0, with_half - with_quarter)
+    return int(with_half + growth * (tile**2 - half**2) / (half**2 - quarter**2))
+
+
+def _aligned_side(config: RunConfig, side: int) -> int:
+    """Return the side rounded down to a multiple of the network's stride, at least one stride."""
+    stride = config.model.stride
+    return max(stride, side // stride * stride)
 
 
 def _zeros(config: RunConfig, side: int) -> np.ndarray:
-    given = config.input
-    return np.zeros((1, side, side, given.channels), given.dtype)
+    return np.zeros((1, side, side, config.input.channels), config.input.dtype)
 
 
-def _no_room(config: RunConfig, needed: float, most: int) -> ConfigError:
+def _check_fits(config: RunConfig, needed: float, limit: int) -> None:
+    """Raise `ConfigError` if one window at a time needs more than the limit."""
+    if needed <= limit:
+        return
     tile = config.predict.tile
-    return ConfigError(
+    raise ConfigError(
         f"one window of {tile} x {tile} pixels at a time takes about {needed / 1e6:,.0f} MB in "
-        f"all with this network; {most / 1e6:,.0f} MB are allowed. Allow more, or lower "
+        f"all with this network; {limit / 1e6:,.0f} MB are allowed. Allow more, or lower "
         f"predict.tile in the run's config.yaml",
         "no-space",
         setting="--memory",

@@ -1,22 +1,25 @@
-"""Predict an image of any size in flat memory: rows of windows from top to bottom, each kept on disk when finished.
+"""Predict an image of any size in constant memory, row of windows by row of windows.
 
-A row of windows goes from left to right with the memory of one window (`blend.blend_row`). Pixels that the next row
-touches too are carried on in a file, as sums; the others are decoded, and kept as a band of the mask. So no window is
-computed twice, the memory does not depend on the width, and a killed prediction goes on after its last whole row.
+A row of windows is predicted from left to right with the memory of one window (`blend.blend_row`).
+Pixels that the next row also covers are written to a file as sums; all others are decoded and
+written as a band of the mask. So no window is predicted twice, the memory does not depend on the
+width, and a killed prediction goes on after its last complete row.
 """
 
 from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
+from segkit.errors import DataError
 from segkit.inference.blend import Grid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import match_model_input
@@ -24,19 +27,17 @@ from segkit.inference.large.masks import write_masks
 from segkit.inference.large.memory_budget import PIECES, MemoryBudget
 from segkit.inference.large.work_folder import Strip, begin, work_folder
 from segkit.inference.outputs.writer import check_only_mask
-from segkit.inference.tiles import Predict
+from segkit.inference.tiles import Predict, Progress, no_progress
 from segkit.io.coding import Coding
 from segkit.io.locks import renewable_lock
 from segkit.io.pages import file_of
 from segkit.io.tiff_windows import LargeImage
 from segkit.system.threads import prefetch
-from segkit.task import VOID, Task
+from segkit.task import VOID
 from segkit.task.layers import as_planes
 
 VERSION = 2
-"""Changes when what the work folder holds changes its meaning."""
-Progress = Callable[[int, int], None]
-"""Called with the windows done and all windows."""
+"""Changes when the content of the work folder changes its meaning."""
 
 
 def predict_large(
@@ -45,156 +46,88 @@ def predict_large(
     path: Path,
     folder: Path,
     name: str,
-    room: MemoryBudget,
-    model: str = "",
-    progress: Progress = lambda done, total: None,
+    budget: MemoryBudget,
+    fingerprint: str = "",
+    progress: Progress = no_progress,
     coding: Coding | None = None,
 ) -> list[Path]:
-    """Predict a TIFF of any size by windows and write its mask as tiled TIFF, FOLDER/NAME.tif; return the mask files.
+    """Predict a TIFF of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
-    The probabilities are those of `tiles.predict_tiled`. What is finished is kept in FOLDER/.NAME.part, and a later call
-    for the same image file, settings and `model` (any words that stand for the weights) goes on from there. Without
-    `coding` the mask is stored as the run's data set stores masks. It is VOID where the image has no data.
+    Complete rows are in FOLDER/.NAME.part. A later call goes on from there if the image file, the
+    settings and `fingerprint` are the same. The mask is VOID where the image has no data.
 
-    Raises `DataError` if the image cannot be read or is not like those trained on, or if another process is at it.
+    Args:
+        predict: The network.
+        config: The config of the run.
+        path: The image.
+        folder: The folder of the mask.
+        name: The name of the image.
+        budget: What fits into the memory.
+        fingerprint: Identifies the weights of the network.
+        progress: Receives the number of windows that are done, also those of an earlier call.
+        coding: How the mask is stored. The default is the coding of the run's data set.
+
+    Returns:
+        The files of the mask.
+
+    Raises:
+        DataError: If the image is not like the training images, or another process predicts it.
     """
     coding = coding or coding_of(config)
     paths = coding.paths(folder, name, tiff=True)
     check_only_mask(paths)
     work = work_folder(folder / f"{name}.tif")
-    pages = config.data.pages_of_an_image
-    with LargeImage(path, PIECES * room.read_bytes, pages, config.input.channels) as image:
-        match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
-        settings = config.predict
-        grid = Grid.over(
-            image.height, image.width, settings.tile, settings.overlap, config.model.stride
-        )
-        with renewable_lock(work.with_suffix(".lock")) as renew:
-            begin(work, _fingerprint(config, path, grid, model))
-            bands = [_band(work, grid, row, config.task) for row in range(len(grid.tops))]
-            _predict_rows(predict, config, image, grid, bands, room, _renewing(renew, progress))
-            tags = image.place.tags_with(coding.nodata) if image.place else ()
-            write_masks(coding, bands, paths, tags)
-            shutil.rmtree(work)
+    with _open(path, config, budget) as image:
+        rows = _Rows(predict, config, image, _grid_of(config, image), work, budget)
+        _predict_and_write(rows, coding, paths, fingerprint, progress)
     return paths
 
 
+def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> LargeImage:
+    """Open an image. Raises `DataError` if it cannot be read, or the network does not take it."""
+    pages = config.data.pages_of_an_image
+    image = LargeImage(path, PIECES * budget.read_bytes, pages, config.input.channels)
+    try:
+        match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
+    except DataError:
+        image.close()
+        raise
+    return image
+
+
+def _grid_of(config: RunConfig, image: LargeImage) -> Grid:
+    settings = config.predict
+    stride = config.model.stride
+    return Grid.over(image.height, image.width, settings.tile, settings.overlap, stride)
+
+
+def _predict_and_write(
+    rows: _Rows, coding: Coding, paths: Sequence[Path], fingerprint: str, progress: Progress
+) -> None:
+    """Predict the missing rows, write the mask from all of them, and remove the work folder."""
+    with renewable_lock(rows.work.with_suffix(".lock")) as renew:
+        begin(rows.work, _work_fingerprint(rows, fingerprint))
+        rows.predict_missing(_renewing(renew, progress))
+        location = rows.image.place
+        tags = location.tags_with(coding.nodata) if location else ()
+        write_masks(coding, rows.bands, paths, tags)
+        shutil.rmtree(rows.work)
+
+
 def _renewing(renew: Callable[[], None], progress: Progress) -> Progress:
-    def tell(done: int, total: int) -> None:
+    """Return a progress function that also shows other processes that this one is alive."""
+
+    def renew_and_report(done: int, total: int) -> None:
         renew()
         progress(done, total)
 
-    return tell
+    return renew_and_report
 
 
-def _predict_rows(
-    predict: Predict,
-    config: RunConfig,
-    image: LargeImage,
-    grid: Grid,
-    bands: list[Strip],
-    room: MemoryBudget,
-    progress: Progress,
-) -> None:
-    """Predict the rows of windows that are not finished yet, each into its band."""
-    work = bands[0].path.parent
-    finished = _finished(bands, lambda row: carry(work, grid, row, config.task.channels))
-    row_of_windows, total = len(grid.lefts), len(grid.lefts) * len(grid.tops)
-    progress(finished * row_of_windows, total)
-    counted = itertools.count(finished * row_of_windows + 1)
-    answers = _answers(predict, config, image, grid, finished, room)
-    told = _each(answers, lambda: progress(next(counted), total))
-    for row in range(finished, len(bands)):
-        _predict_row(config, grid, row, told, work, bands[row], image)
-
-
-def _finished(bands: list[Strip], carried: Callable[[int], Strip]) -> int:
-    """Return how many rows of windows are finished; none if the sums to go on from are lost."""
-    count = sum(1 for _ in itertools.takewhile(Strip.is_whole, bands))
-    return count if count in (0, len(bands)) or carried(count - 1).is_whole() else 0
-
-
-def _predict_row(
-    config: RunConfig,
-    grid: Grid,
-    row: int,
-    answers: Iterator[np.ndarray],
-    work: Path,
-    band: Strip,
-    image: LargeImage,
-) -> None:
-    """Turn the answers of a row of windows into its band of the mask, and the sums that the next row goes on from."""
-    above, below = (carry(work, grid, number, config.task.channels) for number in (row - 1, row))
-    # the band gets its name last: once it is there, the row is finished
-    with band.writing() as write_band, below.writing() as write_below:
-        for columns, probabilities in row_probabilities(grid, row, answers, above, write_below):
-            mask = decode(config, probabilities)
-            valid = image.valid(grid.band(row), columns)
-            if valid is not None:
-                mask[~valid] = VOID
-            write_band(as_planes(mask))
-    above.path.unlink(missing_ok=True)
-
-
-def _answers(
-    predict: Predict,
-    config: RunConfig,
-    image: LargeImage,
-    grid: Grid,
-    first_row: int,
-    room: MemoryBudget,
-) -> Iterator[np.ndarray]:
-    """Yield the probabilities of each window from `first_row` on, row by row; the image is read one piece ahead."""
-    column_bytes = grid.tile * image.channels * image.dtype.itemsize
-    most_columns = max(grid.tile, room.read_bytes // column_bytes)
-    stretches = [
-        (row, lefts)
-        for row in range(first_row, len(grid.tops))
-        for lefts in _stretches(grid, most_columns)
-    ]
-
-    def read(stretch: tuple[int, list[int]]) -> list[np.ndarray]:
-        row, lefts = stretch
-        piece = image.read(
-            grid.window_rows(row), slice(lefts[0], grid.window_columns(lefts[-1]).stop)
-        )
-        piece = match_model_input(config, piece, str(image.path))
-        return [piece[:, left - lefts[0] :][:, : grid.tile] for left in lefts]
-
-    windows = itertools.chain.from_iterable(prefetch(read, stretches, workers=1))
-    for _, alike in itertools.groupby(windows, lambda window: window.shape):
-        while batch := list(itertools.islice(alike, room.batch_size)):
-            probabilities = predict(np.stack(batch))
-            for _, answer in zip(batch, probabilities, strict=True):
-                yield answer
-
-
-def _stretches(grid: Grid, most_columns: int) -> list[list[int]]:
-    """Return the beginnings of a row's windows in groups that lie within `most_columns`, or are one window."""
-    groups: list[list[int]] = []
-    for left in grid.lefts:
-        if groups and grid.window_columns(left).stop - groups[-1][0] <= most_columns:
-            groups[-1].append(left)
-        else:
-            groups.append([left])
-    return groups
-
-
-def _band(work: Path, grid: Grid, row: int, task: Task) -> Strip:
-    rows = grid.band(row)
-    return Strip(
-        work / f"mask-{row:05}.band", rows.stop - rows.start, grid.width, task.planes, "uint8"
-    )
-
-
-def carry(work: Path, grid: Grid, row: int, classes: int) -> Strip:
-    """Return the file of the sums that a row of windows leaves to the next."""
-    rows = grid.carried(row) if row >= 0 else 0
-    return Strip(work / f"sums-{row:05}.carry", rows, grid.width, classes + 1, "float32")
-
-
-def _fingerprint(config: RunConfig, path: Path, grid: Grid, model: str) -> dict[str, Any]:
-    """Return what must be the same for a prediction to go on: everything that the mask depends on."""
+def _work_fingerprint(rows: _Rows, fingerprint: str) -> dict[str, Any]:
+    """Return everything on which the mask depends. Work goes on only if it is the same."""
+    config = rows.config
+    path = rows.image.path
     file = file_of(path).stat()
     return {
         "version": VERSION,
@@ -202,12 +135,122 @@ def _fingerprint(config: RunConfig, path: Path, grid: Grid, model: str) -> dict[
         "task": config.task.model_dump(mode="json"),
         "input": config.input.model_dump(mode="json"),
         "decode": config.decode.model_dump(mode="json"),
-        "grid": [*grid],
-        "model": model,
+        "grid": [*rows.grid],
+        "model": fingerprint,
     }
 
 
-def _each(items: Iterator[np.ndarray], tell: Callable[[], None]) -> Iterator[np.ndarray]:
-    for item in items:
-        tell()
-        yield item
+def sums_file(work: Path, grid: Grid, row: int, classes: int) -> Strip:
+    """Return the file of the sums that a row of windows leaves for the next one.
+
+    Row -1 stands for the row before the first, which leaves no pixel rows.
+    """
+    pixel_rows = grid.carried(row) if row >= 0 else 0
+    path = work / f"sums-{row:05}.carry"
+    return Strip(path, pixel_rows, grid.width, classes + 1, "float32")
+
+
+class _Piece(NamedTuple):
+    """Neighbouring windows of one row, which are read at once."""
+
+    row: int
+    lefts: list[int]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of windows of one image, each of which becomes a band of the mask."""
+
+    predict: Predict
+    config: RunConfig
+    image: LargeImage
+    grid: Grid
+    work: Path
+    budget: MemoryBudget
+
+    @property
+    def bands(self) -> list[Strip]:
+        """The files of the decoded mask, from top to bottom."""
+        return [self._band(row) for row in range(len(self.grid.tops))]
+
+    def _band(self, row: int) -> Strip:
+        rows = self.grid.band(row)
+        path = self.work / f"mask-{row:05}.band"
+        planes = self.config.task.planes
+        return Strip(path, rows.stop - rows.start, self.grid.width, planes, "uint8")
+
+    def predict_missing(self, progress: Progress) -> None:
+        """Predict each row that is not complete yet."""
+        first_row = self._complete_rows()
+        windows = self._count_windows(self._probabilities(first_row), first_row, progress)
+        for row in range(first_row, len(self.grid.tops)):
+            self._predict_row(row, windows)
+
+    def _complete_rows(self) -> int:
+        """Return how many rows are complete; 0 if the sums for the next row are lost."""
+        bands = self.bands
+        count = sum(1 for _ in itertools.takewhile(Strip.is_whole, bands))
+        if count in (0, len(bands)) or self._sums(count - 1).is_whole():
+            return count
+        return 0
+
+    def _sums(self, row: int) -> Strip:
+        return sums_file(self.work, self.grid, row, self.config.task.channels)
+
+    def _count_windows(
+        self, windows: Iterator[np.ndarray], first_row: int, progress: Progress
+    ) -> Iterator[np.ndarray]:
+        """Yield the windows, and report how many are done before each is used."""
+        total = len(self.grid.lefts) * len(self.grid.tops)
+        done = len(self.grid.lefts) * first_row
+        progress(done, total)
+        for window in windows:
+            done += 1
+            progress(done, total)
+            yield window
+
+    def _predict_row(self, row: int, windows: Iterator[np.ndarray]) -> None:
+        """Write the band of a row, and the sums for the next row."""
+        above = self._sums(row - 1)
+        below = self._sums(row)
+        # the band is renamed last: if it exists, the row is complete
+        with self._band(row).writing() as write_band, below.writing() as write_below:
+            for columns, probabilities in row_probabilities(
+                self.grid, row, windows, above, write_below
+            ):
+                mask = decode(self.config, probabilities)
+                valid = self.image.valid(self.grid.band(row), columns)
+                if valid is not None:
+                    mask[~valid] = VOID
+                write_band(as_planes(mask))
+        above.path.unlink(missing_ok=True)
+
+    def _probabilities(self, first_row: int) -> Iterator[np.ndarray]:
+        """Yield the probabilities of each window from a row on, in the order of the windows."""
+        pieces = prefetch(self._read_piece, self._pieces(first_row), workers=1)
+        windows = itertools.chain.from_iterable(pieces)
+        for _, same_shape in itertools.groupby(windows, lambda window: window.shape):
+            while batch := list(itertools.islice(same_shape, self.budget.batch_size)):
+                yield from self.predict(np.stack(batch))
+
+    def _pieces(self, first_row: int) -> Iterator[_Piece]:
+        """Yield the windows of each row in pieces of at most `budget.read_bytes`."""
+        grid = self.grid
+        column_bytes = grid.tile * self.image.channels * self.image.dtype.itemsize
+        max_columns = max(grid.tile, self.budget.read_bytes // column_bytes)
+        for row in range(first_row, len(grid.tops)):
+            lefts: list[int] = []
+            for left in grid.lefts:
+                if lefts and grid.window_columns(left).stop - lefts[0] > max_columns:
+                    yield _Piece(row, lefts)
+                    lefts = []
+                lefts.append(left)
+            yield _Piece(row, lefts)
+
+    def _read_piece(self, piece: _Piece) -> list[np.ndarray]:
+        """Return the windows of a piece as the network takes them."""
+        begin = piece.lefts[0]
+        end = self.grid.window_columns(piece.lefts[-1]).stop
+        pixels = self.image.read(self.grid.window_rows(piece.row), slice(begin, end))
+        pixels = match_model_input(self.config, pixels, str(self.image.path))
+        return [pixels[:, left - begin :][:, : self.grid.tile] for left in piece.lefts]

@@ -1,4 +1,4 @@
-"""The work folder of an image that is being predicted: finished rows, and what the next row goes on from."""
+"""The work folder of an image: finished rows of its mask, and the sums for the next row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 
 class Strip(NamedTuple):
-    """Some rows of an image (rows, width, channels) in a file, column after column: neighbours are one piece of it."""
+    """Some rows of an image in a file, stored column by column."""
 
     path: Path
     rows: int
@@ -25,39 +25,43 @@ class Strip(NamedTuple):
     @property
     def bytes(self) -> int:
         """Size of the whole file."""
-        return self.rows * self.width * self.channels * np.dtype(self.dtype).itemsize
+        return self.width * self._column_values * np.dtype(self.dtype).itemsize
+
+    @property
+    def _column_values(self) -> int:
+        return self.rows * self.channels
 
     def read(self, columns: slice) -> np.ndarray:
         """Return some columns, (rows, n, channels)."""
-        shape = (columns.stop - columns.start, self.rows, self.channels)
-        offset = columns.start * self.rows * self.channels * np.dtype(self.dtype).itemsize
-        return (
-            np.fromfile(self.path, self.dtype, int(np.prod(shape)), offset=offset)
-            .reshape(shape)
-            .swapaxes(0, 1)
-        )
+        count = columns.stop - columns.start
+        offset = columns.start * self._column_values * np.dtype(self.dtype).itemsize
+        values = np.fromfile(self.path, self.dtype, count * self._column_values, offset=offset)
+        return values.reshape(count, self.rows, self.channels).swapaxes(0, 1)
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[np.ndarray], None]]:
-        """Yield a function that appends columns (rows, n, channels); the file has its name once all are written."""
+        """Yield a function that appends columns (rows, n, channels).
+
+        The file is written to a temporary name and renamed when all columns are written.
+        """
         temporary = self.path.with_suffix(".new")
         with temporary.open("wb") as stream:
-            yield lambda array: _append(stream, array.astype(self.dtype, copy=False))
+
+            def append(array: np.ndarray) -> None:
+                stream.write(array.astype(self.dtype, copy=False).swapaxes(0, 1).tobytes())
+
+            yield append
             stream.flush()
             os.fsync(stream.fileno())  # a power cut must not leave the name without the content
         os.replace(temporary, self.path)
 
     def is_whole(self) -> bool:
-        """Return whether the file is there with all its columns."""
+        """Return whether the file exists with all its columns."""
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
 
-def _append(stream: Any, array: np.ndarray) -> None:
-    stream.write(array.swapaxes(0, 1).tobytes())
-
-
 def work_folder(mask: Path) -> Path:
-    """Return where the work on a mask is kept: beside it, hidden, so that no source of images looks into it.
+    """Return the work folder of a mask. It is hidden, so that no source of images searches it.
 
     >>> work_folder(Path("masks/monday/slide.tif")).as_posix()
     'masks/monday/.slide.part'
@@ -66,7 +70,7 @@ def work_folder(mask: Path) -> Path:
 
 
 def begin(folder: Path, fingerprint: dict[str, Any]) -> None:
-    """Make the work folder, or keep the one that is there if it was begun for the same `fingerprint`."""
+    """Make the work folder, or keep the existing one if it was begun with the same fingerprint."""
     record = folder / "work.json"
     text = json.dumps(fingerprint, indent=2, sort_keys=True) + "\n"
     if record.is_file() and record.read_text(encoding="utf-8") == text:

@@ -1,4 +1,7 @@
-"""COCO: the objects of all images as run lengths in one annotations.json, which segkit's own COCO source reads."""
+"""COCO: the objects of all images as run lengths in one annotations.json.
+
+The COCO source of segkit reads this file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pycocotools import mask as coco_mask
 
 from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
-from segkit.inference.outputs.prediction import Answer, Output
+from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
 from segkit.io.files import read_bytes
 from segkit.io.names import file_in
@@ -20,137 +23,165 @@ from segkit.task import Task
 from segkit.task.layers import planes_of
 
 LARGEST = 2**29
-"""Pixels; longer runs do not fit the six characters that a number has in COCO's compressed form."""
+"""Pixels of an image. Longer runs do not fit the six characters of a number in COCO's compressed
+form."""
 LARGEST_PART = 2**31
-"""Bytes of the objects of one image."""
+"""Bytes of the file of one image."""
 
 
 class Coco(Output):
-    """DIR-coco/parts/NAME.json for each image, and DIR-coco/annotations.json of all of them."""
+    """Writes DIR-coco/parts/NAME.json for each image, and DIR-coco/annotations.json of all."""
 
     ending = "-coco"
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder / "parts", name, ".json")]
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        paths[0].write_text(json.dumps(part_of(answer)), encoding="utf-8")
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        paths[0].write_text(json.dumps(part_of(predicted)), encoding="utf-8")
 
     def merge(self) -> None:
-        merge_parts(
-            self.task, list_parts(self.folder / "parts", ".json"), self.folder / "annotations.json"
-        )
+        parts = list_parts(self.folder / "parts", ".json")
+        merge_parts(self.task, parts, self.folder / "annotations.json")
 
 
-def part_of(answer: Answer) -> dict[str, Any]:
-    """Return an image and its annotations as COCO has them, but without ids and with classes by name."""
-    height, width = answer.mask.shape[:2]
+def part_of(predicted: PredictedImage) -> dict[str, Any]:
+    """Return an image and its annotations in COCO's form, but without ids and with class names.
+
+    Raises `DataError` for an image of `LARGEST` pixels or more.
+    """
+    height, width = predicted.mask.shape[:2]
     if height * width >= LARGEST:
         raise DataError(
-            f"{answer.path}: {width} x {height} pixels are too many for COCO's run lengths (2^29)",
+            f"{predicted.path}: {width} x {height} pixels are too many for COCO's run lengths "
+            f"(2^29)",
             "too-large",
         )
-    numbers, objects = answer.objects
+    numbers, objects = predicted.objects
     runs: dict[int, list[int]] = {}
     for plane in planes_of(numbers):
         runs.update(run_lengths(plane))
-    annotations = [
-        {
-            "category": answer.task.classes[found.label],
+    annotations = []
+    for found in objects:
+        annotation = {
+            "category": predicted.task.classes[found.label],
             "segmentation": compressed(runs[found.number], height, width),
             "area": found.area,
             "bbox": list(found.box),
             "iscrowd": 0,
             "score": found.score,
         }
-        for found in objects
-    ]
+        annotations.append(annotation)
     return {
-        "image": {"file_name": answer.file_name, "width": width, "height": height},
+        "image": {"file_name": predicted.file_name, "width": width, "height": height},
         "annotations": annotations,
     }
 
 
 def run_lengths(numbers: np.ndarray) -> dict[int, list[int]]:
-    """Return COCO's run lengths of each number but 0 in (H, W): column by column, pixels without it and with it in turn.
+    """Return COCO's run lengths of each object.
+
+    The pixels are taken column by column. Run lengths are the numbers of pixels outside and inside
+    the object in turn, beginning with those outside.
+
+    Args:
+        numbers: The number of each pixel's object, (H, W), 0 for none.
 
     >>> run_lengths(np.array([[0, 1, 1], [2, 1, 0]]))
     {1: [2, 3, 1], 2: [1, 1, 4]}
     """
     flat = numbers.ravel(order="F")
     starts = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1))
-    lengths = np.diff(starts, append=flat.size)
-    order = np.argsort(flat[starts], kind="stable")
-    values, first = np.unique(flat[starts][order], return_index=True)
-    found = {}
-    for value, group in zip(values.tolist(), np.split(order, first[1:]), strict=True):
-        if value:
-            edges = np.stack([starts[group], starts[group] + lengths[group]], axis=1).ravel()
-            counts = np.diff(edges, prepend=0, append=flat.size).tolist()
-            found[value] = counts if counts[-1] else counts[:-1]
-    return found
+    ends = np.append(starts[1:], flat.size)
+    number_of_run = flat[starts]
+    order = np.argsort(number_of_run, kind="stable")
+    object_numbers, first = np.unique(number_of_run[order], return_index=True)
+    runs = {}
+    for number, own_runs in zip(object_numbers.tolist(), np.split(order, first[1:]), strict=True):
+        if number == 0:
+            continue
+        edges = np.stack([starts[own_runs], ends[own_runs]], axis=1).ravel()
+        counts = np.diff(edges, prepend=0, append=flat.size).tolist()
+        if counts[-1] == 0:  # the object reaches the last pixel
+            counts.pop()
+        runs[number] = counts
+    return runs
 
 
 def compressed(counts: Sequence[int], height: int, width: int) -> dict[str, Any]:
-    """Return run lengths as an RLE object with the compressed text that pycocotools makes."""
+    """Return run lengths as an RLE object with the compressed text of pycocotools."""
     runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)
     return {"size": [height, width], "counts": runs["counts"].decode("ascii")}
 
 
 def merge_parts(task: Task, parts: Mapping[str, Path], path: Path) -> None:
-    """Write one COCO file of the parts, with ids in the order of their names: the same file whoever wrote them when.
+    """Write one COCO file of the files of single images.
 
-    One part at a time is in memory. Raises `DataError` for a file that is no part, or of other classes.
+    Ids follow the order of the names, so the file does not depend on who wrote which part when. One
+    part at a time is in memory.
+
+    Args:
+        task: The task, whose foreground classes are the categories.
+        parts: The files of `part_of` by name of the image, in the order of their ids.
+        path: The file to write.
+
+    Raises:
+        DataError: For a file that is no part, or has other classes.
     """
-    categories = {task.classes[label]: number for number, label in enumerate(task.foreground, 1)}
-    listed = [{"id": number, "name": name} for name, number in categories.items()]
+    ids = {task.classes[label]: number for number, label in enumerate(task.foreground, 1)}
+    categories = [{"id": number, "name": name} for name, number in ids.items()]
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write('{"categories": ' + json.dumps(listed, ensure_ascii=False) + ',\n"images": [')
-        read = (_read_part(part, categories) for part in parts.values())
-        _write_list(
-            stream, ({"id": number, **part["image"]} for number, part in enumerate(read, 1))
-        )
+        text = json.dumps(categories, ensure_ascii=False)
+        stream.write('{"categories": ' + text + ',\n"images": [')
+        _write_list(stream, _images(ids, parts))
         stream.write('],\n"annotations": [')
-        _write_list(stream, _annotations(categories, parts))
+        _write_list(stream, _annotations(ids, parts))
         stream.write("]}\n")
 
 
-def _annotations(
-    categories: Mapping[str, int], parts: Mapping[str, Path]
-) -> Iterator[dict[str, Any]]:
-    count = 0
-    for number, path in enumerate(parts.values(), 1):
-        for entry in _read_part(path, categories)["annotations"]:
-            count += 1
+def _images(ids: Mapping[str, int], parts: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    for image_id, path in enumerate(parts.values(), 1):
+        yield {"id": image_id, **_read_part(path, ids)["image"]}
+
+
+def _annotations(ids: Mapping[str, int], parts: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    annotation_id = 0
+    for image_id, path in enumerate(parts.values(), 1):
+        for entry in _read_part(path, ids)["annotations"]:
+            annotation_id += 1
+            category_id = ids[entry.pop("category")]
             yield {
-                "id": count,
-                "image_id": number,
-                "category_id": categories[entry.pop("category")],
+                "id": annotation_id,
+                "image_id": image_id,
+                "category_id": category_id,
                 **entry,
             }
 
 
 def _write_list(stream: TextIO, entries: Iterable[dict[str, Any]]) -> None:
-    for position, entry in enumerate(entries):
-        stream.write((",\n" if position else "\n") + json.dumps(entry))
+    separator = "\n"
+    for entry in entries:
+        stream.write(separator + json.dumps(entry))
+        separator = ",\n"
 
 
-def _read_part(path: Path, categories: Mapping[str, int]) -> dict[str, Any]:
+def _read_part(path: Path, ids: Mapping[str, int]) -> dict[str, Any]:
+    """Return the content of a file of `part_of`. Raises `DataError` for another file or classes."""
     try:
         part: dict[str, Any] = json.loads(read_bytes(path, LARGEST_PART))
-        unknown = sorted(
-            {str(entry["category"]) for entry in part["annotations"]} - set(categories)
-        )
+        categories = {str(entry["category"]) for entry in part["annotations"]}
         part["image"]["file_name"]
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise DataError(
-            f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image again",
+            f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image "
+            f"again",
             "coco-file",
         ) from None
+    unknown = sorted(categories - set(ids))
     if unknown:
         raise DataError(
-            f"{path}: holds {', '.join(unknown)}, no class of this run; delete what another run left in the folder, or "
-            f"choose another --out",
+            f"{path}: holds {', '.join(unknown)}, no class of this run; delete the files of the "
+            f"other run in this folder, or choose another --out",
             "coco-category",
         )
     return part

@@ -7,74 +7,93 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.inference.outputs.polygons import Polygon, Ring, outlines
-from segkit.inference.outputs.prediction import Answer, Output
+from segkit.inference.outputs.objects import Object
+from segkit.inference.outputs.polygons import Polygon, outlines
+from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.georeference import Georeference, read_georeference
 from segkit.io.names import file_in
 from segkit.task.layers import layer_of, plane_of
 
 
 class GeoJson(Output):
-    """DIR-geojson/NAME.geojson."""
+    """Writes DIR-geojson/NAME.geojson."""
 
     ending = "-geojson"
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder, name, ".geojson")]
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        collection = feature_collection(answer, read_georeference(answer.path))
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        collection = feature_collection(predicted, read_georeference(predicted.path))
         paths[0].write_text(json.dumps(collection, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def feature_collection(answer: Answer, place: Georeference | None = None) -> dict[str, Any]:
-    """Return a FeatureCollection with one feature an object: class, area in pixels, score (its mean probability).
+def feature_collection(
+    predicted: PredictedImage, georeference: Georeference | None = None
+) -> dict[str, Any]:
+    """Return the objects of an image as a FeatureCollection.
 
-    Coordinates are pixel corners, (0, 0) the image's upper left one and y down, or the map's if `place` is given. An
-    object whose parts touch at corners alone is a MultiPolygon. Source: RFC 7946; the member `crs`, which it dropped, as
-    GDAL writes it.
+    Each object is one feature with its class, its area in pixels, and its score, the mean
+    probability. An object whose parts touch only at corners is a MultiPolygon.
+
+    Args:
+        predicted: The image.
+        georeference: Converts coordinates to the map. Without it coordinates are pixel corners,
+            with (0, 0) at the upper left corner of the image and y downwards.
+
+    Source: RFC 7946; the member `crs`, which it removed, is written as GDAL writes it.
     """
-    numbers, objects = answer.objects
-    polygons: dict[int, list[list[Ring]]] = {}
-    for label in answer.task.foreground:
-        plane = plane_of(answer.task, numbers, label)
-        for polygon in outlines(layer_of(answer.task, answer.mask, label)):
-            polygons.setdefault(int(plane[polygon.pixel]), []).append(_rings(polygon, place))
-    features = [
-        {
-            "type": "Feature",
-            "id": found.number,
-            "properties": {
-                "class": answer.task.classes[found.label],
-                "area": found.area,
-                "score": found.score,
-            },
-            "geometry": _geometry(polygons[found.number]),
-        }
+    _, objects = predicted.objects
+    polygons = _polygons_of_objects(predicted, georeference)
+    collection: dict[str, Any] = {
+        "type": "FeatureCollection",
+        "image": predicted.file_name,
+        "coordinates": "pixels" if georeference is None else "map",
+    }
+    if georeference is not None and georeference.epsg is not None:
+        name = f"urn:ogc:def:crs:EPSG::{georeference.epsg}"
+        collection["crs"] = {"type": "name", "properties": {"name": name}}
+    collection["features"] = [
+        _feature(predicted.task.classes[found.label], found, polygons[found.number])
         for found in objects
     ]
-    told: dict[str, Any] = {"type": "FeatureCollection", "image": answer.file_name}
-    told["coordinates"] = "pixels" if place is None else "map"
-    if place is not None and place.epsg is not None:
-        told["crs"] = {
-            "type": "name",
-            "properties": {"name": f"urn:ogc:def:crs:EPSG::{place.epsg}"},
-        }
-    return {**told, "features": features}
+    return collection
 
 
-def _geometry(polygons: list[list[Ring]]) -> dict[str, Any]:
+def _polygons_of_objects(
+    predicted: PredictedImage, georeference: Georeference | None
+) -> dict[int, list[list[Any]]]:
+    """Return the polygons of each object, each as its rings, by the number of the object."""
+    task = predicted.task
+    numbers, _ = predicted.objects
+    polygons: dict[int, list[list[Any]]] = {}
+    for label in task.foreground:
+        plane = plane_of(task, numbers, label)
+        for polygon in outlines(layer_of(task, predicted.mask, label)):
+            number = int(plane[polygon.pixel])
+            polygons.setdefault(number, []).append(_rings(polygon, georeference))
+    return polygons
+
+
+def _feature(class_name: str, found: Object, polygons: list[list[Any]]) -> dict[str, Any]:
+    properties = {"class": class_name, "area": found.area, "score": found.score}
+    geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
     if len(polygons) == 1:
-        return {"type": "Polygon", "coordinates": polygons[0]}
-    return {"type": "MultiPolygon", "coordinates": polygons}
+        geometry = {"type": "Polygon", "coordinates": polygons[0]}
+    return {
+        "type": "Feature",
+        "id": found.number,
+        "properties": properties,
+        "geometry": geometry,
+    }
 
 
-def _rings(polygon: Polygon, place: Georeference | None) -> list[Any]:
+def _rings(polygon: Polygon, georeference: Georeference | None) -> list[Any]:
+    """Return the rings of a polygon, the outer one first and counterclockwise on the map."""
     rings = [polygon.outer, *polygon.holes]
-    if place is None:
+    if georeference is None:
         return rings
-    (a, b, _), (c, d, _) = place.matrix
-    turn = (
-        -1 if a * d - b * c < 0 else 1
-    )  # where y goes up on the map, rings would run the other way round
-    return [place(ring)[::turn].tolist() for ring in rings]
+    (a, b, _), (c, d, _) = georeference.matrix
+    is_mirrored = a * d - b * c < 0  # y goes up on the map, which reverses the rings
+    step = -1 if is_mirrored else 1
+    return [georeference(ring)[::step].tolist() for ring in rings]

@@ -1,4 +1,4 @@
-"""Instances: the number of each pixel's object as a TIFF, and a table of the objects as CSV."""
+"""Instances: a TIFF with the object number of each pixel, and a CSV table of the objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
-from segkit.inference.outputs.prediction import Answer, Output, beside
+from segkit.inference.outputs.prediction import Output, PredictedImage, beside
 from segkit.io import codecs
 from segkit.io.atomic import atomic
 from segkit.io.masks import mask_paths
@@ -23,7 +23,10 @@ COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area",
 
 
 class Instances(Output):
-    """DIR-instances/NAME.tif (CLASS/NAME.tif in a multilabel task) and NAME.csv, and DIR-instances.csv of all images."""
+    """Writes DIR-instances/NAME.tif and NAME.csv, and DIR-instances.csv of all images.
+
+    In a multilabel task the TIFFs are CLASS/NAME.tif.
+    """
 
     ending = "-instances"
 
@@ -32,18 +35,18 @@ class Instances(Output):
         self.table = beside(masks, "-instances.csv")
 
     def paths(self, name: str) -> list[Path]:
-        return [
-            *mask_paths(self.task, self.folder, name, ".tif"),
-            file_in(self.folder, name, ".csv"),
-        ]
+        numbers = mask_paths(self.task, self.folder, name, ".tif")
+        return [*numbers, file_in(self.folder, name, ".csv")]
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        numbers, objects = answer.objects
-        kind = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
-        for path, plane in zip(paths[:-1], planes_of(numbers), strict=True):
-            save_tiff(path, plane.astype(kind), answer.place.tags if answer.place else ())
-        with paths[-1].open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([COLUMNS, *rows_of(answer)])
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        numbers, objects = predicted.objects
+        dtype = np.uint16 if len(objects) <= np.iinfo(np.uint16).max else np.uint32
+        tags = predicted.location.tags if predicted.location else ()
+        *plane_paths, table = paths
+        for path, plane in zip(plane_paths, planes_of(numbers), strict=True):
+            save_tiff(path, plane.astype(dtype), tags)
+        with table.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([COLUMNS, *rows_of(predicted)])
 
     def merge(self) -> None:
         with (
@@ -53,29 +56,29 @@ class Instances(Output):
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             for path in list_parts(self.folder, ".csv").values():
-                writer.writerows(_rows_of_part(path))
+                writer.writerows(_read_rows(path))
 
 
-def _rows_of_part(path: Path) -> list[list[str]]:
+def _read_rows(path: Path) -> list[list[str]]:
     """Return the rows of a table that `Instances` wrote. Raises `DataError` for any other file."""
     with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
-    if rows[:1] != [list(COLUMNS)] or any(len(row) != len(COLUMNS) for row in rows):
+    has_header = rows[:1] == [list(COLUMNS)]
+    if not has_header or any(len(row) != len(COLUMNS) for row in rows):
         raise DataError(f"{path}: is no table of objects; delete it, and predict its image again")
-    return [[cell(cell_name(text)) for text in row] for row in rows[1:]]
+    return [_as_cells(row) for row in rows[1:]]
 
 
-def rows_of(answer: Answer) -> list[list[object]]:
-    """Return one row of `COLUMNS` for each object: box and area in pixels, score the mean probability."""
-    names = answer.task.classes
-    return [
-        [
-            cell(answer.name),
-            found.number,
-            cell(names[found.label]),
-            *found.box,
-            found.area,
-            found.score,
-        ]
-        for found in answer.objects[1]
-    ]
+def _as_cells(row: Sequence[str]) -> list[str]:
+    """Return texts that no spreadsheet takes for a formula, whether or not they were so already."""
+    return [cell(cell_name(text)) for text in row]
+
+
+def rows_of(predicted: PredictedImage) -> list[list[object]]:
+    """Return one row of `COLUMNS` per object: box and area in pixels, score from 0 to 1."""
+    image = cell(predicted.name)
+    rows: list[list[object]] = []
+    for found in predicted.objects[1]:
+        label = cell(predicted.task.classes[found.label])
+        rows.append([image, found.number, label, *found.box, found.area, found.score])
+    return rows

@@ -1,4 +1,4 @@
-"""Files that many runs make one of: the parts in a folder, and turns at merging them."""
+"""List the files of single images that a format merges into one file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 
 
 def list_parts(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return the files under `folder` that end in `suffix` by name, the path below it without suffix, sorted."""
-    found = {}
-    for parent, _, names in os.walk(folder):
-        for file in names:
-            if file.endswith(suffix) and not file.startswith("."):
-                path = Path(parent, file)
-                found[path.relative_to(folder).as_posix().removesuffix(suffix)] = path
-    return dict(sorted(found.items()))
+    """Return the files under a folder whose names end with `suffix`, sorted by name.
+
+    Names are the paths below the folder without the suffix. Hidden files are left out.
+    """
+    parts = {}
+    for parent, _, file_names in os.walk(folder):
+        for file_name in file_names:
+            if file_name.endswith(suffix) and not file_name.startswith("."):
+                path = Path(parent, file_name)
+                parts[path.relative_to(folder).as_posix().removesuffix(suffix)] = path
+    return dict(sorted(parts.items()))

@@ -1,4 +1,4 @@
-"""Masks, as training reads them, and pictures of them to look at."""
+"""Masks in the way that training reads them, and overlays to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from segkit.inference.outputs.prediction import Answer, Output
+from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.coding import Coding
 from segkit.io.masks import save_mask
 from segkit.io.names import file_in
@@ -16,25 +16,27 @@ from segkit.task import Task
 
 
 class Masks(Output):
-    """DIR/NAME.png, or DIR/CLASS/NAME.png where each class has a folder: this folder holds masks alone.
+    """Writes DIR/NAME.png, or DIR/CLASS/NAME.png if each class has a folder.
 
-    The mask of an image that has a place is a .tif, and lies in the same place.
+    This folder holds nothing but masks. The mask of an image that lies on a map is a .tif with the
+    same location.
     """
 
     def __init__(self, coding: Coding, masks: Path) -> None:
         super().__init__(coding.task, masks)
         self.coding = coding
 
-    def paths(self, name: str, placed: bool = False) -> list[Path]:
-        return self.coding.paths(self.folder, name, tiff=placed)
+    def paths(self, name: str, on_map: bool = False) -> list[Path]:
+        return self.coding.paths(self.folder, name, tiff=on_map)
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        tags = answer.place.tags_with(self.coding.nodata) if answer.place else ()
-        save_mask(self.coding, answer.mask, paths, tags)
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        location = predicted.location
+        tags = location.tags_with(self.coding.nodata) if location else ()
+        save_mask(self.coding, predicted.mask, paths, tags)
 
 
 class Overlays(Output):
-    """DIR-overlays/NAME.png: the image with the mask drawn over it."""
+    """Writes DIR-overlays/NAME.png: the image with the mask drawn over it."""
 
     ending = "-overlays"
 
@@ -45,7 +47,9 @@ class Overlays(Output):
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder, name, ".png")]
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        valid = None if answer.missing is None else ~answer.missing
-        picture = overlay(answer.task, answer.image, answer.mask, style=self.style, valid=valid)
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        valid = None if predicted.no_data is None else ~predicted.no_data
+        picture = overlay(
+            predicted.task, predicted.image, predicted.mask, style=self.style, valid=valid
+        )
         Image.fromarray(picture).save(paths[0])

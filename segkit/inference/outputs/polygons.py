@@ -1,4 +1,4 @@
-"""Polygons along the edges of pixels: what lies inside them is the mask again, to the pixel."""
+"""Polygons along the edges of pixels. The pixels inside them are exactly those of the mask."""
 
 from __future__ import annotations
 
@@ -11,114 +11,140 @@ import numpy as np
 
 Point = tuple[int, int]
 Ring = list[Point]
-"""Corners (x, y), the first one again at the end; x to the right and y down from the image's upper left corner."""
+"""Corners (x, y); the first corner is repeated at the end. The origin is the upper left corner of
+the image, x goes to the right and y down."""
+UPPER_LEFT = slice(None, -1)
+LOWER_RIGHT = slice(1, None)
+"""The pixels before and after each point of the grid, along one axis of a padded array."""
 
 
 class Polygon(NamedTuple):
-    """The outline of pixels that are connected by sides, and those of its holes."""
+    """The outline of a region, and the outlines of its holes."""
 
     outer: Ring
     holes: list[Ring]
     pixel: Point
-    """Row and column of one of its pixels, the first."""
+    """Row and column of the first pixel of the region."""
 
 
 def outlines(layer: np.ndarray) -> list[Polygon]:
-    """Return the polygons of a yes/no mask (H, W), one for each region of 4 neighbours; none for an empty mask.
+    """Return the polygons of a yes/no mask, one for each region of pixels that touch by sides.
 
-    Rings run along pixel edges and never cross or touch themselves; two may touch at a corner. The signed area of outer
-    ones (shoelace formula) is positive, that of holes negative, as GeoJSON wants it.
+    Rings follow the edges of pixels. They never cross or touch themselves, but two rings may touch
+    at a corner. The signed area (shoelace formula) of outer rings is positive and that of holes is
+    negative, as in GeoJSON.
+
+    Args:
+        layer: (H, W) bool, or 0 and 1.
+
+    Returns:
+        The polygons; none for an empty mask.
 
     >>> outlines(np.array([[0, 1, 1], [0, 0, 1]]))[0].outer
     [(1, 0), (3, 0), (3, 2), (2, 2), (2, 1), (1, 1), (1, 0)]
     """
     _, regions = cv2.connectedComponents(np.ascontiguousarray(layer, np.uint8), connectivity=4)
-    corners = _corners(np.pad(regions, 1))
-    found: list[Polygon] = []
-    last = 0
-    for region, ring in _cycles(corners):
-        if region != last:  # the first ring of a region holds its upper left corner
+    polygons: list[Polygon] = []
+    last_region = 0
+    for region, ring in _cycles(_find_corners(np.pad(regions, 1))):
+        if region != last_region:  # the first ring of a region has its upper left corner
             x, y = ring[0]
-            found.append(Polygon([], [], (y, x)))
-            last = region
-        for part in _simple(ring):
-            if signed_area(part) > 0:
-                found[-1].outer.extend(part)
+            polygons.append(Polygon([], [], (y, x)))
+            last_region = region
+        for simple_ring in _split_at_repeated_points(ring):
+            if signed_area(simple_ring) > 0:
+                polygons[-1].outer.extend(simple_ring)
             else:
-                found[-1].holes.append(part)
-    return found
+                polygons[-1].holes.append(simple_ring)
+    return polygons
 
 
 def signed_area(ring: Ring) -> float:
     """Return the area by the shoelace formula, positive if the ring turns from x towards y."""
-    return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairwise(ring)) / 2
+    doubled = 0
+    for (x, y), (next_x, next_y) in pairwise(ring):
+        doubled += x * next_y - next_x * y
+    return doubled / 2
 
 
-def _corners(regions: np.ndarray) -> np.ndarray:
-    """Return the corners of all outlines, (N, 5): region, y, x, whether its edges lead right (or left), down (or up).
+def _find_corners(regions: np.ndarray) -> np.ndarray:
+    """Return the corners of all outlines, (N, 5), sorted by the first four columns.
 
-    Around a point of the grid, a pixel of a region that has neither neighbour there is a corner, and so is one that is
-    missing among four. Two pixels that meet at the point alone are a corner each. Sorted by the first four columns.
+    The columns are region, y, x, whether the horizontal edge leads right (1) or left (0), and
+    whether the vertical edge leads down (1) or up (0).
+
+    Four pixels meet at each point of the grid. A pixel of a region makes a corner there if it has
+    no neighbour at this point (a convex corner). A missing pixel makes a corner if the other three
+    belong to the region (a concave corner). Two pixels that meet only at the point make two
+    corners.
     """
-    first, second, inside = slice(None, -1), slice(1, None), regions > 0
-    found = []
-    for rows, other_rows, down in ((first, second, 0), (second, first, 1)):
-        for columns, other_columns, right in ((first, second, 0), (second, first, 1)):
-            own, opposite = inside[rows, columns], inside[other_rows, other_columns]
-            beside, above = inside[rows, other_columns], inside[other_rows, columns]
-            alone = own & ~(beside | above)
-            y, x = np.nonzero(alone | (~own & beside & above & opposite))
-            region = np.where(
-                alone[y, x], regions[rows, columns][y, x], regions[other_rows, other_columns][y, x]
-            )
-            found.append(
-                np.stack([region, y, x, np.full(len(y), right), np.full(len(y), down)], axis=1)
-            )
-    corners = np.concatenate(found)
-    return corners[np.lexsort(corners.T[3::-1])]
+    corners = []
+    for down in (0, 1):
+        rows = (UPPER_LEFT, LOWER_RIGHT)[down]
+        other_rows = (LOWER_RIGHT, UPPER_LEFT)[down]
+        for right in (0, 1):
+            columns = (UPPER_LEFT, LOWER_RIGHT)[right]
+            other_columns = (LOWER_RIGHT, UPPER_LEFT)[right]
+            own = regions[rows, columns]
+            opposite = regions[other_rows, other_columns]
+            beside = regions[rows, other_columns] > 0
+            above = regions[other_rows, columns] > 0
+            convex = (own > 0) & ~beside & ~above
+            concave = (own == 0) & beside & above & (opposite > 0)
+            y, x = np.nonzero(convex | concave)
+            region = np.where(convex[y, x], own[y, x], opposite[y, x])
+            edges = [np.full(len(y), right), np.full(len(y), down)]
+            corners.append(np.stack([region, y, x, *edges], axis=1))
+    all_corners = np.concatenate(corners)
+    return all_corners[np.lexsort(all_corners.T[3::-1])]
 
 
 def _cycles(corners: np.ndarray) -> Iterator[tuple[int, Ring]]:
-    """Yield the region and the corners of each outline, the region always on one side of the way.
+    """Yield the region and the corners of each outline. The region is always on the same side.
 
-    Corners of one region on one row are ends of its horizontal edges in turn, those in one column of its vertical ones.
+    The corners of a region in one row are, in pairs, the ends of its horizontal edges. Those in one
+    column are the ends of its vertical edges.
     """
-    region, y, x, _, down = corners.T
-    order = np.lexsort((down, y, x, region))
+    regions, y, x, _, down = corners.T
+    by_column = np.lexsort((down, y, x, regions))
+    upper_ends = by_column[0::2]
+    lower_ends = by_column[1::2]
     vertical = np.empty(len(corners), np.int64)
-    vertical[order[0::2]], vertical[order[1::2]] = order[1::2], order[0::2]
-    across, places, owners = (
-        vertical.tolist(),
-        list(zip(x.tolist(), y.tolist(), strict=True)),
-        region.tolist(),
-    )
-    seen, last = bytearray(len(places)), 0
-    for start, owner in enumerate(owners):
-        if seen[start]:
+    vertical[upper_ends] = lower_ends
+    vertical[lower_ends] = upper_ends
+    other_end = vertical.tolist()
+    points = list(zip(x.tolist(), y.tolist(), strict=True))
+    visited = bytearray(len(points))
+    last_region = 0
+    for start, region in enumerate(regions.tolist()):
+        if visited[start]:
             continue
-        horizontal = owner != last  # the outer ring begins to the right, holes begin downwards
-        last, at, ring = owner, start, [places[start]]
-        while not seen[at]:
-            seen[at] = 1
-            at = at ^ 1 if horizontal else across[at]
-            horizontal = not horizontal
-            ring.append(places[at])
-        yield owner, ring
+        # the outer ring begins to the right, holes begin downwards
+        is_horizontal = region != last_region
+        last_region = region
+        corner = start
+        ring = [points[start]]
+        while not visited[corner]:
+            visited[corner] = 1
+            corner = corner ^ 1 if is_horizontal else other_end[corner]
+            is_horizontal = not is_horizontal
+            ring.append(points[corner])
+        yield region, ring
 
 
-def _simple(ring: Ring) -> list[Ring]:
-    """Return the rings that a ring consists of if it is cut where it comes to a point again."""
-    found: list[Ring] = []
-    way: Ring = []
+def _split_at_repeated_points(ring: Ring) -> list[Ring]:
+    """Cut a ring wherever it reaches a point again; return the simple rings."""
+    rings: list[Ring] = []
+    path: Ring = []
     position: dict[Point, int] = {}
     for point in ring[:-1]:
         if point in position:
-            loop = way[position[point] :]
-            found.append([*loop, point])
-            del way[position[point] + 1 :]
-            for passed in loop[1:]:
-                del position[passed]
+            loop = path[position[point] :]
+            rings.append([*loop, point])
+            del path[position[point] + 1 :]
+            for removed in loop[1:]:
+                del position[removed]
         else:
-            position[point] = len(way)
-            way.append(point)
-    return [*found, [*way, way[0]]]
+            position[point] = len(path)
+            path.append(point)
+    return [*rings, [*path, path[0]]]

@@ -1,4 +1,4 @@
-"""What is known of a predicted image, and what a format does with it."""
+"""`PredictedImage`, the input of every output format, and `Output`, which formats implement."""
 
 from __future__ import annotations
 
@@ -22,109 +22,126 @@ from segkit.task import VOID, Task
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """An image (H, W, C), its probabilities (H, W, classes) and its decoded mask."""
+class PredictedImage:
+    """An image with its probabilities and its decoded mask."""
 
     task: Task
     name: str
+    """The path below the folder of images, without suffix."""
     path: Path
     image: np.ndarray
+    """(H, W, C)"""
     probabilities: np.ndarray | None
-    """As the network gives them; None where no output of the call needs them."""
+    """(H, W, classes) as the network predicts them; None if no output needs them."""
     mask: np.ndarray
-    doubt: Callable[[], np.ndarray] | None = None
-    """What `segkit.inference.uncertainty.uncertainty` says, computed by those who ask."""
+    """The mask as `Task.decode` returns it; VOID where the image has no data."""
+    compute_uncertainty: Callable[[], np.ndarray] | None = None
+    """Returns what `segkit.inference.uncertainty.uncertainty` returns."""
     temperature: float = 1.0
-    place: TiffLocation | None = None
+    location: TiffLocation | None = None
     """Where a TIFF lies on the map, and its value of pixels without data."""
-    missing: np.ndarray | None = None
-    """Where the image has no data, (H, W) bool; the mask is VOID there. None if it does not say."""
+    no_data: np.ndarray | None = None
+    """Where the image has no data, (H, W) bool; None if the file does not say."""
 
     @classmethod
-    def of(
+    def from_probabilities(
         cls, config: RunConfig, name: str, path: Path, image: np.ndarray, values: np.ndarray
-    ) -> Answer:
-        """Return the answer with the mask that the config decodes; beyond the classes `values` hold the spread of views."""
+    ) -> PredictedImage:
+        """Decode a prediction.
+
+        `values` is (H, W, classes), or (H, W, classes + 1) with the mean entropy of the members as
+        the last channel.
+        """
         probabilities = values[..., : config.task.channels]
         mask = decode(config, probabilities)
-        place, missing = _place_in(config, path, mask)
-        doubt = partial(uncertainty, config, values)
-        temperature = config.decode.temperature
+        location, no_data = _read_location(config, path)
+        if no_data is not None:
+            mask[no_data] = VOID
         return cls(
-            config.task, name, path, image, probabilities, mask, doubt, temperature, place, missing
+            config.task,
+            name,
+            path,
+            image,
+            probabilities,
+            mask,
+            compute_uncertainty=partial(uncertainty, config, values),
+            temperature=config.decode.temperature,
+            location=location,
+            no_data=no_data,
         )
 
     @classmethod
-    def of_mask(
-        cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray | None
-    ) -> Answer:
-        """Return the answer for outputs that need no probabilities."""
-        assert mask is not None
-        place, missing = _place_in(config, path, mask)
-        return cls(config.task, name, path, image, None, mask, place=place, missing=missing)
+    def from_mask(
+        cls, config: RunConfig, name: str, path: Path, image: np.ndarray, mask: np.ndarray
+    ) -> PredictedImage:
+        """Return the image for outputs that need only its mask.
+
+        Where the image has no data, `mask` is changed to VOID in place.
+        """
+        location, no_data = _read_location(config, path)
+        if no_data is not None:
+            mask[no_data] = VOID
+        return cls(config.task, name, path, image, None, mask, location=location, no_data=no_data)
 
     @property
     def file_name(self) -> str:
-        """The image's path below the folder of images."""
+        """The path of the image below the folder of images."""
         return self.name + self.path.suffix
 
     @cached_property
     def objects(self) -> tuple[np.ndarray, list[Object]]:
-        """The connected objects, found once for all formats that need them: see `find_objects`."""
+        """The connected objects as `find_objects` returns them, computed once for all formats."""
         return find_objects(self.task, self.mask, self.calibrated)
 
     @cached_property
     def calibrated(self) -> np.ndarray:
-        """The probabilities (H, W, classes) at the run's temperature, for outputs that need them."""
+        """The probabilities (H, W, classes) at the run's temperature."""
         assert self.probabilities is not None
         return tempered(self.task, self.probabilities, self.temperature)
 
 
-def _place_in(
-    config: RunConfig, path: Path, mask: np.ndarray
-) -> tuple[TiffLocation | None, np.ndarray | None]:
-    """Return the place of an image, and where it has no data (H, W), where its mask becomes VOID."""
-    place = read_place(path)
+def _read_location(config: RunConfig, path: Path) -> tuple[TiffLocation | None, np.ndarray | None]:
+    """Return where an image lies on the map, and where it has no data: (H, W) bool, or None."""
+    location = read_place(path)
     if not may_have_holes(path):
-        return place, None
+        return location, None
     pages = config.data.pages_of_an_image
     valid = read_pixels(path, pages, config.input.channels).valid
     if valid is None:
-        return place, None
-    mask[~valid] = VOID
-    if place is not None:
-        place = place._replace(has_holes=True)
-    return place, ~valid
+        return location, None
+    if location is not None:
+        location = location._replace(has_holes=True)
+    return location, ~valid
 
 
 class Output:
-    """One kind of result: which files an image has, how they are written, and what is made of all images at the end."""
+    """One output format: the files of an image, and the file of all images if there is one."""
 
     ending = ""
-    """What the name of its folder has more than that of the masks."""
+    """Added to the name of the masks' folder, it makes the name of this format's folder."""
 
     def __init__(self, task: Task, masks: Path) -> None:
         self.task = task
         self.folder = beside(masks, self.ending)
 
     def paths(self, name: str) -> list[Path]:
-        """Return the files of an image; they are all there if it is complete."""
+        """Return the files of the image called `name`. All of them exist if it is complete."""
         raise NotImplementedError
 
-    def write(self, answer: Answer, paths: Sequence[Path]) -> None:
-        """Write the files of an image under the (temporary) paths given, in the order of `paths`."""
+    def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
+        """Write the files of an image to temporary paths, in the order of `paths(name)`."""
         raise NotImplementedError
 
     def merge(self) -> None:
-        """Make one file of those of all images that are in the folder, where the format has one."""
+        """Write the file of all images in the folder, if the format has one."""
 
 
 def beside(masks: Path, ending: str) -> Path:
-    """Return the file or folder beside the masks, "masks" and "-summary.csv" giving "masks-summary.csv".
+    """Return a file or folder beside the folder of the masks, with `ending` added to its name.
 
     >>> beside(Path("out/masks"), "-geojson").as_posix()
     'out/masks-geojson'
     """
     if masks.name in ("", ".."):
-        masks = Path(os.path.abspath(masks))  # noqa: PTH100 (`..` goes, links stay)
+        masks = Path(os.path.abspath(masks))  # noqa: PTH100 (resolves `..`, but no links)
     return masks.parent / (masks.name + ending)

@@ -1,4 +1,4 @@
-"""All that prediction writes of an image, at once or not at all, and the tables of all images."""
+"""Write all files of an image or none, and the tables of all images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
 from segkit.inference.outputs import summary
 from segkit.inference.outputs.masks import Masks, Overlays
-from segkit.inference.outputs.prediction import Answer, Output, beside
+from segkit.inference.outputs.prediction import Output, PredictedImage, beside
 from segkit.inference.outputs.probabilities import Uncertainty
 from segkit.io.atomic import remove_leftovers, together
 from segkit.io.coding import Coding, segkit_coding
@@ -27,13 +27,13 @@ from segkit.io.names import check_class_folders
 from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What no other image can be written after."""
+"""Errors after which no other image can be written either."""
 LITTLE = 2**16
-"""Free bytes at which a disk counts as full: not every writer says why it failed."""
+"""A disk with fewer free bytes counts as full, because not every library says why it failed."""
 
 
 class Outputs(NamedTuple):
-    """What to write: masks into a folder, and what else was asked for into folders beside it ("DIR-overlays")."""
+    """What to write: masks into a folder, and everything else into folders beside it."""
 
     masks: Path
     overlays: bool | OverlayStyle = False
@@ -48,12 +48,12 @@ class Outputs(NamedTuple):
 
     @property
     def need_probabilities(self) -> bool:
-        """Whether something is written that is made of the probabilities, and not of the mask alone."""
+        """Whether an output is made from the probabilities, and not from the mask alone."""
         return bool(self.probabilities or self.formats or self.uncertainty)
 
     @property
     def folders(self) -> list[Path]:
-        """The folders that are written to."""
+        """The folders to write to."""
         endings = [""]
         if self.overlays:
             endings.append("-overlays")
@@ -66,68 +66,65 @@ class Outputs(NamedTuple):
 
 
 class Results:
-    """Writes the results of images, each image whole: where its mask stands, and in a multilabel task the last class's, all
-    stands.
+    """Writes the results of images. An image is complete once its mask exists.
 
-    One object may be used by several threads, and several processes may write into the same folders. Raises `ConfigError`
-    for a task whose classes cannot be folders.
+    In a multilabel task with a folder per class, it is complete once the mask of the last class
+    exists. Threads may share one object, and several processes may write into the same folders.
+
+    Raises:
+        ConfigError: For a task whose class names cannot be names of folders.
     """
 
     def __init__(self, config: RunConfig, outputs: Outputs) -> None:
         check_class_folders(config.task)
-        self.task, self.masks = config.task, outputs.masks
+        self.task = config.task
+        self.masks = outputs.masks
         self.need_probabilities = outputs.need_probabilities
-        self.coding_name, self.coding = outputs.coding, coding_of(config, outputs.coding)
+        self.coding_name = outputs.coding
+        self.coding = coding_of(config, outputs.coding)
         self.table = beside(outputs.masks, "-summary.csv")
-        self.beside: list[Output] = [
-            catalog.load_part(catalog.OUTPUTS, name)(self.task, outputs.masks)
-            for name in outputs.formats
-        ]
-        if outputs.probabilities:
-            kind = catalog.load_part(catalog.PROBABILITIES, outputs.probabilities)
-            self.beside.append(kind(self.task, outputs.masks))
-        if outputs.uncertainty:
-            self.beside.append(Uncertainty(self.task, outputs.masks))
-        style = check_overlay(outputs.overlays)
-        if style:
-            self.beside.append(Overlays(self.task, outputs.masks, style))
+        self.other_outputs = _other_outputs(config, outputs)
         self.mask_output = Masks(self.coding, outputs.masks)
 
     @property
     def outputs(self) -> list[Output]:
-        """All that is written of an image; its mask is the last."""
-        return [*self.beside, self.mask_output]
+        """All outputs of an image; the mask is the last one."""
+        return [*self.other_outputs, self.mask_output]
 
     def check_coding(self, names: Iterable[str]) -> None:
-        """Raise `ConfigError` if the folder holds masks that are stored in another way; `names` are those of images.
+        """Check that all masks in the folder are stored in one way.
 
-        Raises `DataError` if two images would have one mask.
+        Masks without a record are taken for segkit's own coding, because older versions wrote no
+        other.
 
-        A folder has masks of one coding, or nobody could read it. Masks without a record are segkit's own: older versions
-        wrote no other.
+        Args:
+            names: Names of the images to predict.
+
+        Raises:
+            ConfigError: If the folder holds masks that are stored in another way.
+            DataError: If two images would have the same mask file.
         """
-        _check_apart(self.coding, names)
-        own, found, usual = (
-            record_of(self.coding),
-            read_record(self.masks),
-            segkit_coding(self.task),
-        )
-        without_record = found is None and own != record_of(usual)
-        if without_record and any(summary.mask_files(usual, self.masks, name) for name in names):
-            found = record_of(usual)
+        _check_different_masks(self.coding, names)
+        own = record_of(self.coding)
+        found = read_record(self.masks)
+        segkit_own = segkit_coding(self.task)
+        without_record = found is None and own != record_of(segkit_own)
+        if without_record and any(summary.mask_files(segkit_own, self.masks, n) for n in names):
+            found = record_of(segkit_own)
         if found is not None and found != own:
             raise ConfigError(
-                f"{self.masks} holds masks that are stored in another way ({found.layout}, {found.in_words()}) than those of "
-                f"this run ({own.layout}, {own.in_words()}); choose another folder, or remove that one and "
-                f"{record_path(self.masks)}",
+                f"{self.masks} holds masks that are stored in another way ({found.layout}, "
+                f"{found.in_words()}) than those of this run ({own.layout}, {own.in_words()}); "
+                f"choose another folder, or remove that one and {record_path(self.masks)}",
                 "mismatch",
                 setting="--out",
             )
 
     def prepare(self) -> None:
-        """Remove what a killed run left half-written, and see that the folders can be written to. Raises `OSError`.
+        """Make the folders, remove unfinished files of killed runs, and record the coding.
 
-        What is written first says how masks are stored.
+        Raises:
+            OSError: If a folder cannot be written to.
         """
         for output in self.outputs:
             make_folder(output.folder)
@@ -137,38 +134,60 @@ class Results:
         remove_leftovers(self.table.parent, below=False)
         write_record(self.coding, self.coding_name, self.masks)
 
-    def paths(self, name: str, placed: bool = False) -> list[Path]:
-        """Return all files of an image, in the order in which they get their names; `placed` if the image has a place."""
-        others = [path for output in self.beside for path in output.paths(name)]
-        return [*others, *self.mask_output.paths(name, placed)]
+    def paths(self, name: str, on_map: bool = False) -> list[Path]:
+        """Return all files of an image, in the order in which they are renamed.
+
+        `on_map` says whether the image lies on a map; its mask is a TIFF then.
+        """
+        paths: list[Path] = []
+        for output in self.other_outputs:
+            paths += output.paths(name)
+        return [*paths, *self.mask_output.paths(name, on_map)]
 
     def is_done(self, name: str, image: Path | None = None) -> bool:
-        """Return whether all files of an image are there; where only masks are written, these may be PNG or TIFF."""
-        if not self.beside:
-            return bool(summary.mask_files(self.coding, self.masks, name))
-        placed = image is not None and has_place(image)
-        return all(path.exists() for path in reversed(self.paths(name, placed)))
+        """Return whether all files of an image exist.
 
-    def write(self, answer: Answer) -> summary.Row:
-        """Write all files of an image, or none: they get their names when all are written, the mask the last one.
-
-        Returns the image's row of the summary table. Raises `DataError` if a mask of another suffix is there.
+        If only masks are written, they may be PNG or TIFF. Otherwise the image says which.
         """
-        paths = self.paths(answer.name, answer.place is not None)
-        check_only_mask(self.mask_output.paths(answer.name, answer.place is not None))
-        with together(paths) as temporaries:
-            left = list(temporaries)
-            for output in self.beside:
-                own = [left.pop(0) for _ in output.paths(answer.name)]
-                output.write(answer, own)
-            self.mask_output.write(answer, left)
-        return summary.row_of(self.task, answer.name, answer.mask)
+        if not self.other_outputs:
+            return bool(summary.mask_files(self.coding, self.masks, name))
+        on_map = image is not None and has_place(image)
+        return all(path.exists() for path in reversed(self.paths(name, on_map)))
+
+    def write(self, predicted: PredictedImage) -> summary.Row:
+        """Write all files of an image, or none.
+
+        All files are written to temporary names and then renamed, the mask last.
+
+        Returns:
+            The row of the image for the summary table.
+
+        Raises:
+            DataError: If a mask with another suffix exists.
+            OSError: If a file cannot be written.
+        """
+        on_map = predicted.location is not None
+        mask_paths = self.mask_output.paths(predicted.name, on_map)
+        check_only_mask(mask_paths)
+        with together(self.paths(predicted.name, on_map)) as temporaries:
+            begin = 0
+            for output in self.other_outputs:
+                end = begin + len(output.paths(predicted.name))
+                output.write(predicted, temporaries[begin:end])
+                begin = end
+            self.mask_output.write(predicted, temporaries[begin:])
+        return summary.row_of(self.task, predicted.name, predicted.mask)
 
     def finish(self, names: Iterable[str], rows: Mapping[str, summary.Row] | None = None) -> None:
-        """Write the tables of all images that are there: of `names`, written now or before, and of other runs.
+        """Write the tables of all images that exist, also of those that other runs wrote.
 
-        `rows` are those that `write` returned; what is not among them is counted in the mask files, where it must be.
-        Raises `OSError`, or `DataError` for a file that no run wrote.
+        Args:
+            names: Names of images, written by this run or before.
+            rows: The rows that `write` returned. Missing rows are counted in the mask files.
+
+        Raises:
+            OSError: If a table cannot be written.
+            DataError: For a file that no run wrote.
         """
         with wait_for_lock(self.masks / ".merging"):
             for output in self.outputs:
@@ -176,34 +195,51 @@ class Results:
             summary.write_summary(self.coding, self.masks, self.table, names, rows or {})
 
 
-def _check_apart(coding: Coding, names: Iterable[str]) -> None:
-    """Raise `DataError` if the masks of two images would be one file, which the suffix of image names may lead to."""
+def _other_outputs(config: RunConfig, outputs: Outputs) -> list[Output]:
+    """Return the outputs beside the masks."""
+    kinds = [catalog.load_part(catalog.OUTPUTS, name) for name in outputs.formats]
+    if outputs.probabilities:
+        kinds.append(catalog.load_part(catalog.PROBABILITIES, outputs.probabilities))
+    if outputs.uncertainty:
+        kinds.append(Uncertainty)
+    others = [kind(config.task, outputs.masks) for kind in kinds]
+    style = check_overlay(outputs.overlays)
+    if style:
+        others.append(Overlays(config.task, outputs.masks, style))
+    return others
+
+
+def _check_different_masks(coding: Coding, names: Iterable[str]) -> None:
+    """Raise `DataError` if `data.image_suffix` makes the masks of two images one file."""
+    if not coding.image_suffix:
+        return
     found: dict[str, str] = {}
-    for name in names if coding.image_suffix else ():
+    for name in names:
         other = found.setdefault(name.removesuffix(coding.image_suffix), name)
         if other != name:
             raise DataError(
-                f"{other} and {name} would have one mask, because data.image_suffix is {coding.image_suffix}; predict them "
-                f"into different folders",
+                f"{other} and {name} would have one mask, because data.image_suffix is "
+                f"{coding.image_suffix}; predict them into different folders",
                 "duplicate-name",
             )
 
 
 def check_only_mask(paths: Sequence[Path]) -> None:
-    """Raise `DataError` if a mask of the same name but another suffix is there: an image has one mask."""
+    """Raise `DataError` if a mask of the same name with another suffix exists."""
     for path in paths:
         other = path.with_suffix(".png" if path.suffix == ".tif" else ".tif")
         if other.exists():
             raise DataError(
-                f"{other}: stands where {path.name} would be a second mask of one name; move it away",
+                f"{other}: exists already, and {path.name} would be a second mask of the same "
+                f"image; move it away",
                 "duplicate-name",
             )
 
 
 def is_full(problem: Exception, folder: Path) -> bool:
-    """Return whether an error means that nothing more can be written: a full or a read-only disk."""
+    """Return whether an error means that nothing more can be written: a full or read-only disk."""
     if not isinstance(problem, OSError):
         return False
-    return problem.errno in FULL or (
-        problem.errno is None and shutil.disk_usage(folder).free < LITTLE
-    )
+    if problem.errno is None:
+        return shutil.disk_usage(folder).free < LITTLE
+    return problem.errno in FULL

@@ -8,11 +8,12 @@ from segkit.config import InputConfig
 from segkit.errors import DataError
 
 
-def check_images(images: np.ndarray, given: InputConfig) -> None:
-    """Raise `DataError` unless images are (B, H, W, C) of the depth and bands that the model was trained on."""
-    if images.ndim != 4 or images.shape[-1] != given.channels or str(images.dtype) != given.dtype:
+def check_images(images: np.ndarray, expected: InputConfig) -> None:
+    """Raise `DataError` unless images are (B, H, W, C) with the dtype and channels expected."""
+    fits = images.ndim == 4 and images.shape[-1] == expected.channels
+    if not fits or str(images.dtype) != expected.dtype:
         raise DataError(
-            f"the model takes {given.dtype} images of shape (batch, height, width, {given.channels}); found "
-            f"{images.dtype} {images.shape}",
+            f"the model takes {expected.dtype} images of shape (batch, height, width, "
+            f"{expected.channels}); found {images.dtype} {images.shape}",
             "channels",
         )

@@ -1,7 +1,8 @@
 """An exported run in LiteRT (TensorFlow Lite), on the CPU.
 
-The file holds the network between scaling and cropping: LiteRT plans for one shape at a time, and paddings that depend
-on the image's size would keep it from that. What is left out is done here in NumPy, in the same order and precision.
+The file holds the network without the scaling before it and the cropping after it. LiteRT plans its
+memory for one shape at a time, and it cannot plan paddings that depend on the image's size.
+Scaling, padding and cropping are done here in NumPy, in the same order and precision as in Keras.
 """
 
 from __future__ import annotations
@@ -19,52 +20,57 @@ from segkit.system.threads import cores
 
 
 def open_litert(exported: Exported) -> Predict:
-    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
+    """Return a function of images (B, H, W, C) -> probabilities (B, H, W, classes) float32.
+
+    It takes any size and any batch.
+    """
     runtime = need("ai_edge_litert.interpreter", "litert")
-    with (
-        opening(exported.model, "LiteRT"),
-        quiet(),
-    ):  # the library says on standard error which kernels it takes
+    with opening(exported.model, "LiteRT"), quiet():  # LiteRT prints the kernels that it uses
         interpreter = runtime.Interpreter(str(exported.model), num_threads=cores())
         interpreter.allocate_tensors()
     config = exported.config()
-    given, stride = config.input, config.model.stride
-    entry, way_out = (
-        interpreter.get_input_details()[0],
-        interpreter.get_output_details()[0]["index"],
-    )
-    planned: tuple[int, ...] = ()
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
+    planned_shape: tuple[int, ...] = ()
 
     def predict(images: np.ndarray) -> np.ndarray:
-        nonlocal planned
-        check_images(images, given)
+        nonlocal planned_shape
+        check_images(images, config.input)
         height, width = images.shape[1:3]
-        scaled = scale_and_pad(images, given, stride)
-        if scaled.shape != planned:
-            interpreter.resize_tensor_input(entry["index"], scaled.shape)
+        scaled = scale_and_pad(images, config.input, config.model.stride)
+        if scaled.shape != planned_shape:
+            interpreter.resize_tensor_input(input_index, scaled.shape)
             interpreter.allocate_tensors()
-            planned = scaled.shape
-        interpreter.set_tensor(entry["index"], scaled)
+            planned_shape = scaled.shape
+        interpreter.set_tensor(input_index, scaled)
         interpreter.invoke()
-        return interpreter.get_tensor(way_out)[:, :height, :width]
+        return interpreter.get_tensor(output_index)[:, :height, :width]
 
     return predict
 
 
-def scale_and_pad(images: np.ndarray, given: InputConfig, stride: int) -> np.ndarray:
-    """Return images as float32 of mean 0 and deviation 1, zeros below and to the right up to a multiple of the stride.
+def scale_and_pad(images: np.ndarray, input_config: InputConfig, stride: int) -> np.ndarray:
+    """Normalize images, and pad them with zeros below and to the right.
 
-    >>> given = InputConfig(channels=1, dtype="uint8", mean=(100,), std=(50,), low=0, high=255)
-    >>> scale_and_pad(np.full((1, 1, 3, 1), 200, np.uint8), given, 2)[0, ..., 0].tolist()
+    Args:
+        images: (B, H, W, C).
+        input_config: The mean and standard deviation of each channel.
+        stride: The stride of the network. Height and width become multiples of it.
+
+    Returns:
+        (B, H', W', C) float32.
+
+    >>> images = np.full((1, 1, 3, 1), 200, np.uint8)
+    >>> config = InputConfig(channels=1, dtype="uint8", mean=(100,), std=(50,), low=0, high=255)
+    >>> scale_and_pad(images, config, 2)[0, ..., 0].tolist()
     [[2.0, 2.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
     """
-    scale = 1.0 / np.asarray(given.std, np.float64)
-    offset = -np.asarray(given.mean, np.float64) * scale
+    scale = 1.0 / np.asarray(input_config.std, np.float64)
+    offset = -np.asarray(input_config.mean, np.float64) * scale
     batch, height, width, channels = images.shape
-    scaled = np.zeros(
-        (batch, -(-height // stride) * stride, -(-width // stride) * stride, channels), np.float32
-    )
-    scaled[:, :height, :width] = images.astype(np.float32) * scale.astype(
-        np.float32
-    ) + offset.astype(np.float32)
-    return scaled
+    padded_height = -(-height // stride) * stride
+    padded_width = -(-width // stride) * stride
+    padded = np.zeros((batch, padded_height, padded_width, channels), np.float32)
+    scaled = images.astype(np.float32) * scale.astype(np.float32) + offset.astype(np.float32)
+    padded[:, :height, :width] = scaled
+    return padded

@@ -11,23 +11,29 @@ from segkit.run.exports import Exported
 from segkit.system.packages import need
 from segkit.system.threads import cores
 
+ERRORS_ONLY = 3
+"""The severity of messages. Below it ONNX Runtime warns of things that are as intended."""
+
 
 def open_onnx(exported: Exported) -> Predict:
-    """Return images (B, H, W, C) -> probabilities (B, H, W, classes) float32; any size, any batch."""
+    """Return a function of images (B, H, W, C) -> probabilities (B, H, W, classes) float32.
+
+    It takes any size and any batch.
+    """
     runtime = need("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = cores()
-    options.log_severity_level = 3  # errors; it warns of things that are as they are meant to be
+    options.log_severity_level = ERRORS_ONLY
     with opening(exported.model, "ONNX Runtime"):
         session = runtime.InferenceSession(
             str(exported.model), options, providers=["CPUExecutionProvider"]
         )
-    name = session.get_inputs()[0].name
-    given = exported.config().input
+    input_name = session.get_inputs()[0].name
+    input_config = exported.config().input
 
     def predict(images: np.ndarray) -> np.ndarray:
-        check_images(images, given)
-        (probabilities,) = session.run(None, {name: images})
+        check_images(images, input_config)
+        (probabilities,) = session.run(None, {input_name: images})
         return np.asarray(probabilities)
 
     return predict

@@ -1,4 +1,4 @@
-"""predict on a TIFF over the limit of pixels: by windows, with the mask that the same network gives in memory."""
+"""A TIFF over the limit of pixels is predicted in windows, with the same mask as in memory."""
 
 from __future__ import annotations
 

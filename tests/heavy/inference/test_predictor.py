@@ -1,4 +1,4 @@
-"""A run as a function: the same answers as predict.py, from several threads, and clear errors."""
+"""A run as a function: the same masks as predict, from several threads, and clear errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_large_images_go_in_windows_and_threads_take_turns(trained: Run) -> None
             np.testing.assert_array_equal(found, wanted)
 
 
-def test_images_unlike_those_trained_on_are_refused(trained: Run) -> None:
+def test_images_unlike_the_training_images_are_refused(trained: Run) -> None:
     predictor = segkit.Predictor.load(trained.path)
     with fails(segkit.DataError, "depth", "float64", "uint8"):
         predictor(np.zeros((8, 8, 3)))

@@ -1,4 +1,4 @@
-"""The contract of a runtime: every one of the catalog gives Keras' answers, for any size, batch, window and task."""
+"""Every runtime predicts as Keras does, for any size, batch, window and task."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def test_probabilities_and_masks_are_those_of_keras_at_every_size_and_batch(
 
 
 @pytest.mark.parametrize("runtime", catalog.RUNTIMES)
-def test_an_answer_stays_as_it_is_when_the_next_is_asked_for(exported: Run, runtime: str) -> None:
+def test_probabilities_do_not_change_when_the_next_image_is_predicted(
+    exported: Run, runtime: str
+) -> None:
     predict = opened(exported, runtime)
     first = predict(noise(1, 20, 20))
     before = first.copy()
@@ -87,11 +89,11 @@ def test_an_answer_stays_as_it_is_when_the_next_is_asked_for(exported: Run, runt
 @pytest.mark.parametrize("runtime", FORMATS)
 def test_windows_of_a_large_image_blend_as_in_keras(exported: Run, runtime: str) -> None:
     image = noise(150, 170)
-    answers = [
+    predictions = [
         predict_tiled(image, opened(exported, name), 64, 0.25, 3, align=4)
         for name in (runtime, "keras")
     ]
-    np.testing.assert_allclose(*answers, atol=CLOSE, rtol=0)
+    np.testing.assert_allclose(*predictions, atol=CLOSE, rtol=0)
 
 
 @pytest.mark.parametrize("runtime", FORMATS)
@@ -99,7 +101,7 @@ def test_windows_of_a_large_image_blend_as_in_keras(exported: Run, runtime: str)
     "images",
     [np.zeros((1, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8)],
 )
-def test_images_of_another_kind_are_refused_in_words(
+def test_images_of_another_kind_are_refused(
     exported: Run, runtime: str, images: np.ndarray
 ) -> None:
     with fails(DataError, "channels", "uint8", images.dtype, images.shape):
@@ -110,7 +112,7 @@ def test_images_of_another_kind_are_refused_in_words(
 def test_a_copied_export_predicts_and_scores_alone(
     exported: Run, runtime: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Everything that predict.py, evaluate and Predictor do, with the folder of the export as RUN and no run folder."""
+    """predict, evaluate and Predictor take the folder of an export instead of a run folder."""
     alone = shutil.copytree(exported.path / "exports" / f"{runtime}-float32", tmp_path / "alone")
     for i, size in enumerate([(40, 36), (33, 57), (90, 30)]):
         write_picture(tmp_path / "images" / f"{i}.png", noise(*size))
@@ -137,7 +139,7 @@ def test_a_copied_export_predicts_and_scores_alone(
 
 
 @pytest.mark.parametrize("runtime", FORMATS)
-def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
+def test_tuned_settings_apply_in_every_runtime_and_threads_take_turns(
     exported: Run, runtime: str, tmp_path: Path
 ) -> None:
     """Thresholds and a temperature that were found after the export."""
@@ -174,7 +176,7 @@ def test_what_was_tuned_decides_in_every_runtime_and_threads_take_turns(
     )
 
 
-def test_what_was_checked_stands_in_export_json(exported: Run) -> None:
+def test_export_json_records_the_check(exported: Run) -> None:
     for form in FORMATS:
         record = Exported.read(exported.path / "exports" / f"{form}-float32").record
         assert record.config == exported.config()
@@ -209,12 +211,12 @@ def test_a_damaged_export_is_an_error_and_auto_takes_another(
         with fails(RunError, "damaged-file", export.model):
             open_run(folder, asked)
     found = open_run(run.path)
-    assert not found.told.startswith(f"runtime: {runtime} ")
+    assert not found.description.startswith(f"runtime: {runtime} ")
     images = noise(1, 20, 24)
     np.testing.assert_allclose(
         found.predict(images), opened(exported, "keras")(images), atol=CLOSE, rtol=0
     )
-    taken = found.told.split()[1]
+    taken = found.description.split()[1]
     if _ratio(export) < min(
         _ratio(Exported.read(path)) for path in run.path.glob(f"exports/{taken}*")
     ):
@@ -279,8 +281,9 @@ SCRIPT = """
 import sys
 from segkit.cli import main
 status = main(["predict", *sys.argv[1:]])
-slow = [name for name in ("keras", "tensorflow", "albumentations", "scipy", "ai_edge_litert", "onnxruntime", "openvino")
-        if name in sys.modules]
+packages = ["keras", "tensorflow", "albumentations", "scipy"]
+packages += ["ai_edge_litert", "onnxruntime", "openvino"]
+slow = [name for name in packages if name in sys.modules]
 print(status, *slow)
 """
 

@@ -30,6 +30,23 @@ def test_a_bar_shows_the_windows_of_the_current_image() -> None:
     assert "predicting: 1 in" in stream.getvalue()
 
 
+def test_a_bar_never_moves_back_while_predicted_images_wait_for_being_written() -> None:
+    progress, _ = console_of(terminal=True)
+    with progress.counting("predicting", 3) as counter:
+        assert isinstance(counter, BarCounter)
+        completed: list[float] = []
+        for name in ("a", "b", "c"):
+            for done in range(5):
+                counter.windows(name, done, 4)
+                completed.append(counter.bars.tasks[0].completed)
+        for name in ("a", "b", "c"):
+            counter(name)
+            completed.append(counter.bars.tasks[0].completed)
+    assert completed == sorted(completed)
+    assert completed[:11:5] == [0, 1, 2]
+    assert completed[-1] == 3
+
+
 def test_without_a_terminal_a_line_comes_each_minute() -> None:
     progress, stream = console_of(terminal=False)
     with progress.counting("predicting", 1) as counter:

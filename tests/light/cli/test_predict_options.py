@@ -19,7 +19,7 @@ from segkit.cli import main
 from segkit.config import Config, DataConfig, read
 from segkit.data.sources.source import open_source
 from segkit.errors import ConfigError
-from segkit.inference.load import Opened
+from segkit.inference.load import LoadedRun
 from segkit.io.images import read_image, write_picture
 from segkit.io.masks import read_mask
 from segkit.io.overlay import STYLES, overlay
@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(config.as_yaml())
     (tmp_path / "run" / "model.keras").touch()
-    opened = Opened(lambda batch: network(batch, TASK), config, "a stand-in")
+    opened = LoadedRun(lambda batch: network(batch, TASK), config, "a stand-in")
     monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime, work: opened)
     return tmp_path
 
@@ -271,7 +271,7 @@ def test_trap_48_a_class_of_a_strange_run_leads_nowhere(
     task = Task.multilabel(["road/path", "../../images"])
     config = config_of(task)
     (here / "run" / "config.yaml").write_text(config.as_yaml())
-    opened = Opened(lambda batch: network(batch, task), config, "a stand-in")
+    opened = LoadedRun(lambda batch: network(batch, task), config, "a stand-in")
     monkeypatch.setattr("segkit.inference.load.open_run", lambda path, runtime, work: opened)
     before = {path: path.read_bytes() for path in here.rglob("*.png")}
     assert predict(out="results/of/masks") == 2

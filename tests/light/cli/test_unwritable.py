@@ -19,7 +19,7 @@ import yaml
 from PIL import Image
 
 from segkit.cli import main
-from segkit.inference.load import Opened
+from segkit.inference.load import LoadedRun
 from segkit.io.failures import sentence
 from segkit.run import Run
 from tests.helpers.draws import task_of
@@ -83,7 +83,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(settings))
     Run(tmp_path / "run").create(config_of(TASK))
     (tmp_path / "run" / "model.keras").touch()
-    opened = Opened(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in")
+    opened = LoadedRun(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in")
     monkeypatch.setattr("segkit.inference.load.open_run", lambda *asked: opened)
     yield tmp_path
     signal.signal(signal.SIGTERM, before)

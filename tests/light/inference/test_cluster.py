@@ -6,15 +6,19 @@ import json
 import platform
 import socket
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 
-from segkit import ConfigError, RunError, Task
+from segkit import ConfigError, RunError, SegkitWarning, Task
 from segkit.cli import main
+from segkit.config import InputConfig
 from segkit.errors import SegkitError
 from segkit.inference import cluster
 from segkit.inference.cluster import (
@@ -22,14 +26,15 @@ from segkit.inference.cluster import (
     WorkerPlan,
     WorkerTask,
     connected,
-    each_written_on,
     plan_of,
     plan_workers,
+    predict_and_write_on_cluster,
 )
 from segkit.inference.files import Outcome, predict_files, write_files
 from segkit.inference.inputs import find_images
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.predict import Cluster, predict
 from segkit.io import atomic
 from segkit.io.atomic import remove_leftovers
 from segkit.io.masks import read_mask
@@ -40,19 +45,19 @@ from tests.helpers.errors import fails, holds
 from tests.helpers.large_cases import config_of as large_config
 from tests.helpers.large_cases import network as large_network
 from tests.helpers.large_cases import noise, write_tiled
-from tests.helpers.stand_in import config_of, network, write_pictures
+from tests.helpers.stand_in import config_of, network, picture, write_pictures
 from tests.helpers.visible_files import visible
 
 TASK = task_of("multiclass")
 SIZES = {f"i{i}": (20, 30) for i in range(9)}
 
 
-def opened() -> Together:
-    return Together(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in", "weights")
+def opened() -> LoadedRun:
+    return LoadedRun(lambda batch: network(batch, TASK), config_of(TASK), "a stand-in", "weights")
 
 
 class Ray:
-    """What of Ray is used, with one worker and no processes; `answers` are what the worker sends back."""
+    """The part of Ray that plans workers, without processes."""
 
     def __init__(self, nodes: list[float], free: list[float]) -> None:
         self._nodes, self._free, self.waits = nodes, free, list[float]()
@@ -79,11 +84,13 @@ def pieces(images: dict[str, Path], size: int) -> list[dict[str, np.ndarray]]:
     return [{"image": np.array(texts[i : i + size], object)} for i in range(0, len(texts), size)]
 
 
-def answers_of(work: WorkerTask, images: dict[str, Path], size: int = 2) -> list[dict[str, object]]:
+def messages_of(
+    work: WorkerTask, images: dict[str, Path], size: int = 2
+) -> list[dict[str, object]]:
     worker = Worker(work)
-    found = [worker(piece)["answer"] for piece in pieces(images, size)]
-    assert all(answer.shape == (1,) for answer in found)
-    return [json.loads(answer[0]) for answer in found]
+    found = [worker(piece)["message"] for piece in pieces(images, size)]
+    assert all(message.shape == (1,) for message in found)
+    return [json.loads(message[0]) for message in found]
 
 
 def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
@@ -93,7 +100,7 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
     (tmp_path / "in" / "i3.png").write_bytes(b"")
     images, calls = find_images([tmp_path / "in"]).images, []
 
-    def counted() -> Together:
+    def counted() -> LoadedRun:
         calls.append(1)
         return opened()
 
@@ -101,40 +108,80 @@ def test_workers_write_what_one_machine_writes_and_open_the_runs_once(
         *opened()[:2], images, Outputs(tmp_path / "one" / "out", formats=("coco",))
     )
     monkeypatch.setattr(
-        cluster, "answers_of_workers", lambda ray, work, plan, todo: answers_of(work, todo)
+        cluster, "messages_of_workers", lambda ray, work, plan, todo: messages_of(work, todo)
     )
-    outputs, told = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
+    outputs, reported = Outputs(tmp_path / "many" / "out", formats=("coco",)), []
 
     def each(todo, results):  # type: ignore[no-untyped-def]
-        return each_written_on(
-            None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), told.append, todo, results
+        return predict_and_write_on_cluster(
+            None, WorkerTask(counted, outputs), WorkerPlan(1, 1, 1), reported.append, todo, results
         )
 
     assert write_files(each, Results(config_of(TASK), outputs), images) == expected
     assert visible(tmp_path / "many") == visible(tmp_path / "one")
     assert not list((tmp_path / "many").rglob(".*"))  # the mark is gone
-    assert (len(calls), told) == (1, ["a stand-in"])
+    assert (len(calls), reported) == (1, ["a stand-in"])
 
 
-def test_a_worker_s_large_images_go_by_windows(tmp_path: Path) -> None:
+def test_a_worker_predicts_large_images_in_windows(tmp_path: Path) -> None:
     config = large_config(Task.binary("a"))
     path = write_tiled(tmp_path / "in" / "a.tif", noise(300, 200))
     work = WorkerTask(
-        lambda: Together(large_network(1), config, "", "weights"),
+        lambda: LoadedRun(large_network(1), config, "", "weights"),
         Outputs(tmp_path / "out"),
         memory.peak() + 10**9,
     )
     work.outputs.masks.mkdir()
     whole = Worker(work._replace(mark=path, outputs=Outputs(tmp_path / "whole")))
-    row = json.loads(whole(pieces({"a": path}, 1)[0])["answer"][0])["outcomes"][0][1]
+    row = json.loads(whole(pieces({"a": path}, 1)[0])["message"][0])["outcomes"][0][1]
     (tmp_path / "out" / ".a.part").mkdir()  # begun by windows
-    [answer] = answers_of(work._replace(mark=path), {"a": path})
-    assert answer["outcomes"] == [["a", row, "", False]]
+    [message] = messages_of(work._replace(mark=path), {"a": path})
+    assert message["outcomes"] == [["a", row, "", False]]
     stored = read_mask(tmp_path / "out" / "a.tif")
     np.testing.assert_array_equal(stored, read_mask(tmp_path / "whole" / "a.png"))
 
 
-def refused() -> Together:
+UNIT = InputConfig(channels=3, dtype="float32", mean=(0.4,) * 3, std=(0.2,) * 3, low=0, high=1)
+
+
+def float_run() -> LoadedRun:
+    """Return a run that was trained on values from 0 to 1."""
+    config = config_of(TASK).model_copy(update={"input": UNIT})
+    return LoadedRun(lambda batch: network(batch, TASK), config, "a stand-in", "weights")
+
+
+@pytest.mark.parametrize("factor", [1, 1 / 255])
+def test_trap_47_a_cluster_warns_of_another_scale_as_one_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    (tmp_path / "in").mkdir()
+    for seed in range(7):
+        image = picture(seed, 20, 30).astype(np.float32) * np.float32(factor)
+        tifffile.imwrite(tmp_path / "in" / f"i{seed}.tif", image, photometric="rgb")
+    monkeypatch.setattr("segkit.inference.predict.open_together", lambda *arguments: float_run())
+    monkeypatch.setattr(
+        "segkit.inference.predict.config_together", lambda *arguments: (float_run().config, [])
+    )
+    monkeypatch.setattr(cluster, "connected", lambda address: nullcontext(None))
+    monkeypatch.setattr(cluster, "plan_of", lambda ray, cpus: WorkerPlan(1, 1, 1))
+    monkeypatch.setattr(
+        cluster, "messages_of_workers", lambda ray, task, plan, images: messages_of(task, images)
+    )
+
+    def warnings_of(out: str, engine: Cluster | None) -> list[SegkitWarning]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            summary = predict("run", tmp_path / "in", tmp_path / out, cluster=engine)
+        assert (summary.written, summary.failed) == (7, [])
+        return [each.message for each in caught if isinstance(each.message, SegkitWarning)]
+
+    for out, engine in (("many", Cluster()), ("one", None)):
+        found = warnings_of(out, engine)
+        assert [warning.code for warning in found] == ["other-scale"] * (factor == 1)
+        assert all(holds(str(warning), "7 images") for warning in found)
+
+
+def refused() -> LoadedRun:
     raise ConfigError("openvino is not installed", "missing-package", setting="--runtime")
 
 
@@ -145,23 +192,23 @@ def refused() -> Together:
         (RunError, opened, False, "not-shared", None),
     ],
 )
-def test_what_a_worker_cannot_do_is_raised_by_the_driver(
+def test_errors_of_a_worker_are_raised_by_the_driver(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SegkitError],
-    open_runs: Callable[[], Together],
+    open_runs: Callable[[], LoadedRun],
     marked: bool,
     code: str,
     setting: str | None,
 ) -> None:
-    def answers(
+    def send_messages(
         ray: object, work: WorkerTask, plan: WorkerPlan, todo: dict[str, Path]
     ) -> list[dict[str, object]]:
-        return answers_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
+        return messages_of(work if marked else work._replace(mark=tmp_path / "nowhere"), todo)
 
-    monkeypatch.setattr(cluster, "answers_of_workers", answers)
+    monkeypatch.setattr(cluster, "messages_of_workers", send_messages)
     outputs = Outputs(tmp_path)
-    outcomes = each_written_on(
+    outcomes = predict_and_write_on_cluster(
         None,
         WorkerTask(open_runs, outputs),
         WorkerPlan(1, 1, 1),
@@ -174,9 +221,9 @@ def test_what_a_worker_cannot_do_is_raised_by_the_driver(
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_to_do_asks_nobody(tmp_path: Path) -> None:
+def test_without_images_no_worker_starts(tmp_path: Path) -> None:
     found: list[Outcome] = list(
-        each_written_on(
+        predict_and_write_on_cluster(
             None,
             WorkerTask(refused, Outputs(tmp_path)),
             WorkerPlan(1, 1, 1),
@@ -214,14 +261,14 @@ def test_a_cluster_without_room_for_a_worker_is_refused(
         plan_of(Ray(nodes, nodes), cpus)
 
 
-def test_cpus_that_others_have_are_waited_for_and_then_told() -> None:
+def test_cpus_of_other_jobs_are_waited_for_and_then_reported() -> None:
     ray = Ray([2, 2], [1, 1])  # two in all, and no room for a worker of two
     with fails(RunError, "busy", "2 CPU", "(2 in all)", "--worker-cpus"):
         plan_of(ray, None)
     assert 0 < sum(ray.waits) <= 60
 
 
-def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+def test_an_address_where_nobody_listens_is_an_error_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and listens to nobody
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -229,7 +276,9 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
             pass
 
 
-def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_names_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with fails(ConfigError, "missing-package", 'pip install "keras-segkit[ray]"'), connected(None):
         pass
@@ -251,7 +300,7 @@ def test_settings_of_a_cluster_are_checked_first(
     assert all(holds(err, value) for value in values)
 
 
-def test_a_worker_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_uses_no_more_cores_than_ray_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     all_cores = cores()
     for text, found in (

@@ -1,4 +1,4 @@
-"""COCO files that prediction writes: read by segkit's own source and by pycocotools they give the masks again."""
+"""segkit's own source and pycocotools read the masks back from predicted COCO files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def check_by_pycocotools(path: Path, task: Task) -> None:
 
 def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> None:
     task = task_of("multiclass")
-    answers = {
+    predicted = {
         name: answer_of(task, picture(seed, 16, 12), Path(f"{name}.png"))
         for seed, name in enumerate("abcde")
     }
@@ -92,7 +92,7 @@ def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> No
             results = Results(config_of(task), Outputs(tmp_path / folder, formats=("coco",)))
             results.prepare()
             for name in names:
-                results.write(answers[name])
+                results.write(predicted[name])
             results.finish("abcde")
     for ending in ("coco/annotations.json", "summary.csv"):
         whole, shards = (
@@ -105,7 +105,7 @@ def test_shards_in_any_order_and_reruns_make_the_same_file(tmp_path: Path) -> No
     ]
 
 
-def test_no_image_makes_a_file_without_images(tmp_path: Path) -> None:
+def test_without_images_the_merged_file_is_empty(tmp_path: Path) -> None:
     merge_parts(Task.binary("a"), {}, tmp_path / "annotations.json")
     content = json.loads((tmp_path / "annotations.json").read_text())
     assert content == {"categories": [{"id": 1, "name": "a"}], "images": [], "annotations": []}
@@ -120,7 +120,7 @@ def test_no_image_makes_a_file_without_images(tmp_path: Path) -> None:
         ('{"image": {"file_name": "a"}, "annotations": [{"category": "cat"}]}', "coco-category"),
     ],
 )
-def test_a_file_that_is_no_part_is_named_and_the_merged_one_stays(
+def test_the_error_names_a_file_that_is_no_part_and_the_merged_one_stays(
     tmp_path: Path, text: str, code: str
 ) -> None:
     (tmp_path / "a.json").write_text(text)

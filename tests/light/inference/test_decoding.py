@@ -1,4 +1,4 @@
-"""From probabilities to masks: without settings as the task decodes, with rules as plain words say."""
+"""From probabilities to masks, with and without rules for objects."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_thresholds_are_those_of_tempered_probabilities() -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 60), st.integers(2, 9), st.booleans())
-def test_no_object_breaks_its_rule(kind: str, seed: int, smallest: int, largest: bool) -> None:
+def test_every_object_obeys_its_rule(kind: str, seed: int, smallest: int, largest: bool) -> None:
     task = task_of(kind)
     mask = decode(config_of(task, smallest=smallest, keep_largest=largest), drawn(task, seed))
     layers = (
@@ -85,7 +85,7 @@ def test_no_object_breaks_its_rule(kind: str, seed: int, smallest: int, largest:
 
 @given(st.integers(0, 60), st.integers(2, 300))
 def test_where_every_class_has_a_rule_each_pixel_still_has_one(seed: int, smallest: int) -> None:
-    """Without a background the search ends as well; an image smaller than every object stays as it was."""
+    """Without a background the search ends, too; an image smaller than `smallest` stays."""
     task = Task.multiclass(["a", "b", "c"])
     probabilities = drawn(task, seed)
     mask = decode(config_of(task, smallest=smallest), probabilities)
@@ -96,7 +96,7 @@ def test_where_every_class_has_a_rule_each_pixel_still_has_one(seed: int, smalle
 
 
 def one_hot(ids: list[list[int]], second: int) -> np.ndarray:
-    """Return probabilities 0.6 for the ids, 0.3 for `second` (or its neighbour), 0.1 for the third."""
+    """Return probabilities 0.6 for the ids, 0.3 for `second`, 0.1 for the third class."""
     grid = np.array(ids)
     values = np.full((*grid.shape, 3), 0.1, np.float32)
     values[..., second] = 0.3
@@ -104,7 +104,7 @@ def one_hot(ids: list[list[int]], second: int) -> np.ndarray:
     return values
 
 
-def test_what_is_removed_goes_to_the_next_most_probable_class() -> None:
+def test_removed_objects_become_the_next_most_probable_class() -> None:
     ids = [[1, 1, 1, 0], [1, 2, 1, 0], [1, 1, 1, 0]]
     task = Task.multiclass(ORGANS)
     config = config_of(task, smallest={"tumour": 2})
@@ -114,13 +114,13 @@ def test_what_is_removed_goes_to_the_next_most_probable_class() -> None:
     assert decode(both, one_hot(ids, second=0))[1, 1] == 1
 
 
-def test_a_hole_takes_background_alone() -> None:
+def test_only_background_is_filled() -> None:
     ids = [[1, 1, 1, 1], [1, 2, 0, 1], [1, 1, 1, 1]]
     filled = decode(config_of(Task.multiclass(ORGANS), fill_holes=True), one_hot(ids, second=0))
     assert filled.tolist() == [[1, 1, 1, 1], [1, 2, 1, 1], [1, 1, 1, 1]]
 
 
-def test_classes_of_a_multilabel_task_have_rules_of_their_own() -> None:
+def test_each_class_of_a_multilabel_task_has_its_own_rule() -> None:
     task = Task.multilabel(["a", "b"])
     probabilities = np.zeros((3, 5, 2), np.float32)
     probabilities[0, 0] = probabilities[2, 2:] = 0.9
@@ -165,7 +165,7 @@ def test_rules_are_written_and_read_back(kind: str) -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 60))
-def test_uncertainty_is_entropy_and_what_views_do_not_share(kind: str, seed: int) -> None:
+def test_uncertainty_is_entropy_and_the_disagreement_of_views(kind: str, seed: int) -> None:
     task = task_of(kind)
     views = np.stack([drawn(task, seed), drawn(task, seed + 1)])
     mean = views.mean(0)
@@ -183,5 +183,5 @@ def test_uncertainty_is_entropy_and_what_views_do_not_share(kind: str, seed: int
 
 
 @given(arrays.arrays(np.float32, (3, 4, 1), elements=st.sampled_from([0.0, 1.0])))
-def test_sure_answers_have_no_uncertainty(probabilities: np.ndarray) -> None:
+def test_certain_predictions_have_no_uncertainty(probabilities: np.ndarray) -> None:
     assert uncertainty(config_of(Task.binary()), probabilities).max() < 1e-5

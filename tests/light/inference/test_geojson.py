@@ -13,7 +13,7 @@ import tifffile
 from segkit import Task
 from segkit.inference.outputs.geojson import GeoJson, feature_collection
 from segkit.inference.outputs.polygons import signed_area
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.georeference import read_georeference
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.polygons import filled
@@ -72,11 +72,13 @@ def test_filling_the_polygons_of_the_file_gives_the_mask(tmp_path: Path, kind: s
         np.testing.assert_array_equal(mask_of(collection, task, answer.mask.shape[:2]), answer.mask)
         assert (collection["coordinates"], collection["image"]) == ("pixels", "a.png")
         objects = answer.objects[1]
-        told = [
+        properties = [
             (f["id"], f["properties"]["class"], f["properties"]["area"])
             for f in collection["features"]
         ]
-        assert told == [(found.number, task.classes[found.label], found.area) for found in objects]
+        assert properties == [
+            (found.number, task.classes[found.label], found.area) for found in objects
+        ]
         assert {f["geometry"]["type"] for f in collection["features"]} == {
             "Polygon",
             "MultiPolygon",
@@ -89,7 +91,7 @@ def test_an_image_without_objects_is_a_collection_without_features() -> None:
 
 
 def test_a_geotiff_s_polygons_lie_on_the_map(tmp_path: Path) -> None:
-    """Half metres, from 500,000 east and 4,100,000 north: the pixel in row 1, column 2 is one square of half a metre."""
+    """Pixels are half a metre; the upper left corner is 500,000 east and 4,100,000 north."""
     image = np.zeros((3, 4, 3), np.uint8)
     image[1, 2] = 255
     path = geotiff(
@@ -158,7 +160,7 @@ def test_pixel_centres_tiepoints_elsewhere_and_turned_grids(tmp_path: Path) -> N
     np.testing.assert_allclose(turned(points), [(100, 200), (102, 206)])
 
 
-def test_what_has_no_place_on_a_map_stays_in_pixels(tmp_path: Path) -> None:
+def test_coordinates_stay_in_pixels_without_a_place_on_a_map(tmp_path: Path) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     tiepoint = (0.0, 0.0, 0.0, 1.0, 2.0, 0.0)
     assert read_georeference(tmp_path / "a.png") is None
@@ -184,9 +186,9 @@ def test_what_has_no_place_on_a_map_stays_in_pixels(tmp_path: Path) -> None:
     assert read_georeference(tmp_path / "turned.tif") is None
 
 
-def test_an_answer_names_its_file_below_the_folder() -> None:
+def test_a_predicted_image_names_its_file_below_the_folder() -> None:
     made = answer_of(Task.binary("a"), np.zeros((4, 4, 3), np.uint8))
-    answer = Answer(
+    answer = PredictedImage(
         made.task, "sub/b.1", Path("in/sub/b.1.JPG"), made.image, made.probabilities, made.mask
     )
     assert answer.file_name == "sub/b.1.JPG"

@@ -1,4 +1,4 @@
-"""Prediction and evaluation with a stand-in for the network: its answer at a pixel is read from the pixel itself."""
+"""Prediction and evaluation with a stand-in network that reads its prediction from each pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import predict_files
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.inputs import find_images
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.tiles import Predict
 from segkit.io.images import write_picture
@@ -35,7 +35,7 @@ def config_of(task: Task, **predict: object) -> Config:
 
 
 def network(task: Task) -> Predict:
-    """Return a predict function: red says whether (the first bits of) which classes hold, from 0 on."""
+    """Return a predict function that reads the classes of a pixel from its red value."""
 
     def predict(images: np.ndarray) -> np.ndarray:
         red = images[..., 0]
@@ -63,16 +63,16 @@ def test_trap_34_masks_have_the_size_of_their_image_and_the_order_of_names(
     images = {f"i{i}": picture(task, i, size) for i, size in enumerate(SIZES)}
     for name, image in images.items():
         write_picture(tmp_path / "in" / f"{name}.png", image)
-    config, told = config_of(task), []
+    config, reported = config_of(task), []
     summary = predict_files(
         network(task),
         config,
         find_images([tmp_path / "in"]).images,
         Outputs(tmp_path / "out"),
-        progress=told.append,
+        progress=reported.append,
     )
     assert (summary.written, summary.skipped, summary.failed) == (6, 0, [])
-    assert sorted(told) == list(images)
+    assert sorted(reported) == list(images)
     for name, image in images.items():
         layers = [read_mask(path) for path in mask_paths(task, tmp_path / "out", name)]
         stored = np.stack(layers, axis=-1) if task.kind == "multilabel" else layers[0]
@@ -89,9 +89,9 @@ def test_neighbours_of_one_size_share_a_batch_and_the_order_stays() -> None:
         return images[..., :1] / 255
 
     images = [(str(i), np.full((*size, 3), i, np.uint8)) for i, size in enumerate(SIZES)]
-    answers = list(predict_images(watched, config_of(Task.binary("a"), tile=64), images))
-    assert [name for name, _, _ in answers] == [name for name, _ in images]
-    for name, image, probabilities in answers:
+    predictions = list(predict_images(watched, config_of(Task.binary("a"), tile=64), images))
+    assert [name for name, _, _ in predictions] == [name for name, _ in images]
+    for name, image, probabilities in predictions:
         assert probabilities.shape == (*image.shape[:2], 1)
         np.testing.assert_allclose(probabilities, int(name) / 255, rtol=1e-5)
     assert shapes.count((2, 20, 33)) == 1
@@ -117,7 +117,7 @@ def test_a_broken_image_is_named_and_the_others_are_written(tmp_path: Path) -> N
     assert (again.written, again.skipped) == (0, 2)
 
 
-def test_trap_32_an_image_of_another_kind_than_trained_on_is_refused() -> None:
+def test_trap_32_an_image_unlike_the_training_images_is_refused() -> None:
     config = config_of(Task.binary("a"))
     assert match_model_input(config, np.zeros((4, 4, 1), np.uint8), "a.png").shape == (4, 4, 3)
     with fails(DataError, "depth", "a.png", "float32", "uint8"):
@@ -136,7 +136,7 @@ class Memory:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_trap_22_an_evaluation_is_one_count_over_all_pixels_whatever_the_batches(kind: str) -> None:
+def test_trap_22_an_evaluation_counts_all_pixels_whatever_the_batches(kind: str) -> None:
     task = task_of(kind)
     images = [picture(task, i, size) for i, size in enumerate(SIZES)]
     truths = [
@@ -159,7 +159,7 @@ def test_trap_22_an_evaluation_is_one_count_over_all_pixels_whatever_the_batches
         assert score_part(network(task), config, Subset(source, source.names)) == expected
 
 
-def test_a_mask_is_written_while_the_network_is_at_the_next_image(
+def test_a_mask_is_written_while_the_network_predicts_the_next_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, calls, second_call = Task.binary("a"), [], threading.Event()
@@ -172,7 +172,7 @@ def test_a_mask_is_written_while_the_network_is_at_the_next_image(
             second_call.set()
         return network(task)(images)
 
-    def write(results: Results, answer: Answer) -> tuple[str, ...]:
+    def write(results: Results, answer: PredictedImage) -> tuple[str, ...]:
         assert second_call.wait(20), "the network waited for the mask to be written"
         return (answer.name,)
 

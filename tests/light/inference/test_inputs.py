@@ -38,16 +38,16 @@ def test_images_are_files_or_folders(tmp_path: Path) -> None:
         find_images([tmp_path / "empty"])
 
 
-def test_images_of_one_name_are_left_out_and_named_the_others_stay(tmp_path: Path) -> None:
+def test_images_with_the_same_name_are_left_out_and_reported(tmp_path: Path) -> None:
     touch(tmp_path, "one/a.png", "two/a.jpg", "two/b.png", "two/c.png", "two/c.bmp")
     images, clashes = find_images([tmp_path / "one", tmp_path / "two"])
     assert images == {"b": tmp_path / "two" / "b.png"}
     one, two = tmp_path / "one" / "a.png", tmp_path / "two" / "a.jpg"
-    told = dict(clashes)
-    assert set(told) == {one, two, tmp_path / "two" / "c.png", tmp_path / "two" / "c.bmp"}
+    problems = dict(clashes)
+    assert set(problems) == {one, two, tmp_path / "two" / "c.png", tmp_path / "two" / "c.bmp"}
     for path, other in ((one, two), (two, one)):
-        assert told[path].startswith(f"{path}: ")
-        assert holds(told[path], other)
+        assert problems[path].startswith(f"{path}: ")
+        assert holds(problems[path], other)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_images_of_one_name_are_left_out_and_named_the_others_stay(tmp_path: Pat
     [("a.png", "A.png"), ("sub/é.png", "sub/e\u0301.jpg"), ("X/a.png", "x/a.png")],
     ids=ascii,
 )
-def test_names_that_some_disks_take_for_one_are_left_out(
+def test_names_that_are_equal_on_some_disks_are_left_out(
     tmp_path: Path, one: str, other: str
 ) -> None:
     touch(tmp_path, f"1/{one}", f"2/{other}", "1/b.png")
@@ -86,7 +86,7 @@ def test_trap_46_a_name_that_is_not_utf_8_is_left_out_and_shown(tmp_path: Path) 
         Path(os.fsdecode(path)).parent.mkdir(exist_ok=True)
         Path(os.fsdecode(path)).touch()
     notes: list[str] = []
-    images, clashes = find_images([tmp_path], tell=notes.append)
+    images, clashes = find_images([tmp_path], report=notes.append)
     assert list(images) == ["b", "sub/c"]
     refused = {os.fsencode(path.relative_to(tmp_path)) for path, _ in clashes}
     assert refused == {b"\xff.png", b"sub/\xfe.JPG", b"\xfd/d.png"}
@@ -96,7 +96,7 @@ def test_trap_46_a_name_that_is_not_utf_8_is_left_out_and_shown(tmp_path: Path) 
     assert len(notes) == 1
 
 
-def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
+def test_trap_46_each_thing_that_is_not_predicted_is_reported(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "in/a.png",
@@ -114,7 +114,7 @@ def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
     (tmp_path / "far" / "round").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "twice").symlink_to(tmp_path / "far" / "deep")
     notes: list[str] = []
-    images, clashes = find_images([tmp_path / "in"], tell=notes.append)
+    images, clashes = find_images([tmp_path / "in"], report=notes.append)
     assert list(images) == [
         "a",
         "broken",
@@ -131,7 +131,7 @@ def test_trap_46_whatever_is_not_predicted_has_a_line(tmp_path: Path) -> None:
     assert len(notes) == len(named) + 1
 
 
-def test_a_folder_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_without_images_lists_its_files(tmp_path: Path) -> None:
     touch(tmp_path, "a.heic", "b.txt")
     with fails(DataError, "empty", tmp_path / "a.heic", "b.txt", ".jfif"):
         find_images([tmp_path])
@@ -175,7 +175,7 @@ def test_shards_are_the_same_on_every_machine_and_about_as_large() -> None:
 @pytest.mark.parametrize(
     "text", ["0/8", "9/8", "1/0", "-1/8", "2", "two/8", "2/8/1", "", "²/8", "1.5/8"]
 )
-def test_what_is_no_shard_is_refused(text: str) -> None:
+def test_texts_that_name_no_shard_are_refused(text: str) -> None:
     with fails(ConfigError, "wrong-value", repr(text), setting="--shard"):
         Shard.parse(text)
 

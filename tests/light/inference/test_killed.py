@@ -1,4 +1,4 @@
-"""Killed at any moment, a prediction leaves whole files of one model an image, and a rerun completes the folder.
+"""A prediction killed at any moment leaves complete files, and a rerun completes the folder.
 
 SEGKIT_KILLS sets how often each is killed: 4 here, 50 for the long form.
 """
@@ -30,7 +30,7 @@ SIZES = {("" if i % 3 else "sub/") + f"i{i:02}": (24 + i, 30) for i in range(12)
 
 
 def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> None:
-    """Every image's file is one that an undisturbed run wrote; with its mask there, all are there and of one model."""
+    """Each file is that of an undisturbed run; with the mask all files of an image exist."""
     found = visible(root)
     for name in SIZES:
         paths = [path.relative_to(root).as_posix() for path in results.paths(name)]
@@ -45,7 +45,7 @@ def check_whole(root: Path, results: Results, whole: list[dict[str, bytes]]) -> 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
-def test_killed_at_random_moments_nothing_is_half_written_and_reruns_complete(
+def test_after_kills_at_random_moments_no_file_is_partial_and_reruns_complete(
     tmp_path: Path, kind: str
 ) -> None:
     write_pictures(tmp_path / "in", SIZES)
@@ -104,10 +104,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("steps", range(8))
-def test_files_written_together_are_never_of_two_writings(
+def test_files_written_together_are_never_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """Stopped after any number of renames and removals, the last file stands only where all are of one writing."""
+    """After any number of renames, the last file exists only if all files belong together."""
     paths = [tmp_path / name for name in ("a", "b", "c")]
     left = [100]
 
@@ -139,7 +139,7 @@ def test_files_written_together_are_never_of_two_writings(
     assert not paths[-1].exists() or (len(found) == 1 and all(path.exists() for path in paths))
 
 
-def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
+def test_leftovers_are_removed_and_files_in_use_stay(tmp_path: Path) -> None:
     gone = multiprocessing.get_context("forkserver").Process(target=int)
     gone.start()
     gone.join()
@@ -156,9 +156,9 @@ def test_leftovers_go_and_files_at_work_stay(tmp_path: Path) -> None:
         for name in names:
             (folder / name).touch()
     remove_leftovers(tmp_path)
-    kept = {name for name, stays in names.items() if stays}
+    remaining = {name for name, stays in names.items() if stays}
     for folder in (tmp_path, tmp_path / "sub"):
-        assert {path.name for path in folder.iterdir() if path.is_file()} == kept
+        assert {path.name for path in folder.iterdir() if path.is_file()} == remaining
     old = tmp_path / f".00112233.elsewhere-1.{gone.pid}.part.png"
     os.utime(old, (1, 1))
     remove_leftovers(tmp_path)

@@ -1,4 +1,4 @@
-"""Blending by rows gives the very numbers that `predict_tiled` gives with the whole image in memory."""
+"""Blending row by row gives exactly the probabilities of `predict_tiled`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit.inference.blend import Grid, row_probabilities
-from segkit.inference.large.predict import carry
+from segkit.inference.large.predict import sums_file
 from segkit.inference.tiles import Predict, cover, predict_tiled
 from tests.helpers.large_cases import network, noise
 
@@ -21,12 +21,12 @@ def by_rows(image: np.ndarray, predict: Predict, grid: Grid, classes: int) -> np
     with tempfile.TemporaryDirectory() as folder:
         for row in range(len(grid.tops)):
             rows = grid.window_rows(row)
-            answers = (
+            windows = (
                 predict(image[None, rows, grid.window_columns(left)])[0] for left in grid.lefts
             )
-            above, below = (carry(Path(folder), grid, r, classes) for r in (row - 1, row))
+            above, below = (sums_file(Path(folder), grid, r, classes) for r in (row - 1, row))
             with below.writing() as write:
-                pieces = [piece for _, piece in row_probabilities(grid, row, answers, above, write)]
+                pieces = [piece for _, piece in row_probabilities(grid, row, windows, above, write)]
             assert below.is_whole()
             bands.append(np.concatenate(pieces, axis=1))
     return np.concatenate(bands)
@@ -36,7 +36,7 @@ SIDE, TILE, OVERLAP = st.integers(1, 150), st.integers(16, 48), st.floats(0, 0.7
 
 
 @given(SIDE, SIDE, TILE, OVERLAP, st.sampled_from([1, 4, 16]), st.integers(1, 3))
-def test_the_probabilities_are_those_of_predict_tiled_to_the_bit(
+def test_the_probabilities_are_exactly_those_of_predict_tiled(
     height: int, width: int, tile: int, overlap: float, align: int, classes: int
 ) -> None:
     grid = Grid.over(height, width, tile, overlap, align)
@@ -51,7 +51,7 @@ def test_the_probabilities_are_those_of_predict_tiled_to_the_bit(
         np.testing.assert_array_equal(found, expected)
 
 
-def test_where_one_window_holds_the_image_the_answer_is_the_network_s_own() -> None:
+def test_the_probabilities_of_a_single_window_are_those_of_the_network() -> None:
     image = noise(60, 64)
     found = by_rows(image, network(2), Grid.over(60, 64, 64, 0.25, 16), 2)
     np.testing.assert_allclose(found, network(2)(image[None])[0], rtol=1e-6)

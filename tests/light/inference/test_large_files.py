@@ -1,4 +1,4 @@
-"""Large images beside others: one process at a time works on each, and the table of all images counts them, too."""
+"""Large images beside others: one process at a time predicts each, and the table counts them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_table_counts_masks_of_large_images_tile_by_tile(
     assert summary.read_summary(config.task, table) == {"a": expected}
 
 
-def test_the_masks_of_an_image_are_of_one_model_whenever_their_writing_ends(
+def test_the_masks_of_an_image_are_from_one_model_whenever_writing_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Task.multilabel(["a", "b"])
@@ -85,7 +85,7 @@ def test_masks_of_one_image_must_be_of_one_size(tmp_path: Path) -> None:
         row_of_files(segkit_coding(task), "x", paths)
 
 
-def test_a_second_process_is_told_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_a_second_process_gets_an_error_and_the_first_goes_on(tmp_path: Path) -> None:
     config, path = config_of(Task.binary("a")), write_tiled(tmp_path / "a.tif", noise(200, 200))
     problems: list[DataError] = []
 

@@ -1,4 +1,4 @@
-"""How much memory large images take, which images are large, and what is told meanwhile."""
+"""The memory that large images need, which images are large, and their progress."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from segkit.cli import main
 from segkit.cli.console import ConsoleProgress
 from segkit.cli.predict import add_memory
 from segkit.inference.large import masks
-from segkit.inference.large.files import divide, fit_batch
-from segkit.inference.large.memory_budget import allowed, is_large, room_for
+from segkit.inference.large.files import fit_batch, separate_large
+from segkit.inference.large.memory_budget import budget_within, is_large, memory_limit
 from segkit.inference.large.work_folder import work_folder
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.summary import read_summary, row_of
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.predict import predict_large_files
@@ -45,12 +45,12 @@ import numpy as np
 from segkit import Task
 from segkit.system import memory
 from segkit.inference.large.predict import predict_large
-from segkit.inference.large.memory_budget import room_for
+from segkit.inference.large.memory_budget import budget_within
 from tests.helpers.large_cases import config_of
 def predict(images):
     return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
 config = config_of(Task.multiclass(["a", "b", "c"]), 512)
-room = room_for(predict, config, {MOST})
+room = budget_within(predict, config, {MOST})
 predict_large(predict, config, Path(sys.argv[1]), Path(sys.argv[2]), "a", room)
 print(memory.peak())
 """
@@ -58,7 +58,7 @@ print(memory.peak())
 
 @pytest.mark.long
 def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
-    """In memory the sums and the probabilities of its three classes alone would take 24 bytes a pixel, more than here."""
+    """The sums and probabilities of its three classes alone would need 24 bytes per pixel."""
     assert SIDE * SIDE * 24 > MOST
     block, times = noise(512, 512), SIDE // 512
     how = {
@@ -76,14 +76,15 @@ def test_a_large_image_takes_little_memory(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask, np.tile(block[..., 0] // 86, (times, times)))
 
 
-def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
+def test_tiffs_are_large_if_they_do_not_fit_or_exceed_the_limit_of_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_of(Task.binary("a"))
     path = write_tiled(tmp_path / "a.tif", noise(100, 200))
     small = write_tiled(tmp_path / "b.tif", noise(60, 64))  # one window
     write_picture(tmp_path / "c.png", noise(100, 200))
-    taken = 780_000  # 20,000 pixels of 39 bytes: five images of 3 bytes, and 24 of probabilities and sums
+    # 20,000 pixels of 39 bytes: five images of 3 bytes, and 24 bytes of probabilities and sums
+    taken = 780_000
     monkeypatch.setattr(memory, "peak", lambda: 1000)
     assert is_large(config, path, 1000 + taken - 1)
     assert not is_large(config, path, 1000 + taken)
@@ -93,15 +94,17 @@ def test_large_are_tiffs_that_do_not_fit_or_are_over_the_limit_of_pixels(
     assert is_large(config, path, 10**12)
 
 
-def test_what_is_allowed_is_as_wanted_or_half_of_what_is_free(
+def test_the_memory_limit_is_the_option_or_half_of_the_free_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "resident", lambda: 1000)
     monkeypatch.setattr(memory, "free_memory", lambda: 500)
-    assert (allowed(None), allowed(7)) == (1250, 7)
+    assert (memory_limit(None), memory_limit(7)) == (1250, 7)
 
 
-def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_limits_the_batch_size_up_to_that_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
     monkeypatch.setattr(
@@ -112,7 +115,7 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
 
     def batch(most: int) -> int:
         predict = network(1)
-        return room_for(
+        return budget_within(
             lambda images: (seen.append(images.shape), predict(images))[1], config, most
         ).batch_size
 
@@ -124,19 +127,20 @@ def test_memory_chooses_the_batch_up_to_the_run_s_own(monkeypatch: pytest.Monkey
     batches = {6_600_000: 1, 6_700_000: 2, 7_900_000: 2, 8_000_000: 3, 10**12: 3}
     assert {most: batch(most) for most in batches} == batches
     assert config.predict.batch_size == 3
-    assert room_for(network(1), config, 10**12).read_bytes == 2**26
+    assert budget_within(network(1), config, 10**12).read_bytes == 2**26
 
 
 @pytest.mark.parametrize(
-    ("once", "whole", "told", "tried"),
+    ("once", "whole", "shown", "tried"),
     [(0, 373_678_336, "374 MB", [128, 512]), (50 * 10**6, 423_678_336, "424 MB", [128, 256, 512])],
 )
 def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
-    monkeypatch: pytest.MonkeyPatch, once: int, whole: int, told: str, tried: list[int]
+    monkeypatch: pytest.MonkeyPatch, once: int, whole: int, shown: str, tried: list[int]
 ) -> None:
-    """The network takes `once` bytes at the first call, and 1000 a pixel at each; the process has 100 MB.
+    """The network takes `once` bytes at its first call, and 1000 per pixel at each call.
 
-    A window of 512 x 512 takes 262,144,000 bytes. Sums (8,388,608) and pieces (3,145,728) come on top.
+    The process has 100 MB before. A window of 512 x 512 needs 262,144,000 bytes, the sums need
+    8,388,608 and the pieces 3,145,728.
     """
     config = config_of(Task.binary("a"), 512)
 
@@ -154,9 +158,9 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
         monkeypatch.setattr(memory, "peak", lambda: taken["peak"])
         monkeypatch.setattr(memory, "most_resident", lambda call: (call(), taken["top"])[1])
         try:
-            room_for(predict, config, most)
+            budget_within(predict, config, most)
         except ConfigError as problem:
-            assert told in str(problem) or not seen  # noqa: PT017
+            assert shown in str(problem) or not seen  # noqa: PT017
         assert taken["peak"] <= most or not seen
         return seen
 
@@ -167,14 +171,14 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
 
 
 @pytest.mark.long
-def test_what_is_taken_for_a_moment_is_seen() -> None:
+def test_memory_that_is_used_for_a_moment_is_measured() -> None:
     before = memory.resident()
     numbers = memory.peak() // 8  # once as many bytes as ever before
     assert memory.most_resident(lambda: np.ones(numbers).sum()) >= before + 8 * numbers - 2**22
     assert memory.most_resident(lambda: None) < before + 4 * numbers
 
 
-def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_small_images_fit_into_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of(Task.binary("a"), 100)
     monkeypatch.setattr(memory, "resident", lambda: 4 * 10**6)
     monkeypatch.setattr(memory, "peak", lambda: 5 * 10**6)
@@ -187,7 +191,7 @@ def test_small_images_go_in_batches_that_fit_too(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.long
-def test_the_peak_is_no_less_than_what_is_resident() -> None:
+def test_the_peak_is_at_least_the_resident_memory() -> None:
     before, slack = memory.peak(), 2**22  # the kernel counts pages in lots
     block = np.ones(before // 8 + 10**6)  # more than ever before
     assert memory.peak() + slack >= memory.resident() >= block.nbytes
@@ -219,7 +223,7 @@ def quiet() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
-def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
+def test_large_images_are_separated_and_a_broken_one_does_not_stop_the_others(
     tmp_path: Path,
 ) -> None:
     config = config_of(Task.binary("a"))
@@ -230,17 +234,17 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
     paths["small"] = write_tiled(tmp_path / "small.tif", noise(20, 20))
     paths["b"].write_bytes(paths["b"].read_bytes()[:30_000])
     outputs = Outputs(tmp_path / "masks")
-    usual, large = divide(config, paths, outputs, memory=1)
+    usual, large = separate_large(config, paths, outputs, memory=1)
     assert (set(usual), set(large)) == ({"small"}, {"a", "b", "c"})
-    assert divide(config, paths, outputs, memory=10**12) == (paths, {})
+    assert separate_large(config, paths, outputs, memory=10**12) == (paths, {})
     work_folder(outputs.masks / "a.tif").mkdir(parents=True)  # begun when less memory was free
-    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {"a"}
+    assert set(separate_large(config, paths, outputs, memory=10**12)[1]) == {"a"}
     with fails(ConfigError, "contradiction", paths["a"], "--overlay"):
-        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
+        separate_large(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=1)
     with fails(ConfigError, "contradiction", work_folder(outputs.masks / "a.tif")):
-        divide(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
+        separate_large(config, paths, Outputs(tmp_path / "masks", overlays=True), memory=10**12)
     for skipping, found in ((False, (2, 0, 1)), (True, (0, 2, 1))):
-        room = room_for(network(1), config, 10**12)
+        room = budget_within(network(1), config, 10**12)
         summary = predict_large_files(network(1), config, large, outputs, "weights", room, skipping)
         assert (summary.written, summary.skipped, len(summary.failed)) == found
         assert summary.failed[0][0] == paths["b"]
@@ -248,18 +252,18 @@ def test_a_folder_is_divided_and_a_broken_large_image_does_not_stop_the_others(
     rows = read_summary(config.task, tmp_path / "masks-summary.csv")
     masks = {name: read_mask(tmp_path / "masks" / f"{name}.tif") // 255 for name in "ac"}
     assert rows == {name: row_of(config.task, name, mask) for name, mask in masks.items()}
-    assert set(divide(config, paths, outputs, memory=10**12)[1]) == {
+    assert set(separate_large(config, paths, outputs, memory=10**12)[1]) == {
         "a",
         "c",
     }  # a.png would be a second mask of a
 
 
-def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
+def test_a_full_disk_stops_the_call_and_no_finished_window_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, outputs, seen = config_of(Task.binary("a")), Outputs(tmp_path / "masks"), list[int]()
     paths = {name: write_tiled(tmp_path / f"{name}.tif", noise(90, 200)) for name in "ab"}
-    room, answer = room_for(network(1), config, 10**12), network(1)
+    room, answer = budget_within(network(1), config, 10**12), network(1)
 
     def counting(images: np.ndarray) -> np.ndarray:
         seen.append(len(images))
@@ -289,13 +293,13 @@ def test_a_full_disk_stops_the_call_and_costs_no_window_that_was_finished(
     assert sum(seen) == 2 * begun  # those of b
 
 
-def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
+def test_too_little_memory_for_a_window_is_an_error_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(Task.binary("a"))
     write_tiled(tmp_path / "in" / "large.tif", noise(300, 200))
     write_tiled(tmp_path / "in" / "small.tif", noise(20, 20))
-    opened = Together(network(1), config, "a stand-in", "weights")
+    opened = LoadedRun(network(1), config, "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     flags = ["predict", "run", str(tmp_path / "in"), "--out", str(tmp_path / "masks"), "--memory"]
     assert_fails([*flags, "1MB"], ConfigError, "no-space", setting="--memory")
@@ -308,7 +312,7 @@ def test_too_little_memory_for_a_window_is_said_before_anything_is_written(
     ]  # masks written, images failed
 
 
-def test_progress_tells_what_was_done_before_and_the_time_left(
+def test_progress_shows_earlier_windows_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]

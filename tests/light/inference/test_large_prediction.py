@@ -1,4 +1,4 @@
-"""A large TIFF becomes the mask that it would become in memory, also after kills; nothing half done is ever visible."""
+"""A large TIFF has the same mask as in memory, also after kills; no partial mask is visible."""
 
 from __future__ import annotations
 
@@ -172,17 +172,17 @@ def test_after_a_kill_only_unfinished_rows_of_windows_are_computed(kills: list[i
         np.testing.assert_array_equal(read_mask(mask), in_memory(config, image))
 
 
-def test_other_settings_weights_or_image_begin_anew(tmp_path: Path) -> None:
+def test_other_settings_weights_or_images_start_again(tmp_path: Path) -> None:
     config, path = config_of(Task.binary("a")), write_tiled(tmp_path / "a.tif", noise(400, 200))
 
     def stopped(config: Config, model: str = "weights") -> int:
         """Return how many windows were done when the prediction went on."""
-        told: list[int] = []
+        reports: list[int] = []
         predict, _ = counting(config, 9)
-        progress = lambda done, total: told.append(done)  # noqa: E731
+        progress = lambda done, total: reports.append(done)  # noqa: E731
         with pytest.raises(Killed):
             predict_large(predict, config, path, tmp_path / "masks", "a", ROOM, model, progress)
-        return told[0]
+        return reports[0]
 
     row = 4
     assert stopped(config) == 0
@@ -194,7 +194,7 @@ def test_other_settings_weights_or_image_begin_anew(tmp_path: Path) -> None:
     assert stopped(config_of(Task.binary("a", threshold=0.4), overlap=0.3), "others") == 0
 
 
-def test_a_kill_while_the_file_is_written_costs_no_window(
+def test_a_kill_while_the_file_is_written_loses_no_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, image = config_of(task_of("multilabel")), noise(150, 150)
@@ -229,7 +229,8 @@ def slowly(images):
     time.sleep(0.02)
     return answer(images)
 folder = Path(sys.argv[2])
-predict_large(slowly, config_of(Task.multiclass(["a", "b"])), folder / "a.tif", folder / "masks", "a", ROOM, "weights")
+config = config_of(Task.multiclass(["a", "b"]))
+predict_large(slowly, config, folder / "a.tif", folder / "masks", "a", ROOM, "weights")
 """
 
 
@@ -272,7 +273,7 @@ def test_an_image_that_does_not_fit_leaves_no_mask_and_says_why(tmp_path: Path) 
         predicted(config, write_tiled(tmp_path / "a.tif", noise(80, 80)), tmp_path / "masks")
 
 
-def test_a_grey_image_goes_through_a_model_of_three_channels(tmp_path: Path) -> None:
+def test_a_model_of_three_channels_predicts_a_grey_image(tmp_path: Path) -> None:
     config, grey = config_of(Task.binary("a")), noise(100, 100, 1)
     tifffile.imwrite(tmp_path / "a.tif", grey[..., 0], tile=(16, 16))
     (mask,) = predicted(config, tmp_path / "a.tif", tmp_path / "masks")
@@ -281,7 +282,7 @@ def test_a_grey_image_goes_through_a_model_of_three_channels(tmp_path: Path) -> 
     )
 
 
-def test_the_mask_of_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
+def test_the_mask_of_a_large_geotiff_has_its_location(tmp_path: Path) -> None:
     place = [
         (33550, 12, 3, (0.5, 0.5, 0.0), True),
         (33922, 12, 6, (0.0, 0.0, 0.0, 600000.0, 5000000.0, 0.0), True),

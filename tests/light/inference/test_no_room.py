@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, and files that cannot be written: a clear line, nothing lost, the others go on."""
+"""Full or read-only disks, and files that cannot be written: a clear error, nothing lost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(root: Path, **outputs: object) -> Summary:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_ends_a_prediction_with_one_sentence(
+def test_a_full_disk_ends_a_prediction_with_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     folder = output.split()[0]
@@ -71,7 +71,7 @@ def test_a_full_disk_ends_a_prediction_with_one_sentence(
 
 
 def namespace(script: str, *arguments: object) -> str:
-    """Run a shell script where it may mount, and no mount outlives it; skips the test where that is not allowed."""
+    """Run a shell script in a mount namespace; skip the test where that is not allowed."""
     shell = ["unshare", "--map-root-user", "--mount"]
     if (
         not shutil.which("unshare")
@@ -86,20 +86,21 @@ def namespace(script: str, *arguments: object) -> str:
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_on_a_disk_that_fills_up_all_that_is_there_is_whole(tmp_path: Path, kind: str) -> None:
-    """A real one of 500 kB; what stands on it at the end is copied out and compared with an undisturbed run."""
+def test_on_a_disk_that_fills_up_all_files_are_complete(tmp_path: Path, kind: str) -> None:
+    """The files on a disk of 500 kB are copied out and compared with an undisturbed run."""
     write_pictures(tmp_path / "in", {f"i{i}": (60, 70) for i in range(12)})
     predict(tmp_path / "in", tmp_path / "whole" / "out", kind)
     (tmp_path / "disk").mkdir()
-    told = namespace(
-        'mount -t tmpfs -o size=500k none "$1/disk"; "$2" -m tests.helpers.predicting "$1/in" "$1/disk/out" "$3"; '
+    printed = namespace(
+        'mount -t tmpfs -o size=500k none "$1/disk"; '
+        '"$2" -m tests.helpers.predicting "$1/in" "$1/disk/out" "$3"; '
         'cp -r "$1/disk" "$1/copy"',
         tmp_path,
         sys.executable,
         kind,
     )
     summary, whole, found = (
-        json.loads(told),
+        json.loads(printed),
         visible(tmp_path / "whole"),
         visible(tmp_path / "copy"),
     )
@@ -117,18 +118,18 @@ def test_on_a_disk_that_fills_up_all_that_is_there_is_whole(tmp_path: Path, kind
 def test_on_a_read_only_disk_nothing_is_predicted(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", SIZES)
     (tmp_path / "disk").mkdir()
-    told = namespace(
+    printed = namespace(
         'mount -t tmpfs none "$1/disk"; mkdir "$1/disk/out"; mount -o remount,ro "$1/disk"; '
         '"$2" -m tests.helpers.predicting "$1/in" "$1/disk/out" binary',
         tmp_path,
         sys.executable,
     )
-    summary = json.loads(told)
+    summary = json.loads(printed)
     assert summary["written"] == 0
     assert os.strerror(errno.EROFS) in summary["stopped"]
 
 
-def test_a_file_where_a_folder_should_be_ends_it_before_anything_is_predicted(
+def test_a_file_in_the_place_of_a_folder_is_an_error_before_the_prediction(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "out-geojson").write_text("mine")
@@ -159,13 +160,13 @@ def test_an_image_that_cannot_be_written_is_named_and_the_others_go_on(
     summary = run(tmp_path)
     assert (summary.written, summary.stopped) == (3, None)
     image, mask = tmp_path / "in" / "b.png", tmp_path / "out" / "b.png"
-    [(failed, told)] = summary.failed
+    [(failed, problem)] = summary.failed
     assert failed == image
-    assert all(holds(told, value) for value in (image, mask, os.strerror(errno.EACCES)))
+    assert all(holds(problem, value) for value in (image, mask, os.strerror(errno.EACCES)))
     assert sorted(path for path in visible(tmp_path / "out")) == ["a.png", "c.png", "d.png"]
 
 
-def test_a_folder_called_like_a_mask_fails_that_image_alone(tmp_path: Path) -> None:
+def test_a_folder_with_the_name_of_a_mask_fails_only_that_image(tmp_path: Path) -> None:
     (tmp_path / "out" / "b.png").mkdir(parents=True)
     summary = run(tmp_path)
     assert (summary.written, summary.stopped) == (3, None)
@@ -173,7 +174,7 @@ def test_a_folder_called_like_a_mask_fails_that_image_alone(tmp_path: Path) -> N
     assert holds(summary.failed[0][1], tmp_path / "in" / "b.png")
 
 
-def test_tables_that_cannot_be_written_are_told_and_the_masks_stay(
+def test_tables_that_cannot_be_written_are_reported_and_the_masks_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "replace", refuse(errno.EDQUOT, lambda path: path.suffix == ".csv"))
@@ -183,7 +184,7 @@ def test_tables_that_cannot_be_written_are_told_and_the_masks_stay(
     assert os.strerror(errno.EDQUOT) in summary.failed[0][1]
 
 
-def test_a_writer_that_does_not_say_why_it_failed_is_believed_if_the_disk_has_room(
+def test_an_error_without_a_number_does_not_stop_the_call_if_the_disk_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not is_full(OSError("3 requested and 0 written"), tmp_path)
@@ -194,7 +195,7 @@ def test_a_writer_that_does_not_say_why_it_failed_is_believed_if_the_disk_has_ro
     assert not is_full(OSError(errno.EACCES, "no"), tmp_path)
 
 
-def test_an_answer_that_is_no_probability_is_told_with_its_image(tmp_path: Path) -> None:
+def test_a_prediction_outside_0_to_1_is_reported_with_its_image(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", SIZES)
     images = find_images([tmp_path / "in"]).images
 
@@ -216,11 +217,11 @@ def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "in" / "deep.png")
     summary = run(tmp_path, formats=tuple(catalog.OUTPUTS))
     assert (summary.written, summary.stopped) == (2, None)
-    told = [
+    failures = [
         (path.name, text.startswith(f"{path}: ") and "\n" not in text)
         for path, text in summary.failed
     ]
-    assert told == [("a.png", True), ("b.png", True), ("bands.tif", True), ("deep.png", True)]
+    assert failures == [("a.png", True), ("b.png", True), ("bands.tif", True), ("deep.png", True)]
     assert all(holds(summary.failed[2][1], value) for value in (3, 5))
     assert all(holds(summary.failed[3][1], value) for value in ("uint16", "uint8"))
     assert sorted(visible(tmp_path / "out")) == ["c.png", "d.png"]

@@ -26,7 +26,7 @@ def kept_by_scipy(mask: np.ndarray, smallest: int, only_largest: bool) -> np.nda
 
 
 @given(MASKS, st.integers(0, 12))
-def test_small_objects_go_as_scipy_counts_them(mask: np.ndarray, smallest: int) -> None:
+def test_small_objects_are_removed_as_scipy_counts_them(mask: np.ndarray, smallest: int) -> None:
     np.testing.assert_array_equal(
         remove_small_objects(mask, smallest, False), kept_by_scipy(mask, smallest, False)
     )
@@ -51,7 +51,7 @@ def test_holes_are_filled_as_scipy_fills_them(mask: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("value", [False, True])
-def test_a_mask_all_of_one_value_stays(value: bool) -> None:
+def test_a_mask_with_one_value_does_not_change(value: bool) -> None:
     mask = np.full((4, 5), value)
     assert (remove_small_objects(mask, 2, True) == mask).all()
     assert (fill_holes(mask) == mask).all()

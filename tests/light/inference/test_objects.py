@@ -15,7 +15,7 @@ from scipy import ndimage
 from segkit import Task
 from segkit.inference.outputs.instances import COLUMNS, Instances
 from segkit.inference.outputs.objects import find_objects
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.probabilities import HalfTiff, Npy, Tiff
 from segkit.inference.outputs.summary import header, row_of, write_summary
 from segkit.io.coding import segkit_coding
@@ -64,7 +64,7 @@ def test_instances_are_a_tiff_of_numbers_and_a_table(tmp_path: Path, kind: str) 
     output, rows = Instances(task, tmp_path / "masks"), []
     for seed, name in enumerate(("b", "sub/a", "empty")):
         answer = answer_of(task, picture(seed, 20, 30) * (name != "empty"), Path(f"{name}.png"))
-        answer = Answer(
+        answer = PredictedImage(
             task,
             name,
             *[getattr(answer, part) for part in ("path", "image", "probabilities", "mask")],
@@ -134,19 +134,19 @@ def test_a_row_counts_the_pixels_of_each_class(data: st.DataObject) -> None:
     mask = data.draw(masks(task, void=False))
     row = row_of(task, "x", mask)
     assert len(row) == len(header(task))
-    told = dict(zip(header(task)[3:], map(float, row[3:]), strict=True))
+    columns = dict(zip(header(task)[3:], map(float, row[3:]), strict=True))
     for label, name in enumerate(task.classes):
         yes = label if task.exclusive else 1
         values = (mask[..., label] if mask.ndim == 3 else mask).ravel().tolist()
-        assert told[f"{name} area"] == values.count(yes)
+        assert columns[f"{name} area"] == values.count(yes)
         np.testing.assert_allclose(
-            told[f"{name} share"], values.count(yes) / len(values), atol=1e-6
+            columns[f"{name} share"], values.count(yes) / len(values), atol=1e-6
         )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_summary_is_completed_from_older_rows_and_from_masks(tmp_path: Path, kind: str) -> None:
-    """An older row counts only where the mask has not been written since; another task's table does not count."""
+    """A row is reused only if its mask is older than the table, and of the same task."""
     task, masks_folder, table = task_of(kind), tmp_path / "masks", tmp_path / "masks-summary.csv"
     expected = {}
     for seed, name in enumerate(("a", "b", "sub/c")):

@@ -1,4 +1,4 @@
-"""Which runtime is taken, and what is said of it: every choice with exports that hold no network."""
+"""The choice of a runtime and its description, with exports that hold no network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ from PIL import Image
 from segkit import ConfigError, DataError, RunError, SegkitWarning, Task, catalog
 from segkit.config import Config, DecodeConfig, PredictConfig
 from segkit.exporting.formats import PRECISIONS, check_precision
-from segkit.inference import load as opening
-from segkit.inference.load import (
-    MEASURED_FROM,
-    PACKAGES,
-    config_of,
-    is_installed,
-    open_run,
-    open_together,
-)
+from segkit.inference import export_choice
+from segkit.inference.export_choice import PACKAGES, choose_export, is_installed
+from segkit.inference.load import MEASURED_FROM, config_of, open_run, open_together
 from segkit.inference.predictor import Predictor
 from segkit.inference.runtimes.images import check_images
 from segkit.inference.runtimes.onnx import open_onnx
@@ -39,39 +33,39 @@ from tests.helpers.exports_made import CONFIG, GIVEN, add_export, make_run
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose runtimes all open to a function that does nothing."""
     monkeypatch.setattr(catalog, "load_part", lambda table, name: lambda source: len)
-    monkeypatch.setattr(opening, "is_installed", lambda runtime: True)
+    monkeypatch.setattr(export_choice, "is_installed", lambda runtime: True)
     monkeypatch.setattr("segkit.system.keras_start.load_keras", lambda: "Keras 3 on tensorflow")
     return make_run(tmp_path / "run")
 
 
-def told(run: Run, runtime: str = "auto") -> str:
-    return open_run(run.path, runtime).told
+def description(run: Run, runtime: str = "auto") -> str:
+    return open_run(run.path, runtime).description
 
 
 def test_without_an_export_keras_predicts(run: Run) -> None:
-    assert told(run).startswith("runtime: Keras 3 on tensorflow (")
-    assert holds(told(run), "segkit export")
+    assert description(run).startswith("runtime: Keras 3 on tensorflow (")
+    assert holds(description(run), "segkit export")
 
 
-def test_auto_takes_the_export_that_was_fastest_beside_keras(run: Run) -> None:
+def test_auto_takes_the_export_that_was_fastest(run: Run) -> None:
     add_export(run, "onnx", ratio=0.9)
     add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "openvino", ratio=0.8)
-    words = told(run)
+    words = description(run)
     assert words.startswith("runtime: litert int8 (0.30 ")
     assert holds(words, "onnx float32 0.90")
-    assert told(run, "onnx").startswith("runtime: onnx float32 (0.90 ")
-    assert told(run, "keras").startswith("runtime: Keras 3 on tensorflow (")
+    assert description(run, "onnx").startswith("runtime: onnx float32 (0.90 ")
+    assert description(run, "keras").startswith("runtime: Keras 3 on tensorflow (")
 
 
 def test_an_export_much_slower_than_keras_is_left_out_unless_asked_for(run: Run) -> None:
     add_export(run, "onnx", ratio=1.4)
-    assert told(run).startswith("runtime: onnx float32")
+    assert description(run).startswith("runtime: onnx float32")
     shutil.rmtree(run.path / "exports")
     add_export(run, "onnx", ratio=1.6)
-    assert told(run).startswith("runtime: Keras 3 on tensorflow (")
-    assert all(holds(told(run), value) for value in ("onnx float32", "1.60"))
-    assert told(run, "onnx").startswith("runtime: onnx float32")
+    assert description(run).startswith("runtime: Keras 3 on tensorflow (")
+    assert all(holds(description(run), value) for value in ("onnx float32", "1.60"))
+    assert description(run, "onnx").startswith("runtime: onnx float32")
 
 
 def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> None:
@@ -97,30 +91,30 @@ def test_exports_decode_as_their_run_does_when_it_is_tuned_later(run: Run) -> No
         CONFIG.model_copy(update={"task": Task.binary("a", threshold=0.3)}),
     ],
 )
-def test_an_export_of_fewer_bits_is_to_be_checked_again_when_its_run_is_tuned(
-    run: Run, later: Config
-) -> None:
+def test_an_export_of_fewer_bits_needs_a_new_check_after_tuning(run: Run, later: Config) -> None:
     folder = add_export(run, "litert", "int8", ratio=0.3)
     add_export(run, "onnx", ratio=0.9)
     assert update_exports(run.path, run.model, CONFIG) == 2
-    assert told(run).startswith("runtime: litert int8")  # nothing changed
+    assert description(run).startswith("runtime: litert int8")  # nothing changed
     assert update_exports(run.path, run.model, later) == 2
     assert config_of(folder) == later
-    assert told(run).startswith("runtime: onnx float32")
-    assert holds(told(run), "litert int8 (")  # passed over, with the reason
-    checked = open_run(add_export(run, "openvino")).told.replace("openvino float32", "litert int8")
-    assert open_run(folder).told != checked  # it also tells that nobody has checked it since
+    assert description(run).startswith("runtime: onnx float32")
+    assert holds(description(run), "litert int8 (")  # not used, with the reason
+    checked = open_run(add_export(run, "openvino")).description.replace(
+        "openvino float32", "litert int8"
+    )
+    assert open_run(folder).description != checked  # it also tells that nobody has checked it since
     with fails(
         RunError, "unchecked-export", "litert int8", f"segkit export {run.path} --format litert"
     ):
-        told(run, "litert")
+        description(run, "litert")
 
 
-def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
+def test_an_export_of_another_model_is_not_used_or_refused(run: Run) -> None:
     add_export(run, "onnx")
     run.model.write_bytes(b"trained further")
-    assert told(run).startswith("runtime: Keras 3 on tensorflow (")
-    assert all(holds(told(run), value) for value in ("onnx float32", "model.keras"))
+    assert description(run).startswith("runtime: Keras 3 on tensorflow (")
+    assert all(holds(description(run), value) for value in ("onnx float32", "model.keras"))
     with fails(
         RunError,
         "outdated-export",
@@ -128,23 +122,23 @@ def test_an_export_of_another_model_is_passed_over_or_refused(run: Run) -> None:
         "model.keras",
         f"segkit export {run.path} --format onnx",
     ):
-        told(run, "onnx")
+        description(run, "onnx")
 
 
-def test_a_runtime_that_is_not_installed_is_passed_over_or_named(
+def test_a_runtime_that_is_not_installed_is_not_used_or_refused(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_export(run, "openvino")
-    monkeypatch.setattr(opening, "is_installed", lambda runtime: runtime != "openvino")
-    assert 'pip install "keras-segkit[openvino]"' in told(run)
+    monkeypatch.setattr(export_choice, "is_installed", lambda runtime: runtime != "openvino")
+    assert 'pip install "keras-segkit[openvino]"' in description(run)
     with fails(RunError, "missing-package", 'pip install "keras-segkit[openvino]"'):
-        told(run, "openvino")
+        description(run, "openvino")
 
 
-def test_a_damaged_export_does_not_keep_the_others_from_predicting(run: Run) -> None:
+def test_other_exports_predict_instead_of_a_damaged_one(run: Run) -> None:
     add_export(run, "onnx")
     (add_export(run, "litert") / "export.json").write_text("{")
-    words = told(run)
+    words = description(run)
     assert words.startswith("runtime: onnx float32")
     assert "litert-float32" in words
 
@@ -170,7 +164,7 @@ def test_auto_skips_exports_that_do_not_open_and_warns(
 
     monkeypatch.setattr(catalog, "load_part", load)
     together = open_together([run.path])
-    assert together.told.startswith("runtime: onnx float32")
+    assert together.description.startswith("runtime: onnx float32")
     assert len(together.warnings) == 2
     for folder, warning in zip((first, second), together.warnings, strict=True):
         assert str(folder) in warning
@@ -189,10 +183,10 @@ def test_a_model_that_onnx_runtime_cannot_open_is_named(run: Run) -> None:
         open_onnx(Exported.read(folder))
 
 
-def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_a_copied_export_predicts_without_its_run(run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(add_export(run, "onnx"), tmp_path / "elsewhere")
     shutil.rmtree(run.path)
-    assert open_run(copy).told.startswith("runtime: onnx float32 (")
+    assert open_run(copy).description.startswith("runtime: onnx float32 (")
     assert open_run(copy).config == config_of(copy) == CONFIG
     with fails(RunError, "no-export", copy, "onnx", "--runtime keras"):
         open_run(copy, "keras")
@@ -201,15 +195,15 @@ def test_a_copied_export_is_a_run_of_its_own(run: Run, tmp_path: Path) -> None:
         open_run(copy)
 
 
-def test_what_cannot_be_opened_is_named(run: Run) -> None:
+def test_errors_name_the_export_or_runtime_that_cannot_be_opened(run: Run) -> None:
     with fails(RunError, "no-export", f"segkit export {run.path} --format litert"):
-        told(run, "litert")
+        description(run, "litert")
     known = "auto, keras, litert, onnx, openvino"
     with fails(ConfigError, "unknown-name", known, "tensorrt", setting="--runtime"):
-        told(run, "tensorrt")
+        description(run, "tensorrt")
     with fails(RunError, "not-predictable", "savedmodel"):
         open_run(add_export(run, "savedmodel"))
-    assert told(run).startswith("runtime: Keras 3 on tensorflow (")
+    assert description(run).startswith("runtime: Keras 3 on tensorflow (")
 
 
 @pytest.mark.parametrize("damage", ['{"format": "onnx"}', "", "[]", '{"format": "tensorrt"}'])
@@ -220,7 +214,7 @@ def test_a_damaged_export_json_is_named(run: Run, damage: str) -> None:
         Exported.read(folder)
 
 
-def test_precisions_that_a_format_lacks_are_refused_with_those_it_has() -> None:
+def test_unknown_precisions_are_refused_with_the_known_ones() -> None:
     for form, known in PRECISIONS.items():
         for precision in known:
             check_precision(form, precision)
@@ -270,19 +264,20 @@ def timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_auto_measures_on_a_window_of_the_images_at_hand_where_there_is_much_to_do(
+def test_auto_measures_a_window_of_the_images_if_there_are_many_pixels(
     timed: Run,
 ) -> None:
     much = Workload(64, 48, MEASURED_FROM)
-    assert open_run(timed.path, work=much).told.startswith("runtime: litert float32 (")
+    assert open_run(timed.path, work=much).description.startswith("runtime: litert float32 (")
     assert all(
-        holds(open_run(timed.path, work=much).told, each) for each in ("64 x 48", "onnx float32")
+        holds(open_run(timed.path, work=much).description, each)
+        for each in ("64 x 48", "onnx float32")
     )
-    assert open_run(timed.path, work=much._replace(pixels=MEASURED_FROM - 1)).told.startswith(
-        "runtime: openvino"
-    )
-    assert open_run(timed.path).told.startswith("runtime: openvino")
-    assert open_run(timed.path, "onnx", much).told.startswith("runtime: onnx")
+    assert open_run(
+        timed.path, work=much._replace(pixels=MEASURED_FROM - 1)
+    ).description.startswith("runtime: openvino")
+    assert open_run(timed.path).description.startswith("runtime: openvino")
+    assert open_run(timed.path, "onnx", much).description.startswith("runtime: onnx")
 
 
 def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
@@ -295,8 +290,8 @@ def test_auto_measures_only_exports_that_are_not_damaged(timed: Run) -> None:
         record.write_text(record_text(other))
         found = open_run(timed.path, work=much)
         assert str(record.parent) in " ".join(found.warnings)
-        assert not found.told.startswith(f"runtime: {form} ")
-    assert found.told.startswith("runtime: Keras 3 on tensorflow (")
+        assert not found.description.startswith(f"runtime: {form} ")
+    assert found.description.startswith("runtime: Keras 3 on tensorflow (")
     assert len(found.warnings) == 3
 
 
@@ -311,3 +306,14 @@ def test_the_work_is_the_pixels_of_all_images_in_windows_of_at_most_a_tile(tmp_p
     assert workload(config, both) == Workload(200, 256, 40 * 72_000)
     assert workload(config, [tmp_path / "c.jpg"]) is None
     assert workload(config, [tmp_path / "c.jpg", tmp_path / "a.png"]) == Workload(200, 256, 120_000)
+
+
+def test_the_fastest_export_is_chosen_unless_all_are_slow(run: Run) -> None:
+    ratios = {"onnx": 1.4, "litert": 1.6, "openvino": 1.5}
+    exports = {
+        form: Exported.read(add_export(run, form, ratio=ratio)) for form, ratio in ratios.items()
+    }
+    assert choose_export([]) is None
+    assert choose_export([exports["litert"]]) is None
+    assert choose_export([exports["litert"], exports["openvino"]]) is exports["openvino"]
+    assert choose_export(list(exports.values())) is exports["onnx"]

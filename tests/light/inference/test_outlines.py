@@ -1,4 +1,4 @@
-"""Polygons hold exactly the pixels of the mask: a plain loop over rings, and what a valid polygon is."""
+"""Polygons hold exactly the pixels of the mask, and they are valid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rings_of(polygon: Polygon) -> list[Ring]:
 
 
 def check_valid(polygon: Polygon) -> None:
-    """Rings are closed, follow the grid, turn at each corner, pass no point twice and run the right way round."""
+    """Rings are closed, follow the grid, turn at each corner and pass no point twice."""
     for ring, outer in [(polygon.outer, True), *((hole, False) for hole in polygon.holes)]:
         assert ring[0] == ring[-1]
         assert len(set(ring)) == len(ring) - 1 >= 4
@@ -35,7 +35,7 @@ def check_valid(polygon: Polygon) -> None:
 
 
 @given(LAYERS)
-def test_what_lies_inside_the_polygons_is_the_mask(layer: np.ndarray) -> None:
+def test_the_pixels_inside_the_polygons_are_the_mask(layer: np.ndarray) -> None:
     found = outlines(layer)
     numbers, count = ndimage.label(layer)  # four neighbours
     assert len(found) == count

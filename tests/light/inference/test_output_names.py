@@ -1,4 +1,4 @@
-"""Whatever images and classes are called: no format writes outside its folder, and no table holds a formula."""
+"""Whatever the names are, no format writes outside its folder, and no table has a formula."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segkit.data.convert import to_folder
 from segkit.data.sources.source import Sample, Subset
 from segkit.inference.files import predict_files
 from segkit.inference.outputs.instances import COLUMNS
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import read_summary, row_of_files, write_summary
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.coding import segkit_coding
@@ -50,10 +50,16 @@ WRITERS = [
 ]
 
 
-def named(task: Task, name: str) -> Answer:
+def named(task: Task, name: str) -> PredictedImage:
     answer = answer_of(task, picture(0, 8, 9))
-    return Answer(
-        task, name, Path("a.png"), answer.image, answer.probabilities, answer.mask, answer.doubt
+    return PredictedImage(
+        task,
+        name,
+        Path("a.png"),
+        answer.image,
+        answer.probabilities,
+        answer.mask,
+        answer.compute_uncertainty,
     )
 
 
@@ -64,7 +70,8 @@ def test_trap_48_no_format_makes_a_file_of_a_hostile_image_name(
     tmp_path: Path, writes: dict[str, object], name: str, kind: str
 ) -> None:
     task = task_of(kind)
-    results = Results(config_of(task), Outputs(tmp_path / "far" / "below" / "masks", **writes))  # type: ignore[arg-type]
+    outputs = Outputs(tmp_path / "far" / "below" / "masks", **writes)  # type: ignore[arg-type]
+    results = Results(config_of(task), outputs)
     with fails(DataError, "unsafe-name"):
         results.paths(name)
     with fails(DataError, "unsafe-name"):
@@ -99,7 +106,8 @@ def test_a_class_called_by_a_path_has_folders_in_each_other(
     tmp_path: Path, writes: dict[str, object]
 ) -> None:
     task = Task.multilabel(["road/path", "house"])
-    results = Results(config_of(task), Outputs(tmp_path / "masks", **writes))  # type: ignore[arg-type]
+    outputs = Outputs(tmp_path / "masks", **writes)  # type: ignore[arg-type]
+    results = Results(config_of(task), outputs)
     results.write(named(task, "sub/a"))
     results.finish(["sub/a"])
     assert (tmp_path / "masks" / "road" / "path" / "sub" / "a.png").is_file()
@@ -142,7 +150,7 @@ def test_classes_that_cannot_be_folders_are_refused_before_the_training() -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tables_hold_no_formulas_and_know_their_images_again(tmp_path: Path, kind: str) -> None:
+def test_tables_have_no_formulas_and_find_their_images_again(tmp_path: Path, kind: str) -> None:
     task = task_of(kind)
     task = Task.model_validate(
         {**task.model_dump(), "classes": [f"={name}" for name in task.classes], "background": None}
@@ -162,7 +170,7 @@ def test_tables_hold_no_formulas_and_know_their_images_again(tmp_path: Path, kin
     assert sorted(read_summary(task, tables[0])) == sorted(names)
 
 
-def test_rows_that_no_call_can_have_written_are_not_taken_over(tmp_path: Path) -> None:
+def test_rows_that_no_call_can_have_written_are_not_reused(tmp_path: Path) -> None:
     task = Task.binary("crack")
     table = tmp_path / "masks-summary.csv"
     head = "image,height,width,crack area,crack share\n"

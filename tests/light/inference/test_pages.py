@@ -14,7 +14,7 @@ import segkit
 from segkit import Task
 from segkit.config import DataConfig, RunConfig
 from segkit.inference.files import predict_files
-from segkit.inference.load import Together
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs
 from tests.helpers.large_cases import config_of, noise
 
@@ -43,12 +43,12 @@ def masks_of(folder: Path) -> dict[str, np.ndarray]:
     return {path.stem: np.asarray(Image.open(path)) > 0 for path in folder.glob("*.png")}
 
 
-def test_pages_that_were_samples_get_a_mask_each(
+def test_each_page_gets_a_mask_if_pages_were_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "s.tif", PAGES, photometric="minisblack")
-    opened = Together(bright, config("samples", 1), "a stand-in", "weights")
+    opened = LoadedRun(bright, config("samples", 1), "a stand-in", "weights")
     monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
     summary = segkit.predict("run", tmp_path / "in", tmp_path / "out")
     assert (summary.written, summary.failed) == (3, [])
@@ -59,7 +59,7 @@ def test_pages_that_were_samples_get_a_mask_each(
 
 
 @pytest.mark.parametrize(("pages", "channels"), [("channels", 3), (None, 3), ("first", 1)])
-def test_pages_that_were_bands_or_left_out_get_one_mask(
+def test_an_image_gets_one_mask_if_pages_were_bands_or_left_out(
     tmp_path: Path, pages: Any, channels: int
 ) -> None:
     """Runs of older versions, which do not say what pages are, took them for bands."""
@@ -72,7 +72,7 @@ def test_pages_that_were_bands_or_left_out_get_one_mask(
     assert (masks_of(tmp_path / "out")["s"] != expected).mean() < 0.01  # a mean on the threshold
 
 
-def test_pages_of_which_nothing_is_known_are_not_predicted(tmp_path: Path) -> None:
+def test_pages_of_unknown_meaning_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "s.tif", PAGES, photometric="minisblack")
     summary = predict_files(
         bright, config(None, 1), {"s": tmp_path / "s.tif"}, Outputs(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""What is predicted of a GeoTIFF lies where the image lies, and where it holds no data nothing is predicted."""
+"""Predictions of a GeoTIFF have its location, and are VOID where it has no data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import Summary, predict_files
-from segkit.inference.large.files import divide
+from segkit.inference.large.files import separate_large
 from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs.summary import read_summary
 from segkit.inference.outputs.writer import Outputs
@@ -88,7 +88,7 @@ def predicted(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", PLACES)
-def test_everything_in_pixels_lies_where_the_image_lies(
+def test_every_raster_output_has_the_location_of_the_image(
     tmp_path: Path, kind: str, where: str
 ) -> None:
     task, image = task_of(kind), picture(1, 20, 30)
@@ -126,7 +126,7 @@ VOIDS: dict[str, tuple[Task, dict[str, Any], Any, str]] = {
 
 @pytest.mark.parametrize("way", ["whole", "by windows"])
 @pytest.mark.parametrize("name", VOIDS)
-def test_trap_39_no_data_in_void_out(tmp_path: Path, name: str, way: str) -> None:
+def test_trap_39_pixels_without_data_become_void(tmp_path: Path, name: str, way: str) -> None:
     task, setting, stored, tag = VOIDS[name]
     config = config_of(task).model_copy(update={"data": DataConfig.model_validate(setting)})
     image = picture(1, 100, 130)
@@ -195,7 +195,7 @@ def test_hidden_pixels_are_void_whether_the_image_is_read_whole_or_by_windows(
             assert nodata_tag(whole) == nodata_tag(windows) == str(void)
 
 
-def test_no_data_is_in_no_table_and_no_object_and_has_no_probability(tmp_path: Path) -> None:
+def test_pixels_without_data_are_in_no_table_object_or_probability(tmp_path: Path) -> None:
     task, image = task_of("multiclass"), picture(1, 40, 30)
     image[:20] = 0
     path = geotiff(tmp_path / "a.tif", image, SCALED, "0")
@@ -216,7 +216,7 @@ def test_no_data_is_in_no_table_and_no_object_and_has_no_probability(tmp_path: P
     assert read_summary(task, tmp_path / "out-summary.csv")["a"] == row
 
 
-def test_a_run_scored_against_its_own_masks_of_images_with_no_data_is_right(tmp_path: Path) -> None:
+def test_a_run_scored_against_its_own_masks_with_nodata_is_perfect(tmp_path: Path) -> None:
     """Where void is named in the data set's coding, or is segkit's 255 among ids."""
     task, image = task_of("multiclass"), picture(1, 40, 30)
     image[:20] = 0
@@ -264,9 +264,9 @@ def test_an_image_has_one_mask_whatever_its_suffix(tmp_path: Path) -> None:
         tmp_path / "out" / "a.png", image[..., :1] * 0
     )  # an older version's, without a place
     before = (tmp_path / "out" / "a.png").read_bytes()
-    ((failed, told),) = predicted(task, {"a": path}, outputs).failed
+    ((failed, problem),) = predicted(task, {"a": path}, outputs).failed
     assert failed == path
-    assert str(tmp_path / "out" / "a.png") in told
+    assert str(tmp_path / "out" / "a.png") in problem
     assert (tmp_path / "out" / "a.png").read_bytes() == before
     assert predicted(task, {"a": path}, outputs, skip_existing=True).skipped == 1
     (tmp_path / "out" / "a.png").unlink()
@@ -278,7 +278,7 @@ def test_an_image_has_one_mask_whatever_its_suffix(tmp_path: Path) -> None:
         )
 
 
-def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
+def test_a_mask_on_the_map_does_not_count_as_predicted_in_windows(tmp_path: Path) -> None:
     """A plain TIFF's .tif mask is, so that a .png never becomes a second mask of it."""
     task = task_of("binary")
     config, outputs = config_of(task), Outputs(tmp_path / "out")
@@ -289,14 +289,14 @@ def test_a_mask_with_a_place_is_no_sign_of_windows(tmp_path: Path) -> None:
         predict_large(
             lambda batch: network(batch, task), config, images[name], outputs.masks, name, ROOM
         )
-    assert divide(config, images, outputs, 10**12) == ({"a": placed}, {"b": plain})
+    assert separate_large(config, images, outputs, 10**12) == ({"a": placed}, {"b": plain})
     with fails(ConfigError, "contradiction", plain, "--overlay"):
-        divide(config, images, outputs._replace(overlays=True), 10**12)
+        separate_large(config, images, outputs._replace(overlays=True), 10**12)
     assert predicted(task, {"a": placed}, outputs._replace(overlays=True)).written == 1
 
 
 @pytest.mark.parametrize("how", [{}, {"byteorder": ">"}, {"bigtiff": True}])
-def test_names_of_a_coordinate_system_are_copied_to_the_byte(
+def test_names_of_a_coordinate_system_are_copied_exactly(
     tmp_path: Path, how: dict[str, Any]
 ) -> None:
     """Other tags count their bytes."""
@@ -322,7 +322,9 @@ def test_names_of_a_coordinate_system_are_copied_to_the_byte(
         (33922, "H", 1, 1, True),
     ],
 )
-def test_damaged_tags_of_a_place_do_not_cost_the_mask(tmp_path: Path, tag: tuple[Any, ...]) -> None:
+def test_the_mask_is_written_despite_damaged_location_tags(
+    tmp_path: Path, tag: tuple[Any, ...]
+) -> None:
     path = geotiff(tmp_path / "a.tif", picture(1, 20, 30), [tag])
     assert (
         predicted(task_of("binary"), {"a": path}, Outputs(tmp_path / "out", **OUTPUTS)).failed == []
@@ -330,7 +332,7 @@ def test_damaged_tags_of_a_place_do_not_cost_the_mask(tmp_path: Path, tag: tuple
     assert (tmp_path / "out" / "a.png").exists()
 
 
-def test_an_image_that_is_to_be_turned_has_no_place(tmp_path: Path) -> None:
+def test_an_image_with_an_orientation_has_no_location(tmp_path: Path) -> None:
     """Its mask is upright, unlike the pixels that the tags speak of."""
     task = task_of("binary")
     path = geotiff(tmp_path / "a.tif", picture(1, 20, 30), [*SCALED, (274, "H", 1, 6, True)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ import pytest
 import segkit
 from segkit import Task
 from segkit.config import Config, InputConfig
-from segkit.inference.scale import ScaleWatch
+from segkit.inference.scale import ScaleFindings, ScaleWatch
 
 UNIT = InputConfig(channels=1, dtype="float32", mean=(0.4,), std=(0.2,), low=0.02, high=0.9)
 BYTES = InputConfig(channels=1, dtype="float32", mean=(100,), std=(50,), low=5, high=230)
@@ -46,7 +48,7 @@ def watched(given: InputConfig, images: Sequence[np.ndarray]) -> segkit.SegkitWa
         (DEEP, 255),
     ],
 )
-def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor: float) -> None:
+def test_trap_47_images_of_another_scale_are_warned_of(given: InputConfig, factor: float) -> None:
     warning = watched(given, [scene(seed, factor, given.dtype) for seed in range(4)])
     assert warning is not None
     assert warning.code == "other-scale"
@@ -56,7 +58,7 @@ def test_trap_47_images_of_another_scale_are_told_of(given: InputConfig, factor:
 @pytest.mark.parametrize(
     ("given", "factor"), [(UNIT, 1), (BYTES, 255), (DEEP, 65535), (TWELVE, 4095)]
 )
-def test_images_of_the_same_scale_are_not(given: InputConfig, factor: float) -> None:
+def test_images_of_the_same_scale_are_not_warned_of(given: InputConfig, factor: float) -> None:
     dtype = given.dtype
     usual = [scene(seed, factor, dtype) for seed in range(4)]
     dark = [scene(seed, factor / 4, dtype) for seed in range(4)]
@@ -81,7 +83,7 @@ def test_images_of_the_same_scale_are_not(given: InputConfig, factor: float) -> 
         assert watched(given, images) is None
 
 
-def test_nodata_and_nan_are_not_looked_at() -> None:
+def test_nodata_and_nan_are_ignored() -> None:
     image = scene(0)
     image[:10] = -9999
     other = scene(1)
@@ -89,7 +91,7 @@ def test_nodata_and_nan_are_not_looked_at() -> None:
     assert watched(UNIT, [image, other, np.full((9, 9, 1), math.nan, np.float32)]) is None
 
 
-def test_nothing_is_said_of_8_bits() -> None:
+def test_8_bit_images_are_not_compared() -> None:
     given = InputConfig(channels=1, dtype="uint8", mean=(100,), std=(50,), low=40, high=60)
     assert watched(given, [np.full((9, 9, 1), value, np.uint8) for value in (0, 1, 255)]) is None
 
@@ -101,7 +103,21 @@ def test_images_are_counted_and_named() -> None:
         assert words in str(warning)
 
 
-def test_windows_of_one_image_are_one_image() -> None:
+@pytest.mark.parametrize("factor", [1, 255, 1 / 255])
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_findings_of_several_processes_are_those_of_one(factor: float, size: int) -> None:
+    images = [scene(seed, factor) for seed in range(12)]
+    together = ScaleWatch(UNIT)
+    for begin in range(0, len(images), size):
+        part = ScaleWatch(UNIT)
+        for number, image in enumerate(images[begin : begin + size], begin):
+            part.see(f"image {number}", image)
+        sent = json.loads(json.dumps(dataclasses.asdict(part.findings)))
+        together.findings.add(ScaleFindings.from_json(sent))
+    assert str(together.warning()) == str(watched(UNIT, images))
+
+
+def test_windows_of_one_image_count_once() -> None:
     watch = ScaleWatch(UNIT)
     network = watch.watched(lambda batch: batch * 2, "map")
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Large images in memory: the same masks as from all probabilities, window by window, and reported as it goes on."""
+"""Large images in memory: the masks are those of all probabilities, and progress is reported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from segkit import Task
 from segkit.config import Config, DecodeConfig, PredictConfig, RunConfig
-from segkit.inference import files
+from segkit.inference import pipeline
 from segkit.inference.decoding import decode, needs_probabilities
 from segkit.inference.files import predict_files
 from segkit.inference.images import predict_each, predict_images
 from segkit.inference.inputs import find_images
-from segkit.inference.outputs.prediction import Answer
+from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.sliding_window import predict_mask
 from segkit.inference.temperature import before_temperature, tempered
@@ -51,14 +51,14 @@ def test_a_mask_without_logarithms_is_that_of_tempered_probabilities(
     config = Config(
         task=task, decode=DecodeConfig(temperature=temperature), augment={"flip_horizontal": False}
     )
-    calm = tempered(task, probabilities, temperature)
+    softened = tempered(task, probabilities, temperature)
     mask = decode(config, probabilities)
-    wanted = task.decode(calm)
+    wanted = task.decode(softened)
     if task.thresholds is None:
-        highest = np.sort(calm, axis=-1)
+        highest = np.sort(softened, axis=-1)
         sure = highest[..., -1] - highest[..., -2] > 1e-6
     else:
-        sure = np.abs(calm - np.asarray(task.thresholds)) > 1e-5
+        sure = np.abs(softened - np.asarray(task.thresholds)) > 1e-5
         sure = sure.reshape(mask.shape)
     np.testing.assert_array_equal(mask[sure], wanted[sure])
 
@@ -150,7 +150,7 @@ def test_a_batch_has_at_most_a_million_pixels_and_one_window_at_least() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
+def test_files_are_the_same_whether_probabilities_wait_or_not(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = task_of(kind)
@@ -184,7 +184,7 @@ def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
         ),
     ):
         if folder == "direct":
-            monkeypatch.setattr(files, "WAITING", 0)
+            monkeypatch.setattr(pipeline, "MAX_WAITING", 0)
         summary = predict_files(
             predict, config, images, outputs, windows=lambda *report: reports.append(report)
         )
@@ -205,11 +205,13 @@ def test_files_are_the_same_whether_probabilities_wait_or_are_dropped(
     )
 
 
-def test_probabilities_are_calibrated_where_they_are_shown() -> None:
+def test_written_probabilities_and_scores_are_calibrated() -> None:
     task = task_of("binary")
     config = config_of(task, temperature=2.0)
     values = np.full((4, 4, 1), 0.8, np.float32)
-    answer = Answer.of(config, "a", Path("a.png"), np.zeros((4, 4, 3), np.uint8), values)
+    answer = PredictedImage.from_probabilities(
+        config, "a", Path("a.png"), np.zeros((4, 4, 3), np.uint8), values
+    )
     np.testing.assert_allclose(answer.calibrated, 2 / 3, rtol=1e-5)  # odds of 4, whose root is 2
     _, (found,) = answer.objects
     assert found.score == pytest.approx(2 / 3, rel=1e-5)

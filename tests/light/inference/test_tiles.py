@@ -15,7 +15,7 @@ ALIGN = st.sampled_from([1, 2, 4, 16])
 
 
 @given(LENGTH, TILE, OVERLAP, ALIGN)
-def test_windows_reach_both_ends_on_the_grid_and_overlap_as_asked(
+def test_windows_reach_both_ends_on_the_grid_and_overlap_enough(
     length: int, tile: int, overlap: float, align: int
 ) -> None:
     begins = starts(length, tile, overlap, align)
@@ -29,7 +29,9 @@ def test_windows_reach_both_ends_on_the_grid_and_overlap_as_asked(
 
 
 @given(LENGTH, TILE, OVERLAP, ALIGN)
-def test_no_fewer_windows_would_do(length: int, tile: int, overlap: float, align: int) -> None:
+def test_the_number_of_windows_is_the_smallest_possible(
+    length: int, tile: int, overlap: float, align: int
+) -> None:
     step = max(
         s
         for s in range(1, tile + 1)
@@ -73,12 +75,12 @@ def test_weights_are_a_gaussian_that_never_reaches_zero() -> None:
 
 
 def pixelwise(images: np.ndarray) -> np.ndarray:
-    """A network whose answer at a pixel depends on that pixel alone: tiles must not be seen in its answer."""
+    """A network that looks at single pixels: its prediction must not show the windows."""
     return np.concatenate([images, 1 - images, 0.5 * images[..., :1]], axis=-1)
 
 
 @given(st.integers(1, 70), st.integers(1, 70), TILE, OVERLAP, ALIGN, st.integers(1, 5))
-def test_blended_tiles_of_a_pixelwise_network_are_its_answer_to_the_whole_image(
+def test_blended_windows_of_a_pixelwise_network_are_its_prediction_of_the_whole_image(
     height: int, width: int, tile: int, overlap: float, align: int, batch_size: int
 ) -> None:
     image = np.random.default_rng(height * 100 + width).random((height, width, 2), np.float32)
@@ -98,9 +100,7 @@ def test_the_blend_is_the_weighted_mean_of_the_windows() -> None:
     np.testing.assert_allclose(blended[:, 6:], 1)
 
 
-def test_an_image_of_one_window_goes_through_as_it_is_and_batches_are_no_larger_than_asked() -> (
-    None
-):
+def test_an_image_of_one_window_is_not_blended_and_batches_are_no_larger_than_the_setting() -> None:
     shapes: list[tuple[int, ...]] = []
 
     def watched(images: np.ndarray) -> np.ndarray:

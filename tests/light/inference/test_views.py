@@ -1,6 +1,8 @@
-"""Views of an image: answers are turned back, sides are swapped where an image is mirrored and only there."""
+"""Views of an image: predictions are rotated back, and flip pairs swapped in mirrored views."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ SIDES = Task.multiclass(
 
 
 def pointwise(images: np.ndarray) -> np.ndarray:
-    """A network that looks at single pixels: it answers alike in every view."""
+    """A network that looks at single pixels: it predicts the same in every view."""
     return np.stack([images[..., 0], images[..., 1]], axis=-1).astype(np.float32) / 255
 
 
@@ -33,7 +35,7 @@ def picture(height: int = 5, width: int = 8) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", VIEWS)
-def test_what_looks_at_single_pixels_answers_alike_in_every_view(kind: str) -> None:
+def test_a_pixelwise_network_predicts_the_same_in_every_view(kind: str) -> None:
     views = in_views(pointwise, Task.multilabel(["a", "b"]), kind)
     assert len(views) == {"flips": 4, "rotations": 8}[kind]
     for view in views:
@@ -59,8 +61,8 @@ def test_the_network_sees_every_view_once(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_trap_31_a_mirrored_view_swaps_sides_and_a_half_turn_does_not(kind: str) -> None:
-    """The network calls the left half left. Left-right: it says right, swapped to left. Top-bottom: it says left, swapped.
-    A half turn: it says right, and nothing is swapped.
+    """The network calls the left half left. Left-right: it says right, swapped to left. Top-bottom:
+    it says left, swapped. A half turn: it says right, and nothing is swapped.
     """
     image = np.zeros((1, 6, 6, 1), np.uint8)
     image[:, :, :3] = 200
@@ -79,18 +81,28 @@ def test_classes_with_a_side_and_no_pair_are_refused(kind: str) -> None:
         in_views(sided, Task.multiclass(["background", "left lung", "right lung"]), kind)
 
 
-def test_the_mean_is_that_of_the_answers() -> None:
-    answers = [np.random.default_rng(i).random((2, 3, 4, 2)).astype(np.float32) for i in range(3)]
-    predicts: list[Predict] = [lambda images, answer=answer: answer for answer in answers]  # type: ignore[misc]
-    before = [answer.copy() for answer in answers]
-    np.testing.assert_allclose(mean_of(predicts)(picture()), np.mean(answers, axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(answers, before)
+def constant(prediction: np.ndarray, images: np.ndarray) -> np.ndarray:
+    return prediction
+
+
+def test_the_mean_is_that_of_all_predictions() -> None:
+    predictions = [
+        np.random.default_rng(i).random((2, 3, 4, 2)).astype(np.float32) for i in range(3)
+    ]
+    predicts: list[Predict] = [partial(constant, prediction) for prediction in predictions]
+    before = [prediction.copy() for prediction in predictions]
+    np.testing.assert_allclose(
+        mean_of(predicts)(picture()), np.mean(predictions, axis=0), rtol=1e-6
+    )
+    np.testing.assert_array_equal(predictions, before)
     assert mean_of(predicts[:1]) is predicts[0]
     task = Task.multilabel(["a", "b"])
     spread = mean_of(predicts, lambda p: entropy(task, p))(picture())
     assert spread.shape == (2, 3, 4, 3)
     np.testing.assert_allclose(
-        spread[..., 2], np.mean([entropy(task, answer) for answer in answers], axis=0), rtol=1e-5
+        spread[..., 2],
+        np.mean([entropy(task, prediction) for prediction in predictions], axis=0),
+        rtol=1e-5,
     )
 
 
