@@ -54,7 +54,7 @@ def joint(configs: Sequence[RunConfig], names: Sequence[str], tta: str | None = 
     )
 
 
-def averaged(
+def average_members(
     networks: Sequence[Predict],
     configs: Sequence[RunConfig],
     tta: str | None = None,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from segkit import catalog
 from segkit.config import RunConfig
 from segkit.errors import ConfigError, RunError
-from segkit.inference.ensemble import averaged, joint
+from segkit.inference.ensemble import average_members, joint
 from segkit.inference.export_choice import (
     AUTO,
     FoundExports,
@@ -95,7 +95,7 @@ def open_together(
     if images and runtime == AUTO:
         work = workload(config, images)
     members = [open_run(path, runtime, work) for path in paths]
-    predict = averaged([member.predict for member in members], configs, tta, with_entropy)
+    predict = average_members([member.predict for member in members], configs, tta, with_entropy)
     warnings: list[str] = []
     for member in members:
         warnings.extend(member.warnings)

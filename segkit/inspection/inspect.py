@@ -23,7 +23,7 @@ from segkit.inspection.mask_format.folders import (
 from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.problem import Problem, problem_of
 from segkit.inspection.problems import decided_by, few_images, find_problems, left_out_of
-from segkit.inspection.summary import Summary, summarize
+from segkit.inspection.summary import DataSummary, summarize
 from segkit.inspection.verdict import Verdict, judge
 from segkit.system.progress import Progress
 from segkit.task import Task
@@ -53,7 +53,7 @@ class Inspection(NamedTuple):
         """Whether training would be wrong."""
         return any(problem.level == "error" for problem in self.problems)
 
-    def summary(self) -> Summary:
+    def summary(self) -> DataSummary:
         """Return the facts of the data set, its problems and the verdict."""
         samples = {part: len(subset) for part, subset in self.parts.items()}
         return summarize(self.read_as, self.task, samples, self.survey, self.problems, self.verdict)

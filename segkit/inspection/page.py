@@ -46,7 +46,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PagePicture:
     """A picture for the macro `picture`."""
 
     caption: str
@@ -139,7 +139,7 @@ def _short(value: float) -> str:
     return f"{float(f'{value:.3g}'):,g}"
 
 
-def as_picture(caption: str, pixels: np.ndarray) -> Picture:
+def as_picture(caption: str, pixels: np.ndarray) -> PagePicture:
     """Return a picture that is part of the page.
 
     Args:
@@ -149,4 +149,4 @@ def as_picture(caption: str, pixels: np.ndarray) -> Picture:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     content = base64.b64encode(stream.getvalue()).decode("ascii")
-    return Picture(caption, f"data:image/png;base64,{content}")
+    return PagePicture(caption, f"data:image/png;base64,{content}")

@@ -18,13 +18,13 @@ from segkit.inspection.inspect import Inspection
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.page import (
     Histogram,
-    Picture,
+    PagePicture,
     as_picture,
     make_histogram,
     render_fragment,
     render_page,
 )
-from segkit.inspection.summary import SideLengths, Summary
+from segkit.inspection.summary import DataSummary, SideLengths
 from segkit.io.overlay import overlay_palette
 from segkit.system.terminal import shown
 from segkit.task import Task
@@ -79,7 +79,7 @@ def _screen_table(title: str, headings: Sequence[str], rows: Rows) -> Table:
     return table
 
 
-def summary_lines(summary: Summary) -> list[tuple[str, str]]:
+def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
     """Return the facts of the data set, each a name and a text."""
     counts = [f"{count} {part}" for part, count in summary.samples.items() if count]
     lines = [
@@ -107,7 +107,7 @@ def _range(lengths: SideLengths) -> str:
     return f"{lengths.smallest} to {lengths.largest} (median {lengths.median:g})"
 
 
-def percentile_rows(summary: Summary) -> Rows:
+def percentile_rows(summary: DataSummary) -> Rows:
     """Return the rows below `PERCENTILE_HEADINGS`, one per band."""
     if summary.images is None:
         return []
@@ -122,7 +122,7 @@ def percentile_rows(summary: Summary) -> Rows:
     return rows
 
 
-def class_rows(summary: Summary) -> Rows:
+def class_rows(summary: DataSummary) -> Rows:
     """Return the rows below `CLASS_HEADINGS`, one per class."""
     rows = []
     for name, facts in summary.classes.items():
@@ -182,7 +182,7 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _example_pictures(inspection: Inspection) -> list[Picture]:
+def _example_pictures(inspection: Inspection) -> list[PagePicture]:
     task = inspection.task
     pictures = []
     for fact in choose_examples(task, inspection.survey.facts):

@@ -66,7 +66,7 @@ class VerdictSummary:
 
 
 @dataclass(frozen=True)
-class Summary:
+class DataSummary:
     """All facts of a data set, its problems and the verdict."""
 
     read_as: str
@@ -101,7 +101,7 @@ def summarize(
     survey: Survey,
     problems: list[Problem],
     verdict: Verdict | None,
-) -> Summary:
+) -> DataSummary:
     """Return the summary of an inspection.
 
     Args:
@@ -121,7 +121,7 @@ def summarize(
             classes[name] = class_summary(facts, index)
     unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
     foreground = list(task.foreground)
-    return Summary(
+    return DataSummary(
         read_as=read_as,
         samples=samples,
         unreadable=len(survey.broken),

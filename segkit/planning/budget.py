@@ -43,7 +43,7 @@ Measure = Callable[[RunConfig], Machine]
 """Measures the training steps of a config on this machine."""
 
 
-class Candidate(NamedTuple):
+class NetworkCandidate(NamedTuple):
     """A network, its measurement, and the number of samples that training sees in time."""
 
     plan: Plan
@@ -91,7 +91,7 @@ def fit_budget(
 
 def _measure_candidates(
     plan: Plan, needed: int, minutes: float, validation_windows: int, measure: Measure
-) -> list[Candidate]:
+) -> list[NetworkCandidate]:
     """Return networks of the ladder up to the first one whose training sees too few samples."""
     candidates = []
     for stem, width in LADDER:
@@ -107,12 +107,12 @@ def _measure_candidates(
 
 def _measure_network(
     plan: Plan, stem: int, width: int, minutes: float, validation_windows: int, measure: Measure
-) -> Candidate:
+) -> NetworkCandidate:
     depth = depth_for(plan.config.train.crop, stem)
     plan = _with(plan, "model", stem=stem, width=width, depth=depth)
     plan = _with(plan, "train", batch_size=BATCH)
     machine = measure(plan.config)
-    return Candidate(plan, machine, _samples_in(minutes, machine, validation_windows))
+    return NetworkCandidate(plan, machine, _samples_in(minutes, machine, validation_windows))
 
 
 def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> float:
@@ -125,7 +125,7 @@ def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> fl
     return max(0.0, seconds) / machine.seconds_per_step * BATCH
 
 
-def _choose_candidate(candidates: Sequence[Candidate], needed: int) -> Candidate:
+def _choose_candidate(candidates: Sequence[NetworkCandidate], needed: int) -> NetworkCandidate:
     """Return the last candidate with enough samples; without any, the last one."""
     if candidates[0].samples < needed:
         return candidates[-1]
@@ -133,7 +133,7 @@ def _choose_candidate(candidates: Sequence[Candidate], needed: int) -> Candidate
     return sufficient[-1]
 
 
-def _check_minutes(chosen: Candidate, minutes: float) -> None:
+def _check_minutes(chosen: NetworkCandidate, minutes: float) -> None:
     """Raise `ConfigError` if too few steps fit into the time."""
     if chosen.samples / BATCH >= FEWEST_STEPS:
         return
@@ -149,7 +149,11 @@ def _check_minutes(chosen: Candidate, minutes: float) -> None:
 
 
 def _explain_network(
-    plan: Plan, candidates: Sequence[Candidate], chosen: Candidate, needed: int, minutes: float
+    plan: Plan,
+    candidates: Sequence[NetworkCandidate],
+    chosen: NetworkCandidate,
+    needed: int,
+    minutes: float,
 ) -> Plan:
     """Add the reasons for the network that was chosen by measuring several."""
     measured = []
@@ -186,7 +190,7 @@ def _resolution(stem: int) -> str:
     return f"1/{stem} of the resolution"
 
 
-def _choose_epochs(plan: Plan, chosen: Candidate, images: int, minutes: float) -> Plan:
+def _choose_epochs(plan: Plan, chosen: NetworkCandidate, images: int, minutes: float) -> Plan:
     """Divide the time budget into epochs, each of which ends with a validation.
 
     An epoch is a tenth of the steps, or one pass over the images if that is longer, but at most a

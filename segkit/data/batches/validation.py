@@ -11,7 +11,7 @@ import numpy as np
 from segkit.config import Config, InputConfig
 from segkit.data.batches.cache import Encoded, open_samples
 from segkit.data.batches.distances import as_losses_need
-from segkit.data.batches.windows import LARGEST, Window, scan_masks, windows_of
+from segkit.data.batches.windows import LARGEST, Window, summarise_masks, windows_of
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.task import VOID
@@ -57,7 +57,7 @@ class ValidationBatches(keras.utils.PyDataset):
         self.input_config = input_config
         self.replicas = replicas
         self.size = config.train.batch_size
-        self.mask_summary = scan_masks(self.samples, self.names, self.task, replicas)
+        self.mask_summary = summarise_masks(self.samples, self.names, self.task, replicas)
         self.windows: list[Window] = []
         sizes = self.mask_summary.sizes.tolist()
         for name, (height, width) in zip(self.names, sizes, strict=True):

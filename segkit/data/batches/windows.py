@@ -70,7 +70,7 @@ def _divide(length: int, largest: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def scan_masks(
+def summarise_masks(
     samples: Samples, names: Sequence[str], task: Task, replicas: Replicas
 ) -> MaskSummary:
     """Summarise the masks of some images. Each process reads its share of them.

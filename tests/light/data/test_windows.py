@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, Task
-from segkit.data.batches.windows import scan_masks, windows_of
+from segkit.data.batches.windows import summarise_masks, windows_of
 from segkit.system.replicas import ALONE, Replicas
 
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
@@ -53,7 +53,7 @@ def test_the_summary_lists_sizes_classes_and_labels(
     targets["liver"][3:, 3:, ...] = 1
     if task.kind == "multilabel":
         targets["liver"][..., 1] = 0
-    found = scan_masks(lambda name: (np.zeros((1, 1, 1)), targets[name]), names, task, ALONE)
+    found = summarise_masks(lambda name: (np.zeros((1, 1, 1)), targets[name]), names, task, ALONE)
     assert found.sizes.tolist() == [list(targets[name].shape[:2]) for name in names]
     assert dict(zip(task.classes, found.classes.tolist(), strict=True))["liver"] is liver
     assert found.classes[list(task.foreground)].sum() == liver
@@ -73,7 +73,7 @@ def test_each_process_reads_its_share() -> None:
     first = np.zeros((5, 6), np.int64)
     first[[0, 2, 4], :3] = [[3, 7, 1], [5, 7, 1], [7, 7, 1]]
     reads: list[str] = []
-    found = scan_masks(read, names, ORGANS, Second(2, 1, 2))
+    found = summarise_masks(read, names, ORGANS, Second(2, 1, 2))
     assert reads == ["4", "6"]
     assert found.sizes.tolist() == [[3, 7], [4, 7], [5, 7], [6, 7], [7, 7]]
     assert found.classes.tolist() == [False, True, False]

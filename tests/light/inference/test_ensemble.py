@@ -10,7 +10,7 @@ import pytest
 from segkit import ConfigError, Task
 from segkit.config import Config, InputConfig
 from segkit.inference.decoding import decode
-from segkit.inference.ensemble import averaged, joint
+from segkit.inference.ensemble import average_members, joint
 from segkit.inference.temperature import entropy, tempered
 from segkit.inference.tiles import Predict
 from tests.helpers.errors import fails
@@ -36,14 +36,14 @@ def test_probabilities_are_averaged_after_each_run_s_own_temperature() -> None:
     configs = [config_of(decode={"temperature": 2.0}), config_of()]
     together = joint(configs, ["one", "two"])
     assert together.decode.temperature == 1.0
-    answer = averaged([network(0.9), network(0.5)], configs)(IMAGES)
+    answer = average_members([network(0.9), network(0.5)], configs)(IMAGES)
     np.testing.assert_allclose(answer, (0.75 + 0.5) / 2, rtol=1e-5)  # odds of 9, whose root is 3
 
 
 def test_a_single_run_keeps_its_raw_probabilities_and_its_config() -> None:
     config = config_of(decode={"temperature": 3.0, "smallest": 2})
     alone = network(0.5)
-    assert averaged([alone], [config]) is alone
+    assert average_members([alone], [config]) is alone
     assert joint([config], ["one"]) is config
 
 
@@ -57,7 +57,7 @@ def test_views_of_one_run_are_averaged_at_its_temperature() -> None:
         ).reshape(1, 9, 9, 2)
 
     numbered = np.arange(81, dtype=np.uint8).reshape(1, 9, 9, 1).repeat(3, axis=-1)
-    probabilities = averaged([same_in_each_view], [config], "flips")(numbered)[0]
+    probabilities = average_members([same_in_each_view], [config], "flips")(numbered)[0]
     np.testing.assert_allclose(probabilities, tempered(TASK, raw, 3.0), rtol=1e-5)
     np.testing.assert_array_equal(
         decode(joint([config], ["one"], "flips"), probabilities), decode(config, raw)
@@ -118,9 +118,11 @@ def test_sides_are_checked_before_any_network_is_opened() -> None:
 
 def test_the_last_channel_is_the_mean_entropy_of_all_views_of_all_runs() -> None:
     configs = [config_of(decode={"temperature": 2.0}), config_of()]
-    answer = averaged([network(0.9), network(0.5)], configs, "flips", with_entropy=True)(IMAGES)
+    answer = average_members([network(0.9), network(0.5)], configs, "flips", with_entropy=True)(
+        IMAGES
+    )
     each = entropy(TASK, np.full(2, 0.75)), entropy(TASK, np.full(2, 0.5))
     np.testing.assert_allclose(answer[..., 2], np.mean(each), rtol=1e-5)
     assert (
-        averaged([network(0.9)], [config_of()], with_entropy=True)(IMAGES).shape[-1] == 2
+        average_members([network(0.9)], [config_of()], with_entropy=True)(IMAGES).shape[-1] == 2
     )  # one view has no entropy channel
