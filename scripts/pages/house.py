@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE = re.compile(r"^(\w[\w.]*(?:, \w[\w.]*)*)  +(\S.*)$")
+LINE = re.compile(r"^(\w[\w./]*(?:, \w[\w./]*)*)  +(\S.*)$")
 """A line of a package's docstring: files, two spaces or more, and what they hold."""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+import segkit
 from scripts.pages.commands import arguments_table, command_parsers, commands_page, usage_of
 from scripts.pages.house import describe_package, floors_table, tree_tables
 from scripts.pages.relink import relink
@@ -147,3 +149,20 @@ def test_links_lead_to_places_on_the_site(link: str, source: str, relinked: str)
         places = {}
         places[source] = "log.md"
     assert relink(f"[a]({link})", source, places) == f"[a]({relinked})"
+
+
+def test_the_diagrams_are_as_drawn_and_name_files_that_exist() -> None:
+    drawn = runpy.run_path(str(PAGES / "images" / "draw_diagrams.py"))
+    for name, steps in drawn["DIAGRAMS"].items():
+        picture = (PAGES / "images" / name).read_text(encoding="utf-8")
+        title = re.findall("<title>(.*)</title>", picture)[0]
+        assert drawn["draw"](steps, title) == picture
+        for step in steps:
+            assert (ROOT / step.path).exists()
+
+
+def test_every_public_name_is_in_the_reference_of_python() -> None:
+    page = (PAGES / "reference" / "python.md").read_text(encoding="utf-8")
+    modules = {"Config", "VOID"}
+    for name in set(segkit.__all__) - modules:
+        assert re.search(rf"^::: segkit\.{name}$", page, re.MULTILINE), name
