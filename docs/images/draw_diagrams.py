@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-WIDTH = 660
+WIDTH = 500
 BOX = 58
 GAP = 40
 MARGIN = 20
@@ -42,7 +42,7 @@ BATCH = [
         "Source",
         "segkit/data/sources/",
         "Reads an image and its mask, and turns values into classes.",
-        "names of samples; image (H, W, C), mask uint8",
+        "image (H, W, C); mask uint8",
     ),
     Step(
         "Parts",
@@ -53,14 +53,14 @@ BATCH = [
     Step(
         "Samples",
         "segkit/data/batches/cache.py",
-        "Decoded and encoded once, kept in memory or on disk.",
-        "image (H, W, C) as stored; target uint8 with VOID = 255",
+        "Decoded and encoded once, cached in memory or on disk.",
+        "image as stored; target uint8, VOID = 255",
     ),
     Step(
         "Patches",
         "segkit/data/batches/augment.py",
         "Turn, scale, flip and crop are one warp; the seed decides.",
-        "images (B, h, w, C); targets (B, h, w) or (B, h, w, classes), uint8",
+        "images (B, h, w, C); targets (B, h, w, ...) uint8",
     ),
     Step(
         "Model",
@@ -77,7 +77,7 @@ BATCH = [
     Step(
         "Step",
         "segkit/training/fit.py",
-        "Keras' fit with callbacks for time, checkpoints, the best epoch.",
+        "Keras' fit; callbacks for time, checkpoints, best epoch.",
         "weights, scores, pictures",
     ),
     Step("Run folder", "segkit/run/folder.py", "All that training and prediction share."),
@@ -93,7 +93,7 @@ PREDICTION = [
         "Runtime",
         "segkit/inference/load.py",
         "Keras, ONNX Runtime, LiteRT or OpenVINO.",
-        "a function: images (B, H, W, C) to probabilities",
+        "function: images (B, H, W, C) to probabilities",
     ),
     Step(
         "Views and runs",
@@ -105,21 +105,25 @@ PREDICTION = [
         "Windows",
         "segkit/inference/tiles.py",
         "Cuts a large image into windows and blends them.",
-        "probabilities (H, W, classes), float32, sizes of the image",
+        "probabilities (H, W, classes), float32",
     ),
     Step(
         "Decoding",
         "segkit/inference/decoding.py",
-        "Temperature, thresholds or the highest class, rules for objects.",
+        "Temperature, threshold or highest class, rules for objects.",
         "mask (H, W) or (H, W, classes), uint8",
     ),
     Step(
         "Outputs",
         "segkit/inference/outputs/",
-        "Masks as the data set stores them, polygons, COCO, tables.",
-        "files under hidden names, renamed when all are written",
+        "Masks as in the data set, polygons, COCO, tables.",
+        "hidden files, renamed when all are written",
     ),
-    Step("Folder of masks", "segkit/inference/files.py", "A failed image is listed; others go on."),
+    Step(
+        "Folder of masks",
+        "segkit/inference/files.py",
+        "A failed image is listed; the others are predicted.",
+    ),
 ]
 DIAGRAMS = {"batch.svg": BATCH, "prediction.svg": PREDICTION}
 
