@@ -132,7 +132,7 @@ def draw(steps: list[Step], title: str) -> str:
     """Return the steps as an SVG picture, one below the other, for light and dark screens."""
     height = 2 * MARGIN + len(steps) * BOX + (len(steps) - 1) * GAP
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">',
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         f'<rect class="card" width="{WIDTH}" height="{height}" rx="8"/>',
     ]
