@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 import segkit
 from scripts.pages.commands import arguments_table, command_parsers, commands_page, usage_of
+from scripts.pages.hooks import EXTERNAL
 from scripts.pages.house import describe_package, floors_table, tree_tables
 from scripts.pages.relink import relink
 from scripts.pages.settings import (
@@ -166,3 +167,17 @@ def test_every_public_name_is_in_the_reference_of_python() -> None:
     modules = {"Config", "VOID"}
     for name in set(segkit.__all__) - modules:
         assert re.search(rf"^::: segkit\.{name}$", page, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ('<script src="https://cdn.example/a.js"></script>', True),
+        ('<img alt="x" src="//example.org/a.png">', True),
+        ('<link rel="stylesheet" href="https://fonts.example/a.css">', True),
+        ('<script src="../assets/a.js"></script>', False),
+        ('<a href="https://keras.io">Keras</a>', False),
+    ],
+)
+def test_pages_that_load_from_elsewhere_are_found(html: str, found: bool) -> None:
+    assert bool(EXTERNAL.search(html)) == found
