@@ -24,7 +24,7 @@ from machine import machine, machine_line
 
 from segkit import catalog
 
-PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "networks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "networks.md"
 BEGIN, END = "<!-- benchmarks/networks.py -->", "<!-- end -->"
 HEADING = "| encoder | decoder | parameters, million | multiply-adds, billion | images/s |\n|---|---|---:|---:|---:|"
 ROW = re.compile(r"^\| (\w+) \| (\S+) \| [\d.]+ .*$", re.MULTILINE)

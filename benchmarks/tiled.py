@@ -59,7 +59,7 @@ def monai_tiled(workload: Workload, batch: int, mode: str, **settings: bool) -> 
 
 
 MONAI: dict[str, measure.Make] = {
-    "MONAI as it comes": partial(monai_tiled, batch=1, mode="constant"),
+    "MONAI with defaults": partial(monai_tiled, batch=1, mode="constant"),
     "MONAI tuned": partial(monai_tiled, batch=4, mode="gaussian", channels_last=True),
     "MONAI tuned, compiled": partial(
         monai_tiled, batch=4, mode="gaussian", channels_last=True, compiled=True

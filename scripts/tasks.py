@@ -108,6 +108,12 @@ def check(fix: bool) -> None:
     call(PYTHON, "-m", "pytest", "-q", "tests/light", "-m", "not slow and not long")
 
 
+def docs(folder: Path, log: Path | None = None) -> None:
+    """Build the documentation site into a folder. A broken link or a page without a place ends it."""
+    build = ("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder)
+    call(PYTHON, *build, log=log, NO_MKDOCS_2_WARNING="1")
+
+
 def smoke(folder: Path, log: Path | None = None) -> None:
     """Run `segkit demo` with a small training, whose score must pass a bar."""
     out = folder / "demo"
@@ -196,14 +202,15 @@ def keras_lane(folder: Path) -> list[Step]:
 
 
 def other_lane(folder: Path) -> list[Step]:
-    """Return the steps beside them: tests without Keras, on JAX and of processes, and the smoke run."""
+    """Return the steps beside them: tests without Keras, on JAX and of processes, the site, and the smoke run."""
     jax = (*JAX_TESTS, "-m", "not slow and not one_backend", "--durations=10")
     # compiling for speed would take longer than the tests themselves
     quick = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return [
-        pytest("light", folder, "tests/light", "segkit", "--doctest-modules"),
+        pytest("light", folder, "tests/light", "segkit", "scripts/pages", "--doctest-modules"),
         pytest("jax", folder, *jax, coverage=False, **quick),
         pytest("processes", folder, "tests/processes", "--durations=10"),
+        ("docs", lambda log: docs(folder / "site", log)),
         ("smoke", lambda log: smoke(folder, log)),
     ]
 
@@ -212,6 +219,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "environment": environment,
     "lint": lint,
     "check": check,
+    "docs": docs,
     "test": test,
     "smoke": smoke,
     "quickstart": quickstart,
@@ -230,6 +238,8 @@ def main() -> int:
     ):
         tasks.add_parser(name, help=words).add_argument("--fix", action="store_true")
     tasks.add_parser("test", help="everything, as CI runs it")
+    site = tasks.add_parser("docs", help="the documentation site")
+    site.add_argument("folder", nargs="?", type=Path, default=ROOT / "site")
     tasks.add_parser("smoke", help="a small demo that must pass a bar").add_argument(
         "folder", type=Path
     )

@@ -140,7 +140,7 @@ def combined() -> None:
     save(f"{root}/images/0a1.png", np.zeros((1, 3, 4)))
     save(f"{root}/masks/ff.png", [[0, 255, 0]])
     save(f"{root}/masks/ee.png", [[0, 0, 255]])
-    [script] = blocks(next(page for page in PAGES if page.stem == "folder"), "python")
+    [script] = blocks(next(page for page in PAGES if page.stem == "folder"), "py")
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
