@@ -161,9 +161,7 @@ def test_automatic_precision_is_kept_for_resuming(
     model = keras.saving.load_model(run.model, compile=False)
     assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
     assert model.output.dtype == "float32"
-    monkeypatch.setattr(
-        precision, "compare_precisions", lambda config: pytest.fail("measured again")
-    )
+    monkeypatch.setattr(precision, "compare_precisions", lambda *_: pytest.fail("measured again"))
     assert train(config, run, "--resume") == 0
     keras.config.set_dtype_policy("float32")
 
@@ -238,7 +236,7 @@ def test_folds_that_were_interrupted_go_on_as_folds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("segkit.training.step_counter.Course.on_epoch_end", interrupt)
+        patch.setattr("segkit.training.step_counter.StepCounter.on_epoch_end", interrupt)
         assert train(config, folder, "--fold", "all/2") == 130
     told = " ".join(capsys.readouterr().out.split())
     command = told.partition("segkit train ")[2].removesuffix(" --resume")
