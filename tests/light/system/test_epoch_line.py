@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segkit.system.progress import TrainingStatus, epoch_line
 from tests.helpers.errors import holds
 
-LOSSES = st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf, -math.inf])
+LOSSES = st.floats(-99_999, 1e9) | st.sampled_from([math.nan, math.inf, -math.inf])
 STATUS = TrainingStatus(
     epoch=3,
     epochs=12,
