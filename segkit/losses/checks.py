@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -41,6 +41,33 @@ def same_arguments(other: Callable[P, R]) -> Callable[[Callable[..., R]], Callab
 
     def decorate(function: Callable[..., R]) -> Callable[P, R]:
         function.__signature__ = inspect.signature(other)  # type: ignore[attr-defined]
+        return named_arguments(function)
+
+    return decorate
+
+
+def with_settings(
+    defaults: Mapping[str, Any],
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that shows the names of a function's `**settings` in its signature.
+
+    Args:
+        defaults: Default values by name. They are shown only; the function gets what is passed.
+
+    Returns:
+        The decorator. The function refuses other names, as by `named_arguments`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        parameters = []
+        for parameter in signature.parameters.values():
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.append(parameter)
+        for name, default in defaults.items():
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(inspect.Parameter(name, kind, default=default))
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return named_arguments(function)
 
     return decorate
