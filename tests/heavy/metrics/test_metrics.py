@@ -1,4 +1,4 @@
-"""Scores during training: the same numbers as `counts` and scikit-learn give. Runs on every backend of Keras."""
+"""Scores during training equal those of `counts` and scikit-learn. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_void_pixels_are_never_counted(task: Task, seed: int) -> None:
     assert (whole(one).sum(axis=0) == known.sum(axis=(0, 1, 2))).all()
 
 
-def test_each_class_has_its_threshold_and_it_counts_as_yes() -> None:
+def test_each_class_has_a_threshold_which_counts_as_predicted() -> None:
     task = TASKS["multilabel"]  # 0.3, 0.5, 0.8
     p = np.tile(np.float32([0.29, 0.3, 0.49, 0.5, 0.79, 0.8])[None, None, :, None], (1, 1, 1, 3))
     metric = metric_of("recall", task, from_logits=False)
@@ -185,7 +185,7 @@ def test_trap_12_sample_weights_are_refused(name: str, task: Task) -> None:
 
 @every_score
 @every_task
-def test_trap_18_a_perfect_answer_scores_1(name: str, task: Task) -> None:
+def test_trap_18_a_perfect_prediction_scores_1(name: str, task: Task) -> None:
     target, _ = batch(task, seed=4)
     truth, _ = channels_of(task, target)
     logits = np.where(truth, 3.0, -3.0).astype(
@@ -200,7 +200,7 @@ def test_trap_18_a_perfect_answer_scores_1(name: str, task: Task) -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "softmax"])
-def test_trap_19_an_all_background_answer(kind: str) -> None:
+def test_trap_19_an_all_background_prediction(kind: str) -> None:
     task = TASKS[kind]
     target = np.zeros((1, *task.target_shape(10, 10)), np.uint8)
     target[0, 0, 0] = 1

@@ -33,7 +33,7 @@ def test_no_time_is_left_after_the_last_step() -> None:
     assert status.seconds_left == 0
 
 
-def test_a_budget_of_minutes_says_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_budget_of_minutes_the_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("segkit.training.progress.time.monotonic", lambda: now)
     clock = TrainingClock(TrainConfig(minutes=2), steps=20, done=7, used=30.0)

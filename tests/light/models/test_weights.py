@@ -1,4 +1,4 @@
-"""Files of pretrained weights: found, fetched from a server that answers, refused in seconds if none does."""
+"""Files of pretrained weights: found, downloaded, or refused within seconds."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_without_a_network_the_file_and_its_place_are_named(home: Path) -> None:
         weights.find_weights(IMAGENET)
 
 
-def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(networks, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}/")

@@ -1,4 +1,4 @@
-"""Which epoch is the best where the score says nothing."""
+"""The choice of the best epoch where the score is undefined or 0."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def config_of(task: Task = ORGANS, **sections: Any) -> Config:
     return Config(task=task, **sections)
 
 
-def shown(*classes: int, labelled: bool = True) -> MaskSummary:
-    """Return what masks show that hold these classes of three."""
-    return MaskSummary(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
+def shown(*classes: int, labelled: bool = True) -> Shown:
+    """Return the content of masks with these classes of three."""
+    return Shown(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
 
 
 def best(choice: Choice, scores: list[float], losses: list[float]) -> int:
@@ -52,7 +52,7 @@ NAN = math.nan
         ([math.inf, 0.2], [1, 1], 1),
     ],
 )
-def test_trap_35_a_score_that_says_nothing_is_not_the_best(
+def test_trap_35_an_undefined_score_is_not_the_best(
     scores: list[float], losses: list[float], expected: int
 ) -> None:
     assert best(choice_for(config_of(), shown(0, 1, 2)), scores, losses) == expected
@@ -96,7 +96,7 @@ def test_without_a_validation_part_the_training_scores_decide() -> None:
     assert choice.rank(0, {"dice_foreground": NAN, "loss": 1.0}) == (BY_LOSS, -1.0)
 
 
-def test_a_score_that_was_always_0_is_told() -> None:
+def test_a_score_that_was_always_0_causes_a_warning() -> None:
     choice = choice_for(config_of(), shown(0, 1))
     warning = choice.warning(choice.rank(0, {SCORE: 0.0, LOSS: 2.0}))
     assert warning is not None

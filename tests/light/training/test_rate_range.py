@@ -1,4 +1,4 @@
-"""The learning-rate range test: rates in equal factors, a suggestion where the loss falls, and a picture."""
+"""The learning-rate range test: rates, the suggestion, and the plot."""
 
 from __future__ import annotations
 
