@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -226,17 +227,28 @@ class Scores(PixelCounts):
     def result(self) -> dict[str, Tensor]:
         """Return iou_foreground, dice_foreground and iou_with_background, each float32."""
         tp, fp, fn, tn = ops.unstack(self.counts(), 4, axis=0)
-        foreground = ops.convert_to_tensor(self.task.foreground, "int32")
         iou = ratio(tp, tp + fp + fn)
         all_iou = iou
         if self.task.implies_background:
             all_iou = ops.concatenate([iou, ratio(tn, tn + fn + fp)])
-        dice = ratio(2 * tp, 2 * tp + fp + fn)
-        return {
-            "iou_foreground": mean_of_known(ops.take(iou, foreground, axis=0)),
-            "dice_foreground": mean_of_known(ops.take(dice, foreground, axis=0)),
-            "iou_with_background": mean_of_known(all_iou),
-        }
+        means = self.foreground_means(self.task.foreground)
+        return {**means, "iou_with_background": mean_of_known(all_iou)}
+
+    def foreground_means(self, classes: Sequence[int]) -> dict[str, Tensor]:
+        """Return iou_foreground and dice_foreground over some of the foreground classes.
+
+        Args:
+            classes: Numbers of the classes.
+
+        Returns:
+            The means over those of the classes that are in truth or prediction, each float32; NaN
+            if none is.
+        """
+        tp, fp, fn, _ = ops.unstack(self.counts(), 4, axis=0)
+        indices = ops.convert_to_tensor(classes, "int32")
+        iou = ops.take(ratio(tp, tp + fp + fn), indices, axis=0)
+        dice = ops.take(ratio(2 * tp, 2 * tp + fp + fn), indices, axis=0)
+        return {"iou_foreground": mean_of_known(iou), "dice_foreground": mean_of_known(dice)}
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:

@@ -139,7 +139,8 @@ def epoch_line(status: TrainingStatus) -> str:
     parts = [f"epoch {epoch_number(status)}", f"loss {_short(logs['loss'])}"]
     if "val_loss" in logs:
         parts.append(f"val_loss {_short(logs['val_loss'])}")
-        parts.append(f"val_dice {_short(logs['val_dice_foreground'])}")
+        dice = logs.get("val_dice_foreground_present", logs["val_dice_foreground"])
+        parts.append(f"val_dice {_short(dice)}")
     else:
         parts.append(f"dice {_short(logs['dice_foreground'])}")
     parts.append(f"{as_clock(status.seconds_left)} left")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from segkit.config import Config
@@ -31,6 +31,8 @@ class Choice(NamedTuple):
     """Name of the loss in an epoch's row; None if losses of two epochs cannot be compared."""
     reason: str = ""
     """Why the monitored score is not used; empty if it is used."""
+    present: tuple[int, ...] | None = None
+    """Numbers of the classes whose mean is the score; None for all foreground classes."""
 
     def rank(self, epoch: int, row: Mapping[str, float]) -> Rank:
         """Return the rank of an epoch.
@@ -81,12 +83,21 @@ class Choice(NamedTuple):
         return SegkitWarning(f"{reason}; {consequence}", "unscored")
 
 
-def choice_for(config: Config, shown: Shown | None) -> Choice:
+def choice_for(
+    config: Config, shown: Shown | None, history: Sequence[Mapping[str, float]] = ()
+) -> Choice:
     """Return the rule that chooses the best epoch of a training.
+
+    A class that no validation mask contains has no Dice until it is predicted, and then its Dice is
+    0. A single wrong pixel would then lower the mean as much as a class that is wrong everywhere,
+    so such classes do not count. The score of the other classes has a name of its own, such as
+    "val_dice_foreground_present".
 
     Args:
         config: Its `train.monitor` names the score.
         shown: Content of the validation masks; None if there is no validation part.
+        history: Rows of earlier epochs of a resumed run. A run that an older version began
+            continues by the score over all classes.
 
     Returns:
         The rule, with names of validation scores if there is a validation part.
@@ -100,8 +111,14 @@ def choice_for(config: Config, shown: Shown | None) -> Choice:
         return Choice(score, comparable_loss)
     if not shown.labelled:
         return Choice(None, None, "no pixel of the validation masks is labelled")
-    shows_foreground = shown.classes[list(config.task.foreground)].any()
-    if score and not shows_foreground:
+    if score is None:
+        return Choice(None, comparable_loss)
+    present = tuple(index for index in config.task.foreground if shown.classes[index])
+    if not present:
         reason = f"the validation masks contain no foreground, so {score} is undefined"
         return Choice(None, comparable_loss, reason)
-    return Choice(score, comparable_loss)
+    present_score = f"{score}_present"
+    is_older = bool(history) and present_score not in history[0]
+    if len(present) == len(config.task.foreground) or is_older:
+        return Choice(score, comparable_loss)
+    return Choice(present_score, comparable_loss, present=present)

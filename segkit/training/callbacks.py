@@ -19,6 +19,7 @@ from segkit.errors import RunError
 from segkit.io.atomic import atomic
 from segkit.io.images import as_display, write_picture
 from segkit.io.overlay import overlay, panel
+from segkit.metrics import Scores
 from segkit.run import Run
 from segkit.run.checkpoint import to_disk
 from segkit.run.folder import Row
@@ -195,12 +196,21 @@ class SaveBest(keras.callbacks.Callback):
             self._update_best(int(row["epoch"]), row)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save the model if this epoch is the best so far."""
+        """Add the score of the present classes to the logs; save the model if it is the best."""
         self.run.check_there()
-        improved = self._update_best(epoch, logs or {})
+        logs = {} if logs is None else logs
+        if self.choice.present is not None:
+            logs[str(self.choice.score)] = self._score_of(self.choice.present)
+        improved = self._update_best(epoch, logs)
         if improved or not self.run.model.exists():
             with averaged(self.model):
                 save(self.delivered, self.run)
+
+    def _score_of(self, classes: Sequence[int]) -> float:
+        """Return the monitored validation score over some classes."""
+        name = str(self.choice.score).removeprefix("val_").removesuffix("_present")
+        means = _find_scores(self.model).foreground_means(classes)
+        return float(np.asarray(means[name]))
 
     def _update_best(self, epoch: int, row: Mapping[str, float]) -> bool:
         """Return whether an epoch is better than all before."""
@@ -210,6 +220,15 @@ class SaveBest(keras.callbacks.Callback):
             self.best = rank
             self.best_epoch = epoch + 1
         return improved
+
+
+def _find_scores(trainer: keras.Model) -> Scores:
+    """Return the metric of a trainer that counts pixels; after validation, those of its images."""
+    for group in trainer.metrics:
+        for metric in getattr(group, "metrics", [group]):
+            if isinstance(metric, Scores):
+                return metric
+    raise ValueError("the model was not compiled by segkit.compile")
 
 
 def save(model: keras.Model, run: Run, last: bool = False) -> None:

@@ -71,10 +71,10 @@ class Fitting:
         self.callbacks = callbacks
         self.training_part = parts["train"]
         self.validation = self._open_validation(parts["validation"])
-        shown = self.validation.shown if self.validation else None
-        choice = choice_for(config, shown)
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
+        shown = self.validation.shown if self.validation else None
+        choice = choice_for(config, shown, self.history)
         _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
         self.done = begun.steps_done(steps)
         self.used = sum(row["seconds"] for row in self.history) + begun.seconds
@@ -101,6 +101,10 @@ class Fitting:
         Raises:
             RunError: If the checkpoint does not fit, the loss is not finite, or the disk is full.
         """
+        choice = self.best.choice
+        if choice.present is not None:
+            names = ", ".join(self.config.task.classes[index] for index in choice.present)
+            progress.message(f"the best epoch is chosen by {choice.score}, the mean of: {names}")
         saved = self.run.checkpoints.load()
         restore(self.trainer, saved)
         try:
@@ -114,7 +118,7 @@ class Fitting:
                     self._save_last()
             raise
         self._save_last()
-        warning = self.best.choice.warning(self.best.best)
+        warning = choice.warning(self.best.best)
         if warning:
             progress.warning(warning)
         # After an interruption the cache stays for the resumed run.

@@ -98,6 +98,21 @@ def test_of_is_a_class_of_the_task(name: str) -> None:
 
 
 @every_task
+def test_means_over_some_classes_leave_out_the_others(task: Task) -> None:
+    target, logits = batch(task, 3)
+    scores = metrics.Scores(task, from_logits=True)
+    whole_means = numbers(answered(scores, target, logits))
+    for index in task.foreground:
+        means = numbers(scores.foreground_means([index]))
+        for name in ("dice", "iou"):
+            single = metric_of(name, task, of=task.classes[index])
+            expected = float(ops.convert_to_numpy(answered(single, target, logits)))
+            assert means[f"{name}_foreground"] == pytest.approx(expected, nan_ok=True)
+    every = numbers(scores.foreground_means(task.foreground))
+    assert every == {name: whole_means[name] for name in every}
+
+
+@every_task
 def test_probabilities_count_as_their_logits_do(task: Task) -> None:
     target, logits = batch(task, seed=2)
     on_logits, on_probabilities = (

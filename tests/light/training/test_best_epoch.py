@@ -87,7 +87,31 @@ def test_trap_35_masks_that_nobody_labelled_leave_the_last_epoch() -> None:
 def test_losses_that_cannot_be_compared_do_not_decide() -> None:
     changing = config_of(loss={"cross_entropy": [1.0, 0.0], "dice": [0.0, 1.0]})
     assert best(choice_for(changing, shown(0)), [0.0, 0.0, NAN], [1, 2, 3]) == 2
-    assert best(choice_for(changing, shown(0, 1)), [0.4, 0.3, NAN], [3, 2, 1]) == 0
+    assert best(choice_for(changing, shown(0, 1, 2)), [0.4, 0.3, NAN], [3, 2, 1]) == 0
+
+
+@pytest.mark.parametrize("monitor", ["dice_foreground", "iou_foreground"])
+def test_classes_absent_from_the_validation_masks_do_not_count(monitor: Any) -> None:
+    config = config_of(train=TrainConfig(monitor=monitor))
+    for classes, present in (((0, 1), (1,)), ((2,), (2,))):
+        choice = choice_for(config, shown(*classes))
+        assert choice.present == present
+        assert choice.score not in (None, f"val_{monitor}")
+        rows = [
+            {f"val_{monitor}": 0.9, choice.score: 0.1, LOSS: 1.0},
+            {choice.score: 0.2, LOSS: 2.0},
+        ]
+        assert choice.rank(0, rows[0]) < choice.rank(1, rows[1])
+    assert choice_for(config, shown(1, 2)).present is None
+    assert choice_for(config_of(train=TrainConfig(monitor="loss")), shown(0, 1)).score is None
+
+
+def test_a_run_of_an_older_version_is_resumed_by_the_score_that_its_history_has() -> None:
+    rows = [{SCORE: 0.5, LOSS: 1.0}]
+    assert choice_for(config_of(), shown(0, 1), rows).score == SCORE
+    newer = choice_for(config_of(), shown(0, 1))
+    rows[0][str(newer.score)] = 0.5
+    assert choice_for(config_of(), shown(0, 1), rows) == newer
 
 
 def test_without_a_validation_part_the_training_scores_decide() -> None:
@@ -97,7 +121,7 @@ def test_without_a_validation_part_the_training_scores_decide() -> None:
 
 
 def test_a_score_that_was_always_0_causes_a_warning() -> None:
-    choice = choice_for(config_of(), shown(0, 1))
+    choice = choice_for(config_of(), shown(0, 1, 2))
     warning = choice.warning(choice.rank(0, {SCORE: 0.0, LOSS: 2.0}))
     assert warning is not None
     assert warning.code == "unscored"
