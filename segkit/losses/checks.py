@@ -68,7 +68,8 @@ def with_settings(
     """Return a decorator that shows the names of a function's `**settings` in its signature.
 
     Args:
-        defaults: Default values by name. They are shown only; the function gets what is passed.
+        defaults: Default values by name. They are shown only; the function gets only what is passed
+            to it.
 
     Returns:
         The decorator. The function refuses other names, as by `named_arguments`.

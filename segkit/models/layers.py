@@ -192,7 +192,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return normalized
 
     def _is_fused(self, mask: Any) -> bool:
-        """Return whether the fused operation computes what this layer is configured for."""
+        """Return whether the fused operation computes the same as this layer."""
         if mask is not None or self.renorm or self.synchronized:
             return False
         if not (self.scale and self.center):

@@ -144,7 +144,7 @@ def run_process(process: Process | None, work: Callable[[], int]) -> int:
 
 
 def _exit_status(process: Process, work: Callable[[], int]) -> int:
-    """Do the work; print what it raises after the process has joined the others."""
+    """Do the work; print an error that it raises after the process has joined the others."""
     try:
         return work()
     except KeyboardInterrupt:

@@ -76,7 +76,7 @@ class Fitting:
         shown = self.validation.shown if self.validation else None
         choice = choice_for(config, shown, self.history)
         _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
-        self.done = begun.steps_done(steps)
+        self.steps_done = begun.steps_done(steps)
         self.used = sum(row["seconds"] for row in self.history) + begun.seconds
         self.counter = StepCounter(begun, steps, self.settings.total_steps(steps))
         self.best = own.SaveBest(model, run, choice, self.history)
@@ -137,17 +137,17 @@ class Fitting:
             return True
         total = self.settings.total_steps(self.steps)
         if self.settings.minutes is None:
-            return total is not None and self.done >= total
+            return total is not None and self.steps_done >= total
         return self.run.fitted.is_file()
 
     def _fit(self, progress: Progress, running: Sequence[np.ndarray]) -> None:
-        clock = TrainingClock(self.settings, self.steps, self.done, self.used)
+        clock = TrainingClock(self.settings, self.steps, self.steps_done, self.used)
         begin = partial(
             training_batches,
             self.training_part,
             self.config,
             self.config.input,
-            self.done,
+            self.steps_done,
             cache_folder=self.run.cache,
             replicas=self.replicas,
         )

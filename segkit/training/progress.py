@@ -23,17 +23,19 @@ class TrainingClock:
     Args:
         settings: Section `train` of the config.
         steps: Number of steps in an epoch.
-        done: Steps that earlier sessions of a resumed run have made.
-        used: Seconds that earlier sessions have used.
+        steps_done: Steps that earlier sessions of a resumed run have made.
+        seconds_used: Seconds that earlier sessions have used.
     """
 
-    def __init__(self, settings: TrainConfig, steps: int, done: int, used: float) -> None:
+    def __init__(
+        self, settings: TrainConfig, steps: int, steps_done: int, seconds_used: float
+    ) -> None:
         self.steps = steps
         self.total = settings.total_steps(steps)
         self.epochs = settings.last_epoch(steps)
         self.budget = 60 * (settings.minutes or 0)
-        self.done = done
-        self.used = used
+        self.steps_done = steps_done
+        self.seconds_used = seconds_used
         self.began = time.monotonic()
         self.compiled: tuple[int, float] | None = None
         """Steps done and time at the end of this session's first step."""
@@ -49,9 +51,9 @@ class TrainingClock:
         Returns:
             The status, without the logs of an epoch.
         """
-        self.done = epoch * self.steps + step
+        self.steps_done = epoch * self.steps + step
         if self.compiled is None:
-            self.compiled = (self.done, time.monotonic())
+            self.compiled = (self.steps_done, time.monotonic())
         return TrainingStatus(
             epoch=epoch + 1,
             epochs=self.epochs,
@@ -65,8 +67,8 @@ class TrainingClock:
     def share(self) -> float:
         """Return the part of the training that is done, from 0 to 1."""
         if self.total is None:
-            return min(1.0, (self.used + time.monotonic() - self.began) / self.budget)
-        return self.done / self.total
+            return min(1.0, (self.seconds_used + time.monotonic() - self.began) / self.budget)
+        return self.steps_done / self.total
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the training ends; None until this session has made two steps.
@@ -76,15 +78,15 @@ class TrainingClock:
         """
         now = time.monotonic()
         if self.total is None:
-            return max(0.0, self.budget - self.used - (now - self.began))
-        if self.done >= self.total:
+            return max(0.0, self.budget - self.seconds_used - (now - self.began))
+        if self.steps_done >= self.total:
             return 0.0
         if self.compiled is None:
             return None
         first_steps, first_time = self.compiled
-        if self.done <= first_steps:
+        if self.steps_done <= first_steps:
             return None
-        return (now - first_time) / (self.done - first_steps) * (self.total - self.done)
+        return (now - first_time) / (self.steps_done - first_steps) * (self.total - self.steps_done)
 
 
 class Report(keras.callbacks.Callback):

@@ -42,8 +42,8 @@ def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
 def _branch(x: Tensor, doublings: int, settings: ModelConfig) -> Tensor:
     """Convolve, then double the resolution, with a convolution between two doublings."""
     x = convolve(x, settings.width, settings)
-    for done in range(doublings):
+    for doubling in range(doublings):
         x = upsample(x, settings.width, settings)
-        if done + 1 < doublings:
+        if doubling + 1 < doublings:
             x = convolve(x, settings.width, settings)
     return x

@@ -16,7 +16,7 @@ def test_the_time_left_does_not_count_the_first_step(
 ) -> None:
     now = 100.0
     monkeypatch.setattr("segkit.training.progress.time.monotonic", lambda: now)
-    clock = TrainingClock(TrainConfig(epochs=10), steps=20, done=done, used=0.0)
+    clock = TrainingClock(TrainConfig(epochs=10), steps=20, steps_done=done, seconds_used=0.0)
     now += 60.0  # the first step compiles
     epoch, step = divmod(done, 20)
     assert clock.status(epoch, step + 1, loss=1.0).seconds_left is None
@@ -28,7 +28,7 @@ def test_the_time_left_does_not_count_the_first_step(
 
 
 def test_no_time_is_left_after_the_last_step() -> None:
-    clock = TrainingClock(TrainConfig(steps=30), steps=20, done=0, used=0.0)
+    clock = TrainingClock(TrainConfig(steps=30), steps=20, steps_done=0, seconds_used=0.0)
     status = clock.status(1, 20, loss=1.0)  # the last epoch ends after 10 steps of 20
     assert status.seconds_left == 0
 
@@ -36,7 +36,7 @@ def test_no_time_is_left_after_the_last_step() -> None:
 def test_with_a_budget_of_minutes_the_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("segkit.training.progress.time.monotonic", lambda: now)
-    clock = TrainingClock(TrainConfig(minutes=2), steps=20, done=7, used=30.0)
+    clock = TrainingClock(TrainConfig(minutes=2), steps=20, steps_done=7, seconds_used=30.0)
     now += 60.0
     status = clock.status(0, 8, loss=1.0)
     assert status.seconds_left == pytest.approx(30.0)
