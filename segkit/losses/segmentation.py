@@ -52,8 +52,8 @@ class SegmentationLoss(keras.losses.Loss):
         )
         self.task = as_task(task)
         self.from_logits = from_logits
+        self.weights = _scaled(self.task.weights(class_weights))  # checks the class weights
         self.class_weights = dict(class_weights) if class_weights else None
-        self.weights = _scaled(self.task.weights(class_weights))
 
     def __call__(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
