@@ -62,7 +62,7 @@ class TimeBudget(keras.callbacks.Callback):
         self.total = minutes * 60
         self.used = used
         self.reserve = 0.0
-        """Seconds from the last step to the end of the epoch before: validation and pictures."""
+        """Seconds that validation and pictures of the previous epoch took."""
         self.last_step = 0.0
         self.over = False
 
@@ -87,7 +87,7 @@ class TimeBudget(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Measure the time for validation, a quarter of the training at most."""
+        """Reserve time for the last validation, a quarter of the training at most."""
         if self.over:
             self.model.stop_training = True
         self.reserve = min(self.elapsed() - self.last_step, self.total / 4)
@@ -210,7 +210,7 @@ class SaveBest(keras.callbacks.Callback):
         """Return the monitored validation score over some classes."""
         name = str(self.choice.score).removeprefix("val_").removesuffix("_present")
         means = _find_scores(self.model).foreground_means(classes)
-        return float(np.asarray(means[name]))
+        return float(keras.ops.convert_to_numpy(means[name]))
 
     def _update_best(self, epoch: int, row: Mapping[str, float]) -> bool:
         """Return whether an epoch is better than all before."""
