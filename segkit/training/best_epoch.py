@@ -84,7 +84,7 @@ class Choice(NamedTuple):
 
 
 def choice_for(
-    config: Config, shown: Shown | None, history: Sequence[Mapping[str, float]] = ()
+    config: Config, shown: MaskSummary | None, history: Sequence[Mapping[str, float]] = ()
 ) -> Choice:
     """Return the rule that chooses the best epoch of a training.
 

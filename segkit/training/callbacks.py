@@ -197,7 +197,7 @@ class SaveBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Add the score of the present classes to the logs; save the model if it is the best."""
-        self.run.check_there()
+        self.run.check_not_removed()
         logs = {} if logs is None else logs
         if self.choice.present is not None:
             logs[str(self.choice.score)] = self._score_of(self.choice.present)
@@ -241,7 +241,7 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
         run: The run folder.
         last: Whether to write last.keras instead of model.keras.
     """
-    run.check_there()
+    run.check_not_removed()
     path = run.last
     if not last:
         path = run.model

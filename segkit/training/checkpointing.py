@@ -66,7 +66,7 @@ class KeepCheckpoints(keras.callbacks.Callback):
         self._save()
 
     def _save(self) -> None:
-        self.run.check_there()
+        self.run.check_not_removed()
         position = self.counter.position()
         self.run.checkpoints.save(position, state_of(self.model, with_metrics=position.step > 0))
         self.saved = time.monotonic()

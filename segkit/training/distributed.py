@@ -79,7 +79,7 @@ class FollowerRun(Run):
         """Remove the folder."""
         self._folder.cleanup()
 
-    def check_free(self) -> None:
+    def require_empty(self) -> None:
         """Do nothing: the first process checks the run folder."""
 
     def create(self, config: Config) -> None:

@@ -73,7 +73,7 @@ class Fitting:
         self.validation = self._open_validation(parts["validation"])
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
-        shown = self.validation.shown if self.validation else None
+        shown = self.validation.mask_summary if self.validation else None
         choice = choice_for(config, shown, self.history)
         _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
         self.steps_done = begun.steps_done(steps)

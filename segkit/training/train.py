@@ -113,7 +113,7 @@ def _train(
 def _locked(run: Run, resume: bool) -> Iterator[None]:
     """Lock the run folder. Raises `RunError` if it is not free, or another process has it."""
     if not resume:
-        run.check_free()
+        run.require_empty()
     with run.training():
         yield
 

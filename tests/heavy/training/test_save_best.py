@@ -13,7 +13,7 @@ from keras import layers
 import segkit
 from segkit import Task
 from segkit.config import Config
-from segkit.data.batches.windows import Shown
+from segkit.data.batches.windows import MaskSummary
 from segkit.run import Run
 from segkit.training import callbacks
 from segkit.training.best_epoch import choice_for
@@ -48,7 +48,7 @@ def test_trap_35_a_class_absent_from_validation_does_not_choose_the_best_epoch(
     run: Any = Run(tmp_path)
     run.config_file.touch()
     trainer = identity_trainer()
-    shown = Shown(np.full((1, 2), 10), np.array([True, True, False]), labelled=True)
+    shown = MaskSummary(np.full((1, 2), 10), np.array([True, True, False]), labelled=True)
     choice = choice_for(Config(task=ORGANS), shown)
     best = callbacks.SaveBest(trainer, run, choice, [])
     best.set_model(trainer)

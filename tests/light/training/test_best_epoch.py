@@ -21,9 +21,9 @@ def config_of(task: Task = ORGANS, **sections: Any) -> Config:
     return Config(task=task, **sections)
 
 
-def shown(*classes: int, labelled: bool = True) -> Shown:
+def shown(*classes: int, labelled: bool = True) -> MaskSummary:
     """Return the content of masks with these classes of three."""
-    return Shown(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
+    return MaskSummary(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
 
 
 def best(choice: Choice, scores: list[float], losses: list[float]) -> int:
