@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
     from segkit.io.notebook import show
-    from segkit.models.build import build, compile, encoder_layers, head, logits_of, unet
+    from segkit.models.build import build, compile, encoder_layers, unet
+    from segkit.models.head import head, logits_of
     from segkit.models.saved import load
     from segkit.planning.plan import plan
     from segkit.system.progress import PrintedProgress, Progress
@@ -90,10 +91,10 @@ _LATE = {  # names that are imported when they are first used
     "evaluate": "segkit.evaluation.evaluate:evaluate",
     "export": "segkit.exporting.export:export",
     "find_learning_rate": "segkit.training.lr_range_test:find_learning_rate",
-    "head": "segkit.models.build:head",
+    "head": "segkit.models.head:head",
     "inspect": "segkit.inspection.inspect:inspect",
     "load": "segkit.models.saved:load",
-    "logits_of": "segkit.models.build:logits_of",
+    "logits_of": "segkit.models.head:logits_of",
     "losses": "segkit.losses",
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",

@@ -1,8 +1,9 @@
-"""Scores as Keras metrics: whole pixel counts over everything seen, thresholded or argmax as the task says."""
+"""Scores as Keras metrics, from counts of pixels. The task decodes predictions to masks."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,13 +16,19 @@ from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task, as_task
 
 LIMB = 2**24
-"""Counts are kept as (high, low) int32 with count = high * LIMB + low: JAX has no int64 unless told so globally."""
+"""A count is high * LIMB + low, in two int32: JAX has no int64 without a global setting."""
 
 
 class PixelCounts(keras.metrics.Metric):
-    """True positives, false positives, false negatives and true negatives of each class; VOID is never counted.
+    """Base class: counts the true and false positives and negatives of each class, without VOID.
 
-    The result does not depend on how the images are cut into batches or spread over replicas.
+    The result does not depend on how the images are divided into batches or among replicas.
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
     """
 
     @named_arguments
@@ -33,12 +40,10 @@ class PixelCounts(keras.metrics.Metric):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(
-            name=name or type(self).__name__.lower(), dtype="float32"
-        )  # whatever Keras' default is
+        super().__init__(name=name or type(self).__name__.lower(), dtype="float32")
         self.task = as_task(task)
         self.from_logits = from_logits
-        self._direction = "up"  # by which Keras' callbacks know in mode "auto" that more is better
+        self._direction = "up"  # Keras' callbacks read in mode "auto" that larger is better
         shape = (2, 4, self.task.channels)
         self.limbs = self.add_variable(
             shape, initializer="zeros", dtype="int32", name="counts", aggregation="sum"
@@ -47,41 +52,64 @@ class PixelCounts(keras.metrics.Metric):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
+        """Add the pixels of a batch.
+
+        Args:
+            y_true: Encoded targets, (B, H, W) or (B, H, W, C).
+            y_pred: Predictions, (B, H, W, C).
+            sample_weight: Must be None.
+
+        Raises:
+            ConfigError: If there are sample weights.
+            DataError: If a target or a prediction does not belong to the task.
+        """
         if sample_weight is not None:
             raise ConfigError(
-                "segkit's metrics count whole pixels and take none. Unlabelled pixels are VOID (255) in the target",
+                "segkit's metrics count pixels and take no weights. Unlabelled pixels are VOID "
+                "(255) in the target",
                 setting="sample_weight",
             )
         y_true = ops.convert_to_tensor(checked_target(self.task, y_true))
         y_pred = ops.convert_to_tensor(as_array(y_pred))
         target, known = as_channels(y_true, self.task)
-        answer = self._decode(probabilities(y_pred, self.task, self.from_logits))
-        truth = target > 0.5
         is_known = known > 0.5
-        wrong, right = ops.logical_not(truth), ops.logical_not(answer)
-        cells = (truth & answer, wrong & answer & is_known, truth & right, wrong & right & is_known)
-        counted = ops.stack([ops.sum(ops.cast(cell, "int32"), axis=(0, 1, 2)) for cell in cells])
-        low = self.limbs[1] + counted
+        is_true = target > 0.5
+        is_false = ops.logical_not(is_true) & is_known
+        is_predicted = self._decode(probabilities(y_pred, self.task, self.from_logits))
+        not_predicted = ops.logical_not(is_predicted)
+        cells = (
+            is_true & is_predicted,
+            is_false & is_predicted,
+            is_true & not_predicted,
+            is_false & not_predicted,
+        )
+        counts = [ops.sum(ops.cast(cell, "int32"), axis=(0, 1, 2)) for cell in cells]
+        low = self.limbs[1] + ops.stack(counts)
         self.limbs.assign(ops.stack([self.limbs[0] + low // LIMB, low % LIMB]))
 
     def _decode(self, p: Tensor) -> Tensor:
-        """Return what `Task.decode` says, as (B, H, W, C) bool."""
+        """Return the masks of probabilities, as `Task.decode` does, (B, H, W, C) bool."""
         if self.task.thresholds is None:
             return ops.one_hot(ops.argmax(p, axis=-1), self.task.channels, dtype="int32") > 0
         return p >= ops.convert_to_tensor(self.task.thresholds, "float32")
 
     def counts(self) -> Tensor:
-        """Return the counts, (4, C) float32."""
+        """Return true and false positives, false and true negatives: (4, C) float32."""
         limbs = ops.cast(self.limbs, "float32")
         return limbs[0] * LIMB + limbs[1]
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         task = self.task.model_dump(mode="json")
         return {"name": self.name, "task": task, "from_logits": self.from_logits}
 
 
 class _OneScore(PixelCounts):
-    """The mean of a score over foreground classes that occur, or the score of the class `of`; NaN if none does."""
+    """A score of the class `of`, or the mean over the foreground classes in truth or prediction.
+
+    It is NaN if no class is in either. `of` is the name of a class; the others are as in
+    `PixelCounts`.
+    """
 
     @named_arguments
     def __init__(
@@ -105,23 +133,33 @@ class _OneScore(PixelCounts):
             )
 
     def result(self) -> Tensor:
-        values = self._ratio(*ops.unstack(self.counts(), 4, axis=0)[:3])
+        """Return the score, float32."""
+        tp, fp, fn, _ = ops.unstack(self.counts(), 4, axis=0)
+        values = self._ratio(tp, fp, fn)
         if self.of is not None:
             return values[self.task.classes.index(self.of)]
-        return mean_of_known(
-            ops.take(values, ops.convert_to_tensor(self.task.foreground, "int32"), axis=0)
-        )
+        foreground = ops.convert_to_tensor(self.task.foreground, "int32")
+        return mean_of_known(ops.take(values, foreground, axis=0))
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "of": self.of}
 
 
 @keras.saving.register_keras_serializable(package="segkit.metrics")
 class IoU(_OneScore):
-    """Intersection over union (Jaccard index), tp / (tp + fp + fn)."""
+    """Intersection over union (Jaccard index), tp / (tp + fp + fn).
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        of: Name of a class; by default the mean over the foreground classes in truth or prediction.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
+    """
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         return ratio(tp, tp + fp + fn)
@@ -129,7 +167,15 @@ class IoU(_OneScore):
 
 @keras.saving.register_keras_serializable(package="segkit.metrics")
 class Dice(_OneScore):
-    """Dice coefficient (F1), 2 tp / (2 tp + fp + fn)."""
+    """Dice coefficient (F1), 2 tp / (2 tp + fp + fn).
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        of: Name of a class; by default the mean over the foreground classes in truth or prediction.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
+    """
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         return ratio(2 * tp, 2 * tp + fp + fn)
@@ -137,7 +183,15 @@ class Dice(_OneScore):
 
 @keras.saving.register_keras_serializable(package="segkit.metrics")
 class Precision(_OneScore):
-    """Share of the predicted pixels that are right, tp / (tp + fp)."""
+    """Precision, the share of predicted pixels that are right: tp / (tp + fp).
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        of: Name of a class; by default the mean over the foreground classes in truth or prediction.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
+    """
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         return ratio(tp, tp + fp)
@@ -145,7 +199,15 @@ class Precision(_OneScore):
 
 @keras.saving.register_keras_serializable(package="segkit.metrics")
 class Recall(_OneScore):
-    """Share of the true pixels that are found, tp / (tp + fn)."""
+    """Recall, the share of true pixels that are found: tp / (tp + fn).
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        of: Name of a class; by default the mean over the foreground classes in truth or prediction.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
+    """
 
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
         return ratio(tp, tp + fn)
@@ -153,20 +215,40 @@ class Recall(_OneScore):
 
 @keras.saving.register_keras_serializable(package="segkit.metrics")
 class Scores(PixelCounts):
-    """The mean scores of `counts.means` from one count: iou_foreground, dice_foreground, iou_with_background."""
+    """Several mean scores from one count, as `segkit.evaluation.counts.means` computes them.
+
+    Args:
+        task: The task, which decodes predictions to masks.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        name: Name of the metric.
+        dtype: Ignored; scores are float32. Keras passes it when it loads a model.
+    """
 
     def result(self) -> dict[str, Tensor]:
+        """Return iou_foreground, dice_foreground and iou_with_background, each float32."""
         tp, fp, fn, tn = ops.unstack(self.counts(), 4, axis=0)
-        foreground = ops.convert_to_tensor(self.task.foreground, "int32")
-        every = iou = ratio(tp, tp + fp + fn)
+        iou = ratio(tp, tp + fp + fn)
+        all_iou = iou
         if self.task.implies_background:
-            every = ops.concatenate([iou, ratio(tn, tn + fn + fp)])
-        dice = ratio(2 * tp, 2 * tp + fp + fn)
-        return {
-            "iou_foreground": mean_of_known(ops.take(iou, foreground, axis=0)),
-            "dice_foreground": mean_of_known(ops.take(dice, foreground, axis=0)),
-            "iou_with_background": mean_of_known(every),
-        }
+            all_iou = ops.concatenate([iou, ratio(tn, tn + fn + fp)])
+        means = self.foreground_means(self.task.foreground)
+        return {**means, "iou_with_background": mean_of_known(all_iou)}
+
+    def foreground_means(self, classes: Sequence[int]) -> dict[str, Tensor]:
+        """Return iou_foreground and dice_foreground over some of the foreground classes.
+
+        Args:
+            classes: Numbers of the classes.
+
+        Returns:
+            The means over those of the classes that are in truth or prediction, each float32; NaN
+            if none is.
+        """
+        tp, fp, fn, _ = ops.unstack(self.counts(), 4, axis=0)
+        indices = ops.convert_to_tensor(classes, "int32")
+        iou = ops.take(ratio(tp, tp + fp + fn), indices, axis=0)
+        dice = ops.take(ratio(2 * tp, 2 * tp + fp + fn), indices, axis=0)
+        return {"iou_foreground": mean_of_known(iou), "dice_foreground": mean_of_known(dice)}
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:

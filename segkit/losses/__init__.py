@@ -1,17 +1,18 @@
-"""Losses made from a task. Each sees known pixels only and returns one float32 value an image: (B,).
+"""Losses of a task. Each uses known pixels only and returns one float32 value per image, (B,).
 
-Targets are encoded (`Task.encode`), with VOID for unlabelled pixels. Predictions are (B, H, W, C): logits with
-`from_logits=True`, otherwise probabilities; there is no default, because a wrong one trains without a word.
-An image without a known pixel costs 0. Class weights go by class name; means are divided by the sum of the weights.
+Targets are encoded (`Task.encode`), with VOID for unlabelled pixels. Predictions are (B, H, W, C):
+logits with `from_logits=True`, otherwise probabilities. There is no default, because a wrong one
+would train without an error. An image without a known pixel costs 0. Class weights are given by
+class name, and means are divided by the sum of the weights.
 
 cross_entropy.py      cross-entropy, its hardest pixels (top-k), focal loss
-overlap.py            Dice, Jaccard, Tversky and what is made of them
+overlap.py            Dice, Jaccard, Tversky and their variants
 generalized_dice.py, lovasz.py, boundary.py, cl_dice.py   one loss each
 segmentation.py       the base classes
 weighted_sum.py       sums of losses, with weights that may change over the epochs
-presence.py           what a whole image holds
+presence.py           the loss of a head that predicts the classes of a whole image
 targets.py            targets and predictions as channels, for every kind of task
-checks.py             settings, targets and images as users pass them
+checks.py             checks of settings, targets and images that users pass
 """
 
 from segkit.losses.boundary import Boundary
@@ -32,7 +33,24 @@ from segkit.losses.weighted_sum import (
 )
 
 __all__ = [
-    "Boundary", "ClDice", "CrossEntropy", "Dice", "Focal", "FocalTversky", "GeneralizedDice", "Jaccard", "LogCoshDice",
-    "Lovasz", "Schedule", "SegmentationLoss", "TopKCrossEntropy", "Tversky", "WeightedSum", "attach",
-    "check_metrics", "check_on_logits", "make", "track",
-]  # fmt: skip
+    "Boundary",
+    "ClDice",
+    "CrossEntropy",
+    "Dice",
+    "Focal",
+    "FocalTversky",
+    "GeneralizedDice",
+    "Jaccard",
+    "LogCoshDice",
+    "Lovasz",
+    "Schedule",
+    "SegmentationLoss",
+    "TopKCrossEntropy",
+    "Tversky",
+    "WeightedSum",
+    "attach",
+    "check_metrics",
+    "check_on_logits",
+    "make",
+    "track",
+]

@@ -15,17 +15,33 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class Boundary(ClassLoss):
-    """The mean over known pixels of `d |t - p|`, d the distance to the true outline in pixels; 0 to the largest distance.
+    """Boundary loss, averaged over classes: the mean over known pixels of d |t - p|.
 
-    With signed distances f (negative inside) this is the mean of f p minus the mean of f t: the paper's loss plus a constant
-    that makes a perfect answer cost 0. It needs a target with distances (`segkit.data.batches.distances`), which training
-    by a config makes where a `loss` names it. It is meant beside a loss of overlap, with a small or rising weight.
+    d is the distance to the true outline in pixels, so the loss runs from 0 to the largest
+    distance. With signed distances f (negative inside) it is the mean of f p minus the mean of f t.
+    This is the paper's loss plus a constant, so that a perfect prediction costs 0.
 
-    Where a class is absent or fills the image there is no outline and d is 1; in the authors' code an absent class has
-    d = 0, so that false positives are free. Theirs also lets the outline run through the class's outermost pixels (d = 0),
-    here it runs between pixels (0.5 on both sides).
+    The target must contain distances (`segkit.data.batches.distances`). Training by a config adds
+    them if its section `loss` names this loss. Use it beside an overlap loss, with a small or
+    rising weight.
 
-    Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, 2019, equation 5.
+    Where a class is absent or fills the image there is no outline, and d is 1. In the authors' code
+    an absent class has d = 0, so that false positives cost nothing. Their outline runs through the
+    outermost pixels of a class (d = 0); here it runs between pixels (d = 0.5 on both sides).
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, 2019, equation 5
+    (https://arxiv.org/abs/1812.07032).
     """
 
     @named_arguments
@@ -49,6 +65,7 @@ class Boundary(ClassLoss):
         )
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits)
         costs = distances(y_true, self.task) * (p - target) * known

@@ -1,11 +1,11 @@
-"""Checks of what users pass: settings of losses, targets and images. NumPy only; nothing is checked within compiled steps."""
+"""Checks of settings, targets and images that users pass, in NumPy, outside compiled steps."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,10 +16,19 @@ from segkit.task.readable import suggest_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_EXAMPLES = 8
+"""Wrong values that an error message names."""
 
 
 def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function refuse an unknown argument with a `ConfigError` that names the one that was probably meant."""
+    """Make a function refuse unknown arguments.
+
+    Args:
+        function: A function with named arguments.
+
+    Returns:
+        The function. For an unknown argument it raises `ConfigError` with the most similar name.
+    """
     names = [name for name in inspect.signature(function).parameters if name != "self"]
 
     @functools.wraps(function)
@@ -37,10 +46,45 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def same_arguments(other: Callable[P, R]) -> Callable[[Callable[..., R]], Callable[P, R]]:
-    """Return a decorator that gives a function the signature, the types and the checks of another one's arguments."""
+    """Return a decorator that gives a function the signature and the checks of another function.
+
+    Args:
+        other: The function whose arguments are passed on.
+
+    Returns:
+        The decorator.
+    """
 
     def decorate(function: Callable[..., R]) -> Callable[P, R]:
         function.__signature__ = inspect.signature(other)  # type: ignore[attr-defined]
+        return named_arguments(function)
+
+    return decorate
+
+
+def with_settings(
+    defaults: Mapping[str, Any],
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that shows the names of a function's `**settings` in its signature.
+
+    Args:
+        defaults: Default values by name. They are shown only; the function gets only what is passed
+            to it.
+
+    Returns:
+        The decorator. The function refuses other names, as by `named_arguments`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        parameters = []
+        for parameter in signature.parameters.values():
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.append(parameter)
+        for name, default in defaults.items():
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(inspect.Parameter(name, kind, default=default))
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return named_arguments(function)
 
     return decorate
@@ -55,22 +99,24 @@ def number(
     below: float = math.inf,
     most: float = math.inf,
 ) -> Any:
-    """Return a setting as it is.
+    """Check a setting that is a number.
 
     Args:
-        name: The setting.
-        value: What was found.
-        above: The setting is greater than this.
-        least: The setting is this or greater.
-        below: The setting is less than this.
-        most: The setting is this or less.
+        name: Name of the setting.
+        value: Its value.
+        above: The value must be greater than this.
+        least: The value must be this or greater.
+        below: The value must be less than this.
+        most: The value must be this or less.
+
+    Returns:
+        The value.
 
     Raises:
-        ConfigError: If it is no number, not finite, or out of these bounds.
+        ConfigError: If it is not a finite number within the bounds.
     """
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
-        value, bool
-    )
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    is_number = is_number and not isinstance(value, bool)
     if is_number and math.isfinite(value) and above < value < below and least <= value <= most:
         return value
     bounds = {"greater than": above, "at least": least, "less than": below, "at most": most}
@@ -79,13 +125,16 @@ def number(
 
 
 def check_arrays(task: Task, channels: int | None, x: Any, y: Any) -> None:
-    """Raise `DataError` if images or targets given to `fit` or `evaluate` do not belong to a network and its task.
+    """Check images and targets that are passed to `fit` or `evaluate`.
 
     Args:
         task: The task of the network.
-        channels: The bands of the images, or None where the network has several inputs.
-        x: Images (B, H, W, channels), or a data set of batches, of which the first is checked.
+        channels: Number of bands of the images; None if the network has several inputs.
+        x: Images (B, H, W, channels), or a data set of batches, of which the first one is checked.
         y: Encoded targets, or None.
+
+    Raises:
+        DataError: If they do not fit the network and its task.
     """
     if y is None:
         x, y = _first_batch(x)
@@ -106,12 +155,16 @@ def check_bands(shape: tuple[int, ...], channels: int) -> None:
 
 
 def check_target(task: Task, target: Any, where: str = "target") -> None:
-    """Raise `DataError` unless an array is an encoded target of the task, with or without distances.
+    """Check an encoded target.
 
     Args:
-        task: What a pixel can be.
-        target: (B, H, W) or (B, H, W, C), of whole numbers: classes (or 0 and 1) and VOID.
-        where: What the message calls it.
+        task: The task of the target.
+        target: (B, H, W), (B, H, W, C), or (B, H, W, C, 2) with distances; integers: class numbers,
+            or 0 and 1, and VOID.
+        where: Name of the target in the error message.
+
+    Raises:
+        DataError: If it is not a target of the task.
     """
     values = np.asarray(target)
     if values.ndim == 5 and values.shape[-2:] == (task.channels, 2):
@@ -122,10 +175,21 @@ def check_target(task: Task, target: Any, where: str = "target") -> None:
 
 
 def check_shape(task: Task, shape: tuple[Any, ...]) -> None:
-    """Raise `DataError` unless a shape is that of a batch of encoded targets; unknown sizes are None."""
-    wanted = (None, *task.target_shape(None, None))
-    if len(shape) != len(wanted) or (len(wanted) == 4 and shape[-1] not in (None, task.channels)):
-        names = ["batch", "height", "width", str(task.channels)][: len(wanted)]
+    """Check the shape of a batch of encoded targets.
+
+    Args:
+        task: The task of the targets.
+        shape: The shape; unknown sizes are None.
+
+    Raises:
+        DataError: If it is another shape.
+    """
+    axes = 1 + len(task.target_shape(None, None))
+    fits = len(shape) == axes
+    if fits and axes == 4:
+        fits = shape[-1] in (None, task.channels)
+    if not fits:
+        names = ["batch", "height", "width", str(task.channels)][:axes]
         raise DataError(
             f"a {task.kind} target has shape ({', '.join(names)}); found {tuple(shape)}. "
             f"Task.encode makes it",
@@ -134,30 +198,43 @@ def check_shape(task: Task, shape: tuple[Any, ...]) -> None:
 
 
 def check_values(values: np.ndarray, allowed: int, where: str) -> None:
-    """Raise `DataError` unless an array holds whole numbers from 0 to `allowed` - 1, and VOID, alone."""
-    found = values_of(values.astype(np.uint8) if values.dtype == bool else values)
-    wrong = found[
-        ~(((found >= 0) & (found < allowed)) | (found == VOID)) | (found != np.floor(found))
-    ]
-    if wrong.size:
-        shown = ", ".join(f"{value:g}" for value in wrong[:8].tolist())
+    """Check the values of an encoded target.
+
+    Args:
+        values: The target, in any shape and dtype.
+        allowed: Number of allowed values besides VOID: 0 to `allowed` - 1.
+        where: Name of the target in the error message.
+
+    Raises:
+        DataError: If there are other values.
+    """
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    found = values_of(values)
+    is_allowed = ((found >= 0) & (found < allowed)) | (found == VOID)
+    is_allowed &= found == np.floor(found)
+    wrong = found[~is_allowed].tolist()
+    if wrong:
+        examples = [f"{value:g}" for value in wrong[:_EXAMPLES]]
+        if len(wrong) > _EXAMPLES:
+            examples.append("...")
         raise DataError(
             f"{where}: allowed values are 0 to {allowed - 1}, and {VOID} for unlabelled; found "
-            f"also {shown}{', ...' if wrong.size > 8 else ''}. Task.encode checks and converts "
-            f"masks; soft targets are not supported",
+            f"also {', '.join(examples)}. Task.encode checks and converts masks; soft targets are "
+            f"not supported",
             "mask-values",
         )
 
 
 def is_array(value: Any) -> bool:
-    """Return whether a value is an array, a tensor that has values, or nested lists of numbers."""
+    """Return whether a value is an array, a tensor with values, or a list of numbers."""
     if isinstance(value, list | tuple):
         return True
     return hasattr(value, "__array__") and hasattr(value, "shape")
 
 
 def _first_batch(x: Any) -> tuple[Any, Any]:
-    """Return images and targets of the first batch of a data set that can be read again, otherwise x and None."""
+    """Return the first batch of a data set that can be read again, otherwise x and None."""
     batch: Any = None
     if hasattr(x, "element_spec") and hasattr(x, "take"):
         batch = next(iter(x.take(1)), None)

@@ -1,4 +1,4 @@
-"""Centreline Dice: thin structures are right if their centrelines lie in each other."""
+"""Centreline Dice, for thin structures: each centreline should lie inside the other mask."""
 
 from __future__ import annotations
 
@@ -17,14 +17,35 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class ClDice(ClassLoss):
-    """`1 - 2 a b / (a + b)`: a the share of the predicted centreline in the true class, b the other way round; 0 to 1.
+    """Centreline Dice loss, averaged over classes: 1 - 2 a b / (a + b), from 0 to 1.
 
-    Centrelines are soft skeletons: what is lost by opening, over `iterations` erosions. Take as many as half the width in
-    pixels of the thickest structure (5 to 25 in the paper); what is thicker has no centreline and costs nothing, so use
-    it beside Dice. `smooth` pixels are added to each share. Sides of the image and VOID erode nothing. Where the class is
-    absent there is no true centreline, and false positives cost what they do in Dice, `1 - s / (sum(p) + s)`.
+    a is the share of the predicted centreline inside the true class, and b is the share of the true
+    centreline inside the prediction. Centrelines are soft skeletons: the parts that morphological
+    opening removes, over all erosions. Thicker structures than 2 * `iterations` pixels have no
+    centreline and cost nothing, so use this loss beside Dice.
 
-    Source: Shit et al., clDice, 2021, algorithms 1 and 2; erosion by a cross and dilation by a square as in their code.
+    Image borders and VOID erode nothing. An absent class has no true centreline. Its false
+    positives cost as much as in Dice, 1 - s / (sum(p) + s).
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        iterations: Number of erosions: half the width in pixels of the thickest structure (5 to 25
+            in the paper).
+        smooth: The term s, in pixels, which is added to both parts of each share.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Raises:
+        ConfigError: If a setting is out of range.
+
+    Source: Shit et al., clDice, 2021, algorithms 1 and 2 (https://arxiv.org/abs/2003.07311);
+    erosion by a cross and dilation by a square, as in the authors' code.
     """
 
     @named_arguments
@@ -56,25 +77,38 @@ class ClDice(ClassLoss):
         self.smooth = number("smooth", smooth, above=0, most=LARGEST)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
         precision = self._share(skeleton(p, known, self.iterations), target)
         sensitivity = self._share(skeleton(target, known, self.iterations), p)
         costs = 1.0 - divided(2.0 * precision * sensitivity, precision + sensitivity, 0.0)
         absent = 1.0 - divided(self.smooth, ops.sum(p, axis=(1, 2)) + self.smooth, 1.0)
-        return self.mean_over_classes(ops.where(ops.any(target > 0, axis=(1, 2)), costs, absent))
+        is_present = ops.any(target > 0, axis=(1, 2))
+        return self.mean_over_classes(ops.where(is_present, costs, absent))
 
     def _share(self, line: Tensor, area: Tensor) -> Tensor:
         """Return the share of a centreline that lies in an area, (B, C)."""
-        inside, length = ops.sum(line * area, axis=(1, 2)), ops.sum(line, axis=(1, 2))
+        inside = ops.sum(line * area, axis=(1, 2))
+        length = ops.sum(line, axis=(1, 2))
         return divided(inside + self.smooth, length + self.smooth, 1.0)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "iterations": self.iterations, "smooth": self.smooth}
 
 
 def skeleton(area: Tensor, known: Tensor, iterations: int) -> Tensor:
-    """Return the soft skeleton of an area of 0 to 1, both (B, H, W, C); 0 where nothing is known."""
+    """Return the soft skeleton of an area.
+
+    Args:
+        area: Probability of each class, (B, H, W, C), from 0 to 1.
+        known: 1 where a pixel is labelled, otherwise 0, (B, H, W, C).
+        iterations: Number of erosions.
+
+    Returns:
+        The skeleton, (B, H, W, C), from 0 to 1; 0 where no label is known.
+    """
     line = ops.zeros_like(area)
     for _ in range(iterations + 1):
         eroded = _erode(area, known)
@@ -93,5 +127,5 @@ def _dilate(area: Tensor, known: Tensor) -> Tensor:
 
 
 def _largest(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the largest value around each pixel; what lies outside the image never is."""
+    """Return the largest value around each pixel; positions outside the image do not count."""
     return ops.max_pool(x, size, strides=1, padding="same", data_format="channels_last")

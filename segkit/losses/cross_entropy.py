@@ -1,4 +1,4 @@
-"""Losses that are a mean over pixels: cross-entropy and what is made of it."""
+"""Losses that are a mean over pixels: cross-entropy and its variants."""
 
 from __future__ import annotations
 
@@ -22,13 +22,26 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class CrossEntropy(SegmentationLoss):
-    """Binary cross-entropy in nats where channels answer yes or no, categorical where they share one probability.
+    """Cross-entropy in nats: categorical for a softmax head, binary per channel for a sigmoid head.
 
-    With `label_smoothing` e (0 to 1) the truth is taken for e sure: the one-hot target t becomes (1 - e) t + e / C where
-    classes exclude each other, each yes or no t becomes (1 - e) t + e / 2. Then a right answer costs more than 0. VOID stays
-    VOID, and class weights go by the true class.
+    Label smoothing e changes the one-hot target t to (1 - e) t + e / C for softmax, and to
+    (1 - e) t + e / 2 for sigmoid. Then a right prediction costs more than 0. VOID stays VOID. A
+    pixel has the weight of its true class, or each channel has the weight of its class in a sigmoid
+    head.
 
-    Source: Szegedy et al., Rethinking the Inception architecture, 2016 (label smoothing).
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        label_smoothing: The term e, from 0 to below 1.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Szegedy et al., Rethinking the Inception architecture, 2016
+    (https://arxiv.org/abs/1512.00567) for label smoothing.
     """
 
     @named_arguments
@@ -52,50 +65,64 @@ class CrossEntropy(SegmentationLoss):
         self.label_smoothing = number("label_smoothing", label_smoothing, least=0, below=1)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         target, known = as_channels(y_true, self.task)
         logits = as_logits(y_pred, self.task, self.from_logits)
+        weights = self._weights(target, known)
         hard = self._entropy(target, logits)
         if not self.label_smoothing:
-            return self._mean(hard, hard, self._weights(target, known))
-        # cross-entropy is linear in the target
-        undecided = 1 / self.task.channels if self.task.classes_compete else 1 / 2
-        soft = self.label_smoothing * self._entropy(ops.full_like(target, undecided), logits)
-        return self._mean(
-            (1 - self.label_smoothing) * hard + soft, hard, self._weights(target, known)
-        )
+            return self._mean(hard, hard, weights)
+        uniform = 1 / self.task.channels if self.task.classes_compete else 1 / 2
+        # Cross-entropy is linear in the target, so the smoothed target needs no case of its own.
+        soft = self.label_smoothing * self._entropy(ops.full_like(target, uniform), logits)
+        return self._mean((1 - self.label_smoothing) * hard + soft, hard, weights)
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
-        """Return the mean of the cross-entropy; `hard` is the one without label smoothing."""
+        """Return the mean (B,) of the cross-entropy; `hard` is without label smoothing."""
         return weighted_mean(entropy, weights)
 
     def _entropy(self, target: Tensor, logits: Tensor) -> Tensor:
-        """Return the cross-entropy of each answer: one a pixel of exclusive classes (B, H, W, 1), otherwise one a channel."""
+        """Return the cross-entropy per pixel (softmax; B, H, W, 1) or per channel (B, H, W, C)."""
         entropy = getattr(ops, self.task.cross_entropy)(target, logits, from_logits=True)
-        return entropy[..., None] if len(entropy.shape) == 3 else entropy
+        if len(entropy.shape) == 3:
+            entropy = entropy[..., None]
+        return entropy
 
     def _weights(self, target: Tensor, known: Tensor) -> Tensor:
-        """Return the weight of each answer: that of the true class, or of the class that is asked about."""
+        """Return weights in the shape of `_entropy`: of the true class, or the channel's."""
         if self.task.implies_background:
             background, weight = self.weights
             return known * (background + (weight - background) * target)
         weights = known * ops.convert_to_tensor(self.weights, "float32")
-        return (
-            ops.sum(target * weights, axis=-1, keepdims=True)
-            if self.task.classes_compete
-            else weights
-        )
+        if self.task.classes_compete:
+            weights = ops.sum(target * weights, axis=-1, keepdims=True)
+        return weights
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class Focal(CrossEntropy):
-    """Cross-entropy times (1 - p)^gamma, p the probability given to the truth: easy pixels count less.
+    """Focal loss: cross-entropy times (1 - p)^gamma, where p is the probability of the truth.
 
-    Label smoothing changes the cross-entropy alone, not what counts as easy.
+    So easy pixels count less. Label smoothing changes only the cross-entropy, not the factor.
 
-    Source: Lin et al., Focal Loss for Dense Object Detection, 2017 (alpha is `class_weights` here).
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        gamma: The exponent, 0 or more; 0 is cross-entropy.
+        label_smoothing: As in `CrossEntropy`.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Lin et al., Focal loss for dense object detection, 2017
+    (https://arxiv.org/abs/1708.02002); its alpha is `class_weights` here.
     """
 
     @named_arguments
@@ -121,23 +148,39 @@ class Focal(CrossEntropy):
         self.gamma = number("gamma", gamma, least=0, most=LARGEST_GAMMA)
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
-        # the floor keeps the gradient finite for a gamma below 1, where p is 1
-        return weighted_mean(
-            entropy * ops.power(ops.maximum(1.0 - ops.exp(-hard), 1e-7), self.gamma), weights
-        )
+        # For a gamma below 1 the lower bound keeps the gradient finite where p is 1.
+        doubt = ops.maximum(1.0 - ops.exp(-hard), 1e-7)
+        return weighted_mean(entropy * ops.power(doubt, self.gamma), weights)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class TopKCrossEntropy(CrossEntropy):
-    """The mean of the answers with the highest cross-entropy of an image: `share` of the known ones, at least one.
+    """Top-k cross-entropy: the mean over the values with the highest cross-entropy of an image.
 
-    Answers whose class weighs 0 are as good as unknown.
+    There is one value per pixel for a softmax head, and one per pixel and channel for a sigmoid
+    head.
 
-    Source: Wu et al., Bridging category-level and instance-level semantic image segmentation, 2016; a tenth is what
-    nnU-Net takes (Isensee et al., 2021).
+    Unknown pixels, and those whose class has weight 0, do not count.
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        share: Share of the counted values of an image that enter the mean, 0 to 1; at least one
+            does.
+        label_smoothing: As in `CrossEntropy`.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Wu et al., Bridging category-level and instance-level semantic image segmentation, 2016
+    (https://arxiv.org/abs/1605.06885); nnU-Net (Isensee et al., 2021) uses a tenth.
     """
 
     @named_arguments
@@ -164,17 +207,17 @@ class TopKCrossEntropy(CrossEntropy):
 
     def _mean(self, entropy: Tensor, hard: Tensor, weights: Tensor) -> Tensor:
         size = ops.shape(entropy)
-        entropy, weights = (
-            ops.reshape(x, (size[0], -1)) for x in (entropy, ops.broadcast_to(weights, size))
-        )
+        weights = ops.reshape(ops.broadcast_to(weights, size), (size[0], -1))
+        entropy = ops.reshape(entropy, (size[0], -1))
         counted = ops.sum(ops.cast(weights > 0, "int32"), axis=1, keepdims=True)
         cost, weights = falling(ops.where(weights > 0, entropy, -1.0), weights)
-        wanted = ops.ceil(
-            self.share * ops.cast(counted, "float32") - 1e-3
-        )  # 0.1 * 30 is 3 and not 4
-        places = ops.expand_dims(ops.arange(ops.shape(cost)[1], dtype="int32"), 0)
-        taken = places < ops.cast(ops.maximum(wanted, 1.0), "int32")
-        return weighted_mean(cost, ops.where(taken, weights, 0.0))
+        # In float32 0.1 * 30 is slightly more than 3, and must not become 4.
+        number_taken = ops.ceil(self.share * ops.cast(counted, "float32") - 1e-3)
+        number_taken = ops.cast(ops.maximum(number_taken, 1.0), "int32")
+        positions = ops.expand_dims(ops.arange(ops.shape(cost)[1], dtype="int32"), 0)
+        is_taken = positions < number_taken
+        return weighted_mean(cost, ops.where(is_taken, weights, 0.0))
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "share": self.share}

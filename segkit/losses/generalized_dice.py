@@ -1,4 +1,4 @@
-"""Generalised Dice: rare classes count as much as large ones."""
+"""Generalised Dice: small classes count as much as large ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,32 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class GeneralizedDice(SegmentationLoss):
-    """`1 - sum_l w_l (2 o_l + s) / sum_l w_l (sum(t_l) + sum(p_l) + s)` over labels l, w_l = 1 / sum(t_l)^2; 0 to 1.
+    """Generalised Dice loss, from 0 to 1, with labels weighted by their inverse squared size.
 
-    The labels are the classes, background included, where classes exclude each other. Otherwise they are yes and no of
-    each channel, and the mean over channels is taken. Labels that an image lacks weigh as much as its smallest one, so
-    false positives cost; in the paper their weight is infinite. Class weights multiply w_l, or weigh the mean.
+    1 - sum_l w_l (2 o_l + s) / sum_l w_l (sum(t_l) + sum(p_l) + s), with w_l = 1 / sum(t_l)^2
 
-    Source: Sudre et al., Generalised Dice overlap as a deep learning loss function, 2017.
+    o_l is the overlap sum(t_l p_l). For exclusive tasks the labels l are all classes, background
+    included, and class weights multiply w_l. Otherwise the labels are presence and absence in each
+    channel, and the result is the mean over channels, weighted by class weights. A label that an
+    image lacks has the weight of the image's smallest label, so that false positives cost; in the
+    paper it is infinite.
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        smooth: The term s, in pixels.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Raises:
+        ConfigError: If all class weights are 0, or a setting is out of range.
+
+    Source: Sudre et al., Generalised Dice overlap as a deep learning loss function, 2017
+    (https://arxiv.org/abs/1707.03237).
     """
 
     @named_arguments
@@ -49,31 +68,32 @@ class GeneralizedDice(SegmentationLoss):
             raise ConfigError(f"all of them are 0: {self.class_weights}", setting="class_weights")
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
         weights = ops.convert_to_tensor(self.channel_weights, "float32")
-        yes = _sums(target, p)
+        present = _sums(target, p)
         if self.task.exclusive:
-            return self._cost(yes, weights)
-        no = _sums(known - target, known - p)
-        costs = self._cost(
-            [ops.stack(pair, axis=-1) for pair in zip(yes, no, strict=True)], ops.ones(2)
-        )
+            return self._cost(present, weights)
+        absent = _sums(known - target, known - p)
+        both = [ops.stack(pair, axis=-1) for pair in zip(present, absent, strict=True)]
+        costs = self._cost(both, ops.ones(2))
         return ops.sum(costs * weights, axis=-1) / sum(self.channel_weights)
 
     def _cost(self, sums: list[Tensor], weights: Tensor) -> Tensor:
         """Return the cost (...) of overlap, true size and predicted size, each (..., labels)."""
-        overlap, size, answer = sums
-        shown = size * weights > 0
-        rarity = ops.where(shown, 1.0 / ops.maximum(size, 1.0), 0.0)
+        overlap, true_size, predicted_size = sums
+        is_present = true_size * weights > 0
+        rarity = ops.where(is_present, 1.0 / ops.maximum(true_size, 1.0), 0.0)
         rarest = ops.maximum(ops.max(rarity, axis=-1, keepdims=True), 1e-30)
-        weights = weights * ops.square(
-            ops.where(shown, rarity / rarest, 1.0)
-        )  # the common factor cancels
-        top = ops.sum(weights * (2 * overlap + self.smooth), axis=-1)
-        return 1.0 - divided(top, ops.sum(weights * (size + answer + self.smooth), axis=-1), 1.0)
+        # Dividing by the rarest keeps the numbers small, and cancels in the result.
+        weights = weights * ops.square(ops.where(is_present, rarity / rarest, 1.0))
+        numerator = ops.sum(weights * (2 * overlap + self.smooth), axis=-1)
+        denominator = ops.sum(weights * (true_size + predicted_size + self.smooth), axis=-1)
+        return 1.0 - divided(numerator, denominator, 1.0)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "smooth": self.smooth}
 
 

@@ -1,4 +1,4 @@
-"""Losses of overlap and sizes of a class: Tversky and what is made of it."""
+"""Losses made of the overlap and the sizes of a class: Tversky and its variants."""
 
 from __future__ import annotations
 
@@ -16,13 +16,32 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class Tversky(ClassLoss):
-    """One minus the soft Tversky index, averaged over the task's foreground classes, for each image.
+    """Tversky loss: one minus the soft Tversky index, averaged over foreground classes; 0 to 1.
 
-    `1 - (o + s) / (o + false_positives (sum(p) - o) + false_negatives (sum(t) - o) + s)` with o = sum(t p), sums over
-    known pixels. A class that is absent and not predicted costs 0; false positives on empty truth cost up to 1.
+    1 - (o + s) / (o + alpha (sum(p) - o) + beta (sum(t) - o) + s), with the overlap o = sum(t p)
 
-    Source: Salehi et al., Tversky loss function for image segmentation, 2017 (alpha is `false_positives`, beta
-    `false_negatives`).
+    Sums run over the known pixels of an image. A class that is absent and not predicted costs 0.
+    False positives of an absent class cost up to 1.
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        false_positives: The term alpha.
+        false_negatives: The term beta.
+        smooth: The term s, in pixels.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Raises:
+        ConfigError: If a setting is out of range.
+
+    Source: Salehi et al., Tversky loss function for image segmentation, 2017
+    (https://arxiv.org/abs/1706.05721).
     """
 
     @named_arguments
@@ -52,6 +71,7 @@ class Tversky(ClassLoss):
         self.smooth = number("smooth", smooth, least=0, most=LARGEST)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         return self.mean_over_classes(1.0 - self._index(y_true, y_pred))
 
     def _index(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -64,15 +84,34 @@ class Tversky(ClassLoss):
         return divided(overlap + self.smooth, overlap + wrong + missed + self.smooth, 1.0)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         own = {"false_positives": self.false_positives, "false_negatives": self.false_negatives}
         return {**super().get_config(), **own, "smooth": self.smooth}
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class FocalTversky(Tversky):
-    """(1 - Tversky index)^gamma of each class; a gamma below 1 keeps the push on nearly right classes.
+    """Focal Tversky loss: (1 - Tversky index)^gamma of each class, averaged, from 0 to 1.
 
-    Source: Abraham and Khan, A novel focal Tversky loss function, 2019 (there gamma = 3/4, alpha and beta swapped).
+    A gamma below 1 keeps the gradient large for classes that are nearly right.
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        gamma: The exponent.
+        false_positives: As in `Tversky`.
+        false_negatives: As in `Tversky`.
+        smooth: The term s, in pixels.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Abraham and Khan, A novel focal Tversky loss function, 2019
+    (https://arxiv.org/abs/1810.07842), where gamma is 3/4, and alpha and beta are swapped.
     """
 
     @named_arguments
@@ -104,18 +143,35 @@ class FocalTversky(Tversky):
         self.gamma = number("gamma", gamma, above=0, most=LARGEST_GAMMA)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         missing = ops.maximum(1.0 - self._index(y_true, y_pred), 0.0)
         return self.mean_over_classes(_to_power(missing, self.gamma))
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class Dice(Tversky):
-    """One minus the soft Dice coefficient: `1 - (2 o + s) / (sum(t) + sum(p) + s)`; Tversky with halves.
+    """Dice loss: one minus the soft Dice coefficient, averaged over foreground classes; 0 to 1.
 
-    Source: Milletari et al., V-Net, 2016 (there with squares in the denominator).
+    1 - (2 o + s) / (sum(t) + sum(p) + s): `Tversky` with alpha and beta of 1/2
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        smooth: The term s, in pixels.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Milletari et al., V-Net, 2016 (https://arxiv.org/abs/1606.04797), with squares in the
+    denominator.
     """
 
     @named_arguments
@@ -143,14 +199,30 @@ class Dice(Tversky):
         )
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**_without_fixed(super().get_config()), "smooth": self.smooth * 2}
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class Jaccard(Tversky):
-    """One minus the soft intersection over union: `1 - (o + s) / (sum(t) + sum(p) - o + s)`; Tversky with ones.
+    """Jaccard loss: one minus the soft intersection over union, averaged over classes, from 0 to 1.
 
-    Source: Rahman and Wang, Optimizing intersection-over-union in deep neural networks, 2016.
+    1 - (o + s) / (sum(t) + sum(p) - o + s): `Tversky` with alpha and beta of 1
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        smooth: The term s, in pixels.
+        include_background: Whether the background of an exclusive task enters the mean.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Source: Rahman and Wang, Optimizing intersection-over-union in deep neural networks, 2016
+    (https://doi.org/10.1007/978-3-319-50835-1_22).
     """
 
     @named_arguments
@@ -178,32 +250,36 @@ class Jaccard(Tversky):
         )
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return _without_fixed(super().get_config())
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class LogCoshDice(Dice):
-    """log(cosh(1 - Dice)) of each class, 0 to 0.434: smooth, and flat where a class is nearly right.
+    """Log-cosh Dice loss: log(cosh(1 - Dice)) of each class, averaged, from 0 to 0.434.
 
-    Source: Jadon, A survey of loss functions for semantic segmentation, 2020.
+    It is smooth, and flat where a class is nearly right. The arguments are those of `Dice`.
+
+    Source: Jadon, A survey of loss functions for semantic segmentation, 2020
+    (https://arxiv.org/abs/2006.14822).
     """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         return self.mean_over_classes(ops.log(ops.cosh(1.0 - self._index(y_true, y_pred))))
 
 
 def _to_power(x: Tensor, gamma: float) -> Tensor:
-    """Return x^gamma for x from 0 to 1, with a finite gradient at 0 also for a gamma below 1."""
+    """Return x^gamma for x from 0 to 1, with a finite gradient at 0 for every gamma."""
     floor = 1e-6
     if gamma >= 0.75:
         return ops.power(x + floor, gamma) - floor**gamma  # at most 3e-5 too small
-    straight = x * floor ** (gamma - 1)
-    return ops.where(x > floor, ops.power(ops.maximum(x, floor), gamma), straight)
+    linear = x * floor ** (gamma - 1)  # continues x^gamma below the floor by a straight line
+    return ops.where(x > floor, ops.power(ops.maximum(x, floor), gamma), linear)
 
 
 def _without_fixed(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in ("false_positives", "false_negatives")
-    }
+    """Return a config without the weights that a subclass of `Tversky` fixes."""
+    del config["false_positives"]
+    del config["false_negatives"]
+    return config

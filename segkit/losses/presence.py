@@ -1,4 +1,4 @@
-"""The loss of a head that says which classes a whole image holds."""
+"""The loss of a head that predicts the classes of a whole image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from segkit.losses.targets import Tensor, as_channels
 from segkit.task import Task
 
 NOTHING = "nothing"
+"""Name of the class of images without foreground."""
 
 
 def image_task(task: Task, labels: str = "any") -> Task:
-    """Return what an image can be: any set of the task's foreground classes, or one of them or, where that can be, nothing.
+    """Return the task of classifying a whole image.
+
+    Args:
+        task: The task of the pixels.
+        labels: "any" for any set of the foreground classes. "one" for exactly one of them, or
+            "nothing" if the task has a background.
+
+    Returns:
+        The task, whose classes are those of the image.
 
     >>> image_task(Task.multiclass(["background", "cat", "dog"])).activation
     'sigmoid'
@@ -22,43 +31,53 @@ def image_task(task: Task, labels: str = "any") -> Task:
     foreground = [task.classes[i] for i in task.foreground]
     if labels == "any":
         return Task.multilabel(foreground)
-    return Task.multiclass([NOTHING, *foreground] if task.can_be_nothing else foreground)
+    if task.can_be_nothing:
+        return Task.multiclass([NOTHING, *foreground])
+    return Task.multiclass(foreground)
 
 
 class Presence(keras.losses.Loss):
-    """Cross-entropy of what an image holds, by its target: the mean over what is known, (B,).
+    """Cross-entropy of an image's classes, which follow from the target of its pixels.
 
-    Of any set of labels, a class is present if one pixel has it, absent if there are known pixels and none has it. Of one
-    label, it is the foreground class of the most pixels, the first of several, or nothing. VOID is not asked. A class
-    without a known pixel costs nothing, and where one label is asked for, neither does an image with such a class.
+    With labels "any" a class is present if one known pixel has it, and the loss is the mean over
+    the classes with known pixels. With "one" the true class is the foreground class with most
+    pixels (the first of several), or "nothing". An image costs 0 then if a class has no known
+    pixel.
+
+    Args:
+        task: The task of the pixels.
+        labels: "any" or "one", as in `image_task`.
+
+    Returns:
+        One float32 value per image, (B,).
     """
 
     def __init__(self, task: Task, labels: str = "any") -> None:
         super().__init__(name="presence", dtype="float32")
-        self.task, self.labels = task, labels
+        self.task = task
+        self.labels = labels
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss (B,) for a target of pixels and logits (B, classes) of images."""
         channels, known = as_channels(y_true, self.task)
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
-        shown, known = (
-            ops.take(values, foreground, axis=-1) for values in (channels * known, known)
-        )
+        pixels = ops.take(channels * known, foreground, axis=-1)
+        is_known = ops.max(ops.take(known, foreground, axis=-1), axis=(1, 2))
         image = image_task(self.task, self.labels)
         cross_entropy = getattr(ops, image.cross_entropy)
         if self.labels == "one":
-            costs = cross_entropy(_most_shown(shown, image.channels), y_pred, from_logits=True)
-            return costs * ops.min(ops.max(known, (1, 2)), -1)
-        present, asked = (ops.max(values, axis=(1, 2)) for values in (shown, known))
-        costs = cross_entropy(present, y_pred, from_logits=True)
-        return ops.sum(costs * asked, axis=-1) / ops.maximum(ops.sum(asked, axis=-1), 1.0)
+            largest = _largest_class(pixels, image.channels)
+            costs = cross_entropy(largest, y_pred, from_logits=True)
+            return costs * ops.min(is_known, -1)
+        is_present = ops.max(pixels, axis=(1, 2))
+        costs = cross_entropy(is_present, y_pred, from_logits=True)
+        return ops.sum(costs * is_known, axis=-1) / ops.maximum(ops.sum(is_known, axis=-1), 1.0)
 
 
-def _most_shown(shown: Tensor, classes: int) -> Tensor:
-    """Return which foreground class has the most pixels (B, H, W, C) of 0 and 1, one-hot; at first nothing, if it can be."""
-    pixels = ops.sum(shown, axis=(1, 2))
-    nothing = classes - pixels.shape[-1]
-    return ops.one_hot(
-        ops.where(ops.max(pixels, -1) > 0, ops.argmax(pixels, -1) + nothing, 0),
-        classes,
-        dtype="float32",
-    )
+def _largest_class(pixels: Tensor, classes: int) -> Tensor:
+    """Return the foreground class with most pixels (B, H, W, C), one-hot (B, classes)."""
+    sizes = ops.sum(pixels, axis=(1, 2))
+    first_foreground = classes - sizes.shape[-1]  # 1 if class 0 is "nothing"
+    has_foreground = ops.max(sizes, -1) > 0
+    index = ops.where(has_foreground, ops.argmax(sizes, -1) + first_foreground, 0)
+    return ops.one_hot(index, classes, dtype="float32")

@@ -1,8 +1,9 @@
-"""What all losses share: the task, the form of the prediction, class weights, and the means over pixels and classes."""
+"""Base classes of losses, and means over pixels and classes."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,19 +17,26 @@ from segkit.losses.targets import Tensor
 from segkit.task import Task, as_task
 
 SMOOTH = 1.0
-"""Pixels added to overlap and size, so that a class absent and not predicted costs 0 and its gradient is finite."""
-
+"""Pixels added to overlap and size: absent classes then cost 0 with a finite gradient."""
 
 REDUCTION = "sum_over_batch_size"
 """Keras' default: the mean over the images of a batch."""
 TINY = 1e-18
-"""What is not greater counts as 0 in a denominator: gradients have its square, which float32 cannot hold for less."""
+"""Denominators up to this count as 0: gradients contain the square, which must fit float32."""
 ClassWeights = Mapping[str, float] | None
-"""Weights of classes by their names."""
+"""Weights of classes by name."""
 
 
 class SegmentationLoss(keras.losses.Loss):
-    """What all losses share: the task, the form of the prediction, the class weights."""
+    """Base class of losses of one value per image. Subclasses implement `call`.
+
+    Args:
+        task: The task of the network.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+    """
 
     def __init__(
         self,
@@ -44,23 +52,24 @@ class SegmentationLoss(keras.losses.Loss):
         )
         self.task = as_task(task)
         self.from_logits = from_logits
-        found = self.task.weights(class_weights)
+        self.weights = _scaled(self.task.weights(class_weights))  # checks the class weights
         self.class_weights = dict(class_weights) if class_weights else None
-        self.weights = _scaled(found)
 
     def __call__(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
+        """Return the reduced loss, after a check of target and weights."""
         refuse_pixel_weights(sample_weight)
         y_true = checked_target(self.task, y_true)
         return super().__call__(y_true, as_array(y_pred), as_array(sample_weight))
 
     @property
     def channel_weights(self) -> tuple[float, ...]:
-        """The weight of each channel; a binary task's weight of the background has no channel of its own."""
+        """Weight of each channel; the background of a binary task has no channel."""
         return self.weights[-self.task.channels :]
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         own = {
             "task": self.task.model_dump(mode="json"),
             "from_logits": self.from_logits,
@@ -70,16 +79,25 @@ class SegmentationLoss(keras.losses.Loss):
 
 
 class ClassLoss(SegmentationLoss):
-    """A cost of each image and class, averaged over the task's foreground, with the background only if asked for."""
+    """Base class of losses that average a cost per image and class over the foreground classes.
+
+    Args:
+        task: The task of the network.
+        include_background: Whether the background of an exclusive task enters the mean.
+        **settings: The other arguments of `SegmentationLoss`.
+
+    Raises:
+        ConfigError: If all classes of the mean have weight 0.
+    """
 
     def __init__(
         self, task: Task | dict[str, Any], *, include_background: bool = False, **settings: Any
     ) -> None:
         super().__init__(task, **settings)
         self.include_background = include_background
-        self.averaged = (
-            list(range(self.task.channels)) if include_background else list(self.task.foreground)
-        )
+        self.averaged = list(self.task.foreground)
+        if include_background:
+            self.averaged = list(range(self.task.channels))
         if not any(self.channel_weights[i] for i in self.averaged):
             raise ConfigError(
                 f"all foreground weights are 0: {self.class_weights}",
@@ -87,17 +105,29 @@ class ClassLoss(SegmentationLoss):
             )
 
     def mean_over_classes(self, costs: Tensor) -> Tensor:
-        """Return the weighted mean (B,) of costs (B, C)."""
+        """Return the weighted mean (B,) of costs (B, C) over the averaged classes."""
         weights = [self.channel_weights[i] for i in self.averaged]
         picked = ops.take(costs, ops.convert_to_tensor(self.averaged, "int32"), axis=-1)
         return ops.sum(picked * ops.convert_to_tensor(weights, "float32"), axis=-1) / sum(weights)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "include_background": self.include_background}
 
 
 def checked_target(task: Task, y_true: Tensor) -> Tensor:
-    """Return a target as an array or tensor. Raises `DataError` for an array that is no encoded target of the task."""
+    """Check a target that is an array; tensors of a compiled step are not checked.
+
+    Args:
+        task: The task of the loss.
+        y_true: An encoded target, as an array, a tensor or nested lists.
+
+    Returns:
+        The target as an array or tensor.
+
+    Raises:
+        DataError: If an array is not an encoded target of the task.
+    """
     y_true = as_array(y_true)
     if isinstance(y_true, np.ndarray):
         check_target(task, y_true)
@@ -105,30 +135,39 @@ def checked_target(task: Task, y_true: Tensor) -> Tensor:
 
 
 def as_array(values: Any) -> Any:
-    """Return nested lists of numbers as an array, as Keras' losses take them; anything else as it is."""
-    return np.asarray(values) if isinstance(values, list | tuple) else values
+    """Return nested lists of numbers as an array, and anything else unchanged."""
+    if isinstance(values, list | tuple):
+        return np.asarray(values)
+    return values
 
 
 def refuse_pixel_weights(sample_weight: Tensor | None) -> None:
-    """Raise `ConfigError` for weights of pixels: a loss is one value per image, and Keras would spread them silently."""
+    """Refuse weights of pixels, which Keras would silently broadcast with the loss of images.
+
+    Args:
+        sample_weight: Weights of images (B,), or None.
+
+    Raises:
+        ConfigError: If the weights have more than two axes.
+    """
     shape = getattr(as_array(sample_weight), "shape", ())
-    rank = getattr(shape, "rank", 0)  # None in a TensorShape that is not known yet
+    rank = getattr(shape, "rank", 0)  # None in a TensorShape of unknown rank
     if rank is not None and len(shape) > 2:
         raise ConfigError(
-            f"one number for each image, (batch,); found shape {tuple(shape)}. Unlabelled pixels are VOID (255) in the "
-            f"target; weights of classes are class_weights",
+            f"one number for each image, (batch,); found shape {tuple(shape)}. Unlabelled pixels "
+            f"are VOID (255) in the target; weights of classes are class_weights",
             setting="sample_weight",
         )
 
 
 def divided(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:
-    """Return part / whole, and `otherwise` where the whole is 0."""
-    is_there = whole > TINY
-    return ops.where(is_there, part / ops.where(is_there, whole, 1.0), otherwise)
+    """Return part / whole, and `otherwise` where the whole is 0; gradients are finite."""
+    is_positive = whole > TINY
+    return ops.where(is_positive, part / ops.where(is_positive, whole, 1.0), otherwise)
 
 
 def _scaled(weights: tuple[float, ...]) -> tuple[float, ...]:
-    """Return weights divided by a power of 2, the largest from 1 to 2: only their proportions count."""
+    """Return weights scaled by a power of 2 so that the largest is from 1 to 2."""
     largest = max(weights)
     if largest <= 0:
         return weights
@@ -137,19 +176,26 @@ def _scaled(weights: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Return sum(values * weights) / sum(weights) of each image, (B, ...) -> (B,); 0 where all weights are 0."""
+    """Return sum(values * weights) / sum(weights) per image, (B, ...) -> (B,); 0 if all weigh 0."""
     axes = tuple(range(1, len(values.shape)))
     total = ops.sum(weights, axis=axes)
     return ops.sum(values * weights, axis=axes) / ops.where(total > 0, total, 1.0)
 
 
 def falling(keys: Tensor, *others: Tensor) -> list[Tensor]:
-    """Return (B, N) or (B, N, C) tensors in the order of falling `keys` along their second axis, the keys first."""
+    """Sort tensors by falling keys along the second axis.
+
+    Args:
+        keys: (B, N) or (B, N, C).
+        *others: Tensors of the same shape.
+
+    Returns:
+        The sorted keys, then the other tensors in the same order.
+    """
     order = ops.argsort(-keys, axis=1)
     return [ops.take_along_axis(array, order, axis=1) for array in (keys, *others)]
 
 
 def _snake(name: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip(
-        "_"
-    )
+    """Return a class name such as TopKCrossEntropy as top_k_cross_entropy."""
+    return re.sub("([A-Z])", r"_\1", name).lower().lstrip("_")

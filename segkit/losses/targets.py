@@ -1,4 +1,4 @@
-"""Targets and predictions in one form for every task: channels and what is known of them. `keras.ops` only."""
+"""Targets and predictions in one form for every task: channels, and where labels are known."""
 
 from __future__ import annotations
 
@@ -14,56 +14,104 @@ Tensor = Any
 
 
 def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
-    """Return an encoded target as 0/1 channels, and where it is known: both (B, H, W, C) float32.
+    """Return an encoded target as channels.
 
-    A target may carry distances (`segkit.data.batches.distances.with_distances`). Raises `DataError` for a
-    target of another task's shape, which would broadcast without a word.
+    Args:
+        target: (B, H, W), (B, H, W, C), or (B, H, W, C, 2) with distances
+            (`segkit.data.batches.distances.with_distances`), with VOID for unlabelled pixels.
+        task: The task of the target.
+
+    Returns:
+        The target as 0 and 1, and 1 where the label is known, otherwise 0: both (B, H, W, C)
+        float32.
+
+    Raises:
+        DataError: If the shape is that of another task; it would be broadcast silently.
     """
     shape = tuple(target.shape)
     if len(shape) == 5 and shape[-2:] == (task.channels, 2):
-        answer = ops.cast(target[..., 0], "int32")
-        return ops.cast(ops.equal(answer, 1), "float32"), ops.cast(
-            ops.not_equal(answer, VOID), "float32"
-        )
+        return _known_channels(ops.cast(target[..., 0], "int32"))
     check_shape(task, shape)
     target = ops.cast(target, "int32")
-    known = ops.not_equal(target, VOID)
-    if task.stores_ids:
-        channels = ops.one_hot(ops.where(known, target, -1), task.channels, dtype="float32")
-        return channels, ops.broadcast_to(
-            ops.cast(known, "float32")[..., None], ops.shape(channels)
-        )
-    return ops.cast(ops.equal(target, 1), "float32"), ops.cast(known, "float32")
+    if not task.stores_ids:
+        return _known_channels(target)
+    is_known = ops.not_equal(target, VOID)
+    channels = ops.one_hot(ops.where(is_known, target, -1), task.channels, dtype="float32")
+    known = ops.cast(is_known, "float32")[..., None]
+    return channels, ops.broadcast_to(known, ops.shape(channels))
+
+
+def _known_channels(target: Tensor) -> tuple[Tensor, Tensor]:
+    channels = ops.cast(ops.equal(target, 1), "float32")
+    known = ops.cast(ops.not_equal(target, VOID), "float32")
+    return channels, known
 
 
 def distances(target: Tensor, task: Task) -> Tensor:
-    """Return the signed distances (B, H, W, C) float32, in pixels, that a target of `with_distances` carries."""
+    """Return the distances that a target of `with_distances` contains.
+
+    Args:
+        target: (B, H, W, C, 2).
+        task: The task of the target.
+
+    Returns:
+        Distances to the outline in pixels, (B, H, W, C) float32.
+
+    Raises:
+        DataError: If the target contains no distances.
+    """
     if len(target.shape) != 5:
         raise DataError(
-            f"the boundary loss needs a target with distances, (batch, height, width, {task.channels}, 2); found "
-            f"{tuple(target.shape)}. segkit.data.batches.distances.with_distances makes it; training by a config "
-            f"does so itself where the loss is called boundary",
+            f"the boundary loss needs a target with distances, (batch, height, width, "
+            f"{task.channels}, 2); found {tuple(target.shape)}. "
+            f"segkit.data.batches.distances.with_distances makes it; training by a config does so "
+            f"itself for the loss named boundary",
             "mask-channels",
         )
     return ops.cast(target[..., 1], "float32")
 
 
 def as_logits(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
-    """Return a prediction (B, H, W, C) as float32 logits; probabilities are inverted.
+    """Return a prediction as logits. Probabilities are inverted.
 
-    Keras looks for the logits behind a probability tensor and may find another activation's; this never does.
-    Raises `DataError` for a prediction of another shape.
+    Keras itself would search the graph for the logits behind probabilities, and might find those of
+    another activation.
+
+    Args:
+        prediction: (B, H, W, C).
+        task: The task of the prediction.
+        from_logits: Whether the prediction is logits; otherwise it is probabilities.
+
+    Returns:
+        Logits (B, H, W, C) float32; probabilities of 0 and 1 become finite.
+
+    Raises:
+        DataError: If the shape is another one.
     """
     check_prediction(prediction, task)
     prediction = ops.cast(prediction, "float32")
     if from_logits:
         return prediction
     p = ops.clip(prediction, 1e-7, 1.0 - 1e-7)
-    return ops.log(p) if task.classes_compete else ops.log(p) - ops.log1p(-p)
+    if task.classes_compete:
+        return ops.log(p)
+    return ops.log(p) - ops.log1p(-p)
 
 
 def probabilities(prediction: Tensor, task: Task, from_logits: bool) -> Tensor:
-    """Return a prediction (B, H, W, C) as float32 probabilities. Raises `DataError` for one of another shape."""
+    """Return a prediction as probabilities.
+
+    Args:
+        prediction: (B, H, W, C).
+        task: The task of the prediction.
+        from_logits: Whether the prediction is logits; otherwise it is probabilities.
+
+    Returns:
+        Probabilities (B, H, W, C) float32.
+
+    Raises:
+        DataError: If the shape is another one.
+    """
     if not from_logits:
         check_prediction(prediction, task)
         return ops.cast(prediction, "float32")

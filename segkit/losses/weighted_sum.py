@@ -1,4 +1,4 @@
-"""The sum of losses that a config's `loss` section names, with weights that may change during the training."""
+"""Weighted sums of losses; the weights may change during the training."""
 
 from __future__ import annotations
 
@@ -26,10 +26,23 @@ from segkit.task import Task
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
 class WeightedSum(keras.losses.Loss):
-    """The sum of losses, each times its weight, for each image.
+    """The weighted sum of losses.
 
-    A weight may be a list: weights at equally spaced moments of the training, first and last included, with straight lines
-    between. Those now valid are in the variable `now`, which `Schedule` sets; until then they are the first ones.
+    A weight may be a list: weights at equally spaced times from the start to the end of the
+    training, with linear interpolation between. The variable `now` holds the current weights. They
+    are the first ones until `Schedule` changes them.
+
+    Args:
+        losses: Keras losses.
+        weights: One number or list of numbers per loss.
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Returns:
+        One float32 value per image, (B,).
+
+    Raises:
+        ConfigError: If losses and weights do not fit together.
     """
 
     @named_arguments
@@ -41,7 +54,7 @@ class WeightedSum(keras.losses.Loss):
         reduction: str | None = REDUCTION,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype="float32")
-        self.losses = [_made(loss) for loss in losses]
+        self.losses = [_as_loss(loss) for loss in losses]
         if not self.losses or len(self.losses) != len(weights):
             raise ConfigError(
                 f"one for each of {len(self.losses)} losses; found {weights!r}", setting="weights"
@@ -49,13 +62,13 @@ class WeightedSum(keras.losses.Loss):
         self.weights = [_weight(weight) for weight in weights]
         self.now: Any = None
         if any(isinstance(weight, list) for weight in self.weights):
-            self.now = keras.Variable(
-                self.weights_at(0.0), trainable=False, dtype="float32", name="loss_weights"
-            )
+            first = self.weights_at(0.0)
+            self.now = keras.Variable(first, trainable=False, dtype="float32", name="loss_weights")
 
     def __call__(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
+        """Return the reduced loss, after a check of target and weights."""
         refuse_pixel_weights(sample_weight)
         for loss in self.losses:
             if isinstance(loss, SegmentationLoss):
@@ -63,19 +76,21 @@ class WeightedSum(keras.losses.Loss):
         return super().__call__(as_array(y_true), as_array(y_pred), as_array(sample_weight))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        weights = (
-            self.weights if self.now is None else [self.now[i] for i in range(len(self.losses))]
-        )
-        terms = [
-            w * loss.call(y_true, y_pred) for w, loss in zip(weights, self.losses, strict=True)
-        ]
-        return sum(terms[1:], start=terms[0])
+        """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
+        weights: Sequence[Any] = self.weights
+        if self.now is not None:
+            weights = [self.now[i] for i in range(len(self.losses))]
+        total = weights[0] * self.losses[0].call(y_true, y_pred)
+        for weight, loss in zip(weights[1:], self.losses[1:], strict=True):
+            total = total + weight * loss.call(y_true, y_pred)
+        return total
 
     def weights_at(self, share: float) -> list[float]:
-        """Return the weights when `share` (0 to 1) of the training is over."""
+        """Return the weights when a share of the training (0 to 1) is over."""
         return [weight_at(weight, share) for weight in self.weights]
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
         losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
         return {
             "name": self.name,
@@ -85,12 +100,13 @@ class WeightedSum(keras.losses.Loss):
         }
 
 
-def _made(loss: Any) -> Any:
-    """Return a loss, also one that was saved as a dictionary."""
-    made = keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss
-    if not isinstance(made, keras.losses.Loss):
-        raise ConfigError(f"a list of Keras losses; found {made!r} among them", setting="losses")
-    return made
+def _as_loss(loss: Any) -> Any:
+    """Return a Keras loss, also one that was saved as a dictionary."""
+    if isinstance(loss, dict):
+        loss = keras.saving.deserialize_keras_object(loss)
+    if not isinstance(loss, keras.losses.Loss):
+        raise ConfigError(f"a list of Keras losses; found {loss!r} among them", setting="losses")
+    return loss
 
 
 def _weight(weight: Any) -> float | list[float]:
@@ -101,11 +117,15 @@ def _weight(weight: Any) -> float | list[float]:
 
 
 class Schedule(keras.callbacks.Callback):
-    """Sets the weights of a `WeightedSum` at the beginning of each epoch, by epochs or by minutes.
+    """A callback that sets the weights of a `WeightedSum` at the beginning of each epoch.
 
-    The first epoch has the first weights and the last epoch the last ones. With `minutes` the clock decides, which counts
-    the seconds `used` by earlier sessions of a resumed training; nothing else needs to be remembered. Several processes go
-    by the one clock on which they have `agreed`.
+    The first epoch has the first weights, and the last epoch has the last ones.
+
+    Args:
+        epochs: Number of epochs of the whole training.
+        minutes: Length of the training if it ends by the clock; then the time replaces the epochs.
+        used: Seconds that earlier sessions of a resumed training have used.
+        agreed: Returns the first process's value, so that all processes follow one clock.
     """
 
     def __init__(
@@ -116,12 +136,17 @@ class Schedule(keras.callbacks.Callback):
         agreed: Callable[[float], float] = float,
     ) -> None:
         super().__init__()
-        self.epochs, self.minutes, self.used, self.agreed = epochs, minutes, used, agreed
+        self.epochs = epochs
+        self.minutes = minutes
+        self.used = used
+        self.agreed = agreed
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
         self.began = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Set the weights."""
         if self.minutes is None:
             share = epoch / max(1, self.epochs - 1)
         else:
@@ -131,20 +156,30 @@ class Schedule(keras.callbacks.Callback):
 
 
 def track(model: keras.Model, loss: Any) -> None:
-    """Let the compiled steps of a model that `segkit.compile` did not make see the changing weights of its loss.
+    """Make changing loss weights part of the state of a model that `segkit.compile` did not make.
 
-    They are part of the model's state, but not of its file: the model that Keras makes of a file has no place for them.
+    Compiled steps use the changed weights then. The weights are not saved with the model, because
+    the model that Keras loads from the file has no variables for them.
+
+    Args:
+        model: A compiled Keras model; it is changed.
+        loss: Its loss.
     """
-    others: dict[str, Any] = {}
-    model.save_own_variables(others)
+    own_variables: dict[str, Any] = {}
+    model.save_own_variables(own_variables)
     attach(model, loss)
-    if not others:
+    if not own_variables:
         model.save_own_variables = _ignore
         model.load_own_variables = _ignore
 
 
 def attach(model: keras.Model, loss: Any) -> None:
-    """Make the changing weights of a loss part of a model's state: compiled steps see a change only then (JAX)."""
+    """Make changing loss weights part of a model's state; on JAX compiled steps need this.
+
+    Args:
+        model: A Keras model; it is changed.
+        loss: Its loss, or a structure of losses.
+    """
     for i, scheduled in enumerate(_scheduled(loss)):
         setattr(model, f"loss_weights_{i}", scheduled.now)
 
@@ -159,10 +194,21 @@ def make(
     class_weights: Mapping[str, float] | None = None,
     from_logits: bool = True,
 ) -> WeightedSum:
-    """Return the loss of a config's `loss` section; by default cross-entropy + Dice.
+    """Return the loss of a config's section `loss`.
 
-    `terms` gives each loss its weight, or its settings: {"dice": 1, "focal": {"weight": 0.5, "gamma": 3}}. A weight may be a
-    list, as `WeightedSum` says.
+    Args:
+        task: The task of the network.
+        terms: Weight or settings of each loss by name, such as
+            {"dice": 1, "focal": {"weight": 0.5, "gamma": 3}}; by default cross-entropy + Dice. A
+            weight may be a list, as in `WeightedSum`.
+        class_weights: Weights of classes by name; classes that are not named weigh 1.
+        from_logits: Whether predictions are logits; otherwise they are probabilities.
+
+    Returns:
+        The weighted sum of the losses.
+
+    Raises:
+        ConfigError: If a name, a weight or a setting is wrong.
     """
     terms = terms or {"cross_entropy": 1.0, "dice": 1.0}
     if not isinstance(terms, Mapping):
@@ -187,10 +233,20 @@ def make(
 def check_on_logits(
     loss: Any, task: Task, class_weights: Mapping[str, float] | None = None
 ) -> None:
-    """Raise `ConfigError` for a loss made elsewhere that is on probabilities or for another task, or misses class weights."""
+    """Check a Keras loss of the user.
+
+    Args:
+        loss: A Keras loss or a function.
+        task: The task of the network.
+        class_weights: Must be None, because the loss has class weights of its own.
+
+    Raises:
+        ConfigError: If the loss expects probabilities, or was made for another task.
+    """
     if class_weights is not None:
         raise ConfigError(
-            "go with losses by name, as in loss={'dice': 1}; give them to a loss that you make yourself",
+            "belong to losses by name, as in loss={'dice': 1}; pass them to a loss that you make "
+            "yourself",
             "contradiction",
             setting="class_weights",
         )
@@ -199,57 +255,76 @@ def check_on_logits(
             f"names with weights, as in {{'dice': 1}}, or a Keras loss on logits; found {loss!r}",
             setting="loss",
         )
-    for one in getattr(loss, "losses", [loss]):
-        name = getattr(one, "__name__", type(one).__name__)
-        if _is_on_probabilities(one):
+    for term in getattr(loss, "losses", [loss]):
+        if _expects_probabilities(term):
             raise ConfigError(
-                f"{name} expects probabilities, and training is on logits; make it with from_logits=True, or take one "
-                f"of segkit.losses",
+                f"{_name_of(term)} expects probabilities, and training is on logits; make it with "
+                f"from_logits=True, or use one of segkit.losses",
                 "contradiction",
                 setting="loss",
             )
-        made_for = getattr(one, "task", task)
-        if isinstance(made_for, Task) and not made_for.trains_like(task):
-            raise ConfigError(
-                f"{name} was made for another task, {made_for!r}; this one is {task!r}",
-                "mismatch",
-                setting="loss",
-            )
+        _check_task(term, task, "loss")
 
 
 def check_metrics(metrics: Any, task: Task) -> None:
-    """Raise `ConfigError` for metrics beside a training on logits that are on probabilities or for another task."""
+    """Check metrics of the user, which get logits in training.
+
+    Args:
+        metrics: A list of Keras metrics.
+        task: The task of the network.
+
+    Raises:
+        ConfigError: If it is no list, or a metric expects probabilities or was made for another
+            task.
+    """
     if isinstance(metrics, str | Mapping) or not isinstance(metrics, Sequence):
         raise ConfigError(f"a list of metrics; found {metrics!r}", setting="metrics")
     for metric in metrics:
-        name = getattr(metric, "__name__", type(metric).__name__)
-        if isinstance(metric, str) or _is_on_probabilities(metric):
+        if isinstance(metric, str) or _expects_probabilities(metric):
             raise ConfigError(
-                f"{name if not isinstance(metric, str) else repr(metric)} expects probabilities, and training is on "
-                f"logits; take one of segkit.metrics with from_logits=True",
+                f"{_name_of(metric)} expects probabilities, and training is on logits; use one of "
+                f"segkit.metrics with from_logits=True",
                 "contradiction",
                 setting="metrics",
             )
-        made_for = getattr(metric, "task", task)
-        if isinstance(made_for, Task) and not made_for.trains_like(task):
-            raise ConfigError(
-                f"{name} was made for another task, {made_for!r}; this one is {task!r}",
-                "mismatch",
-                setting="metrics",
-            )
+        _check_task(metric, task, "metrics")
 
 
-def _is_on_probabilities(loss: Any) -> bool:
-    """Return whether a loss takes predictions for probabilities, as far as it says so; Keras' own do unless asked."""
-    known = inspect.signature(loss).parameters if inspect.isroutine(loss) else {}
-    by_default = known["from_logits"].default if "from_logits" in known else None
-    on_logits = getattr(loss, "from_logits", by_default)
-    if on_logits is None:
-        module = getattr(loss, "__module__", None) or ""
+def _name_of(part: Any) -> str:
+    if isinstance(part, str):
+        return repr(part)
+    return getattr(part, "__name__", type(part).__name__)
+
+
+def _check_task(part: Any, task: Task, setting: str) -> None:
+    """Raise `ConfigError` if a loss or metric was made for another task."""
+    own_task = getattr(part, "task", task)
+    if isinstance(own_task, Task) and not own_task.trains_like(task):
+        raise ConfigError(
+            f"{_name_of(part)} was made for another task, {own_task!r}; this one is {task!r}",
+            "mismatch",
+            setting=setting,
+        )
+
+
+def _expects_probabilities(part: Any) -> bool:
+    """Return whether a loss or metric expects probabilities; those of Keras do by default."""
+    from_logits = None
+    if inspect.isroutine(part):
+        parameters = inspect.signature(part).parameters
+        if "from_logits" in parameters:
+            from_logits = parameters["from_logits"].default
+    from_logits = getattr(part, "from_logits", from_logits)
+    if from_logits is None:
+        module = getattr(part, "__module__", None) or ""
         return module.partition(".")[0] == "keras"
-    return on_logits is False
+    return from_logits is False
 
 
 def _scheduled(loss: Any) -> list[WeightedSum]:
-    found = keras.tree.flatten(loss)
-    return [one for one in found if isinstance(one, WeightedSum) and one.now is not None]
+    """Return the losses in a structure whose weights change."""
+    scheduled = []
+    for part in keras.tree.flatten(loss):
+        if isinstance(part, WeightedSum) and part.now is not None:
+            scheduled.append(part)
+    return scheduled

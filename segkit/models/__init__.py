@@ -1,13 +1,14 @@
 """Networks: scaling, encoder, decoder and head, joined by `build`.
 
-build.py         from a task and settings to a network; its view at the logits for training
-encoders/        one file for each family of encoders; decoders/ one file for each decoder
-blocks.py        convolution, normalisation, up-sampling: what encoders and decoders are made of
+build.py         builds a network for a task; compiles its view at the logits for training
+head.py          the head of a network; `logits_of`
+encoders/        one file per family of encoders; decoders/ one file per decoder
+blocks.py        convolution, normalisation, up-sampling: the parts of encoders and decoders
 layers.py        layers that Keras does not have
-trainer.py       what `compile` returns; saved.py reads models from files
+trainer.py       the model that `compile` returns; saved.py loads models from files
 naming.py        names of layers
-levels.py        at which resolutions a network holds features
-supervision.py   auxiliary heads for training; image_head.py says what a whole image holds
+levels.py        finds the resolutions of a network's features
+supervision.py   auxiliary heads for training; image_head.py predicts the classes of an image
 weights.py       files of pretrained weights
-cost.py          multiply-adds of a network
+cost.py          counts the multiply-adds of a network
 """

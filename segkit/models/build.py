@@ -1,9 +1,9 @@
-"""From a task and settings to a network, and the two views of it: probabilities to use, logits to train."""
+"""Builds networks, and compiles their view at the logits for training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import keras
 import numpy as np
@@ -12,23 +12,61 @@ from keras import layers
 from segkit import catalog, losses
 from segkit.config import InputConfig, ModelConfig, networks
 from segkit.errors import ConfigError
-from segkit.losses.checks import named_arguments, same_arguments
+from segkit.losses.checks import same_arguments, with_settings
 from segkit.metrics import Scores
 from segkit.models import blocks, supervision
+from segkit.models.head import check_functional, head, logits_of
 from segkit.models.image_head import see_image
-from segkit.models.layers import CropLike, Limit, PadToMultiple, batch_normalizations, require_bands
+from segkit.models.layers import Limit, PadToMultiple, batch_normalizations, require_bands
 from segkit.models.levels import check_halved, strides
 from segkit.models.naming import name_layers
 from segkit.task import Task, as_task
 from segkit.task.readable import validated
 
-HEAD = "probabilities"
 SCALE = "scale"
+"""Name of the layer that normalises the image."""
 ENCODED = "encoded"
-"""Name of the layer at the encoder's end, by which `encoder_layers` finds it in a model that was read from a file."""
+"""Name of the encoder's last layer, by which `encoder_layers` finds the encoder."""
 
 
-@named_arguments
+class NetworkSettings(TypedDict, total=False):
+    """Settings of a network, as in the section `model` of a config (see `ModelConfig`)."""
+
+    encoder: str
+    """A name in `segkit.catalog.ENCODERS`, "keras_hub:PRESET", or "module:function" of your own."""
+    decoder: str
+    """A name in `segkit.catalog.DECODERS`, or "module:function" of your own."""
+    width: int
+    """Channels at full resolution; doubled at each level."""
+    widest: int
+    """Largest number of channels of a level."""
+    depth: int
+    """How often the resolution is halved, 1 to 8; networks of keras.applications have their own."""
+    blocks: Sequence[int]
+    """Blocks at each level of the residual encoder; the last number holds for all deeper levels."""
+    weights: str
+    """"none" (random), "imagenet", or a file that Keras wrote (.weights.h5, .h5)."""
+    freeze_statistics: bool
+    """Whether the encoder's batch normalisation keeps its pretrained statistics in training."""
+    stem: Literal[1, 2, 4]
+    """2 or 4: work at a half or a quarter of the resolution."""
+    normalization: Literal["batch", "group", "instance", "none"]
+    """Normalisation after each convolution."""
+    momentum: float
+    """Momentum of the batch statistics, between 0 and 1."""
+    dropout: float
+    """Share of the channels that are dropped in training, 0 to 1."""
+    upsampling: Literal["transpose", "bilinear", "nearest"]
+    """How the decoder doubles the resolution."""
+    deep_supervision: bool
+    """Whether coarser features of the decoder are trained too, each by an auxiliary head."""
+    image_head: float
+    """Loss weight of a head that predicts the classes of the whole image; 0 for no such head."""
+    image_labels: Literal["any", "one"]
+    """Whether that head predicts any set of foreground classes, or the one with most pixels."""
+
+
+@with_settings({name: field.default for name, field in ModelConfig.model_fields.items()})
 def build(
     task: Task,
     *,
@@ -37,66 +75,48 @@ def build(
     std: float | Sequence[float] = 127.5,
     low: float = 0.0,
     high: float = 255.0,
-    encoder: str = "plain",
-    decoder: str = "unet",
-    width: int = 32,
-    widest: int = 512,
-    depth: int = 4,
-    blocks: Sequence[int] = (1, 3, 4, 6),
-    weights: str = networks.NONE,
-    freeze_statistics: bool = False,
-    stem: Literal[1, 2, 4] = 1,
-    normalization: Literal["batch", "group", "instance", "none"] = "batch",
-    momentum: float = 0.9,
-    dropout: float = 0.0,
-    upsampling: Literal["transpose", "bilinear", "nearest"] = "transpose",
-    deep_supervision: bool = False,
-    image_head: float = 0.0,
-    image_labels: Literal["any", "one"] = "any",
+    **settings: Unpack[NetworkSettings],
 ) -> keras.Model:
-    """Return a network: images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
-
-    By default it is a plain U-Net. The head is the task's. The model scales its input itself, (x - mean) / std.
+    """Build a network; by default a plain U-Net.
 
     Args:
-        task: What a pixel can be.
-        channels: Bands of the images.
-        mean: What is subtracted from the images, one number or one per band; the default suits 8-bit images (0 to 255).
-        std: What the images are divided by, one number or one per band.
-        low: The lowest value of the images. An encoder with `weights` gets what `low` to `high` became as its own
-            0 to 255, scaled as its training images were.
-        high: The highest value of the images.
-        encoder: A name in `segkit.catalog.ENCODERS`, "keras_hub:PRESET", or your own "module:function".
-        decoder: A name in `segkit.catalog.DECODERS`, or your own "module:function".
-        width: Channels at full resolution, doubled at each level.
-        widest: The most channels that a level has.
-        depth: How often the resolution is halved, 1 to 8; the networks of keras.applications have a depth of their own.
-        blocks: Blocks at each level of the residual encoder; the last number holds for all levels below.
-        weights: "none" (random), "imagenet", or a file that Keras wrote (.weights.h5, .h5).
-        freeze_statistics: Whether the encoder normalises by the statistics that came with its weights, in training too.
-        stem: 2 or 4 to work at a half or a quarter of the resolution.
-        normalization: What follows the convolutions.
-        momentum: Of batch statistics, 0 to 1.
-        dropout: Share of the channels that are dropped in training, 0 to 1.
-        upsampling: How the decoder doubles the resolution.
-        deep_supervision: Whether coarser features of the decoder are trained too, each by a head of its own.
-        image_head: Weight in the loss of a head that says which classes are in the image; 0: no such head.
-        image_labels: Whether that head says any set of the foreground classes, or the one that the image shows most of.
+        task: The task, which decides the number of channels and the activation of the head.
+        channels: Number of bands of the images.
+        mean: Mean of the training images, one number or one per band. The network computes
+            (image - mean) / std itself. The default suits 8-bit images.
+        std: Standard deviation of the training images, one number or one per band.
+        low: Lowest value of the images. An encoder with pretrained weights gets the range from
+            `low` to `high` in the scale of its own training images.
+        high: Highest value of the images.
+        **settings: Settings of the section `model` of a config, such as encoder="resnet50"; see
+            `segkit.models.build.NetworkSettings`.
+
+    Returns:
+        Images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
 
     Raises:
-        ConfigError: If a setting is unknown, out of range, or does not fit the others.
+        ConfigError: If a setting is unknown, out of range, or contradicts another one.
 
-    >>> build(Task.binary("crack"), encoder="residual", decoder="fpn", width=4, depth=2).output_shape
-    (None, None, None, 1)
+    >>> build(Task.binary("crack"), encoder="residual", decoder="fpn", width=4,
+    depth=2).output_shape (None, None, None, 1)
     """
-    settings = {name: value for name, value in locals().items() if name in ModelConfig.model_fields}
-    config = validated(ModelConfig, settings, "model")
-    return _build(as_task(task), config, _bands(channels), mean, std, (low, high))
+    config = validated(ModelConfig, dict(settings), "model")
+    return _build(as_task(task), config, _Images(_bands(channels), mean, std, low, high))
 
 
 @same_arguments(build)
 def unet(task: Task, **settings: Any) -> keras.Model:
-    """Return `build`'s network, with the same settings, under the name of what it is by default.
+    """Build a U-Net: `build` under the name of its default, with the same settings.
+
+    Args:
+        task: The task.
+        **settings: The arguments of `build`.
+
+    Returns:
+        Images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
+
+    Raises:
+        ConfigError: If a setting is unknown, out of range, or contradicts another one.
 
     >>> unet(Task.multiclass(["background", "disc"]), width=4, depth=2).output_shape
     (None, None, None, 2)
@@ -104,95 +124,123 @@ def unet(task: Task, **settings: Any) -> keras.Model:
     return build(task, **settings)
 
 
-def _build(
-    task: Task,
-    settings: ModelConfig,
-    channels: int,
-    mean: float | Sequence[float],
-    std: float | Sequence[float],
-    usual: tuple[float, float],
-    limits: tuple[float, float] | None = None,
-) -> keras.Model:
-    """Return the network of the encoder and decoder that the settings name, for values of a `usual` range.
+class _Images(NamedTuple):
+    """The images that a network is built for."""
 
-    Values outside the `limits` are set to them; None: there are none.
+    channels: int
+    mean: float | Sequence[float]
+    std: float | Sequence[float]
+    low: float
+    high: float
+    limits: tuple[float, float] | None = None
+    """Values outside are set to these; None for no limits."""
 
-    The decoder gets levels no wider than `settings.width`, doubled at each level, and what it returns, at the resolution of
-    the first, is brought back to the image's.
-    """
-    image = keras.Input((None, None, channels), name="image")
-    means = _per_channel("mean", mean, channels)
-    scale = 1.0 / _per_channel("std", std, channels)
-    rescaled = layers.Rescaling(
-        scale.tolist(), (-means * scale).tolist(), name=SCALE, dtype="float32"
-    )
-    x = image if limits is None else Limit(*limits, name="limit", dtype="float32")(image)
-    x = require_bands(rescaled, channels)(x)
-    x = PadToMultiple(settings.stride, name="pad")(x)
-    if settings.weights != networks.NONE:
-        low, high = usual
-        half = (high - low) / 2 or 1.0
-        back, middle = 1 / (scale * half), (means - low) / half - 1
-        x = layers.Rescaling(back.tolist(), middle.tolist(), name="range", dtype="float32")(x)
-    levels = _encode(x, settings)
+
+def _build(task: Task, settings: ModelConfig, images: _Images) -> keras.Model:
+    """Build the network of the encoder and the decoder that the settings name."""
+    image = keras.Input((None, None, images.channels), name="image")
+    levels = _encode(_scale(image, settings, images), settings)
     name_layers(keras.Model(image, levels).layers, "encoder")
-    found = strides(image, levels, settings.stride)
-    check_halved(settings.encoder, found, settings.stride)
+    found_strides = strides(image, levels, settings.stride)
+    check_halved(settings.encoder, found_strides, settings.stride)
     if settings.image_head:
         levels[-1] = see_image(task, levels[-1], settings.image_head, settings.image_labels)
-    x = catalog.load_part(catalog.DECODERS, settings.decoder)(_narrowed(levels, settings), settings)
-    x = blocks.restore_resolution(x, int(found[0]), settings)
+    decode = catalog.load_part(catalog.DECODERS, settings.decoder)
+    features = decode(_narrowed(levels, settings), settings)
+    features = blocks.restore_resolution(features, int(found_strides[0]), settings)
     encoded = {id(layer) for layer in keras.Model(image, levels).layers}
-    name_layers(
-        [layer for layer in keras.Model(image, x).layers if id(layer) not in encoded], "decoder"
-    )
-    model = supervision.check_supervised(
-        keras.Model(image, head(task, x, image), name="segkit"), settings
-    )
+    all_layers = keras.Model(image, features).layers
+    name_layers([layer for layer in all_layers if id(layer) not in encoded], "decoder")
+    model = keras.Model(image, head(task, features, image), name="segkit")
+    supervision.check_supervised(model, settings)
     if settings.freeze_statistics:
         _freeze_statistics(model)
     return model
 
 
-def build_for(task: Task, settings: ModelConfig, given: InputConfig) -> keras.Model:
-    """Return the network for the images that `given` describes; of 8 bits, the range is 0 to 255 whatever was found."""
-    if given.dtype == "uint8":
-        return _build(task, settings, given.channels, given.mean, given.std, (0.0, 255.0))
-    usual = (given.low, given.high)
-    return _build(task, settings, given.channels, given.mean, given.std, usual, given.limits)
+def _scale(image: Any, settings: ModelConfig, images: _Images) -> Any:
+    """Limit, normalise and pad an image; for pretrained weights, scale low to high to -1 to 1."""
+    means = _per_channel("mean", images.mean, images.channels)
+    factors = 1.0 / _per_channel("std", images.std, images.channels)
+    normalise = layers.Rescaling(
+        factors.tolist(), (-means * factors).tolist(), name=SCALE, dtype="float32"
+    )
+    x = image
+    if images.limits is not None:
+        x = Limit(*images.limits, name="limit", dtype="float32")(x)
+    x = require_bands(normalise, images.channels)(x)
+    x = PadToMultiple(settings.stride, name="pad")(x)
+    if settings.weights == networks.NONE:
+        return x
+    half = (images.high - images.low) / 2 or 1.0
+    to_range = 1 / (factors * half)
+    offsets = (means - images.low) / half - 1
+    return layers.Rescaling(to_range.tolist(), offsets.tolist(), name="range", dtype="float32")(x)
+
+
+def build_for(task: Task, settings: ModelConfig, input_config: InputConfig) -> keras.Model:
+    """Build the network of a run.
+
+    Args:
+        task: The task.
+        settings: Section `model` of the config.
+        input_config: Section `input` of the config, which describes the images. The range of 8-bit
+            images is always 0 to 255.
+
+    Returns:
+        Images (B, H, W, channels) of any size -> probabilities (B, H, W, classes) float32.
+
+    Raises:
+        ConfigError: If an encoder or decoder of your own does not fit.
+    """
+    channels = input_config.channels
+    mean = input_config.mean
+    std = input_config.std
+    if input_config.dtype == "uint8":
+        images = _Images(channels, mean, std, 0.0, 255.0)
+    else:
+        low = input_config.low
+        high = input_config.high
+        images = _Images(channels, mean, std, low, high, input_config.limits)
+    return _build(task, settings, images)
 
 
 def _encode(x: Any, settings: ModelConfig) -> list[Any]:
-    """Return an encoder's levels, the last one named."""
-    hub = settings.encoder.startswith(networks.HUB)
-    encoder = catalog.load_part(catalog.ENCODERS, catalog.BACKBONE if hub else settings.encoder)
+    """Return the levels of an encoder; the layer of the last one has the name `ENCODED`."""
+    name = settings.encoder
+    if name.startswith(networks.HUB):
+        name = catalog.BACKBONE
+    encoder = catalog.load_part(catalog.ENCODERS, name)
     levels = encoder(blocks.stem(x, settings), settings)
     return [*levels[:-1], layers.Identity(name=ENCODED)(levels[-1])]
 
 
 def _narrowed(levels: list[Any], settings: ModelConfig) -> list[Any]:
-    """Return levels of which none is wider than the settings say: 2048 channels would make any decoder dear."""
-    limits = [blocks.width_at(level, settings) for level in range(len(levels))]
-    return [
-        blocks.convolve(x, limit, settings, size=1) if x.shape[-1] > limit else x
-        for x, limit in zip(levels, limits, strict=True)
-    ]
+    """Reduce the channels of wide levels to the settings': 2048 would slow down any decoder."""
+    narrowed = []
+    for level, features in enumerate(levels):
+        limit = blocks.width_at(level, settings)
+        if features.shape[-1] > limit:
+            features = blocks.convolve(features, limit, settings, size=1)
+        narrowed.append(features)
+    return narrowed
 
 
 def _freeze_statistics(model: keras.Model) -> None:
     for layer in batch_normalizations(_encoder(model)):
-        layer.trainable = (
-            False  # Keras: its statistics neither change nor are those of the batch used
-        )
+        layer.trainable = False  # Keras then uses the moving statistics and does not update them
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:
-    """Return the layers with weights of a network's encoder: all that its deepest features come from.
+    """Return the layers with weights of a network's encoder.
 
     Freeze an encoder by `for layer in segkit.encoder_layers(model): layer.trainable = False`.
 
     Args:
-        model: A network of `build` or `unet`, also one that was read from a file.
+        model: A network of `build` or `unet`, also a loaded one.
+
+    Returns:
+        The layers that the encoder's deepest features depend on.
 
     Raises:
         ConfigError: If it is another model.
@@ -201,7 +249,7 @@ def encoder_layers(model: keras.Model) -> list[layers.Layer]:
 
 
 def _encoder(model: keras.Model) -> keras.Model:
-    _check_functional(model)
+    check_functional(model)
     if all(layer.name != ENCODED for layer in model.layers):
         raise ConfigError(
             "this model has no encoder that segkit knows; make it by segkit.build", "mismatch"
@@ -209,82 +257,24 @@ def _encoder(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.get_layer(ENCODED).output)
 
 
-@named_arguments
-def head(task: Task, features: Any, image: Any) -> Any:
-    """Return the task's probabilities of features: 1 x 1 convolution, cut to the image, activation last, in float32.
+class KerasSettings(TypedDict, total=False):
+    """Settings of `keras.Model.compile` that `compile` passes on."""
 
-    Use it to end a Keras model of your own, so that `compile` can find its logits.
-
-    Args:
-        task: What a pixel can be.
-        features: Symbolic tensor (B, h, w, C), at least as large as the image.
-        image: Symbolic tensor (B, H, W, channels), to whose height and width the probabilities are cut.
-
-    Returns:
-        Symbolic tensor (B, H, W, classes) float32.
-
-    Raises:
-        ConfigError: If `features` or `image` is no symbolic tensor of four axes.
-    """
-    task = as_task(task)
-    for name, tensor in (("features", features), ("image", image)):
-        if not isinstance(tensor, keras.KerasTensor) or len(tensor.shape) != 4:
-            raise ConfigError(
-                f"a symbolic Keras tensor (batch, height, width, channels), as layers return it; found {tensor!r}",
-                setting=name,
-            )
-    logits = layers.Conv2D(task.channels, 1, dtype="float32", name="classify")(features)
-    logits = CropLike(dtype="float32", name="logits")([logits, image])
-    return layers.Activation(task.activation, dtype="float32", name=HEAD)(logits)
+    run_eagerly: bool
+    steps_per_execution: int
+    jit_compile: bool | str
+    auto_scale_loss: bool
 
 
-@named_arguments
-def logits_of(model: keras.Model, task: Task) -> keras.Model:
-    """Return the view of a model at its logits: the same layers and weights, without the last activation.
-
-    Args:
-        model: A model that ends in the task's activation, as `unet`, `build` and `head` make it.
-        task: What a pixel can be.
-
-    Returns:
-        Images (B, H, W, channels) -> logits (B, H, W, classes) float32.
-
-    Raises:
-        ConfigError: If the model does not end in the task's activation.
-    """
-    _check_functional(model)
-    task = as_task(task)
-    last: Any = model.layers[-1] if model.layers else None
-    found = getattr(getattr(last, "activation", None), "__name__", None)
-    fits = isinstance(last, layers.Activation) and found == task.activation
-    if not fits or model.output_shape[-1] != task.channels:
-        raise ConfigError(
-            f"a {task.kind} model ends in an Activation layer of {task.activation} over {task.channels} channel(s), as "
-            f"segkit.unet and segkit.head make it; this one ends in {type(last).__name__} "
-            f"({found or 'no activation'}, output {model.output_shape}). {task.explain()}",
-            "mismatch",
-        )
-    image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    return keras.Model(image, last.input, name="segkit_logits")
+_KERAS_DEFAULTS = {
+    "run_eagerly": False,
+    "steps_per_execution": 1,
+    "jit_compile": "auto",
+    "auto_scale_loss": True,
+}
 
 
-def _check_functional(model: Any) -> None:
-    """Raise `ConfigError` unless a model is made of layers from inputs to outputs."""
-    if not isinstance(model, keras.Model):
-        raise ConfigError(
-            f"a keras.Model, as segkit.unet returns it; found {model!r}", setting="model"
-        )
-    if not hasattr(model, "inputs") or not model.inputs:
-        raise ConfigError(
-            f"{type(model).__name__} {model.name!r} has no inputs yet, or it is a subclass of keras.Model with a `call` of "
-            f"its own, whose last layer cannot be found. Begin with keras.Input, and end in segkit.head, as in "
-            f"keras.Model(image, segkit.head(task, features, image))",
-            "mismatch",
-            setting="model",
-        )
-
-
-@named_arguments
+@with_settings(_KERAS_DEFAULTS)
 def compile(
     model: keras.Model,
     task: Task,
@@ -293,50 +283,47 @@ def compile(
     class_weights: Mapping[str, float] | None = None,
     optimizer: keras.optimizers.Optimizer | str | None = None,
     metrics: Sequence[Any] = (),
-    run_eagerly: bool = False,
-    steps_per_execution: int = 1,
-    jit_compile: bool | str = "auto",
-    auto_scale_loss: bool = True,
+    **settings: Unpack[KerasSettings],
 ) -> keras.Model:
-    """Return the model's view at the logits, compiled with the task's loss and scores; `fit` it, then use `model`.
+    """Compile a model's view at the logits with the task's loss and scores.
+
+    Fit the result, then predict with `model`.
 
     Args:
         model: A network that ends in the task's activation.
-        task: What a pixel can be.
-        loss: As in a config ({"dice": 1, "cross_entropy": 1}), or a Keras loss on logits; by default cross-entropy + Dice.
-        class_weights: Weights of the classes by their names, for losses by name.
-        optimizer: AdamW with a learning rate of 0.001 by default.
-        metrics: More metrics, which see logits, beside `segkit.metrics.Scores`.
-        run_eagerly: As in `keras.Model.compile`.
-        steps_per_execution: As in `keras.Model.compile`.
-        jit_compile: As in `keras.Model.compile`.
-        auto_scale_loss: As in `keras.Model.compile`.
+        task: The task.
+        loss: Losses by name as in a config, such as {"dice": 1, "cross_entropy": 1}, or a Keras
+            loss on logits; by default cross-entropy + Dice.
+        class_weights: Weights of classes by name; only with losses by name.
+        optimizer: A Keras optimizer; by default AdamW with a learning rate of 0.001.
+        metrics: Metrics on logits, in addition to `segkit.metrics.Scores`.
+        **settings: run_eagerly, steps_per_execution, jit_compile and auto_scale_loss, as in
+            `keras.Model.compile`.
 
     Returns:
-        A `keras.Model` of images -> logits that shares its weights with `model`. It can be saved and loaded.
+        Images -> logits, with the weights of `model`. It can be saved and loaded.
 
     Raises:
-        ConfigError: For a model that is not for this task, a loss or metric on probabilities or for another task, and for
-            class weights beside a loss that was made without them.
+        ConfigError: If model, loss or a metric does not belong to the task, or expects
+            probabilities.
     """
     _check_order(model, task)
     trainer = supervision.supervised(model, logits_of(model, task), task)
-    if loss is None or isinstance(loss, Mapping):
-        loss = losses.make(task, loss, class_weights)
-    else:
-        losses.check_on_logits(loss, task, class_weights)
+    checked_loss = _checked_loss(task, loss, class_weights)
     losses.check_metrics(metrics, task)
-    trainer.compile(
-        optimizer=optimizer or keras.optimizers.AdamW(1e-3),
-        loss=loss,
-        metrics=[Scores(task, from_logits=True), *metrics],
-        run_eagerly=run_eagerly,
-        steps_per_execution=steps_per_execution,
-        jit_compile=jit_compile,
-        auto_scale_loss=auto_scale_loss,
-    )
-    losses.attach(trainer, loss)
+    optimizer = optimizer or keras.optimizers.AdamW(1e-3)
+    scores = [Scores(task, from_logits=True), *metrics]
+    trainer.compile(optimizer=optimizer, loss=checked_loss, metrics=scores, **settings)
+    losses.attach(trainer, checked_loss)
     return trainer
+
+
+def _checked_loss(task: Task, loss: Any, class_weights: Mapping[str, float] | None) -> Any:
+    """Return the Keras loss of losses by name, or a Keras loss after a check."""
+    if loss is None or isinstance(loss, Mapping):
+        return losses.make(task, loss, class_weights)
+    losses.check_on_logits(loss, task, class_weights)
+    return loss
 
 
 def _check_order(model: Any, task: Any) -> None:
@@ -355,7 +342,7 @@ def _bands(channels: Any) -> int:
 
 
 def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np.ndarray:
-    """Return a number per band. Raises `ConfigError` for other counts, what is not finite, and a std of 0."""
+    """Return one number per band. Raises `ConfigError` for other counts, NaN, and a std of 0."""
     try:
         numbers = np.asarray(value, np.float64).ravel()
     except (TypeError, ValueError):
@@ -364,9 +351,8 @@ def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np
         raise ConfigError(
             f"one number, or one per band ({channels}); found {numbers.size}", setting=name
         )
-    if not np.isfinite(numbers).all() or (name == "std" and not (numbers > 0).all()):
-        raise ConfigError(
-            f"finite numbers{', greater than 0' if name == 'std' else ''}; found {value!r}",
-            setting=name,
-        )
+    if not np.isfinite(numbers).all():
+        raise ConfigError(f"finite numbers; found {value!r}", setting=name)
+    if name == "std" and not (numbers > 0).all():
+        raise ConfigError(f"numbers greater than 0; found {value!r}", setting=name)
     return np.broadcast_to(numbers, (channels,))

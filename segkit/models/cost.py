@@ -1,4 +1,4 @@
-"""What a network costs: multiplications with an addition, counted from the shapes of its layers."""
+"""Counts the multiply-adds of a network from the shapes of its layers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ from keras import layers
 
 from segkit.models.levels import shapes
 
-
-def multiply_adds(model: keras.Model, height: int, width: int) -> int:
-    """Return the multiply-adds of a network for one image, of its convolutions and dense layers.
-
-    Normalisation, activations and up-sampling without weights are left out, as is usual; biases, too. A model inside the
-    model is counted with what it holds. Layers that are used twice count once.
-    """
-    found = [
-        layer for layer in model.layers if isinstance(layer, _COUNTED) or hasattr(layer, "layers")
-    ]
-    tensors = [tensor for layer in found for tensor in (layer.input, layer.output)]
-    given = shapes(model.inputs[0], tensors, (height, width)) if found else []
-    return sum(_of(layer, given[2 * i], given[2 * i + 1]) for i, layer in enumerate(found))
-
-
 _COUNTED = (
     layers.Conv2D,
     layers.DepthwiseConv2D,
@@ -33,12 +18,43 @@ _COUNTED = (
 )
 
 
-def _of(layer: layers.Layer, before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    """Return what a layer costs whose input and output have these shapes (1, ..., C)."""
+def multiply_adds(model: keras.Model, height: int, width: int) -> int:
+    """Return the multiply-adds of a network's convolutions and dense layers for one image.
+
+    As usual, normalisation, activations, biases and up-sampling without weights do not count.
+    Layers of an inner model count. A layer that is used twice counts once.
+
+    Args:
+        model: A functional model with one image input.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+
+    Returns:
+        The number of multiply-adds.
+    """
+    counted = []
+    tensors = []
+    for layer in model.layers:
+        if isinstance(layer, _COUNTED) or hasattr(layer, "layers"):
+            counted.append(layer)
+            tensors += [layer.input, layer.output]
+    if not counted:
+        return 0
+    all_shapes = shapes(model.inputs[0], tensors, (height, width))
+    total = 0
+    for i, layer in enumerate(counted):
+        total += _cost(layer, all_shapes[2 * i], all_shapes[2 * i + 1])
+    return total
+
+
+def _cost(layer: layers.Layer, before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    """Return the multiply-adds of a layer whose input and output have these shapes (1, ..., C)."""
     if hasattr(layer, "layers"):
         return multiply_adds(layer, *before[1:3])
     if isinstance(layer, layers.SeparableConv2D):
         kernels = prod(layer.depthwise_kernel.shape) + prod(layer.pointwise_kernel.shape)
         return prod(after[1:3]) * kernels
-    places = before[1:3] if isinstance(layer, layers.Conv2DTranspose) else after[1:-1]
-    return prod(places) * prod(layer.kernel.shape)
+    positions = after[1:-1]
+    if isinstance(layer, layers.Conv2DTranspose):
+        positions = before[1:3]
+    return prod(positions) * prod(layer.kernel.shape)

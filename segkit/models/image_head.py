@@ -1,6 +1,8 @@
-"""A head that says which classes a whole image holds."""
+"""A head that predicts the classes of a whole image."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import keras
 from keras import layers
@@ -13,39 +15,67 @@ from segkit.models.layers import Beside
 from segkit.task import Task
 
 IMAGE_HEADS = {"any": "image_head", "one": "image_class"}
-"""Names of the layer by what it says of an image: any set of the foreground classes, or the one that it shows most of."""
+"""Name of the head's layer by its labels: any set of the foreground classes, or the largest one."""
+
+
+class ImageHead(NamedTuple):
+    """The head of a model that predicts the classes of the whole image."""
+
+    layer: Beside
+    """Its second input is the logits of the image, (B, classes)."""
+    labels: str
+    """A key of `IMAGE_HEADS`."""
 
 
 def see_image(task: Task, features: Tensor, weight: float, labels: str = "any") -> Tensor:
-    """Return the features unchanged, with logits of what the whole image holds beside them: a line through their mean."""
+    """Add a head for the whole image: a dense layer on the mean of the features.
+
+    Args:
+        task: The task of the network.
+        features: Features (B, h, w, C).
+        weight: Weight of the head in the training loss.
+        labels: A key of `IMAGE_HEADS`.
+
+    Returns:
+        The features, unchanged; the head is part of the graph before them.
+    """
     name = IMAGE_HEADS[labels]
+    classes = image_task(task, labels).channels
     logits = layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pool")(features)
-    logits = layers.Dense(
-        image_task(task, labels).channels, dtype="float32", name=f"{name}_logits"
-    )(logits)
+    logits = layers.Dense(classes, dtype="float32", name=f"{name}_logits")(logits)
     return Beside(weight, name=name)([features, logits])
 
 
 def image_view(model: keras.Model, task: Task) -> keras.Model:
-    """Return image (B, H, W, channels) -> probability of each class of its `image_task`, (B, classes) float32.
+    """Return the view of a model at its image head, with the same weights.
 
-    The same weights as the model's. Raises `ConfigError` if it was built without `image_head`.
+    Args:
+        model: A network that was built with `image_head`.
+        task: The task of the network.
+
+    Returns:
+        Images (B, H, W, channels) -> probabilities (B, classes) float32 of the head's `image_task`.
+
+    Raises:
+        ConfigError: If the model has no such head.
     """
-    found = _image_head(model)
-    if found is None:
+    image_head = find_image_head(model)
+    if image_head is None:
         raise ConfigError(
-            "this model has no head for the whole image: build it with a weight for one, such as 0.1",
+            "this model has no head for the whole image: build it with a weight, such as 0.1",
             "missing-setting",
             setting="model.image_head",
         )
-    layer, labels = found
-    activation = layers.Activation(image_task(task, labels).activation, dtype="float32")
-    return keras.Model(model.inputs[0], activation(layer.input[1]), name="segkit_image")
+    name = image_task(task, image_head.labels).activation
+    activation = layers.Activation(name, dtype="float32")
+    logits = image_head.layer.input[1]
+    return keras.Model(model.inputs[0], activation(logits), name="segkit_image")
 
 
-def _image_head(model: keras.Model) -> tuple[Beside, str] | None:
-    """Return the layer that holds the logits of the image, and what they say of it; None if there is no such head."""
+def find_image_head(model: keras.Model) -> ImageHead | None:
+    """Return the image head of a model; None if it has none."""
     labels = {name: key for key, name in IMAGE_HEADS.items()}
-    return next(
-        ((layer, labels[layer.name]) for layer in model.layers if layer.name in labels), None
-    )
+    for layer in model.layers:
+        if layer.name in labels:
+            return ImageHead(layer, labels[layer.name])
+    return None

@@ -1,5 +1,8 @@
-"""Layers that Keras lacks: limit values, pad an image to the network's stride, cut the answer back, double any size, keep a
-branch; and batch normalisation by TensorFlow's one operation for it, where Keras takes a dozen, each over all features.
+"""Layers that Keras lacks. Saved models name these classes, so module and names must not change.
+
+They limit values, pad an image to the network's stride, crop the result, double any size, and keep
+a branch in the graph. `BatchNormalization` uses one fused TensorFlow operation instead of Keras'
+dozen.
 """
 
 from __future__ import annotations
@@ -10,19 +13,27 @@ import keras
 from keras import ops
 
 FUSED = ("float16", "bfloat16", "float32")
-"""What TensorFlow's operation takes, on CPUs and GPUs; statistics are float32 in each."""
+"""Types of TensorFlow's fused operation, on CPUs and GPUs; its statistics are always float32."""
 
 
 def batch_normalizations(model: keras.Model) -> list[Any]:
-    """Return a model's layers with batch statistics, those within layers and models of it as well."""
-    layers = model._flatten_layers(include_self=False)  # `layers` has the outermost only
+    """Return all batch normalisation layers of a model, also those inside layers and models."""
+    layers = model._flatten_layers(include_self=False)  # `layers` contains only the outermost
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def require_bands(layer: keras.layers.Layer, channels: int) -> keras.layers.Layer:
-    """Return a layer that from now on refuses images of another number of bands.
+    """Make a layer refuse images with another number of bands.
 
-    Keras would repeat a single band for each of the layer's numbers, silently. This is not saved with a model.
+    Keras would silently repeat a single band for each of the layer's numbers. This check is not
+    saved with a model.
+
+    Args:
+        layer: A layer that takes images (B, H, W, channels); it is changed.
+        channels: The number of bands.
+
+    Returns:
+        The layer.
     """
     layer.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
     return layer
@@ -30,25 +41,30 @@ def require_bands(layer: keras.layers.Layer, channels: int) -> keras.layers.Laye
 
 @keras.saving.register_keras_serializable(package="segkit")
 class PadToMultiple(keras.layers.Layer):
-    """Pad height and width with zeros, below and to the right, to the next multiple of `multiple`."""
+    """Pad height and width with zeros, below and to the right, to a multiple of `multiple`."""
 
     def __init__(self, multiple: int, **settings: Any) -> None:
         super().__init__(**settings)
         self.multiple = multiple
 
     def call(self, x: Any) -> Any:
+        """Return the padded images."""
         height, width = ops.shape(x)[1:3]
-        rows, columns = (
-            (self.multiple - n % self.multiple) % self.multiple for n in (height, width)
-        )
-        return ops.pad(
-            x, [[0, 0], [0, rows], [0, columns], [0, 0]]
-        )  # no negative remainder: runtimes disagree on it
+        # -n % multiple would be shorter, but runtimes disagree on the remainder of negative
+        # numbers.
+        rows = (self.multiple - height % self.multiple) % self.multiple
+        columns = (self.multiple - width % self.multiple) % self.multiple
+        return ops.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]])
 
     def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        """Return the shape of the padded images."""
         batch, height, width, channels = shape
-        rows, columns = (None if n is None else n + -n % self.multiple for n in (height, width))
-        return (batch, rows, columns, channels)
+        return (batch, self._padded(height), self._padded(width), channels)
+
+    def _padded(self, length: int | None) -> int | None:
+        if length is None:
+            return None
+        return length + -length % self.multiple
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "multiple": self.multiple}
@@ -56,7 +72,10 @@ class PadToMultiple(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class Limit(keras.layers.Layer):
-    """Set values below `low` to it, and those above `high`: a defective pixel must not outshine an image."""
+    """Set values below `low` to `low`, and values above `high` to `high`.
+
+    Otherwise a defective pixel could dominate an image.
+    """
 
     def __init__(self, low: float, high: float, **settings: Any) -> None:
         super().__init__(**settings)
@@ -75,7 +94,7 @@ class Limit(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class CropLike(keras.layers.Layer):
-    """Cut (features, image) to the image's height and width: undoes `PadToMultiple`."""
+    """Crop the first of (features, image) to the image's size: undoes `PadToMultiple`."""
 
     def call(self, inputs: Any) -> Any:
         features, image = inputs
@@ -89,10 +108,11 @@ class CropLike(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class Doubling(keras.layers.Layer):
-    """Twice the height and width, nearest or bilinear, as Keras' `UpSampling2D` gives: sums of neighbours, rearranged.
+    """Double height and width by nearest or bilinear interpolation, as `UpSampling2D`.
 
-    Between pixels i and i + 1 lie two new ones, at a quarter and three quarters of the way; beyond the edge is the edge.
-    `UpSampling2D` itself fails on TensorFlow (Keras 3.15) once images of several sizes have been seen.
+    Between pixels i and i + 1 lie two new ones, at a quarter and three quarters of the way. Edge
+    pixels are repeated beyond the edge. `UpSampling2D` itself fails on TensorFlow (Keras 3.15)
+    after images of several sizes.
     """
 
     def __init__(self, interpolation: str, **settings: Any) -> None:
@@ -104,15 +124,12 @@ class Doubling(keras.layers.Layer):
             return ops.depth_to_space(ops.concatenate([x] * 4, axis=-1), 2)
         x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
         x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
-        rows = (0.25 * x[:, :-2] + 0.75 * x[:, 1:-1], 0.75 * x[:, 1:-1] + 0.25 * x[:, 2:])
-        quarters = [
-            part
-            for row in rows
-            for part in (
-                0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1],
-                0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:],
-            )
-        ]
+        upper = 0.25 * x[:, :-2] + 0.75 * x[:, 1:-1]
+        lower = 0.75 * x[:, 1:-1] + 0.25 * x[:, 2:]
+        quarters = []
+        for row in (upper, lower):
+            quarters.append(0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1])
+            quarters.append(0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:])
         return ops.depth_to_space(ops.concatenate(quarters, axis=-1), 2)
 
     def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
@@ -125,9 +142,10 @@ class Doubling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class Beside(keras.layers.Layer):
-    """Return the first of two inputs unchanged: keeps the second in the model, which has no other use for it.
+    """Return the first of two inputs unchanged.
 
-    `weight` is that of the second in the loss of training.
+    The second input (the image head's logits) is connected only so that it is saved with the model.
+    `weight` is its weight in the training loss.
     """
 
     def __init__(self, weight: float, **settings: Any) -> None:
@@ -146,11 +164,11 @@ class Beside(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segkit")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` of (B, H, W, C), the same but for rounding; quicker in training on TensorFlow.
+    """`keras.layers.BatchNormalization` of (B, H, W, C), faster in training on TensorFlow.
 
-    A step of the benchmarks' U-Net on a CPU takes 0.88 of the time in float32 and 0.74 in bfloat16, in which Keras goes by
-    way of float32 (`benchmarks/README.md`). On other backends, in prediction and where statistics are shared by several
-    devices it is Keras' own.
+    The result differs by rounding only. On a CPU a step of the benchmarks' U-Net takes 0.88 of the
+    time in float32, and 0.74 in bfloat16, where Keras converts to float32 (`benchmarks/README.md`).
+    Other backends, prediction and synchronized statistics use Keras' code.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -158,31 +176,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        nothing = tf.zeros([0])  # statistics so far, which are Keras' business
-        answer, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        unused = tf.zeros([0])  # in training the operation ignores the moving statistics
+        normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.convert_to_tensor(self.gamma.value),
             offset=tf.convert_to_tensor(self.beta.value),
-            mean=nothing,
-            variance=nothing,
+            mean=unused,
+            variance=unused,
             epsilon=self.epsilon,
         )
         count = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], variance.dtype)
-        self._follow(self.moving_mean, mean)
-        self._follow(
-            self.moving_variance, variance * (count - 1) / count
-        )  # Keras takes that of the pixels as they are
-        return answer
+        self._update(self.moving_mean, mean)
+        # TensorFlow returns the unbiased variance (n - 1); Keras keeps the biased one (n).
+        self._update(self.moving_variance, variance * (count - 1) / count)
+        return normalized
 
     def _is_fused(self, mask: Any) -> bool:
-        plain = (
-            mask is None
-            and not self.renorm
-            and not self.synchronized
-            and self.scale
-            and self.center
-        )
-        return plain and keras.backend.backend() == "tensorflow" and self.compute_dtype in FUSED
+        """Return whether the fused operation computes the same as this layer."""
+        if mask is not None or self.renorm or self.synchronized:
+            return False
+        if not (self.scale and self.center):
+            return False
+        return keras.backend.backend() == "tensorflow" and self.compute_dtype in FUSED
 
-    def _follow(self, moving: Any, found: Any) -> None:
-        moving.assign(moving * self.momentum + found * (1 - self.momentum))
+    def _update(self, moving: Any, value: Any) -> None:
+        moving.assign(moving * self.momentum + value * (1 - self.momentum))

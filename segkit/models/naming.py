@@ -1,4 +1,4 @@
-"""Names of layers that do not depend on what was built before in the same process."""
+"""Names of layers that do not depend on models built before in the same process."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ FIXED = (
     "classify",
     SUPERVISED,
 )
-"""How names begin by which other parts of segkit find a layer."""
+"""Prefixes of layer names by which other parts of segkit find a layer."""
 
 
 def name_layers(found: Iterable[layers.Layer], part: str) -> None:
-    """Name the layers of a part of a network, in their order: `encoder_conv2d_1`, `encoder_conv2d_2`, ...
+    """Name the layers of a part of a network, in order: `encoder_conv2d_1`, `encoder_conv2d_2`, ...
 
-    A layer that has a name of its own, as in the networks of keras.applications, keeps it after the part's name.
-    Weights are stored by the order of the layers, so files of weights do not depend on these names.
+    A layer with a name of its own, as in networks of keras.applications, keeps it after the part's
+    name. Files of weights do not depend on these names, because weights are stored in the order of
+    layers.
 
     Args:
-        found: The layers, before a model is made of them.
+        found: The layers, before the final model is made of them.
         part: "encoder" or "decoder".
     """
     counts: Counter[str] = Counter()

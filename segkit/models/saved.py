@@ -1,4 +1,4 @@
-"""Models from files."""
+"""Loads models from files."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import keras
 from segkit.errors import RunError
 from segkit.losses.checks import named_arguments
 from segkit.models.layers import require_bands
+from segkit.models.trainer import first_line
 from segkit.run import Run
 
 
 @named_arguments
 def load(run: str | PathLike[str]) -> keras.Model:
-    """Return the Keras model of a run, or of a file that `save` wrote.
+    """Load the Keras model of a run, or of a file that `save` wrote.
 
-    A run's model maps images (B, H, W, bands), of the values that the training images had, to probabilities
-    (B, H, W, classes) float32. It is not compiled: `segkit.compile(model, task)` trains it further, and
-    `segkit.Predictor.load(run)` predicts masks as the command line does. A saved trainer comes compiled.
+    `segkit.compile(model, task)` trains a run's model further. `segkit.Predictor.load(run)`
+    predicts masks as the command line does.
 
     Args:
-        run: A run folder, or the path of a `.keras` file. The file is read in Keras' safe mode: no code in it runs.
+        run: A run folder, or the path of a `.keras` file. The file is read in Keras' safe mode, so
+            no code in it runs.
+
+    Returns:
+        A run's model: images (B, H, W, bands), with values as in the training images, ->
+        probabilities (B, H, W, classes) float32. It is not compiled. A saved trainer is compiled.
 
     Raises:
-        RunError: If there is no such folder or file, or it cannot be read.
+        RunError: If the folder or file is missing or damaged.
     """
     path = Path(run)
     if path.is_dir():
@@ -34,10 +39,9 @@ def load(run: str | PathLike[str]) -> keras.Model:
         raise RunError(f"{path}: there is no such run folder or file", "missing-file")
     try:
         model = keras.saving.load_model(path, safe_mode=True)
-    except Exception as problem:  # whatever Keras, ZIP, HDF5 or a class of the user's own raises
-        reason = str(problem).strip().splitlines()
+    except Exception as problem:  # Keras, ZIP, HDF5 and classes of users raise anything
         raise RunError(
-            f"{path}: cannot be loaded ({reason[0][:200] if reason else type(problem).__name__}). It is damaged, or it needs "
+            f"{path}: cannot be loaded ({first_line(problem)}). It is damaged, or it needs "
             f"classes of your own: import them first",
             "damaged-file",
         ) from problem

@@ -1,4 +1,4 @@
-"""Files of weights that were trained before: found, fetched and checked without Keras."""
+"""Files of pretrained weights: found, downloaded and checked without Keras."""
 
 from __future__ import annotations
 
@@ -18,24 +18,31 @@ from segkit.errors import ConfigError
 from segkit.io.atomic import atomic
 
 SECONDS = 10.0
-"""How long an answer of the server is waited for; trying all its addresses would take minutes."""
+"""Longest wait for the server; trying all its addresses would take minutes."""
+_MD5_DIGITS = 32
 
 
 def cached(network: networks.Network) -> Path:
-    """Return where Keras, and segkit, keep a network's ImageNet weights: in `KERAS_HOME`, else ~/.keras."""
+    """Return the file of a network's ImageNet weights, in `KERAS_HOME` or ~/.keras."""
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     return home / "models" / Path(network.file).name
 
 
 def check_frozen(settings: ModelConfig) -> None:
-    """Raise `ConfigError` if a training would freeze statistics that come with no weights."""
-    own = ":" in settings.encoder and not networks.has_own_stride(
-        settings.encoder
-    )  # it may bring some itself
-    if settings.freeze_statistics and settings.weights == networks.NONE and not own:
+    """Check that frozen batch statistics come with pretrained weights.
+
+    Args:
+        settings: Section `model` of the config.
+
+    Raises:
+        ConfigError: If the statistics would stay 0 and 1 for the whole training.
+    """
+    # An encoder of the user may bring statistics of its own.
+    is_users = ":" in settings.encoder and not networks.has_own_stride(settings.encoder)
+    if settings.freeze_statistics and settings.weights == networks.NONE and not is_users:
         raise ConfigError(
-            f"holds the statistics that came with weights, and without any they are 0 and 1 for "
-            f"the whole training; set model.weights, or leave it out; found model.weights: "
+            f"keeps the statistics of pretrained weights; without any they would be 0 and 1 for "
+            f"the whole training. Set model.weights, or remove this setting; found model.weights: "
             f"{networks.NONE}",
             "contradiction",
             setting="model.freeze_statistics",
@@ -43,12 +50,21 @@ def check_frozen(settings: ModelConfig) -> None:
 
 
 def find_weights(
-    settings: ModelConfig, say: Callable[[str], None] = lambda line: None
+    settings: ModelConfig, message: Callable[[str], None] = lambda line: None
 ) -> Path | None:
-    """Return the file of weights that the settings name, None if they name none; ImageNet's are fetched once.
+    """Return the file of the pretrained weights that the settings name.
 
-    Raises `ConfigError` if there is no such file, or it can neither be found nor fetched: within seconds, and before
-    anything slow is imported.
+    ImageNet weights are downloaded once. This takes seconds to fail, before Keras is imported.
+
+    Args:
+        settings: Section `model` of the config.
+        message: Called with a line of text before a download.
+
+    Returns:
+        The file; None if the settings name no weights.
+
+    Raises:
+        ConfigError: If there is no such file, or it cannot be downloaded, or KerasHub is missing.
     """
     if settings.encoder.startswith(networks.HUB) and importlib.util.find_spec("keras_hub") is None:
         raise ConfigError(
@@ -60,11 +76,11 @@ def find_weights(
     if network is None or settings.weights == networks.NONE:
         return None
     if settings.weights == networks.IMAGENET:
-        return _imagenet(settings.encoder, network, say)
+        return _imagenet(settings.encoder, network, message)
     path = Path(settings.weights)
     if not path.is_file():
         raise ConfigError(
-            f"there is no file {path}; give one that Keras saved from "
+            f"there is no file {path}; name one that Keras saved from "
             f"keras.applications.{network.maker}(include_top=False), {networks.IMAGENET}, or "
             f"{networks.NONE}",
             "missing-file",
@@ -73,26 +89,21 @@ def find_weights(
     return path
 
 
-def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None]) -> Path:
-    target, address = cached(network), networks.ADDRESS + network.file
+def _imagenet(encoder: str, network: networks.Network, message: Callable[[str], None]) -> Path:
+    target = cached(network)
+    address = networks.ADDRESS + network.file
     if target.is_file():
         _check(target, network)
         return target
-    say(f"fetching {address}")
+    message(f"downloading {address}")
     try:
-        with atomic(target) as part, _open(address) as source, part.open("wb") as stream:
-            shutil.copyfileobj(source, stream)
-            told = source.headers.get("Content-Length")
-            if told and stream.tell() != int(
-                told
-            ):  # a connection that ends early is no error to Python
-                raise OSError(f"{stream.tell():,} of {int(told):,} bytes arrived")
-            stream.flush()
+        with atomic(target) as part:
+            _download(address, part)
             _check(part, network)
     except OSError as problem:
         raise ConfigError(
-            f"imagenet: the weights of {encoder} are not here, and could not be fetched "
-            f"({problem}). Get {address} on a machine that can, and place it as {target}, or name "
+            f"imagenet: the weights of {encoder} are not here, and could not be downloaded "
+            f"({problem}). Download {address} on another machine and place it as {target}, or name "
             f"the file itself: model.weights: PATH",
             "not-fetched",
             setting="model.weights",
@@ -100,36 +111,46 @@ def _imagenet(encoder: str, network: networks.Network, say: Callable[[str], None
     return target
 
 
+def _download(address: str, file: Path) -> None:
+    """Write the content of an address into a file. Raises `OSError`, also for a short content."""
+    with _open(address) as source, file.open("wb") as stream:
+        shutil.copyfileobj(source, stream)
+        size = source.headers.get("Content-Length")
+        # Python raises no error if a connection ends early.
+        if size and stream.tell() != int(size):
+            raise OSError(f"{stream.tell():,} of {int(size):,} bytes arrived")
+
+
 def _open(address: str) -> Any:
-    """Return what a server answers. Raises `OSError`, after `SECONDS` at the latest."""
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    """Return the response of a server. Raises `OSError`, after `SECONDS` at the latest."""
+    responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            answers.put(urlopen(address, timeout=SECONDS))  # noqa: S310 (the address is ours)
+            responses.put(urlopen(address, timeout=SECONDS))  # noqa: S310 (the address is a constant)
         except OSError as problem:
-            answers.put(problem)
+            responses.put(problem)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request, daemon=True).start()
     try:
-        found = answers.get(timeout=SECONDS)
+        response = responses.get(timeout=SECONDS)
     except queue.Empty:
         raise TimeoutError(f"no answer in {SECONDS:g} s") from None
-    if isinstance(found, OSError):
-        raise found
-    return found
+    if isinstance(response, OSError):
+        raise response
+    return response
 
 
 def _check(file: Path, network: networks.Network) -> None:
-    """Raise `ConfigError` if a file is not the one that Keras knows."""
+    """Raise `ConfigError` if the digest of a file is not the one that Keras publishes."""
     if not network.digest:
         return
-    kind = "md5" if len(network.digest) == 32 else "sha256"
+    kind = "md5" if len(network.digest) == _MD5_DIGITS else "sha256"
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, kind).hexdigest()
     if found != network.digest:
         raise ConfigError(
-            f"{file}: not the file that Keras knows, perhaps cut short ({kind} {found}, not {network.digest}); fetch it "
-            f"again from {networks.ADDRESS}{network.file}",
+            f"{file}: not the file that Keras publishes, perhaps cut short ({kind} {found}, not "
+            f"{network.digest}); download it again from {networks.ADDRESS}{network.file}",
             "damaged-file",
         )

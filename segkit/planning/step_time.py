@@ -68,7 +68,7 @@ def _failure(status: int, stderr: str) -> RunError:
 def time_steps(config: RunConfig) -> Machine:
     """Measure the training steps of a config in this process; see `measure_steps`."""
     from segkit.system.keras_start import load_keras
-    from segkit.training.devices import prepare
+    from segkit.training.devices import choose_devices, prepare
 
     load_keras()
     from segkit.models.build import build_for, compile
@@ -81,7 +81,8 @@ def time_steps(config: RunConfig) -> Machine:
     trainer = compile(
         model, config.task, loss=config.loss, optimizer=make_optimizer(config.train, 100)
     )
-    images, targets = random_batch(config)
+    devices = choose_devices(config.train).replicas.count
+    images, targets = random_batch(config, devices)
     steps: list[float] = []
     while len(steps) < STEPS or (len(steps) < MOST_STEPS and sum(steps[1:]) < ENOUGH_SECONDS):
         steps.append(_seconds(trainer.train_on_batch, images, targets))

@@ -40,9 +40,9 @@ class TrainingStatus(NamedTuple):
     loss: float
     """Mean loss of the finished steps of the epoch."""
     share: float
-    """Finished share of the training, from 0 to 1."""
-    seconds_left: float
-    """Estimated time to the end of the training in seconds."""
+    """Part of the whole training that is done, from 0 to 1."""
+    seconds_left: float | None
+    """Estimated time until the training ends; None while it is unknown."""
     logs: Mapping[str, float] | None = None
     """At the end of an epoch the values of its row in history.csv; otherwise None."""
     best_epoch: int = 0
@@ -123,29 +123,44 @@ class PrintedProgress(Progress):
         yield report
 
 
-def epoch_line(status: TrainingStatus) -> str:
-    """Return one line about a finished epoch.
+_TERMINAL_WIDTH = 80
 
-    It has losses, scores, seconds, the remaining time, and the best epoch.
+
+def epoch_line(status: TrainingStatus) -> str:
+    """Return one line on an epoch that has ended, for a terminal of 80 columns.
 
     Args:
-        status: The status at the end of the epoch.
+        status: The status at the end of an epoch, with its logs.
+
+    Returns:
+        Losses, Dice, the time left, and "best" if no epoch was better so far.
     """
     logs = status.logs or {}
-    prefix = ""
-    fields = [f"epoch {epoch_number(status)}", f"loss {logs['loss']:.4f}"]
+    parts = [f"epoch {epoch_number(status)}", f"loss {_short(logs['loss'])}"]
     if "val_loss" in logs:
-        prefix = "val_"
-        fields.append(f"val_loss {logs['val_loss']:.4f}")
-    for score in ("dice", "iou"):
-        fields.append(f"{prefix}{score} {logs[f'{prefix}{score}_foreground']:.4f}")
-    fields.append(f"{logs['seconds']:.1f} s")
-    fields.append(f"{as_clock(status.seconds_left)} left")
-    if status.best_epoch == status.epoch:
-        fields.append("best so far")
+        parts.append(f"val_loss {_short(logs['val_loss'])}")
+        dice = logs.get("val_dice_foreground_present", logs["val_dice_foreground"])
+        parts.append(f"val_dice {_short(dice)}")
     else:
-        fields.append(f"(best: epoch {status.best_epoch})")
-    return "  ".join(fields)
+        parts.append(f"dice {_short(logs['dice_foreground'])}")
+    parts.append(f"{as_clock(status.seconds_left)} left")
+    if status.best_epoch == status.epoch:
+        parts.append("best")
+    line = "  ".join(parts)
+    return line if len(line) <= _TERMINAL_WIDTH else " ".join(parts)
+
+
+def _short(value: float) -> str:
+    """Return a number in at most 7 characters, with up to 4 decimals.
+
+    >>> _short(0.12344), _short(123.456), _short(12345678.0)
+    ('0.1234', '123.456', '1.2e+07')
+    """
+    for decimals in range(4, -1, -1):
+        text = f"{value:.{decimals}f}"
+        if len(text) <= 7:
+            return text
+    return f"{value:.1e}"
 
 
 def epoch_number(status: TrainingStatus) -> str:
@@ -155,12 +170,14 @@ def epoch_number(status: TrainingStatus) -> str:
     return f"{status.epoch:>{len(str(status.epochs))}}/{status.epochs}"
 
 
-def as_clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss.
+def as_clock(seconds: float | None) -> str:
+    """Return seconds as h:mm:ss, or "-:--:--" if they are not known.
 
     >>> as_clock(3725.4)
     '1:02:05'
     """
+    if seconds is None:
+        return "-:--:--"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

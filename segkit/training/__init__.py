@@ -1,16 +1,16 @@
-"""Training, from a config to a scored run folder.
+"""Training: from a config to a scored run folder.
 
 train.py             `train`: the whole training as one story
-data.py              the data, checked and measured
-network.py           the network, compiled
-fit.py               fits it, from wherever the last checkpoint stands
+data.py              opens, checks and measures the data
+network.py           builds and compiles the network
+fit.py               fits the network, starting at the last checkpoint
 callbacks.py         callbacks that Keras does not have; progress.py reports steps and epochs
-best_epoch.py        what the best epoch is chosen by
-step_counter.py      where a training stands; checkpointing.py saves and restores its state
-optimizer.py         optimizers and schedules; ema.py averages weights
-precision.py         float32 or bfloat16; devices.py chooses devices
-mirrored.py          several devices on TensorFlow
-process.py           one of several processes; distributed.py joins them on JAX
+best_epoch.py        chooses the best epoch
+step_counter.py      counts epochs and steps; checkpointing.py saves and restores the training state
+optimizer.py         optimizers and learning-rate schedules; ema.py averages weights
+precision.py         chooses float32 or bfloat16; devices.py chooses devices
+mirrored.py          trains on several devices with TensorFlow
+process.py           describes one of several processes; distributed.py joins them with JAX
 folds.py             `cross_validate`
-lr_range_test.py     `find_learning_rate`; lr_losses.py makes the steps, lr_suggestion.py reads the curve
+lr_range_test.py     `find_learning_rate`; lr_losses.py measures losses, lr_suggestion.py reads them
 """

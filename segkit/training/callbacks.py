@@ -1,4 +1,4 @@
-"""What happens beside the fitting: Keras' own callbacks where it has one, and these where it has none."""
+"""Callbacks of a training that Keras does not have."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from segkit.errors import RunError
 from segkit.io.atomic import atomic
 from segkit.io.images import as_display, write_picture
 from segkit.io.overlay import overlay, panel
+from segkit.metrics import Scores
 from segkit.run import Run
 from segkit.run.checkpoint import to_disk
 from segkit.run.folder import Row
@@ -26,14 +27,26 @@ from segkit.training.best_epoch import Choice, Rank
 from segkit.training.ema import averaged
 from segkit.training.mirrored import unshared_statistics
 from segkit.training.optimizer import rate_at
-from segkit.training.step_counter import Course, Logs
+from segkit.training.step_counter import Logs, StepCounter
+
+_MAX_PICTURES = 4
+"""Validation samples in a panel."""
+_MAX_SIDE = 1024
+"""Pixels of a sample's side in a panel; larger samples are cropped."""
 
 
 class TimeBudget(keras.callbacks.Callback):
-    """Ends the training when its minutes are over, and lets the learning rate follow the clock until then.
+    """Ends the training after `train.minutes`, and sets the learning rate by the clock until then.
 
-    Faster or slower machines make more or fewer steps in the same time; warm-up and cosine decay fit in either way.
-    The clock counts what earlier sessions of a resumed run used, and leaves time for the last validation.
+    Faster machines make more steps in the same time. Warm-up and decay of the learning rate always
+    fill the time. Earlier sessions of a resumed run count, and time is left for the last
+    validation.
+
+    Args:
+        settings: Section `train` of the config.
+        minutes: Length of the training.
+        used: Seconds that earlier sessions have used.
+        agreed: Returns the first process's value, so that all processes follow one clock.
     """
 
     def __init__(
@@ -45,26 +58,36 @@ class TimeBudget(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.agreed = agreed
-        self.settings, self.total, self.used = settings, minutes * 60, used
-        self.reserve, self.last_step, self.over = 0.0, 0.0, False
+        self.settings = settings
+        self.total = minutes * 60
+        self.used = used
+        self.reserve = 0.0
+        """Seconds that validation and pictures of the previous epoch took."""
+        self.last_step = 0.0
+        self.over = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start the clock."""
         self.began = time.monotonic()
 
     def elapsed(self) -> float:
-        """Seconds used so far, by the clock that all processes go by."""
+        """Return the seconds used so far, the same in all processes."""
         return self.agreed(self.used + time.monotonic() - self.began)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Set the learning rate."""
         self._set_rate(self.elapsed())
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Set the learning rate, and end the training when its time is over."""
         self.last_step = self.elapsed()
         self._set_rate(self.last_step)
         if self.last_step >= self.total - self.reserve:
-            self.over = self.model.stop_training = True
+            self.over = True
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Reserve time for the last validation, a quarter of the training at most."""
         if self.over:
             self.model.stop_training = True
         self.reserve = min(self.elapsed() - self.last_step, self.total / 4)
@@ -76,94 +99,154 @@ class TimeBudget(keras.callbacks.Callback):
 
 @contextmanager
 def heard_interrupts() -> Iterator[keras.callbacks.Callback]:
-    """Yield a callback that ends the training at Ctrl-C, or if it is terminated (as `cli.main` has it), within this block,
-    also where Keras swallows the exception.
+    """Context manager: Ctrl-C and SIGTERM end the training inside, also if Keras swallows them.
 
-    Its `pythonify_logs`, in which JAX waits for nearly all of a step, catches whatever is raised there (Keras 3.15).
+    Keras 3.15 catches every exception in `pythonify_logs`, where JAX waits for nearly all of a
+    step. So the signal is recorded, and the exception is raised again at the end of the step.
+    SIGTERM counts if its handler raises `KeyboardInterrupt`, as in `cli.main`.
+
+    Yields:
+        The callback that raises `KeyboardInterrupt`.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
-    def hear(number: int, frame: Any = None) -> None:
-        heard.append(number)
+    def record(number: int, frame: Any = None) -> None:
+        received.append(number)
         signal.default_int_handler(number, frame)
 
-    def step_ended(batch: int, logs: Logs | None = None) -> None:
-        if heard:
+    def raise_again(batch: int, logs: Logs | None = None) -> None:
+        if received:
             raise KeyboardInterrupt
 
-    main = threading.current_thread() is threading.main_thread()  # others may not set it
-    both = (signal.SIGINT, signal.SIGTERM) if main else ()
-    ours = [number for number in both if signal.getsignal(number) is signal.default_int_handler]
-    for number in ours:
-        signal.signal(number, hear)
+    replaced = []
+    if threading.current_thread() is threading.main_thread():  # other threads cannot set handlers
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is signal.default_int_handler:
+                replaced.append(number)
+    for number in replaced:
+        signal.signal(number, record)
     try:
-        yield keras.callbacks.LambdaCallback(on_train_batch_end=step_ended)
-        if heard:  # in the last validation, after which no step comes
+        yield keras.callbacks.LambdaCallback(on_train_batch_end=raise_again)
+        if received:  # during the last validation, which no step follows
             raise KeyboardInterrupt
     finally:
-        for number in ours:
+        for number in replaced:
             signal.signal(number, signal.default_int_handler)
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the training with the step and the likely cause once the loss is no number; Keras' own stops in silence."""
+    """Ends the training with an error when the loss is not finite.
 
-    def __init__(self, settings: TrainConfig, course: Course) -> None:
+    Keras' TerminateOnNaN ends it without an error.
+
+    Args:
+        settings: Section `train` of the config.
+        counter: Knows epoch and step.
+    """
+
+    def __init__(self, settings: TrainConfig, counter: StepCounter) -> None:
         super().__init__()
-        self.train, self.course = settings, course
+        self.settings = settings
+        self.counter = counter
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        if math.isfinite(float(np.asarray((logs or {}).get("loss", 0.0)))):
-            return
-        if self.train.precision == "mixed_float16":
-            cause = "float16 ends at 65504; try train.precision=mixed_bfloat16 or float32"
-        else:
-            cause = f"a learning rate that is too high; try train.learning_rate={self.train.learning_rate / 10:g}"
-            cause += "" if self.train.clip_norm else " and train.clip_norm=1"
-        raise RunError(
-            f"the loss is not a number at epoch {self.course.epoch + 1}, step {self.course.step}. The likely cause is "
-            f"{cause}",
-            "not-finite",
-        )
+        """Raise `RunError` with the step and the likely cause if the loss is not finite."""
+        loss = float(np.asarray((logs or {}).get("loss", 0.0)))
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss is not a number at epoch {self.counter.epoch + 1}, step "
+                f"{self.counter.step}. The likely cause is {self._likely_cause()}",
+                "not-finite",
+            )
+
+    def _likely_cause(self) -> str:
+        if self.settings.precision == "mixed_float16":
+            return "float16 ends at 65504; try train.precision=mixed_bfloat16 or float32"
+        lower = self.settings.learning_rate / 10
+        cause = f"a learning rate that is too high; try train.learning_rate={lower:g}"
+        if not self.settings.clip_norm:
+            cause += " and train.clip_norm=1"
+        return cause
 
 
 class SaveBest(keras.callbacks.Callback):
-    """Saves the model of probabilities after each epoch that is the best so far, under a temporary name, then renames.
+    """Saves the model of probabilities after each epoch that is the best so far.
 
-    Keras' ModelCheckpoint would save the fitted model, which ends at the logits, and writes in place.
+    Keras' ModelCheckpoint would save the fitted model, which ends at the logits, and writes in
+    place.
+
+    Args:
+        model: The model of probabilities.
+        run: The run folder.
+        choice: The rule that chooses the best epoch.
+        history: Losses and scores of the epochs before.
     """
 
     def __init__(
         self, model: keras.Model, run: Run, choice: Choice, history: Sequence[Row]
     ) -> None:
         super().__init__()
-        self.delivered, self.run, self.choice = model, run, choice
+        self.delivered = model
+        self.run = run
+        self.choice = choice
         self.best: Rank | None = None
         self.best_epoch = 0
+        """Number of the best epoch, from 1; 0 if there is no epoch."""
         for row in history:
-            self._note(int(row["epoch"]), row)
+            self._update_best(int(row["epoch"]), row)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Add the score of the present classes to the logs; save the model if it is the best."""
         self.run.check_not_removed()
-        improved = self._note(epoch, logs or {})
+        logs = {} if logs is None else logs
+        if self.choice.present is not None:
+            logs[str(self.choice.score)] = self._score_of(self.choice.present)
+        improved = self._update_best(epoch, logs)
         if improved or not self.run.model.exists():
             with averaged(self.model):
                 save(self.delivered, self.run)
 
-    def _note(self, epoch: int, row: Mapping[str, float]) -> bool:
+    def _score_of(self, classes: Sequence[int]) -> float:
+        """Return the monitored validation score over some classes."""
+        name = str(self.choice.score).removeprefix("val_").removesuffix("_present")
+        means = _find_scores(self.model).foreground_means(classes)
+        return float(keras.ops.convert_to_numpy(means[name]))
+
+    def _update_best(self, epoch: int, row: Mapping[str, float]) -> bool:
+        """Return whether an epoch is better than all before."""
         rank = self.choice.rank(epoch, row)
         improved = self.best is None or rank > self.best
         if improved:
-            self.best, self.best_epoch = rank, epoch + 1
+            self.best = rank
+            self.best_epoch = epoch + 1
         return improved
 
 
+def _find_scores(trainer: keras.Model) -> Scores:
+    """Return the metric of a trainer that counts pixels; after validation, those of its images."""
+    for group in trainer.metrics:
+        for metric in getattr(group, "metrics", [group]):
+            if isinstance(metric, Scores):
+                return metric
+    raise ValueError("the model was not compiled by segkit.compile")
+
+
 def save(model: keras.Model, run: Run, last: bool = False) -> None:
-    """Write model.keras (or last.keras) whole or not at all; what was tuned for another model.keras goes."""
+    """Write model.keras or last.keras, under a temporary name that is renamed at the end.
+
+    Decoding settings that were tuned for another model.keras are removed.
+
+    Args:
+        model: The model of probabilities.
+        run: The run folder.
+        last: Whether to write last.keras instead of model.keras.
+    """
     run.check_not_removed()
+    path = run.last
     if not last:
+        path = run.model
         run.tuned.unlink(missing_ok=True)
-    with atomic(run.last if last else run.model) as temporary:
+    with atomic(path) as temporary:
         if run.keeps_models:
             with unshared_statistics(model):
                 model.save(temporary)
@@ -173,43 +256,66 @@ def save(model: keras.Model, run: Run, last: bool = False) -> None:
 
 
 class EarlyStopping(keras.callbacks.Callback):
-    """Ends the training after so many epochs without a better one; stands behind `SaveBest`, which knows the best.
+    """Ends the training after `patience` epochs without a better one.
 
-    Keras' own follows one score, and ends a training whose score is always 0.
+    It must come after `SaveBest`, which chooses the best epoch. Keras' EarlyStopping follows one
+    score, and ends a training whose score is always 0.
+
+    Args:
+        best: Knows the best epoch.
+        patience: Number of epochs.
     """
 
     def __init__(self, best: SaveBest, patience: int) -> None:
         super().__init__()
-        self.best, self.patience = best, patience
+        self.best = best
+        self.patience = patience
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """End the training if the best epoch is long ago."""
         if epoch + 1 - self.best.best_epoch >= self.patience:
             self.model.stop_training = True
 
 
 class Pictures(keras.callbacks.Callback):
-    """Draws image, truth and prediction of some validation samples every few epochs, into pictures/epoch_0005.png."""
+    """Draws validation samples every few epochs, into files such as pictures/epoch_0005.png.
+
+    Args:
+        model: The model of probabilities.
+        config: Its `train.pictures` is the number of epochs between two pictures.
+        run: The run folder.
+        samples: Reads an image and its target by name.
+        names: Names of the validation samples; up to four of them are drawn.
+    """
 
     def __init__(
         self, model: keras.Model, config: Config, run: Run, samples: Samples, names: Sequence[str]
     ) -> None:
         super().__init__()
-        self.delivered, self.config, self.run, self.samples = model, config, run, samples
-        step = max(1, len(names) // 4)
-        self.names = list(names)[step // 2 :: step][:4]
+        self.delivered = model
+        self.config = config
+        self.run = run
+        self.samples = samples
+        step = max(1, len(names) // _MAX_PICTURES)
+        self.names = list(names)[step // 2 :: step][:_MAX_PICTURES]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Draw the samples if a picture is due, or the training ends."""
         if (epoch + 1) % self.config.train.pictures == 0 or self.model.stop_training:
             with averaged(self.model):
                 write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
 
     def draw(self) -> np.ndarray:
-        """Return the panel, (H, W, 3) uint8."""
-        task, rows = self.config.task, []
+        """Return a panel with a row of image, truth and prediction per sample, (H, W, 3) uint8."""
+        task = self.config.task
+        rows = []
         for name in self.names:
-            image, target = (array[:1024, :1024] for array in self.samples(name))
+            whole_image, whole_target = self.samples(name)
+            image = whole_image[:_MAX_SIDE, :_MAX_SIDE]
+            target = whole_target[:_MAX_SIDE, :_MAX_SIDE]
             mask = task.decode(np.asarray(self.delivered.predict_on_batch(image[None]))[0])
-            rows.append(
-                [as_display(image), overlay(task, image, target), overlay(task, image, mask)]
-            )
-        return panel(task, rows, ("image", "truth", "prediction"), [[name] for name in self.names])
+            truth = overlay(task, image, target)
+            prediction = overlay(task, image, mask)
+            rows.append([as_display(image), truth, prediction])
+        names = [[name] for name in self.names]
+        return panel(task, rows, ("image", "truth", "prediction"), names)

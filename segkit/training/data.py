@@ -15,36 +15,44 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     """Read every sample of a config's data once.
 
     Args:
-        config: What to read. If it has a section `input`, that is kept where it fits the images.
+        config: The config of the training. Its section `input`, if any, is kept where it fits the
+            images.
         progress: Receives the number of samples and the warnings.
 
     Returns:
-        The config with what was measured of the training images, and the parts "train", "validation" and "test"
-        (some of them may be empty) without the samples that were left out as broken.
+        The config with the measured section `input`, and the parts "train", "validation" and "test"
+        without the samples that were left out as broken. Parts may be empty.
 
     Raises:
-        ConfigError: If classes of a multilabel task cannot be the folders of its masks.
-        DataError: If training would be wrong: whatever `segkit inspect` calls an error.
+        ConfigError: If classes of a multilabel task cannot be names of mask folders.
+        DataError: If `segkit inspect` finds an error in the data.
     """
-    check_class_folders(config.task)  # or prediction would refuse, after the training
+    check_class_folders(config.task)  # prediction would refuse such names after the training
     parts = open_parts(config)
     total = sum(len(subset) for subset in parts.values())
-    with progress.counting("checking images and masks", total) as done:
+    with progress.counting("checking images and masks", total) as counter:
         findings = check_training_data(
             config.task,
             parts,
-            done,
+            counter,
             flips=config.augment.flips,
             skip_broken=config.data.skip_broken,
         )
-    sizes = [f"{len(subset)} {part}" for part, subset in findings.parts.items() if len(subset)]
-    left_out = f"; {findings.left_out} left out as broken" if findings.left_out else ""
-    progress.message(f"images: {', '.join(sizes)}{left_out}")
+    progress.message(_sizes(findings.parts, findings.left_out))
     for problem in findings.warnings:
         progress.warning(str(problem))
-    given = fitting_input(config, findings.input_config)
-    doubt = other_scale(given, findings.input_config)
-    if doubt:
-        progress.warning(doubt)
-    stored = getattr(parts["train"].source, "stored", config.mask_files)
-    return config.model_copy(update={"mask_files": stored}).with_input(given), findings.parts
+    input_config = fitting_input(config, findings.input_config)
+    scale_warning = other_scale(input_config, findings.input_config)
+    if scale_warning:
+        progress.warning(scale_warning)
+    mask_files = getattr(parts["train"].source, "stored", config.mask_files)
+    config = config.model_copy(update={"mask_files": mask_files})
+    return config.with_input(input_config), findings.parts
+
+
+def _sizes(parts: dict[str, Subset], left_out: int) -> str:
+    sizes = [f"{len(subset)} {part}" for part, subset in parts.items() if len(subset)]
+    text = f"images: {', '.join(sizes)}"
+    if left_out:
+        text += f"; {left_out} left out as broken"
+    return text

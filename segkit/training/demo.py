@@ -1,4 +1,4 @@
-"""From nothing to masks: train on generated shapes, predict the test images, and score the masks."""
+"""A demonstration: train on generated shapes, predict the test images, and score the masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = Path(__file__).with_name("demo.yaml")
 
 
 class Demo(NamedTuple):
-    """What `demo` has made, and how good the masks are."""
+    """The files that `demo` has written, and the scores of the masks."""
 
     run: Path
     """The run folder."""
@@ -28,9 +28,9 @@ class Demo(NamedTuple):
     overlays: Path
     """The masks drawn over the images."""
     scores: Path
-    """The report as JSON."""
+    """The file of the report, as JSON."""
     report: dict[str, Any]
-    """As `segkit.evaluate` returns it."""
+    """The report that `segkit.evaluate` returns."""
 
 
 def demo(
@@ -42,12 +42,12 @@ def demo(
     """Train on generated shapes, predict the test images, and score the masks.
 
     Args:
-        out: A new folder, for the run, the test images and the masks.
-        settings: Changes of the config's settings, such as "train.epochs=2".
-        progress: Receives what each step reports.
+        out: A new or empty folder, for the run, the test images and the masks.
+        settings: Changed settings of the config, such as "train.epochs=2".
+        progress: Receives the reports of each step.
 
     Returns:
-        Where everything is, and the scores on the test part.
+        The paths of all files, and the scores on the test part.
 
     Raises:
         RunError: If the folder is not empty.

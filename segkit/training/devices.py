@@ -1,9 +1,10 @@
-"""What a process does once before it builds a network: load Keras quietly, seed, choose precision and devices."""
+"""Prepares a process to build a network: seed, precision and devices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from segkit.config import TrainConfig
 from segkit.errors import ConfigError
@@ -12,24 +13,43 @@ from segkit.system.replicas import ALONE, Replicas, check_backend
 
 
 def prepare(settings: TrainConfig, precision: str | None = None) -> None:
-    """Seed Python, NumPy and the backend, and choose the precision of the layers to come: the settings', if not told.
+    """Seed Python, NumPy and the backend, and set the precision of layers that are built later.
 
-    What is still "auto" is float32 (`precision.choose_precision` measures it).
+    Args:
+        settings: Section `train` of the config.
+        precision: Name of a Keras dtype policy; by default the precision of the settings. "auto"
+            means float32 here (`precision.measure_precision` replaces it).
     """
     import keras
 
     keep_freed_memory()
     keras.utils.set_random_seed(settings.seed)
     policy = precision or settings.precision
-    keras.config.set_dtype_policy("float32" if policy == "auto" else policy)
+    if policy == "auto":
+        policy = "float32"
+    keras.config.set_dtype_policy(policy)
 
 
-@contextmanager
-def use_devices(settings: TrainConfig) -> Iterator[Replicas]:
-    """Within, networks are built and fitted on the settings' devices: of this machine, or of all processes that have joined.
+class Devices(NamedTuple):
+    """The devices of all processes that train one network together."""
 
-    Variables are on every device and batches are cut among them, and the compiled step is of the whole batch. Raises
-    `ConfigError` if there are fewer devices, or the batch cannot be shared.
+    names: list[str]
+    """Names as the backend spells them; empty for the backend's default device."""
+    replicas: Replicas
+    """The copies of the network, one per device."""
+
+
+def choose_devices(settings: TrainConfig) -> Devices:
+    """Return the devices that `train.devices` asks for, of all processes that have joined.
+
+    Args:
+        settings: Section `train` of the config.
+
+    Returns:
+        The devices.
+
+    Raises:
+        ConfigError: If there are fewer devices, or the backend cannot train on several.
     """
     import keras
 
@@ -38,59 +58,66 @@ def use_devices(settings: TrainConfig) -> Iterator[Replicas]:
     backend = keras.backend.backend()
     check_backend(settings.devices, backend, settings.accumulate)
     if backend == "jax":
-        names, replicas = _jax_devices(settings)
-    elif settings.devices == 1:
-        names, replicas = [], ALONE
-    else:
-        names = _first(mirrored.device_names(), settings.devices)
-        replicas = Replicas(len(names))
-    replicas.check(settings.batch_size)
-    if replicas == ALONE:
-        yield replicas
-    elif backend == "jax":
-        with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
-            yield replicas
-    else:
-        with mirrored.mirrored(names):
-            yield replicas
+        return _jax_devices(settings)
+    if settings.devices == 1:
+        return Devices([], ALONE)
+    names = _first(mirrored.device_names(), settings.devices)
+    return Devices(names, Replicas(len(names)))
 
 
-def device_count(settings: TrainConfig) -> int:
-    """Return on how many devices of all processes that have joined a network of these settings is trained."""
+@contextmanager
+def use_devices(devices: Devices) -> Iterator[None]:
+    """Context manager for data-parallel training.
+
+    Inside, variables are mirrored on every device, each batch is split among the devices, and a
+    training step computes the whole batch.
+
+    Args:
+        devices: The devices, as `choose_devices` returns them.
+    """
     import keras
 
     from segkit.training import mirrored
 
-    if keras.backend.backend() == "jax":
-        return _jax_devices(settings)[1].count
-    return 1 if settings.devices == 1 else len(_first(mirrored.device_names(), settings.devices))
+    if devices.replicas == ALONE:
+        yield
+    elif keras.backend.backend() == "jax":
+        parallel = keras.distribution.DataParallel(devices=devices.names, auto_shard_dataset=False)
+        with parallel.scope():
+            yield
+    else:
+        with mirrored.mirrored(devices.names):
+            yield
 
 
-def _jax_devices(settings: TrainConfig) -> tuple[list[str], Replicas]:
+def _jax_devices(settings: TrainConfig) -> Devices:
     import jax
 
-    processes, every = jax.process_count(), jax.devices()
+    devices = jax.devices()
+    processes = jax.process_count()
     names: list[str] = []
     for process in range(processes):
-        own = [
-            f"{device.platform}:{device.id}" for device in every if device.process_index == process
-        ]
-        if len(own) * processes != len(every):
+        own = []
+        for device in devices:
+            if device.process_index == process:
+                own.append(f"{device.platform}:{device.id}")
+        if len(own) * processes != len(devices):
             raise ConfigError(
-                f"process {process + 1} has {len(own)} of {len(every)} devices; give each of the {processes} as many",
+                f"process {process + 1} has {len(own)} of {len(devices)} devices; all {processes} "
+                f"processes need the same number of devices",
                 "missing-hardware",
             )
         names += _first(own, settings.devices)
-    return names, Replicas(len(names), jax.process_index(), processes)
+    return Devices(names, Replicas(len(names), jax.process_index(), processes))
 
 
-def _first(devices: list[str], wanted: int | str) -> list[str]:
-    if wanted == "all":
+def _first(devices: list[str], count: int | str) -> list[str]:
+    if count == "all":
         return devices
-    if int(wanted) > len(devices):
+    if int(count) > len(devices):
         raise ConfigError(
-            f"there are {len(devices)} ({', '.join(devices)}); found {wanted}",
+            f"there are {len(devices)} ({', '.join(devices)}); found {count}",
             "missing-hardware",
             setting="train.devices",
         )
-    return devices[: int(wanted)]
+    return devices[: int(count)]

@@ -1,4 +1,18 @@
-"""Training on several machines: one process each, joined by JAX. The first writes the run folder, the others follow it."""
+"""Training in several processes on several machines, joined by JAX (`jax.distributed`).
+
+The first process writes the run folder, and the others follow it with a temporary one. JAX makes
+three measures necessary here that no other part of segkit needs:
+
+1. When a process loses the first one, JAX aborts it from C++, without a Python exception. A small
+   second process (`_FinalMessage`) then prints the error message for it.
+2. When another process is lost, JAX and its transport layers (gloo, NCCL, gRPC) raise general
+   exceptions. Only their texts tell a broken connection from a fault in the code (`_is_broken`).
+3. An orderly exit waits for all processes, also for one that has died. So a process that has joined
+   ends by `os._exit`, once its output is written (`run_process`).
+
+`tests/processes/test_devices.py` tests each of them: processes that die, fall silent or are
+interrupted.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +39,7 @@ from segkit.run.checkpoint import Checkpoints, Groups, Position
 from segkit.training.process import Process
 
 HEARTBEAT = 50
-"""Seconds after which a process that gives no sign of life counts as dead. One that ends is noticed at once."""
+"""Seconds after which a silent process counts as dead. One that ends is noticed at once."""
 JOINING = 300
 """Seconds that processes wait for each other at the start."""
 _SHARED = (
@@ -35,13 +49,23 @@ _SHARED = (
     "precision.json",
     "scores.json",
 )
-"""Files of the run folder that a training begins with."""
+"""Files of the run folder that every process needs at the start of a training."""
+_BROKEN_CONNECTION = re.compile(r"Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|oordination")
+"""Words in the exceptions of JAX, gloo, NCCL and gRPC after the loss of a process."""
+_WATCHER = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+if not sys.stdin.read(1):
+    sys.exit(sys.argv[1])
+"""
+"""Program of `_FinalMessage`: prints its argument if standard input closes without a byte."""
 
 
 class FollowerRun(Run):
-    """The run as a process sees it that is not the first: a folder of its own, which is removed at the end.
+    """The run of a process that is not the first: a temporary folder, removed at the end.
 
-    It gets from the first process what a training begins with, and keeps neither models nor checkpoints.
+    It receives the files at the start of a training from the first process. It keeps neither models
+    nor checkpoints.
     """
 
     keeps_models = False
@@ -49,30 +73,38 @@ class FollowerRun(Run):
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="segkit_")
         super().__init__(Path(self._folder.name))
-        self.checkpoints = _Unwritten(self.path / "checkpoints")
+        self.checkpoints = _UnwrittenCheckpoints(self.path / "checkpoints")
 
     def remove(self) -> None:
         """Remove the folder."""
         self._folder.cleanup()
 
     def require_empty(self) -> None:
-        """Leave that to the first process."""
+        """Do nothing: the first process checks the run folder."""
 
     def create(self, config: Config) -> None:
-        """Leave that to the first process."""
+        """Do nothing: the first process creates the run folder."""
 
     def reopen(self, config: Config) -> None:
-        """Leave that to the first process."""
+        """Do nothing: the first process checks the run folder."""
 
 
-class _Unwritten(Checkpoints):
+class _UnwrittenCheckpoints(Checkpoints):
     def save(self, position: Position, groups: Groups) -> None:
-        """Leave that to the first process."""
+        """Do nothing: the first process saves the checkpoints."""
 
 
 @contextmanager
 def opened_run(process: Process | None, path: Path) -> Iterator[Run]:
-    """Yield the run in a folder, or what replaces it in a process that is not the first."""
+    """Context manager: the run folder, or the temporary folder of a process that is not the first.
+
+    Args:
+        process: This process; None if there is only one.
+        path: The run folder.
+
+    Yields:
+        The run.
+    """
     if process is None or process.number == 1:
         yield Run(path)
         return
@@ -84,51 +116,63 @@ def opened_run(process: Process | None, path: Path) -> Iterator[Run]:
 
 
 def run_process(process: Process | None, work: Callable[[], int]) -> int:
-    """Do the work of one of several processes, and return the exit status; without a process just work.
+    """Do the work of one of several processes.
 
-    The work calls `join`. If another process dies, this one says so and ends: what the first has saved is for --resume.
+    If another process dies, this one prints an error and ends. `--resume` continues from the last
+    checkpoint that the first process saved.
+
+    Args:
+        process: This process; None if there is only one. Then only `work` is called.
+        work: Does the work, calls `join`, and returns an exit status.
+
+    Returns:
+        The exit status. A process that has joined the others ends instead of returning.
 
     Raises:
-        SegkitError: What the work raises before this process has joined the others. Later it is printed here, because
-            the process ends at once.
+        SegkitError: If `work` raises it before this process has joined the others. Later errors are
+            printed, because the process ends at once.
     """
     if process is None:
         return work()
-    with _LastWord(process):
-        try:
-            status = work()
-        except SegkitError as problem:
-            if not _has_joined():
-                raise
-            status = _say(f"error: {problem}")
-        except KeyboardInterrupt:
-            _say("interrupted")
-            status = 130
-        except Exception as problem:
-            if not _has_joined():
-                raise
-            status = _say(f"error: {_what_failed(problem, process)}")
+    with _FinalMessage(process):
+        status = _exit_status(process, work)
     sys.stdout.flush()
     sys.stderr.flush()
     if _has_joined():
-        os._exit(status)  # an orderly end would wait for processes that will not come
+        os._exit(status)  # an orderly exit would wait for processes that have died
     return status
 
 
-def join(process: Process | None) -> None:
-    """Join the other processes; nothing if there are none.
+def _exit_status(process: Process, work: Callable[[], int]) -> int:
+    """Do the work; print an error that it raises after the process has joined the others."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as problem:
+        if not _has_joined():
+            raise
+        print(f"error: {_describe(problem, process)}", file=sys.stderr)
+        return 2
 
-    Raises `RunError` if they do not come within `JOINING` seconds.
+
+def join(process: Process | None) -> None:
+    """Join the other processes; do nothing without a process.
+
+    Raises:
+        RunError: If the processes do not meet within `JOINING` seconds.
     """
     if process is None:
         return
     import jax
 
-    local = re.match(r"(localhost|127\.)", process.coordinator)
+    bind_address = None
+    if re.match(r"(localhost|127\.)", process.coordinator):
+        bind_address = process.coordinator
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    with suppress(
-        AttributeError
-    ):  # it would take SIGTERM away from us; older JAX has no such setting
+    with suppress(AttributeError):  # older JAX has no such setting
+        # The preemption service would replace segkit's handling of SIGTERM.
         jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -137,18 +181,22 @@ def join(process: Process | None) -> None:
             process.number - 1,
             initialization_timeout=JOINING,
             heartbeat_timeout_seconds=HEARTBEAT,
-            coordinator_bind_address=process.coordinator if local else None,
+            coordinator_bind_address=bind_address,
         )
     except Exception as problem:
         raise RunError(
-            f"{process.name} has not met the others at {process.coordinator} within {JOINING} s ({_line(problem)}). Start "
-            f"all {process.count}, with the same address, which is the first one's, and a port that is free and open there",
+            f"{process.name} has not met the others at {process.coordinator} within {JOINING} s "
+            f"({_first_line(problem)}). Start all {process.count} processes with the same address: "
+            f"that of the first process, with a free port that the others can reach",
             "no-cluster",
         ) from problem
 
 
 def meet(process: Process | None) -> None:
-    """Wait for the other processes: once they have met, they wait for each other long enough for what one does alone."""
+    """Wait for the other processes; do nothing without a process.
+
+    After this first exchange, JAX waits much longer for a process that works alone.
+    """
     if process is not None:
         from jax.experimental import multihost_utils
 
@@ -156,7 +204,7 @@ def meet(process: Process | None) -> None:
 
 
 def disconnect() -> None:
-    """Part from the other processes, once all have come to this point; nothing if there are none."""
+    """Leave the other processes once all have come to this point; do nothing if none has joined."""
     if _has_joined():
         sys.modules["jax"].distributed.shutdown()
 
@@ -168,90 +216,111 @@ def _has_joined() -> bool:
 def share_start(
     process: Process | None, config: Config, parts: Mapping[str, Subset], run: Run
 ) -> None:
-    """Give every process the files that the first one's run folder begins with.
+    """Send the first process's files to all processes; do nothing without a process.
 
-    Raises `RunError` in all of them if one has another config or other data.
+    Args:
+        process: This process.
+        config: The config of the training.
+        parts: The parts of the data.
+        run: The run of this process, which the files are read from or written to.
+
+    Raises:
+        RunError: In all processes, if one of them has another config or other data.
     """
     if process is None:
         return
     from jax.experimental import multihost_utils as hosts
 
-    said = json.dumps(
-        [config.as_yaml(), {part: list(subset.names) for part, subset in parts.items()}]
-    )
-    print_of = np.frombuffer(hashlib.sha256(said.encode()).digest(), np.uint8)
-    every = np.asarray(hosts.process_allgather(print_of))
-    other = [str(number) for number, one in enumerate(every, 1) if (one != every[0]).any()]
-    if other:
+    _compare_settings(process, config, parts)
+    has_model = bool(hosts.broadcast_one_to_all(np.int32(run.model.exists())))
+    if has_model and not run.keeps_models:
+        run.model.touch()  # without a model the next epoch would be saved even if it is not better
+    for name in _SHARED:
+        _share_file(process, run.path / name)
+
+
+def _compare_settings(process: Process, config: Config, parts: Mapping[str, Subset]) -> None:
+    """Raise `RunError` in all processes if one has another config or other data than the first."""
+    from jax.experimental import multihost_utils as hosts
+
+    names = {part: list(subset.names) for part, subset in parts.items()}
+    settings = json.dumps([config.as_yaml(), names])
+    digest = np.frombuffer(hashlib.sha256(settings.encode()).digest(), np.uint8)
+    digests = np.asarray(hosts.process_allgather(digest))
+    different = []
+    for number, other in enumerate(digests, start=1):
+        if (other != digests[0]).any():
+            different.append(str(number))
+    if different:
         raise RunError(
-            f"process {', '.join(other)} of {process.count} has another config or other data than the first one",
+            f"process {', '.join(different)} of {process.count} has another config or other data "
+            f"than the first one",
             "mismatch",
         )
-    if int(hosts.broadcast_one_to_all(np.int32(run.model.exists()))) and not run.keeps_models:
-        run.model.touch()  # an epoch that is not better is saved if there is no model yet
-    for name in _SHARED:
-        path = run.path / name
-        found = path.stat().st_size if path.is_file() else 0
-        upper, lower = map(
-            int, hosts.broadcast_one_to_all(np.array(divmod(found, 2**30), np.int32))
-        )  # JAX has 32 bits
-        size = upper * 2**30 + lower
-        if size:
-            content = (
-                np.frombuffer(path.read_bytes(), np.uint8)
-                if process.number == 1
-                else np.zeros(size, np.uint8)
-            )
-            content = np.asarray(hosts.broadcast_one_to_all(content))
-            if process.number > 1:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content.tobytes())
 
 
-class _LastWord:
-    """Says what happened if this process ends without a word of its own: JAX aborts it when it loses the first process."""
+def _share_file(process: Process, path: Path) -> None:
+    """Send a file of the first process to the others, if it exists."""
+    from jax.experimental import multihost_utils as hosts
+
+    own_size = path.stat().st_size if path.is_file() else 0
+    halves = np.array(divmod(own_size, 2**30), np.int32)  # JAX has no 64-bit integers by default
+    upper, lower = hosts.broadcast_one_to_all(halves)
+    size = int(upper) * 2**30 + int(lower)
+    if not size:
+        return
+    if process.number == 1:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    else:
+        content = np.zeros(size, np.uint8)
+    content = np.asarray(hosts.broadcast_one_to_all(content))
+    if process.number > 1:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.tobytes())
+
+
+class _FinalMessage:
+    """Context manager: a second process prints an error if this one is aborted inside."""
 
     def __init__(self, process: Process) -> None:
-        code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.stdin.read(1) or sys.exit(sys.argv[1])"
-        command = [sys.executable, "-S", "-c", code, f"error: {_lost(process)}"]
-        self.waiting = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 (Python itself)
+        message = f"error: {_connection_lost(process)}"
+        command = [sys.executable, "-S", "-c", _WATCHER, message]
+        self.watcher = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 (Python itself)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *_: object) -> None:
-        self.waiting.communicate(b".")
+        self.watcher.communicate(b".")
 
 
-def _what_failed(problem: Exception, process: Process) -> str:
+def _describe(problem: Exception, process: Process) -> str:
+    if isinstance(problem, SegkitError):
+        return str(problem)
     if _is_broken(problem):
-        return _lost(process)
+        return _connection_lost(process)
     if isinstance(problem, OSError):
         return sentence(problem)
     traceback.print_exc()
     return f"{process.name} failed"
 
 
-def _lost(process: Process) -> str:
+def _connection_lost(process: Process) -> str:
     return (
-        f"{process.name} was ended from outside, or has lost the others: one of them died, or cannot be reached. Start all "
-        f"{process.count} again with --resume; what the first one has saved is kept"
+        f"{process.name} was killed, or has lost the others: one of them died, or cannot be "
+        f"reached. Start all {process.count} again with --resume; the last checkpoint is kept"
     )
 
 
 def _is_broken(problem: BaseException | None) -> bool:
-    """Return whether an exception, or one that it came from, is the network's."""
+    """Return whether an exception, or one that caused it, comes from a broken connection."""
     while problem is not None:
-        if re.search(r"Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|oordination", str(problem)):
+        if _BROKEN_CONNECTION.search(str(problem)):
             return True
         problem = problem.__context__
     return False
 
 
-def _say(text: str) -> int:
-    print(text, file=sys.stderr)
-    return 2
-
-
-def _line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [type(problem).__name__])[0]
+def _first_line(problem: BaseException) -> str:
+    lines = str(problem).splitlines()
+    return lines[0] if lines else type(problem).__name__

@@ -1,4 +1,4 @@
-"""Averaged weights: what the optimizer keeps of all steps stands in for the weights where a network is judged or saved."""
+"""Exponential moving average (EMA) of the weights: swapped in for validation and saving."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import keras
 
 @contextmanager
 def averaged(trainer: keras.Model) -> Iterator[None]:
-    """Within, a compiled model's weights are its optimizer's averages; afterwards what they were, to the bit.
+    """Context manager: a compiled model has its averaged weights inside, and its own afterwards.
 
-    Nothing happens if the optimizer keeps none. Keras' SwapEMAWeights exchanges both by adding and subtracting, which
-    rounds the weights at each validation, and leaves the raw weights in a model whose training was ended early.
+    Nothing happens if the optimizer keeps no averages. Keras' SwapEMAWeights exchanges both by
+    adding and subtracting. That rounds the weights at each validation, and leaves the wrong weights
+    in the model if training ends early.
+
+    Args:
+        trainer: A compiled model.
+
+    Yields:
+        None. The weights are restored bit by bit at the end, also after an exception.
     """
     optimizer = getattr(trainer.optimizer, "inner_optimizer", trainer.optimizer)
     if not (optimizer.use_ema and optimizer.built):
@@ -22,9 +29,9 @@ def averaged(trainer: keras.Model) -> Iterator[None]:
         return
     raw = [keras.ops.convert_to_numpy(variable) for variable in trainer.trainable_variables]
     optimizer.finalize_variable_values(trainer.trainable_variables)
-    for variable in (
-        trainer.trainable_variables
-    ):  # on JAX it is now the average itself, which a validation uses up
+    for variable in trainer.trainable_variables:
+        # On JAX the variable now shares its array with the average; validation would delete the
+        # array.
         variable.assign(keras.ops.copy(variable))
     try:
         yield
@@ -34,11 +41,13 @@ def averaged(trainer: keras.Model) -> Iterator[None]:
 
 
 class ValidateAverages(keras.callbacks.Callback):
-    """Has validation see the averaged weights."""
+    """Makes each validation use the averaged weights."""
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.within = ExitStack()
-        self.within.enter_context(averaged(self.model))
+        """Swap the averaged weights in."""
+        self.swap = ExitStack()
+        self.swap.enter_context(averaged(self.model))
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.within.close()
+        """Restore the weights."""
+        self.swap.close()

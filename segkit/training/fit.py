@@ -1,4 +1,4 @@
-"""One session of a training: from where it stands to its end, or to what interrupts it."""
+"""Fits the network of a run, from the last checkpoint to the end or an interruption."""
 
 from __future__ import annotations
 
@@ -30,14 +30,25 @@ from segkit.training.ema import ValidateAverages, averaged
 from segkit.training.mirrored import batches_of
 from segkit.training.network import build_network
 from segkit.training.progress import Report, TrainingClock
-from segkit.training.step_counter import Course
+from segkit.training.step_counter import StepCounter
 
-_WITHOUT_END = 10**6
-"""Epochs of a training that its minutes end."""
+_UNLIMITED = 10**6
+"""Epoch limit for `fit` when `train.minutes` ends the training."""
 
 
 class Fitting:
-    """Fits a compiled view of `model` into its run folder, beginning where the last checkpoint stands."""
+    """One session of fitting, from the last checkpoint on.
+
+    Args:
+        config: The config of the training.
+        parts: The parts "train" and "validation" of the data; the second may be empty.
+        run: The run folder.
+        model: The model of probabilities, which is saved.
+        trainer: The compiled model of logits, which shares the weights of `model`.
+        steps: Number of steps in an epoch.
+        replicas: The copies of the network.
+        callbacks: Keras callbacks of the user.
+    """
 
     def __init__(
         self,
@@ -50,87 +61,110 @@ class Fitting:
         replicas: Replicas = ALONE,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
+        self.config = config
+        self.settings = config.train
+        self.run = run
+        self.model = model
+        self.trainer = trainer
+        self.steps = steps
+        self.replicas = replicas
         self.callbacks = callbacks
-        self.config, self.settings, self.run = config, config.train, run
-        self.model, self.trainer, self.steps, self.replicas = model, trainer, steps, replicas
+        self.training_part = parts["train"]
+        self.validation = self._open_validation(parts["validation"])
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
-        self.done = begun.steps_done(steps)
-        self.course = Course(begun, steps, self.settings.total_steps(steps))
-        self.part, held, self.kept = parts["train"], parts["validation"], run.cache
-        self.validation = (
-            ValidationBatches(held, config, config.input, cache_folder=self.kept, replicas=replicas)
-            if len(held)
-            else None
-        )
-        choice = choice_for(config, self.validation.mask_summary if self.validation else None)
+        shown = self.validation.mask_summary if self.validation else None
+        choice = choice_for(config, shown, self.history)
         _check_history(run, self.history, begun, ("seconds", choice.score, choice.loss))
-        self.used = _seconds(self.history) + begun.seconds
+        self.steps_done = begun.steps_done(steps)
+        self.used = sum(row["seconds"] for row in self.history) + begun.seconds
+        self.counter = StepCounter(begun, steps, self.settings.total_steps(steps))
         self.best = own.SaveBest(model, run, choice, self.history)
 
+    def _open_validation(self, part: Subset) -> ValidationBatches | None:
+        if not len(part):
+            return None
+        return ValidationBatches(
+            part,
+            self.config,
+            self.config.input,
+            cache_folder=self.run.cache,
+            replicas=self.replicas,
+        )
+
     def fit(self, progress: Progress) -> None:
-        """Fit what is left, and leave last.keras and model.keras. Raises `RunError` if the disk is full."""
+        """Fit the remaining steps, and write last.keras and model.keras.
+
+        Args:
+            progress: Receives the status of the training and the warnings.
+
+        Raises:
+            RunError: If the checkpoint does not fit, the loss is not finite, or the disk is full.
+        """
+        choice = self.best.choice
+        if choice.present is not None:
+            names = ", ".join(self.config.task.classes[index] for index in choice.present)
+            progress.message(f"the best epoch is chosen by {choice.score}, the mean of: {names}")
         saved = self.run.checkpoints.load()
         restore(self.trainer, saved)
         try:
             if not self._is_over():
-                with _naming_the_disk(self.run):
+                with _full_disk_as_run_error(self.run):
                     self._fit(progress, saved.get("metrics", []))
         except BaseException:
-            if self.replicas.processes == 1:  # others would wait for this one to go on
-                with suppress(Exception):  # what led here is to be told, and not what it led to
-                    self._keep_last()
+            # Other processes would wait for this one to continue, so only a single process saves.
+            if self.replicas.processes == 1:
+                with suppress(Exception):  # the first exception explains the failure
+                    self._save_last()
             raise
-        self._keep_last()
-        warning = self.best.choice.warning(self.best.best)
+        self._save_last()
+        warning = choice.warning(self.best.best)
         if warning:
             progress.warning(warning)
-        shutil.rmtree(
-            self.kept, ignore_errors=True
-        )  # after an interruption it stays for the resumed run
+        # After an interruption the cache stays for the resumed run.
+        shutil.rmtree(self.run.cache, ignore_errors=True)
 
-    def _keep_last(self) -> None:
-        with _naming_the_disk(self.run), averaged(self.trainer):
+    def _save_last(self) -> None:
+        with _full_disk_as_run_error(self.run), averaged(self.trainer):
             own.save(self.model, self.run, last=True)
             if not self.run.model.exists():
                 own.save(self.model, self.run)
 
     def _is_over(self) -> bool:
-        """Return whether nothing is left to fit: a kill may come between the last epoch and the scoring."""
-        settings, total = self.settings, self.settings.total_steps(self.steps)
-        if settings.patience and len(self.history) - self.best.best_epoch >= settings.patience:
+        """Return whether all steps are done, as after a kill between last epoch and scoring."""
+        epochs_without_better = len(self.history) - self.best.best_epoch
+        if self.settings.patience and epochs_without_better >= self.settings.patience:
             return True
-        if settings.minutes is None:
-            return total is not None and self.done >= total
+        total = self.settings.total_steps(self.steps)
+        if self.settings.minutes is None:
+            return total is not None and self.steps_done >= total
         return self.run.fitted.is_file()
 
     def _fit(self, progress: Progress, running: Sequence[np.ndarray]) -> None:
-        clock = TrainingClock(self.settings, self.steps, self.done, self.used)
+        clock = TrainingClock(self.settings, self.steps, self.steps_done, self.used)
         begin = partial(
             training_batches,
-            self.part,
+            self.training_part,
             self.config,
             self.config.input,
-            self.done,
-            cache_folder=self.kept,
+            self.steps_done,
+            cache_folder=self.run.cache,
             replicas=self.replicas,
         )
         with (
             batches_of(begin) as batches,
-            progress.training() as report,
+            progress.training() as show_status,
             own.heard_interrupts() as interrupts,
         ):
+            report = Report(show_status, clock, self.best, self.counter)
             self.trainer.fit(
                 batches,
                 steps_per_epoch=self.steps,
-                initial_epoch=self.course.epoch,
-                epochs=self.settings.last_epoch(self.steps) or _WITHOUT_END,
+                initial_epoch=self.counter.epoch,
+                epochs=self.settings.last_epoch(self.steps) or _UNLIMITED,
                 validation_data=self.validation,
-                callbacks=[
-                    interrupts,
-                    *self._callbacks(Report(report, clock, self.best, self.course), running),
-                ],
-                shuffle=False,  # the order is the pipeline's business
+                callbacks=[interrupts, *self._callbacks(report, running)],
+                shuffle=False,  # the batches are in random order already
                 verbose=0,
             )
         write_text(self.run.fitted, "the training is over\n")
@@ -138,64 +172,68 @@ class Fitting:
     def _callbacks(
         self, report: Report, running: Sequence[np.ndarray]
     ) -> list[keras.callbacks.Callback]:
-        settings, run = self.settings, self.run
-        schedule = losses.Schedule(
-            settings.last_epoch(self.steps) or 1, settings.minutes, self.used, self.replicas.agreed
-        )
-        beside = [self.course, own.StopOnNaN(settings, self.course), ValidateAverages(), schedule]
+        """Return the callbacks, in an order in which each depends only on those before it."""
+        settings = self.settings
+        run = self.run
+        agreed = self.replicas.agreed
+        epochs = settings.last_epoch(self.steps) or 1
+        callbacks = [
+            self.counter,
+            own.StopOnNaN(settings, self.counter),
+            ValidateAverages(),
+            losses.Schedule(epochs, settings.minutes, self.used, agreed),
+        ]
         if settings.minutes is not None:
-            beside.append(
-                own.TimeBudget(settings, settings.minutes, self.used, self.replicas.agreed)
-            )
-        beside.append(self.best)
+            callbacks.append(own.TimeBudget(settings, settings.minutes, self.used, agreed))
+        callbacks.append(self.best)
         if settings.patience:
-            beside.append(own.EarlyStopping(self.best, settings.patience))
-        beside.append(report)
+            callbacks.append(own.EarlyStopping(self.best, settings.patience))
+        callbacks.append(report)
         if settings.tensorboard:
-            beside.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
+            callbacks.append(keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False))
         if settings.pictures and self.validation:
-            seen = self.validation
-            beside.append(own.Pictures(self.model, self.config, run, seen.samples, seen.names))
-        beside.append(keras.callbacks.CSVLogger(str(run.history), append=True))
-        beside += self.callbacks
-        return [*beside, KeepCheckpoints(run, self.course, settings.checkpoint_minutes, running)]
+            samples = self.validation.samples
+            names = self.validation.names
+            callbacks.append(own.Pictures(self.model, self.config, run, samples, names))
+        callbacks.append(keras.callbacks.CSVLogger(str(run.history), append=True))
+        callbacks += self.callbacks
+        minutes = settings.checkpoint_minutes
+        callbacks.append(KeepCheckpoints(run, self.counter, minutes, running))
+        return callbacks
 
 
 def _check_history(
     run: Run, history: Sequence[Row], begun: Position, columns: Sequence[str | None]
 ) -> None:
-    """Raise `RunError` if epochs of the checkpoint are missing: which one was the best would not be known."""
+    """Raise `RunError` if epochs or columns that the best epoch depends on are missing."""
     if len(history) < begun.epoch:
         raise RunError(
-            f"{run.history}: holds {len(history)} epochs, and the checkpoint {begun.epoch}; the file is damaged. Begin a "
-            f"new run",
+            f"{run.history}: contains {len(history)} epochs, and the checkpoint {begun.epoch}; the "
+            f"file is damaged. Start a new run",
             "damaged-file",
         )
     missing = [name for name in columns if name and history and name not in history[0]]
     if missing:
         raise RunError(
-            f"{run.history}: has no column {', '.join(missing)}; begin a new run", "damaged-file"
+            f"{run.history}: has no column {', '.join(missing)}; start a new run", "damaged-file"
         )
 
 
 @contextmanager
-def _naming_the_disk(run: Run) -> Iterator[None]:
-    """Turn what a full disk raises into a `RunError` that says what is kept."""
+def _full_disk_as_run_error(run: Run) -> Iterator[None]:
+    """Raise `RunError`, with the last checkpoint's position, when the disk is full."""
     try:
         yield
     except OSError as problem:
         if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        at = run.saved()
+        saved = run.saved()
         raise RunError(
-            f"{run.path}: cannot be written to ({problem.strerror}). The checkpoint after {at.epoch} epochs and {at.step} "
-            f"steps is kept; make room and go on with --resume",
+            f"{run.path}: cannot be written to ({problem.strerror}). The checkpoint after "
+            f"{saved.epoch} epochs and {saved.step} steps is kept; free some space and "
+            f"continue with --resume",
             "no-space",
         ) from problem
-
-
-def _seconds(history: Sequence[Row]) -> float:
-    return sum(row["seconds"] for row in history)
 
 
 def fit_network(
@@ -206,18 +244,29 @@ def fit_network(
     callbacks: Sequence[keras.callbacks.Callback],
     progress: Progress,
 ) -> None:
-    """Build the config's network and fit it into the run folder, from where the last checkpoint stands.
+    """Build the config's network and fit it, from the last checkpoint on.
 
-    Nothing is fitted if the run was scored already. Precision and devices have been chosen before.
+    Precision and devices must be set before. A run that has scores is not fitted.
+
+    Args:
+        config: The config of the training.
+        parts: The parts "train" and "validation" of the data; the second may be empty.
+        run: The run folder.
+        replicas: The copies of the network.
+        callbacks: Keras callbacks of the user.
+        progress: Receives messages, the status of the training and warnings.
+
+    Raises:
+        RunError: If the checkpoint does not fit, the loss is not finite, or the disk is full.
     """
     samples = len(parts["train"].names)
     steps = config.train.steps_per_epoch or -(-samples // config.train.batch_size)
     model, trainer = build_network(config, steps)
     if run.keeps_models:
         check_disk_space(run.path, *state_bytes(trainer))
-    progress.message(f"{model.count_params():,} parameters, {steps} steps an epoch")
+    progress.message(f"{model.count_params():,} parameters, {steps} steps per epoch")
     begun = run.saved()
     if begun != Position():
-        progress.message(f"going on at epoch {begun.epoch + 1}, step {begun.step + 1}")
+        progress.message(f"continuing at epoch {begun.epoch + 1}, step {begun.step + 1}")
     if not run.scores.is_file():
         Fitting(config, parts, run, model, trainer, steps, replicas, callbacks).fit(progress)

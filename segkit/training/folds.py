@@ -1,4 +1,4 @@
-"""Cross-validation: the scores of n trainings, each judged on the fold that it did not see, as one table."""
+"""Cross-validation: one training per fold, scored on that fold, and one table of scores."""
 
 from __future__ import annotations
 
@@ -39,30 +39,57 @@ def cross_validate(
     process: Process | None = None,
     finished: Callable[[Run], None] = lambda run: None,
 ) -> dict[str, Any] | None:
-    """Train one run for each fold of a cross-validation, into FOLDER/fold_1 and so on.
+    """Train one run per fold of a cross-validation, into FOLDER/fold_1 and so on.
 
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
-        folder: Where the runs and folds.json go.
-        folds: Number of folds.
-        which: The folds to train, from 1; all by default.
-        resume: Leave out folds that are finished, go on with one that was interrupted, begin those that are missing.
+        folder: Folder of the runs and of folds.json.
+        folds: Number of folds, 2 or more.
+        which: Folds to train, from 1; all by default.
+        resume: Skip finished folds, continue interrupted ones, and start missing ones.
         callbacks: Keras callbacks for each training.
-        progress: Receives what each training reports.
-        process: Which of several processes this is; then only one fold can be trained in a call.
+        progress: Receives the reports of each training.
+        process: This process, if several train together; they train one fold per call.
         finished: Called with the run of each fold that was trained.
 
     Returns:
-        The report of folds.json as `summary` describes it; None while a fold is missing.
+        The content of folds.json (see `summarise_folds`); None while a fold has no scores.
 
     Raises:
-        ConfigError: For settings that do not fit together, and folds that do not exist.
-        DataError: If `segkit inspect` calls something in the data an error.
-        RunError: If a finished fold was trained with other settings, or a fold's folder is not free.
-        TrainingInterrupted: After Ctrl-C.
+        ConfigError: If a fold does not exist.
+        RunError: If a finished fold has other settings.
+        SegkitError: If `segkit.train` raises it; `TrainingInterrupted` after Ctrl-C.
     """
-    folder = Path(folder)
+    config = as_config(config)
     which = range(1, folds + 1) if which is None else which
+    _check_folds(folds, which, process)
+    _check_finished_folds(config, Path(folder), folds)
+    settings: dict[str, Any] = {"callbacks": callbacks, "progress": progress, "process": process}
+    for k in which:
+        _train_fold(config, Path(folder), k, folds, resume, finished, settings)
+    return collect(Path(folder), folds)
+
+
+def _train_fold(
+    config: Config,
+    folder: Path,
+    k: int,
+    folds: int,
+    resume: bool,
+    finished: Callable[[Run], None],
+    settings: dict[str, Any],
+) -> None:
+    run = fold_run(folder, k)
+    if resume and run.scores.is_file():
+        return
+    is_begun = run.config_file.is_file()
+    train(_of_fold(config, k, folds), run.path, resume=resume and is_begun, **settings)
+    finished(run)
+    _free_networks()
+
+
+def _check_folds(folds: int, which: Sequence[int], process: Process | None) -> None:
+    """Raise `ConfigError` if folds do not exist, or several are trained by several processes."""
     if len(which) > 1 and process is not None:
         raise ConfigError(
             f"one fold at a time with --coordinator, 1/{folds} to {folds}/{folds}",
@@ -75,26 +102,14 @@ def cross_validate(
             f"2 folds or more, and numbers from 1 to {folds}; found {unknown or folds}",
             setting="folds",
         )
-    config = as_config(config)
-    for k in range(1, folds + 1):  # also one that is not trained now: the table is of all
-        if fold_run(folder, k).scores.is_file():
-            fold_run(folder, k).check_made_with(_of_fold(config, k, folds))
-    for k in which:
+
+
+def _check_finished_folds(config: Config, folder: Path, folds: int) -> None:
+    """Raise `RunError` if any finished fold has other settings: the table needs all folds."""
+    for k in range(1, folds + 1):
         run = fold_run(folder, k)
-        if resume and run.scores.is_file():
-            continue
-        is_begun = run.config_file.is_file()
-        trained = train(
-            _of_fold(config, k, folds),
-            run.path,
-            resume=resume and is_begun,
-            callbacks=callbacks,
-            progress=progress,
-            process=process,
-        )
-        finished(trained)
-        _free_networks()
-    return collect(folder, folds)
+        if run.scores.is_file():
+            run.check_made_with(_of_fold(config, k, folds))
 
 
 def _of_fold(config: Config, k: int, folds: int) -> Config:
@@ -102,7 +117,7 @@ def _of_fold(config: Config, k: int, folds: int) -> Config:
 
 
 def _free_networks() -> None:
-    """Free the memory of the training before."""
+    """Free the memory of the last training."""
     import keras
 
     keras.backend.clear_session()
@@ -110,58 +125,81 @@ def _free_networks() -> None:
 
 
 def parse_folds(text: str) -> tuple[list[int], int]:
-    """Return the folds that "k/n" or "all/n" names, and n. Raises `ConfigError` for other words.
+    """Read the option `--fold`.
 
-    >>> parse_folds("2/5"), parse_folds("all/3")
-    (([2], 5), ([1, 2, 3], 3))
+    Args:
+        text: "k/n" or "all/n".
+
+    Returns:
+        The folds to train, from 1, and the number of folds.
+
+    Raises:
+        ConfigError: If the text is anything else.
+
+    >>> parse_folds("2/5")
+    ([2], 5)
+    >>> parse_folds("all/3")
+    ([1, 2, 3], 3)
     """
-    which, slash, count = text.partition("/")
-    if slash and count.isdecimal() and int(count) >= 2:
+    which, slash, number = text.partition("/")
+    if slash and number.isdecimal() and int(number) >= 2:
+        count = int(number)
         if which == "all":
-            return list(range(1, int(count) + 1)), int(count)
-        if which.isdecimal() and 1 <= int(which) <= int(count):
-            return [int(which)], int(count)
+            return list(range(1, count + 1)), count
+        if which.isdecimal() and 1 <= int(which) <= count:
+            return [int(which)], count
     raise ConfigError(
         f"is k/n or all/n, as in 2/5 for the second of five; found {text}", setting="--fold"
     )
 
 
 def fold_run(path: Path, k: int) -> Run:
-    """Return the run of fold k of a cross-validation in a folder."""
+    """Return the run of fold k, from 1, in the folder of a cross-validation."""
     return Run(path / f"fold_{k}")
 
 
 def collect(path: Path, folds: int) -> dict[str, Any] | None:
-    """Return what `summary` makes of the folds' scores.json and write it to folds.json; None while a fold is missing.
+    """Summarise the scores of all folds, and write folds.json.
 
-    Raises `RunError` if two folds were not trained by the same settings.
+    Args:
+        path: Folder of the cross-validation.
+        folds: Number of folds.
+
+    Returns:
+        The content of folds.json (see `summarise_folds`); None while the scores of a fold are
+        missing.
+
+    Raises:
+        RunError: If two folds were trained with different settings.
     """
     runs = [fold_run(path, k) for k in range(1, folds + 1)]
     if not all(run.scores.is_file() for run in runs):
         return None
     first = runs[0].config_made_with()
     for k, run in enumerate(runs, start=1):
-        run.check_made_with(
-            first.model_copy(
-                update={"data": first.data.model_copy(update={"fold": f"{k}/{folds}"})}
-            )
-        )
+        run.check_made_with(_of_fold(first, k, folds))
     report = summarise_folds([run.scored() for run in runs])
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
 def summarise_folds(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return mean and standard deviation (n - 1) over folds of every score of `counts.report`, a class and in the mean.
+    """Return mean and standard deviation (n - 1) of each score over folds, per class and overall.
 
-    A fold in which a class is absent has no score of it and is left out; the number of folds that count is `folds`.
+    Args:
+        reports: Contents of the folds' scores.json.
+
+    Returns:
+        "folds" (their number), "images" (per fold), "mean" and "classes". Each score has "mean",
+        "std", "each" (per fold) and "folds", the number of folds that have the score. A fold in
+        which a class is absent has no score of it. Mean and standard deviation are None without
+        enough folds.
     """
-    classes = {
-        label: {
-            name: _spread([report["classes"][label][name] for report in reports]) for name in SCORES
-        }
-        for label in reports[0]["classes"]
-    }
+    classes: dict[str, dict[str, Any]] = {}
+    for label in reports[0]["classes"]:
+        classes[label] = {}
+        for name in SCORES:
+            classes[label][name] = _spread([report["classes"][label][name] for report in reports])
     mean = {name: _spread([report["mean"][name] for report in reports]) for name in MEANS}
     return {
         "folds": len(reports),
@@ -182,31 +220,42 @@ def _spread(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def folds_table(report: dict[str, Any]) -> Table:
-    """Return a summary as a table: a row a class and the means below, each score as mean and standard deviation."""
+    """Return a table with a row per class and the means below.
+
+    Args:
+        report: A summary as `summarise_folds` returns it.
+
+    Returns:
+        The table; each score is shown as mean ± standard deviation.
+    """
     images = sum(report["images"])
     table = Table(
-        title=f"{report['folds']} folds, {images} images, each scored by the training that did not see it: mean ± standard "
-        f"deviation over folds",
+        title=f"{report['folds']} folds, {images} images, each scored by the training that did not "
+        f"see it: mean ± standard deviation over folds",
         title_justify="left",
     )
     table.add_column("class")
     for name in SCORES:
         table.add_column(name, justify="right")
     for label, values in report["classes"].items():
-        table.add_row(label, *(_shown(values[name]) for name in SCORES))
+        table.add_row(label, *[_as_text(values[name]) for name in SCORES])
     mean = report["mean"]
     table.add_section()
-    table.add_row(
-        "mean, foreground", _shown(mean["iou_foreground"]), _shown(mean["dice_foreground"])
+    iou = _as_text(mean["iou_foreground"])
+    dice = _as_text(mean["dice_foreground"])
+    table.add_row("mean, foreground", iou, dice)
+    table.add_row("mean, with background", _as_text(mean["iou_with_background"]))
+    table.caption = (
+        "the best epoch of each fold was chosen on the images it is scored on, so these are a "
+        "little optimistic"
     )
-    table.add_row("mean, with background", _shown(mean["iou_with_background"]))
-    table.caption = "the best epoch of each fold was chosen on the images it is scored on, so these are a little optimistic"
     return table
 
 
-def _shown(spread: dict[str, Any]) -> str:
+def _as_text(spread: dict[str, Any]) -> str:
     if spread["mean"] is None:
         return "-"
-    return f"{spread['mean']:.4f}" + (
-        f" ± {spread['std']:.4f}" if spread["std"] is not None else ""
-    )
+    text = f"{spread['mean']:.4f}"
+    if spread["std"] is not None:
+        text += f" ± {spread['std']:.4f}"
+    return text

@@ -1,13 +1,14 @@
-"""A short training at rising learning rates, to see which of them this network and these data can take."""
+"""A short training at rising learning rates, to measure the loss at each rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 
 import keras
 
 from segkit.config import RunConfig
+from segkit.data.batches.cache import Batch
 from segkit.data.batches.training import training_batches
 from segkit.data.sources.source import Subset
 from segkit.models.build import build_for, compile
@@ -17,14 +18,23 @@ from segkit.training.optimizer import make_optimizer
 
 
 def losses_at(
-    rates: list[float],
+    rates: Sequence[float],
     config: RunConfig,
     parts: Mapping[str, Subset],
     progress: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """Return the loss of a step at each rate, in turn, of one fresh network; fewer if it diverges before the end.
+    """Train a new network with one step at each rate.
 
-    The optimizer is the config's, with all weights at one rate and every batch an update.
+    The optimizer is the config's. All weights have the same rate, and every batch is an update.
+
+    Args:
+        rates: Learning rates, in the order of the steps.
+        config: The config of the training.
+        parts: The parts of the data; only "train" is read.
+        progress: Called after each step.
+
+    Returns:
+        The loss of each step; fewer than there are rates if the loss diverges.
     """
     plain = {"schedule": "constant", "accumulate": 1, "ema": 0.0}
     config = config.model_copy(update={"train": config.train.model_copy(update=plain)})
@@ -42,13 +52,18 @@ def losses_at(
 
 
 def _fit(
-    trainer: keras.Model, batches: object, rates: list[float], progress: Callable[[], None]
+    trainer: keras.Model,
+    batches: Generator[Batch],
+    rates: Sequence[float],
+    progress: Callable[[], None],
 ) -> list[float]:
     losses: list[float] = []
-    with closing(batches) as stream:  # type: ignore[type-var]
-        for rate, (images, targets) in zip(rates, stream, strict=False):  # type: ignore[call-overload]
+    with closing(batches):
+        for rate, batch in zip(rates, batches, strict=False):
+            images, targets = batch
             trainer.optimizer.learning_rate = rate
-            losses.append(float(trainer.train_on_batch(images, targets, return_dict=True)["loss"]))
+            logs = trainer.train_on_batch(images, targets, return_dict=True)
+            losses.append(float(logs["loss"]))
             progress()
             if has_diverged(losses):
                 break

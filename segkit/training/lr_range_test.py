@@ -13,18 +13,23 @@ from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
 from segkit.training.lr_suggestion import draw, rates, smoothed, suggest
 
+_MIN_STEPS = 20
+
 
 class RateRange(NamedTuple):
-    """What a learning-rate range test found."""
+    """The result of a learning-rate range test."""
 
     rates: list[float]
-    """Rates that were tried, ascending; as many as there are losses."""
+    """Learning rates of the steps, ascending."""
     losses: list[float]
+    """Loss of each step, in the order of the rates."""
     smoothed: list[float]
+    """Moving average of the losses."""
     suggestion: float
+    """The suggested learning rate."""
 
     def picture(self) -> np.ndarray:
-        """Return the loss over the rate as a picture, (H, W, 3) uint8."""
+        """Return a plot of the loss over the learning rate, (H, W, 3) uint8."""
         return draw(self.rates, self.losses, self.suggestion)
 
 
@@ -36,34 +41,41 @@ def find_learning_rate(
     steps: int = 100,
     progress: Progress | None = None,
 ) -> RateRange:
-    """Suggest a learning rate, by one step at each of many rising rates.
+    """Suggest a learning rate, by one training step at each of many rising rates.
 
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
         low: The first rate.
         high: The last rate.
-        steps: Number of rates, 20 or more; neighbours differ by the same factor.
-        progress: Receives what is read, and the number of steps that are done.
+        steps: Number of rates, 20 or more. Each is larger than the one before by the same factor.
+        progress: Receives messages about the data, and the number of steps done.
 
     Returns:
-        Rates, losses and the suggestion.
+        Rates, losses and the suggestion. The test ends early if the loss diverges.
 
     Raises:
-        ConfigError: For rates or steps out of range.
-        DataError: If training would be wrong.
+        ConfigError: If rates or steps are out of range.
+        DataError: If `segkit inspect` finds an error in the data.
+        RunError: If the loss is least at either end of the range.
 
-    Source: Smith, Cyclical learning rates for training neural networks, 2017.
+    Source: Smith, Cyclical learning rates for training neural networks, 2017
+    (https://arxiv.org/abs/1506.01186).
     """
-    if not (0 < low < high and steps >= 20):
-        raise ConfigError(
-            f"--low, --high, --steps: 0 < low < high and 20 steps or more; found {low:g}, {high:g}, {steps}"
-        )
+    _check(low, high, steps)
     progress = progress or Progress()
     settings, parts = prepare_data(as_config(config), progress)
     progress.message(load_keras())
     from segkit.training.lr_losses import losses_at
 
     tried = rates(low, high, steps)
-    with progress.counting("steps at rising rates", len(tried)) as done:
-        losses = losses_at(tried, settings, parts, done)
+    with progress.counting("steps at rising rates", len(tried)) as counter:
+        losses = losses_at(tried, settings, parts, counter)
     return RateRange(tried[: len(losses)], losses, smoothed(losses), suggest(tried, losses))
+
+
+def _check(low: float, high: float, steps: int) -> None:
+    if not (0 < low < high and steps >= _MIN_STEPS):
+        raise ConfigError(
+            f"--low, --high, --steps: 0 < low < high and {_MIN_STEPS} steps or more; "
+            f"found {low:g}, {high:g}, {steps}"
+        )

@@ -1,23 +1,28 @@
-"""The learning-rate range test: what the loss of rising rates says, as a number and as a picture."""
+"""Reads the losses of a learning-rate range test: when to stop, the suggested rate, and a plot."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from segkit.errors import RunError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MEMORY = 0.8
-"""Of the smoothed loss: about the last five steps count."""
+"""Decay of the moving average of the loss: about the last five steps count."""
 DIVERGED = 4.0
-"""The test ends when the smoothed loss is this many times its best."""
+"""The test ends when the smoothed loss is this many times its minimum."""
+_WARM_UP = 10
+"""Number of first steps whose smoothed loss is too noisy to end the test."""
 
 
 def rates(low: float, high: float, steps: int) -> list[float]:
-    """Return `steps` rates from `low` to `high`, each the same factor above the one before.
+    """Return `steps` rates from `low` to `high`; neighbours differ by the same factor.
 
     >>> [round(rate, 6) for rate in rates(0.001, 1.0, 4)]
     [0.001, 0.01, 0.1, 1.0]
@@ -26,72 +31,103 @@ def rates(low: float, high: float, steps: int) -> list[float]:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Return the losses averaged over the last steps, without the bias to 0 at the beginning (as Adam's moments)."""
-    found, average = [], 0.0
+    """Return the exponential moving average of losses, corrected for its start at 0."""
+    averages = []
+    average = 0.0
     for i, loss in enumerate(losses, start=1):
         average = MEMORY * average + (1 - MEMORY) * loss
-        found.append(average / (1 - MEMORY**i))
-    return found
+        averages.append(average / (1 - MEMORY**i))
+    return averages
 
 
 def has_diverged(losses: Sequence[float]) -> bool:
-    """Return whether the loss is no number any more, or far above its best."""
+    """Return whether the last loss is not finite, or the smoothed loss is far above its minimum."""
     if not losses:
         return False
+    if not math.isfinite(losses[-1]):
+        return True
     smooth = smoothed(losses)
-    return not math.isfinite(losses[-1]) or (
-        len(smooth) > 10 and smooth[-1] > DIVERGED * min(smooth)
-    )
+    return len(smooth) > _WARM_UP and smooth[-1] > DIVERGED * min(smooth)
 
 
 def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
-    """Return a tenth of the rate at which the smoothed loss is least: it still falls fast there, and far from diverging.
+    """Return a tenth of the rate with the least smoothed loss.
 
-    Source: Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; the tenth is fastai's rule.
-    Raises `RunError` if the loss never fell, or was still falling at the last rate: then nobody knows where it is least.
+    At a tenth the loss still falls fast, and is far from diverging.
+
+    Args:
+        tried: Learning rates, ascending.
+        losses: Loss of a step at each rate; fewer than rates if the test ended early.
+
+    Returns:
+        The suggested learning rate.
+
+    Raises:
+        RunError: If the loss is least at either end of the range, where its true minimum is
+            unknown.
+
+    Source: Smith, Cyclical learning rates for training neural networks, 2017, section 3.3
+    (https://arxiv.org/abs/1506.01186); a tenth is fastai's rule.
     """
-    smooth = [value if math.isfinite(value) else math.inf for value in smoothed(losses)]
+    smooth = np.array(smoothed(losses))
+    smooth[~np.isfinite(smooth)] = np.inf
     best = int(np.argmin(smooth))
     if best < 2:
         raise RunError(
-            f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; begin lower with --low",
+            f"the loss did not fall at any of {len(tried)} rates from {tried[0]:.1e} on; "
+            f"start at a lower rate with --low",
             "not-measurable",
         )
     if best >= len(tried) - 2:
         raise RunError(
-            f"the loss is least at the end of the range, at {tried[best]:.1e}, so it may be less at higher rates; go on to "
-            f"higher ones with --high, or take more steps with --steps",
+            f"the loss is least at the end of the range, at {tried[best]:.1e}, and may be less at "
+            f"higher rates; test higher rates with --high, or make more steps with --steps",
             "not-measurable",
         )
     return tried[best] / 10
 
 
 def draw(tried: Sequence[float], losses: Sequence[float], suggestion: float) -> np.ndarray:
-    """Return loss (grey), smoothed loss (blue) and the suggestion (red) over the logarithm of the rate, (H, W, 3) uint8."""
-    width, height, edge = 720, 400, 50
-    picture = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(picture)
-    known = [loss for loss in losses if math.isfinite(loss)]
-    low, high = min(known), max(known) or 1.0
-    first, last = math.log10(tried[0]), math.log10(tried[-1])
+    """Return a plot of the loss over the learning rate.
 
-    def place(rate: float, loss: float) -> tuple[float, float]:
-        x = edge + (math.log10(rate) - first) / max(last - first, 1e-9) * (width - 2 * edge)
-        return x, height - edge - (loss - low) / max(high - low, 1e-9) * (height - 2 * edge)
+    The upper limit of the loss is where the test ends, so that one huge loss does not hide the
+    others.
 
-    for power in range(math.ceil(first), math.floor(last) + 1):
-        x = place(10.0**power, low)[0]
-        pen.line([(x, edge), (x, height - edge)], fill="#dddddd")
-        pen.text((x - 15, height - edge + 8), f"1e{power}", fill="black")
-    for values, colour in ((known, "#aaaaaa"), (smoothed(known), "#2060c0")):
-        pen.line(
-            [place(rate, loss) for rate, loss in zip(tried, values, strict=False)],
-            fill=colour,
-            width=2,
-        )
-    x = place(suggestion, low)[0]
-    pen.line([(x, edge), (x, height - edge)], fill="#d03030", width=2)
-    pen.text((x + 5, edge), f"{suggestion:.1e}", fill="#d03030")
-    for loss in (low, high):
-        pen.text((5, place(tried[0], loss)[1] - 6), f"{loss:.3f}", fill="black")
-    return np.asarray(picture)
+    Args:
+        tried: Learning rates, ascending.
+        losses: Loss of a step at each rate; values that are not finite are not drawn.
+        suggestion: The suggested learning rate.
+
+    Returns:
+        The plot, (H, W, 3) uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib has no types for it
+    _plot(figure, tried, losses, suggestion)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def _plot(
+    figure: Figure, tried: Sequence[float], losses: Sequence[float], suggestion: float
+) -> None:
+    smooth = smoothed([loss for loss in losses if math.isfinite(loss)])
+    axes = figure.add_subplot()
+    axes.set_title("Learning-rate range test: one training step at each rate")
+    axes.set_xlabel("learning rate (no unit, logarithmic scale)")
+    axes.set_ylabel("training loss (no unit)")
+    axes.set_xscale("log")
+    axes.grid(color="#dddddd")
+    axes.plot(tried[: len(losses)], losses, color="#999999", label="loss of one step")
+    axes.plot(tried[: len(smooth)], smooth, color="#2060c0", label="moving average")
+    axes.axvline(suggestion, color="#d03030", label=f"suggested rate: {suggestion:.1e}")
+    lowest = min(smooth)
+    highest = max(smooth)
+    if lowest > 0:
+        highest = min(highest, DIVERGED * lowest)
+    margin = 0.05 * (highest - lowest) or 0.05
+    axes.set_ylim(lowest - margin, highest + margin)
+    axes.legend()

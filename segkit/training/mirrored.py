@@ -1,4 +1,7 @@
-"""TensorFlow's MirroredStrategy trains several devices as one: what Keras leaves to each device is made of all of them."""
+"""Makes TensorFlow's MirroredStrategy equal to one device.
+
+Batch statistics and gradient clipping use the whole batch instead of each replica's part.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from segkit.models.layers import batch_normalizations
 
 
 def device_names() -> list[str]:
-    """Return TensorFlow's GPUs, or if there is none its CPUs: one, unless it was told to make several of it."""
+    """Return the names of TensorFlow's GPUs, or of its CPUs if there is no GPU.
+
+    There is one CPU unless TensorFlow was configured to split it into several logical devices.
+    """
     import tensorflow as tf
 
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
@@ -24,7 +30,11 @@ def device_names() -> list[str]:
 
 @contextmanager
 def mirrored(names: Sequence[str]) -> Iterator[None]:
-    """Within, networks are built with a copy on each device, and `fit` cuts every batch among them."""
+    """Context manager: networks are built with a copy on each device, and `fit` splits every batch.
+
+    Args:
+        names: Names of the devices, as `device_names` returns them.
+    """
     import tensorflow as tf
 
     with tf.distribute.MirroredStrategy(list(names)).scope():
@@ -32,9 +42,16 @@ def mirrored(names: Sequence[str]) -> Iterator[None]:
 
 
 def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Have batch statistics and the clipping of gradients be those of the whole batch, not of each device's part."""
+    """Make batch statistics and gradient clipping use the whole batch on several devices.
+
+    Nothing changes on one device, or on JAX, whose compiled step computes the whole batch.
+
+    Args:
+        model: The network; its batch normalisation layers are changed.
+        optimizer: The optimizer; its gradient clipping is changed.
+    """
     if not _is_mirrored():
-        return  # one device, or JAX, whose compiled step is of the whole batch
+        return
     for layer in batch_normalizations(model):
         layer.synchronized = True
     if optimizer.global_clipnorm:
@@ -43,10 +60,16 @@ def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> N
 
 @contextmanager
 def batches_of(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[Any]:
-    """Yield what `fit` takes of a stream, which `begin` begins.
+    """Context manager: the training batches in the form that `fit` takes.
 
-    Under a strategy Keras takes one batch to build the model and lets the iterator go, with all that it has read ahead. So
-    what it gets there begins anew whenever it is asked for an iterator.
+    Under a strategy Keras draws one batch to build the model, and then drops the iterator with its
+    prefetched batches. There `fit` gets a dataset that calls `begin` for every new iterator.
+
+    Args:
+        begin: Starts the stream of batches.
+
+    Yields:
+        A generator, or a `tf.data.Dataset` under a strategy.
     """
     if not _is_mirrored():
         with closing(begin()) as batches:
@@ -57,10 +80,10 @@ def batches_of(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[An
     with closing(begin()) as batches:
         arrays = next(batches)
     signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in arrays)
-    options = tf.data.Options()  # nothing to shard: all devices are of this machine
+    options = tf.data.Options()  # all devices belong to this machine, so no data is sharded
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     yield tf.data.Dataset.from_generator(begin, output_signature=signature).with_options(options)
-    gc.collect()  # an iterator that is left to the end of the process would complain there
+    gc.collect()  # an iterator that lives until the process ends would print an error then
 
 
 def _is_mirrored() -> bool:
@@ -72,7 +95,7 @@ def _is_mirrored() -> bool:
 
 
 def _clip_sums(optimizer: keras.optimizers.Optimizer) -> None:
-    """Keras would clip the gradients of each part and sum what is left."""
+    """Clip the sum of all replicas' gradients; Keras would clip them before it adds them."""
     import tensorflow as tf
 
     clip = optimizer._clip_gradients
@@ -80,16 +103,22 @@ def _clip_sums(optimizer: keras.optimizers.Optimizer) -> None:
     def clip_sum(gradients: list[Any]) -> list[Any]:
         replicas = tf.distribute.get_replica_context()
         summed = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        return [
-            gradient / replicas.num_replicas_in_sync for gradient in clip(summed)
-        ]  # Keras sums them once more
+        # Keras adds the replicas' gradients once more, so each replica returns its share of them.
+        return [gradient / replicas.num_replicas_in_sync for gradient in clip(summed)]
 
     optimizer._clip_gradients = clip_sum
 
 
 def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
-    """Add to the sum of a metric. Under a strategy each device has its part of it, and assigning would share out a whole
-    number in equal parts, rounded.
+    """Add a value to a variable in which a metric sums.
+
+    Under a strategy each device holds a part of the sum. Assigning to the variable would split the
+    value evenly among the devices, and round integers. So the value is added to the first device's
+    part.
+
+    Args:
+        variable: The variable of a metric.
+        value: An array of the variable's shape and dtype.
     """
     if _is_mirrored():
         import tensorflow as tf
@@ -103,7 +132,13 @@ def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
 
 @contextmanager
 def unshared_statistics(model: keras.Model) -> Iterator[None]:
-    """Within, a model may be saved so that other backends load it, which refuse statistics that are shared."""
+    """Context manager: a model of several devices can be saved for every backend inside.
+
+    Other backends cannot load batch normalisation whose statistics are synchronized.
+
+    Args:
+        model: The model to save.
+    """
     shared = [layer for layer in batch_normalizations(model) if layer.synchronized]
     for layer in shared:
         layer.synchronized = False

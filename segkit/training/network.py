@@ -12,9 +12,15 @@ from segkit.training.optimizer import make_optimizer
 
 
 def build_network(config: RunConfig, steps_per_epoch: int) -> tuple[keras.Model, keras.Model]:
-    """Return the network, and its compiled view at the logits, whose optimizer has its variables.
+    """Build the network of a config, and compile it for training.
 
-    Both share their weights: the first maps images to probabilities and is saved, the second is fitted.
+    Args:
+        config: The config of the training.
+        steps_per_epoch: Number of batches in an epoch.
+
+    Returns:
+        Two models that share their weights: one maps images to probabilities and is saved, the
+        other one maps images to logits and is compiled and fitted.
     """
     model = build_for(config.task, config.model, config.input)
     encoder_variables = []
@@ -28,9 +34,8 @@ def build_network(config: RunConfig, steps_per_epoch: int) -> tuple[keras.Model,
         class_weights=config.class_weights,
         optimizer=optimizer,
     )
-    trainer.checks_data = (
-        False  # reading has checked them, and a batch that is asked for would be lost
-    )
+    # `prepare_data` has checked the data. The trainer's own check would use up a training batch.
+    trainer.checks_data = False
     build_optimizer(trainer)
     train_as_one(model, optimizer)
     return model, trainer

@@ -1,4 +1,4 @@
-"""One process of several that train together, and what is checked before Keras is loaded."""
+"""One of several processes that train together, and the checks before Keras is loaded."""
 
 from __future__ import annotations
 
@@ -13,49 +13,56 @@ from segkit.errors import ConfigError
 from segkit.system.replicas import Replicas, check_backend
 
 _USE_JAX = (
-    "and model.fit on several machines fails there (MultiWorkerMirroredStrategy, keras issue 20585). "
-    "Use JAX: set KERAS_BACKEND=jax and give each process --coordinator HOST:PORT --process i/n"
+    "and model.fit on several machines fails there (MultiWorkerMirroredStrategy, keras issue "
+    "20585). Use JAX: set KERAS_BACKEND=jax and pass --coordinator HOST:PORT --process i/n to each "
+    "process"
 )
 
 
 @dataclass(frozen=True)
 class Process:
-    """Number `number` (from 1) of `count`; the first one answers at `coordinator`, HOST:PORT."""
+    """One of several processes that train together."""
 
     number: int
+    """From 1; the first process writes the run folder."""
     count: int
+    """Number of processes."""
     coordinator: str
+    """HOST:PORT at which the first process listens."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes the run folder."""
+        """Whether this process writes the run folder."""
         return self.number == 1
 
     @property
     def name(self) -> str:
-        """Such as "process 2 of 4"."""
+        """A name for messages, such as "process 2 of 4"."""
         return f"process {self.number} of {self.count}"
 
 
 def parse_process(coordinator: str | None, process: str | None) -> Process | None:
-    """Return what `--coordinator HOST:PORT --process i/n` say, None without them. Raises `ConfigError`.
+    """Read the options `--coordinator HOST:PORT --process i/n`.
+
+    Args:
+        coordinator: Address of the first process, HOST:PORT.
+        process: Number of this process and number of processes, i/n.
+
+    Returns:
+        The process; None without both options.
+
+    Raises:
+        ConfigError: If one option is missing, or cannot be read.
 
     >>> parse_process("10.0.0.1:7000", "2/4").name
     'process 2 of 4'
     """
     if coordinator is None and process is None:
         return None
-    if coordinator is None or process is None:
-        given, missing = (
-            ("--process", "--coordinator")
-            if coordinator is None
-            else ("--coordinator", "--process")
-        )
-        raise ConfigError(
-            f"needs {missing} beside it: --coordinator HOST:PORT --process i/n",
-            "missing-setting",
-            setting=given,
-        )
+    if coordinator is None:
+        raise _missing("--process", "--coordinator")
+    if process is None:
+        raise _missing("--coordinator", "--process")
     place = re.fullmatch(r"(\d+)/(\d+)", process)
     if not place or not 1 <= int(place[1]) <= int(place[2]):
         raise ConfigError(
@@ -65,29 +72,42 @@ def parse_process(coordinator: str | None, process: str | None) -> Process | Non
     address = re.fullmatch(r"\S+:(\d+)", coordinator)
     if not address or not 1 <= int(address[1]) <= 65535:
         raise ConfigError(
-            f"is HOST:PORT, the machine of the first process and a port that is free there, the same for all "
-            f"processes; found {coordinator}",
+            f"is HOST:PORT, the machine of the first process and a free port there, the same for "
+            f"all processes; found {coordinator}",
             setting="--coordinator",
         )
     return Process(int(place[1]), int(place[2]), coordinator)
 
 
-def options_of(process: Process | None) -> str:
-    """Return the options that `parse_process` reads, with a blank before each; nothing for None."""
-    return (
-        ""
-        if process is None
-        else f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+def _missing(option: str, missing: str) -> ConfigError:
+    return ConfigError(
+        f"needs {missing} beside it: --coordinator HOST:PORT --process i/n",
+        "missing-setting",
+        setting=option,
     )
 
 
+def options_of(process: Process | None) -> str:
+    """Return the options that `parse_process` reads, with a blank before each; empty for None."""
+    if process is None:
+        return ""
+    return f" --coordinator {process.coordinator} --process {process.number}/{process.count}"
+
+
 def check_process(process: Process | None, config: Config) -> None:
-    """Raise `ConfigError`, before Keras is loaded, if several devices or machines are asked for in a way that cannot work."""
+    """Check, before Keras is loaded, that the backend can train on the config's devices.
+
+    Args:
+        process: This process; None if there is only one.
+        config: The config of the training.
+
+    Raises:
+        ConfigError: If the backend cannot, JAX is missing, or the batch cannot be split evenly.
+    """
     backend = chosen_backend()
     if process is None:
         check_backend(config.train.devices, backend, config.train.accumulate)
-        workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-        if backend == "tensorflow" and sum(map(len, workers.values())) > 1:
+        if backend == "tensorflow" and _tensorflow_workers() > 1:
             raise ConfigError(
                 f"names several machines, {_USE_JAX}, and unset TF_CONFIG",
                 "not-for-backend",
@@ -108,14 +128,23 @@ def check_process(process: Process | None, config: Config) -> None:
         Replicas(config.train.devices * process.count).check(config.train.batch_size)
 
 
+def _tensorflow_workers() -> int:
+    """Return the number of machines' processes that TF_CONFIG names."""
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    return sum(len(addresses) for addresses in cluster.values())
+
+
 def chosen_backend() -> str:
-    """Return the backend that Keras will take, without loading it: KERAS_BACKEND, else Keras' own file, else TensorFlow."""
+    """Return the backend that Keras will use, without loading Keras.
+
+    The environment variable KERAS_BACKEND comes first, then Keras' file keras.json, then
+    TensorFlow.
+    """
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
-        return json.loads((folder / "keras.json").read_text(encoding="utf-8")).get(
-            "backend", "tensorflow"
-        )
+        settings = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "tensorflow"
+    return settings.get("backend", "tensorflow")

@@ -1,9 +1,9 @@
-"""Training from a config to scores. Keras is imported once the settings and the data are known to be right."""
+"""Trains from a config to scores. Keras is imported after the settings and the data are checked."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -21,7 +21,7 @@ from segkit.run import Run
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
-from segkit.training.devices import prepare, use_devices
+from segkit.training.devices import choose_devices, prepare, use_devices
 from segkit.training.distributed import disconnect, join, meet, opened_run, share_start
 from segkit.training.process import Process, check_process
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A training that Ctrl-C ended. What it has learned is in its run folder, and `resume=True` goes on with it."""
+    """Ctrl-C ended a training. Its state is in the run folder; `resume=True` continues it."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(f"the training in {run.path} was interrupted")
@@ -46,75 +46,36 @@ def train(
     progress: Progress | None = None,
     process: Process | None = None,
 ) -> Run:
-    """Train a network, score its best epoch, and leave all that prediction needs in a run folder.
+    """Train a network, score its best epoch, and write a run folder for prediction.
 
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
-        run: The run folder to make. It must not hold anything yet, unless the training is resumed.
-        resume: Go on with the run in the folder from its last checkpoint, instead of making a new one.
-        callbacks: Keras callbacks, called after segkit's own and before the checkpoint of each epoch is written.
-        progress: Receives messages, warnings and the status of the training; by default only warnings are shown.
-        process: Which of several processes this is; see `segkit.training.process`.
+        run: The run folder. It must be empty or missing, unless the training is resumed.
+        resume: Continue the run in the folder from its last checkpoint, instead of making a new
+            one.
+        callbacks: Keras callbacks, called after segkit's own and before each epoch's checkpoint.
+        progress: Receives messages, warnings and the status; by default only warnings are shown.
+        process: This process, if several train together; see `segkit.training.process`.
 
     Returns:
-        The run. `run.report()` holds the scores: of the test part, or of the validation part if there is no test part;
-        None if there is neither. Of several processes only the first writes the folder.
+        The run; only the first of several processes writes its folder. `run.report()` returns the
+        scores of the test part, else of the validation part, or None if both are empty.
 
     Raises:
-        ConfigError: For settings that do not fit together, or a package that is missing.
-        DataError: If `segkit inspect` calls something in the data an error.
-        RunError: If the folder holds another run, or with `resume` none; if a checkpoint does not fit, the loss is not a
-            number, or the disk is full.
-        TrainingInterrupted: After Ctrl-C, once there is a run to go on with; before, a plain `KeyboardInterrupt`.
+        ConfigError: If settings contradict each other, or a package is missing.
+        DataError: If `segkit inspect` finds an error in the data.
+        RunError: If the run folder does not fit, the loss is not finite, or the disk is full.
+        TrainingInterrupted: After Ctrl-C, once there is a run to resume.
+        KeyboardInterrupt: After Ctrl-C before that.
     """
     config = as_config(config)
     progress = progress or Progress()
     check_process(process, config)
-    with opened_run(process, Path(run)) as folder, _held(folder, resume):
-        settings, parts = _begin(config, folder, resume, process is None, progress)
-        try:
-            _train(settings, parts, folder, callbacks, progress, process)
-        except KeyboardInterrupt as problem:
-            if not folder.keeps_models:
-                raise
-            raise TrainingInterrupted(folder) from problem
+    with opened_run(process, Path(run)) as folder, _locked(folder, resume):
+        run_config, parts = _prepare_run(config, folder, resume, process, progress)
+        with _interrupt_with_run(folder):
+            _train(run_config, parts, folder, callbacks, progress, process)
     return Run(Path(run))
-
-
-@contextmanager
-def _held(run: Run, resume: bool) -> Iterator[None]:
-    """Hold the run folder for this training. Raises `RunError` if it is not free, or another process trains into it."""
-    if not resume:
-        run.require_empty()
-    with run.training():
-        yield
-
-
-def _begin(
-    config: Config, run: Run, resume: bool, alone: bool, progress: Progress
-) -> tuple[RunConfig, dict[str, Subset]]:
-    """Check folder, weights and data, and make the run folder. Return the run's config and the parts of the data.
-
-    Of several processes (not `alone`) only the first has the run folder, so all measure the images again to resume it.
-    """
-    _check_folder(config, run, resume)
-    if (
-        resume and alone and config.input is None
-    ):  # what was learned holds for the images as they were scaled then
-        config = config.with_input(run.config_made_with().input)
-    find_weights(config.model, progress.message)
-    progress.message(config.task.explain())
-    settings, parts = prepare_data(config, progress)
-    check_memory(
-        [parts["train"], parts["validation"]],
-        settings.data,
-        settings.task,
-        settings.input,
-        run.cache,
-    )
-    if not resume:
-        run.create(settings)
-    return settings, parts
 
 
 def _train(
@@ -125,48 +86,81 @@ def _train(
     progress: Progress,
     process: Process | None,
 ) -> None:
-    """Load Keras, choose precision and devices, fit the network, and score its best epoch."""
+    """Load Keras, choose devices and precision, fit the network, and score its best epoch."""
     join(process)  # before Keras starts JAX, which cannot join later
     progress.message(load_keras())
     from segkit.training.fit import fit_network
+    from segkit.training.precision import measure_precision, read_precision
 
     meet(process)
-    precision, reason = _choose_precision(process, config, parts, run)
-    with use_devices(config.train) as replicas:
-        prepare(config.train, precision)
-        if reason:
-            progress.message(f"{precision}: {reason}")
-        fit_network(config, parts, run, replicas, callbacks, progress)
+    devices = choose_devices(config.train)
+    devices.replicas.check(config.train.batch_size)
+    if devices.replicas.leads:
+        measure_precision(config, run, devices.replicas.count)
+    share_start(process, config, parts, run)
+    precision = read_precision(config, run)
+    if precision.reason:
+        progress.message(f"{precision.policy}: {precision.reason}")
+    with use_devices(devices):
+        prepare(config.train, precision.policy)
+        fit_network(config, parts, run, devices.replicas, callbacks, progress)
     disconnect()
-    if replicas.leads:
+    if devices.replicas.leads:
         _score_best_epoch(config, parts, run, progress)
 
 
-def _check_folder(config: Config, run: Run, resume: bool) -> None:
-    """Raise an error before the data are read if the training could not begin, or not go on."""
+@contextmanager
+def _locked(run: Run, resume: bool) -> Iterator[None]:
+    """Lock the run folder. Raises `RunError` if it is not free, or another process has it."""
+    if not resume:
+        run.require_empty()
+    with run.training():
+        yield
+
+
+@contextmanager
+def _interrupt_with_run(run: Run) -> Iterator[None]:
+    """Add the run to an interruption, in the process that writes the run folder."""
+    try:
+        yield
+    except KeyboardInterrupt as problem:
+        if not run.keeps_models:
+            raise
+        raise TrainingInterrupted(run) from problem
+
+
+def _prepare_run(
+    config: Config, run: Run, resume: bool, process: Process | None, progress: Progress
+) -> tuple[RunConfig, dict[str, Subset]]:
+    """Check folder, weights and data, and make the run folder; return its config and parts."""
     if resume:
         run.reopen(config)
     else:
         run.require_empty()
         check_frozen(config.model)
-
-
-def _choose_precision(
-    process: Process | None, config: RunConfig, parts: Mapping[str, Subset], run: Run
-) -> tuple[str, str]:
-    """Return the precision and the reason. The first of several processes measures it, the others read its file."""
-    from segkit.training.precision import choose_precision
-
-    if run.keeps_models:
-        choose_precision(config, run)
-    share_start(process, config, parts, run)
-    return choose_precision(config, run)
+    # The network was trained on images in the run's scale. Only the first of several processes has
+    # the run folder, so there all of them measure the images again.
+    if resume and process is None and config.input is None:
+        config = config.with_input(run.config_made_with().input)
+    find_weights(config.model, progress.message)
+    progress.message(config.task.explain())
+    run_config, parts = prepare_data(config, progress)
+    check_memory(
+        [parts["train"], parts["validation"]],
+        run_config.data,
+        run_config.task,
+        run_config.input,
+        run.cache,
+    )
+    if not resume:
+        run.create(run_config)
+    return run_config, parts
 
 
 def _score_best_epoch(
     config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress
 ) -> None:
-    """Write scores.json; nothing if there is neither a test nor a validation part."""
+    """Write scores.json, unless both the test and the validation part are empty."""
     from segkit.inference.runtimes.keras import open_keras
 
     run.check_not_removed()
@@ -174,6 +168,7 @@ def _score_best_epoch(
         part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:
         return
-    with progress.counting(f"scoring the best epoch on the {part} part", len(parts[part])) as done:
-        report = {"part": part, **score_part(open_keras(run), config, parts[part], done)}
-    write_text(run.scores, json.dumps(report, indent=2) + "\n")
+    label = f"scoring the best epoch on the {part} part"
+    with progress.counting(label, len(parts[part])) as counter:
+        scores = score_part(open_keras(run), config, parts[part], counter)
+    write_text(run.scores, json.dumps({"part": part, **scores}, indent=2) + "\n")

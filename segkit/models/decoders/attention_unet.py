@@ -1,4 +1,4 @@
-"""The U-Net whose skip connections pass only where the coarser features look."""
+"""The Attention U-Net: coarser features gate the skip connections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from segkit.models.blocks import Tensor, plain_block, supervise, upsample, width
 
 
 def attention_unet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """A U-Net in which each skip connection is multiplied by a gate between 0 and 1, one value a pixel.
+    """Decode as a U-Net that multiplies each skip connection by a gate from 0 to 1 per pixel.
 
-    Source: Oktay et al., Attention U-Net: learning where to look for the pancreas, 2018.
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, width) of the size of the first level.
+
+    Source: Oktay et al., Attention U-Net, 2018 (https://arxiv.org/abs/1804.03999).
     """
     *skips, x = levels
     for level, skip in reversed(list(enumerate(skips))):
@@ -23,12 +30,22 @@ def attention_unet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
 
 
 def gate(skip: Tensor, coarse: Tensor, width: int, settings: ModelConfig) -> Tensor:
-    """Return what part of each pixel of `skip` (B, 2h, 2w, C) passes, (B, 2h, 2w, 1), asked of `coarse` (B, h, w, D).
+    """Return the additive attention gate of a skip connection.
 
-    The additive gate: both are brought to `width` channels at the coarse resolution and added; ReLU, one channel, sigmoid.
-    Its up-sampling is that of the settings, before the sigmoid (trilinear in the paper, after it).
+    Both inputs are brought to `width` channels at the coarse resolution and added, followed by
+    ReLU, a convolution to one channel, and the sigmoid. Unlike in the paper, up-sampling is that of
+    the settings and comes before the sigmoid.
+
+    Args:
+        skip: Features of the encoder (B, 2h, 2w, C).
+        coarse: Features of the decoder (B, h, w, D).
+        width: Number of channels in which both are added.
+        settings: Section `model` of the config.
+
+    Returns:
+        Share of each pixel of `skip` that passes, (B, 2h, 2w, 1), from 0 to 1.
     """
-    seen = layers.Conv2D(width, 2, strides=2, use_bias=False, kernel_initializer="he_normal")(skip)
-    asked = layers.Conv2D(width, 1, kernel_initializer="he_normal")(coarse)
-    together = layers.ReLU()(layers.Add()([seen, asked]))
+    fine = layers.Conv2D(width, 2, strides=2, use_bias=False, kernel_initializer="he_normal")(skip)
+    query = layers.Conv2D(width, 1, kernel_initializer="he_normal")(coarse)
+    together = layers.ReLU()(layers.Add()([fine, query]))
     return layers.Activation("sigmoid")(upsample(together, 1, settings))

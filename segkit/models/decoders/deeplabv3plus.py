@@ -1,4 +1,4 @@
-"""Atrous convolutions at several rates over the coarsest features, refined once by finer ones."""
+"""DeepLabv3+: atrous convolutions on the coarsest features, refined once by finer ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from segkit.config import ModelConfig
 from segkit.models.blocks import Tensor, convolve, drop_channels, upsample, width_at
 
 REACHES = (96, 192, 288)
-"""Pixels of the image between the taps of the atrous convolutions: rates 6, 12 and 18 at the paper's stride of 16."""
+"""Image pixels between the taps of the atrous convolutions: rates 6, 12, 18 at stride 16."""
 FINE = 4
-"""Stride of the features that refine the answer, as in the paper."""
+"""Stride of the features that refine the result, as in the paper."""
 
 
 def deeplabv3plus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """Pool atrous convolutions at the coarsest level, refine them at a quarter of the image's size, double to the finest.
+    """Apply an atrous pyramid to the coarsest level, refine it at stride 4, double to the finest.
 
-    Finer levels than a quarter of the image are not looked at, so thin things are found worse than by a U-Net. The pool
-    includes the mean over the whole input: the answer for a pixel depends on all that the network is given, and windows
-    (`predict.tile`, `train.crop`) of another size, or padding, give other answers for the same pixel, everywhere.
+    Levels finer than stride 4 are not used, so thin objects are found worse than by a U-Net. The
+    pyramid includes the mean over the whole input. So the prediction for a pixel depends on the
+    whole input, and changes with the size of windows (`predict.tile`, `train.crop`) and with
+    padding.
 
-    Source: Chen et al., Encoder-decoder with atrous separable convolution for semantic image segmentation, 2018.
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, channels) of the size of the first level.
+
+    Source: Chen et al., DeepLabv3+, 2018 (https://arxiv.org/abs/1802.02611).
     """
     width = width_at(3, settings)
     coarsest = len(levels) - 1
@@ -28,28 +36,36 @@ def deeplabv3plus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
     x = atrous_pyramid(levels[-1], width, settings)
     for _ in range(coarsest - fine):
         x = upsample(x, width, settings)
-    detail = convolve(
-        levels[fine], max(1, width * 3 // 16), settings, size=1
-    )  # 48 channels beside 256, as in the paper
+    detail_width = max(1, width * 3 // 16)  # 48 channels beside 256, as in the paper
+    detail = convolve(levels[fine], detail_width, settings, size=1)
     x = layers.Concatenate()([x, detail])
-    x = drop_channels(separable(separable(x, width, settings), width, settings), settings)
+    x = separable(x, width, settings)
+    x = separable(x, width, settings)
+    x = drop_channels(x, settings)
     for level in reversed(range(fine)):
         x = upsample(x, width_at(level, settings), settings)
     return x
 
 
 def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
-    """Return features (B, h, w, C) seen at four scales and as a whole, (B, h, w, width).
+    """Combine convolutions at four scales and the mean over the image.
 
-    The projection of the joined parts is a sum, that of the mean over the image added by itself: the same as joining it,
-    without having to know the size to repeat it to. It is added behind the normalisation, because instance normalisation
-    would take it away again; and as the first, because LiteRT's converter takes what is added second for a bias.
+    The paper concatenates the mean to the other parts before a 1 x 1 convolution. Here the mean has
+    its own 1 x 1 convolution and is added, which is the same and needs no repetition to the
+    features' size. It is added after the normalisation, because instance normalisation would remove
+    it. It is the first summand, because LiteRT's converter mistakes a second one for a bias.
+
+    Args:
+        x: Features (B, h, w, C).
+        width: Number of channels of the result.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, h, w, width).
     """
-    rates = [max(1, reach // settings.stride) for reach in REACHES]
-    parts = [
-        convolve(x, width, settings, size=1),
-        *(separable(x, width, settings, rate) for rate in rates),
-    ]
+    parts = [convolve(x, width, settings, size=1)]
+    for reach in REACHES:
+        parts.append(separable(x, width, settings, rate=max(1, reach // settings.stride)))
     joined = convolve(layers.Concatenate()(parts), width, settings, activate=False, size=1)
     mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
     mean = layers.Conv2D(width, 1, activation="relu", kernel_initializer="he_normal")(mean)
@@ -58,6 +74,16 @@ def atrous_pyramid(x: Tensor, width: int, settings: ModelConfig) -> Tensor:
 
 
 def separable(x: Tensor, width: int, settings: ModelConfig, rate: int = 1) -> Tensor:
-    """A 3 x 3 convolution of each channel, its taps `rate` pixels apart, and one of 1 x 1; normalisation, ReLU."""
+    """Apply a separable convolution, normalisation and ReLU.
+
+    Args:
+        x: Features (B, H, W, C).
+        width: Number of channels of the result.
+        settings: Section `model` of the config.
+        rate: Distance of the 3 x 3 kernel's taps in pixels.
+
+    Returns:
+        Features (B, H, W, width).
+    """
     x = layers.DepthwiseConv2D(3, dilation_rate=rate, padding="same", use_bias=False)(x)
     return convolve(x, width, settings, size=1)

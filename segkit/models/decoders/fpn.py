@@ -1,4 +1,4 @@
-"""A feature pyramid, all of whose levels are added up at the finest."""
+"""A feature pyramid network, whose levels are added at the finest resolution."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from segkit.models.blocks import Tensor, convolve, drop_channels, supervise, ups
 
 
 def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """Carry coarse features down a pyramid of one width, then bring each level to the finest and add them up.
+    """Add coarse features to finer ones in a pyramid, then bring each level to the finest and add.
 
-    The pyramid has 4 * `width` channels and its branches `width` (256 and 128 in the paper, whose finest level is a
-    quarter of the image; here it may be the image itself). The convolution that smooths a pyramid's level is the first
-    of its branch.
+    The pyramid has 4 * `width` channels and its branches have `width`. The paper has 256 and 128,
+    and its finest level has stride 4; here the finest level may be the image. The smoothing
+    convolution of a pyramid level is the first convolution of its branch.
 
-    Source: Lin et al., Feature pyramid networks for object detection, 2017 (the pyramid); Kirillov et al., Panoptic
-    feature pyramid networks, 2019, section 3.1 (the branches).
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, channels) of the size of the first level.
+
+    Source: Lin et al., Feature pyramid networks, 2017 (https://arxiv.org/abs/1612.03144) for the
+    pyramid; Kirillov et al., Panoptic FPN, 2019, section 3.1 (https://arxiv.org/abs/1901.02446) for
+    the branches.
     """
     pyramid = width_at(2, settings)
     x = layers.Conv2D(pyramid, 1, kernel_initializer="he_normal")(levels[-1])
@@ -25,16 +33,17 @@ def fpn(levels: list[Tensor], settings: ModelConfig) -> Tensor:
         across = layers.Conv2D(pyramid, 1, kernel_initializer="he_normal")(level)
         x = layers.Add()([across, upsample(x, pyramid, settings)])
         stages.insert(0, x)
-    branches = [
-        _branch(supervise(x, doublings, settings), doublings, settings)
-        for doublings, x in enumerate(stages)
-    ]
+    branches = []
+    for doublings, stage in enumerate(stages):
+        branches.append(_branch(supervise(stage, doublings, settings), doublings, settings))
     return drop_channels(layers.Add()(branches), settings)
 
 
 def _branch(x: Tensor, doublings: int, settings: ModelConfig) -> Tensor:
+    """Convolve, then double the resolution, with a convolution between two doublings."""
     x = convolve(x, settings.width, settings)
-    for done in range(doublings):
+    for doubling in range(doublings):
         x = upsample(x, settings.width, settings)
-        x = convolve(x, settings.width, settings) if done + 1 < doublings else x
+        if doubling + 1 < doublings:
+            x = convolve(x, settings.width, settings)
     return x

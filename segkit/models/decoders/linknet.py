@@ -1,4 +1,4 @@
-"""A light decoder: a bottleneck at each level, and the encoder's features added instead of joined."""
+"""LinkNet: a light decoder that adds the encoder's features instead of concatenating them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from segkit.models.blocks import Tensor, convolve, drop_channels, normalize, sup
 
 
 def linknet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """Double the resolution at a quarter of the channels, and add the encoder's features of that size.
+    """Double the resolution at a quarter of the channels, and add the encoder's features.
 
-    Widths are those of the encoder's levels, since they are added. `upsampling` takes the place of the paper's 3 x 3
-    transposed convolution, and one convolution at the finest level that of its last block.
+    Each level has as many channels as the encoder's, since they are added. The setting `upsampling`
+    replaces the paper's 3 x 3 transposed convolution, and one convolution replaces its last block.
 
-    Source: Chaurasia and Culurciello, LinkNet: exploiting encoder representations for efficient semantic segmentation, 2017.
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, channels) of the size of the first level.
+
+    Source: Chaurasia and Culurciello, LinkNet, 2017 (https://arxiv.org/abs/1707.03718).
     """
     *skips, x = levels
     for level, skip in reversed(list(enumerate(skips))):

@@ -9,9 +9,16 @@ from segkit.models.blocks import Tensor, plain_block, supervise, upsample, width
 
 
 def unet(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """Double the resolution, join the encoder's features of that size, convolve twice; up to the finest level.
+    """At each level double the resolution, concatenate the encoder's features and convolve twice.
 
-    Source: Ronneberger et al., U-Net, 2015.
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, channels) of the size of the first level.
+
+    Source: Ronneberger et al., U-Net, 2015 (https://arxiv.org/abs/1505.04597).
     """
     *skips, x = levels
     for level, skip in reversed(list(enumerate(skips))):

@@ -1,4 +1,4 @@
-"""The U-Net whose skip connections are filled with a U-Net at every depth."""
+"""UNet++: a U-Net of every depth, nested in the skip connections."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from segkit.models.blocks import Tensor, plain_block, supervise, upsample, width
 
 
 def unetplusplus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
-    """Join at every level all its earlier features and the doubled ones from below, again and again.
+    """Combine at every level all its earlier features with the doubled ones of the level below.
 
-    Column j holds what a U-Net of depth j makes: one level fewer than column j - 1, each from all columns before. The
-    features at the finest level of every column can be supervised, as in the paper: those of the flatter U-Nets. About
-    twice the work of the U-Net at depth 4, most of it at the finest level.
+    Column j contains the features of a U-Net of depth j. It has one level fewer than column j - 1,
+    and each of its levels uses all columns before. The finest level of each column can have an
+    auxiliary head, as in the paper. At depth 4 the decoder costs about twice as much as a U-Net,
+    mostly at the finest level.
 
-    Source: Zhou et al., UNet++: a nested U-Net architecture for medical image segmentation, 2018.
+    Args:
+        levels: Features of the encoder, finest first.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features (B, H, W, channels) of the size of the first level.
+
+    Source: Zhou et al., UNet++, 2018 (https://arxiv.org/abs/1807.10165).
     """
     depth = len(levels) - 1
     rows = [[features] for features in levels]  # rows[i][j] is the paper's X(i, j)
@@ -24,5 +32,7 @@ def unetplusplus(levels: list[Tensor], settings: ModelConfig) -> Tensor:
             width = width_at(level, settings)
             below = upsample(rows[level + 1][column - 1], width, settings)
             x = plain_block(layers.Concatenate()([*rows[level], below]), width, settings)
-            rows[level].append(x if level else supervise(x, depth - column, settings))
+            if level == 0:
+                x = supervise(x, depth - column, settings)
+            rows[level].append(x)
     return rows[0][-1]

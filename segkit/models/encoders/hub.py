@@ -1,4 +1,4 @@
-"""Backbones of KerasHub as encoders: `model.encoder: keras_hub:PRESET`, or `keras_hub:FOLDER` that a preset was saved in."""
+"""Backbones of KerasHub as encoders: `model.encoder: keras_hub:PRESET`, or a preset's folder."""
 
 from __future__ import annotations
 
@@ -16,29 +16,40 @@ from segkit.models.levels import by_halving
 
 
 def backbone(x: Tensor, settings: ModelConfig) -> list[Tensor]:
-    """Lay a backbone layer by layer on x; its levels are what it holds before each halving, down to 1/32.
+    """Apply a backbone of KerasHub to x.
 
-    With `weights: imagenet` it has the weights of its preset, whatever they were trained on, and x, from -1 to 1, is scaled
-    as the preset's own image converter says. Raises `ConfigError` if KerasHub is not installed or has no such backbone.
+    With `weights: imagenet` it has the weights of its preset, whatever they were trained on.
+
+    Args:
+        x: Image (B, H, W, channels), padded. For pretrained weights its values run from -1 to 1;
+            they are scaled as by the preset's image converter.
+        settings: Section `model` of the config.
+
+    Returns:
+        The features before each halving, down to 1/32 of the resolution, finest first.
+
+    Raises:
+        ConfigError: If KerasHub is not installed, or has no such backbone.
     """
     weights.find_weights(settings)
     import keras_hub
 
-    preset, trained = settings.encoder.removeprefix(networks.HUB), settings.weights != networks.NONE
+    preset = settings.encoder.removeprefix(networks.HUB)
+    trained = settings.weights != networks.NONE
     source = _open(keras_hub.models.Backbone, preset, load_weights=trained)
     if not isinstance(source.output, keras.KerasTensor) or len(source.output.shape) != 4:
         raise ConfigError(
-            f"{settings.encoder}: gives no map of features (B, H, W, C), but {source.output}",
+            f"{settings.encoder}: returns no features (B, H, W, C), but {source.output}",
             "not-for-network",
             setting="model.encoder",
         )
     if trained:
         x = in_its_units(x, _scaling(_open(keras_hub.layers.ImageConverter, preset)))
-    laid = _laid(source, x)
-    set_batchnorm_momentum(laid, settings.momentum)
+    applied = _copy_onto(source, x)
+    set_batchnorm_momentum(applied, settings.momentum)
     if trained:
-        copy_weights(source, laid)
-    return by_halving(laid, x)
+        copy_weights(source, applied)
+    return by_halving(applied, x)
 
 
 def _open(part: Any, preset: str, **settings: Any) -> Any:
@@ -54,12 +65,12 @@ def _open(part: Any, preset: str, **settings: Any) -> Any:
         ) from problem
 
 
-def _laid(source: keras.Model, x: Tensor) -> keras.Model:
-    """Return a copy of a network, flat, that goes on from x; without the weights."""
+def _copy_onto(source: keras.Model, x: Tensor) -> keras.Model:
+    """Return a flat copy of a network that starts at x, without the weights."""
     last: list[Tensor] = []
 
-    def call(layer: Any, *given: Any, **settings: Any) -> Any:
-        last[:] = [layer(*given, **settings)]
+    def call(layer: Any, *inputs: Any, **settings: Any) -> Any:
+        last[:] = [layer(*inputs, **settings)]
         return last[0]
 
     keras.models.clone_model(source, input_tensors=x, call_function=call)
@@ -68,8 +79,11 @@ def _laid(source: keras.Model, x: Tensor) -> keras.Model:
 
 def _scaling(converter: Any) -> networks.Scaling:
     """Return an image converter's image * scale + offset as (image - mean) / std."""
-    scale, offset = (
-        np.broadcast_to(np.asarray(missing if value is None else value, np.float64).ravel(), (3,))
-        for value, missing in ((converter.scale, 1.0), (converter.offset, 0.0))
-    )
+    scale = _per_colour(converter.scale, 1.0)
+    offset = _per_colour(converter.offset, 0.0)
     return networks.Scaling(tuple((-offset / scale).tolist()), tuple((1 / scale).tolist()))
+
+
+def _per_colour(value: Any, default: float) -> np.ndarray:
+    numbers = np.asarray(default if value is None else value, np.float64).ravel()
+    return np.broadcast_to(numbers, (3,))

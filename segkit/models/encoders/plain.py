@@ -9,9 +9,17 @@ from segkit.models.blocks import Tensor, plain_block, widths
 
 
 def plain(x: Tensor, settings: ModelConfig) -> list[Tensor]:
-    """Two convolutions at each level, maximum pooling between.
+    """Apply two convolutions at each level, and maximum pooling between levels.
 
-    Source: Ronneberger et al., U-Net, 2015 (there without padding and without normalisation).
+    Args:
+        x: Image (B, H, W, channels), scaled and padded.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features of each level, finest first.
+
+    Source: Ronneberger et al., U-Net, 2015 (https://arxiv.org/abs/1505.04597), there without
+    padding and normalisation.
     """
     levels: list[Tensor] = []
     for width in widths(settings):

@@ -1,4 +1,4 @@
-"""An encoder of residual blocks, more of them where the features are small."""
+"""An encoder of residual blocks, with more blocks at coarser levels."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from segkit.models.blocks import Tensor, convolve, residual_block, widths
 
 
 def residual(x: Tensor, settings: ModelConfig) -> list[Tensor]:
-    """A convolution, then residual blocks, 1, 3, 4, 6, 6, ... a level, the first of each level with stride 2.
+    """Apply a convolution, then residual blocks; further levels begin with stride 2.
 
-    `settings.blocks` says how many; the last number holds for all levels below.
+    `settings.blocks` are the numbers of blocks per level; the last one holds for all deeper levels.
 
-    Source: Isensee et al., nnU-Net revisited: a call for rigorous validation in 3D medical image segmentation, 2024
-    (ResEnc: blocks and widths, 32 doubled up to 512 in 2D); residual U-Nets go back to Zhang et al., Road extraction by
-    deep residual U-Net, 2018.
+    Args:
+        x: Image (B, H, W, channels), scaled and padded.
+        settings: Section `model` of the config.
+
+    Returns:
+        Features of each level, finest first.
+
+    Source: Isensee et al., nnU-Net revisited, 2024 (https://arxiv.org/abs/2404.09556) for blocks
+    and widths of ResEnc; Zhang et al., Road extraction by deep residual U-Net, 2018
+    (https://arxiv.org/abs/1711.10684) for residual U-Nets.
     """
     levels: list[Tensor] = []
     x = convolve(x, widths(settings)[0], settings)
     for level, width in enumerate(widths(settings)):
-        for block in range(settings.blocks[min(level, len(settings.blocks) - 1)]):
-            x = residual_block(x, width, settings, stride=2 if level and not block else 1)
+        blocks = settings.blocks[min(level, len(settings.blocks) - 1)]
+        for block in range(blocks):
+            halves = level > 0 and block == 0
+            x = residual_block(x, width, settings, stride=2 if halves else 1)
         levels.append(x)
     return levels

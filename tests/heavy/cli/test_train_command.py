@@ -50,7 +50,6 @@ def test_each_epoch_has_a_line_with_its_scores_and_a_log_for_tensorboard(
         ("loss", "loss"),
         ("val_loss", "val_loss"),
         ("val_dice", "val_dice_foreground"),
-        ("val_iou", "val_iou_foreground"),
     ):
         [shown] = re.findall(rf"(?<!\S){name} +(\d\.\d+)", line)
         assert float(shown) == pytest.approx(row[column], abs=1e-3)

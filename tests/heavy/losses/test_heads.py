@@ -1,4 +1,4 @@
-"""The traps of a head, a loss and a target that do not fit together. Runs on every backend of Keras."""
+"""Traps of a head, a loss and a target that do not fit together. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_trap_03_too_few_channels_are_refused() -> None:
 
 @pytest.mark.parametrize("task", [SOFTMAX, SIGMOID], ids=["softmax", "one_against_the_rest"])
 def test_trap_03_the_loss_asks_the_task_not_the_tensor(task: Task) -> None:
-    """Keras on TensorFlow digs the logits out of a softmax tensor and gives them to the sigmoid's loss."""
+    """On TensorFlow, Keras finds the logits of a softmax and applies the sigmoid's loss to them."""
     target, logits = batch(task, seed=1)
     other = ops.sigmoid if task.head == "softmax" else ops.softmax
     p = other(ops.convert_to_tensor(logits))

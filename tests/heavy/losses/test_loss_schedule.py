@@ -1,4 +1,4 @@
-"""Weights of losses that change: seen by compiled steps, by epochs or the clock, and after a resume."""
+"""Changing loss weights: seen by compiled steps, set by epochs or the clock, and resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every loss of the catalog promises, for every kind of task. Runs on every backend of Keras."""
+"""The contract of every loss of the catalog, for every kind of task. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_agrees_with_the_oracle(
     target, logits = batch(task, seed, void)
     found = costs(loss_of(name, task, class_weights=by_name), target, logits)
     wanted = [COSTS[name](question) for question in questions(task, target, logits, by_name)]
-    # focal Tversky has a floor that keeps its gradient finite; it moves the value by up to floor ** 0.75 = 3e-5
+    # Focal Tversky has a floor that keeps its gradient finite. It moves the value by up to
+    # floor ** 0.75 = 3e-5.
     np.testing.assert_allclose(
         found, wanted, rtol=2e-5, atol=4e-5 if name == "focal_tversky" else 1e-6
     )
@@ -232,7 +233,7 @@ def test_pixels_of_a_class_of_weight_0_are_out(name: str, kind: str) -> None:
         )  # weighs pixels, not answers: the test above
     ],
 )
-def test_answers_about_a_class_of_weight_0_are_out(name: str, kind: str) -> None:
+def test_a_class_of_weight_0_does_not_count(name: str, kind: str) -> None:
     task = TASKS[kind]
     target, logits = batch(task, seed=9)
     p = activated(logits, task.head == "softmax").astype(np.float32)
@@ -275,7 +276,7 @@ def test_survives_get_config_and_serialisation(name: str, task: Task) -> None:
 
 
 def test_no_two_parts_share_the_name_that_they_are_saved_by() -> None:
-    """Losses and metrics of one name (dice) are two classes; loading must not take one for the other."""
+    """A loss and a metric have the same name (Dice); loading must not confuse them."""
     parts = [
         catalog.load_part(table, name)
         for table in (catalog.LOSSES, catalog.METRICS)

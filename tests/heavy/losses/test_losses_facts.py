@@ -1,4 +1,4 @@
-"""What single losses are for, and say of themselves. Runs on every backend of Keras."""
+"""Documented facts of single losses. Runs on every backend of Keras."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CRACK = TASKS["binary"]
 
 
 def answer(truth: np.ndarray, task: Task = CRACK) -> np.ndarray:
-    """Return logits (1, H, W, 1) that say just this."""
+    """Return logits (1, H, W, 1) of exactly this mask."""
     return np.where(truth, 12.0, -12.0).astype(np.float32)[None, ..., None]
 
 
@@ -106,8 +106,8 @@ def test_all_of_the_worst_are_all(task: Task) -> None:
     assert (costs(loss_of("top_k_cross_entropy", task), target, logits) > 1.5 * plain).all()
 
 
-def test_lovasz_softmax_of_a_hard_answer_is_its_jaccard_loss() -> None:
-    """An extension agrees with what it extends where that is defined."""
+def test_lovasz_softmax_of_a_hard_prediction_is_its_jaccard_loss() -> None:
+    """An extension equals the extended function where that is defined."""
     task, rng = TASKS["softmax"], np.random.default_rng(0)
     target, said = rng.integers(0, 3, (1, 9, 8)).astype(np.uint8), rng.integers(0, 3, (1, 9, 8))
     logits = (np.eye(3, dtype=np.float32)[said] - 0.5) * 100
@@ -126,7 +126,7 @@ def test_boundary_pushes_in_proportion_to_the_distance() -> None:
     np.testing.assert_allclose(found[0], distances / 72, rtol=1e-5)
 
 
-def test_boundary_without_distances_says_who_makes_them() -> None:
+def test_boundary_without_distances_is_refused() -> None:
     target, logits = batch(CRACK, seed=4)
     with fails(DataError, "mask-channels", (2, 5, 6, 1), "with_distances"):
         loss_of("boundary", CRACK).call(target, logits)

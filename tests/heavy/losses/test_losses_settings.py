@@ -1,4 +1,4 @@
-"""Every setting that a constructor or a config takes gives finite, right values; every other one is refused."""
+"""Every allowed setting gives finite, right values, and every other one is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 def images(task: Task, kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and logits: "empty", "full", "void", "random" or "one pixel", (2, H, W[, C]) and (2, H, W, C)."""
+    """Return a target and logits (2, H, W, C) of a kind, such as "empty" or "one pixel"."""
     target, logits = batch(task, seed)
     if kind == "one pixel":
         return target[:, :1, :1], logits[:, :1, :1]

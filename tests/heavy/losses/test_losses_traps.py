@@ -1,4 +1,4 @@
-"""The traps of losses, unlabelled pixels and weights, by their numbers. Runs on every backend of Keras."""
+"""Traps of losses, unlabelled pixels and weights, by number. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def filled(task: Task, value: int, images: int = 1) -> np.ndarray:
 
 
 def logits_for(task: Task, channel: int, size: float, images: int = 1) -> np.ndarray:
-    """Return logits that say `channel` and nothing else everywhere."""
+    """Return logits that predict only `channel`, at every pixel."""
     logits = np.full((images, 5, 6, task.channels), -size, np.float32)
     logits[..., channel] = size
     return logits
@@ -106,7 +106,7 @@ def test_trap_09_sums_in_half_precision() -> None:
 @pytest.mark.parametrize("gamma", [0.25, 0.5, 0.75])
 @every_task
 @pytest.mark.parametrize("size", [8.0, 20.0, 1e4])
-def test_trap_09_focal_exponents_below_1_at_a_perfect_answer(
+def test_trap_09_focal_exponents_below_1_at_a_perfect_prediction(
     gamma: float, task: Task, size: float
 ) -> None:
     for name in ("focal_tversky", "focal"):
@@ -216,7 +216,7 @@ def test_trap_15_empty_truth(name: str, task: Task) -> None:
 
 @pytest.mark.parametrize("name", OVERLAP)
 @pytest.mark.parametrize("kind", ["softmax", "one_against_the_rest"])
-def test_trap_16_an_all_background_answer_does_not_pass(name: str, kind: str) -> None:
+def test_trap_16_an_all_background_prediction_does_not_pass(name: str, kind: str) -> None:
     task = TASKS[kind]
     target = np.zeros((1, 40, 40), np.uint8)
     target[0, :4, :4], target[0, 10:14, :4] = 1, 2  # 2 % of the pixels

@@ -1,4 +1,4 @@
-"""Scores during training: the same numbers as `counts` and scikit-learn give. Runs on every backend of Keras."""
+"""Scores during training equal those of `counts` and scikit-learn. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -98,6 +98,21 @@ def test_of_is_a_class_of_the_task(name: str) -> None:
 
 
 @every_task
+def test_means_over_some_classes_leave_out_the_others(task: Task) -> None:
+    target, logits = batch(task, 3)
+    scores = metrics.Scores(task, from_logits=True)
+    whole_means = numbers(answered(scores, target, logits))
+    for index in task.foreground:
+        means = numbers(scores.foreground_means([index]))
+        for name in ("dice", "iou"):
+            single = metric_of(name, task, of=task.classes[index])
+            expected = float(ops.convert_to_numpy(answered(single, target, logits)))
+            assert means[f"{name}_foreground"] == pytest.approx(expected, nan_ok=True)
+    every = numbers(scores.foreground_means(task.foreground))
+    assert every == {name: whole_means[name] for name in every}
+
+
+@every_task
 def test_probabilities_count_as_their_logits_do(task: Task) -> None:
     target, logits = batch(task, seed=2)
     on_logits, on_probabilities = (
@@ -124,7 +139,7 @@ def test_void_pixels_are_never_counted(task: Task, seed: int) -> None:
     assert (whole(one).sum(axis=0) == known.sum(axis=(0, 1, 2))).all()
 
 
-def test_each_class_has_its_threshold_and_it_counts_as_yes() -> None:
+def test_each_class_has_a_threshold_which_counts_as_predicted() -> None:
     task = TASKS["multilabel"]  # 0.3, 0.5, 0.8
     p = np.tile(np.float32([0.29, 0.3, 0.49, 0.5, 0.79, 0.8])[None, None, :, None], (1, 1, 1, 3))
     metric = metric_of("recall", task, from_logits=False)
@@ -185,7 +200,7 @@ def test_trap_12_sample_weights_are_refused(name: str, task: Task) -> None:
 
 @every_score
 @every_task
-def test_trap_18_a_perfect_answer_scores_1(name: str, task: Task) -> None:
+def test_trap_18_a_perfect_prediction_scores_1(name: str, task: Task) -> None:
     target, _ = batch(task, seed=4)
     truth, _ = channels_of(task, target)
     logits = np.where(truth, 3.0, -3.0).astype(
@@ -200,7 +215,7 @@ def test_trap_18_a_perfect_answer_scores_1(name: str, task: Task) -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "softmax"])
-def test_trap_19_an_all_background_answer(kind: str) -> None:
+def test_trap_19_an_all_background_prediction(kind: str) -> None:
     task = TASKS[kind]
     target = np.zeros((1, *task.target_shape(10, 10)), np.uint8)
     target[0, 0, 0] = 1

@@ -1,4 +1,4 @@
-"""Wrong arguments of `unet`, `build`, `head` and `compile`, and of the model that `compile` returns, get readable errors."""
+"""Wrong arguments of `unet`, `build`, `head`, `compile` and of trainers get readable errors."""
 
 from __future__ import annotations
 

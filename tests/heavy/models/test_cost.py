@@ -48,7 +48,7 @@ def test_a_small_network_by_hand() -> None:
 
 
 def test_a_published_number() -> None:
-    """He et al., 2016, table 1, counts 3.8 billion for 224 x 224; strides in the first convolution of a block, as here."""
+    """He et al., 2016, table 1, count 3.8 billion for 224 x 224, with the same strides as here."""
     network = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=(None, None, 3)
     )

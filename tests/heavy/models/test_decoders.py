@@ -1,4 +1,4 @@
-"""What is particular to each decoder, and levels of any channels and number. Runs on every backend of Keras."""
+"""Facts of single decoders, and levels of any channels and number. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ every_decoder = pytest.mark.parametrize("decoder", sorted(catalog.DECODERS))
 
 
 def on_levels(decoder: str, channels: tuple[int, ...], **settings: Any) -> keras.Model:
-    """Return a decoder as a model of its own: levels of these channels, finest first -> features."""
+    """Return a decoder as a model: levels of these channels, finest first -> features."""
     keras.utils.set_random_seed(0)
     levels = [keras.Input((None, None, count)) for count in channels]
     chosen = ModelConfig(width=4, depth=len(channels) - 1, decoder=decoder, **settings)
@@ -71,7 +71,9 @@ def test_levels_of_any_channels_come_back_at_the_finest(
 
 
 @every_decoder
-def test_every_level_changes_the_answer_unless_it_is_finer_than_deeplab_looks(decoder: str) -> None:
+def test_every_level_changes_the_result_except_those_that_deeplab_does_not_use(
+    decoder: str,
+) -> None:
     model = on_levels(decoder, IRREGULAR)
     before = answer(model, levels_for(IRREGULAR, 32, 32))
     other = levels_for(IRREGULAR, 32, 32, seed=1)
@@ -130,7 +132,7 @@ def test_deeplab_spreads_its_taps_by_the_stride(depth: int, stem: int, rates: se
     assert len(atrous) == 5  # three in the pyramid, two after the fine features are joined
 
 
-def test_deeplab_answers_by_all_it_is_given() -> None:
+def test_deeplab_depends_on_the_whole_input() -> None:
     channels = (4, 4, 4, 4, 4)
     one = levels_for(channels, 512, 16)
     two = [level.copy() for level in one]
@@ -153,7 +155,7 @@ def test_instance_normalisation_does_not_take_the_mean_away_from_deeplab() -> No
     assert np.abs(answer(model, levels) - before).max() > 1e-2
 
 
-def test_linknet_adds_and_fpn_keeps_one_width() -> None:
+def test_linknet_adds_and_fpn_has_one_width() -> None:
     light = on_levels("linknet", IRREGULAR)
     assert not any(isinstance(layer, layers.Concatenate) for layer in light.layers)
     pyramid = on_levels("fpn", IRREGULAR, upsampling="nearest")

@@ -1,4 +1,4 @@
-"""One contract for every encoder: any size, any channels, a gradient in every weight, the same answers once loaded."""
+"""The contract of every encoder: any size and channels, gradients, equal results once loaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIMILAR = (
 
 
 def encoders(*both: str) -> list[Any]:
-    """Return all encoders: those that run on JAX too, which compiles every operation, and the others, marked."""
+    """Return all encoders; those that JAX compiles too slowly are marked for one backend."""
     found = []
     for name in sorted(catalog.ENCODERS):
         marks = [] if name in both else [pytest.mark.one_backend]
@@ -59,7 +59,7 @@ CHANNELS = {
     "resnet50v2": [64, 64, 128, 256, 2048],
     "vgg16": [64, 128, 256, 512, 512, 512],
 }
-"""Of each level: what the next convolution or pooling that halves the resolution takes in."""
+"""The input of the next convolution or pooling that halves the resolution, per level."""
 
 
 @functools.cache
@@ -70,7 +70,7 @@ def five_bands(encoder: str) -> keras.Model:
 
 
 @every_encoder
-def test_the_answer_has_the_image_s_size_and_stays_the_same_once_loaded(
+def test_the_result_has_the_size_of_the_image_and_is_the_same_once_loaded(
     encoder: str, tmp_path: Path
 ) -> None:
     model, images = five_bands(encoder), picture(1, 37, 50, 5)
@@ -160,7 +160,7 @@ def test_levels_are_what_is_there_before_the_resolution_drops(encoder: str) -> N
     ],
 )
 def test_residual_blocks_at_each_level(blocks: tuple[int, ...], wanted: list[int]) -> None:
-    """nnU-Net's ResEnc: 1, 3, 4, 6, 6, 6, ... blocks of 32, 64, 128, 256, 512, 512 channels; here an eighth of them."""
+    """nnU-Net's ResEnc: 1, 3, 4, 6, 6, ... blocks of 32 to 512 channels; here an eighth of them."""
     image = keras.Input((None, None, 3))
     settings = ModelConfig(encoder="residual", width=4, widest=64, depth=5, blocks=blocks)
     levels = catalog.load_part(catalog.ENCODERS, "residual")(image, settings)
@@ -186,8 +186,12 @@ def test_statistics_are_those_of_the_settings() -> None:
 
 def test_wide_levels_are_narrowed_before_the_decoder() -> None:
     model = segkit.unet(CRACK, encoder="vgg16", width=4, widest=16)
-    narrowing = [layer.filters for layer in model.layers if isinstance(layer, layers.Conv2D) and layer.name not in
-                 {x.name for x in encoder_layers(model)} and layer.kernel_size == (1, 1)]  # fmt: skip
+    encoder = {layer.name for layer in encoder_layers(model)}
+    narrowing = []
+    for layer in model.layers:
+        is_projection = isinstance(layer, layers.Conv2D) and layer.kernel_size == (1, 1)
+        if is_projection and layer.name not in encoder:
+            narrowing.append(layer.filters)
     assert sorted(narrowing[:-1]) == [4, 8, 16, 16, 16, 16]  # the last one is the head
 
 

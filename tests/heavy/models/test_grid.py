@@ -1,7 +1,8 @@
-"""What every encoder with every decoder promises. Runs on every backend of Keras.
+"""The contract of every encoder with every decoder. Runs on every backend of Keras.
 
-By default each decoder is on one of the small encoders in turn, and each other encoder has one decoder in turn, so that
-every encoder, decoder and setting is in some network; -m slow runs all the other pairs.
+By default each decoder is on one of the small encoders in turn, and each other encoder has one
+decoder in turn, so that every encoder, decoder and setting is in some network; -m slow runs all the
+other pairs.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ SOFTMAX = TASKS["softmax"]
 
 
 def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
-    """Return (number, encoder, decoder) of all pairs, most of them marked slow; the number chooses settings.
+    """Return (number, encoder, decoder) of all pairs, most of them marked slow.
 
-    Not slow is each decoder with one of the quick encoders and, with `in_turn`, each other encoder with one decoder.
-    The quick encoders run on every backend.
+    The number chooses settings.
+
+    Not slow is each decoder with one of the quick encoders and, with `in_turn`, each other encoder
+    with one decoder. The quick encoders run on every backend.
     """
     decoders = sorted(catalog.DECODERS)
     found = []
@@ -57,7 +60,7 @@ def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
 
 
 def chosen_by_default(in_turn: bool) -> list[tuple[int, str, str]]:
-    """Return the pairs with the small encoders, and with others in turn, that are not marked slow."""
+    """Return the pairs of small encoders, and others in turn, that are not marked slow."""
     return [param.values for param in pairs(SMALL, in_turn) if pytest.mark.slow not in param.marks]
 
 
@@ -74,7 +77,7 @@ def tiny(task: Task, **settings: Any) -> keras.Model:
 
 
 @every_pair
-def test_odd_sizes_come_back_and_settings_hold(number: int, encoder: str, decoder: str) -> None:
+def test_odd_sizes_are_restored_and_settings_apply(number: int, encoder: str, decoder: str) -> None:
     normalization, upsampling = NORMALIZATIONS[number % 4], UPSAMPLINGS[number % 3]
     settings = {
         "normalization": normalization,
@@ -133,7 +136,7 @@ def test_gradients_reach_every_trainable_weight(number: int, encoder: str, decod
 
 
 @small_pairs
-def test_a_saved_model_answers_bit_for_bit(
+def test_a_saved_model_computes_the_same_bit_for_bit(
     number: int, encoder: str, decoder: str, tmp_path: Path
 ) -> None:
     settings = {"mean": (90.0, 100.0, 110.0), "std": 50.0, "upsampling": UPSAMPLINGS[number % 3]}

@@ -1,4 +1,4 @@
-"""Backbones of KerasHub: a stand-in with what its documentation says, and KerasHub itself where it is installed."""
+"""Backbones of KerasHub: a documented stand-in, and KerasHub itself where it is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.helpers.errors import fails
 
 CRACK = Task.binary("crack")
 OWN = 3.0
-"""What the preset's weights are; random ones are not."""
+"""The value of the preset's weights; random weights differ."""
 RATIOS = {
     "width_coefficients": 1.0,
     "depth_coefficients": 1.0,
@@ -108,8 +108,8 @@ def test_without_kerashub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
         segkit.unet(CRACK, encoder="keras_hub:resnet_18_imagenet")
 
 
-def test_a_real_backbone_in_a_folder_answers_as_it_does_alone(tmp_path: Path) -> None:
-    """Run where KerasHub is installed; its EfficientNet holds batch statistics within layers."""
+def test_a_real_backbone_in_a_folder_computes_the_same_as_alone(tmp_path: Path) -> None:
+    """Run where KerasHub is installed; its EfficientNet has batch statistics inside layers."""
     hub = pytest.importorskip("keras_hub", reason="the extra is not installed")
     keras.utils.set_random_seed(0)
     plan = {

@@ -1,4 +1,4 @@
-"""The U-Net: any size, any channels, any setting; probabilities to use, logits to train. Runs on every backend of Keras."""
+"""The U-Net for any size, channels and settings, and its logits. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_any_size_comes_back_in_its_size(task: Task, size: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize("stem", [2, 4])
-def test_a_stem_answers_at_full_resolution_and_trains(stem: int) -> None:
+def test_a_stem_restores_full_resolution_and_trains(stem: int) -> None:
     model = small(SOFTMAX, stem=stem, depth=1)
     assert model.get_layer("pad").multiple == 2 * stem
     found = answer(model, picture(1, 17, 5, 3))

@@ -1,4 +1,4 @@
-"""Batch normalisation by TensorFlow's own operation: Keras' layer in answers, statistics, gradients and files."""
+"""Fused batch normalisation equals Keras' layer in results, statistics, gradients and files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def features(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def trained(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
-    """Return the weights after a step of plain descent, which shows the gradients, on a loss that no symmetry hides."""
+    """Return the weights after a step of SGD, which shows the gradients."""
     model.compile(
         keras.optimizers.SGD(0.1), loss=lambda wanted, found: ops.mean(wanted * found * found)
     )
@@ -46,7 +46,9 @@ def trained(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("training", [True, False])
-def test_answers_and_statistics_are_keras_own(shape: tuple[int, ...], training: bool) -> None:
+def test_results_and_statistics_equal_those_of_keras(
+    shape: tuple[int, ...], training: bool
+) -> None:
     theirs, ours = pair(channels=shape[-1])
     x = features(shape)
     found, wanted = (ops.convert_to_numpy(model(x, training=training)) for model in (ours, theirs))

@@ -1,4 +1,4 @@
-"""Weights that were trained before: the encoder then answers what Keras' own network answers to the same image."""
+"""Pretrained weights: the encoder computes the same as Keras' own network for the same image."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_sixteen_bits_are_seen_as_eight_were(small: tuple[keras.Model, str]) -> 
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_equal_channels_are_answered_as_grey_rgb_is(
+def test_equal_channels_have_the_result_of_a_grey_rgb_image(
     channels: int, small: tuple[keras.Model, str], grey: tuple[np.ndarray, np.ndarray]
 ) -> None:
     image, wanted = grey
@@ -160,7 +160,7 @@ def test_equal_channels_are_answered_as_grey_rgb_is(
 
 
 @pytest.mark.parametrize("channels", range(1, 9))
-def test_a_kernel_keeps_its_answer_to_equal_channels(channels: int) -> None:
+def test_an_expanded_kernel_has_the_same_result_for_equal_channels(channels: int) -> None:
     rgb = np.random.default_rng(0).normal(size=(3, 3, 3, 4))
     found = first_kernel(rgb, channels)
     assert found.shape == (3, 3, channels, 4)

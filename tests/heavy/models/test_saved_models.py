@@ -1,4 +1,4 @@
-"""What can be saved can be loaded in a fresh process after `import segkit` alone. Runs on every backend of Keras."""
+"""Saved models load in a new process after `import segkit`. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def small(task: segkit.Task = SOFTMAX, **settings: Any) -> keras.Model:
 
 
 def savable() -> dict[str, keras.Model]:
-    """Return each kind of model that segkit makes, and one of the user's own with segkit's loss and scores."""
+    """Return each kind of segkit's models, and a user's model with segkit's loss and scores."""
     plain = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(3, 1)])
     loss = losses.make(SOFTMAX, {"dice": [1, 0], "lovasz": 1})
     scores = [kind(SOFTMAX, from_logits=True) for kind in (metrics.IoU, metrics.Scores)]
@@ -135,7 +135,7 @@ def test_a_trainer_that_could_not_be_loaded_is_not_saved(loss: Any, tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
-def test_load_says_what_is_wrong_with_a_path(tmp_path: Path) -> None:
+def test_load_names_a_wrong_path(tmp_path: Path) -> None:
     with fails(RunError, "missing-file", tmp_path / "none"):
         segkit.load(tmp_path / "none")
     with fails(RunError, "not-a-run", tmp_path):

@@ -1,4 +1,4 @@
-"""Deep supervision and the head for the image: what training sees, and that nothing else does. On every backend."""
+"""Deep supervision and the image head affect training only. Runs on every backend."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def target_of(task: Task, seed: int = 1, void: float = 0.3) -> np.ndarray:
 
 
 def made(task: Task, **settings: Any) -> tuple[keras.Model, keras.Model]:
-    """Return a small model and its view for training, which stands still: the learning rate is 0."""
+    """Return a small model and its trainer, whose learning rate is 0."""
     keras.utils.set_random_seed(0)
     model = segkit.unet(task, **{"width": 4, "depth": 3, **settings})
     return model, segkit.compile(
@@ -177,7 +177,7 @@ def test_training_reaches_the_auxiliary_heads_and_the_delivered_model_has_none(
     assert (again.strides, again.image_weight) == (trainer.strides, 0.1)
 
 
-def test_a_restored_backup_holds_the_auxiliary_heads_and_their_optimizer(tmp_path: Path) -> None:
+def test_a_restored_backup_contains_the_auxiliary_heads_and_their_optimizer(tmp_path: Path) -> None:
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
             if epoch == 1:
@@ -248,7 +248,7 @@ def test_presence_is_what_the_known_pixels_say(task: Task) -> None:
 
 
 @every_task
-def test_the_image_view_says_which_classes_are_there(task: Task, tmp_path: Path) -> None:
+def test_the_image_view_predicts_the_classes_of_the_image(task: Task, tmp_path: Path) -> None:
     model, trainer = made(task, image_head=0.25, depth=2)
     target = target_of(task)
     found = ops.convert_to_numpy(image_view(model, task)(picture()))

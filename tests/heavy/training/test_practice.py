@@ -1,4 +1,4 @@
-"""What the training settings do in a whole run: budgets, averages, precision, folds, seeds, a full disk."""
+"""Training settings in whole runs: budgets, averages, precision, folds, seeds, a full disk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def with_data(config: Path, **data: object) -> Path:
     return config
 
 
-def test_the_delivered_model_holds_the_averaged_weights(tmp_path: Path) -> None:
+def test_the_delivered_model_has_the_averaged_weights(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     assert train(tiny_config(tmp_path, **FAST, ema=0.9), run) == 0
     state = run.checkpoints.load()
@@ -109,7 +109,7 @@ def test_two_runs_with_one_seed_are_the_same_to_the_bit_and_another_seed_is_not(
 
 @pytest.mark.one_backend
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_ends_with_the_last_checkpoint_kept_and_room_goes_on_from_it(
+def test_after_a_full_disk_training_resumes_from_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the third checkpoint on every temporary file is a link to /dev/full."""
@@ -144,7 +144,7 @@ def test_too_little_room_is_said_before_the_first_step(
     assert run.saved().steps_done(10**6) == 0
 
 
-def test_automatic_precision_is_kept_for_resuming(
+def test_automatic_precision_is_saved_for_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, config = Run(tmp_path / "run"), tiny_config(tmp_path, **{**FAST, "precision": "auto"})
@@ -161,14 +161,12 @@ def test_automatic_precision_is_kept_for_resuming(
     model = keras.saving.load_model(run.model, compile=False)
     assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
     assert model.output.dtype == "float32"
-    monkeypatch.setattr(
-        precision, "compare_precisions", lambda config: pytest.fail("measured again")
-    )
+    monkeypatch.setattr(precision, "compare_precisions", lambda *_: pytest.fail("measured again"))
     assert train(config, run, "--resume") == 0
     keras.config.set_dtype_policy("float32")
 
 
-def test_a_time_budget_is_kept_over_a_kill(tmp_path: Path) -> None:
+def test_a_time_budget_holds_across_a_kill(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     settings = {
         "minutes": 0.25,
@@ -238,7 +236,7 @@ def test_folds_that_were_interrupted_go_on_as_folds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("segkit.training.step_counter.Course.on_epoch_end", interrupt)
+        patch.setattr("segkit.training.step_counter.StepCounter.on_epoch_end", interrupt)
         assert train(config, folder, "--fold", "all/2") == 130
     told = " ".join(capsys.readouterr().out.split())
     command = told.partition("segkit train ")[2].removesuffix(" --resume")

@@ -1,4 +1,4 @@
-"""Training by the clock: the learning rate follows it, the last validation still fits in, and Ctrl-C is heard."""
+"""Training by the clock: learning rate, last validation, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_the_training_where_keras_swallows_it() -> None:
     assert steps == [0, 1, 2, 3]
 
 
-def test_ctrl_c_in_the_last_validation_is_heard() -> None:
+def test_ctrl_c_in_the_last_validation_ends_the_training() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with (
@@ -107,7 +107,7 @@ def test_ctrl_c_in_the_last_validation_is_heard() -> None:
 
 
 def test_the_only_epoch_of_a_budget_is_not_all_at_the_rate_that_the_warm_up_begins_with() -> None:
-    """JAX keeps the optimizer's state to itself during an epoch; a rate of 0 would stay."""
+    """On JAX the optimizer's state changes only between epochs, so a rate of 0 would stay."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     before = model.get_weights()[0]

@@ -1,4 +1,4 @@
-"""segkit.train as a function: in a thread, with callbacks, and from whatever a config is given as."""
+"""segkit.train as a function: in a thread, with callbacks, and from each form of a config."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
 
 
 class Recorded(Progress):
-    """Keeps whatever is reported."""
+    """Records all reports."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -156,7 +156,7 @@ def test_without_a_progress_warnings_are_python_warnings(tmp_path: Path) -> None
 
 
 class Models(keras.callbacks.Callback):
-    """Keeps what model.keras holds after each epoch."""
+    """Records the content of model.keras after each epoch."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()

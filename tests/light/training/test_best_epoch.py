@@ -1,4 +1,4 @@
-"""Which epoch is the best where the score says nothing."""
+"""The choice of the best epoch where the score is undefined or 0."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def config_of(task: Task = ORGANS, **sections: Any) -> Config:
 
 
 def shown(*classes: int, labelled: bool = True) -> MaskSummary:
-    """Return what masks show that hold these classes of three."""
+    """Return the content of masks with these classes of three."""
     return MaskSummary(np.full((4, 2), 64), np.isin(np.arange(3), classes), labelled)
 
 
@@ -52,7 +52,7 @@ NAN = math.nan
         ([math.inf, 0.2], [1, 1], 1),
     ],
 )
-def test_trap_35_a_score_that_says_nothing_is_not_the_best(
+def test_trap_35_an_undefined_score_is_not_the_best(
     scores: list[float], losses: list[float], expected: int
 ) -> None:
     assert best(choice_for(config_of(), shown(0, 1, 2)), scores, losses) == expected
@@ -87,7 +87,31 @@ def test_trap_35_masks_that_nobody_labelled_leave_the_last_epoch() -> None:
 def test_losses_that_cannot_be_compared_do_not_decide() -> None:
     changing = config_of(loss={"cross_entropy": [1.0, 0.0], "dice": [0.0, 1.0]})
     assert best(choice_for(changing, shown(0)), [0.0, 0.0, NAN], [1, 2, 3]) == 2
-    assert best(choice_for(changing, shown(0, 1)), [0.4, 0.3, NAN], [3, 2, 1]) == 0
+    assert best(choice_for(changing, shown(0, 1, 2)), [0.4, 0.3, NAN], [3, 2, 1]) == 0
+
+
+@pytest.mark.parametrize("monitor", ["dice_foreground", "iou_foreground"])
+def test_classes_absent_from_the_validation_masks_do_not_count(monitor: Any) -> None:
+    config = config_of(train=TrainConfig(monitor=monitor))
+    for classes, present in (((0, 1), (1,)), ((2,), (2,))):
+        choice = choice_for(config, shown(*classes))
+        assert choice.present == present
+        assert choice.score not in (None, f"val_{monitor}")
+        rows = [
+            {f"val_{monitor}": 0.9, choice.score: 0.1, LOSS: 1.0},
+            {choice.score: 0.2, LOSS: 2.0},
+        ]
+        assert choice.rank(0, rows[0]) < choice.rank(1, rows[1])
+    assert choice_for(config, shown(1, 2)).present is None
+    assert choice_for(config_of(train=TrainConfig(monitor="loss")), shown(0, 1)).score is None
+
+
+def test_a_run_of_an_older_version_is_resumed_by_the_score_that_its_history_has() -> None:
+    rows = [{SCORE: 0.5, LOSS: 1.0}]
+    assert choice_for(config_of(), shown(0, 1), rows).score == SCORE
+    newer = choice_for(config_of(), shown(0, 1))
+    rows[0][str(newer.score)] = 0.5
+    assert choice_for(config_of(), shown(0, 1), rows) == newer
 
 
 def test_without_a_validation_part_the_training_scores_decide() -> None:
@@ -96,8 +120,8 @@ def test_without_a_validation_part_the_training_scores_decide() -> None:
     assert choice.rank(0, {"dice_foreground": NAN, "loss": 1.0}) == (BY_LOSS, -1.0)
 
 
-def test_a_score_that_was_always_0_is_told() -> None:
-    choice = choice_for(config_of(), shown(0, 1))
+def test_a_score_that_was_always_0_causes_a_warning() -> None:
+    choice = choice_for(config_of(), shown(0, 1, 2))
     warning = choice.warning(choice.rank(0, {SCORE: 0.0, LOSS: 2.0}))
     assert warning is not None
     assert warning.code == "unscored"

@@ -1,4 +1,4 @@
-"""What training sees of its data is saved with the run."""
+"""The way that training reads its data is saved with the run."""
 
 from __future__ import annotations
 

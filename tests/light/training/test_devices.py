@@ -1,4 +1,4 @@
-"""What a process does once before it builds a network."""
+"""The preparation of a process, before it builds a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-validation: folds are a partition, the test part is in none, and the table is that of NumPy."""
+"""Cross-validation: folds are a partition without the test part; the table equals NumPy's."""
 
 from __future__ import annotations
 

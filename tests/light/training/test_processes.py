@@ -1,4 +1,4 @@
-"""Several devices and machines: what is refused before Keras is loaded, and how a batch is shared."""
+"""Several devices and machines: refused before Keras is loaded, and how batches are shared."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_a_place_is_read() -> None:
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "c.yaml"
     path.write_text(
-        "task: {kind: binary, classes: [shape]}\ndata: {source: shapes, count: 9}\ntrain: {batch_size: 3}\n"
+        "task: {kind: binary, classes: [shape]}\n"
+        "data: {source: shapes, count: 9}\n"
+        "train: {batch_size: 3}\n"
     )
     return path
 
@@ -185,7 +187,7 @@ def test_the_backend_is_found_as_keras_finds_it(
     assert chosen_backend() == "torch"
 
 
-def test_a_run_that_is_followed_keeps_nothing(tmp_path: Path) -> None:
+def test_the_run_of_a_following_process_leaves_no_files(tmp_path: Path) -> None:
     place = Process(2, 2, "a:1")
     with opened_run(None, tmp_path) as run:
         assert type(run) is Run

@@ -1,4 +1,4 @@
-"""The learning-rate range test: rates in equal factors, a suggestion where the loss falls, and a picture."""
+"""The learning-rate range test: rates, the suggestion, and the plot."""
 
 from __future__ import annotations
 
@@ -70,9 +70,29 @@ def test_the_test_ends_when_the_loss_explodes() -> None:
 
 
 def test_the_picture_shows_the_suggestion_where_it_is() -> None:
-    for at in (1e-3, 1e-2):
-        picture = draw(TRIED, valley(at), at / 10)
-        red = np.argwhere((picture == (0xD0, 0x30, 0x30)).all(axis=-1))[:, 1]
-        column = 50 + (math.log10(at / 10) + 6) / 6 * 620
-        assert abs(np.median(red) - column) < 15
-    assert draw(TRIED[:3], [1.0, 1.0, math.nan], 1e-6).shape == (400, 720, 3)
+    suggestions = [1e-6, 1e-4, 1e-2, 1.0]
+    columns = [red_column(draw(TRIED, valley(1e-3), rate)) for rate in suggestions]
+    distances = np.diff(columns)
+    assert distances.min() > 100
+    assert np.ptp(distances) <= 2  # the axis is logarithmic
+
+
+def red_column(picture: np.ndarray) -> float:
+    """Return the column of the red vertical line: most of its pixels are red."""
+    red = (picture == (0xD0, 0x30, 0x30)).all(axis=-1).sum(axis=0)
+    return float(np.median(np.flatnonzero(red > picture.shape[0] / 4)))
+
+
+def test_losses_that_are_not_finite_are_not_drawn() -> None:
+    picture = draw(TRIED[:3], [1.0, 1.0, math.nan], 1e-6)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (500, 800, 3)
+
+
+def test_a_huge_loss_at_the_end_does_not_flatten_the_curve() -> None:
+    losses = valley(1e-3)[:100]
+    blue = (0x20, 0x60, 0xC0)
+    for last in (2.0, 1e9):
+        drawn = (draw(TRIED, [*losses, last], 1e-4) == blue).all(axis=-1)
+        rows = np.flatnonzero(drawn[:, 80:400].any(axis=1))
+        assert np.ptp(rows) > 100

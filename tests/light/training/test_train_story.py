@@ -1,4 +1,4 @@
-"""segkit.train up to the point where Keras is loaded: what is refused or interrupted before there is a run."""
+"""segkit.train before Keras is loaded: what is refused or interrupted before there is a run."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_convert_writes_nothing_for_a_format_or_part_that_does_not_exist(
     ("argument", "value"),
     [("formats", "geo"), ("formats", ["coco", "shp"]), ("probabilities", "png")],
 )
-def test_predict_refuses_outputs_that_do_not_exist_before_it_looks_for_images(
+def test_predict_refuses_outputs_that_do_not_exist_before_it_searches_for_images(
     argument: str, value: object, tmp_path: Path
 ) -> None:
     arguments: dict[str, Any] = {argument: value}
