@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from segkit.config.arguments import named_arguments
 from segkit.errors import ConfigError
-from segkit.losses.checks import named_arguments
 from segkit.losses.segmentation import as_array, checked_target
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task, as_task

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from segkit import catalog
 from segkit.config import RunConfig
+from segkit.config.arguments import with_settings
 from segkit.errors import ConfigError
 from segkit.inference.export_choice import AUTO
 from segkit.inference.files import Summary, predict_files, write_files
@@ -66,85 +67,118 @@ class OutputOptions(NamedTuple):
     """Image files by name, also those that other shards predict into the same folders."""
 
 
+class ExtraOutputs(TypedDict, total=False):
+    """What `predict` writes besides the masks, and how it writes the masks."""
+
+    overlay: bool | OverlayStyle
+    """Also draw the masks over the images: True or "both", "fill" (tinted areas) or "outlines"."""
+    probabilities: str | None
+    """Also write probabilities: "tif" (float32), "tif16" (float16) or "npy"."""
+    uncertainty: bool
+    """Also write maps of uncertainty."""
+    formats: Sequence[str]
+    """Also write objects: "geojson", "coco" or "instances"."""
+    coding: str
+    """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
+    skip_existing: bool
+    """Leave out images whose results exist."""
+
+
+_EXTRA_DEFAULTS = {
+    "overlay": False,
+    "probabilities": None,
+    "uncertainty": False,
+    "formats": (),
+    "coding": "data",
+    "skip_existing": False,
+}
+
+
+@with_settings(_EXTRA_DEFAULTS)
 def predict(
     run: PathLike | Sequence[PathLike],
     images: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
-    overlay: bool | OverlayStyle = False,
-    probabilities: str | None = None,
-    uncertainty: bool = False,
-    formats: Sequence[str] = (),
     tta: str | None = None,
     runtime: str = AUTO,
-    skip_existing: bool = False,
     shard: str = "1/1",
     memory: int | str | None = None,
     cluster: Cluster | None = None,
-    coding: str = "data",
     progress: Progress | None = None,
+    **extras: Unpack[ExtraOutputs],
 ) -> Summary:
     """Predict masks for images, in each image's own size. A broken image does not stop the others.
 
     Args:
         run: A run folder or an export; or several, whose probabilities are averaged.
         images: Image files, or folders of them.
-        out: The folder of the masks. Other results are in folders beside it, such as OUT-overlays.
-        overlay: Also draw the masks over the images: True or "both", "fill" (tinted areas) or
-            "outlines".
-        probabilities: Also write probabilities: "tif" (float32), "tif16" (float16) or "npy".
-        uncertainty: Also write maps of uncertainty.
-        formats: Also write objects: "geojson", "coco" or "instances".
+        out: The folder of the masks; other results are beside it, such as in OUT-overlays.
         tta: "flips" or "rotations" averages over 4 or 8 views of each image.
-        runtime: "auto" (the fastest exported and installed one), "keras", "onnx", "litert",
-            "openvino".
-        skip_existing: Leave out images whose results exist.
+        runtime: "auto" (the fastest usable one), "keras", "onnx", "litert" or "openvino".
         shard: "2/8" predicts the second of eight shares of the images.
         memory: Memory limit in bytes or as "1.5GB". Larger TIFFs are predicted in windows.
         cluster: A `segkit.inference.predict.Cluster` to use instead of this machine.
-        coding: "data" stores masks like those of the training data; "segkit" stores class ids, or
-            0 and 255.
         progress: Receives what is loaded and how many images are done.
+        extras: What else is written; see `segkit.inference.predict.ExtraOutputs`.
 
     Returns:
-        How many masks were written and skipped, and what failed. `stopped` says why images were not
-        tried.
+        How many masks were written and skipped, and what failed.
 
     Raises:
-        ConfigError: For settings that do not fit together, a package that is not installed, and
-            results among the images or among masks that are stored in another way.
-        DataError: If there is no image.
-        RunError: If there is no finished run.
+        SegkitError: If settings do not fit together, or there is no image or no finished run.
     """
-    formats = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
-    _check_names(formats, probabilities, cluster)
-    check_overlay(overlay)
-    outputs = Outputs(Path(out), overlay, probabilities, tuple(formats), uncertainty, coding)
-    limit = parse_bytes(memory) if isinstance(memory, str) else memory
-    chosen_shard = Shard.parse(shard)
-    progress = progress or Progress()
-    found = find_images(as_paths(images), Path(out), lambda line: progress.message(f"note: {line}"))
-    check_apart(found.images, outputs.folders)
-    own = share(found, chosen_shard)
     network = NetworkOptions(as_paths(run), runtime, tta)
-    output = OutputOptions(outputs, skip_existing, limit, found.images)
+    outputs = _parse_outputs(Path(out), extras)
+    skip_existing = extras.get("skip_existing", False)
+    output = OutputOptions(outputs, skip_existing, _as_bytes(memory), {})
+    part = Shard.parse(shard)
+    return _predict(network, as_paths(images), output, part, cluster, progress or Progress())
+
+
+def _parse_outputs(out: Path, extras: ExtraOutputs) -> Outputs:
+    """Return the outputs. Raises `ConfigError` for one that does not exist."""
+    overlay = extras.get("overlay", False)
+    check_overlay(overlay)
+    probabilities = extras.get("probabilities")
+    if probabilities is not None:
+        catalog.find(catalog.PROBABILITIES, probabilities, "--probabilities")
+    formats = extras.get("formats", ())
+    if isinstance(formats, str):
+        formats = [formats]
+    for name in formats:
+        catalog.find(catalog.OUTPUTS, name, "--format")
+    uncertainty = extras.get("uncertainty", False)
+    coding = extras.get("coding", "data")
+    unique = tuple(dict.fromkeys(formats))
+    return Outputs(out, overlay, probabilities, unique, uncertainty, coding)
+
+
+def _as_bytes(memory: int | str | None) -> int | None:
+    return parse_bytes(memory) if isinstance(memory, str) else memory
+
+
+def _predict(
+    network: NetworkOptions,
+    images: list[Path],
+    output: OutputOptions,
+    shard: Shard,
+    cluster: Cluster | None,
+    progress: Progress,
+) -> Summary:
+    """Find the images, and predict this process' share of them."""
+    if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
+        raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
+    masks = output.outputs.masks
+    found = find_images(images, masks, lambda line: progress.message(f"note: {line}"))
+    check_apart(found.images, output.outputs.folders)
+    own = share(found, shard)
+    output = output._replace(others=found.images)
     if cluster is None:
         summary = _predict_here(network, own.images, output, progress)
     else:
         summary = _predict_on_cluster(network, own.images, output, cluster, progress)
     return summary._replace(failed=own.clashes + summary.failed)
-
-
-def _check_names(
-    formats: Sequence[str], probabilities: str | None, cluster: Cluster | None
-) -> None:
-    """Raise `ConfigError` for a format that does not exist, and a cluster without CPUs."""
-    for name in formats:
-        catalog.find(catalog.OUTPUTS, name, "--format")
-    if probabilities is not None:
-        catalog.find(catalog.PROBABILITIES, probabilities, "--probabilities")
-    if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
-        raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
 
 
 def _predict_here(

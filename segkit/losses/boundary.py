@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from segkit.losses.checks import named_arguments
+from segkit.config.arguments import named_arguments
 from segkit.losses.segmentation import REDUCTION, ClassLoss, ClassWeights
 from segkit.losses.targets import Tensor, as_channels, distances, probabilities
 from segkit.task import Task

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from segkit.config.arguments import named_arguments
 from segkit.config.loss import LARGEST, LARGEST_GAMMA
-from segkit.losses.checks import named_arguments, number
+from segkit.losses.checks import number
 from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassLoss, ClassWeights, divided
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task

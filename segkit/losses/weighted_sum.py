@@ -10,9 +10,9 @@ from typing import Any
 import keras
 
 from segkit import catalog
+from segkit.config.arguments import named_arguments
 from segkit.config.loss import checked_weight, parse_terms, term_settings, weight_at
 from segkit.errors import ConfigError
-from segkit.losses.checks import named_arguments
 from segkit.losses.segmentation import (
     REDUCTION,
     SegmentationLoss,

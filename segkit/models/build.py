@@ -11,8 +11,8 @@ from keras import layers
 
 from segkit import catalog, losses
 from segkit.config import InputConfig, ModelConfig, networks
+from segkit.config.arguments import same_arguments, with_settings
 from segkit.errors import ConfigError
-from segkit.losses.checks import same_arguments, with_settings
 from segkit.metrics import Scores
 from segkit.models import blocks, supervision
 from segkit.models.head import check_functional, head, logits_of

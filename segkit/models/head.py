@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from segkit.config.arguments import named_arguments
 from segkit.errors import ConfigError
-from segkit.losses.checks import named_arguments
 from segkit.models.layers import CropLike
 from segkit.task import Task, as_task
 

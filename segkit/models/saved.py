@@ -7,8 +7,8 @@ from pathlib import Path
 
 import keras
 
+from segkit.config.arguments import named_arguments
 from segkit.errors import RunError
-from segkit.losses.checks import named_arguments
 from segkit.models.layers import require_bands
 from segkit.models.trainer import first_line
 from segkit.run import Run
