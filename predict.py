@@ -1,4 +1,6 @@
-"""Predict masks: python predict.py RUN IMAGE_OR_FOLDER... --out DIR [--overlay] [--probabilities]."""
+"""Predict masks: python predict.py RUN IMAGE_OR_FOLDER... --out DIR [--overlay] "
+"[--probabilities].
+"""
 
 import sys
 

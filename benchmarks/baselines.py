@@ -1,11 +1,13 @@
-"""What the slices of examples/brain_mri give in the same minutes without segkit: a plain Keras U-Net and MONAI's BasicUNet.
+"""What the slices of examples/brain_mri give in the same minutes without segkit: a plain Keras
+U-Net and MONAI's BasicUNet.
 
 python benchmarks/baselines.py brain|lobes|regions [--minutes 3] [--toolkit keras|monai]
 
-Both have 16 channels at full resolution, cross-entropy + Dice and AdamW at 0.001, batches of 4, no augmentation, and
-their libraries' defaults otherwise. The clock begins with the first step, so it counts compiling, as `train.minutes` does.
-segkit reads the slices and counts the pixels. MONAI is no dependency: install it (and PyTorch) beside segkit, whose Keras and
-TensorFlow are not loaded then. Keras gets oneDNN, as segkit does, on every CPU.
+Both have 16 channels at full resolution, cross-entropy + Dice and AdamW at 0.001, batches of 4, no
+augmentation, and their libraries' defaults otherwise. The clock begins with the first step, so it
+counts compiling, as `train.minutes` does. segkit reads the slices and counts the pixels. MONAI is
+no dependency: install it (and PyTorch) beside segkit, whose Keras and TensorFlow are not loaded
+then. Keras gets oneDNN, as segkit does, on every CPU.
 """
 
 from __future__ import annotations
@@ -54,12 +56,15 @@ def main() -> None:
     )
     dice = counts.means(config.task, total)["dice_foreground"]
     print(
-        f"{options.toolkit} {options.task}: foreground Dice {dice:.3f} on the test part after {done} steps"
+        f"{options.toolkit} {options.task}: foreground Dice {dice:.3f} on the test part "
+        f"after {done} steps"
     )
 
 
 def load(task: Task, part: object) -> tuple[np.ndarray, np.ndarray]:
-    """Return a part's images (N, H, W, 1) float32 from -1 to 1 and 0/1 targets (N, H, W, C), padded to the stride."""
+    """Return a part's images (N, H, W, 1) float32 from -1 to 1 and 0/1 targets (N, H, W, C), padded
+    to the stride.
+    """
     samples = [part.read(name) for name in part.names]  # type: ignore[attr-defined]
     images = np.stack([sample.image for sample in samples]).astype(np.float32) / 127.5 - 1
     masks = np.stack([task.encode(sample.mask) for sample in samples])

@@ -1,6 +1,8 @@
-"""The benchmarks' U-Net as a run folder with an export of every kind that can be made here, for the scripts to compare.
+"""The benchmarks' U-Net as a run folder with an export of every kind that can be made here, for the
+scripts to compare.
 
-The weights are random, or trained for a few steps on shapes: only times mean anything. 8-bit ranges are measured on noise.
+The weights are random, or trained for a few steps on shapes: only times mean anything. 8-bit ranges
+are measured on noise.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ INPUT = {
 
 
 def make(folder: Path, width: int, tile: int = 512, steps: int = 0) -> dict[str, str]:
-    """Make RUN in `folder`, in a process of its own; return the exports that could not be made, with the reason."""
+    """Make RUN in `folder`, in a process of its own; return the exports that could not be made,
+    with the reason.
+    """
     done = subprocess.run(
         [
             sys.executable,
@@ -74,7 +78,9 @@ def predictor(run: Path, kind: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def parameters(run: str) -> tuple[int, int]:
-    """Return what the model counted when it was made: trainable parameters and running statistics."""
+    """Return what the model counted when it was made: trainable parameters and running "
+    "statistics.
+    """
     trainable, running = (Path(run) / "parameters.txt").read_text().split()
     return int(trainable), int(running)
 
@@ -120,7 +126,9 @@ def _fit(model: Any, task: Any, steps: int) -> None:
 
 
 def _export(model: Any, run: Any, config: Any, kind: str) -> None:
-    """Write an export without the comparison with Keras that `segkit export` makes: these weights decide nothing."""
+    """Write an export without the comparison with Keras that `segkit export` makes: these weights
+    decide nothing.
+    """
     import segkit
     from segkit.exporting.convert import check_packages, convert_model, quantizer
     from segkit.run.exports import ExportRecord, record_text, sha256

@@ -1,4 +1,5 @@
-"""How many images a second `segkit inspect` reads: 512 x 512 RGB PNG with masks of three classes, from a cold process.
+"""How many images a second `segkit inspect` reads: 512 x 512 RGB PNG with masks of three classes,
+from a cold process.
 
 python benchmarks/inspection.py [--images 400] [--rounds 5]
 """
@@ -19,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 NOISE = {"clean": 0.0, "noisy": 3.0}
-"""Standard deviation of the noise, grey levels: what a PNG cannot compress, a reader has to decode."""
+"""Standard deviation of the noise, grey levels: what a PNG cannot compress, a reader has to decode.
+"""
 
 
 def write(folder: Path, count: int, noise: float) -> int:
@@ -67,7 +69,8 @@ def main() -> None:
                 rates[name].append(options.images / (time.monotonic() - began))
     for name, found in rates.items():
         print(
-            f"{name}, {sizes[name] / 1024:.0f} KiB an image: median {statistics.median(found):.0f} images/s "
+            f"{name}, {sizes[name] / 1024:.0f} KiB an image: median "
+            f"{statistics.median(found):.0f} images/s "
             f"({min(found):.0f} to {max(found):.0f}), start of the process included"
         )
 

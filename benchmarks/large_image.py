@@ -1,6 +1,7 @@
 """Predict one large generated TIFF by windows: peak resident memory, windows/s and time.
 
-Without --run a stand-in for the network thresholds the mean of the channels, so that what remains is segkit's own work.
+Without --run a stand-in for the network thresholds the mean of the channels, so that what remains
+is segkit's own work.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ TILE = 512
 
 
 def write_image(path: Path, side: int) -> None:
-    """Write a compressed tiled RGB TIFF of `side` x `side` pixels: soft waves with some noise, tile by tile."""
+    """Write a compressed tiled RGB TIFF of `side` x `side` pixels: soft waves with some noise, tile
+    by tile.
+    """
     rng = np.random.default_rng(0)
     ramp = np.arange(TILE) / TILE * 2 * np.pi
     waves = 100 + 60 * np.sin(3 * ramp)[:, None, None] * np.cos(2 * ramp)[None, :, None]
@@ -95,7 +98,8 @@ def predict_one(options: argparse.Namespace, image: Path, folder: Path) -> None:
     predict_large(predict, config, image, folder, "image", room, progress=count)
     took = time.monotonic() - began
     print(
-        f"{options.side} x {options.side}, {config.task.channels} classes: {took:.0f} s with writing the mask, "
+        f"{options.side} x {options.side}, {config.task.channels} classes: {took:.0f} s "
+        f"with writing the mask, "
         f"{windows / took:.2f} windows/s, peak resident memory {memory.peak() / 1e9:.2f} GB"
     )
 

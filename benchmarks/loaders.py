@@ -1,4 +1,5 @@
-"""Contenders that only load batches: each in a process of its own, by any interpreter, asked in turn. Standard library only.
+"""Contenders that only load batches: each in a process of its own, by any interpreter, asked in
+turn. Standard library only.
 
 A contender's script makes its batches and calls `serve`; `Loader` starts it and asks it.
 """
@@ -18,7 +19,9 @@ HERE = Path(__file__).parent
 
 
 class Loader:
-    """A contender's process, which works ahead only as far as its own queue goes while it is not asked."""
+    """A contender's process, which works ahead only as far as its own queue goes while it is not
+    asked.
+    """
 
     def __init__(self, name: str, interpreter: str, script: str, *arguments: str) -> None:
         self.name = name
@@ -54,7 +57,9 @@ class Loader:
 def serve(
     batches: Iterator[Any], size: int, epoch: int, children: Callable[[], Sequence[int]]
 ) -> None:
-    """Take two epochs of batches untimed, then for each line "run" time one epoch, or as many batches as a second gives."""
+    """Take two epochs of batches untimed, then for each line "run" time one epoch, or as many
+    batches as a second gives.
+    """
     for _ in range(2 * epoch):
         next(batches)
     _say({})

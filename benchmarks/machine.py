@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 BUSY = 0.5
-"""A load above this before the start makes the times worthless: other programs want the same cores."""
+"""A load above this before the start makes the times worthless: other programs want the same cores.
+"""
 PACKAGES = (
     *("keras-segkit", "keras", "tensorflow", "jax", "jaxlib", "torch", "monai"),
     *("onnxruntime", "openvino", "numpy", "opencv-python-headless", "pillow", "imagecodecs"),
@@ -55,7 +56,8 @@ def machine_line(about: Mapping[str, Any]) -> str:
     ]
     if about["load_before"] > BUSY:
         lines.append(
-            "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do not keep these numbers"
+            "THIS MACHINE IS BUSY: PyTorch's threads spin and suffer from that most; do "
+            "not keep these numbers"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,6 @@
-"""What the benchmarks share: contenders in processes of their own, asked in turn, and a table of what they took."""
+"""What the benchmarks share: contenders in processes of their own, asked in turn, and a table of
+what they took.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,13 @@ GPU, BACKEND = "SEGKIT_BENCHMARK_GPU", "SEGKIT_BENCHMARK_BACKEND"
 """In the environment, because every contender has a process of its own."""
 CLASSES = ("background", "disc", "square", "triangle")
 WARM_UPS = 3
-"""Untimed runs of each contender: compiling, first allocations, and the second compilation some frameworks make."""
+"""Untimed runs of each contender: compiling, first allocations, and the second compilation some
+frameworks make.
+"""
 PAUSE = 0.3
-"""Seconds between turns, in which the threads of the one before come to rest (Intel's OpenMP spins for 0.2 s)."""
+"""Seconds between turns, in which the threads of the one before come to rest (Intel's OpenMP spins
+for 0.2 s).
+"""
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -41,7 +47,9 @@ class Workload:
     size: int
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same images (B, H, W, 3) uint8 and targets (B, H, W) uint8 in every process."""
+        """Return the same images (B, H, W, 3) uint8 and targets (B, H, W) uint8 in every
+        process.
+        """
         rng = np.random.default_rng(0)
         shape = (self.batch, self.size, self.size)
         return rng.integers(0, 256, (*shape, 3), np.uint8), rng.integers(
@@ -58,7 +66,9 @@ class Made(NamedTuple):
     statistics: int
     """Numbers that batch normalisation keeps: running means and variances."""
     multiply_adds: int = 0
-    """Of one prediction of the batch; asked of the first contender alone, as the networks are the same."""
+    """Of one prediction of the batch; asked of the first contender alone, as the networks are the
+    same.
+    """
 
 
 class Turn(NamedTuple):
@@ -133,9 +143,11 @@ def _serve(pipe: Any, make: Make, workload: Workload) -> None:
 
 
 def settle() -> None:
-    """Fix, before they are imported, what the frameworks run on: the CPU with a thread for each core, unless told the GPU.
+    """Fix, before they are imported, what the frameworks run on: the CPU with a thread for each
+    core, unless told the GPU.
 
-    OMP_WAIT_POLICY is left as it is: PyTorch is fastest with its own default, on a machine that does nothing else.
+    OMP_WAIT_POLICY is left as it is: PyTorch is fastest with its own default, on a machine that
+    does nothing else.
     """
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in threads})
@@ -168,7 +180,9 @@ def peak_bytes() -> int:
 
 
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
-    """Run all once, then all once again, and so on: what slows the machine for a while slows them alike."""
+    """Run all once, then all once again, and so on: what slows the machine for a while slows them
+    alike.
+    """
     found: dict[Name, list[Result]] = {name: [] for name in runs}
     for number in range(rounds):
         for name, run in runs.items():
@@ -222,9 +236,11 @@ def add_device(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def compare(
     title: str, makes: Mapping[str, Make], arguments: argparse.Namespace, passes: int = 1
 ) -> None:
-    """Measure the contenders, the first of which is the one that ratios refer to; print and write what was found.
+    """Measure the contenders, the first of which is the one that ratios refer to; print and write
+    what was found.
 
-    A run costs as much as so many predictions of the batch: three for a training step, as the way back costs twice the way.
+    A run costs as much as so many predictions of the batch: three for a training step, as the way
+    back costs twice the way.
     """
     os.environ.update({BACKEND: arguments.backend, GPU: str(int(arguments.gpu))})
     workload, shown = Workload(arguments.width, arguments.batch, arguments.size), console()
@@ -334,7 +350,10 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def idle_line(rows: Sequence[Mapping[str, Any]]) -> str:
     most = max(rows, key=lambda row: row["idle_cpu_seconds"])
-    return f"while it waited for its turn, no contender used more than {most['idle_cpu_seconds']:.3f} s of CPU"
+    return (
+        f"while it waited for its turn, no contender used more than "
+        f"{most['idle_cpu_seconds']:.3f} s of CPU"
+    )
 
 
 def console() -> Console:

@@ -1,9 +1,11 @@
-"""Every encoder with every decoder: parameters, multiply-adds and images/s; brings the table of the docs up to date.
+"""Every encoder with every decoder: parameters, multiply-adds and images/s; brings the table of the
+docs up to date.
 
-python benchmarks/networks.py [--encoders NAME...] [--decoders NAME...] [--size 512] [--batch 1] [--width 32] [--rounds 5]
+python benchmarks/networks.py [--encoders NAME...] [--decoders NAME...] [--size 512] [--batch 1]
+[--width 32] [--rounds 5]
 
-Networks are measured one after the other, each in a process of its own. Rows that the page has from the same machine and
-settings stay, so that the table can be measured in parts.
+Networks are measured one after the other, each in a process of its own. Rows that the page has from
+the same machine and settings stay, so that the table can be measured in parts.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from segkit import catalog
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "networks.md"
 BEGIN, END = "<!-- benchmarks/networks.py -->", "<!-- end -->"
-HEADING = "| encoder | decoder | parameters, million | multiply-adds, billion | images/s |\n|---|---|---:|---:|---:|"
+HEADING = (
+    "| encoder | decoder | parameters, million | multiply-adds, billion | images/s "
+    "|\n|---|---|---:|---:|---:|"
+)
 ROW = re.compile(r"^\| (\w+) \| (\S+) \| [\d.]+ .*$", re.MULTILINE)
 
 
@@ -73,7 +78,8 @@ def costs(asked: argparse.Namespace) -> Iterator[tuple[str, str, Cost]]:
 def row(encoder: str, decoder: str, found: Cost, batch: int) -> str:
     rate = batch / statistics.median(found.seconds)
     return (
-        f"| {encoder} | {decoder} | {found.parameters / 1e6:.2f} | {found.multiply_adds / 1e9:.1f} | "
+        f"| {encoder} | {decoder} | {found.parameters / 1e6:.2f} | "
+        f"{found.multiply_adds / 1e9:.1f} | "
         f"{rate:.{2 if rate < 10 else 1}f} |"
     )
 
@@ -83,13 +89,17 @@ def told(asked: argparse.Namespace) -> str:
     about = machine()
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("keras", "tensorflow"))
     return (
-        f"{asked.size} x {asked.size} pixels, {asked.batch} image(s) at a time, `width: {asked.width}`, median of "
-        f"{asked.rounds} predictions in float32; {about['cpu']}, {about['cores']} cores, {versions}."
+        f"{asked.size} x {asked.size} pixels, {asked.batch} image(s) at a time, `width: "
+        f"{asked.width}`, median of "
+        f"{asked.rounds} predictions in float32; {about['cpu']}, {about['cores']} cores, "
+        f"{versions}."
     )
 
 
 def updated(page: str, sentence: str, rows: Mapping[tuple[str, str], str]) -> str:
-    """Return the page with the rows in its table; those that stand there for the same sentence stay."""
+    """Return the page with the rows in its table; those that stand there for the same sentence
+    stay.
+    """
     before, _, rest = page.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not end:

@@ -1,9 +1,10 @@
-"""One photo of 24 megapixels and 4 classes: the time and the peak memory of `segkit predict`, as trained and tuned.
+"""One photo of 24 megapixels and 4 classes: the time and the peak memory of `segkit predict`, as
+trained and tuned.
 
 python benchmarks/photo.py [--epochs 3] [--rounds 3] [--json FILE]
 
-A network is trained on generated shapes and exported to ONNX in float32 and int8; a copy of the run is tuned. Each call is a
-process of its own, start included. The calls take turns.
+A network is trained on generated shapes and exported to ONNX in float32 and int8; a copy of the run
+is tuned. Each call is a process of its own, start included. The calls take turns.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""The input pipeline: images a second beside PyTorch's DataLoader, and how long a model waits while it is fitted.
+"""The input pipeline: images a second beside PyTorch's DataLoader, and how long a model waits while
+it is fitted.
 
-python benchmarks/pipeline.py [--width 32] [--batch 8] [--size 256] [--crop SIZE] [--images 64] [--steps 20] [--rounds 5]
+python benchmarks/pipeline.py [--width 32] [--batch 8] [--size 256] [--crop SIZE] [--images 64]
+[--steps 20] [--rounds 5]
     [--torch-python PYTHON] [--loaders-only] [--json FILE]
 
-The DataLoader runs in another interpreter, which has torch, albumentations and OpenCV; without it, it is left out.
+The DataLoader runs in another interpreter, which has torch, albumentations and OpenCV; without it,
+it is left out.
 """
 
 from __future__ import annotations
@@ -39,17 +42,20 @@ SHAPES = Path(__file__).parent.parent / "configs" / "shapes.yaml"
 TARGET = 0.05
 """A model should wait for data no longer than this share of the time."""
 WARM_UP = 4
-"""Steps of a fit that are not measured: the first one compiles, and the queue of ready batches is used up."""
+"""Steps of a fit that are not measured: the first one compiles, and the queue of ready batches is
+used up.
+"""
 KEPT = {"memory": "kept in memory", "disk": "kept on disk", "none": "read every time"}
 """What to call each `data.cache`."""
 REFERENCE = "DataLoader, warp-then-crop, read"
 
 
 class Fitted(NamedTuple):
-    """Of the measured steps of a fit: seconds a step, and the share of them spent inside the generator's `next`.
+    """Of the measured steps of a fit: seconds a step, and the share of them spent inside the
+    generator's `next`.
 
-    Keras calls `next` from a thread that runs ahead of the model, so the share is the most that the model can have
-    waited: exact near 0, too much once the pipeline is the slower of the two.
+    Keras calls `next` from a thread that runs ahead of the model, so the share is the most that the
+    model can have waited: exact near 0, too much once the pipeline is the slower of the two.
     """
 
     step: float
@@ -80,7 +86,9 @@ class Case:
         return replace(self, name=f"{self.name}, {KEPT[cache]}", config=config)
 
     def warm_batches(self) -> Generator[Any]:
-        """Return batches after a whole epoch was drawn, so that all samples that are to be kept are there."""
+        """Return batches after a whole epoch was drawn, so that all samples that are to be kept are
+        there.
+        """
         batches = self.batches()
         for _ in range(-(-len(self.part) // self.config.train.batch_size)):
             next(batches)
@@ -88,7 +96,9 @@ class Case:
 
 
 def write_folder(folder: Path, count: int, size: int) -> DataConfig:
-    """Write generated images and masks as PNG; their noise makes them as slow to decode as a photograph."""
+    """Write generated images and masks as PNG; their noise makes them as slow to decode as a
+    photograph.
+    """
     data = DataConfig(source="shapes", count=count, size=(size, size), validation=0.0, test=0.0)
     task = Task.multiclass(list(measure.CLASSES))
     for sample in open_parts(Config(task=task, data=data))["train"]:
@@ -107,7 +117,9 @@ def folder_config(data: DataConfig, options: argparse.Namespace) -> Config:
 
 
 def cases(name: str, config: Config, folder: Path, steps: int) -> list[Case]:
-    """Return a data set with its samples kept in memory, on disk, and read and decoded anew each time."""
+    """Return a data set with its samples kept in memory, on disk, and read and decoded anew each
+    time.
+    """
     part = open_parts(config)["train"]
     config = config.model_copy(
         update={"input": check_training_data(config.task, {"train": part}).input_config}
@@ -117,7 +129,9 @@ def cases(name: str, config: Config, folder: Path, steps: int) -> list[Case]:
 
 
 def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row a contender that only loads: medians over rounds in which all are asked in turn."""
+    """Return a row a contender that only loads: medians over rounds in which all are asked in
+    turn.
+    """
     given = case.config.input
     assert given is not None
     settings = {
@@ -157,7 +171,9 @@ def compare_loaders(case: Case, root: Path, options: argparse.Namespace) -> list
 
 
 def loaders_table(rows: list[dict[str, Any]]) -> Table:
-    """Return the table; ratios refer to PyTorch's DataLoader from PNG with the same patches, or else to segkit's."""
+    """Return the table; ratios refer to PyTorch's DataLoader from PNG with the same patches, or
+    else to segkit's.
+    """
     first = next((row for row in rows if row["loader"].startswith(REFERENCE)), rows[-1])
     table = Table(box=box.MARKDOWN)
     table.add_column(f"loading alone ({first['loader']} = 1)")
@@ -188,7 +204,9 @@ def trainer_for(case: Case) -> Any:
 
 
 def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
-    """Fit on the case's batches, or on one batch that is ready in memory, and time the steps after the warm-up."""
+    """Fit on the case's batches, or on one batch that is ready in memory, and time the steps after
+    the warm-up.
+    """
     import keras
 
     clock = _Clock(WARM_UP, WARM_UP + case.steps)
@@ -211,7 +229,9 @@ def fit(trainer: Any, case: Case, ready: bool = False) -> Fitted:
 
 
 class _Clock:
-    """Adds up the time inside a generator's `next`, and notes it and the time at the first and the last step."""
+    """Adds up the time inside a generator's `next`, and notes it and the time at the first and the
+    last step.
+    """
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last = first, last
@@ -246,7 +266,9 @@ def measure_all(groups: Sequence[list[Case]], rounds: int) -> list[dict[str, Any
 
 
 def _row(name: str, ready: list[Fitted], fitted: list[Fitted]) -> dict[str, Any]:
-    """Return the medians; `lost` is the share of a step that a ready batch would save: waiting, and cores shared."""
+    """Return the medians; `lost` is the share of a step that a ready batch would save: waiting, and
+    cores shared.
+    """
     step, ready_step = (statistics.median(one.step for one in fits) for fits in (fitted, ready))
     return {
         "data": name,

@@ -1,4 +1,5 @@
-"""Prediction of one batch by segkit's Predict and by the same U-Net in PyTorch: uint8 arrays in, float32 arrays out.
+"""Prediction of one batch by segkit's Predict and by the same U-Net in PyTorch: uint8 arrays in,
+float32 arrays out.
 
 python benchmarks/prediction.py [--width 32] [--batch 8] [--size 256] [--rounds 5] [--json FILE]
 """

@@ -1,4 +1,5 @@
-"""Prediction of one batch by every runtime of segkit and by the same U-Net in PyTorch: uint8 in, float32 out.
+"""Prediction of one batch by every runtime of segkit and by the same U-Net in PyTorch: uint8 in,
+float32 out.
 
 python benchmarks/runtimes.py [--width 32] [--batch 4] [--size 512] [--rounds 5] [--json FILE]
 """

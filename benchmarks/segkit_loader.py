@@ -1,4 +1,6 @@
-"""A contender of `pipeline.py`: segkit's training batches, without a model. python segkit_loader.py SETTINGS.json CACHE."""
+"""A contender of `pipeline.py`: segkit's training batches, without a model. python segkit_loader.py
+SETTINGS.json CACHE.
+"""
 
 from __future__ import annotations
 

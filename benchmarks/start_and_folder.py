@@ -1,6 +1,8 @@
-"""How soon the first mask is there, and what reading and writing add to the network's own time for a folder of PNGs.
+"""How soon the first mask is there, and what reading and writing add to the network's own time for
+a folder of PNGs.
 
-python benchmarks/start_and_folder.py [--width 32] [--images 24] [--size 512] [--rounds 3] [--json FILE]
+python benchmarks/start_and_folder.py [--width 32] [--images 24] [--size 512] [--rounds 3] [--json
+FILE]
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def main() -> None:
         seconds, cpu = (statistics.median(values) for values in zip(*starts[kind], strict=True))
         ratio = folders[kind]["folder"] / folders[kind]["network"]
         shown.print(
-            f"{kind:18} first mask {seconds:5.2f} s ({cpu:5.2f} s CPU); folder {folders[kind]['folder']:6.2f} s, network "
+            f"{kind:18} first mask {seconds:5.2f} s ({cpu:5.2f} s CPU); folder "
+            f"{folders[kind]['folder']:6.2f} s, network "
             f"alone {folders[kind]['network']:6.2f} s: {ratio:.2f}"
         )
     if arguments.json:
@@ -99,7 +102,9 @@ def command(*words: str) -> tuple[float, float]:
 
 
 def in_process(run: Path, kind: str, images: Path, rounds: int) -> dict[str, float]:
-    """Return the median seconds of the folder and of the network alone, in turn, in a process of their own."""
+    """Return the median seconds of the folder and of the network alone, in turn, in a process of
+    their own.
+    """
     words = [sys.executable, __file__, "--only", str(run), kind, str(images), str(rounds)]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     folder, network = map(float, done.stdout.split()[-2:])

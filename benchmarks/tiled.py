@@ -1,9 +1,11 @@
-"""One large image in windows: segkit's tiles in every runtime beside MONAI's sliding_window_inference in PyTorch.
+"""One large image in windows: segkit's tiles in every runtime beside MONAI's
+sliding_window_inference in PyTorch.
 
 python benchmarks/tiled.py [--width 32] [--size 2048] [--rounds 3] [--json FILE]
 
-25 windows of 512 x 512 with a quarter of overlap, by both. MONAI "as it comes" takes one window at a time and weighs all
-pixels alike; "tuned" takes four, weighs as a Gaussian does, and has its channels last in memory.
+25 windows of 512 x 512 with a quarter of overlap, by both. MONAI "as it comes" takes one window at
+a time and weighs all pixels alike; "tuned" takes four, weighs as a Gaussian does, and has its
+channels last in memory.
 """
 
 from __future__ import annotations

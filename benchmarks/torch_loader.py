@@ -1,9 +1,11 @@
-"""A contender of `pipeline.py`: PyTorch's DataLoader with the same changes by albumentations, as people write it.
+"""A contender of `pipeline.py`: PyTorch's DataLoader with the same changes by albumentations, as
+people write it.
 
 python torch_loader.py SETTINGS.json (png | memory) (warp-then-crop | crop-then-warp)
 
-Needs torch, albumentations and OpenCV, and nothing of segkit. warp-then-crop gives the same patches as segkit;
-crop-then-warp is the cheapest way that albumentations offers, whose turned patches have empty corners.
+Needs torch, albumentations and OpenCV, and nothing of segkit. warp-then-crop gives the same patches
+as segkit; crop-then-warp is the cheapest way that albumentations offers, whose turned patches have
+empty corners.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ VOID = 255
 
 
 class Folder(Dataset):
-    """Images and masks of one name, decoded by OpenCV: from PNG each time, or once before the start."""
+    """Images and masks of one name, decoded by OpenCV: from PNG each time, or once before the
+    start.
+    """
 
     def __init__(self, given: dict[str, Any], kept: bool, order: str) -> None:
         self.images = sorted(Path(given["images"]).glob("*.png"))

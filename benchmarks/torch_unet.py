@@ -1,7 +1,7 @@
 """segkit's plain U-Net in PyTorch: the same layers, widths, loss and optimiser.
 
-Run as a script, it shows that both are the same: equal parameter counts, equal answers and equal losses over
-training steps from equal weights.
+Run as a script, it shows that both are the same: equal parameter counts, equal answers and equal
+losses over training steps from equal weights.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Images (B, 3, H, W) of 0 to 255 -> logits (B, classes, H, W) float32; height and width multiples of 2^depth."""
+    """Images (B, 3, H, W) of 0 to 255 -> logits (B, classes, H, W) float32; height and width
+    multiples of 2^depth.
+    """
 
     def __init__(
         self, width: int, classes: int = len(CLASSES), depth: int = 4, widest: int = 512
@@ -103,13 +105,17 @@ def device() -> str:
 
 
 def as_input(images: np.ndarray, way: Way) -> Tensor:
-    """Return images (B, H, W, C) as (B, C, H, W), on the CPU a view if channels come last in memory, else a copy."""
+    """Return images (B, H, W, C) as (B, C, H, W), on the CPU a view if channels come last in
+    memory, else a copy.
+    """
     view = torch.from_numpy(images).permute(0, 3, 1, 2)
     return (view if way.channels_last else view.contiguous()).to(device())
 
 
 def loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy plus Dice over the classes after the first, as `segkit.losses.make` adds them up."""
+    """Cross-entropy plus Dice over the classes after the first, as `segkit.losses.make` adds them
+    up.
+    """
     targets = targets.long()
     p = torch.softmax(logits, dim=1)
     truth = functional.one_hot(targets, logits.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
@@ -119,7 +125,9 @@ def loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def optimizer(model: UNet) -> torch.optim.Optimizer:
-    """Return AdamW with the settings of Keras' one; fused, which is the fastest that PyTorch has on CPUs."""
+    """Return AdamW with the settings of Keras' one; fused, which is the fastest that PyTorch has on
+    CPUs.
+    """
     return torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=4e-3, eps=1e-7, fused=True)
 
 
@@ -135,7 +143,9 @@ def parameters(model: UNet) -> tuple[int, int]:
 
 
 def copy_weights(source: Any, model: UNet) -> None:
-    """Give the PyTorch network the weights of segkit's; both list their layers in the order in which they run."""
+    """Give the PyTorch network the weights of segkit's; both list their layers in the order in
+    which they run.
+    """
     from keras import layers
 
     theirs = [layer for layer in source.layers if layer.weights]
@@ -185,7 +195,8 @@ def check_parity(workload: Workload, steps: int = 3) -> None:
         np.testing.assert_allclose(cost.item(), expected, rtol=1e-3)
     trainable, running = parameters(ours)
     print(
-        f"the same network: {trainable:,} trainable parameters, {running:,} running statistics; same answers"
+        f"the same network: {trainable:,} trainable parameters, {running:,} running "
+        f"statistics; same answers"
     )
 
 

@@ -1,4 +1,5 @@
-"""One training step (forward, loss, backward, AdamW) of segkit.unet and of the same U-Net in PyTorch.
+"""One training step (forward, loss, backward, AdamW) of segkit.unet and of the same U-Net in
+PyTorch.
 
 python benchmarks/training_step.py [--width 32] [--batch 8] [--size 256] [--rounds 5] [--json FILE]
 """
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def segkit_step(workload: Workload, precision: str, scores: bool = False) -> Made:
-    """Train as `segkit.compile` does; without its scores, which PyTorch's step does not count either."""
+    """Train as `segkit.compile` does; without its scores, which PyTorch's step does not count
+    either.
+    """
     import segkit_unet
 
     import segkit

@@ -10,6 +10,7 @@ for path in sys.argv[1:]:
             totals[name] += int(suite.get(name, 0))
 failed = totals["failures"] + totals["errors"]
 print(
-    f"{totals['tests'] - failed - totals['skipped']} passed, {failed} failed, {totals['skipped']} skipped"
+    f"{totals['tests'] - failed - totals['skipped']} passed, {failed} failed, "
+    f"{totals['skipped']} skipped"
 )
 sys.exit(bool(failed))

@@ -1,4 +1,5 @@
-"""The tasks of a developer, on Linux, macOS and Windows: python scripts/tasks.py TASK. Needs nothing but Python.
+"""The tasks of a developer, on Linux, macOS and Windows: python scripts/tasks.py TASK. Needs
+nothing but Python.
 
 The files beside this one call it: scripts/test is python scripts/tasks.py test.
 """
@@ -109,7 +110,9 @@ def check(fix: bool) -> None:
 
 
 def docs(folder: Path, log: Path | None = None) -> None:
-    """Build the documentation site into a folder. A broken link or a page without a place ends it."""
+    """Build the documentation site into a folder. A broken link or a page without a place ends
+    it.
+    """
     build = ("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder)
     call(PYTHON, *build, log=log, NO_MKDOCS_2_WARNING="1")
 
@@ -171,7 +174,9 @@ class Lane:
         self.failed: list[str] = []
 
     def run(self, steps: list[Step]) -> None:
-        """Run the steps and keep the names of those that fail, also of one that ends without a summary."""
+        """Run the steps and keep the names of those that fail, also of one that ends without a
+        summary.
+        """
         for name, step in steps:
             try:
                 step(self.log)
@@ -202,7 +207,9 @@ def keras_lane(folder: Path) -> list[Step]:
 
 
 def other_lane(folder: Path) -> list[Step]:
-    """Return the steps beside them: tests without Keras, on JAX and of processes, the site, and the smoke run."""
+    """Return the steps beside them: tests without Keras, on JAX and of processes, the site, and the
+    smoke run.
+    """
     jax = (*JAX_TESTS, "-m", "not slow and not one_backend", "--durations=10")
     # compiling for speed would take longer than the tests themselves
     quick = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}

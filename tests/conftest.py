@@ -1,4 +1,5 @@
-"""Shared by all tests: Hypothesis draws the same examples in every run, and never stops a test for being slow.
+"""Shared by all tests: Hypothesis draws the same examples in every run, and never stops a test for
+being slow.
 
 TensorFlow computes as `segkit.system.keras_start.load_keras` has it compute for users.
 """

@@ -14,7 +14,8 @@ STYLE = """
   .card { fill: #ffffff; } .box { fill: #e6f4f1; stroke: #00796b; }
   text { font-family: system-ui, sans-serif; font-size: 14px; fill: #1c2b29; }
   .title { font-weight: 600; font-size: 15px; } .path { font-family: monospace; font-size: 12.5px; }
-  .data { font-size: 13px; fill: #455a64; } .arrow { stroke: #607d8b; stroke-width: 1.5; } .head { fill: #607d8b; }
+  .data { font-size: 13px; fill: #455a64; } .arrow { stroke: #607d8b; stroke-width: 1.5; }
+  .head { fill: #607d8b; }
   @media (prefers-color-scheme: dark) {
     .card { fill: #1e2129; } .box { fill: #1d3b38; stroke: #4db6ac; } text { fill: #e4ecec; }
     .data { fill: #b0bec5; } .arrow { stroke: #90a4ae; } .head { fill: #90a4ae; }
@@ -132,7 +133,8 @@ def draw(steps: list[Step], title: str) -> str:
     """Return the steps as an SVG picture, one below the other, for light and dark screens."""
     height = 2 * MARGIN + len(steps) * BOX + (len(steps) - 1) * GAP
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}">',
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         f'<rect class="card" width="{WIDTH}" height="{height}" rx="8"/>',
     ]
@@ -147,9 +149,11 @@ def draw(steps: list[Step], title: str) -> str:
 def _box(step: Step, top: int) -> list[str]:
     right = WIDTH - MARGIN - 14
     return [
-        f'<rect class="box" x="{MARGIN}" y="{top}" width="{WIDTH - 2 * MARGIN}" height="{BOX}" rx="6"/>',
+        f'<rect class="box" x="{MARGIN}" y="{top}" width="{WIDTH - 2 * MARGIN}" '
+        f'height="{BOX}" rx="6"/>',
         f'<text class="title" x="{MARGIN + 14}" y="{top + 23}">{escape(step.title)}</text>',
-        f'<text class="path" x="{right}" y="{top + 23}" text-anchor="end">{escape(step.path)}</text>',
+        f'<text class="path" x="{right}" y="{top + 23}" '
+        f'text-anchor="end">{escape(step.path)}</text>',
         f'<text x="{MARGIN + 14}" y="{top + 45}">{escape(step.line)}</text>',
     ]
 
@@ -159,7 +163,8 @@ def _arrow(data: str, top: int) -> list[str]:
     end = top + GAP - 2
     return [
         f'<line class="arrow" x1="{middle}" y1="{top + 3}" x2="{middle}" y2="{end - 7}"/>',
-        f'<path class="head" d="M{middle - 5} {end - 8} L{middle + 5} {end - 8} L{middle} {end} Z"/>',
+        f'<path class="head" d="M{middle - 5} {end - 8} L{middle + 5} {end - 8} '
+        f'L{middle} {end} Z"/>',
         f'<text class="data" x="{middle + 18}" y="{top + 25}">{escape(data)}</text>',
     ]
 

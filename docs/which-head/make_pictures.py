@@ -1,4 +1,6 @@
-"""Draw the pictures of docs/which-head.md, all of one generated image: `python docs/which-head/make_pictures.py [FOLDER]`."""
+"""Draw the pictures of docs/which-head.md, all of one generated image: `python
+docs/which-head/make_pictures.py [FOLDER]`.
+"""
 
 from __future__ import annotations
 

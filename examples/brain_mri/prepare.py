@@ -5,8 +5,9 @@ The scan and its atlases come with Debian's package mricron-data:
     apt-get download mricron-data && dpkg -x mricron-data_*.deb mricron
     python examples/brain_mri/prepare.py mricron/usr/share/mricron/templates examples/brain_mri/data
 
-OUT then holds train/, validation/ and test/, each with images/ and the masks of the tasks: brain/ (0/255), lobes/
-(indexed) and regions/ (one folder a class). The three parts are blocks of neighbouring axial slices, with gaps between.
+OUT then holds train/, validation/ and test/, each with images/ and the masks of the tasks: brain/
+(0/255), lobes/ (indexed) and regions/ (one folder a class). The three parts are blocks of
+neighbouring axial slices, with gaps between.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ TASKS = {
 BLOCK = (
     ("train",) * 14 + (None,) * 3 + ("validation",) * 3 + (None,) * 3 + ("test",) * 4 + (None,) * 3
 )
-"""What becomes of 30 slices in a row, 1 mm each; then it begins again. No test slice is nearer than 4 mm to training."""
+"""What becomes of 30 slices in a row, 1 mm each; then it begins again. No test slice is nearer than
+4 mm to training.
+"""
 
 
 def main() -> None:
@@ -110,7 +113,9 @@ def read_nifti(path: Path) -> np.ndarray:
 
 
 def upright(plane: np.ndarray) -> np.ndarray:
-    """Return an axial plane (X, Y, ...) as a picture with the nose up and the head's left on the left: rows are y."""
+    """Return an axial plane (X, Y, ...) as a picture with the nose up and the head's left on the
+    left: rows are y.
+    """
     return np.ascontiguousarray(np.swapaxes(plane, 0, 1)[::-1])
 
 

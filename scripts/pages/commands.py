@@ -62,7 +62,9 @@ def arguments_table(parser: argparse.ArgumentParser) -> str:
 
 
 def argument_name(action: argparse.Action) -> str:
-    """Return an argument as one writes it, in code marks: an option with its value, or a place holder."""
+    """Return an argument as one writes it, in code marks: an option with its value, or a place
+    holder.
+    """
     if not action.option_strings:
         return f"`{action.metavar or action.dest}`"
     value = ""

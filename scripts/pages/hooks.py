@@ -1,4 +1,6 @@
-"""What MkDocs calls while it builds the site: generated pages, and pages that stand outside docs/."""
+"""What MkDocs calls while it builds the site: generated pages, and pages that stand outside
+docs/.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Tables of the folders of segkit, written from their docstrings, and of the layers in pyproject.toml."""
+"""Tables of the folders of segkit, written from their docstrings, and of the layers in
+pyproject.toml.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ def relink(text: str, source: str, places: Mapping[str, str]) -> str:
     Args:
         text: The page.
         source: The page's path in the repository.
-        places: Where the files are on the site, by their path in the repository. Files below docs/ are there without it.
+        places: Where the files are on the site, by their path in the repository. Files below docs/
+        are there without it.
 
     >>> relink("[a](docs/a.md#b)", "CHANGELOG.md", {"CHANGELOG.md": "changelog.md"})
     '[a](a.md#b)'
@@ -37,7 +38,9 @@ def relink(text: str, source: str, places: Mapping[str, str]) -> str:
 
 
 def _place(path: str, places: Mapping[str, str]) -> str:
-    """Return where a file of the repository is on the site; a file that is not there keeps its path."""
+    """Return where a file of the repository is on the site; a file that is not there keeps its
+    path.
+    """
     if path in places:
         return places[path]
     if path.startswith("docs/"):

@@ -84,7 +84,9 @@ def settings_of(section: type[BaseModel], name: str) -> Iterator[Setting]:
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the class of a field that is a section of settings, None for a field that is a value."""
+    """Return the class of a field that is a section of settings, None for a field that is a
+    value.
+    """
     for kind in (field.annotation, *get_args(field.annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind

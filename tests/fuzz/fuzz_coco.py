@@ -1,4 +1,6 @@
-"""Any bytes as a COCO file: samples or a SegkitError. `python tests/fuzz/fuzz_coco.py -max_total_time=60`."""
+"""Any bytes as a COCO file: samples or a SegkitError. `python tests/fuzz/fuzz_coco.py
+-max_total_time=60`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def _file(segmentations: Sequence[object]) -> dict[str, object]:
 
 
 def _as_file(data: bytes) -> bytes:
-    """Return bytes that begin a JSON object as they are, others as the numbers and texts of segmentations."""
+    """Return bytes that begin a JSON object as they are, others as the numbers and texts of
+    segmentations.
+    """
     if data[:1] in b"{[":
         return data
     numbers = np.frombuffer(data[: len(data) // 4 * 4], np.float32).astype(np.float64)

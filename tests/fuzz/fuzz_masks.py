@@ -1,4 +1,6 @@
-"""Any bytes as a picture file: pixels or a SegkitError. `python tests/fuzz/fuzz_masks.py -max_total_time=60`."""
+"""Any bytes as a picture file: pixels or a SegkitError. `python tests/fuzz/fuzz_masks.py
+-max_total_time=60`.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ SUFFIXES = {
 
 
 def with_checksums(data: bytes) -> bytes:
-    """Return a PNG whose chunks have right checksums: with wrong ones no changed byte would get to a decoder."""
+    """Return a PNG whose chunks have right checksums: with wrong ones no changed byte would get to
+    a decoder.
+    """
     if not data.startswith(PNG):
         return data
     repaired, at = PNG, len(PNG)

@@ -1,4 +1,6 @@
-"""Every Python block of the README and the docs runs, each by itself. tests/heavy/test_tutorials.py runs the tutorials."""
+"""Every Python block of the README and the docs runs, each by itself. tests/heavy/test_tutorials.py
+runs the tutorials.
+"""
 
 from __future__ import annotations
 

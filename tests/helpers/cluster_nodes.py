@@ -1,7 +1,7 @@
 """A Ray cluster of this machine, in a process of its own: `python -m tests.helpers.cluster_nodes`.
 
-Tells its address and, after each line read ("add"), the process of the newest node's raylet. It ends with its input, and so
-with the tests, however those end.
+Tells its address and, after each line read ("add"), the process of the newest node's raylet. It
+ends with its input, and so with the tests, however those end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import os
 import sys
 
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Environment of nodes and drivers: by the second, which Ray made for firewalls, 127.0.0.1 stays 127.0.0.1."""
+"""Environment of nodes and drivers: by the second, which Ray made for firewalls, 127.0.0.1 stays
+127.0.0.1.
+"""
 NODE = {
     "num_cpus": 1,
     "include_dashboard": False,

@@ -1,4 +1,6 @@
-"""A prediction on a Ray cluster with a stand-in for the network, here or in a process of its own that may be killed."""
+"""A prediction on a Ray cluster with a stand-in for the network, here or in a process of its own
+that may be killed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The command line run in this process: the error that it prints, with class, code and setting, and numbers of its lines."""
+"""The command line run in this process: the error that it prints, with class, code and setting, and
+numbers of its lines.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def assert_fails(
     *values: object,
     setting: str | None = None,
 ) -> SegkitError:
-    """Assert that a command ends with exit status 2 and prints an error of this class, code and setting; return the error.
+    """Assert that a command ends with exit status 2 and prints an error of this class, code and
+    setting; return the error.
 
     Its message holds each value.
     """
@@ -47,7 +50,8 @@ def assert_fails(
 
 
 def numbers(line: str) -> list[float]:
-    """Return the numbers of a line that are words of their own, so not those within names and paths.
+    """Return the numbers of a line that are words of their own, so not those within names and
+    paths.
 
     >>> numbers("3 masks written to runs/take_2/masks-1, 0 failed, 0.5 s")
     [3.0, 0.0, 0.5]

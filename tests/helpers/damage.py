@@ -26,7 +26,9 @@ WORDS = (
 
 @st.composite
 def damaged(draw: st.DrawFn, *valid: bytes) -> bytes:
-    """Draw bytes near one of `valid`: cut off, with bytes changed, pieces doubled, removed or put in; or anything."""
+    """Draw bytes near one of `valid`: cut off, with bytes changed, pieces doubled, removed or put
+    in; or anything.
+    """
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=100))
     content = draw(st.sampled_from(valid))

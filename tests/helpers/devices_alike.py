@@ -1,4 +1,5 @@
-"""Train a config by the command line on one device and on two (virtual ones of this CPU), into the folders one and two.
+"""Train a config by the command line on one device and on two (virtual ones of this CPU), into the
+folders one and two.
 
 KERAS_BACKEND=jax python -m tests.helpers.devices_alike CONFIG FOLDER
 """

@@ -40,7 +40,9 @@ def _thresholds() -> st.SearchStrategy[float]:
 
 @st.composite
 def masks(draw: st.DrawFn, task: Task, void: bool = True) -> np.ndarray:
-    """Draw a mask as `Task.encode` takes it, up to 6 x 6 pixels, with 255 for unlabelled pixels if `void`."""
+    """Draw a mask as `Task.encode` takes it, up to 6 x 6 pixels, with 255 for unlabelled pixels if
+    `void`.
+    """
     shape: tuple[int, ...] = draw(
         arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6)
     )
@@ -52,7 +54,9 @@ def masks(draw: st.DrawFn, task: Task, void: bool = True) -> np.ndarray:
 
 
 def as_probabilities(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return 1 for the classes of an encoded target and 0 for the others: (H, W, C) float32; VOID pixels give 0."""
+    """Return 1 for the classes of an encoded target and 0 for the others: (H, W, C) float32; VOID
+    pixels give 0.
+    """
     if task.exclusive:
         return np.stack([target == i for i in range(task.channels)], axis=-1).astype(np.float32)
     return (target == 1).astype(np.float32)

@@ -33,7 +33,9 @@ SHAPES = {"a": (6, 8), "b": (5, 5), "c d/ä": (1, 3)}
 
 
 class Made(NamedTuple):
-    """The settings of a small source, and the file that the sample `name` is read from, if there is one."""
+    """The settings of a small source, and the file that the sample `name` is read from, if there is
+    one.
+    """
 
     task: Task
     data: DataConfig
@@ -158,7 +160,9 @@ def coco(root: Path) -> Made:
 
 
 def tfds(root: Path) -> Made:
-    """Write a prepared data set by hand: two JSON files, and records of PNG pictures in each split."""
+    """Write a prepared data set by hand: two JSON files, and records of PNG pictures in each
+    split.
+    """
     pictures = {
         key: {
             "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",

@@ -1,4 +1,6 @@
-"""Run folders with networks that were never trained, so that a test of exports starts at once; and their exports."""
+"""Run folders with networks that were never trained, so that a test of exports starts at once; and
+their exports.
+"""
 
 from __future__ import annotations
 

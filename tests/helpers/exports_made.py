@@ -1,4 +1,6 @@
-"""Run folders and exports that hold no real network, to test what is chosen and refused without one."""
+"""Run folders and exports that hold no real network, to test what is chosen and refused without
+one.
+"""
 
 from __future__ import annotations
 

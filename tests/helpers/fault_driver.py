@@ -1,9 +1,10 @@
 """Runs one command again and again, each time with a fault at another of its file-changing calls.
 
-`python -m tests.helpers.fault_driver REQUEST` with fault.c loaded. REQUEST is JSON: the command's arguments, the folder to
-begin with, the folder to work in, and the faults as [mode, n, errno]. Each run is a fork of this process, so that nothing
-is imported twice. One line of JSON is printed for each: exit status (negative: the signal), the calls that were counted,
-what was written to standard error, and the files that are visible then.
+`python -m tests.helpers.fault_driver REQUEST` with fault.c loaded. REQUEST is JSON: the command's
+arguments, the folder to begin with, the folder to work in, and the faults as [mode, n, errno]. Each
+run is a fork of this process, so that nothing is imported twice. One line of JSON is printed for
+each: exit status (negative: the signal), the calls that were counted, what was written to standard
+error, and the files that are visible then.
 """
 
 from __future__ import annotations

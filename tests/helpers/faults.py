@@ -1,4 +1,6 @@
-"""Processes with fault.c loaded into them: file-changing calls that fail, tear or kill, and connections that are recorded."""
+"""Processes with fault.c loaded into them: file-changing calls that fail, tear or kill, and
+connections that are recorded.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     command: Sequence[str], library: Path, folder: Path, timeout: float = 300, **settings: object
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with the library in it, in a folder. `settings` are those at the head of fault.c, as `mode="crash"`."""
+    """Run a command with the library in it, in a folder. `settings` are those at the head of
+    fault.c, as `mode="crash"`.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -60,7 +60,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def png(
     width: int, height: int, rows: bytes, depth: int = 8, colour: int = 0, before: bytes = b""
 ) -> bytes:
-    """Return a PNG file made by hand; `rows` begin with their filter byte, `before` are chunks ahead of the pixels."""
+    """Return a PNG file made by hand; `rows` begin with their filter byte, `before` are chunks
+    ahead of the pixels.
+    """
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -74,7 +76,9 @@ def png(
 def tiff(
     array: np.ndarray, compressed: bool = False, size: tuple[int, int] | None = None, **tags: int
 ) -> bytes:
-    """Return a TIFF file made by hand, LZW if `compressed` (tifffile alone cannot decode it); `size` is what it claims."""
+    """Return a TIFF file made by hand, LZW if `compressed` (tifffile alone cannot decode it);
+    `size` is what it claims.
+    """
     height, width = size or array.shape[:2]
     bands, bits = array.shape[2] if array.ndim == 3 else 1, array.dtype.itemsize * 8
     pixels = lzw(array.tobytes()) if compressed else array.tobytes()

@@ -23,7 +23,9 @@ def config_of(task: Task, tile: int = 64, overlap: float = 0.25, depth: int = 3)
 
 
 def network(classes: int) -> Predict:
-    """Return a network that looks at neighbours and at where a pixel lies in its window, so that windows disagree."""
+    """Return a network that looks at neighbours and at where a pixel lies in its window, so that
+    windows disagree.
+    """
     kernel = np.random.default_rng(classes).normal(size=(3, 3, 3)) / 200
 
     def predict(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Tasks, batches and gradients that the tests of losses, metrics and models share. Works on every backend of Keras."""
+"""Tasks, batches and gradients that the tests of losses, metrics and models share. Works on every
+backend of Keras.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def loss_of(name: str, task: Task, from_logits: bool = True, **settings: Any) ->
 def batch(
     task: Task, seed: int, void: float = 0.3, images: int = 2
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return random encoded targets (B, 5, 6[, C]) uint8, a share of them VOID, and logits (B, 5, 6, C) float32."""
+    """Return random encoded targets (B, 5, 6[, C]) uint8, a share of them VOID, and logits (B, 5,
+    6, C) float32.
+    """
     rng = np.random.default_rng(seed)
     shape = (images, *task.target_shape(*SIZE))
     target = rng.integers(0, task.channels if task.exclusive else 2, shape)
@@ -85,7 +89,9 @@ def questions(
 
 
 def needed(loss: keras.losses.Loss, target: np.ndarray) -> np.ndarray:
-    """Return an encoded target as a loss takes it: with distances if it, or a term of its sum, is made of them."""
+    """Return an encoded target as a loss takes it: with distances if it, or a term of its sum, is
+    made of them.
+    """
     terms = getattr(loss, "losses", [loss])
     return as_losses_need(target, terms[0].task, {term.name: 1 for term in terms})
 
@@ -113,6 +119,8 @@ def gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
 def slope(
     loss: keras.losses.Loss, target: np.ndarray, prediction: np.ndarray, dtype: str = "float32"
 ) -> np.ndarray:
-    """Return the gradient of a loss by a prediction, float32 cast to `dtype` before the loss sees it."""
+    """Return the gradient of a loss by a prediction, float32 cast to `dtype` before the loss sees
+    it.
+    """
     target = needed(loss, target)
     return gradient(lambda x: loss.call(target, ops.cast(x, dtype)), prediction)

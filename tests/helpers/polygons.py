@@ -10,7 +10,9 @@ from segkit.inference.outputs.polygons import Ring
 
 
 def filled(rings: list[Ring], shape: tuple[int, int]) -> np.ndarray:
-    """Return the pixels whose centre has an odd number of edges to its left, over all rings: the even-odd rule."""
+    """Return the pixels whose centre has an odd number of edges to its left, over all rings: the
+    even-odd rule.
+    """
     inside = np.zeros(shape, bool)
     for row in range(shape[0]):
         for column in range(shape[1]):

@@ -1,4 +1,6 @@
-"""A prediction to kill or to starve: in a process of its own, with a stand-in for the network and all formats."""
+"""A prediction to kill or to starve: in a process of its own, with a stand-in for the network and
+all formats.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def predict(
     skip_existing: bool = False,
     pause: float = 0.0,
 ) -> dict[str, object]:
-    """Predict a folder as model 0 or 1, which never agree, and return the summary as JSON has it."""
+    """Predict a folder as model 0 or 1, which never agree, and return the summary as JSON has
+    it.
+    """
     task = task_of(kind)
 
     def answer(batch: np.ndarray) -> np.ndarray:

@@ -47,7 +47,9 @@ def image(seed: int, bands: int = 3, dtype: type = np.uint8) -> np.ndarray:
 
 
 def mask(task: Task, seed: int = 0) -> np.ndarray:
-    """Return a mask in which every class fills rows of both halves; layers of a multilabel task overlap."""
+    """Return a mask in which every class fills rows of both halves; layers of a multilabel task
+    overlap.
+    """
     rows = np.repeat(np.arange(SIZE[0])[:, None], SIZE[1], axis=1) // 4
     if task.kind == "multilabel":
         return np.stack([rows == 1, rows <= 1], axis=-1).astype(np.uint8)

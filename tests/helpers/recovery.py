@@ -66,7 +66,9 @@ def standing(run: Run) -> Position:
 
 
 def kill_once(config: Path, run: Run, moment: random.Random) -> bool:
-    """Start or resume the training and kill it at a random moment once it trains; False if it ended before."""
+    """Start or resume the training and kill it at a random moment once it trains; False if it ended
+    before.
+    """
     again = ["--resume"] if run.config_file.exists() else []
     before = standing(run)
     command = [

@@ -1,4 +1,6 @@
-"""The same samples in every form that segkit reads: each function writes them below a folder and says how to inspect them."""
+"""The same samples in every form that segkit reads: each function writes them below a folder and
+says how to inspect them.
+"""
 
 from __future__ import annotations
 

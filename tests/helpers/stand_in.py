@@ -1,4 +1,6 @@
-"""A stand-in for a network, quick and never in doubt: the first class's probability is red, the second's green, ..."""
+"""A stand-in for a network, quick and never in doubt: the first class's probability is red, the
+second's green, ...
+"""
 
 from __future__ import annotations
 

@@ -31,8 +31,9 @@ def blocks_of(page: Path) -> list[Block]:
 def run_tutorial(page: Path, shorter: bool = True) -> dict[str, Any]:
     """Run a page in the current folder and return the names that its Python defines.
 
-    Blocks with a title are written as files. Python runs in one namespace. Lines of `sh` that begin with segkit are run by
-    its command line and must end with status 0. Other languages are passed over.
+    Blocks with a title are written as files. Python runs in one namespace. Lines of `sh` that begin
+    with segkit are run by its command line and must end with status 0. Other languages are passed
+    over.
     """
     names: dict[str, Any] = {}
     for block in blocks_of(page):

@@ -1,4 +1,6 @@
-"""Train on one replica and on two (logical CPU devices, TensorFlow) and print losses, scores and weights as JSON."""
+"""Train on one replica and on two (logical CPU devices, TensorFlow) and print losses, scores and
+weights as JSON.
+"""
 
 from __future__ import annotations
 

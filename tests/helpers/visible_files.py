@@ -6,7 +6,9 @@ from pathlib import Path
 
 
 def visible(root: Path) -> dict[str, bytes]:
-    """Return what a user or the next tool sees: all files but hidden ones and those in hidden folders, by their path."""
+    """Return what a user or the next tool sees: all files but hidden ones and those in hidden
+    folders, by their path.
+    """
     found = {}
     for path in root.rglob("*"):
         parts = path.relative_to(root).parts

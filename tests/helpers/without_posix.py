@@ -1,7 +1,8 @@
-"""`segkit` in a process that has neither POSIX modules nor /proc: python -m tests.helpers.without_posix ARGUMENTS.
+"""`segkit` in a process that has neither POSIX modules nor /proc: python -m
+tests.helpers.without_posix ARGUMENTS.
 
-It stands in for Windows where the tests run on another system. It hides fcntl, resource, pwd and grp, functions of os that
-Windows does not have, and the files of /proc and /sys.
+It stands in for Windows where the tests run on another system. It hides fcntl, resource, pwd and
+grp, functions of os that Windows does not have, and the files of /proc and /sys.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ FUNCTIONS = (
 
 
 def hide() -> None:
-    """Hide what Windows does not have. Processes that Python itself starts still need os.posix_spawn and the like."""
+    """Hide what Windows does not have. Processes that Python itself starts still need
+    os.posix_spawn and the like.
+    """
     import subprocess  # noqa: F401 (imports some of them itself)
 
     import psutil  # noqa: F401

@@ -1,4 +1,6 @@
-"""scripts/pages writes a page of all settings, one of all commands, and the tables of the folders."""
+"""scripts/pages writes a page of all settings, one of all commands, and the tables of the
+folders.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,7 @@ class Base(BaseModel):
 
 class Derived(Base):
     second: int = 1
-    """Two
-    lines."""
+    """Two lines."""
     third: int = 2
 
 
@@ -116,7 +117,10 @@ def test_arguments_of_a_parser_are_a_table() -> None:
 
 
 def test_the_files_of_a_package_are_read_from_its_docstring() -> None:
-    source = '"""Losses\nof all kinds.\n\na.py   one\n       and more\nb.py, c.py\n       no\nd.py  two\n"""'
+    source = (
+        '"""Losses\nof all kinds.\n\na.py   one\n       and more\nb.py, c.py\n      '
+        ' no\nd.py  two\n"""'
+    )
     assert describe_package(source) == (
         "Losses of all kinds.",
         [("a.py", "one and more no"), ("d.py", "two")],

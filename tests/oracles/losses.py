@@ -13,7 +13,9 @@ from tests.oracles.spatial import boundary, cl_dice
 
 
 def cross_entropy(question: Question, smoothing: float = 0.0) -> float:
-    """With label smoothing as Szegedy et al. 2016, section 7: q'(k) = (1 - e) q(k) + e / K, K = 2 for yes and no."""
+    """With label smoothing as Szegedy et al. 2016, section 7: q'(k) = (1 - e) q(k) + e / K, K = 2
+    for yes and no.
+    """
     total, weights = 0.0, 0.0
     for weight, p in answers(question):
         q = [smoothing / len(p)] * len(p)
@@ -40,7 +42,9 @@ def _index(part: float, whole: float) -> float:
 def tversky(
     question: Question, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0
 ) -> float:
-    """Salehi et al. 2017, equation 3: T = sum(p g) / (sum(p g) + alpha sum(p (1 - g)) + beta sum((1 - p) g))."""
+    """Salehi et al. 2017, equation 3: T = sum(p g) / (sum(p g) + alpha sum(p (1 - g)) + beta sum((1
+    - p) g)).
+    """
 
     def cost(hits: float, false_alarms: float, misses: float) -> float:
         return 1 - _index(hits + smooth, hits + alpha * false_alarms + beta * misses + smooth)
@@ -80,7 +84,9 @@ def log_cosh_dice(question: Question, smooth: float = 1.0) -> float:
 
 
 def generalized_dice(question: Question, smooth: float = 1.0) -> float:
-    """Sudre et al. 2017, equation 3, w_l = 1 / (sum of r_l)^2: over classes, or over yes and no of each channel."""
+    """Sudre et al. 2017, equation 3, w_l = 1 / (sum of r_l)^2: over classes, or over yes and no of
+    each channel.
+    """
     every = range(question.p.shape[-1])
     if question.exclusive:
         return _generalized_dice(
@@ -127,7 +133,9 @@ def jaccard(question: Question, smooth: float = 1.0) -> float:
 def _mean_over_foreground(
     question: Question, cost: Callable[[float, float, float], float]
 ) -> float:
-    """Return the weighted mean over foreground classes of cost(sum(p g), sum(p (1 - g)), sum((1 - p) g))."""
+    """Return the weighted mean over foreground classes of cost(sum(p g), sum(p (1 - g)), sum((1 -
+    p) g)).
+    """
 
     def of(channel: int) -> float:
         hits = false_alarms = misses = 0.0

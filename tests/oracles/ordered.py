@@ -10,7 +10,9 @@ from tests.oracles.question import Question, answers, mean_over_foreground
 
 
 def top_k_cross_entropy(question: Question, share: float = 0.1) -> float:
-    """Wu et al. 2016, section 3.2: the mean over the k answers with the lowest probability of the truth."""
+    """Wu et al. 2016, section 3.2: the mean over the k answers with the lowest probability of the
+    truth.
+    """
     counted = sorted((p[0], weight) for weight, p in answers(question) if weight)
     worst = counted[: max(1, math.ceil(round(share * len(counted), 6)))]
     total = sum(weight for _, weight in worst)
@@ -18,7 +20,9 @@ def top_k_cross_entropy(question: Question, share: float = 0.1) -> float:
 
 
 def lovasz(question: Question, smooth: float = 1.0) -> float:
-    """Berman et al. 2018, definition 1: sum of m_i (D({1..i}) - D({1..i - 1})), errors m falling, D the Jaccard loss."""
+    """Berman et al. 2018, definition 1: sum of m_i (D({1..i}) - D({1..i - 1})), errors m falling, D
+    the Jaccard loss.
+    """
 
     def cost(channel: int) -> float:
         pixels = [tuple(place) for place in np.argwhere(question.known[..., channel])]

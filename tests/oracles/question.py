@@ -10,9 +10,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Question:
-    """One image: truth 0/1, known, and probability p of each pixel and class, all (H, W, C); a weight for each class.
+    """One image: truth 0/1, known, and probability p of each pixel and class, all (H, W, C); a
+    weight for each class.
 
-    `yes` weighs pixels (or one-against-the-rest questions) whose answer is yes, `no` those whose answer is no.
+    `yes` weighs pixels (or one-against-the-rest questions) whose answer is yes, `no` those whose
+    answer is no.
     """
 
     truth: np.ndarray
@@ -35,9 +37,11 @@ def activated(logits: np.ndarray, softmax: bool) -> np.ndarray:
 
 
 def answers(question: Question) -> Iterator[tuple[float, list[float]]]:
-    """Yield each known answer: its weight, and the probabilities of what could be said, that of the truth first.
+    """Yield each known answer: its weight, and the probabilities of what could be said, that of the
+    truth first.
 
-    A pixel is one answer where classes exclude each other (softmax), otherwise each channel of it is one, yes or no.
+    A pixel is one answer where classes exclude each other (softmax), otherwise each channel of it
+    is one, yes or no.
     """
     for row, column, channel in np.ndindex(question.p.shape):
         if not question.known[row, column, channel]:

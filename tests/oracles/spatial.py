@@ -12,7 +12,9 @@ SQUARE = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 
 
 def boundary(question: Question) -> float:
-    """Kervadec et al. 2019, equation 5: the integral of phi (s - g), here as a mean, phi the signed distance."""
+    """Kervadec et al. 2019, equation 5: the integral of phi (s - g), here as a mean, phi the signed
+    distance.
+    """
 
     def cost(channel: int) -> float:
         truth, known = (
@@ -29,7 +31,9 @@ def boundary(question: Question) -> float:
 
 
 def signed(truth: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the distance to the nearest known pixel of the other kind, less a half; negative in the class, 0 at VOID."""
+    """Return the distance to the nearest known pixel of the other kind, less a half; negative in
+    the class, 0 at VOID.
+    """
     others = known & ~truth
     if not truth.any() or not others.any():
         return np.where(truth, -1.0, 1.0) * known
@@ -57,7 +61,9 @@ def cl_dice(question: Question, iterations: int = 5, smooth: float = 1.0) -> flo
 
 
 def skeleton(area: np.ndarray, known: np.ndarray, iterations: int) -> np.ndarray:
-    """Return the soft skeleton, (H, W): algorithm 1, neighbours outside the image or not known left out."""
+    """Return the soft skeleton, (H, W): algorithm 1, neighbours outside the image or not known left
+    out.
+    """
     line = np.maximum(0, area - _opened(area, known))
     for _ in range(iterations):
         area = _over(area, known, CROSS, min)
