@@ -39,7 +39,7 @@ LEAST_IMAGES = 5
 In fewer images one unusual object would decide.
 """
 Counting = Callable[[str], AbstractContextManager[Callable[..., None]]]
-"""From a label to a context manager, which yields a function to call after each image."""
+"""Takes a label; returns a context manager that yields the function to call after each image."""
 
 
 class ChosenRules(NamedTuple):
@@ -49,7 +49,7 @@ class ChosenRules(NamedTuple):
     counts: np.ndarray
     """(4, C) int64, pixel counts."""
     calibration: np.ndarray
-    """(5, BINS) float64, from `tally`."""
+    """(5, BINS) float64, from `segkit.evaluation.calibration.tally`."""
     images_with_prediction: np.ndarray
     """(C,) int64, images whose predicted mask shows the class."""
 
@@ -76,10 +76,11 @@ def choose_decoding(
     shown_in = statistics.images_with_class
     rare = [i for i in task.foreground if shown_in[i] < LEAST_IMAGES]
     thresholds, warnings = choose_thresholds(config, statistics.histograms, temperature, goal, rare)
-    tempered_config = _tempered_config(config, thresholds)
-    tempered_predict = with_temperature(predict, tempered_config.task, temperature)
+    untempered = _without_temperature(config, thresholds)
+    tempered_predict = with_temperature(predict, untempered.task, temperature)
+    # a smallest object of 0 means that no rule is tried for the class
     sizes = np.where(shown_in < LEAST_IMAGES, 0, statistics.smallest_objects)
-    chosen = _choose_rules(tempered_predict, tempered_config, part, sizes, goal, counting)
+    chosen = _choose_rules(tempered_predict, untempered, part, sizes, goal, counting)
     before = _scores(task, statistics, len(part))
     after = _scores(task, chosen, len(part))
     warnings += warn_of_rare_classes(task, shown_in, rare, LEAST_IMAGES)
@@ -104,10 +105,10 @@ def choose_thresholds(
     goal: Goal,
     rare: Sequence[int] = (),
 ) -> tuple[tuple[float, ...] | None, list[SegkitWarning]]:
-    """Choose thresholds for probabilities with a temperature.
+    """Choose thresholds on untempered probabilities, and return them for tempered ones.
 
-    A class without a new threshold is predicted at the same pixels as before: its threshold is
-    tempered like its probabilities, whose order a temperature does not change.
+    A class without a new threshold is predicted at the same pixels as before, because its old
+    threshold and its probabilities are changed by the same increasing function.
 
     Args:
         config: The run's own config.
@@ -123,6 +124,7 @@ def choose_thresholds(
     task = config.task
     if task.thresholds is None:
         return None, []
+    # the old thresholds are for the run's own temperature, which is undone here
     before = tempered(task, np.array(task.thresholds), 1 / config.decode.temperature)
     chosen = []
     warnings = []
@@ -155,8 +157,8 @@ def _goal_not_reached(label: str, goal: Goal) -> SegkitWarning:
     )
 
 
-def _tempered_config(config: RunConfig, thresholds: tuple[float, ...] | None) -> RunConfig:
-    """Return the config that decodes probabilities which have their temperature already."""
+def _without_temperature(config: RunConfig, thresholds: tuple[float, ...] | None) -> RunConfig:
+    """Return the config that decodes probabilities which are tempered already."""
     task = config.task.model_copy(update={"thresholds": thresholds})
     section = config.decode.model_copy(update={"temperature": 1.0})
     return config.model_copy(update={"task": task, "decode": section})
@@ -176,7 +178,7 @@ def _choose_rules(
     with counting("trying rules for objects") as progress:
         found = compare_decodes(predict, config, part, sections, progress)
     steps = combine(config, tried, found.counts, goal)
-    best = 0
+    best = 0  # the section of the config itself
     if steps:
         with counting("trying rules together") as progress:
             found = compare_decodes(predict, config, part, steps, progress)

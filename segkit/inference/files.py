@@ -33,7 +33,7 @@ class Summary(NamedTuple):
     written: int
     skipped: int
     failed: list[tuple[Path, str]]
-    """Files with the problem of each."""
+    """Images that could not be predicted, or tables that could not be written, with the problem."""
     stopped: str | None = None
     """Why the remaining images were not predicted; None if all were tried."""
 
@@ -64,7 +64,8 @@ def predict_files(
 ) -> Summary:
     """Predict image files and write their results, each in the size of its image.
 
-    A broken image is noted, and the others are predicted. Only a full disk ends the work early.
+    A broken image is noted, and the others are predicted. A full disk, or an output folder that
+    cannot be written, ends the work early.
 
     Args:
         predict: The network.
@@ -76,30 +77,29 @@ def predict_files(
         others: Names of images that other calls predict into the same folders. The tables include
             them.
         windows: Receives the number of windows of a large image that are done.
-        scale: Sees each image, to warn of another range of values.
+        scale: Notes the range of values of each image, to warn if it differs from training.
 
     Returns:
         How many images were written, skipped or failed.
 
     Raises:
-        ConfigError: If the folder holds masks that are stored in another way.
+        ConfigError: If the folder holds masks that are coded differently from the new ones.
     """
     each = partial(predict_and_write, predict, config, progress=windows, scale=scale)
     return write_files(each, Results(config, outputs), images, skip_existing, progress, others)
 
 
 def write_files(
-    predict_and_write: PredictAndWrite,
+    each: PredictAndWrite,
     results: Results,
     images: Mapping[str, Path],
     skip_existing: bool = False,
     progress: ImageProgress = no_image_progress,
     others: Iterable[str] = (),
 ) -> Summary:
-    """Predict and write image files by any function that does so, and then write the tables.
+    """Predict and write image files with the function `each`, and then write the tables.
 
-    The arguments and the result are those of `predict_files`, but for `predict_and_write` and
-    `results`.
+    The other arguments and the result are those of `predict_files`; `results` writes the files.
     """
     results.check_coding(images)
     try:
@@ -113,7 +113,7 @@ def write_files(
     rows: dict[str, Row] = {}
     failed: list[tuple[Path, str]] = []
     stopped = None
-    with closing(predict_and_write(todo, results)) as outcomes:
+    with closing(each(todo, results)) as outcomes:
         for outcome in outcomes:
             if outcome.row is not None:
                 rows[outcome.name] = outcome.row
@@ -146,5 +146,5 @@ def _write_tables(
 def _stopped(problem: str, remaining: int) -> str:
     return (
         f"{problem}; {remaining} images are not predicted. All written files are complete: make "
-        f"room and go on with --skip-existing"
+        f"room and continue with --skip-existing"
     )

@@ -192,7 +192,7 @@ def join(process: Process | None) -> None:
         ) from problem
 
 
-def meet(process: Process | None) -> None:
+def wait_for_all(process: Process | None) -> None:
     """Wait for the other processes; do nothing without a process.
 
     After this first exchange, JAX waits much longer for a process that works alone.

@@ -1,4 +1,4 @@
-"""Trains from a config to scores. Keras is imported after the settings and the data are checked."""
+"""Trains a network from a config and scores it. Keras is imported after all checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
 from segkit.training.devices import choose_devices, prepare, use_devices
-from segkit.training.distributed import disconnect, join, meet, opened_run, share_start
+from segkit.training.distributed import disconnect, join, opened_run, share_start, wait_for_all
 from segkit.training.process import Process, check_process
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def train(
     check_process(process, config)
     with opened_run(process, Path(run)) as folder, _locked(folder, resume):
         run_config, parts = _prepare_run(config, folder, resume, process, progress)
-        with _interrupt_with_run(folder):
+        with _attach_run_to_interruption(folder):
             _train(run_config, parts, folder, callbacks, progress, process)
     return Run(Path(run))
 
@@ -92,7 +92,7 @@ def _train(
     from segkit.training.fit import fit_network
     from segkit.training.precision import measure_precision, read_precision
 
-    meet(process)
+    wait_for_all(process)
     devices = choose_devices(config.train)
     devices.replicas.check(config.train.batch_size)
     if devices.replicas.leads:
@@ -119,7 +119,7 @@ def _locked(run: Run, resume: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupt_with_run(run: Run) -> Iterator[None]:
+def _attach_run_to_interruption(run: Run) -> Iterator[None]:
     """Add the run to an interruption, in the process that writes the run folder."""
     try:
         yield
@@ -138,8 +138,8 @@ def _prepare_run(
     else:
         run.require_empty()
         check_frozen(config.model)
-    # The network was trained on images in the run's scale. Only the first of several processes has
-    # the run folder, so there all of them measure the images again.
+    # The network was trained on images in the run's scale. With several processes only the first
+    # one can read that scale from the run folder, so all of them measure the images again.
     if resume and process is None and config.input is None:
         config = config.with_input(run.config_made_with().input)
     find_weights(config.model, progress.message)

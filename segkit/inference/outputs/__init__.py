@@ -1,9 +1,15 @@
-"""Output formats of prediction: one file each, and a line in `segkit.catalog`.
+"""What prediction writes. A format is one file here, and a line in `segkit.catalog`.
 
-prediction.py      `PredictedImage`, the input of every format, and `Output`, which formats
-implement writer.py          writes all files of an image, or none masks.py           masks and
-overlays geojson.py, coco.py, instances.py   objects as polygons, run lengths or numbers objects.py,
-polygons.py             find the objects and their outlines probabilities.py   probabilities and
-uncertainty summary.py         the table of all images; mask_areas.py counts masks that exist
-already listing.py         lists the files of one image each that are merged into one file
+prediction.py     `PredictedImage`, the input of every format, and `Output`, their base class
+writer.py         writes all files of an image, or none
+masks.py          masks, and overlays of them on the images
+probabilities.py  probabilities, and maps of uncertainty
+geojson.py        objects as polygons
+coco.py           objects as run lengths in one file of all images
+instances.py      objects as numbers in an image
+objects.py        finds the objects that these formats write
+polygons.py       finds the outlines of objects
+listing.py        lists the files of single images that are merged into one file
+summary.py        the table of all images
+mask_areas.py     counts the pixels of masks that exist already
 """
