@@ -10,11 +10,13 @@ import argparse
 import hashlib
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,25 +136,14 @@ def quickstart(folder: str) -> None:
 
 
 def test() -> None:
-    """Run everything: two lanes of tests, one on each core."""
+    """Run everything: lint, then all steps on two cores."""
     environment(TEST_LOCK)
     lint(fix=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call(PYTHON, "-m", "coverage", "erase")
-        print(
-            "== tests that need Keras; those of the other lane are shown when they are over",
-            flush=True,
-        )
-        beside = Lane(folder / "beside.txt")
-        thread = threading.Thread(target=beside.run, args=(other_lane(folder),))
-        thread.start()
-        first = Lane(None)
-        first.run(keras_lane(folder))
-        thread.join()
-        print((folder / "beside.txt").read_text(encoding="utf-8", errors="replace"), flush=True)
+        failed = run_steps(all_steps(folder), folder)
         call(PYTHON, "-m", "coverage", "combine", "--quiet")
-        failed = [*first.failed, *beside.failed]
         try:
             call(PYTHON, "-m", "coverage", "report", "--skip-covered", "--fail-under=95")
         except Failed:
@@ -162,26 +153,29 @@ def test() -> None:
         raise Failed(1, f"failed: {', '.join(failed)}")
 
 
-Step = tuple[str, Callable[[Path | None], None]]
-"""A name, and a function that writes what it prints into a file, or shows it."""
+Step = tuple[str, Callable[[Path], None]]
+"""A name, and a function that writes its output into a file."""
 
 
-class Lane:
-    """Steps that run one after the other; all of them run, whatever fails."""
-
-    def __init__(self, log: Path | None) -> None:
-        self.log = log
-        self.failed: list[str] = []
-
-    def run(self, steps: list[Step]) -> None:
-        """Run the steps and keep the names of those that fail, also of one that ends without a
-        summary.
-        """
-        for name, step in steps:
-            try:
-                step(self.log)
-            except Failed as problem:
-                self.failed.append(f"{name} (status {problem.status}) {problem}".strip())
+def all_steps(folder: Path) -> list[Step]:
+    """Return the steps of `test`, the longest first."""
+    # compiling for speed would take longer than the tests themselves
+    jax = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    commands = ("tests/heavy/cli", "tests/heavy/exporting", "tests/heavy/inference")
+    pages = ("tests/heavy/test_docs.py", "tests/heavy/test_tutorials.py")
+    light = ("tests/light", "segkit", "scripts/pages", "--doctest-modules")
+    on_jax = (*JAX_TESTS, "-m", "not slow and not one_backend")
+    return [
+        pytest("models", folder, "tests/heavy/models", "tests/heavy/losses"),
+        pytest("commands", folder, *commands, *pages),
+        pytest("jax", folder, *on_jax, coverage=False, **jax),
+        pytest("training", folder, "tests/heavy/training"),
+        pytest("light", folder, *light),
+        pytest("processes", folder, "tests/processes"),
+        pytest("data", folder, "tests/heavy/data", "tests/heavy/metrics"),
+        ("smoke", lambda log: smoke(folder, log)),
+        ("docs", lambda log: docs(folder / "site", log)),
+    ]
 
 
 def pytest(
@@ -189,37 +183,53 @@ def pytest(
 ) -> Step:
     """Return a step that runs tests."""
 
-    def run(log: Path | None) -> None:
+    def run(log: Path) -> None:
         measured = ("-m", "coverage", "run", "-p") if coverage else ()
-        report = f"--junitxml={folder / name}.xml"
-        call(PYTHON, *measured, "-m", "pytest", "-q", *arguments, report, log=log, **variables)
+        options = ("-q", "--durations=10", f"--junitxml={folder / name}.xml")
+        call(PYTHON, *measured, "-m", "pytest", *options, *arguments, log=log, **variables)
 
     return name, run
 
 
-def keras_lane(folder: Path) -> list[Step]:
-    """Return the steps of tests that need Keras."""
-    heavy = ("tests/heavy", "--ignore=tests/heavy/training", "--durations=20")
-    return [
-        pytest("heavy", folder, *heavy),
-        pytest("training", folder, "tests/heavy/training", "--durations=10"),
-    ]
+def run_steps(steps: list[Step], folder: Path) -> list[str]:
+    """Run the steps on two threads, and print the output of each when it has ended.
 
-
-def other_lane(folder: Path) -> list[Step]:
-    """Return the steps beside them: tests without Keras, on JAX and of processes, the site, and the
-    smoke run.
+    Returns:
+        The names of the steps that failed, with their exit status.
     """
-    jax = (*JAX_TESTS, "-m", "not slow and not one_backend", "--durations=10")
-    # compiling for speed would take longer than the tests themselves
-    quick = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    return [
-        pytest("light", folder, "tests/light", "segkit", "scripts/pages", "--doctest-modules"),
-        pytest("jax", folder, *jax, coverage=False, **quick),
-        pytest("processes", folder, "tests/processes", "--durations=10"),
-        ("docs", lambda log: docs(folder / "site", log)),
-        ("smoke", lambda log: smoke(folder, log)),
-    ]
+    waiting: queue.SimpleQueue[Step] = queue.SimpleQueue()
+    for step in steps:
+        waiting.put(step)
+    failed: list[str] = []
+
+    def work() -> None:
+        while True:
+            try:
+                name, run = waiting.get_nowait()
+            except queue.Empty:
+                return
+            run_step(name, run, folder / f"{name}.txt", failed)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failed
+
+
+def run_step(name: str, run: Callable[[Path], None], log: Path, failed: list[str]) -> None:
+    """Run a step and print its output; add its name to `failed` if it fails."""
+    started = time.monotonic()
+    try:
+        run(log)
+    except Failed as problem:
+        failed.append(f"{name} (status {problem.status}) {problem}".strip())
+    seconds = time.monotonic() - started
+    output = ""
+    if log.exists():
+        output = log.read_text(encoding="utf-8", errors="replace")
+    print(f"== {name}, {seconds:.0f} s\n{output}", flush=True)
 
 
 TASKS: dict[str, Callable[..., None]] = {

@@ -315,10 +315,25 @@ def deep_png(content: bytes) -> np.ndarray:
     """
     import cv2
 
-    array: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    array: Any = None
+    if _has_whole_chunks(content):  # OpenCV allocates the size that a chunk claims
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
         raise ValueError("a damaged or cut off PNG")
     if content[25] == GREY_ALPHA:
         return np.asarray(array[..., 0])
     channels_of_bgra = [2, 1, 0, 3][: array.shape[-1]]
     return np.asarray(array[..., channels_of_bgra])
+
+
+def _has_whole_chunks(content: bytes) -> bool:
+    """Return whether every chunk of a PNG up to the last one is within the file."""
+    place = 8
+    kind = b""
+    while kind != b"IEND":
+        kind = content[place + 4 : place + 8]
+        size = int.from_bytes(content[place : place + 4], "big")
+        place += 12 + size  # length, kind, content and checksum
+        if place > len(content):
+            return False
+    return True

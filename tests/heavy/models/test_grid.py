@@ -23,6 +23,8 @@ from tests.helpers.loss_cases import TASKS, Watching, answer, batch, picture
 
 SMALL = ("plain", "residual")
 """Encoders that take a fraction of a second to build."""
+ON_EVERY_BACKEND = ("deeplabv3plus", "unet")
+"""Dilated separable convolutions and pooling; skip connections. test_decoders.py runs them all."""
 WITHOUT_STATISTICS = ("convnext_tiny", "vgg16")
 NORMALIZATIONS = ("batch", "group", "instance", "none")
 UPSAMPLINGS = ("transpose", "bilinear", "nearest")
@@ -38,13 +40,15 @@ def pairs(quick: Sequence[str], in_turn: bool) -> list[Any]:
     The number chooses settings.
 
     Not slow is each decoder with one of the quick encoders and, with `in_turn`, each other encoder
-    with one decoder. The quick encoders run on every backend.
+    with one decoder. The quick encoders with `ON_EVERY_BACKEND` run on every backend.
     """
     decoders = sorted(catalog.DECODERS)
     found = []
     for row, encoder in enumerate(sorted(catalog.ENCODERS)):
         for column, decoder in enumerate(decoders):
-            marks = [] if encoder in quick else [pytest.mark.one_backend]
+            marks = []
+            if encoder not in quick or decoder not in ON_EVERY_BACKEND:
+                marks.append(pytest.mark.one_backend)
             if encoder in quick:
                 chosen = encoder == quick[column % len(quick)]
             else:

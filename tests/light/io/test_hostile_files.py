@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,6 +91,25 @@ def test_a_small_file_that_claims_to_be_huge_is_refused_unopened(
     (tmp_path / name).write_bytes(BOMBS[name])
     with fails(DataError, "too-large", tmp_path / name, "178,956,970", "data.max_pixels"):
         read(tmp_path / name)
+
+
+def test_a_chunk_that_claims_4_gb_is_refused_without_that_memory(tmp_path: Path) -> None:
+    content = bytearray(deep_png())
+    place = content.index(b"IDAT") - 4
+    content[place : place + 4] = b"\xff\xff\xf0\x00"
+    (tmp_path / "a.png").write_bytes(content)
+    code = f"""
+from pathlib import Path
+from segkit import DataError
+from segkit.io.images import read_image
+from segkit.system.memory import peak
+try:
+    read_image(Path({str(tmp_path / "a.png")!r}))
+except DataError as problem:
+    print(problem.code, peak() < 2**30)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "unreadable True\n", done.stderr
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
