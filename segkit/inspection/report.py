@@ -29,13 +29,8 @@ from segkit.io.overlay import overlay_palette
 from segkit.system.terminal import shown
 from segkit.task import Task
 
-CLASS_HEADINGS = (
-    "class",
-    "share of pixels",
-    "in images",
-    "pieces",
-    "size of a connected piece, pixels (10 %, median, 90 %)",
-)
+CLASS_TITLE = "classes, and the sizes of their connected pieces in pixels"
+CLASS_HEADINGS = ("class", "pixels", "images", "pieces", "10 %", "median", "90 %")
 PERCENTILE_HEADINGS = ("band", *(f"{percent:g} %" for percent in PERCENTILES))
 SIZE_HEADINGS = ("width x height, pixels", "images")
 NO_VERDICT = "none, because no sample could be read"
@@ -59,7 +54,7 @@ def on_screen(inspection: Inspection) -> RenderableType:
         title = "pixel values per band (percentiles of an image, median over all images)"
         parts.append(_screen_table(title, PERCENTILE_HEADINGS, percentiles))
     if summary.classes:
-        parts.append(_screen_table("classes", CLASS_HEADINGS, class_rows(summary)))
+        parts.append(_screen_table(CLASS_TITLE, CLASS_HEADINGS, class_rows(summary)))
     for problem in inspection.problems:
         line = shown(f"{problem.level} {problem}", lines=True)
         parts.append(Text(line, style=LEVEL_STYLES[problem.level]))
@@ -115,11 +110,16 @@ def percentile_rows(summary: DataSummary) -> Rows:
     bands = len(columns[0])
     rows = []
     for band in range(min(bands, MOST_ROWS)):
-        cells = [f"{column[band]:g}" for column in columns]
+        cells = [_short_number(column[band]) for column in columns]
         rows.append((str(band + 1), *cells))
     if bands > MOST_ROWS:
         rows.append((f"{bands - MOST_ROWS} more", *[""] * len(columns)))
     return rows
+
+
+def _short_number(value: float) -> str:
+    """Return a number with four digits, or with all digits before the point."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def class_rows(summary: DataSummary) -> Rows:
@@ -127,12 +127,12 @@ def class_rows(summary: DataSummary) -> Rows:
     rows = []
     for name, facts in summary.classes.items():
         pieces = ""
-        sizes = ""
+        sizes = ["", "", ""]
         if facts.piece_area_10_50_90:
             pieces = str(facts.pieces)
-            sizes = ", ".join(f"{size:,}" for size in facts.piece_area_10_50_90)
+            sizes = [f"{size:,}" for size in facts.piece_area_10_50_90]
         share = f"{100 * facts.share:.3g} %"
-        rows.append((name, share, str(facts.images), pieces, sizes))
+        rows.append((name, share, str(facts.images), pieces, *sizes))
     return rows
 
 
@@ -172,6 +172,7 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
         "examples": _example_pictures(inspection),
         "legend": [(task.classes[index], colours[index]) for index in task.foreground],
         "facts": summary_lines(summary),
+        "class_title": CLASS_TITLE.capitalize(),
         "class_headings": CLASS_HEADINGS,
         "classes": class_rows(summary),
         "size_headings": SIZE_HEADINGS,
