@@ -34,7 +34,7 @@ class Run:
     | config.yaml | the config, with the statistics of the training images |
     | model.keras | the model of the best epoch: image to probabilities |
     | last.keras | the model of the last epoch |
-    | history.csv | losses and scores of each epoch |
+    | history.csv, curves.png | losses and scores of each epoch, and their curves |
     | scores.json | scores of the best epoch |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
@@ -56,6 +56,7 @@ class Run:
         self.model = path / "model.keras"
         self.last = path / "last.keras"
         self.history = path / "history.csv"
+        self.curves = path / "curves.png"
         self.scores = path / "scores.json"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"

@@ -26,6 +26,7 @@ from segkit.system.replicas import ALONE, Replicas
 from segkit.training import callbacks as own
 from segkit.training.best_epoch import choice_for
 from segkit.training.checkpointing import KeepCheckpoints, restore, state_bytes
+from segkit.training.curves import Curves
 from segkit.training.ema import ValidateAverages, averaged
 from segkit.training.mirrored import batches_of
 from segkit.training.network import build_network
@@ -118,6 +119,8 @@ class Fitting:
                     self._save_last()
             raise
         self._save_last()
+        if self.run.keeps_models:
+            Curves(self.run).draw()
         warning = choice.warning(self.best.best)
         if warning:
             progress.warning(warning)
@@ -196,6 +199,8 @@ class Fitting:
             names = self.validation.names
             callbacks.append(own.Pictures(self.model, self.config, run, samples, names))
         callbacks.append(keras.callbacks.CSVLogger(str(run.history), append=True))
+        if run.keeps_models:
+            callbacks.append(Curves(run))
         callbacks += self.callbacks
         minutes = settings.checkpoint_minutes
         callbacks.append(KeepCheckpoints(run, self.counter, minutes, running))
