@@ -36,6 +36,7 @@ class Run:
     | last.keras | the model of the last epoch |
     | history.csv, curves.png | losses and scores of each epoch, and their curves |
     | scores.json | scores of the best epoch |
+    | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
     | checkpoints/ | the state of the training, from which it resumes |
@@ -58,6 +59,7 @@ class Run:
         self.history = path / "history.csv"
         self.curves = path / "curves.png"
         self.scores = path / "scores.json"
+        self.card = path / "README.md"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"
         self.pictures = path / "pictures"

@@ -23,6 +23,7 @@ from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
 from segkit.training.devices import choose_devices, prepare, use_devices
 from segkit.training.distributed import disconnect, join, opened_run, share_start, wait_for_all
+from segkit.training.model_card import model_card
 from segkit.training.process import Process, check_process
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ def _train(
     disconnect()
     if devices.replicas.leads:
         _score_best_epoch(config, parts, run, progress)
+        _write_card(config, parts, run)
+
+
+def _write_card(config: RunConfig, parts: dict[str, Subset], run: Run) -> None:
+    """Write README.md, unless there is one, which somebody may have edited."""
+    if run.card.exists():
+        return
+    images = {part: len(subset) for part, subset in parts.items()}
+    write_text(run.card, model_card(run.path.resolve().name, config, images, run.report()))
 
 
 @contextmanager

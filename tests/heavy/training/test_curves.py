@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 
 from segkit.run import Run
@@ -78,3 +79,10 @@ def test_a_full_disk_does_not_end_the_training(
 def test_a_finished_run_has_them(trained: Run) -> None:
     with Image.open(trained.curves) as picture:
         assert picture.size == (700, 800)
+
+
+def test_a_finished_run_has_a_model_card_with_its_scores(trained: Run) -> None:
+    card = ModelCard.load(trained.card)
+    dice = trained.scored()["mean"]["dice_foreground"]
+    values = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert values["dice"] == pytest.approx(dice, abs=1e-4)
