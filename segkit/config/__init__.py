@@ -16,7 +16,7 @@ arguments.py  public functions refuse unknown arguments
 
 from segkit.config.augment import AugmentConfig
 from segkit.config.config import Config, InputConfig, MaskFilesConfig, PredictConfig, RunConfig
-from segkit.config.data import DataConfig, PartConfig
+from segkit.config.data import DataConfig, GroupsConfig, PartConfig
 from segkit.config.decode import DecodeConfig
 from segkit.config.model import ModelConfig
 from segkit.config.reading import ConfigLike, as_config, changed, read, read_made
@@ -28,6 +28,7 @@ __all__ = [
     "ConfigLike",
     "DataConfig",
     "DecodeConfig",
+    "GroupsConfig",
     "InputConfig",
     "MaskFilesConfig",
     "ModelConfig",

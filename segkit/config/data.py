@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segkit.config.section import Positive, Section, Share
 from segkit.errors import ConfigError
@@ -41,6 +41,19 @@ def _fold(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as problem:
+        raise ValueError(f"not a regular expression ({problem}); found {text!r}") from problem
+    return text
+
+
+def _as_groups(value: Any) -> Any:
+    """Return the section for a string, which is its pattern."""
+    return {"pattern": value} if isinstance(value, str) else value
+
+
 PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -49,6 +62,37 @@ HexColour = Annotated[str, AfterValidator(_colour)]
 """A colour such as "#ff0000", in lower case."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression."""
+
+
+class GroupsConfig(Section):
+    """Where the group of a sample, such as its patient, is written. Exactly one setting is used."""
+
+    pattern: Pattern | None = None
+    """A regular expression that is searched in the name of the sample, which is the path of its
+    image below the folder of images, without suffix; the text in brackets is the group, or the
+    whole match if there are no brackets."""
+    folder: Positive | None = None
+    """The level of the sub-folder that is the group: 1 is the first folder of the name."""
+    column: str | None = None
+    """The column of the CSV list that names the group."""
+
+    @model_validator(mode="after")
+    def _check(self) -> GroupsConfig:
+        used = list(self.model_dump(exclude_none=True))
+        if len(used) == 1:
+            return self
+        raise ConfigError(
+            f"groups need exactly one of {', '.join(type(self).model_fields)}; "
+            f"found {', '.join(used) or 'none'}",
+            "contradiction" if used else "missing-setting",
+            setting="data.groups",
+        )
+
+
+Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
+"""Groups; a string is a pattern."""
 
 
 class PartConfig(Section):
@@ -176,6 +220,13 @@ class DataConfig(Section):
     fold: Fold | None = None
     """The fold k/n of a cross-validation: all samples outside the test part are divided into n
     equal folds, and the k-th is the validation part."""
+    groups: Groups | None = None
+    """The samples that belong together, such as the slices of a patient: a regular expression on
+    the name, {folder: 1}, or {column: patient} of the CSV list; a group is never divided among
+    parts or folds."""
+    keep_together: tuple[tuple[str, ...], ...] = ()
+    """Lists of names of samples that stay in one part, together with their groups; `segkit plan`
+    and `segkit train` list copies here. Names that the data do not have are ignored."""
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
@@ -194,7 +245,19 @@ class DataConfig(Section):
                 "contradiction",
                 setting="data.fold",
             )
+        if self.groups and self.groups.column and not self._has_list:
+            raise ConfigError(
+                f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
+                "missing-setting",
+                setting="data.groups",
+            )
         return self
+
+    @property
+    def _has_list(self) -> bool:
+        """Whether the samples, or those of a part, are in a CSV list."""
+        parts = [part for part in (self.validation, self.test) if isinstance(part, PartConfig)]
+        return any(section.list_file for section in (self, *parts))
 
     def _check_mask_reading(self) -> None:
         """Raise `ConfigError` if two settings say what a mask file means."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from segkit.config import Config, DataConfig, PartConfig
+from segkit.data.groups import groups_of, units_of
 from segkit.data.sources.source import Source, Subset, open_source
-from segkit.data.split import fold, split
+from segkit.data.split import fold, folds, split
 from segkit.errors import ConfigError, DataError
 
 Names = dict[str, list[str]]
@@ -27,6 +30,8 @@ def open_parts(config: Config) -> dict[str, Subset]:
        are divided into n folds. Fold k is the validation part, the other folds are the training
        part.
 
+    Rules 3 and 4 never divide a group (`data.groups`) or samples of `data.keep_together`.
+
     Args:
         config: The config, with its `data` section and its task.
 
@@ -35,21 +40,91 @@ def open_parts(config: Config) -> dict[str, Subset]:
 
     Raises:
         ConfigError: If there are too few samples for the parts or folds.
-        DataError: If the data cannot be opened.
+        DataError: If the data cannot be opened, or if a sample has no group.
     """
     data = config.data
     source = open_source(data, config.task)
-    names = _named_by_data_set(source)
-    if data.fold:
-        names["train"] += names.pop("validation", [])
-    names = _split_by_hash(names, data)
-    if data.fold:
-        names |= fold(names["train"], data.fold)
+    names = _divide(source, config)
     parts = {part: Subset(source, names[part]) for part in ("train", "validation", "test")}
     for part, setting in (("validation", data.validation), ("test", data.test)):
         if isinstance(setting, PartConfig):
             parts[part] = _own_files(part, setting, config)
+            groups_of(parts[part].names, config)  # raises an error for a sample without a group
     return parts
+
+
+def _divide(source: Source, config: Config) -> Names:
+    """Return the names of all three parts of a source, by the rules of `open_parts`."""
+    data = config.data
+    names = _named_by_data_set(source)
+    for listed in names.values():
+        groups_of(listed, config)  # raises an error for a sample without a group
+    if data.fold:
+        names["train"] += names.pop("validation", [])
+    units = units_of(names["train"], config)
+    names = _split_by_hash(names, data, units)
+    if data.fold:
+        names |= fold(names["train"], data.fold, units)
+    return names
+
+
+def divided_parts(config: Config, parts: Mapping[str, Subset]) -> list[str]:
+    """Return the parts among which segkit itself divides samples; the others are the user's.
+
+    Args:
+        config: The config.
+        parts: Its open parts.
+
+    Returns:
+        "train" and one or two others, or nothing if the user has named all parts.
+    """
+    data = config.data
+    listed = parts["train"].source.parts
+    divided = []
+    for part, setting in (("validation", data.validation), ("test", data.test)):
+        is_fold = part == "validation" and data.fold is not None
+        is_share = not isinstance(setting, PartConfig) and setting > 0 and part not in listed
+        if is_fold or is_share:
+            divided.append(part)
+    return ["train", *divided] if divided else []
+
+
+def divide_again(config: Config, parts: Mapping[str, Subset]) -> dict[str, Subset]:
+    """Return the parts of a config whose sources are open already.
+
+    Args:
+        config: The config, which reads the same files as the one that `parts` belong to.
+        parts: The open parts.
+
+    Raises:
+        ConfigError: If there are too few groups for the parts or folds.
+    """
+    source = parts["train"].source
+    names = _divide(source, config)
+    again = {}
+    for part, subset in parts.items():
+        again[part] = Subset(source, names[part]) if subset.source is source else subset
+    return again
+
+
+def places_of(config: Config, parts: Mapping[str, Subset]) -> dict[str, str]:
+    """Return where segkit has put each sample that it divides: a part, or in folds the fold.
+
+    Two samples with different places are in different parts in at least one of the trainings.
+
+    Args:
+        config: The config.
+        parts: Its open parts.
+    """
+    places: dict[str, str] = {}
+    for part in divided_parts(config, parts):
+        places.update(dict.fromkeys(parts[part].names, part))
+    if config.data.fold:
+        count = int(config.data.fold.partition("/")[2])
+        names = [name for name, part in places.items() if part != "test"]
+        for number, chosen in enumerate(folds(names, count, units_of(names, config)), start=1):
+            places.update(dict.fromkeys(chosen, str(number)))
+    return places
 
 
 def _named_by_data_set(source: Source) -> Names:
@@ -63,7 +138,7 @@ def _named_by_data_set(source: Source) -> Names:
     return names
 
 
-def _split_by_hash(names: Names, data: DataConfig) -> Names:
+def _split_by_hash(names: Names, data: DataConfig, units: Mapping[str, str] | None) -> Names:
     """Return all three parts; an open part gets its share of the training samples."""
     shares = {"validation": 0.0, "test": 0.0}
     for part, setting in (("validation", data.validation), ("test", data.test)):
@@ -73,7 +148,7 @@ def _split_by_hash(names: Names, data: DataConfig) -> Names:
         shares["validation"] = 0.0
     by_hash: Names = {"train": [], "validation": [], "test": []}
     if names["train"]:
-        by_hash = split(names["train"], shares["validation"], shares["test"])
+        by_hash = split(names["train"], shares["validation"], shares["test"], units)
     listed = {part: found for part, found in names.items() if part != "train"}
     return by_hash | listed
 

@@ -1,9 +1,12 @@
-"""Assigns sample names to train, validation and test by a hash, so that it never changes."""
+"""Assigns samples to train, validation and test by a hash, so that the parts never change.
+
+A unit is a set of samples that stay together: a group, or a single sample.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segkit.errors import ConfigError
 
@@ -21,49 +24,83 @@ def fraction(name: str) -> float:
     return int.from_bytes(digest, "big") / 2 ** (8 * HASH_BYTES)
 
 
-def split(names: Sequence[str], validation: float, test: float) -> dict[str, list[str]]:
-    """Divide names into "train", "validation" and "test" by their `fraction`.
+def split(
+    names: Sequence[str],
+    validation: float,
+    test: float,
+    units: Mapping[str, str] | None = None,
+) -> dict[str, list[str]]:
+    """Divide names into "train", "validation" and "test" by the `fraction` of their units.
 
-    The order of the names is preserved. A name stays in its part when other names are added or
-    removed. The one exception: a part with a share above 0 that would be empty takes the name with
-    the smallest fraction from the largest part.
+    The order of the names is preserved. A unit stays in its part when other names are added or
+    removed. The one exception: a part with a share above 0 that would be empty takes the unit with
+    the smallest fraction from the part with the most units.
 
     Args:
         names: Unique names.
-        validation: Share of the names for validation, in [0, 1).
-        test: Share of the names for test, in [0, 1).
+        validation: Share of the units for validation, in [0, 1).
+        test: Share of the units for test, in [0, 1).
+        units: The unit of each name. A unit is never divided. Without it each name is one.
 
     Returns:
         The names of each part.
 
     Raises:
-        ConfigError: If there are fewer names than parts with a share above 0.
+        ConfigError: If there are fewer units than parts with a share above 0.
     """
+    members = _members(names, units)
     shares = {"test": test, "validation": validation, "train": 1.0}
     needed = [part for part, share in shares.items() if share > 0]
-    if len(names) < len(needed):
+    if len(members) < len(needed):
         raise ConfigError(
-            f"{len(names)} sample(s) cannot be split into train, validation and test. Add samples, "
+            f"{_count(names, members)} cannot be split into {len(needed)} parts. Add samples, "
             f"train on all of them (data.validation: 0, data.test: 0), "
             f"or cut large images into several samples (data.blocks: 512)",
             "too-few-samples",
             setting="data",
         )
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    for name in names:
-        position = fraction(name)
+    for unit in members:
+        position = fraction(unit)
         if position < test:
-            parts["test"].append(name)
+            parts["test"].append(unit)
         elif position < test + validation:
-            parts["validation"].append(name)
+            parts["validation"].append(unit)
         else:
-            parts["train"].append(name)
+            parts["train"].append(unit)
     _fill_empty(needed, parts)
-    return parts
+    return {part: _in_order(names, members, chosen) for part, chosen in parts.items()}
+
+
+def _members(names: Sequence[str], units: Mapping[str, str] | None) -> dict[str, list[str]]:
+    """Return the names of each unit."""
+    members: dict[str, list[str]] = {}
+    for name in names:
+        unit = units[name] if units else name
+        members.setdefault(unit, []).append(name)
+    return members
+
+
+def _count(names: Sequence[str], members: Mapping[str, Sequence[str]]) -> str:
+    """Return the number of samples, and that of their units if it is smaller."""
+    count = f"{len(names)} sample(s)"
+    if len(members) < len(names):
+        count += f" of {len(members)} group(s) (data.groups, data.keep_together)"
+    return count
+
+
+def _in_order(
+    names: Sequence[str], members: Mapping[str, Sequence[str]], chosen: Sequence[str]
+) -> list[str]:
+    """Return the names of the chosen units in the order of `names`."""
+    inside: set[str] = set()
+    for unit in chosen:
+        inside.update(members[unit])
+    return [name for name in names if name in inside]
 
 
 def _fill_empty(needed: Sequence[str], parts: dict[str, list[str]]) -> None:
-    """Move a name from the largest part into each needed part that is empty."""
+    """Move a unit from the largest part into each needed part that is empty."""
     for part in needed:
         if not parts[part]:
             largest = max(parts.values(), key=len)
@@ -72,34 +109,69 @@ def _fill_empty(needed: Sequence[str], parts: dict[str, list[str]]) -> None:
             parts[part].append(moved)
 
 
-def fold(names: Sequence[str], number: str) -> dict[str, list[str]]:
-    """Divide names into the fold "k/n" for validation and the other n - 1 folds for training.
+def folds(
+    names: Sequence[str], count: int, units: Mapping[str, str] | None = None
+) -> list[list[str]]:
+    """Divide names into folds of about equal size.
 
-    The names, sorted by their `fraction`, are assigned to the n folds in turn. Each name is in
-    exactly one fold, and the sizes of two folds differ by at most one.
+    The units, from the largest to the smallest and among equal ones by their `fraction`, are
+    assigned one by one to the fold with the fewest samples. Units of one name each are thus
+    assigned to the folds in turn, and the sizes of two folds differ by at most one.
+
+    Args:
+        names: Unique names.
+        count: Number of folds.
+        units: The unit of each name. A unit is never divided. Without it each name is one.
+
+    Returns:
+        The names of each fold, in the order of `names`.
+
+    Raises:
+        ConfigError: If there are fewer units than folds.
+
+    >>> folds(["a", "b", "c"], 2)
+    [['a', 'c'], ['b']]
+    """
+    members = _members(names, units)
+    if len(members) < count:
+        raise ConfigError(
+            f"{count} folds need at least {count} samples outside the test part, or as many "
+            f"groups; found {_count(names, members)}",
+            "too-few-samples",
+            setting="data.fold",
+        )
+    chosen: list[list[str]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for unit in sorted(members, key=lambda unit: (-len(members[unit]), fraction(unit))):
+        smallest = sizes.index(min(sizes))
+        chosen[smallest].append(unit)
+        sizes[smallest] += len(members[unit])
+    return [_in_order(names, members, units_of_fold) for units_of_fold in chosen]
+
+
+def fold(
+    names: Sequence[str], number: str, units: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """Divide names into the fold "k/n" for validation and the other n - 1 folds for training.
 
     Args:
         names: Unique names.
         number: Fold k of n, counted from 1, such as "2/5".
+        units: The unit of each name; see `folds`.
 
     Returns:
         "train" and "validation", each in the order of `names`.
 
     Raises:
-        ConfigError: If there are fewer names than folds.
+        ConfigError: If there are fewer units than folds.
 
     >>> fold("abc", "1/2")
     {'train': ['b'], 'validation': ['a', 'c']}
     """
     k, n = (int(part) for part in number.split("/"))
-    if len(names) < n:
-        raise ConfigError(
-            f"{n} folds need at least {n} samples outside the test part; found {len(names)}",
-            "too-few-samples",
-            setting="data.fold",
-        )
-    in_fold = set(sorted(names, key=fraction)[k - 1 :: n])
+    validation = folds(names, n, units)[k - 1]
+    inside = set(validation)
     return {
-        "train": [name for name in names if name not in in_fold],
-        "validation": [name for name in names if name in in_fold],
+        "train": [name for name in names if name not in inside],
+        "validation": validation,
     }

@@ -62,6 +62,30 @@ def near_pairs(
                     yield one, other
 
 
+def near_groups(facts: Sequence[SampleFingerprint]) -> list[list[str]]:
+    """Return the names of samples that are connected by nearly equal images, two or more in each.
+
+    Neighbours in a series are nearly equal, so a whole series is one list, even if its ends differ.
+    Images without contrast are left out.
+    """
+    usable = [fact for fact in facts if _has_contrast(fact)]
+    if not usable:
+        return []
+    thumbnails = np.stack([_standardised(fact.thumbnail) for fact in usable])
+    labels = np.arange(len(usable))
+    rows = max(1, BLOCK // len(usable))
+    for start in range(0, len(usable), rows):
+        alike = thumbnails[start : start + rows] @ thumbnails.T >= ALIKE
+        for row in alike:
+            connected = np.unique(labels[row])
+            if len(connected) > 1:
+                labels[np.isin(labels, connected)] = connected[0]
+    groups: dict[int, list[str]] = {}
+    for fact, label in zip(usable, labels.tolist(), strict=True):
+        groups.setdefault(label, []).append(fact.name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def _has_contrast(fact: SampleFingerprint) -> bool:
     return bool(fact.thumbnail.std() > 1e-3 * max(abs(fact.low), abs(fact.high)))
 

@@ -53,12 +53,59 @@ def check_training_data(
     Raises:
         DataError: All errors, with the messages of `segkit inspect`.
     """
+    found = survey_for_training(task, parts, progress, skip_broken=skip_broken)
+    return judge_for_training(task, parts, found, flips=flips, skip_broken=skip_broken)
+
+
+def survey_for_training(
+    task: Task,
+    parts: Mapping[str, Subset],
+    progress: Callable[[], None] = lambda: None,
+    *,
+    skip_broken: bool = False,
+    divided: Sequence[str] = (),
+) -> Survey:
+    """Read all samples; stop early if training will be refused.
+
+    Args:
+        task: The task to train.
+        parts: The samples of each part.
+        progress: Called after each sample.
+        skip_broken: Whether samples that cannot be used are left out instead of refused.
+        divided: The parts among which segkit divides samples itself. Copies in two of them are no
+            reason to stop, because `keep_copies_together` puts them into one part.
+
+    Raises:
+        DataError: If the same file is in two parts.
+    """
     began = time.monotonic()
-    _refuse_copied_files(task, parts)
+    _refuse_copied_files(task, parts, divided)
     patience = max(0.0, PATIENCE - (time.monotonic() - began))
     if skip_broken:
         patience = float("inf")
-    found = survey(task, parts, progress, patience)
+    return survey(task, parts, progress, patience)
+
+
+def judge_for_training(
+    task: Task,
+    parts: Mapping[str, Subset],
+    found: Survey,
+    *,
+    flips: bool = True,
+    skip_broken: bool = False,
+) -> Findings:
+    """Refuse data if `segkit inspect` reports an error.
+
+    Args:
+        task: The task to train.
+        parts: The samples of each part.
+        found: Their fingerprints.
+        flips: Whether training mirrors images.
+        skip_broken: Whether samples that cannot be used are left out instead of refused.
+
+    Raises:
+        DataError: All errors, with the messages of `segkit inspect`.
+    """
     problems = find_problems(task, found, flips, skip_broken)
     problems += left_out_of(parts) + decided_by(parts)
     _refuse_errors(problems, found)
@@ -80,13 +127,18 @@ def _usable_parts(parts: Mapping[str, Subset], found: Survey) -> dict[str, Subse
     return usable
 
 
-def _refuse_copied_files(task: Task, parts: Mapping[str, Subset]) -> None:
-    """Raise `DataError` for equal image files in two parts, within seconds.
+def _refuse_copied_files(
+    task: Task, parts: Mapping[str, Subset], divided: Sequence[str]
+) -> None:
+    """Raise `DataError` for equal image files in two parts of the user, within seconds.
+
+    All parts that segkit divides itself count as one.
 
     Equal files that cannot be used are not a leak; reading the samples reports their error. Blank
     images are not a leak either, because all blank images are alike.
     """
     found = copied_files(parts, PATIENCE)
+    found = [group for group in found if not {placed.part for placed in group} <= set(divided)]
     usable = [group for group in found[:SHOWN] if _is_usable(task, group[0])]
     if usable:
         unread = Survey([], [], sum(map(len, parts.values())))
@@ -118,28 +170,16 @@ def _refuse_errors(problems: Sequence[Problem], found: Survey) -> None:
     raise DataError("\n".join(lines), errors[0].code)
 
 
-def check_split(task: Task, parts: Mapping[str, Subset], found: Survey) -> None:
-    """Check parts that were split off the training samples, for example for copies in two parts.
+def check_split(task: Task, found: Survey) -> None:
+    """Check parts into which samples were divided after they were read, for example for copies.
 
     Args:
         task: The task to train.
-        parts: The new parts. Parts with files of their own may have the same sample names.
-        found: The survey in which all of these samples are training samples.
+        found: The fingerprints with the new parts.
 
     Raises:
         DataError: Training with these parts would be wrong.
     """
-    source = parts["train"].source
-    new_part = {}
-    for part, subset in parts.items():
-        if subset.source is source:
-            new_part.update(dict.fromkeys(subset.names, part))
-    facts = []
-    for fact in found.facts:
-        if fact.part == "train":
-            facts.append(fact._replace(part=new_part[fact.name]))
-        else:
-            facts.append(fact)
     # the survey of all samples has reported the broken ones already
-    problems = find_problems(task, found._replace(facts=facts), flips=False, skip_broken=True)
+    problems = find_problems(task, found, flips=False, skip_broken=True)
     _refuse_errors(problems, found)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.config import Config, RunConfig, read_made
-from segkit.config.reading import as_line
+from segkit.config.reading import AnyConfig, as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
 from segkit.io.files import make_folder
@@ -241,7 +241,7 @@ class Run:
             RunError: If another setting differs.
         """
         old = self.config_made_with().model_dump(mode="json")
-        new = config.model_dump(mode="json")
+        new = self.with_its_copies(config).model_dump(mode="json")
         differences = _differences(old, new)
         if differences:
             raise RunError(
@@ -250,6 +250,24 @@ class Run:
                 f"new run",
                 "mismatch",
             )
+
+    def with_its_copies(self, config: AnyConfig) -> AnyConfig:
+        """Return the config with the copies that the training of this run kept in one part.
+
+        They are added only after those that the config lists in `data.keep_together` itself.
+
+        Args:
+            config: A config, such as the one that the run was started with.
+
+        Raises:
+            RunError: If the statistics of the training images are missing.
+        """
+        together = self.config_made_with().data.keep_together
+        listed = config.data.keep_together
+        if together[: len(listed)] != listed:
+            return config
+        data = config.data.model_copy(update={"keep_together": together})
+        return config.model_copy(update={"data": data})
 
     def saved(self) -> Position:
         """Return the position of the latest checkpoint; the beginning if there is none."""

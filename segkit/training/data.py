@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from segkit.config import Config, RunConfig
-from segkit.data.parts import open_parts
+from segkit.data.parts import divided_parts, open_parts
 from segkit.data.sources.source import Subset
+from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.input_statistics import fitting_input, other_scale
-from segkit.inspection.training_check import check_training_data
+from segkit.inspection.training_check import judge_for_training, survey_for_training
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
 
-def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[str, Subset]]:
+def prepare_data(
+    config: Config, progress: Progress, *, keep_parts: bool = False
+) -> tuple[RunConfig, dict[str, Subset]]:
     """Read every sample of a config's data once.
 
     Args:
         config: The config of the training. Its section `input`, if any, is kept where it fits the
             images.
         progress: Receives the number of samples and the warnings.
+        keep_parts: Whether to leave copies in two parts of segkit's own split where they are, as a
+            resumed run needs it; otherwise they are put into one part (`data.keep_together`).
 
     Returns:
         The config with the measured section `input`, and the parts "train", "validation" and "test"
@@ -30,16 +35,27 @@ def prepare_data(config: Config, progress: Progress) -> tuple[RunConfig, dict[st
     check_class_folders(config.task)  # prediction would refuse such names after the training
     parts = open_parts(config)
     total = sum(len(subset) for subset in parts.values())
+    skip_broken = config.data.skip_broken
+    divided = []
+    if not keep_parts:
+        divided = divided_parts(config, parts)
     with progress.counting("checking images and masks", total) as counter:
-        findings = check_training_data(
-            config.task,
-            parts,
-            counter,
-            flips=config.augment.flips,
-            skip_broken=config.data.skip_broken,
+        found = survey_for_training(
+            config.task, parts, counter, skip_broken=skip_broken, divided=divided
         )
+    together = Together(config, parts, found, [])
+    if divided:
+        together = keep_copies_together(config, parts, found)
+    config = together.config
+    findings = judge_for_training(
+        config.task,
+        together.parts,
+        together.survey,
+        flips=config.augment.flips,
+        skip_broken=skip_broken,
+    )
     progress.message(_sizes(findings.parts, findings.left_out))
-    for problem in findings.warnings:
+    for problem in together.problems() + findings.warnings:
         progress.warning(str(problem))
     input_config = fitting_input(config, findings.input_config)
     scale_warning = other_scale(input_config, findings.input_config)

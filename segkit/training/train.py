@@ -150,11 +150,14 @@ def _prepare_run(
         check_frozen(config.model)
     # The network was trained on images in the run's scale. With several processes only the first
     # one can read that scale from the run folder, so all of them measure the images again.
-    if resume and process is None and config.input is None:
+    keep_parts = resume and process is None
+    if keep_parts:
+        config = run.with_its_copies(config)
+    if keep_parts and config.input is None:
         config = config.with_input(run.config_made_with().input)
     find_weights(config.model, progress.message)
     progress.message(config.task.explain())
-    run_config, parts = prepare_data(config, progress)
+    run_config, parts = prepare_data(config, progress, keep_parts=keep_parts)
     check_memory(
         [parts["train"], parts["validation"]],
         run_config.data,

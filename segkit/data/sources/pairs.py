@@ -303,6 +303,32 @@ def _from_list(path: Path, labels: tuple[str, ...]) -> Pairs:
     return Pairs(dict(sorted(pairs.items())), parts)
 
 
+def column_of_list(path: Path, column: str) -> dict[str, str | None]:
+    """Return the cells of a column of a CSV list by the names of the samples.
+
+    Args:
+        path: The list.
+        column: The name of the column.
+
+    Returns:
+        The cells without spaces around them; None for an empty one.
+
+    Raises:
+        DataError: If the list cannot be read, or has no such column.
+    """
+    rows, columns = read_list(path)
+    if column not in columns:
+        raise DataError(
+            f"{path}: has no column {column} (data.groups); its columns are {', '.join(columns)}",
+            "list",
+        )
+    cells: dict[str, str | None] = {}
+    for row in rows:
+        image = _file(row.cells["image"], path, f"{path}, line {row.line}")
+        cells[_name(image, path.parent)] = (row.cells[column] or "").strip() or None
+    return cells
+
+
 def _pair_of_row(row: CsvRow, classes: list[str], path: Path, where: str) -> Pair:
     """Return the image and the masks of a row; without class columns, the one mask."""
     image = _file(row.cells["image"], path, where)
