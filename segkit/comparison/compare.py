@@ -134,12 +134,13 @@ def _score_all(
 
     Scores that an earlier call wrote are read if they belong to the same images.
     """
-    names = list(scored_part(trainings[0].setting.config)[1].names)
     scored: dict[tuple[str, int], Scored] = {}
+    names: list[str] = []
     for training in trainings:
         key = (training.setting.name, training.seed)
         if key in failed:
             continue
+        names = names or list(_scored_part(training).names)
         path = training.run.path / FILE
         found = Scored.read(path)
         if found is None or found.names.tolist() != names:
@@ -153,6 +154,12 @@ def _score_all(
     return scored
 
 
+def _scored_part(training: Training) -> Subset:
+    """Return the samples that a run is scored on; its training may have moved copies."""
+    config = training.run.with_its_copies(training.setting.config)
+    return scored_part(config)[1]
+
+
 def _score(training: Training, progress: Progress) -> Scored:
     load_keras()
     import keras
@@ -160,7 +167,7 @@ def _score(training: Training, progress: Progress) -> Scored:
     from segkit.inference.runtimes.keras import as_predict, load_model
 
     keras.backend.clear_session()
-    _, part = scored_part(training.setting.config)
+    part = _scored_part(training)
     model = load_model(training.run)
     label = f"scoring {training.setting.name}, seed {training.seed}"
     with progress.counting(label, len(part)) as counter:

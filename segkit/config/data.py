@@ -256,8 +256,8 @@ class DataConfig(Section):
     @property
     def _has_list(self) -> bool:
         """Whether the samples, or those of a part, are in a CSV list."""
-        parts = [part for part in (self.validation, self.test) if isinstance(part, PartConfig)]
-        return any(section.list_file for section in (self, *parts))
+        own = [part for part in (self.validation, self.test) if isinstance(part, PartConfig)]
+        return self.list_file is not None or any(part.list_file for part in own)
 
     def _check_mask_reading(self) -> None:
         """Raise `ConfigError` if two settings say what a mask file means."""

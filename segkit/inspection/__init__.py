@@ -6,6 +6,8 @@ fingerprint.py        the facts of each sample; intensities.py has the statistic
 problems.py           all problems, each a problem.py with a code
 class_problems.py     problems of classes: missing, rare, unlabelled, on one side, tiny
 copy_problems.py      problems of equal images; near_duplicates.py finds nearly equal ones
+copies_together.py    puts copies into one part, where segkit itself divides the samples
+group_problems.py     groups in two parts; proposals of groups from names and folders
 ranges.py             problems of pixel values: outliers, nodata, different scales
 duplicate_files.py    equal image files, found without decoding
 verdict.py            which head the masks need

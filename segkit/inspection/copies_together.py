@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from segkit.config import Config
+from segkit.config.reading import AnyConfig
 from segkit.data.parts import divide_again, divided_parts, places_of
 from segkit.data.sources.source import Subset
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
@@ -65,7 +66,7 @@ def keep_copies_together(config: Config, parts: dict[str, Subset], found: Survey
     return Together(config, divided, placed_in(divided, parts, found), torn)
 
 
-def with_copies(config: Config, copies: Sequence[Sequence[str]]) -> Config:
+def with_copies(config: AnyConfig, copies: Sequence[Sequence[str]]) -> AnyConfig:
     """Return the config with more lists in `data.keep_together`."""
     together = (*config.data.keep_together, *(tuple(group) for group in copies))
     data = config.data.model_copy(update={"keep_together": together})
@@ -104,11 +105,11 @@ def planned_together(config: Config, parts: Mapping[str, Subset], found: Survey)
     others = len(facts) - sum(map(len, near))
     if others + len(near) < len(parts):
         return equal
-    return sorted(near + [group for group in equal if not _is_inside(group, near)])
-
-
-def _is_inside(group: Sequence[str], others: Groups) -> bool:
-    return any(set(group) <= set(other) for other in others)
+    kept: set[str] = set()
+    for block in near:
+        kept.update(block)
+    # a block never divides equal images, so the first name shows whether it has all
+    return sorted(near + [group for group in equal if group[0] not in kept])
 
 
 def _blocks(series: Sequence[str], equal: Groups, longest: int) -> Groups:
@@ -152,9 +153,7 @@ def _divided_facts(
     return [fact for fact in found.facts if fact.name in names and fact.part not in own_files]
 
 
-def placed_in(
-    parts: Mapping[str, Subset], before: Mapping[str, Subset], found: Survey
-) -> Survey:
+def placed_in(parts: Mapping[str, Subset], before: Mapping[str, Subset], found: Survey) -> Survey:
     """Return the fingerprints with the parts in which the samples are now.
 
     Args:

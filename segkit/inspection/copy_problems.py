@@ -66,14 +66,14 @@ def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     if across:
         message = (
             f"images in two parts look nearly the same: {across[0]}. If they are copies, or "
-            f"neighbours in one series, put them into one part; otherwise the scores will be too "
-            f"good"
+            f"neighbours in one series, put them into one part (data.groups); otherwise the scores "
+            f"will be too good"
         )
         yield problem_of("warning", "near-leak", message, across)
     if within:
         message = (
             f"images in one part look nearly the same: {within[0]}. Remove copies. If they are "
-            f"neighbours in one series, keep the series in one part when you split the data; "
-            f"otherwise the scores will be too good"
+            f"neighbours in one series, keep the series in one part when you split the data "
+            f"(data.groups); otherwise the scores will be too good"
         )
         yield problem_of("warning", "near-duplicates", message, within)

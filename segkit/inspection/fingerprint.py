@@ -78,12 +78,10 @@ class SampleFingerprint(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Whether each band has a single value and the mask a single class or none."""
+        """Whether each band has a single value; all such images are alike, and no copies."""
         total, squares = self.sums
         one_value = np.abs(squares * self.counted - total**2) <= 1e-9 * squares * self.counted
-        largest_class = self.classes.max(initial=0)
-        one_class = np.count_nonzero(self.classes) <= 1 and largest_class in (0, self.labelled)
-        return bool(one_value.all() and one_class)
+        return bool(one_value.all())
 
 
 class UnreadableSample(NamedTuple):

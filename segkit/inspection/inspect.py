@@ -12,8 +12,10 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.class_problems import objects_as_classes, one_sided
+from segkit.inspection.copies_together import keep_copies_together
 from segkit.inspection.find_config import find_config
 from segkit.inspection.fingerprint import SampleFingerprint, Survey, survey
+from segkit.inspection.group_problems import count_groups, group_problems
 from segkit.inspection.mask_format.folders import (
     MaskDescription,
     describe_masks,
@@ -56,7 +58,12 @@ class Inspection(NamedTuple):
     def summary(self) -> DataSummary:
         """Return the facts of the data set, its problems and the verdict."""
         samples = {part: len(subset) for part, subset in self.parts.items()}
-        return summarize(self.read_as, self.task, samples, self.survey, self.problems, self.verdict)
+        groups = None
+        if self.config is not None:
+            groups = count_groups(self.config, self.parts)
+        return summarize(
+            self.read_as, self.task, samples, groups, self.survey, self.problems, self.verdict
+        )
 
     def _repr_html_(self) -> str:
         from segkit.inspection.report import inspection_html_fragment  # it imports this module
@@ -150,9 +157,12 @@ def inspect_parts(
     """
     task = config.task
     found = survey(task, parts, progress)
+    together = keep_copies_together(config, parts, found)
+    config, parts, found, _ = together
     flips = config.augment.flips and guess is None
     problems = find_problems(task, found, flips, config.data.skip_broken)
     problems += left_out_of(parts) + decided_by(parts) + few_images(parts, found.facts)
+    problems += together.problems() + group_problems(config, parts, problems)
     if guess:
         # the verdict describes overlaps already
         problems = [problem for problem in problems if problem.code != "no-overlap"]

@@ -81,6 +81,8 @@ def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
         ("masks read as", summary.read_as),
         ("samples", ", ".join(counts) or "none"),
     ]
+    if summary.groups is not None:
+        lines.append(("groups", str(summary.groups)))
     images = summary.images
     if images is None:
         return lines

@@ -72,6 +72,8 @@ class DataSummary:
     read_as: str
     samples: dict[str, int]
     """Number of samples of each part."""
+    groups: int | None
+    """Number of groups of samples, as `data.groups` says; None if it is not set."""
     unreadable: int
     """Number of samples that cannot be used."""
     images: ImageSummary | None
@@ -98,6 +100,7 @@ def summarize(
     read_as: str,
     task: Task,
     samples: dict[str, int],
+    groups: int | None,
     survey: Survey,
     problems: list[Problem],
     verdict: Verdict | None,
@@ -108,6 +111,7 @@ def summarize(
         read_as: How the masks were read.
         task: The task that they were read with.
         samples: Number of samples of each part.
+        groups: Number of groups of samples; None if they are unknown.
         survey: The fingerprints of the samples.
         problems: The problems.
         verdict: The verdict; None if no sample can be read.
@@ -124,6 +128,7 @@ def summarize(
     return DataSummary(
         read_as=read_as,
         samples=samples,
+        groups=groups,
         unreadable=len(survey.broken),
         images=images,
         classes=classes,

@@ -127,9 +127,7 @@ def _usable_parts(parts: Mapping[str, Subset], found: Survey) -> dict[str, Subse
     return usable
 
 
-def _refuse_copied_files(
-    task: Task, parts: Mapping[str, Subset], divided: Sequence[str]
-) -> None:
+def _refuse_copied_files(task: Task, parts: Mapping[str, Subset], divided: Sequence[str]) -> None:
     """Raise `DataError` for equal image files in two parts of the user, within seconds.
 
     All parts that segkit divides itself count as one.

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from segkit.data.batches.windows import windows_of
-from segkit.data.parts import open_parts
+from segkit.data.parts import divide_again, open_parts
+from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, DataError
+from segkit.inspection.copies_together import placed_in, planned_together, with_copies
 from segkit.inspection.inspect import Inspection, inspect_data
 from segkit.inspection.training_check import check_split
 from segkit.io.atomic import is_stream, write_text_for_user
@@ -21,6 +23,13 @@ from segkit.planning.step_time import measure_steps
 from segkit.planning.yaml_text import as_yaml
 from segkit.system.memory import free_memory
 from segkit.system.progress import Progress
+
+TOGETHER = (
+    "Each line is a list of images that are equal or nearly equal. They stay in one part, so that "
+    "no image is scored whose copy was trained on. Long series are cut into blocks of neighbours. "
+    "If you know which images belong together, set data.groups instead of the blocks."
+)
+"""The reason for the setting `data.keep_together`."""
 
 
 def plan(
@@ -105,12 +114,23 @@ def plan_for(
         raise _wrong_data(inspection)
     facts = inspection.survey.facts
     drafted = draft(inspection.config, inspection.verdict, facts, inspection.guess)
-    parts = open_parts(drafted.config)
-    check_split(drafted.config.task, parts, inspection.survey)
+    drafted, parts = _keep_together(drafted, inspection)
+    check_split(drafted.config.task, placed_in(parts, inspection.parts, inspection.survey))
     progress.message("timing training steps on this machine ...")
     windows_per_image = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
     windows = round(len(parts["validation"]) * windows_per_image)
     return fit_budget(drafted, len(parts["train"]), windows, minutes, free_memory(), measure_steps)
+
+
+def _keep_together(drafted: Plan, inspection: Inspection) -> tuple[Plan, dict[str, Subset]]:
+    """Return the plan that keeps copies in one part, and its open parts."""
+    parts = open_parts(drafted.config)
+    together = planned_together(drafted.config, parts, inspection.survey)
+    if not together:
+        return drafted, parts
+    config = with_copies(drafted.config, together)
+    reasons = {**drafted.reasons, "data.keep_together": TOGETHER}
+    return Plan(config, reasons), divide_again(config, parts)
 
 
 def _wrong_data(inspection: Inspection) -> DataError:

@@ -61,7 +61,11 @@ def _setting_lines(plan: Plan, section: str, content: dict[str, Any]) -> list[st
         if (section, key) == ("data", "relative_to"):
             reason = TOGETHER
         lines += _comment(reason, 2)
-        lines.append(f"  {_flow(key)}: {_flow(value)}")
+        if (section, key) == ("data", "keep_together"):
+            lines.append(f"  {key}:")
+            lines += [f"    - {_flow(names)}" for names in value]
+        else:
+            lines.append(f"  {_flow(key)}: {_flow(value)}")
     return lines
 
 

@@ -14,6 +14,7 @@ from segkit.cli import main
 from segkit.config import Config
 from segkit.data.parts import open_parts
 from segkit.errors import DataError
+from segkit.inspection.copies_together import placed_in
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.training_check import check_split
 from tests.helpers.command_line import listed_problems, numbers
@@ -148,10 +149,11 @@ def test_copies_that_a_split_would_separate_are_found(tmp_path: Path) -> None:
     }
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
     found = survey(config.task, open_parts(config))
-    check_split(config.task, open_parts(config), found)
+    before = open_parts(config)
+    check_split(config.task, placed_in(before, before, found))
     parted = config.model_copy(update={"data": config.data.model_copy(update={"validation": 0.3})})
     with fails(DataError, "leak"):
-        check_split(parted.task, open_parts(parted), found)
+        check_split(parted.task, placed_in(open_parts(parted), before, found))
 
 
 def test_settings_of_the_user_replace_the_guess(
@@ -183,7 +185,8 @@ def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) ->
     }
     data = {**own["train"], "validation": own["validation"], "test": 0.0}
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
-    check_split(config.task, open_parts(config), survey(config.task, open_parts(config)))
+    parts = open_parts(config)
+    check_split(config.task, placed_in(parts, parts, survey(config.task, parts)))
 
 
 def test_trap_46_linked_folders_are_read_and_unread_files_are_listed(
