@@ -21,6 +21,7 @@ from segkit.comparison.settings import (
 )
 from segkit.comparison.trainings import Training, begun, in_turn, run_training
 from segkit.config import ConfigLike
+from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, SegkitError
 from segkit.io.atomic import write_text
 from segkit.io.images import write_picture

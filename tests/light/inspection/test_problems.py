@@ -85,7 +85,7 @@ def test_trap_45_blank_tiles_are_not_copies() -> None:
     drawn = {"a": blank(7, 0)["blank7 0"]}
     drawn["a"][1][4:8, 4:8] = 1
     problems = found(CRACK, train=good(CRACK) | drawn, test=good(CRACK, 4, 50) | drawn)
-    assert [problem.code for problem in problems] == ["leak"]
+    assert "leak" not in [problem.code for problem in problems]
 
 
 @pytest.mark.parametrize(

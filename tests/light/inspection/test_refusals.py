@@ -197,9 +197,16 @@ def commands(folder: Path, *arguments: list[str]) -> list[Any]:
 
 
 def leak(path: Path) -> None:
-    """Make copies of an image so many that two parts hold it."""
-    for i in range(1, 14):
-        path.with_name(f"i{i}.png").write_bytes(path.read_bytes())
+    """Give the data set a validation part of its own, which holds a copy of a training image."""
+    root = path.parents[1]
+    own = {}
+    for kind in ("images", "masks"):
+        own[kind] = str(root / "val" / kind)
+        (root / "val" / kind).mkdir(parents=True)
+        (root / "val" / kind / "copy.png").write_bytes((root / kind / path.name).read_bytes())
+    config = yaml.safe_load((root / "config.yaml").read_text("utf-8"))
+    config["data"] |= {"validation": own, "test": 0.0}
+    (root / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
 @pytest.mark.long

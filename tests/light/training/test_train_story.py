@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def interrupt(*_: object) -> None:
+def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
