@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -101,7 +102,7 @@ def planned_together(config: Config, parts: Mapping[str, Subset], found: Survey)
     longest = max(2, len(facts) // BLOCKS)
     near = []
     for series in near_groups(facts):
-        near += _blocks(sorted(series, key=_natural_order), equal, longest)
+        near += _blocks(series, equal, longest)
     others = len(facts) - sum(map(len, near))
     if others + len(near) < len(parts):
         return equal
@@ -115,26 +116,40 @@ def planned_together(config: Config, parts: Mapping[str, Subset], found: Survey)
 def _blocks(series: Sequence[str], equal: Groups, longest: int) -> Groups:
     """Cut a series into blocks of at most `longest` names; equal images stay in one block."""
     if len(series) <= longest:
-        return [list(series)]
-    copies_of = {name: group for group in equal for name in group}
+        return [sorted(series, key=_natural_order)]
     blocks: Groups = [[]]
-    placed: set[str] = set()
-    for name in series:
-        if name in placed:
-            continue
-        members = copies_of.get(name, [name])
+    for members in _in_series(series, equal):
         if blocks[-1] and len(blocks[-1]) + len(members) > longest:
             blocks.append([])
         blocks[-1] += members
-        placed.update(members)
     return [block for block in blocks if len(block) > 1]
+
+
+def _in_series(series: Sequence[str], equal: Groups) -> Groups:
+    """Return lists of names of equal images, or of one name, in the order of the series.
+
+    The order is that of the names. A copy has the place of the image that is named like most.
+    """
+    copies_of = {name: group for group in equal for name in group}
+    forms = Counter(_form(name) for name in series)
+    lists: dict[str, list[str]] = {}
+    for name in series:
+        members = copies_of.get(name, [name])
+        usual = min(members, key=lambda member: (-forms[_form(member)], _natural_order(member)))
+        lists[usual] = members
+    return [lists[name] for name in sorted(lists, key=_natural_order)]
+
+
+def _form(name: str) -> str:
+    """Return a name without its numbers."""
+    return re.sub(r"[0-9]+", "#", name)
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts a2 before a10."""
     key = []
     for text in re.split(r"([0-9]+)", name):
-        if text.isdigit():
+        if re.fullmatch(r"[0-9]+", text):
             key.append((int(text), ""))
         else:
             key.append((-1, text))

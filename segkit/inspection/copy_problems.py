@@ -51,7 +51,14 @@ def leak(groups: Sequence[Sequence[SampleFingerprint | Placed]]) -> Problem:
 
 
 def _equal_names(group: Sequence[SampleFingerprint | Placed]) -> str:
-    return " = ".join(f"{sample.name} ({sample.part})" for sample in group[:3])
+    """Return the first names, with one of each part."""
+    first_of_part: dict[str, SampleFingerprint | Placed] = {}
+    for sample in group:
+        first_of_part.setdefault(sample.part, sample)
+    shown = list(first_of_part.values())
+    if len(shown) == 1:
+        shown = list(group[:3])
+    return " = ".join(f"{sample.name} ({sample.part})" for sample in shown)
 
 
 def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:

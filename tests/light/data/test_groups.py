@@ -152,7 +152,7 @@ def test_groups_of_a_column(tmp_path: Path) -> None:
     assert sum(map(len, found)) == 4
     with fails(DataError, "list", "visit", "Patient"):
         open_parts(config(**{**data, "groups": {"column": "visit"}}))
-    listing.write_text("\n".join(rows[:-1] + [rows[-1].replace("P3", "")]), encoding="utf-8")
+    listing.write_text("\n".join([*rows[:-1], rows[-1].replace("P3", "")]), encoding="utf-8")
     with fails(DataError, "no-group", "images/i11"):
         open_parts(opened)
 
