@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segkit.config import Config, DataConfig
+from segkit.config.reading import as_line
 from segkit.data.groups import groups_of, image_name
 from segkit.data.sources.csv_list import COLUMNS, read_list
 from segkit.data.sources.pair_names import PARTS
@@ -125,7 +126,7 @@ def proposals(config: Config, parts: Mapping[str, Subset]) -> list[Proposal]:
     names = _image_names(parts)
     found = []
     for column in _columns(config):
-        line = f"groups: {{column: {column}}}"
+        line = f"groups: {as_line({'column': column})}"
         found.append(_proposal(config, names, {"column": column}, line, f"values of {column}"))
     for level in range(1, LEVELS + 1):
         if not _are_parts(names, level):
