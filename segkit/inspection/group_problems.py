@@ -19,6 +19,8 @@ LEVELS = 3
 """Levels of sub-folders that are looked at."""
 SHOWN = 3
 """Groups that a proposal names."""
+LONGEST_NAME = 300
+"""Longest name in which prefixes are looked for, so that the time is limited."""
 MOST_SINGLE = 0.1
 """Largest share of groups with one image, above which names are not taken for groups."""
 PREFIXES = (
@@ -132,7 +134,7 @@ def proposals(config: Config, parts: Mapping[str, Subset]) -> list[Proposal]:
         if not _are_parts(names, level):
             line = f"groups: {{folder: {level}}}"
             found.append(_proposal(config, names, {"folder": level}, line, "sub-folders"))
-    if not any(found):
+    if not any(found) and max(map(len, names), default=0) <= LONGEST_NAME:
         for pattern in PREFIXES:
             line = f"groups: '{pattern}'"
             found.append(_proposal(config, names, {"pattern": pattern}, line, "prefixes"))
