@@ -26,6 +26,11 @@ line. This page is generated from the classes that check a config, so it lists e
 TASK_NEEDS = ("kind", "classes")
 """The settings of a task that have no default; the others follow from these two."""
 FILLED = "depends on `kind` and `classes`"
+TABLES = {
+    "PartConfig": "a table of [files for this part](#files-of-a-part)",
+    "GroupsConfig": "a pattern, or a table with one of `pattern`, `folder` and `column`",
+}
+"""How the settings are described that are tables of settings."""
 MEASURED = ("input", "mask_files")
 """Sections that training writes into the run's config."""
 MEASURED_NOTE = "Training measures this section and saves it in the run's `config.yaml`."
@@ -119,9 +124,7 @@ def describe_values(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     if "$ref" in schema:
         kind = schema["$ref"].rsplit("/", 1)[1]
-        return (
-            "a table of [files for this part](#files-of-a-part)" if kind == "PartConfig" else kind
-        )
+        return TABLES.get(kind, kind)
     kind = schema.get("type", "any")
     if kind in ("integer", "number"):
         return f"{kind}{_range(schema)}"
