@@ -29,8 +29,8 @@ PREFIXES = (
     r"([^/_ .-]+)[_ .-][^/]*$",
     r"([^/\d]+\d+)[^/\d]+\d+$",
 )
-"""Patterns of prefixes: up to the first number, up to the last separator, up to the first separator,
-and letters and a number before other letters and a number."""
+"""Patterns of prefixes: up to the first number, up to the last separator, up to the first one, and
+letters and a number before other letters and a number."""
 
 
 class Proposal(NamedTuple):
@@ -119,7 +119,8 @@ def _in_two_parts(config: Config, parts: Mapping[str, Subset]) -> list[Problem]:
 def proposals(config: Config, parts: Mapping[str, Subset]) -> list[Proposal]:
     """Return settings that divide the images into 2 to n / 2 groups, most of them of several.
 
-    Columns of the list and sub-folders come first; prefixes of names are proposed only without them.
+    Columns of the list and sub-folders come first. Prefixes of names are proposed only without
+    them.
 
     Args:
         config: A config without groups.

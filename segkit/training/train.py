@@ -148,8 +148,8 @@ def _prepare_run(
     else:
         run.require_empty()
         check_frozen(config.model)
-    # The network was trained on images in the run's scale. With several processes only the first
-    # one can read that scale from the run folder, so all of them measure the images again.
+    # The network was trained on the run's parts, and on images in the run's scale. With several
+    # processes only the first one can read both from the run folder, so all find them again.
     keep_parts = resume and process is None
     if keep_parts:
         config = run.with_its_copies(config)
