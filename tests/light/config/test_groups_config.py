@@ -16,7 +16,7 @@ TASK = {"kind": "binary", "classes": ["x"]}
 
 
 def test_a_string_is_a_pattern() -> None:
-    assert DataConfig(groups="a(.)").groups == GroupsConfig(pattern="a(.)")  # type: ignore[arg-type]
+    assert DataConfig.model_validate({"groups": "a(.)"}).groups == GroupsConfig(pattern="a(.)")
     assert DataConfig().groups is None
 
 
