@@ -51,14 +51,7 @@ def split(
     members = _members(names, units)
     shares = {"test": test, "validation": validation, "train": 1.0}
     needed = [part for part, share in shares.items() if share > 0]
-    if len(members) < len(needed):
-        raise ConfigError(
-            f"{_count(names, members)} cannot be split into {len(needed)} parts. Add samples, "
-            f"train on all of them (data.validation: 0, data.test: 0), "
-            f"or cut large images into several samples (data.blocks: 512)",
-            "too-few-samples",
-            setting="data",
-        )
+    _check_enough(_count(names, members), len(members), len(needed))
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for unit in members:
         position = fraction(unit)
@@ -70,6 +63,18 @@ def split(
             parts["train"].append(unit)
     _fill_empty(needed, parts)
     return {part: _in_order(names, members, chosen) for part, chosen in parts.items()}
+
+
+def _check_enough(described: str, units: int, parts: int) -> None:
+    """Raise `ConfigError` if there are fewer units than parts."""
+    if units < parts:
+        raise ConfigError(
+            f"{described} cannot be split into {parts} parts. Add samples, train on all of them "
+            f"(data.validation: 0, data.test: 0), or cut large images into several samples "
+            f"(data.blocks: 512)",
+            "too-few-samples",
+            setting="data",
+        )
 
 
 def _members(names: Sequence[str], units: Mapping[str, str] | None) -> dict[str, list[str]]:

@@ -59,28 +59,27 @@ def choose_decoding(
 ) -> Tuned:
     """Choose temperature, thresholds and rules for objects on a part with known masks.
 
-    The scores after tuning are optimistic, since everything was chosen on the same images.
+    The scores after tuning are optimistic, since they are of the same images.
 
     Args:
         predict: The network, without a temperature.
         config: The run's own config, without earlier tuning.
         part: At least one sample.
-        name: Name of the part, such as "validation".
+        name: Name of the part.
         goal: Decides the thresholds.
         counting: Shows the progress of each pass over the part.
     """
-    task = config.task
     with counting("collecting statistics") as progress:
         statistics = collect_statistics(predict, config, part, progress)
     temperature = fit_temperature(*statistics.sample())
+    task = config.task
     shown_in = statistics.images_with_class
     rare = [i for i in task.foreground if shown_in[i] < LEAST_IMAGES]
     thresholds, warnings = choose_thresholds(config, statistics.histograms, temperature, goal, rare)
-    untempered = _without_temperature(config, thresholds)
-    tempered_predict = with_temperature(predict, untempered.task, temperature)
-    # a smallest object of 0 means that no rule is tried for the class
+    tempered_config = _without_temperature(config, thresholds)
+    predict = with_temperature(predict, tempered_config.task, temperature)
     sizes = np.where(shown_in < LEAST_IMAGES, 0, statistics.smallest_objects)
-    chosen = _choose_rules(tempered_predict, untempered, part, sizes, goal, counting)
+    chosen = _choose_rules(predict, tempered_config, part, sizes, goal, counting)
     before = _scores(task, statistics, len(part))
     after = _scores(task, chosen, len(part))
     warnings += warn_of_rare_classes(task, shown_in, rare, LEAST_IMAGES)
@@ -172,7 +171,10 @@ def _choose_rules(
     goal: Goal,
     counting: Counting,
 ) -> ChosenRules:
-    """Try candidates alone and then together, and return the best `decode` section."""
+    """Try candidates alone and then together, and return the best `decode` section.
+
+    No rule is tried for a class whose smallest object is 0.
+    """
     tried = candidates(config, smallest_objects)
     sections = [candidate.add_to(config.decode, config.task) for candidate in tried]
     with counting("trying rules for objects") as progress:

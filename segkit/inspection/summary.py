@@ -117,12 +117,6 @@ def summarize(
         verdict: The verdict; None if no sample can be read.
     """
     facts = survey.facts
-    images = None
-    classes = {}
-    if facts:
-        images = image_summary(facts)
-        for index, name in enumerate(task.classes):
-            classes[name] = class_summary(facts, index)
     unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
     foreground = list(task.foreground)
     return DataSummary(
@@ -130,14 +124,21 @@ def summarize(
         samples=samples,
         groups=groups,
         unreadable=len(survey.broken),
-        images=images,
-        classes=classes,
+        images=image_summary(facts) if facts else None,
+        classes=_class_summaries(task, facts),
         void_share=_share(unlabelled, sum(fact.pixels for fact in facts)),
         overlap_pixels=sum(fact.overlap for fact in facts),
         empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
         problems=problems,
         verdict=_verdict_summary(verdict),
     )
+
+
+def _class_summaries(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, ClassSummary]:
+    """Return the summary of each class; none without samples."""
+    if not facts:
+        return {}
+    return {name: class_summary(facts, index) for index, name in enumerate(task.classes)}
 
 
 def _verdict_summary(verdict: Verdict | None) -> VerdictSummary | None:

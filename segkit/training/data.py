@@ -34,25 +34,14 @@ def prepare_data(
     """
     check_class_folders(config.task)  # prediction would refuse such names after the training
     parts = open_parts(config)
-    total = sum(len(subset) for subset in parts.values())
-    skip_broken = config.data.skip_broken
-    divided = []
-    if not keep_parts:
-        divided = divided_parts(config, parts)
-    with progress.counting("checking images and masks", total) as counter:
-        found = survey_for_training(
-            config.task, parts, counter, skip_broken=skip_broken, divided=divided
-        )
-    together = Together(config, parts, found, [])
-    if divided:
-        together = keep_copies_together(config, parts, found)
+    together = _survey(config, parts, keep_parts, progress)
     config = together.config
     findings = judge_for_training(
         config.task,
         together.parts,
         together.survey,
         flips=config.augment.flips,
-        skip_broken=skip_broken,
+        skip_broken=config.data.skip_broken,
     )
     progress.message(_sizes(findings.parts, findings.left_out))
     for problem in together.problems() + findings.warnings:
@@ -64,6 +53,23 @@ def prepare_data(
     mask_files = getattr(parts["train"].source, "stored", config.mask_files)
     config = config.model_copy(update={"mask_files": mask_files})
     return config.with_input(input_config), findings.parts
+
+
+def _survey(
+    config: Config, parts: dict[str, Subset], keep_parts: bool, progress: Progress
+) -> Together:
+    """Read every sample once, and put copies into one part unless the parts must stay."""
+    divided = []
+    if not keep_parts:
+        divided = divided_parts(config, parts)
+    total = sum(len(subset) for subset in parts.values())
+    with progress.counting("checking images and masks", total) as counter:
+        found = survey_for_training(
+            config.task, parts, counter, skip_broken=config.data.skip_broken, divided=divided
+        )
+    if divided:
+        return keep_copies_together(config, parts, found)
+    return Together(config, parts, found, [])
 
 
 def _sizes(parts: dict[str, Subset], left_out: int) -> str:

@@ -84,28 +84,17 @@ def test_each_row_of_the_table_names_the_head_and_the_loss_of_its_task() -> None
     ("config", "kind"),
     [("shapes_binary", "binary"), ("shapes", "exclusive"), ("shapes_multilabel", "overlapping")],
 )
-def test_inspect_ends_with_the_verdict_on_the_page(
+def test_inspect_finds_the_verdict_and_the_numbers_on_the_page(
     config: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quoted = [
-        " ".join(text.split())
-        for text in re.findall(r"^verdict: .*?\.\n(?=\n|```)", TEXT, re.DOTALL | re.MULTILINE)
-    ]
+    (row,) = re.findall(rf"^\|[^|]+\| {kind}, hence (\w+) \| ([^|]+) \|", TEXT, re.MULTILINE)
     out = str(tmp_path / "shapes")
-    assert (
-        main(
-            [
-                "convert",
-                str(ROOT / "configs" / f"{config}.yaml"),
-                "--out",
-                out,
-                "--set",
-                "data.count=40",
-            ]
-        )
-        == 0
-    )
+    path = str(ROOT / "configs" / f"{config}.yaml")
+    assert main(["convert", path, "--out", out, "--set", "data.count=40"]) == 0
     assert main(["inspect", f"{out}/images", f"{out}/masks"]) == 0
     verdict = capsys.readouterr().out.splitlines()[-1]
+    head, reason = row
     assert verdict.startswith(f"verdict: {kind}")
-    assert verdict in quoted
+    assert head in verdict
+    numbers = re.findall(r"\d[\d,.]*\d|\d", reason)
+    assert [number for number in numbers if number not in verdict] == []
