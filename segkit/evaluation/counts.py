@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -26,7 +27,9 @@ def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
         (4, C) int64: true positives, false positives, false negatives and true negatives.
     """
     rank = len(task.target_shape(1, 1))
-    one_target = target.reshape(-1, *target.shape[target.ndim - rank + 1 :])
+    joined = target.ndim - rank + 1
+    rows = math.prod(target.shape[:joined])
+    one_target = target.reshape(rows, *target.shape[joined:])
     one_mask = mask.reshape(one_target.shape[: 2 + task.layered])
     return count_layers(split_layers(task, one_target, one_mask))
 

@@ -80,9 +80,7 @@ def find_causes(
     return find_causes_in_layers(task, split_layers(task, target, mask), tolerance)
 
 
-def find_causes_in_layers(
-    task: Task, layers: Layers, tolerance: float = TOLERANCE
-) -> ErrorCauses:
+def find_causes_in_layers(task: Task, layers: Layers, tolerance: float = TOLERANCE) -> ErrorCauses:
     """Do the same as `find_causes` with the layers of an image."""
     causes = no_errors(task)
     for label in task.foreground:
