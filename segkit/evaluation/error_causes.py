@@ -31,6 +31,9 @@ from segkit.task import Task
 TOLERANCE = 2.0
 """Pixels within this distance of the true outline are boundary errors."""
 
+CONFUSED = "confused with "
+"""Begins the name of a cause; the name of the other class follows."""
+
 
 class ErrorCauses(NamedTuple):
     """Wrong pixels of each class by their cause; C is the number of classes of the task."""
@@ -120,7 +123,7 @@ def _losses_of_class(task: Task, label: int, causes: ErrorCauses, size: int) -> 
     }
     for other in task.foreground:
         if other != label:
-            losses[f"confused with {task.classes[other]}"] = causes.confused[label, other] / size
+            losses[CONFUSED + task.classes[other]] = causes.confused[label, other] / size
     losses["rest"] = causes.rest[label] / size
     return {cause: float(loss) for cause, loss in losses.items()}
 

@@ -136,7 +136,7 @@ def _overlapping(mask: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     touched = np.zeros(count, bool)
     touched[numbers[other & mask]] = True
-    return count - 1, np.count_nonzero(touched)
+    return count - 1, int(touched.sum())
 
 
 def mean_overlaps(task: Task, scores: ImageScores) -> dict[str, float]:
