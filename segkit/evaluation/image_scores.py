@@ -18,7 +18,7 @@ import numpy as np
 
 from segkit.evaluation import counts as pixel_counts
 from segkit.evaluation.surfaces import BAND, TOLERANCE, BoundaryScores, boundary_scores
-from segkit.io.atomic import atomic
+from segkit.io.atomic import named_by_user
 from segkit.task import Task
 
 OVERLAPS = ("iou", "dice", "precision", "recall")
@@ -189,7 +189,10 @@ def write_table(path: Path, task: Task, scores: Sequence[ImageScores]) -> None:
         scores: One image or more.
     """
     rows = as_rows(task, worst_first(task, scores))
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        named_by_user(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

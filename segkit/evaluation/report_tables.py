@@ -22,7 +22,7 @@ from segkit.evaluation.tables import (
 from segkit.system.terminal import shown
 
 _OVERLAPS = {"dice": "Dice", "iou": "IoU"}
-_BOUNDARY = BoundaryScores("HD95", "surface dist.", "surface Dice", "boundary IoU")
+_BOUNDARY = ("HD95", "surface dist.", "surface Dice", "boundary IoU")
 _CAUSES = ("boundary", "missed", "invented")
 _PAIRS = 3
 """Number of pairs of classes that are named with the losses."""
