@@ -100,8 +100,6 @@ def losses_table(report: Mapping[str, Any]) -> Table:
     for header in ("1 - Dice", *_CAUSES, "confused", "rest"):
         add_number_column(table, header)
     add_number_column(table, "ceiling")
-    if "annotators" in ceilings:
-        add_number_column(table, "annotators")
     for label, losses in report["lost"].items():
         cells = ["-"] * 6
         if losses:
@@ -109,10 +107,14 @@ def losses_table(report: Mapping[str, Any]) -> Table:
             confused = sum(value for cause, value in losses.items() if _is_confusion(cause))
             values = [sum(losses.values()), *causes, confused, losses["rest"]]
             cells = [as_cell(value) for value in values]
-        cells += [as_cell(each["classes"][label]["dice"]) for each in ceilings.values()]
+        cells.append(as_cell(ceilings["moved"]["classes"][label]["dice"]))
         table.add_row(Text(shown(label)), *cells)
-    caption = "ceiling: Dice of the true masks against themselves moved by one pixel"
-    table.caption = Text("\n".join([caption, *_largest_confusions(report)]))
+    lines = ["ceiling: Dice of the true masks against themselves moved by one pixel"]
+    if "annotators" in ceilings:
+        annotators = ceilings["annotators"]
+        dice = as_cell(annotators["dice"])
+        lines.append(f"two annotators of {annotators['images']} images: mean Dice {dice}")
+    table.caption = Text("\n".join([*lines, *_largest_confusions(report)]))
     return table
 
 

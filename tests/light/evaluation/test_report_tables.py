@@ -60,10 +60,13 @@ def test_an_evaluation_fits_into_80_columns(kind: str) -> None:
         assert f"{dice:.4f} {ends['low']:.3f}-{ends['high']:.3f} {value:.4f}" in row
         [row] = [line for line in lines if line.startswith(f"{label} {1 - dice:.4f}")]
         assert f"{losses['boundary']:.4f} {losses['missed']:.4f}" in row
-        assert row.endswith("1.0000")  # both annotators have the same masks
+        ceiling = report["ceiling"]["moved"]["classes"][label]["dice"]
+        assert row.endswith(f"{losses['rest']:.4f} {ceiling:.4f}")
     for image in report["worst"]:
         assert f"{image['image']} {image['dice']:.4f}" in lines
     assert any("0.25 x 0.5" in line for line in lines)
+    # the masks of both annotators are the same
+    assert any("30" in line and line.endswith("1.0000") for line in lines)
 
 
 @pytest.mark.parametrize(("grouped", "found"), [(True, 15), (False, 19)])
