@@ -197,7 +197,7 @@ def interval_of(
         return max(value - reach, 0.0), value + reach
     reach = widening * float(_logit(known).std())
     middle = float(_logit(np.array(value)))
-    return _logistic(middle - reach), _logistic(middle + reach)
+    return min(value, _logistic(middle - reach)), max(value, _logistic(middle + reach))
 
 
 def _logit(shares: np.ndarray) -> np.ndarray:
