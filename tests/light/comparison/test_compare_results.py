@@ -83,7 +83,7 @@ def test_the_intervals_of_dice_are_those_of_an_evaluation() -> None:
         assert (found["low"], found["high"]) == pytest.approx(expected)
         assert expected != pytest.approx(interval(mean_score(one.task, drawn, score)), abs=1e-6)
     found = row["dice_of_class"]["a"]
-    of_class = class_scores(one.task, drawn, "dice")[:, 0]
+    of_class = class_scores(one.task, drawn, "dice")[:, 1]
     expected = interval_of(found["value"], of_class, 20)
     assert (found["low"], found["high"]) == pytest.approx(expected)
 
