@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from segkit.evaluation.counts import Layers, count_layers
 from segkit.task import Task
+
+_PIXELS = 2**16
+"""Pixels that are counted at once. It bounds the memory, and float32 counts them exactly."""
 
 
 def confusion_labels(task: Task) -> list[str]:
@@ -37,16 +42,15 @@ def count_confusion(task: Task, layers: Layers) -> np.ndarray:
     if task.implies_background:
         true_positives, false_positives, false_negatives, rest = counts[:, 0]
         return np.array([[rest, false_positives], [false_negatives, true_positives]])
-    pairs = zip(layers.truth, layers.predicted, strict=True)
-    wrong = [np.flatnonzero(truth != predicted) for truth, predicted in pairs]
-    places = np.unique(np.concatenate(wrong))
-    missing = np.zeros((task.channels, places.size))
-    invented = np.zeros((task.channels, places.size))
-    for label in range(task.channels):
-        truth = layers.truth[label].ravel()[places]
-        predicted = layers.predicted[label].ravel()[places]
-        missing[label] = truth & ~predicted
-        invented[label] = predicted & ~truth
-    confusion = (missing @ invented.T).astype(np.int64)
+    confusion = np.zeros((task.channels, task.channels), np.int64)
+    missing = [np.greater(*pair) for pair in zip(layers.truth, layers.predicted, strict=True)]
+    wrong = [np.greater(*pair) for pair in zip(layers.predicted, layers.truth, strict=True)]
+    both = reduce(np.logical_or, missing) & reduce(np.logical_or, wrong)
+    places = np.flatnonzero(both)
+    for first in range(0, places.size, _PIXELS):
+        block = places[first : first + _PIXELS]
+        missing_there = np.stack([layer.ravel()[block] for layer in missing]).astype(np.float32)
+        wrong_there = np.stack([layer.ravel()[block] for layer in wrong]).astype(np.float32)
+        confusion += (missing_there @ wrong_there.T).astype(np.int64)
     np.fill_diagonal(confusion, counts[0])
     return confusion

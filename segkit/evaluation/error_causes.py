@@ -160,10 +160,11 @@ def _add_class(
 
 def _objects_apart(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the objects of a mask (H, W) bool that share no pixel with another mask."""
-    _, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    touched = np.zeros(numbers.max() + 1, bool)
-    touched[numbers[other]] = True
-    return mask & ~touched[numbers]
+    number, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    apart = np.ones(number, bool)
+    apart[0] = False
+    apart[numbers[other]] = False
+    return apart[numbers]
 
 
 def _near_outline(mask: np.ndarray, tolerance: float) -> np.ndarray:
