@@ -23,12 +23,12 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
-    from segkit.evaluation.tables import scores_table
+    from segkit.evaluation.report_tables import evaluation_tables
     from segkit.training.demo import demo
 
     progress = ConsoleProgress()
     made = demo(options.out, settings=options.set, progress=progress)
-    progress.show(scores_table(made.report))
+    progress.show(evaluation_tables(made.report))
     progress.message(
         f"run       {made.run}\n"
         f"masks     {made.masks}\n"

@@ -29,6 +29,25 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="their masks, stored like those of the training",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="write the scores of each image as CSV"
+    )
+    parser.add_argument(
+        "--boundary", action="store_true", help="also compute distances between outlines"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=2.0,
+        metavar="DISTANCE",
+        help="of surface Dice, in pixels or in the unit of data.pixel_size (default: 2)",
+    )
+    parser.add_argument(
+        "--second-masks",
+        type=Path,
+        metavar="DIR",
+        help="masks of the same images by a second annotator",
+    )
     add_network(parser)
     parser.set_defaults(run_command=_evaluate)
 
@@ -36,7 +55,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.evaluation.evaluate import evaluate
-    from segkit.evaluation.tables import scores_table
+    from segkit.evaluation.report_tables import evaluation_tables
     from segkit.io.atomic import write_text_for_user
 
     progress = ConsoleProgress()
@@ -44,11 +63,15 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.runs,
         options.images,
         options.masks,
+        boundary=options.boundary,
+        tolerance=options.tolerance,
+        table=options.table,
+        second_masks=options.second_masks,
         tta=options.tta,
         runtime=options.runtime,
         progress=progress,
     )
     if options.out:
         write_text_for_user(options.out, json.dumps(report, indent=2) + "\n")
-    progress.show(scores_table(report))
+    progress.show(evaluation_tables(report))
     return 0

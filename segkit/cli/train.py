@@ -79,13 +79,13 @@ def _train_one(
 
 
 def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> None:
-    from segkit.evaluation.tables import scores_table
+    from segkit.evaluation.report_tables import evaluation_tables
 
     if process is not None and not process.leads:
         return
     report = run.report()
     if report is not None:
-        progress.show(scores_table(report))
+        progress.show(evaluation_tables(report))
     progress.message(f"the run is in {run.path}. Predict with:")
     progress.message(f"  segkit predict {run.path} IMAGES --out MASKS")
 

@@ -12,6 +12,7 @@ from segkit.comparison.scoring import Scored
 from segkit.evaluation import counts
 from segkit.evaluation.bootstrap import LEVEL, RESAMPLES, interval, is_more_than_chance, resampled
 from segkit.evaluation.calibration import reliability
+from segkit.evaluation.intervals import interval_of
 from segkit.task import Task
 
 LEAST = 6
@@ -168,7 +169,8 @@ def _foreground_score(setting: SettingRuns, drawn: np.ndarray, score: str) -> di
     for run in setting.runs.values():
         by_seed.append(_none_if_nan(float(mean_score(setting.task, run.counts.sum(0), score))))
     resampled_scores = mean_score(setting.task, drawn, score)
-    pooled = _with_interval(setting.pooled_score(score), resampled_scores)
+    images = _count_images([setting])
+    pooled = _share_with_interval(setting.pooled_score(score), resampled_scores, images)
     return {**pooled._asdict(), "by_seed": by_seed}
 
 
@@ -182,9 +184,10 @@ def _calibration_error(setting: SettingRuns, field: str, resamples: int) -> dict
 def _dice_of_classes(setting: SettingRuns, drawn: np.ndarray) -> dict[str, Any]:
     values = class_scores(setting.task, setting.pooled("counts").sum(0), "dice")
     resampled_values = class_scores(setting.task, drawn, "dice")
+    images = _count_images([setting])
     dice = {}
     for index in setting.task.foreground:
-        score = _with_interval(float(values[index]), resampled_values[:, index])
+        score = _share_with_interval(float(values[index]), resampled_values[:, index], images)
         dice[setting.task.classes[index]] = score._asdict()
     return dice
 
@@ -211,6 +214,14 @@ def _compare_pair(
         "ahead": ahead,
         "of_seeds": len(common_seeds),
     }
+
+
+def _share_with_interval(value: float, resampled_values: np.ndarray, images: int) -> Score:
+    """Return a Dice or IoU with an interval that is symmetric on the logit scale."""
+    if images < 2 or math.isnan(value):
+        return _with_interval(value, resampled_values)
+    low, high = interval_of(value, resampled_values, images)
+    return Score(value, _none_if_nan(low), _none_if_nan(high))
 
 
 def _with_interval(value: float, resampled_values: np.ndarray) -> Score:

@@ -94,6 +94,9 @@ class GroupsConfig(Section):
 Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
 """Groups; a string is a pattern."""
 
+PixelSize = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""One side of a pixel, in any unit."""
+
 
 class PartConfig(Section):
     """Files of the validation or the test part. Settings that are left out are those of `data`."""
@@ -200,6 +203,9 @@ class DataConfig(Section):
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
+    pixel_size: tuple[PixelSize, PixelSize] | None = None
+    """The height and width of a pixel in any unit, in which `segkit evaluate --boundary` then gives
+    distances; null means distances in pixels."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded samples are cached; auto means in memory if they fit, else on disk if they fit,
     else as many as fit in memory."""

@@ -3,6 +3,10 @@
 evaluate.py           `evaluate`: the scores of a run on images with known masks
 counts.py             pixel counts, and the scores that follow from them
 bootstrap.py          confidence intervals of scores
+measurements.py       what is kept of each image
+summary.py            the report of all scores, as in scores.json
+confusion.py          which classes are taken for which others
+ceiling.py            the highest score that can be expected
 image_scores.py       scores of single images, and scores.csv
 intervals.py          means of image scores with intervals over groups
 surfaces.py           distances between outlines of true and predicted masks
@@ -14,4 +18,5 @@ tune.py               `tune`: chooses how a run decodes its probabilities
 tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py and
                       tuning_warnings.py
 tables.py             results as tables on the screen
+report_tables.py      intervals, worst images and losses as tables on the screen
 """

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.task import Task
-from segkit.task.layers import class_layers, known_pixels
+from segkit.task import VOID, Task
+from segkit.task.layers import layers_of, plane_of
 
 
 def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -18,23 +20,69 @@ def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Args:
         task: The task of both.
-        target: Encoded by `task.encode`; VOID pixels are left out.
-        mask: Decoded by `task.decode`.
+        target: Encoded by `task.encode`; VOID pixels are left out. Leading axes are allowed.
+        mask: Decoded by `task.decode`, with the same leading axes.
 
     Returns:
         (4, C) int64: true positives, false positives, false negatives and true negatives.
     """
-    truth = class_layers(task, target)
-    predicted = class_layers(task, mask)
-    known = known_pixels(task, target)
-    axes = tuple(range(truth.ndim - 1))
-    cells = (
-        truth & predicted,
-        ~truth & predicted & known,
-        truth & ~predicted,
-        ~truth & ~predicted & known,
-    )
-    return np.stack([cell.sum(axis=axes, dtype=np.int64) for cell in cells])
+    rank = len(task.target_shape(1, 1))
+    joined = target.ndim - rank + 1
+    rows = math.prod(target.shape[:joined])
+    one_target = target.reshape(rows, *target.shape[joined:])
+    one_mask = mask.reshape(one_target.shape[: 2 + task.layered])
+    return count_layers(split_layers(task, one_target, one_mask))
+
+
+class Layers(NamedTuple):
+    """The layers of one image, one entry per class; each is (H, W) bool."""
+
+    truth: list[np.ndarray]
+    predicted: list[np.ndarray]
+    """Without pixels that have no label."""
+    known: list[np.ndarray]
+    """Pixels with a label."""
+
+
+def split_layers(task: Task, target: np.ndarray, mask: np.ndarray) -> Layers:
+    """Return the true and the predicted layer of each class, from which all scores follow.
+
+    Args:
+        task: The task of both masks.
+        target: The true mask of one image as `Task.encode` returns it.
+        mask: The predicted mask as `Task.decode` returns it, of the same size.
+    """
+    known = [layer != VOID for layer in _planes_by_class(task, target)]
+    predicted = []
+    for layer, labelled in zip(layers_of(task, mask), known, strict=True):
+        predicted.append(layer & labelled)
+    return Layers(list(layers_of(task, target)), predicted, known)
+
+
+def count_layers(layers: Layers) -> np.ndarray:
+    """Count the pixels of layers as `count` does.
+
+    Args:
+        layers: The layers of one image.
+
+    Returns:
+        (4, C) int64: true positives, false positives, false negatives and true negatives.
+    """
+    cells = []
+    for truth, predicted, known in zip(*layers, strict=True):
+        right = np.count_nonzero(truth & predicted)
+        false_positives = np.count_nonzero(predicted) - right
+        false_negatives = np.count_nonzero(truth) - right
+        labelled = np.count_nonzero(known)
+        rest = labelled - right - false_positives - false_negatives
+        cells.append((right, false_positives, false_negatives, rest))
+    return np.array(cells, np.int64).T
+
+
+def _planes_by_class(task: Task, target: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the plane in which each class is stored."""
+    for label in range(task.channels):
+        yield plane_of(task, target, label)
 
 
 def ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -108,7 +156,7 @@ def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     classes = {}
     absent = []
     for i, label in enumerate(task.classes):
-        scores: dict[str, Any] = {score: _number(values[score][i]) for score in values}
+        scores: dict[str, Any] = {score: as_json(values[score][i]) for score in values}
         scores["pixels_true"] = tp[i] + fn[i]
         scores["pixels_predicted"] = tp[i] + fp[i]
         classes[label] = scores
@@ -117,13 +165,13 @@ def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     return {
         "aggregation": "dataset",
         "images": images,
-        "mean": {name: _number(value) for name, value in means(task, counts).items()},
+        "mean": {name: as_json(value) for name, value in means(task, counts).items()},
         "classes": classes,
         "absent": absent,
     }
 
 
-def _number(value: float) -> float | None:
+def as_json(value: float) -> float | None:
     """Return a score for JSON, None for NaN."""
     if np.isnan(value):
         return None

@@ -19,16 +19,20 @@ Objects are connected pixels of one class (8 neighbours). Pixels without a label
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from segkit.evaluation.counts import Layers, split_layers
 from segkit.task import Task
-from segkit.task.layers import class_layers, known_pixels
 
 TOLERANCE = 2.0
 """Pixels within this distance of the true outline are boundary errors."""
+
+CONFUSED = "confused with "
+"""Begins the name of a cause; the name of the other class follows."""
 
 
 class ErrorCauses(NamedTuple):
@@ -76,14 +80,16 @@ def find_causes(
     Returns:
         The counts of every foreground class; those of a background class are 0.
     """
-    known = known_pixels(task, target)
-    truth = class_layers(task, target)
-    predicted = class_layers(task, mask) & known
+    return find_causes_in_layers(task, split_layers(task, target, mask), tolerance)
+
+
+def find_causes_in_layers(task: Task, layers: Layers, tolerance: float = TOLERANCE) -> ErrorCauses:
+    """Do the same as `find_causes` with the layers of an image."""
     causes = no_errors(task)
     for label in task.foreground:
-        if np.array_equal(truth[..., label], predicted[..., label]):
+        if np.array_equal(layers.truth[label], layers.predicted[label]):
             continue
-        _add_class(causes, task, label, truth, predicted, tolerance)
+        _add_class(causes, task, label, layers, tolerance)
     return causes
 
 
@@ -117,7 +123,7 @@ def _losses_of_class(task: Task, label: int, causes: ErrorCauses, size: int) -> 
     }
     for other in task.foreground:
         if other != label:
-            losses[f"confused with {task.classes[other]}"] = causes.confused[label, other] / size
+            losses[CONFUSED + task.classes[other]] = causes.confused[label, other] / size
     losses["rest"] = causes.rest[label] / size
     return {cause: float(loss) for cause, loss in losses.items()}
 
@@ -126,13 +132,12 @@ def _add_class(
     causes: ErrorCauses,
     task: Task,
     label: int,
-    truth: np.ndarray,
-    predicted: np.ndarray,
+    layers: Layers,
     tolerance: float,
 ) -> None:
     """Add the wrong pixels of one class of one image to `causes`."""
-    true_layer = truth[..., label]
-    predicted_layer = predicted[..., label]
+    true_layer = layers.truth[label]
+    predicted_layer = layers.predicted[label]
     missed = _objects_apart(true_layer, predicted_layer)
     invented = _objects_apart(predicted_layer, true_layer)
     wrong = true_layer ^ predicted_layer
@@ -141,8 +146,10 @@ def _add_class(
     for other in task.foreground:
         if other == label:
             continue
-        instead = (truth[..., other] ^ predicted[..., other]) & unexplained
-        instead &= np.where(true_layer, predicted[..., other], truth[..., other])
+        true_other = layers.truth[other]
+        predicted_other = layers.predicted[other]
+        instead = (true_other ^ predicted_other) & unexplained
+        instead &= np.where(true_layer, predicted_other, true_other)
         causes.confused[label, other] += np.count_nonzero(instead)
         unexplained &= ~instead
     causes.boundary[label] += np.count_nonzero(near)
@@ -153,17 +160,19 @@ def _add_class(
 
 def _objects_apart(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the objects of a mask (H, W) bool that share no pixel with another mask."""
-    _, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    touched = np.zeros(numbers.max() + 1, bool)
-    touched[numbers[other]] = True
-    return mask & ~touched[numbers]
+    number, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    apart = np.ones(number, bool)
+    apart[0] = False
+    apart[numbers[other]] = False
+    return apart[numbers]
 
 
 def _near_outline(mask: np.ndarray, tolerance: float) -> np.ndarray:
     """Return the pixels within `tolerance` of a pixel on the other side of a mask's outline."""
+    radius = math.floor(tolerance)
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disc = (rows**2 + columns**2 <= tolerance**2).astype(np.uint8)
     inside = mask.astype(np.uint8)
-    if not inside.any() or inside.all():
-        return np.zeros(mask.shape, bool)
-    to_outside = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    to_inside = cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(mask, to_outside, to_inside) <= tolerance
+    near_inside = cv2.dilate(inside, disc)
+    near_outside = cv2.dilate(1 - inside, disc)
+    return np.where(mask, near_outside, near_inside).astype(bool)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from segkit.task import Task
-from segkit.task.layers import class_layers, labelled_pixels
+from segkit.task.layers import labelled_pixels, layer_of
 
 WORST = 0.1
 """Share of the images that count as the worst."""
@@ -55,7 +55,7 @@ def image_facts(task: Task, image: np.ndarray, target: np.ndarray) -> dict[str, 
         "share of CLASS" (of the labelled pixels), "objects of CLASS" (number) and "object size of
         CLASS" (median in pixels; NaN without an object).
     """
-    grey = image.astype(np.float32).mean(axis=-1)
+    grey = _grey(image)
     contrast = float(grey.std())
     edges = float(cv2.Laplacian(grey, cv2.CV_32F).std())
     facts = {
@@ -64,15 +64,22 @@ def image_facts(task: Task, image: np.ndarray, target: np.ndarray) -> dict[str, 
         "sharpness": edges / contrast if contrast else 0.0,
     }
     labelled = int(np.count_nonzero(labelled_pixels(target)))
-    layers = class_layers(task, target)
     for label in task.foreground:
         name = task.classes[label]
-        layer = layers[..., label].astype(np.uint8)
+        layer = layer_of(task, target, label).astype(np.uint8)
         sizes = cv2.connectedComponentsWithStats(layer, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
-        facts[f"share of {name}"] = float(layer.sum()) / labelled if labelled else 0.0
+        facts[f"share of {name}"] = np.count_nonzero(layer) / labelled if labelled else 0.0
         facts[f"objects of {name}"] = float(sizes.size)
         facts[f"object size of {name}"] = float(np.median(sizes)) if sizes.size else math.nan
     return facts
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels, (H, W) float32."""
+    grey = np.zeros(image.shape[:2], np.float32)
+    for channel in range(image.shape[-1]):  # several times as fast as mean(-1)
+        grey += image[..., channel]
+    return grey / image.shape[-1]
 
 
 def find_difference(

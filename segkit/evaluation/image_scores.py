@@ -18,9 +18,8 @@ import numpy as np
 
 from segkit.evaluation import counts as pixel_counts
 from segkit.evaluation.surfaces import BAND, TOLERANCE, BoundaryScores, boundary_scores
-from segkit.io.atomic import atomic
+from segkit.io.atomic import named_by_user
 from segkit.task import Task
-from segkit.task.layers import class_layers, known_pixels
 
 OVERLAPS = ("iou", "dice", "precision", "recall")
 
@@ -80,21 +79,30 @@ def score_image(
     Returns:
         The counts and scores of every foreground class.
     """
-    known = known_pixels(task, target)
-    truth = class_layers(task, target)
-    predicted = class_layers(task, mask) & known
+    layers = pixel_counts.split_layers(task, target, mask)
+    return score_layers(task, name, layers, group, boundary)
+
+
+def score_layers(
+    task: Task,
+    name: str,
+    layers: pixel_counts.Layers,
+    group: str = "",
+    boundary: BoundarySettings | None = None,
+) -> ImageScores:
+    """Do the same as `score_image` with the layers of an image."""
     objects = []
     boundaries = []
     for label in task.foreground:
-        true_layer = truth[..., label]
-        predicted_layer = predicted[..., label]
-        objects.append(count_objects(true_layer, predicted_layer))
+        truth = layers.truth[label]
+        predicted = layers.predicted[label]
+        objects.append(count_objects(truth, predicted))
         if boundary is not None:
-            boundaries.append(boundary_scores(true_layer, predicted_layer, *boundary))
+            boundaries.append(boundary_scores(truth, predicted, *boundary))
     return ImageScores(
         name=name,
         group=group or name,
-        counts=pixel_counts.count(task, target, mask),
+        counts=pixel_counts.count_layers(layers),
         objects=tuple(objects),
         boundaries=tuple(boundaries),
     )
@@ -126,8 +134,9 @@ def count_objects(truth: np.ndarray, predicted: np.ndarray) -> ObjectCounts:
 def _overlapping(mask: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     """Return the number of objects of a mask, and of those that share a pixel with another mask."""
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    touched = np.unique(numbers[other & mask])
-    return count - 1, touched.size
+    touched = np.zeros(count, bool)
+    touched[numbers[other & mask]] = True
+    return count - 1, int(touched.sum())
 
 
 def mean_overlaps(task: Task, scores: ImageScores) -> dict[str, float]:
@@ -180,7 +189,10 @@ def write_table(path: Path, task: Task, scores: Sequence[ImageScores]) -> None:
         scores: One image or more.
     """
     rows = as_rows(task, worst_first(task, scores))
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        named_by_user(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

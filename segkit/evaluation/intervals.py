@@ -20,7 +20,7 @@ Welsh, 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x (whole groups).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,9 @@ PROMISED = 20
 """Groups from which an interval is returned."""
 _CLOSEST = 1e-6
 """Distance from 0 and 1 that a share keeps, so that its logit is finite."""
+
+_COLUMNS = 32
+"""Scores that are resampled at once. It bounds the memory for any number of classes."""
 
 Score = Callable[[np.ndarray], np.ndarray]
 """Maps sums (..., K) to scores (...); NaN where there is no score."""
@@ -91,8 +94,29 @@ def pooled(
     Returns:
         The score of the summed counts.
     """
+    return pooled_scores(counts, groups, {"": score}, resamples)[""]
+
+
+def pooled_scores(
+    counts: np.ndarray,
+    groups: np.ndarray,
+    scores: Mapping[str, Score],
+    resamples: int = RESAMPLES,
+) -> dict[str, Estimate]:
+    """Estimate several scores as `pooled` does, from the same resamples.
+
+    Args:
+        counts: Counts of each image, (images, ...), one image or more.
+        groups: Number of each image's group, (images,).
+        scores: The scores of sums of counts.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        The estimate of each score.
+    """
     sums = group_sums(counts, groups)
-    return _estimate(sums, score, True, resamples)
+    drawn = _drawn(sums, resamples)
+    return {name: _estimate(sums, drawn, score, True) for name, score in scores.items()}
 
 
 def per_image(
@@ -109,9 +133,37 @@ def per_image(
     Returns:
         The mean of the known scores.
     """
-    known = ~np.isnan(values)
-    rows = np.stack([np.where(known, values, 0.0), known], axis=-1)
-    return _estimate(group_sums(rows, groups), _mean, share, resamples)
+    return per_image_scores(values[:, None], groups, [share], resamples)[0]
+
+
+def per_image_scores(
+    values: np.ndarray,
+    groups: np.ndarray,
+    shares: Sequence[bool],
+    resamples: int = RESAMPLES,
+) -> list[Estimate]:
+    """Estimate the means of several scores as `per_image` does, from the same resamples.
+
+    Args:
+        values: Scores of each image, (images, S); NaN where an image does not have one.
+        groups: Number of each image's group, (images,).
+        shares: Whether each score lies between 0 and 1; otherwise it is a distance. (S,)
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        The estimate of each score.
+    """
+    estimates = []
+    for first in range(0, len(shares), _COLUMNS):
+        columns = values[:, first : first + _COLUMNS]
+        known = ~np.isnan(columns)
+        sums = group_sums(np.stack([np.where(known, columns, 0.0), known], axis=-1), groups)
+        drawn = _drawn(sums, resamples)
+        for column in range(columns.shape[1]):
+            of_score = None if drawn is None else drawn[:, column]
+            share = shares[first + column]
+            estimates.append(_estimate(sums[:, column], of_score, _mean, share))
+    return estimates
 
 
 def _mean(sums: np.ndarray) -> np.ndarray:
@@ -145,7 +197,7 @@ def interval_of(
         return max(value - reach, 0.0), value + reach
     reach = widening * float(_logit(known).std())
     middle = float(_logit(np.array(value)))
-    return _logistic(middle - reach), _logistic(middle + reach)
+    return min(value, _logistic(middle - reach)), max(value, _logistic(middle + reach))
 
 
 def _logit(shares: np.ndarray) -> np.ndarray:
@@ -157,7 +209,14 @@ def _logistic(value: float) -> float:
     return 1 / (1 + math.exp(-value))
 
 
-def _estimate(sums: np.ndarray, score: Score, share: bool, resamples: int) -> Estimate:
+def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray | None:
+    """Return the sums of resampled groups; None if there are too few groups for an interval."""
+    if len(sums) < PROMISED:
+        return None
+    return resampled(sums, resamples)
+
+
+def _estimate(sums: np.ndarray, drawn: np.ndarray | None, score: Score, share: bool) -> Estimate:
     value = float(score(sums.sum(axis=0)))
     each = score(sums)
     known = each[~np.isnan(each)]
@@ -165,7 +224,6 @@ def _estimate(sums: np.ndarray, score: Score, share: bool, resamples: int) -> Es
         return Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
     low = math.nan
     high = math.nan
-    if known.size >= PROMISED:
-        drawn = score(resampled(sums, resamples))
-        low, high = interval_of(value, drawn, known.size, share=share)
+    if drawn is not None and known.size >= PROMISED:
+        low, high = interval_of(value, score(drawn), known.size, share=share)
     return Estimate(value, low, high, float(known.min()), float(known.max()), known.size)

@@ -34,21 +34,21 @@ def scores_table(report: dict[str, Any]) -> Table:
     title = f"scores over {report['images']} images"
     if "part" in report:
         title += f" of the {report['part']} part"
-    table = _table(title)
-    _add_label_column(table, "class")
+    table = plain_table(title)
+    add_label_column(table, "class")
     for header in (*_SCORES.values(), "true pixels", "predicted"):
-        _add_number_column(table, header)
+        add_number_column(table, header)
     for label, values in report["classes"].items():
-        cells = [_number(values[score]) for score in _SCORES]
+        cells = [as_cell(values[score]) for score in _SCORES]
         cells.append(f"{values['pixels_true']:,}")
         cells.append(f"{values['pixels_predicted']:,}")
         table.add_row(Text(shown(label)), *cells)
     table.add_section()
     mean = report["mean"]
-    iou = _number(mean["iou_foreground"])
-    dice = _number(mean["dice_foreground"])
+    iou = as_cell(mean["iou_foreground"])
+    dice = as_cell(mean["dice_foreground"])
     table.add_row("mean foreground", iou, dice)
-    table.add_row("with background", _number(mean["iou_with_background"]))
+    table.add_row("with background", as_cell(mean["iou_with_background"]))
     caption = "the pixels of all images are counted together"
     if report["absent"]:
         names = ", ".join(map(shown, report["absent"]))
@@ -79,12 +79,12 @@ def tuned_tables(task: Task, tuned: Tuned) -> Group:
 
 def _choices_table(task: Task, tuned: Tuned) -> Table:
     """Return thresholds and rules for objects, one row per class."""
-    table = _table()
-    _add_label_column(table, "class")
+    table = plain_table()
+    add_label_column(table, "class")
     if tuned.thresholds is not None:
-        _add_number_column(table, "threshold")
+        add_number_column(table, "threshold")
     for header in ("smallest object", "largest only", "holes filled"):
-        _add_number_column(table, header)
+        add_number_column(table, header)
     for i, rule in enumerate(tuned.decode.rules(task)):
         cells = [Text(shown(task.classes[i]))]
         if tuned.thresholds is not None:
@@ -106,11 +106,11 @@ def _rule_cells(rule: Rule) -> list[str]:
 
 def _changes_table(tuned: Tuned) -> Table:
     """Return scores before and after tuning, one row per class and score."""
-    table = _table()
-    _add_label_column(table, "class")
+    table = plain_table()
+    add_label_column(table, "class")
     table.add_column("score", no_wrap=True)
-    _add_number_column(table, "before")
-    _add_number_column(table, "after")
+    add_number_column(table, "before")
+    add_number_column(table, "after")
     for label, before in tuned.before["classes"].items():
         name = Text(shown(label))
         for score in ("dice", "precision", "recall"):
@@ -129,7 +129,8 @@ def _changes_table(tuned: Tuned) -> Table:
     return table
 
 
-def _table(title: str | None = None) -> Table:
+def plain_table(title: str | None = None) -> Table:
+    """Return a table without columns."""
     return Table(
         title=title,
         title_justify="left",
@@ -141,20 +142,22 @@ def _table(title: str | None = None) -> Table:
     )
 
 
-def _add_label_column(table: Table, header: str) -> None:
+def add_label_column(table: Table, header: str) -> None:
     """Add the only column that may wrap: a long name is broken, and no part of it is lost."""
     table.add_column(header, overflow="fold")
 
 
-def _add_number_column(table: Table, header: str) -> None:
+def add_number_column(table: Table, header: str) -> None:
+    """Add a column of numbers, which never wraps."""
     table.add_column(header, justify="right", no_wrap=True)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any], score: str) -> tuple[str, str]:
-    return _number(before[score]), _number(after[score])
+    return as_cell(before[score]), as_cell(after[score])
 
 
-def _number(value: float | None) -> str:
+def as_cell(value: float | None) -> str:
+    """Return a score with four decimals, and "-" for None."""
     if value is None:
         return "-"
     return f"{value:.4f}"

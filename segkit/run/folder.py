@@ -36,6 +36,7 @@ class Run:
     | last.keras | the model of the last epoch |
     | history.csv, curves.png | losses and scores of each epoch, and their curves |
     | scores.json | scores of the best epoch |
+    | scores.csv | scores of the best epoch on each image |
     | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
@@ -59,6 +60,7 @@ class Run:
         self.history = path / "history.csv"
         self.curves = path / "curves.png"
         self.scores = path / "scores.json"
+        self.image_scores = path / "scores.csv"
         self.card = path / "README.md"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"
@@ -334,6 +336,7 @@ _FREE = (
     "data.cache",
     "data.cache_folder",
     "data.download",
+    "data.pixel_size",
     "train.devices",
     "train.checkpoint_minutes",
     "train.pictures",

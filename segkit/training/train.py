@@ -14,7 +14,7 @@ from segkit.data.batches.cache import check_memory
 from segkit.data.parts import held_out
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
-from segkit.evaluation.evaluate import score_part
+from segkit.evaluation.evaluate import ScoreOptions, score_part
 from segkit.io.atomic import write_text
 from segkit.models.weights import check_frozen, find_weights
 from segkit.run import Run
@@ -173,7 +173,7 @@ def _prepare_run(
 def _score_best_epoch(
     config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress
 ) -> None:
-    """Write scores.json, unless both the test and the validation part are empty."""
+    """Write scores.json and scores.csv, unless both the test and the validation part are empty."""
     from segkit.inference.runtimes.keras import open_keras
 
     run.check_not_removed()
@@ -183,5 +183,6 @@ def _score_best_epoch(
         return
     label = f"scoring the best epoch on the {part} part"
     with progress.counting(label, len(parts[part])) as counter:
-        scores = score_part(open_keras(run), config, parts[part], counter)
+        options = ScoreOptions(table=run.image_scores)
+        scores = score_part(open_keras(run), config, parts[part], counter, options=options)
     write_text(run.scores, json.dumps({"part": part, **scores}, indent=2) + "\n")

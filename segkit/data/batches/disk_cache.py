@@ -49,6 +49,7 @@ NOT_READING = {
     "count",
     "download",
     "max_pixels",
+    "pixel_size",
 }
 """Settings of `data` that do not change how a sample is read."""
 

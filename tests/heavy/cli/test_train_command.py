@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from segkit.cli import main
-from segkit.errors import RunError
+from segkit.errors import ConfigError, RunError
 from segkit.run import Run
 from tests.helpers.command_line import assert_fails
 from tests.helpers.errors import holds
@@ -107,6 +108,45 @@ def test_evaluate_gives_the_scores_that_training_gave(trained: Run, tmp_path: Pa
     expected = json.loads(trained.scores.read_text())
     del expected["part"]
     assert json.loads(out.read_text()) == expected
+
+
+def test_the_scores_of_each_image_are_in_the_run(trained: Run) -> None:
+    task = trained.config().task
+    report = json.loads(trained.scores.read_text())
+    with (trained.path / "scores.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    images = trained.path.parent / "test" / "images"
+    assert {row["image"] for row in rows} == {path.stem for path in images.iterdir()}
+    assert [row["image"] for row in rows[:10]] == [each["image"] for each in report["worst"]]
+    for label, losses in report["lost"].items():
+        scores = report["classes"][label]
+        for name in ("pixels_true", "pixels_predicted"):
+            assert sum(int(row[f"{label} {name}"]) for row in rows) == scores[name]
+        assert sum(losses.values()) == pytest.approx(1 - scores["dice"])
+    assert list(report["lost"]) == [task.classes[label] for label in task.foreground]
+
+
+def test_evaluate_writes_a_table_and_compares_annotators(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = trained.path.parent / "test"
+    files = ["--images", str(test / "images"), "--masks", str(test / "masks")]
+    out = tmp_path / "scores.json"
+    table = tmp_path / "scores.csv"
+    extras = ["--out", str(out), "--table", str(table), "--second-masks", str(test / "masks")]
+    command = ["evaluate", str(trained.path), *files, *extras, "--boundary", "--tolerance", "1.5"]
+    assert main(command) == 0
+    report = json.loads(out.read_text())
+    assert report["boundary"]["tolerance"] == 1.5
+    assert report["ceiling"]["annotators"]["dice"] == 1
+    shown = capsys.readouterr().out
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == report["images"]
+    for row in rows[:10]:
+        assert row["image"] in shown
+        assert float(row["mean surface_dice"]) <= 1
+    assert_fails([*command, "--tolerance=-1"], ConfigError, "wrong-value", "--tolerance", "-1")
 
 
 def test_another_run_is_never_overwritten(trained: Run) -> None:

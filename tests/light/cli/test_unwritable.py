@@ -42,6 +42,7 @@ WRITTEN = {
         "--out",
     ],
     "evaluate --out": ["evaluate", "run", "--images", "images", "--masks", "masks", "--out"],
+    "evaluate --table": ["evaluate", "run", "--images", "images", "--masks", "masks", "--table"],
     "predict --out": ["predict", "run", "images", "--out"],
 }
 TASK = task_of("binary")

@@ -11,10 +11,11 @@ import pytest
 from segkit import Task
 from segkit.comparison.plot import CLEAR, UNCLEAR, draw_comparison, plot
 from segkit.comparison.report import markdown, verdict
-from segkit.comparison.results import SettingRuns, mean_score, results_of
+from segkit.comparison.results import SettingRuns, class_scores, mean_score, results_of
 from segkit.evaluation import counts
 from segkit.evaluation.bootstrap import interval, resampled
 from segkit.evaluation.calibration import reliability
+from segkit.evaluation.intervals import interval_of
 from tests.helpers.command_line import numbers
 from tests.helpers.compared import answers, scored
 
@@ -70,6 +71,21 @@ def test_every_score_pools_the_seeds() -> None:
         11.0,
         [100, 101, 102],
     )
+
+
+def test_the_intervals_of_dice_are_those_of_an_evaluation() -> None:
+    one = answers("one")
+    row = compared(one, answers("two", first=5))["settings"][0]
+    drawn = resampled(sum(run.counts for run in one.runs.values()), 400)
+    for score in ("dice", "iou"):
+        found = row[f"{score}_foreground"]
+        expected = interval_of(found["value"], mean_score(one.task, drawn, score), 20)
+        assert (found["low"], found["high"]) == pytest.approx(expected)
+        assert expected != pytest.approx(interval(mean_score(one.task, drawn, score)), abs=1e-6)
+    found = row["dice_of_class"]["a"]
+    of_class = class_scores(one.task, drawn, "dice")[:, 1]
+    expected = interval_of(found["value"], of_class, 20)
+    assert (found["low"], found["high"]) == pytest.approx(expected)
 
 
 def test_the_difference_is_paired_by_resampled_image() -> None:

@@ -99,6 +99,8 @@ def test_overrides_are_yaml_and_reach_sections_that_are_not_in_the_file(tmp_path
         ("train.epochs=0", "wrong-value", "train.epochs", (0,)),
         ("train.epochs=[1", "not-a-config", None, ()),
         ("data.size=[64]", "missing-setting", "data.size.1", ()),
+        ("data.pixel_size=[0, 1]", "wrong-value", "data.pixel_size.0", (0,)),
+        ("data.pixel_size=[1, .inf]", "wrong-value", "data.pixel_size.1", ()),
         (
             "train.precision=float8",
             "wrong-value",

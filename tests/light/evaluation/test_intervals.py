@@ -16,6 +16,7 @@ from segkit.evaluation.intervals import (
     group_sums,
     interval_of,
     per_image,
+    per_image_scores,
     pooled,
 )
 
@@ -39,6 +40,23 @@ def test_the_pooled_score_is_that_of_all_pixels_and_the_other_the_mean_of_the_im
     groups = group_numbers(["a", "b"])
     assert pooled(counts, groups, dice).value == pytest.approx(220 / 320)
     assert per_image(dice(counts), groups).value == pytest.approx((1 + 200 / 300) / 2)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_interval_contains_a_perfect_score(value: float) -> None:
+    found = per_image(np.full(30, value), np.arange(30))
+    assert found.low <= found.value <= found.high
+    assert found.low == pytest.approx(found.high, abs=1e-5)
+
+
+def test_scores_that_are_estimated_together_are_those_of_one_alone() -> None:
+    random = np.random.default_rng(0)
+    values = random.random((40, 70))
+    groups = np.repeat(np.arange(20), 2)
+    together = per_image_scores(values, groups, [column % 2 == 0 for column in range(70)], 200)
+    for column in (0, 1, 68, 69):
+        alone = per_image(values[:, column], groups, share=column % 2 == 0, resamples=200)
+        assert together[column] == pytest.approx(alone)
 
 
 def test_images_without_a_score_are_left_out_and_too_few_groups_have_no_interval() -> None:

@@ -1,0 +1,189 @@
+"""The report of an evaluation, as it stands in scores.json."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from segkit.evaluation import counts as pixel_counts
+from segkit.evaluation.ceiling import ceiling_scores
+from segkit.evaluation.confusion import confusion_labels
+from segkit.evaluation.counts import as_json
+from segkit.evaluation.error_causes import loss_by_cause
+from segkit.evaluation.image_facts import describe, find_difference
+from segkit.evaluation.image_scores import (
+    OVERLAPS,
+    ImageScores,
+    mean_boundaries,
+    mean_overlaps,
+    worst_first,
+)
+from segkit.evaluation.intervals import (
+    Estimate,
+    Score,
+    group_numbers,
+    per_image_scores,
+    pooled_scores,
+)
+from segkit.evaluation.measurements import Measurements
+from segkit.evaluation.surfaces import BoundaryScores
+from segkit.task import Task
+
+DISTANCES = ("hd95", "average_surface_distance")
+"""The scores that are no shares."""
+WORST = 10
+"""Number of images that a report names."""
+
+
+def summarize(measured: Measurements, has_groups: bool) -> dict[str, Any]:
+    """Return the report of an evaluation.
+
+    Args:
+        measured: The counts and scores of all images.
+        has_groups: Whether the images belong to groups.
+
+    Returns:
+        The keys of `counts.report`, and the keys that `segkit.evaluate` describes.
+    """
+    task = measured.task
+    counts = measured.counts()
+    report = pixel_counts.report(task, counts.sum(axis=0), len(counts))
+    if not measured.images:
+        return report
+    names = [image.group for image in measured.images]
+    groups = group_numbers(names)
+    if measured.boundary is not None:
+        report["boundary"] = measured.boundary._asdict()
+    report["groups"] = int(groups.max()) + 1 if has_groups else None
+    report["intervals"] = _intervals(task, counts, groups)
+    report["per_image"] = _per_image(task, measured.images, groups)
+    report["lost"] = _losses(measured, counts.sum(axis=0))
+    report["ceiling"] = _ceiling(measured)
+    report["worst"] = _worst(task, measured.images)
+    report["stands_out"] = _stands_out(measured, names if has_groups else [])
+    report["confusion"] = {
+        "classes": confusion_labels(task),
+        "pixels": measured.confusion.tolist(),
+    }
+    return report
+
+
+def _intervals(task: Task, counts: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Return the intervals of the scores of the summed counts."""
+    scores: dict[str, Score] = {}
+    for name in ("iou_foreground", "dice_foreground", "iou_with_background"):
+        scores[name] = partial(_mean_score, task, name)
+    for label in range(task.channels):
+        for name in OVERLAPS:
+            scores[f"{label} {name}"] = partial(_class_score, label, name)
+    estimates = pooled_scores(counts, groups, scores)
+    classes = {}
+    for label, of_class in enumerate(task.classes):
+        classes[of_class] = {name: _ends(estimates[f"{label} {name}"]) for name in OVERLAPS}
+    mean = {name: _ends(estimates[name]) for name in scores if name.endswith("ground")}
+    return {"mean": mean, "classes": classes}
+
+
+def _mean_score(task: Task, name: str, sums: np.ndarray) -> np.ndarray:
+    """Return a mean score of `counts.means` for sums of counts (..., 4, C)."""
+    cells = np.moveaxis(sums, -2, 0)
+    if name == "dice_foreground":
+        values = pixel_counts.ratios(cells)["dice"][..., list(task.foreground)]
+    elif name == "iou_foreground":
+        values = pixel_counts.ratios(cells)["iou"][..., list(task.foreground)]
+    else:
+        values = pixel_counts.ratios(cells)["iou"]
+        if task.implies_background:
+            rest = pixel_counts.ratios(cells[[3, 2, 1, 0]])["iou"]
+            values = np.concatenate([values, rest], axis=-1)
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
+
+
+def _class_score(label: int, name: str, sums: np.ndarray) -> np.ndarray:
+    """Return a score of one class for sums of counts (..., 4, C)."""
+    of_class = sums[..., label : label + 1]
+    return pixel_counts.ratios(np.moveaxis(of_class, -2, 0))[name][..., 0]
+
+
+def _per_image(task: Task, images: list[ImageScores], groups: np.ndarray) -> dict[str, Any]:
+    """Return the means of the images' own scores, over classes and of each foreground class."""
+    names = list(OVERLAPS)
+    if images[0].boundaries:
+        names += BoundaryScores._fields
+    rows = [_values(task, image) for image in images]
+    columns = np.array(rows, dtype=float)
+    shares = [name not in DISTANCES for name in names] * (1 + len(task.foreground))
+    estimates = per_image_scores(columns, groups, shares)
+    blocks = []
+    for first in range(0, len(estimates), len(names)):
+        block = estimates[first : first + len(names)]
+        blocks.append({name: _mean(each) for name, each in zip(names, block, strict=True)})
+    labels = [task.classes[label] for label in task.foreground]
+    return {"mean": blocks[0], "classes": dict(zip(labels, blocks[1:], strict=True))}
+
+
+def _values(task: Task, image: ImageScores) -> list[float]:
+    """Return the scores of an image: the means over classes, then those of each class."""
+    values = list(mean_overlaps(task, image).values())
+    if image.boundaries:
+        values += mean_boundaries(image)
+    ratios = pixel_counts.ratios(image.counts)
+    for number, label in enumerate(task.foreground):
+        values += [float(ratios[name][label]) for name in OVERLAPS]
+        if image.boundaries:
+            values += image.boundaries[number]
+    return values
+
+
+def _ends(estimate: Estimate) -> dict[str, float | int | None]:
+    """Return an interval and the spread of the groups."""
+    return {
+        "low": as_json(estimate.low),
+        "high": as_json(estimate.high),
+        "lowest": as_json(estimate.lowest),
+        "highest": as_json(estimate.highest),
+        "groups": estimate.groups,
+    }
+
+
+def _mean(estimate: Estimate) -> dict[str, float | int | None]:
+    return {"value": as_json(estimate.value), **_ends(estimate)}
+
+
+def _losses(measured: Measurements, counts: np.ndarray) -> dict[str, dict[str, float]]:
+    task = measured.task
+    labels = [task.classes[label] for label in task.foreground]
+    losses = loss_by_cause(task, counts, measured.causes)
+    return dict(zip(labels, losses, strict=True))
+
+
+def _ceiling(measured: Measurements) -> dict[str, Any]:
+    ceiling = {"moved": ceiling_scores(measured.task, measured.moved)}
+    if measured.twice:
+        annotators = ceiling_scores(measured.task, measured.annotators[None])
+        ceiling["annotators"] = {"images": measured.twice, **annotators}
+    return ceiling
+
+
+def _worst(task: Task, images: list[ImageScores]) -> list[dict[str, Any]]:
+    """Return the images with the lowest mean Dice, the lowest first."""
+    worst = []
+    for image in worst_first(task, images)[:WORST]:
+        dice = mean_overlaps(task, image)["dice"]
+        if not math.isnan(dice):
+            worst.append({"image": image.name, "dice": dice})
+    return worst
+
+
+def _stands_out(measured: Measurements, groups: list[str]) -> str:
+    """Return a sentence about the images with the lowest scores."""
+    dice = np.array([mean_overlaps(measured.task, image)["dice"] for image in measured.images])
+    facts = {}
+    for name in measured.facts[0]:
+        facts[name] = np.array([each[name] for each in measured.facts])
+    return describe(find_difference(dice, facts, groups))
