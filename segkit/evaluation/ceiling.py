@@ -63,10 +63,10 @@ def ceiling_scores(task: Task, counts: np.ndarray) -> dict[str, Any]:
         of_class = {}
         for name in ("dice", "iou"):
             values = np.array([each[name][label] for each in ratios])
-            of_class[name] = pixel_counts.as_json(values.mean())
+            of_class[name] = pixel_counts.as_number_or_none(values.mean())
         classes[task.classes[label]] = of_class
     return {
-        "dice": pixel_counts.as_json(float(np.mean(dice))),
-        "iou": pixel_counts.as_json(float(np.mean(iou))),
+        "dice": pixel_counts.as_number_or_none(float(np.mean(dice))),
+        "iou": pixel_counts.as_number_or_none(float(np.mean(iou))),
         "classes": classes,
     }

@@ -156,7 +156,7 @@ def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     classes = {}
     absent = []
     for i, label in enumerate(task.classes):
-        scores: dict[str, Any] = {score: as_json(values[score][i]) for score in values}
+        scores: dict[str, Any] = {score: as_number_or_none(values[score][i]) for score in values}
         scores["pixels_true"] = tp[i] + fn[i]
         scores["pixels_predicted"] = tp[i] + fp[i]
         classes[label] = scores
@@ -165,13 +165,13 @@ def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     return {
         "aggregation": "dataset",
         "images": images,
-        "mean": {name: as_json(value) for name, value in means(task, counts).items()},
+        "mean": {name: as_number_or_none(value) for name, value in means(task, counts).items()},
         "classes": classes,
         "absent": absent,
     }
 
 
-def as_json(value: float) -> float | None:
+def as_number_or_none(value: float) -> float | None:
     """Return a score for JSON, None for NaN."""
     if np.isnan(value):
         return None

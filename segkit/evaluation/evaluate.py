@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import RunConfig
+from segkit.data.groups import groups_of
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, write_table
 from segkit.evaluation.measurements import Measurements, Scene
-from segkit.evaluation.summary import summarize
+from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
 from segkit.inference.decoding import decode
 from segkit.inference.export_choice import AUTO
 from segkit.inference.images import match_model_input, predict_images
-from segkit.inference.load import PathLike, as_paths, open_together
+from segkit.inference.load import LoadedRun, PathLike, as_paths, open_together
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress
@@ -62,70 +63,66 @@ def evaluate(
         runs: A run folder or an export; or several, whose probabilities are averaged.
         images: A folder of images.
         masks: A folder of their masks, stored like those that the run was trained on.
-        boundary: Whether distances between outlines and other boundary scores are computed, which
-            takes longer.
-        tolerance: Tolerance of the normalised surface Dice, in pixels or in the unit of
-            `data.pixel_size`; 0 or more.
+        boundary: Whether boundary scores such as HD95 are computed, which takes longer.
+        tolerance: Of the normalised surface Dice, in pixels or the unit of `data.pixel_size`.
         table: A CSV file for the scores of each image, worst first.
-        second_masks: A folder of masks of the same images by a second annotator, which show how
-            well two annotators agree.
-        tta: Test-time augmentation: "flips" averages over mirrored copies of each image,
-            "rotations" over mirrored and rotated ones.
+        second_masks: A folder of masks of the same images by a second annotator.
+        tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
         progress: Receives which model is loaded, and the number of scored images.
 
     Returns:
-        The keys of `segkit.evaluation.counts.report`, whose scores are those of all pixels
-        together, and:
-
-        - "groups": number of groups, or None if there are none.
-        - "intervals": 95 % intervals of the scores in "mean" and "classes", in the same layout.
-          Each is {"low", "high", "lowest", "highest", "groups"}. "low" and "high" are None below 20
-          groups; "lowest" and "highest" are the scores of single groups. Without groups every image
-          is a group.
-        - "per_image": {"mean", "classes"}: means of the scores of single images, each with "value"
-          and its interval. With `boundary` also "hd95", "average_surface_distance",
-          "surface_dice" and "boundary_iou".
-        - "lost": 1 - Dice of each foreground class by cause: "boundary", "missed", "invented",
-          "confused with CLASS" and "rest". They add up to 1 - Dice.
-        - "ceiling": {"moved": ...}, the "dice" and "iou" of the true masks against themselves moved
-          by one pixel; with `second_masks` also "annotators".
-        - "worst": up to ten images with the lowest mean Dice, each {"image", "dice"}.
-        - "stands_out": one sentence about the images with the lowest scores.
-        - "confusion": {"classes", "pixels"}: a row for each true class, a column for each predicted
-          one.
-        - "boundary", with `boundary`: {"spacing", "tolerance", "band"}.
+        The report; `segkit.evaluation.summary` lists its keys.
 
     Raises:
-        ConfigError: For a runtime that is not available, a tolerance below 0, and runs that cannot
-            be averaged.
-        DataError: For an image or mask that cannot be used.
-        RunError: If there is no finished run.
+        SegkitError: For settings that do not fit together, and an image, a mask or a run that
+            cannot be used.
     """
     check_tolerance(tolerance)
-    progress = progress or Progress()
     opened = open_together(as_paths(runs), runtime, tta)
+    second = _open_masks(opened.config, images, second_masks)
+    options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
+    source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
+    return _evaluate(opened, Subset(source, source.names), options, progress or Progress())
+
+
+def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> Source | None:
+    if masks is None:
+        return None
+    return in_folders(Path(images), Path(masks), config.task, config.data)
+
+
+def _evaluate(
+    opened: LoadedRun, part: Subset, options: ScoreOptions, progress: Progress
+) -> dict[str, Any]:
+    """Score a part, and warn of images whose values do not fit the training images."""
     opened.announce(progress)
-    config = opened.config
-    source = in_folders(Path(images), Path(masks), config.task, config.data)
-    second = None
-    if second_masks is not None:
-        second = in_folders(Path(images), Path(second_masks), config.task, config.data)
-    watch = ScaleWatch(config.input)
-    part = Subset(source, source.names)
-    options = ScoreOptions(
-        boundary=boundary,
-        tolerance=tolerance,
-        groups=_groups_of_part(part, config),
-        second=second,
-        table=None if table is None else Path(table),
-    )
+    options = options._replace(groups=find_groups(part, opened.config, progress))
+    watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(part)) as counter:
-        report = score_part(opened.predict, config, part, counter, watch, options)
+        report = score_part(opened.predict, opened.config, part, counter, watch, options)
     warning = watch.warning()
     if warning:
         progress.warning(warning)
     return report
+
+
+def find_groups(part: Subset, config: RunConfig, progress: Progress) -> list[str] | None:
+    """Find the group of each sample of a part.
+
+    Args:
+        part: The samples. Their names may differ from those of the training samples.
+        config: The run's config.
+        progress: Receives a warning if `data.groups` does not fit the names.
+
+    Returns:
+        The groups; None if there are none, or if a sample has none.
+    """
+    try:
+        return groups_of(part.names, config)
+    except DataError as problem:
+        progress.warning(f"{problem}. The intervals are over images instead")
+        return None
 
 
 def check_tolerance(tolerance: float) -> None:
@@ -153,7 +150,7 @@ def score_part(
         options: What is measured, and where the table is written.
 
     Returns:
-        The report that `evaluate` describes.
+        The report; `segkit.evaluation.summary` lists its keys.
     """
     options = options or ScoreOptions()
     measured = Measurements(config.task, _boundary_settings(config, options))
@@ -165,12 +162,7 @@ def score_part(
         measured.add(Scene(name, image, target, mask, second), group)
     if options.table is not None and measured.images:
         write_table(options.table, config.task, measured.images)
-    return summarize(measured, options.groups is not None)
-
-
-def _groups_of_part(part: Subset, config: RunConfig) -> list[str] | None:
-    """Return the group of each sample of a part; None if there are no groups."""
-    return None
+    return build_report(measured, options.groups is not None)
 
 
 def _boundary_settings(config: RunConfig, options: ScoreOptions) -> BoundarySettings | None:

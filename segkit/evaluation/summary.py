@@ -1,4 +1,24 @@
-"""The report of an evaluation, as it stands in scores.json."""
+"""The report of an evaluation, as it is in scores.json.
+
+It has the keys of `segkit.evaluation.counts.report`, whose scores are those of all pixels together,
+and:
+
+- "groups": number of groups, or None if there are none.
+- "intervals": 95 % intervals of the scores in "mean" and "classes", in the same layout. Each is
+  {"low", "high", "lowest", "highest", "groups"}. "low" and "high" are None below 20 groups;
+  "lowest" and "highest" are the scores of single groups. Without groups every image is a group.
+- "per_image": {"mean", "classes"}: means of the scores of single images, each with "value" and its
+  interval. With boundary scores also "hd95", "average_surface_distance", "surface_dice" and
+  "boundary_iou".
+- "lost": 1 - Dice of each foreground class by cause: "boundary", "missed", "invented",
+  "confused with CLASS" and "rest". They add up to 1 - Dice.
+- "ceiling": {"moved": ...}, the "dice" and "iou" of the true masks against themselves moved by one
+  pixel; with the masks of a second annotator also "annotators".
+- "worst": up to ten images with the lowest mean Dice, each {"image", "dice"}.
+- "stands_out": one sentence about the images with the lowest scores.
+- "confusion": {"classes", "pixels"}: a row for each true class, a column for each predicted one.
+- "boundary", with boundary scores: {"spacing", "tolerance", "band"}.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +31,7 @@ import numpy as np
 from segkit.evaluation import counts as pixel_counts
 from segkit.evaluation.ceiling import ceiling_scores
 from segkit.evaluation.confusion import confusion_labels
-from segkit.evaluation.counts import as_json
+from segkit.evaluation.counts import as_number_or_none
 from segkit.evaluation.error_causes import loss_by_cause
 from segkit.evaluation.image_facts import describe, find_difference
 from segkit.evaluation.image_scores import (
@@ -38,7 +58,7 @@ WORST = 10
 """Number of images that a report names."""
 
 
-def summarize(measured: Measurements, has_groups: bool) -> dict[str, Any]:
+def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
     """Return the report of an evaluation.
 
     Args:
@@ -46,7 +66,7 @@ def summarize(measured: Measurements, has_groups: bool) -> dict[str, Any]:
         has_groups: Whether the images belong to groups.
 
     Returns:
-        The keys of `counts.report`, and the keys that `segkit.evaluate` describes.
+        The report, whose keys the docstring of this file lists.
     """
     task = measured.task
     counts = measured.counts()
@@ -143,16 +163,16 @@ def _values(task: Task, image: ImageScores) -> list[float]:
 def _ends(estimate: Estimate) -> dict[str, float | int | None]:
     """Return an interval and the spread of the groups."""
     return {
-        "low": as_json(estimate.low),
-        "high": as_json(estimate.high),
-        "lowest": as_json(estimate.lowest),
-        "highest": as_json(estimate.highest),
+        "low": as_number_or_none(estimate.low),
+        "high": as_number_or_none(estimate.high),
+        "lowest": as_number_or_none(estimate.lowest),
+        "highest": as_number_or_none(estimate.highest),
         "groups": estimate.groups,
     }
 
 
 def _mean(estimate: Estimate) -> dict[str, float | int | None]:
-    return {"value": as_json(estimate.value), **_ends(estimate)}
+    return {"value": as_number_or_none(estimate.value), **_ends(estimate)}
 
 
 def _losses(measured: Measurements, counts: np.ndarray) -> dict[str, dict[str, float]]:

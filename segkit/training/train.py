@@ -14,7 +14,7 @@ from segkit.data.batches.cache import check_memory
 from segkit.data.parts import held_out
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
-from segkit.evaluation.evaluate import ScoreOptions, score_part
+from segkit.evaluation.evaluate import ScoreOptions, find_groups, score_part
 from segkit.io.atomic import write_text
 from segkit.models.weights import check_frozen, find_weights
 from segkit.run import Run
@@ -181,8 +181,9 @@ def _score_best_epoch(
         part = "validation" if config.data.fold else held_out(parts)
     except ConfigError:
         return
+    groups = find_groups(parts[part], config, progress)
+    options = ScoreOptions(table=run.image_scores, groups=groups)
     label = f"scoring the best epoch on the {part} part"
     with progress.counting(label, len(parts[part])) as counter:
-        options = ScoreOptions(table=run.image_scores)
         scores = score_part(open_keras(run), config, parts[part], counter, options=options)
     write_text(run.scores, json.dumps({"part": part, **scores}, indent=2) + "\n")

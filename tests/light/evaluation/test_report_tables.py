@@ -14,7 +14,7 @@ from segkit.evaluation.counts import report as pooled_report
 from segkit.evaluation.image_scores import BoundarySettings
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.report_tables import evaluation_tables
-from segkit.evaluation.summary import summarize
+from segkit.evaluation.summary import build_report
 
 CLASSES = ["background", "left ventricle", "myocardium"]
 TASKS = {
@@ -45,7 +45,7 @@ def report_of(task: Task, images: int, grouped: bool = False) -> dict[str, Any]:
         image = random.integers(0, 255, (12, 12, 3), np.uint8)
         scene = Scene(f"image {number:05}", image, target, mask, target)
         measured.add(scene, f"patient {number // 2}" if grouped else "")
-    return summarize(measured, grouped)
+    return build_report(measured, grouped)
 
 
 @pytest.mark.parametrize("kind", TASKS)
@@ -91,5 +91,5 @@ def test_a_class_that_occurs_nowhere_has_no_losses() -> None:
     nothing = np.zeros((5, 5), np.uint8)
     for number in range(3):
         measured.add(Scene(str(number), np.zeros((5, 5, 3), np.uint8), nothing, nothing))
-    lines = lines_of(summarize(measured, False))
+    lines = lines_of(build_report(measured, False))
     assert "myocardium - - - - - - -" in lines
