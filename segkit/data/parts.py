@@ -20,15 +20,15 @@ def open_parts(config: Config) -> dict[str, Subset]:
     These rules decide which samples are in a part:
 
     1. Own files: if `data.validation` or `data.test` is a `PartConfig`, that part consists of the
-       samples in those files.
+       samples in those files. Samples that the main source lists for the part are not used.
     2. Named by the data set: if the source lists the samples of a part, the part consists of them.
        If the source does not list the training part, it consists of the samples in no list.
     3. Split by hash: `data.validation` and `data.test` are shares of the training part. A hash of
        each training sample's name decides whether it moves to one of these parts. Only a part that
        rules 1 and 2 leave open gets a share.
-    4. Fold: with `data.fold` (k/n) rules 2 and 3 decide only about the test part. All other samples
-       are divided into n folds. Fold k is the validation part, the other folds are the training
-       part.
+    4. Fold: with `data.fold` (k/n) the validation part of rules 2 and 3 is ignored. All samples
+       outside the test part are divided into n folds. Fold k is the validation part, and the other
+       folds are the training part.
 
     Rules 3 and 4 never divide a group (`data.groups`) or samples of `data.keep_together`.
 
@@ -139,13 +139,13 @@ def _named_by_data_set(source: Source) -> Names:
 
 
 def _split_by_hash(names: Names, data: DataConfig, units: Mapping[str, str] | None) -> Names:
-    """Return all three parts; an open part gets its share of the training samples."""
+    """Return all three parts; a part without a list or own files gets its share."""
     shares = {"validation": 0.0, "test": 0.0}
     for part, setting in (("validation", data.validation), ("test", data.test)):
         if part not in names and not isinstance(setting, PartConfig):
             shares[part] = setting
     if data.fold:
-        shares["validation"] = 0.0
+        shares["validation"] = 0.0  # the fold becomes the validation part
     by_hash: Names = {"train": [], "validation": [], "test": []}
     if names["train"]:
         by_hash = split(names["train"], shares["validation"], shares["test"], units)
@@ -154,7 +154,7 @@ def _split_by_hash(names: Names, data: DataConfig, units: Mapping[str, str] | No
 
 
 def _own_files(part: str, setting: PartConfig, config: Config) -> Subset:
-    """Open the files of a part; if they list that part themselves, only the listed samples."""
+    """Open the files of a part; if that source lists samples for the part, use only those."""
     source = open_source(config.data.part(setting), config.task)
     return Subset(source, list(source.parts.get(part, source.names)))
 
