@@ -16,7 +16,7 @@ def relink(text: str, source: str, places: Mapping[str, str]) -> str:
         text: The page.
         source: The page's path in the repository.
         places: Where the files are on the site, by their path in the repository. Files below docs/
-        are there without it.
+            are there without it.
 
     >>> relink("[a](docs/a.md#b)", "CHANGELOG.md", {"CHANGELOG.md": "changelog.md"})
     '[a](a.md#b)'

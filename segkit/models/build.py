@@ -97,8 +97,8 @@ def build(
     Raises:
         ConfigError: If a setting is unknown, out of range, or contradicts another one.
 
-    >>> build(Task.binary("crack"), encoder="residual", decoder="fpn", width=4,
-    depth=2).output_shape (None, None, None, 1)
+    >>> build(Task.binary("crack"), encoder="residual", width=4, depth=2).output_shape
+    (None, None, None, 1)
     """
     config = validated(ModelConfig, dict(settings), "model")
     return _build(as_task(task), config, _Images(_bands(channels), mean, std, low, high))

@@ -12,6 +12,13 @@ from segkit.cli import main
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TEST_MINUTES = 0.05
 """Trainings of minutes become trainings of seconds in a test."""
+SHORTER = (
+    f"train.minutes={TEST_MINUTES}",
+    "train.pictures=0",
+    "model.width=4",
+    "model.depth=2",
+)
+"""Settings of the trainings in a test."""
 
 
 class Block(NamedTuple):
@@ -58,6 +65,7 @@ def _run_commands(text: str, shorter: bool) -> None:
         words = shlex.split(line, comments=True)
         if words[:1] == ["segkit"]:
             if shorter and words[1] == "train":
-                words += ["--set", f"train.minutes={TEST_MINUTES}", "--set", "train.pictures=0"]
+                for setting in SHORTER:
+                    words += ["--set", setting]
             status = main(words[1:])
             assert status == 0, f"exit status {status}: {line}"

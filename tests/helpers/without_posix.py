@@ -24,6 +24,10 @@ FUNCTIONS = (
 )
 
 
+NEXT = "+"
+"""Separates the commands that one process runs."""
+
+
 def hide() -> None:
     """Hide what Windows does not have. Processes that Python itself starts still need
     os.posix_spawn and the like.
@@ -49,4 +53,13 @@ if __name__ == "__main__":
     hide()
     from segkit.cli import main
 
-    sys.exit(main())
+    commands: list[list[str]] = [[]]
+    for word in sys.argv[1:]:
+        if word == NEXT:
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    for command in commands:
+        status = main(command)
+        if status:
+            sys.exit(status)

@@ -40,6 +40,15 @@ def encoders(*both: str) -> list[Any]:
 
 
 every_encoder = pytest.mark.parametrize("encoder", encoders("plain", "residual"))
+FEW = ("densenet121", "efficientnetv2_b0", "plain", "residual")
+"""Encoders with every kind of layer; test_grid.py has each encoder in another test."""
+few_encoders = pytest.mark.parametrize(
+    "encoder",
+    [
+        param if param.values[0] in FEW else pytest.param(*param.values, marks=pytest.mark.slow)
+        for param in encoders("plain", "residual")
+    ],
+)
 CHANNELS = {
     "convnext_tiny": [96, 192, 384, 768],
     "densenet121": [64, 128, 256, 512, 1024],
@@ -110,7 +119,7 @@ def bfloat16() -> Iterator[None]:
     keras.config.set_dtype_policy("float32")
 
 
-@every_encoder
+@few_encoders
 @pytest.mark.usefixtures("bfloat16")
 def test_mixed_precision_ends_in_float32(encoder: str) -> None:
     model = segkit.unet(CRACK, encoder=encoder, width=4, channels=1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from segkit import RunError
 from segkit.io.images import list_images
 from segkit.training.demo import demo
 from tests.helpers.errors import fails
 
 
+@pytest.mark.one_backend
 def test_the_demo_trains_predicts_and_scores(tmp_path: Path) -> None:
     settings = [
         "data.count=24",

@@ -144,6 +144,7 @@ def test_too_little_room_is_said_before_the_first_step(
     assert run.saved().steps_done(10**6) == 0
 
 
+@pytest.mark.one_backend
 def test_automatic_precision_is_saved_for_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_automatic_precision_is_saved_for_resuming(
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.one_backend  # the clock is the same on both
 def test_a_time_budget_holds_across_a_kill(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     settings = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.stand_in import write_pictures
+from tests.helpers.without_posix import NEXT
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,11 +17,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.one_backend
 def test_plan_train_and_predict_need_no_posix(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", {f"i{number}": (32, 40) for number in range(12)})
-
-    def segkit(*arguments: object) -> None:
-        command = [sys.executable, "-m", "tests.helpers.without_posix", *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
 
     tiny = [
         "train.epochs=1",
@@ -30,19 +26,22 @@ def test_plan_train_and_predict_need_no_posix(tmp_path: Path) -> None:
         "model.width=4",
     ]
     changes = [word for setting in tiny for word in ("--set", setting)]
-    segkit("demo", "--out", tmp_path / "demo", *changes)
-    assert (tmp_path / "demo" / "scores.json").is_file()
-    data = tmp_path / "demo" / "test"
+    demo = tmp_path / "demo"
     plan = tmp_path / "plan.yaml"
-    segkit("plan", data / "images", data / "masks", "--out", plan, "--minutes", 1)
+    masks = tmp_path / "masks"
+    data = demo / "test"
+    commands: list[list[object]] = [
+        ["demo", "--out", demo, *changes],
+        ["plan", data / "images", data / "masks", "--out", plan, "--minutes", 1],
+        ["predict", demo / "run", tmp_path / "in", "--out", masks, "--memory", "4GB"],
+    ]
+    words = [sys.executable, "-m", "tests.helpers.without_posix"]
+    for number, command in enumerate(commands):
+        if number:
+            words.append(NEXT)
+        words += map(str, command)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (demo / "scores.json").is_file()
     assert plan.is_file()
-    segkit(
-        "predict",
-        tmp_path / "demo" / "run",
-        tmp_path / "in",
-        "--out",
-        tmp_path / "masks",
-        "--memory",
-        "4GB",
-    )
-    assert len(list((tmp_path / "masks").glob("*.png"))) == 12
+    assert len(list(masks.glob("*.png"))) == 12
