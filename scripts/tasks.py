@@ -39,6 +39,9 @@ JAX_TESTS = (
 )
 """What runs on every backend."""
 
+LARGE_FOLDERS = ("inference", "comparison", "evaluation", "inspection", "data", "io", "cli", "task")
+"""Folders of tests/light that take a good part of its time."""
+
 
 class Failed(Exception):
     """A task has failed; its status is that of the process."""
@@ -106,9 +109,21 @@ def lint(fix: bool) -> None:
 
 
 def check(fix: bool) -> None:
-    """Run lint and the short tests that need no Keras: about a minute."""
+    """Run lint and the short tests that need no Keras, on two cores: about a minute."""
     lint(fix)
-    call(PYTHON, "-m", "pytest", "-q", "tests/light", "-m", "not slow and not long")
+    light = ROOT / "tests" / "light"
+    others = [path for path in sorted(light.iterdir()) if path.name not in LARGE_FOLDERS]
+    groups = [[light / name] for name in LARGE_FOLDERS]
+    groups.append([path for path in others if path.is_dir() or path.name.startswith("test_")])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        steps = []
+        for group in groups:
+            options = ("-m", "not slow and not long", *map(str, group))
+            steps.append(pytest(group[0].name, folder, *options, coverage=False))
+        failed = run_steps(steps, folder)
+    if failed:
+        raise Failed(1, f"failed: {', '.join(failed)}")
 
 
 def docs(folder: Path, log: Path | None = None) -> None:
