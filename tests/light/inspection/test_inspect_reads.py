@@ -186,7 +186,10 @@ def test_parts_in_folders_of_their_own_may_use_the_same_names(tmp_path: Path) ->
     data = {**own["train"], "validation": own["validation"], "test": 0.0}
     config = Config.model_validate({"task": {"kind": "binary", "classes": ["x"]}, "data": data})
     parts = open_parts(config)
-    check_split(config.task, placed_in(parts, parts, survey(config.task, parts)))
+    found = placed_in(parts, parts, survey(config.task, parts))
+    check_split(config.task, found)
+    names = [(fact.part, fact.name) for fact in found.facts]
+    assert sorted(names) == [(part, str(n)) for part in ("train", "validation") for n in range(3)]
 
 
 def test_trap_46_linked_folders_are_read_and_unread_files_are_listed(
