@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitWarning
 from segkit.system.after_import import import_after
+from segkit.system.packages import explained_imports
 
 if TYPE_CHECKING:
     from segkit import losses, metrics
@@ -117,7 +118,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'segkit' has no attribute {name!r}")
     module, _, attribute = _LATE[name].partition(":")
-    loaded = importlib.import_module(module)
+    with explained_imports():
+        loaded = importlib.import_module(module)
     if attribute:
         return getattr(loaded, attribute)
     return loaded

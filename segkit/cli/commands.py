@@ -27,6 +27,7 @@ from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
 from segkit.io.failures import sentence
+from segkit.system.packages import explained_imports
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
 def _run(options: argparse.Namespace) -> int:
     """Run the command, print the error that ends it, and return the exit status."""
     try:
-        status: int = options.run_command(options)
+        with explained_imports():
+            status: int = options.run_command(options)
     except SegkitError as problem:
         print_error(problem)
         return 2
