@@ -1,9 +1,10 @@
 """Image segmentation with Keras: a `Task` says what a pixel can be, and everything else follows.
 
 The commands of the command line are functions: `inspect`, `plan`, `train`, `cross_validate`,
-`evaluate`, `tune`, `predict`, `export`, `compare`, `convert`, `demo` and `find_learning_rate`.
-`Predictor` is a finished run as a function, and `load` returns its Keras model. `unet`, `build`,
-`head` and `compile` make networks of your own; `losses` and `metrics` train and score them.
+`evaluate`, `tune`, `predict`, `export`, `publish`, `pull`, `compare`, `convert`, `demo` and
+`find_learning_rate`. `Predictor` is a finished run as a function, and `load` returns its Keras
+model. `unet`, `build`, `head` and `compile` make networks of your own; `losses` and `metrics` train
+and score them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from segkit.evaluation.evaluate import evaluate
     from segkit.evaluation.tune import tune
     from segkit.exporting.export import export
+    from segkit.exporting.publish import publish
+    from segkit.exporting.publishing.hub import pull
     from segkit.inference.predict import predict
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
@@ -69,6 +72,8 @@ __all__ = [
     "metrics",
     "plan",
     "predict",
+    "publish",
+    "pull",
     "show",
     "train",
     "tune",
@@ -100,6 +105,8 @@ _LATE = {  # names that are imported when they are first used
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",
     "predict": "segkit.inference.predict:predict",
+    "publish": "segkit.exporting.publish:publish",
+    "pull": "segkit.exporting.publishing.hub:pull",
     "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
     "tune": "segkit.evaluation.tune:tune",

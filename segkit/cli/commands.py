@@ -22,6 +22,7 @@ from segkit.cli.inspect import add_inspect
 from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
+from segkit.cli.publish import add_publish, add_pull
 from segkit.cli.streams import flush, open_closed_streams, print_to_stderr
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
@@ -130,6 +131,11 @@ COMMANDS = {
         add_export,
         "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it.",
     ),
+    "publish": Command(
+        add_publish,
+        "Write a run as a package for the BioImage Model Zoo, QGIS or a model hub.",
+    ),
+    "pull": Command(add_pull, "Make a run folder from a published one."),
     "inspect": Command(
         add_inspect,
         "Describe a data set, its problems, and the head that it needs.",

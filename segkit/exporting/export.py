@@ -161,12 +161,21 @@ def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
     windows = []
     for name in names[::step][:CALIBRATION_WINDOWS]:
         image = match_model_input(config, part.read(name).image, name)
-        windows.append(_middle(image, height, width)[None])
+        windows.append(middle(image, height, width)[None])
     return windows
 
 
-def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the middle of an image (H, W, C) as (height, width, C)."""
+def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the middle of an image, padded by reflection where it is too small.
+
+    Args:
+        image: (H, W, C).
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        (height, width, C).
+    """
     missing_rows = max(0, height - image.shape[0])
     missing_columns = max(0, width - image.shape[1])
     image = np.pad(image, [(0, missing_rows), (0, missing_columns), (0, 0)], mode="symmetric")
