@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+
 import numpy as np
 
 from segkit.config import RunConfig
@@ -81,7 +82,7 @@ class Publication:
         return middle(match_model_input(self.config, sample.image, sample.name), height, width)
 
     def card(self) -> str:
-        """Return the model card of the run; a short one for runs of older versions without a card."""
+        """Return the model card of the run; a short one if an older version made the run."""
         if self.run.card.is_file():
             return self.run.card.read_text(encoding="utf-8")
         header = "library_name: keras\npipeline_tag: image-segmentation\nlicense: other\n"
