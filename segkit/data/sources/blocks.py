@@ -107,7 +107,10 @@ class BlockSource:
             )
         area = (slice(*block.rows), slice(*block.columns))
         valid = None if whole.valid is None else whole.valid[area].copy()
-        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid)
+        geometry = whole.geometry
+        if geometry is not None:
+            geometry = geometry.area_moved(block.rows[0], block.columns[0])
+        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid, geometry)
 
     def _read_whole(self, name: str) -> Sample:
         with self._lock:

@@ -11,6 +11,7 @@ from segkit import catalog
 from segkit.config import DataConfig
 from segkit.config.trust import untrusted
 from segkit.io import codecs
+from segkit.io.geometry import Geometry
 from segkit.task import VOID, Task
 
 
@@ -26,6 +27,11 @@ class Sample(NamedTuple):
     """(H, W) bool, whether the image has a measurement there; elsewhere the mask is VOID.
 
     None if the image has a measurement everywhere.
+    """
+    geometry: Geometry | None = None
+    """The physical size and place of the image's pixels; None if its file states none of them.
+
+    `Geometry` says how the reader of a file format fills it in.
     """
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.polygons import Polygon, outlines
 from segkit.inference.outputs.prediction import Output, PredictedImage
-from segkit.io.georeference import Georeference, read_georeference
+from segkit.io.geometry import Georeference
+from segkit.io.georeference import read_georeference
 from segkit.io.names import file_in
 from segkit.task.layers import layer_of, plane_of
 
