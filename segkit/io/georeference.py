@@ -135,11 +135,15 @@ def read_georeference(path: Path) -> Georeference | None:
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
-        page = tiff.series[0].keyframe
-        if _is_turned(page):  # its mask is upright, but the tags describe the stored pixels
-            return None
-        tags = page.geotiff_tags or {}
-        matrix = _matrix(tags)
+        return georeference_of(tiff.series[0].keyframe)
+
+
+def georeference_of(page: Any) -> Georeference | None:
+    """Return the transformation of a page of tifffile to the map; None as `read_georeference`."""
+    if _is_turned(page):  # its mask is upright, but the tags describe the stored pixels
+        return None
+    tags = page.geotiff_tags or {}
+    matrix = _matrix(tags)
     if matrix is None:
         return None
     if int(tags.get("GTRasterTypeGeoKey", 1)) == 2:  # the tags count from pixel centres

@@ -67,6 +67,22 @@ class Source(Protocol):
         """Read a sample; raises `DataError` if that fails."""
 
 
+def geometry_of(source: Source, name: str) -> Geometry | None:
+    """Return the physical size and place of a sample's image; None if its file states none.
+
+    A source may have a method `geometry(name)` that reads only the header of a file. Otherwise the
+    sample is read.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    from_header = getattr(source, "geometry", None)
+    if from_header is None:
+        return source.read(name).geometry
+    found: Geometry | None = from_header(name)
+    return found
+
+
 class Subset:
     """Some samples of a source.
 
