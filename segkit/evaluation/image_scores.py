@@ -28,11 +28,15 @@ class BoundarySettings(NamedTuple):
     """How boundary scores are measured."""
 
     spacing: tuple[float, float] = (1.0, 1.0)
-    """Height and width of a pixel, in any unit."""
+    """Height and width of a pixel in `unit`; the median if the images differ."""
     tolerance: float = TOLERANCE
     """Of the normalised surface Dice, in the unit of the spacing."""
     band: float = BAND
     """Width of the band of boundary IoU, as a share of the diagonal."""
+    unit: str | None = "pixels"
+    """The unit of distances; None for the one that `data.pixel_size` does not name."""
+    varies: bool = False
+    """Whether images have pixels of different sizes, which are then measured each by its own."""
 
 
 class ObjectCounts(NamedTuple):
@@ -98,7 +102,10 @@ def score_layers(
         predicted = layers.predicted[label]
         objects.append(count_objects(truth, predicted))
         if boundary is not None:
-            boundaries.append(boundary_scores(truth, predicted, *boundary))
+            scores = boundary_scores(
+                truth, predicted, boundary.spacing, boundary.tolerance, boundary.band
+            )
+            boundaries.append(scores)
     return ImageScores(
         name=name,
         group=group or name,

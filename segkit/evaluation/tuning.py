@@ -27,6 +27,7 @@ from segkit.evaluation.tuning_rules import (
 )
 from segkit.evaluation.tuning_statistics import Statistics, collect_statistics
 from segkit.evaluation.tuning_warnings import warn_of_falling_scores, warn_of_rare_classes
+from segkit.inference.decoding import at_pixel_size
 from segkit.inference.ensemble import with_temperature
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
@@ -68,7 +69,11 @@ def choose_decoding(
         name: Name of the part.
         goal: Decides the thresholds.
         counting: Shows the progress of each pass over the part.
+
+    Raises:
+        ConfigError: If a smallest object is an area, and `data.pixel_size` is not set.
     """
+    config = at_pixel_size(config, None, "segkit tune")
     with counting("collecting statistics") as progress:
         statistics = collect_statistics(predict, config, part, progress)
     temperature = fit_temperature(*statistics.sample())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -28,6 +29,8 @@ SPELLINGS = {
     "kilometre": "km",
 }
 """Other names of the units, in the singular."""
+AREA = re.compile(r"(?P<value>[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?) *(?P<unit>[^\W\d_]+)[2²]")
+"""A number and the square of a unit, as in "12 mm2"."""
 
 
 def as_unit(name: Any) -> str | None:
@@ -42,6 +45,54 @@ def as_unit(name: Any) -> str | None:
         if unit in METRES:
             return unit
     return None
+
+
+class Area(NamedTuple):
+    """An area such as 12 mm²."""
+
+    value: float
+    """0 or more."""
+    unit: str
+    """A key of `METRES`; the area is in its square."""
+
+    @classmethod
+    def parse(cls, text: str) -> Area | None:
+        """Return the area that a text states; None if it states none.
+
+        >>> Area.parse("12 mm2"), Area.parse("0.5 um²"), Area.parse("12 mm")
+        (Area(value=12.0, unit='mm'), Area(value=0.5, unit='µm'), None)
+        """
+        found = AREA.fullmatch(text.strip())
+        unit = as_unit(found["unit"]) if found else None
+        if found is None or unit is None:
+            return None
+        value = float(found["value"])
+        return cls(value, unit) if math.isfinite(value) else None
+
+    def __str__(self) -> str:
+        return f"{self.value:g} {self.unit}2"
+
+    @property
+    def square_metres(self) -> float:
+        """The area in m²."""
+        return self.value * METRES[self.unit] ** 2
+
+    def pixels(self, size: tuple[float, float], unit: str) -> int:
+        """Return the smallest number of pixels that cover the area.
+
+        Args:
+            size: Height and width of a pixel.
+            unit: Their unit, a key of `METRES`.
+
+        >>> Area(2, "mm").pixels((0.5, 0.5), "mm"), Area(2.1, "mm").pixels((500, 500), "µm")
+        (8, 9)
+        """
+        of_a_pixel = size[0] * size[1] * METRES[unit] ** 2
+        exact = self.square_metres / of_a_pixel
+        nearest = round(exact)
+        if math.isclose(exact, nearest, rel_tol=1e-9):  # a rounded product is no further pixel
+            return nearest
+        return math.ceil(exact)
 
 
 class Georeference(NamedTuple):
