@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, PlainValidator
 
 from segkit.config.section import Section
 from segkit.errors import ConfigError
@@ -13,18 +13,28 @@ from segkit.io.geometry import Area
 from segkit.task import Task
 
 
-def _size(size: int | str) -> int | str:
+def _size(value: Any) -> int | str:
     """Return a number of pixels, or an area as `Area` writes it."""
-    area = Area.parse(size) if isinstance(size, str) else None
+    area = Area.parse(value) if isinstance(value, str) else None
     if area is not None:
         return str(area)
-    if isinstance(size, str) or size < 0:
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, str) and value.isdecimal():
+        is_whole = True
+    if not is_whole or int(value) < 0:
         raise ValueError("a number of pixels from 0 on, or an area such as '12 mm2'")
-    return size
+    return int(value)
 
 
-Size = Annotated[int | str, Field(union_mode="left_to_right"), AfterValidator(_size)]
-"""A number of pixels, or an area with a unit."""
+def _sizes(value: Any) -> int | str | dict[str, int | str]:
+    """Return one size, or a size per class by name."""
+    if isinstance(value, dict):
+        return {str(name): _size(each) for name, each in value.items()}
+    return _size(value)
+
+
+Sizes = Annotated[int | str | dict[str, int | str], PlainValidator(_sizes)]
+"""The smallest objects of all classes or per class: numbers of pixels, or areas with a unit."""
 
 
 class Rule(NamedTuple):
@@ -51,7 +61,7 @@ class DecodeConfig(Section):
     temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
     """The number by which the logits are divided: above 1 makes the probabilities less certain,
     below 1 more certain."""
-    smallest: Size | dict[str, Size] = 0
+    smallest: Sizes = 0
     """The size below which objects are removed: one for all foreground classes, or one per class by
     name. It is a number of pixels, or an area such as "12 mm2" of images whose pixel size is
     known."""

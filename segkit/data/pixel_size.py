@@ -86,6 +86,16 @@ def pixel_size_of(data: DataConfig, geometry: Geometry | None) -> PixelSize | No
     return PixelSize(geometry.pixel_size, geometry.unit)
 
 
+def pixel_size_of_new(data: DataConfig, geometry: Geometry | None) -> PixelSize | None:
+    """Return the pixel size of an image that is no sample of the data set; None if unknown.
+
+    Its own file comes first, because `data.pixel_size` describes the data set.
+    """
+    if geometry is not None and geometry.pixel_size is not None:
+        return PixelSize(geometry.pixel_size, geometry.unit)
+    return pixel_size_of(data, None)
+
+
 def find_pixel_sizes(data: DataConfig, part: Subset) -> PixelSizes:
     """Return the pixel sizes of all images of a part, from the headers of their files.
 

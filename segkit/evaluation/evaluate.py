@@ -11,7 +11,7 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.groups import groups_of
-from segkit.data.pixel_size import IN_PIXELS, PixelSizes, find_pixel_sizes
+from segkit.data.pixel_size import IN_PIXELS, PixelSizes, find_pixel_sizes, pixel_size_of
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
@@ -260,7 +260,8 @@ def predict_samples(
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
             targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
-            configs[sample.name] = at_pixel_size(config, sample.geometry, sample.name)
+            size = pixel_size_of(config.data, sample.geometry)
+            configs[sample.name] = at_pixel_size(config, size, sample.name)
             image = match_model_input(config, sample.image, sample.name)
             if watch is not None:
                 watch.see(sample.name, image)

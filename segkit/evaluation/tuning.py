@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import DecodeConfig, RunConfig
+from segkit.data.pixel_size import pixel_size_of
 from segkit.data.sources.source import Subset
 from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
@@ -73,7 +74,7 @@ def choose_decoding(
     Raises:
         ConfigError: If a smallest object is an area, and `data.pixel_size` is not set.
     """
-    config = at_pixel_size(config, None, "segkit tune")
+    config = at_pixel_size(config, pixel_size_of(config.data, None), "segkit tune")
     with counting("collecting statistics") as progress:
         statistics = collect_statistics(predict, config, part, progress)
     temperature = fit_temperature(*statistics.sample())

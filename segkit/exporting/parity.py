@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import RunConfig
+from segkit.data.pixel_size import pixel_size_of
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.inference.decoding import at_pixel_size, decode
@@ -52,7 +53,8 @@ def measure_difference(
         target = config.task.encode(sample.mask, sample.name, void=VOID)
         one_prediction = predict_sample(one, config, sample)
         other_prediction = predict_sample(other, config, sample)
-        own_config = at_pixel_size(config, sample.geometry, sample.name)
+        size = pixel_size_of(config.data, sample.geometry)
+        own_config = at_pixel_size(config, size, sample.name)
         sums.add(own_config, target, one_prediction, other_prediction)
     return sums.difference()
 

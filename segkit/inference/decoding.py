@@ -8,11 +8,10 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.config.decode import Rule
-from segkit.data.pixel_size import pixel_size_of
+from segkit.data.pixel_size import PixelSize, pixel_size_of
 from segkit.errors import ConfigError
 from segkit.inference.components import fill_holes, remove_small_objects
 from segkit.inference.temperature import before_temperature
-from segkit.io.geometry import Geometry
 from segkit.task import Task
 from segkit.task.layers import layers_of, stack_planes
 
@@ -40,12 +39,12 @@ def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
     return apply_rules(config, classify(config, probabilities), probabilities)
 
 
-def at_pixel_size(config: RunConfig, geometry: Geometry | None, where: str) -> RunConfig:
+def at_pixel_size(config: RunConfig, known: PixelSize | None, where: str) -> RunConfig:
     """Return the config whose smallest objects are in pixels of one image.
 
     Args:
         config: The config of the run. Without areas in `decode.smallest` it is returned itself.
-        geometry: What the file of the image states.
+        known: The size of the image's pixels; None if it is unknown.
         where: The name of the image, for the message.
 
     Raises:
@@ -53,7 +52,6 @@ def at_pixel_size(config: RunConfig, geometry: Geometry | None, where: str) -> R
     """
     if not config.decode.has_areas:
         return config
-    known = pixel_size_of(config.data, geometry)
     if known is None or known.unit is None:
         missing = "the size of its pixels is unknown"
         advice = "set data.pixel_size and data.pixel_unit"
@@ -110,7 +108,7 @@ def apply_rules(
         ConfigError: For areas that `at_pixel_size` has not turned into pixels, unless
             `data.pixel_size` is set.
     """
-    config = at_pixel_size(config, None, "the smallest object")
+    config = at_pixel_size(config, pixel_size_of(config.data, None), "the smallest object")
     rules = config.decode.rules(config.task)
     if not any(map(any, rules)):
         return mask

@@ -24,7 +24,7 @@ def sizes_of_facts(data: DataConfig, facts: Sequence[SampleFingerprint]) -> Pixe
 
 
 def pixel_size_problems(data: DataConfig, facts: Sequence[SampleFingerprint]) -> list[Problem]:
-    """Return warnings for sizes that some files lack, that contradict the setting, or in degrees."""
+    """Return warnings for sizes that some files lack, contradictions, and maps in degrees."""
     problems = []
     for warning in sizes_of_facts(data, facts).warnings:
         message = str(warning).removeprefix(f"{warning.code}: ")

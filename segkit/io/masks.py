@@ -22,6 +22,8 @@ from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
 
+ROUNDED = 0.001
+"""The relative error of the size of a pixel that a PNG may state."""
 SURELY_YES = 100
 """A lossy yes/no mask has an object if its brightest pixel has this grey value or more."""
 
@@ -355,7 +357,11 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
 
 
 def save_mask(
-    coding: Coding, mask: np.ndarray, paths: Sequence[Path], tags: Sequence[Any] = ()
+    coding: Coding,
+    mask: np.ndarray,
+    paths: Sequence[Path],
+    tags: Sequence[Any] = (),
+    pixel_mm: tuple[float, float] | None = None,
 ) -> None:
     """Write a decoded mask or target in a coding.
 
@@ -364,13 +370,30 @@ def save_mask(
         mask: The mask of one image, (H, W) or (H, W, P); VOID is stored as void.
         paths: The files in the order of `coding.paths`, PNG or TIFF by their suffixes.
         tags: Further tags of TIFF files, as tifffile takes them.
+        pixel_mm: Height and width of a pixel in millimetres, which the files then state; None if
+            they are unknown.
     """
     for file, path in enumerate(paths):
         stored = coding.encode(mask, file)
         if codecs.is_tiff(path):
-            save_tiff(path, stored, tags, coding.palette, coding.in_colours)
+            save_tiff(path, stored, tags, coding.palette, coding.in_colours, pixel_mm)
         else:
-            _as_picture(stored, coding.palette).save(path)
+            _as_picture(stored, coding.palette).save(path, **_resolution_of_png(pixel_mm))
+
+
+def _resolution_of_png(pixel_mm: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the argument of Pillow that states the size of a pixel, unless PNG cannot hold it.
+
+    PNG has whole numbers of pixels per metre.
+    """
+    if pixel_mm is None:
+        return {}
+    per_metre = [1000 / side for side in reversed(pixel_mm)]
+    if any(abs(number - round(number)) > ROUNDED * number for number in per_metre):
+        return {}
+    if max(per_metre) >= 2**31:
+        return {}
+    return {"dpi": tuple(round(number) * 0.0254 for number in per_metre)}
 
 
 def _as_picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:
