@@ -151,7 +151,7 @@ def check_sizes(
 
     Args:
         config: The config of the run.
-        images: Image files by name. Those that cannot be read are left out.
+        images: Image files by name.
         resolution: The resolution to which images are resampled; None for none.
 
     Yields:
@@ -165,10 +165,7 @@ def check_sizes(
         return
     other = []
     for name, path in images.items():
-        try:
-            geometry = read_geometry(path, config.data.pages)
-        except DataError:  # reading the image reports it
-            continue
+        geometry = read_geometry(path, config.data.pages)
         size = pixel_size_of_new(config.data, geometry)
         at_pixel_size(config, size, str(path))
         if resolution is not None:

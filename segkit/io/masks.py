@@ -16,14 +16,13 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
+from segkit.io.physical_size import resolution_of_png
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
 from segkit.io.tiff import Layout, as_displayed, read_stored_tiff, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
 from segkit.task import Task, values_of
 
-ROUNDED = 0.001
-"""The relative error of the size of a pixel that a PNG may state."""
 SURELY_YES = 100
 """A lossy yes/no mask has an object if its brightest pixel has this grey value or more."""
 
@@ -378,22 +377,7 @@ def save_mask(
         if codecs.is_tiff(path):
             save_tiff(path, stored, tags, coding.palette, coding.in_colours, pixel_mm)
         else:
-            _as_picture(stored, coding.palette).save(path, **_resolution_of_png(pixel_mm))
-
-
-def _resolution_of_png(pixel_mm: tuple[float, float] | None) -> dict[str, Any]:
-    """Return the argument of Pillow that states the size of a pixel, unless PNG cannot hold it.
-
-    PNG has whole numbers of pixels per metre.
-    """
-    if pixel_mm is None:
-        return {}
-    per_metre = [1000 / side for side in reversed(pixel_mm)]
-    if any(abs(number - round(number)) > ROUNDED * number for number in per_metre):
-        return {}
-    if max(per_metre) >= 2**31:
-        return {}
-    return {"dpi": tuple(round(number) * 0.0254 for number in per_metre)}
+            _as_picture(stored, coding.palette).save(path, **resolution_of_png(pixel_mm))
 
 
 def _as_picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Reads the physical size and place of an image from the header of its file.
+"""Reads the physical size and place of an image from the header of its file, and writes the size.
 
 A TIFF states them, in the order in which they are looked for, as a GeoTIFF (a map), in OME metadata
 (microscopes), in ImageJ's metadata, or as its resolution in pixels per inch or centimetre; a PNG
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
@@ -43,6 +44,10 @@ PNG_CHUNK = struct.Struct(">I4s")
 PNG_PHYS = struct.Struct(">IIB")
 """Pixels per unit in x and y, and the unit: 1 is the metre."""
 MOST_CHUNKS = 1000
+"""Chunks before the pixels that are searched for the size."""
+MOST_PER_METRE = 2**31 - 1
+ROUNDED = 0.001
+"""The relative error of the size of a pixel that a PNG may state."""
 
 
 def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
@@ -53,18 +58,18 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
 
     Returns:
-        The geometry of the upright image; None if the file states none.
-
-    Raises:
-        DataError: If the file cannot be read.
+        The geometry of the upright image; None if the file states none, or cannot be read.
     """
     file = file_of(path)
-    with codecs.naming(path):
-        if codecs.is_tiff(path):
-            with open_tiff(file) as tiff:
-                return _geometry_of_tiff(tiff, path, pages)
-        if file.suffix.lower() == ".png":
-            return _geometry_of_png(file)
+    try:
+        with codecs.naming(path):
+            if codecs.is_tiff(path):
+                with open_tiff(file) as tiff:
+                    return _geometry_of_tiff(tiff, path, pages)
+            if file.suffix.lower() == ".png":
+                return _geometry_of_png(file)
+    except DataError:  # broken metadata do not mean broken pixels, and reading these reports errors
+        return None
     return None
 
 
@@ -219,3 +224,25 @@ def _phys_chunk(path: Path) -> bytes | None:
                 return content if len(content) == PNG_PHYS.size else None
             stream.seek(size + 4, 1)
     return None
+
+
+def resolution_of_png(pixel_mm: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the argument of `PIL.Image.Image.save` that states the size of a pixel.
+
+    Args:
+        pixel_mm: Height and width of a pixel in millimetres; None if they are unknown.
+
+    Returns:
+        The argument `dpi`; nothing if a PNG, which states whole pixels per metre, cannot hold it.
+    """
+    if pixel_mm is None:
+        return {}
+    per_metre = [1000 / side for side in reversed(pixel_mm)]
+    rounded = [round(number) for number in per_metre]
+    is_exact = all(
+        abs(number - whole) <= ROUNDED * number
+        for number, whole in zip(per_metre, rounded, strict=True)
+    )
+    if not is_exact or max(rounded) > MOST_PER_METRE:
+        return {}
+    return {"dpi": tuple(whole * MILLIMETRES_PER_INCH / 1000 for whole in rounded)}

@@ -35,7 +35,8 @@ def feature_collection(
     """Return the objects of an image as a FeatureCollection.
 
     Each object is one feature with its class, its area in pixels, and its score, the mean
-    probability. If the size of the pixels is known, it has its area in a unit as well. An object whose parts touch only at corners is a MultiPolygon.
+    probability. If the size of the pixels is known, it also has its area in a unit. An object whose
+    parts touch only at corners is a MultiPolygon.
 
     Args:
         predicted: The image.
