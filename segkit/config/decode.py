@@ -33,7 +33,10 @@ def _sizes(value: Any) -> int | str | dict[str, int | str]:
     return _size(value)
 
 
-Sizes = Annotated[int | str | dict[str, int | str], PlainValidator(_sizes)]
+Sizes = Annotated[
+    int | str | dict[str, int | str],
+    PlainValidator(_sizes, json_schema_input_type=int | str | dict[str, int | str]),
+]
 """The smallest objects of all classes or per class: numbers of pixels, or areas with a unit."""
 
 
