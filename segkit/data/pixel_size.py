@@ -96,12 +96,10 @@ def pixel_size_of_new(data: DataConfig, geometry: Geometry | None) -> PixelSize 
     return pixel_size_of(data, None)
 
 
-def find_pixel_sizes(data: DataConfig, part: Subset) -> PixelSizes:
-    """Return the pixel sizes of all images of a part, from the headers of their files.
+def find_geometries(part: Subset) -> dict[str, Geometry | None]:
+    """Return what the file of each image of a part states, by name.
 
-    Args:
-        data: The section `data`.
-        part: The samples. Those that cannot be read count as without a size.
+    Samples that cannot be read state nothing.
     """
     geometries = {}
     for name in part.names:
@@ -109,7 +107,7 @@ def find_pixel_sizes(data: DataConfig, part: Subset) -> PixelSizes:
             geometries[name] = geometry_of(part.source, name)
         except DataError:  # reading the sample raises the same error
             geometries[name] = None
-    return common_sizes(data, geometries)
+    return geometries
 
 
 def common_sizes(data: DataConfig, geometries: Mapping[str, Geometry | None]) -> PixelSizes:

@@ -11,7 +11,13 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.groups import groups_of
-from segkit.data.pixel_size import IN_PIXELS, PixelSizes, find_pixel_sizes, pixel_size_of
+from segkit.data.pixel_size import (
+    IN_PIXELS,
+    PixelSizes,
+    common_sizes,
+    find_geometries,
+    pixel_size_of,
+)
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
@@ -23,6 +29,7 @@ from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.export_choice import AUTO
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.load import LoadedRun, PathLike, as_paths, open_together
+from segkit.inference.resolution import resolution_warning
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress
@@ -118,11 +125,7 @@ def _evaluate(
     """Score a part, and warn of images whose values do not fit the training images."""
     opened.announce(progress)
     options = options._replace(groups=find_groups(part, opened.config, progress))
-    if options.boundary:
-        sizes = find_pixel_sizes(opened.config.data, part)
-        for problem in sizes.warnings:
-            progress.warning(problem)
-        options = options._replace(pixel_sizes=sizes)
+    options = options._replace(pixel_sizes=_check_sizes(opened.config, part, options, progress))
     watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(part)) as counter:
         report = score_part(opened.predict, opened.config, part, counter, watch, options)
@@ -130,6 +133,23 @@ def _evaluate(
     if warning:
         progress.warning(warning)
     return report
+
+
+def _check_sizes(
+    config: RunConfig, part: Subset, options: ScoreOptions, progress: Progress
+) -> PixelSizes | None:
+    """Return the sizes of the pixels of a part, and warn of them; None if nobody needs them."""
+    if not options.boundary and config.input.pixel_unit is None:
+        return None
+    geometries = find_geometries(part)
+    sizes = common_sizes(config.data, geometries)
+    warnings = [resolution_warning(config, geometries)]
+    if options.boundary:
+        warnings += sizes.warnings
+    for warning in warnings:
+        if warning is not None:
+            progress.warning(warning)
+    return sizes
 
 
 def find_groups(part: Subset, config: RunConfig, progress: Progress) -> list[str] | None:
@@ -199,7 +219,7 @@ def _sizes_for_boundaries(config: RunConfig, part: Subset, options: ScoreOptions
         return IN_PIXELS
     if options.pixel_sizes is not None:
         return options.pixel_sizes
-    return find_pixel_sizes(config.data, part)
+    return common_sizes(config.data, find_geometries(part))
 
 
 def _boundary_settings(options: ScoreOptions, sizes: PixelSizes) -> BoundarySettings | None:

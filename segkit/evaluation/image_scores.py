@@ -60,6 +60,8 @@ class ImageScores(NamedTuple):
     """Of each foreground class, in the order of `Task.foreground`."""
     boundaries: tuple[BoundaryScores, ...]
     """Of each foreground class; empty if they were not asked for."""
+    distance_unit: str | None = None
+    """The unit of the distances in `boundaries`; None if it has no name."""
 
 
 def score_image(
@@ -112,6 +114,7 @@ def score_layers(
         counts=pixel_counts.count_layers(layers),
         objects=tuple(objects),
         boundaries=tuple(boundaries),
+        distance_unit=boundary.unit if boundary is not None else None,
     )
 
 
@@ -212,6 +215,7 @@ def _row(task: Task, image: ImageScores) -> dict[str, str | int | float]:
     if image.boundaries:
         for name, value in mean_boundaries(image)._asdict().items():
             row[f"mean {name}"] = _cell(value)
+        row["distance unit"] = image.distance_unit or ""
     ratios = pixel_counts.ratios(image.counts)
     true_positives, false_positives, false_negatives = image.counts[:3]
     for number, label in enumerate(task.foreground):

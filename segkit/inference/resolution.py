@@ -163,17 +163,38 @@ def check_sizes(
     training = _of_training(config)
     if not config.decode.has_areas and resolution is None and training is None:
         return
-    other = []
+    geometries = {}
     for name, path in images.items():
         geometry = read_geometry(path, config.data.pages)
         size = pixel_size_of_new(config.data, geometry)
         at_pixel_size(config, size, str(path))
         if resolution is not None:
             _check_known(size, path)
-        elif training is not None and _is_other(geometry, training):
-            other.append((name, geometry))
-    if other and training is not None:
-        yield _other_resolution(other, training)
+        geometries[name] = geometry
+    warning = resolution_warning(config, geometries)
+    if warning is not None and resolution is None:
+        yield warning
+
+
+def resolution_warning(
+    config: RunConfig, geometries: Mapping[str, Geometry | None]
+) -> SegkitWarning | None:
+    """Return a warning if images have another resolution than those of the training.
+
+    Args:
+        config: The config of the run.
+        geometries: What the file of each image states, by name.
+    """
+    training = _of_training(config)
+    if training is None:
+        return None
+    other = {}
+    for name, geometry in geometries.items():
+        if geometry is not None and _is_other(geometry, training):
+            other[name] = geometry
+    if not other:
+        return None
+    return _other_resolution(other, training)
 
 
 def check_whole(large: Mapping[str, Path], resolution: PixelSize | None) -> None:
@@ -200,30 +221,24 @@ def _check_known(size: PixelSize | None, path: Path) -> None:
         )
 
 
-def _is_other(geometry: Geometry | None, training: PixelSize) -> bool:
+def _is_other(geometry: Geometry, training: PixelSize) -> bool:
     """Return whether the pixels of an image are over 25 % larger or smaller than in training."""
-    if geometry is None or training.unit is None:
-        return False
-    size = geometry.size_in(training.unit)
+    size = geometry.size_in(str(training.unit))
     if size is None:
         return False
     ratio = math.sqrt(math.prod(size) / math.prod(training.size))
     return not 1 / OTHER <= ratio <= OTHER
 
 
-def _other_resolution(
-    images: list[tuple[str, Geometry | None]], training: PixelSize
-) -> SegkitWarning:
-    names = ", ".join(shown(name) for name, _ in images[:MAX_NAMES])
+def _other_resolution(images: Mapping[str, Geometry], training: PixelSize) -> SegkitWarning:
+    names = ", ".join(map(shown, list(images)[:MAX_NAMES]))
     if len(images) > MAX_NAMES:
         names += ", ..."
-    _, geometry = images[0]
-    size = geometry.pixel_size if geometry is not None else None
-    unit = geometry.unit if geometry is not None else None
+    first = next(iter(images.values()))
     return SegkitWarning(
         f"{len(images)} images have another resolution than the training images ({names}): the "
-        f"first has {size_in_words(size or (1, 1), unit)}, and the run was trained at "
+        f"first has {size_in_words(first.pixel_size or (1, 1), first.unit)}, and the run was trained at "
         f"{size_in_words(training.size, training.unit)}, so objects look larger or smaller than "
-        f"in training. {OPTION} {TRAINING} resamples the images",
+        f"in training. `segkit predict {OPTION} {TRAINING}` resamples images",
         "other-resolution",
     )

@@ -70,7 +70,7 @@ class Area(NamedTuple):
         return cls(value, unit) if math.isfinite(value) else None
 
     def __str__(self) -> str:
-        return f"{self.value:g} {self.unit}2"
+        return f"{self.value:.12g} {self.unit}2"
 
     @property
     def square_metres(self) -> float:

@@ -89,7 +89,9 @@ class BlockSource:
     def geometry(self, name: str) -> Geometry | None:
         """Return the physical size and place of a block."""
         block = self.blocks[name]
-        return _geometry_of_block(geometry_of(self.source, block.image), block)
+        if hasattr(self.source, "geometry"):
+            return _geometry_of_block(geometry_of(self.source, block.image), block)
+        return _geometry_of_block(self._read_whole(block.image).geometry, block)
 
     def read(self, name: str) -> Sample:
         """Read a sample.
