@@ -235,10 +235,11 @@ def _other_resolution(images: Mapping[str, Geometry], training: PixelSize) -> Se
     if len(images) > MAX_NAMES:
         names += ", ..."
     first = next(iter(images.values()))
+    found = size_in_words(first.pixel_size or (1, 1), first.unit)
+    expected = size_in_words(training.size, training.unit)
     return SegkitWarning(
         f"{len(images)} images have another resolution than the training images ({names}): the "
-        f"first has {size_in_words(first.pixel_size or (1, 1), first.unit)}, and the run was trained at "
-        f"{size_in_words(training.size, training.unit)}, so objects look larger or smaller than "
-        f"in training. `segkit predict {OPTION} {TRAINING}` resamples images",
+        f"first has {found}, and the run was trained at {expected}, so objects look larger or "
+        f"smaller than in training. `segkit predict {OPTION} {TRAINING}` resamples images",
         "other-resolution",
     )
