@@ -331,7 +331,8 @@ def _check_sizes(
     Raises `ConfigError` if the pixel size of an image is needed and unknown.
     """
     resolution = parse_resolution(output.resolution, config)
-    for warning in check_sizes(config, images, resolution):
+    warning = check_sizes(config, images, resolution)
+    if warning is not None:
         progress.warning(warning)
     return resolution
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -146,7 +146,7 @@ def resized(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def check_sizes(
     config: RunConfig, images: Mapping[str, Path], resolution: PixelSize | None
-) -> Iterator[SegkitWarning]:
+) -> SegkitWarning | None:
     """Check the pixel sizes of images before they are predicted; nothing is read if none matters.
 
     Args:
@@ -154,15 +154,16 @@ def check_sizes(
         images: Image files by name.
         resolution: The resolution to which images are resampled; None for none.
 
-    Yields:
-        A warning if images have another resolution than those of the training.
+    Returns:
+        A warning if images have another resolution than those of the training, unless they are
+        resampled.
 
     Raises:
         ConfigError: If the size of an image's pixels is needed and unknown.
     """
     training = _of_training(config)
     if not config.decode.has_areas and resolution is None and training is None:
-        return
+        return None
     geometries = {}
     for name, path in images.items():
         geometry = read_geometry(path, config.data.pages)
@@ -171,9 +172,9 @@ def check_sizes(
         if resolution is not None:
             _check_known(size, path)
         geometries[name] = geometry
-    warning = resolution_warning(config, geometries)
-    if warning is not None and resolution is None:
-        yield warning
+    if resolution is not None:
+        return None
+    return resolution_warning(config, geometries)
 
 
 def resolution_warning(

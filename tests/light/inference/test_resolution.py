@@ -216,26 +216,27 @@ def test_another_resolution_than_in_training_is_a_warning(tmp_path: Path) -> Non
     Image.fromarray(picture(0, 8, 8)).save(tmp_path / "f.png")
     images["f"] = tmp_path / "f.png"
     config = config_at((500, 500), "mm")
-    (warning,) = check_sizes(config, images, None)
+    warning = check_sizes(config, images, None)
+    assert warning is not None
     assert warning.code == "other-resolution"
     assert all(holds(str(warning), value) for value in (3, "c", "d", "e", 0.64, 500))
-    assert list(check_sizes(config, {"a": images["a"], "b": images["b"]}, None)) == []
-    assert list(check_sizes(config_at(None), images, None)) == []  # a run of an older version
+    assert check_sizes(config, {"a": images["a"], "b": images["b"]}, None) is None
+    assert check_sizes(config_at(None), images, None) is None  # a run of an older version
     known = {name: path for name, path in images.items() if name != "f"}
-    assert list(check_sizes(config, known, PixelSize((0.5, 0.5), "m"))) == []
+    assert check_sizes(config, known, PixelSize((0.5, 0.5), "m")) is None
 
 
 def test_a_needed_pixel_size_is_asked_for_before_the_prediction(tmp_path: Path) -> None:
     Image.fromarray(picture(0, 8, 8)).save(tmp_path / "f.png")
     images = {"f": tmp_path / "f.png"}
     with fails(ConfigError, "missing-setting", "f.png", setting="--resolution"):
-        list(check_sizes(config_at((1, 1), "m"), images, PixelSize((0.5, 0.5), "m")))
+        check_sizes(config_at((1, 1), "m"), images, PixelSize((0.5, 0.5), "m"))
     areas = config_at(None, decode=DecodeConfig(smallest={"house": "3 m2"}))
     with fails(ConfigError, "missing-setting", "f.png", setting="decode.smallest"):
-        list(check_sizes(areas, images, None))
+        check_sizes(areas, images, None)
     data = DataConfig(pixel_size=(1, 1), pixel_unit="m")
     known = areas.model_copy(update={"data": data})
-    assert list(check_sizes(known, images, PixelSize((0.5, 0.5), "m"))) == []
+    assert check_sizes(known, images, PixelSize((0.5, 0.5), "m")) is None
 
 
 def test_images_of_windows_are_not_resampled(tmp_path: Path) -> None:
