@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from segkit import ConfigError, DataError, Task
+import segkit
+from segkit import ConfigError, DataError, SegkitWarning, Task
 from segkit.config import DataConfig, DecodeConfig, RunConfig
 from segkit.data.pixel_size import PixelSize
 from segkit.inference.decoding import decode
 from segkit.inference.files import predict_files
+from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.resolution import (
     at_resolution,
@@ -237,6 +240,38 @@ def test_a_needed_pixel_size_is_asked_for_before_the_prediction(tmp_path: Path) 
     data = DataConfig(pixel_size=(1, 1), pixel_unit="m")
     known = areas.model_copy(update={"data": data})
     assert check_sizes(known, images, PixelSize((0.5, 0.5), "m")) is None
+
+
+def test_predict_and_evaluate_compare_resolutions_and_predict_resamples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "masks").mkdir()
+    map_file(tmp_path / "in" / "a.tif", 0.5)
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "masks" / "a.png")
+    seen: list[Any] = []
+
+    def watched(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch.shape)
+        return network(batch, TASK)
+
+    opened = LoadedRun(watched, config_at((1, 1), "m"), "a stand-in", "weights")
+    monkeypatch.setattr("segkit.inference.predict.open_together", lambda *asked: opened)
+    monkeypatch.setattr("segkit.evaluation.evaluate.open_together", lambda *asked: opened)
+    with pytest.warns(SegkitWarning, match="^other-resolution"):
+        segkit.predict("run", tmp_path / "in", tmp_path / "out")
+    with pytest.warns(SegkitWarning, match="^other-resolution"):
+        report = segkit.evaluate("run", tmp_path / "in", tmp_path / "masks", boundary=True)
+    assert (report["boundary"]["unit"], report["boundary"]["tolerance"]) == ("m", 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number, resolution in enumerate(("training", "2", "50 cm")):
+            out = tmp_path / f"resampled {number}"
+            summary = segkit.predict("run", tmp_path / "in", out, resolution=resolution)
+            assert (summary.written, summary.failed) == (1, [])
+            assert read_mask(out / "a.tif").shape == (20, 30)
+    sizes = [shape[1:3] for shape in seen]
+    assert sizes == [(20, 30), (20, 30), (10, 15), (5, 8), (20, 30)]
 
 
 def test_images_of_windows_are_not_resampled(tmp_path: Path) -> None:
