@@ -33,8 +33,8 @@ class BoundarySettings(NamedTuple):
     """Of the normalised surface Dice, in the unit of the spacing."""
     band: float = BAND
     """Width of the band of boundary IoU, as a share of the diagonal."""
-    unit: str | None = "pixels"
-    """The unit of distances; None for the one that `data.pixel_size` does not name."""
+    unit: str | None = None
+    """The unit of distances, "pixels" or such as "mm"; None if it has no name."""
     varies: bool = False
     """Whether images have pixels of different sizes, which are then measured each by its own."""
 

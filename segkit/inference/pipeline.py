@@ -97,8 +97,8 @@ def predict_and_write(
             probabilities back to the pixels of the image. None resamples nothing.
     """
     pipeline = _Pipeline(config, images, results, scale, resolution)
-    keep = results.need_probabilities or needs_probabilities(config)
-    keep |= config.decode.has_areas or resolution is not None  # which each image has its own
+    by_pixel_size = config.decode.has_areas or resolution is not None
+    keep = results.need_probabilities or needs_probabilities(config) or by_pixel_size
     with (
         closing(prefetch(pipeline.read, images)) as read_ahead,
         closing(predict_each(predict, config, _readable(read_ahead), keep, progress)) as predicted,
@@ -155,8 +155,9 @@ class _Pipeline:
             return image
         path = self.images[name]
         size = pixel_size_of_new(self.config.data, read_geometry(path, self.config.data.pages))
+        resampled = at_resolution(image, size, self.resolution, str(path))
         self.as_read[name] = image
-        return at_resolution(image, size, self.resolution, str(path))
+        return resampled
 
     def take_unreadable(self) -> Iterator[Outcome]:
         """Yield the outcomes of the broken images so far, each once."""
