@@ -17,6 +17,8 @@ from segkit.data.sources.source import Subset, geometry_of
 from segkit.errors import DataError, SegkitWarning
 from segkit.io.geometry import METRES, Geometry
 
+PIXELS = "pixels"
+"""The unit of distances in images without a known size."""
 SETTING = "data.pixel_size"
 ALIKE = 0.01
 """The relative difference up to which two pixel sizes are the same."""
@@ -68,7 +70,7 @@ class PixelSizes(NamedTuple):
         return any(not _alike(size, median) for size in self.sizes.values())
 
 
-IN_PIXELS = PixelSizes({}, "pixels", "")
+IN_PIXELS = PixelSizes({}, PIXELS, "")
 """What is known of images without a size: distances are in pixels."""
 
 

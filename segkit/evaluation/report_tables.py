@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from segkit.data.pixel_size import PIXELS
 from segkit.evaluation.error_causes import CONFUSED
 from segkit.evaluation.intervals import PROMISED
 from segkit.evaluation.summary import DISTANCES
@@ -81,8 +82,8 @@ def boundary_table(report: Mapping[str, Any]) -> Table:
     settings = report["boundary"]
     unit = settings.get("unit")
     for name, header in zip(BoundaryScores._fields, _BOUNDARY, strict=True):
-        of_unit = f", {unit}" if unit and name in DISTANCES else ""
-        add_number_column(table, header + of_unit)
+        in_length = name in DISTANCES and unit not in (None, PIXELS)
+        add_number_column(table, f"{header}, {unit}" if in_length else header)
     rows = {"mean foreground": report["per_image"]["mean"], **report["per_image"]["classes"]}
     for label, scores in rows.items():
         cells = [as_cell(scores[name]["value"]) for name in BoundaryScores._fields]
@@ -103,7 +104,7 @@ def boundary_words(settings: Mapping[str, Any]) -> str:
     height, width = settings["spacing"]
     unit = settings.get("unit")
     tolerance = f"the tolerance of surface Dice is {settings['tolerance']:.4g}"
-    if unit == "pixels":
+    if unit == PIXELS:
         return f"distances are in pixels, {tolerance}"
     of_unit = f" {unit}" if unit else ""
     median = " (median)" if settings.get("varies") else ""
