@@ -28,7 +28,7 @@ def pixel_size_problems(data: DataConfig, facts: Sequence[SampleFingerprint]) ->
     problems = []
     for warning in sizes_of_facts(data, facts).warnings:
         message = str(warning).removeprefix(f"{warning.code}: ")
-        problems.append(problem_of("warning", warning.code, message))
+        problems.append(problem_of("warning", "pixel-size", message))
     in_degrees = [fact.name for fact in facts if _lacks_length(fact.geometry)]
     if in_degrees and data.pixel_size is None:
         message = (
