@@ -38,9 +38,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=2.0,
         metavar="DISTANCE",
-        help="of surface Dice, in pixels or in the unit of data.pixel_size (default: 2)",
+        help="of surface Dice, in the unit of the distances: that of data.pixel_size or of the "
+        "image files, else pixels (default: 2 pixels, or 2 if data.pixel_size is set)",
     )
     parser.add_argument(
         "--second-masks",

@@ -32,6 +32,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     _add_outputs(parser)
     add_network(parser)
     parser.add_argument(
+        "--resolution",
+        metavar="SIZE",
+        help="resample images to pixels of this size before prediction: training, or a side such "
+        "as 0.5 (in the unit of the training images) or '0.5 mm'; masks keep the images' pixels",
+    )
+    parser.add_argument(
         "--skip-existing", action="store_true", help="leave out images whose results exist"
     )
     parser.add_argument(
@@ -141,6 +147,7 @@ def _predict(options: argparse.Namespace) -> int:
         memory=options.memory,
         cluster=cluster_of(options),
         coding=options.coding,
+        resolution=options.resolution,
         progress=progress,
     )
     report = f"{summary.written} masks written to {options.out}"

@@ -13,7 +13,7 @@ from segkit.config import RunConfig
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import flatten_known, tally
-from segkit.evaluation.evaluate import predict_part
+from segkit.evaluation.evaluate import predict_samples
 from segkit.inference.decoding import decode
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.temperature import tempered
@@ -106,8 +106,10 @@ def score(
     cells = []
     head_calibration = []
     mask_calibration = []
-    for target, probabilities in predict_part(predict, config, part, progress):
-        cells.append(counts.count(task, target, decode(config, probabilities)))
+    for sample in predict_samples(predict, config, part, progress):
+        target = sample.target
+        probabilities = sample.probabilities
+        cells.append(counts.count(task, target, decode(sample.config, probabilities)))
         softened = tempered(task, probabilities, config.decode.temperature)
         head_calibration.append(tally(*flatten_known(task, softened, target)))
         mask_calibration.append(tally(*flatten_mask(task, softened, target)))

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from segkit import catalog
 from segkit.config.augment import AugmentConfig
-from segkit.config.data import DataConfig
+from segkit.config.data import DataConfig, PixelSize, Unit
 from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
 from segkit.config.model import ModelConfig
@@ -47,6 +47,11 @@ class InputConfig(Section):
     high: float
     """The upper end of the usual range of pixel values; of 8-bit images the highest value, of
     others about the 99.5th percentile."""
+    pixel_size: tuple[PixelSize, PixelSize] | None = None
+    """The median height and width of a pixel, with which `segkit predict` compares those of new
+    images; null if it is unknown."""
+    pixel_unit: Unit | None = None
+    """The unit of `pixel_size`."""
 
     @property
     def limits(self) -> tuple[float, float]:

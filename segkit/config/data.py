@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segkit.config.section import Positive, Section, Share
 from segkit.errors import ConfigError
+from segkit.io.geometry import METRES, as_unit
 
 
 def _absolute(path: Path) -> Path:
@@ -47,6 +48,13 @@ def _pattern(text: str) -> str:
     except re.error as problem:
         raise ValueError(f"not a regular expression ({problem}); found {text!r}") from problem
     return text
+
+
+def _unit(text: str) -> str:
+    unit = as_unit(text)
+    if unit is None:
+        raise ValueError(f"units are {', '.join(METRES)}; found {text!r}")
+    return unit
 
 
 def _as_groups(value: Any) -> Any:
@@ -96,6 +104,8 @@ Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
 
 PixelSize = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """One side of a pixel, in any unit."""
+Unit = Annotated[str, AfterValidator(_unit)]
+"""A unit of length, as `segkit.io.geometry.METRES` calls it."""
 
 
 class PartConfig(Section):
@@ -204,8 +214,10 @@ class DataConfig(Section):
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
     pixel_size: tuple[PixelSize, PixelSize] | None = None
-    """The height and width of a pixel in any unit, in which `segkit evaluate --boundary` then gives
-    distances; null means distances in pixels."""
+    """The height and width of a pixel of all images, in which `segkit evaluate --boundary` then
+    measures distances; null means the size that the files state, or pixels if they do not."""
+    pixel_unit: Unit | None = None
+    """The unit of `pixel_size`: nm, µm, mm, cm, m or km. Sizes of objects in a unit need it."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded samples are cached; auto means in memory if they fit, else on disk if they fit,
     else as many as fit in memory."""
@@ -244,6 +256,12 @@ class DataConfig(Section):
                 setting="data",
             )
         self._check_mask_reading()
+        if self.pixel_unit is not None and self.pixel_size is None:
+            raise ConfigError(
+                "is the unit of data.pixel_size, which is not set",
+                "missing-setting",
+                setting="data.pixel_unit",
+            )
         if self.fold and isinstance(self.validation, PartConfig):
             raise ConfigError(
                 f"the fold {self.fold} takes the validation part from the training part; leave out "

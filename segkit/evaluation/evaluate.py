@@ -11,6 +11,13 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.data.groups import groups_of
+from segkit.data.pixel_size import (
+    IN_PIXELS,
+    PixelSizes,
+    common_sizes,
+    find_geometries,
+    pixel_size_of,
+)
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
@@ -18,10 +25,11 @@ from segkit.evaluation.image_scores import BoundarySettings, write_table
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
-from segkit.inference.decoding import decode
+from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.export_choice import AUTO
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.load import LoadedRun, PathLike, as_paths, open_together
+from segkit.inference.resolution import resolution_warning
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress
@@ -29,19 +37,36 @@ from segkit.system.threads import prefetch
 from segkit.task import VOID
 
 
+class PredictedSample(NamedTuple):
+    """A sample and what the network predicts for it."""
+
+    name: str
+    image: np.ndarray
+    """(H, W, channels)."""
+    target: np.ndarray
+    """The true mask as `Task.encode` returns it."""
+    probabilities: np.ndarray
+    """(H, W, classes)."""
+    config: RunConfig
+    """The config of the run, whose smallest objects are in pixels of this sample."""
+
+
 class ScoreOptions(NamedTuple):
     """What is measured beside the pixel counts, and where the table is written."""
 
     boundary: bool = False
     """Whether boundary scores are computed."""
-    tolerance: float = TOLERANCE
-    """Tolerance of the normalised surface Dice, in pixels or in the unit of `data.pixel_size`."""
+    tolerance: float | None = None
+    """Tolerance of the normalised surface Dice in the unit of the distances; None for `TOLERANCE`
+    pixels, or `TOLERANCE` times the unit of `data.pixel_size`."""
     groups: Sequence[str] | None = None
     """Group of each sample of the part; None if there are no groups."""
     second: Source | None = None
     """The masks of a second annotator, for samples of the same names."""
     table: Path | None = None
     """File of the scores of each image; None writes none."""
+    pixel_sizes: PixelSizes | None = None
+    """The sizes of the pixels of the part, for boundary scores; None if they are to be found."""
 
 
 def evaluate(
@@ -50,7 +75,7 @@ def evaluate(
     masks: PathLike,
     *,
     boundary: bool = False,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     table: PathLike | None = None,
     second_masks: PathLike | None = None,
     tta: str | None = None,
@@ -64,7 +89,9 @@ def evaluate(
         images: A folder of images.
         masks: A folder of their masks, stored like those that the run was trained on.
         boundary: Whether boundary scores such as HD95 are computed, which takes longer.
-        tolerance: Of the normalised surface Dice, in pixels or the unit of `data.pixel_size`.
+        tolerance: Of the normalised surface Dice, in the unit of the distances: that of
+            `data.pixel_size`, else that of the image files if all state one, else pixels. By
+            default it is 2 pixels, or 2 if `data.pixel_size` is set.
         table: A CSV file for the scores of each image, worst first.
         second_masks: A folder of masks of the same images by a second annotator.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
@@ -98,6 +125,7 @@ def _evaluate(
     """Score a part, and warn of images whose values do not fit the training images."""
     opened.announce(progress)
     options = options._replace(groups=find_groups(part, opened.config, progress))
+    options = options._replace(pixel_sizes=_check_sizes(opened.config, part, options, progress))
     watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(part)) as counter:
         report = score_part(opened.predict, opened.config, part, counter, watch, options)
@@ -105,6 +133,23 @@ def _evaluate(
     if warning:
         progress.warning(warning)
     return report
+
+
+def _check_sizes(
+    config: RunConfig, part: Subset, options: ScoreOptions, progress: Progress
+) -> PixelSizes | None:
+    """Return the sizes of the pixels of a part, and warn of them; None if nobody needs them."""
+    if not options.boundary and config.input.pixel_unit is None:
+        return None
+    geometries = find_geometries(part)
+    sizes = common_sizes(config.data, geometries)
+    warnings = [resolution_warning(config, geometries)]
+    if options.boundary:
+        warnings += sizes.warnings
+    for warning in warnings:
+        if warning is not None:
+            progress.warning(warning)
+    return sizes
 
 
 def find_groups(part: Subset, config: RunConfig, progress: Progress) -> list[str] | None:
@@ -125,9 +170,9 @@ def find_groups(part: Subset, config: RunConfig, progress: Progress) -> list[str
         return None
 
 
-def check_tolerance(tolerance: float) -> None:
-    """Raise `ConfigError` for a tolerance that is no distance."""
-    if not 0 <= tolerance < math.inf:
+def check_tolerance(tolerance: float | None) -> None:
+    """Raise `ConfigError` for a tolerance that is no distance; None is the default one."""
+    if tolerance is not None and not 0 <= tolerance < math.inf:
         raise ConfigError(f"0 or more; found {tolerance:g}", setting="--tolerance")
 
 
@@ -153,23 +198,40 @@ def score_part(
         The report; `segkit.evaluation.summary` lists its keys.
     """
     options = options or ScoreOptions()
-    measured = Measurements(config.task, _boundary_settings(config, options))
+    sizes = _sizes_for_boundaries(config, part, options)
+    measured = Measurements(config.task, _boundary_settings(options, sizes))
     groups = [""] * len(part) if options.groups is None else options.groups
-    samples = _predict_samples(predict, config, part, progress, watch)
-    for (name, image, target, probabilities), group in zip(samples, groups, strict=True):
-        second = _second_target(config, options.second, name)
-        mask = decode(config, probabilities)
-        measured.add(Scene(name, image, target, mask, second), group)
+    samples = predict_samples(predict, config, part, progress, watch)
+    for sample, group in zip(samples, groups, strict=True):
+        second = _second_target(config, options.second, sample.name)
+        mask = decode(sample.config, sample.probabilities)
+        spacing = sizes.of(sample.name)
+        scene = Scene(sample.name, sample.image, sample.target, mask, second, spacing)
+        measured.add(scene, group)
     if options.table is not None and measured.images:
         write_table(options.table, config.task, measured.images)
     return build_report(measured, options.groups is not None)
 
 
-def _boundary_settings(config: RunConfig, options: ScoreOptions) -> BoundarySettings | None:
+def _sizes_for_boundaries(config: RunConfig, part: Subset, options: ScoreOptions) -> PixelSizes:
+    """Return the sizes of the pixels of a part; no file is opened if nobody needs them."""
+    if not options.boundary:
+        return IN_PIXELS
+    if options.pixel_sizes is not None:
+        return options.pixel_sizes
+    return common_sizes(config.data, find_geometries(part))
+
+
+def _boundary_settings(options: ScoreOptions, sizes: PixelSizes) -> BoundarySettings | None:
     if not options.boundary:
         return None
+    tolerance = options.tolerance
+    if tolerance is None:
+        tolerance = TOLERANCE
+        if sizes.from_files:  # nobody chose their unit, so 2 of it may be 40 pixels or none
+            tolerance *= math.sqrt(math.prod(sizes.median()))
     return BoundarySettings(
-        spacing=config.data.pixel_size or (1.0, 1.0), tolerance=options.tolerance
+        spacing=sizes.median(), tolerance=tolerance, unit=sizes.unit, varies=sizes.differ()
     )
 
 
@@ -196,28 +258,35 @@ def predict_part(
         progress: Called with the name of each sample, after it was used.
         watch: Receives the images, to warn of values that do not fit the training images.
     """
-    for _, _, target, probabilities in _predict_samples(predict, config, part, progress, watch):
-        yield target, probabilities
+    for sample in predict_samples(predict, config, part, progress, watch):
+        yield sample.target, sample.probabilities
 
 
-def _predict_samples(
+def predict_samples(
     predict: Predict,
     config: RunConfig,
     part: Subset,
-    progress: Callable[[str], None],
-    watch: ScaleWatch | None,
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield name, image, encoded target and probabilities of each sample, in order."""
+    progress: Callable[[str], None] = lambda name: None,
+    watch: ScaleWatch | None = None,
+) -> Iterator[PredictedSample]:
+    """Yield the prediction of each sample, in order. The arguments are those of `predict_part`.
+
+    Raises:
+        ConfigError: If a smallest object is an area, and a sample has no known pixel size.
+    """
     targets: dict[str, np.ndarray] = {}
+    configs: dict[str, RunConfig] = {}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
             targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
+            size = pixel_size_of(config.data, sample.geometry)
+            configs[sample.name] = at_pixel_size(config, size, sample.name)
             image = match_model_input(config, sample.image, sample.name)
             if watch is not None:
                 watch.see(sample.name, image)
             yield sample.name, image
 
     for name, image, probabilities in predict_images(predict, config, images()):
-        yield name, image, targets.pop(name), probabilities
+        yield PredictedSample(name, image, targets.pop(name), probabilities, configs.pop(name))
         progress(name)

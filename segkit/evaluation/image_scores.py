@@ -28,11 +28,15 @@ class BoundarySettings(NamedTuple):
     """How boundary scores are measured."""
 
     spacing: tuple[float, float] = (1.0, 1.0)
-    """Height and width of a pixel, in any unit."""
+    """Height and width of a pixel in `unit`; the median if the images differ."""
     tolerance: float = TOLERANCE
     """Of the normalised surface Dice, in the unit of the spacing."""
     band: float = BAND
     """Width of the band of boundary IoU, as a share of the diagonal."""
+    unit: str | None = None
+    """The unit of distances, "pixels" or such as "mm"; None if it has no name."""
+    varies: bool = False
+    """Whether images have pixels of different sizes, which are then measured each by its own."""
 
 
 class ObjectCounts(NamedTuple):
@@ -56,6 +60,8 @@ class ImageScores(NamedTuple):
     """Of each foreground class, in the order of `Task.foreground`."""
     boundaries: tuple[BoundaryScores, ...]
     """Of each foreground class; empty if they were not asked for."""
+    distance_unit: str | None = None
+    """The unit of the distances in `boundaries`; None if it has no name."""
 
 
 def score_image(
@@ -98,13 +104,17 @@ def score_layers(
         predicted = layers.predicted[label]
         objects.append(count_objects(truth, predicted))
         if boundary is not None:
-            boundaries.append(boundary_scores(truth, predicted, *boundary))
+            scores = boundary_scores(
+                truth, predicted, boundary.spacing, boundary.tolerance, boundary.band
+            )
+            boundaries.append(scores)
     return ImageScores(
         name=name,
         group=group or name,
         counts=pixel_counts.count_layers(layers),
         objects=tuple(objects),
         boundaries=tuple(boundaries),
+        distance_unit=boundary.unit if boundary is not None else None,
     )
 
 
@@ -205,6 +215,7 @@ def _row(task: Task, image: ImageScores) -> dict[str, str | int | float]:
     if image.boundaries:
         for name, value in mean_boundaries(image)._asdict().items():
             row[f"mean {name}"] = _cell(value)
+        row["distance unit"] = image.distance_unit or ""
     ratios = pixel_counts.ratios(image.counts)
     true_positives, false_positives, false_negatives = image.counts[:3]
     for number, label in enumerate(task.foreground):

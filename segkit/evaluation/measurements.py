@@ -27,6 +27,8 @@ class Scene(NamedTuple):
     """The predicted mask as `Task.decode` returns it."""
     second: np.ndarray | None = None
     """The mask of a second annotator as `Task.encode` returns it."""
+    spacing: tuple[float, float] | None = None
+    """Height and width of a pixel; None for those of the `BoundarySettings`."""
 
 
 class Measurements:
@@ -63,7 +65,10 @@ class Measurements:
             group: Group of the image; empty if there are no groups.
         """
         layers = split_layers(self.task, scene.target, scene.mask)
-        self.images.append(score_layers(self.task, scene.name, layers, group, self.boundary))
+        boundary = self.boundary
+        if boundary is not None and scene.spacing is not None:
+            boundary = boundary._replace(spacing=scene.spacing)
+        self.images.append(score_layers(self.task, scene.name, layers, group, boundary))
         self.facts.append(image_facts(self.task, scene.image, scene.target))
         self.causes = self.causes.plus(find_causes_in_layers(self.task, layers))
         self.confusion += count_confusion(self.task, layers)

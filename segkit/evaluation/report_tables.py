@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from segkit.data.pixel_size import PIXELS
 from segkit.evaluation.error_causes import CONFUSED
 from segkit.evaluation.intervals import PROMISED
+from segkit.evaluation.summary import DISTANCES
 from segkit.evaluation.surfaces import BoundaryScores
 from segkit.evaluation.tables import (
     add_label_column,
@@ -77,19 +79,36 @@ def boundary_table(report: Mapping[str, Any]) -> Table:
     """Return the means of the images' boundary scores, one row per class."""
     table = plain_table()
     add_label_column(table, "class")
-    for header in _BOUNDARY:
-        add_number_column(table, header)
+    settings = report["boundary"]
+    unit = settings.get("unit")
+    for name, header in zip(BoundaryScores._fields, _BOUNDARY, strict=True):
+        in_length = name in DISTANCES and unit not in (None, PIXELS)
+        add_number_column(table, f"{header}, {unit}" if in_length else header)
     rows = {"mean foreground": report["per_image"]["mean"], **report["per_image"]["classes"]}
     for label, scores in rows.items():
         cells = [as_cell(scores[name]["value"]) for name in BoundaryScores._fields]
         table.add_row(Text(shown(label)), *cells)
-    settings = report["boundary"]
-    height, width = settings["spacing"]
-    table.caption = Text(
-        f"means per image; a pixel is {height:g} x {width:g}, "
-        f"the tolerance of surface Dice is {settings['tolerance']:g}"
-    )
+    table.caption = Text("means per image; " + boundary_words(settings))
     return table
+
+
+def boundary_words(settings: Mapping[str, Any]) -> str:
+    """Return the pixel size and the tolerance of boundary scores, and their unit.
+
+    Args:
+        settings: The entry "boundary" of a report; that of an older version has no unit.
+
+    >>> boundary_words({"spacing": [0.5, 0.5], "tolerance": 1, "unit": "m", "varies": False})
+    'a pixel is 0.5 x 0.5 m, the tolerance of surface Dice is 1 m'
+    """
+    height, width = settings["spacing"]
+    unit = settings.get("unit")
+    tolerance = f"the tolerance of surface Dice is {settings['tolerance']:.4g}"
+    if unit == PIXELS:
+        return f"distances are in pixels, {tolerance}"
+    of_unit = f" {unit}" if unit else ""
+    median = " (median)" if settings.get("varies") else ""
+    return f"a pixel is {height:.4g} x {width:.4g}{of_unit}{median}, {tolerance}{of_unit}"
 
 
 def losses_table(report: Mapping[str, Any]) -> Table:

@@ -17,7 +17,9 @@ and:
 - "worst": up to ten images with the lowest mean Dice, each {"image", "dice"}.
 - "stands_out": one sentence about the images with the lowest scores.
 - "confusion": {"classes", "pixels"}: a row for each true class, a column for each predicted one.
-- "boundary", with boundary scores: {"spacing", "tolerance", "band"}.
+- "boundary", with boundary scores: {"spacing", "tolerance", "band", "unit", "varies"}. "unit" is
+  that of distances: "pixels", "mm", ..., or None for the unit that `data.pixel_size` does not name.
+  "spacing" is the height and width of a pixel, the median if "varies" is true.
 """
 
 from __future__ import annotations

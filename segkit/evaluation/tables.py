@@ -12,7 +12,7 @@ from rich.text import Text
 
 from segkit.config.decode import Rule
 from segkit.run.tuned import Tuned
-from segkit.system.terminal import shown
+from segkit.system.terminal import counted, shown
 from segkit.task import Task
 
 _SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
@@ -31,7 +31,7 @@ def scores_table(report: dict[str, Any]) -> Table:
     Args:
         report: From `counts.report`; "part" may be added to it.
     """
-    title = f"scores over {report['images']} images"
+    title = f"scores over {counted(report['images'], 'image')}"
     if "part" in report:
         title += f" of the {report['part']} part"
     table = plain_table(title)

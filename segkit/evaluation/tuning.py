@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.config import DecodeConfig, RunConfig
+from segkit.data.pixel_size import pixel_size_of
 from segkit.data.sources.source import Subset
 from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
@@ -27,6 +28,7 @@ from segkit.evaluation.tuning_rules import (
 )
 from segkit.evaluation.tuning_statistics import Statistics, collect_statistics
 from segkit.evaluation.tuning_warnings import warn_of_falling_scores, warn_of_rare_classes
+from segkit.inference.decoding import at_pixel_size
 from segkit.inference.ensemble import with_temperature
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
@@ -68,7 +70,11 @@ def choose_decoding(
         name: Name of the part.
         goal: Decides the thresholds.
         counting: Shows the progress of each pass over the part.
+
+    Raises:
+        ConfigError: If a smallest object is an area, and `data.pixel_size` is not set.
     """
+    config = at_pixel_size(config, pixel_size_of(config.data, None), "segkit tune")
     with counting("collecting statistics") as progress:
         statistics = collect_statistics(predict, config, part, progress)
     temperature = fit_temperature(*statistics.sample())

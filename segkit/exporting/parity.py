@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import RunConfig
+from segkit.data.pixel_size import pixel_size_of
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
-from segkit.inference.decoding import decode
+from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.tiles import Predict
 from segkit.system.threads import prefetch
@@ -55,7 +56,9 @@ def measure_difference(
         target = config.task.encode(sample.mask, sample.name, void=VOID)
         one_prediction = predict_sample(one, config, sample)
         other_prediction = predict_sample(other, config, sample)
-        sums.add(target, one_prediction, other_prediction)
+        size = pixel_size_of(config.data, sample.geometry)
+        own_config = at_pixel_size(config, size, sample.name)
+        sums.add(own_config, target, one_prediction, other_prediction)
     return sums.difference()
 
 
@@ -73,15 +76,20 @@ class _Sums:
         self.one_counts = np.zeros((4, config.task.channels), np.int64)
         self.other_counts = np.zeros((4, config.task.channels), np.int64)
 
-    def add(self, target: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
-        """Add an image with an encoded target and probabilities (H, W, classes)."""
+    def add(
+        self, config: RunConfig, target: np.ndarray, one: np.ndarray, other: np.ndarray
+    ) -> None:
+        """Add an image with an encoded target and probabilities (H, W, classes).
+
+        The smallest objects of `config` are in pixels of the image.
+        """
         difference = np.abs(one - other)
         self.images += 1
         self.largest = max(self.largest, float(difference.max()))
         self.total += float(difference.sum(dtype=np.float64))
         self.probabilities += difference.size
-        one_mask = decode(self.config, one)
-        other_mask = decode(self.config, other)
+        one_mask = decode(config, one)
+        other_mask = decode(config, other)
         self.equal += int((one_mask == other_mask).sum())
         self.decisions += one_mask.size
         self.one_counts += counts.count(self.config.task, target, one_mask)

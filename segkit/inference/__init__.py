@@ -6,6 +6,7 @@ load.py            opens runs and exports; export_choice.py chooses the fastest 
 runtimes/          one file for each runtime
 inputs.py          finds the images; images.py predicts them in batches or windows
 scale.py           warns of images whose values have another range than the training images
+resolution.py      images resampled to the resolution of the training, and a warning of others
 tiles.py           windows that cover an image, and how they are blended
 sliding_window.py  the mask of an image that is larger than a window; blend.py blends row by row
 tta.py             flipped and rotated views; ensemble.py averages several runs

@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit import errors
+from segkit.data.pixel_size import PixelSize
 from segkit.errors import ConfigError, RunError, SegkitError
 from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
 from segkit.inference.large.memory_budget import SHARE, budget_within, memory_limit
 from segkit.inference.load import LoadedRun
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.pipeline import Outcome, predict_and_write
+from segkit.inference.resolution import check_whole
 from segkit.inference.scale import ScaleFindings, ScaleWatch
 from segkit.io.atomic import marked
 from segkit.system.packages import need
@@ -58,6 +60,8 @@ class WorkerTask(NamedTuple):
     mark: Path = Path()
     """A file that the driver keeps in the folder of the masks. It exists for the worker, too, if
     both see the same folder."""
+    resolution: PixelSize | None = None
+    """The size of the pixels that the network sees; None resamples nothing."""
 
 
 class WorkerPlan(NamedTuple):
@@ -327,7 +331,10 @@ class Worker:
         limit = self.task.memory or memory_limit(None, SHARE / self.task.neighbours)
         whole, large = separate_large(config, images, self.task.outputs, limit)
         budget = budget_within(predict, config, limit) if large else None
-        yield from predict_and_write(predict, config, whole, results, scale=scale)
+        check_whole(large, self.task.resolution)
+        yield from predict_and_write(
+            predict, config, whole, results, scale=scale, resolution=self.task.resolution
+        )
         if budget is not None:
             fingerprint = self._loaded.fingerprint
             yield from predict_and_write_large(

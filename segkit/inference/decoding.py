@@ -8,6 +8,8 @@ import numpy as np
 
 from segkit.config import RunConfig
 from segkit.config.decode import Rule
+from segkit.data.pixel_size import PixelSize, pixel_size_of
+from segkit.errors import ConfigError
 from segkit.inference.components import fill_holes, remove_small_objects
 from segkit.inference.temperature import before_temperature
 from segkit.task import Task
@@ -35,6 +37,35 @@ def decode(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
         DataError: For values outside 0 to 1.
     """
     return apply_rules(config, classify(config, probabilities), probabilities)
+
+
+def at_pixel_size(config: RunConfig, known: PixelSize | None, where: str) -> RunConfig:
+    """Return the config whose smallest objects are in pixels of one image.
+
+    Args:
+        config: The config of the run. Without areas in `decode.smallest` it is returned itself.
+        known: The size of the image's pixels; None if it is unknown.
+        where: The name of the image, for the message.
+
+    Raises:
+        ConfigError: If a smallest object is an area, and the image has no known pixel size.
+    """
+    if not config.decode.has_areas:
+        return config
+    if known is None or known.unit is None:
+        missing = "the size of its pixels is unknown"
+        advice = "set data.pixel_size and data.pixel_unit"
+        if known is not None:
+            missing = "data.pixel_size has no unit"
+            advice = "set data.pixel_unit"
+        raise ConfigError(
+            f"{where}: is an area, and {missing}; {advice} in the run's config, or choose a number "
+            f"of pixels",
+            "missing-setting",
+            setting="decode.smallest",
+        )
+    section = config.decode.in_pixels(known.size, known.unit)
+    return config.model_copy(update={"decode": section})
 
 
 def classify(config: RunConfig, probabilities: np.ndarray) -> np.ndarray:
@@ -72,7 +103,12 @@ def apply_rules(
 
     Returns:
         The mask. It may be `mask` itself.
+
+    Raises:
+        ConfigError: For areas that `at_pixel_size` has not turned into pixels, unless
+            `data.pixel_size` is set.
     """
+    config = at_pixel_size(config, pixel_size_of(config.data, None), "the smallest object")
     rules = config.decode.rules(config.task)
     if not any(map(any, rules)):
         return mask
@@ -87,7 +123,7 @@ def apply_rules(
 
 
 def _removes(rule: Rule) -> bool:
-    return rule.smallest > 1 or rule.keep_largest
+    return rule.smallest > 1 or rule.keep_largest or bool(rule.area)
 
 
 def _apply_rule(layer: np.ndarray, rule: Rule) -> np.ndarray:

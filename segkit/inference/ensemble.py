@@ -14,6 +14,7 @@ from segkit.errors import ConfigError
 from segkit.inference.temperature import entropy, tempered
 from segkit.inference.tiles import Predict
 from segkit.inference.tta import check_views, in_views, mean_of
+from segkit.io.geometry import Area
 from segkit.task import Task
 
 
@@ -115,13 +116,30 @@ def _mean_thresholds(configs: Sequence[RunConfig]) -> tuple[float, ...] | None:
 
 
 def _weakest_rules(configs: Sequence[RunConfig]) -> list[Rule]:
-    """Return one rule per class, each field the smallest (False for a switch) of all runs."""
+    """Return one rule per class, each field the smallest (False for a switch) of all runs.
+
+    A number of pixels and an area cannot be compared, so neither of them is used together.
+    """
     rules_of_runs = [config.decode.rules(config.task) for config in configs]
     weakest = []
     for rules in zip(*rules_of_runs, strict=True):
-        smallest_fields = map(min, zip(*rules, strict=True))
-        weakest.append(Rule(*smallest_fields))
+        rule = Rule(
+            smallest=min(rule.smallest for rule in rules),
+            fill_holes=all(rule.fill_holes for rule in rules),
+            keep_largest=all(rule.keep_largest for rule in rules),
+            area=_smallest_area([rule.area for rule in rules]),
+        )
+        weakest.append(rule)
     return weakest
+
+
+def _smallest_area(texts: Sequence[str]) -> str:
+    """Return the smallest area; none if a run has none, whose smallest object is in pixels."""
+    areas = [Area.parse(text) for text in texts]
+    known = [area for area in areas if area is not None]
+    if len(known) < len(areas):
+        return ""
+    return str(min(known, key=lambda area: area.square_metres))
 
 
 def _check_alike(one: RunConfig, other: RunConfig, name: str, other_name: str) -> None:

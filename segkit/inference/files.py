@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.config import RunConfig
+from segkit.data.pixel_size import PixelSize
 from segkit.errors import DataError
 from segkit.inference.images import WindowProgress, no_window_progress
 from segkit.inference.outputs.summary import Row
@@ -61,6 +62,7 @@ def predict_files(
     others: Iterable[str] = (),
     windows: WindowProgress = no_window_progress,
     scale: ScaleWatch | None = None,
+    resolution: PixelSize | None = None,
 ) -> Summary:
     """Predict image files and write their results, each in the size of its image.
 
@@ -78,6 +80,7 @@ def predict_files(
             them.
         windows: Receives the number of windows of a large image that are done.
         scale: Notes the range of values of each image, to warn if it differs from training.
+        resolution: The size of the pixels that the network sees; None resamples nothing.
 
     Returns:
         How many images were written, skipped or failed.
@@ -85,7 +88,9 @@ def predict_files(
     Raises:
         ConfigError: If the folder holds masks that are coded differently from the new ones.
     """
-    each = partial(predict_and_write, predict, config, progress=windows, scale=scale)
+    each = partial(
+        predict_and_write, predict, config, progress=windows, scale=scale, resolution=resolution
+    )
     return write_files(each, Results(config, outputs), images, skip_existing, progress, others)
 
 

@@ -8,7 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from segkit.config import RunConfig
+from segkit.data.pixel_size import PixelSize, pixel_size_of_new
 from segkit.errors import DataError
 from segkit.inference.decoding import needs_probabilities
 from segkit.inference.images import (
@@ -22,9 +25,11 @@ from segkit.inference.images import (
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Results, is_full
+from segkit.inference.resolution import at_resolution, resized
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.io.images import read_image
+from segkit.io.physical_size import read_geometry
 from segkit.system.threads import prefetch
 
 MAX_WAITING = 2**26
@@ -74,6 +79,7 @@ def predict_and_write(
     results: Results,
     progress: WindowProgress = no_window_progress,
     scale: ScaleWatch | None = None,
+    resolution: PixelSize | None = None,
 ) -> Generator[Outcome]:
     """Predict image files, write the results of each, and yield its outcome.
 
@@ -87,9 +93,12 @@ def predict_and_write(
         results: Writes the results.
         progress: Receives the number of windows of a large image that are done.
         scale: Sees each image, to warn of another range of values.
+        resolution: The size of the pixels that the network sees; images are resampled to it, and
+            probabilities back to the pixels of the image. None resamples nothing.
     """
-    pipeline = _Pipeline(config, images, results, scale)
-    keep = results.need_probabilities or needs_probabilities(config)
+    pipeline = _Pipeline(config, images, results, scale, resolution)
+    by_pixel_size = config.decode.has_areas or resolution is not None
+    keep = results.need_probabilities or needs_probabilities(config) or by_pixel_size
     with (
         closing(prefetch(pipeline.read, images)) as read_ahead,
         closing(predict_each(predict, config, _readable(read_ahead), keep, progress)) as predicted,
@@ -114,11 +123,15 @@ class _Pipeline:
         images: Mapping[str, Path],
         results: Results,
         scale: ScaleWatch | None,
+        resolution: PixelSize | None,
     ) -> None:
         self.config = config
         self.images = images
         self.results = results
         self.scale = scale
+        self.resolution = resolution
+        self.as_read: dict[str, np.ndarray] = {}
+        """The images of which the network sees a resampled copy."""
         self.unreadable: deque[Outcome] = deque()
 
     def read(self, name: str) -> NamedImage | None:
@@ -128,12 +141,23 @@ class _Pipeline:
         try:
             image = read_image(path, pages, self.config.input.channels)
             image = match_model_input(self.config, image, str(path))
+            seen = self._resampled(name, image)
         except DataError as problem:
             self.unreadable.append(failure(name, path, problem, self.results))
             return None
         if self.scale is not None:
             self.scale.see(name, image)
-        return name, image
+        return name, seen
+
+    def _resampled(self, name: str, image: np.ndarray) -> np.ndarray:
+        """Return an image with the pixels that the network sees."""
+        if self.resolution is None:
+            return image
+        path = self.images[name]
+        size = pixel_size_of_new(self.config.data, read_geometry(path, self.config.data.pages))
+        resampled = at_resolution(image, size, self.resolution, str(path))
+        self.as_read[name] = image
+        return resampled
 
     def take_unreadable(self) -> Iterator[Outcome]:
         """Yield the outcomes of the broken images so far, each once."""
@@ -162,6 +186,10 @@ class _Pipeline:
 
     def _decode(self, prediction: Prediction, path: Path) -> PredictedImage:
         name, image, probabilities, mask = prediction
+        if name in self.as_read:
+            image = self.as_read.pop(name)
+            if probabilities is not None:
+                probabilities = resized(probabilities, image.shape[:2])
         if probabilities is not None:
             return PredictedImage.from_probabilities(self.config, name, path, image, probabilities)
         assert mask is not None

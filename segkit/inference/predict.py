@@ -10,6 +10,7 @@ from typing import NamedTuple, TypedDict, Unpack
 from segkit import catalog
 from segkit.config import RunConfig
 from segkit.config.arguments import with_settings
+from segkit.data.pixel_size import PixelSize
 from segkit.errors import ConfigError
 from segkit.inference.export_choice import AUTO
 from segkit.inference.files import Summary, predict_files, write_files
@@ -25,6 +26,7 @@ from segkit.inference.load import (
     open_together,
 )
 from segkit.inference.outputs.writer import Outputs, Results
+from segkit.inference.resolution import check_sizes, check_whole, parse_resolution
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
@@ -65,6 +67,8 @@ class OutputOptions(NamedTuple):
     """Memory limit in bytes; None stands for half of the free memory."""
     others: Mapping[str, Path]
     """Image files by name, also those that other shards predict into the same folders."""
+    resolution: str | None = None
+    """The resolution that the network sees, as `segkit.inference.resolution` reads it."""
 
 
 class ExtraOutputs(TypedDict, total=False):
@@ -82,6 +86,9 @@ class ExtraOutputs(TypedDict, total=False):
     """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
     skip_existing: bool
     """Leave out images whose results exist."""
+    resolution: str | None
+    """Resample images to "training", the resolution of the training images, or to pixels of a size
+    such as "0.5 mm"; the masks have the pixels of the images."""
 
 
 _EXTRA_DEFAULTS = {
@@ -91,6 +98,7 @@ _EXTRA_DEFAULTS = {
     "formats": (),
     "coding": "data",
     "skip_existing": False,
+    "resolution": None,
 }
 
 
@@ -131,7 +139,8 @@ def predict(
     network = NetworkOptions(as_paths(run), runtime, tta)
     outputs = _parse_outputs(Path(out), extras)
     skip_existing = extras.get("skip_existing", False)
-    output = OutputOptions(outputs, skip_existing, _as_bytes(memory), {})
+    resolution = extras.get("resolution")
+    output = OutputOptions(outputs, skip_existing, _as_bytes(memory), {}, resolution)
     part = Shard.parse(shard)
     return _predict(network, as_paths(images), output, part, cluster, progress or Progress())
 
@@ -192,13 +201,15 @@ def _predict_here(
     _report_coding(loaded.config, output.outputs, images, progress)
     loaded = loaded._replace(config=fit_batch(loaded.predict, loaded.config, output.memory))
     images, output = _with_pages(loaded.config, images, output)
+    resolution = _check_sizes(loaded.config, images, output, progress)
     whole, large = separate_large(loaded.config, images, output.outputs, output.memory)
+    check_whole(large, resolution)
     budget = None
     if large:  # fails before anything is written if there is no memory for a window
         limit = memory_limit(output.memory)
         budget = budget_within(loaded.predict, loaded.config, limit)
     scale = ScaleWatch(loaded.config.input)
-    summary = _predict_whole(loaded, whole, output, progress, scale)
+    summary = _predict_whole(loaded, whole, output, progress, scale, resolution)
     if budget is not None and not summary.stopped:
         in_windows = predict_large_files(
             loaded.predict,
@@ -223,6 +234,7 @@ def _predict_whole(
     output: OutputOptions,
     progress: Progress,
     scale: ScaleWatch,
+    resolution: PixelSize | None,
 ) -> Summary:
     """Predict the images that fit into memory."""
     with progress.counting("predicting", len(images)) as counter:
@@ -236,6 +248,7 @@ def _predict_whole(
             output.others,
             counter.windows,
             scale,
+            resolution,
         )
 
 
@@ -286,6 +299,7 @@ def _predict_on_cluster(
     config, _ = config_together(network.runs, network.tta)
     images, output = _with_pages(config, images, output)
     outputs = output.outputs
+    resolution = _check_sizes(config, images, output, progress)
     _report_coding(config, outputs, images, progress)
     runs = [engine.absolute(path) for path in network.runs]
     open_runs = partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty)
@@ -294,7 +308,9 @@ def _predict_on_cluster(
     with engine.connected(cluster.address) as ray:
         plan = engine.plan_of(ray, cluster.worker_cpus)
         progress.message(f"engine: ray, {plan.workers} worker(s) of {plan.cpus} CPU(s)")
-        task = engine.WorkerTask(open_runs, shared_outputs, output.memory, plan.neighbours)
+        task = engine.WorkerTask(
+            open_runs, shared_outputs, output.memory, plan.neighbours, resolution=resolution
+        )
         each = partial(
             engine.predict_and_write_on_cluster, ray, task, plan, progress.message, scale=scale
         )
@@ -305,6 +321,20 @@ def _predict_on_cluster(
             )
     _warn_of_scale(scale, progress)
     return summary
+
+
+def _check_sizes(
+    config: RunConfig, images: Mapping[str, Path], output: OutputOptions, progress: Progress
+) -> PixelSize | None:
+    """Return the resolution that the network sees; None for that of each image.
+
+    Raises `ConfigError` if the pixel size of an image is needed and unknown.
+    """
+    resolution = parse_resolution(output.resolution, config)
+    warning = check_sizes(config, images, resolution)
+    if warning is not None:
+        progress.warning(warning)
+    return resolution
 
 
 def _with_pages(

@@ -8,6 +8,7 @@ class_problems.py     problems of classes: missing, rare, unlabelled, on one sid
 copy_problems.py      problems of equal images; near_duplicates.py finds nearly equal ones
 copies_together.py    puts copies into one part, where segkit itself divides the samples
 group_problems.py     groups in two parts; proposals of groups from names and folders
+pixel_size.py         the physical size of pixels, and files that do not state it
 ranges.py             problems of pixel values: outliers, nodata, different scales
 duplicate_files.py    equal image files, found without decoding
 verdict.py            which head the masks need

@@ -17,6 +17,7 @@ import numpy as np
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import DataError
 from segkit.inspection.intensities import intensities, intensity_histogram, without_oddities
+from segkit.io.geometry import Geometry
 from segkit.system.threads import one_opencv_thread
 from segkit.task import VOID, Task
 from segkit.task.layers import coverage, layer_of, layers_of
@@ -70,6 +71,8 @@ class SampleFingerprint(NamedTuple):
     """Equal for images with equal pixels."""
     thumbnail: np.ndarray
     """Small grey copy, (16, 16) float32."""
+    geometry: Geometry | None = None
+    """The physical size and place of the pixels; None if the file states none of them."""
 
     @property
     def pixels(self) -> int:
@@ -202,6 +205,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         objects=_object_sizes(task, target),
         digest=_digest(image),
         thumbnail=_thumbnail(without_oddities(image, found)),
+        geometry=sample.geometry,
     )
 
 

@@ -183,4 +183,6 @@ def _proposal(
     single = sum(size == 1 for size in sizes.values())
     if not 2 <= len(sizes) <= len(names) / 2 or single > MOST_SINGLE * len(sizes):
         return None
+    if {group.lower() for group in sizes} <= set(PARTS):
+        return None
     return Proposal(setting, line, kind, tuple(sorted(sizes)))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from segkit.config import Config
 from segkit.config.config import describe_sided_classes
 from segkit.data.parts import open_parts
+from segkit.data.pixel_size import IN_PIXELS
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.class_problems import objects_as_classes, one_sided
@@ -23,6 +24,7 @@ from segkit.inspection.mask_format.folders import (
     reuse_masks,
 )
 from segkit.inspection.mask_format.guess import Guess
+from segkit.inspection.pixel_size import pixel_size_problems, sizes_of_facts
 from segkit.inspection.problem import Problem, problem_of
 from segkit.inspection.problems import decided_by, few_images, find_problems, left_out_of
 from segkit.inspection.summary import DataSummary, summarize
@@ -61,8 +63,18 @@ class Inspection(NamedTuple):
         groups = None
         if self.config is not None:
             groups = count_groups(self.config, self.parts)
+        pixel_sizes = IN_PIXELS
+        if self.config is not None:
+            pixel_sizes = sizes_of_facts(self.config.data, self.survey.facts)
         return summarize(
-            self.read_as, self.task, samples, groups, self.survey, self.problems, self.verdict
+            self.read_as,
+            self.task,
+            samples,
+            groups,
+            self.survey,
+            self.problems,
+            self.verdict,
+            pixel_sizes,
         )
 
     def _repr_html_(self) -> str:
@@ -163,6 +175,7 @@ def inspect_parts(
     problems = find_problems(task, found, flips, config.data.skip_broken)
     problems += left_out_of(parts) + decided_by(parts) + few_images(parts, found.facts)
     problems += together.problems() + group_problems(config, parts, problems)
+    problems += pixel_size_problems(config.data, found.facts)
     if guess:
         # the verdict describes overlaps already
         problems = [problem for problem in problems if problem.code != "no-overlap"]

@@ -24,6 +24,7 @@ from segkit.inspection.page import (
     render_fragment,
     render_page,
 )
+from segkit.inspection.pixel_size import pixel_size_line
 from segkit.inspection.summary import DataSummary, SideLengths
 from segkit.io.overlay import overlay_palette
 from segkit.system.terminal import shown
@@ -88,9 +89,11 @@ def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
         return lines
     bands = " or ".join(map(str, images.bands))
     size = f"{_range(images.width)} wide, {_range(images.height)} high"
+    lines.append(("images", f"{size}; {', '.join(images.dtype)}, {bands} band(s)"))
+    if summary.pixel_size is not None:
+        lines.append(("pixel size", pixel_size_line(summary.pixel_size)))
     return [
         *lines,
-        ("images", f"{size}; {', '.join(images.dtype)}, {bands} band(s)"),
         ("values", f"{images.low:g} to {images.high:g}"),
         ("empty masks", str(summary.empty_masks)),
         ("unlabelled (void)", f"{100 * summary.void_share:.3g} % of the pixels"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from segkit.data.pixel_size import IN_PIXELS, PixelSizes
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.problem import Problem
@@ -56,6 +57,19 @@ class ClassSummary:
 
 
 @dataclass(frozen=True)
+class PixelSizeSummary:
+    """The physical sizes of pixels."""
+
+    height: list[float]
+    """Lowest, median and highest height of a pixel over the images, in `unit`."""
+    width: list[float]
+    unit: str | None
+    """Such as "mm"; None if only `data.pixel_size` is set, without `data.pixel_unit`."""
+    read_from: str
+    """The origin of the sizes: "data.pixel_size" or "the GeoTIFF headers"."""
+
+
+@dataclass(frozen=True)
 class VerdictSummary:
     """The verdict as JSON has it."""
 
@@ -88,6 +102,8 @@ class DataSummary:
     problems: list[Problem]
     verdict: VerdictSummary | None
     """None if no sample can be read."""
+    pixel_size: PixelSizeSummary | None = None
+    """None if the size of the pixels is unknown."""
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON types; `images` is empty if no sample can be read."""
@@ -104,6 +120,7 @@ def summarize(
     survey: Survey,
     problems: list[Problem],
     verdict: Verdict | None,
+    pixel_sizes: PixelSizes = IN_PIXELS,
 ) -> DataSummary:
     """Return the summary of an inspection.
 
@@ -115,6 +132,7 @@ def summarize(
         survey: The fingerprints of the samples.
         problems: The problems.
         verdict: The verdict; None if no sample can be read.
+        pixel_sizes: The physical sizes of pixels.
     """
     facts = survey.facts
     unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
@@ -131,6 +149,7 @@ def summarize(
         empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
         problems=problems,
         verdict=_verdict_summary(verdict),
+        pixel_size=_pixel_size_summary(pixel_sizes),
     )
 
 
@@ -139,6 +158,14 @@ def _class_summaries(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str
     if not facts:
         return {}
     return {name: class_summary(facts, index) for index, name in enumerate(task.classes)}
+
+
+def _pixel_size_summary(found: PixelSizes) -> PixelSizeSummary | None:
+    if not found.sizes:
+        return None
+    sides = np.array(list(found.sizes.values()))
+    height, width = np.quantile(sides, (0, 0.5, 1), axis=0).T.tolist()
+    return PixelSizeSummary(height, width, found.unit, found.read_from)
 
 
 def _verdict_summary(verdict: Verdict | None) -> VerdictSummary | None:

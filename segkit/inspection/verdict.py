@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.system.terminal import counted
 from segkit.task import Task
 
 STRAY = 1e-3
@@ -47,8 +48,8 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
         return _binary(task, facts)
     if task.stores_ids:
         because = (
-            f"in {len(facts)} images each pixel has one of {task.channels} ids, so where objects "
-            f"overlap only the upper one is marked"
+            f"in {counted(len(facts), 'image')} each pixel has one of {task.channels} ids, so "
+            f"where objects overlap only the upper one is marked"
         )
         unless = "Masks with one layer per class, which show what lies below, could change this"
         return Verdict("exclusive", task, because, unless)
@@ -56,8 +57,8 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
         return _overlapping(task, facts)
     foreground = sum(fact.labelled - fact.nothing for fact in facts)
     because = (
-        f"none of the {foreground:,} foreground pixels of {len(facts)} images belongs to two of "
-        f"the {task.channels} classes"
+        f"none of the {foreground:,} foreground pixels of {counted(len(facts), 'image')} belongs "
+        f"to two of the {task.channels} classes"
     )
     unless = "If two classes can overlap in later images, use a multilabel task"
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)
@@ -66,8 +67,8 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
 def _refused_overlaps(task: Task, refused: int) -> Verdict:
     labels = Task.multilabel([task.classes[index] for index in task.foreground])
     because = (
-        f"in {refused} images, pixels belong to two classes or more, although the task allows "
-        f"only one class per pixel"
+        f"in {counted(refused, 'image')}, pixels belong to two classes or more, although "
+        f"the task allows only one class per pixel"
     )
     return Verdict("overlapping", labels, because, _ON_TOP)
 
@@ -80,7 +81,7 @@ def _binary(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
     labelled = sum(fact.labelled for fact in facts)
     because = (
         f"each pixel is {name} or not; {_percent(pixels, labelled)} of the labelled pixels of "
-        f"{len(facts)} images are {name}"
+        f"{counted(len(facts), 'image')} are {name}"
     )
     unless = "A second class, in these masks or in later ones, would change this"
     return Verdict("binary", task, because, unless)
@@ -92,8 +93,8 @@ def _overlapping(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
     images = sum(fact.overlap > 0 for fact in facts)
     because = (
         f"{overlap:,} pixels ({_percent(overlap, foreground)} of the foreground, in {images} of "
-        f"{len(facts)} images) belong to two classes or more; exclusive classes would have "
-        f"to share the probability of such a pixel"
+        f"{counted(len(facts), 'image')}) belong to two classes or more; exclusive classes would "
+        f"have to share the probability of such a pixel"
     )
     if overlap < STRAY * foreground:
         because += ". This share is small, so these pixels may be annotation errors"

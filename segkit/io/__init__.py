@@ -26,6 +26,8 @@ pages.py          the pages of a file: which are read, and their names
 pixels.py         values, and pixels without data
 turning.py        turning pictures upright
 lossless.py       whether a compression changed the pixels
+geometry.py       the physical size and place of an image's pixels
+physical_size.py  the physical size and place that a file states
 georeference.py   where the pixels of a GeoTIFF lie on the map
 nodata.py         the nodata value of a TIFF
 overlay.py        masks drawn over images

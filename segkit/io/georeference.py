@@ -10,6 +10,7 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.geometry import Georeference
 from segkit.io.nodata import GDAL_NODATA, nodata_of
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff
@@ -29,19 +30,6 @@ PLACE_TAGS = {
 """The types of the tags that say where on the map a GeoTIFF lies."""
 USER_DEFINED = 32767
 """The code of a coordinate system that has no EPSG code."""
-
-
-class Georeference(NamedTuple):
-    """The transformation from pixels to a map."""
-
-    matrix: np.ndarray
-    """(2, 3) float64: maps pixel corners (x, y, 1), with y down, to the map."""
-    epsg: int | None
-    """The EPSG code of the coordinate system; None if it has none."""
-
-    def __call__(self, points: Any) -> np.ndarray:
-        """Return pixel corners (N, 2) in the coordinates of the map, (N, 2) float64."""
-        return np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
 
 class TiffLocation(NamedTuple):
@@ -147,16 +135,24 @@ def read_georeference(path: Path) -> Georeference | None:
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
-        page = tiff.series[0].keyframe
-        if _is_turned(page):  # its mask is upright, but the tags describe the stored pixels
-            return None
-        tags = page.geotiff_tags or {}
-        matrix = _matrix(tags)
+        return georeference_of(tiff.series[0].keyframe)
+
+
+def georeference_of(page: Any) -> Georeference | None:
+    """Return the transformation of a page of tifffile to the map; None as `read_georeference`."""
+    if _is_turned(page):  # its mask is upright, but the tags describe the stored pixels
+        return None
+    tags = page.geotiff_tags or {}
+    matrix = _matrix(tags)
     if matrix is None:
         return None
     if int(tags.get("GTRasterTypeGeoKey", 1)) == 2:  # the tags count from pixel centres
         matrix[:, 2] -= matrix[:, :2] @ (0.5, 0.5)
-    return Georeference(matrix, _epsg(tags))
+    epsg = _epsg(tags)
+    crs = None
+    if epsg is not None:
+        crs = f"EPSG:{epsg}"
+    return Georeference(tuple(matrix.ravel().tolist()), crs)
 
 
 def _matrix(tags: Mapping[str, Any]) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
+from segkit.io.physical_size import resolution_of_png
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
 from segkit.io.tiff import Layout, as_displayed, read_stored_tiff, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
@@ -355,7 +356,11 @@ def write_mask(task: Task, mask: np.ndarray, folder: Path, name: str) -> list[Pa
 
 
 def save_mask(
-    coding: Coding, mask: np.ndarray, paths: Sequence[Path], tags: Sequence[Any] = ()
+    coding: Coding,
+    mask: np.ndarray,
+    paths: Sequence[Path],
+    tags: Sequence[Any] = (),
+    pixel_mm: tuple[float, float] | None = None,
 ) -> None:
     """Write a decoded mask or target in a coding.
 
@@ -364,13 +369,15 @@ def save_mask(
         mask: The mask of one image, (H, W) or (H, W, P); VOID is stored as void.
         paths: The files in the order of `coding.paths`, PNG or TIFF by their suffixes.
         tags: Further tags of TIFF files, as tifffile takes them.
+        pixel_mm: Height and width of a pixel in millimetres, which the files then state; None if
+            they are unknown.
     """
     for file, path in enumerate(paths):
         stored = coding.encode(mask, file)
         if codecs.is_tiff(path):
-            save_tiff(path, stored, tags, coding.palette, coding.in_colours)
+            save_tiff(path, stored, tags, coding.palette, coding.in_colours, pixel_mm)
         else:
-            _as_picture(stored, coding.palette).save(path)
+            _as_picture(stored, coding.palette).save(path, **resolution_of_png(pixel_mm))
 
 
 def _as_picture(stored: np.ndarray, palette: np.ndarray | None) -> Image.Image:

@@ -115,7 +115,7 @@ def choose_page(
         DataError: If the meaning of several pages is unknown, or there are further axes.
     """
     check_pages(tiff.pages)
-    series = _full_resolution(tiff, path, pages)
+    series = full_resolution(tiff, path, pages)
     extra = [axis for axis, name in enumerate(series.axes) if name not in "YX"]
     if not {"Y", "X"} <= set(series.axes) or len(series.axes) != len(extra) + 2:
         raise _refused_axes(series, path)
@@ -162,7 +162,7 @@ def _are_bands(
     return pages == "channels" or (pages is None and as_many)
 
 
-def _full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
+def full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
     """Return the series of the image itself, not of a thumbnail, pyramid level or internal mask."""
     whole = []
     for series in tiff.series:
@@ -288,7 +288,7 @@ def pages_of(path: Path, pages: Pages | None) -> list[Path]:
 def _pages_of_tiff(path: Path) -> int:
     with open_tiff(path) as tiff:
         check_pages(tiff.pages)
-        series = _full_resolution(tiff, path, "samples")
+        series = full_resolution(tiff, path, "samples")
         not_stacked = "YXC"
         if "S" in series.axes:
             not_stacked = "YXS"

@@ -15,6 +15,7 @@ def save_tiff(
     tags: Sequence[Any] = (),
     palette: np.ndarray | None = None,
     colours: bool = False,
+    pixel_mm: tuple[float, float] | None = None,
 ) -> None:
     """Write an array as a compressed TIFF.
 
@@ -24,10 +25,16 @@ def save_tiff(
         tags: Further tags, as tifffile takes them.
         palette: The colours (256, 3) uint8 in which whole numbers (H, W) are shown.
         colours: Whether three bands are a colour.
+        pixel_mm: Height and width of a pixel in millimetres, which the file then states; None if
+            they are unknown.
     """
     import tifffile
 
     arguments = display_arguments(array.shape, palette, colours)
+    if pixel_mm is not None:
+        height, width = pixel_mm
+        arguments["resolution"] = (10 / width, 10 / height)
+        arguments["resolutionunit"] = "CENTIMETER"
     tifffile.imwrite(path, array, compression="zlib", extratags=tags, **arguments)
 
 

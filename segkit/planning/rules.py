@@ -218,7 +218,7 @@ def _size_ratio(object_areas: Sequence[np.ndarray]) -> float:
 
 def _choose_input(train: Sequence[SampleFingerprint], facts: Sequence[SampleFingerprint]) -> Choice:
     """Choose the statistics by which images are scaled, from the training images."""
-    values = measure_input(train, facts).model_dump(mode="json")
+    values = measure_input(train, facts).model_dump(mode="json", exclude_none=True)
     if values["dtype"] == "uint8":
         return Choice(
             values,

@@ -337,6 +337,7 @@ _FREE = (
     "data.cache_folder",
     "data.download",
     "data.pixel_size",
+    "data.pixel_unit",
     "train.devices",
     "train.checkpoint_minutes",
     "train.pictures",

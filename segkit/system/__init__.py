@@ -7,6 +7,6 @@ replicas.py      shares a batch among several devices and processes
 keras_start.py   imports Keras without the messages of its backend
 after_import.py  imports modules as soon as another one has been imported
 quiet.py         hides what C++ libraries write to standard error
-terminal.py      makes text from elsewhere safe for a terminal
+terminal.py      makes text safe for a terminal, and counts in words
 packages.py      imports the package of an extra, or names the missing extra
 """

@@ -1,4 +1,4 @@
-"""Makes text safe for a terminal, such as names that strangers chose."""
+"""Text for a terminal: names that strangers chose are made safe, and numbers get their noun."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ def _visible(character: str, lines: bool) -> str:
     if not _is_control(character) or (lines and character in "\n\t"):
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in s.
+
+    >>> counted(1, "image"), counted(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    ending = "" if number == 1 else "s"
+    return f"{number:,} {noun}{ending}"

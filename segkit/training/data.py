@@ -7,6 +7,7 @@ from segkit.data.parts import divided_parts, open_parts
 from segkit.data.sources.source import Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.input_statistics import fitting_input, other_scale
+from segkit.inspection.pixel_size import with_pixel_size
 from segkit.inspection.training_check import judge_for_training, survey_for_training
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
@@ -47,6 +48,7 @@ def prepare_data(
     for problem in together.problems() + findings.warnings:
         progress.warning(str(problem))
     input_config = fitting_input(config, findings.input_config)
+    input_config = with_pixel_size(config.data, input_config, together.survey.facts)
     scale_warning = other_scale(input_config, findings.input_config)
     if scale_warning:
         progress.warning(scale_warning)

@@ -13,6 +13,7 @@ import jinja2
 import yaml
 
 from segkit.config import RunConfig
+from segkit.data.pixel_size import size_in_words
 from segkit.task import Task
 
 METRICS = {
@@ -57,6 +58,7 @@ def model_card(
         "header": yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True),
         "name": name,
         "config": config,
+        "pixel_size": _pixel_size(config),
         "images": images,
         "report": report,
     }
@@ -71,6 +73,14 @@ def model_card(
     )
     environment.filters["plain"] = escape
     return environment.get_template("model_card.md.jinja").render(values)
+
+
+def _pixel_size(config: RunConfig) -> str:
+    """Return the median pixel size of the training images in words; "" if it is unknown."""
+    size = config.input.pixel_size
+    if size is None:
+        return ""
+    return size_in_words(size, config.input.pixel_unit)
 
 
 def escape(text: object) -> str:

@@ -52,7 +52,9 @@ def hide() -> None:
 if __name__ == "__main__":
     hide()
     from segkit.cli import main
+    from segkit.planning import budget
 
+    budget.LADDER = ((4, 32),)  # `plan` times one network instead of several
     commands: list[list[str]] = [[]]
     for word in sys.argv[1:]:
         if word == NEXT:

@@ -256,6 +256,12 @@ def test_every_config_of_the_pages_on_files_is_read() -> None:
     } == set(READ)
 
 
+def test_the_code_about_the_size_of_a_pixel_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [script] = blocks(next(page for page in PAGES if page.stem == "pixel-size"), "py")
+    exec(compile(script, "pixel-size.md", "exec"), {"__name__": "page"})
+    assert "GeoTIFF" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "build", "sizes"),
     [

@@ -50,6 +50,7 @@ NOT_READING = {
     "download",
     "max_pixels",
     "pixel_size",
+    "pixel_unit",
 }
 """Settings of `data` that do not change how a sample is read."""
 

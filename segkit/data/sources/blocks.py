@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.data.sources.source import Sample, Source
+from segkit.data.sources.source import Sample, Source, geometry_of
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.geometry import Geometry
 from segkit.io.pictures import open_picture
 from segkit.io.turning import upright_size
 
@@ -85,6 +86,13 @@ class BlockSource:
         files: list[Path] = self.source.files(self.blocks[name].image)  # type: ignore[attr-defined]
         return files
 
+    def geometry(self, name: str) -> Geometry | None:
+        """Return the physical size and place of a block."""
+        block = self.blocks[name]
+        if hasattr(self.source, "geometry"):
+            return _geometry_of_block(geometry_of(self.source, block.image), block)
+        return _geometry_of_block(self._read_whole(block.image).geometry, block)
+
     def read(self, name: str) -> Sample:
         """Read a sample.
 
@@ -107,7 +115,8 @@ class BlockSource:
             )
         area = (slice(*block.rows), slice(*block.columns))
         valid = None if whole.valid is None else whole.valid[area].copy()
-        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid)
+        geometry = _geometry_of_block(whole.geometry, block)
+        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid, geometry)
 
     def _read_whole(self, name: str) -> Sample:
         with self._lock:
@@ -145,6 +154,12 @@ class BlockSource:
                     return upright_size(picture)
         height, width = self.source.read(name).image.shape[:2]
         return height, width
+
+
+def _geometry_of_block(whole: Geometry | None, block: Block) -> Geometry | None:
+    if whole is None:
+        return None
+    return whole.area_moved(block.rows[0], block.columns[0])
 
 
 def spans(length: int, size: int) -> list[tuple[int, int]]:

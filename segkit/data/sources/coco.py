@@ -17,7 +17,9 @@ from segkit.data.sources.coco_segmentation import Runs, runs_of
 from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
+from segkit.io.geometry import Geometry
 from segkit.io.images import read_pixels
+from segkit.io.physical_size import read_geometry
 from segkit.io.unicode_names import existing
 from segkit.task import VOID, Task
 
@@ -126,6 +128,10 @@ class CocoSource:
         """Return all files that a sample is read from."""
         return [existing(self.images / self.pictures[name].file_name), self.annotations]
 
+    def geometry(self, name: str) -> Geometry | None:
+        """Return the physical size and place of a sample's image, from the header of its file."""
+        return read_geometry(self._path(self.pictures[name]), self._pages)
+
     def read(self, name: str) -> Sample:
         """Read a sample.
 
@@ -144,7 +150,8 @@ class CocoSource:
         image = read_pixels(path, self._pages)
         _check_size(image.values, picture, path, where)
         mask = from_layers(self._layers(picture), self.task, self.on_top, where)
-        return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
+        visible = void_where_invalid(mask, image.valid)
+        return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
     def _where(self, picture: CocoImage) -> str:
         """Return how messages call an image."""

@@ -17,10 +17,12 @@ from segkit.data.sources.palettes import Palettes, is_black_and_white
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.coding import MaskLayout
+from segkit.io.geometry import Geometry
 from segkit.io.image_files import left_out_in
 from segkit.io.images import read_pixels
 from segkit.io.masks import read_colour_pixels, read_layer_pixels, read_mask_pixels
 from segkit.io.pages import file_of
+from segkit.io.physical_size import read_geometry
 from segkit.io.pixels import Pixels
 from segkit.task import VOID, Task
 from segkit.task.layers import stack_planes
@@ -93,6 +95,10 @@ class FolderSource:
         image, masks = self.pairs[name]
         return [file_of(path) for path in (image, *masks.values())]
 
+    def geometry(self, name: str) -> Geometry | None:
+        """Return the physical size and place of a sample's image, from the header of its file."""
+        return read_geometry(self.pairs[name].image, self.data.pages)
+
     def read(self, name: str) -> Sample:
         """Read a sample.
 
@@ -116,7 +122,8 @@ class FolderSource:
             mask = masks[""]
         else:
             mask = from_layers(masks, self.task, self.data.on_top, f"masks of {pair.image}")
-        return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
+        visible = void_where_invalid(mask, image.valid)
+        return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
     def _read_mask(self, path: Path) -> np.ndarray:
         """Return the mask in a file with all classes."""

@@ -11,6 +11,7 @@ from segkit import catalog
 from segkit.config import DataConfig
 from segkit.config.trust import untrusted
 from segkit.io import codecs
+from segkit.io.geometry import Geometry
 from segkit.task import VOID, Task
 
 
@@ -26,6 +27,11 @@ class Sample(NamedTuple):
     """(H, W) bool, whether the image has a measurement there; elsewhere the mask is VOID.
 
     None if the image has a measurement everywhere.
+    """
+    geometry: Geometry | None = None
+    """The physical size and place of the image's pixels; None if its file states none of them.
+
+    `Geometry` says how the reader of a file format fills it in.
     """
 
 
@@ -59,6 +65,22 @@ class Source(Protocol):
 
     def read(self, name: str) -> Sample:
         """Read a sample; raises `DataError` if that fails."""
+
+
+def geometry_of(source: Source, name: str) -> Geometry | None:
+    """Return the physical size and place of a sample's image; None if its file states none.
+
+    A source may have a method `geometry(name)` that reads only the header of a file. Otherwise the
+    sample is read.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    from_header = getattr(source, "geometry", None)
+    if from_header is None:
+        return source.read(name).geometry
+    found: Geometry | None = from_header(name)
+    return found
 
 
 class Subset:

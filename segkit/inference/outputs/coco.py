@@ -70,6 +70,7 @@ def part_of(predicted: PredictedImage) -> dict[str, Any]:
             "bbox": list(found.box),
             "iscrowd": 0,
             "score": found.score,
+            **predicted.measures_of(found),
         }
         annotations.append(annotation)
     return {

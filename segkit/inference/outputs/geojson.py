@@ -10,7 +10,8 @@ from typing import Any
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.polygons import Polygon, outlines
 from segkit.inference.outputs.prediction import Output, PredictedImage
-from segkit.io.georeference import Georeference, read_georeference
+from segkit.io.geometry import Georeference
+from segkit.io.georeference import read_georeference
 from segkit.io.names import file_in
 from segkit.task.layers import layer_of, plane_of
 
@@ -34,7 +35,8 @@ def feature_collection(
     """Return the objects of an image as a FeatureCollection.
 
     Each object is one feature with its class, its area in pixels, and its score, the mean
-    probability. An object whose parts touch only at corners is a MultiPolygon.
+    probability. If the size of the pixels is known, it also has its area in a unit. An object whose
+    parts touch only at corners is a MultiPolygon.
 
     Args:
         predicted: The image.
@@ -54,8 +56,7 @@ def feature_collection(
         name = f"urn:ogc:def:crs:EPSG::{georeference.epsg}"
         collection["crs"] = {"type": "name", "properties": {"name": name}}
     collection["features"] = [
-        _feature(predicted.task.classes[found.label], found, polygons[found.number])
-        for found in objects
+        _feature(predicted, found, polygons[found.number]) for found in objects
     ]
     return collection
 
@@ -75,8 +76,13 @@ def _polygons_of_objects(
     return polygons
 
 
-def _feature(class_name: str, found: Object, polygons: list[list[Any]]) -> dict[str, Any]:
-    properties = {"class": class_name, "area": found.area, "score": found.score}
+def _feature(predicted: PredictedImage, found: Object, polygons: list[list[Any]]) -> dict[str, Any]:
+    properties = {
+        "class": predicted.task.classes[found.label],
+        "area": found.area,
+        "score": found.score,
+        **predicted.measures_of(found),
+    }
     geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
     if len(polygons) == 1:
         geometry = {"type": "Polygon", "coordinates": polygons[0]}

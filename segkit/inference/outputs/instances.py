@@ -19,7 +19,9 @@ from segkit.io.tiff_files import save_tiff
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
-COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score")
+PHYSICAL = ("physical_area", "physical_unit")
+"""Empty where the size of the pixels is unknown; older tables lack them."""
+COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score", *PHYSICAL)
 
 
 class Instances(Output):
@@ -44,7 +46,7 @@ class Instances(Output):
         tags = predicted.location.tags if predicted.location else ()
         *plane_paths, table = paths
         for path, plane in zip(plane_paths, planes_of(numbers), strict=True):
-            save_tiff(path, plane.astype(dtype), tags)
+            save_tiff(path, plane.astype(dtype), tags, pixel_mm=predicted.pixel_mm)
         with table.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([COLUMNS, *rows_of(predicted)])
 
@@ -63,10 +65,14 @@ def _read_rows(path: Path) -> list[list[str]]:
     """Return the rows of a table that `Instances` wrote. Raises `DataError` for any other file."""
     with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
-    has_header = rows[:1] == [list(COLUMNS)]
-    if not has_header or any(len(row) != len(COLUMNS) for row in rows):
+    columns = list(COLUMNS)
+    missing: list[str] = []
+    if rows[:1] == [columns[: -len(PHYSICAL)]]:  # of an older version
+        columns = rows[0]
+        missing = [""] * len(PHYSICAL)
+    if rows[:1] != [columns] or any(len(row) != len(columns) for row in rows):
         raise DataError(f"{path}: is no table of objects; delete it, and predict its image again")
-    return [_as_cells(row) for row in rows[1:]]
+    return [_as_cells([*row, *missing]) for row in rows[1:]]
 
 
 def _as_cells(row: Sequence[str]) -> list[str]:
@@ -75,10 +81,15 @@ def _as_cells(row: Sequence[str]) -> list[str]:
 
 
 def rows_of(predicted: PredictedImage) -> list[list[object]]:
-    """Return one row of `COLUMNS` per object: box and area in pixels, score from 0 to 1."""
+    """Return one row of `COLUMNS` per object: box and area in pixels, score from 0 to 1.
+
+    The last two cells are the area in a unit, if the size of the pixels is known.
+    """
     image = cell(predicted.name)
     rows: list[list[object]] = []
     for found in predicted.objects[1]:
         label = cell(predicted.task.classes[found.label])
-        rows.append([image, found.number, label, *found.box, found.area, found.score])
+        measures = predicted.measures_of(found)
+        physical = [measures.get(column, "") for column in PHYSICAL]
+        rows.append([image, found.number, label, *found.box, found.area, found.score, *physical])
     return rows

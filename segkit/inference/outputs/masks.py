@@ -19,7 +19,7 @@ class Masks(Output):
     """Writes DIR/NAME.png, or DIR/CLASS/NAME.png if each class has a folder.
 
     This folder holds nothing but masks. The mask of an image that lies on a map is a .tif with the
-    same location.
+    same location. The other masks state the size of their pixels, if the image does.
     """
 
     def __init__(self, coding: Coding, masks: Path) -> None:
@@ -32,7 +32,7 @@ class Masks(Output):
     def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
         location = predicted.location
         tags = location.tags_with(self.coding.nodata) if location else ()
-        save_mask(self.coding, predicted.mask, paths, tags)
+        save_mask(self.coding, predicted.mask, paths, tags, predicted.pixel_mm)
 
 
 class Overlays(Output):

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.inference.decoding import decode
+from segkit.data.pixel_size import PixelSize, pixel_size_of_new
+from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.outputs.objects import Object, find_objects
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
+from segkit.io.geometry import Geometry
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import read_pixels
+from segkit.io.physical_size import read_geometry
 from segkit.io.tiff import may_have_holes
 from segkit.task import VOID, Task
 
@@ -42,6 +45,10 @@ class PredictedImage:
     """Where a TIFF lies on the map, and its value of pixels without data."""
     no_data: np.ndarray | None = None
     """Where the image has no data, (H, W) bool; None if the file does not say."""
+    geometry: Geometry | None = None
+    """The physical size and place that the image's file states."""
+    pixel_size: PixelSize | None = None
+    """The size of the image's pixels, by its file or else by `data.pixel_size`."""
 
     @classmethod
     def from_probabilities(
@@ -53,7 +60,9 @@ class PredictedImage:
         the last channel.
         """
         probabilities = values[..., : config.task.channels]
-        mask = decode(config, probabilities)
+        geometry = read_geometry(path, config.data.pages)
+        size = pixel_size_of_new(config.data, geometry)
+        mask = decode(at_pixel_size(config, size, str(path)), probabilities)
         location, no_data = _read_location(config, path)
         if no_data is not None:
             mask[no_data] = VOID
@@ -68,6 +77,8 @@ class PredictedImage:
             temperature=config.decode.temperature,
             location=location,
             no_data=no_data,
+            geometry=geometry,
+            pixel_size=size,
         )
 
     @classmethod
@@ -81,12 +92,45 @@ class PredictedImage:
         location, no_data = _read_location(config, path)
         if no_data is not None:
             mask[no_data] = VOID
-        return cls(config.task, name, path, image, None, mask, location=location, no_data=no_data)
+        geometry = read_geometry(path, config.data.pages)
+        return cls(
+            config.task,
+            name,
+            path,
+            image,
+            None,
+            mask,
+            location=location,
+            no_data=no_data,
+            geometry=geometry,
+            pixel_size=pixel_size_of_new(config.data, geometry),
+        )
 
     @property
     def file_name(self) -> str:
         """The path of the image below the folder of images."""
         return self.name + self.path.suffix
+
+    @property
+    def pixel_mm(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in millimetres, as the image's file states them.
+
+        None if it states none, or lies on a map, whose tags state them.
+        """
+        if self.geometry is None or self.geometry.georeference is not None:
+            return None
+        return self.geometry.size_in("mm")
+
+    def measures_of(self, found: Object) -> dict[str, float | str]:
+        """Return the physical area of an object, with six digits, and its unit, such as "mm2".
+
+        The result is empty if the size of the pixels or its unit is unknown.
+        """
+        if self.pixel_size is None or self.pixel_size.unit is None:
+            return {}
+        height, width = self.pixel_size.size
+        area = float(f"{found.area * height * width:.6g}")
+        return {"physical_area": area, "physical_unit": f"{self.pixel_size.unit}2"}
 
     @cached_property
     def objects(self) -> tuple[np.ndarray, list[Object]]:

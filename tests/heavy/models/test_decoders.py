@@ -71,6 +71,7 @@ def test_levels_of_any_channels_come_back_at_the_finest(
 
 
 @every_decoder
+@pytest.mark.one_backend
 def test_every_level_changes_the_result_except_those_that_deeplab_does_not_use(
     decoder: str,
 ) -> None:
@@ -132,6 +133,7 @@ def test_deeplab_spreads_its_taps_by_the_stride(depth: int, stem: int, rates: se
     assert len(atrous) == 5  # three in the pyramid, two after the fine features are joined
 
 
+@pytest.mark.one_backend
 def test_deeplab_depends_on_the_whole_input() -> None:
     channels = (4, 4, 4, 4, 4)
     one = levels_for(channels, 512, 16)

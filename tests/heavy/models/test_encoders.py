@@ -91,6 +91,7 @@ def test_the_result_has_the_size_of_the_image_and_is_the_same_once_loaded(
     assert [layer.name for layer in encoder_layers(loaded)] == names
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("encoder", encoders("plain", "residual"))
 def test_a_gradient_reaches_every_trainable_weight(encoder: str) -> None:
     model = five_bands(encoder)
@@ -120,6 +121,7 @@ def bfloat16() -> Iterator[None]:
 
 
 @few_encoders
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("bfloat16")
 def test_mixed_precision_ends_in_float32(encoder: str) -> None:
     model = segkit.unet(CRACK, encoder=encoder, width=4, channels=1)
@@ -182,6 +184,7 @@ def test_residual_blocks_at_each_level(blocks: tuple[int, ...], wanted: list[int
     assert ModelConfig().blocks == (1, 3, 4, 6)
 
 
+@pytest.mark.one_backend
 def test_statistics_are_those_of_the_settings() -> None:
     found = [
         x

@@ -248,6 +248,7 @@ def test_presence_is_what_the_known_pixels_say(task: Task) -> None:
 
 
 @every_task
+@pytest.mark.one_backend
 def test_the_image_view_predicts_the_classes_of_the_image(task: Task, tmp_path: Path) -> None:
     model, trainer = made(task, image_head=0.25, depth=2)
     target = target_of(task)

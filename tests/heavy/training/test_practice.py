@@ -80,6 +80,7 @@ def test_the_encoder_of_a_network_stays_while_it_is_frozen_and_moves_afterwards(
         assert not np.array_equal(moved, first)
 
 
+@pytest.mark.one_backend
 def test_a_budget_of_steps_ends_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     config = tiny_config(tmp_path, **{**FAST, "steps": 10, "checkpoint_minutes": 1e-9})

@@ -69,6 +69,17 @@ def test_an_evaluation_fits_into_80_columns(kind: str) -> None:
     assert any("30" in line and line.endswith("1.0000") for line in lines)
 
 
+def test_the_table_of_boundaries_names_its_unit() -> None:
+    report = report_of(TASKS["multiclass"], 30)
+    for unit, named in (("km", True), ("pixels", True), (None, False)):
+        report["boundary"] |= {"unit": unit, "varies": True}
+        lines = lines_of(report)
+        assert any(str(unit) in line for line in lines) is named
+    report["boundary"]["unit"] = "mm"
+    [header] = [line for line in lines_of(report) if line.startswith("class HD95")]
+    assert header.count(", mm") == 2  # of the distances, not of the shares
+
+
 @pytest.mark.parametrize(("grouped", "found"), [(True, 15), (False, 19)])
 def test_without_intervals_the_spread_is_shown(grouped: bool, found: int) -> None:
     report = report_of(TASKS["binary"], 30 if grouped else 19, grouped)

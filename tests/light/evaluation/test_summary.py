@@ -11,12 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segkit.config import DataConfig, RunConfig
+from segkit.config import DataConfig, DecodeConfig, RunConfig
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError
 from segkit.evaluation import counts
-from segkit.evaluation.evaluate import ScoreOptions, check_tolerance, score_part
+from segkit.evaluation.evaluate import (
+    ScoreOptions,
+    check_tolerance,
+    predict_samples,
+    score_part,
+)
 from segkit.evaluation.intervals import PROMISED
+from segkit.inference.decoding import decode
+from segkit.io.geometry import Geometry
 from segkit.task import Task
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
@@ -164,12 +171,91 @@ def test_distances_have_the_unit_of_the_pixel_size() -> None:
     data = DataConfig(pixel_size=(0.5, 0.5))
     config = config_of(task).model_copy(update={"data": data})
     halved = scored(task, ScoreOptions(boundary=True, tolerance=1), config=config)
-    assert in_pixels["boundary"] == {"spacing": (1.0, 1.0), "tolerance": 2.0, "band": 0.02}
-    assert halved["boundary"] == {"spacing": (0.5, 0.5), "tolerance": 1, "band": 0.02}
+    alike = {"band": 0.02, "varies": False}
+    pixels = {"spacing": (1.0, 1.0), "tolerance": 2.0, "unit": "pixels"}
+    assert in_pixels["boundary"] == alike | pixels
+    assert halved["boundary"] == alike | {"spacing": (0.5, 0.5), "tolerance": 1, "unit": None}
     before = in_pixels["per_image"]["mean"]
     after = halved["per_image"]["mean"]
     assert after["hd95"]["value"] == pytest.approx(before["hd95"]["value"] / 2)
     assert after["surface_dice"]["value"] == pytest.approx(before["surface_dice"]["value"])
+
+
+def with_sizes(source: Memory, sizes: list[Geometry | None]) -> Memory:
+    """Return the samples, each with the next of the sizes, from the first again after the last."""
+    for number, (name, sample) in enumerate(source.samples.items()):
+        geometry = sizes[number % len(sizes)]
+        source.samples[name] = sample._replace(geometry=geometry)
+    return source
+
+
+def distances_of(task: Task, source: Memory, config: RunConfig | None = None) -> dict[str, Any]:
+    part = Subset(source, source.names)
+    network_of_task = partial(network, task=task)
+    options = ScoreOptions(boundary=True)
+    return score_part(network_of_task, config or config_of(task), part, options=options)
+
+
+def test_each_image_is_measured_by_its_own_pixel_size(tmp_path: Path) -> None:
+    """Every second image has pixels of twice the size, in another unit."""
+    task = task_of("binary")
+    sizes: list[Geometry | None] = [Geometry((0.5, 0.5), "mm"), Geometry((1000, 1000), "µm")]
+    source = with_sizes(source_of(task, 6), sizes)
+    options = ScoreOptions(boundary=True, table=tmp_path / "scores.csv")
+    found = score_part(
+        partial(network, task=task), config_of(task), Subset(source, source.names), options=options
+    )
+    assert found["boundary"]["unit"] == "mm"
+    assert found["boundary"]["varies"]
+    assert found["boundary"]["tolerance"] == pytest.approx(2 * 0.75)  # of the median pixel
+    plain = ScoreOptions(boundary=True, table=tmp_path / "pixels.csv")
+    scored(task, plain, images=6)
+    in_pixels = {}
+    for row in csv.DictReader((tmp_path / "pixels.csv").open(encoding="utf-8")):
+        in_pixels[row["image"]] = float(row["mean hd95"])
+    for row in csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")):
+        number = int(row["image"].split()[1])
+        side = 0.5 if number % 2 == 0 else 1.0
+        assert float(row["mean hd95"]) == pytest.approx(in_pixels[row["image"]] * side)
+
+
+def test_distances_are_in_pixels_unless_every_image_has_a_size() -> None:
+    task = task_of("binary")
+    some = with_sizes(source_of(task, 6), [Geometry((0.5, 0.5), "mm"), None])
+    assert distances_of(task, some)["boundary"]["unit"] == "pixels"
+    data = DataConfig(pixel_size=(0.25, 0.25), pixel_unit="um")
+    config = config_of(task).model_copy(update={"data": data})
+    setting = distances_of(task, some, config)["boundary"]
+    assert (setting["unit"], setting["spacing"]) == ("µm", (0.25, 0.25))
+
+
+def test_small_objects_are_removed_by_the_area_of_their_own_pixels() -> None:
+    """Nine square pixels of 1 mm are 9 mm2, and of 2 mm they are 36 mm2."""
+    task = Task.binary("a")
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[2:5, 2:5] = 255
+    mask = (image[..., 0] > 0).astype(np.uint8)
+    samples = []
+    for side in (1.0, 2.0):
+        samples.append(Sample(f"{side:g} mm", image, mask, None, Geometry((side, side), "mm")))
+    config = config_of(task).model_copy(update={"decode": DecodeConfig(smallest="10 mm2")})
+    source = Memory(samples)
+    part = Subset(source, source.names)
+    predicted = {}
+    for found in predict_samples(partial(network, task=task), config, part):
+        predicted[found.name] = int(decode(found.config, found.probabilities).sum())
+    assert predicted == {"1 mm": 0, "2 mm": 9}
+
+
+def test_an_area_needs_the_size_of_the_pixels() -> None:
+    task = task_of("binary")
+    config = config_of(task).model_copy(update={"decode": DecodeConfig(smallest="10 mm2")})
+    for data in (DataConfig(), DataConfig(pixel_size=(1, 1))):
+        without = config.model_copy(update={"data": data})
+        with fails(ConfigError, "missing-setting", "image 00", setting="decode.smallest"):
+            scored(task, config=without)
+    data = DataConfig(pixel_size=(1, 1), pixel_unit="mm")
+    scored(task, config=config.model_copy(update={"data": data}))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ import pytest
 
 from segkit import ConfigError, Task
 from segkit.config import Config, InputConfig
+from segkit.config.decode import Rule
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import average_members, joint
 from segkit.inference.temperature import entropy, tempered
@@ -73,9 +74,25 @@ def test_thresholds_are_averaged_and_rules_hold_where_every_run_has_them() -> No
     together = joint([one, two], ["one", "two"])
     assert together.task.thresholds == pytest.approx((0.3, 0.6))
     assert together.decode.smallest == {"a": 5}
-    assert together.decode.rules(TASK) == ((5, False, True), (0, False, True))
+    expected = (Rule(smallest=5, keep_largest=True), Rule(keep_largest=True))
+    assert together.decode.rules(TASK) == expected
     exclusive = config_of(Task.multiclass(["background", "a"]))
     assert joint([exclusive, exclusive], ["one", "two"]).task.thresholds is None
+
+
+def test_the_smallest_area_of_all_runs_is_used_unless_one_counts_pixels() -> None:
+    """As text "8 mm2" is more than "12 mm2", and 900,000 is more than 9."""
+    areas = {"a": "12 mm2", "b": "9 mm2"}
+    others = {"a": "8 mm2", "b": "900000 um2"}
+    together = joint(
+        [config_of(decode={"smallest": areas}), config_of(decode={"smallest": others})], ["", ""]
+    )
+    assert together.decode.smallest == {"a": "8 mm2", "b": "900000 µm2"}
+    mixed = {"a": "12 mm2", "b": 7}
+    together = joint(
+        [config_of(decode={"smallest": mixed}), config_of(decode={"smallest": 5})], ["", ""]
+    )
+    assert together.decode.smallest == {"b": 5}
 
 
 def test_windows_fit_the_run_with_the_largest_stride() -> None:

@@ -229,7 +229,7 @@ def test_formulas_of_older_tables_are_quoted(tmp_path: Path) -> None:
     results = Results(config_of(task), Outputs(tmp_path / "masks", formats=("instances",)))
     results.write(named(task, "a"))
     part = tmp_path / "masks-instances" / "a.csv"
-    part.write_text(",".join(COLUMNS) + "\n=1+1,1,liver,0,0,1,1,1,0.5\n")
+    part.write_text(",".join(COLUMNS) + "\n=1+1,1,liver,0,0,1,1,1,0.5,,\n")
     results.finish(["a"])
     assert "\n'=1+1,1,liver," in (tmp_path / "masks-instances.csv").read_text().replace("\r", "")
 

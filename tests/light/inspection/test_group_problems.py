@@ -57,6 +57,13 @@ CASES = {
 }
 
 
+def test_prefixes_that_name_the_parts_are_no_groups(tmp_path: Path) -> None:
+    names = []
+    for part, count in (("train", 12), ("val", 4), ("test", 4)):
+        names += [f"{part}/{part}_{number}" for number in range(count)]
+    assert about_groups(inspected(save(tmp_path, names))) == []
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_trap_45_a_proposed_line_can_be_pasted(tmp_path: Path, case: str) -> None:
     names, groups = CASES[case]

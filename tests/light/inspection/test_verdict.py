@@ -121,7 +121,7 @@ def test_the_verdict_agrees_with_a_plain_count(data: st.DataObject) -> None:
     drawn = [data.draw(masks(task)) for _ in range(data.draw(st.integers(1, 3)))]
     verdict = judge(task, facts(task, drawn))
     assert holds(str(verdict), verdict.task.head)
-    assert f"{len(drawn)} images" in verdict.because
+    assert f" {len(drawn)} image" in verdict.because
     if task.kind != "multilabel":
         assert verdict.kind == ("binary" if task.kind == "binary" else "exclusive")
         return
