@@ -5,8 +5,11 @@ It stands for a new environment with only these packages. Nothing is downloaded.
 
 from __future__ import annotations
 
+import os
+import shutil
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from email.parser import HeaderParser
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -53,12 +56,32 @@ def _is_wanted(requirement: Requirement, extras: tuple[str, ...]) -> bool:
 
 
 def _link(folder: Path, installed: Distribution) -> None:
-    """Link the files and folders at the top of a distribution."""
+    """Link the files and folders at the top of a distribution.
+
+    Folders are made and their files linked, because OpenCV follows a link to the folder itself.
+    """
     tops = {path.parts[0] for path in installed.files or [] if path.parts[0] != ".."}
     for top in tops:
-        link = folder / top
-        if not link.exists():
-            link.symlink_to(str(installed.locate_file(top)))
+        source = Path(str(installed.locate_file(top)))
+        target = folder / top
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(
+                source, target, copy_function=_hard_link, dirs_exist_ok=True, ignore=ignore
+            )
+        elif source.is_file() and not target.exists():
+            _hard_link(str(source), str(target))
+
+
+def _hard_link(source: str, target: str) -> None:
+    """Link a file; copy it if the folders are on different disks."""
+    with suppress(FileExistsError):
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            shutil.copyfile(source, target)
 
 
 def size(installed: Iterable[Distribution]) -> int:

@@ -8,6 +8,7 @@ class, so the output holds probabilities.
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,15 +50,10 @@ def write_bioimageio(publication: Publication, folder: Path) -> None:
     """
     _check_facts(publication)
     spec = need("bioimageio.spec", "bioimageio")
-    config = publication.config
     exported = publication.exported
     shutil.copyfile(exported.model, folder / "model.onnx")
     write_text(folder / "README.md", publication.card() + "\n" + VALIDATION)
-    least = smallest_side(config)
-    image = publication.sample_image(least, least)[None]
-    probabilities = open_onnx(exported)(image)
-    np.save(folder / "test_input.npy", image)
-    np.save(folder / "test_output.npy", _after(config, probabilities))
+    _write_test_tensors(publication, folder)
     description = _describe(publication, folder)
     write_text(
         folder / "rdf.yaml", yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
@@ -66,6 +62,30 @@ def write_bioimageio(publication: Publication, folder: Path) -> None:
     summary = checked.validation_summary
     if summary.status != "passed" and summary.status != "valid-format":
         raise RunError(f"the description is refused: {summary.format()}", "inexact-export")
+
+
+def _write_test_tensors(publication: Publication, folder: Path) -> None:
+    """Write an image and what the network predicts for it.
+
+    The standard refuses an output that is 0 everywhere, so an image with an object is looked for.
+
+    Raises:
+        RunError: If the network finds nothing in any image.
+    """
+    config = publication.config
+    predict = open_onnx(publication.exported)
+    side = smallest_side(config)
+    for image in publication.sample_images(side, side):
+        output = _after(config, predict(image[None]))
+        if output.any():
+            np.save(folder / "test_input.npy", image[None])
+            np.save(folder / "test_output.npy", output)
+            return
+    raise RunError(
+        f"{publication.run.path}: the network finds no object in the middle of any validation "
+        f"image, and the model zoo needs a test image with one",
+        "not-measurable",
+    )
 
 
 VALIDATION = """
@@ -117,6 +137,15 @@ def _strict(thresholds: tuple[float, ...]) -> list[float]:
     return [float(np.nextafter(np.float32(each), np.float32(0))) for each in thresholds]
 
 
+def zoo_name(run: str) -> str:
+    """Return the name of the model, in the characters and lengths that the standard allows.
+
+    >>> zoo_name("brain #2")
+    'brain _2 segmentation'
+    """
+    return re.sub(r"[^\w() -]", "_", run)[:100] + " segmentation"
+
+
 def _describe(publication: Publication, folder: Path) -> dict[str, Any]:
     """Return the content of rdf.yaml."""
     config = publication.config
@@ -124,7 +153,7 @@ def _describe(publication: Publication, folder: Path) -> dict[str, Any]:
     return {
         "type": "model",
         "format_version": FORMAT,
-        "name": publication.name,
+        "name": zoo_name(publication.name),
         "description": config.task.explain().splitlines()[0],
         "authors": [{"name": name} for name in publication.authors],
         "license": publication.license,

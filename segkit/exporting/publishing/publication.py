@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +15,9 @@ from segkit.inference.images import match_model_input
 from segkit.run import Run
 from segkit.run.exports import Exported, export_folders
 from segkit.system.progress import Progress
+
+MOST_SAMPLES = 50
+"""Images that are tried as the test image of a package."""
 
 
 class Publication:
@@ -66,10 +70,10 @@ class Publication:
                 return found
         return export(self.run.path, "onnx", trust=self.trust, progress=self.progress)
 
-    def sample_image(self, height: int, width: int) -> np.ndarray:
-        """Return the middle (height, width, C) of an image that did not train the network.
+    def sample_images(self, height: int, width: int) -> Iterator[np.ndarray]:
+        """Yield the middle (height, width, C) of images that did not train the network.
 
-        A training image is taken if there is no other. Small images are padded by reflection.
+        Training images are taken if there are no others. Small images are padded by reflection.
 
         Raises:
             DataError: If the run's data cannot be opened.
@@ -78,8 +82,9 @@ class Publication:
         part = parts["validation"]
         if not len(part):
             part = parts["train"]
-        sample = part.read(part.names[0])
-        return middle(match_model_input(self.config, sample.image, sample.name), height, width)
+        for name in part.names[:MOST_SAMPLES]:
+            image = match_model_input(self.config, part.read(name).image, name)
+            yield middle(image, height, width)
 
     def card(self) -> str:
         """Return the model card of the run; a short one if an older version made the run."""
