@@ -133,10 +133,6 @@ def _replace_output(onnx: Any, graph: Any, task: Task, side: int) -> None:
 def _split(onnx: Any, graph: Any, task: Task, names: list[str]) -> list[Any]:
     """Return the nodes that make one output per class, in which one threshold holds for all."""
     helper = onnx.helper
-    sizes = helper.make_tensor(
-        "deepness_sizes", onnx.TensorProto.INT64, [task.channels], [1] * task.channels
-    )
-    graph.initializer.append(sizes)
     classes = "deepness_classes"
     nodes = []
     assert task.thresholds is not None
@@ -151,8 +147,12 @@ def _split(onnx: Any, graph: Any, task: Task, names: list[str]) -> list[Any]:
         classes = "deepness_shifted"
     if task.channels == 1:
         nodes.append(helper.make_node("Identity", [classes], names))
-    else:
-        nodes.append(helper.make_node("Split", [classes, "deepness_sizes"], names, axis=1))
+        return nodes
+    sizes = helper.make_tensor(
+        "deepness_sizes", onnx.TensorProto.INT64, [task.channels], [1] * task.channels
+    )
+    graph.initializer.append(sizes)
+    nodes.append(helper.make_node("Split", [classes, "deepness_sizes"], names, axis=1))
     return nodes
 
 
