@@ -1,7 +1,8 @@
 """Image segmentation with Keras: a `Task` says what a pixel can be, and everything else follows.
 
 The commands of the command line are functions: `inspect`, `plan`, `train`, `cross_validate`,
-`evaluate`, `tune`, `predict`, `export`, `compare`, `convert`, `demo` and `find_learning_rate`.
+`evaluate`, `report`, `tune`, `predict`, `export`, `compare`, `convert`, `demo` and
+`find_learning_rate`.
 `Predictor` is a finished run as a function, and `load` returns its Keras model. `unet`, `build`,
 `head` and `compile` make networks of your own; `losses` and `metrics` train and score them.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from segkit.models.head import head, logits_of
     from segkit.models.saved import load
     from segkit.planning.plan import plan
+    from segkit.reporting.report import report
     from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
     from segkit.training.demo import demo
@@ -68,6 +70,7 @@ __all__ = [
     "metrics",
     "plan",
     "predict",
+    "report",
     "show",
     "train",
     "tune",
@@ -99,6 +102,7 @@ _LATE = {  # names that are imported when they are first used
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",
     "predict": "segkit.inference.predict:predict",
+    "report": "segkit.reporting.report:report",
     "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
     "tune": "segkit.evaluation.tune:tune",
