@@ -1,8 +1,8 @@
 """Image segmentation with Keras: a `Task` says what a pixel can be, and everything else follows.
 
 The commands of the command line are functions: `inspect`, `plan`, `train`, `cross_validate`,
-`evaluate`, `tune`, `predict`, `export`, `publish`, `pull`, `compare`, `convert`, `demo` and
-`find_learning_rate`. `Predictor` is a finished run as a function, and `load` returns its Keras
+`evaluate`, `report`, `tune`, `predict`, `export`, `publish`, `pull`, `compare`, `convert`, `demo`
+and `find_learning_rate`. `Predictor` is a finished run as a function, and `load` returns its Keras
 model. `unet`, `build`, `head` and `compile` make networks of your own; `losses` and `metrics` train
 and score them.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from segkit.models.head import head, logits_of
     from segkit.models.saved import load
     from segkit.planning.plan import plan
+    from segkit.reporting.report import report
     from segkit.system.progress import PrintedProgress, Progress
     from segkit.task import VOID, Task
     from segkit.training.demo import demo
@@ -74,6 +75,7 @@ __all__ = [
     "predict",
     "publish",
     "pull",
+    "report",
     "show",
     "train",
     "tune",
@@ -107,6 +109,7 @@ _LATE = {  # names that are imported when they are first used
     "predict": "segkit.inference.predict:predict",
     "publish": "segkit.exporting.publish:publish",
     "pull": "segkit.exporting.publishing.hub:pull",
+    "report": "segkit.reporting.report:report",
     "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
     "tune": "segkit.evaluation.tune:tune",

@@ -7,8 +7,8 @@ compare_table.py   the table that `segkit compare` prints
 streams.py         standard output and standard error that are closed or no longer read
 child.py           the command line in a process that ends together with its parent
 
-Every other file is one command: train.py, predict.py, evaluate.py, tune.py, export.py, inspect.py,
-plan.py, compare.py, convert.py, lr.py, demo.py.
+Every other file is one command: train.py, predict.py, evaluate.py, report.py, tune.py, export.py,
+inspect.py, plan.py, compare.py, convert.py, lr.py, demo.py.
 """
 
 from segkit.cli.commands import main

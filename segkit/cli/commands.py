@@ -23,6 +23,7 @@ from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
 from segkit.cli.publish import add_publish, add_pull
+from segkit.cli.report import add_report
 from segkit.cli.streams import flush, open_closed_streams, print_to_stderr
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
@@ -119,6 +120,9 @@ COMMANDS = {
     "train": Command(add_train, "Train a network as a config file describes it."),
     "predict": Command(add_predict, "Predict masks of images, in the size of each image."),
     "evaluate": Command(add_evaluate, "Score a run on images with known masks."),
+    "report": Command(
+        add_report, "Score a run, and write one HTML page with curves, pictures and settings."
+    ),
     "tune": Command(
         add_tune,
         "Choose temperature, thresholds and rules for objects of a run on its validation part.",

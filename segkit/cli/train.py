@@ -70,10 +70,18 @@ def _train_one(
     options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
 ) -> int:
     from segkit.config import read
+    from segkit.config.comments import comments_of
     from segkit.training.train import train
 
     config = read(options.config, options.set, trust=options.trust)
-    run = train(config, _folder(options), resume=options.resume, progress=progress, process=process)
+    run = train(
+        config,
+        _folder(options),
+        resume=options.resume,
+        progress=progress,
+        process=process,
+        comments=comments_of(options.config, options.set),
+    )
     _show_run(run, process, progress)
     return 0
 
@@ -94,6 +102,7 @@ def _train_folds(
     options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
 ) -> int:
     from segkit.config import read
+    from segkit.config.comments import comments_of
     from segkit.training.folds import cross_validate, folds_table, parse_folds
 
     which, folds = parse_folds(options.fold)
@@ -106,6 +115,7 @@ def _train_folds(
         resume=options.resume,
         progress=progress,
         process=process,
+        comments=comments_of(options.config, options.set),
         finished=lambda run: _show_run(run, process, progress),
     )
     if report is not None:

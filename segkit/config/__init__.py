@@ -11,6 +11,7 @@ decode.py     section `decode`: temperature and rules for objects
 section.py    the base class of sections, and types that several sections use
 trust.py      Python code that a config names, which is imported only if it is trusted
 reading.py    YAML files and overrides such as "train.epochs=5"
+comments.py   comments on the settings in a YAML file, such as the reasons of a plan
 arguments.py  public functions refuse unknown arguments
 """
 

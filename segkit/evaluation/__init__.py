@@ -13,6 +13,7 @@ surfaces.py           distances between outlines of true and predicted masks
 error_causes.py       the causes of wrong pixels
 image_facts.py        which properties of images go with low scores
 calibration.py        calibration scores of probabilities, and the temperature that improves them
+probability_curves.py  reliability of probabilities; precision and recall over thresholds
 thresholds.py         thresholds from histograms of probabilities
 tune.py               `tune`: chooses how a run decodes its probabilities
 tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py and

@@ -21,7 +21,7 @@ from segkit.data.pixel_size import (
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
-from segkit.evaluation.image_scores import BoundarySettings, write_table
+from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
@@ -31,6 +31,7 @@ from segkit.inference.images import match_model_input, predict_images
 from segkit.inference.load import LoadedRun, PathLike, as_paths, open_together
 from segkit.inference.resolution import resolution_warning
 from segkit.inference.scale import ScaleWatch
+from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
 from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
@@ -67,6 +68,8 @@ class ScoreOptions(NamedTuple):
     """File of the scores of each image; None writes none."""
     pixel_sizes: PixelSizes | None = None
     """The sizes of the pixels of the part, for boundary scores; None if they are to be found."""
+    seen: Callable[[Scene, ImageScores], None] | None = None
+    """Called with each image and its scores, such as `segkit.reporting.album.Album.add`."""
 
 
 def evaluate(
@@ -110,7 +113,7 @@ def evaluate(
     second = _open_masks(opened.config, images, second_masks)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
-    return _evaluate(opened, Subset(source, source.names), options, progress or Progress())
+    return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
 def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> Source | None:
@@ -119,10 +122,20 @@ def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> 
     return in_folders(Path(images), Path(masks), config.task, config.data)
 
 
-def _evaluate(
+def score_opened(
     opened: LoadedRun, part: Subset, options: ScoreOptions, progress: Progress
 ) -> dict[str, Any]:
-    """Score a part, and warn of images whose values do not fit the training images."""
+    """Score a part, and warn of images whose values do not fit the training images.
+
+    Args:
+        opened: The runs that predict together.
+        part: The samples.
+        options: What is measured; the groups are those of the config.
+        progress: Receives which model is loaded, the number of scored images, and warnings.
+
+    Returns:
+        The report; `segkit.evaluation.summary` lists its keys.
+    """
     opened.announce(progress)
     options = options._replace(groups=find_groups(part, opened.config, progress))
     options = options._replace(pixel_sizes=_check_sizes(opened.config, part, options, progress))
@@ -205,9 +218,19 @@ def score_part(
     for sample, group in zip(samples, groups, strict=True):
         second = _second_target(config, options.second, sample.name)
         mask = decode(sample.config, sample.probabilities)
-        spacing = sizes.of(sample.name)
-        scene = Scene(sample.name, sample.image, sample.target, mask, second, spacing)
+        temperature = sample.config.decode.temperature
+        scene = Scene(
+            name=sample.name,
+            image=sample.image,
+            target=sample.target,
+            mask=mask,
+            second=second,
+            spacing=sizes.of(sample.name),
+            probabilities=tempered(config.task, sample.probabilities, temperature),
+        )
         measured.add(scene, group)
+        if options.seen is not None:
+            options.seen(scene, measured.images[-1])
     if options.table is not None and measured.images:
         write_table(options.table, config.task, measured.images)
     return build_report(measured, options.groups is not None)

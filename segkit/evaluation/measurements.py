@@ -12,6 +12,7 @@ from segkit.evaluation.counts import count, split_layers
 from segkit.evaluation.error_causes import find_causes_in_layers, no_errors
 from segkit.evaluation.image_facts import image_facts
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, score_layers
+from segkit.evaluation.probability_curves import ProbabilityCurves
 from segkit.task import VOID, Task
 
 
@@ -29,6 +30,8 @@ class Scene(NamedTuple):
     """The mask of a second annotator as `Task.encode` returns it."""
     spacing: tuple[float, float] | None = None
     """Height and width of a pixel; None for those of the `BoundarySettings`."""
+    probabilities: np.ndarray | None = None
+    """(H, W, C), with the temperature of the run; None if they are unknown."""
 
 
 class Measurements:
@@ -48,6 +51,7 @@ class Measurements:
         self.facts: list[dict[str, float]] = []
         """From `image_facts`, of each image."""
         self.causes = no_errors(task)
+        self.curves = ProbabilityCurves(task)
         names = confusion_labels(task)
         self.confusion = np.zeros((len(names), len(names)), np.int64)
         self.moved = np.zeros((DIRECTIONS, 4, task.channels), np.int64)
@@ -73,6 +77,8 @@ class Measurements:
         self.causes = self.causes.plus(find_causes_in_layers(self.task, layers))
         self.confusion += count_confusion(self.task, layers)
         self.moved += count_moved(layers)
+        if scene.probabilities is not None:
+            self.curves.add(scene.target, scene.probabilities)
         if scene.second is not None:
             self.annotators += _compare_annotators(self.task, scene.target, scene.second)
             self.twice += 1

@@ -17,6 +17,11 @@ and:
 - "worst": up to ten images with the lowest mean Dice, each {"image", "dice"}.
 - "stands_out": one sentence about the images with the lowest scores.
 - "confusion": {"classes", "pixels"}: a row for each true class, a column for each predicted one.
+- "reliability": for each foreground class {"error", "bins"}: the expected calibration error of its
+  probabilities, and ten bins {"count", "probability", "true"}: number of pixels, mean probability
+  and share of true pixels, None in an empty bin.
+- "thresholds", in tasks with thresholds: for each class {"chosen", "thresholds", "precision",
+  "recall", "dice"}: the threshold in use, and the scores at 99 thresholds, None where undefined.
 - "boundary", with boundary scores: {"spacing", "tolerance", "band", "unit", "varies"}. "unit" is
   that of distances: "pixels", "mm", ..., or None for the unit that `data.pixel_size` does not name.
   "spacing" is the height and width of a pixel, the median if "varies" is true.
@@ -51,6 +56,7 @@ from segkit.evaluation.intervals import (
     pooled_scores,
 )
 from segkit.evaluation.measurements import Measurements
+from segkit.evaluation.probability_curves import ProbabilityCurves
 from segkit.evaluation.surfaces import BoundaryScores
 from segkit.task import Task
 
@@ -90,7 +96,18 @@ def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
         "classes": confusion_labels(task),
         "pixels": measured.confusion.tolist(),
     }
-    return report
+    return report | _curves(measured.curves)
+
+
+def _curves(curves: ProbabilityCurves) -> dict[str, Any]:
+    """Return what follows from the probabilities; nothing if they are unknown."""
+    if not curves.images:
+        return {}
+    found: dict[str, Any] = {"reliability": curves.reliability()}
+    thresholds = curves.thresholds()
+    if thresholds is not None:
+        found["thresholds"] = thresholds
+    return found
 
 
 def _intervals(task: Task, counts: np.ndarray, groups: np.ndarray) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from segkit.task.layers import class_layers, known_pixels
 STEPS = 1000
 """Number of bins; the thresholds that are tried are 1/1000, 2/1000, ..., 999/1000."""
 EDGES = (np.arange(1, STEPS) / STEPS).astype(np.float32)
+_ENDS = np.concatenate([[-np.inf], EDGES, [np.inf]]).astype(np.float32)
 _MAXIMIZED = {"dice": "dice", "precision": "recall", "recall": "precision"}
 """Score that is maximized for a goal, under the condition that the goal is reached."""
 
@@ -80,13 +81,40 @@ def threshold_histogram(task: Task, probabilities: np.ndarray, target: np.ndarra
     """
     truth = class_layers(task, target)
     known = known_pixels(task, target)
-    bins = np.searchsorted(EDGES, np.asarray(probabilities, np.float32), side="right")
+    bins = threshold_bins(probabilities)
     histograms = np.zeros((2, task.channels, STEPS), np.int64)
     for i in range(task.channels):
-        for has_class in (False, True):
-            chosen = known[..., i] & (truth[..., i] == has_class)
-            histograms[int(has_class), i] = np.bincount(bins[..., i][chosen], minlength=STEPS)
+        chosen = known[..., i]
+        histograms[:, i] = count_bins(bins[..., i][chosen], truth[..., i][chosen])
     return histograms
+
+
+def threshold_bins(probabilities: np.ndarray) -> np.ndarray:
+    """Return the number of `EDGES` that each probability reaches, 0 to STEPS - 1.
+
+    This is `np.searchsorted(EDGES, probabilities, side="right")`, several times as fast.
+
+    Args:
+        probabilities: From 0 to 1.
+    """
+    values = np.asarray(probabilities, np.float32)
+    bins = np.clip((values * STEPS).astype(np.int64), 0, STEPS - 1)  # one too many or too few
+    bins += values >= _ENDS[bins + 1]
+    bins -= values < _ENDS[bins]
+    return bins
+
+
+def count_bins(bins: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Count the pixels of one class in each bin.
+
+    Args:
+        bins: (N,), from `threshold_bins`.
+        truth: Which pixels have the class, (N,) bool.
+
+    Returns:
+        (2, STEPS) int64: first the pixels without the class, then those with it.
+    """
+    return np.bincount(bins + STEPS * truth, minlength=2 * STEPS).reshape(2, STEPS)
 
 
 def choose_threshold(histograms: np.ndarray, goal: Goal, default: float = 0.5) -> float | None:

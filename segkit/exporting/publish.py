@@ -54,7 +54,7 @@ def publish(
     """
     catalog.find(catalog.PUBLISHERS, to, "--to")
     if push is not None and to != "hub":
-        raise ConfigError(f"only for --to hub; found --to {to}", "not-allowed", setting="--push")
+        raise ConfigError(f"only for --to hub; found --to {to}", "contradiction", setting="--push")
     progress = progress or Progress()
     publication = Publication(Run.open(Path(run)), tuple(authors), license, trust, progress)
     write: Writer = catalog.load_part(catalog.PUBLISHERS, to)

@@ -15,7 +15,6 @@ verdict.py            which head the masks need
 summary.py            all facts together: the content of the JSON file
 report.py             the inspection on the screen and as an HTML page
 examples.py           images beside their masks, chosen so that every class is shown
-page.py               HTML pages from templates/, with tables, histograms and pictures
 training_check.py     the same checks before a training
 input_statistics.py   the `input` section: depth, channels and statistics of the training images
 """

@@ -12,11 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from segkit.inspection.examples import choose_examples, example_pair, side_by_side
-from segkit.inspection.fingerprint import SampleFingerprint
-from segkit.inspection.inspect import Inspection
-from segkit.inspection.intensities import PERCENTILES
-from segkit.inspection.page import (
+from segkit.html.page import (
     Histogram,
     PagePicture,
     as_picture,
@@ -24,6 +20,10 @@ from segkit.inspection.page import (
     render_fragment,
     render_page,
 )
+from segkit.inspection.examples import choose_examples, example_pair, side_by_side
+from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.inspect import Inspection
+from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.pixel_size import pixel_size_line
 from segkit.inspection.summary import DataSummary, SideLengths
 from segkit.io.overlay import overlay_palette
@@ -155,12 +155,12 @@ def size_rows(facts: Sequence[SampleFingerprint]) -> Rows:
 
 def inspection_html(inspection: Inspection) -> str:
     """Return the report as an HTML page in one file, which contains its pictures."""
-    return render_page("inspect.html.jinja", _page_values(inspection))
+    return render_page("segkit.inspection", "inspect.html.jinja", _page_values(inspection))
 
 
 def inspection_html_fragment(inspection: Inspection) -> str:
     """Return the report as HTML for a notebook."""
-    return render_fragment("inspect.html.jinja", _page_values(inspection))
+    return render_fragment("segkit.inspection", "inspect.html.jinja", _page_values(inspection))
 
 
 def _page_values(inspection: Inspection) -> dict[str, Any]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from segkit.data.pixel_size import IN_PIXELS, PixelSizes
+from segkit.errors import RunError
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.problem import Problem
 from segkit.inspection.verdict import Verdict
+from segkit.io.json_files import read_object
 from segkit.task import Task
 
 
@@ -110,6 +114,24 @@ class DataSummary:
         values = asdict(self)
         values["images"] = values["images"] or {}
         return values
+
+
+def read_summary(path: Path) -> DataSummary:
+    """Return the summary in a JSON file that `DataSummary.as_json` was written to.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    advice = "remove it"
+    values = read_object(path, ("samples", "classes", "images"), advice)
+    try:
+        return TypeAdapter(DataSummary).validate_python(
+            {**values, "images": values["images"] or None}
+        )
+    except ValidationError as problem:
+        raise RunError(
+            f"{path}: has other facts than those of a data set; {advice}", "damaged-file"
+        ) from problem
 
 
 def summarize(

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from segkit.config import Config, RunConfig, read_made
+from segkit.config.comments import with_comments
 from segkit.config.reading import AnyConfig, as_line
 from segkit.errors import RunError
 from segkit.io.atomic import remove_leftovers, write_text
@@ -37,6 +38,8 @@ class Run:
     | history.csv, curves.png | losses and scores of each epoch, and their curves |
     | scores.json | scores of the best epoch |
     | scores.csv | scores of the best epoch on each image |
+    | report.html | the report: scores, curves, pictures of the worst images, settings |
+    | data.json | facts of the data, as `segkit inspect --json` writes them |
     | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
@@ -61,6 +64,8 @@ class Run:
         self.curves = path / "curves.png"
         self.scores = path / "scores.json"
         self.image_scores = path / "scores.csv"
+        self.report_page = path / "report.html"
+        self.data = path / "data.json"
         self.card = path / "README.md"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"
@@ -200,18 +205,19 @@ class Run:
                 "missing-file",
             )
 
-    def create(self, config: RunConfig) -> None:
+    def create(self, config: RunConfig, comments: Mapping[str, str] | None = None) -> None:
         """Write the first files of a new run.
 
         Args:
             config: The config of the run.
+            comments: Comments on its settings, from `segkit.config.comments.read_comments`.
 
         Raises:
             RunError: If the folder is not empty.
         """
         self.require_empty()
         make_folder(self.path)
-        write_text(self.config_file, config.as_yaml())
+        write_text(self.config_file, with_comments(config.as_yaml(), comments or {}))
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 
     def reopen(self, config: Config) -> None:

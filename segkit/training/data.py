@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from segkit.config import Config, RunConfig
 from segkit.data.parts import divided_parts, open_parts
 from segkit.data.sources.source import Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
+from segkit.inspection.group_problems import count_groups
 from segkit.inspection.input_statistics import fitting_input, other_scale
-from segkit.inspection.pixel_size import with_pixel_size
-from segkit.inspection.training_check import judge_for_training, survey_for_training
+from segkit.inspection.pixel_size import sizes_of_facts, with_pixel_size
+from segkit.inspection.summary import DataSummary, summarize
+from segkit.inspection.training_check import Findings, judge_for_training, survey_for_training
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
 
 def prepare_data(
-    config: Config, progress: Progress, *, keep_parts: bool = False
+    config: Config,
+    progress: Progress,
+    *,
+    keep_parts: bool = False,
+    describe: Callable[[DataSummary], None] = lambda summary: None,
 ) -> tuple[RunConfig, dict[str, Subset]]:
     """Read every sample of a config's data once.
 
@@ -24,6 +32,7 @@ def prepare_data(
         progress: Receives the number of samples and the warnings.
         keep_parts: Whether to leave copies in two parts of segkit's own split where they are, as a
             resumed run needs it; otherwise they are put into one part (`data.keep_together`).
+        describe: Receives the facts of the data.
 
     Returns:
         The config with the measured section `input`, and the parts "train", "validation" and "test"
@@ -47,6 +56,7 @@ def prepare_data(
     progress.message(_sizes(findings.parts, findings.left_out))
     for problem in together.problems() + findings.warnings:
         progress.warning(str(problem))
+    describe(_summary(config, together, findings))
     input_config = fitting_input(config, findings.input_config)
     input_config = with_pixel_size(config.data, input_config, together.survey.facts)
     scale_warning = other_scale(input_config, findings.input_config)
@@ -72,6 +82,20 @@ def _survey(
     if divided:
         return keep_copies_together(config, parts, found)
     return Together(config, parts, found, [])
+
+
+def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:
+    """Return the facts of the data that the training uses."""
+    return summarize(
+        read_as=f"{config.data.source}, as the config says",
+        task=config.task,
+        samples={part: len(subset) for part, subset in findings.parts.items()},
+        groups=count_groups(config, findings.parts),
+        survey=together.survey,
+        problems=together.problems() + findings.warnings,
+        verdict=None,
+        pixel_sizes=sizes_of_facts(config.data, together.survey.facts),
+    )
 
 
 def _sizes(parts: dict[str, Subset], left_out: int) -> str:

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.config import Config
+from segkit.config import Config, RunConfig
 from segkit.data.sources.source import Subset
 from segkit.errors import RunError, SegkitError
 from segkit.io.failures import sentence
@@ -82,7 +82,7 @@ class FollowerRun(Run):
     def require_empty(self) -> None:
         """Do nothing: the first process checks the run folder."""
 
-    def create(self, config: Config) -> None:
+    def create(self, config: RunConfig, comments: Mapping[str, str] | None = None) -> None:
         """Do nothing: the first process creates the run folder."""
 
     def reopen(self, config: Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from segkit.config import Config, ConfigLike, as_config, changed
+from segkit.config.comments import comments_of
 from segkit.errors import ConfigError
 from segkit.io.atomic import write_text
 from segkit.run import Run
@@ -37,6 +38,7 @@ def cross_validate(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     process: Process | None = None,
+    comments: Mapping[str, str] | None = None,
     finished: Callable[[Run], None] = lambda run: None,
 ) -> dict[str, Any] | None:
     """Train one run per fold of a cross-validation, into FOLDER/fold_1 and so on.
@@ -50,6 +52,7 @@ def cross_validate(
         callbacks: Keras callbacks for each training.
         progress: Receives the reports of each training.
         process: This process, if several train together; they train one fold per call.
+        comments: Comments on settings for the configs in the run folders, as of `segkit.train`.
         finished: Called with the run of each fold that was trained.
 
     Returns:
@@ -60,13 +63,20 @@ def cross_validate(
         RunError: If a finished fold has other settings.
         SegkitError: If `segkit.train` raises it; `TrainingInterrupted` after Ctrl-C.
     """
-    config = as_config(config)
+    opened = as_config(config)
+    if comments is None:
+        comments = comments_of(config)
     which = range(1, folds + 1) if which is None else which
     _check_folds(folds, which, process)
-    _check_finished_folds(config, Path(folder), folds)
-    settings: dict[str, Any] = {"callbacks": callbacks, "progress": progress, "process": process}
+    _check_finished_folds(opened, Path(folder), folds)
+    settings: dict[str, Any] = {
+        "callbacks": callbacks,
+        "progress": progress,
+        "process": process,
+        "comments": comments,
+    }
     for k in which:
-        _train_fold(config, Path(folder), k, folds, resume, finished, settings)
+        _train_fold(opened, Path(folder), k, folds, resume, finished, settings)
     return collect(Path(folder), folds)
 
 

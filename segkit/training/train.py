@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit.config import Config, ConfigLike, RunConfig, as_config
+from segkit.config.comments import comments_of
 from segkit.data.batches.cache import check_memory
-from segkit.data.parts import held_out
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
 from segkit.evaluation.evaluate import ScoreOptions, find_groups, score_part
+from segkit.inspection.summary import DataSummary
 from segkit.io.atomic import write_text
 from segkit.models.weights import check_frozen, find_weights
+from segkit.reporting.album import Album
+from segkit.reporting.report import scored_part, write_report
 from segkit.run import Run
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
@@ -28,6 +31,9 @@ from segkit.training.process import Process, check_process
 
 if TYPE_CHECKING:
     import keras
+
+PICTURE_SIDE = 256
+"""Longest side of a picture in the report of a training, pixels."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -46,6 +52,7 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     process: Process | None = None,
+    comments: Mapping[str, str] | None = None,
 ) -> Run:
     """Train a network, score its best epoch, and write a run folder for prediction.
 
@@ -57,6 +64,8 @@ def train(
         callbacks: Keras callbacks, called after segkit's own and before each epoch's checkpoint.
         progress: Receives messages, warnings and the status; by default only warnings are shown.
         process: This process, if several train together; see `segkit.training.process`.
+        comments: Comments on settings for the config in the run folder, by names such as
+            "train.epochs"; by default those of the YAML file.
 
     Returns:
         The run; only the first of several processes writes its folder. `run.report()` returns the
@@ -69,11 +78,13 @@ def train(
         TrainingInterrupted: After Ctrl-C, once there is a run to resume.
         KeyboardInterrupt: After Ctrl-C before that.
     """
-    config = as_config(config)
+    opened = as_config(config)
+    if comments is None:
+        comments = comments_of(config)
     progress = progress or Progress()
-    check_process(process, config)
+    check_process(process, opened)
     with opened_run(process, Path(run)) as folder, _locked(folder, resume):
-        run_config, parts = _prepare_run(config, folder, resume, process, progress)
+        run_config, parts = _prepare_run(opened, folder, resume, process, progress, comments)
         with _attach_run_to_interruption(folder):
             _train(run_config, parts, folder, callbacks, progress, process)
     return Run(Path(run))
@@ -140,7 +151,12 @@ def _attach_run_to_interruption(run: Run) -> Iterator[None]:
 
 
 def _prepare_run(
-    config: Config, run: Run, resume: bool, process: Process | None, progress: Progress
+    config: Config,
+    run: Run,
+    resume: bool,
+    process: Process | None,
+    progress: Progress,
+    comments: Mapping[str, str],
 ) -> tuple[RunConfig, dict[str, Subset]]:
     """Check folder, weights and data, and make the run folder; return its config and parts."""
     if resume:
@@ -157,7 +173,8 @@ def _prepare_run(
         config = config.with_input(run.config_made_with().input)
     find_weights(config.model, progress.message)
     progress.message(config.task.explain())
-    run_config, parts = prepare_data(config, progress, keep_parts=keep_parts)
+    facts: list[DataSummary] = []
+    run_config, parts = prepare_data(config, progress, keep_parts=keep_parts, describe=facts.append)
     check_memory(
         [parts["train"], parts["validation"]],
         run_config.data,
@@ -166,24 +183,28 @@ def _prepare_run(
         run.cache,
     )
     if not resume:
-        run.create(run_config)
+        run.create(run_config, comments)
+        write_text(run.data, json.dumps(facts[0].as_json(), indent=2, ensure_ascii=False) + "\n")
     return run_config, parts
 
 
 def _score_best_epoch(
     config: RunConfig, parts: dict[str, Subset], run: Run, progress: Progress
 ) -> None:
-    """Write scores.json and scores.csv, unless both the test and the validation part are empty."""
+    """Write scores and report, unless both the test and the validation part are empty."""
     from segkit.inference.runtimes.keras import open_keras
 
     run.check_not_removed()
     try:
-        part = "validation" if config.data.fold else held_out(parts)
+        part = scored_part(config, parts)
     except ConfigError:
         return
     groups = find_groups(parts[part], config, progress)
-    options = ScoreOptions(table=run.image_scores, groups=groups)
+    album = Album(config.task, side=PICTURE_SIDE)
+    options = ScoreOptions(table=run.image_scores, groups=groups, seen=album.add)
     label = f"scoring the best epoch on the {part} part"
     with progress.counting(label, len(parts[part])) as counter:
         scores = score_part(open_keras(run), config, parts[part], counter, options=options)
-    write_text(run.scores, json.dumps({"part": part, **scores}, indent=2) + "\n")
+    scores = {"part": part, **scores}
+    write_text(run.scores, json.dumps(scores, indent=2) + "\n")
+    write_report(run, config, part, scores, album, progress)

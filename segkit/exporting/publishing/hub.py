@@ -84,7 +84,7 @@ def push_folder(folder: Path, repository: str) -> None:
         api.create_repo(repository, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=str(folder))
     except (hub.errors.HfHubHTTPError, ValueError, OSError) as problem:
-        raise RunError(f"{repository}: was not uploaded ({problem})", "not-uploaded") from problem
+        raise RunError(f"{repository}: was not uploaded ({problem})", "not-fetched") from problem
 
 
 def pull(source: str | os.PathLike[str], run: str | os.PathLike[str]) -> Run:
@@ -125,5 +125,5 @@ def _download(repository: str) -> Path:
         return Path(hub.snapshot_download(repository))
     except (hub.errors.HfHubHTTPError, ValueError, OSError) as problem:
         raise RunError(
-            f"{repository}: cannot be downloaded ({problem})", "missing-file"
+            f"{repository}: cannot be downloaded ({problem})", "not-fetched"
         ) from problem

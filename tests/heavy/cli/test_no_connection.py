@@ -71,7 +71,7 @@ def test_no_command_opens_a_connection(
         ["convert", config, "--out", "data"],
     ]
     commands += [["export", "run", "--format", name] for name in RUNTIMES[1:]]
-    commands += [["tune", "run"]]
+    commands += [["report", "run"], ["tune", "run"]]
     commands += [
         ["predict", "run", "data/images", "--out", f"masks-{name}", "--runtime", name]
         for name in RUNTIMES

@@ -8,10 +8,11 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
+from segkit.reporting.learning_curves import draw_curves, plot_curves
 from segkit.run import Run
 from segkit.run.folder import Row
 from segkit.training import curves
-from segkit.training.curves import Curves, draw_curves, plot_curves
+from segkit.training.curves import Curves
 
 pytestmark = pytest.mark.one_backend
 TRAINING: list[Row] = [

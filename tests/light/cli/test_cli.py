@@ -144,6 +144,21 @@ MISTAKES = {
         ("left eye", "task.flip_pairs"),
         "tta",
     ),
+    "images without masks to report": Mistake(
+        ["report", "run", "--images", "images"],
+        ConfigError,
+        "missing-setting",
+        ("--masks",),
+        "--masks",
+    ),
+    "too many pictures": Mistake(
+        ["report", "run", "--pictures", "1000"],
+        ConfigError,
+        "wrong-value",
+        ("1000", "500"),
+        "--pictures",
+    ),
+    "no run to report": Mistake(["report", "images"], RunError, "not-a-run", ("images",)),
     "no run to tune": Mistake(["tune", "images"], RunError, "not-a-run", ("images", "config.yaml")),
     "no such goal": Mistake(
         ["tune", "run", "--for", "iou"],

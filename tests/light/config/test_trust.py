@@ -100,7 +100,7 @@ def test_data_of_an_untrusted_run_are_not_opened(hostile: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "lr", "inspect", "plan", "convert", "compare", "tune", "export"]
+    "command", ["train", "lr", "inspect", "plan", "convert", "compare", "tune", "report", "export"]
 )
 def test_each_command_that_opens_data_has_the_option(command: str) -> None:
     more = {

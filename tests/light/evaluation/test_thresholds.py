@@ -10,7 +10,14 @@ from sklearn.metrics import precision_recall_curve
 
 from segkit import VOID, ConfigError, Task
 from segkit.evaluation.counts import count, ratios
-from segkit.evaluation.thresholds import EDGES, STEPS, Goal, choose_threshold, threshold_histogram
+from segkit.evaluation.thresholds import (
+    EDGES,
+    STEPS,
+    Goal,
+    choose_threshold,
+    threshold_bins,
+    threshold_histogram,
+)
 from tests.helpers.errors import fails
 
 TASK = Task.multilabel(["a", "b"])
@@ -104,3 +111,14 @@ def test_goals_are_parsed_and_printed_the_same(text: str) -> None:
 def test_other_goals_are_refused(text: str) -> None:
     with fails(ConfigError, "wrong-value", "--for", repr(text)):
         Goal.parse(text)
+
+
+def test_bins_are_those_of_a_binary_search_also_next_to_every_threshold() -> None:
+    below = np.nextafter(EDGES, np.float32(0))
+    above = np.nextafter(EDGES, np.float32(1))
+    tiny = np.array([0, 1e-30, 1, np.nextafter(np.float32(1), np.float32(0))], np.float32)
+    drawn = np.random.default_rng(0).random(10_000, np.float32)
+    values = np.concatenate([below, EDGES, above, tiny, drawn])
+    expected = np.searchsorted(EDGES, values, side="right")
+    assert np.array_equal(threshold_bins(values), expected)
+    assert np.array_equal(threshold_bins(values.reshape(-1, 1)), expected[:, None])

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from segkit import VOID, DataError, Task
 from segkit.data.sources.source import Sample, Subset
+from segkit.html.page import make_histogram
 from segkit.inspection.examples import EXAMPLES, choose_examples, example_pair
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of, survey
 from segkit.inspection.inspect import Inspection, unopened
-from segkit.inspection.page import make_histogram
 from segkit.inspection.report import inspection_html, size_rows
 from tests.helpers.problem_data import CRACK, Memory
 
@@ -122,7 +122,8 @@ def test_a_page_has_a_light_and_a_dark_mode_and_fits_a_phone() -> None:
     text = inspection_html(unopened(DataError("nothing", "empty")))
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
-    assert "http" not in text
+    assert "http:" not in text
+    assert "https:" not in text
 
 
 @pytest.mark.parametrize(("shape", "size"), [((40, 20), (640, 320)), ((5000, 20), (640, 3))])

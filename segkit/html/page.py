@@ -1,7 +1,8 @@
-"""HTML pages from the templates of this folder: one file each, without links to other files.
+"""HTML pages from templates: one file each, without links to other files.
 
-base.html.jinja is the frame of a page, and fragment.html.jinja that of a report in a notebook.
-style.html.jinja has the styles for light and dark mode, and macros.html.jinja the tables,
+A folder with a page has its template in its own `templates`. The templates of this folder are for
+all pages: base.html.jinja is the frame of a page, and fragment.html.jinja that of a report in a
+notebook. style.html.jinja has the styles for light and dark mode, and macros.html.jinja the tables,
 histograms and pictures.
 """
 
@@ -54,29 +55,32 @@ class PagePicture:
     """The picture itself, as a data URL."""
 
 
-def render_page(template: str, values: dict[str, Any]) -> str:
+def render_page(package: str, template: str, values: dict[str, Any]) -> str:
     """Return a page as HTML.
 
     Args:
+        package: The package whose folder `templates` has the template, such as "segkit.inspection".
         template: Name of a template that begins with `{% extends frame %}`.
         values: Its variables. Text is escaped, and control characters are made visible.
     """
-    return _environment().get_template(template).render(values, frame="base.html.jinja")
+    return _environment(package).get_template(template).render(values, frame="base.html.jinja")
 
 
-def render_fragment(template: str, values: dict[str, Any]) -> str:
+def render_fragment(package: str, template: str, values: dict[str, Any]) -> str:
     """Return a page's styles and content without the page around them, for a notebook.
 
     Args:
+        package: The package whose folder `templates` has the template.
         template: Name of a template that begins with `{% extends frame %}`.
         values: Its variables.
     """
-    return _environment().get_template(template).render(values, frame="fragment.html.jinja")
+    return _environment(package).get_template(template).render(values, frame="fragment.html.jinja")
 
 
-def _environment() -> jinja2.Environment:
+def _environment(package: str) -> jinja2.Environment:
+    loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("segkit.html")]
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("segkit.inspection"),
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -148,5 +152,14 @@ def as_picture(caption: str, pixels: np.ndarray) -> PagePicture:
     """
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
-    content = base64.b64encode(stream.getvalue()).decode("ascii")
-    return PagePicture(caption, f"data:image/png;base64,{content}")
+    return PagePicture(caption, data_url(stream.getvalue(), "image/png"))
+
+
+def data_url(content: bytes, kind: str) -> str:
+    """Return the address of content that is part of a page.
+
+    Args:
+        content: The content of a file.
+        kind: Its media type, such as "image/png".
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

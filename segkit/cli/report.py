@@ -1,0 +1,68 @@
+"""The command `segkit report`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from segkit.cli.options import add_network, add_trust
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `segkit report`."""
+    parser.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run folder of segkit train; the predictions of several runs are averaged",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="a folder of images (default: the test part of the run, else its validation part)",
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="their masks, stored like those of the training",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="the page to write (default: report.html)",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=21,
+        metavar="N",
+        help="images whose masks and errors are shown (default: 21: 12 worst, 6 median, 3 best)",
+    )
+    add_network(parser)
+    add_trust(parser)
+    parser.set_defaults(run_command=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from segkit.cli.console import ConsoleProgress
+    from segkit.reporting.report import report
+
+    progress = ConsoleProgress()
+    page = report(
+        options.runs,
+        options.images,
+        options.masks,
+        out=options.out,
+        pictures=options.pictures,
+        trust=options.trust,
+        tta=options.tta,
+        runtime=options.runtime,
+        progress=progress,
+    )
+    progress.message(f"the report is in {page}; a browser opens it")
+    return 0
