@@ -134,6 +134,13 @@ def docs(folder: Path, log: Path | None = None) -> None:
     call(PYTHON, *build, log=log, NO_MKDOCS_2_WARNING="1")
 
 
+def wheels(folder: Path) -> None:
+    """Build the wheels of keras-segkit and of keras-segkit-runtime into a folder."""
+    environment(TEST_LOCK)
+    build = (PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    call(*build, "--wheel-dir", folder.resolve(), ".", "./runtime")
+
+
 def smoke(folder: Path, log: Path | None = None) -> None:
     """Run `segkit demo` with a small training, whose score must pass a bar."""
     out = folder / "demo"
@@ -252,6 +259,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "lint": lint,
     "check": check,
     "docs": docs,
+    "wheels": wheels,
     "test": test,
     "smoke": smoke,
     "quickstart": quickstart,
@@ -272,6 +280,8 @@ def main() -> int:
     tasks.add_parser("test", help="everything, as CI runs it")
     site = tasks.add_parser("docs", help="the documentation site")
     site.add_argument("folder", nargs="?", type=Path, default=ROOT / "site")
+    built = tasks.add_parser("wheels", help="the wheels of both distributions")
+    built.add_argument("folder", nargs="?", type=Path, default=ROOT / "dist")
     tasks.add_parser("smoke", help="a small demo that must pass a bar").add_argument(
         "folder", type=Path
     )

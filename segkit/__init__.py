@@ -1,10 +1,10 @@
 """Image segmentation with Keras: a `Task` says what a pixel can be, and everything else follows.
 
 The commands of the command line are functions: `inspect`, `plan`, `train`, `cross_validate`,
-`evaluate`, `report`, `tune`, `predict`, `export`, `compare`, `convert`, `demo` and
-`find_learning_rate`.
-`Predictor` is a finished run as a function, and `load` returns its Keras model. `unet`, `build`,
-`head` and `compile` make networks of your own; `losses` and `metrics` train and score them.
+`evaluate`, `report`, `tune`, `predict`, `export`, `publish`, `pull`, `compare`, `convert`, `demo`
+and `find_learning_rate`. `Predictor` is a finished run as a function, and `load` returns its Keras
+model. `unet`, `build`, `head` and `compile` make networks of your own; `losses` and `metrics` train
+and score them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.errors import ConfigError, DataError, RunError, SegkitError, SegkitWarning
 from segkit.system.after_import import import_after
+from segkit.system.packages import explained_imports
 
 if TYPE_CHECKING:
     from segkit import losses, metrics
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from segkit.evaluation.evaluate import evaluate
     from segkit.evaluation.tune import tune
     from segkit.exporting.export import export
+    from segkit.exporting.publish import publish
+    from segkit.exporting.publishing.hub import pull
     from segkit.inference.predict import predict
     from segkit.inference.predictor import Predictor
     from segkit.inspection.inspect import inspect
@@ -70,6 +73,8 @@ __all__ = [
     "metrics",
     "plan",
     "predict",
+    "publish",
+    "pull",
     "report",
     "show",
     "train",
@@ -102,6 +107,8 @@ _LATE = {  # names that are imported when they are first used
     "metrics": "segkit.metrics",
     "plan": "segkit.planning.plan:plan",
     "predict": "segkit.inference.predict:predict",
+    "publish": "segkit.exporting.publish:publish",
+    "pull": "segkit.exporting.publishing.hub:pull",
     "report": "segkit.reporting.report:report",
     "show": "segkit.io.notebook:show",
     "train": "segkit.training.train:train",
@@ -121,7 +128,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'segkit' has no attribute {name!r}")
     module, _, attribute = _LATE[name].partition(":")
-    loaded = importlib.import_module(module)
+    with explained_imports():
+        loaded = importlib.import_module(module)
     if attribute:
         return getattr(loaded, attribute)
     return loaded

@@ -82,6 +82,12 @@ PROBABILITIES = {
     "tif16": "segkit.inference.outputs.probabilities:HalfTiff",
 }
 """Classes that write probabilities."""
+PUBLISHERS = {
+    "bioimageio": "segkit.exporting.publishing.bioimageio:write_bioimageio",
+    "deepness": "segkit.exporting.publishing.deepness:write_deepness",
+    "hub": "segkit.exporting.publishing.hub:write_hub",
+}
+"""Functions that write a run as a package for another program."""
 RUNTIMES = {
     "keras": "segkit.inference.runtimes.keras:open_keras",
     "litert": "segkit.inference.runtimes.litert:open_litert",

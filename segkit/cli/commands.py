@@ -22,12 +22,14 @@ from segkit.cli.inspect import add_inspect
 from segkit.cli.lr import add_lr
 from segkit.cli.plan import add_plan
 from segkit.cli.predict import add_predict
+from segkit.cli.publish import add_publish, add_pull
 from segkit.cli.report import add_report
 from segkit.cli.streams import flush, open_closed_streams, print_to_stderr
 from segkit.cli.train import add_train
 from segkit.cli.tune import add_tune
 from segkit.errors import SegkitError
 from segkit.io.failures import sentence
+from segkit.system.packages import explained_imports
 
 
 def main(arguments: Sequence[str] | None = None, command: str | None = None) -> int:
@@ -60,7 +62,8 @@ def main(arguments: Sequence[str] | None = None, command: str | None = None) -> 
 def _run(options: argparse.Namespace) -> int:
     """Run the command, print the error that ends it, and return the exit status."""
     try:
-        status: int = options.run_command(options)
+        with explained_imports():
+            status: int = options.run_command(options)
     except SegkitError as problem:
         print_error(problem)
         return 2
@@ -132,6 +135,11 @@ COMMANDS = {
         add_export,
         "Write the model for ONNX Runtime, LiteRT or OpenVINO, also in 8 bits, and check it.",
     ),
+    "publish": Command(
+        add_publish,
+        "Write a run as a package for the BioImage Model Zoo, QGIS or a model hub.",
+    ),
+    "pull": Command(add_pull, "Make a run folder from a published one."),
     "inspect": Command(
         add_inspect,
         "Describe a data set, its problems, and the head that it needs.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,6 +142,24 @@ def _export_with_keras(
         portable_copy(model).export(
             str(target), format=keras_name, verbose=False, input_signature=[signature]
         )
+    if keras_name == "onnx":
+        _add_metadata(target, config)
+
+
+def _add_metadata(target: Path, config: RunConfig) -> None:
+    """Write classes, thresholds and the kind of the task into an ONNX file, each as JSON."""
+    onnx = need("onnx", "onnx")
+    model = onnx.load(str(target))
+    values = {
+        "segkit_task": config.task.kind,
+        "segkit_classes": config.task.classes,
+        "segkit_thresholds": config.task.thresholds,
+    }
+    for name, value in values.items():
+        entry = model.metadata_props.add()
+        entry.key = name
+        entry.value = json.dumps(value)
+    onnx.save(model, str(target))
 
 
 def _convert_litert(model: keras.Model, config: RunConfig, folder: Path) -> None:

@@ -20,7 +20,7 @@ from segkit.data.parts import open_parts
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, RunError
 from segkit.exporting.formats import check_precision
-from segkit.exporting.parity import Difference, measure_difference, median_seconds
+from segkit.exporting.parity import Difference, measure_difference, measure_latency
 from segkit.exporting.sensitivity import find_float32_layers
 from segkit.inference.images import match_model_input
 from segkit.inference.tiles import Predict
@@ -30,6 +30,7 @@ from segkit.run import Run
 from segkit.run.exports import Checked, Exported, ExportRecord, file_digests, record_text, sha256
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
+from segkit.system.threads import cores
 
 Parts = dict[str, Subset]
 Message = Callable[[str], None]
@@ -138,9 +139,23 @@ def describe_check(checked: Checked) -> str:
     if checked.dice_keras is not None:
         dice = f"{checked.dice_export:.4f}  (Keras {checked.dice_keras:.4f})"
         lines.append(f"  foreground Dice                      {dice}")
-    times = f"{checked.seconds_export:.3f}  (Keras {checked.seconds_keras:.3f})"
-    lines.append(f"  seconds per image                    {times}, ratio {checked.time_ratio:.2f}")
+    lines += _describe_times(checked)
     return "\n".join(lines)
+
+
+def _describe_times(checked: Checked) -> list[str]:
+    """Return the times of a check as lines for the user."""
+    lines = []
+    if checked.timed_shape is not None:
+        batch, height, width, _ = checked.timed_shape
+        size = f"{batch} image of {height} x {width} pixels, {checked.threads} threads"
+        lines.append(f"  timed with                           {size}")
+    median = f"{checked.seconds_export:.3f}  (Keras {checked.seconds_keras:.3f})"
+    lines.append(f"  seconds, median                      {median}, ratio {checked.time_ratio:.2f}")
+    if checked.p95_export is not None:
+        p95 = f"{checked.p95_export:.3f}  (Keras {checked.p95_keras:.3f})"
+        lines.append(f"  seconds, 95th percentile             {p95}")
+    return lines
 
 
 def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
@@ -161,12 +176,21 @@ def calibration_windows(config: RunConfig, part: Subset) -> list[np.ndarray]:
     windows = []
     for name in names[::step][:CALIBRATION_WINDOWS]:
         image = match_model_input(config, part.read(name).image, name)
-        windows.append(_middle(image, height, width)[None])
+        windows.append(middle(image, height, width)[None])
     return windows
 
 
-def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the middle of an image (H, W, C) as (height, width, C)."""
+def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the middle of an image, padded by reflection where it is too small.
+
+    Args:
+        image: (H, W, C).
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        (height, width, C).
+    """
     missing_rows = max(0, height - image.shape[0])
     missing_columns = max(0, width - image.shape[1])
     image = np.pad(image, [(0, missing_rows), (0, missing_columns), (0, 0)], mode="symmetric")
@@ -241,15 +265,19 @@ def _check(keras_predict: Predict, predict: Predict, config: RunConfig, parts: P
     sample = part.read(part.names[0])
     tile = config.predict.tile
     image = match_model_input(config, sample.image, sample.name)[:tile, :tile]
-    seconds_keras, seconds_export = median_seconds(keras_predict, predict, image[None])
+    of_keras, of_export = measure_latency(keras_predict, predict, image[None])
     return Checked(
         images=found.images,
         largest_difference=found.largest,
         decided_alike=found.decided_alike,
         dice_keras=dice_keras,
         dice_export=dice_export,
-        seconds_keras=seconds_keras,
-        seconds_export=seconds_export,
+        seconds_keras=of_keras.median,
+        seconds_export=of_export.median,
+        timed_shape=image[None].shape,
+        threads=cores(),
+        p95_keras=of_keras.p95,
+        p95_export=of_export.p95,
     )
 
 

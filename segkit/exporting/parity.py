@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import NamedTuple
 
@@ -18,8 +17,12 @@ from segkit.inference.tiles import Predict
 from segkit.system.threads import prefetch
 from segkit.task import VOID
 
-TURNS = 5
-"""Timed calls of each predict function."""
+TURNS = 20
+"""Largest number of timed calls of each predict function."""
+FEWEST = 5
+"""Smallest number of timed calls, however long they take."""
+LONGEST = 5.0
+"""Seconds after which no further call begins."""
 WARM_UPS = 2
 """Calls of each before them that are not timed, since the first ones compile and allocate."""
 
@@ -114,10 +117,19 @@ def predict_sample(predict: Predict, config: RunConfig, sample: Sample) -> np.nd
     return probabilities
 
 
-def median_seconds(
+class Latency(NamedTuple):
+    """Times of one predict function, in seconds."""
+
+    median: float
+    """The median."""
+    p95: float
+    """The 95th percentile."""
+
+
+def measure_latency(
     one: Predict, other: Predict, images: np.ndarray, turns: int = TURNS
-) -> tuple[float, float]:
-    """Return the median time of two predict functions for a batch.
+) -> tuple[Latency, Latency]:
+    """Return the times of two predict functions for a batch.
 
     They are called in turn, so that other work on the machine slows down both.
 
@@ -125,20 +137,28 @@ def median_seconds(
         one: A network.
         other: Another one.
         images: A batch (B, H, W, channels).
-        turns: Number of timed calls of each.
+        turns: Largest number of timed calls of each. After `FEWEST` calls no call begins later than
+            `LONGEST` seconds after the first one.
 
     Returns:
-        Seconds of the first and of the second function.
+        The times of the first and of the second function.
     """
     for _ in range(WARM_UPS):
         one(images)
         other(images)
-    one_times = []
-    other_times = []
-    for _ in range(turns):
+    one_times: list[float] = []
+    other_times: list[float] = []
+    started = time.perf_counter()
+    while len(one_times) < turns:
+        if len(one_times) >= FEWEST and time.perf_counter() - started > LONGEST:
+            break
         one_times.append(_seconds(one, images))
         other_times.append(_seconds(other, images))
-    return statistics.median(one_times), statistics.median(other_times)
+    return _latency(one_times), _latency(other_times)
+
+
+def _latency(times: list[float]) -> Latency:
+    return Latency(float(np.median(times)), float(np.percentile(times, 95)))
 
 
 def _seconds(predict: Predict, images: np.ndarray) -> float:

@@ -49,6 +49,14 @@ class Checked(Section):
     """Median time of the Keras model for one image, on the machine that made the export."""
     seconds_export: float
     """The same for the export; the two models took turns."""
+    timed_shape: tuple[int, int, int, int] | None = None
+    """Batch, height, width and channels of the timed images; None in exports of older versions."""
+    threads: int | None = None
+    """The number of threads of the export; None in exports of older versions."""
+    p95_keras: float | None = None
+    """The 95th percentile of the times of the Keras model; None in exports of older versions."""
+    p95_export: float | None = None
+    """The same for the export."""
 
     @property
     def time_ratio(self) -> float:

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 
+from segkit.system.packages import explained_imports
 from segkit.system.quiet import quiet
 
 _M_TRIM_THRESHOLD = -1
@@ -27,7 +28,7 @@ def load_keras() -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").addFilter(_is_not_retracing)
     prefer_onednn()
-    with quiet():
+    with explained_imports(), quiet():
         import keras
 
         keras.ops.zeros(1)  # the first operation looks for a GPU

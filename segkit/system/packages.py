@@ -1,4 +1,4 @@
-"""Imports packages of extras, without their reports to servers."""
+"""Imports packages of extras without their reports to servers, and names those that are missing."""
 
 from __future__ import annotations
 
@@ -32,6 +32,39 @@ def need(module: str, extra: str) -> Any:
         package = module.partition(".")[0]
         raise ConfigError(
             f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})',
+            "missing-package",
+        ) from problem
+
+
+FULL_ONLY = (
+    "albumentations",
+    "jinja2",
+    "keras",
+    "matplotlib",
+    "scipy",
+    "tensorflow",
+    "tensorflow_datasets",
+)
+"""Packages of keras-segkit that keras-segkit-runtime, the light distribution, does not install."""
+
+
+@contextmanager
+def explained_imports() -> Iterator[None]:
+    """Turn a failed import of a package in `FULL_ONLY` into an error that says what to install.
+
+    Raises:
+        ConfigError: If such a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        package = str(problem.name).partition(".")[0]
+        if package not in FULL_ONLY:
+            raise
+        raise ConfigError(
+            f"this needs {package}, which is not installed. keras-segkit-runtime predicts from "
+            f"exports only; for everything else run `pip install keras-segkit` in another "
+            f"environment",
             "missing-package",
         ) from problem
 

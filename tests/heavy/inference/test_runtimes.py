@@ -188,7 +188,25 @@ def test_export_json_records_the_check(exported: Run) -> None:
         assert checked.dice_export == pytest.approx(checked.dice_keras, abs=1e-3)
         assert checked.seconds_keras > 0
         assert checked.seconds_export > 0
+        assert checked.p95_keras is not None
+        assert checked.p95_keras >= checked.seconds_keras
+        assert checked.p95_export is not None
+        assert checked.p95_export >= checked.seconds_export
+        assert checked.timed_shape == (1, 37, 45, 3)
+        assert checked.threads is not None
         assert not list((exported.path / "exports").glob(".*"))
+
+
+def test_an_onnx_file_names_the_classes_and_thresholds(exported: Run) -> None:
+    import onnxruntime
+
+    task = exported.config().task
+    model = exported.path / "exports" / "onnx-float32" / "model.onnx"
+    found = onnxruntime.InferenceSession(str(model)).get_modelmeta().custom_metadata_map
+    assert json.loads(found["segkit_classes"]) == list(task.classes)
+    thresholds = json.loads(found["segkit_thresholds"])
+    assert (thresholds and tuple(thresholds)) == task.thresholds
+    assert json.loads(found["segkit_task"]) == task.kind
 
 
 def damage(model: Path) -> None:
