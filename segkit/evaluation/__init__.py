@@ -5,6 +5,7 @@ counts.py             pixel counts, and the scores that follow from them
 bootstrap.py          confidence intervals of scores
 measurements.py       what is kept of each image
 summary.py            the report of all scores, as in scores.json
+pooling.py            the images of all folds of a cross-validation together
 confusion.py          which classes are taken for which others
 ceiling.py            the highest score that can be expected
 image_scores.py       scores of single images, and scores.csv

@@ -23,6 +23,7 @@ from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, write_table
 from segkit.evaluation.measurements import Measurements, Scene
+from segkit.evaluation.pooling import write_counts
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
 from segkit.inference.decoding import at_pixel_size, decode
@@ -67,6 +68,8 @@ class ScoreOptions(NamedTuple):
     """File of the scores of each image; None writes none."""
     pixel_sizes: PixelSizes | None = None
     """The sizes of the pixels of the part, for boundary scores; None if they are to be found."""
+    counts: Path | None = None
+    """File of the pixel counts of each image (`write_counts`); None writes none."""
 
 
 def evaluate(
@@ -210,6 +213,8 @@ def score_part(
         measured.add(scene, group)
     if options.table is not None and measured.images:
         write_table(options.table, config.task, measured.images)
+    if options.counts is not None and measured.images:
+        write_counts(options.counts, measured.images, options.groups is not None)
     return build_report(measured, options.groups is not None)
 
 

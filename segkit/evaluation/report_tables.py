@@ -35,15 +35,19 @@ def evaluation_tables(report: Mapping[str, Any]) -> Group:
 
     Args:
         report: What `segkit.evaluate` returns, or the content of scores.json. A report of an older
-            version has the scores alone.
+            version has the scores alone; that of folds has neither losses nor boundary scores.
     """
     parts: list[RenderableType] = [scores_table(dict(report))]
     if "intervals" in report:
         parts += [Text(""), intervals_table(report)]
-        if "boundary" in report:
-            parts += [Text(""), boundary_table(report)]
+    if "boundary" in report:
+        parts += [Text(""), boundary_table(report)]
+    if "lost" in report:
         parts += [Text(""), losses_table(report)]
-        parts += [Text(""), worst_table(report), Text(report["stands_out"])]
+    if "worst" in report:
+        parts += [Text(""), worst_table(report)]
+    if "stands_out" in report:
+        parts.append(Text(report["stands_out"]))
     return Group(*parts)
 
 

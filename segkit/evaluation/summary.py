@@ -25,6 +25,7 @@ and:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -71,25 +72,45 @@ def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
         The report, whose keys the docstring of this file lists.
     """
     task = measured.task
-    counts = measured.counts()
-    report = pixel_counts.report(task, counts.sum(axis=0), len(counts))
+    report = scores_of_images(task, measured.images, has_groups)
     if not measured.images:
         return report
     names = [image.group for image in measured.images]
-    groups = group_numbers(names)
     if measured.boundary is not None:
         report["boundary"] = measured.boundary._asdict()
-    report["groups"] = int(groups.max()) + 1 if has_groups else None
-    report["intervals"] = _intervals(task, counts, groups)
-    report["per_image"] = _per_image(task, measured.images, groups)
-    report["lost"] = _losses(measured, counts.sum(axis=0))
+    report["lost"] = _losses(measured, measured.counts().sum(axis=0))
     report["ceiling"] = _ceiling(measured)
-    report["worst"] = _worst(task, measured.images)
     report["stands_out"] = _stands_out(measured, names if has_groups else [])
     report["confusion"] = {
         "classes": confusion_labels(task),
         "pixels": measured.confusion.tolist(),
     }
+    return report
+
+
+def scores_of_images(task: Task, images: Sequence[ImageScores], has_groups: bool) -> dict[str, Any]:
+    """Return those keys of the report that follow from the scores of single images.
+
+    Args:
+        task: The task of the masks.
+        images: The scored images.
+        has_groups: Whether the images belong to groups.
+
+    Returns:
+        The keys of `segkit.evaluation.counts.report`; with one image or more also "groups",
+        "intervals", "per_image" and "worst".
+    """
+    counts = np.zeros((0, 4, task.channels), np.int64)
+    if images:
+        counts = np.stack([image.counts for image in images])
+    report = pixel_counts.report(task, counts.sum(axis=0), len(images))
+    if not images:
+        return report
+    groups = group_numbers([image.group for image in images])
+    report["groups"] = int(groups.max()) + 1 if has_groups else None
+    report["intervals"] = _intervals(task, counts, groups)
+    report["per_image"] = _per_image(task, images, groups)
+    report["worst"] = _worst(task, images)
     return report
 
 
@@ -132,7 +153,7 @@ def _class_score(label: int, name: str, sums: np.ndarray) -> np.ndarray:
     return pixel_counts.ratios(np.moveaxis(of_class, -2, 0))[name][..., 0]
 
 
-def _per_image(task: Task, images: list[ImageScores], groups: np.ndarray) -> dict[str, Any]:
+def _per_image(task: Task, images: Sequence[ImageScores], groups: np.ndarray) -> dict[str, Any]:
     """Return the means of the images' own scores, over classes and of each foreground class."""
     names = list(OVERLAPS)
     if images[0].boundaries:
@@ -192,7 +213,7 @@ def _ceiling(measured: Measurements) -> dict[str, Any]:
     return ceiling
 
 
-def _worst(task: Task, images: list[ImageScores]) -> list[dict[str, Any]]:
+def _worst(task: Task, images: Sequence[ImageScores]) -> list[dict[str, Any]]:
     """Return the images with the lowest mean Dice, the lowest first."""
     worst = []
     for image in worst_first(task, images)[:WORST]:

@@ -29,12 +29,9 @@ def scores_table(report: dict[str, Any]) -> Table:
     It has one row per class, the means below, and the absent classes in the caption.
 
     Args:
-        report: From `counts.report`; "part" may be added to it.
+        report: From `counts.report`; "part" and "folds" may be added to it.
     """
-    title = f"scores over {counted(report['images'], 'image')}"
-    if "part" in report:
-        title += f" of the {report['part']} part"
-    table = plain_table(title)
+    table = plain_table(_title(report))
     add_label_column(table, "class")
     for header in (*_SCORES.values(), "true pixels", "predicted"):
         add_number_column(table, header)
@@ -55,6 +52,19 @@ def scores_table(report: dict[str, Any]) -> Table:
         caption += f"\nabsent, left out of the means: {names}"
     table.caption = Text(caption)
     return table
+
+
+def _title(report: Mapping[str, Any]) -> str:
+    """Return which images were scored, and by which model if it is not the run's own."""
+    images = counted(report["images"], "image")
+    title = f"scores over {images}"
+    if report.get("part") == "folds":
+        return f"scores of {report['folds']} folds, not of this model: {images}"
+    if "folds" in report:
+        return f"{title}, each by the fold that did not see it"
+    if "part" in report:
+        title += f" of the {report['part']} part"
+    return title
 
 
 def tuned_tables(task: Task, tuned: Tuned) -> Group:

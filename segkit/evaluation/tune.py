@@ -94,6 +94,14 @@ def reset_tuning(run: str | os.PathLike[str]) -> bool:
 
 def _validation_part(run: Run, config: RunConfig) -> Subset:
     """Return the validation part. Raises `ConfigError` if it is empty."""
+    if config.data.on_all:
+        raise ConfigError(
+            f"{run.path} was trained on all its samples, so no image is held back to tune it on. "
+            f"Tune a run that has a validation part: train without --on-all, or tune its folds and "
+            f"predict with them together (segkit tune fold_1; segkit predict fold_1 fold_2 ...)",
+            "too-few-samples",
+            setting="data.on_all",
+        )
     part = readable_part(open_parts(config)["validation"], config)
     if not len(part):
         raise ConfigError(

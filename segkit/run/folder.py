@@ -37,6 +37,7 @@ class Run:
     | history.csv, curves.png | losses and scores of each epoch, and their curves |
     | scores.json | scores of the best epoch |
     | scores.csv | scores of the best epoch on each image |
+    | image_counts.npz | pixel counts of each image, in the folds of a cross-validation |
     | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
@@ -61,6 +62,7 @@ class Run:
         self.curves = path / "curves.png"
         self.scores = path / "scores.json"
         self.image_scores = path / "scores.csv"
+        self.image_counts = path / "image_counts.npz"
         self.card = path / "README.md"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"

@@ -10,10 +10,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from segkit.config import Config, ConfigLike, as_config, changed
 from segkit.errors import ConfigError
+from segkit.evaluation.pooling import pooled_report, read_counts
+from segkit.evaluation.report_tables import evaluation_tables
 from segkit.io.atomic import write_text
 from segkit.run import Run
 from segkit.system.progress import Progress
@@ -53,7 +57,7 @@ def cross_validate(
         finished: Called with the run of each fold that was trained.
 
     Returns:
-        The content of folds.json (see `summarise_folds`); None while a fold has no scores.
+        The content of folds.json (see `collect`); None while a fold has no scores.
 
     Raises:
         ConfigError: If a fold does not exist.
@@ -166,8 +170,9 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
         folds: Number of folds.
 
     Returns:
-        The content of folds.json (see `summarise_folds`); None while the scores of a fold are
-        missing.
+        The content of folds.json: that of `summarise_folds`, and "pooled", the scores of the
+        images of all folds together (`segkit.evaluation.pooling.pooled_report`). "pooled" is
+        missing if an older version scored a fold. None while the scores of a fold are missing.
 
     Raises:
         RunError: If two folds were trained with different settings.
@@ -179,6 +184,9 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
     for k, run in enumerate(runs, start=1):
         run.check_made_with(_of_fold(first, k, folds))
     report = summarise_folds([run.scored() for run in runs])
+    if all(run.image_counts.is_file() for run in runs):
+        counts = [read_counts(run.image_counts) for run in runs]
+        report["pooled"] = pooled_report(first.task, counts)
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 
@@ -217,6 +225,18 @@ def _spread(values: Sequence[float | None]) -> dict[str, Any]:
         "folds": len(known),
         "each": list(values),
     }
+
+
+def folds_tables(report: dict[str, Any]) -> Group:
+    """Return the tables of a cross-validation: the pooled scores, and their spread over folds.
+
+    Args:
+        report: The content of folds.json.
+    """
+    tables: list[RenderableType] = []
+    if "pooled" in report:
+        tables += [evaluation_tables(report["pooled"]), Text("")]
+    return Group(*tables, folds_table(report))
 
 
 def folds_table(report: dict[str, Any]) -> Table:
