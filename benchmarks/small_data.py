@@ -19,7 +19,6 @@ interrupted benchmark.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
 import json
 import shutil
@@ -83,37 +82,30 @@ def shapes(images: int, seed: int, folder: Path) -> dict[str, Any]:
 
 def scans(images: int, seed: int, folder: Path) -> dict[str, Any]:
     """Write generated scans, and return the sections `task` and `data` that read them."""
-    listing = folder / "slices.csv"
-    if not listing.is_file():
+    if not folder.is_dir():
         slices = SLICES[images]
-        rows = []
         for number in range(images // slices):
-            rows += _write_scan(folder, number, np.random.default_rng([seed, number]), slices)
-        with listing.open("w", newline="") as stream:
-            csv.writer(stream).writerows([["image", "mask"], *rows])
+            _write_scan(folder, number, np.random.default_rng([seed, number]), slices)
     return {
         "task": {"kind": "multiclass", "classes": ["background", "organ", "lesion"]},
-        "data": {"list_file": str(listing), "groups": {"folder": 1}},
+        "data": {
+            "images": str(folder / "images"),
+            "masks": str(folder / "masks"),
+            "groups": {"folder": 1},
+        },
     }
 
 
 KINDS: dict[str, Callable[[int, int, Path], dict[str, Any]]] = {"shapes": shapes, "scans": scans}
 
 
-def _write_scan(
-    folder: Path, number: int, random: np.random.Generator, slices: int
-) -> list[list[str]]:
-    """Write the slices of a scan, and return their rows of the list."""
-    rows = []
+def _write_scan(folder: Path, number: int, random: np.random.Generator, slices: int) -> None:
+    """Write the slices of a scan."""
     images, masks = _draw_scan(random, slices)
-    for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        names = [f"images/{number}/slice_{i}.png", f"masks/{number}/slice_{i}.png"]
-        for name, pixels in zip(names, (image, mask), strict=True):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
-        rows.append(names)
-    return rows
+    for kind, pictures in (("images", images), ("masks", masks)):
+        (folder / kind / str(number)).mkdir(parents=True)
+        for i, pixels in enumerate(pictures):
+            Image.fromarray(pixels).save(folder / kind / str(number) / f"slice_{i}.png")
 
 
 def _draw_scan(random: np.random.Generator, slices: int) -> tuple[np.ndarray, np.ndarray]:
