@@ -48,8 +48,8 @@ TESTED = 240
 """Number of other images, which give the true score."""
 SIDE = 64
 """Height and width of an image in pixels."""
-SLICES = {12: 4, 54: 6, TESTED: 6}
-"""Slices of a scan by the number of images."""
+SLICES = 3
+"""Slices of a scan."""
 FOLDS = 3
 WAYS = ("a fifth", "a tenth", "all, averaged", "folds, then all")
 
@@ -83,9 +83,8 @@ def shapes(images: int, seed: int, folder: Path) -> dict[str, Any]:
 def scans(images: int, seed: int, folder: Path) -> dict[str, Any]:
     """Write generated scans, and return the sections `task` and `data` that read them."""
     if not folder.is_dir():
-        slices = SLICES[images]
-        for number in range(images // slices):
-            _write_scan(folder, number, np.random.default_rng([seed, number]), slices)
+        for number in range(images // SLICES):
+            _write_scan(folder, f"{seed}_{number}", np.random.default_rng([seed, number]))
     return {
         "task": {"kind": "multiclass", "classes": ["background", "organ", "lesion"]},
         "data": {
@@ -99,19 +98,19 @@ def scans(images: int, seed: int, folder: Path) -> dict[str, Any]:
 KINDS: dict[str, Callable[[int, int, Path], dict[str, Any]]] = {"shapes": shapes, "scans": scans}
 
 
-def _write_scan(folder: Path, number: int, random: np.random.Generator, slices: int) -> None:
+def _write_scan(folder: Path, name: str, random: np.random.Generator) -> None:
     """Write the slices of a scan."""
-    images, masks = _draw_scan(random, slices)
+    images, masks = _draw_scan(random)
     for kind, pictures in (("images", images), ("masks", masks)):
-        (folder / kind / str(number)).mkdir(parents=True)
+        (folder / kind / name).mkdir(parents=True)
         for i, pixels in enumerate(pictures):
-            Image.fromarray(pixels).save(folder / kind / str(number) / f"slice_{i}.png")
+            Image.fromarray(pixels).save(folder / kind / name / f"slice_{i}.png")
 
 
-def _draw_scan(random: np.random.Generator, slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (slices, SIDE, SIDE) uint8, and masks with 0, 1 (organ) and 2 (lesion)."""
+def _draw_scan(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (SLICES, SIDE, SIDE) uint8, and masks with 0, 1 (organ) and 2 (lesion)."""
     depth, rows, columns = np.mgrid[
-        -0.8 : 0.8 : slices * 1j, -1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j
+        -0.8 : 0.8 : SLICES * 1j, -1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j
     ]
     middle = random.uniform(-0.25, 0.25, 2)
     width = random.uniform(0.6, 0.95, 2)

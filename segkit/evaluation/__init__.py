@@ -16,8 +16,9 @@ image_facts.py        which properties of images go with low scores
 calibration.py        calibration scores of probabilities, and the temperature that improves them
 thresholds.py         thresholds from histograms of probabilities
 tune.py               `tune`: chooses how a run decodes its probabilities
-tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py and
-                      tuning_warnings.py
+tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py,
+                      tuning_intervals.py and tuning_warnings.py
+tuning_tables.py      what was chosen, as tables on the screen
 tables.py             results as tables on the screen
 report_tables.py      intervals, worst images and losses as tables on the screen
 """

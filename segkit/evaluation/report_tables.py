@@ -75,7 +75,7 @@ def intervals_table(report: Mapping[str, Any]) -> Table:
             pooled = {"value": value, **report["intervals"]["classes"][label][score]}
             cells = (*_cells(pooled, promised), *_cells(scores[score], promised))
             table.add_row(Text(shown(label)), name, *cells)
-    table.caption = Text(_caption(report, promised))
+    table.caption = Text(interval_caption(report["images"], report["groups"]))
     return table
 
 
@@ -164,10 +164,16 @@ def _cells(score: Mapping[str, Any], promised: bool) -> tuple[str, str]:
     return as_cell(score["value"]), ends
 
 
-def _caption(report: Mapping[str, Any], promised: bool) -> str:
-    number = _number_of_groups(report)
-    units = "images" if report["groups"] is None else "groups"
-    if promised:
+def interval_caption(images: int, groups: int | None) -> str:
+    """Return what the columns of intervals show.
+
+    Args:
+        images: Number of scored images.
+        groups: Number of their groups; None if there are no groups.
+    """
+    number = images if groups is None else groups
+    units = "images" if groups is None else "groups"
+    if number >= PROMISED:
         return f"95 %: interval over {number} {units}"
     return (
         f"no interval can be promised for fewer than {PROMISED} {units}; found {number}\n"

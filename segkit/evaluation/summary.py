@@ -125,23 +125,21 @@ def _intervals(task: Task, counts: np.ndarray, groups: np.ndarray) -> dict[str, 
     estimates = pooled_scores(counts, groups, scores)
     classes = {}
     for label, of_class in enumerate(task.classes):
-        classes[of_class] = {name: _ends(estimates[f"{label} {name}"]) for name in OVERLAPS}
-    mean = {name: _ends(estimates[name]) for name in scores if name.endswith("ground")}
+        classes[of_class] = {name: ends_of(estimates[f"{label} {name}"]) for name in OVERLAPS}
+    mean = {name: ends_of(estimates[name]) for name in scores if name.endswith("ground")}
     return {"mean": mean, "classes": classes}
 
 
 def _mean_score(task: Task, name: str, sums: np.ndarray) -> np.ndarray:
     """Return a mean score of `counts.means` for sums of counts (..., 4, C)."""
-    cells = np.moveaxis(sums, -2, 0)
     if name == "dice_foreground":
-        values = pixel_counts.ratios(cells)["dice"][..., list(task.foreground)]
-    elif name == "iou_foreground":
-        values = pixel_counts.ratios(cells)["iou"][..., list(task.foreground)]
-    else:
-        values = pixel_counts.ratios(cells)["iou"]
-        if task.implies_background:
-            rest = pixel_counts.ratios(cells[[3, 2, 1, 0]])["iou"]
-            values = np.concatenate([values, rest], axis=-1)
+        return pixel_counts.mean_score(task, sums, "dice")
+    if name == "iou_foreground":
+        return pixel_counts.mean_score(task, sums, "iou")
+    values = pixel_counts.class_scores(sums, "iou")
+    if task.implies_background:
+        rest = pixel_counts.class_scores(sums[..., [3, 2, 1, 0], :], "iou")
+        values = np.concatenate([values, rest], axis=-1)
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
@@ -149,8 +147,7 @@ def _mean_score(task: Task, name: str, sums: np.ndarray) -> np.ndarray:
 
 def _class_score(label: int, name: str, sums: np.ndarray) -> np.ndarray:
     """Return a score of one class for sums of counts (..., 4, C)."""
-    of_class = sums[..., label : label + 1]
-    return pixel_counts.ratios(np.moveaxis(of_class, -2, 0))[name][..., 0]
+    return pixel_counts.class_scores(sums[..., label : label + 1], name)[..., 0]
 
 
 def _per_image(task: Task, images: Sequence[ImageScores], groups: np.ndarray) -> dict[str, Any]:
@@ -165,7 +162,7 @@ def _per_image(task: Task, images: Sequence[ImageScores], groups: np.ndarray) ->
     blocks = []
     for first in range(0, len(estimates), len(names)):
         block = estimates[first : first + len(names)]
-        blocks.append({name: _mean(each) for name, each in zip(names, block, strict=True)})
+        blocks.append({name: with_ends(each) for name, each in zip(names, block, strict=True)})
     labels = [task.classes[label] for label in task.foreground]
     return {"mean": blocks[0], "classes": dict(zip(labels, blocks[1:], strict=True))}
 
@@ -183,8 +180,15 @@ def _values(task: Task, image: ImageScores) -> list[float]:
     return values
 
 
-def _ends(estimate: Estimate) -> dict[str, float | int | None]:
-    """Return an interval and the spread of the groups."""
+def ends_of(estimate: Estimate) -> dict[str, float | int | None]:
+    """Return an interval and the spread of the groups as they are in a report.
+
+    Args:
+        estimate: The estimate of a score.
+
+    Returns:
+        "low", "high", "lowest", "highest" and "groups"; numbers that are not known are None.
+    """
     return {
         "low": as_number_or_none(estimate.low),
         "high": as_number_or_none(estimate.high),
@@ -194,8 +198,13 @@ def _ends(estimate: Estimate) -> dict[str, float | int | None]:
     }
 
 
-def _mean(estimate: Estimate) -> dict[str, float | int | None]:
-    return {"value": as_number_or_none(estimate.value), **_ends(estimate)}
+def with_ends(estimate: Estimate) -> dict[str, float | int | None]:
+    """Return the "value" of an estimate, and its ends (`ends_of`).
+
+    Args:
+        estimate: The estimate of a score.
+    """
+    return {"value": as_number_or_none(estimate.value), **ends_of(estimate)}
 
 
 def _losses(measured: Measurements, counts: np.ndarray) -> dict[str, dict[str, float]]:

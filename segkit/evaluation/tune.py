@@ -11,6 +11,7 @@ from segkit.config import RunConfig
 from segkit.data.parts import open_parts, readable_part
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, SegkitWarning
+from segkit.evaluation.evaluate import find_groups
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import Counting, choose_decoding
 from segkit.inference.load import open_run
@@ -64,7 +65,8 @@ def tune(
     part = _validation_part(found, config)
     predict = open_run(found.path, "keras").predict
     counting = _counting(progress, len(part))
-    chosen = choose_decoding(predict, config, part, "validation", wanted, counting)
+    groups = find_groups(part, config, progress)
+    chosen = choose_decoding(predict, config, part, "validation", wanted, counting, groups)
     tuned.write(found.tuned, chosen)
     for note in chosen.notes:
         code, _, message = note.partition(": ")

@@ -11,11 +11,12 @@ import pytest
 from segkit import Task
 from segkit.comparison.plot import CLEAR, UNCLEAR, draw_comparison, plot
 from segkit.comparison.report import markdown, verdict
-from segkit.comparison.results import SettingRuns, class_scores, mean_score, results_of
+from segkit.comparison.results import SettingRuns, results_of
 from segkit.evaluation import counts
 from segkit.evaluation.bootstrap import interval, resampled
 from segkit.evaluation.calibration import reliability
-from segkit.evaluation.intervals import interval_of
+from segkit.evaluation.counts import class_scores, mean_score
+from segkit.evaluation.intervals import interval_of, interval_of_difference
 from tests.helpers.command_line import numbers
 from tests.helpers.compared import answers, scored
 
@@ -83,7 +84,7 @@ def test_the_intervals_of_dice_are_those_of_an_evaluation() -> None:
         assert (found["low"], found["high"]) == pytest.approx(expected)
         assert expected != pytest.approx(interval(mean_score(one.task, drawn, score)), abs=1e-6)
     found = row["dice_of_class"]["a"]
-    of_class = class_scores(one.task, drawn, "dice")[:, 1]
+    of_class = class_scores(drawn, "dice")[:, 1]
     expected = interval_of(found["value"], of_class, 20)
     assert (found["low"], found["high"]) == pytest.approx(expected)
 
@@ -92,7 +93,8 @@ def test_the_difference_is_paired_by_resampled_image() -> None:
     one, two = answers("one"), answers("two", errors=0.2)
     [pair] = compared(two, one)["comparisons"]
     drawn = [resampled(sum(run.counts for run in each.runs.values()), 400) for each in (one, two)]
-    ends = interval(np.subtract(*(mean_score(one.task, sums, "dice") for sums in drawn)))
+    dice_of_one, dice_of_two = (mean_score(one.task, sums, "dice") for sums in drawn)
+    ends = interval_of_difference(pair["difference"], dice_of_one - dice_of_two, groups=20)
     assert (pair["better"], pair["other"]) == ("one", "two")
     assert (pair["low"], pair["high"]) == pytest.approx(ends)
     assert pair["low"] < pair["difference"] < pair["high"]

@@ -13,7 +13,8 @@ from segkit import Task
 from segkit.config import DecodeConfig
 from segkit.config.decode import Rule
 from segkit.evaluation.counts import report
-from segkit.evaluation.tables import scores_table, tuned_tables
+from segkit.evaluation.tables import scores_table
+from segkit.evaluation.tuning_tables import tuned_tables
 from segkit.run.tuned import Tuned
 
 CLASSES = ["background", "left ventricle", "myocardium"]
@@ -42,7 +43,7 @@ def scores_of(task: Task, pixels: int, images: int) -> dict[str, Any]:
     counts = np.full((4, task.channels), pixels, np.int64)
     scores = report(task, counts, images)
     scores["reliability"] = {"ece": 0.0125, "brier": 0.25, "nll": None}
-    scores["images"] = dict.fromkeys(task.classes, images)
+    scores["images_with_prediction"] = dict.fromkeys(task.classes, images)
     return scores
 
 
@@ -77,7 +78,7 @@ def test_scores_before_and_after_tuning_are_columns_of_80(kind: str) -> None:
     threshold = {"multiclass": "", "multilabel": " 0.250"}[kind]
     assert f"left ventricle{threshold} 2048 pixels yes yes" in lines
     assert "left ventricle Dice 0.5000 -" in lines
-    assert lines.count("images 99 101") == 3
+    assert lines.count("predicted in 99 101") == 3
     assert "mean foreground Dice 0.5000 -" in lines
     assert "all classes calibration error (ECE) 0.0125 0.0125" in lines
     assert "temperature 1.2345" in lines

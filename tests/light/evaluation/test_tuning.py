@@ -17,7 +17,6 @@ from segkit.config.decode import Rule
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
-from segkit.evaluation.tables import tuned_tables
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import choose_decoding, choose_thresholds
 from segkit.evaluation.tuning_rules import (
@@ -27,6 +26,7 @@ from segkit.evaluation.tuning_rules import (
     combine,
     compare_decodes,
 )
+from segkit.evaluation.tuning_tables import tuned_tables
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import joint, with_temperature
 from segkit.inference.temperature import tempered
@@ -229,7 +229,7 @@ def test_a_warning_names_the_class_whose_dice_falls_for_the_goal() -> None:
     assert codes_of(found) == ["worse"]
     for value in (before["classes"]["crack"]["dice"], after["classes"]["crack"]["dice"]):
         assert f"{value:.4f}" in found.notes[0]
-    assert (before["images"]["crack"], after["images"]["crack"]) == (6, 12)
+    assert [scores["images_with_prediction"]["crack"] for scores in (before, after)] == [6, 12]
 
 
 def test_perfect_masks_get_no_rules() -> None:
