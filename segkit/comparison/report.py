@@ -150,9 +150,10 @@ def _explanation(results: dict[str, Any]) -> str:
         f"training; the pixels of all images and seeds are counted together. In brackets is the "
         f"95 % interval over {units_of(results)[1]} ({results['resamples']:,} bootstrap "
         f"resamples). It does not contain the effect of other trainings, which *by seed* "
-        f"indicates. The calibration error is the expected calibration error with 15 bins. *Of mask* is the error of the "
-        f"probability of the class in the mask, and can be compared between heads. *Of head* is "
-        f"the error of the head's own predictions, one per pixel or one per pixel and class, and "
+        f"indicates. The calibration error is the expected calibration error with 15 bins. *Of "
+        f"mask* is the error of the probability of the class in the mask, and can be compared "
+        f"between heads. *Of head* is the error of the head's own predictions, one per pixel or "
+        f"one per pixel and class, and "
         f"cannot be compared between heads. Images/s is the speed of the network on this machine "
         f"with the images in memory."
     )

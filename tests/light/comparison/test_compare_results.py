@@ -102,6 +102,30 @@ def test_the_difference_is_paired_by_resampled_image() -> None:
     assert (pair["ahead"], pair["of_seeds"]) == (3, 3)
 
 
+def test_images_of_a_group_are_drawn_together() -> None:
+    settings = [answers("one"), answers("two", errors=0.2)]
+    alone = compared(*settings)
+    groups = [str(i // 2) for i in range(20)]
+    grouped = {**SHOWN, **results_of(settings, resamples=400, groups=groups)}
+    assert (alone["groups"], grouped["groups"], grouped["images"]) == (None, 10, 20)
+    assert (alone["few_images"], grouped["few_images"]) == (False, True)
+    [pair] = grouped["comparisons"]
+    sums = []
+    for setting in settings:
+        counted = sum(run.counts for run in setting.runs.values())
+        drawn = resampled(counted[0::2] + counted[1::2], 400)
+        sums.append(mean_score(setting.task, drawn, "dice"))
+    ends = interval_of_difference(pair["difference"], sums[0] - sums[1], groups=10)
+    # groups "0" to "9" are in the order of their names here
+    assert (pair["low"], pair["high"]) == pytest.approx(ends)
+    assert 10 in numbers(verdict(grouped))
+    three = [str(i // 7) for i in range(20)]
+    few = {**SHOWN, **results_of(settings, resamples=400, groups=three)}
+    assert few["comparisons"][0]["more_than_chance"] is None
+    assert {3, 6, 20} <= set(numbers(verdict(few)))
+    assert plot(few).dtype == np.uint8
+
+
 def test_equal_predictions_are_not_better() -> None:
     results = compared(answers("one"), answers("two"))
     [pair] = results["comparisons"]
