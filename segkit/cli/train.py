@@ -106,7 +106,7 @@ def _train_one(
 
     config = read(options.config, options.set, trust=options.trust)
     folder = _folder(options)
-    if options.on_all:
+    if options.on_all or config.data.on_all:
         folder /= ON_ALL
     is_begun = (folder / "config.yaml").is_file()
     run = train(

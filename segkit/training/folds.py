@@ -117,7 +117,7 @@ def _check_finished_folds(config: Config, folder: Path, folds: int) -> None:
 
 
 def _of_fold(config: Config, k: int, folds: int) -> Config:
-    return changed(config, [f"data.fold={k}/{folds}"])
+    return changed(config, [f"data.fold={k}/{folds}", "data.on_all=false"])
 
 
 def _free_networks() -> None:
