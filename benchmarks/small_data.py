@@ -4,8 +4,11 @@ Four ways are compared on sets of 12 and of 54 images, with equal numbers of tra
 
 - a fifth: a fifth of the images chooses the best epoch, as `segkit plan` does.
 - a tenth: a tenth of them chooses it.
-- all, averaged: all images train, and the average of the last epoch's weights is delivered.
-- folds, then all: three folds give the score, and then all images train; the last epoch is kept.
+- all, averaged: all images train, and the averaged weights of the last epoch are kept.
+- all, last: all images train, and the last epoch is kept.
+
+The first two report the score of the images that they held back. Three folds report a score of a
+training on all images.
 
 Two kinds of images are drawn: composites of shapes, and scans of which neighbouring slices resemble
 each other (scans are groups). Each seed draws other images and other weights. The network is then
@@ -20,12 +23,13 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +55,10 @@ SIDE = 64
 SLICES = 3
 """Slices of a scan."""
 FOLDS = 3
-WAYS = ("a fifth", "a tenth", "all, averaged", "folds, then all")
+WAYS = ("a fifth", "a tenth", "all, averaged", "all, last")
+BY_FOLDS = "folds for all, last"
+"""The row of the folds, whose score is compared with that of the way "all, last"."""
+EPOCHS = 10
 
 
 class Result(NamedTuple):
@@ -135,7 +142,7 @@ def training(sections: dict[str, Any], way: str, seed: int, steps: int) -> Confi
         data["validation"] = 0.1
     train: dict[str, Any] = {
         "steps": steps,
-        "steps_per_epoch": max(1, steps // 20),
+        "steps_per_epoch": max(1, steps // EPOCHS),
         "batch_size": 4,
         "crop": [SIDE, SIDE],
         "learning_rate": 0.002,
@@ -161,28 +168,49 @@ def measure(kind: str, images: int, way: str, seed: int, steps: int, folder: Pat
     """Train one way with one set of images, and score it on the test images."""
     trained = KINDS[kind](images, seed, folder / f"{kind}-{images}-{seed}")
     tested = KINDS[kind](TESTED, 1000, folder / f"{kind}-tested")
-    config = training(trained, way, seed, steps)
     out = folder / "runs"
     shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
-    if way == "folds, then all":
-        segkit.cross_validate(config, out, FOLDS)
-    is_on_all = way in ("all, averaged", "folds, then all")
-    run = segkit.train(config, out / "all", on_all=is_on_all)
+    run = segkit.train(training(trained, way, seed, steps), out / "all", on_all="all" in way)
     seconds = time.perf_counter() - began
-    report = run.report()
+    opened = open_run(run.path, "keras")
+    everything = Config.model_validate({**tested, "data": {**tested["data"], "on_all": True}})
+    true = score_part(opened.predict, opened.config, open_parts(everything)["train"])
+    _free_networks()
+    return _result(kind, images, way, seed, true["mean"]["dice_foreground"], run.report(), seconds)
+
+
+def measure_folds(
+    kind: str, images: int, seed: int, steps: int, folder: Path, true: float
+) -> Result:
+    """Train the folds of one set of images; `true` is the score of the training on all of them."""
+    trained = KINDS[kind](images, seed, folder / f"{kind}-{images}-{seed}")
+    out = folder / "runs"
+    shutil.rmtree(out, ignore_errors=True)
+    began = time.perf_counter()
+    report = segkit.cross_validate(training(trained, "all, last", seed, steps), out, FOLDS)
+    seconds = time.perf_counter() - began
+    _free_networks()
+    pooled = None if report is None else report["pooled"]
+    return _result(kind, images, BY_FOLDS, seed, true, pooled, seconds)
+
+
+def _result(
+    kind: str,
+    images: int,
+    way: str,
+    seed: int,
+    true: float,
+    report: dict[str, Any] | None,
+    seconds: float,
+) -> Result:
     reported = None
     ends: dict[str, Any] = {}
     if report is not None:
         reported = report["mean"]["dice_foreground"]
         ends = report["intervals"]["mean"]["dice_foreground"]
-    opened = open_run(run.path, "keras")
-    everything = Config.model_validate({**tested, "data": {**tested["data"], "on_all": True}})
-    true = score_part(opened.predict, opened.config, open_parts(everything)["train"])
-    dice = true["mean"]["dice_foreground"]
-    _free_networks()
     return Result(
-        kind, images, way, seed, dice, reported, ends.get("low"), ends.get("high"), seconds
+        kind, images, way, seed, true, reported, ends.get("low"), ends.get("high"), seconds
     )
 
 
@@ -223,7 +251,7 @@ def show(results: Sequence[Result]) -> Table:
     for kind in KINDS:
         for images in SIZES:
             of_set = [each for each in results if (each.kind, each.images) == (kind, images)]
-            for way in WAYS:
+            for way in (*WAYS, BY_FOLDS):
                 row = _row([each for each in of_set if each.way == way], of_set)
                 if row:
                     table.add_row(f"{images} {kind}", way, *row)
@@ -260,29 +288,45 @@ def _spread(values: Sequence[float], form: str) -> tuple[str, str]:
     return f"{statistics.median(values):{form}}", ends
 
 
+def _missing(results: Sequence[Result], seeds: int, steps: int, folder: Path) -> Iterator[Result]:
+    """Measure and yield what is not among the results, the folds at the end.
+
+    The caller adds what is yielded to the results.
+    """
+    sets = list(itertools.product(range(seeds), SIZES, KINDS))
+    for (seed, images, kind), way in itertools.product(sets, WAYS):
+        if _find(results, kind, images, way, seed) is None:
+            yield measure(kind, images, way, seed, steps, folder)
+    for seed, images, kind in sets:
+        last = _find(results, kind, images, "all, last", seed)
+        if last is not None and _find(results, kind, images, BY_FOLDS, seed) is None:
+            yield measure_folds(kind, images, seed, steps, folder, last.true)
+
+
+def _find(results: Sequence[Result], kind: str, images: int, way: str, seed: int) -> Result | None:
+    wanted = (kind, images, way, seed)
+    for each in results:
+        if each[:4] == wanted:
+            return each
+    return None
+
+
 def main() -> None:
     """Measure what is missing in the file of results, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("small_data.jsonl"))
     parser.add_argument("--seeds", type=int, default=3, help="image sets of each size")
-    parser.add_argument("--steps", type=int, default=500, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=300, help="steps of each training")
     options = parser.parse_args()
     console = Console(width=200)
     console.print(machine_line(machine()), highlight=False)
     results = read_results(options.results)
-    done = {(each.kind, each.images, each.way, each.seed) for each in results}
     with tempfile.TemporaryDirectory() as name, options.results.open("a") as stream:
-        for seed in range(options.seeds):
-            for kind in KINDS:
-                for images in SIZES:
-                    for way in WAYS:
-                        if (kind, images, way, seed) in done:
-                            continue
-                        found = measure(kind, images, way, seed, options.steps, Path(name))
-                        results.append(found)
-                        stream.write(json.dumps(found._asdict()) + "\n")
-                        stream.flush()
-                        print(found, flush=True)
+        for found in _missing(results, options.seeds, options.steps, Path(name)):
+            results.append(found)
+            stream.write(json.dumps(found._asdict()) + "\n")
+            stream.flush()
+            print(found, flush=True)
     console.print(show(results))
 
 
