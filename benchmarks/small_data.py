@@ -48,9 +48,9 @@ from segkit.inference.load import open_run
 
 SIZES = (12, 54)
 """Numbers of images to train with."""
-TESTED = 240
+TESTED = 120
 """Number of other images, which give the true score."""
-SIDE = 64
+SIDE = 48
 """Height and width of an image in pixels."""
 SLICES = 3
 """Slices of a scan."""
@@ -58,7 +58,7 @@ FOLDS = 3
 WAYS = ("a fifth", "a tenth", "all, averaged", "all, last")
 BY_FOLDS = "folds for all, last"
 """The row of the folds, whose score is compared with that of the way "all, last"."""
-EPOCHS = 10
+EPOCHS = 8
 
 
 class Result(NamedTuple):
@@ -158,7 +158,7 @@ def training(sections: dict[str, Any], way: str, seed: int, steps: int) -> Confi
             **sections,
             "data": {**sections["data"], **data},
             "augment": {"flip_horizontal": True, "rotate": 10, "scale": 0.1},
-            "model": {"width": 8, "depth": 3},
+            "model": {"width": 8, "depth": 2},
             "train": train,
         }
     )
@@ -316,7 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("small_data.jsonl"))
     parser.add_argument("--seeds", type=int, default=3, help="image sets of each size")
-    parser.add_argument("--steps", type=int, default=300, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training")
     options = parser.parse_args()
     console = Console(width=200)
     console.print(machine_line(machine()), highlight=False)
