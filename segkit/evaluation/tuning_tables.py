@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -73,35 +73,34 @@ def _intervals_table(tuned: Tuned) -> Table:
     for name in ("before", header, "after", header, "change", header):
         add_number_column(table, name)
     mean = [_of_mean(each) for each in (tuned.before, tuned.after, tuned.change)]
-    table.add_row("mean foreground", *_dice_cells(*mean, promised), end_section=True)
+    table.add_row("mean foreground", *_dice_cells(mean, promised), end_section=True)
     for label in tuned.change["classes"]:
         scores = [_of_class(each, label) for each in (tuned.before, tuned.after, tuned.change)]
-        table.add_row(Text(shown(label)), *_dice_cells(*scores, promised))
+        table.add_row(Text(shown(label)), *_dice_cells(scores, promised))
     table.caption = Text(interval_caption(tuned.images, tuned.groups))
     return table
 
 
 def _of_mean(scores: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the mean Dice and its ends."""
-    value = scores["mean"]["dice_foreground"]
-    if "intervals" not in scores:
-        return value
+    value: Any = scores["mean"]["dice_foreground"]
+    if "intervals" not in scores:  # a change, which has its ends beside its value
+        return dict(value)
     return {"value": value, **scores["intervals"]["mean"]["dice_foreground"]}
 
 
 def _of_class(scores: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Return the Dice of a class and its ends."""
-    value = scores["classes"][label]["dice"]
+    value: Any = scores["classes"][label]["dice"]
     if "intervals" not in scores:
-        return value
+        return dict(value)
     return {"value": value, **scores["intervals"]["classes"][label]["dice"]}
 
 
-def _dice_cells(
-    before: Mapping[str, Any], after: Mapping[str, Any], change: Mapping[str, Any], promised: bool
-) -> list[str]:
+def _dice_cells(scores: Sequence[Mapping[str, Any]], promised: bool) -> list[str]:
+    """Return the values and ends of the Dice before, the Dice after, and the change."""
     cells = []
-    for score, form in ((before, ".3f"), (after, ".3f"), (change, "+.3f")):
+    for score, form in zip(scores, (".3f", ".3f", "+.3f"), strict=True):
         cells += [_rounded(score["value"], form), _ends(score, promised, form)]
     return cells
 
