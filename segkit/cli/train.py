@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from segkit.run import Run
     from segkit.training.process import Process
 
+ON_ALL = "all"
+"""The folder of a training on all samples, beside the folds of a cross-validation."""
+
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `segkit train`."""
@@ -27,6 +30,19 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--fold",
         metavar="k/n",
         help="train fold k of n into DIR/fold_k; all/n trains all folds and prints one table",
+    )
+    parser.add_argument(
+        "--on-all",
+        action="store_true",
+        help="train on all samples into DIR/all and keep the last epoch; the folds in DIR score it",
+    )
+    parser.add_argument(
+        "--scored-by",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FOLD",
+        help="the runs of all folds that score a training with --on-all (default: DIR/fold_*)",
     )
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in DIR from its last checkpoint"
@@ -57,33 +73,54 @@ def _train_process(options: argparse.Namespace, process: Process | None) -> int:
     from segkit.training.train import TrainingInterrupted
 
     progress = ConsoleProgress()
+    _check_on_all(options)
     try:
         if options.fold:
-            return _train_folds(options, process, progress)
-        return _train_one(options, process, progress)
+            _train_folds(options, process, progress)
+        if options.on_all or not options.fold:
+            _train_one(options, process, progress)
+        return 0
     except TrainingInterrupted as interrupted:
         progress.message(_how_to_resume(options, process, interrupted.run))
         return 130
 
 
+def _check_on_all(options: argparse.Namespace) -> None:
+    """Raise `ConfigError` if some folds only are to be trained before the training on all."""
+    from segkit.errors import ConfigError
+
+    if options.on_all and options.fold and not options.fold.startswith("all/"):
+        raise ConfigError(
+            f"a training on all samples follows all folds; found --fold {options.fold}. Use --fold "
+            f"all/n, or train the other folds first and then without --fold",
+            "contradiction",
+            setting="--on-all",
+        )
+
+
 def _train_one(
     options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
-) -> int:
+) -> None:
     from segkit.config import read
     from segkit.config.comments import comments_of
     from segkit.training.train import train
 
     config = read(options.config, options.set, trust=options.trust)
+    folder = _folder(options)
+    if options.on_all or config.data.on_all:
+        folder /= ON_ALL
+    is_begun = (folder / "config.yaml").is_file()
     run = train(
         config,
-        _folder(options),
-        resume=options.resume,
+        folder,
+        resume=options.resume and (is_begun or not options.fold),
+        on_all=options.on_all,
+        scored_by=options.scored_by,
         progress=progress,
         process=process,
         comments=comments_of(options.config, options.set),
     )
     _show_run(run, process, progress)
-    return 0
 
 
 def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> None:
@@ -100,10 +137,10 @@ def _show_run(run: Run, process: Process | None, progress: ConsoleProgress) -> N
 
 def _train_folds(
     options: argparse.Namespace, process: Process | None, progress: ConsoleProgress
-) -> int:
+) -> None:
     from segkit.config import read
     from segkit.config.comments import comments_of
-    from segkit.training.folds import cross_validate, folds_table, parse_folds
+    from segkit.training.folds import cross_validate, folds_tables, parse_folds
 
     which, folds = parse_folds(options.fold)
     config = read(options.config, options.set, trust=options.trust)
@@ -119,8 +156,7 @@ def _train_folds(
         finished=lambda run: _show_run(run, process, progress),
     )
     if report is not None:
-        progress.show(folds_table(report))
-    return 0
+        progress.show(folds_tables(report))
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -140,6 +176,10 @@ def _how_to_resume(options: argparse.Namespace, process: Process | None, run: Ru
     command += options_of(process)
     if options.fold:
         command += f" --fold {options.fold}"
+    if options.on_all:
+        command += " --on-all"
+    if options.scored_by:
+        command += f" --scored-by {' '.join(map(str, options.scored_by))}"
     command += f" --run {_folder(options)} --resume"
     return (
         f"interrupted; {saved.epoch} epochs and {saved.step} steps are saved in {run.path}. "

@@ -25,8 +25,8 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
 
 def _tune(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
-    from segkit.evaluation.tables import tuned_tables
     from segkit.evaluation.tune import reset_tuning, tune
+    from segkit.evaluation.tuning_tables import tuned_tables
 
     progress = ConsoleProgress()
     if options.reset:

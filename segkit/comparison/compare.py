@@ -23,6 +23,7 @@ from segkit.comparison.trainings import Training, begun, in_turn, run_training
 from segkit.config import ConfigLike
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, SegkitError
+from segkit.evaluation.evaluate import find_groups
 from segkit.io.atomic import write_text
 from segkit.io.images import write_picture
 from segkit.run.environment import environment
@@ -102,7 +103,7 @@ def _compare(
         results = {
             "part": part,
             "minutes": minutes,
-            **results_of(_collect(settings, scored, failed)),
+            **results_of(_collect(settings, scored, failed), groups=_groups(trainings, progress)),
             "environment": environment(),
         }
         results["verdict"] = verdict(results)
@@ -159,6 +160,15 @@ def _scored_part(training: Training) -> Subset:
     """Return the samples that a run is scored on; its training may have moved copies."""
     config = training.run.with_its_copies(training.setting.config)
     return scored_part(config)[1]
+
+
+def _groups(trainings: Sequence[Training], progress: Progress) -> list[str] | None:
+    """Return the group of each scored image by the config of the first run; None without groups."""
+    for training in trainings:
+        if training.run.config_file.is_file():
+            config = training.run.config_made_with()
+            return find_groups(_scored_part(training), config, progress)
+    return None
 
 
 def _score(training: Training, progress: Progress) -> Scored:

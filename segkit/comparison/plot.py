@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from segkit.comparison.report import units_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -58,7 +60,7 @@ def draw_comparison(results: dict[str, Any]) -> Figure:
     height = 1.5 + 0.6 * max(1, len(rows))
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     score_axes, difference_axes = figure.subplots(1, 2, sharey=True)
-    _draw_scores(score_axes, rows, results["images"])
+    _draw_scores(score_axes, rows, units_of(results))
     _draw_differences(difference_axes, rows, results["comparisons"])
     _name_rows(score_axes, [row["name"] for row in rows])
     if not rows:
@@ -70,8 +72,9 @@ def _has_score(row: dict[str, Any]) -> bool:
     return bool(row["seeds"]) and row["dice_foreground"]["value"] is not None
 
 
-def _draw_scores(axes: Axes, rows: list[dict[str, Any]], images: int) -> None:
-    axes.set_title(f"Score, 95 % interval over {images} images (small dots: seeds)", fontsize=10)
+def _draw_scores(axes: Axes, rows: list[dict[str, Any]], over: tuple[int, str]) -> None:
+    number, units = over
+    axes.set_title(f"Score, 95 % interval over {number} {units} (small dots: seeds)", fontsize=10)
     axes.set_xlabel("foreground Dice")
     axes.grid(axis="x", color="0.9")
     for place, row in enumerate(rows):

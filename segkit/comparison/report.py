@@ -35,16 +35,20 @@ def verdict(results: dict[str, Any]) -> str:
     for row in results["settings"]:
         if row["seeds"]:
             dice[row["name"]] = row["dice_foreground"]["value"]
-    if images < LEAST:
-        return _without_chance(pairs, dice, images)
+    number, units = units_of(results)
+    if number < LEAST:
+        return _without_chance(pairs, dice, number, units)
+    over = f"{images} images"
+    if units == "groups":
+        over += f" of {number} groups"
     if len(pairs) == 1:
-        sentences = [_one_pair(pairs[0], dice, images)]
+        sentences = [_one_pair(pairs[0], dice, over)]
     else:
-        sentences = [_several_pairs(pairs, dice, images)]
-    if images < FEW:
+        sentences = [_several_pairs(pairs, dice, over)]
+    if number < FEW:
         sentences.append(
-            f"These are few images: with fewer than {FEW} the intervals are too narrow, so "
-            f"{images} other images may give another result."
+            f"These are few {units}: with fewer than {FEW} no interval can be promised, so "
+            f"{number} other {units} may give another result."
         )
     if any(pair["of_seeds"] == 1 for pair in pairs):
         sentences.append("Each setting was trained once, so the effect of the seed is not known.")
@@ -53,17 +57,31 @@ def verdict(results: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _without_chance(pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+def units_of(results: dict[str, Any]) -> tuple[int, str]:
+    """Return how many units the intervals are over, and what they are called.
+
+    Args:
+        results: The content of results.json, of which "images" and "groups" are used. Older files
+            have no "groups".
+    """
+    if results.get("groups") is None:
+        return results["images"], "images"
+    return results["groups"], "groups"
+
+
+def _without_chance(
+    pairs: Sequence[dict[str, Any]], dice: dict[str, float], number: int, units: str
+) -> str:
     best = pairs[0]["better"]
     others = ", ".join(f"{pair['other']} {dice[pair['other']]:.4f}" for pair in pairs)
     return (
         f"{best} has the highest foreground Dice, {dice[best]:.4f} (others: {others}). "
-        f"{images} image(s) are too few to say whether the difference is more than chance; "
-        f"score {LEAST} images or more, better {FEW}."
+        f"{number} {units} are too few to say whether the difference is more than chance; "
+        f"score {LEAST} {units} or more, better {FEW}."
     )
 
 
-def _one_pair(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
+def _one_pair(pair: dict[str, Any], dice: dict[str, float], over: str) -> str:
     best = pair["better"]
     other = pair["other"]
     difference = _difference(pair)
@@ -71,15 +89,15 @@ def _one_pair(pair: dict[str, Any], dice: dict[str, float], images: int) -> str:
         return (
             f"Neither setting is better by more than chance: the foreground Dice of {best} is "
             f"{dice[best]:.4f} and that of {other} is {dice[other]:.4f}, {difference} over "
-            f"{images} images."
+            f"{over}."
         )
     return (
         f"{best} is better than {other} by more than chance: the foreground Dice is "
-        f"{dice[best]:.4f} against {dice[other]:.4f}, {difference} over {images} images."
+        f"{dice[best]:.4f} against {dice[other]:.4f}, {difference} over {over}."
     )
 
 
-def _several_pairs(pairs: Sequence[dict[str, Any]], dice: dict[str, float], images: int) -> str:
+def _several_pairs(pairs: Sequence[dict[str, Any]], dice: dict[str, float], over: str) -> str:
     best = pairs[0]["better"]
     clear = []
     unclear = []
@@ -95,7 +113,7 @@ def _several_pairs(pairs: Sequence[dict[str, Any]], dice: dict[str, float], imag
     if unclear:
         sentences.append(f"It is not better by more than chance than {', '.join(unclear)}.")
     sentences.append(
-        f"These are {len(pairs)} comparisons on the same {images} images; each has a risk of 5 % "
+        f"These are {len(pairs)} comparisons on the same {over}; each has a risk of 5 % "
         f"to show a difference where there is none."
     )
     return " ".join(sentences)
@@ -130,11 +148,12 @@ def _explanation(results: dict[str, Any]) -> str:
         f"Each training took {results['minutes']:g} minutes. The scores are those of the "
         f"{results['images']} images of the {results['part']} part, with the best epoch of each "
         f"training; the pixels of all images and seeds are counted together. In brackets is the "
-        f"95 % interval over images ({results['resamples']:,} bootstrap resamples). It does not "
-        f"contain the effect of other trainings, which *by seed* indicates. The calibration error "
-        f"is the expected calibration error with 15 bins. *Of mask* is the error of the "
-        f"probability of the class in the mask, and can be compared between heads. *Of head* is "
-        f"the error of the head's own predictions, one per pixel or one per pixel and class, and "
+        f"95 % interval over {units_of(results)[1]} ({results['resamples']:,} bootstrap "
+        f"resamples). It does not contain the effect of other trainings, which *by seed* "
+        f"indicates. The calibration error is the expected calibration error with 15 bins. *Of "
+        f"mask* is the error of the probability of the class in the mask, and can be compared "
+        f"between heads. *Of head* is the error of the head's own predictions, one per pixel or "
+        f"one per pixel and class, and "
         f"cannot be compared between heads. Images/s is the speed of the network on this machine "
         f"with the images in memory."
     )

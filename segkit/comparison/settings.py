@@ -175,6 +175,12 @@ def scored_part(config: Config) -> tuple[str, Subset]:
 
     It is the test part, or the validation part if there is no test part.
     """
+    if config.data.on_all:
+        raise ConfigError(
+            "settings are compared on images that are held back from training; leave it out",
+            "contradiction",
+            setting="data.on_all",
+        )
     parts = open_parts(config)
     name = held_out(parts)
     return name, readable_part(parts[name], config)

@@ -238,6 +238,9 @@ class DataConfig(Section):
     fold: Fold | None = None
     """The fold k/n of a cross-validation: all samples outside the test part are divided into n
     equal folds, and the k-th is the validation part."""
+    on_all: bool = False
+    """Whether all samples are in the training part, also those that a data set lists for validation
+    or test; `segkit train --on-all` sets it, and such a run has no score of its own."""
     groups: Groups | None = None
     """The samples that belong together, such as the slices of a patient: a regular expression on
     the name, {folder: 1}, or {column: patient} of the CSV list; a group is never divided among
@@ -269,6 +272,8 @@ class DataConfig(Section):
                 "contradiction",
                 setting="data.fold",
             )
+        if self.on_all:
+            self._check_on_all()
         if self.groups and self.groups.column and not self._has_list:
             raise ConfigError(
                 f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
@@ -276,6 +281,25 @@ class DataConfig(Section):
                 setting="data.groups",
             )
         return self
+
+    def _check_on_all(self) -> None:
+        """Raise `ConfigError` if another setting holds samples back from a training on all."""
+        if self.fold:
+            raise ConfigError(
+                f"a training on all samples has no fold; found {self.fold}. Train the folds first, "
+                f"without data.on_all",
+                "contradiction",
+                setting="data.on_all",
+            )
+        for part, setting in (("validation", self.validation), ("test", self.test)):
+            if isinstance(setting, PartConfig):
+                raise ConfigError(
+                    f"data.{part} has files of its own, and a training on all samples uses the "
+                    f"files of the section data alone. Add them there, or keep them as a test: "
+                    f"set data.{part}=0, and score the run on them with `segkit evaluate`",
+                    "contradiction",
+                    setting="data.on_all",
+                )
 
     @property
     def _has_list(self) -> bool:

@@ -30,7 +30,8 @@ def open_parts(config: Config) -> dict[str, Subset]:
        outside the test part are divided into n folds. Fold k is the validation part, and the other
        folds are the training part.
 
-    Rules 3 and 4 never divide a group (`data.groups`) or samples of `data.keep_together`.
+    Rules 3 and 4 never divide a group (`data.groups`) or samples of `data.keep_together`. With
+    `data.on_all` there is only the training part, with the samples of all parts of rule 2.
 
     Args:
         config: The config, with its `data` section and its task.
@@ -57,6 +58,8 @@ def _divide(source: Source, config: Config) -> Names:
     """Return the names of all three parts of a source, by the rules of `open_parts`."""
     data = config.data
     names = _named_by_data_set(source)
+    if data.on_all:
+        return _all_for_training(source, names)
     for listed in names.values():
         groups_of(listed, config)  # raises an error for a sample without a group
     if data.fold:
@@ -66,6 +69,15 @@ def _divide(source: Source, config: Config) -> Names:
     if data.fold:
         names |= fold(names["train"], data.fold, units)
     return names
+
+
+def _all_for_training(source: Source, names: Names) -> Names:
+    """Return the samples of all parts as the training part, in the order of the source."""
+    chosen: set[str] = set()
+    for listed in names.values():
+        chosen.update(listed)
+    train = [name for name in source.names if name in chosen]
+    return {"train": train, "validation": [], "test": []}
 
 
 def divided_parts(config: Config, parts: Mapping[str, Subset]) -> list[str]:
@@ -79,6 +91,8 @@ def divided_parts(config: Config, parts: Mapping[str, Subset]) -> list[str]:
         "train" and one or two others, or nothing if the user has named all parts.
     """
     data = config.data
+    if data.on_all:
+        return []
     listed = parts["train"].source.parts
     divided = []
     for part, setting in (("validation", data.validation), ("test", data.test)):

@@ -5,6 +5,7 @@ counts.py             pixel counts, and the scores that follow from them
 bootstrap.py          confidence intervals of scores
 measurements.py       what is kept of each image
 summary.py            the report of all scores, as in scores.json
+pooling.py            the images of all folds of a cross-validation together
 confusion.py          which classes are taken for which others
 ceiling.py            the highest score that can be expected
 image_scores.py       scores of single images, and scores.csv
@@ -16,8 +17,9 @@ calibration.py        calibration scores of probabilities, and the temperature t
 probability_curves.py  reliability of probabilities; precision and recall over thresholds
 thresholds.py         thresholds from histograms of probabilities
 tune.py               `tune`: chooses how a run decodes its probabilities
-tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py and
-                      tuning_warnings.py
+tuning.py             the order of the choices; with tuning_statistics.py, tuning_rules.py,
+                      tuning_intervals.py and tuning_warnings.py
+tuning_tables.py      what was chosen, as tables on the screen
 tables.py             results as tables on the screen
 report_tables.py      intervals, worst images and losses as tables on the screen
 """

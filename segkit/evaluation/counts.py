@@ -104,6 +104,36 @@ def ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
         }
 
 
+def class_scores(sums: np.ndarray, score: str) -> np.ndarray:
+    """Return a score of each class for sums of counts.
+
+    Args:
+        sums: Sums of counts from `count`, (..., 4, C).
+        score: A key of `ratios`, such as "dice".
+
+    Returns:
+        (..., C); NaN where the denominator is 0.
+    """
+    return ratios(np.moveaxis(sums, -2, 0))[score]
+
+
+def mean_score(task: Task, sums: np.ndarray, score: str) -> np.ndarray:
+    """Return the mean of a score over the foreground classes, as `means` defines it.
+
+    Args:
+        task: The task of the counts.
+        sums: Sums of counts from `count`, (..., 4, C).
+        score: A key of `ratios`, such as "dice".
+
+    Returns:
+        (...); NaN where no foreground class occurs.
+    """
+    values = class_scores(sums, score)[..., list(task.foreground)]
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
+
+
 def means(task: Task, counts: np.ndarray) -> dict[str, float]:
     """Return mean scores over classes; classes without a pixel in truth and mask are left out.
 

@@ -23,6 +23,7 @@ from segkit.data.sources.source import Source, Subset
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
+from segkit.evaluation.pooling import write_counts
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
 from segkit.inference.decoding import at_pixel_size, decode
@@ -70,6 +71,8 @@ class ScoreOptions(NamedTuple):
     """The sizes of the pixels of the part, for boundary scores; None if they are to be found."""
     seen: Callable[[Scene, ImageScores], None] | None = None
     """Called with each image and its scores, such as `segkit.reporting.album.Album.add`."""
+    counts: Path | None = None
+    """File of the pixel counts of each image (`write_counts`); None writes none."""
 
 
 def evaluate(
@@ -233,6 +236,8 @@ def score_part(
             options.seen(scene, measured.images[-1])
     if options.table is not None and measured.images:
         write_table(options.table, config.task, measured.images)
+    if options.counts is not None and measured.images:
+        write_counts(options.counts, measured.images, options.groups is not None)
     return build_report(measured, options.groups is not None)
 
 

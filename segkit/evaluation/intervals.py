@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,9 @@ _COLUMNS = 32
 
 Score = Callable[[np.ndarray], np.ndarray]
 """Maps sums (..., K) to scores (...); NaN where there is no score."""
+
+Ends = Callable[[float, np.ndarray, int], tuple[float, float]]
+"""Returns the ends of an interval from the value, the resampled values and the number of groups."""
 
 
 class Estimate(NamedTuple):
@@ -116,7 +120,42 @@ def pooled_scores(
     """
     sums = group_sums(counts, groups)
     drawn = _drawn(sums, resamples)
-    return {name: _estimate(sums, drawn, score, True) for name, score in scores.items()}
+    return {name: _estimate(sums, drawn, score, interval_of) for name, score in scores.items()}
+
+
+def paired_differences(
+    before: np.ndarray,
+    after: np.ndarray,
+    groups: np.ndarray,
+    scores: Mapping[str, Score],
+    resamples: int = RESAMPLES,
+) -> dict[str, Estimate]:
+    """Estimate by how much scores of the same images differ between two predictions.
+
+    Each resample draws the same groups for both, so what makes an image hard for both cancels.
+
+    Args:
+        before: Counts of each image for one prediction, (images, ...), one image or more.
+        after: Counts of the same images for the other prediction.
+        groups: Number of each image's group, (images,).
+        scores: The scores of sums of counts.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        The score of the summed counts after minus that before, by the name of the score.
+    """
+    sums = group_sums(np.stack([before, after], axis=1), groups)
+    drawn = _drawn(sums, resamples)
+    pair = -before.ndim  # the axis of before and after in sums (..., 2, K)
+    estimates = {}
+    for name, score in scores.items():
+        change = partial(_difference, score, pair)
+        estimates[name] = _estimate(sums, drawn, change, interval_of_difference)
+    return estimates
+
+
+def _difference(score: Score, pair: int, sums: np.ndarray) -> np.ndarray:
+    return score(sums.take(1, axis=pair)) - score(sums.take(0, axis=pair))
 
 
 def per_image(
@@ -161,8 +200,8 @@ def per_image_scores(
         drawn = _drawn(sums, resamples)
         for column in range(columns.shape[1]):
             of_score = None if drawn is None else drawn[:, column]
-            share = shares[first + column]
-            estimates.append(_estimate(sums[:, column], of_score, _mean, share))
+            ends = partial(interval_of, share=shares[first + column])
+            estimates.append(_estimate(sums[:, column], of_score, _mean, ends))
     return estimates
 
 
@@ -186,18 +225,41 @@ def interval_of(
     Returns:
         The lower and the upper end; both NaN if no resample has the score.
     """
-    from scipy.stats import t as student  # takes longer to import than all of this module
-
     known = drawn[~np.isnan(drawn)]
     if not known.size:
         return math.nan, math.nan
-    widening = math.sqrt(groups / (groups - 1)) * float(student.ppf((1 + LEVEL) / 2, groups - 1))
     if not share:
-        reach = widening * float(known.std())
+        reach = _reach(known, groups)
         return max(value - reach, 0.0), value + reach
-    reach = widening * float(_logit(known).std())
+    reach = _reach(_logit(known), groups)
     middle = float(_logit(np.array(value)))
     return min(value, _logistic(middle - reach)), max(value, _logistic(middle + reach))
+
+
+def interval_of_difference(value: float, drawn: np.ndarray, groups: int) -> tuple[float, float]:
+    """Return the ends of the interval of a difference of two scores.
+
+    Args:
+        value: The difference.
+        drawn: The difference of each bootstrap resample, (resamples,); NaN are left out.
+        groups: Number of groups that were drawn from, 2 or more.
+
+    Returns:
+        The lower and the upper end; both NaN if no resample has the difference.
+    """
+    known = drawn[~np.isnan(drawn)]
+    if not known.size:
+        return math.nan, math.nan
+    reach = _reach(known, groups)
+    return value - reach, value + reach
+
+
+def _reach(drawn: np.ndarray, groups: int) -> float:
+    """Return half the width of an interval: standard error times the quantile of Student's t."""
+    from scipy.stats import t as student  # takes longer to import than all of this module
+
+    widening = math.sqrt(groups / (groups - 1)) * float(student.ppf((1 + LEVEL) / 2, groups - 1))
+    return widening * float(drawn.std())
 
 
 def _logit(shares: np.ndarray) -> np.ndarray:
@@ -216,7 +278,7 @@ def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray | None:
     return resampled(sums, resamples)
 
 
-def _estimate(sums: np.ndarray, drawn: np.ndarray | None, score: Score, share: bool) -> Estimate:
+def _estimate(sums: np.ndarray, drawn: np.ndarray | None, score: Score, ends: Ends) -> Estimate:
     value = float(score(sums.sum(axis=0)))
     each = score(sums)
     known = each[~np.isnan(each)]
@@ -225,5 +287,5 @@ def _estimate(sums: np.ndarray, drawn: np.ndarray | None, score: Score, share: b
     low = math.nan
     high = math.nan
     if drawn is not None and known.size >= PROMISED:
-        low, high = interval_of(value, score(drawn), known.size, share=share)
+        low, high = ends(value, score(drawn), known.size)
     return Estimate(value, low, high, float(known.min()), float(known.max()), known.size)

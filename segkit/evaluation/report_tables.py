@@ -35,15 +35,19 @@ def evaluation_tables(report: Mapping[str, Any]) -> Group:
 
     Args:
         report: What `segkit.evaluate` returns, or the content of scores.json. A report of an older
-            version has the scores alone.
+            version has the scores alone; that of folds has neither losses nor boundary scores.
     """
     parts: list[RenderableType] = [scores_table(dict(report))]
     if "intervals" in report:
         parts += [Text(""), intervals_table(report)]
-        if "boundary" in report:
-            parts += [Text(""), boundary_table(report)]
+    if "boundary" in report:
+        parts += [Text(""), boundary_table(report)]
+    if "lost" in report:
         parts += [Text(""), losses_table(report)]
-        parts += [Text(""), worst_table(report), Text(report["stands_out"])]
+    if "worst" in report:
+        parts += [Text(""), worst_table(report)]
+    if "stands_out" in report:
+        parts.append(Text(report["stands_out"]))
     return Group(*parts)
 
 
@@ -71,7 +75,7 @@ def intervals_table(report: Mapping[str, Any]) -> Table:
             pooled = {"value": value, **report["intervals"]["classes"][label][score]}
             cells = (*_cells(pooled, promised), *_cells(scores[score], promised))
             table.add_row(Text(shown(label)), name, *cells)
-    table.caption = Text(_caption(report, promised))
+    table.caption = Text(interval_caption(report["images"], report["groups"]))
     return table
 
 
@@ -160,10 +164,16 @@ def _cells(score: Mapping[str, Any], promised: bool) -> tuple[str, str]:
     return as_cell(score["value"]), ends
 
 
-def _caption(report: Mapping[str, Any], promised: bool) -> str:
-    number = _number_of_groups(report)
-    units = "images" if report["groups"] is None else "groups"
-    if promised:
+def interval_caption(images: int, groups: int | None) -> str:
+    """Return what the columns of intervals show.
+
+    Args:
+        images: Number of scored images.
+        groups: Number of their groups; None if there are no groups.
+    """
+    number = images if groups is None else groups
+    units = "images" if groups is None else "groups"
+    if number >= PROMISED:
         return f"95 %: interval over {number} {units}"
     return (
         f"no interval can be promised for fewer than {PROMISED} {units}; found {number}\n"

@@ -30,6 +30,7 @@ and:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -77,20 +78,14 @@ def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
         The report, whose keys the docstring of this file lists.
     """
     task = measured.task
-    counts = measured.counts()
-    report = pixel_counts.report(task, counts.sum(axis=0), len(counts))
+    report = scores_of_images(task, measured.images, has_groups)
     if not measured.images:
         return report
     names = [image.group for image in measured.images]
-    groups = group_numbers(names)
     if measured.boundary is not None:
         report["boundary"] = measured.boundary._asdict()
-    report["groups"] = int(groups.max()) + 1 if has_groups else None
-    report["intervals"] = _intervals(task, counts, groups)
-    report["per_image"] = _per_image(task, measured.images, groups)
-    report["lost"] = _losses(measured, counts.sum(axis=0))
+    report["lost"] = _losses(measured, measured.counts().sum(axis=0))
     report["ceiling"] = _ceiling(measured)
-    report["worst"] = _worst(task, measured.images)
     report["stands_out"] = _stands_out(measured, names if has_groups else [])
     report["confusion"] = {
         "classes": confusion_labels(task),
@@ -110,6 +105,32 @@ def _curves(curves: ProbabilityCurves) -> dict[str, Any]:
     return found
 
 
+def scores_of_images(task: Task, images: Sequence[ImageScores], has_groups: bool) -> dict[str, Any]:
+    """Return those keys of the report that follow from the scores of single images.
+
+    Args:
+        task: The task of the masks.
+        images: The scored images.
+        has_groups: Whether the images belong to groups.
+
+    Returns:
+        The keys of `segkit.evaluation.counts.report`; with one image or more also "groups",
+        "intervals", "per_image" and "worst".
+    """
+    counts = np.zeros((0, 4, task.channels), np.int64)
+    if images:
+        counts = np.stack([image.counts for image in images])
+    report = pixel_counts.report(task, counts.sum(axis=0), len(images))
+    if not images:
+        return report
+    groups = group_numbers([image.group for image in images])
+    report["groups"] = int(groups.max()) + 1 if has_groups else None
+    report["intervals"] = _intervals(task, counts, groups)
+    report["per_image"] = _per_image(task, images, groups)
+    report["worst"] = _worst(task, images)
+    return report
+
+
 def _intervals(task: Task, counts: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Return the intervals of the scores of the summed counts."""
     scores: dict[str, Score] = {}
@@ -121,23 +142,21 @@ def _intervals(task: Task, counts: np.ndarray, groups: np.ndarray) -> dict[str, 
     estimates = pooled_scores(counts, groups, scores)
     classes = {}
     for label, of_class in enumerate(task.classes):
-        classes[of_class] = {name: _ends(estimates[f"{label} {name}"]) for name in OVERLAPS}
-    mean = {name: _ends(estimates[name]) for name in scores if name.endswith("ground")}
+        classes[of_class] = {name: ends_of(estimates[f"{label} {name}"]) for name in OVERLAPS}
+    mean = {name: ends_of(estimates[name]) for name in scores if name.endswith("ground")}
     return {"mean": mean, "classes": classes}
 
 
 def _mean_score(task: Task, name: str, sums: np.ndarray) -> np.ndarray:
     """Return a mean score of `counts.means` for sums of counts (..., 4, C)."""
-    cells = np.moveaxis(sums, -2, 0)
     if name == "dice_foreground":
-        values = pixel_counts.ratios(cells)["dice"][..., list(task.foreground)]
-    elif name == "iou_foreground":
-        values = pixel_counts.ratios(cells)["iou"][..., list(task.foreground)]
-    else:
-        values = pixel_counts.ratios(cells)["iou"]
-        if task.implies_background:
-            rest = pixel_counts.ratios(cells[[3, 2, 1, 0]])["iou"]
-            values = np.concatenate([values, rest], axis=-1)
+        return pixel_counts.mean_score(task, sums, "dice")
+    if name == "iou_foreground":
+        return pixel_counts.mean_score(task, sums, "iou")
+    values = pixel_counts.class_scores(sums, "iou")
+    if task.implies_background:
+        rest = pixel_counts.class_scores(sums[..., [3, 2, 1, 0], :], "iou")
+        values = np.concatenate([values, rest], axis=-1)
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
@@ -145,11 +164,10 @@ def _mean_score(task: Task, name: str, sums: np.ndarray) -> np.ndarray:
 
 def _class_score(label: int, name: str, sums: np.ndarray) -> np.ndarray:
     """Return a score of one class for sums of counts (..., 4, C)."""
-    of_class = sums[..., label : label + 1]
-    return pixel_counts.ratios(np.moveaxis(of_class, -2, 0))[name][..., 0]
+    return pixel_counts.class_scores(sums[..., label : label + 1], name)[..., 0]
 
 
-def _per_image(task: Task, images: list[ImageScores], groups: np.ndarray) -> dict[str, Any]:
+def _per_image(task: Task, images: Sequence[ImageScores], groups: np.ndarray) -> dict[str, Any]:
     """Return the means of the images' own scores, over classes and of each foreground class."""
     names = list(OVERLAPS)
     if images[0].boundaries:
@@ -161,7 +179,7 @@ def _per_image(task: Task, images: list[ImageScores], groups: np.ndarray) -> dic
     blocks = []
     for first in range(0, len(estimates), len(names)):
         block = estimates[first : first + len(names)]
-        blocks.append({name: _mean(each) for name, each in zip(names, block, strict=True)})
+        blocks.append({name: with_ends(each) for name, each in zip(names, block, strict=True)})
     labels = [task.classes[label] for label in task.foreground]
     return {"mean": blocks[0], "classes": dict(zip(labels, blocks[1:], strict=True))}
 
@@ -179,8 +197,15 @@ def _values(task: Task, image: ImageScores) -> list[float]:
     return values
 
 
-def _ends(estimate: Estimate) -> dict[str, float | int | None]:
-    """Return an interval and the spread of the groups."""
+def ends_of(estimate: Estimate) -> dict[str, float | int | None]:
+    """Return an interval and the spread of the groups as they are in a report.
+
+    Args:
+        estimate: The estimate of a score.
+
+    Returns:
+        "low", "high", "lowest", "highest" and "groups"; numbers that are not known are None.
+    """
     return {
         "low": as_number_or_none(estimate.low),
         "high": as_number_or_none(estimate.high),
@@ -190,8 +215,13 @@ def _ends(estimate: Estimate) -> dict[str, float | int | None]:
     }
 
 
-def _mean(estimate: Estimate) -> dict[str, float | int | None]:
-    return {"value": as_number_or_none(estimate.value), **_ends(estimate)}
+def with_ends(estimate: Estimate) -> dict[str, float | int | None]:
+    """Return the "value" of an estimate, and its ends (`ends_of`).
+
+    Args:
+        estimate: The estimate of a score.
+    """
+    return {"value": as_number_or_none(estimate.value), **ends_of(estimate)}
 
 
 def _losses(measured: Measurements, counts: np.ndarray) -> dict[str, dict[str, float]]:
@@ -209,7 +239,7 @@ def _ceiling(measured: Measurements) -> dict[str, Any]:
     return ceiling
 
 
-def _worst(task: Task, images: list[ImageScores]) -> list[dict[str, Any]]:
+def _worst(task: Task, images: Sequence[ImageScores]) -> list[dict[str, Any]]:
     """Return the images with the lowest mean Dice, the lowest first."""
     worst = []
     for image in worst_first(task, images)[:WORST]:

@@ -11,6 +11,7 @@ from segkit.config import RunConfig
 from segkit.data.parts import open_parts, readable_part
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError, SegkitWarning
+from segkit.evaluation.evaluate import find_groups
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import Counting, choose_decoding
 from segkit.inference.load import open_run
@@ -64,7 +65,8 @@ def tune(
     part = _validation_part(found, config)
     predict = open_run(found.path, "keras").predict
     counting = _counting(progress, len(part))
-    chosen = choose_decoding(predict, config, part, "validation", wanted, counting)
+    groups = find_groups(part, config, progress)
+    chosen = choose_decoding(predict, config, part, "validation", wanted, counting, groups)
     tuned.write(found.tuned, chosen)
     for note in chosen.notes:
         code, _, message = note.partition(": ")
@@ -94,6 +96,14 @@ def reset_tuning(run: str | os.PathLike[str]) -> bool:
 
 def _validation_part(run: Run, config: RunConfig) -> Subset:
     """Return the validation part. Raises `ConfigError` if it is empty."""
+    if config.data.on_all:
+        raise ConfigError(
+            f"{run.path} was trained on all its samples, so no image is held back to tune it on. "
+            f"Tune a run that has a validation part: train without --on-all, or tune its folds and "
+            f"predict with them together (segkit tune fold_1; segkit predict fold_1 fold_2 ...)",
+            "too-few-samples",
+            setting="data.on_all",
+        )
     part = readable_part(open_parts(config)["validation"], config)
     if not len(part):
         raise ConfigError(

@@ -1,7 +1,7 @@
 """How `segkit tune` chooses: the temperature first, then thresholds, then rules for objects.
 
-Memory does not grow with the number of images: the part is predicted two or three times, and only
-sums, histograms and a sample of pixels are stored.
+Memory hardly grows with the number of images: the part is predicted two or three times, and only
+sums, histograms, a sample of pixels and the pixel counts of each image are stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from segkit.data.sources.source import Subset
 from segkit.errors import SegkitWarning
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import fit_temperature, reliability
+from segkit.evaluation.intervals import group_numbers
 from segkit.evaluation.thresholds import Goal, choose_threshold
+from segkit.evaluation.tuning_intervals import dice_changes, dice_intervals
 from segkit.evaluation.tuning_rules import (
     candidates,
     choose_step,
@@ -48,8 +50,8 @@ class ChosenRules(NamedTuple):
     """The best rules for objects, and what they give on the part."""
 
     decode: DecodeConfig
-    counts: np.ndarray
-    """(4, C) int64, pixel counts."""
+    image_counts: np.ndarray
+    """(images, 4, C) int64, pixel counts of each image."""
     calibration: np.ndarray
     """(5, BINS) float64, from `segkit.evaluation.calibration.tally`."""
     images_with_prediction: np.ndarray
@@ -57,7 +59,13 @@ class ChosenRules(NamedTuple):
 
 
 def choose_decoding(
-    predict: Predict, config: RunConfig, part: Subset, name: str, goal: Goal, counting: Counting
+    predict: Predict,
+    config: RunConfig,
+    part: Subset,
+    name: str,
+    goal: Goal,
+    counting: Counting,
+    groups: Sequence[str] | None = None,
 ) -> Tuned:
     """Choose temperature, thresholds and rules for objects on a part with known masks.
 
@@ -70,6 +78,7 @@ def choose_decoding(
         name: Name of the part.
         goal: Decides the thresholds.
         counting: Shows the progress of each pass over the part.
+        groups: Group of each sample; None if there are no groups.
 
     Raises:
         ConfigError: If a smallest object is an area, and `data.pixel_size` is not set.
@@ -86,8 +95,10 @@ def choose_decoding(
     predict = with_temperature(predict, tempered_config.task, temperature)
     sizes = np.where(shown_in < LEAST_IMAGES, 0, statistics.smallest_objects)
     chosen = _choose_rules(predict, tempered_config, part, sizes, goal, counting)
-    before = _scores(task, statistics, len(part))
-    after = _scores(task, chosen, len(part))
+    units = group_numbers(groups or part.names)
+    before = _scores(task, statistics, units)
+    after = _scores(task, chosen, units)
+    change = dice_changes(task, np.stack(statistics.image_counts), chosen.image_counts, units)
     warnings += warn_of_rare_classes(task, shown_in, rare, LEAST_IMAGES)
     warnings += warn_of_falling_scores(task, before, after, shown_in)
     return Tuned(
@@ -99,6 +110,8 @@ def choose_decoding(
         decode=chosen.decode.model_copy(update={"temperature": temperature}),
         before=before,
         after=after,
+        change=change,
+        groups=None if groups is None else len(set(groups)),
         notes=tuple(map(str, warnings)),
     )
 
@@ -185,23 +198,24 @@ def _choose_rules(
     sections = [candidate.add_to(config.decode, config.task) for candidate in tried]
     with counting("trying rules for objects") as progress:
         found = compare_decodes(predict, config, part, sections, progress)
-    steps = combine(config, tried, found.counts, goal)
     best = 0  # the section of the config itself
+    steps = combine(config, tried, found.counts, goal)
     if steps:
         with counting("trying rules together") as progress:
-            found = compare_decodes(predict, config, part, steps, progress)
+            found = compare_decodes(predict, config, part, steps, progress, kept=1 + len(steps))
         best = choose_step(config, found.counts, goal)
     return ChosenRules(
         decode=[config.decode, *steps][best],
-        counts=found.counts[best],
+        image_counts=found.image_counts[:, best],
         calibration=found.calibration,
         images_with_prediction=found.images_with_prediction[best],
     )
 
 
-def _scores(task: Task, measured: Statistics | ChosenRules, images: int) -> dict[str, Any]:
-    """Return scores as they stand in tuned.yaml."""
-    report = counts.report(task, measured.counts, images)
+def _scores(task: Task, measured: Statistics | ChosenRules, groups: np.ndarray) -> dict[str, Any]:
+    """Return scores as they are in tuned.yaml; `groups` are the numbers of the images' groups."""
+    image_counts = np.array(measured.image_counts)
+    report = counts.report(task, image_counts.sum(axis=0), len(image_counts))
     calibration: dict[str, float | None] = {}
     for name, value in reliability(measured.calibration).items():
         calibration[name] = None
@@ -213,6 +227,7 @@ def _scores(task: Task, measured: Statistics | ChosenRules, images: int) -> dict
     return {
         "mean": report["mean"],
         "classes": report["classes"],
+        "intervals": dice_intervals(task, image_counts, groups),
         "reliability": calibration,
-        "images": images_with_prediction,
+        "images_with_prediction": images_with_prediction,
     }

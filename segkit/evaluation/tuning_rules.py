@@ -56,6 +56,8 @@ class DecodeComparison(NamedTuple):
     """(5, BINS) float64, from `tally`; rules do not change probabilities."""
     images_with_prediction: np.ndarray
     """(1 + n, C) int64, images whose predicted mask shows the class."""
+    image_counts: np.ndarray
+    """(images, kept, 4, C) int64, pixel counts of each image under the first `kept` sections."""
 
 
 def candidates(config: RunConfig, smallest_objects: np.ndarray) -> list[Candidate]:
@@ -88,6 +90,7 @@ def compare_decodes(
     part: Subset,
     decodes: Sequence[DecodeConfig],
     progress: Callable[[str], None],
+    kept: int = 1,
 ) -> DecodeComparison:
     """Predict a part once and score it under several `decode` sections.
 
@@ -99,22 +102,27 @@ def compare_decodes(
         part: The samples.
         decodes: n sections to compare with the config's own.
         progress: Called with the name of each sample.
+        kept: Number of sections, with the config's own as the first one, of which the counts of
+            each image are kept.
     """
     task = config.task
     totals = np.zeros((1 + len(decodes), 4, task.channels), np.int64)
     calibration = np.zeros((5, BINS))
     images_with_prediction = np.zeros((1 + len(decodes), task.channels), np.int64)
     others = [config.model_copy(update={"decode": section}) for section in decodes]
+    image_counts = []
     for target, probabilities in predict_part(predict, config, part, progress):
         mask = decode(config, probabilities)
-        totals += counts.count(task, target, mask)
+        of_image = np.repeat(counts.count(task, target, mask)[None], len(totals), axis=0)
         calibration += tally(*flatten_known(task, probabilities, target))
         images_with_prediction[0] += classes_in(config, mask)
         for i, other in enumerate(others, start=1):
             other_mask = decode(other, probabilities)
-            totals[i] += _count_change(task, target, mask, other_mask)
+            of_image[i] += _count_change(task, target, mask, other_mask)
             images_with_prediction[i] += classes_in(config, other_mask)
-    return DecodeComparison(totals, calibration, images_with_prediction)
+        totals += of_image
+        image_counts.append(of_image[:kept].copy())
+    return DecodeComparison(totals, calibration, images_with_prediction, np.stack(image_counts))
 
 
 def combine(

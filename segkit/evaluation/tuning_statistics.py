@@ -1,6 +1,6 @@
 """What `segkit tune` measures on a part before it chooses anything.
 
-The size of the statistics does not depend on the number of images.
+Per image only its pixel counts are kept, so the memory hardly grows with the number of images.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Statistics:
     """Sums over images, and a random sample of their predictions.
 
     Attributes:
-        images: Number of images added.
-        counts: (4, C) int64, pixel counts of the masks as the run decodes them before tuning.
+        image_counts: Pixel counts (4, C) of each image, with the mask as the run decodes it before
+            tuning.
         calibration: (5, BINS) float64, from `tally`, with the temperature of the run's config.
         histograms: (2, C, STEPS) int64, from `threshold_histogram`; 0 if the task has none.
         images_with_class: (C,) int64, images whose true mask shows the class.
@@ -45,8 +45,7 @@ class Statistics:
 
     def __init__(self, config: RunConfig, sample_per_image: int) -> None:
         channels = config.task.channels
-        self.images = 0
-        self.counts = np.zeros((4, channels), np.int64)
+        self.image_counts: list[np.ndarray] = []
         self.calibration = np.zeros((5, BINS))
         self.histograms = np.zeros((2, channels, STEPS), np.int64)
         self.images_with_class = np.zeros(channels, np.int64)
@@ -67,7 +66,6 @@ class Statistics:
         """
         task = self._config.task
         mask = decode(self._config, probabilities)
-        self.counts += counts.count(task, target, mask)
         self.images_with_class += classes_in(self._config, target)
         self.images_with_prediction += classes_in(self._config, mask)
         smallest = _smallest_objects(self._config, target)
@@ -77,7 +75,7 @@ class Statistics:
         delivered = tempered(task, probabilities, self._config.decode.temperature)
         self.calibration += tally(*flatten_known(task, delivered, target))
         self._add_sample(*flatten_known(task, probabilities, target))
-        self.images += 1
+        self.image_counts.append(counts.count(task, target, mask))
 
     def sample(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the arguments of `fit_temperature`: distributions, truth and weights."""
@@ -88,7 +86,7 @@ class Statistics:
 
     def _add_sample(self, distributions: np.ndarray, truth: np.ndarray) -> None:
         """Draw predictions of an image, with weights that stand for all of its predictions."""
-        random = np.random.default_rng(self.images)
+        random = np.random.default_rng(len(self.image_counts))
         drawn = random.permutation(len(truth))[: self._sample_per_image]
         weight = len(truth) / max(1, len(drawn))
         self._distributions.append(distributions[drawn])

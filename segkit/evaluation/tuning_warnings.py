@@ -53,10 +53,12 @@ def warn_of_falling_scores(
             if _value(new[name]) < _value(old[name]):
                 changes.append(f"{name} from {_value(old[name]):.4f} to {_value(new[name]):.4f}")
         if _value(new["dice"]) < _value(old["dice"]):
+            predicted = after["images_with_prediction"][label]
+            predicted_before = before["images_with_prediction"][label]
             yield SegkitWarning(
-                f"{label}: {', '.join(changes)}. It is predicted in {after['images'][label]} "
-                f"images, before tuning in {before['images'][label]}; {images_with_class[i]} "
-                f"images show it. `segkit tune --reset` undoes the tuning",
+                f"{label}: {', '.join(changes)}. It is predicted in {predicted} images, before "
+                f"tuning in {predicted_before}; {images_with_class[i]} images show it. "
+                "`segkit tune --reset` undoes the tuning",
                 "worse",
             )
 

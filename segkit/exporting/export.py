@@ -203,7 +203,7 @@ def _check_validation_part(request: ExportRequest, parts: Parts) -> None:
     if request.precision != "float32" and not len(parts["validation"]):
         raise ConfigError(
             f"{request.precision} is checked on the validation part, and this run has none "
-            "(data.validation)",
+            "(data.validation, data.on_all)",
             "too-few-samples",
             setting="--precision",
         )

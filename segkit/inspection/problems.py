@@ -194,13 +194,13 @@ def _what_few_images_allow(count: int) -> str:
     if count < NO_SCORE:
         return (
             f"{count} images: a network can learn them, but a score of so few has little meaning. "
-            f"Train on all of them (data.validation: 0, data.test: 0), or score each image with a "
-            f"network that was trained on the others: "
-            f"segkit train CONFIG --set data.test=0 --fold all/{count}"
+            f"Train on all of them (segkit train CONFIG --on-all). For a score, score each image "
+            f"with a network that was trained on the others: "
+            f"segkit train CONFIG --set data.test=0 --fold all/{count} --on-all"
         )
     test_images = max(1, round(0.15 * count))
     return (
         f"{count} images: a test part of 15 % has about {test_images}, so its score depends on "
-        f"which these are. Cross-validation scores each image once: "
-        f"segkit train CONFIG --set data.test=0 --fold all/5"
+        f"which these are. Cross-validation scores each image once, and "
+        f"then all images train: segkit train CONFIG --set data.test=0 --fold all/5 --on-all"
     )

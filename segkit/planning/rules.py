@@ -60,17 +60,19 @@ def draft(
     values["task"] = task.model_dump(mode="json")
     reasons = explain_task(task, verdict, guess)
     reasons |= explain_reading(config.data, guess)
-    for setting, choice in _choose_settings(task, facts).items():
+    for setting, choice in _choose_settings(task, facts, config.data.on_all).items():
         _set_value(values, setting, choice.value)
         reasons[setting] = choice.reason
     return Plan(RunConfig.model_validate(values), reasons)
 
 
-def _choose_settings(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, Choice]:
+def _choose_settings(
+    task: Task, facts: Sequence[SampleFingerprint], on_all: bool
+) -> dict[str, Choice]:
     """Return the choice of each setting by its name, such as "train.crop"."""
     train = [fact for fact in facts if fact.part == "train"]
     choices: dict[str, Choice] = {}
-    if not any(fact.part == "validation" for fact in facts):
+    if not on_all and not any(fact.part == "validation" for fact in facts):
         choices["data.validation"] = _choose_validation(len(facts))
         choices["data.test"] = _choose_test(len(facts))
     choices |= _choose_augmentation(task, train)

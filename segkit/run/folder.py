@@ -40,6 +40,7 @@ class Run:
     | scores.csv | scores of the best epoch on each image |
     | report.html | the report: scores, curves, pictures of the worst images, settings |
     | data.json | facts of the data, as `segkit inspect --json` writes them |
+    | image_counts.npz | pixel counts of each image, in the folds of a cross-validation |
     | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
@@ -66,6 +67,7 @@ class Run:
         self.image_scores = path / "scores.csv"
         self.report_page = path / "report.html"
         self.data = path / "data.json"
+        self.image_counts = path / "image_counts.npz"
         self.card = path / "README.md"
         self.environment = path / "environment.json"
         self.precision = path / "precision.json"

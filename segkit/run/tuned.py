@@ -35,6 +35,11 @@ class Tuned(Section):
     """Scores of the part with the settings of the run's config."""
     after: dict[str, Any]
     """Scores of the part with the new settings."""
+    change: dict[str, Any] = {}
+    """By how much the Dice of the part changes, with intervals; empty in files of older
+    versions."""
+    groups: int | None = None
+    """The number of groups of that part; None if there are no groups."""
     notes: tuple[str, ...] = ()
     """Warnings, each of which begins with its code."""
 

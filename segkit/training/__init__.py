@@ -13,5 +13,6 @@ precision.py         chooses float32 or bfloat16; devices.py chooses devices
 mirrored.py          trains on several devices with TensorFlow
 process.py           describes one of several processes; distributed.py joins them with JAX
 folds.py             `cross_validate`
+on_all.py            finds the folds that score a training on all samples
 lr_range_test.py     `find_learning_rate`; lr_losses.py measures losses, lr_suggestion.py reads them
 """

@@ -69,7 +69,7 @@ class Choice(NamedTuple):
         Returns:
             The warning; None if the monitored score decided, or there is no epoch.
         """
-        if best is None:
+        if best is None or self == LAST_EPOCH:
             return None
         basis = best[0]
         monitors_loss = not self.score and not self.reason
@@ -83,6 +83,29 @@ class Choice(NamedTuple):
         return SegkitWarning(f"{reason}; {consequence}", "unscored")
 
 
+LAST_EPOCH = Choice(None, None)
+"""The rule of a training on all samples, where nothing can tell epochs apart."""
+
+
+def best_epoch(config: Config, rows: Sequence[Mapping[str, float]]) -> int:
+    """Return the best epoch of a finished training with a validation part.
+
+    Args:
+        config: The config of the training.
+        rows: The history, one row per epoch, at least one.
+
+    Returns:
+        The number of the epoch, from 1.
+    """
+    score = None
+    for name in (f"val_{config.train.monitor}", f"val_{config.train.monitor}_present"):
+        if name in rows[0] and config.train.monitor != "loss":
+            score = name
+    choice = Choice(score, "val_loss")
+    ranks = [choice.rank(epoch, row) for epoch, row in enumerate(rows)]
+    return ranks.index(max(ranks)) + 1
+
+
 def choice_for(
     config: Config, shown: MaskSummary | None, history: Sequence[Mapping[str, float]] = ()
 ) -> Choice:
@@ -91,7 +114,7 @@ def choice_for(
     A class that no validation mask contains has no Dice until it is predicted, and then its Dice is
     0. A single wrong pixel would then lower the mean as much as a class that is wrong everywhere,
     so such classes do not count. The score of the other classes has a name of its own, such as
-    "val_dice_foreground_present".
+    "val_dice_foreground_present". With `data.on_all` the last epoch is the best one.
 
     Args:
         config: Its `train.monitor` names the score.
@@ -102,6 +125,8 @@ def choice_for(
     Returns:
         The rule, with names of validation scores if there is a validation part.
     """
+    if config.data.on_all:
+        return LAST_EPOCH
     prefix = "" if shown is None else "val_"
     loss = f"{prefix}loss"
     monitor = config.train.monitor

@@ -10,11 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from segkit.config import Config, ConfigLike, as_config, changed
 from segkit.config.comments import comments_of
 from segkit.errors import ConfigError
+from segkit.evaluation.pooling import pooled_report, read_counts
+from segkit.evaluation.report_tables import evaluation_tables
 from segkit.io.atomic import write_text
 from segkit.run import Run
 from segkit.system.progress import Progress
@@ -56,7 +60,7 @@ def cross_validate(
         finished: Called with the run of each fold that was trained.
 
     Returns:
-        The content of folds.json (see `summarise_folds`); None while a fold has no scores.
+        The content of folds.json (see `collect`); None while a fold has no scores.
 
     Raises:
         ConfigError: If a fold does not exist.
@@ -123,7 +127,7 @@ def _check_finished_folds(config: Config, folder: Path, folds: int) -> None:
 
 
 def _of_fold(config: Config, k: int, folds: int) -> Config:
-    return changed(config, [f"data.fold={k}/{folds}"])
+    return changed(config, [f"data.fold={k}/{folds}", "data.on_all=false"])
 
 
 def _free_networks() -> None:
@@ -176,8 +180,9 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
         folds: Number of folds.
 
     Returns:
-        The content of folds.json (see `summarise_folds`); None while the scores of a fold are
-        missing.
+        The content of folds.json: that of `summarise_folds`, and "pooled", the scores of the
+        images of all folds together (`segkit.evaluation.pooling.pooled_report`). "pooled" is
+        missing if an older version scored a fold. None while the scores of a fold are missing.
 
     Raises:
         RunError: If two folds were trained with different settings.
@@ -189,6 +194,9 @@ def collect(path: Path, folds: int) -> dict[str, Any] | None:
     for k, run in enumerate(runs, start=1):
         run.check_made_with(_of_fold(first, k, folds))
     report = summarise_folds([run.scored() for run in runs])
+    if all(run.image_counts.is_file() for run in runs):
+        counts = [read_counts(run.image_counts) for run in runs]
+        report["pooled"] = pooled_report(first.task, counts)
     write_text(path / "folds.json", json.dumps(report, indent=2) + "\n")
     return report
 
@@ -227,6 +235,18 @@ def _spread(values: Sequence[float | None]) -> dict[str, Any]:
         "folds": len(known),
         "each": list(values),
     }
+
+
+def folds_tables(report: dict[str, Any]) -> Group:
+    """Return the tables of a cross-validation: the pooled scores, and their spread over folds.
+
+    Args:
+        report: The content of folds.json.
+    """
+    tables: list[RenderableType] = []
+    if "pooled" in report:
+        tables += [evaluation_tables(report["pooled"]), Text("")]
+    return Group(*tables, folds_table(report))
 
 
 def folds_table(report: dict[str, Any]) -> Table:

@@ -102,7 +102,10 @@ def _model_index(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
         value = report["mean"].get(key)
         if value is not None:
             metrics.append({"type": kind, "name": label, "value": round(value, 4)})
-    dataset = {"type": "custom", "name": f"{report['part']} part, {report['images']} images"}
+    name_of_data = f"{report['part']} part, {report['images']} images"
+    if report["part"] == "folds":
+        name_of_data = f"{report['folds']} folds, not of this model, {report['images']} images"
+    dataset = {"type": "custom", "name": name_of_data}
     result = {
         "task": {"type": "image-segmentation"},
         "dataset": dataset,

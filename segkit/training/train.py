@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segkit.config import Config, ConfigLike, RunConfig, as_config
+from segkit.config import Config, ConfigLike, RunConfig, as_config, changed
 from segkit.config.comments import comments_of
 from segkit.data.batches.cache import check_memory
 from segkit.data.sources.source import Subset
@@ -27,6 +27,7 @@ from segkit.training.data import prepare_data
 from segkit.training.devices import choose_devices, prepare, use_devices
 from segkit.training.distributed import disconnect, join, opened_run, share_start, wait_for_all
 from segkit.training.model_card import model_card
+from segkit.training.on_all import FoldScores, find_folds
 from segkit.training.process import Process, check_process
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def train(
     run: str | PathLike[str],
     *,
     resume: bool = False,
+    on_all: bool = False,
+    scored_by: Sequence[str | PathLike[str]] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     process: Process | None = None,
@@ -56,11 +59,17 @@ def train(
 ) -> Run:
     """Train a network, score its best epoch, and write a run folder for prediction.
 
+    With `on_all` no images are held back, so there is neither a best epoch nor a score of the
+    model. The last epoch is kept. The scores of folds with the same settings are stored instead.
+
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
         run: The run folder. It must be empty or missing, unless the training is resumed.
         resume: Continue the run in the folder from its last checkpoint, instead of making a new
             one.
+        on_all: Train on all samples, also on those of the validation and the test part.
+        scored_by: With `on_all`, the run folders of all folds of a cross-validation; by default the
+            folders fold_1, fold_2 and so on beside the run, if they exist.
         callbacks: Keras callbacks, called after segkit's own and before each epoch's checkpoint.
         progress: Receives messages, warnings and the status; by default only warnings are shown.
         process: This process, if several train together; see `segkit.training.process`.
@@ -69,7 +78,8 @@ def train(
 
     Returns:
         The run; only the first of several processes writes its folder. `run.report()` returns the
-        scores of the test part, else of the validation part, or None if both are empty.
+        scores of the test part, else of the validation part, or None if both are empty. With
+        `on_all` it returns the scores of the folds, whose "part" is "folds", or None.
 
     Raises:
         ConfigError: If settings contradict each other, or a package is missing.
@@ -81,18 +91,43 @@ def train(
     opened = as_config(config)
     if comments is None:
         comments = comments_of(config)
+    if on_all:
+        opened = changed(opened, ["data.on_all=true"])
     progress = progress or Progress()
     check_process(process, opened)
+    folds = _folds_of(opened, Path(run), scored_by, process, progress)
     with opened_run(process, Path(run)) as folder, _locked(folder, resume):
         run_config, parts = _prepare_run(opened, folder, resume, process, progress, comments)
         with _attach_run_to_interruption(folder):
-            _train(run_config, parts, folder, callbacks, progress, process)
+            _train(run_config, parts, folds, folder, callbacks, progress, process)
     return Run(Path(run))
+
+
+def _folds_of(
+    config: Config,
+    run: Path,
+    named: Sequence[str | PathLike[str]],
+    process: Process | None,
+    progress: Progress,
+) -> FoldScores | None:
+    """Return the scores of the folds of a training on all samples; None for other trainings."""
+    if not config.data.on_all:
+        if named:
+            raise ConfigError(
+                "folds score a training on all samples only; add --on-all (on_all=True)",
+                "contradiction",
+                setting="--scored-by",
+            )
+        return None
+    if process is not None and not process.leads:
+        return None
+    return find_folds(config, run, named, progress)
 
 
 def _train(
     config: RunConfig,
     parts: dict[str, Subset],
+    folds: FoldScores | None,
     run: Run,
     callbacks: Sequence[keras.callbacks.Callback],
     progress: Progress,
@@ -118,16 +153,28 @@ def _train(
         fit_network(config, parts, run, devices.replicas, callbacks, progress)
     disconnect()
     if devices.replicas.leads:
-        _score_best_epoch(config, parts, run, progress)
+        if config.data.on_all:
+            _write_scores_of_folds(folds, run)
+        else:
+            _score_best_epoch(config, parts, run, progress)
         _write_card(config, parts, run)
 
 
 def _write_card(config: RunConfig, parts: dict[str, Subset], run: Run) -> None:
-    """Write README.md, unless there is one, which somebody may have edited."""
-    if run.card.exists():
-        return
+    """Write README.md, unless there is one with scores, or one that somebody has edited."""
+    name = run.path.resolve().name
     images = {part: len(subset) for part, subset in parts.items()}
-    write_text(run.card, model_card(run.path.resolve().name, config, images, run.report()))
+    without_scores = model_card(name, config, images, None)
+    if run.card.exists() and run.card.read_text(encoding="utf-8") != without_scores:
+        return
+    write_text(run.card, model_card(name, config, images, run.report()))
+
+
+def _write_scores_of_folds(folds: FoldScores | None, run: Run) -> None:
+    """Write the scores of the folds as scores.json, unless there are no folds."""
+    run.check_not_removed()
+    if folds is not None:
+        write_text(run.scores, json.dumps({"part": "folds", **folds.report}, indent=2) + "\n")
 
 
 @contextmanager
@@ -201,7 +248,8 @@ def _score_best_epoch(
         return
     groups = find_groups(parts[part], config, progress)
     album = Album(config.task, side=PICTURE_SIDE)
-    options = ScoreOptions(table=run.image_scores, groups=groups, seen=album.add)
+    counts = run.image_counts if config.data.fold else None
+    options = ScoreOptions(table=run.image_scores, groups=groups, seen=album.add, counts=counts)
     label = f"scoring the best epoch on the {part} part"
     with progress.counting(label, len(parts[part])) as counter:
         scores = score_part(open_keras(run), config, parts[part], counter, options=options)

@@ -11,11 +11,12 @@ import pytest
 from segkit import Task
 from segkit.comparison.plot import CLEAR, UNCLEAR, draw_comparison, plot
 from segkit.comparison.report import markdown, verdict
-from segkit.comparison.results import SettingRuns, class_scores, mean_score, results_of
+from segkit.comparison.results import SettingRuns, results_of
 from segkit.evaluation import counts
 from segkit.evaluation.bootstrap import interval, resampled
 from segkit.evaluation.calibration import reliability
-from segkit.evaluation.intervals import interval_of
+from segkit.evaluation.counts import class_scores, mean_score
+from segkit.evaluation.intervals import interval_of, interval_of_difference
 from tests.helpers.command_line import numbers
 from tests.helpers.compared import answers, scored
 
@@ -83,7 +84,7 @@ def test_the_intervals_of_dice_are_those_of_an_evaluation() -> None:
         assert (found["low"], found["high"]) == pytest.approx(expected)
         assert expected != pytest.approx(interval(mean_score(one.task, drawn, score)), abs=1e-6)
     found = row["dice_of_class"]["a"]
-    of_class = class_scores(one.task, drawn, "dice")[:, 1]
+    of_class = class_scores(drawn, "dice")[:, 1]
     expected = interval_of(found["value"], of_class, 20)
     assert (found["low"], found["high"]) == pytest.approx(expected)
 
@@ -92,12 +93,37 @@ def test_the_difference_is_paired_by_resampled_image() -> None:
     one, two = answers("one"), answers("two", errors=0.2)
     [pair] = compared(two, one)["comparisons"]
     drawn = [resampled(sum(run.counts for run in each.runs.values()), 400) for each in (one, two)]
-    ends = interval(np.subtract(*(mean_score(one.task, sums, "dice") for sums in drawn)))
+    dice_of_one, dice_of_two = (mean_score(one.task, sums, "dice") for sums in drawn)
+    ends = interval_of_difference(pair["difference"], dice_of_one - dice_of_two, groups=20)
     assert (pair["better"], pair["other"]) == ("one", "two")
     assert (pair["low"], pair["high"]) == pytest.approx(ends)
     assert pair["low"] < pair["difference"] < pair["high"]
     assert pair["more_than_chance"]
     assert (pair["ahead"], pair["of_seeds"]) == (3, 3)
+
+
+def test_images_of_a_group_are_drawn_together() -> None:
+    settings = [answers("one"), answers("two", errors=0.2)]
+    alone = compared(*settings)
+    groups = [str(i // 2) for i in range(20)]
+    grouped = {**SHOWN, **results_of(settings, resamples=400, groups=groups)}
+    assert (alone["groups"], grouped["groups"], grouped["images"]) == (None, 10, 20)
+    assert (alone["few_images"], grouped["few_images"]) == (False, True)
+    [pair] = grouped["comparisons"]
+    sums = []
+    for setting in settings:
+        counted = sum(run.counts for run in setting.runs.values())
+        drawn = resampled(counted[0::2] + counted[1::2], 400)
+        sums.append(mean_score(setting.task, drawn, "dice"))
+    ends = interval_of_difference(pair["difference"], sums[0] - sums[1], groups=10)
+    # groups "0" to "9" are in the order of their names here
+    assert (pair["low"], pair["high"]) == pytest.approx(ends)
+    assert 10 in numbers(verdict(grouped))
+    three = [str(i // 7) for i in range(20)]
+    few = {**SHOWN, **results_of(settings, resamples=400, groups=three)}
+    assert few["comparisons"][0]["more_than_chance"] is None
+    assert {3, 6, 20} <= set(numbers(verdict(few)))
+    assert plot(few).dtype == np.uint8
 
 
 def test_equal_predictions_are_not_better() -> None:

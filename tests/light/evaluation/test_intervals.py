@@ -15,6 +15,8 @@ from segkit.evaluation.intervals import (
     group_numbers,
     group_sums,
     interval_of,
+    interval_of_difference,
+    paired_differences,
     per_image,
     per_image_scores,
     pooled,
@@ -99,6 +101,43 @@ def test_the_ends_stay_in_the_range_of_the_score() -> None:
     assert low == 0
     assert high > 5
     assert np.isnan(interval_of(0.5, np.full(5, np.nan), groups=30)).all()
+
+
+def mean_of(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 0] / sums[..., 1]
+
+
+@pytest.mark.parametrize("size", [1, 3], ids=["images", "groups of 3"])
+def test_the_interval_of_a_paired_difference_of_means_is_that_of_students_test(size: int) -> None:
+    random = np.random.default_rng(0)
+    hard = np.repeat(random.normal(0.7, 0.2, 40), size)
+    before = hard + random.normal(0, 0.02, 40 * size)
+    after = hard + 0.01 + random.normal(0, 0.02, 40 * size)
+    groups = np.repeat(np.arange(40), size)
+    one = np.ones(40 * size)
+    found = paired_differences(
+        np.stack([before, one], axis=1), np.stack([after, one], axis=1), groups, {"": mean_of}
+    )[""]
+    means = [values.reshape(40, size).mean(axis=1) for values in (after, before)]
+    expected = scipy.stats.ttest_rel(*means).confidence_interval(0.95)
+    assert found.value == pytest.approx((after - before).mean())
+    assert (found.low, found.high) == pytest.approx(expected, abs=2e-4)
+    assert found.groups == 40
+    unpaired = per_image(before, groups, share=False)
+    assert unpaired.high - unpaired.low > 5 * (found.high - found.low)
+
+
+def test_few_groups_have_no_interval_of_a_difference() -> None:
+    counts = np.arange(1, 1 + 3 * (PROMISED - 1)).reshape(-1, 3)
+    found = paired_differences(counts, counts[::-1], np.arange(len(counts)), {"": dice})[""]
+    assert math.isnan(found.low)
+    assert found.value == 0
+    assert found.lowest < 0 < found.highest
+
+
+def test_a_difference_of_nothing_is_zero_and_an_unknown_one_has_no_ends() -> None:
+    assert interval_of_difference(0.0, np.zeros(9), 30) == (0, 0)
+    assert np.isnan(interval_of_difference(0.0, np.full(9, np.nan), 30)).all()
 
 
 @pytest.mark.long

@@ -13,7 +13,9 @@ from segkit import Task
 from segkit.config import DecodeConfig
 from segkit.config.decode import Rule
 from segkit.evaluation.counts import report
-from segkit.evaluation.tables import scores_table, tuned_tables
+from segkit.evaluation.tables import scores_table
+from segkit.evaluation.tuning_intervals import dice_changes, dice_intervals
+from segkit.evaluation.tuning_tables import tuned_tables
 from segkit.run.tuned import Tuned
 
 CLASSES = ["background", "left ventricle", "myocardium"]
@@ -42,7 +44,7 @@ def scores_of(task: Task, pixels: int, images: int) -> dict[str, Any]:
     counts = np.full((4, task.channels), pixels, np.int64)
     scores = report(task, counts, images)
     scores["reliability"] = {"ece": 0.0125, "brier": 0.25, "nll": None}
-    scores["images"] = dict.fromkeys(task.classes, images)
+    scores["images_with_prediction"] = dict.fromkeys(task.classes, images)
     return scores
 
 
@@ -77,7 +79,46 @@ def test_scores_before_and_after_tuning_are_columns_of_80(kind: str) -> None:
     threshold = {"multiclass": "", "multilabel": " 0.250"}[kind]
     assert f"left ventricle{threshold} 2048 pixels yes yes" in lines
     assert "left ventricle Dice 0.5000 -" in lines
-    assert lines.count("images 99 101") == 3
+    assert lines.count("predicted in 99 101") == 3
     assert "mean foreground Dice 0.5000 -" in lines
     assert "all classes calibration error (ECE) 0.0125 0.0125" in lines
     assert "temperature 1.2345" in lines
+    assert not any(line.startswith("Dice before") for line in lines)  # of an older version
+
+
+def test_intervals_of_tuning_fit_into_80_columns() -> None:
+    task = TASKS["multilabel"]
+    random = np.random.default_rng(0)
+    before = random.integers(1, 50, (24, 4, 3))
+    after = before.copy()
+    after[:, 0] += 9
+    groups = np.arange(24)
+    scores = []
+    for counts in (before, after):
+        of_all = scores_of(task, 1, 24) | report(task, counts.sum(axis=0), 24)
+        scores.append({**of_all, "intervals": dice_intervals(task, counts, groups)})
+    tuned = Tuned(
+        made="2020-01-01T00:00:00+00:00",
+        part="validation",
+        images=24,
+        goal="dice",
+        thresholds=task.thresholds,
+        decode=DecodeConfig(),
+        before=scores[0],
+        after=scores[1],
+        change=dice_changes(task, before, after, groups),
+    )
+    lines = lines_of(tuned_tables(task, tuned))
+    assert "Dice before 95 % after 95 % change 95 %" in lines
+    change = tuned.change["mean"]["dice_foreground"]
+    [row] = [line for line in lines if line.startswith("mean foreground") and "+" in line]
+    assert row.endswith(f"{change['value']:+.3f} {change['low']:+.3f} {change['high']:+.3f}")
+
+
+def test_scores_of_folds_name_who_gave_them() -> None:
+    task = TASKS["multiclass"]
+    pooled = {"folds": 5, **scores_of(task, 10, 99)}
+    assert "fold" in lines_of(scores_table(pooled))[0]
+    assert "not of this model" not in lines_of(scores_table(pooled))[0]
+    title = lines_of(scores_table({**pooled, "part": "folds"}))[0]
+    assert "5 folds, not of this model" in title

@@ -17,7 +17,6 @@ from segkit.config.decode import Rule
 from segkit.data.sources.source import Sample, Subset
 from segkit.evaluation import counts
 from segkit.evaluation.evaluate import score_part
-from segkit.evaluation.tables import tuned_tables
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning import choose_decoding, choose_thresholds
 from segkit.evaluation.tuning_rules import (
@@ -27,6 +26,7 @@ from segkit.evaluation.tuning_rules import (
     combine,
     compare_decodes,
 )
+from segkit.evaluation.tuning_tables import tuned_tables
 from segkit.inference.decoding import decode
 from segkit.inference.ensemble import joint, with_temperature
 from segkit.inference.temperature import tempered
@@ -229,7 +229,7 @@ def test_a_warning_names_the_class_whose_dice_falls_for_the_goal() -> None:
     assert codes_of(found) == ["worse"]
     for value in (before["classes"]["crack"]["dice"], after["classes"]["crack"]["dice"]):
         assert f"{value:.4f}" in found.notes[0]
-    assert (before["images"]["crack"], after["images"]["crack"]) == (6, 12)
+    assert [scores["images_with_prediction"]["crack"] for scores in (before, after)] == [6, 12]
 
 
 def test_perfect_masks_get_no_rules() -> None:
@@ -316,3 +316,40 @@ def test_the_tables_name_every_class_and_show_scores_before_and_after() -> None:
     for scores in (found.before, found.after):
         assert f"{scores['mean']['dice_foreground']:.4f}" in cells
         assert f"{scores['reliability']['brier']:.4f}" in cells
+
+
+def tuned_samples(images: int, groups: list[str] | None = None) -> Tuned:
+    task = task_of("binary")
+    part = samples(task, images)
+    return choose_decoding(
+        network(task), config_of(task), part, "validation", Goal("dice"), quietly, groups
+    )
+
+
+def test_the_change_of_dice_has_an_interval_that_pairs_the_images() -> None:
+    found = tuned_samples(24)
+    before, after, change = found.before, found.after, found.change
+    of_mean = change["mean"]["dice_foreground"]
+    difference = after["mean"]["dice_foreground"] - before["mean"]["dice_foreground"]
+    assert of_mean["value"] == pytest.approx(difference)
+    assert 0 < of_mean["low"] < difference < of_mean["high"]
+    assert of_mean["groups"] == 24
+    ends = before["intervals"]["mean"]["dice_foreground"]
+    assert ends["low"] < before["mean"]["dice_foreground"] < ends["high"]
+    assert of_mean == change["classes"][task_of("binary").classes[0]]["dice"]
+
+
+def test_groups_and_few_images_decide_whether_the_change_has_an_interval() -> None:
+    few = tuned_samples(6)
+    assert few.change["mean"]["dice_foreground"]["low"] is None
+    assert few.groups is None
+    grouped = tuned_samples(24, [str(i // 2) for i in range(24)])
+    ends = grouped.change["mean"]["dice_foreground"]
+    assert (ends["low"], ends["groups"], grouped.groups) == (None, 12, 12)
+
+
+def test_images_are_those_of_the_part_and_not_those_that_show_a_class() -> None:
+    found = tuned_cracks(cracks(12, 6), "recall=0.999")
+    assert found.images == 12
+    assert found.before["images_with_prediction"] == {"crack": 6}
+    assert "images" not in found.before

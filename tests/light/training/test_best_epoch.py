@@ -11,7 +11,7 @@ import pytest
 from segkit import Task
 from segkit.config import Config, TrainConfig
 from segkit.data.batches.windows import MaskSummary
-from segkit.training.best_epoch import BY_LOSS, BY_SCORE, LAST, Choice, choice_for
+from segkit.training.best_epoch import BY_LOSS, BY_SCORE, LAST, Choice, best_epoch, choice_for
 
 ORGANS = Task.multiclass(["background", "liver", "tumour"])
 SCORE, LOSS = "val_dice_foreground", "val_loss"
@@ -126,3 +126,19 @@ def test_a_score_that_was_always_0_causes_a_warning() -> None:
     assert warning is not None
     assert warning.code == "unscored"
     assert choice.warning(None) is None
+
+
+def test_a_training_on_all_samples_keeps_its_last_epoch_without_a_warning() -> None:
+    choice = choice_for(config_of(data={"on_all": True}), None)
+    assert best(choice, [0.9, 0.5, NAN], [1, 2, NAN]) == 2
+    assert choice.warning(choice.rank(2, {})) is None
+
+
+@pytest.mark.parametrize("monitor", ["dice_foreground", "loss"])
+@pytest.mark.parametrize("suffix", ["", "_present"])
+def test_the_best_epoch_of_a_history_is_that_of_the_training(monitor: str, suffix: str) -> None:
+    rows = []
+    for score, loss in ((0.0, 0.1), (0.6, 3.0), (0.8, 2.0), (0.7, 1.0)):
+        rows.append({SCORE: 1 - score, LOSS: loss} | {f"{SCORE}{suffix}": score})
+    config = config_of(train=TrainConfig(monitor=monitor))
+    assert best_epoch(config, rows) == (1 if monitor == "loss" else 3)

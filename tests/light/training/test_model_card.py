@@ -101,3 +101,26 @@ def test_the_card_has_no_empty_table_rows_and_one_title() -> None:
     text = ModelCard(model_card("run", config_of(CELL), IMAGES, report_of())).text
     assert sum(line.startswith("# ") for line in text.splitlines()) == 1
     assert "|\n\n|" not in text
+
+
+def test_scores_of_folds_are_not_called_those_of_the_model() -> None:
+    report = {**report_of("folds"), "folds": 3}
+    card = ModelCard(model_card("run", on_all(), {"train": 40}, report))
+    (result,) = card.data.eval_results
+    assert "3 folds" in result.dataset_name
+    assert "not of this model" in result.dataset_name
+    assert "3 folds, not of this model" in card.text
+    assert "| foreground Dice | 0.871 | 0.810 to 0.925 |" in card.text.splitlines()
+
+
+def test_a_model_that_no_fold_scored_says_so() -> None:
+    text = ModelCard(model_card("run", on_all(), {"train": 40}, None)).text
+    assert "no score" in text
+    assert "| score |" not in text
+    assert text != ModelCard(model_card("run", config_of(CELL), {"train": 40}, None)).text
+
+
+def on_all() -> RunConfig:
+    config = config_of(CELL)
+    data = config.data.model_copy(update={"on_all": True})
+    return config.model_copy(update={"data": data})
