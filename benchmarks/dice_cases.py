@@ -142,7 +142,7 @@ def walk(rng: np.random.Generator, size: int, bend: float) -> np.ndarray:
     line = np.zeros((size + 2, size + 2), bool)
     for _ in range(int(rng.uniform(0.3, 0.9) * size)):
         angle += rng.normal(0, bend)
-        place = place + (np.sin(angle), np.cos(angle))
+        place += np.array([np.sin(angle), np.cos(angle)])
         row, column = np.round(place).astype(int)
         if not (0 <= row < size and 0 <= column < size):
             break
@@ -153,12 +153,15 @@ def walk(rng: np.random.Generator, size: int, bend: float) -> np.ndarray:
 def cells(rng: np.random.Generator, size: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Draw round objects in clusters; the third class is the border of 3 pixels between two."""
     rows, columns = np.mgrid[:size, :size]
-    depths = []
+    discs: list[tuple[np.ndarray, float]] = []
     clusters = rng.uniform(30, size - 30, (rng.integers(3, 6), 2))
-    for _ in range(rng.integers(18, 36)):
-        middle = clusters[rng.integers(len(clusters))] + rng.normal(0, 26, 2)
+    for _ in range(rng.integers(150, 250)):
+        middle = clusters[rng.integers(len(clusters))] + rng.normal(0, 22, 2)
         radius = rng.uniform(9, 16)
-        depths.append(radius - np.hypot(rows - middle[0], columns - middle[1]))
+        gaps = [np.hypot(*(middle - other)) - 0.82 * (radius + reach) for other, reach in discs]
+        if min(gaps, default=1) > 0:
+            discs.append((middle, radius))
+    depths = [radius - np.hypot(rows - y, columns - x) for (y, x), radius in discs]
     nearest = np.sort(np.stack(depths), axis=0)[::-1]
     inside = nearest[0] > 0
     border = inside & (nearest[0] - nearest[1] < 2.5) & (nearest[1] > -1.5)
