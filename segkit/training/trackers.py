@@ -197,7 +197,10 @@ def check_tracker(settings: TrainConfig) -> None:
         ConfigError: If it is not.
     """
     tracker = settings.tracker
-    if tracker is None or importlib.util.find_spec(tracker) is not None:
+    if tracker is None:
+        return
+    found = importlib.util.find_spec(tracker)
+    if found is not None and found.origin is not None:  # a mere folder such as wandb/ has no origin
         return
     raise ConfigError(
         f"needs the package {tracker}, which is not installed; run `pip install {tracker}`, or "

@@ -37,7 +37,7 @@ class FakeTracker:
         self.broken: str | None = None
         """The function that raises an error from now on."""
         module: Any = ModuleType(name)
-        module.__spec__ = ModuleSpec(name, None)
+        module.__spec__ = ModuleSpec(name, None, origin=__file__)
         for function in ("init", "log", "finish"):
             setattr(module, function, self._recorder(function))
         module.Image = Picture

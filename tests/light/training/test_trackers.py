@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import string
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,12 @@ def test_reports_to_servers_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == {**trackers.QUIET, "WANDB_ERROR_REPORTING": "true"}
 
 
+@pytest.mark.parametrize("found", [None, ModuleSpec("wandb", None)], ids=["nothing", "a folder"])
 @pytest.mark.parametrize("name", ["trackio", "wandb", "mlflow"])
 def test_a_missing_package_is_named_with_the_command_that_installs_it(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, found: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda module: None)
+    monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda module: found)
     settings = TrainConfig.model_validate({"tracker": name})
     with fails(ConfigError, "missing-package", f"pip install {name}", setting="train.tracker"):
         check_tracker(settings)
