@@ -9,6 +9,9 @@ with its first step, so compiling counts; segkit's minutes include its validatio
 counts the pixels of the same test images. OUT/results.jsonl has a line for each run, and a run that
 has a line is not repeated. The times of planning and of whole processes are recorded beside it.
 
+If others use the machine, `--clock cpu` counts the CPU seconds of each process, divided by the
+number of cores, instead of the seconds of the wall.
+
 MONAI runs in an environment of its own, which `--monai-python` names:
 
     python -m venv monai
@@ -45,6 +48,8 @@ from segkit.evaluation.bootstrap import interval, resampled
 
 METHODS = ("segkit", "keras", "monai")
 HERE = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+"""PyTorch's threads would otherwise use the CPU while they wait for those of other programs."""
 Row = dict[str, Any]
 
 
@@ -99,6 +104,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--monai-python", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--head", type=Path, metavar="FOLDER", help="the data of the head scan")
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu if others use the machine"
+    )
     parser.add_argument("--set", action="append", default=[], help="a setting for `segkit train`")
     parser.add_argument("--table", action="store_true", help="print the results, train nothing")
     options = parser.parse_args()
@@ -131,7 +139,7 @@ def run_job(job: Job, options: argparse.Namespace) -> Row:
     assert test_folders is not None
     test = read_part(job.case, test_folders)
     load = os.getloadavg()[0]
-    row: Row = job._asdict()
+    row: Row = {**job._asdict(), "clock": options.clock}
     try:
         if job.method == "segkit":
             row |= train_segkit(job, folder, test_folders[0], options)
@@ -158,13 +166,14 @@ def train_segkit(job: Job, folder: Path, test: Path, options: argparse.Namespace
     training = ["train", str(config), "--run", str(run), "--set", f"train.seed={job.seed}"]
     for setting in options.set:
         training += ["--set", setting]
-    segkit = [sys.executable, "-m", "segkit"]
+    script = [sys.executable, str(HERE / "dice_segkit.py")]
+    segkit = [*script, options.clock]
     seconds = {
         "plan": timed([*segkit, *plan], folder / "plan.log"),
         "train": timed([*segkit, *training], folder / "train.log"),
     }
-    predict = [sys.executable, str(HERE / "dice_predict.py"), str(run), str(test)]
-    timed([*predict, str(folder / "masks.npz")], folder / "predict.log")
+    masks = ["masks", str(run), str(test), str(folder / "masks.npz")]
+    timed([*script, "wall", *masks], folder / "predict.log")
     history = (run / "history.csv").read_text(encoding="utf-8").splitlines()
     column = history[0].split(",").index("steps")
     steps = sum(int(float(line.split(",")[column])) for line in history[1:])
@@ -191,6 +200,7 @@ def train_peer(job: Job, folder: Path, test: Images, options: argparse.Namespace
     python = options.monai_python if job.method == "monai" else sys.executable
     command = [python, str(HERE / "dice_peers.py"), job.method, str(data)]
     command += [str(folder / "masks.npz"), "--minutes", f"{job.minutes:g}", "--seed", str(job.seed)]
+    command += ["--clock", options.clock]
     seconds = timed(command, folder / "train.log")
     data.unlink()
     steps = int(np.load(folder / "masks.npz")["steps"])
@@ -201,7 +211,9 @@ def timed(command: Sequence[str], log: Path) -> float:
     """Run a command and return its seconds. Raises `Failed` with the last line that it printed."""
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
+        process = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, check=False, env=ENVIRONMENT
+        )
     if process.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
         raise Failed(f"exit status {process.returncode}: {lines[-1]}")
