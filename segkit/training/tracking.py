@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.config import RunConfig
+from segkit.config import Config
 from segkit.errors import SegkitWarning
 from segkit.io.atomic import write_text
 from segkit.io.json_files import read_object
@@ -45,7 +45,7 @@ class Tracking(keras.callbacks.Callback):
         self.last_epoch = 0
         """Number of the last epoch, from 1."""
 
-    def begin(self, config: RunConfig) -> None:
+    def begin(self, config: Config) -> None:
         """Begin the run in the tracker, or continue it if the training is resumed.
 
         Args:
@@ -107,7 +107,7 @@ class Tracking(keras.callbacks.Callback):
 
 
 @contextmanager
-def tracked(config: RunConfig, run: Run, leads: bool, progress: Progress) -> Iterator[Tracking]:
+def tracked(config: Config, run: Run, leads: bool, progress: Progress) -> Iterator[Tracking]:
     """Context manager: the tracker's run begins before the body and ends after it.
 
     Args:

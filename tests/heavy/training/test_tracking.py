@@ -11,7 +11,7 @@ import pytest
 
 import segkit
 from segkit import ConfigError
-from segkit.config import RunConfig, as_config
+from segkit.config import as_config
 from segkit.errors import SegkitWarning
 from segkit.run import Run
 from segkit.system.progress import Progress
@@ -121,7 +121,7 @@ def test_a_missing_package_is_an_error_before_there_is_a_run(
 
 
 def test_only_the_leading_process_logs(fake: FakeTracker, tmp_path: Path) -> None:
-    config = RunConfig.model_validate(as_config(CONFIG).model_dump())
+    config = as_config(CONFIG)
     with tracked(config, Run(tmp_path), False, Progress()) as tracking:
         tracking.on_epoch_end(0, {"loss": 1.0})
         tracking.log_scores()
@@ -142,7 +142,7 @@ def test_runs_of_equal_folders_have_different_names(tmp_path: Path) -> None:
 def test_a_damaged_record_is_one_warning(fake: FakeTracker, tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.tracker.write_text("[")
-    config = RunConfig.model_validate(as_config(CONFIG).model_dump())
+    config = as_config(CONFIG)
     progress = Warnings()
     with tracked(config, run, True, progress) as tracking:
         tracking.on_epoch_end(0, {"loss": 1.0})
@@ -151,7 +151,7 @@ def test_a_damaged_record_is_one_warning(fake: FakeTracker, tmp_path: Path) -> N
 
 
 def test_only_single_numbers_are_logged(fake: FakeTracker, tmp_path: Path) -> None:
-    config = RunConfig.model_validate(as_config(CONFIG).model_dump())
+    config = as_config(CONFIG)
     with tracked(config, Run(tmp_path), True, Progress()) as tracking:
         tracking.on_epoch_end(0, {"loss": 1.0, "confusion": [[1, 2]], "note": "text", "none": None})
     assert fake.logged() == [(1, {"loss": 1.0})]
