@@ -189,3 +189,16 @@ def test_trackio_keeps_one_run_with_its_history_in_a_folder(
     assert storage.get_run_config("cracks", "runs-a-1")["train"]["epochs"] == 2
     [saved] = (tmp_path / "trackio").rglob("*.png")
     assert saved.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.long
+def test_wandb_writes_a_folder_for_each_part_of_a_run_without_a_network(
+    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    train_twice("wandb", picture)
+    assert {path.name for path in tmp_path.rglob("*.wandb")} == {"run-runs-a-1.wandb"}
+    assert list(tmp_path.rglob("media/images/pictures_*.png"))
