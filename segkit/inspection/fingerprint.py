@@ -67,8 +67,6 @@ class SampleFingerprint(NamedTuple):
     """Pixels of two classes or more."""
     objects: tuple[np.ndarray, ...]
     """Sizes of the connected pieces of each class, pixels; empty for the background."""
-    outlines: np.ndarray
-    """Estimated length of the outline of each class, pixels, (C,) float64."""
     digest: bytes
     """Equal for images with equal pixels."""
     thumbnail: np.ndarray
@@ -205,7 +203,6 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         nothing=covered.nothing,
         overlap=covered.overlap,
         objects=_object_sizes(task, target),
-        outlines=_outline_lengths(task, target),
         digest=_digest(image),
         thumbnail=_thumbnail(without_oddities(image, found)),
         geometry=sample.geometry,
@@ -259,24 +256,6 @@ def _object_sizes(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:
             _, pieces = cv2.connectedComponents(inside, ltype=numbers)
             sizes[index] = np.bincount(pieces.ravel())[1:] * step**2
     return tuple(sizes)
-
-
-def _outline_lengths(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return the estimated length of the outline of each class, pixels, (C,) float64.
-
-    A line in a random direction crosses rows and columns 4 / pi times per pixel of its length
-    (Crofton's formula). In large masks some rows and columns are looked at.
-    """
-    step = max(1, math.isqrt(target.shape[0] * target.shape[1] // MEASURED))
-    lengths = np.zeros(task.channels)
-    for index in task.foreground:
-        inside = layer_of(task, target, index)
-        rows = inside[::step]
-        columns = inside[:, ::step]
-        crossings = np.count_nonzero(rows[:, 1:] != rows[:, :-1])
-        crossings += np.count_nonzero(columns[1:] != columns[:-1])
-        lengths[index] = crossings * step * math.pi / 4
-    return lengths
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

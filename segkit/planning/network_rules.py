@@ -83,25 +83,6 @@ def _explain_crop(median_size: np.ndarray, limit: int) -> str:
     )
 
 
-def thinnest_width(facts: Sequence[SampleFingerprint]) -> float:
-    """Return the mean width of the class with the thinnest objects, in pixels.
-
-    The width of a line is twice its area divided by the length of its outline. For a disc this is
-    half of the diameter.
-
-    Args:
-        facts: The fingerprint of each sample.
-
-    Returns:
-        The width; infinity if no object has an outline.
-    """
-    areas = np.sum([fact.classes for fact in facts], axis=0)
-    outlines = np.sum([fact.outlines for fact in facts], axis=0)
-    has_outline = outlines > 0
-    widths = 2 * areas[has_outline] / outlines[has_outline]
-    return float(np.min(widths, initial=math.inf))
-
-
 def smallest_features(stem: int) -> int:
     """Return the fewest rows and columns of the deepest features after a stem."""
     return SMALLEST_FEATURES if stem == 1 else SMALLEST_FEATURES_BELOW_STEM

@@ -125,7 +125,6 @@ def _add_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
         classes=np.concatenate([[fact.nothing], fact.classes]),
         left=np.concatenate([[0], fact.left]),
         objects=(np.zeros(0, np.int64), *fact.objects),
-        outlines=np.concatenate([[0.0], fact.outlines]),
     )
 
 

@@ -294,39 +294,3 @@ def test_few_samples_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) ->
     survey(CRACK, {"train": Subset(Counting(samples), list(samples))}, done)
     assert counted[0] <= 5
     assert len(counted) == len(begun) == 50
-
-
-def thickness(mask: np.ndarray) -> float:
-    found = facts(np.zeros((*mask.shape, 1), np.uint8), mask=mask.astype(np.uint8))
-    return float(2 * found.classes[0] / found.outlines[0])
-
-
-@pytest.mark.parametrize("size", [200, 700])
-@pytest.mark.parametrize("degrees", [0, 10, 22, 45, 77, 90])
-@pytest.mark.parametrize("width", [3, 9])
-def test_twice_the_area_by_the_outline_is_the_width_of_a_line(
-    width: int, degrees: int, size: int
-) -> None:
-    """The estimate holds on average over directions; for one of them it is off by a quarter."""
-    rows, columns = np.mgrid[:size, :size] - size / 2 + 0.3
-    angle = np.radians(degrees)
-    across = rows * np.cos(angle) - columns * np.sin(angle)
-    assert thickness(np.abs(across) < width / 2) == pytest.approx(width, rel=0.35)
-
-
-@pytest.mark.parametrize("radius", [5, 20, 80])
-def test_the_outline_of_a_disc_is_its_circumference(radius: int) -> None:
-    rows, columns = np.mgrid[:200, :200] - 100.2
-    disc = np.hypot(rows, columns) < radius
-    found = facts(np.zeros((200, 200, 1), np.uint8), mask=disc.astype(np.uint8))
-    assert found.outlines[0] == pytest.approx(2 * np.pi * radius, rel=0.05)
-
-
-def test_the_outline_of_each_class_is_its_own() -> None:
-    mask = np.zeros((8, 8), np.uint8)
-    mask[2:4, 2:6] = 1
-    mask[4:6, 2:6] = 2
-    task = Task.multiclass(["background", "a", "b"])
-    found = facts(np.zeros((8, 8, 1), np.uint8), task, mask)
-    crossings = 2 * 2 + 2 * 4  # two rows and four columns, each entered and left
-    np.testing.assert_allclose(found.outlines, [0, crossings * np.pi / 4, crossings * np.pi / 4])
