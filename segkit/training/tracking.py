@@ -167,13 +167,13 @@ def flat_scores(report: Mapping[str, Any]) -> dict[str, float]:
     groups = {part: (report["mean"], intervals.get("mean", {}))}
     for name, scores in report["classes"].items():
         groups[f"{part}/{name}"] = (scores, intervals.get("classes", {}).get(name, {}))
-    values: dict[str, float | None] = {}
+    values: dict[str, Any] = {}
     for parent, (scores, ends) in groups.items():
         for score, value in scores.items():
             values[f"{parent}/{score}"] = value
             for end in ("low", "high"):
                 values[f"{parent}/{score}_{end}"] = ends.get(score, {}).get(end)
-    return {name: float(value) for name, value in values.items() if value is not None}
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
