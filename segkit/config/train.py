@@ -80,6 +80,11 @@ class TrainConfig(Section):
     """The number of epochs between pictures of validation images; 0 means never."""
     tensorboard: bool = True
     """Whether the history is also written for TensorBoard."""
+    tracker: Literal["trackio", "wandb", "mlflow"] | None = None
+    """The experiment tracker that also receives the config, the history, the pictures and the
+    scores; its package must be installed."""
+    tracker_project: Annotated[str, Field(min_length=1)] = "segkit"
+    """The project of the tracker in which the run appears; MLflow calls it an experiment."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:

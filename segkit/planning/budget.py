@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from segkit.config import RunConfig
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, SegkitWarning
 from segkit.planning.choices import Choice, Machine, Plan
 from segkit.planning.network_rules import depth_for, smallest_features
+from segkit.system.progress import Progress
 
 SAMPLES = 1000
 SAMPLES_PER_CLASS = 500
@@ -58,6 +59,7 @@ def fit_budget(
     minutes: float | None,
     free_bytes: float,
     measure: Measure,
+    progress: Progress | None = None,
 ) -> Plan:
     """Choose the batch, the network and the length of the training.
 
@@ -68,6 +70,7 @@ def fit_budget(
         minutes: Time budget of the training; None for as many epochs as the data need.
         free_bytes: Free memory.
         measure: Measures a config on this machine.
+        progress: Receives a warning if training would see too few samples in time.
 
     Returns:
         The complete plan. With a time budget it has the most expensive network of the `LADDER`
@@ -83,6 +86,9 @@ def fit_budget(
     candidates = _measure_candidates(plan, needed, minutes, validation_windows, measure)
     chosen = _choose_candidate(candidates, needed)
     _check_minutes(chosen, minutes)
+    if chosen.samples < needed:
+        enough = _minutes_for(needed, chosen.machine, validation_windows)
+        (progress or Progress()).warning(_few_minutes(minutes, chosen.samples, needed, enough))
     planned = _choose_batch(chosen.plan, chosen.machine, BATCH, free_bytes)
     planned = _explain_network(planned, candidates, chosen, needed, minutes)
     planned = _choose_epochs(planned, chosen, images, minutes)
@@ -123,6 +129,22 @@ def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> fl
     validation = CHECKS * validation_windows * machine.seconds_to_validate
     seconds = 60 * minutes * 0.95 - machine.seconds_to_start - validation
     return max(0.0, seconds) / machine.seconds_per_step * BATCH
+
+
+def _minutes_for(samples: int, machine: Machine, validation_windows: int) -> int:
+    """Return the minutes in which training sees the samples, the reverse of `_samples_in`."""
+    validation = CHECKS * validation_windows * machine.seconds_to_validate
+    steps = samples / BATCH
+    seconds = steps * machine.seconds_per_step + machine.seconds_to_start + validation
+    return math.ceil(seconds / 60 / 0.95)
+
+
+def _few_minutes(minutes: float, samples: float, needed: int, enough: int) -> SegkitWarning:
+    return SegkitWarning(
+        f"in {minutes:g} min training sees about {samples:.0f} patches, and these classes need "
+        f"about {needed}. Give it {enough} min or more for good masks (--minutes {enough})",
+        "few-minutes",
+    )
 
 
 def _choose_candidate(candidates: Sequence[NetworkCandidate], needed: int) -> NetworkCandidate:

@@ -119,7 +119,9 @@ def plan_for(
     progress.message("timing training steps on this machine ...")
     windows_per_image = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
     windows = round(len(parts["validation"]) * windows_per_image)
-    return fit_budget(drafted, len(parts["train"]), windows, minutes, free_memory(), measure_steps)
+    images = len(parts["train"])
+    free = free_memory()
+    return fit_budget(drafted, images, windows, minutes, free, measure_steps, progress)
 
 
 def _keep_together(drafted: Plan, inspection: Inspection) -> tuple[Plan, dict[str, Subset]]:

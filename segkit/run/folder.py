@@ -44,6 +44,7 @@ class Run:
     | README.md | the model card: intended use, data, scores and limits |
     | environment.json, precision.json | versions and machine, the choice of the precision |
     | pictures/, tensorboard/ | pictures of validation images, the history for TensorBoard |
+    | tracker.json | the name of the run in the experiment tracker |
     | checkpoints/ | the state of the training, from which it resumes |
     | cache/ | decoded samples, during training and only if `data.cache` says so |
     | tuned.yaml | settings for decoding that `segkit tune` chose |
@@ -73,6 +74,7 @@ class Run:
         self.precision = path / "precision.json"
         self.pictures = path / "pictures"
         self.tensorboard = path / "tensorboard"
+        self.tracker = path / "tracker.json"
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.fitted = path / "checkpoints" / "fitted"
         """A file that marks the end of a time budget, which a resumed run could not see from its
@@ -279,6 +281,14 @@ class Run:
         data = config.data.model_copy(update={"keep_together": together})
         return config.model_copy(update={"data": data})
 
+    def picture(self, epoch: int) -> Path:
+        """Return the file of the pictures after an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 1.
+        """
+        return self.pictures / f"epoch_{epoch:04d}.png"
+
     def saved(self) -> Position:
         """Return the position of the latest checkpoint; the beginning if there is none."""
         return self.checkpoints.position()
@@ -350,6 +360,8 @@ _FREE = (
     "train.checkpoint_minutes",
     "train.pictures",
     "train.tensorboard",
+    "train.tracker",
+    "train.tracker_project",
 )
 """Settings that change no weight, so that a resumed training may change them."""
 

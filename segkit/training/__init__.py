@@ -6,6 +6,7 @@ network.py           builds and compiles the network
 fit.py               fits the network, starting at the last checkpoint
 callbacks.py         callbacks that Keras does not have; progress.py reports steps and epochs
 curves.py            curves.png: losses and scores of each epoch; model_card.py writes README.md
+tracking.py          sends the training to an experiment tracker; trackers.py knows each of them
 best_epoch.py        chooses the best epoch
 step_counter.py      counts epochs and steps; checkpointing.py saves and restores the training state
 optimizer.py         optimizers and learning-rate schedules; ema.py averages weights

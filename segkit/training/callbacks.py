@@ -303,7 +303,7 @@ class Pictures(keras.callbacks.Callback):
         """Draw the samples if a picture is due, or the training ends."""
         if (epoch + 1) % self.config.train.pictures == 0 or self.model.stop_training:
             with averaged(self.model):
-                write_picture(self.run.pictures / f"epoch_{epoch + 1:04d}.png", self.draw())
+                write_picture(self.run.picture(epoch + 1), self.draw())
 
     def draw(self) -> np.ndarray:
         """Return a panel with a row of image, truth and prediction per sample, (H, W, 3) uint8."""

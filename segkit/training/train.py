@@ -29,6 +29,7 @@ from segkit.training.distributed import disconnect, join, opened_run, share_star
 from segkit.training.model_card import model_card
 from segkit.training.on_all import FoldScores, find_folds
 from segkit.training.process import Process, check_process
+from segkit.training.trackers import check_tracker
 
 if TYPE_CHECKING:
     import keras
@@ -95,6 +96,8 @@ def train(
         opened = changed(opened, ["data.on_all=true"])
     progress = progress or Progress()
     check_process(process, opened)
+    if process is None or process.leads:
+        check_tracker(opened.train)
     folds = _folds_of(opened, Path(run), scored_by, process, progress)
     with opened_run(process, Path(run)) as folder, _locked(folder, resume):
         run_config, parts = _prepare_run(opened, folder, resume, process, progress, comments)
@@ -138,6 +141,7 @@ def _train(
     progress.message(load_keras())
     from segkit.training.fit import fit_network
     from segkit.training.precision import measure_precision, read_precision
+    from segkit.training.tracking import tracked
 
     wait_for_all(process)
     devices = choose_devices(config.train)
@@ -148,16 +152,20 @@ def _train(
     precision = read_precision(config, run)
     if precision.reason:
         progress.message(f"{precision.policy}: {precision.reason}")
-    with use_devices(devices):
-        prepare(config.train, precision.policy)
-        fit_network(config, parts, run, devices.replicas, callbacks, progress)
-    disconnect()
-    if devices.replicas.leads:
-        if config.data.on_all:
-            _write_scores_of_folds(folds, run)
-        else:
-            _score_best_epoch(config, parts, run, progress)
-        _write_card(config, parts, run)
+    leads = devices.replicas.leads
+    with tracked(config, run, leads, progress) as tracking:
+        with use_devices(devices):
+            prepare(config.train, precision.policy)
+            every_callback = [*callbacks, tracking]
+            fit_network(config, parts, run, devices.replicas, every_callback, progress)
+        disconnect()
+        if leads:
+            if config.data.on_all:
+                _write_scores_of_folds(folds, run)
+            else:
+                _score_best_epoch(config, parts, run, progress)
+            _write_card(config, parts, run)
+            tracking.log_scores()
 
 
 def _write_card(config: RunConfig, parts: dict[str, Subset], run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from segkit import ConfigError, RunError, Task
 from segkit.config import Config, RunConfig, read
 from segkit.data.sources.source import Sample
+from segkit.errors import SegkitWarning
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import judge
@@ -23,7 +25,8 @@ from segkit.planning.network_rules import depth_for
 from segkit.planning.plan import check_request
 from segkit.planning.rules import draft
 from segkit.planning.yaml_text import as_yaml
-from tests.helpers.errors import fails
+from segkit.system.progress import Progress
+from tests.helpers.errors import fails, holds
 from tests.helpers.exports_made import GIVEN
 
 GIB = 2**30
@@ -297,6 +300,31 @@ def test_the_error_for_a_short_time_budget_names_a_sufficient_one() -> None:
     task = Task.binary("crack")
     with fails(ConfigError, "wrong-value", "10 s", 1):
         fit_budget(planned(task, facts(task)), 100, 3, 0.1, GIB, machine(5.0))
+
+
+class Warned(Progress):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str | SegkitWarning] = []
+
+    def warning(self, text: str | SegkitWarning) -> None:
+        self.warnings.append(text)
+
+
+def test_a_warning_names_the_minutes_in_which_training_sees_enough_samples() -> None:
+    drafted = planned(Task.binary("crack"), facts(Task.binary("crack"), size=(256, 256)))
+    short = Warned()
+    fit_budget(drafted, 100, 3, 3, 8 * GIB, machine(30.0), short)
+    [warning] = short.warnings
+    assert isinstance(warning, SegkitWarning)
+    assert warning.code == "few-minutes"
+    enough = int(re.findall(r"--minutes (\d+)", str(warning))[0])
+    assert holds(str(warning), SAMPLES + SAMPLES_PER_CLASS)
+    for minutes, warnings in ((enough, 0), (enough - 1, 1)):
+        progress = Warned()
+        fit_budget(drafted, 100, 3, minutes, 8 * GIB, machine(30.0), progress)
+        assert len(progress.warnings) == warnings
 
 
 def test_augmentation_is_small_with_few_passes_over_the_images() -> None:
