@@ -10,10 +10,21 @@ from typing import Any
 from segkit.errors import ConfigError
 
 SOURCES = {
+    "cityscapes": "segkit.data.sources.cityscapes:open_cityscapes",
     "coco": "segkit.data.sources.coco:open_coco",
+    "cvat": "segkit.data.sources.cvat:open_cvat",
     "folder": "segkit.data.sources.folder:open_folder",
+    "labelme": "segkit.data.sources.labelme:open_labelme",
+    "labelstudio": "segkit.data.sources.labelstudio:open_labelstudio",
+    "qupath": "segkit.data.sources.qupath:open_qupath",
+    "rle": "segkit.data.sources.rle:open_rle",
+    "roboflow": "segkit.data.sources.roboflow:open_roboflow",
     "shapes": "segkit.data.sources.shapes:open_shapes",
+    "supervisely": "segkit.data.sources.supervisely:open_supervisely",
     "tfds": "segkit.data.sources.tfds:open_tfds",
+    "via": "segkit.data.sources.via:open_via",
+    "voc": "segkit.data.sources.voc:open_voc",
+    "yolo": "segkit.data.sources.yolo:open_yolo",
 }
 """Functions that open a source of images and masks."""
 ENCODERS = {

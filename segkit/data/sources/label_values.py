@@ -260,7 +260,7 @@ def decode_base64(value: Any, kind: str) -> bytes:
 def decode_picture(content: bytes, kind: str) -> np.ndarray:
     """Return the pixels of a PNG inside a label file that are not 0, (H, W) bool.
 
-    An alpha channel decides if there is one, as in files of Supervisely.
+    Transparent pixels are outside if there are some, as in files of Supervisely.
 
     Args:
         content: The bytes of the PNG.
@@ -279,8 +279,8 @@ def decode_picture(content: bytes, kind: str) -> np.ndarray:
                     f"{codecs.most_pixels():,.0f} are read (data.max_pixels)",
                     "too-large",
                 )
-            if "A" in picture.getbands():
-                return np.asarray(picture.getchannel("A")) > 0
+            if "A" in picture.getbands() or "transparency" in picture.info:
+                return np.asarray(picture.convert("RGBA").getchannel("A")) > 0
             pixels = np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as problem:
         raise DataError(f"the {kind} is no PNG that can be read", "label-shape") from problem
