@@ -27,6 +27,18 @@ SOURCES = {
     "yolo": "segkit.data.sources.yolo:open_yolo",
 }
 """Functions that open a source of images and masks."""
+LABELS = {
+    "cityscapes": "segkit.data.sources.cityscapes:find_cityscapes",
+    "cvat": "segkit.data.sources.cvat:find_cvat",
+    "labelme": "segkit.data.sources.labelme:find_labelme",
+    "labelstudio": "segkit.data.sources.labelstudio:find_labelstudio",
+    "qupath": "segkit.data.sources.qupath:find_qupath",
+    "rle": "segkit.data.sources.rle:find_rle",
+    "supervisely": "segkit.data.sources.supervisely:find_supervisely",
+    "via": "segkit.data.sources.via:find_via",
+    "yolo": "segkit.data.sources.yolo:find_yolo",
+}
+"""Functions that find the images and shapes of a labelling tool, for sources that draw shapes."""
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
     "densenet121": "segkit.models.encoders.applications:densenet121",

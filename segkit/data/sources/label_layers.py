@@ -55,53 +55,67 @@ def mask_in_order(
     return mask
 
 
+class LayerRules(NamedTuple):
+    """How shapes are combined where they overlap."""
+
+    later_hides: bool
+    """Whether a shape of background or void hides the shapes before it."""
+    outside_is_void: bool
+    """Whether pixels outside all shapes are unlabelled."""
+    on_top: Sequence[str] | None
+    """Classes from top to bottom (`data.on_top`)."""
+
+
 def mask_of_layers(
-    shapes: Sequence[Drawn],
-    task: Task,
-    size: Size,
-    void: bool,
-    on_top: Sequence[str] | None,
-    where: str,
+    shapes: Sequence[Drawn], task: Task, size: Size, rules: LayerRules, where: str
 ) -> np.ndarray:
     """Return the mask in which the shapes of each class are united.
 
     A pixel that is in a shape of the meaning void, and in none of a class, is unlabelled.
 
     Args:
-        shapes: The shapes, in any order.
+        shapes: The shapes, in the order of the file.
         task: The task of the mask.
         size: Height and width of the image.
-        void: Whether pixels outside all shapes are unlabelled.
-        on_top: Classes from top to bottom (`data.on_top`).
+        rules: What happens where shapes overlap, and outside them.
         where: The file, for messages.
 
     Returns:
         The mask of the task, uint8.
 
     Raises:
-        DataError: If exclusive classes overlap and `on_top` does not decide, or if there are pixels
-            of no class, and the task has no background.
+        DataError: If exclusive classes overlap and `on_top` does not decide, if a class and the
+            background overlap, or if there are pixels of no class, and the task has no background.
     """
     layers: dict[str, np.ndarray] = {}
     background = np.zeros(size, bool)
     unlabelled = np.zeros(size, bool)
     for shape in shapes:
+        if shape.meaning not in (VOID_NAME, BACKGROUND):
+            _add(layers.setdefault(shape.meaning, np.zeros(size, np.uint8)), shape)
+            continue
+        if rules.later_hides:
+            _hide([*layers.values(), unlabelled, background], shape)
         if shape.meaning == VOID_NAME:
             _add(unlabelled, shape)
-        elif shape.meaning == BACKGROUND:
-            _add(background, shape)
         else:
-            _add(layers.setdefault(shape.meaning, np.zeros(size, np.uint8)), shape)
+            _add(background, shape)
     inside = _union(list(layers.values()), size)
-    if not task.layered and (inside & background).any():
+    if not rules.later_hides and (inside & background).any():
         raise DataError(
             f"{where}: {int((inside & background).sum())} pixels belong to a class and to a shape "
             f"of the background. If the later shape hides the earlier one, set data.overlaps: last",
             "overlap",
         )
-    if void:
+    if rules.outside_is_void:
         unlabelled |= ~(inside | background)
-    return from_layers(_with_void(layers, unlabelled, task), task, on_top, where)
+    return from_layers(_with_void(layers, unlabelled, task), task, rules.on_top, where)
+
+
+def _hide(layers: Sequence[np.ndarray], shape: Drawn) -> None:
+    """Remove the pixels of a shape from layers."""
+    for layer in layers:
+        layer[shape.patch.place][shape.patch.pixels] = 0
 
 
 def _add(layer: np.ndarray, shape: Drawn) -> None:

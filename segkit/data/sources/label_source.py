@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.rasterise import Shape, Size, draw
-from segkit.data.sources.label_layers import Drawn, mask_in_order, mask_of_layers
+from segkit.data.sources.label_layers import Drawn, LayerRules, mask_in_order, mask_of_layers
 from segkit.data.sources.label_meanings import SKIP, Meanings
 from segkit.data.sources.mask_layers import check_on_top
 from segkit.data.sources.source import Sample, void_where_invalid
@@ -23,6 +23,8 @@ from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.io.images import read_pixels
 from segkit.task import Task
 
+AutoChoice = Literal["leave_out", "background"]
+"""What a tool means by an image without labels."""
 MOST_LISTED = 5
 """Names that a message lists at most."""
 
@@ -113,22 +115,35 @@ class LabelSource:
     @property
     def skipped(self) -> dict[str, int]:
         """Number of entries that are left out, by the code of their problem."""
-        return {"unpaired": len(self.labels.absent)} if self.labels.absent else {}
+        if not self.labels.absent:
+            return {}
+        return {"unpaired": len(self.labels.absent)}
 
     @property
     def decisions(self) -> list[tuple[str, str]]:
         """Guesses about the files that the user should check: a code and a sentence."""
         labels = self.labels
+        doubts: list[tuple[str, str]] = []
         if labels.unlabelled:
-            return [("not-labelled", describe_left_out(labels))]
+            doubts += [
+                (
+                    "not-labelled",
+                    f"{len(labels.unlabelled)} images without labels are left out: "
+                    f"{list_names(labels.unlabelled)}. If they show nothing of the classes, set "
+                    f"data.without_labels: background",
+                )
+            ]
         empty = [name for name, image in labels.images.items() if not image.is_labelled]
-        if not empty or self.data.without_labels == "background":
-            return []
-        message = (
-            f"{len(empty)} images without labels are all background: {list_names(empty)}. If they "
-            f"were not labelled, set data.without_labels: leave_out; otherwise background"
-        )
-        return [("not-labelled", message)]
+        if empty and self.data.without_labels == "auto":
+            doubts += [
+                (
+                    "not-labelled",
+                    f"{len(empty)} images without labels are all background: {list_names(empty)}. "
+                    f"If nobody labelled them, set data.without_labels: leave_out; otherwise set "
+                    f"data.without_labels: background",
+                )
+            ]
+        return doubts
 
     def image_file(self, name: str) -> Path:
         """Return the path of a sample's image."""
@@ -137,7 +152,9 @@ class LabelSource:
     def files(self, name: str) -> list[Path]:
         """Return all files that a sample is read from."""
         image = self.labels.images[name]
-        return [image.path, image.file] if image.is_labelled else [image.path]
+        if not image.is_labelled:
+            return [image.path]
+        return [image.path, image.file]
 
     def read(self, name: str) -> Sample:
         """Read a sample.
@@ -175,18 +192,18 @@ class LabelSource:
         return drawn
 
     def _mask(self, drawn: Sequence[Drawn], size: Size, where: str) -> np.ndarray:
-        labels = self.labels
-        void = labels.outside_is_void
+        void = self.labels.outside_is_void
         if not self.task.layered and self._later_hides:
             return mask_in_order(drawn, self.task, size, void, where)
-        return mask_of_layers(drawn, self.task, size, void, self.data.on_top, where)
+        rules = LayerRules(self._later_hides, void, self.data.on_top)
+        return mask_of_layers(drawn, self.task, size, rules, where)
 
     @property
     def _later_hides(self) -> bool:
         """Whether a shape hides the ones before it."""
-        if self.data.on_top is not None or self.data.overlaps == "error":
-            return False
-        return self.labels.in_order or self.data.overlaps == "last"
+        if self.data.overlaps != "auto":
+            return self.data.overlaps == "last"
+        return self.labels.in_order and self.data.on_top is None
 
 
 def check_absent(labels: Labels, data: DataConfig) -> None:
@@ -201,7 +218,7 @@ def check_absent(labels: Labels, data: DataConfig) -> None:
 
 
 def divide(
-    names: Sequence[str], labelled: Mapping[str, Any], data: DataConfig, auto: str
+    names: Sequence[str], labelled: Mapping[str, Any], data: DataConfig, auto: AutoChoice
 ) -> tuple[list[str], list[str]]:
     """Return the names of images that are samples, and of those that are left out.
 
@@ -209,7 +226,7 @@ def divide(
         names: The names of all images.
         labelled: The labels by the name of their image.
         data: The section, with `without_labels`.
-        auto: What the tool means by an image without labels: "leave_out" or "background".
+        auto: What the tool means by an image without labels.
 
     Raises:
         DataError: If there are images without labels and the settings do not allow that.
@@ -217,7 +234,7 @@ def divide(
     without = [name for name in names if name not in labelled]
     choice = data.without_labels
     if choice == "auto":
-        choice = "background" if auto == "background" else "leave_out"
+        choice = auto
     if without and choice == "error":
         raise DataError(
             f"{data.images}: {len(without)} images have no labels: {list_names(without)}",
@@ -226,15 +243,6 @@ def divide(
     if choice == "background":
         return list(names), []
     return [name for name in names if name in labelled], without
-
-
-def describe_left_out(labels: Labels) -> str:
-    """Return a sentence about the images without labels."""
-    return (
-        f"{len(labels.unlabelled)} images without labels are left out: "
-        f"{list_names(labels.unlabelled)}. If they show nothing of the classes, set "
-        f"data.without_labels: background"
-    )
 
 
 def list_names(names: Sequence[str]) -> str:

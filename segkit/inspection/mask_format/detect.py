@@ -26,6 +26,12 @@ from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
+from segkit.inspection.mask_format.label_tools import (
+    choose_place,
+    detect_labels,
+    place_of_masks,
+    places_in,
+)
 from segkit.inspection.mask_format.palettes import by_palette
 from segkit.inspection.mask_format.values import (
     classify_colours,
@@ -56,9 +62,10 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images. Or a CSV list, or the folder of a prepared TensorFlow data
-            set, each without `masks`.
-        masks: A folder of masks, a folder with one folder per class, or a COCO JSON file.
+        images: A folder of images. Or, without `masks`, a CSV list, the folder of a prepared
+            TensorFlow data set, or a folder with the files of a labelling tool.
+        masks: A folder of masks, a folder with one folder per class, or the file or folder of
+            labels that a labelling tool wrote.
         classes: Names of the classes in the order of their values.
         progress: Called after each mask.
         data: Settings that are kept as they are.
@@ -70,6 +77,9 @@ def detect_format(
     codecs.limit_pixels(data.max_pixels)
     if masks is None:
         return _detect_without_masks(data, images, classes, progress)
+    place = place_of_masks(images, masks)
+    if place is not None:
+        return detect_labels(data, place, classes, progress)
     if masks.suffix.lower() == ".json":
         return detect_coco(data, images, masks, classes)
     for folder in (images, masks):
@@ -88,9 +98,13 @@ def _detect_without_masks(
         return detect_tfds(data, images, classes, progress)
     if images.suffix.lower() == ".csv":
         return detect_csv(data, images, classes, progress)
+    places = places_in(images)
+    if places:
+        return detect_labels(data, choose_place(places, data, images), classes, progress)
     raise DataError(
         f"{images}: name the folder of the masks as well. Without masks this is a config, a CSV "
-        f"list, or the folder of a TensorFlow data set",
+        f"list, the folder of a TensorFlow data set, or one with files of a labelling tool "
+        f"(docs/how-to/labels.md), which were not recognised",
         "list",
     )
 
