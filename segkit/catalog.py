@@ -99,6 +99,14 @@ OUTPUTS = {
     "instances": "segkit.inference.outputs.instances:Instances",
 }
 """Classes that write predictions in additional formats."""
+WRITERS = {
+    "coco": "segkit.data.writers.coco:CocoWriter",
+    "labelme": "segkit.data.writers.labelme:LabelmeWriter",
+    "labelstudio": "segkit.data.writers.labelstudio:LabelStudioWriter",
+    "rle": "segkit.data.writers.rle:RleWriter",
+    "yolo": "segkit.data.writers.yolo:YoloWriter",
+}
+"""Classes that write data sets in the formats of labelling tools."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",
