@@ -1,0 +1,165 @@
+"""inspect recognises the files of labelling tools in a folder, and plans with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit import DataError, Task
+from segkit.config import DataConfig
+from segkit.data.parts import open_parts
+from segkit.inspection.find_config import find_config
+from segkit.inspection.inspect import inspect, inspect_data
+from segkit.inspection.mask_format.detect import detect_format
+from segkit.planning.rules import draft
+from segkit.system.progress import Progress
+from tests.helpers.coco_json import content
+from tests.helpers.errors import fails
+from tests.helpers.label_sets import (
+    MAKERS,
+    PREFIXES,
+    Labelled,
+    roboflow,
+    save_images,
+    voc,
+    write_json,
+)
+
+SIZES = dict.fromkeys("abcd", (9, 12))
+LABELLED: Labelled = {
+    "a": [("car", (1, 1, 7, 5)), ("truck", (8, 1, 11, 6))],
+    "b": [("car", (0, 0, 5, 7)), ("void", (6, 0, 7, 9))],
+    "c": [],
+}
+every_tool = pytest.mark.parametrize("tool", MAKERS)
+ORDER = ["data.run_lengths.order=column"]
+
+
+def settings_of(tool: str) -> list[str]:
+    return ORDER if tool == "rle" else []
+
+
+@every_tool
+def test_a_folder_is_recognised_with_its_classes_shapes_and_unlabelled_images(
+    tmp_path: Path, tool: str
+) -> None:
+    MAKERS[tool](tmp_path, SIZES, LABELLED)
+    found = inspect_data(tmp_path, settings=settings_of(tool))
+    assert found.config is not None
+    assert found.config.data.source == tool
+    classes = found.task.classes
+    assert classes == ("car", "truck")
+    assert "4 shapes" in found.read_as
+    for words in ("car 2", "truck 1", "void 1", tool):
+        assert words in found.read_as
+    [warning] = [problem for problem in found.problems if problem.code == "not-labelled"]
+    assert PREFIXES.get(tool, "") + "d" in str(warning)
+    assert not found.wrong
+    assert found.verdict is not None
+    assert found.verdict.kind == "exclusive"
+
+
+@every_tool
+def test_a_plan_reads_the_folder_as_inspect_does(tmp_path: Path, tool: str) -> None:
+    MAKERS[tool](tmp_path, SIZES, LABELLED)
+    found = inspect_data(tmp_path, settings=settings_of(tool))
+    assert found.config is not None
+    assert found.verdict is not None
+    drafted = draft(found.config, found.verdict, found.survey.facts, found.guess)
+    config = drafted.config
+    assert config.data.source == tool
+    whole = config.data.model_copy(update={"validation": 0.0, "test": 0.0})
+    again = open_parts(config.model_copy(update={"data": whole}))
+    for part, subset in found.parts.items():
+        assert list(again[part].names) == list(subset.names)
+    name = PREFIXES.get(tool, "") + "a"
+    mask = again["train"].read(name).mask
+    assert mask.ndim == 2
+    values = {config.task.classes.index(label) for label in ("car", "truck")}
+    assert values <= set(mask.ravel().tolist())
+
+
+@every_tool
+def test_images_and_labels_may_be_named_apart(tmp_path: Path, tool: str) -> None:
+    made = MAKERS[tool](tmp_path, SIZES, LABELLED)
+    labels = made.get("annotations")
+    if labels is None:
+        return
+    config, guess = find_config(made["images"], labels, [], settings_of(tool), Progress())
+    assert guess is not None
+    assert config.data.source == tool
+    assert config.task.classes == ("car", "truck")
+
+
+def test_labels_in_a_folder_beside_the_images(tmp_path: Path) -> None:
+    for tool, ending in (("labelme", ".json"), ("qupath", ".geojson"), ("yolo", ".txt")):
+        root = tmp_path / tool
+        MAKERS[tool](root, SIZES, LABELLED)
+        images, labels = root / "pictures", root / "drawn"
+        labels.mkdir()
+        for path in list(root.rglob(f"*{ending}")):
+            path.rename(labels / path.name)
+        save_images(images, SIZES)
+        guess = detect_format(images, labels)
+        assert (guess.data.source, guess.data.annotations) == (tool, labels)
+        names = ("0", "1", "2") if tool == "yolo" else ("car", "truck")
+        assert guess.task.classes == names
+
+
+def test_chosen_classes_leave_out_the_others(tmp_path: Path) -> None:
+    MAKERS["labelme"](tmp_path, SIZES, LABELLED)
+    found = inspect(tmp_path, classes=["truck"])
+    assert found.task == Task.binary("truck")
+    assert not found.wrong
+    sample = found.parts["train"].read("a")
+    assert sample.mask.sum() == 15
+    with fails(DataError, "list", "lorry", "car, truck"):
+        inspect_data(tmp_path, classes=["lorry"])
+
+
+def test_shapes_without_a_label_are_called_object(tmp_path: Path) -> None:
+    MAKERS["qupath"](tmp_path, SIZES, {"a": [("", (1, 1, 7, 5))]})
+    found = inspect_data(tmp_path)
+    assert found.task == Task.binary("object")
+    assert found.parts["train"].read("a").mask.sum() == 24
+
+
+def test_roboflow_voc_and_coco_folders_are_recognised(tmp_path: Path) -> None:
+    sizes = dict.fromkeys("abc", (8, 12))
+    roboflow(tmp_path / "r", sizes, {name: [("cat", (1, 1, 7, 5))] for name in sizes})
+    found = inspect_data(tmp_path / "r")
+    assert found.config is not None
+    assert (found.config.data.source, found.task) == ("roboflow", Task.binary("cat"))
+    assert [len(part) for part in found.parts.values()] == [1, 1, 1]
+    mask = np.array([[0, 15, 255, 12]] * 8, np.uint8)
+    voc(tmp_path / "v", {"x": (8, 4), "y": (8, 4)}, {"x": mask, "y": mask})
+    found = inspect_data(tmp_path / "v")
+    assert found.config is not None
+    assert found.config.data.source == "voc"
+    assert len(found.task.classes) == 21
+    found = inspect_data(tmp_path / "v", classes=["person"])
+    assert found.task == Task.binary("person")
+    assert found.parts["train"].read("x").mask[0].tolist() == [0, 1, 255, 0]
+    save_images(tmp_path / "c" / "images", {"a": (4, 6)})
+    write_json(tmp_path / "c" / "annotations" / "instances.json", content())
+    guess = detect_format(tmp_path / "c", None)
+    assert guess.data.source == "coco"
+
+
+def test_files_of_two_tools_in_one_folder_are_refused(tmp_path: Path) -> None:
+    MAKERS["labelme"](tmp_path, SIZES, LABELLED)
+    made = MAKERS["via"](tmp_path / "other", SIZES, LABELLED)
+    made["annotations"].rename(tmp_path / "via_project.json")
+    with fails(DataError, "list", tmp_path, "labelme", "via"):
+        inspect_data(tmp_path)
+    guess = detect_format(tmp_path, None, data=DataConfig(source="labelme"))
+    assert guess.data.source == "labelme"
+
+
+def test_a_folder_without_label_files_is_refused_as_before(tmp_path: Path) -> None:
+    save_images(tmp_path, SIZES)
+    write_json(tmp_path / "notes.json", {"by": "somebody"})
+    with fails(DataError, "list", tmp_path):
+        inspect_data(tmp_path)
