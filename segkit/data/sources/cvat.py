@@ -211,8 +211,10 @@ def _shape_of(element: ElementTree.Element, width: float | None, where: str, siz
         return _bitmap(element, where)
     degrees = _number(element, "rotation", where, 0.0)
     if element.tag == "ellipse":
-        values = [_number(element, key, where) for key in ("cx", "cy", "rx", "ry")]
-        return Ellipse(*values, degrees)
+        x, y, radius_x, radius_y = (
+            _number(element, key, where) for key in ("cx", "cy", "rx", "ry")
+        )
+        return Ellipse(x, y, radius_x, radius_y, degrees)
     sides = [_number(element, key, where) for key in ("xtl", "ytl", "xbr", "ybr")]
     return _box(sides, degrees)
 

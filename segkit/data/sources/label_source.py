@@ -108,7 +108,8 @@ class LabelSource:
         self._meaning = Meanings(task, data, labels.usual)
         check_absent(labels, data)
         if not labels.images:
-            raise DataError(f"{data.images}: no image has labels of {labels.tool}", "empty")
+            files = data.annotations or data.images
+            raise DataError(f"{files}: no image has labels of {labels.tool}", "empty")
         self.names = list(labels.images)
         self.parts = dict(labels.parts)
 

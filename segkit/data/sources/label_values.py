@@ -143,7 +143,7 @@ def size_of(entry: Mapping[str, Any], height: str, width: str, where: str) -> Si
         return None
     sides = []
     for key in (height, width):
-        value = entry.get(key)
+        value: Any = entry.get(key)
         if type(value) not in (int, float) or not 1 <= value <= 1e9 or value != int(value):
             raise wrong_entry(where, key, "a whole number of pixels", entry)
         sides.append(int(value))
@@ -284,6 +284,7 @@ def decode_picture(content: bytes, kind: str) -> np.ndarray:
             pixels = np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as problem:
         raise DataError(f"the {kind} is no PNG that can be read", "label-shape") from problem
-    if pixels.ndim == 3:
-        return (pixels > 0).any(axis=-1)
-    return pixels > 0
+    inside: np.ndarray = pixels > 0
+    if inside.ndim == 3:
+        inside = inside.any(axis=-1)
+    return inside

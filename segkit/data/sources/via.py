@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,7 @@ def _from_json(path: Path) -> Iterator[tuple[str, list[Entry]]]:
                 f"one of VIA 1 or 2",
                 "label-entry",
             )
-        listed = [as_object(region, f"{where}: regions") for region in regions]
+        listed: list[Entry] = [as_object(region, f"{where}: regions") for region in regions]
         yield text_field(entry, "filename", where), listed
 
 
@@ -242,9 +243,10 @@ def _shape_of(
     if kind == "circle":
         radius = number_field(fields, "r", where)
         return Ellipse(x_centre, y_centre, radius, radius)
-    radii = [number_field(fields, key, where) for key in ("rx", "ry")]
-    degrees = np.degrees(number_field(fields, "theta", where, 0))
-    return Ellipse(x_centre, y_centre, *radii, float(degrees))
+    radius_x = number_field(fields, "rx", where)
+    radius_y = number_field(fields, "ry", where)
+    degrees = math.degrees(number_field(fields, "theta", where, 0))
+    return Ellipse(x_centre, y_centre, radius_x, radius_y, degrees)
 
 
 def is_via(path: Path) -> bool:

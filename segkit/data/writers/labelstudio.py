@@ -46,7 +46,7 @@ class LabelStudioWriter(Writer):
             if layer.any():
                 layers[self.task.classes[index]] = layer
         number = len(self._tasks) + 1
-        results = []
+        results: list[dict[str, Any]] = []
         for label, layer in layers.items():
             results.append(_brush(f"{number}-{len(results) + 1}", label, layer))
         address = ADDRESS + path.relative_to(self.folder).as_posix()

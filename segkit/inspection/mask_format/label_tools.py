@@ -23,6 +23,8 @@ from segkit.task import Task
 
 MOST_OPENED = 3
 """Files of one kind that are opened to find out which tool wrote them."""
+ENDINGS = (".json", ".geojson", ".csv", ".xml")
+"""Endings of label files."""
 MOST_NAMED = 12
 """Labels that are listed with their number of shapes."""
 FOLDERS_OF_IMAGES = ("images", "img", "imgs", "data", "obj_train_data")
@@ -125,10 +127,17 @@ def _has_images(folder: Path) -> bool:
 
 
 def _places_of_files(folder: Path, images: Path) -> list[Place]:
-    """Return a place for each kind of label files in a folder."""
+    """Return a place for each kind of label files in a folder.
+
+    Files that are called like images are of one tool, so only the first of them are opened.
+    """
     found: list[Place] = []
-    for ending in (".json", ".geojson", ".csv", ".xml"):
-        for path in sorted(folder.glob(f"*{ending}"))[:MOST_OPENED]:
+    names = {Path(name).name for name, _ in walk_images(images)}
+    for ending in ENDINGS:
+        paths = sorted(folder.glob(f"*{ending}"))
+        of_images = [path for path in paths if path.stem in names]
+        others = [path for path in paths if path.stem not in names]
+        for path in [*of_images[:MOST_OPENED], *others[:MOST_OPENED]]:
             place = place_of_file(path, images)
             if place is not None:
                 found.append(place)

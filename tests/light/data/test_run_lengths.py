@@ -153,7 +153,7 @@ GOOD = rle_pack.encode(np.array([[True, False], [False, True]]))
         None,
         [255] * 40,
         rle_pack.encode(np.ones((3, 2), bool)),
-        pack([0] * 16, (3, 4, 8, 16), [(True, 16), (True, 16)])[:8] + [255] * 9,
+        pack([0] * 16, (3, 4, 8, 16), [(True, 17)]),
     ],
 )
 def test_damaged_run_lengths_of_label_studio_are_refused(packed: list[int]) -> None:
