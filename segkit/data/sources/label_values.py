@@ -284,7 +284,7 @@ def decode_picture(content: bytes, kind: str) -> np.ndarray:
             pixels = np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as problem:
         raise DataError(f"the {kind} is no PNG that can be read", "label-shape") from problem
-    inside: np.ndarray = pixels > 0
+    inside = np.asarray(pixels > 0)
     if inside.ndim == 3:
-        inside = inside.any(axis=-1)
+        return np.asarray(inside.any(axis=-1))
     return inside
