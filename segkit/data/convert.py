@@ -199,8 +199,8 @@ def to_tool(
                 on_written()
         data = {"relative_to": "config", **writer.finish()}
         for part in ("validation", "test"):
-            if part not in filled:
-                data[part] = 0
+            if part not in filled or "train" not in filled:
+                data.setdefault(part, 0)
         config = {"task": task.model_dump(mode="json"), "data": data}
         text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         write_text(folder / CONFIG, text)
