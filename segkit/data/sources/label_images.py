@@ -39,7 +39,8 @@ class Images:
     def find(self, reference: str, where: str) -> str | None:
         """Return the name of the sample that a label file calls by a path or an address.
 
-        The longest end of the path that is a file below the folder is taken.
+        The longest end of the path that is a file below the folder is taken. Otherwise the only
+        file of this name is taken, unless it is in another folder than a relative path says.
 
         Args:
             reference: A path with slashes or backslashes, or an address.
@@ -51,31 +52,41 @@ class Images:
         Raises:
             DataError: If several images have this file name.
         """
-        parts = _parts_of(reference)
+        text, is_absolute = _path_of(reference)
+        parts = [part for part in PurePosixPath(text).parts if part not in ("/", "..", ".")]
         for first in range(len(parts)):
             name = self._by_path.get("/".join(parts[first:]))
             if name is not None:
                 return name
-        names = self._by_file.get(parts[-1], []) if parts else []
+        names: list[str] = []
+        for name in self._by_file.get(parts[-1] if parts else "", []):
+            path = nfc(self.by_name[name].relative_to(self.folder).as_posix())
+            if is_absolute or f"/{path}".endswith("/" + "/".join(parts)):
+                names.append(name)
         if len(names) > 1:
             raise DataError(
                 f"{where}: {short_repr(reference)} can be {' or '.join(names)} below "
                 f"{self.folder}; give the images different names",
                 "label-image",
             )
-        return names[0] if names else None
+        if not names:
+            return None
+        return names[0]
 
 
-def _parts_of(reference: str) -> list[str]:
-    """Return the folders and the file of a path or an address, without the address's query."""
-    text = reference
-    local = re.search(r"[?&]d=([^&]+)", text)
+def _path_of(reference: str) -> tuple[str, bool]:
+    """Return the path of a reference with forward slashes, and whether it is absolute.
+
+    The folders of an absolute path or an address are those of another machine or a server.
+    """
+    local = re.search(r"[?&]d=([^&]+)", reference)
     if local:  # Label Studio's address of a local file: /data/local-files/?d=folder/a.jpg
-        text = local[1]
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) or local or text.startswith("/data/"):
-        text = unquote(text.partition("?")[0])
-    path = PurePosixPath(nfc(text.replace("\\", "/")))
-    return [part for part in path.parts if part not in ("/", "..", ".")]
+        return nfc(unquote(local[1])), True
+    is_address = re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", reference) is not None
+    if is_address or reference.startswith("/data/"):
+        return nfc(unquote(reference.partition("?")[0])), True
+    path = nfc(reference.replace("\\", "/"))
+    return path, re.match("/|[A-Za-z]:", path) is not None
 
 
 def folder_of_images(images: Path | None, source: str) -> Path:

@@ -162,3 +162,41 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_an_image_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
     with fails(DataError, "label-entry", tmp_path / "annotations.xml", "image[1]", "a"):
         source(tmp_path, cvat_xml(image() + image(name="x/a.png")))
+
+
+@pytest.mark.parametrize(
+    ("reference", "file", "is_found"),
+    [
+        ("train/a.png", "train/a.png", True),
+        ("x/train/a.png", "train/a.png", True),
+        ("train/a.png", "x/train/a.png", True),
+        ("a.png", "x/a.png", True),
+        ("train/a.png", "a.png", True),
+        ("train/a.png", "val/a.png", False),
+        ("/home/me/train/a.png", "val/a.png", True),
+        ("s3://bucket/train/a.png", "val/a.png", True),
+        ("b.png", "a.png", False),
+    ],
+)
+def test_trap_33_an_image_in_another_folder_is_another_image(
+    tmp_path: Path, reference: str, file: str, is_found: bool
+) -> None:
+    for path in (tmp_path / "images" / file, tmp_path / "images" / "other.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(*SIZE)).save(path)
+    xml = tmp_path / "annotations.xml"
+    xml.write_text(cvat_xml(image(name=reference) + image(name="other.png")))
+    data = DataConfig(source="cvat", images=tmp_path / "images", annotations=xml, skip_broken=True)
+    assert (len(open_cvat(data, CAT).names) == 2) == is_found
+
+
+def test_a_name_that_can_be_two_images_is_refused(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        path = tmp_path / "images" / folder / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(picture(*SIZE)).save(path)
+    xml = tmp_path / "annotations.xml"
+    xml.write_text(cvat_xml(image()))
+    data = DataConfig(source="cvat", images=tmp_path / "images", annotations=xml)
+    with fails(DataError, "label-image", xml, "'a.png'", "x/a", "y/a"):
+        open_cvat(data, CAT)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task
-from segkit.config import DataConfig
+from segkit.config import Config, DataConfig
+from segkit.data.parts import open_parts
 from segkit.data.sources.source import Source, open_source
 from tests.helpers.errors import assert_is, fails
 from tests.helpers.label_sets import (
@@ -355,3 +356,33 @@ def test_a_file_name_never_leads_out_of_the_folder_of_images(tmp_path: Path) -> 
         with pytest.raises(DataError) as problem:
             open_source(DataConfig(source="labelme", images=folder), VEHICLES)
         assert_is(problem.value, DataError, "unpaired", folder / "b.json")
+
+
+def test_blocks_of_a_large_image_are_samples(tmp_path: Path) -> None:
+    labelme(tmp_path, {"a": (70, 80)}, {"a": [("car", (10, 10, 50, 60))]})
+    data = DataConfig(source="labelme", images=tmp_path, blocks=32)
+    blocks = open_source(data, Task.binary("car"))
+    assert len(blocks.names) > 2
+    whole = filled([(10, 10, 50, 60)], (70, 80))
+    first = blocks.read("a@0-0").mask
+    np.testing.assert_array_equal(first == 1, whole[: first.shape[0], : first.shape[1]])
+
+
+def test_parts_may_have_files_of_their_own(tmp_path: Path) -> None:
+    for part in ("one", "two"):
+        MAKERS["cvat"](tmp_path / part, SIZES, APART)
+    values = {
+        "task": VEHICLES.model_dump(),
+        "data": {
+            "source": "cvat",
+            "images": tmp_path / "one" / "images",
+            "annotations": tmp_path / "one" / "annotations.xml",
+            "validation": {
+                "images": tmp_path / "two" / "images",
+                "annotations": tmp_path / "two" / "annotations.xml",
+            },
+            "test": 0,
+        },
+    }
+    parts = open_parts(Config.model_validate(values))
+    assert [len(part) for part in parts.values()] == [3, 3, 0]
