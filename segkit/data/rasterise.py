@@ -210,8 +210,11 @@ def _draw_line(line: Line, size: Size) -> Patch:
     corners = np.stack([line.points.min(0) - half, line.points.max(0) + half])
     box = _box_of(corners, size)
     pixels = np.zeros(box.size, bool)
-    starts = line.points[:-1] if len(line.points) > 1 else line.points
-    ends = line.points[1:] if len(line.points) > 1 else line.points
+    starts = line.points
+    ends = line.points
+    if len(line.points) > 1:
+        starts = line.points[:-1]
+        ends = line.points[1:]
     for start, end in zip(starts, ends, strict=True):
         around = np.stack([np.minimum(start, end) - half, np.maximum(start, end) + half])
         part = _clip(around, size)

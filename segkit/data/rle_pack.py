@@ -1,4 +1,4 @@
-"""Label Studio's run lengths of brush strokes: the binary format of @thi.ng/rle-pack.
+"""Label Studio's run lengths of brush strokes: the binary format of the package rle-pack.
 
 A stream of bits, the highest bit of a byte first: the number of values (32 bits), the bits of a
 value less one (5 bits), and four sizes of counts less one (4 bits each). Then follow groups of
@@ -117,8 +117,7 @@ def encode(mask: np.ndarray) -> list[int]:
     parts = [_binary(BANDS * flat.size, 32), _binary(WORD - 1, 5)]
     parts += [_binary(bits - 1, 4) for bits in COUNT_SIZES]
     for end, count in zip(ends.tolist(), counts.tolist(), strict=True):
-        value = 255 if flat[end - 1] else 0
-        parts += _groups(count, value)
+        parts += _groups(count, 255 * int(flat[end - 1]))
     bits = "".join(parts)
     padded = bits + "0" * (-len(bits) % 8)
     return list(int(padded, 2).to_bytes(len(padded) // 8, "big"))

@@ -133,7 +133,7 @@ def mask_of_counts(counts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if not is_possible or int(counts.sum()) != pixels:
         raise DataError(
             f"run lengths are not negative and add up to height x width, {pixels}; found "
-            f"{int(counts.sum()) if is_possible else int(counts.min())}",
+            f"{counts.size} numbers from {int(counts.min())} to {int(counts.max())}",
             "label-rle",
         )
     values = np.arange(counts.size) % 2 == 1

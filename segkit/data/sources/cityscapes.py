@@ -181,7 +181,9 @@ def read_cityscapes(labelled: LabelledImage) -> Content:
 def _without_group(label: str) -> str:
     """Return the class of a group of objects, such as "car" for "cargroup"."""
     single = label.removesuffix("group")
-    return single if single in CLASSES and label not in NOT_SCORED else label
+    if single in CLASSES and label not in NOT_SCORED:
+        return single
+    return label
 
 
 def _polygon(points: Any, size: Size) -> Polygon:

@@ -138,8 +138,9 @@ def _result_of(task: Mapping[str, Any], where: str) -> list[Any] | None:
 
 def _reference(fields: Mapping[str, Any]) -> Any:
     """Return the field of a task that probably is the image."""
-    texts = [value for value in fields.values() if isinstance(value, str)]
-    return fields.get("image", texts[0] if texts else "")
+    if "image" in fields:
+        return fields["image"]
+    return next((value for value in fields.values() if isinstance(value, str)), "")
 
 
 def _image_of(task: Mapping[str, Any], images: Images, where: str) -> str | None:
@@ -162,7 +163,7 @@ def _image_of(task: Mapping[str, Any], images: Images, where: str) -> str | None
             f"of one image",
             "label-entry",
         )
-    return found.pop() if found else None
+    return next(iter(found), None)
 
 
 def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
@@ -197,7 +198,7 @@ def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
             regions.append(Region(label, kind, f"result[{number}]", make))
     if len(sizes) > 1:
         raise DataError(f"{where}: regions state different sizes of the image", "label-entry")
-    return Content(regions, sizes.pop() if sizes else None)
+    return Content(regions, next(iter(sizes), None))
 
 
 def _labels_by_id(result: Sequence[Any]) -> dict[Any, list[str]]:
@@ -255,12 +256,13 @@ def _shape_of(
     if kind == "keypoint":
         return line_of(points_of([[x, y]], size), width, "keypoint")
     degrees = number_field(fields, "rotation", where, 0)
-    across, down = ("radiusX", "radiusY") if kind == "ellipse" else ("width", "height")
-    side_x = number_field(fields, across, where) / 100 * image_width
-    side_y = number_field(fields, down, where) / 100 * height
     if kind == "ellipse":
-        return Ellipse(x, y, side_x, side_y, degrees)
-    return rotated_rectangle(x, y, side_x, side_y, degrees)
+        radius_x = number_field(fields, "radiusX", where) / 100 * image_width
+        radius_y = number_field(fields, "radiusY", where) / 100 * height
+        return Ellipse(x, y, radius_x, radius_y, degrees)
+    across = number_field(fields, "width", where) / 100 * image_width
+    down = number_field(fields, "height", where) / 100 * height
+    return rotated_rectangle(x, y, across, down, degrees)
 
 
 def _pixels(points: Any, size: Size) -> Any:

@@ -85,19 +85,9 @@ def find_supervisely(data: DataConfig) -> Labels:
         )
     images: dict[str, Path] = {}
     labelled: dict[str, Path] = {}
-    absent = []
+    absent: list[str] = []
     for folder in folders:
-        found = list_images(folder / "img")
-        files = {path.name for path in found.values()}
-        for name, path in found.items():
-            sample = (folder.relative_to(root) / name).as_posix()
-            images[sample] = path
-            file = existing(folder / "ann" / f"{path.relative_to(folder / 'img')}.json")
-            if file.is_file():
-                labelled[sample] = file
-        for file in sorted((folder / "ann").glob("*.json")):
-            if file.name.removesuffix(".json") not in files:
-                absent.append(str(file))
+        _add_data_set(folder, root, images, labelled, absent)
     names, left_out = divide(sorted(images), labelled, data, "leave_out")
     chosen = {}
     for name in names:
@@ -113,6 +103,23 @@ def find_supervisely(data: DataConfig) -> Labels:
         unlabelled=left_out,
         absent=absent,
     )
+
+
+def _add_data_set(
+    folder: Path, root: Path, images: dict[str, Path], labelled: dict[str, Path], absent: list[str]
+) -> None:
+    """Add the images of a data set, their annotations, and annotations without an image."""
+    found = list_images(folder / "img")
+    files = {path.name for path in found.values()}
+    for name, path in found.items():
+        sample = (folder.relative_to(root) / name).as_posix()
+        images[sample] = path
+        file = existing(folder / "ann" / f"{path.relative_to(folder / 'img')}.json")
+        if file.is_file():
+            labelled[sample] = file
+    for file in sorted((folder / "ann").glob("*.json")):
+        if file.name.removesuffix(".json") not in files:
+            absent.append(str(file))
 
 
 def data_sets(root: Path) -> list[Path]:

@@ -149,7 +149,9 @@ def _from_csv(path: Path) -> Iterator[tuple[str, list[Entry]]]:
                 raise DataError(
                     f"{where}: {column} must be JSON; found {short_repr(text)}", "label-entry"
                 ) from problem
-        regions: list[Entry] = [entry] if entry["shape_attributes"] else []
+        regions: list[Entry] = []
+        if entry["shape_attributes"]:
+            regions.append(entry)
         yield row["filename"], regions
 
 
@@ -201,7 +203,9 @@ def read_via(labelled: LabelledImage, attribute: str | None, width: float | None
 def _labels_of(entry: Entry, attribute: str | None, where: str) -> list[str]:
     """Return the labels of a region; a checkbox attribute may have several."""
     attributes = as_object(entry.get("region_attributes") or {}, f"{where}: region_attributes")
-    value = attributes.get(attribute, "") if attribute else ""
+    value = ""
+    if attribute is not None:
+        value = attributes.get(attribute, "")
     if isinstance(value, dict):
         return [str(name) for name, is_chosen in value.items() if is_chosen] or [""]
     if not isinstance(value, str | int | float):

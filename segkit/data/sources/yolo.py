@@ -141,7 +141,9 @@ def _description_of(root: Path, annotations: Path | None) -> _Description | None
     for key in KEYS:
         value = entry.get(key)
         if value:
-            listed = value if isinstance(value, list) else [value]
+            listed = [value]
+            if isinstance(value, list):
+                listed = value
             folders[PARTS[key]] = [_inside(text, path) for text in listed]
     if not folders:
         raise DataError(
@@ -221,7 +223,7 @@ def _images_at(root: Path, text: str) -> list[Path]:
         return list(list_images(path).values())
     found = []
     for line in read_lines(path):
-        image = _longest_end(root, _inside(line.strip(), path)) if line.strip() else None
+        image = _longest_end(root, _inside(line.strip(), path))
         if image is not None and image.suffix.lower() in SUFFIXES:
             found.append(image)
     return found
@@ -279,13 +281,17 @@ def read_yolo(labelled: LabelledImage, names: Sequence[str]) -> Content:
 
 def _label_of(word: str, names: Sequence[str], where: str) -> str:
     """Return the name of a class, or its number as text if there are no names."""
-    if not word.isdecimal() or (names and int(word) >= len(names)):
-        known = f"a number from 0 to {len(names) - 1}" if names else "a number"
-        raise DataError(
-            f"{where}: a line begins with its class, {known}; found {short_repr(word)}",
-            "label-entry",
-        )
-    return names[int(word)] if names else word
+    is_number = word.isdecimal() and len(word) < 10
+    if is_number and not names:
+        return word
+    if is_number and int(word) < len(names):
+        return names[int(word)]
+    known = "a number"
+    if names:
+        known = f"a number from 0 to {len(names) - 1}"
+    raise DataError(
+        f"{where}: a line begins with its class, {known}; found {short_repr(word)}", "label-entry"
+    )
 
 
 def _check_polygon(words: Sequence[str], where: str) -> None:

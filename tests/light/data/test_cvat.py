@@ -118,7 +118,7 @@ BROKEN = [
     (RECTANGLE.format("cat", SQUARE, "up"), "label-entry", ("'z_order'", "'up'")),
     ('<box label="cat" xtl="1"/>', "label-entry", ("'ytl'", None)),
     ('<ellipse label="cat" cx="6" cy="4" rx="-3" ry="2"/>', "label-shape", (-3,)),
-    ('<mask label="cat" rle="1,2" left="2" top="3" width="4" height="3"/>', "label-rle", (12, 3)),
+    ('<mask label="cat" rle="1,2" left="2" top="3" width="4" height="3"/>', "label-rle", (12, 2)),
     ('<mask label="cat" rle="1,x" left="2" top="3" width="4" height="3"/>', "label-rle", ()),
     (
         f'<mask label="cat" rle="{10**30}" left="2" top="3" width="4" height="3"/>',

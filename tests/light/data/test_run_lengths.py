@@ -77,7 +77,7 @@ def test_counts_of_another_size_are_refused(counts: list[int]) -> None:
 
 
 def unpack(packed: list[int]) -> list[int]:
-    """Decode @thi.ng/rle-pack bit by bit, as its description says."""
+    """Decode the format of rle-pack bit by bit, as its description says."""
     bits = "".join(f"{byte:08b}" for byte in packed)
     place = 0
 
