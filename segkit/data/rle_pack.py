@@ -5,8 +5,8 @@ value less one (5 bits), and four sizes of counts less one (4 bits each). Then f
 values: a bit that says whether one value is repeated, the number of a size (2 bits), the count less
 one in that size, and the repeated value, or as many values as counted.
 
-Label Studio packs the four bytes red, green, blue and alpha of each pixel, row by row. A pixel
-belongs to the stroke if its alpha is above 0.
+Label Studio packs the four bytes red, green, blue and alpha of each pixel, row by row. The edges of
+a stroke may be smoothed. A pixel belongs to it if its alpha is at least half of the highest one.
 
 Source: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack#encoding-format.
 """
@@ -99,7 +99,9 @@ def decode(packed: Sequence[int], size: tuple[int, int]) -> np.ndarray:
         else:
             values[done : done + count] = stream.values(count)
         done += count
-    return values.reshape(height, width, BANDS)[..., BANDS - 1] > 0
+    alpha = values.reshape(height, width, BANDS)[..., BANDS - 1]
+    half = max(1, (int(alpha.max(initial=0)) + 1) // 2)
+    return np.asarray(alpha >= half)
 
 
 def encode(mask: np.ndarray) -> list[int]:

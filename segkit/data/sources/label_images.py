@@ -81,7 +81,7 @@ def _path_of(reference: str) -> tuple[str, bool]:
     """
     local = re.search(r"[?&]d=([^&]+)", reference)
     if local:  # Label Studio's address of a local file: /data/local-files/?d=folder/a.jpg
-        return nfc(unquote(local[1])), True
+        return nfc(unquote(local[1]).replace("\\", "/")), True
     is_address = re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", reference) is not None
     if is_address or reference.startswith("/data/"):
         return nfc(unquote(reference.partition("?")[0])), True

@@ -50,8 +50,12 @@ from segkit.errors import DataError
 from segkit.io.unicode_names import nfc
 from segkit.task import Task
 
+POLYGONS = ("polygon", "rotation", "oriented_rectangle")
+"""Shapes with their corners; X-AnyLabeling, which writes labelme's format, turns rectangles."""
 LINES = ("line", "linestrip", "point", "points")
 """Shapes without an area."""
+AREAS = ("rectangle", "circle", "mask")
+"""Shapes of two points."""
 
 
 def open_labelme(data: DataConfig, task: Task) -> LabelSource:
@@ -178,13 +182,13 @@ def _shape_of(
     shape: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
 ) -> Shape:
     """Make a shape of labelme."""
-    if kind == "polygon":
+    if kind in POLYGONS or (kind == "rectangle" and _has_corners(shape)):
         return polygon_of([shape.get("points")], size)
     if kind in LINES:
         return line_of(points_of(shape.get("points"), size), width, kind)
-    if kind not in ("rectangle", "circle", "mask"):
+    if kind not in AREAS:
         raise DataError(
-            f"the shape_type must be polygon, rectangle, circle, mask, {', '.join(LINES)}; found "
+            f"the shape_type must be {', '.join((*POLYGONS, *AREAS, *LINES))}; found "
             f"{short_repr(kind)}",
             "label-shape",
         )
@@ -198,6 +202,12 @@ def _shape_of(
     return _bitmap(shape, points)
 
 
+def _has_corners(shape: Mapping[str, Any]) -> bool:
+    """Return whether a rectangle has all its corners, as in files of X-AnyLabeling."""
+    points = shape.get("points")
+    return isinstance(points, list) and len(points) == 4
+
+
 def _circle(points: np.ndarray) -> Ellipse:
     """Return the circle around the first point through the second."""
     (x, y), (edge_x, edge_y) = points.tolist()
@@ -206,15 +216,19 @@ def _circle(points: np.ndarray) -> Ellipse:
 
 
 def _bitmap(shape: Mapping[str, Any], points: np.ndarray) -> Bitmap:
-    """Return the pixels of a mask shape, from the first to the last corner, both included."""
+    """Return the pixels of a mask shape.
+
+    The points are its first and last pixel, or in some files the corners of its box.
+    """
     content = decode_base64(shape.get("mask"), "mask of the shape")
     pixels = decode_picture(content, "mask of the shape")
     left, top, right, bottom = np.round(points).astype(int).ravel().tolist()
-    expected = (bottom - top + 1, right - left + 1)
-    if pixels.shape != expected:
+    height = bottom - top + 1
+    width = right - left + 1
+    if pixels.shape not in ((height, width), (height - 1, width - 1)):
         raise DataError(
             f"the mask of the shape has {pixels.shape[1]} x {pixels.shape[0]} pixels; its points "
-            f"say {expected[1]} x {expected[0]}",
+            f"say {width} x {height}",
             "label-shape",
         )
     return Bitmap(left, top, pixels)

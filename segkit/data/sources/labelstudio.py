@@ -186,7 +186,7 @@ def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
         kind = str(entry.get("type", "")).removesuffix("labels")
         if kind in OTHER_REGIONS:
             raise DataError(f"{place}: regions of the type {kind} are not read", "label-shape")
-        if kind not in KINDS:
+        if kind not in KINDS or _is_empty(entry):
             continue
         size = size_of(entry, "original_height", "original_width", place)
         if size is not None:
@@ -199,6 +199,12 @@ def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
     if len(sizes) > 1:
         raise DataError(f"{where}: regions state different sizes of the image", "label-entry")
     return Content(regions, next(iter(sizes), None))
+
+
+def _is_empty(entry: Mapping[str, Any]) -> bool:
+    """Return whether a region is a brush without strokes."""
+    fields = entry.get("value")
+    return isinstance(fields, dict) and fields.get("rle") == []
 
 
 def _labels_by_id(result: Sequence[Any]) -> dict[Any, list[str]]:

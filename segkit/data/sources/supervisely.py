@@ -155,12 +155,22 @@ def read_supervisely(labelled: LabelledImage, width: float | None) -> Content:
     for number, value in enumerate(list_field(entry, "objects", where)):
         place = f"{where}: objects[{number}]"
         fields = as_object(value, place)
-        kind = text_field(fields, "geometryType", place)
+        kind = _kind_of(fields)
         label = text_field(fields, "classTitle", place)
         make = partial(_shape_of, fields, kind, width, place)
         regions.append(Region(label, kind, f"objects[{number}]", make))
     size = as_object(entry.get("size") or {}, f"{where}: size")
     return Content(regions, size_of(size, "height", "width", where))
+
+
+def _kind_of(fields: Mapping[str, Any]) -> str:
+    """Return the kind of an object; old files do not name it."""
+    named = fields.get("geometryType") or fields.get("shape")
+    if named is not None:
+        return str(named)
+    if fields.get("bitmap") is not None:
+        return "bitmap"
+    return "polygon"
 
 
 def _shape_of(

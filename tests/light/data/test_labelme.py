@@ -56,6 +56,13 @@ def test_a_rectangle_has_any_two_opposite_corners(tmp_path: Path, points: Any) -
     np.testing.assert_array_equal(source(tmp_path, shape).read("a").mask == 1, expected)
 
 
+@pytest.mark.parametrize("kind", ["rectangle", "rotation", "oriented_rectangle"])
+def test_a_rectangle_with_all_corners_is_a_polygon(tmp_path: Path, kind: str) -> None:
+    shape = labelme_shape("cat", [[1, 1], [7, 1], [7, 5], [1, 5]], kind)
+    expected = filled([(1, 1, 7, 5)], SIZE)
+    np.testing.assert_array_equal(source(tmp_path, shape).read("a").mask == 1, expected)
+
+
 def test_a_circle_has_its_centre_and_a_point_on_its_edge(tmp_path: Path) -> None:
     shape = labelme_shape("cat", [[5, 4], [8, 4]], "circle")
     expected = draw_mask(Ellipse(5, 4, 3, 3), SIZE)
@@ -66,10 +73,11 @@ def test_a_circle_has_its_centre_and_a_point_on_its_edge(tmp_path: Path) -> None
 def test_a_mask_has_its_first_and_last_pixel(tmp_path: Path, scale: Any) -> None:
     pixels = np.arange(12).reshape(3, 4) % 5 > 1
     stored = pixels if scale is bool else pixels.astype(np.uint8) * scale
-    shape = mask_shape("cat", [[2, 3], [5, 5]], stored)
     expected = np.zeros(SIZE, bool)
     expected[3:6, 2:6] = pixels
-    np.testing.assert_array_equal(source(tmp_path, shape).read("a").mask == 1, expected)
+    for last in ([5, 5], [6, 6]):  # the last pixel, or the corner of the box
+        shape = mask_shape("cat", [[2, 3], last], stored)
+        np.testing.assert_array_equal(source(tmp_path, shape).read("a").mask == 1, expected)
 
 
 @pytest.mark.parametrize(

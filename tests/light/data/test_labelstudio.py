@@ -55,6 +55,12 @@ def test_a_brush_stroke_is_its_alpha(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask == 1, PIXELS)
 
 
+def test_a_brush_without_strokes_is_nothing(tmp_path: Path) -> None:
+    empty = brush("cat", [], SIZE)
+    empty["value"]["brushlabels"] = []
+    assert one(tmp_path, empty, box()).sum() == 24
+
+
 def test_a_bitmask_is_a_png(tmp_path: Path) -> None:
     address = "data:image/png;base64," + base64.b64encode(png(PIXELS)).decode()
     value = {"imageDataURL": address, "bitmasklabels": ["cat"]}
@@ -114,6 +120,7 @@ def test_a_region_with_two_labels_is_in_both_classes(tmp_path: Path) -> None:
         "a b.png",
         "/data/upload/1/3f2a77c1-a b.png",
         "/data/local-files/?d=some%20where/images/a%20b.png",
+        "/data/local-files/?d=images%5Ca%20b.png",
         "s3://bucket/key/a%20b.png",
         "https://example.org/x/a%20b.png?token=1",
         "C:\\pictures\\a b.png",

@@ -96,6 +96,29 @@ def unpack(packed: list[int]) -> list[int]:
     return values
 
 
+def test_the_oracle_decodes_the_example_of_label_studio() -> None:
+    """The numbers are those of tests/test_brush.py in label-studio-converter."""
+    packed = [0, 0, 0, 18, 57, 27, 252, 96, 32, 1, 0, 6, 0, 40, 0, 192, 3, 128, 17, 56, 32]
+    assert unpack(packed) == [1, 1, 1, 1, 2, 3, 5, 6, 7, 8, *[4] * 8]
+
+
+@pytest.mark.parametrize(
+    ("alphas", "inside"),
+    [
+        ([0, 0, 0, 0], [0, 0, 0, 0]),
+        ([100, 100, 0, 0], [1, 1, 0, 0]),
+        ([255, 128, 127, 3], [1, 1, 0, 0]),
+        ([1, 0, 1, 0], [1, 0, 1, 0]),
+    ],
+)
+def test_the_smoothed_edge_of_a_stroke_is_cut_in_the_middle(
+    alphas: list[int], inside: list[int]
+) -> None:
+    values = [value for alpha in alphas for value in (alpha, alpha, alpha, alpha)]
+    packed = pack(values, (3, 4, 8, 16), [(False, 16)])
+    assert rle_pack.decode(packed, (1, 4)).ravel().tolist() == inside
+
+
 def pack(values: list[int], sizes: tuple[int, ...], groups: list[tuple[bool, int]]) -> list[int]:
     """Encode values in groups of a run or of single values, as the description says."""
     bits = f"{len(values):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in sizes)

@@ -53,6 +53,15 @@ def test_a_polygon_of_supervisely_has_holes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.read("ds/a").mask == 1, expected)
 
 
+def test_old_files_do_not_name_the_kind_of_an_object(tmp_path: Path) -> None:
+    polygon = {"classTitle": "cat", "bitmap": None, "points": {"exterior": corners(BOX)}}
+    bitmap = supervisely_bitmap("cat", 0, 6, np.ones((2, 3), bool))
+    del bitmap["geometryType"]
+    source = supervisely_source(tmp_path, polygon, bitmap)
+    expected = EXPECTED | filled([(0, 6, 3, 8)], SIZE)
+    np.testing.assert_array_equal(source.read("ds/a").mask == 1, expected)
+
+
 def test_a_bitmap_of_supervisely_has_an_origin(tmp_path: Path) -> None:
     pixels = np.arange(12).reshape(3, 4) % 5 > 1
     expected = np.zeros(SIZE, bool)
@@ -109,6 +118,7 @@ BITMAP = {"origin": [0, 0]}
             ("PNG",),
         ),
         ({"geometryType": "polygon"}, "label-entry", ("'classTitle'",)),
+        ({"classTitle": "cat"}, "label-entry", ("'points'",)),
     ],
 )
 def test_a_broken_object_of_supervisely_is_named(
