@@ -116,7 +116,7 @@ def _pair(images: Images, files: Mapping[str, Path]) -> tuple[dict[str, Path], l
     for stem, path in files.items():
         if stem in names:
             by_name[names[stem]] = path
-        elif is_labelme(path):
+        elif is_labelme(_content_of(path)):
             others.append(path)
     absent = []
     for path in others:
@@ -129,12 +129,16 @@ def _pair(images: Images, files: Mapping[str, Path]) -> tuple[dict[str, Path], l
     return by_name, absent
 
 
-def is_labelme(path: Path) -> bool:
-    """Return whether a file is one of labelme's; False if it cannot be read."""
+def _content_of(path: Path) -> Any:
+    """Return the content of a JSON file; None if it cannot be read."""
     try:
-        content = read_json(path)
+        return read_json(path)
     except DataError:
-        return False
+        return None
+
+
+def is_labelme(content: Any) -> bool:
+    """Return whether the content of a JSON file is that of labelme."""
     return isinstance(content, dict) and "shapes" in content and "imagePath" in content
 
 

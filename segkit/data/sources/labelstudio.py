@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from segkit.config import DataConfig
@@ -312,12 +311,8 @@ def _bitmask(fields: Mapping[str, Any], size: Size) -> Bitmap:
     return Bitmap(0, 0, pixels)
 
 
-def is_labelstudio(path: Path) -> bool:
-    """Return whether a file is a JSON export of Label Studio; False if it cannot be read."""
-    try:
-        content = read_json(path)
-    except DataError:
-        return False
+def is_labelstudio(content: Any) -> bool:
+    """Return whether the content of a JSON file is an export of Label Studio."""
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         return False
     return isinstance(content[0].get("data"), dict) and "annotations" in content[0]

@@ -186,10 +186,10 @@ def _shape_of(geometry: Mapping[str, Any], kind: str, width: float | None, size:
     return line_of(points_of(coordinates, size), width, kind)
 
 
-def is_qupath(path: Path) -> bool:
-    """Return whether a file is GeoJSON in pixels; False if it cannot be read."""
+def is_qupath(content: Any) -> bool:
+    """Return whether the content of a JSON file is GeoJSON in pixels."""
     try:
-        features = _features(read_json(path), str(path))
+        features = _features(content, "")
     except DataError:
         return False
     if not features or not isinstance(features[0], dict):

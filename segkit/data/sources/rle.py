@@ -219,12 +219,8 @@ def _bitmap(text: str, order: Order, size: Size) -> Bitmap:
     return Bitmap(0, 0, mask_of_pairs(pairs, size, order))
 
 
-def is_rle(path: Path) -> bool:
-    """Return whether a CSV file has a column of run lengths; False if it cannot be read."""
-    try:
-        lines = read_lines(path)
-    except DataError:
-        return False
+def is_rle(lines: Sequence[str]) -> bool:
+    """Return whether the lines of a CSV file have a column of run lengths."""
     names = next(csv.reader(lines[:1]), [])
     lower = {name.strip().lower() for name in names}
     is_with_image = any(name in lower for name in IMAGE_COLUMNS)

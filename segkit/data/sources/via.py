@@ -253,15 +253,14 @@ def _shape_of(
     return Ellipse(x_centre, y_centre, radius_x, radius_y, degrees)
 
 
-def is_via(path: Path) -> bool:
-    """Return whether a file is one of VIA; False if it cannot be read."""
-    try:
-        if path.suffix.lower() == ".csv":
-            names = next(csv.reader(read_lines(path)[:1]), [])
-            return set(COLUMNS) <= {name.strip("# ") for name in names}
-        content = read_json(path)
-    except DataError:
-        return False
+def is_via_table(lines: Sequence[str]) -> bool:
+    """Return whether the lines of a CSV file are those of VIA."""
+    names = next(csv.reader(lines[:1]), [])
+    return set(COLUMNS) <= set(names)
+
+
+def is_via(content: Any) -> bool:
+    """Return whether the content of a JSON file is that of VIA."""
     if not isinstance(content, dict) or not content:
         return False
     if METADATA in content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from segkit.data.sources import cityscapes, cvat, labelstudio, qupath, rle, robo
 from segkit.data.sources.coco_json import category_names
 from segkit.data.sources.label_meanings import OTHERS, SKIP, USUAL
 from segkit.data.sources.label_source import Labels
+from segkit.data.sources.label_values import read_json, read_lines
 from segkit.data.sources.labelling_tools import classes_of_cvat
 from segkit.data.sources.labelme import is_labelme
 from segkit.data.sources.supervisely import data_sets
@@ -27,6 +29,8 @@ ENDINGS = (".json", ".geojson", ".csv", ".xml")
 """Endings of label files."""
 MOST_NAMED = 12
 """Labels that are listed with their number of shapes."""
+COCO_LISTS = ("images", "annotations", "categories")
+"""The lists of a COCO file."""
 FOLDERS_OF_IMAGES = ("images", "img", "imgs", "data", "obj_train_data")
 """Names of the folder of images beside the files of a labelling tool."""
 FOLDERS_OF_LABELS = ("", "annotations", "labels")
@@ -160,25 +164,39 @@ def place_of_file(path: Path, images: Path) -> Place | None:
         return Place("cvat", images, path) if cvat.is_cvat(path) else None
     if ending == ".csv":
         return _place_of_csv(path, images)
-    if ending not in (".json", ".geojson"):
+    if ending in (".json", ".geojson"):
+        return _place_of_json(path, images)
+    return None
+
+
+def _place_of_json(path: Path, images: Path) -> Place | None:
+    if _begins_like_coco(path):  # such files may be large
+        return Place("coco", images, path)
+    try:
+        content = read_json(path)
+    except DataError:
         return None
-    if is_labelme(path):
+    if is_labelme(content):
         return _place_of_folder("labelme", path, images)
-    if labelstudio.is_labelstudio(path):
+    if labelstudio.is_labelstudio(content):
         return Place("labelstudio", images, path)
-    if via.is_via(path):
+    if via.is_via(content):
         return Place("via", images, path)
-    if qupath.is_qupath(path):
+    if qupath.is_qupath(content):
         return _place_of_folder("qupath", path, images)
-    if _is_coco(path):
+    if isinstance(content, dict) and all(key in content for key in COCO_LISTS):
         return Place("coco", images, path)
     return None
 
 
 def _place_of_csv(path: Path, images: Path) -> Place | None:
-    if via.is_via(path):
+    try:
+        lines = read_lines(path)
+    except DataError:
+        return None
+    if via.is_via_table(lines):
         return Place("via", images, path)
-    if rle.is_rle(path):
+    if rle.is_rle(lines):
         return Place("rle", images, path)
     return None
 
@@ -190,12 +208,15 @@ def _place_of_folder(source: str, path: Path, images: Path) -> Place:
     return Place(source, images, path.parent)
 
 
-def _is_coco(path: Path) -> bool:
+def _begins_like_coco(path: Path) -> bool:
+    """Return whether the first key of a JSON file is one of COCO."""
     try:
-        category_names(path)
-    except DataError:
+        with path.open("rb") as stream:
+            first = stream.read(200)
+    except OSError:
         return False
-    return True
+    keys = "|".join(("info", "licenses", *COCO_LISTS))
+    return re.match(rf'\s*{{\s*"({keys})"\s*:'.encode(), first) is not None
 
 
 def place_of_masks(images: Path, masks: Path) -> Place | None:

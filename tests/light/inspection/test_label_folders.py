@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from segkit import DataError, Task
+from segkit import ConfigError, DataError, Task
 from segkit.config import DataConfig
 from segkit.data.parts import open_parts
 from segkit.inspection.find_config import find_config
@@ -156,6 +157,40 @@ def test_files_of_two_tools_in_one_folder_are_refused(tmp_path: Path) -> None:
         inspect_data(tmp_path)
     guess = detect_format(tmp_path, None, data=DataConfig(source="labelme"))
     assert guess.data.source == "labelme"
+
+
+def test_a_broken_label_file_is_a_problem_of_its_image(tmp_path: Path) -> None:
+    MAKERS["labelme"](tmp_path, SIZES, LABELLED)
+    path = tmp_path / "b.json"
+    content = json.loads(path.read_text())
+    content["shapes"][0]["points"] = [[0, 0], [1, 1]]
+    write_json(path, content)
+    found = inspect_data(tmp_path)
+    [problem] = [problem for problem in found.problems if problem.level == "error"]
+    assert problem.code == "label-shape"
+    assert str(path) in str(problem)
+    assert len(found.survey.facts) == 2
+    found = inspect_data(tmp_path, settings=["data.skip_broken=true"])
+    assert not found.wrong
+    assert len(found.survey.facts) == 2
+
+
+def test_a_missing_setting_is_named(tmp_path: Path) -> None:
+    MAKERS["labelme"](tmp_path, SIZES, LABELLED)
+    path = tmp_path / "b.json"
+    content = json.loads(path.read_text())
+    content["shapes"][0] |= {"shape_type": "point", "points": [[3, 3]]}
+    write_json(path, content)
+    with fails(ConfigError, "missing-setting", path, setting="data.line_width"):
+        inspect_data(tmp_path)
+    found = inspect_data(tmp_path, settings=["data.line_width=5"])
+    assert not found.wrong
+
+
+def test_the_order_of_run_lengths_is_asked_for(tmp_path: Path) -> None:
+    MAKERS["rle"](tmp_path, SIZES, LABELLED)
+    with fails(ConfigError, "missing-setting", setting="data.run_lengths.order"):
+        inspect_data(tmp_path)
 
 
 def test_a_folder_without_label_files_is_refused_as_before(tmp_path: Path) -> None:
