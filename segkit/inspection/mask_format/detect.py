@@ -24,7 +24,7 @@ from segkit.inspection.mask_format.contents import (
 )
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
-from segkit.inspection.mask_format.guess import Guess, default_names
+from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.inspection.mask_format.label_tools import (
     choose_place,
@@ -113,7 +113,7 @@ def detect_coco(data: DataConfig, images: Path, masks: Path, classes: Sequence[s
     """Return how to read a COCO JSON file; its categories are the classes."""
     update = {"source": "coco", "images": images, "annotations": masks}
     data = data.model_copy(update=update)
-    return _layered_guess(data, category_names(masks), classes, "COCO annotations")
+    return layered_guess(data, category_names(masks), classes, "COCO annotations")
 
 
 def detect_csv(data: DataConfig, path: Path, classes: Sequence[str], progress: Callback) -> Guess:
@@ -196,23 +196,6 @@ def _with_names_of_cvat(guess: Guess, by_colour: dict[int, str]) -> Guess:
     )
 
 
-def _layered_guess(
-    data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str
-) -> Guess:
-    """Return a guess of one layer per class, for the chosen classes or for all."""
-    unknown = [name for name in classes if name not in names]
-    if unknown or not names:
-        raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
-            f"{', '.join(names) or 'none'}",
-            "list",
-        )
-    chosen = list(classes or names)
-    if len(chosen) == 1:
-        return Guess(data, Task.binary(chosen[0]), words)
-    return Guess(data, Task.multilabel(chosen), words)
-
-
 def _classify_layers(
     data: DataConfig,
     paths: Sequence[Path],
@@ -228,7 +211,7 @@ def _classify_layers(
     except DataError as problem:
         message = f"{where}: {words}, whose masks mean yes or no: {problem}"
         raise problem.with_message(message) from problem
-    guess = _layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
+    guess = layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
     return guess._replace(doubts=yes_no.doubts, decoded=yes_no.decoded)
 
 

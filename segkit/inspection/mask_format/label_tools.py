@@ -19,7 +19,7 @@ from segkit.data.sources.labelling_tools import classes_of_cvat
 from segkit.data.sources.labelme import is_labelme
 from segkit.data.sources.supervisely import data_sets
 from segkit.errors import DataError
-from segkit.inspection.mask_format.guess import Guess
+from segkit.inspection.mask_format.guess import Guess, check_known, layered_guess
 from segkit.io.image_files import walk_images
 from segkit.task import Task
 
@@ -281,7 +281,10 @@ def detect_labels(
     if place.source == "voc":
         return _detect_voc(data, place.images, classes)
     if place.source in ("coco", "roboflow"):
-        return _layered(data, _categories(place), classes, f"COCO annotations ({place.source})")
+        words = "COCO annotations"
+        if place.source == "roboflow":
+            words = "COCO annotations of Roboflow"
+        return layered_guess(data, _categories(place), classes, words)
     labels: Labels = catalog.load_part(catalog.LABELS, place.source)(data)
     counts = count_labels(labels, progress)
     names = _class_names(labels, counts, data)
@@ -295,7 +298,7 @@ def detect_labels(
         data = data.model_copy(update={"labels": meanings})
     if labels.outside_is_void:
         return _exclusive(data, names, classes, words)
-    return _layered(data, names, classes, words)
+    return layered_guess(data, names, classes, words)
 
 
 def _categories(place: Place) -> list[str]:
@@ -379,24 +382,5 @@ def _detect_voc(data: DataConfig, folder: Path, classes: Sequence[str]) -> Guess
 
 def _exclusive(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:
     """Return a guess of classes that exclude each other."""
-    _check_known(names, classes)
+    check_known(names, classes)
     return Guess(data, Task.multiclass(list(classes or names)), words)
-
-
-def _layered(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:
-    """Return a guess of one layer per class, for the chosen classes or for all."""
-    _check_known(names, classes)
-    chosen = list(classes or names)
-    if len(chosen) == 1:
-        return Guess(data, Task.binary(chosen[0]), words)
-    return Guess(data, Task.multilabel(chosen), words)
-
-
-def _check_known(names: Sequence[str], classes: Sequence[str]) -> None:
-    unknown = [name for name in classes if name not in names]
-    if unknown or not names:
-        raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
-            f"{', '.join(names) or 'none'}",
-            "list",
-        )
