@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ class Drawn(NamedTuple):
 
 
 def mask_in_order(
-    shapes: Sequence[Drawn], task: Task, size: Size, void: bool, where: str
+    shapes: Iterable[Drawn], task: Task, size: Size, void: bool, where: str
 ) -> np.ndarray:
     """Return the mask in which each shape hides the ones before it.
 
@@ -67,7 +67,7 @@ class LayerRules(NamedTuple):
 
 
 def mask_of_layers(
-    shapes: Sequence[Drawn], task: Task, size: Size, rules: LayerRules, where: str
+    shapes: Iterable[Drawn], task: Task, size: Size, rules: LayerRules, where: str
 ) -> np.ndarray:
     """Return the mask in which the shapes of each class are united.
 

@@ -6,7 +6,7 @@ tools: it draws the shapes, finds the meaning of their labels, and checks sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -181,18 +181,17 @@ class LabelSource:
         mask = self._mask(self._draw(content, size, where), size, where)
         return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
 
-    def _draw(self, content: Content, size: Size, where: str) -> list[Drawn]:
-        drawn = []
+    def _draw(self, content: Content, size: Size, where: str) -> Iterator[Drawn]:
+        """Yield the drawn shapes, one at a time, because together they may take much memory."""
         for region in content.regions:
             try:
                 meaning = self._meaning(region.label)
                 if meaning != SKIP:
-                    drawn.append(Drawn(meaning, draw(region.shape(size), size)))
+                    yield Drawn(meaning, draw(region.shape(size), size))
             except SegkitError as problem:
                 raise problem.with_message(f"{where}, {region.where}: {problem}") from problem
-        return drawn
 
-    def _mask(self, drawn: Sequence[Drawn], size: Size, where: str) -> np.ndarray:
+    def _mask(self, drawn: Iterable[Drawn], size: Size, where: str) -> np.ndarray:
         void = self.labels.outside_is_void
         if not self.task.layered and self._later_hides:
             return mask_in_order(drawn, self.task, size, void, where)

@@ -12,6 +12,7 @@ from segkit import catalog
 from segkit.config import DataConfig
 from segkit.data.sources import cityscapes, cvat, labelstudio, qupath, rle, roboflow, via, voc, yolo
 from segkit.data.sources.coco_json import category_names
+from segkit.data.sources.label_images import files_below
 from segkit.data.sources.label_meanings import OTHERS, SKIP, USUAL
 from segkit.data.sources.label_source import Labels
 from segkit.data.sources.label_values import read_json, read_lines
@@ -33,8 +34,8 @@ COCO_LISTS = ("images", "annotations", "categories")
 """The lists of a COCO file."""
 FOLDERS_OF_IMAGES = ("images", "img", "imgs", "data", "obj_train_data")
 """Names of the folder of images beside the files of a labelling tool."""
-FOLDERS_OF_LABELS = ("", "annotations", "labels")
-"""Names of the folder of label files; "" is the folder itself."""
+FOLDERS_OF_LABELS = ("annotations", "labels")
+"""Names of the folder of label files, which may also be the folder itself or that of the images."""
 WITHOUT_NAME = "object"
 """The class of shapes without a label."""
 Callback = Callable[[], None]
@@ -77,17 +78,16 @@ def places_in(folder: Path) -> list[Place]:
         if is_there(folder):
             found.append(Place(source, folder))
     if found:
-        return found[:1]  # from the most special layout to the most general
+        return found
     images = _folder_of_images(folder)
     if images is None:
         return []
-    for name in FOLDERS_OF_LABELS:
-        place = folder / name
-        if place.is_dir():
-            found += _places_of_files(place, images)
+    for labels in dict.fromkeys((folder, images, *(folder / name for name in FOLDERS_OF_LABELS))):
+        if labels.is_dir():
+            found = _places_of_files(labels, images)
         if found:
             break
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _is_cityscapes(folder: Path) -> bool:
@@ -133,16 +133,19 @@ def _has_images(folder: Path) -> bool:
 def _places_of_files(folder: Path, images: Path) -> list[Place]:
     """Return a place for each kind of label files in a folder.
 
-    Files that are called like images are of one tool, so only the first of them are opened.
+    Files that are called like images are of one tool, so only the first of them are opened. A
+    folder above that of the images is searched without the folders in it.
     """
     found: list[Place] = []
     names = {Path(name).name for name, _ in walk_images(images)}
     for ending in ENDINGS:
         paths = sorted(folder.glob(f"*{ending}"))
+        if folder not in images.parents:
+            paths = list(files_below(folder, ending).values())
         of_images = [path for path in paths if path.stem in names]
         others = [path for path in paths if path.stem not in names]
         for path in [*of_images[:MOST_OPENED], *others[:MOST_OPENED]]:
-            place = place_of_file(path, images)
+            place = place_of_file(path, images, folder)
             if place is not None:
                 found.append(place)
     if not found and any(folder.glob("*.txt")) and folder.name == "labels":
@@ -150,12 +153,13 @@ def _places_of_files(folder: Path, images: Path) -> list[Place]:
     return list(dict.fromkeys(found))
 
 
-def place_of_file(path: Path, images: Path) -> Place | None:
+def place_of_file(path: Path, images: Path, folder: Path) -> Place | None:
     """Return the place of one label file; None if no tool is recognised.
 
     Args:
         path: The file.
         images: The folder of images.
+        folder: The folder of all label files, for tools that write one file per image.
     """
     ending = path.suffix.lower()
     if ending in (".yaml", ".yml"):
@@ -165,11 +169,11 @@ def place_of_file(path: Path, images: Path) -> Place | None:
     if ending == ".csv":
         return _place_of_csv(path, images)
     if ending in (".json", ".geojson"):
-        return _place_of_json(path, images)
+        return _place_of_json(path, images, folder)
     return None
 
 
-def _place_of_json(path: Path, images: Path) -> Place | None:
+def _place_of_json(path: Path, images: Path, folder: Path) -> Place | None:
     if _begins_like_coco(path):  # such files may be large
         return Place("coco", images, path)
     try:
@@ -177,13 +181,13 @@ def _place_of_json(path: Path, images: Path) -> Place | None:
     except DataError:
         return None
     if is_labelme(content):
-        return _place_of_folder("labelme", path, images)
+        return _place_of_folder("labelme", images, folder)
     if labelstudio.is_labelstudio(content):
         return Place("labelstudio", images, path)
     if via.is_via(content):
         return Place("via", images, path)
     if qupath.is_qupath(content):
-        return _place_of_folder("qupath", path, images)
+        return _place_of_folder("qupath", images, folder)
     if isinstance(content, dict) and all(key in content for key in COCO_LISTS):
         return Place("coco", images, path)
     return None
@@ -201,11 +205,11 @@ def _place_of_csv(path: Path, images: Path) -> Place | None:
     return None
 
 
-def _place_of_folder(source: str, path: Path, images: Path) -> Place:
+def _place_of_folder(source: str, images: Path, folder: Path) -> Place:
     """Return the place of files that describe one image each."""
-    if path.parent == images:
+    if folder == images:
         return Place(source, images)
-    return Place(source, images, path.parent)
+    return Place(source, images, folder)
 
 
 def _begins_like_coco(path: Path) -> bool:
@@ -227,7 +231,7 @@ def place_of_masks(images: Path, masks: Path) -> Place | None:
         masks: A file or a folder.
     """
     if masks.is_file():
-        return place_of_file(masks, images)
+        return place_of_file(masks, images, masks.parent)
     if not masks.is_dir() or (images != masks and _has_images(masks)):
         return None
     found = _places_of_files(masks, images)
@@ -256,8 +260,8 @@ def choose_place(places: Sequence[Place], data: DataConfig, folder: Path) -> Pla
     for place in places:
         listed.append(f"{place.source} ({place.annotations or place.images})")
     raise DataError(
-        f"{folder}: contains files of several labelling tools: {', '.join(listed)}. Name the "
-        f"images and the labels: segkit inspect IMAGES LABELS",
+        f"{folder}: contains files of several labelling tools: {', '.join(listed)}. Choose one by "
+        f"--set data.source={places[0].source}, or name the images and the labels apart",
         "list",
     )
 

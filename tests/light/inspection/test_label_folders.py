@@ -94,6 +94,24 @@ def test_images_and_labels_may_be_named_apart(tmp_path: Path, tool: str) -> None
     assert config.task.classes == ("car", "truck")
 
 
+@pytest.mark.parametrize("layout", ["together", "images", "annotations", "parts"])
+def test_label_files_are_found_beside_the_images_or_in_folders(tmp_path: Path, layout: str) -> None:
+    images = {"together": "", "images": "images", "annotations": "images", "parts": "train"}
+    MAKERS["labelme"](tmp_path / images[layout], SIZES, LABELLED)
+    if layout == "annotations":
+        (tmp_path / "annotations").mkdir()
+        for path in (tmp_path / "images").glob("*.json"):
+            path.rename(tmp_path / "annotations" / path.name)
+    if layout == "parts":
+        MAKERS["labelme"](tmp_path / "val", SIZES, LABELLED)
+    found = inspect_data(tmp_path)
+    assert found.config is not None
+    assert found.config.data.source == "labelme"
+    expected = [3, 3, 0] if layout == "parts" else [3, 0, 0]
+    assert [len(part) for part in found.parts.values()] == expected
+    assert found.task.classes == ("car", "truck")
+
+
 def test_labels_in_a_folder_beside_the_images(tmp_path: Path) -> None:
     for tool, ending in (("labelme", ".json"), ("qupath", ".geojson"), ("yolo", ".txt")):
         root = tmp_path / tool
