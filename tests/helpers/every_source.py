@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -244,6 +243,16 @@ def of_a_tool(tool: str, root: Path) -> Made:
     return Made(task, data, name, labels[0] if labels else image)
 
 
+def maker_of(tool: str) -> Callable[[Path], Made]:
+    """Return the function that writes the small data set of a labelling tool."""
+
+    def make(root: Path) -> Made:
+        return of_a_tool(tool, root)
+
+    make.__name__ = tool
+    return make
+
+
 def roboflow(root: Path) -> Made:
     labelled = {name: [("liver", (0, 0, 2, 1))] for name in SHAPES}
     data = DataConfig.model_validate(label_sets.roboflow(root, SHAPES, labelled))
@@ -268,7 +277,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "voc": voc,
 }
 for tool in label_sets.MAKERS:
-    MAKERS[tool] = partial(of_a_tool, tool)
+    MAKERS[tool] = maker_of(tool)
 
 
 """One for each source of the catalog, by its name there."""
@@ -278,5 +287,5 @@ MORE = [folder_of_ids, folder_of_colours, folder_of_classes, folder_of_bands, li
 
 
 every_source = pytest.mark.parametrize(
-    "make", [*MAKERS.values(), *MORE], ids=[*MAKERS, *(make.__name__ for make in MORE)]
+    "make", [*MAKERS.values(), *MORE], ids=lambda make: make.__name__
 )
