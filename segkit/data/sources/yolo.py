@@ -80,19 +80,28 @@ def find_yolo(data: DataConfig) -> Labels:
         ConfigError: If a setting is missing.
         DataError: If data.yaml cannot be read, or names folders that are not there.
     """
-    root = folder_of_images(data.images, "yolo")
-    description = _description_of(root, data.annotations)
-    if description is not None:
+    folder = folder_of_images(data.images, "yolo")
+    path = data.annotations or description_file(folder)
+    root = _root_of(folder, path)
+    if path is not None and not path.is_dir():
+        description = _read_description(path)
         images, parts = _images_of_parts(root, description)
-        files = {name: _label_file(path, root) for name, path in images.items()}
         names = description.names
+        files = {name: _label_file(image, root) for name, image in images.items()}
     else:
-        images = list_images(root)
+        images = list_images(folder)
         parts = parts_by_folder(images)
-        folder = data.annotations or root
-        files = {name: existing(folder / f"{name}.txt") for name in images}
-        names = _names_beside(folder)
+        names = _names_beside(path or folder)
+        files = {name: _label_file(image, root) for name, image in images.items()}
+        if path is not None:
+            files = {name: existing(path / f"{name}.txt") for name in images}
     labelled = {name: path for name, path in files.items() if path.is_file()}
+    if images and not labelled:
+        raise DataError(
+            f"{folder}: no image has a text file; that of {next(iter(images.values()))} would be "
+            f"{next(iter(files.values()))}",
+            "empty",
+        )
     chosen, left_out = divide(sorted(images), labelled, data, "background")
     found = {}
     for name in chosen:
@@ -107,6 +116,15 @@ def find_yolo(data: DataConfig) -> Labels:
         unlabelled=left_out,
         absent=_without_image(labelled.values()),
     )
+
+
+def _root_of(images: Path, annotations: Path | None) -> Path:
+    """Return the folder of the data set: that of data.yaml, or that of the folder "images"."""
+    if annotations is not None and annotations.parent in (images, *images.parents):
+        return annotations.parent
+    if images.name == "images":
+        return images.parent
+    return images
 
 
 def _without_image(labelled: Iterable[Path]) -> list[str]:
@@ -128,10 +146,7 @@ def description_file(root: Path) -> Path | None:
     return None
 
 
-def _description_of(root: Path, annotations: Path | None) -> _Description | None:
-    path = annotations or description_file(root)
-    if path is None or path.is_dir():
-        return None
+def _read_description(path: Path) -> _Description:
     try:
         content = yaml.safe_load(read_content(path))
     except (yaml.YAMLError, ValueError, RecursionError) as problem:

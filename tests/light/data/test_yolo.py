@@ -95,6 +95,22 @@ def test_without_data_yaml_labels_are_paired_by_name(tmp_path: Path) -> None:
     assert opened(images, annotations=labels).read("a").mask.sum() == 24
 
 
+def test_labels_are_found_from_the_folder_of_images(tmp_path: Path) -> None:
+    one(tmp_path, f"1 {SQUARE}")
+    images = tmp_path / "images"
+    for more in ({"annotations": tmp_path / "data.yaml"}, {"labels": {1: "cat"}}):
+        assert opened(images, **more).read("train/a").mask.sum() == 24
+    assert opened(images / "train", annotations=tmp_path / "data.yaml").read("train/a").mask.any()
+
+
+def test_a_data_set_without_any_text_file_is_refused(tmp_path: Path) -> None:
+    one(tmp_path, "")
+    path = tmp_path / "labels" / "train" / "a.txt"
+    path.unlink()
+    with fails(DataError, "empty", path):
+        opened(tmp_path)
+
+
 def test_an_empty_file_is_background(tmp_path: Path) -> None:
     assert not one(tmp_path, "").any()
 

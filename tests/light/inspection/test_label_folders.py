@@ -17,7 +17,7 @@ from segkit.inspection.mask_format.detect import detect_format
 from segkit.planning.rules import draft
 from segkit.system.progress import Progress
 from tests.helpers.coco_json import content
-from tests.helpers.errors import fails
+from tests.helpers.errors import fails, holds
 from tests.helpers.label_sets import (
     MAKERS,
     PREFIXES,
@@ -191,6 +191,17 @@ def test_a_broken_label_file_is_a_problem_of_its_image(tmp_path: Path) -> None:
     found = inspect_data(tmp_path, settings=["data.skip_broken=true"])
     assert not found.wrong
     assert len(found.survey.facts) == 2
+
+
+def test_missing_images_are_an_error_or_a_warning_with_their_number(tmp_path: Path) -> None:
+    MAKERS["labelstudio"](tmp_path, SIZES, LABELLED)
+    (tmp_path / "images" / "a.png").unlink()
+    with fails(DataError, "unpaired", 1):
+        inspect_data(tmp_path)
+    found = inspect_data(tmp_path, settings=["data.skip_broken=true"])
+    [problem] = [problem for problem in found.problems if problem.code == "unpaired"]
+    assert problem.level == "warning"
+    assert holds(str(problem), 1)
 
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
