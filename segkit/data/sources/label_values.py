@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from segkit.data.rasterise import FARTHEST, Line, Polygon, Size
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.files import read_bytes
+from segkit.io.pictures import open_picture
 
 LARGEST = 2**32
 """Largest file, in bytes."""
@@ -258,21 +260,19 @@ def decode_base64(value: Any, kind: str) -> bytes:
 
 
 def decode_picture(content: bytes, kind: str) -> np.ndarray:
-    """Return the pixels of a PNG inside a label file that are not 0, (H, W) bool.
+    """Return the pixels of a picture inside a label file that are not 0, (H, W) bool.
 
     Transparent pixels are outside if there are some, as in files of Supervisely.
 
     Args:
-        content: The bytes of the PNG.
+        content: The bytes of the picture, a PNG in files of the tools.
         kind: What the picture is, for the message.
 
     Raises:
         DataError: If the picture cannot be read or is too large.
     """
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+        with open_picture(io.BytesIO(content)) as picture:
             if picture.width * picture.height > codecs.most_pixels():
                 raise DataError(
                     f"the {kind} has {picture.width} x {picture.height} pixels; at most "
@@ -282,8 +282,10 @@ def decode_picture(content: bytes, kind: str) -> np.ndarray:
             if "A" in picture.getbands() or "transparency" in picture.info:
                 return np.asarray(picture.convert("RGBA").getchannel("A")) > 0
             pixels = np.asarray(picture)
-    except (OSError, ValueError, SyntaxError) as problem:
-        raise DataError(f"the {kind} is no PNG that can be read", "label-shape") from problem
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        raise DataError(
+            f"the {kind} is no picture (PNG) that can be read", "label-shape"
+        ) from problem
     inside = np.asarray(pixels > 0)
     if inside.ndim == 3:
         return np.asarray(inside.any(axis=-1))

@@ -365,6 +365,8 @@ def describe(labels: Labels, counts: Census) -> str:
     words += f" in {counts.images:,} images; labels: {', '.join(named) or 'none'}"
     if labels.unlabelled:
         words += f"; {len(labels.unlabelled):,} images without labels"
+    if labels.in_order:
+        words += "; in a multiclass task, later shapes hide earlier ones"
     return words
 
 
