@@ -20,7 +20,9 @@ from segkit.data.sources.label_meanings import SKIP, Meanings
 from segkit.data.sources.mask_layers import check_on_top
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError, SegkitError
+from segkit.io.geometry import Geometry
 from segkit.io.images import read_pixels
+from segkit.io.physical_size import read_geometry
 from segkit.task import Task
 
 AutoChoice = Literal["leave_out", "background"]
@@ -157,6 +159,10 @@ class LabelSource:
             return [image.path]
         return [image.path, image.file]
 
+    def geometry(self, name: str) -> Geometry | None:
+        """Return the physical size and place of a sample's image, from the header of its file."""
+        return read_geometry(self.labels.images[name].path, self.data.pages)
+
     def read(self, name: str) -> Sample:
         """Read a sample.
 
@@ -179,7 +185,8 @@ class LabelSource:
         where = f"{labelled.file} ({name})"
         _check_size(content.size, size, labelled, where)
         mask = self._mask(self._draw(content, size, where), size, where)
-        return Sample(name, image.values, void_where_invalid(mask, image.valid), image.valid)
+        visible = void_where_invalid(mask, image.valid)
+        return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
     def _draw(self, content: Content, size: Size, where: str) -> Iterator[Drawn]:
         """Yield the drawn shapes, one at a time, because together they may take much memory."""

@@ -15,6 +15,7 @@ from segkit.data.sources.label_images import folder_of_images
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Sample
 from segkit.errors import DataError
+from segkit.io.geometry import Geometry
 from segkit.task import Task
 
 FILE = "_annotations.coco.json"
@@ -79,6 +80,11 @@ class RoboflowSource:
         """Return all files that a sample is read from."""
         source, own = self._places[name]
         return source.files(own)
+
+    def geometry(self, name: str) -> Geometry | None:
+        """Return the physical size and place of a sample's image, from the header of its file."""
+        source, own = self._places[name]
+        return source.geometry(own)
 
     def read(self, name: str) -> Sample:
         """Read a sample; raises `DataError` if that fails."""
