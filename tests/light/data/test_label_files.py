@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -386,3 +387,18 @@ def test_parts_may_have_files_of_their_own(tmp_path: Path) -> None:
     }
     parts = open_parts(Config.model_validate(values))
     assert [len(part) for part in parts.values()] == [3, 3, 0]
+
+
+def test_samples_have_the_physical_size_of_their_images(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    physical = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    units = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(
+        path, np.zeros((8, 12), np.uint8), metadata={"axes": "YX", **physical, **units}
+    )
+    write_json(tmp_path / "a.ome.json", labelme_file([], path.name, (8, 12)))
+    source = open_source(DataConfig(source="labelme", images=tmp_path), Task.binary("car"))
+    geometry = source.read("a.ome").geometry
+    assert geometry is not None
+    assert geometry.pixel_size == (0.25, 0.5)
+    assert geometry == source.geometry("a.ome")  # type: ignore[attr-defined]
