@@ -259,10 +259,11 @@ def choose_place(places: Sequence[Place], data: DataConfig, folder: Path) -> Pla
     listed = []
     for place in places:
         listed.append(f"{place.source} ({place.annotations or place.images})")
+    advice = "Name the images and one file: segkit inspect IMAGES LABELS"
+    if len({place.source for place in places}) > 1:
+        advice += f"; or choose a tool: --set data.source={places[0].source}"
     raise DataError(
-        f"{folder}: contains files of several labelling tools: {', '.join(listed)}. Choose one by "
-        f"--set data.source={places[0].source}, or name the images and the labels apart",
-        "list",
+        f"{folder}: contains several files of labels: {', '.join(listed)}. {advice}", "list"
     )
 
 

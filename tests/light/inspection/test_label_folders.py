@@ -177,12 +177,20 @@ def test_files_of_two_tools_in_one_folder_are_refused(tmp_path: Path) -> None:
     assert guess.data.source == "labelme"
 
 
+def test_several_files_of_one_tool_are_named(tmp_path: Path) -> None:
+    save_images(tmp_path / "images", {"a": (4, 6)})
+    for part in ("train", "val"):
+        write_json(tmp_path / "annotations" / f"{part}.json", content())
+    with fails(DataError, "list", tmp_path / "annotations" / "val.json", "IMAGES LABELS"):
+        inspect_data(tmp_path)
+
+
 def test_a_broken_label_file_is_a_problem_of_its_image(tmp_path: Path) -> None:
     MAKERS["labelme"](tmp_path, SIZES, LABELLED)
     path = tmp_path / "b.json"
-    content = json.loads(path.read_text())
-    content["shapes"][0]["points"] = [[0, 0], [1, 1]]
-    write_json(path, content)
+    changed = json.loads(path.read_text())
+    changed["shapes"][0]["points"] = [[0, 0], [1, 1]]
+    write_json(path, changed)
     found = inspect_data(tmp_path)
     [problem] = [problem for problem in found.problems if problem.level == "error"]
     assert problem.code == "label-shape"
@@ -207,9 +215,9 @@ def test_missing_images_are_an_error_or_a_warning_with_their_number(tmp_path: Pa
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     MAKERS["labelme"](tmp_path, SIZES, LABELLED)
     path = tmp_path / "b.json"
-    content = json.loads(path.read_text())
-    content["shapes"][0] |= {"shape_type": "point", "points": [[3, 3]]}
-    write_json(path, content)
+    changed = json.loads(path.read_text())
+    changed["shapes"][0] |= {"shape_type": "point", "points": [[3, 3]]}
+    write_json(path, changed)
     with fails(ConfigError, "missing-setting", path, setting="data.line_width"):
         inspect_data(tmp_path)
     found = inspect_data(tmp_path, settings=["data.line_width=5"])
