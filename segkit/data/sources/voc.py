@@ -1,7 +1,8 @@
 """Pascal VOC's folders: JPEGImages, SegmentationClass and ImageSets/Segmentation.
 
 CVAT's format "Segmentation mask 1.1" has the same folders, and a labelmap.txt with the colours of
-the classes. Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html.
+the classes. labelme's script labelme2voc.py writes the folders, too, and a class_names.txt. Source:
+http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from segkit.data.sources.label_images import folder_of_images
 from segkit.data.sources.label_meanings import BACKGROUND, SKIP, VOID_NAME, Meanings
 from segkit.data.sources.label_source import list_names
 from segkit.data.sources.label_values import read_lines
-from segkit.data.sources.labelling_tools import classes_of_cvat
+from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.pairs import Pair, Pairs
 from segkit.errors import DataError
@@ -116,9 +117,14 @@ def _meanings(
             colours[f"#{colour:06x}"] = _name(meaning(label), task)
         return {"mask_colours": colours}
     values = {}
-    for value, label in enumerate(CLASSES):
+    for value, label in enumerate(class_names(root)):
         values[value] = _name(meaning(label), task)
     return {"mask_values": {**values, VOID: VOID_NAME}}
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the classes in the order of their values: of labelme's class_names.txt, or VOC's."""
+    return classes_of_labelme(root / MASKS) or list(CLASSES)
 
 
 def _name(meaning: str, task: Task) -> str:

@@ -20,7 +20,7 @@ from segkit.data.sources.labelling_tools import classes_of_cvat
 from segkit.data.sources.labelme import is_labelme
 from segkit.data.sources.supervisely import data_sets
 from segkit.errors import DataError
-from segkit.inspection.mask_format.guess import Guess, check_known, layered_guess
+from segkit.inspection.mask_format.guess import Doubt, Guess, check_known, layered_guess
 from segkit.io.image_files import walk_images
 from segkit.task import Task
 
@@ -373,18 +373,27 @@ def describe(labels: Labels, counts: Census) -> str:
 
 def _detect_voc(data: DataConfig, folder: Path, classes: Sequence[str]) -> Guess:
     """Return how to read VOC's folders: the classes of VOC, or of CVAT's labelmap.txt."""
-    by_colour = classes_of_cvat(folder / voc.MASKS)
-    names = list(dict.fromkeys(by_colour.values())) or list(voc.CLASSES)
-    words = "masks of Pascal VOC"
-    if by_colour:
-        words = "masks of CVAT; classes as its labelmap.txt names them"
+    names = list(dict.fromkeys(classes_of_cvat(folder / voc.MASKS).values()))
+    words = "masks of CVAT; classes as its labelmap.txt names them"
+    doubts: tuple[Doubt, ...] = ()
+    if not names:
+        names = voc.class_names(folder)
+        words = "masks of labelme; classes as its class_names.txt names them"
+    if names == list(voc.CLASSES):
+        words = "masks in the folders of Pascal VOC, with its classes"
+        message = (
+            "the values are taken for the classes of Pascal VOC, because no labelmap.txt or "
+            "class_names.txt names others. Otherwise name the images and the masks: "
+            "segkit inspect JPEGImages SegmentationClass"
+        )
+        doubts = (Doubt("mask-values", message),)
     if classes and set(names) - {"background"} - set(classes):
         data = data.model_copy(update={"labels": {OTHERS: "background", **(data.labels or {})}})
     if len(classes) == 1:
-        return Guess(data, Task.binary(classes[0]), words)
+        return Guess(data, Task.binary(classes[0]), words, doubts)
     if classes and "background" not in classes:
         classes = ["background", *classes]
-    return _exclusive(data, names, classes, words)
+    return _exclusive(data, names, classes, words)._replace(doubts=doubts)
 
 
 def _exclusive(data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str) -> Guess:

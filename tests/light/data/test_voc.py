@@ -62,6 +62,19 @@ def test_colours_of_cvat_are_those_of_its_labelmap(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.read("a").mask == 1, EXPECTED)
 
 
+def test_classes_of_labelmes_script_are_those_of_its_file(tmp_path: Path) -> None:
+    made = voc(tmp_path, {"x": (2, 4), "y": (2, 4)}, {"x": MASK // 15, "y": MASK // 15})
+    (tmp_path / "class_names.txt").write_text("__ignore__\n_background_\npotted plant\ndog\n")
+    task = Task.multiclass(["background", "dog", "potted plant"])
+    data = DataConfig.model_validate(made | {"mask_values": None})
+    with fails(DataError, "mask-values", 17):  # 255 // 15
+        open_source(data, task).read("x")
+    for name in "xy":
+        path = tmp_path / "SegmentationClass" / f"{name}.png"
+        Image.fromarray(np.array([[0, 1, 255, 2]] * 2, np.uint8)).save(path)
+    assert open_source(data, task).read("x").mask.tolist() == [[0, 2, VOID, 1]] * 2
+
+
 def test_masks_of_voc_without_an_image_are_named(tmp_path: Path) -> None:
     voc(tmp_path, {"x": (2, 4), "y": (2, 4)}, {"x": MASK, "y": MASK})
     (tmp_path / "JPEGImages" / "x.jpg").unlink()

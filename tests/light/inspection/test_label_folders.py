@@ -158,6 +158,12 @@ def test_roboflow_voc_and_coco_folders_are_recognised(tmp_path: Path) -> None:
     assert found.config is not None
     assert found.config.data.source == "voc"
     assert len(found.task.classes) == 21
+    assert [problem.code for problem in found.problems].count("mask-values") == 1
+    (tmp_path / "v" / "class_names.txt").write_text("_background_\n" + "\n".join("abcdefghijklmno"))
+    named = inspect_data(tmp_path / "v")
+    assert named.task.classes == ("background", *"abcdefghijklmno")
+    assert [problem.code for problem in named.problems].count("mask-values") == 0
+    (tmp_path / "v" / "class_names.txt").unlink()
     found = inspect_data(tmp_path / "v", classes=["person"])
     assert found.task == Task.binary("person")
     assert found.parts["train"].read("x").mask[0].tolist() == [0, 1, 255, 0]
