@@ -10,12 +10,35 @@ from typing import Any
 from segkit.errors import ConfigError
 
 SOURCES = {
+    "cityscapes": "segkit.data.sources.cityscapes:open_cityscapes",
     "coco": "segkit.data.sources.coco:open_coco",
+    "cvat": "segkit.data.sources.cvat:open_cvat",
     "folder": "segkit.data.sources.folder:open_folder",
+    "labelme": "segkit.data.sources.labelme:open_labelme",
+    "labelstudio": "segkit.data.sources.labelstudio:open_labelstudio",
+    "qupath": "segkit.data.sources.qupath:open_qupath",
+    "rle": "segkit.data.sources.rle:open_rle",
+    "roboflow": "segkit.data.sources.roboflow:open_roboflow",
     "shapes": "segkit.data.sources.shapes:open_shapes",
+    "supervisely": "segkit.data.sources.supervisely:open_supervisely",
     "tfds": "segkit.data.sources.tfds:open_tfds",
+    "via": "segkit.data.sources.via:open_via",
+    "voc": "segkit.data.sources.voc:open_voc",
+    "yolo": "segkit.data.sources.yolo:open_yolo",
 }
 """Functions that open a source of images and masks."""
+LABELS = {
+    "cityscapes": "segkit.data.sources.cityscapes:find_cityscapes",
+    "cvat": "segkit.data.sources.cvat:find_cvat",
+    "labelme": "segkit.data.sources.labelme:find_labelme",
+    "labelstudio": "segkit.data.sources.labelstudio:find_labelstudio",
+    "qupath": "segkit.data.sources.qupath:find_qupath",
+    "rle": "segkit.data.sources.rle:find_rle",
+    "supervisely": "segkit.data.sources.supervisely:find_supervisely",
+    "via": "segkit.data.sources.via:find_via",
+    "yolo": "segkit.data.sources.yolo:find_yolo",
+}
+"""Functions that find the images and shapes of a labelling tool, for sources that draw shapes."""
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
     "densenet121": "segkit.models.encoders.applications:densenet121",
@@ -76,6 +99,14 @@ OUTPUTS = {
     "instances": "segkit.inference.outputs.instances:Instances",
 }
 """Classes that write predictions in additional formats."""
+WRITERS = {
+    "coco": "segkit.data.writers.coco:CocoWriter",
+    "labelme": "segkit.data.writers.labelme:LabelmeWriter",
+    "labelstudio": "segkit.data.writers.labelstudio:LabelStudioWriter",
+    "rle": "segkit.data.writers.rle:RleWriter",
+    "yolo": "segkit.data.writers.yolo:YoloWriter",
+}
+"""Classes that write data sets in the formats of labelling tools."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",

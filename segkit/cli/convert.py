@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from segkit.catalog import WRITERS
 from segkit.cli.options import add_data
 
 
@@ -13,9 +14,10 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument(
         "--to",
-        choices=("folder", "tfds"),
+        choices=("folder", "tfds", *sorted(WRITERS)),
         default="folder",
-        help="folders of images and masks, or a TensorFlow data set (default: folder)",
+        help="folders of images and masks, a TensorFlow data set, or the files of a labelling tool "
+        "(default: folder)",
     )
     parser.add_argument(
         "--part", choices=("train", "validation", "test"), help="only this part of the data set"

@@ -41,15 +41,16 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "images",
         type=Path,
         metavar="IMAGES",
-        help="a folder of images; or, without MASKS, a config, a CSV list or a folder of "
-        "TensorFlow Datasets",
+        help="a folder of images; or, without MASKS, a config, a CSV list, a folder of "
+        "TensorFlow Datasets, or a folder with files of a labelling tool",
     )
     parser.add_argument(
         "masks",
         type=Path,
         nargs="?",
         metavar="MASKS",
-        help="their masks: a folder of files, a folder with one folder per class, or COCO JSON",
+        help="their masks: a folder of files, a folder with one folder per class, COCO JSON, or "
+        "the file or folder of labels of a labelling tool",
     )
     parser.add_argument(
         "--classes",

@@ -8,6 +8,7 @@ networks.py   facts about each encoder that are needed before Keras is loaded
 loss.py       section `loss`
 train.py      section `train`
 decode.py     section `decode`: temperature and rules for objects
+label_files.py  files of labelling tools, in the section `data`
 section.py    the base class of sections, and types that several sections use
 trust.py      Python code that a config names, which is imported only if it is trusted
 reading.py    YAML files and overrides such as "train.epochs=5"

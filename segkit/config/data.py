@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.section import Positive, Section, Share
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
@@ -139,8 +140,9 @@ class DataConfig(Section):
 
     source: str = "folder"
     """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "tfds" for a
-    TensorFlow data set, "shapes" for generated images, or a source of your own as
-    "module:function"."""
+    TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle",
+    "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools, "shapes" for
+    generated images, or a source of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"
     """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)
@@ -179,7 +181,26 @@ class DataConfig(Section):
     """The classes of an exclusive task in the order in which they hide each other where they
     overlap, the topmost first; without it an overlap is an error."""
     annotations: AbsolutePath | None = None
-    """The COCO JSON file."""
+    """The COCO JSON file, or the file or folder of labels that a labelling tool wrote."""
+    labels: LabelMeanings | None = None
+    """The meaning of labels of a labelling tool that are not called like a class: a class, void for
+    unlabelled, background, or skip for shapes that are left out, as in {tabby: cat, glare: void};
+    "*" stands for all other labels."""
+    label_attribute: str | None = None
+    """The attribute of a shape that is its label, in files of tools whose shapes have several."""
+    line_width: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """The width in pixels with which lines and points of labelling tools are drawn; without it they
+    are an error, because they have no area."""
+    overlaps: Literal["auto", "last", "error"] = "auto"
+    """Whether the shape that is last in the file hides the others where shapes of exclusive classes
+    overlap, or whether an overlap is an error unless `on_top` decides; auto means last for tools
+    that define an order of drawing."""
+    without_labels: Literal["auto", "leave_out", "background", "error"] = "auto"
+    """What happens to images without a label file or without an entry in it: they are left out with
+    a warning, they are all background, or they are an error; auto means background in YOLO's
+    format and left out in others."""
+    run_lengths: RunLengthsConfig | None = None
+    """The columns of a CSV file of run lengths, and the order of its pixels."""
     crowds: Literal["auto", "void", "objects"] = "auto"
     """The meaning of `iscrowd: 1` in COCO files: unlabelled pixels (void) as in COCO's own files,
     or objects, which labelling tools mark so; auto means void in COCO's own files and objects in

@@ -1,4 +1,5 @@
-"""Writes a data set as folders of images and masks, or as a TensorFlow data set.
+"""Writes a data set as folders of images and masks, in the format of a labelling tool, or as a
+TensorFlow data set.
 
 The TensorFlow data set can be read without a builder class.
 """
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
+from segkit import catalog
 from segkit.config import ConfigLike, as_config
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
+from segkit.io.atomic import write_text
 from segkit.io.folders import whole_folder
 from segkit.io.images import write_image
 from segkit.io.masks import write_mask
@@ -27,7 +31,9 @@ from segkit.system.progress import Progress
 from segkit.task import VOID, Task
 from segkit.task.layers import as_planes
 
-FORMATS = ("folder", "tfds")
+FORMATS = ("folder", "tfds", *catalog.WRITERS)
+CONFIG = "config.yaml"
+"""The file beside the labels of a tool that reads them."""
 SHARD = 500
 """Records per file: some hundred megabytes of photographs."""
 PICTURE_BANDS = (1, 3)
@@ -51,13 +57,14 @@ def convert(
             of a YAML file.
         out: A new or empty folder.
         to: "folder" for folders of images and masks, "tfds" for a TensorFlow data set with one
-            split per part.
+            split per part, or a format of `segkit.catalog.WRITERS` for a labelling tool. Beside
+            the files of a tool, config.yaml reads them.
         part: "train", "validation" or "test"; all of them by default.
         progress: Receives the number of samples that are written.
 
     Raises:
-        ConfigError: For another format or part, or, with "folder", if two parts contain a sample of
-            one name.
+        ConfigError: For another format or part, or, without "tfds", if two parts contain a sample
+            of one name.
         DataError: If a sample cannot be read.
         RunError: If the folder is not empty.
     """
@@ -91,10 +98,15 @@ def convert_parts(
     if to == "tfds":
         load_keras()  # starts TensorFlow without its messages; writing needs it
     with progress.counting("writing samples", total) as count_one:
+        losses: list[str] = []
         if to == "tfds":
             to_tfds(task, chosen, out, count_one)
-        else:
+        elif to == "folder":
             to_folder(task, chosen, out, count_one)
+        else:
+            losses = to_tool(task, chosen, out, to, count_one)
+    for sentence in losses:
+        progress.message(f"{out}: {sentence}")
 
 
 def require_empty(out: Path) -> None:
@@ -125,6 +137,17 @@ def to_folder(
     """
     require_empty(out)
     check_class_folders(task)
+    _check_names(parts)
+    with whole_folder(out) as folder:
+        for subset in parts.values():
+            for sample in subset:
+                write_image(folder / "images", sample.name, sample.image)
+                write_mask(task, sample.mask, folder / "masks", sample.name)
+                on_written()
+
+
+def _check_names(parts: Mapping[str, Subset]) -> None:
+    """Raise an error if the names of samples cannot be different files in one folder."""
     counts: Counter[str] = Counter()
     for subset in parts.values():
         counts.update(subset.names)
@@ -137,12 +160,52 @@ def to_folder(
             f"(segkit convert --part)",
             "given-twice",
         )
+
+
+def to_tool(
+    task: Task,
+    parts: Mapping[str, Subset],
+    out: Path,
+    to: str,
+    on_written: OnWritten = _ignore,
+) -> list[str]:
+    """Write the samples of all parts in the format of a labelling tool, and a config.yaml.
+
+    Args:
+        task: The task of the masks.
+        parts: The samples.
+        out: A new or empty folder.
+        to: A format of `segkit.catalog.WRITERS`.
+        on_written: Is called after each sample.
+
+    Returns:
+        What the format could not store: a sentence each.
+
+    Raises:
+        ConfigError: If two parts contain a sample of one name. Nothing is written then.
+        DataError: If there is no sample, if one cannot be read, or if the format cannot store it.
+        RunError: If the folder is not empty.
+    """
+    require_empty(out)
+    _check_names(parts)
+    filled = {part: subset for part, subset in parts.items() if len(subset)}
+    if not filled:
+        raise DataError("there is no sample to write", "empty")
     with whole_folder(out) as folder:
-        for subset in parts.values():
+        writer = catalog.load_part(catalog.WRITERS, to)(task, folder, list(filled))
+        for part, subset in filled.items():
             for sample in subset:
-                write_image(folder / "images", sample.name, sample.image)
-                write_mask(task, sample.mask, folder / "masks", sample.name)
+                writer.add(sample, part)
                 on_written()
+        data = {"relative_to": "config", **writer.finish()}
+        for part in ("validation", "test"):
+            if part not in filled or "train" not in filled:
+                data.setdefault(part, 0)
+        config = {"task": task.model_dump(mode="json"), "data": data}
+        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+        write_text(folder / CONFIG, text)
+    losses: list[str] = writer.losses
+    return losses
 
 
 def to_tfds(

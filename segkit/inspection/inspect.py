@@ -97,9 +97,10 @@ def inspect(
     Every sample is read.
 
     Args:
-        images: A folder of images. Or a config file, a CSV list, or the folder of a prepared
-            TensorFlow data set, each without `masks`.
-        masks: A folder of mask files, a folder with one folder per class, or a COCO JSON file.
+        images: A folder of images. Or, without `masks`, a config file, a CSV list, the folder of a
+            prepared TensorFlow data set, or a folder with the files of a labelling tool.
+        masks: A folder of mask files, a folder with one folder per class, a COCO JSON file, or the
+            file or folder of labels that a labelling tool wrote.
         classes: Names of the classes in the order of their values; by default they are numbered.
         settings: Settings for reading, such as "data.mask_threshold=128".
         trust: Whether Python that a config or a TensorFlow data set names may be imported.

@@ -68,6 +68,8 @@ def left_out_of(parts: Mapping[str, Subset]) -> list[Problem]:
             f"{number} broken entries are left out, as data.skip_broken says; their pixels are "
             f"unlabelled"
         )
+        if code == "unpaired":
+            message = f"{number} images with labels are not there, and are left out"
         problems.append(problem_of("warning", code, message))
     return problems
 

@@ -129,7 +129,7 @@ def _save(path: Path, rgb: np.ndarray, kind: str | None = None) -> None:
     Image.fromarray(rgb).save(path, kind)
 
 
-def write_image(folder: Path, name: str, image: np.ndarray) -> None:
+def write_image(folder: Path, name: str, image: np.ndarray) -> Path:
     """Write an image without loss: as PNG if it is grey or RGB of 8 bits, else as TIFF.
 
     Args:
@@ -137,13 +137,19 @@ def write_image(folder: Path, name: str, image: np.ndarray) -> None:
         name: The name of the image without suffix.
         image: The image, (H, W, C).
 
+    Returns:
+        The path of the file.
+
     Raises:
         DataError: If the name cannot be that of a file.
     """
     if image.dtype == np.uint8 and image.shape[-1] in (1, 3):
-        write_picture(file_in(folder, name, ".png"), image)
+        path = file_in(folder, name, ".png")
+        write_picture(path, image)
     else:
-        write_tiff(file_in(folder, name, ".tif"), image)
+        path = file_in(folder, name, ".tif")
+        write_tiff(path, image)
+    return path
 
 
 def write_tiff(path: Path, array: np.ndarray) -> None:

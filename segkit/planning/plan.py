@@ -46,8 +46,8 @@ def plan(
     """Choose every setting of a training from the data and from this machine, each with its reason.
 
     Args:
-        images: A folder of images. Without `masks` it is a config file, a CSV list, or the folder
-            of a prepared TensorFlow data set.
+        images: A folder of images. Without `masks` it is a config file, a CSV list, the folder of
+            a prepared TensorFlow data set, or a folder with the files of a labelling tool.
         masks: The masks of the images, as in `segkit.inspect`.
         out: A YAML file to write the config to, with the reason above each value.
         minutes: Time budget of the training; by default it takes as long as the data need.

@@ -16,6 +16,7 @@ from PIL import Image
 from segkit import VOID, Task
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
+from tests.helpers import label_sets
 
 CRACK = Task.binary("crack")
 
@@ -223,12 +224,60 @@ def field(content: bytes, number: int = 1) -> bytes:
     return bytes([number * 8 + 2]) + size + bytes([length]) + content
 
 
+def of_a_tool(tool: str, root: Path) -> Made:
+    """Write the left half of each image as an object; only the last image has nothing."""
+    label = "car" if tool == "cityscapes" else "liver"
+    labelled: dict[str, list[tuple[str, label_sets.Box]]] = {}
+    for name in NAMES:
+        height, width = SHAPES[name]
+        labelled[name] = [(label, (0, 0, (width + 1) // 2, height))]
+    if tool == "cityscapes":  # outside its polygons nothing is known
+        for name, boxes in labelled.items():
+            boxes.insert(0, ("road", (0, 0, SHAPES[name][1], SHAPES[name][0])))
+    settings = label_sets.MAKERS[tool](root, SHAPES, labelled)
+    data = DataConfig.model_validate(settings)
+    task = Task.multiclass(["road", "car"] if tool == "cityscapes" else ["background", "liver"])
+    name = label_sets.PREFIXES.get(tool, "") + "a"
+    image = next(path for path in sorted(root.rglob("a*")) if path.suffix == ".png")
+    labels = sorted(root.rglob("a*.*json"))
+    return Made(task, data, name, labels[0] if labels else image)
+
+
+def maker_of(tool: str) -> Callable[[Path], Made]:
+    """Return the function that writes the small data set of a labelling tool."""
+
+    def make(root: Path) -> Made:
+        return of_a_tool(tool, root)
+
+    make.__name__ = tool
+    return make
+
+
+def roboflow(root: Path) -> Made:
+    labelled = {name: [("liver", (0, 0, 2, 1))] for name in SHAPES}
+    data = DataConfig.model_validate(label_sets.roboflow(root, SHAPES, labelled))
+    task = Task.multiclass(["background", "liver"])
+    return Made(task, data, "train/a", root / "train" / "a.png")
+
+
+def voc(root: Path) -> Made:
+    masks = {name: ids(name, 1) * 15 for name in NAMES}
+    data = DataConfig.model_validate(label_sets.voc(root, SHAPES, masks))
+    data = data.model_copy(update={"labels": {"*": "background"}})
+    task = Task.multiclass(["background", "person"])
+    return Made(task, data, "a", root / "SegmentationClass" / "a.png")
+
+
 MAKERS: dict[str, Callable[[Path], Made]] = {
     "coco": coco,
     "folder": folder,
+    "roboflow": roboflow,
     "shapes": shapes,
     "tfds": tfds,
+    "voc": voc,
 }
+for tool in label_sets.MAKERS:
+    MAKERS[tool] = maker_of(tool)
 
 
 """One for each source of the catalog, by its name there."""

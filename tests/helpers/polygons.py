@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from segkit.inference.outputs.polygons import Ring
+from segkit.data.polygons import Ring
 
 
 def filled(rings: list[Ring], shape: tuple[int, int]) -> np.ndarray:

@@ -18,6 +18,13 @@ from segkit import VOID
 from segkit.config import Config, read
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import open_source
+from tests.helpers.label_sets import (
+    labelme_file,
+    labelme_shape,
+    studio_region,
+    studio_task,
+    write_json,
+)
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
@@ -176,8 +183,25 @@ def voc() -> None:
 
 
 def labelme() -> None:
-    image("data/voc/JPEGImages")
-    save("data/voc/SegmentationClass/a.png", [[0, 1, 255]], "P")
+    shapes = []
+    for place, label in enumerate(("person", "puppy", "blurred")):
+        shapes.append(labelme_shape(label, [[place, 0], [place + 1, 1]], "rectangle"))
+    image("data/annotated", width=4)
+    write_json(Path("data/annotated/a.json"), labelme_file(shapes, "a.jpg", (1, 4)))
+
+
+def labelstudio() -> None:
+    image(width=4)
+    result = []
+    for place, label in enumerate(("person", "tree")):
+        value = {"x": 25 * place, "y": 0, "width": 25, "height": 100, "rectanglelabels": [label]}
+        result.append(studio_region("rectanglelabels", value, (1, 4)))
+    write_json(Path("data/export.json"), [studio_task("/data/upload/a.jpg", result)])
+
+
+def run_lengths() -> None:
+    image("data/train_images")
+    Path("data/train.csv").write_text("ImageId,EncodedPixels\na.jpg,2 2\n")
 
 
 def coco() -> None:
@@ -228,13 +252,15 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
     "folder 13": [(stack, "stack#001", [[0, 1, 1]]), (stack, "stack#002", [[1, 1, 1]])],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
-    "voc 0": [
+    "voc 0": [(voc, "2007_000001", [[0, 1, VOID]])],
+    "voc 1": [
         (voc, "JPEGImages/2007_000001", [[0, 15, VOID]]),
         (voc, "JPEGImages/2007_000002", [[20, 1, VOID]]),
     ],
-    "voc 1": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
-    "labelme 0": [(labelme, "a", [[0, 1, VOID]])],
-    "labelme 1": [(labelme, "a", [[0, 1, VOID]])],
+    "voc 2": [(voc, "JPEGImages/2007_000001", [[0, 1, VOID]])],
+    "labels 0": [(labelme, "a", [[1, 2, VOID, 0]])],
+    "labels 1": [(labelstudio, "a", [[1, 0, 0, 0]])],
+    "labels 2": [(run_lengths, "a", [[0, 1, 1]])],
 }
 
 
@@ -252,7 +278,7 @@ def test_a_config_reads_what_its_page_describes(
 
 def test_every_config_of_the_pages_on_files_is_read() -> None:
     assert {
-        name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labelme")
+        name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labels")
     } == set(READ)
 
 
@@ -269,6 +295,7 @@ def test_the_code_about_the_size_of_a_pixel_runs(capsys: pytest.CaptureFixture[s
         ("folder 9", own_parts, (1, 1, 0)),
         ("coco 0", coco, (1, 1, 1)),
         ("voc 0", voc, (1, 1, 0)),
+        ("voc 1", voc, (1, 1, 0)),
     ],
 )
 def test_parts_are_those_on_the_page(

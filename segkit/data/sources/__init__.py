@@ -18,6 +18,16 @@ coco.py               images with a COCO JSON file
 coco_json.py          reads the entries of the file; coco_fields.py checks its fields
 coco_segmentation.py  converts polygons and run lengths
 
+labelme.py, labelstudio.py, cvat.py, via.py, yolo.py, qupath.py, rle.py, supervisely.py,
+cityscapes.py         read the files of labelling tools, each one of a tool
+roboflow.py           folders with COCO files of Roboflow
+voc.py                folders of Pascal VOC
+label_source.py       draws the shapes of all these tools, and checks sizes
+label_images.py       finds the images that label files name
+label_meanings.py     finds the classes of labels
+label_layers.py       combines drawn shapes to a mask
+label_values.py       checks values in label files, and makes shapes of them
+
 tfds.py               prepared TensorFlow data sets
 tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records

@@ -61,7 +61,7 @@ class CocoSource:
         data: The `data` section of a config.
 
     Raises:
-        ConfigError: If `data.on_top` names other classes.
+        ConfigError: If `data.on_top` names other classes, or if `data.labels` is set.
         DataError: If the folder is missing, or if the file is not valid.
     """
 
@@ -69,6 +69,7 @@ class CocoSource:
         if not images.is_dir():
             raise DataError(f"{images}: there is no such folder", "unpaired")
         check_on_top(data.on_top, task)
+        _check_no_labels(data)
         self.images = images
         self.annotations = annotations
         self.task = task
@@ -234,6 +235,17 @@ def open_coco(data: DataConfig, task: Task) -> CocoSource:
             setting="data.pages",
         )
     return CocoSource(data.images, data.annotations, task, data)
+
+
+def _check_no_labels(data: DataConfig) -> None:
+    """Raise `ConfigError` if a setting names meanings of labels, which COCO files do not have."""
+    if data.labels is not None:
+        raise ConfigError(
+            "categories of a COCO file are matched to classes by name, and others are left out; "
+            "call the classes as the file does",
+            "contradiction",
+            setting="data.labels",
+        )
 
 
 def _area_of_unreadable(region: Region, picture: CocoImage) -> Runs:

@@ -12,7 +12,7 @@ from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
 from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.mask_layers import check_on_top, from_layers
-from segkit.data.sources.pairs import find_pairs
+from segkit.data.sources.pairs import Pairs, find_pairs
 from segkit.data.sources.palettes import Palettes, is_black_and_white
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
@@ -37,13 +37,14 @@ class FolderSource:
     Args:
         data: The `data` section of a config.
         task: The task whose masks are read.
+        pairs: Images and masks that are paired already; None to pair them by the settings.
 
     Raises:
         ConfigError: If a setting is missing or does not fit.
         DataError: If images and masks do not pair.
     """
 
-    def __init__(self, data: DataConfig, task: Task) -> None:
+    def __init__(self, data: DataConfig, task: Task, pairs: Pairs | None = None) -> None:
         self.task = task
         self.data = data
         check_on_top(data.on_top, task)
@@ -51,7 +52,7 @@ class FolderSource:
         if not task.stores_ids:
             _check_meanings(data, task)  # before the search for files, which may take long
         labels = tuple(task.classes[i] for i in task.foreground)
-        self.pairs, self.parts = find_pairs(data, labels)
+        self.pairs, self.parts = pairs or find_pairs(data, labels)
         self.names = list(self.pairs)
         self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
         """Files in the folders that look like images but are not read."""

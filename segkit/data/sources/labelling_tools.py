@@ -61,16 +61,16 @@ def of_a_tool(images: Path | None, masks: Path | None) -> str:
         for place in (folder, folder.parent):
             if (place / "labelmap.txt").is_file():
                 return (
-                    f"{place / 'labelmap.txt'} is CVAT's list of classes and their colours: use "
-                    f"its SegmentationClass as data.masks and its JPEGImages as data.images, and "
-                    f"name the colours in data.mask_colours"
+                    f"{place / 'labelmap.txt'} is CVAT's list of classes and their colours: set "
+                    f"data.source: voc, and data.images to the folder with JPEGImages and "
+                    f"SegmentationClass; or name the colours in data.mask_colours"
                 )
     for folder in folders:
         if _has_labelme_files(folder):
             return (
-                f"{folder} contains JSON files of labelme, which are polygons and not masks: "
-                f"convert them with labelme's own labelme2voc.py or labelme2coco.py "
-                f"(docs/how-to/labelme.md)"
+                f"{folder} contains JSON files of labelme, which are polygons and not masks: set "
+                f"data.source: labelme, and data.annotations to this folder "
+                f"(docs/how-to/labels.md)"
             )
     return ""
 

@@ -8,7 +8,6 @@ geojson.py        objects as polygons
 coco.py           objects as run lengths in one file of all images
 instances.py      objects as numbers in an image
 objects.py        finds the objects that these formats write
-polygons.py       finds the outlines of objects
 listing.py        lists the files of single images that are merged into one file
 summary.py        the table of all images
 mask_areas.py     counts the pixels of masks that exist already

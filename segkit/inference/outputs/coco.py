@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
+from segkit.data.run_lengths import compressed, run_lengths
 from segkit.errors import DataError
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Output, PredictedImage
@@ -77,42 +75,6 @@ def part_of(predicted: PredictedImage) -> dict[str, Any]:
         "image": {"file_name": predicted.file_name, "width": width, "height": height},
         "annotations": annotations,
     }
-
-
-def run_lengths(numbers: np.ndarray) -> dict[int, list[int]]:
-    """Return COCO's run lengths of each object.
-
-    The pixels are taken column by column. Run lengths are the numbers of pixels outside and inside
-    the object in turn, beginning with those outside.
-
-    Args:
-        numbers: The number of each pixel's object, (H, W), 0 for none.
-
-    >>> run_lengths(np.array([[0, 1, 1], [2, 1, 0]]))
-    {1: [2, 3, 1], 2: [1, 1, 4]}
-    """
-    flat = numbers.ravel(order="F")
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1))
-    ends = np.append(starts[1:], flat.size)
-    number_of_run = flat[starts]
-    order = np.argsort(number_of_run, kind="stable")
-    object_numbers, first = np.unique(number_of_run[order], return_index=True)
-    runs = {}
-    for number, own_runs in zip(object_numbers.tolist(), np.split(order, first[1:]), strict=True):
-        if number == 0:
-            continue
-        edges = np.stack([starts[own_runs], ends[own_runs]], axis=1).ravel()
-        counts = np.diff(edges, prepend=0, append=flat.size).tolist()
-        if counts[-1] == 0:  # the object reaches the last pixel
-            counts.pop()
-        runs[number] = counts
-    return runs
-
-
-def compressed(counts: Sequence[int], height: int, width: int) -> dict[str, Any]:
-    """Return run lengths as an RLE object with the compressed text of pycocotools."""
-    runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)
-    return {"size": [height, width], "counts": runs["counts"].decode("ascii")}
 
 
 def merge_parts(task: Task, parts: Mapping[str, Path], path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from segkit.data.polygons import Polygon, outlines
 from segkit.inference.outputs.objects import Object
-from segkit.inference.outputs.polygons import Polygon, outlines
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.geometry import Georeference
 from segkit.io.georeference import read_georeference

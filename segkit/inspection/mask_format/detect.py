@@ -24,8 +24,14 @@ from segkit.inspection.mask_format.contents import (
 )
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
-from segkit.inspection.mask_format.guess import Guess, default_names
+from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
+from segkit.inspection.mask_format.label_tools import (
+    choose_place,
+    detect_labels,
+    place_of_masks,
+    places_in,
+)
 from segkit.inspection.mask_format.palettes import by_palette
 from segkit.inspection.mask_format.values import (
     classify_colours,
@@ -56,9 +62,10 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images. Or a CSV list, or the folder of a prepared TensorFlow data
-            set, each without `masks`.
-        masks: A folder of masks, a folder with one folder per class, or a COCO JSON file.
+        images: A folder of images. Or, without `masks`, a CSV list, the folder of a prepared
+            TensorFlow data set, or a folder with the files of a labelling tool.
+        masks: A folder of masks, a folder with one folder per class, or the file or folder of
+            labels that a labelling tool wrote.
         classes: Names of the classes in the order of their values.
         progress: Called after each mask.
         data: Settings that are kept as they are.
@@ -70,6 +77,9 @@ def detect_format(
     codecs.limit_pixels(data.max_pixels)
     if masks is None:
         return _detect_without_masks(data, images, classes, progress)
+    place = place_of_masks(images, masks)
+    if place is not None:
+        return detect_labels(data, place, classes, progress)
     if masks.suffix.lower() == ".json":
         return detect_coco(data, images, masks, classes)
     for folder in (images, masks):
@@ -88,9 +98,13 @@ def _detect_without_masks(
         return detect_tfds(data, images, classes, progress)
     if images.suffix.lower() == ".csv":
         return detect_csv(data, images, classes, progress)
+    places = places_in(images)
+    if places:
+        return detect_labels(data, choose_place(places, data, images), classes, progress)
     raise DataError(
         f"{images}: name the folder of the masks as well. Without masks this is a config, a CSV "
-        f"list, or the folder of a TensorFlow data set",
+        f"list, the folder of a TensorFlow data set, or one with files of a labelling tool "
+        f"(docs/how-to/labels.md), which were not recognised",
         "list",
     )
 
@@ -99,7 +113,7 @@ def detect_coco(data: DataConfig, images: Path, masks: Path, classes: Sequence[s
     """Return how to read a COCO JSON file; its categories are the classes."""
     update = {"source": "coco", "images": images, "annotations": masks}
     data = data.model_copy(update=update)
-    return _layered_guess(data, category_names(masks), classes, "COCO annotations")
+    return layered_guess(data, category_names(masks), classes, "COCO annotations")
 
 
 def detect_csv(data: DataConfig, path: Path, classes: Sequence[str], progress: Callback) -> Guess:
@@ -182,23 +196,6 @@ def _with_names_of_cvat(guess: Guess, by_colour: dict[int, str]) -> Guess:
     )
 
 
-def _layered_guess(
-    data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str
-) -> Guess:
-    """Return a guess of one layer per class, for the chosen classes or for all."""
-    unknown = [name for name in classes if name not in names]
-    if unknown or not names:
-        raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
-            f"{', '.join(names) or 'none'}",
-            "list",
-        )
-    chosen = list(classes or names)
-    if len(chosen) == 1:
-        return Guess(data, Task.binary(chosen[0]), words)
-    return Guess(data, Task.multilabel(chosen), words)
-
-
 def _classify_layers(
     data: DataConfig,
     paths: Sequence[Path],
@@ -214,7 +211,7 @@ def _classify_layers(
     except DataError as problem:
         message = f"{where}: {words}, whose masks mean yes or no: {problem}"
         raise problem.with_message(message) from problem
-    guess = _layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
+    guess = layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
     return guess._replace(doubts=yes_no.doubts, decoded=yes_no.decoded)
 
 

@@ -369,3 +369,11 @@ def _change(values: Any, place: tuple[Any, ...], odd: Any, remove: bool) -> None
             values[place[-1]] = odd
     except (KeyError, IndexError, TypeError):
         pass
+
+
+def test_meanings_of_labels_are_refused_because_categories_are_matched_by_name(
+    tmp_path: Path,
+) -> None:
+    data = save(tmp_path, content()).model_copy(update={"labels": {"puppy": "dog"}})
+    with fails(ConfigError, "contradiction", setting="data.labels"):
+        open_coco(data, PERSON)

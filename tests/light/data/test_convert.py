@@ -2,16 +2,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from segkit import ConfigError, DataError, Task
+from segkit import VOID, ConfigError, DataError, Task, catalog
 from segkit.cli import main
-from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds
+from segkit.config import read
+from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds, to_tool
+from segkit.data.parts import open_parts
+from segkit.data.polygons import outlines
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
+from segkit.data.writers.yolo import one_ring
 from segkit.errors import RunError
 from tests.helpers.errors import fails
+from tests.helpers.label_sets import filled, labelme
 from tests.helpers.samples import InMemory, in_memory
 
 CRACK = Task.binary("crack")
@@ -104,3 +113,135 @@ def test_a_link_to_the_new_folder_is_followed(tmp_path: Path, there: bool) -> No
     convert(config, tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert len(list((tmp_path / "store" / "out" / "images").iterdir())) == 3
+
+
+every_tool = pytest.mark.parametrize("to", sorted(catalog.WRITERS))
+TASKS = [
+    CRACK,
+    Task.multiclass(["background", "liver", "tumour"]),
+    Task.multiclass(["liver", "tumour"]),
+    Task.multilabel(["liver", "tumour of it"]),
+]
+
+
+def random_sample(task: Task, name: str, seed: int, void: bool) -> Sample:
+    rng = np.random.default_rng(seed)
+    size = tuple(rng.integers(1, 30, 2).tolist())
+    highest = task.channels if task.stores_ids else 2
+    shape = (*size, task.channels) if task.layered else size
+    mask = rng.integers(0, highest, shape, np.uint8)
+    if void:
+        mask[rng.random(size) > 0.8] = VOID
+    return Sample(name, rng.integers(0, 255, (*size, 3), np.uint8), mask)
+
+
+def in_parts(task: Task, void: bool) -> dict[str, Subset]:
+    return {
+        "train": in_memory([random_sample(task, name, len(name), void) for name in ("x/ä", "y")]),
+        "validation": in_memory([random_sample(task, "z", 7, void)]),
+        "test": in_memory([]),
+    }
+
+
+@every_tool
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
+def test_the_files_of_a_tool_are_read_back_to_the_pixel(
+    tmp_path: Path, to: str, task: Task
+) -> None:
+    parts = in_parts(task, void=to != "yolo")
+    to_tool(task, parts, tmp_path / "out", to)
+    config = read(tmp_path / "out" / "config.yaml")
+    assert config.task == task
+    again = open_parts(config)
+    for part, subset in parts.items():
+        assert len(again[part]) == len(subset)
+        for sample in subset:
+            [name] = [name for name in again[part].names if name.endswith(sample.name)]
+            found = again[part].read(name)
+            np.testing.assert_array_equal(found.image, sample.image)
+            np.testing.assert_array_equal(found.mask, sample.mask)
+
+
+@every_tool
+def test_one_part_is_read_back_without_the_others(tmp_path: Path, to: str) -> None:
+    parts = {"validation": in_parts(CRACK, void=False)["train"]}
+    to_tool(CRACK, parts, tmp_path / "out", to)
+    again = open_parts(read(tmp_path / "out" / "config.yaml"))
+    assert sorted(len(part) for part in again.values()) == [0, 0, 2]
+
+
+def test_yolo_says_how_many_holes_and_unlabelled_pixels_it_cannot_store(tmp_path: Path) -> None:
+    mask = np.ones((7, 9), np.uint8)
+    mask[2:4, 2:4] = 0
+    mask[2:4, 5:7] = 0
+    mask[6] = VOID
+    part = in_memory([Sample("a", np.zeros((7, 9, 3), np.uint8), mask)])
+    [holes, unlabelled] = to_tool(CRACK, {"train": part}, tmp_path / "out", "yolo")
+    assert holes.startswith("2 ")
+    assert unlabelled.startswith("9 ")
+    [line] = (tmp_path / "out" / "labels" / "train" / "a.txt").read_text().splitlines()
+    assert line.startswith("0 ")
+    again = open_parts(read(tmp_path / "out" / "config.yaml"))["train"]
+    expected = np.where(mask == VOID, 0, mask)
+    np.testing.assert_array_equal(again.read("train/a").mask, expected)
+
+
+@settings(deadline=None)
+@given(arrays.arrays(np.uint8, (11, 13), elements=st.integers(0, 1)))
+def test_programs_that_draw_outlines_fill_cuts_and_edges_only(mask: np.ndarray) -> None:
+    """OpenCV fills a polygon of pixel centres together with its outline, as YOLO's trainer does."""
+    _, numbers = cv2.connectedComponents(mask, connectivity=4)
+    for polygon in outlines(mask):
+        ring = one_ring(polygon)
+        drawn = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.uint8)
+        cv2.fillPoly(drawn, [ring.astype(np.int32)], 1)
+        piece = numbers == numbers[polygon.pixel]
+        assert drawn[:-1, :-1][piece].all()
+        closed = np.concatenate([ring, ring[:1]])
+        length = int(np.abs(np.diff(closed, axis=0)).max(axis=1).sum())
+        assert drawn.sum() - piece.sum() <= length
+
+
+def test_a_pixel_that_is_unlabelled_for_one_class_only_needs_a_format_with_layers(
+    tmp_path: Path,
+) -> None:
+    task = TASKS[3]
+    mask = np.zeros((4, 5, 2), np.uint8)
+    mask[0, 0] = (VOID, 0)
+    mask[1, 1] = (VOID, 1)
+    mask[2, 2] = (VOID, VOID)
+    part = in_memory([Sample("a", np.zeros((4, 5, 3), np.uint8), mask)])
+    for to in ("labelme", "labelstudio", "rle"):
+        with fails(DataError, "void-partly", "a", 1):
+            to_tool(task, {"train": part}, tmp_path / to, to)
+    to_tool(task, {"train": part}, tmp_path / "coco", "coco")
+    again = open_parts(read(tmp_path / "coco" / "config.yaml"))["train"]
+    np.testing.assert_array_equal(again.read("a").mask, mask)
+    mask[0, 0] = 0
+    for to in ("labelme", "labelstudio", "rle"):
+        to_tool(task, {"train": part}, tmp_path / to, to)
+        again = open_parts(read(tmp_path / to / "config.yaml"))["train"]
+        np.testing.assert_array_equal(again.read("a").mask, mask)
+
+
+@every_tool
+def test_names_of_two_parts_and_empty_data_are_refused(tmp_path: Path, to: str) -> None:
+    part = made(("uint8", 3))
+    with fails(ConfigError, "given-twice", 1):
+        to_tool(CRACK, {"train": part, "test": part}, tmp_path / "out", to)
+    with fails(DataError, "empty"):
+        to_tool(CRACK, {"train": Subset(part.source, [])}, tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()
+
+
+@every_tool
+def test_a_folder_of_one_tool_is_converted_to_another(tmp_path: Path, to: str) -> None:
+    sizes = {"a": (8, 12), "b": (7, 5)}
+    boxes = {"a": [("car", (1, 1, 7, 5)), ("truck", (5, 3, 11, 7))], "b": []}
+    labelme(tmp_path / "one", sizes, boxes)  # type: ignore[arg-type]
+    assert main(["convert", str(tmp_path / "one"), "--to", to, "--out", str(tmp_path / "two")]) == 0
+    [train, *_] = open_parts(read(tmp_path / "two" / "config.yaml")).values()
+    masks = {name[-1]: train.read(name).mask for name in train.names}
+    np.testing.assert_array_equal(masks["a"][..., 0] == 1, filled([(1, 1, 7, 5)], (8, 12)))
+    np.testing.assert_array_equal(masks["a"][..., 1] == 1, filled([(5, 3, 11, 7)], (8, 12)))
+    assert not masks["b"].any()

@@ -15,10 +15,11 @@ from pycocotools.coco import COCO
 
 from segkit import DataError, Task
 from segkit.config import DataConfig
+from segkit.data.run_lengths import compressed, run_lengths
 from segkit.data.sources.coco import CocoSource
 from segkit.inference.files import predict_files
 from segkit.inference.inputs import find_images
-from segkit.inference.outputs.coco import LARGEST, compressed, merge_parts, part_of, run_lengths
+from segkit.inference.outputs.coco import LARGEST, merge_parts, part_of
 from segkit.inference.outputs.writer import Outputs, Results
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails, holds

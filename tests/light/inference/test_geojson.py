@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from segkit import Task
+from segkit.data.polygons import signed_area
 from segkit.inference.outputs.geojson import GeoJson, feature_collection
-from segkit.inference.outputs.polygons import signed_area
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.georeference import read_georeference
 from tests.helpers.draws import KINDS, task_of

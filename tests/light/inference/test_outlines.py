@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from segkit.inference.outputs.polygons import Polygon, Ring, outlines, signed_area
+from segkit.data.polygons import Polygon, Ring, outlines, signed_area
 from tests.helpers.polygons import filled
 
 LAYERS = arrays.arrays(

@@ -85,7 +85,7 @@ def test_a_broken_override_is_a_config_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "setting"), [({"to": "coco"}, "--to"), ({"part": "val"}, "--part")]
+    ("argument", "setting"), [({"to": "shapefile"}, "--to"), ({"part": "val"}, "--part")]
 )
 def test_convert_writes_nothing_for_a_format_or_part_that_does_not_exist(
     argument: dict[str, str], setting: str, tmp_path: Path

@@ -1,0 +1,63 @@
+"""A CSV file of run lengths, as in competitions of Kaggle, which keeps every pixel.
+
+The columns are ImageId, ClassId and EncodedPixels. Pixels are numbered from 1, down the columns. An
+image without objects has a row without run lengths. Unlabelled pixels have the class void.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from segkit.data.run_lengths import pairs_of
+from segkit.data.sources.source import Sample
+from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
+from segkit.io.atomic import write_text
+from segkit.task import Task
+from segkit.task.layers import layer_of
+
+COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
+FILE = "masks.csv"
+
+
+class RleWriter(Writer):
+    """Writes images/PART/NAME.png and masks.csv."""
+
+    def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
+        super().__init__(task, folder, parts)
+        self._rows: list[tuple[str, str, str]] = []
+
+    def add(self, sample: Sample, part: str) -> None:
+        images = self.folder / "images"
+        folder = images
+        if len(self.parts) > 1:
+            folder = images / FOLDERS[part]
+        path = self.write_image(folder, sample)
+        target = encoded(self.task, sample)
+        layers = {}
+        for index in self.task.foreground:
+            layers[self.task.classes[index]] = layer_of(self.task, target, index)
+        layers["void"] = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        image = path.relative_to(images).as_posix()
+        rows = []
+        for label, layer in layers.items():
+            if layer.any():
+                text = " ".join(map(str, pairs_of(layer, "column")))
+                rows.append((image, label, text))
+        self._rows += rows or [(image, self.labels[0], "")]
+
+    def finish(self) -> dict[str, Any]:
+        stream = io.StringIO()
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows(self._rows)
+        write_text(self.folder / FILE, stream.getvalue())
+        return {
+            "source": "rle",
+            "images": "images",
+            "annotations": FILE,
+            "run_lengths": {"order": "column"},
+        }
