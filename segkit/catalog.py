@@ -12,10 +12,17 @@ from segkit.errors import ConfigError
 SOURCES = {
     "coco": "segkit.data.sources.coco:open_coco",
     "folder": "segkit.data.sources.folder:open_folder",
+    "scans": "segkit.data.sources.scans:open_scans",
     "shapes": "segkit.data.sources.shapes:open_shapes",
     "tfds": "segkit.data.sources.tfds:open_tfds",
 }
 """Functions that open a source of images and masks."""
+VOLUMES = {
+    "dicom": "segkit.io.scans.dicom:open_dicom",
+    "itk": "segkit.io.scans.itk:open_itk",
+    "nifti": "segkit.io.scans.nifti:open_nifti",
+}
+"""Functions that open a volume of the source "scans", by its format."""
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
     "densenet121": "segkit.models.encoders.applications:densenet121",
@@ -76,6 +83,13 @@ OUTPUTS = {
     "instances": "segkit.inference.outputs.instances:Instances",
 }
 """Classes that write predictions in additional formats."""
+VOLUME_OUTPUTS = {
+    "dicom-seg": "segkit.inference.outputs.dicom_seg:DicomSeg",
+    "nifti": "segkit.inference.outputs.nifti:Nifti",
+}
+"""Classes that write the predictions of the slices of a scan as one volume."""
+ALL_OUTPUTS = {**OUTPUTS, **VOLUME_OUTPUTS}
+"""The names of `predict --format`."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",

@@ -50,7 +50,7 @@ def test_the_error_for_an_unknown_name_lists_known_ones_and_the_nearest(
         ConfigError,
         "unknown-name",
         f"{name!r}",
-        "coco, folder, shapes, tfds",
+        "coco, folder, scans, shapes, tfds",
         setting="data.source",
     ) as problem:
         catalog.find(catalog.SOURCES, name, "data.source")

@@ -18,6 +18,10 @@ coco.py               images with a COCO JSON file
 coco_json.py          reads the entries of the file; coco_fields.py checks its fields
 coco_segmentation.py  converts polygons and run lengths
 
+scans.py              slices of volumes and of DICOM series
+scan_pairs.py         finds the masks of each volume
+scan_masks.py         label volumes, DICOM segmentations and pictures as masks
+
 tfds.py               prepared TensorFlow data sets
 tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records
