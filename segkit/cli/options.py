@@ -41,8 +41,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "images",
         type=Path,
         metavar="IMAGES",
-        help="a folder of images; or, without MASKS, a config, a CSV list or a folder of "
-        "TensorFlow Datasets",
+        help="a folder of images or scans; or, without MASKS, a config, a CSV list, a folder of "
+        "TensorFlow Datasets, or a folder with a folder of scans and one of masks",
     )
     parser.add_argument(
         "masks",
