@@ -24,9 +24,15 @@ from segkit.inspection.mask_format.contents import (
 )
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
-from segkit.inspection.mask_format.guess import Guess, default_names
+from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.inspection.mask_format.palettes import by_palette
+from segkit.inspection.mask_format.scans import (
+    Folders,
+    detect_scans,
+    holds_scans,
+    scan_folders,
+)
 from segkit.inspection.mask_format.values import (
     classify_colours,
     classify_grey_levels,
@@ -56,8 +62,8 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images. Or a CSV list, or the folder of a prepared TensorFlow data
-            set, each without `masks`.
+        images: A folder of images or scans. Or a CSV list, the folder of a prepared TensorFlow
+            data set, or a folder with a folder of scans and one of masks, each without `masks`.
         masks: A folder of masks, a folder with one folder per class, or a COCO JSON file.
         classes: Names of the classes in the order of their values.
         progress: Called after each mask.
@@ -75,6 +81,8 @@ def detect_format(
     for folder in (images, masks):
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder", "unpaired")
+    if data.source in ("folder", "scans") and holds_scans(images):
+        return detect_scans(data, Folders(images, masks), classes, progress, _classify_files)
     layers = _class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
@@ -88,6 +96,9 @@ def _detect_without_masks(
         return detect_tfds(data, images, classes, progress)
     if images.suffix.lower() == ".csv":
         return detect_csv(data, images, classes, progress)
+    if holds_scans(images):
+        folders = scan_folders(images)
+        return detect_scans(data, folders, classes, progress, _classify_files)
     raise DataError(
         f"{images}: name the folder of the masks as well. Without masks this is a config, a CSV "
         f"list, or the folder of a TensorFlow data set",
@@ -99,7 +110,7 @@ def detect_coco(data: DataConfig, images: Path, masks: Path, classes: Sequence[s
     """Return how to read a COCO JSON file; its categories are the classes."""
     update = {"source": "coco", "images": images, "annotations": masks}
     data = data.model_copy(update=update)
-    return _layered_guess(data, category_names(masks), classes, "COCO annotations")
+    return layered_guess(data, category_names(masks), classes, "COCO annotations")
 
 
 def detect_csv(data: DataConfig, path: Path, classes: Sequence[str], progress: Callback) -> Guess:
@@ -182,23 +193,6 @@ def _with_names_of_cvat(guess: Guess, by_colour: dict[int, str]) -> Guess:
     )
 
 
-def _layered_guess(
-    data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str
-) -> Guess:
-    """Return a guess of one layer per class, for the chosen classes or for all."""
-    unknown = [name for name in classes if name not in names]
-    if unknown or not names:
-        raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
-            f"{', '.join(names) or 'none'}",
-            "list",
-        )
-    chosen = list(classes or names)
-    if len(chosen) == 1:
-        return Guess(data, Task.binary(chosen[0]), words)
-    return Guess(data, Task.multilabel(chosen), words)
-
-
 def _classify_layers(
     data: DataConfig,
     paths: Sequence[Path],
@@ -214,7 +208,7 @@ def _classify_layers(
     except DataError as problem:
         message = f"{where}: {words}, whose masks mean yes or no: {problem}"
         raise problem.with_message(message) from problem
-    guess = _layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
+    guess = layered_guess(yes_no.data, names, classes, f"{words}: {yes_no.read_as}")
     return guess._replace(doubts=yes_no.doubts, decoded=yes_no.decoded)
 
 

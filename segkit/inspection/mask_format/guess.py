@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
+from segkit.errors import DataError
 from segkit.task import Task
 
 
@@ -39,6 +40,33 @@ def binary_task(classes: Sequence[str]) -> Task:
     if not classes:
         return Task.binary("object")
     return Task.binary(classes[-1])
+
+
+def layered_guess(
+    data: DataConfig, names: Sequence[str], classes: Sequence[str], words: str
+) -> Guess:
+    """Return a guess of one layer per class, for the chosen classes or for all.
+
+    Args:
+        data: The settings that find the files.
+        names: The classes that have a layer.
+        classes: The classes that the user chose; empty for all.
+        words: Description of the files.
+
+    Raises:
+        DataError: If a chosen class has no layer, or if there is none.
+    """
+    unknown = [name for name in classes if name not in names]
+    if unknown or not names:
+        raise DataError(
+            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
+            f"{', '.join(names) or 'none'}",
+            "list",
+        )
+    chosen = list(classes or names)
+    if len(chosen) == 1:
+        return Guess(data, Task.binary(chosen[0]), words)
+    return Guess(data, Task.multilabel(chosen), words)
 
 
 def default_names(count: int) -> list[str]:
