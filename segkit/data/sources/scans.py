@@ -79,7 +79,7 @@ class ScanSource:
         """Code and message of each remark about the volumes: missing slices, unsure spacing."""
         found: list[tuple[str, str]] = []
         for pair in self.pairs:
-            found += open_volume(pair.path).decisions
+            found += open_volume(pair.path).remarks
         return list(dict.fromkeys(found))
 
     @property

@@ -128,7 +128,7 @@ def _together(name: str, first: Part, paths: Sequence[Path]) -> VolumeMask:
             raise DataError(
                 f"{path}: was predicted of another volume than the other slices of {name}; remove "
                 f"the folder {path.parent} and predict the volume again",
-                "mismatch",
+                "scan-place",
             )
         along[view.stored_index(volume.grid, part.number)] = view.stored(part.mask)
     return VolumeMask(name, volume, values)

@@ -12,7 +12,7 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io.scans.dicom_headers import SEGMENTATION, Header, headers_in, read_header
 from segkit.io.scans.dicom_pixels import read_frame
-from segkit.io.scans.volume import LPS_TO_RAS, Grid, Volume
+from segkit.io.scans.volume import LPS_TO_RAS, Grid, Remark, Volume
 
 SAME_DIRECTION = 1e-3
 """Largest difference of the directions of two slices of a volume."""
@@ -131,11 +131,11 @@ def volume_of(headers: Sequence[Header]) -> DicomVolume:
     _check_alike(frames, path)
     ordered, places = _in_order(frames, path)
     volume = DicomVolume(path, ordered, _grid(ordered, places))
-    volume.decisions += _remarks_on_spacing(headers[0])
+    volume.remarks += _remarks_on_spacing(headers[0])
     gaps = _gaps(places, ordered)
     if gaps:
         volume.is_even = False
-        volume.decisions.append(("scan-gaps", f"{path.parent}: {gaps}"))
+        volume.remarks.append(Remark("scan-gaps", f"{path.parent}: {gaps}"))
     return volume
 
 
@@ -211,14 +211,14 @@ def _grid(frames: Sequence[Frame], places: np.ndarray | None) -> Grid:
     return Grid(shape, LPS_TO_RAS @ affine, has_spacing=spacing is not None)
 
 
-def _remarks_on_spacing(header: Header) -> list[tuple[str, str]]:
+def _remarks_on_spacing(header: Header) -> list[Remark]:
     if header.spacing is not None or header.detector_spacing is None:
         return []
     message = (
         "the size of a pixel is that on the detector (ImagerPixelSpacing), because the files state "
         "no PixelSpacing; the patient is nearer to the source, so lengths are too large"
     )
-    return [("scan-spacing", message)]
+    return [Remark("scan-spacing", message)]
 
 
 def _gaps(places: np.ndarray | None, frames: Sequence[Frame]) -> str:

@@ -68,6 +68,14 @@ class Grid(NamedTuple):
         return indices @ self.affine[:3, :3].T + self.affine[:3, 3]
 
 
+class Remark(NamedTuple):
+    """Something in a volume that the user should check."""
+
+    code: str
+    """A row of docs/error-codes.md."""
+    message: str
+
+
 class Volume(ABC):
     """A volume whose slices are read on demand. Threads may share it.
 
@@ -86,8 +94,7 @@ class Volume(ABC):
     def __init__(self, path: Path, grid: Grid) -> None:
         self.path = path
         self.grid = grid
-        self.decisions: list[tuple[str, str]] = []
-        """Code and message of each remark about the volume."""
+        self.remarks: list[Remark] = []
         check_slice_size(path, grid)
 
     @property

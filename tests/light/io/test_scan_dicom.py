@@ -149,7 +149,7 @@ def test_slices_are_ordered_by_their_place_and_lie_as_in_simpleitk(
         lps = np.array(oracle.TransformIndexToPhysicalPoint(corner))
         np.testing.assert_allclose(place[:3], lps * (-1, -1, 1), atol=1e-4)
     assert volume.unit == "HU"
-    assert volume.decisions == []
+    assert volume.remarks == []
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_spacing_of_the_detector_is_a_remark(tmp_path: Path) -> None:
     assert found is not None
     assert found.pixel_size == pytest.approx((0.2, 0.1))
     assert found.orientation is None
-    assert [code for code, _ in open_volume(path).decisions] == ["scan-spacing"]
+    assert [code for code, _ in open_volume(path).remarks] == ["scan-spacing"]
 
 
 def test_an_unknown_size_of_a_pixel_stays_unknown(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_missing_slice_is_a_remark_with_its_neighbours(tmp_path: Path) -> None
     paths[3].unlink()
     volume = open_dicom(paths[0])
     assert not volume.is_even
-    [(code, message)] = volume.decisions
+    [(code, message)] = volume.remarks
     assert code == "scan-gaps"
     for value in ("5 mm", "10 mm", paths[2].name, paths[4].name):
         assert value in message

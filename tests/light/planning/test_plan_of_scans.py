@@ -21,7 +21,7 @@ def test_the_config_of_a_plan_reads_the_same_slices(tmp_path: Path) -> None:
     for number in range(5):
         mask = np.zeros((16, 14, 4), np.uint8)
         mask[4:9, 3:8, 1:] = 1
-        values = (voxels(mask.shape, number) + 300 * mask).astype(np.int16)
+        values = (voxels(mask.shape, number) + 300.0 * mask).astype(np.int16)
         save_nifti(tmp_path / "imagesTr" / f"{number}.nii.gz", values)
         save_nifti(tmp_path / "labelsTr" / f"{number}.nii.gz", mask)
     inspection = inspect_data(tmp_path, classes=["liver"], settings=["data.neighbours=1"])
