@@ -68,7 +68,8 @@ def find_scan_pairs(data: DataConfig, task: Task) -> ScanPairs:
 
     Raises:
         ConfigError: If a setting is missing, or a package is not installed.
-        DataError: If a volume has no mask or several, or a mask no volume.
+        DataError: If a volume cannot be opened (unless `data.skip_broken` is set), has no mask or
+            several, or if a mask has no volume.
     """
     if data.images is None or data.masks is None:
         raise ConfigError(
@@ -81,16 +82,24 @@ def find_scan_pairs(data: DataConfig, task: Task) -> ScanPairs:
     finder = _MaskFinder(data, task, found)
     pairs = []
     without = []
+    broken = []
     for name, path in images.items():
-        volume = open_volume(path, anew=True)
+        try:
+            volume = open_volume(path, anew=True)
+        except DataError as problem:
+            if not data.skip_broken:
+                raise
+            broken.append(LeftOut(path, str(problem)))
+            continue
         masks = finder.masks_of(name, volume)
         count = view_of_volume(volume, settings_of(data)).count(volume.grid)
         if masks is None:
             without.append(name)
         else:
             pairs.append(ScanPair(name, path, count, masks))
-    _check_all_paired(without, finder.unused(), data)
-    return ScanPairs(pairs, "" not in finder.folders, found.left_out)
+    unused = [] if broken else finder.unused()  # they may be those of broken volumes
+    _check_all_paired(without, unused, data)
+    return ScanPairs(pairs, "" not in finder.folders, found.left_out + broken)
 
 
 def _images_of(found: FoundScans, data: DataConfig) -> dict[str, Path]:

@@ -102,8 +102,10 @@ def is_dicom(path: Path) -> bool:
 
 
 def has_magic(path: Path) -> bool:
-    """Return whether the content of a file begins as DICOM says."""
+    """Return whether the content of a file begins as DICOM says; False for pipes and devices."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             return stream.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
     except OSError:

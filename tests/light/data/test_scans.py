@@ -143,6 +143,19 @@ def test_masks_of_no_volume_are_refused(tmp_path: Path) -> None:
         opened(tmp_path, ORGANS)
 
 
+def test_broken_volumes_are_left_out_if_the_settings_say_so(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_nifti(tmp_path / "images" / f"{name}.nii", voxels(SHAPE))
+        save_nifti(tmp_path / "masks" / f"{name}.nii", ids())
+    broken = tmp_path / "images" / "a.nii"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    with fails(DataError, "unreadable", broken):
+        opened(tmp_path, ORGANS)
+    source = opened(tmp_path, ORGANS, skip_broken=True)
+    assert list(source.names) == [f"b/slice_{number:03d}" for number in range(1, 5)]
+    assert [entry.path for entry in source.left_out] == [broken]  # type: ignore[attr-defined]
+
+
 def test_two_masks_of_one_volume_are_refused(tmp_path: Path) -> None:
     save_nifti(tmp_path / "images" / "a.nii", voxels(SHAPE))
     save_nifti(tmp_path / "masks" / "a.nii", ids())
@@ -263,7 +276,7 @@ def volumes(root: Path, count: int) -> None:
         save_nifti(root / "masks" / f"{number}.nii", ids(seed=number))
 
 
-def test_every_split_keeps_a_volume_in_one_part(tmp_path: Path) -> None:
+def test_trap_45_every_split_keeps_a_volume_in_one_part(tmp_path: Path) -> None:
     volumes(tmp_path, 6)
     data = {"source": "scans", "images": tmp_path / "images", "masks": tmp_path / "masks"}
     for more in ({"validation": 0.3, "test": 0.3}, {"fold": "1/3", "test": 0.0}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_padding_becomes_the_lowest_measured_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("directions", [AXIAL, CORONAL, SAGITTAL])
-def test_slices_are_ordered_by_their_place_and_lie_as_in_simpleitk(
+def test_trap_33_slices_are_ordered_by_their_place_and_lie_as_in_simpleitk(
     tmp_path: Path, directions: tuple[float, ...]
 ) -> None:
     values = voxels(SHAPE)
@@ -187,6 +188,12 @@ def test_files_are_recognised_by_their_content(tmp_path: Path) -> None:
     assert list(found.volumes()) == ["ct"]
     assert found.left_out == []
     assert not is_dicom(tmp_path / "ct" / "notes")
+
+
+def test_a_pipe_is_no_dicom_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_dicom(tmp_path / "pipe")
+    assert find_scans(tmp_path).named == []
 
 
 def test_a_file_without_a_preamble_is_read_by_its_suffix() -> None:
