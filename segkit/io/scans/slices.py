@@ -92,6 +92,16 @@ def volume_name(name: str) -> str:
     return SLICE_NAME.sub("", name, count=1)
 
 
+def of_one_volume(one: str, other: str) -> bool:
+    """Return whether two names are those of slices of one volume.
+
+    >>> of_one_volume("liver/slice_003", "liver/slice_004"), of_one_volume("a", "a")
+    (True, False)
+    """
+    volume = volume_name(one)
+    return volume != one and volume == volume_name(other)
+
+
 def split_slice(path: Path) -> tuple[Path, int | None]:
     """Return the file and the number (from 0) of an address; the number of a plain path is None."""
     found = SLICE.fullmatch(path.name)

@@ -59,8 +59,26 @@ def test_a_folder_of_a_data_set_shows_its_volumes(tmp_path: Path, images: str, m
     for value in ("3 volume", "12 axial", "0.7 x 0.8 x 5 mm"):
         assert value in found.read_as
     assert "groups-unknown" not in codes(found)
-    assert "near-duplicates" not in codes(found) or found.verdict is not None
+    assert "near-duplicates" not in codes(found)
     on_screen(found)
+
+
+def test_neighbours_of_one_volume_are_no_copies(tmp_path: Path) -> None:
+    """Each volume repeats one slice with little noise; the second volume shows another one."""
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        slice_of = rng.integers(-500, 500, (64, 64, 1)).repeat(4, axis=2)
+        smooth = np.kron(slice_of[::16, ::16], np.ones((16, 16, 1)))
+        values = (smooth + rng.normal(0, 3, smooth.shape)).astype(np.int16)
+        mask = (values > 0).astype(np.uint8)
+        save_nifti(tmp_path / "images" / f"{number}.nii", values)
+        save_nifti(tmp_path / "masks" / f"{number}.nii", mask)
+    assert not codes(inspect(tmp_path)) & {"near-duplicates", "near-leak", "groups-unknown"}
+    for path in [*(tmp_path / "images").iterdir()]:
+        copy = path.with_name(f"copy_{path.name}")
+        copy.write_bytes(path.read_bytes())
+        (tmp_path / "masks" / copy.name).write_bytes((tmp_path / "masks" / path.name).read_bytes())
+    assert "duplicates" in codes(inspect(tmp_path))
 
 
 def test_yes_and_no_and_suffixes_are_found(tmp_path: Path) -> None:
