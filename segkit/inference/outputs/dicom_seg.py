@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segkit import __version__
 from segkit.errors import DataError, SegkitError
 from segkit.inference.outputs.volumes import VolumeMask, VolumeOutput
 from segkit.io.atomic import atomic
@@ -91,21 +91,20 @@ def segmentation(volume: DicomVolume, frames: np.ndarray, names: list[str]) -> A
     sources = [_source(pydicom, path) for path in volume.files]
     if not volume.is_series:
         frames = frames[np.argsort([frame.number for frame in volume.frames])]
-    version = importlib.metadata.version("keras-segkit")
     digest = hashlib.sha256(frames.tobytes()).hexdigest()
     entropy = [sources[0].SeriesInstanceUID, digest, *names]
     return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=frames,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=_descriptions(highdicom, pydicom, names, version),
+        segment_descriptions=_descriptions(highdicom, pydicom, names),
         series_instance_uid=pydicom.uid.generate_uid(entropy_srcs=["series", *entropy]),
         series_number=NUMBER_OF_SERIES + int(sources[0].get("SeriesNumber") or 0),
         sop_instance_uid=pydicom.uid.generate_uid(entropy_srcs=["instance", *entropy]),
         instance_number=1,
         manufacturer="segkit",
         manufacturer_model_name="segkit",
-        software_versions=version,
+        software_versions=__version__,
         device_serial_number="none",
         omit_empty_frames=bool(frames.any()),
     )
@@ -122,7 +121,7 @@ def _source(pydicom: Any, path: Path) -> Any:
     return dataset
 
 
-def _descriptions(highdicom: Any, pydicom: Any, names: list[str], version: str) -> list[Any]:
+def _descriptions(highdicom: Any, pydicom: Any, names: list[str]) -> list[Any]:
     """Return the description of each segment: its class, and who made it.
 
     The class is the label. Its code is the general one of a tissue, because names of classes have
@@ -130,7 +129,7 @@ def _descriptions(highdicom: Any, pydicom: Any, names: list[str], version: str) 
     """
     codes = need("pydicom.sr.codedict", EXTRA).codes
     algorithm = highdicom.AlgorithmIdentificationSequence(
-        name="segkit", version=version, family=codes.cid7162.ArtificialIntelligence
+        name="segkit", version=__version__, family=codes.cid7162.ArtificialIntelligence
     )
     described = []
     for number, name in enumerate(names, start=1):
