@@ -64,9 +64,10 @@ def prepare_data(
         progress.warning(scale_warning)
     source = parts["train"].source
     mask_files = getattr(source, "stored", config.mask_files)
-    plane = getattr(source, "plane", None)  # prediction cuts volumes in the direction of training
-    data = config.data.model_copy(update={"axis": config.data.axis or plane})
-    config = config.model_copy(update={"mask_files": mask_files, "data": data})
+    config = config.model_copy(update={"mask_files": mask_files})
+    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
+        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
+        config = config.model_copy(update={"data": data})
     return config.with_input(input_config), findings.parts
 
 
