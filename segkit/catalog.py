@@ -19,6 +19,7 @@ SOURCES = {
     "qupath": "segkit.data.sources.qupath:open_qupath",
     "rle": "segkit.data.sources.rle:open_rle",
     "roboflow": "segkit.data.sources.roboflow:open_roboflow",
+    "scans": "segkit.data.sources.scans:open_scans",
     "shapes": "segkit.data.sources.shapes:open_shapes",
     "supervisely": "segkit.data.sources.supervisely:open_supervisely",
     "tfds": "segkit.data.sources.tfds:open_tfds",
@@ -39,6 +40,12 @@ LABELS = {
     "yolo": "segkit.data.sources.yolo:find_yolo",
 }
 """Functions that find the images and shapes of a labelling tool, for sources that draw shapes."""
+VOLUMES = {
+    "dicom": "segkit.io.scans.dicom:open_dicom",
+    "itk": "segkit.io.scans.itk:open_itk",
+    "nifti": "segkit.io.scans.nifti:open_nifti",
+}
+"""Functions that open a volume of the source "scans", by its format."""
 ENCODERS = {
     "convnext_tiny": "segkit.models.encoders.applications:convnext_tiny",
     "densenet121": "segkit.models.encoders.applications:densenet121",
@@ -107,6 +114,13 @@ WRITERS = {
     "yolo": "segkit.data.writers.yolo:YoloWriter",
 }
 """Classes that write data sets in the formats of labelling tools."""
+VOLUME_OUTPUTS = {
+    "dicom-seg": "segkit.inference.outputs.dicom_seg:DicomSeg",
+    "nifti": "segkit.inference.outputs.nifti:Nifti",
+}
+"""Classes that write the predictions of the slices of a scan as one volume."""
+ALL_OUTPUTS = {**OUTPUTS, **VOLUME_OUTPUTS}
+"""The names of `predict --format`."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",

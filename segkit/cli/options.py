@@ -41,8 +41,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "images",
         type=Path,
         metavar="IMAGES",
-        help="a folder of images; or, without MASKS, a config, a CSV list, a folder of "
-        "TensorFlow Datasets, or a folder with files of a labelling tool",
+        help="a folder of images or scans; or, without MASKS, a config, a CSV list, a folder of "
+        "TensorFlow Datasets, a folder with files of a labelling tool, or a folder with a folder "
+        "of scans and one of masks",
     )
     parser.add_argument(
         "masks",

@@ -78,9 +78,9 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--format",
         action="append",
         default=[],
-        choices=sorted(catalog.OUTPUTS),
-        help="also write objects as polygons, COCO annotations or numbered instances, into "
-        "DIR-FORMAT; can be repeated",
+        choices=sorted(catalog.ALL_OUTPUTS),
+        help="also write objects as polygons, COCO annotations or numbered instances, or the masks "
+        "of a scan as one NIfTI volume or DICOM segmentation, into DIR-FORMAT; can be repeated",
     )
     parser.add_argument(
         "--coding",

@@ -103,6 +103,10 @@ class GroupsConfig(Section):
 Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
 """Groups; a string is a pattern."""
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""A number."""
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A number above 0."""
 PixelSize = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """One side of a pixel, in any unit."""
 Unit = Annotated[str, AfterValidator(_unit)]
@@ -139,10 +143,11 @@ class DataConfig(Section):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
-    """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "tfds" for a
-    TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle",
-    "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools, "shapes" for
-    generated images, or a source of your own as "module:function"."""
+    """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "scans" for
+    DICOM, NIfTI, NRRD and MetaImage (extra `medical`), "tfds" for a TensorFlow data set,
+    "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle", "roboflow", "supervisely",
+    "via", "voc" or "yolo" for files of labelling tools, "shapes" for generated images, or a source
+    of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"
     """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)
@@ -231,6 +236,15 @@ class DataConfig(Section):
     """Whether the pages of a TIFF, GIF or WebP file are separate samples or the channels of one
     image, or whether only the first is read; by default a file with several pages of equal size is
     refused unless it calls them channels."""
+    axis: Literal["axial", "coronal", "sagittal"] | None = None
+    """The direction of the slices of volumes (source scans); null means that of the scanner, which
+    is across the largest spacing."""
+    neighbours: Annotated[int, Field(ge=0, le=16)] = 0
+    """The number of slices of a volume before and after each slice that become further channels;
+    at the ends the last slice is repeated (source scans)."""
+    window: tuple[Finite, PositiveFloat] | None = None
+    """The centre and the width of the range that the values of scans are limited to, such as
+    [40, 400] for soft tissue in CT; null keeps all values (source scans)."""
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
@@ -280,6 +294,7 @@ class DataConfig(Section):
                 setting="data",
             )
         self._check_mask_reading()
+        self._check_scan_settings()
         if self.pixel_unit is not None and self.pixel_size is None:
             raise ConfigError(
                 "is the unit of data.pixel_size, which is not set",
@@ -346,6 +361,18 @@ class DataConfig(Section):
                 "contradiction",
                 setting="data.mask_ids",
             )
+
+    def _check_scan_settings(self) -> None:
+        """Raise `ConfigError` for a setting of scans with another source."""
+        if self.source == "scans" or ":" in self.source:
+            return
+        for name in ("axis", "neighbours", "window"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"is a setting of scans (data.source: scans); found the source {self.source}",
+                    "contradiction",
+                    setting=f"data.{name}",
+                )
 
     @property
     def pages_of_an_image(self) -> Literal["channels", "first"] | None:

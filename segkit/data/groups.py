@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from segkit.config import Config, DataConfig, PartConfig
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
+from segkit.io.scans.slices import volume_name
 
 MOST_LISTED = 5
 """Names that a message lists at most."""
@@ -15,15 +16,20 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 """The end of the name of a block of an image, or of a page of a file."""
 
 
+def has_groups(config: Config) -> bool:
+    """Return whether the groups are known: set by `data.groups`, or the volumes of scans."""
+    return config.data.groups is not None or config.data.source == "scans"
+
+
 def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
-    """Return the group of each sample, as `data.groups` says.
+    """Return the group of each sample, as `data.groups` says; that of a slice is its volume.
 
     Args:
         names: Names of samples, of any part.
         config: The config that opens them.
 
     Returns:
-        The groups in the order of the names; None if `data.groups` is not set.
+        The groups in the order of the names; None if they are not known (`has_groups`).
 
     Raises:
         DataError: If a sample has no group: its name does not match the pattern, it is in no such
@@ -31,6 +37,8 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     """
     groups = config.data.groups
     if groups is None:
+        if has_groups(config):
+            return [volume_name(image_name(name)) for name in names]
         return None
     if groups.pattern is not None:
         found = [_by_pattern(name, groups.pattern) for name in names]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.config import RunConfig
+from segkit.config import DataConfig, RunConfig
 from segkit.data.groups import groups_of
 from segkit.data.pixel_size import (
     IN_PIXELS,
@@ -19,7 +19,7 @@ from segkit.data.pixel_size import (
     pixel_size_of,
 )
 from segkit.data.sources.folder import in_folders
-from segkit.data.sources.source import Source, Subset
+from segkit.data.sources.source import Source, Subset, open_source
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
@@ -34,6 +34,7 @@ from segkit.inference.resolution import resolution_warning
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
+from segkit.io.scans.finding import find_scans
 from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
 from segkit.task import VOID
@@ -115,14 +116,24 @@ def evaluate(
     opened = open_together(as_paths(runs), runtime, tta)
     second = _open_masks(opened.config, images, second_masks)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
-    source = in_folders(Path(images), Path(masks), opened.config.task, opened.config.data)
+    source = _open_folders(opened.config, images, masks)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
 def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> Source | None:
     if masks is None:
         return None
-    return in_folders(Path(images), Path(masks), config.task, config.data)
+    return _open_folders(config, images, masks)
+
+
+def _open_folders(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
+    """Open folders of images and masks, or of scans for a run that was trained on scans."""
+    are_scans = config.data.source == "scans" and bool(find_scans(Path(images)).named)
+    if not are_scans:
+        return in_folders(Path(images), Path(masks), config.task, config.data)
+    settings = config.data.model_dump()
+    settings |= {"images": Path(images), "masks": Path(masks)}
+    return open_source(DataConfig.model_validate(settings), config.task)
 
 
 def score_opened(

@@ -5,6 +5,7 @@ predictor.py       `Predictor`, a run as a function of one image
 load.py            opens runs and exports; export_choice.py chooses the fastest export
 runtimes/          one file for each runtime
 inputs.py          finds the images; images.py predicts them in batches or windows
+reading.py         reads images, pages and slices of scans as the network takes them
 scale.py           warns of images whose values have another range than the training images
 resolution.py      images resampled to the resolution of the training, and a warning of others
 tiles.py           windows that cover an image, and how they are blended

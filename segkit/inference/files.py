@@ -141,8 +141,8 @@ def _write_tables(
         results.finish(names, rows)
     except (OSError, DataError) as problem:
         message = (
-            f"the masks are written, but not the tables of all images ({results.table} and "
-            f"similar): {problem}"
+            f"the masks are written, but not all files that are made of several ({results.table} "
+            f"and similar): {problem}"
         )
         return [(results.table, message)]
     return []

@@ -11,10 +11,22 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from segkit import catalog
-from segkit.errors import ConfigError, DataError
+from segkit.config import RunConfig
+from segkit.data.sources.scan_pairs import settings_of
+from segkit.errors import ConfigError, DataError, SegkitError
+from segkit.inference.load import config_together
 from segkit.inference.outputs.prediction import beside
 from segkit.io.image_files import SUFFIXES, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
+from segkit.io.pages import pages_apart
+from segkit.io.scans.finding import (
+    VOLUME_SUFFIXES,
+    find_scan,
+    find_scans,
+    kind_of,
+    name_of_file,
+)
+from segkit.io.scans.slices import slices_apart
 from segkit.system.terminal import shown
 
 MAX_NOTES = 20
@@ -76,6 +88,7 @@ def find_images(
     inputs: Sequence[Path],
     masks: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
+    scans: bool = False,
 ) -> Inputs:
     """Find the images in files and folders.
 
@@ -89,6 +102,7 @@ def find_images(
             out.
         report: Receives a line for each other thing in the folders that is not predicted: other
             formats, broken links.
+        scans: Whether volumes and DICOM series are images, too; each is one image here.
 
     Returns:
         The images. Images that share a name are all left out, since only one could have the mask of
@@ -98,11 +112,13 @@ def find_images(
         DataError: If there is no image at all, or an input is missing.
     """
     results = [] if masks is None else [folder.resolve() for folder in result_folders(masks)]
-    contents = _merge([_search(path, results) for path in inputs])
+    contents = _merge([_search(path, results, scans) for path in inputs])
     found = _choose_images(contents)
     notes = _notes(contents)
     if not found.images and not found.clashes:
         reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
+        if scans:
+            reads += f", DICOM and {', '.join(VOLUME_SUFFIXES)}"
         lines = "".join(f"\n  {note}" for note in notes[:MAX_NOTES])
         raise DataError(f"{', '.join(map(str, inputs))}: {reads}{lines}", "empty")
     for note in notes:
@@ -110,10 +126,58 @@ def find_images(
     return found
 
 
+def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Path]:
+    """Divide files of several pages, and scans, into one image per page or slice.
+
+    Args:
+        config: The config of the run, which says whether pages are images.
+        images: Image files by name.
+
+    Returns:
+        The files, or the addresses of their pages or slices, by name.
+
+    Raises:
+        ConfigError: If a volume does not show the direction of its slices.
+        DataError: If a page and another image have one name.
+    """
+    apart = pages_apart(images, config.data.pages)
+    if config.data.source == "scans":
+        return slices_apart(apart, settings_of(config.data))
+    return apart
+
+
+def read_scans(runs: Sequence[Path], tta: str | None, formats: Sequence[str]) -> bool:
+    """Return whether runs were trained on scans, so that scans are images to predict.
+
+    Args:
+        runs: Run folders or exports.
+        tta: The views of each image.
+        formats: The additional formats to write.
+
+    Raises:
+        ConfigError: If they were not, and a format is for scans only.
+    """
+    try:
+        config, _ = config_together(runs, tta)
+    except SegkitError:  # opening the runs raises it after the images are found
+        return False
+    if config.data.source == "scans":
+        return True
+    of_volumes = [name for name in formats if name in catalog.VOLUME_OUTPUTS]
+    if of_volumes:
+        raise ConfigError(
+            f"{of_volumes[0]} holds the volumes of runs that were trained on scans (data.source: "
+            f"scans); this run was trained on {config.data.source}",
+            "contradiction",
+            setting="--format",
+        )
+    return False
+
+
 def result_folders(masks: Path) -> list[Path]:
     """Return all folders that prediction may write to: that of the masks, and those beside it."""
     endings = ["", "-overlays", "-probabilities", "-uncertainty"]
-    endings += [f"-{name}" for name in sorted(catalog.OUTPUTS)]
+    endings += [f"-{name}" for name in sorted(catalog.ALL_OUTPUTS)]
     return [beside(masks, ending) for ending in endings]
 
 
@@ -137,22 +201,42 @@ def check_apart(images: Mapping[str, Path], folders: Sequence[Path]) -> None:
                 )
 
 
-def _search(path: Path, results: Sequence[Path]) -> Found:
+def _search(path: Path, results: Sequence[Path], scans: bool) -> Found:
     """Return the contents of one input, without the results of earlier calls in it."""
     if not os.path.lexists(path):
         raise DataError(f"{path}: there is no such file or folder", "missing-file")
     if not path.is_dir():
-        return Found([(path.stem, path)], [], [])
+        return Found([_name_file(path, scans)], [], [])
     root = path.resolve()
     # a folder of results that is an input itself, or holds it, was asked for by its name
     inside = [folder for folder in results if folder != root and folder not in root.parents]
     found = list_contents(path)
+    if scans:
+        found = _with_scans(found, path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
     written = {parent for parent in parents if _is_in(parent.resolve(), inside)}
     images = [(name, image) for name, image in found.images if image.parent not in written]
     others = [other for other in found.others if other.parent not in written]
     return Found(sorted(images), found.left_out, others)
+
+
+def _name_file(path: Path, scans: bool) -> tuple[str, Path]:
+    """Return the name of a file, or of the volume that it belongs to."""
+    if scans and kind_of(path):
+        try:
+            return find_scan(path)
+        except DataError:  # reading it raises the same error
+            return name_of_file(path, path.parent), path
+    return path.stem, path
+
+
+def _with_scans(found: Found, folder: Path) -> Found:
+    """Return the contents of a folder in which volumes and series are images."""
+    scans = find_scans(folder)
+    left_out = [entry for entry in found.left_out if entry.path not in scans.files]
+    others = [path for path in found.others if path not in scans.files]
+    return Found([*found.images, *scans.named], left_out, others)
 
 
 def _is_in(folder: Path, results: Sequence[Path]) -> bool:

@@ -18,18 +18,16 @@ from segkit.inference.images import (
     NamedImage,
     Prediction,
     WindowProgress,
-    match_model_input,
     no_window_progress,
     predict_each,
 )
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Results, is_full
+from segkit.inference.reading import geometry_of, read_for_model
 from segkit.inference.resolution import at_resolution, resized
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
-from segkit.io.images import read_image
-from segkit.io.physical_size import read_geometry
 from segkit.system.threads import prefetch
 
 MAX_WAITING = 2**26
@@ -137,10 +135,8 @@ class _Pipeline:
     def read(self, name: str) -> NamedImage | None:
         """Return an image as the network takes it; None and a failure if it is broken."""
         path = self.images[name]
-        pages = self.config.data.pages_of_an_image
         try:
-            image = read_image(path, pages, self.config.input.channels)
-            image = match_model_input(self.config, image, str(path))
+            image = read_for_model(self.config, path)
             seen = self._resampled(name, image)
         except DataError as problem:
             self.unreadable.append(failure(name, path, problem, self.results))
@@ -154,7 +150,7 @@ class _Pipeline:
         if self.resolution is None:
             return image
         path = self.images[name]
-        size = pixel_size_of_new(self.config.data, read_geometry(path, self.config.data.pages))
+        size = pixel_size_of_new(self.config.data, geometry_of(self.config, path))
         resampled = at_resolution(image, size, self.resolution, str(path))
         self.as_read[name] = image
         return resampled

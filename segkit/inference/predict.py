@@ -14,7 +14,14 @@ from segkit.data.pixel_size import PixelSize
 from segkit.errors import ConfigError
 from segkit.inference.export_choice import AUTO
 from segkit.inference.files import Summary, predict_files, write_files
-from segkit.inference.inputs import Shard, check_apart, find_images, share
+from segkit.inference.inputs import (
+    Shard,
+    check_apart,
+    divide_images,
+    find_images,
+    read_scans,
+    share,
+)
 from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
 from segkit.inference.large.memory_budget import MemoryBudget, budget_within, memory_limit
 from segkit.inference.load import (
@@ -33,7 +40,6 @@ from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
 from segkit.io.overlay import OverlayStyle, check_overlay
-from segkit.io.pages import pages_apart
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
@@ -81,7 +87,7 @@ class ExtraOutputs(TypedDict, total=False):
     uncertainty: bool
     """Also write maps of uncertainty."""
     formats: Sequence[str]
-    """Also write objects: "geojson", "coco" or "instances"."""
+    """Also write objects: "geojson", "coco" or "instances"; or volumes: "nifti", "dicom-seg"."""
     coding: str
     """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
     skip_existing: bool
@@ -156,7 +162,7 @@ def _parse_outputs(out: Path, extras: ExtraOutputs) -> Outputs:
     if isinstance(formats, str):
         formats = [formats]
     for name in formats:
-        catalog.find(catalog.OUTPUTS, name, "--format")
+        catalog.find(catalog.ALL_OUTPUTS, name, "--format")
     uncertainty = extras.get("uncertainty", False)
     coding = extras.get("coding", "data")
     unique = tuple(dict.fromkeys(formats))
@@ -179,7 +185,12 @@ def _predict(
     if cluster is not None and cluster.worker_cpus is not None and cluster.worker_cpus < 1:
         raise ConfigError(f"1 or more; found {cluster.worker_cpus}", setting="--worker-cpus")
     masks = output.outputs.masks
-    found = find_images(images, masks, lambda line: progress.message(f"note: {line}"))
+    found = find_images(
+        images,
+        masks,
+        lambda line: progress.message(f"note: {line}"),
+        read_scans(network.runs, network.tta, output.outputs.formats),
+    )
     check_apart(found.images, output.outputs.folders)
     own = share(found, shard)
     output = output._replace(others=found.images)
@@ -340,9 +351,9 @@ def _check_sizes(
 def _with_pages(
     config: RunConfig, images: Mapping[str, Path], output: OutputOptions
 ) -> tuple[dict[str, Path], OutputOptions]:
-    """Divide TIFFs into one image per page where the run's data are read so."""
-    others = pages_apart(output.others, config.data.pages)
-    return pages_apart(images, config.data.pages), output._replace(others=others)
+    """Divide TIFFs into pages and scans into slices where the run's data are read so."""
+    others = divide_images(config, output.others)
+    return divide_images(config, images), output._replace(others=others)
 
 
 def _warn_of_scale(scale: ScaleWatch, progress: Progress) -> None:

@@ -13,7 +13,9 @@ from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
+from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
+from segkit.io.scans.finding import kind_of
 from segkit.io.tiff_windows import largest_page_size
 
 SAMPLES = 16
@@ -64,7 +66,9 @@ def workload(config: RunConfig, images: Sequence[Path]) -> Workload | None:
 
 
 def image_size(path: Path) -> ImageSize | None:
-    """Return the size of an image from its header; None if it cannot be read."""
+    """Return the size of an image from its header; None for scans, and if it cannot be read."""
+    if kind_of(file_of(path)):
+        return None
     try:
         with codecs.naming(path):
             if largest_page_size(path):

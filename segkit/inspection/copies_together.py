@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segkit.config import Config
 from segkit.config.reading import AnyConfig
+from segkit.data.groups import has_groups
 from segkit.data.parts import divide_again, divided_parts, places_of
 from segkit.data.sources.source import Subset
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
@@ -97,7 +98,7 @@ def planned_together(config: Config, parts: Mapping[str, Subset], found: Survey)
     """
     facts = _divided_facts(config, parts, found)
     equal = equal_names(facts)
-    if config.data.groups is not None:
+    if has_groups(config):
         return equal
     longest = max(2, len(facts) // BLOCKS)
     near = []

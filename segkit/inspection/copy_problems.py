@@ -8,6 +8,7 @@ from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.near_duplicates import near_pairs, same_images
 from segkit.inspection.problem import Problem, problem_of
+from segkit.io.scans.slices import of_one_volume
 
 
 def find_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
@@ -65,6 +66,8 @@ def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     across: list[str] = []
     within: list[str] = []
     for one, other in near_pairs(facts):
+        if of_one_volume(one.name, other.name):
+            continue  # neighbours are alike, and every split keeps them together
         pair = f"{one.name} ({one.part}) ~ {other.name} ({other.part})"
         if one.part == other.part:
             within.append(pair)

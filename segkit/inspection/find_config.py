@@ -14,6 +14,8 @@ from segkit.system.progress import Progress
 from segkit.task import Task
 
 CONFIGS = (".yaml", ".yml")
+OF_SCANS = ("data.axis", "data.neighbours", "data.window")
+"""Settings that only scans have."""
 
 
 def find_config(
@@ -44,6 +46,8 @@ def find_config(
             raise ConfigError("the config names the classes", "contradiction", setting="--classes")
         return read(images, settings, trust=trust), None
     of_data = [setting for setting in settings if setting.startswith("data.")]
+    if any(setting.startswith(OF_SCANS) for setting in of_data):
+        of_data.insert(0, "data.source=scans")
     data = changed(Config(task=Task.binary(), data=DataConfig(trust=trust)), of_data).data
     mask_path = Path(masks).absolute() if masks else None
     with progress.counting("looking at masks", None) as counter:

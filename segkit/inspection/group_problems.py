@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from segkit.config import Config, DataConfig
 from segkit.config.reading import as_line
-from segkit.data.groups import groups_of, image_name
+from segkit.data.groups import groups_of, has_groups, image_name
 from segkit.data.sources.csv_list import COLUMNS, read_list
 from segkit.data.sources.pair_names import PARTS
 from segkit.data.sources.source import Subset
@@ -47,8 +47,8 @@ class Proposal(NamedTuple):
 
 
 def count_groups(config: Config, parts: Mapping[str, Subset]) -> int | None:
-    """Return the number of groups of all samples; None if `data.groups` is not set."""
-    if config.data.groups is None:
+    """Return the number of groups of all samples; None if they are not known."""
+    if not has_groups(config):
         return None
     found: set[str] = set()
     for subset in parts.values():
@@ -66,7 +66,7 @@ def group_problems(
         parts: Its open parts.
         problems: The problems found before; they show whether images are nearly equal.
     """
-    if config.data.groups is not None:
+    if has_groups(config):
         return _in_two_parts(config, parts)
     sentences = []
     if any(problem.code in ("near-leak", "near-duplicates") for problem in problems):

@@ -28,11 +28,13 @@ SUFFIXES = (
 """Suffixes of the image files that segkit reads, in upper or lower case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
-.dcm .dicom .nii .nii.gz .mha .mhd .nrrd .czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
+.czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
 .raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())
 """Suffixes of images and films that segkit does not read."""
+SCANS = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
+"""Suffixes of scans, which `segkit.io.scans` reads."""
 
 
 class LeftOut(NamedTuple):
@@ -147,7 +149,10 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
             contents.left_out.append(LeftOut(path, why, unread=True))
         else:
             contents.images.append((name, path))
-    elif kind in OTHER_IMAGES or file.lower().endswith(".nii.gz"):
+    elif file.lower().endswith(SCANS):
+        why = "is a scan, which is read with data.source: scans; images are PNG, JPEG or TIFF"
+        contents.left_out.append(LeftOut(path, why))
+    elif kind in OTHER_IMAGES:
         why = f"segkit does not read {kind}; save it as PNG or TIFF"
         contents.left_out.append(LeftOut(path, why))
     elif not path.exists():

@@ -24,6 +24,8 @@ MOST_PAGES = 2**16
 ADDRESS = re.compile(
     r"(?P<file>.+\.(?:tiff?|gif|webp|png))#(?P<page>[0-9]{1,9})", re.IGNORECASE | re.DOTALL
 )
+SLICE = re.compile(r"(?P<file>.+)#slice_(?P<number>[0-9]{1,9})", re.DOTALL)
+"""The address of a slice of a scan; see `segkit.io.scans.slices`."""
 GENERIC = ("generic", "shaped", "uniform")
 """Kinds of tifffile's series that do not say that the first series is the image."""
 
@@ -76,7 +78,10 @@ def split_page(path: Path) -> tuple[Path, int | None]:
 
 
 def file_of(path: Path) -> Path:
-    """Return the file of a path or of a page's address."""
+    """Return the file of a path, or of the address of a page or of a slice of a scan."""
+    of_slice = SLICE.fullmatch(path.name)
+    if of_slice and not path.exists():
+        return path.with_name(of_slice["file"])
     return split_page(path)[0]
 
 

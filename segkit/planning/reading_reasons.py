@@ -65,6 +65,8 @@ def explain_reading(data: DataConfig, guess: Guess | None) -> dict[str, str]:
         values = " ".join(_as_sentence(doubt.message) for doubt in guess.doubts)
     reasons = dict.fromkeys(PLACES, "This is where the files are, or how they are paired.")
     reasons |= dict.fromkeys(("validation", "test"), parts)
+    if guess:
+        reasons["axis"] = "The volumes were scanned in this direction."
     reasons |= dict.fromkeys(VALUES, values)
     changed = data.model_dump(exclude_defaults=True)
     explained = {f"data.{setting}": reasons[setting] for setting in reasons if setting in changed}

@@ -364,6 +364,8 @@ _FREE = (
     "train.tracker_project",
 )
 """Settings that change no weight, so that a resumed training may change them."""
+_FILLED_IN = ("data.axis",)
+"""Settings that training finds out where the config leaves them open."""
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], parent: str = "") -> list[str]:
@@ -374,6 +376,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any], parent: str = "") -> 
         before = old.get(key)
         after = new.get(key)
         if name in _FREE or before == after:
+            continue
+        if name in _FILLED_IN and after is None:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             differences += _differences(before, after, f"{name}.")

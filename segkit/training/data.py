@@ -62,8 +62,12 @@ def prepare_data(
     scale_warning = other_scale(input_config, findings.input_config)
     if scale_warning:
         progress.warning(scale_warning)
-    mask_files = getattr(parts["train"].source, "stored", config.mask_files)
+    source = parts["train"].source
+    mask_files = getattr(source, "stored", config.mask_files)
     config = config.model_copy(update={"mask_files": mask_files})
+    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
+        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
+        config = config.model_copy(update={"data": data})
     return config.with_input(input_config), findings.parts
 
 

@@ -17,6 +17,7 @@ from segkit import VOID, Task
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
 from tests.helpers import label_sets
+from tests.helpers.scans import need, save_nifti, save_series
 
 CRACK = Task.binary("crack")
 
@@ -268,10 +269,35 @@ def voc(root: Path) -> Made:
     return Made(task, data, "a", root / "SegmentationClass" / "a.png")
 
 
+def scans(root: Path) -> Made:
+    """Write a volume of three slices and one of two, the second compressed."""
+    need("nibabel")
+    labels = np.arange(4 * 5 * 3).reshape(4, 5, 3) % 3
+    for name, count in (("a.nii", 3), ("b.nii.gz", 2)):
+        values = np.random.default_rng(count).integers(-1000, 1000, (4, 5, count))
+        save_nifti(root / "images" / name, values.astype(np.int16))
+        save_nifti(root / "masks" / name, labels[..., :count].astype(np.uint8))
+    data = DataConfig(source="scans", images=root / "images", masks=root / "masks")
+    return Made(ORGANS, data, "a/slice_003", root / "images" / "a.nii")
+
+
+def scans_of_dicom(root: Path) -> Made:
+    """Write a series with a label volume."""
+    need("nibabel", "pydicom")
+    labels = np.arange(3 * 4 * 5).reshape(5, 4, 3) % 3
+    save_series(root / "images" / "ct", np.zeros((3, 4, 5), np.int16) - 7)
+    matrix = np.diag([-0.7, -0.8, 5.0, 1.0])
+    matrix[:3, 3] = (20, 30, 40)
+    mask = save_nifti(root / "masks" / "ct.nii", labels.astype(np.uint8), matrix)
+    data = DataConfig(source="scans", images=root / "images", masks=root / "masks")
+    return Made(ORGANS, data, "ct/slice_003", mask)
+
+
 MAKERS: dict[str, Callable[[Path], Made]] = {
     "coco": coco,
     "folder": folder,
     "roboflow": roboflow,
+    "scans": scans,
     "shapes": shapes,
     "tfds": tfds,
     "voc": voc,
@@ -283,7 +309,14 @@ for tool in label_sets.MAKERS:
 """One for each source of the catalog, by its name there."""
 
 
-MORE = [folder_of_ids, folder_of_colours, folder_of_classes, folder_of_bands, listed]
+MORE = [
+    folder_of_ids,
+    folder_of_colours,
+    folder_of_classes,
+    folder_of_bands,
+    listed,
+    scans_of_dicom,
+]
 
 
 every_source = pytest.mark.parametrize(

@@ -39,10 +39,18 @@ KINDS = {
     "_different": "DataError",
     "_require": "ConfigError",
     "Doubt": "DataError",
+    "Remark": "DataError",
     "classify_grey_levels": "DataError",
 }
 """Functions that are called with a code, and the error class in whose table the code is."""
-PLACE = {"Problem": 0, "_different": 0, "_require": 3, "Doubt": 0, "classify_grey_levels": -1}
+PLACE = {
+    "Problem": 0,
+    "_different": 0,
+    "_require": 3,
+    "Doubt": 0,
+    "Remark": 0,
+    "classify_grey_levels": -1,
+}
 """The position of the code among the arguments, if it is not the second one."""
 DEFAULTS = {
     "ConfigError": ConfigError("").code,
@@ -200,7 +208,9 @@ def _level(call: ast.Call, name: str) -> str:
     if name in ("Problem", "problem_of"):
         level = _constants(call.args[1 if name == "Problem" else 0])
         return level[0][0].upper() if level else ""
-    return {"DataError": "E", "Doubt": "W", "classify_grey_levels": "W"}.get(name, "")
+    return {"DataError": "E", "Doubt": "W", "Remark": "W", "classify_grey_levels": "W"}.get(
+        name, ""
+    )
 
 
 def _of_doubts(value: ast.expr) -> Iterator[Use]:

@@ -27,6 +27,9 @@ label_images.py       finds the images that label files name
 label_meanings.py     finds the classes of labels
 label_layers.py       combines drawn shapes to a mask
 label_values.py       checks values in label files, and makes shapes of them
+scans.py              slices of volumes and of DICOM series
+scan_pairs.py         finds the masks of each volume
+scan_masks.py         label volumes, DICOM segmentations and pictures as masks
 
 tfds.py               prepared TensorFlow data sets
 tfds_folder.py        finds the folder of a data set, or downloads it

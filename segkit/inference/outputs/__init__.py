@@ -7,6 +7,9 @@ probabilities.py  probabilities, and maps of uncertainty
 geojson.py        objects as polygons
 coco.py           objects as run lengths in one file of all images
 instances.py      objects as numbers in an image
+nifti.py          masks of scans as NIfTI volumes
+dicom_seg.py      masks of DICOM series as DICOM segmentations
+volumes.py        collects the masks of slices for these two formats
 objects.py        finds the objects that these formats write
 listing.py        lists the files of single images that are merged into one file
 summary.py        the table of all images

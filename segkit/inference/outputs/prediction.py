@@ -14,12 +14,14 @@ from segkit.config import RunConfig
 from segkit.data.pixel_size import PixelSize, pixel_size_of_new
 from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.outputs.objects import Object, find_objects
+from segkit.inference.reading import geometry_of, place_in_volume
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
+from segkit.io.coding import segkit_coding
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import read_pixels
-from segkit.io.physical_size import read_geometry
+from segkit.io.scans.slices import SlicePlace
 from segkit.io.tiff import may_have_holes
 from segkit.task import VOID, Task
 
@@ -49,6 +51,8 @@ class PredictedImage:
     """The physical size and place that the image's file states."""
     pixel_size: PixelSize | None = None
     """The size of the image's pixels, by its file or else by `data.pixel_size`."""
+    scan: SlicePlace | None = None
+    """Where the image lies in a volume; None if it is no slice of a scan."""
 
     @classmethod
     def from_probabilities(
@@ -60,7 +64,7 @@ class PredictedImage:
         the last channel.
         """
         probabilities = values[..., : config.task.channels]
-        geometry = read_geometry(path, config.data.pages)
+        geometry = geometry_of(config, path)
         size = pixel_size_of_new(config.data, geometry)
         mask = decode(at_pixel_size(config, size, str(path)), probabilities)
         location, no_data = _read_location(config, path)
@@ -79,6 +83,7 @@ class PredictedImage:
             no_data=no_data,
             geometry=geometry,
             pixel_size=size,
+            scan=place_in_volume(config, path),
         )
 
     @classmethod
@@ -92,7 +97,7 @@ class PredictedImage:
         location, no_data = _read_location(config, path)
         if no_data is not None:
             mask[no_data] = VOID
-        geometry = read_geometry(path, config.data.pages)
+        geometry = geometry_of(config, path)
         return cls(
             config.task,
             name,
@@ -104,11 +109,14 @@ class PredictedImage:
             no_data=no_data,
             geometry=geometry,
             pixel_size=pixel_size_of_new(config.data, geometry),
+            scan=place_in_volume(config, path),
         )
 
     @property
     def file_name(self) -> str:
-        """The path of the image below the folder of images."""
+        """The path of the image below the folder of images; the name of a slice of a scan."""
+        if self.scan is not None:
+            return self.name
         return self.name + self.path.suffix
 
     @property
@@ -167,6 +175,8 @@ class Output:
     def __init__(self, task: Task, masks: Path) -> None:
         self.task = task
         self.folder = beside(masks, self.ending)
+        self.coding = segkit_coding(task)
+        """How masks are stored, for formats that hold masks; `Results` sets that of the masks."""
 
     def paths(self, name: str) -> list[Path]:
         """Return the files of the image called `name`. All of them exist if it is complete."""

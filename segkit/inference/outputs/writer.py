@@ -41,7 +41,7 @@ class Outputs(NamedTuple):
     probabilities: str | None = None
     """A name of `catalog.PROBABILITIES`."""
     formats: tuple[str, ...] = ()
-    """Names of `catalog.OUTPUTS`."""
+    """Names of `catalog.ALL_OUTPUTS`."""
     uncertainty: bool = False
     coding: str = "data"
     """How masks are stored, a name of `segkit.data.sources.coding.CODINGS`."""
@@ -85,6 +85,8 @@ class Results:
         self.table = beside(outputs.masks, "-summary.csv")
         self.other_outputs = _other_outputs(config, outputs)
         self.mask_output = Masks(self.coding, outputs.masks)
+        for output in self.other_outputs:
+            output.coding = self.coding
 
     @property
     def outputs(self) -> list[Output]:
@@ -190,14 +192,20 @@ class Results:
             DataError: For a file that no run wrote.
         """
         with wait_for_lock(self.masks / ".merging"):
+            problem: DataError | None = None
             for output in self.outputs:
-                output.merge()
+                try:
+                    output.merge()
+                except DataError as found:  # the other files of all images are written first
+                    problem = problem or found
             summary.write_summary(self.coding, self.masks, self.table, names, rows or {})
+            if problem is not None:
+                raise problem
 
 
 def _other_outputs(config: RunConfig, outputs: Outputs) -> list[Output]:
     """Return the outputs beside the masks."""
-    kinds = [catalog.load_part(catalog.OUTPUTS, name) for name in outputs.formats]
+    kinds = [catalog.load_part(catalog.ALL_OUTPUTS, name) for name in outputs.formats]
     if outputs.probabilities:
         kinds.append(catalog.load_part(catalog.PROBABILITIES, outputs.probabilities))
     if outputs.uncertainty:

@@ -6,6 +6,7 @@ label_tools.py  recognises the files of labelling tools
 contents.py   the kind and the values of each mask file
 values.py     the meaning of the values, from how often each occurs
 instances.py  whether numbers are classes or single objects of one class
+scans.py      volumes, DICOM series and their masks
 palettes.py   whether the indices or the colours of a palette are the classes
 file_tags.py  tags of files that change the meaning of their values
 folders.py    the content of the mask files of a config's data

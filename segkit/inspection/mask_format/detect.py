@@ -33,6 +33,12 @@ from segkit.inspection.mask_format.label_tools import (
     places_in,
 )
 from segkit.inspection.mask_format.palettes import by_palette
+from segkit.inspection.mask_format.scans import (
+    Folders,
+    detect_scans,
+    holds_scans,
+    scan_folders,
+)
 from segkit.inspection.mask_format.values import (
     classify_colours,
     classify_grey_levels,
@@ -62,8 +68,9 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images. Or, without `masks`, a CSV list, the folder of a prepared
-            TensorFlow data set, or a folder with the files of a labelling tool.
+        images: A folder of images or scans. Or, without `masks`, a CSV list, the folder of a
+            prepared TensorFlow data set, a folder with the files of a labelling tool, or a folder
+            with a folder of scans and one of masks.
         masks: A folder of masks, a folder with one folder per class, or the file or folder of
             labels that a labelling tool wrote.
         classes: Names of the classes in the order of their values.
@@ -85,6 +92,8 @@ def detect_format(
     for folder in (images, masks):
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder", "unpaired")
+    if data.source in ("folder", "scans") and holds_scans(images):
+        return detect_scans(data, Folders(images, masks), classes, progress, _classify_files)
     layers = _class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
@@ -101,6 +110,9 @@ def _detect_without_masks(
     places = places_in(images)
     if places:
         return detect_labels(data, choose_place(places, data, images), classes, progress)
+    if holds_scans(images):
+        folders = scan_folders(images)
+        return detect_scans(data, folders, classes, progress, _classify_files)
     raise DataError(
         f"{images}: name the folder of the masks as well. Without masks this is a config, a CSV "
         f"list, the folder of a TensorFlow data set, or one with files of a labelling tool "

@@ -40,6 +40,8 @@ from tests.helpers.every_source import (
     image,
     in_folders,
     save,
+    scans,
+    scans_of_dicom,
     tfds,
 )
 from tests.helpers.large_cases import ROOM
@@ -179,8 +181,10 @@ def tfds_by_values(root: Path) -> Made:
     return made._replace(task=task, data=made.data.model_copy(update={"mask_values": meant}))
 
 
+OF_PICTURES = [make for make in (*MAKERS.values(), *MORE) if make not in (scans, scans_of_dicom)]
+"""Sets whose images are pictures; test_scan_outputs.py reads the masks of scans back."""
 SETS: list[Make] = [
-    *MAKERS.values(), *MORE,
+    *OF_PICTURES,
     ids_from_one, deep_ids, minus_one_is_void, inverted, zero_and_one, zero_and_65535, grey_edges,
     with_a_suffix, with_two_suffixes, numbered_objects, regions, classes_that_hold_9,
     classes_in_colours, bands_that_hold_9, a_column_for_each_class, tfds_by_values,
