@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage import draw as skimage_draw
@@ -39,6 +39,20 @@ def by_loop(rings: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     return inside
 
 
+def passes_centres(rings: list[np.ndarray]) -> bool:
+    """Return whether an edge passes so near to a pixel's centre that rounding decides its side."""
+    centres = np.arange(SIZE[0]) + 0.5
+    for ring in rings:
+        following = np.roll(ring, -1, axis=0)
+        for (x0, y0), (x1, y1) in zip(ring, following, strict=True):
+            if y0 == y1:
+                continue
+            crossings = x0 + (centres - y0) * (x1 - x0) / (y1 - y0) - 0.5
+            if np.any(np.abs(crossings - np.round(crossings)) < 1e-9):
+                return True
+    return False
+
+
 def drawn(shape: rasterise.Shape, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return the pixels of a shape; none if it is outside."""
     try:
@@ -55,6 +69,7 @@ def test_a_polygon_with_holes_is_the_pixels_with_an_odd_number_of_edges_to_the_l
     rings: list[list[tuple[float, float]]],
 ) -> None:
     points = [np.array(ring) for ring in rings]
+    assume(not passes_centres(points))
     np.testing.assert_array_equal(drawn(Polygon(points)), by_loop(points, SIZE))
 
 
@@ -62,6 +77,7 @@ def test_a_polygon_with_holes_is_the_pixels_with_an_odd_number_of_edges_to_the_l
 @given(RINGS)
 def test_scikit_image_draws_the_same_polygon(ring: list[tuple[float, float]]) -> None:
     points = np.array(ring)
+    assume(not passes_centres([points]))
     mask = np.zeros(SIZE, bool)
     rows, columns = skimage_draw.polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, SIZE)
     mask[rows, columns] = True
