@@ -97,13 +97,6 @@ def results_of(
             continue
         drawn[setting.name] = resampled(group_sums(setting.pooled("counts"), units), resamples)
         rows.append(_row(setting, drawn[setting.name], units, resamples))
-    comparisons = []
-    ranked = _ranked(settings)
-    for other in ranked[1:]:
-        pair = _compare_pair(ranked[0], other, drawn, number)
-        if number < LEAST:
-            pair["more_than_chance"] = None
-        comparisons.append(pair)
     return {
         "images": images,
         "groups": None if groups is None else number,
@@ -111,7 +104,7 @@ def results_of(
         "level": LEVEL,
         "resamples": resamples,
         "settings": rows,
-        "comparisons": comparisons,
+        "comparisons": _compare_with_best(settings, drawn, number),
     }
 
 
@@ -191,6 +184,20 @@ def _dice_of_classes(setting: SettingRuns, drawn: np.ndarray, groups: int) -> di
         score = _share_with_interval(float(values[index]), resampled_values[:, index], groups)
         dice[setting.task.classes[index]] = score._asdict()
     return dice
+
+
+def _compare_with_best(
+    settings: Sequence[SettingRuns], drawn: Mapping[str, np.ndarray], groups: int
+) -> list[dict[str, Any]]:
+    """Compare the best setting with each other setting that has a score."""
+    ranked = _ranked(settings)
+    comparisons = []
+    for other in ranked[1:]:
+        pair = _compare_pair(ranked[0], other, drawn, groups)
+        if groups < LEAST:
+            pair["more_than_chance"] = None
+        comparisons.append(pair)
+    return comparisons
 
 
 def _compare_pair(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from segkit.config import Config, RunConfig
+from segkit.config import Config, InputConfig, RunConfig
 from segkit.data.parts import divided_parts, open_parts
 from segkit.data.sources.source import Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
@@ -46,22 +46,12 @@ def prepare_data(
     parts = open_parts(config)
     together = _survey(config, parts, keep_parts, progress)
     config = together.config
-    findings = judge_for_training(
-        config.task,
-        together.parts,
-        together.survey,
-        flips=config.augment.flips,
-        skip_broken=config.data.skip_broken,
-    )
+    findings = _judge(together)
     progress.message(_sizes(findings.parts, findings.left_out))
     for problem in together.problems() + findings.warnings:
         progress.warning(str(problem))
     describe(_summary(config, together, findings))
-    input_config = fitting_input(config, findings.input_config)
-    input_config = with_pixel_size(config.data, input_config, together.survey.facts)
-    scale_warning = other_scale(input_config, findings.input_config)
-    if scale_warning:
-        progress.warning(scale_warning)
+    input_config = _input_of(together, findings, progress)
     source = parts["train"].source
     mask_files = getattr(source, "stored", config.mask_files)
     config = config.model_copy(update={"mask_files": mask_files})
@@ -86,6 +76,28 @@ def _survey(
     if divided:
         return keep_copies_together(config, parts, found)
     return Together(config, parts, found, [])
+
+
+def _judge(together: Together) -> Findings:
+    config = together.config
+    return judge_for_training(
+        config.task,
+        together.parts,
+        together.survey,
+        flips=config.augment.flips,
+        skip_broken=config.data.skip_broken,
+    )
+
+
+def _input_of(together: Together, findings: Findings, progress: Progress) -> InputConfig:
+    """Return the section `input`, and warn if the config's own one has another scale."""
+    config = together.config
+    input_config = fitting_input(config, findings.input_config)
+    input_config = with_pixel_size(config.data, input_config, together.survey.facts)
+    warning = other_scale(input_config, findings.input_config)
+    if warning:
+        progress.warning(warning)
+    return input_config
 
 
 def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:
