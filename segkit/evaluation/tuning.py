@@ -149,9 +149,8 @@ def _compare(task: Task, chosen: Choices, groups: np.ndarray) -> TuningScores:
     after = _scores(task, chosen.rules, groups)
     change = dice_changes(task, counts_before, chosen.rules.image_counts, groups)
     shown_in = chosen.statistics.images_with_class
-    return TuningScores(
-        before, after, change, warn_of_falling_scores(task, before, after, shown_in)
-    )
+    warnings = list(warn_of_falling_scores(task, before, after, shown_in))
+    return TuningScores(before, after, change, warnings)
 
 
 def choose_thresholds(

@@ -68,7 +68,7 @@ def report(
         images: A folder of images.
         masks: A folder of their masks, stored like those that the run was trained on.
         out: The page; an existing file is replaced.
-        pictures: Number of images with pictures: mostly the worst, some in the middle and the best.
+        pictures: Number of images that are shown: mostly the worst, some in the middle, the best.
         trust: Whether Python code that the run's data section names may be imported.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".

@@ -80,11 +80,11 @@ def train(
         callbacks: Keras callbacks, called after segkit's own and before each epoch's checkpoint.
         progress: Receives messages, warnings and the status; by default only warnings are shown.
         process: This process, if several train together; see `segkit.training.process`.
-        comments: Comments for the run's config by setting; by default those of the YAML file.
+        comments: Comments by setting, such as "train.epochs"; by default those of the YAML file.
 
     Returns:
-        The run, whose folder only the first of several processes writes. `run.report()` returns the
-        scores of the test part, else of the validation part, with `on_all` of the folds, or None.
+        The run; only the first of several processes writes it. `run.report()` returns the scores of
+        the test part, else of the validation part; with `on_all` of the folds; None without any.
 
     Raises:
         ConfigError: If settings contradict each other, or a package is missing.
