@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from segkit.config import Config, InputConfig, RunConfig
 from segkit.data.parts import divided_parts, open_parts
-from segkit.data.sources.source import Subset
+from segkit.data.sources.source import Source, Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.group_problems import count_groups
 from segkit.inspection.input_statistics import fitting_input, other_scale
@@ -52,12 +52,7 @@ def prepare_data(
         progress.warning(str(problem))
     describe(_summary(config, together, findings))
     input_config = _input_of(together, findings, progress)
-    source = parts["train"].source
-    mask_files = getattr(source, "stored", config.mask_files)
-    config = config.model_copy(update={"mask_files": mask_files})
-    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
-        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
-        config = config.model_copy(update={"data": data})
+    config = _with_facts_of_source(config, parts["train"].source)
     return config.with_input(input_config), findings.parts
 
 
@@ -98,6 +93,16 @@ def _input_of(together: Together, findings: Findings, progress: Progress) -> Inp
     if warning:
         progress.warning(warning)
     return input_config
+
+
+def _with_facts_of_source(config: Config, source: Source) -> Config:
+    """Return the config with what prediction has to know: how masks and slices are stored."""
+    mask_files = getattr(source, "stored", config.mask_files)
+    config = config.model_copy(update={"mask_files": mask_files})
+    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
+        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
+        config = config.model_copy(update={"data": data})
+    return config
 
 
 def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:
