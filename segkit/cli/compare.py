@@ -58,7 +58,7 @@ def _compare(options: argparse.Namespace) -> int:
     from segkit.cli.compare_table import settings_table
     from segkit.cli.console import ConsoleProgress
     from segkit.comparison.compare import compare
-    from segkit.comparison.report import units_of, verdict
+    from segkit.comparison.report import interval_units, verdict
 
     progress = ConsoleProgress()
     comparison = compare(
@@ -74,7 +74,7 @@ def _compare(options: argparse.Namespace) -> int:
     )
     progress.message(f"\n{verdict(comparison.results)}\n")
     progress.show(settings_table(comparison.results))
-    units = units_of(comparison.results)[1]
+    units = interval_units(comparison.results)[1]
     progress.message(
         f"mean foreground scores over all images and seeds; the interval is over {units}\n"
         f"table.md (with scores per class and seed), results.json and plot.png are in "

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segkit.evaluation.tables import as_cell
 from segkit.system.terminal import shown
 
 
@@ -27,15 +28,9 @@ def settings_table(results: dict[str, Any]) -> Table:
         dice = setting["dice_foreground"]
         table.add_row(
             Text(shown(setting["name"])),
-            _number(dice["value"]),
-            f"{_number(dice['low'])} - {_number(dice['high'])}",
-            _number(setting["iou_foreground"]["value"]),
+            as_cell(dice["value"]),
+            f"{as_cell(dice['low'])} - {as_cell(dice['high'])}",
+            as_cell(setting["iou_foreground"]["value"]),
             f"{setting['images_per_second']:.1f}",
         )
     return table
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segkit.comparison.report import units_of
+from segkit.comparison.report import interval_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def draw_comparison(results: dict[str, Any]) -> Figure:
     height = 1.5 + 0.6 * max(1, len(rows))
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     score_axes, difference_axes = figure.subplots(1, 2, sharey=True)
-    _draw_scores(score_axes, rows, units_of(results))
+    _draw_scores(score_axes, rows, interval_units(results))
     _draw_differences(difference_axes, rows, results["comparisons"])
     _name_rows(score_axes, [row["name"] for row in rows])
     if not rows:

@@ -35,7 +35,7 @@ def verdict(results: dict[str, Any]) -> str:
     for row in results["settings"]:
         if row["seeds"]:
             dice[row["name"]] = row["dice_foreground"]["value"]
-    number, units = units_of(results)
+    number, units = interval_units(results)
     if number < LEAST:
         return _without_chance(pairs, dice, number, units)
     over = f"{images} images"
@@ -57,7 +57,7 @@ def verdict(results: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def units_of(results: dict[str, Any]) -> tuple[int, str]:
+def interval_units(results: dict[str, Any]) -> tuple[int, str]:
     """Return how many units the intervals are over, and what they are called.
 
     Args:
@@ -148,7 +148,7 @@ def _explanation(results: dict[str, Any]) -> str:
         f"Each training took {results['minutes']:g} minutes. The scores are those of the "
         f"{results['images']} images of the {results['part']} part, with the best epoch of each "
         f"training; the pixels of all images and seeds are counted together. In brackets is the "
-        f"95 % interval over {units_of(results)[1]} ({results['resamples']:,} bootstrap "
+        f"95 % interval over {interval_units(results)[1]} ({results['resamples']:,} bootstrap "
         f"resamples). It does not contain the effect of other trainings, which *by seed* "
         f"indicates. The calibration error is the expected calibration error with 15 bins. *Of "
         f"mask* is the error of the probability of the class in the mask, and can be compared "

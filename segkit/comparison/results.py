@@ -11,7 +11,7 @@ import numpy as np
 from segkit.comparison.scoring import Scored
 from segkit.evaluation.bootstrap import LEVEL, RESAMPLES, interval, is_more_than_chance, resampled
 from segkit.evaluation.calibration import reliability
-from segkit.evaluation.counts import class_scores, mean_score
+from segkit.evaluation.counts import as_number_or_none, class_scores, mean_score
 from segkit.evaluation.intervals import (
     PROMISED,
     group_numbers,
@@ -97,13 +97,6 @@ def results_of(
             continue
         drawn[setting.name] = resampled(group_sums(setting.pooled("counts"), units), resamples)
         rows.append(_row(setting, drawn[setting.name], units, resamples))
-    comparisons = []
-    ranked = _ranked(settings)
-    for other in ranked[1:]:
-        pair = _compare_pair(ranked[0], other, drawn, number)
-        if number < LEAST:
-            pair["more_than_chance"] = None
-        comparisons.append(pair)
     return {
         "images": images,
         "groups": None if groups is None else number,
@@ -111,7 +104,7 @@ def results_of(
         "level": LEVEL,
         "resamples": resamples,
         "settings": rows,
-        "comparisons": comparisons,
+        "comparisons": _compare_with_best(settings, drawn, number),
     }
 
 
@@ -168,7 +161,7 @@ def _foreground_score(
 ) -> dict[str, Any]:
     by_seed = []
     for run in setting.runs.values():
-        by_seed.append(_none_if_nan(float(mean_score(setting.task, run.counts.sum(0), score))))
+        by_seed.append(as_number_or_none(float(mean_score(setting.task, run.counts.sum(0), score))))
     resampled_scores = mean_score(setting.task, drawn, score)
     pooled = _share_with_interval(setting.pooled_score(score), resampled_scores, groups)
     return {**pooled._asdict(), "by_seed": by_seed}
@@ -193,6 +186,20 @@ def _dice_of_classes(setting: SettingRuns, drawn: np.ndarray, groups: int) -> di
     return dice
 
 
+def _compare_with_best(
+    settings: Sequence[SettingRuns], drawn: Mapping[str, np.ndarray], groups: int
+) -> list[dict[str, Any]]:
+    """Compare the best setting with each other setting that has a score."""
+    ranked = _ranked(settings)
+    comparisons = []
+    for other in ranked[1:]:
+        pair = _compare_pair(ranked[0], other, drawn, groups)
+        if groups < LEAST:
+            pair["more_than_chance"] = None
+        comparisons.append(pair)
+    return comparisons
+
+
 def _compare_pair(
     best: SettingRuns, other: SettingRuns, drawn: Mapping[str, np.ndarray], groups: int
 ) -> dict[str, Any]:
@@ -212,8 +219,8 @@ def _compare_pair(
         "better": best.name,
         "other": other.name,
         "difference": difference,
-        "low": _none_if_nan(ends[0]),
-        "high": _none_if_nan(ends[1]),
+        "low": as_number_or_none(ends[0]),
+        "high": as_number_or_none(ends[1]),
         "more_than_chance": is_more_than_chance(ends),
         "ahead": ahead,
         "of_seeds": len(common_seeds),
@@ -225,15 +232,9 @@ def _share_with_interval(value: float, resampled_values: np.ndarray, groups: int
     if groups < 2 or math.isnan(value):
         return _with_interval(value, resampled_values)
     low, high = interval_of(value, resampled_values, groups)
-    return Score(value, _none_if_nan(low), _none_if_nan(high))
+    return Score(value, as_number_or_none(low), as_number_or_none(high))
 
 
 def _with_interval(value: float, resampled_values: np.ndarray) -> Score:
     low, high = interval(resampled_values)
-    return Score(_none_if_nan(value), _none_if_nan(low), _none_if_nan(high))
-
-
-def _none_if_nan(value: float) -> float | None:
-    if math.isnan(value):
-        return None
-    return value
+    return Score(as_number_or_none(value), as_number_or_none(low), as_number_or_none(high))

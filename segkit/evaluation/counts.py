@@ -166,7 +166,7 @@ def mean_known(values: np.ndarray) -> float:
     return float(known.mean())
 
 
-def report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
+def score_report(task: Task, counts: np.ndarray, images: int) -> dict[str, Any]:
     """Return scores as they stand in scores.json.
 
     The counts are summed over all images before scores are computed (aggregation "dataset"), so an

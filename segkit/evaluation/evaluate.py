@@ -109,8 +109,7 @@ def evaluate(
         The report; `segkit.evaluation.summary` lists its keys.
 
     Raises:
-        SegkitError: For settings that do not fit together, and an image, a mask or a run that
-            cannot be used.
+        SegkitError: For settings that contradict each other, and files that cannot be used.
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
@@ -231,17 +230,7 @@ def score_part(
     samples = predict_samples(predict, config, part, progress, watch)
     for sample, group in zip(samples, groups, strict=True):
         second = _second_target(config, options.second, sample.name)
-        mask = decode(sample.config, sample.probabilities)
-        temperature = sample.config.decode.temperature
-        scene = Scene(
-            name=sample.name,
-            image=sample.image,
-            target=sample.target,
-            mask=mask,
-            second=second,
-            spacing=sizes.of(sample.name),
-            probabilities=tempered(config.task, sample.probabilities, temperature),
-        )
+        scene = _as_scene(sample, second, sizes)
         measured.add(scene, group)
         if options.seen is not None:
             options.seen(scene, measured.images[-1])
@@ -271,6 +260,20 @@ def _boundary_settings(options: ScoreOptions, sizes: PixelSizes) -> BoundarySett
             tolerance *= math.sqrt(math.prod(sizes.median()))
     return BoundarySettings(
         spacing=sizes.median(), tolerance=tolerance, unit=sizes.unit, varies=sizes.differ()
+    )
+
+
+def _as_scene(sample: PredictedSample, second: np.ndarray | None, sizes: PixelSizes) -> Scene:
+    """Return a predicted sample with the mask that its config decodes."""
+    temperature = sample.config.decode.temperature
+    return Scene(
+        name=sample.name,
+        image=sample.image,
+        target=sample.target,
+        mask=decode(sample.config, sample.probabilities),
+        second=second,
+        spacing=sizes.of(sample.name),
+        probabilities=tempered(sample.config.task, sample.probabilities, temperature),
     )
 
 

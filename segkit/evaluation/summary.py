@@ -1,7 +1,7 @@
 """The report of an evaluation, as it is in scores.json.
 
-It has the keys of `segkit.evaluation.counts.report`, whose scores are those of all pixels together,
-and:
+It has the keys of `segkit.evaluation.counts.score_report`, whose scores are those of all pixels
+together, and:
 
 - "groups": number of groups, or None if there are none.
 - "intervals": 95 % intervals of the scores in "mean" and "classes", in the same layout. Each is
@@ -114,13 +114,13 @@ def scores_of_images(task: Task, images: Sequence[ImageScores], has_groups: bool
         has_groups: Whether the images belong to groups.
 
     Returns:
-        The keys of `segkit.evaluation.counts.report`; with one image or more also "groups",
+        The keys of `segkit.evaluation.counts.score_report`; with one image or more also "groups",
         "intervals", "per_image" and "worst".
     """
     counts = np.zeros((0, 4, task.channels), np.int64)
     if images:
         counts = np.stack([image.counts for image in images])
-    report = pixel_counts.report(task, counts.sum(axis=0), len(images))
+    report = pixel_counts.score_report(task, counts.sum(axis=0), len(images))
     if not images:
         return report
     groups = group_numbers([image.group for image in images])

@@ -16,12 +16,12 @@ SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "rec
 
 
 def scores_table(report: dict[str, Any]) -> Table:
-    """Return the scores of `counts.report` as a table.
+    """Return the scores of `counts.score_report` as a table.
 
     It has one row per class, the means below, and the absent classes in the caption.
 
     Args:
-        report: From `counts.report`; "part" and "folds" may be added to it.
+        report: From `counts.score_report`; "part" and "folds" may be added to it.
     """
     table = plain_table(_title(report))
     add_label_column(table, "class")

@@ -40,8 +40,7 @@ def tune(
 ) -> TunedRun:
     """Choose temperature, thresholds and rules for objects on the validation part of a run.
 
-    The choice is stored in the run folder and in the run's exports. Every later prediction with
-    them uses it.
+    The run and its exports store the choice, and every later prediction with them uses it.
 
     Args:
         run: A run folder.

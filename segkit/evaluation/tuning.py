@@ -58,6 +58,28 @@ class ChosenRules(NamedTuple):
     """(C,) int64, images whose predicted mask shows the class."""
 
 
+class Choices(NamedTuple):
+    """Everything that is chosen on a part, and the statistics that decide it."""
+
+    statistics: Statistics
+    """Those of the part without tuning."""
+    temperature: float
+    thresholds: tuple[float, ...] | None
+    """One threshold per class; None in an exclusive task."""
+    rules: ChosenRules
+    warnings: list[SegkitWarning]
+
+
+class TuningScores(NamedTuple):
+    """Scores of a part with and without tuning, in the layout of tuned.yaml."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    change: dict[str, Any]
+    warnings: list[SegkitWarning]
+    """One for each class whose scores fall."""
+
+
 def choose_decoding(
     predict: Predict,
     config: RunConfig,
@@ -84,36 +106,51 @@ def choose_decoding(
         ConfigError: If a smallest object is an area, and `data.pixel_size` is not set.
     """
     config = at_pixel_size(config, pixel_size_of(config.data, None), "segkit tune")
-    with counting("collecting statistics") as progress:
-        statistics = collect_statistics(predict, config, part, progress)
-    temperature = fit_temperature(*statistics.sample())
-    task = config.task
-    shown_in = statistics.images_with_class
-    rare = [i for i in task.foreground if shown_in[i] < LEAST_IMAGES]
-    thresholds, warnings = choose_thresholds(config, statistics.histograms, temperature, goal, rare)
-    tempered_config = _without_temperature(config, thresholds)
-    predict = with_temperature(predict, tempered_config.task, temperature)
-    sizes = np.where(shown_in < LEAST_IMAGES, 0, statistics.smallest_objects)
-    chosen = _choose_rules(predict, tempered_config, part, sizes, goal, counting)
-    units = group_numbers(groups or part.names)
-    before = _scores(task, statistics, units)
-    after = _scores(task, chosen, units)
-    change = dice_changes(task, np.stack(statistics.image_counts), chosen.image_counts, units)
-    warnings += warn_of_rare_classes(task, shown_in, rare, LEAST_IMAGES)
-    warnings += warn_of_falling_scores(task, before, after, shown_in)
+    chosen = _choose(predict, config, part, goal, counting)
+    compared = _compare(config.task, chosen, group_numbers(groups or part.names))
     return Tuned(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         part=name,
         images=len(part),
         goal=str(goal),
-        thresholds=thresholds,
-        decode=chosen.decode.model_copy(update={"temperature": temperature}),
-        before=before,
-        after=after,
-        change=change,
+        thresholds=chosen.thresholds,
+        decode=chosen.rules.decode.model_copy(update={"temperature": chosen.temperature}),
+        before=compared.before,
+        after=compared.after,
+        change=compared.change,
         groups=None if groups is None else len(set(groups)),
-        notes=tuple(map(str, warnings)),
+        notes=tuple(map(str, chosen.warnings + compared.warnings)),
     )
+
+
+def _choose(
+    predict: Predict, config: RunConfig, part: Subset, goal: Goal, counting: Counting
+) -> Choices:
+    """Choose the temperature, then the thresholds, then the rules for objects."""
+    with counting("collecting statistics") as progress:
+        statistics = collect_statistics(predict, config, part, progress)
+    task = config.task
+    shown_in = statistics.images_with_class
+    rare = [i for i in task.foreground if shown_in[i] < LEAST_IMAGES]
+    temperature = fit_temperature(*statistics.sample())
+    thresholds, warnings = choose_thresholds(config, statistics.histograms, temperature, goal, rare)
+    warnings += warn_of_rare_classes(task, shown_in, rare, LEAST_IMAGES)
+    tempered_config = _without_temperature(config, thresholds)
+    predict = with_temperature(predict, tempered_config.task, temperature)
+    sizes = np.where(shown_in < LEAST_IMAGES, 0, statistics.smallest_objects)
+    rules = _choose_rules(predict, tempered_config, part, sizes, goal, counting)
+    return Choices(statistics, temperature, thresholds, rules, warnings)
+
+
+def _compare(task: Task, chosen: Choices, groups: np.ndarray) -> TuningScores:
+    """Score the part with and without tuning; `groups` are the numbers of the images' groups."""
+    counts_before = np.stack(chosen.statistics.image_counts)
+    before = _scores(task, chosen.statistics, groups)
+    after = _scores(task, chosen.rules, groups)
+    change = dice_changes(task, counts_before, chosen.rules.image_counts, groups)
+    shown_in = chosen.statistics.images_with_class
+    warnings = list(warn_of_falling_scores(task, before, after, shown_in))
+    return TuningScores(before, after, change, warnings)
 
 
 def choose_thresholds(
@@ -215,7 +252,7 @@ def _choose_rules(
 def _scores(task: Task, measured: Statistics | ChosenRules, groups: np.ndarray) -> dict[str, Any]:
     """Return scores as they are in tuned.yaml; `groups` are the numbers of the images' groups."""
     image_counts = np.array(measured.image_counts)
-    report = counts.report(task, image_counts.sum(axis=0), len(image_counts))
+    report = counts.score_report(task, image_counts.sum(axis=0), len(image_counts))
     calibration: dict[str, float | None] = {}
     for name, value in reliability(measured.calibration).items():
         calibration[name] = None

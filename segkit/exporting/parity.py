@@ -106,7 +106,8 @@ class _Sums:
 
     def _foreground_dice(self, pixel_counts: np.ndarray) -> float | None:
         dice: float | None
-        dice = counts.report(self.config.task, pixel_counts, self.images)["mean"]["dice_foreground"]
+        report = counts.score_report(self.config.task, pixel_counts, self.images)
+        dice = report["mean"]["dice_foreground"]
         return dice
 
 

@@ -38,8 +38,7 @@ def publish(
         out: The folder of the package. It must not exist, or be empty.
         authors: Names of the authors; "bioimageio" needs one.
         license: An SPDX identifier such as "MIT"; "bioimageio" needs it.
-        push: The name of a repository, such as "user/cells", to which a "hub" package is uploaded.
-            By default nothing leaves this machine.
+        push: A repository such as "user/cells" for a "hub" package; by default nothing is uploaded.
         trust: Whether Python code that the run's data section names may be imported.
         progress: Receives what is done.
 
@@ -52,15 +51,25 @@ def publish(
         DataError: If the run's data cannot be opened, from which the test image is taken.
         RunError: If there is no finished run, or if the folder is not empty.
     """
-    catalog.find(catalog.PUBLISHERS, to, "--to")
-    if push is not None and to != "hub":
-        raise ConfigError(f"only for --to hub; found --to {to}", "contradiction", setting="--push")
+    _check_target(to, push)
     progress = progress or Progress()
     publication = Publication(Run.open(Path(run)), tuple(authors), license, trust, progress)
-    write: Writer = catalog.load_part(catalog.PUBLISHERS, to)
     place = Path(out)
-    with whole_folder(place) as folder:
-        write(publication, folder)
+    _write(publication, to, place)
     if push is not None:
         push_folder(place, push)
     return place
+
+
+def _check_target(to: str, push: str | None) -> None:
+    """Raise `ConfigError` for an unknown target, or one that is not uploaded."""
+    catalog.find(catalog.PUBLISHERS, to, "--to")
+    if push is not None and to != "hub":
+        raise ConfigError(f"only for --to hub; found --to {to}", "contradiction", setting="--push")
+
+
+def _write(publication: Publication, to: str, place: Path) -> None:
+    """Write the package into its folder, which appears when it is complete."""
+    write: Writer = catalog.load_part(catalog.PUBLISHERS, to)
+    with whole_folder(place) as folder:
+        write(publication, folder)

@@ -116,7 +116,7 @@ class DataSummary:
         return values
 
 
-def read_summary(path: Path) -> DataSummary:
+def read_data_summary(path: Path) -> DataSummary:
     """Return the summary in a JSON file that `DataSummary.as_json` was written to.
 
     Raises:

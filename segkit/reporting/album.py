@@ -17,7 +17,7 @@ import numpy as np
 from segkit.evaluation.counts import split_layers
 from segkit.evaluation.image_scores import ImageScores, mean_overlaps
 from segkit.evaluation.measurements import Scene
-from segkit.reporting.drawings import Drawing, draw, find_errors, reduced
+from segkit.reporting.drawings import Drawing, draw_scene, find_errors, reduced
 from segkit.task import Task
 from segkit.task.layers import labelled_pixels
 
@@ -203,7 +203,7 @@ class Album:
             missed=missed,
             invented=invented,
             confused=confused,
-            drawing=draw(self.task, scene, self.side, self.most_bytes),
+            drawing=draw_scene(self.task, scene, self.side, self.most_bytes),
         )
 
 

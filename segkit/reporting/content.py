@@ -20,7 +20,7 @@ from segkit.reporting.album import Chapter
 from segkit.reporting.drawings import CONFUSED, INVENTED, MISSED
 from segkit.reporting.figures import learning_figures, reliability_figure, threshold_figure
 from segkit.reporting.loss_bars import loss_bars
-from segkit.reporting.sentences import reproduction, verdict
+from segkit.reporting.sentences import reproduction, verdict_sentences
 from segkit.run.folder import Row
 from segkit.task import Task
 
@@ -77,8 +77,8 @@ class Reported:
     """The arguments of `segkit report` with which it can be made again."""
 
 
-class Curve(NamedTuple):
-    """A figure of the page."""
+class PlottedCurve(NamedTuple):
+    """A curve of the page as a figure."""
 
     title: str
     svg: str
@@ -98,7 +98,7 @@ def page_values(reported: Reported) -> dict[str, Any]:
     values: dict[str, Any] = {
         "name": " + ".join(run.resolve().name for run in reported.runs),
         "about": _about(reported),
-        "verdict": verdict(scores, reported.where, first),
+        "verdict": verdict_sentences(scores, reported.where, first),
         "scores": scores,
         "interval_headings": INTERVAL_HEADINGS,
         "intervals": interval_rows(known),
@@ -228,8 +228,8 @@ def _object_cells(task: Task, images: Sequence[ImageScores], label: int) -> list
     return cells
 
 
-def _learning_curves(histories: Mapping[str, Sequence[Row]]) -> list[Curve]:
-    curves: list[Curve] = []
+def _learning_curves(histories: Mapping[str, Sequence[Row]]) -> list[PlottedCurve]:
+    curves: list[PlottedCurve] = []
     for number, (name, rows) in enumerate(histories.items()):
         if not rows:
             continue
@@ -237,7 +237,7 @@ def _learning_curves(histories: Mapping[str, Sequence[Row]]) -> list[Curve]:
         for title, svg in learning_figures(rows, f"run{number}").items():
             if len(histories) > 1:
                 title = f"{title}: {name}"
-            curves.append(Curve(title, svg, notes[len(curves) % len(notes)]))
+            curves.append(PlottedCurve(title, svg, notes[len(curves) % len(notes)]))
     return curves
 
 
@@ -320,17 +320,17 @@ def _confusion_rows(confusion: Mapping[str, Any] | None) -> list[ConfusionRow]:
     return rows
 
 
-def _reliability_curves(diagrams: Mapping[str, Any]) -> list[Curve]:
+def _reliability_curves(diagrams: Mapping[str, Any]) -> list[PlottedCurve]:
     curves = []
     for number, (name, diagram) in enumerate(list(diagrams.items())[:MOST_CLASSES]):
         if diagram["error"] is None:
             continue
         note = f"calibration error {diagram['error']:.4f}"
-        curves.append(Curve(name, reliability_figure(diagram, f"reliability{number}"), note))
+        curves.append(PlottedCurve(name, reliability_figure(diagram, f"reliability{number}"), note))
     return curves
 
 
-def _threshold_curves(thresholds: Mapping[str, Any]) -> list[Curve]:
+def _threshold_curves(thresholds: Mapping[str, Any]) -> list[PlottedCurve]:
     curves = []
     for number, (name, curve) in enumerate(list(thresholds.items())[:MOST_CLASSES]):
         note = f"threshold in use: {curve['chosen']:.3g}"
@@ -338,7 +338,7 @@ def _threshold_curves(thresholds: Mapping[str, Any]) -> list[Curve]:
         if known:
             best = curve["thresholds"][curve["dice"].index(max(known))]
             note += f"; the highest Dice is {max(known):.3f} at {best:.3g}"
-        curves.append(Curve(name, threshold_figure(curve, f"threshold{number}"), note))
+        curves.append(PlottedCurve(name, threshold_figure(curve, f"threshold{number}"), note))
     return curves
 
 

@@ -67,7 +67,7 @@ def find_errors(task: Task, layers: Layers) -> Errors:
     return Errors(missing & ~wrong, wrong & ~missing, missing & wrong)
 
 
-def draw(task: Task, scene: Scene, side: int, most_bytes: int) -> Drawing:
+def draw_scene(task: Task, scene: Scene, side: int, most_bytes: int) -> Drawing:
     """Draw an image, its true and its predicted mask, and its errors.
 
     Args:
@@ -90,7 +90,7 @@ def draw(task: Task, scene: Scene, side: int, most_bytes: int) -> Drawing:
 
 
 def reduced(scene: Scene, side: int) -> Scene:
-    """Return a scene in the size that `draw` needs, whose image is a picture (H, W, 3) uint8.
+    """Return a scene in the size that `draw_scene` needs, whose image is a picture (H, W, 3) uint8.
 
     Args:
         scene: The image with its masks.

@@ -109,7 +109,6 @@ def threshold_figure(curve: Mapping[str, Any], name: str) -> str:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("threshold")
-    _add_legend(axes)
     return _as_svg(figure, axes, name)
 
 
@@ -125,17 +124,12 @@ def _new_figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _add_legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", framealpha=0, labelcolor=INK, fontsize=9)
-
-
 def _as_svg(figure: Figure, axes: Axes, name: str) -> str:
     """Return a figure as an SVG element for a page."""
     import matplotlib
 
-    if axes.get_legend() is None:
-        _add_legend(axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best", framealpha=0, labelcolor=INK, fontsize=9)
     for spine in axes.spines.values():
         spine.set_color(INK)
     axes.tick_params(colors=INK, labelsize=9)

@@ -19,7 +19,7 @@ from segkit.evaluation.evaluate import ScoreOptions, score_opened
 from segkit.html.page import render_page
 from segkit.inference.export_choice import AUTO
 from segkit.inference.load import PathLike, as_paths, check_runtime, config_of, open_together
-from segkit.inspection.summary import read_summary
+from segkit.inspection.summary import read_data_summary
 from segkit.io.atomic import write_text, write_text_for_user
 from segkit.io.failures import sentence
 from segkit.io.json_files import read_object
@@ -33,7 +33,7 @@ MOST_PICTURES = 500
 """Largest number of images with pictures; more would be too small to see anything."""
 
 
-class Scored(NamedTuple):
+class ScoredImages(NamedTuple):
     """The images that a report scores."""
 
     part: Subset | None
@@ -68,8 +68,7 @@ def report(
         images: A folder of images.
         masks: A folder of their masks, stored like those that the run was trained on.
         out: The page; an existing file is replaced.
-        pictures: Number of images whose masks and errors are shown: mostly the worst, some in the
-            middle and the best.
+        pictures: Number of images that are shown: mostly the worst, some in the middle, the best.
         trust: Whether Python code that the run's data section names may be imported.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
@@ -79,14 +78,26 @@ def report(
         The path of the page.
 
     Raises:
-        SegkitError: For settings that do not fit together, and an image, a mask or a run that
-            cannot be used.
+        SegkitError: For settings that contradict each other, and files that cannot be used.
     """
-    progress = progress or Progress()
     paths = as_paths(runs)
     check_runtime(runtime)
     check_pictures(pictures)
     scored = _find_images(paths[0], images, masks, trust)
+    reported = _score(paths, scored, pictures, tta, runtime, progress or Progress())
+    write_text_for_user(Path(out), report_html(reported))
+    return Path(out)
+
+
+def _score(
+    paths: Sequence[Path],
+    scored: ScoredImages,
+    pictures: int,
+    tta: str | None,
+    runtime: str,
+    progress: Progress,
+) -> Reported:
+    """Score the images, if there are any, and return everything that the page is made of."""
     config = config_of(paths[0])
     album = Album(config.task, pictures)
     scores: dict[str, Any] | None = None
@@ -97,10 +108,10 @@ def report(
         scores = score_opened(opened, scored.part, ScoreOptions(seen=album.add), progress)
         if scored.name is not None:
             scores = {"part": scored.name, **scores}
-    arguments = [*scored.arguments, *(["--tta", tta] if tta else [])]
-    reported = collect(paths, config, scored.where, scores, album, arguments)
-    write_text_for_user(Path(out), report_html(reported))
-    return Path(out)
+    arguments = list(scored.arguments)
+    if tta:
+        arguments += ["--tta", tta]
+    return collect(paths, config, scored.where, scores, album, arguments)
 
 
 def check_pictures(pictures: int) -> None:
@@ -109,7 +120,9 @@ def check_pictures(pictures: int) -> None:
         raise ConfigError(f"0 to {MOST_PICTURES}; found {pictures}", setting="--pictures")
 
 
-def _find_images(run: Path, images: PathLike | None, masks: PathLike | None, trust: bool) -> Scored:
+def _find_images(
+    run: Path, images: PathLike | None, masks: PathLike | None, trust: bool
+) -> ScoredImages:
     """Return the images of the folders that the user names, or those of the run's own data."""
     if (images is None) != (masks is None):
         missing = "--masks" if masks is None else "--images"
@@ -118,20 +131,20 @@ def _find_images(run: Path, images: PathLike | None, masks: PathLike | None, tru
         config = config_of(run)
         source = in_folders(Path(images), Path(masks), config.task, config.data)
         arguments = ["--images", str(images), "--masks", str(masks)]
-        return Scored(Subset(source, source.names), str(images), arguments=arguments)
+        return ScoredImages(Subset(source, source.names), str(images), arguments=arguments)
     return _own_images(Run.open(run).config_made_with(trust))
 
 
-def _own_images(config: RunConfig) -> Scored:
+def _own_images(config: RunConfig) -> ScoredImages:
     parts = open_parts(config)
     try:
-        name = scored_part(config, parts)
+        name = scored_part_name(config, parts)
     except ConfigError:
-        return Scored(None, "no part")
-    return Scored(readable_part(parts[name], config), f"the {name} part", name)
+        return ScoredImages(None, "no part")
+    return ScoredImages(readable_part(parts[name], config), f"the {name} part", name)
 
 
-def scored_part(config: RunConfig, parts: dict[str, Subset]) -> str:
+def scored_part_name(config: RunConfig, parts: dict[str, Subset]) -> str:
     """Return the part on which a run is scored: "test", or "validation" for a fold or without one.
 
     Raises:
@@ -163,9 +176,6 @@ def collect(
     for path in paths:
         if Run(path).history.is_file():
             histories[str(path)] = Run(path).rows()
-    environment: dict[str, Any] = {}
-    if first.environment.is_file():
-        environment = read_object(first.environment, (), "remove it")
     text = config.as_yaml()
     if first.config_file.is_file():
         text = first.config_file.read_text(encoding="utf-8")
@@ -177,11 +187,18 @@ def collect(
         images=album.scores if album else (),
         chapters=album.chapters() if album else (),
         histories=histories,
-        environment=environment,
-        data=read_summary(first.data) if first.data.is_file() else None,
+        environment=_environment_of(first),
+        data=read_data_summary(first.data) if first.data.is_file() else None,
         config_text=text,
         arguments=arguments,
     )
+
+
+def _environment_of(run: Run) -> dict[str, Any]:
+    """Return the content of environment.json; empty if there is no such file."""
+    if not run.environment.is_file():
+        return {}
+    return read_object(run.environment, (), "remove it")
 
 
 def report_html(reported: Reported) -> str:

@@ -20,7 +20,9 @@ CAUSES = {
 """Where the wrong pixels of each cause are."""
 
 
-def verdict(scores: Mapping[str, Any] | None, where: str, rows: Sequence[Row]) -> list[str]:
+def verdict_sentences(
+    scores: Mapping[str, Any] | None, where: str, rows: Sequence[Row]
+) -> list[str]:
     """Return the verdict in three sentences: the score, the weakest class, and the bad images.
 
     Args:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from segkit.config import Config, RunConfig
+from segkit.config import Config, InputConfig, RunConfig
 from segkit.data.parts import divided_parts, open_parts
-from segkit.data.sources.source import Subset
+from segkit.data.sources.source import Source, Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.group_problems import count_groups
 from segkit.inspection.input_statistics import fitting_input, other_scale
@@ -46,28 +46,13 @@ def prepare_data(
     parts = open_parts(config)
     together = _survey(config, parts, keep_parts, progress)
     config = together.config
-    findings = judge_for_training(
-        config.task,
-        together.parts,
-        together.survey,
-        flips=config.augment.flips,
-        skip_broken=config.data.skip_broken,
-    )
+    findings = _judge(together)
     progress.message(_sizes(findings.parts, findings.left_out))
     for problem in together.problems() + findings.warnings:
         progress.warning(str(problem))
     describe(_summary(config, together, findings))
-    input_config = fitting_input(config, findings.input_config)
-    input_config = with_pixel_size(config.data, input_config, together.survey.facts)
-    scale_warning = other_scale(input_config, findings.input_config)
-    if scale_warning:
-        progress.warning(scale_warning)
-    source = parts["train"].source
-    mask_files = getattr(source, "stored", config.mask_files)
-    config = config.model_copy(update={"mask_files": mask_files})
-    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
-        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
-        config = config.model_copy(update={"data": data})
+    input_config = _input_of(together, findings, progress)
+    config = _with_facts_of_source(config, parts["train"].source)
     return config.with_input(input_config), findings.parts
 
 
@@ -86,6 +71,38 @@ def _survey(
     if divided:
         return keep_copies_together(config, parts, found)
     return Together(config, parts, found, [])
+
+
+def _judge(together: Together) -> Findings:
+    config = together.config
+    return judge_for_training(
+        config.task,
+        together.parts,
+        together.survey,
+        flips=config.augment.flips,
+        skip_broken=config.data.skip_broken,
+    )
+
+
+def _input_of(together: Together, findings: Findings, progress: Progress) -> InputConfig:
+    """Return the section `input`, and warn if the config's own one has another scale."""
+    config = together.config
+    input_config = fitting_input(config, findings.input_config)
+    input_config = with_pixel_size(config.data, input_config, together.survey.facts)
+    warning = other_scale(input_config, findings.input_config)
+    if warning:
+        progress.warning(warning)
+    return input_config
+
+
+def _with_facts_of_source(config: Config, source: Source) -> Config:
+    """Return the config with what prediction has to know: how masks and slices are stored."""
+    mask_files = getattr(source, "stored", config.mask_files)
+    config = config.model_copy(update={"mask_files": mask_files})
+    if config.data.source == "scans":  # prediction cuts volumes in the direction of training
+        data = config.data.model_copy(update={"axis": getattr(source, "plane", None)})
+        config = config.model_copy(update={"data": data})
+    return config
 
 
 def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 
 SCORES = ("iou", "dice", "precision", "recall")
 MEANS = ("iou_foreground", "dice_foreground", "iou_with_background")
+
+
+class FoldOptions(NamedTuple):
+    """How each fold is trained; the fields are arguments of `cross_validate`."""
+
+    resume: bool
+    callbacks: Sequence[keras.callbacks.Callback]
+    progress: Progress | None
+    process: Process | None
+    comments: Mapping[str, str]
+    finished: Callable[[Run], None]
 
 
 def cross_validate(
@@ -60,7 +71,7 @@ def cross_validate(
         finished: Called with the run of each fold that was trained.
 
     Returns:
-        The content of folds.json (see `collect`); None while a fold has no scores.
+        The content of folds.json (see `collect_folds`); None while a fold has no scores.
 
     Raises:
         ConfigError: If a fold does not exist.
@@ -68,37 +79,37 @@ def cross_validate(
         SegkitError: If `segkit.train` raises it; `TrainingInterrupted` after Ctrl-C.
     """
     opened = as_config(config)
-    if comments is None:
-        comments = comments_of(config)
-    which = range(1, folds + 1) if which is None else which
-    _check_folds(folds, which, process)
-    _check_finished_folds(opened, Path(folder), folds)
-    settings: dict[str, Any] = {
-        "callbacks": callbacks,
-        "progress": progress,
-        "process": process,
-        "comments": comments,
-    }
-    for k in which:
-        _train_fold(opened, Path(folder), k, folds, resume, finished, settings)
-    return collect(Path(folder), folds)
+    comments = comments_of(config) if comments is None else comments
+    options = FoldOptions(resume, callbacks, progress, process, comments, finished)
+    _train_folds(opened, Path(folder), folds, which, options)
+    return collect_folds(Path(folder), folds)
 
 
-def _train_fold(
-    config: Config,
-    folder: Path,
-    k: int,
-    folds: int,
-    resume: bool,
-    finished: Callable[[Run], None],
-    settings: dict[str, Any],
+def _train_folds(
+    config: Config, folder: Path, folds: int, which: Sequence[int] | None, options: FoldOptions
 ) -> None:
-    run = fold_run(folder, k)
-    if resume and run.scores.is_file():
-        return
-    is_begun = run.config_file.is_file()
-    train(_of_fold(config, k, folds), run.path, resume=resume and is_begun, **settings)
-    finished(run)
+    if which is None:
+        which = range(1, folds + 1)
+    _check_folds(folds, which, options.process)
+    _check_finished_folds(config, folder, folds)
+    for k in which:
+        run = fold_run(folder, k)
+        if options.resume and run.scores.is_file():
+            continue
+        _train_fold(_of_fold(config, k, folds), run, options)
+
+
+def _train_fold(config: Config, run: Run, options: FoldOptions) -> None:
+    train(
+        config,
+        run.path,
+        resume=options.resume and run.config_file.is_file(),
+        callbacks=options.callbacks,
+        progress=options.progress,
+        process=options.process,
+        comments=options.comments,
+    )
+    options.finished(run)
     _free_networks()
 
 
@@ -172,7 +183,7 @@ def fold_run(path: Path, k: int) -> Run:
     return Run(path / f"fold_{k}")
 
 
-def collect(path: Path, folds: int) -> dict[str, Any] | None:
+def collect_folds(path: Path, folds: int) -> dict[str, Any] | None:
     """Summarise the scores of all folds, and write folds.json.
 
     Args:

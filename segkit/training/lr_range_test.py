@@ -11,7 +11,7 @@ from segkit.errors import ConfigError
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
-from segkit.training.lr_suggestion import draw, rates, smoothed, suggest
+from segkit.training.lr_suggestion import draw_losses, rates, smoothed, suggest
 
 _MIN_STEPS = 20
 
@@ -30,7 +30,7 @@ class RateRange(NamedTuple):
 
     def picture(self) -> np.ndarray:
         """Return a plot of the loss over the learning rate, (H, W, 3) uint8."""
-        return draw(self.rates, self.losses, self.suggestion)
+        return draw_losses(self.rates, self.losses, self.suggestion)
 
 
 def find_learning_rate(

@@ -87,7 +87,7 @@ def suggest(tried: Sequence[float], losses: Sequence[float]) -> float:
     return tried[best] / 10
 
 
-def draw(tried: Sequence[float], losses: Sequence[float], suggestion: float) -> np.ndarray:
+def draw_losses(tried: Sequence[float], losses: Sequence[float], suggestion: float) -> np.ndarray:
     """Return a plot of the loss over the learning rate.
 
     The upper limit of the loss is where the test ends, so that one huge loss does not hide the

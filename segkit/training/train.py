@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from segkit.config import Config, ConfigLike, RunConfig, as_config, changed
 from segkit.config.comments import comments_of
@@ -19,7 +19,7 @@ from segkit.inspection.summary import DataSummary
 from segkit.io.atomic import write_text
 from segkit.models.weights import check_frozen, find_weights
 from segkit.reporting.album import Album
-from segkit.reporting.report import scored_part, write_report
+from segkit.reporting.report import scored_part_name, write_report
 from segkit.run import Run
 from segkit.system.keras_start import load_keras
 from segkit.system.progress import Progress
@@ -46,6 +46,17 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.run = run
 
 
+class TrainOptions(NamedTuple):
+    """How a training runs beside its config; the fields are arguments of `train`."""
+
+    resume: bool
+    scored_by: Sequence[str | PathLike[str]]
+    callbacks: Sequence[keras.callbacks.Callback]
+    progress: Progress
+    process: Process | None
+    comments: Mapping[str, str]
+
+
 def train(
     config: ConfigLike,
     run: str | PathLike[str],
@@ -60,71 +71,60 @@ def train(
 ) -> Run:
     """Train a network, score its best epoch, and write a run folder for prediction.
 
-    With `on_all` no images are held back, so there is neither a best epoch nor a score of the
-    model. The last epoch is kept. The scores of folds with the same settings are stored instead.
-
     Args:
         config: A `segkit.Config`, a dictionary of its sections, or the path of a YAML file.
         run: The run folder. It must be empty or missing, unless the training is resumed.
-        resume: Continue the run in the folder from its last checkpoint, instead of making a new
-            one.
-        on_all: Train on all samples, also on those of the validation and the test part.
-        scored_by: With `on_all`, the run folders of all folds of a cross-validation; by default the
-            folders fold_1, fold_2 and so on beside the run, if they exist.
+        resume: Continue the run in the folder from its last checkpoint.
+        on_all: Train on all samples, and keep the last epoch, since no image is left to score one.
+        scored_by: With `on_all`, the runs of all folds; by default fold_1, ... beside it, if any.
         callbacks: Keras callbacks, called after segkit's own and before each epoch's checkpoint.
         progress: Receives messages, warnings and the status; by default only warnings are shown.
         process: This process, if several train together; see `segkit.training.process`.
-        comments: Comments on settings for the config in the run folder, by names such as
-            "train.epochs"; by default those of the YAML file.
+        comments: Comments by setting, such as "train.epochs"; by default those of the YAML file.
 
     Returns:
-        The run; only the first of several processes writes its folder. `run.report()` returns the
-        scores of the test part, else of the validation part, or None if both are empty. With
-        `on_all` it returns the scores of the folds, whose "part" is "folds", or None.
+        The run; only the first of several processes writes it. `run.report()` returns the scores of
+        the test part, else of the validation part; with `on_all` of the folds; None without any.
 
     Raises:
         ConfigError: If settings contradict each other, or a package is missing.
         DataError: If `segkit inspect` finds an error in the data.
         RunError: If the run folder does not fit, the loss is not finite, or the disk is full.
-        TrainingInterrupted: After Ctrl-C, once there is a run to resume.
-        KeyboardInterrupt: After Ctrl-C before that.
+        TrainingInterrupted: After Ctrl-C, once there is a run to resume; else `KeyboardInterrupt`.
     """
     opened = as_config(config)
-    if comments is None:
-        comments = comments_of(config)
     if on_all:
         opened = changed(opened, ["data.on_all=true"])
-    progress = progress or Progress()
-    check_process(process, opened)
-    if process is None or process.leads:
-        check_tracker(opened.train)
-    folds = _folds_of(opened, Path(run), scored_by, process, progress)
-    with opened_run(process, Path(run)) as folder, _locked(folder, resume):
-        run_config, parts = _prepare_run(opened, folder, resume, process, progress, comments)
+    comments = comments_of(config) if comments is None else comments
+    options = TrainOptions(resume, scored_by, callbacks, progress or Progress(), process, comments)
+    return _train_run(opened, Path(run), options)
+
+
+def _train_run(config: Config, path: Path, options: TrainOptions) -> Run:
+    check_process(options.process, config)
+    if options.process is None or options.process.leads:
+        check_tracker(config.train)
+    folds = _folds_of(config, path, options)
+    with opened_run(options.process, path) as folder, _locked(folder, options.resume):
+        run_config, parts = _prepare_run(config, folder, options)
         with _attach_run_to_interruption(folder):
-            _train(run_config, parts, folds, folder, callbacks, progress, process)
-    return Run(Path(run))
+            _train(run_config, parts, folds, folder, options)
+    return Run(path)
 
 
-def _folds_of(
-    config: Config,
-    run: Path,
-    named: Sequence[str | PathLike[str]],
-    process: Process | None,
-    progress: Progress,
-) -> FoldScores | None:
+def _folds_of(config: Config, run: Path, options: TrainOptions) -> FoldScores | None:
     """Return the scores of the folds of a training on all samples; None for other trainings."""
     if not config.data.on_all:
-        if named:
+        if options.scored_by:
             raise ConfigError(
                 "folds score a training on all samples only; add --on-all (on_all=True)",
                 "contradiction",
                 setting="--scored-by",
             )
         return None
-    if process is not None and not process.leads:
+    if options.process is not None and not options.process.leads:
         return None
-    return find_folds(config, run, named, progress)
+    return find_folds(config, run, options.scored_by, options.progress)
 
 
 def _train(
@@ -132,23 +132,22 @@ def _train(
     parts: dict[str, Subset],
     folds: FoldScores | None,
     run: Run,
-    callbacks: Sequence[keras.callbacks.Callback],
-    progress: Progress,
-    process: Process | None,
+    options: TrainOptions,
 ) -> None:
     """Load Keras, choose devices and precision, fit the network, and score its best epoch."""
-    join(process)  # before Keras starts JAX, which cannot join later
+    progress = options.progress
+    join(options.process)  # before Keras starts JAX, which cannot join later
     progress.message(load_keras())
     from segkit.training.fit import fit_network
     from segkit.training.precision import measure_precision, read_precision
     from segkit.training.tracking import tracked
 
-    wait_for_all(process)
+    wait_for_all(options.process)
     devices = choose_devices(config.train)
     devices.replicas.check(config.train.batch_size)
     if devices.replicas.leads:
         measure_precision(config, run, devices.replicas.count)
-    share_start(process, config, parts, run)
+    share_start(options.process, config, parts, run)
     precision = read_precision(config, run)
     if precision.reason:
         progress.message(f"{precision.policy}: {precision.reason}")
@@ -156,7 +155,7 @@ def _train(
     with tracked(config, run, leads, progress) as tracking:
         with use_devices(devices):
             prepare(config.train, precision.policy)
-            every_callback = [*callbacks, tracking]
+            every_callback = [*options.callbacks, tracking]
             fit_network(config, parts, run, devices.replicas, every_callback, progress)
         disconnect()
         if leads:
@@ -206,22 +205,18 @@ def _attach_run_to_interruption(run: Run) -> Iterator[None]:
 
 
 def _prepare_run(
-    config: Config,
-    run: Run,
-    resume: bool,
-    process: Process | None,
-    progress: Progress,
-    comments: Mapping[str, str],
+    config: Config, run: Run, options: TrainOptions
 ) -> tuple[RunConfig, dict[str, Subset]]:
     """Check folder, weights and data, and make the run folder; return its config and parts."""
-    if resume:
+    progress = options.progress
+    if options.resume:
         run.reopen(config)
     else:
         run.require_empty()
         check_frozen(config.model)
     # The network was trained on the run's parts, and on images in the run's scale. With several
     # processes only the first one can read both from the run folder, so all find them again.
-    keep_parts = resume and process is None
+    keep_parts = options.resume and options.process is None
     if keep_parts:
         config = run.with_its_copies(config)
     if keep_parts and config.input is None:
@@ -237,8 +232,8 @@ def _prepare_run(
         run_config.input,
         run.cache,
     )
-    if not resume:
-        run.create(run_config, comments)
+    if not options.resume:
+        run.create(run_config, options.comments)
         write_text(run.data, json.dumps(facts[0].as_json(), indent=2, ensure_ascii=False) + "\n")
     return run_config, parts
 
@@ -251,7 +246,7 @@ def _score_best_epoch(
 
     run.check_not_removed()
     try:
-        part = scored_part(config, parts)
+        part = scored_part_name(config, parts)
     except ConfigError:
         return
     groups = find_groups(parts[part], config, progress)

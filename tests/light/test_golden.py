@@ -16,7 +16,7 @@ from rich.console import Console
 
 from segkit import Task
 from segkit.comparison.report import verdict
-from segkit.evaluation.counts import report
+from segkit.evaluation.counts import score_report
 from segkit.evaluation.tables import scores_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -44,7 +44,7 @@ def test_explanation_of_the_head(name: str) -> None:
 def test_the_table_of_scores() -> None:
     counts = np.array([[90, 10, 0], [2, 3, 0], [3, 2, 0], [5, 85, 100]])
     console = Console(file=io.StringIO(), width=80)
-    console.print(scores_table({"part": "test", **report(TASKS["multiclass"], counts, 4)}))
+    console.print(scores_table({"part": "test", **score_report(TASKS["multiclass"], counts, 4)}))
     check("scores_table.txt", console.file.getvalue())
 
 

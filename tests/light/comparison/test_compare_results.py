@@ -48,7 +48,7 @@ def test_every_score_pools_the_seeds() -> None:
     one = answers("one")
     row = compared(one, answers("two", first=5))["settings"][0]
     total = sum(run.counts.sum(0) for run in one.runs.values())
-    report = counts.report(one.task, total, 20)
+    report = counts.score_report(one.task, total, 20)
     assert row["dice_foreground"]["value"] == pytest.approx(report["mean"]["dice_foreground"])
     assert row["iou_foreground"]["value"] == pytest.approx(report["mean"]["iou_foreground"])
     assert row["dice_of_class"]["a"]["value"] == pytest.approx(report["classes"]["a"]["dice"])

@@ -45,7 +45,7 @@ def test_pooled_scores_equal_those_of_evaluate_and_tune(name: str, tmp_path: Pat
     found = score(predict, 99, run, part)
     assert found.names.tolist() == part.names
     report = score_part(predict, config, part)
-    expected = counts.report(task, found.counts.sum(0), len(part))
+    expected = counts.score_report(task, found.counts.sum(0), len(part))
     assert {key: report[key] for key in expected} == expected
     tallies = [
         tally(*flatten_known(task, answer, target))

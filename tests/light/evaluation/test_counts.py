@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from segkit import VOID, Task
-from segkit.evaluation.counts import count, mean_known, means, ratios, report
+from segkit.evaluation.counts import count, mean_known, means, ratios, score_report
 from tests.helpers.draws import KINDS, as_probabilities, masks, task_of, tasks
 
 CRACK = Task.binary("crack")
@@ -133,7 +133,7 @@ def test_trap_23_an_absent_class_is_neither_0_nor_1_but_left_out_and_named() -> 
     answer = np.array([[0, 1, 1, 1]], np.uint8)
     counts = count(ORGANS, target, answer)
     assert means(ORGANS, counts)["iou_foreground"] == pytest.approx(2 / 3)
-    told = report(ORGANS, counts, images=1)
+    told = score_report(ORGANS, counts, images=1)
     assert told["absent"] == ["tumour"]
     assert told["classes"]["tumour"]["iou"] is None
     assert told["mean"]["iou_foreground"] == pytest.approx(2 / 3)
@@ -150,7 +150,7 @@ def test_trap_24_false_positives_on_images_without_the_object_cost() -> None:
 def test_nothing_to_score_is_none_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        told = report(CRACK, np.zeros((4, 1), np.int64), images=0)
+        told = score_report(CRACK, np.zeros((4, 1), np.int64), images=0)
     assert told["mean"] == {
         "iou_foreground": None,
         "dice_foreground": None,
@@ -161,7 +161,7 @@ def test_nothing_to_score_is_none_without_a_warning() -> None:
 
 
 def test_a_report_names_its_aggregation_and_counts_pixels() -> None:
-    told = report(ORGANS, np.array([[5, 2, 1], [1, 0, 3], [0, 4, 0], [9, 9, 9]]), images=7)
+    told = score_report(ORGANS, np.array([[5, 2, 1], [1, 0, 3], [0, 4, 0], [9, 9, 9]]), images=7)
     assert (told["aggregation"], told["images"], told["absent"]) == ("dataset", 7, [])
     assert told["classes"]["liver"] == {
         "iou": pytest.approx(2 / 6),

@@ -40,7 +40,7 @@ def test_the_report_is_that_of_all_images_together(groups: int | None, tmp_path:
     together = [image for images in folds for image in images]
     assert found == {"folds": 3, **scores_of_images(TASK, together, groups is not None)}
     total = sum(image.counts for image in together)
-    assert found["mean"] == pixel_counts.report(TASK, total, 72)["mean"]
+    assert found["mean"] == pixel_counts.score_report(TASK, total, 72)["mean"]
     assert found["images"] == 72
     assert found["groups"] == (None if groups is None else 36)
     ends = found["intervals"]["mean"]["dice_foreground"]

@@ -161,4 +161,4 @@ def test_a_scene_without_probabilities_has_no_curves() -> None:
     report = build_report(measured, has_groups=False)
     assert "reliability" not in report
     assert "thresholds" not in report
-    assert report["mean"] == counts.report(task, measured.counts().sum(0), 1)["mean"]
+    assert report["mean"] == counts.score_report(task, measured.counts().sum(0), 1)["mean"]

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from segkit import Task
-from segkit.evaluation.counts import report as pooled_report
+from segkit.evaluation.counts import score_report
 from segkit.evaluation.image_scores import BoundarySettings
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.report_tables import evaluation_tables
@@ -91,7 +91,7 @@ def test_without_intervals_the_spread_is_shown(grouped: bool, found: int) -> Non
 
 def test_a_report_of_an_older_version_has_the_scores_alone() -> None:
     task = TASKS["multiclass"]
-    lines = lines_of(pooled_report(task, np.full((4, 3), 7), 5))
+    lines = lines_of(score_report(task, np.full((4, 3), 7), 5))
     assert "mean foreground 0.3333 0.5000" in lines
     assert not any("%" in line for line in lines)
 

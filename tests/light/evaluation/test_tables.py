@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from segkit import Task
 from segkit.config import DecodeConfig
 from segkit.config.decode import Rule
-from segkit.evaluation.counts import report
+from segkit.evaluation.counts import score_report
 from segkit.evaluation.tables import scores_table
 from segkit.evaluation.tuning_intervals import dice_changes, dice_intervals
 from segkit.evaluation.tuning_tables import tuned_tables
@@ -42,7 +42,7 @@ def lines_of(renderable: RenderableType) -> list[str]:
 
 def scores_of(task: Task, pixels: int, images: int) -> dict[str, Any]:
     counts = np.full((4, task.channels), pixels, np.int64)
-    scores = report(task, counts, images)
+    scores = score_report(task, counts, images)
     scores["reliability"] = {"ece": 0.0125, "brier": 0.25, "nll": None}
     scores["images_with_prediction"] = dict.fromkeys(task.classes, images)
     return scores
@@ -95,7 +95,7 @@ def test_intervals_of_tuning_fit_into_80_columns() -> None:
     groups = np.arange(24)
     scores = []
     for counts in (before, after):
-        of_all = scores_of(task, 1, 24) | report(task, counts.sum(axis=0), 24)
+        of_all = scores_of(task, 1, 24) | score_report(task, counts.sum(axis=0), 24)
         scores.append({**of_all, "intervals": dice_intervals(task, counts, groups)})
     tuned = Tuned(
         made="2020-01-01T00:00:00+00:00",

@@ -152,7 +152,7 @@ def test_trap_22_an_evaluation_counts_all_pixels_whatever_the_batches(kind: str)
         counts.count(task, target, truth_of(task, image))
         for target, image in zip(targets, images, strict=True)
     )
-    expected = counts.report(task, np.asarray(total), len(images))
+    expected = counts.score_report(task, np.asarray(total), len(images))
     assert 0 < expected["mean"]["iou_foreground"] < 1
     for batch_size in (1, 4):
         config = config_of(task, batch_size=batch_size)

@@ -15,7 +15,7 @@ from segkit.evaluation.counts import split_layers
 from segkit.evaluation.image_scores import mean_overlaps, score_image
 from segkit.evaluation.measurements import Scene
 from segkit.reporting.album import BYTES, SAMPLE, Album, Case
-from segkit.reporting.drawings import draw, find_errors, reduced
+from segkit.reporting.drawings import draw_scene, find_errors, reduced
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.reported import samples_of
 from tests.helpers.stand_in import network
@@ -125,7 +125,7 @@ def test_pictures_have_the_size_of_the_image_or_fit_into_the_side(
 ) -> None:
     image = np.full((*size, 1), 3, dtype)
     target = np.ones((*size, 1), np.uint8)
-    drawing = draw(TASK, reduced(Scene("a", image, target, target[..., 0]), 100), 100, 10_000)
+    drawing = draw_scene(TASK, reduced(Scene("a", image, target, target[..., 0]), 100), 100, 10_000)
     scale = min(1, 100 / max(size))
     expected = (max(1, round(size[1] * scale)), max(1, round(size[0] * scale)))
     assert (drawing.width, drawing.height) == expected
@@ -139,7 +139,7 @@ def test_pictures_of_noise_stay_below_the_limit(pictures: int, side: int) -> Non
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (400, 420, 3), np.uint8)
     target = random.integers(0, 2, (400, 420, 1), np.uint8)
-    drawing = draw(
+    drawing = draw_scene(
         TASK, reduced(Scene("a", image, target, target[..., 0]), side), side, album.most_bytes
     )
     text = sum(len(each) for each in drawing if isinstance(each, str))
@@ -153,7 +153,7 @@ def test_the_pixels_of_small_images_are_exact() -> None:
     mask = np.zeros((20, 30), np.uint8)
     mask[5:9, 7:12] = 1
     image = np.full((20, 30, 3), 200, np.uint8)
-    drawing = draw(TASK, reduced(Scene("a", image, target, mask), 100), 100, 10_000)
+    drawing = draw_scene(TASK, reduced(Scene("a", image, target, mask), 100), 100, 10_000)
     errors = np.asarray(opened(drawing.errors))
     assert (errors[5:9, 5:7] == (86, 180, 233)).all()  # missed
     assert (errors[5:9, 9:12] == (213, 94, 0)).all()  # invented

@@ -11,7 +11,7 @@ from segkit.data.sources.source import Subset
 from segkit.errors import RunError, SegkitWarning
 from segkit.inspection.fingerprint import survey
 from segkit.inspection.problem import problem_of
-from segkit.inspection.summary import read_summary, summarize
+from segkit.inspection.summary import read_data_summary, summarize
 from segkit.reporting.album import Album
 from segkit.reporting.content import page_values
 from segkit.reporting.report import collect, write_report
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
         "shapes", TASK, {"train": 4}, 2, survey(TASK, parts), [problem], verdict=None
     )
     found.data.write_text(json.dumps(summary.as_json()), encoding="utf-8")
-    assert read_summary(found.data) == summary
+    assert read_data_summary(found.data) == summary
     return found
 
 

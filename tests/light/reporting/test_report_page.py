@@ -17,7 +17,7 @@ from segkit.reporting.album import Album
 from segkit.reporting.content import MOST_ROWS, Reported, interval_rows, page_values
 from segkit.reporting.loss_bars import loss_bars
 from segkit.reporting.report import report_html
-from segkit.reporting.sentences import verdict
+from segkit.reporting.sentences import verdict_sentences
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.reported import HISTORY, report_of, samples_of
 
@@ -84,7 +84,7 @@ def test_the_page_shows_the_scores_with_intervals(reported: Reported, html: str)
     assert reported.scores is not None
     dice = reported.scores["mean"]["dice_foreground"]
     ends = reported.scores["intervals"]["mean"]["dice_foreground"]
-    assert f"{dice:.3f}" in verdict(reported.scores, "the test part", HISTORY)[0]
+    assert f"{dice:.3f}" in verdict_sentences(reported.scores, "the test part", HISTORY)[0]
     assert f"{ends['low']:.3f} to {ends['high']:.3f}" in text
     assert reported.scores["stands_out"] in text
     rows = interval_rows(reported.scores)
@@ -180,10 +180,10 @@ def test_a_run_without_a_test_part_says_that_its_quality_is_unknown() -> None:
     found = replace(report_of(task, samples_of(task, 2)), scores=None, images=(), chapters=())
     page = Page(report_html(found))
     assert page.anchors() == {"training", "config", "environment", "again"}
-    sentences = verdict(None, "", HISTORY)
+    sentences = verdict_sentences(None, "", HISTORY)
     assert len(sentences) == 3
     assert "not known" in sentences[0]
-    assert len(verdict(None, "", [])) == 3
+    assert len(verdict_sentences(None, "", [])) == 3
 
 
 @pytest.mark.parametrize("count", [1, 3, 30])
@@ -192,7 +192,7 @@ def test_the_verdict_has_three_sentences(count: int, part: str) -> None:
     task = task_of("multilabel")
     found = report_of(task, samples_of(task, count), part=part)
     assert found.scores is not None
-    sentences = verdict(found.scores, "the part", HISTORY)
+    sentences = verdict_sentences(found.scores, "the part", HISTORY)
     assert len(sentences) == 3
     assert ("optimistic" in sentences[0]) == (part == "validation")
     assert ("95 %" in sentences[0]) == (count >= 20)
@@ -208,7 +208,7 @@ def test_the_verdict_names_the_weakest_class_and_its_main_loss() -> None:
             "c": {},
         },
     }
-    sentence = verdict(scores, "the test part", [])[1]
+    sentence = verdict_sentences(scores, "the test part", [])[1]
     assert "b with a Dice of 0.500" in sentence
     assert "80 %" in sentence
     assert "confused with a" in sentence

@@ -16,7 +16,7 @@ from segkit.data.parts import open_parts
 from segkit.data.split import fold
 from segkit.errors import ConfigError, RunError
 from segkit.task import Task
-from segkit.training.folds import collect, fold_run, folds_table, parse_folds, summarise_folds
+from segkit.training.folds import collect_folds, fold_run, folds_table, parse_folds, summarise_folds
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import GIVEN
 
@@ -114,11 +114,11 @@ def test_the_summary_is_mean_and_standard_deviation_over_folds() -> None:
 
 def test_the_table_waits_for_all_folds(tmp_path: Path) -> None:
     for k in (1, 2):
-        assert collect(tmp_path, 2) is None
+        assert collect_folds(tmp_path, 2) is None
         run = fold_run(tmp_path, k)
         run.create(config_of(fold=f"{k}/2").with_input(GIVEN))
         run.scores.write_text(json.dumps(report_of(k)))
-    report = collect(tmp_path, 2)
+    report = collect_folds(tmp_path, 2)
     assert report is not None
     assert report == json.loads((tmp_path / "folds.json").read_text())
 
@@ -135,5 +135,5 @@ def test_folds_of_other_settings_are_in_no_table(
         run.create(config_of(**settings).with_input(GIVEN))
         run.scores.write_text(json.dumps(report_of(k)))
     with fails(RunError, "mismatch", *told):
-        collect(tmp_path, 2)
+        collect_folds(tmp_path, 2)
     assert not (tmp_path / "folds.json").exists()

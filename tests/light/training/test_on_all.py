@@ -16,7 +16,7 @@ from segkit.evaluation.pooling import write_counts
 from segkit.run import Run
 from segkit.system.progress import Progress
 from segkit.task import Task
-from segkit.training.folds import collect, fold_run
+from segkit.training.folds import collect_folds, fold_run
 from segkit.training.on_all import find_folds
 from segkit.training.train import train
 from tests.helpers.errors import fails, holds
@@ -89,7 +89,7 @@ def test_folds_beside_the_run_are_pooled(tmp_path: Path) -> None:
     assert folds.report["intervals"]["classes"]["disc"]["dice"]["low"] < of_disc["dice"]
     assert (folds.best_epochs, folds.epochs) == ([2, 3], [4, 4])
     assert holds(heard.messages[0], "2 of 4")
-    pooled = collect(tmp_path, 2)
+    pooled = collect_folds(tmp_path, 2)
     assert pooled is not None
     assert pooled["pooled"] == folds.report
 
@@ -97,7 +97,7 @@ def test_folds_beside_the_run_are_pooled(tmp_path: Path) -> None:
 def test_folds_of_an_older_version_have_no_pooled_scores(tmp_path: Path) -> None:
     finished_fold(tmp_path, 1)
     finished_fold(tmp_path, 2, counted=False)
-    report = collect(tmp_path, 2)
+    report = collect_folds(tmp_path, 2)
     assert report is not None
     assert "pooled" not in report
     folds, heard = found(tmp_path / "all")

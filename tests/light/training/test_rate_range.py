@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segkit.errors import RunError
-from segkit.training.lr_suggestion import draw, has_diverged, rates, smoothed, suggest
+from segkit.training.lr_suggestion import draw_losses, has_diverged, rates, smoothed, suggest
 from tests.helpers.errors import fails
 
 TRIED = rates(1e-6, 1.0, 121)
@@ -71,7 +71,7 @@ def test_the_test_ends_when_the_loss_explodes() -> None:
 
 def test_the_picture_shows_the_suggestion_where_it_is() -> None:
     suggestions = [1e-6, 1e-4, 1e-2, 1.0]
-    columns = [red_column(draw(TRIED, valley(1e-3), rate)) for rate in suggestions]
+    columns = [red_column(draw_losses(TRIED, valley(1e-3), rate)) for rate in suggestions]
     distances = np.diff(columns)
     assert distances.min() > 100
     assert np.ptp(distances) <= 2  # the axis is logarithmic
@@ -84,7 +84,7 @@ def red_column(picture: np.ndarray) -> float:
 
 
 def test_losses_that_are_not_finite_are_not_drawn() -> None:
-    picture = draw(TRIED[:3], [1.0, 1.0, math.nan], 1e-6)
+    picture = draw_losses(TRIED[:3], [1.0, 1.0, math.nan], 1e-6)
     assert picture.dtype == np.uint8
     assert picture.shape == (500, 800, 3)
 
@@ -93,6 +93,6 @@ def test_a_huge_loss_at_the_end_does_not_flatten_the_curve() -> None:
     losses = valley(1e-3)[:100]
     blue = (0x20, 0x60, 0xC0)
     for last in (2.0, 1e9):
-        drawn = (draw(TRIED, [*losses, last], 1e-4) == blue).all(axis=-1)
+        drawn = (draw_losses(TRIED, [*losses, last], 1e-4) == blue).all(axis=-1)
         rows = np.flatnonzero(drawn[:, 80:400].any(axis=1))
         assert np.ptp(rows) > 100
