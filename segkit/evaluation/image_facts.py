@@ -25,6 +25,8 @@ FEWEST = 20
 CHANCE = 0.05
 """Largest p-value of a fact that stands out."""
 PERMUTATIONS = 2000
+UNUSUAL = ("brightness", "contrast")
+"""Facts of which very low and very high values may both go with low scores."""
 
 
 class Finding(NamedTuple):
@@ -104,6 +106,7 @@ def find_difference(
     if np.count_nonzero(known) < FEWEST:
         return None
     columns = {name: values[known] for name, values in facts.items()}
+    columns.update(_distances(columns))
     if groups:
         columns.update(_group_columns(np.asarray(groups)[known]))
     columns = {name: values for name, values in columns.items() if _varies(values)}
@@ -115,6 +118,18 @@ def find_difference(
     if p > CHANCE:
         return None
     return _finding(name, columns[name], worst, p)
+
+
+def _distances(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return how far `UNUSUAL` facts are from their medians, because both ends can go with low
+    scores.
+    """
+    distances = {}
+    for name in UNUSUAL:
+        if name in columns:
+            values = columns[name]
+            distances[f"distance of {name} from its median"] = np.abs(values - np.nanmedian(values))
+    return distances
 
 
 def _most_different(

@@ -57,6 +57,17 @@ def test_the_planted_fact_is_found() -> None:
     assert "sharpness" in describe(found)
 
 
+def test_very_dark_and_very_bright_images_are_found_together() -> None:
+    scores, facts = noise(0)
+    facts["brightness"] = np.where(scores < 0.12, np.round(facts["brightness"]) * 3 - 1, 0.5)
+    facts["brightness"] += noise(1)[0] / 10
+    found = find_difference(scores, facts)
+    assert found is not None
+    assert found.fact == "distance of brightness from its median"
+    assert found.worst > 1
+    assert found.others < 0.1
+
+
 def test_a_group_of_bad_images_is_found() -> None:
     scores, facts = noise(1)
     groups = [f"patient {number // 10}" for number in range(100)]
