@@ -132,7 +132,7 @@ def completed(sets: Any, classes: Sequence[Any], parents: Any, pairs: Any) -> An
 
 def _ordered(members: Any, classes: Sequence[Any]) -> Any:
     """Return a set in the order of the classes; anything else unchanged."""
-    if not isinstance(members, list | tuple) or not set(map(str, members)) <= set(classes):
+    if not isinstance(members, list | tuple) or not all(name in classes for name in members):
         return members
     return tuple(name for name in classes if name in members)
 

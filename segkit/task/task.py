@@ -9,12 +9,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from segkit.errors import ConfigError
 from segkit.task import checks
+from segkit.task.defaults import with_defaults
 from segkit.task.encoding import VOID as VOID
 from segkit.task.encoding import decode_probabilities, encode_mask
 from segkit.task.encoding import values_of as values_of
-from segkit.task.defaults import with_defaults
 from segkit.task.explain import explain
 from segkit.task.html import as_html
 from segkit.task.palette import Colour
