@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from segkit import catalog
 from segkit.config.augment import AugmentConfig
+from segkit.config.class_sets import task_for
 from segkit.config.data import DataConfig, PixelSize, Unit
 from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
@@ -138,6 +139,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        # The model is frozen, and pydantic ignores another object that a validator returns.
+        self.__dict__["task"] = task_for(self.task, self.data)
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
                 "losses of different epochs cannot be compared while a weight of the loss changes; "

@@ -18,7 +18,7 @@ import yaml
 
 from segkit import catalog
 from segkit.config import ConfigLike, as_config
-from segkit.data.parts import open_parts
+from segkit.data.parts import open_data
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.atomic import write_text
@@ -69,7 +69,8 @@ def convert(
         RunError: If the folder is not empty.
     """
     config = as_config(config)
-    convert_parts(config.task, open_parts(config), Path(out), to=to, part=part, progress=progress)
+    config, parts = open_data(config)
+    convert_parts(config.task, parts, Path(out), to=to, part=part, progress=progress)
 
 
 def convert_parts(

@@ -110,7 +110,7 @@ class CrossEntropy(SegmentationLoss):
         return ops.where(is_one_class, self._entropy(target, logits), of_set)
 
     def _weights_of_sets(self, target: Tensor, known: Tensor) -> Tensor:
-        """Return the mean weight of the possible classes, 0 where all are possible, (B, H, W, 1)."""
+        """Return the mean weight of the possible classes, 0 at VOID, (B, H, W, 1)."""
         is_possible = possible(target, known)
         weights = is_possible * ops.convert_to_tensor(self.weights, "float32")
         size = ops.sum(is_possible, axis=-1, keepdims=True)
