@@ -75,6 +75,25 @@ def _members(name: str, named: Mapping[str, int], parents: Parents) -> Sequence[
     return parents[name]
 
 
+def class_names(meanings: Iterable[Meaning]) -> list[str]:
+    """Return the names in descriptions of pixels, each once, without void and the word not."""
+    names: dict[str, None] = {}
+    for meaning in meanings:
+        for name in (meaning,) if isinstance(meaning, str) else meaning:
+            names[name.removeprefix(NOT)] = None
+    names.pop(VOID_NAME, None)
+    return list(names)
+
+
+def in_words(meaning: Meaning) -> str:
+    """Return a description of a pixel as text.
+
+    >>> in_words(("liver", "tumour"))
+    'liver or tumour'
+    """
+    return meaning if isinstance(meaning, str) else " or ".join(meaning)
+
+
 def flattened(parents: Any) -> Any:
     """Return parents whose members are classes, where a member was another parent.
 

@@ -53,6 +53,19 @@ class CocoImage(NamedTuple):
     width: int
     height: int
     regions: list[Region]
+    absent: tuple[str, ...] | None = None
+    """The classes that were looked for and are not there, from `neg_category_ids`; None if the file
+    does not say it. Otherwise a class without a region, which is not listed here, was not looked
+    for, as in LVIS."""
+    incomplete: tuple[str, ...] = ()
+    """The classes of which only some objects have a region, from `not_exhaustive_category_ids`."""
+
+    def unlabelled(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some classes that were not annotated, or not all objects of them."""
+        looked_for = set(labels)
+        if self.absent is not None:
+            looked_for = {*self.absent, *(region.label for region in self.regions)}
+        return tuple(name for name in labels if name not in looked_for or name in self.incomplete)
 
 
 class Content(NamedTuple):
@@ -126,7 +139,7 @@ def read_content(path: Path, labels: Sequence[str], broken: SkippedEntries) -> C
     """
     content = read_coco_json(path)
     categories = _classes_of_categories(content["categories"], labels, path)
-    images = _read_images(content["images"], path, broken)
+    images = _read_images(content["images"], categories, path, broken)
     _add_regions(content["annotations"], images, categories, path, broken)
     return Content(_by_name(images.readable, path), _is_by_coco(content))
 
@@ -197,7 +210,9 @@ def _list_categories(names: Sequence[str]) -> str:
     return ", ".join(listed)
 
 
-def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Images:
+def _read_images(
+    entries: list[Any], categories: Mapping[Id, str], path: Path, broken: SkippedEntries
+) -> _Images:
     images = _Images({}, set())
     for position, entry in enumerate(entries):
         try:
@@ -205,7 +220,13 @@ def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Ima
             is_duplicate = number in images.listed
             images.listed.add(number)
             if not is_duplicate:
-                images.readable[number] = _read_image_entry(entry, number, where)
+                picture = _read_image_entry(entry, number, where)
+                absent = _listed_classes(entry, "neg_category_ids", categories, where)
+                incomplete = _listed_classes(
+                    entry, "not_exhaustive_category_ids", categories, where
+                )
+                picture = picture._replace(absent=absent, incomplete=incomplete or ())
+                images.readable[number] = picture
         except DataError as problem:
             broken.leave_out("images", position, problem)
             continue
@@ -214,6 +235,27 @@ def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Ima
     if not images.readable:
         raise DataError(f"{path}: lists no image that could be read", "empty")
     return images
+
+
+def _listed_classes(
+    entry: Mapping[str, Any], key: str, categories: Mapping[Id, str], where: str
+) -> tuple[str, ...] | None:
+    """Return the classes of a list of category ids; None if the entry has no such list."""
+    if entry.get(key) is None:
+        return None
+    numbers = entry_field(entry, key, (list,), "a list of category ids", where)
+    unknown = [number for number in numbers if _category(number, categories) is None]
+    if unknown:
+        raise DataError(
+            f"{where}: '{key}' names a category that is not there: {short_repr(unknown[0])}",
+            "coco-reference",
+        )
+    return tuple(categories[number] for number in numbers if categories[number])
+
+
+def _category(number: Any, categories: Mapping[Id, str]) -> str | None:
+    """Return the class of a category id, "" for no class of the task; None for no category."""
+    return categories.get(number) if type(number) in (int, str) else None
 
 
 def _read_image_entry(entry: Mapping[str, Any], number: Id, where: str) -> CocoImage:

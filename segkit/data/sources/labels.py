@@ -13,7 +13,7 @@ from segkit.data.sources.palettes import is_black_and_white
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
 from segkit.task.meanings import meant, value_of
-from segkit.task.sets import Meaning
+from segkit.task.sets import Meaning, in_words
 
 MOST_LISTED = 8
 """Values that a message lists at most."""
@@ -44,7 +44,7 @@ def check_mapped_names(
     unknown = []
     for meaning in dict.fromkeys(mapping.values()):
         if meant(task, meaning) is None:
-            unknown.append(_in_words(meaning))
+            unknown.append(in_words(meaning))
     if unknown:
         known = [*task.named_values, *task.parents, "void"]
         raise ConfigError(
@@ -53,12 +53,6 @@ def check_mapped_names(
             "unknown-name",
             setting=f"data.{setting}",
         )
-
-
-def _in_words(meaning: Meaning) -> str:
-    if isinstance(meaning, str):
-        return meaning
-    return f"[{', '.join(meaning)}]"
 
 
 def values_by_name(mapping: Mapping[Stored, Meaning], task: Task) -> dict[Stored, int]:

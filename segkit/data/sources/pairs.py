@@ -138,8 +138,8 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     pairs = {}
     for name, image in images.items():
         stem = stems[name]
-        own = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
-        pairs[name] = Pair(image, own)
+        found = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
+        pairs[name] = Pair(image, found)
     return Pairs(pairs, parts_by_folder(pairs), _without_mask(pairs, labels))
 
 
@@ -147,9 +147,8 @@ def _without_mask(pairs: Mapping[str, Pair], labels: Sequence[str]) -> dict[str,
     """Return the classes without a mask of each sample, if classes have masks of their own."""
     unlabelled = {}
     for name, pair in pairs.items():
-        missing = tuple(label for label in labels if label not in pair.masks)
-        if missing and "" not in pair.masks:
-            unlabelled[name] = missing
+        if "" not in pair.masks and len(pair.masks) < len(labels):
+            unlabelled[name] = tuple(label for label in labels if label not in pair.masks)
     return unlabelled
 
 
@@ -211,9 +210,7 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
     if some_exist and data.missing_masks == "void":
         return {label: path for label, path in by_class.items() if label not in missing}
     if names and (some_exist or not has_files):
-        advice = ""
-        if some_exist:
-            advice = f". {_HOW_TO_LEAVE_OPEN}"
+        advice = f". {_HOW_TO_LEAVE_OPEN}" if some_exist else ""
         raise DataError(
             f"{masks}: if masks have sub-folders, each class needs one; missing: "
             f"{', '.join(missing)}; found: {', '.join(sorted(names))}{advice}",
@@ -372,9 +369,7 @@ def _pair_of_row(
     image = _file(row.cells["image"], path, where)
     if not classes:
         return Pair(image, {"": _file(row.cells["mask"], path, where)})
-    filled = [label for label in classes if row.cells[label]]
-    if not are_optional or not filled:
-        filled = classes
+    filled = [label for label in classes if row.cells[label] or not are_optional] or classes
     return Pair(image, {label: _file(row.cells[label], path, where) for label in filled})
 
 
