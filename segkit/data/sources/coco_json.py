@@ -24,6 +24,8 @@ from segkit.io import codecs
 
 BY_COCO = r"cocodataset\.org|mscoco\.org|^COCO 20"
 """Pattern in the files of COCO itself: in the address of an image, or the file's description."""
+ABSENT = "neg_category_ids"
+INCOMPLETE = "not_exhaustive_category_ids"
 MOST_CATEGORIES = 100
 """Category names that a message lists at most."""
 
@@ -54,11 +56,10 @@ class CocoImage(NamedTuple):
     height: int
     regions: list[Region]
     absent: tuple[str, ...] | None = None
-    """The classes that were looked for and are not there, from `neg_category_ids`; None if the file
-    does not say it. Otherwise a class without a region, which is not listed here, was not looked
-    for, as in LVIS."""
+    """The classes that were looked for and are not there. Other classes without a region were not
+    looked for, as in LVIS. None if the file does not say it: then all classes were looked for."""
     incomplete: tuple[str, ...] = ()
-    """The classes of which only some objects have a region, from `not_exhaustive_category_ids`."""
+    """The classes of which only some objects have a region."""
 
     def unlabelled(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return those of some classes that were not annotated, or not all objects of them."""
@@ -221,12 +222,10 @@ def _read_images(
             images.listed.add(number)
             if not is_duplicate:
                 picture = _read_image_entry(entry, number, where)
-                absent = _listed_classes(entry, "neg_category_ids", categories, where)
-                incomplete = _listed_classes(
-                    entry, "not_exhaustive_category_ids", categories, where
+                images.readable[number] = picture._replace(
+                    absent=_listed_classes(entry, ABSENT, categories, where),
+                    incomplete=_listed_classes(entry, INCOMPLETE, categories, where) or (),
                 )
-                picture = picture._replace(absent=absent, incomplete=incomplete or ())
-                images.readable[number] = picture
         except DataError as problem:
             broken.leave_out("images", position, problem)
             continue
@@ -244,18 +243,12 @@ def _listed_classes(
     if entry.get(key) is None:
         return None
     numbers = entry_field(entry, key, (list,), "a list of category ids", where)
-    unknown = [number for number in numbers if _category(number, categories) is None]
-    if unknown:
-        raise DataError(
-            f"{where}: '{key}' names a category that is not there: {short_repr(unknown[0])}",
-            "coco-reference",
-        )
+    for number in numbers:
+        if type(number) not in (int, str) or number not in categories:
+            raise DataError(
+                f"{where}: there is no category {short_repr(number)} of '{key}'", "coco-reference"
+            )
     return tuple(categories[number] for number in numbers if categories[number])
-
-
-def _category(number: Any, categories: Mapping[Id, str]) -> str | None:
-    """Return the class of a category id, "" for no class of the task; None for no category."""
-    return categories.get(number) if type(number) in (int, str) else None
 
 
 def _read_image_entry(entry: Mapping[str, Any], number: Id, where: str) -> CocoImage:
