@@ -66,12 +66,25 @@ def _as_groups(value: Any) -> Any:
 
 PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
+
+
+def _meaning(value: Any) -> Meaning:
+    """Return a description of a pixel, with a list of names as a tuple."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(x, str) for x in value):
+        return tuple(value)
+    raise ValueError("a name, or a list of names, as in [liver, tumour]")
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 """A path that is made absolute, relative to the current folder; "~" is the home folder."""
 HexColour = Annotated[str, AfterValidator(_colour)]
 """A colour such as "#ff0000", in lower case."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
+StoredMeaning = Annotated[Meaning, BeforeValidator(_meaning)]
+"""What a value or colour of a mask file means."""
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """A regular expression."""
 
@@ -167,11 +180,11 @@ class DataConfig(Section):
     list_file: AbsolutePath | None = None
     """A CSV file with the columns image and mask, or image and one column per class, and optionally
     the column split."""
-    mask_values: dict[int, Meaning] | None = None
+    mask_values: dict[int, StoredMeaning] | None = None
     """The meaning of each value in a mask file: a class, void for unlabelled, or in masks of yes
     and no absent or present. A pixel whose class is not known exactly is a list of classes, a name
     of `task.parents`, or "not NAME"."""
-    mask_colours: dict[HexColour, Meaning] | None = None
+    mask_colours: dict[HexColour, StoredMeaning] | None = None
     """The meaning of each colour in RGB masks, as in {"#ff0000": car, "#000000": background,
     "#ffffff": void}; the meanings are those of `mask_values`."""
     colour_tolerance: Annotated[int, Field(ge=0, le=127)] = 0

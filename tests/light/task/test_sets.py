@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segkit import VOID, ConfigError, DataError, Task
+from segkit.task import as_task
 from segkit.task.layers import (
     channels_of,
     class_layers,
@@ -135,7 +136,7 @@ def test_impossible_sets_and_parents_are_refused(
     settings: dict[str, Any], code: str, setting: str
 ) -> None:
     with fails(ConfigError, code, setting=setting):
-        Task.model_validate({"kind": "multiclass", "classes": CLASSES, **settings})
+        as_task({"kind": "multiclass", "classes": CLASSES, **settings})
 
 
 def test_an_8_bit_mask_has_room_for_255_classes_and_sets() -> None:
