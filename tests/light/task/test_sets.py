@@ -59,11 +59,10 @@ def test_a_task_of_an_older_version_has_no_sets() -> None:
     assert (BODY.sets, BODY.parents, BODY.target_values) == ((), {}, 5)
 
 
-@given(tables, st.integers(0, 255))
-def test_a_value_says_yes_to_the_only_class_and_no_to_the_others(
-    table: list[list[str]], value: int
-) -> None:
-    task = Task.multiclass(CLASSES, sets=table)
+@given(st.data())
+def test_a_value_says_yes_to_the_only_class_and_no_to_the_others(data: st.DataObject) -> None:
+    task = Task.multiclass(CLASSES, sets=data.draw(tables))
+    value = data.draw(st.integers(0, task.target_values - 1) | st.just(VOID))
     members = members_of(task, value)
     target = np.full((1, 1), value, np.uint8)
     possible = possible_pixels(task, target)[0, 0]
