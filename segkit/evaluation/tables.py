@@ -13,6 +13,8 @@ from segkit.system.terminal import counted, shown
 
 SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
 """Scores of a class, and their names on the screen."""
+_MOST_OPEN = 5
+"""Number of classes whose open pixels are named."""
 
 
 def scores_table(report: dict[str, Any]) -> Table:
@@ -62,16 +64,16 @@ def _title(report: Mapping[str, Any]) -> str:
 
 
 def _open_classes(report: Mapping[str, Any]) -> list[str]:
-    """Return a line for each class whose truth is open at some pixels, with the bounds of Dice."""
+    """Return a line for each of the classes whose truth is most open, with the bounds of Dice."""
     lines = []
     for label, values in report["classes"].items():
         known = values.get("known")  # older reports lack it
         if known is None or known == 1:
             continue
         low, high = map(as_cell, values["dice_bounds"])
-        share = f"{100 * known:.3g} %"
-        lines.append(f"{shown(label)}: {share} of the pixels are known, Dice {low} to {high}")
-    return lines
+        text = f"{100 * known:.3g} % of the pixels are known, Dice {low} to {high}"
+        lines.append((known, f"{shown(label)}: {text}"))
+    return [line for _, line in sorted(lines)[:_MOST_OPEN]]
 
 
 def plain_table(title: str | None = None) -> Table:
