@@ -193,7 +193,11 @@ def channels_of(task: Task, target: np.ndarray) -> np.ndarray:
     """
     if not task.exclusive:
         return target
-    return np.where(known_pixels(task, target), class_layers(task, target), np.uint8(VOID))
+    if task.sets:
+        by_value = np.where(task.known, task.possible, np.uint8(VOID)).astype(np.uint8)
+        channels: np.ndarray = by_value[target]
+        return channels
+    return np.where(target[..., None] == VOID, np.uint8(VOID), class_layers(task, target))
 
 
 def layer_of(task: Task, labels: np.ndarray, label: int) -> np.ndarray:
