@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from segkit import catalog
 from segkit.config.augment import AugmentConfig
-from segkit.config.class_sets import task_for
 from segkit.config.data import DataConfig, PixelSize, Unit
 from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
 from segkit.config.model import ModelConfig
 from segkit.config.section import Positive, Section
+from segkit.config.sets import task_for
 from segkit.config.train import TrainConfig as TrainConfig
 from segkit.errors import ConfigError
 from segkit.io.coding import MaskLayout

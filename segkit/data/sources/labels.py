@@ -66,7 +66,7 @@ def values_by_name(mapping: Mapping[Stored, Meaning], task: Task) -> dict[Stored
         The value of a class, or of a set of classes; "void" becomes VOID (255).
 
     Raises:
-        ConfigError: If the task lacks a set; `segkit.config.class_sets.task_for` adds them.
+        ConfigError: If the task lacks a set; `segkit.config.sets.task_for` adds them.
     """
     return {stored: value_of(task, meant(task, name) or ()) for stored, name in mapping.items()}
 
