@@ -17,6 +17,7 @@ explain.py   the choice of the head in words
 """
 
 from segkit.task.as_task import as_task
+from segkit.task.meanings import meant, value_of, with_sets
 from segkit.task.task import VOID, YES_NO, Task, values_of
 
-__all__ = ["VOID", "YES_NO", "Task", "as_task", "values_of"]
+__all__ = ["VOID", "YES_NO", "Task", "as_task", "meant", "value_of", "values_of", "with_sets"]

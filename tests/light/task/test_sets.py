@@ -94,7 +94,7 @@ def test_encoding_replaces_sets_of_one_and_of_all_classes(data: st.DataObject) -
 
 
 @given(st.data())
-def test_a_mirrored_target_has_the_mirrored_sets(data: st.DataObject) -> None:
+def test_trap_31_a_mirrored_target_has_the_mirrored_sets(data: st.DataObject) -> None:
     task = Task.multiclass(CLASSES, sets=data.draw(tables), flip_pairs=PAIRS)
     partner = {"left lung": "right lung", "right lung": "left lung"}
     values = np.append(np.arange(task.target_values), VOID).astype(np.uint8)[None]
