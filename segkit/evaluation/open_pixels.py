@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.evaluation.counts import Layers, as_number_or_none, ratios
 from segkit.task import Task
-from segkit.task.layers import layers_of
+from segkit.task.layers import layer_of
 
 
 def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
@@ -27,11 +27,11 @@ def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
         (2, C) int64: the open pixels that are predicted to have the class, and the other ones.
     """
     counts = []
-    for known, predicted in zip(layers.known, layers_of(task, mask), strict=True):
+    for label, known in enumerate(layers.known):
         open_pixels = known.size - np.count_nonzero(known)
         chosen = 0
         if open_pixels:
-            chosen = np.count_nonzero(predicted & ~known)
+            chosen = np.count_nonzero(layer_of(task, mask, label) & ~known)
         counts.append((chosen, open_pixels - chosen))
     return np.array(counts, np.int64).T
 
