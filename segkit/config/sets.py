@@ -17,13 +17,24 @@ def task_for(task: Task, data: DataConfig) -> Task:
         task: The task of the masks.
         data: How the masks are read.
     """
+    stored = stored_sets(task, data)
+    task = with_sets(task, stored)
+    unlabelled = [name for name in data.unlabelled or () if name in task.classes]
+    return with_sets(task, sets_left_open(task, unlabelled, stored))
+
+
+def stored_sets(task: Task, data: DataConfig) -> list[list[str]]:
+    """Return the sets of classes that values and colours of mask files mean.
+
+    Args:
+        task: The task of the masks; only one that stores class ids has sets.
+        data: How the masks are read.
+    """
+    sets: list[list[str]] = []
     if not task.stores_ids:
-        return task
-    sets = []
+        return sets
     for mapping in (data.mask_values, data.mask_colours):
         for meaning in (mapping or {}).values():
             values = meant(task, meaning) or ()
             sets.append([task.classes[value] for value in values])
-    task = with_sets(task, sets)
-    unlabelled = [name for name in data.unlabelled or () if name in task.classes]
-    return with_sets(task, sets_left_open(task, unlabelled))
+    return sets

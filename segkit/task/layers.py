@@ -23,7 +23,8 @@ def leave_open(task: Task, mask: np.ndarray, names: Sequence[str]) -> np.ndarray
     with the background get the classes, too. In other tasks, no becomes VOID in their channels.
 
     Args:
-        task: The task of the mask. In an exclusive task it has the sets of `sets_left_open`.
+        task: The task of the mask. In an exclusive task it has the sets of `sets_left_open`; a set
+            that it lacks becomes VOID, which leaves more open than is known.
         mask: The input of `Task.encode`, (H, W) or (H, W, C) uint8.
         names: The classes that were not annotated.
 
@@ -39,27 +40,27 @@ def leave_open(task: Task, mask: np.ndarray, names: Sequence[str]) -> np.ndarray
     return opened
 
 
-def sets_left_open(task: Task, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the sets of classes that `leave_open` needs, besides those of the task.
+def sets_left_open(
+    task: Task, names: Sequence[str], stored: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """Return the sets of classes to which `leave_open` changes the pixels of masks.
 
     Args:
         task: The task of the masks.
         names: The classes that were not annotated.
+        stored: The sets that the masks have before.
     """
     if task.background is None or not names:
         return []
     sets = [(task.background, *names)]
-    for members in task.sets:
+    for members in stored:
         if task.background in members:
             sets.append((*members, *names))
     return sets
 
 
 def _more_open(task: Task, names: Sequence[str]) -> np.ndarray:
-    """Return the value that each value of an exclusive mask becomes by `leave_open`, (256,) uint8.
-
-    Sets that the task lacks become VOID, which leaves more open than is known.
-    """
+    """Return what each value of an exclusive mask becomes by `leave_open`, (256,) uint8."""
     values = np.arange(256, dtype=np.uint8)
     if task.background_index is None:
         return values
@@ -334,9 +335,8 @@ def stack_planes(task: Task, planes: Sequence[np.ndarray]) -> np.ndarray:
 def stack_layers(task: Task, layers: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the mask that consists of one layer per class.
 
-    In an exclusive task a later layer covers earlier ones. A pixel of no class is background. If it
-    is VOID in some of the layers, it may be background or one of their classes: its value is that
-    of this set if the task has it, otherwise VOID. Without a background it is VOID.
+    In an exclusive task a later layer covers earlier ones. A pixel of no class is VOID if it is
+    VOID in one of the layers or if the task has no background; otherwise it is background.
 
     Args:
         task: The task of the mask.
@@ -354,10 +354,8 @@ def stack_layers(task: Task, layers: Mapping[str, np.ndarray]) -> np.ndarray:
     if task.background_index is not None:
         background = task.background_index
     mask = np.full(first.shape, background, np.uint8)
-    for name, layer in layers.items():
-        is_open = layer == VOID
-        if is_open.any():
-            mask[is_open] = _more_open(task, [name])[mask[is_open]]
+    for layer in layers.values():
+        mask[layer == VOID] = VOID
     for name, layer in layers.items():
         mask[layer == 1] = task.classes.index(name)
     return mask

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.config import DataConfig
+from segkit.config.sets import stored_sets
 from segkit.data.sources.source import Sample, Source
 from segkit.errors import ConfigError
 from segkit.task import Task
@@ -36,9 +37,11 @@ class PartlyLabelled:
         self._everywhere = tuple(data.unlabelled or ())
         self._of_samples: Mapping[str, Sequence[str]] = getattr(source, "unlabelled", {})
         self._list = data.list_file
+        stored = stored_sets(task, data)
+        needed: list[tuple[str, ...]] = []
         for names in dict.fromkeys(map(self.unlabelled_in, source.names)):
-            task = with_sets(task, sets_left_open(task, names))
-        self.task = task
+            needed += sets_left_open(task, names, stored)
+        self.task = with_sets(task, needed)
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the other source."""

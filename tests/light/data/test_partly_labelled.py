@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,21 @@ def test_parts_with_files_of_their_own_share_one_table_of_sets(tmp_path: Path) -
         for part, name in (("train", "train"), ("validation", "val"))
     }
     assert found == {"train": ["b|v", "l"], "validation": ["b|t", "l"]}
+
+
+def test_a_table_has_one_set_for_each_combination_of_annotated_classes(tmp_path: Path) -> None:
+    classes = ["background", *(f"c{i}" for i in range(8))]
+    rows = [("image", "mask", "labelled_classes")]
+    kept = list(itertools.combinations(classes[1:], 3))
+    for number, labelled in enumerate(kept):
+        image(tmp_path, str(number), 1)
+        rows.append((f"images/{number}.png", f"images/{number}.png", "|".join(labelled)))
+    section = {"list_file": listing(tmp_path, *rows).list_file, "validation": 0.0, "test": 0.0}
+    task = {"kind": "multiclass", "classes": classes}
+    config, _ = open_data(Config.model_validate({"task": task, "data": section}))
+    assert len(kept) == 56
+    expected = {tuple(name for name in classes if name not in labelled) for labelled in kept}
+    assert set(config.task.sets) == expected
 
 
 def test_too_many_different_sets_are_refused(tmp_path: Path) -> None:

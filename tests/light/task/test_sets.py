@@ -21,7 +21,6 @@ from segkit.task.layers import (
     leave_open,
     possible_pixels,
     sets_left_open,
-    stack_layers,
 )
 from segkit.task.meanings import meant, value_of, with_sets
 from segkit.task.sets import class_names, in_words
@@ -218,7 +217,7 @@ def test_classes_that_were_not_annotated_may_be_where_background_is(data: st.Dat
     table = data.draw(tables)
     unlabelled = data.draw(st.lists(st.sampled_from(CLASSES[1:]), min_size=1, unique=True))
     task = Task.multiclass(CLASSES, sets=table)
-    task = with_sets(task, sets_left_open(task, unlabelled))
+    task = with_sets(task, sets_left_open(task, unlabelled, task.sets))
     values = np.append(np.arange(task.target_values), VOID).astype(np.uint8)[None]
     opened = task.encode(leave_open(task, values, unlabelled))
     for before, after in zip(values[0].tolist(), opened[0].tolist(), strict=True):
@@ -236,16 +235,6 @@ def test_a_no_of_a_class_that_was_not_annotated_is_void() -> None:
     crack = np.array([[0, 1, VOID]], np.uint8)
     assert leave_open(Task.binary("crack"), crack, ["crack"]).tolist() == [[VOID, 1, VOID]]
     assert crack.tolist() == [[0, 1, VOID]]
-
-
-def test_layers_of_void_become_a_set_if_the_task_has_it() -> None:
-    layers = {
-        "liver": np.array([[VOID, VOID, 0, 1]], np.uint8),
-        "tumour": np.array([[0, VOID, 0, VOID]], np.uint8),
-    }
-    assert stack_layers(BODY, layers).tolist() == [[VOID, VOID, 0, 1]]
-    task = with_sets(BODY, [["background", "liver"], ["background", "liver", "tumour"]])
-    assert stack_layers(task, layers).tolist() == [[5, 6, 0, 1]]
 
 
 def test_names_in_descriptions() -> None:
