@@ -1,4 +1,4 @@
-"""A run on images of which each was annotated for some classes only: from the list to the scores."""
+"""A run on images of which each was annotated for some classes only."""
 
 from __future__ import annotations
 
