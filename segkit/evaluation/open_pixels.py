@@ -28,10 +28,10 @@ def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
     """
     counts = []
     for label, known in enumerate(layers.known):
-        open_pixels = known.size - np.count_nonzero(known)
+        open_pixels = known.size - int(np.count_nonzero(known))
         chosen = 0
         if open_pixels:
-            chosen = np.count_nonzero(layer_of(task, mask, label) & ~known)
+            chosen = int(np.count_nonzero(layer_of(task, mask, label) & ~known))
         counts.append((chosen, open_pixels - chosen))
     return np.array(counts, np.int64).T
 

@@ -65,8 +65,10 @@ def _inside_and_outside(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels that certainly have one of the classes, and those that have none."""
     possible = possible_pixels(task, target)
-    is_outside = ~possible[..., labels].any(axis=-1)
+    is_outside = ~np.any(possible[..., labels], axis=-1)
     if task.stores_ids:
         others = [i for i in range(task.channels) if i not in labels]
-        return ~possible[..., others].any(axis=-1), is_outside
-    return (target[..., labels] == 1).any(axis=-1), is_outside
+        is_inside = ~np.any(possible[..., others], axis=-1)
+    else:
+        is_inside = np.any(target[..., labels] == 1, axis=-1)
+    return np.asarray(is_inside), np.asarray(is_outside)
