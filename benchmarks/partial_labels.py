@@ -32,7 +32,7 @@ import segkit
 
 WAYS = ("full", "sets", "void", "background")
 CLASSES = ("disc", "ring", "square", "frame", "triangle", "cross", "bar", "half")
-SIZE = 80
+SIZE = 64
 """Height and width of an image, in pixels."""
 VOID = 255
 Inside = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
@@ -87,7 +87,7 @@ def partial(mask: np.ndarray, kept: np.ndarray, way: str) -> np.ndarray:
 
 def write_data(folder: Path, way: str, settings: argparse.Namespace) -> Path:
     """Write images, masks and the list of a way, and return the list."""
-    counts = {"train": settings.images, "validation": 40, "test": settings.test}
+    counts = {"train": settings.images, "validation": settings.test // 2, "test": settings.test}
     path = folder / f"{way}.csv"
     lines = [("image", "mask", "split", "labelled_classes")]
     number = 0
@@ -144,10 +144,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
     parser.add_argument("--kept", type=int, default=3, help="annotated classes of an image")
-    parser.add_argument("--images", type=int, default=240, help="training images")
-    parser.add_argument("--test", type=int, default=100, help="test images")
-    parser.add_argument("--epochs", type=int, default=30, help="epochs of each training")
-    parser.add_argument("--width", type=int, default=16, help="width of the network")
+    parser.add_argument("--images", type=int, default=120, help="training images")
+    parser.add_argument("--test", type=int, default=40, help="test images")
+    parser.add_argument("--epochs", type=int, default=25, help="epochs of each training")
+    parser.add_argument("--width", type=int, default=8, help="width of the network")
     parser.add_argument("--data-seed", type=int, default=0, help="seed of the images")
     settings = parser.parse_args()
     settings.folder.mkdir(parents=True, exist_ok=True)

@@ -52,22 +52,26 @@ def dice_bounds(counts: np.ndarray, open_pixels: np.ndarray) -> np.ndarray:
     return np.stack([ratios(wrong)["dice"], ratios(right)["dice"]])
 
 
-def add_open(
-    classes: dict[str, dict[str, Any]], counts: np.ndarray, open_pixels: np.ndarray
-) -> None:
-    """Add the share of known pixels and the bounds of Dice to the scores of each class.
+def open_scores(task: Task, counts: np.ndarray, open_pixels: np.ndarray) -> dict[str, Any]:
+    """Return the share of known pixels and the bounds of Dice of each class.
 
     Args:
-        classes: The scores of each class, in the order of the counts: "known", the share of the
-            pixels that are not open, and "dice_bounds", the lowest and the highest Dice, are added.
+        task: The task of the counts.
         counts: (4, C), from `counts.count`, summed over images.
         open_pixels: (2, C), from `count_open`, summed over images.
+
+    Returns:
+        By the name of each class "known", the share of the pixels that are not open, and
+        "dice_bounds", the lowest and the highest Dice. None where there are no pixels.
     """
     bounds = dice_bounds(counts, open_pixels)
     known = counts.sum(axis=0)
     total = known + open_pixels.sum(axis=0)
-    for label, scores in enumerate(classes.values()):
-        scores["known"] = None
+    scores: dict[str, Any] = {}
+    for label, name in enumerate(task.classes):
+        share = None
         if total[label]:
-            scores["known"] = float(known[label] / total[label])
-        scores["dice_bounds"] = [as_number_or_none(bound) for bound in bounds[:, label]]
+            share = float(known[label] / total[label])
+        ends = [as_number_or_none(bound) for bound in bounds[:, label]]
+        scores[name] = {"known": share, "dice_bounds": ends}
+    return scores

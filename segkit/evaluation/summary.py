@@ -3,8 +3,8 @@
 It has the keys of `segkit.evaluation.counts.score_report`, whose scores are those of all pixels
 together, and:
 
-- in "classes" also "known": the share of the pixels of which the truth says whether they have the
-  class, and "dice_bounds": the Dice if all other pixels were predicted wrong, and if all were
+- "open": for each class "known", the share of the pixels of which the truth says whether they have
+  the class, and "dice_bounds", the Dice if all other pixels were predicted wrong, and if all were
   right. They are equal where everything is known.
 - "parents", if the task has any: the scores of each parent, from `parents.parent_scores`.
 - "groups": number of groups, or None if there are none.
@@ -61,7 +61,7 @@ from segkit.evaluation.intervals import (
     pooled_scores,
 )
 from segkit.evaluation.measurements import Measurements
-from segkit.evaluation.open_pixels import add_open
+from segkit.evaluation.open_pixels import open_scores
 from segkit.evaluation.parents import parent_scores
 from segkit.evaluation.probability_curves import ProbabilityCurves
 from segkit.evaluation.surfaces import BoundaryScores
@@ -87,7 +87,7 @@ def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
     report = scores_of_images(task, measured.images, has_groups)
     if not measured.images:
         return report
-    add_open(report["classes"], measured.counts().sum(axis=0), measured.open)
+    report["open"] = open_scores(task, measured.counts().sum(axis=0), measured.open)
     if task.parents:
         report["parents"] = parent_scores(task, measured.parents)
     names = [image.group for image in measured.images]

@@ -66,8 +66,8 @@ def _title(report: Mapping[str, Any]) -> str:
 def _open_classes(report: Mapping[str, Any]) -> list[str]:
     """Return a line for each of the classes whose truth is most open, with the bounds of Dice."""
     lines = []
-    for label, values in report["classes"].items():
-        known = values.get("known")  # older reports lack it
+    for label, values in report.get("open", {}).items():
+        known = values["known"]
         if known is None or known == 1:
             continue
         low, high = map(as_cell, values["dice_bounds"])

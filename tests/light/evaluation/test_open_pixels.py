@@ -105,10 +105,10 @@ def test_the_report_has_bounds_known_shares_and_parents() -> None:
     report = build_report(measured, has_groups=False)
     vessel = report["classes"]["vessel"]
     assert vessel["dice"] == 1.0
-    assert vessel["known"] == 5 / 8
+    assert report["open"]["vessel"]["known"] == 5 / 8
     # of the open pixels one is predicted as vessel and two are not
-    assert vessel["dice_bounds"] == [pytest.approx(2 / 5), 1.0]
-    assert report["classes"]["tumour"]["dice_bounds"] == [0.0, pytest.approx(2 / 3)]
+    assert report["open"]["vessel"]["dice_bounds"] == [pytest.approx(2 / 5), 1.0]
+    assert report["open"]["tumour"]["dice_bounds"] == [0.0, pytest.approx(2 / 3)]
     organ = report["parents"]["organ"]
     assert organ["dice"] == 1.0
     assert (organ["pixels_true"], organ["pixels_predicted"]) == (3, 3)
@@ -121,8 +121,8 @@ def test_a_class_that_is_known_everywhere_has_equal_bounds() -> None:
     mask = np.array([[0, 1, 0, 0]], np.uint8)
     measured.add(Scene("a", np.zeros((1, 4, 1), np.uint8), target, mask))
     report = build_report(measured, has_groups=False)
-    crack = report["classes"]["crack"]
-    assert (crack["known"], crack["dice_bounds"]) == (1.0, [crack["dice"], crack["dice"]])
+    dice = report["classes"]["crack"]["dice"]
+    assert report["open"]["crack"] == {"known": 1.0, "dice_bounds": [dice, dice]}
     assert "parents" not in report
 
 
