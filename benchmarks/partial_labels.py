@@ -35,6 +35,19 @@ CLASSES = ("disc", "ring", "square", "frame", "triangle", "cross", "bar", "half"
 SIZE = 64
 """Height and width of an image, in pixels."""
 VOID = 255
+TINTS = np.array(
+    [
+        (220, 60, 60),
+        (60, 200, 60),
+        (60, 80, 230),
+        (220, 210, 50),
+        (210, 60, 210),
+        (50, 200, 210),
+        (240, 140, 40),
+        (235, 235, 235),
+    ]
+)
+"""Mean colour of each class; single shapes differ from it, so that colours overlap."""
 Inside = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 """Whether positions (u, v) around the centre are inside a shape of a radius."""
 SHAPES: dict[str, Inside] = {
@@ -66,7 +79,8 @@ def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         v = y * np.cos(angle) - x * np.sin(angle)
         inside = SHAPES[CLASSES[number - 1]](u, v, rng.uniform(0.10, 0.20) * SIZE)
         mask[inside] = number
-        image[inside] = 0.25 * image[inside] + 0.75 * rng.uniform(90, 255, 3)
+        colour = 0.7 * TINTS[number - 1] + 0.3 * rng.uniform(0, 255, 3)
+        image[inside] = 0.25 * image[inside] + 0.75 * colour
     image += rng.normal(0, 10, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
