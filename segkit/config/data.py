@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
+from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.section import Positive, Section, Share
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
-from segkit.task.sets import Meaning
 
 
 def _absolute(path: Path) -> Path:
@@ -20,14 +20,6 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError as problem:  # "~name" of an unknown user
         raise ValueError(str(problem)) from problem
-
-
-def _colour(text: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ValueError(
-            f"a colour has the form '#rrggbb', such as '#ff0000' for red; found {text!r}"
-        )
-    return text.lower()
 
 
 def _fold(text: str) -> str:
@@ -68,23 +60,10 @@ PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cac
 """The settings of the section `data` and of its parts that are paths."""
 
 
-def _meaning(value: Any) -> Meaning:
-    """Return a description of a pixel, with a list of names as a tuple."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple) and value and all(isinstance(x, str) for x in value):
-        return tuple(value)
-    raise ValueError("a name, or a list of names, as in [liver, tumour]")
-
-
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 """A path that is made absolute, relative to the current folder; "~" is the home folder."""
-HexColour = Annotated[str, AfterValidator(_colour)]
-"""A colour such as "#ff0000", in lower case."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
-StoredMeaning = Annotated[Meaning, BeforeValidator(_meaning)]
-"""What a value or colour of a mask file means."""
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """A regular expression."""
 
