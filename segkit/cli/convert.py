@@ -31,7 +31,7 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
 def _convert(options: argparse.Namespace) -> int:
     from segkit.cli.console import ConsoleProgress
     from segkit.data.convert import convert_parts, require_empty
-    from segkit.data.parts import open_parts
+    from segkit.data.parts import open_data
     from segkit.inspection.find_config import find_config
     from segkit.inspection.mask_format.folders import reuse_masks
 
@@ -40,7 +40,7 @@ def _convert(options: argparse.Namespace) -> int:
     config, guess = find_config(
         options.images, options.masks, options.classes, options.set, progress, options.trust
     )
-    parts = open_parts(config)
+    config, parts = open_data(config)
     if guess:
         reuse_masks(parts, guess.decoded)
     convert_parts(

@@ -21,7 +21,8 @@ from segkit.inference.tiles import Predict
 from segkit.io.atomic import atomic
 from segkit.run import Run
 from segkit.system.threads import prefetch
-from segkit.task import VOID, Task
+from segkit.task import Task
+from segkit.task.layers import decided_pixels
 
 FILE = "compared.npz"
 TIMED = 16
@@ -147,7 +148,7 @@ def flatten_mask(
     """
     if not task.stores_ids:
         return flatten_known(task, probabilities, target)
-    known = target != VOID
+    known = decided_pixels(task, target)
     return np.asarray(probabilities, np.float32)[known], target[known]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from segkit.config import Config, ConfigLike, as_config
 from segkit.config.reading import as_line
-from segkit.data.parts import held_out, open_parts, readable_part
+from segkit.data.parts import held_out, open_parts, readable_part, task_of_source
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
 from segkit.evaluation import counts
@@ -219,7 +219,7 @@ def _check_truth(one: Setting, subset: Subset, other: Setting, other_subset: Sub
 
 def _count_truth(setting: Setting, subset: Subset) -> Iterator[dict[str, np.ndarray]]:
     """Yield per image and class name the pixels of the class and the other labelled ones, (2,)."""
-    task = setting.config.task
+    task = task_of_source(setting.config.task, subset.source)
     for sample in prefetch(subset.read, subset.names):
         target = task.encode(sample.mask, sample.name, void=VOID)
         cells = counts.count(task, target, target)

@@ -2,6 +2,7 @@
 
 config.py     `Config`, which holds all sections; `RunConfig`, which also knows the training images
 data.py       section `data`: sources, reading of masks, parts
+sets.py       sets of classes that the section `data` needs (mask_meanings.py: types of settings)
 augment.py    section `augment`
 model.py      section `model`
 networks.py   facts about each encoder that are needed before Keras is loaded

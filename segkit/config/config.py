@@ -15,6 +15,7 @@ from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
 from segkit.config.model import ModelConfig
 from segkit.config.section import Positive, Section
+from segkit.config.sets import task_for
 from segkit.config.train import TrainConfig as TrainConfig
 from segkit.errors import ConfigError
 from segkit.io.coding import MaskLayout
@@ -138,6 +139,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        # The model is frozen, and pydantic ignores another object that a validator returns.
+        self.__dict__["task"] = task_for(self.task, self.data)
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
                 "losses of different epochs cannot be compared while a weight of the loss changes; "

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
+from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.section import Positive, Section, Share
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
@@ -19,14 +20,6 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError as problem:  # "~name" of an unknown user
         raise ValueError(str(problem)) from problem
-
-
-def _colour(text: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ValueError(
-            f"a colour has the form '#rrggbb', such as '#ff0000' for red; found {text!r}"
-        )
-    return text.lower()
 
 
 def _fold(text: str) -> str:
@@ -65,10 +58,10 @@ def _as_groups(value: Any) -> Any:
 
 PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 """A path that is made absolute, relative to the current folder; "~" is the home folder."""
-HexColour = Annotated[str, AfterValidator(_colour)]
-"""A colour such as "#ff0000", in lower case."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -166,12 +159,13 @@ class DataConfig(Section):
     list_file: AbsolutePath | None = None
     """A CSV file with the columns image and mask, or image and one column per class, and optionally
     the column split."""
-    mask_values: dict[int, str] | None = None
+    mask_values: dict[int, StoredMeaning] | None = None
     """The meaning of each value in a mask file: a class, void for unlabelled, or in masks of yes
-    and no absent or present."""
-    mask_colours: dict[HexColour, str] | None = None
+    and no absent or present. A pixel whose class is not known exactly is a list of classes, a name
+    of `task.parents`, or "not NAME"."""
+    mask_colours: dict[HexColour, StoredMeaning] | None = None
     """The meaning of each colour in RGB masks, as in {"#ff0000": car, "#000000": background,
-    "#ffffff": void}."""
+    "#ffffff": void}; the meanings are those of `mask_values`."""
     colour_tolerance: Annotated[int, Field(ge=0, le=127)] = 0
     """The largest difference in each channel at which a pixel still has a colour of `mask_colours`;
     the nearest colour wins."""
@@ -185,6 +179,13 @@ class DataConfig(Section):
     on_top: tuple[str, ...] | None = None
     """The classes of an exclusive task in the order in which they hide each other where they
     overlap, the topmost first; without it an overlap is an error."""
+    unlabelled: dict[str, Literal["void"]] | None = None
+    """The classes that nobody annotated, as in {vessel: void}: background may be such a class
+    everywhere, and in tasks of yes and no a no becomes void. A column labelled_classes in
+    `list_file` says it for each image."""
+    missing_masks: Literal["error", "void"] = "error"
+    """Whether an image without the mask of a class, where each class has a folder or a column of
+    its own, is an error, or the class was not annotated in this image (void)."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file, or the file or folder of labels that a labelling tool wrote."""
     labels: LabelMeanings | None = None

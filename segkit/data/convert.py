@@ -18,7 +18,7 @@ import yaml
 
 from segkit import catalog
 from segkit.config import ConfigLike, as_config
-from segkit.data.parts import open_parts
+from segkit.data.parts import open_data
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError, RunError
 from segkit.io.atomic import write_text
@@ -63,13 +63,14 @@ def convert(
         progress: Receives the number of samples that are written.
 
     Raises:
-        ConfigError: For another format or part, or, without "tfds", if two parts contain a sample
-            of one name.
+        ConfigError: For another format or part, if pixels can have several classes, or, without
+            "tfds", if two parts contain a sample of one name.
         DataError: If a sample cannot be read.
         RunError: If the folder is not empty.
     """
     config = as_config(config)
-    convert_parts(config.task, open_parts(config), Path(out), to=to, part=part, progress=progress)
+    config, parts = open_data(config)
+    convert_parts(config.task, parts, Path(out), to=to, part=part, progress=progress)
 
 
 def convert_parts(
@@ -91,6 +92,7 @@ def convert_parts(
         raise ConfigError(
             f"must be one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
         )
+    _refuse_sets(task)
     require_empty(out)
     out = Path(os.path.realpath(out))  # writing replaces the folder, so a link must be followed
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
@@ -113,6 +115,18 @@ def require_empty(out: Path) -> None:
     """Raise `RunError` unless `out` is a new or empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out}: is not empty; choose a new folder", "exists-already")
+
+
+def _refuse_sets(task: Task) -> None:
+    """Raise `ConfigError` if pixels can have several classes, which the formats cannot store."""
+    if task.sets:
+        raise ConfigError(
+            f"the masks have pixels with several possible classes ({len(task.sets)} sets of "
+            f"classes), which a converted data set cannot store. Keep the masks together with the "
+            f"config that reads them",
+            "not-for-task",
+            setting="task.sets",
+        )
 
 
 def _ignore() -> None:

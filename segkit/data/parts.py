@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segkit.config import Config, DataConfig, PartConfig
+from segkit.config.reading import AnyConfig
 from segkit.data.groups import groups_of, units_of
 from segkit.data.sources.source import Source, Subset, open_source
 from segkit.data.split import fold, folds, split
 from segkit.errors import ConfigError, DataError
+from segkit.task import Task
+from segkit.task.meanings import with_sets
 
 Names = dict[str, list[str]]
 """Sample names by part."""
@@ -52,6 +55,35 @@ def open_parts(config: Config) -> dict[str, Subset]:
             parts[part] = _own_files(part, setting, config)
             groups_of(parts[part].names, config)  # raises an error for a sample without a group
     return parts
+
+
+def open_data(config: AnyConfig) -> tuple[AnyConfig, dict[str, Subset]]:
+    """Open the parts, and complete the task by the sets of classes that the data need.
+
+    Args:
+        config: The config, with its `data` section and its task.
+
+    Returns:
+        The config, whose task can encode every mask, and the parts as `open_parts` returns them.
+
+    Raises:
+        ConfigError: As `open_parts`, or if there are too many sets for an 8-bit mask.
+        DataError: As `open_parts`.
+    """
+    parts = open_parts(config)
+    task = config.task
+    for subset in parts.values():
+        task = task_of_source(task, subset.source)
+    if task == config.task:
+        return config, parts
+    config = config.model_copy(update={"task": task})
+    return config, open_parts(config)
+
+
+def task_of_source(task: Task, source: Source) -> Task:
+    """Return a task that also has the sets of classes which the samples of a source need."""
+    own = getattr(source, "task", task)
+    return with_sets(task, own.sets) if isinstance(own, Task) else task
 
 
 def _divide(source: Source, config: Config) -> Names:

@@ -4,6 +4,8 @@ evaluate.py           `evaluate`: the scores of a run on images with known masks
 counts.py             pixel counts, and the scores that follow from them
 bootstrap.py          confidence intervals of scores
 measurements.py       what is kept of each image
+open_pixels.py        pixels whose truth is open, and the bounds of Dice that follow
+parents.py            scores of groups of classes
 summary.py            the report of all scores, as in scores.json
 pooling.py            the images of all folds of a cross-validation together
 confusion.py          which classes are taken for which others

@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from segkit.inference.temperature import SMALLEST, divide_logits
 from segkit.task import Task
-from segkit.task.layers import class_layers, known_pixels
+from segkit.task.layers import class_layers, known_distributions
 
 BINS = 15
 """Bins of the expected calibration error, as in Guo et al., 2017."""
@@ -33,7 +33,8 @@ def flatten_known(
     Args:
         task: Decides how channels become distributions.
         probabilities: (..., C), of the head's activation.
-        target: Encoded by `task`; VOID pixels are left out.
+        target: Encoded by `task`; VOID pixels are left out, and under softmax also pixels with
+            several possible classes.
 
     Returns:
         Distributions (N, K) float32, and the index of the true one of the K (N,) int64. N is the
@@ -41,7 +42,7 @@ def flatten_known(
     """
     distributions = task.as_distributions(probabilities)
     truth = task.as_distributions(class_layers(task, target)).argmax(-1)
-    known = known_pixels(task, target)[..., : truth.shape[-1]]
+    known = known_distributions(task, target)
     return distributions[known], truth[known]
 
 

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.task import VOID, Task
-from segkit.task.layers import layers_of, plane_of
+from segkit.task import Task
+from segkit.task.layers import known_layers, layers_of
 
 
 def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -20,7 +19,8 @@ def count(task: Task, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Args:
         task: The task of both.
-        target: Encoded by `task.encode`; VOID pixels are left out. Leading axes are allowed.
+        target: Encoded by `task.encode`; VOID pixels are left out, and for each class also pixels
+            that may have it or not. Leading axes are allowed.
         mask: Decoded by `task.decode`, with the same leading axes.
 
     Returns:
@@ -39,9 +39,9 @@ class Layers(NamedTuple):
 
     truth: list[np.ndarray]
     predicted: list[np.ndarray]
-    """Without pixels that have no label."""
+    """Without the pixels that are not in `known`."""
     known: list[np.ndarray]
-    """Pixels with a label."""
+    """Pixels of which the truth says whether they have the class."""
 
 
 def split_layers(task: Task, target: np.ndarray, mask: np.ndarray) -> Layers:
@@ -52,7 +52,7 @@ def split_layers(task: Task, target: np.ndarray, mask: np.ndarray) -> Layers:
         target: The true mask of one image as `Task.encode` returns it.
         mask: The predicted mask as `Task.decode` returns it, of the same size.
     """
-    known = [layer != VOID for layer in _planes_by_class(task, target)]
+    known = list(known_layers(task, target))
     predicted = []
     for layer, labelled in zip(layers_of(task, mask), known, strict=True):
         predicted.append(layer & labelled)
@@ -77,12 +77,6 @@ def count_layers(layers: Layers) -> np.ndarray:
         rest = labelled - right - false_positives - false_negatives
         cells.append((right, false_positives, false_negatives, rest))
     return np.array(cells, np.int64).T
-
-
-def _planes_by_class(task: Task, target: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the plane in which each class is stored."""
-    for label in range(task.channels):
-        yield plane_of(task, target, label)
 
 
 def ratios(counts: np.ndarray) -> dict[str, np.ndarray]:

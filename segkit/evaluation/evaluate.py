@@ -11,6 +11,7 @@ import numpy as np
 
 from segkit.config import DataConfig, RunConfig
 from segkit.data.groups import groups_of
+from segkit.data.parts import task_of_source
 from segkit.data.pixel_size import (
     IN_PIXELS,
     PixelSizes,
@@ -113,10 +114,19 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    second = _open_masks(opened.config, images, second_masks)
-    options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     source = _open_folders(opened.config, images, masks)
+    opened = _with_sets_of(opened, source)
+    second = _open_masks(opened.config, images, second_masks)
+    if second is not None:
+        opened = _with_sets_of(opened, second)
+    options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
+
+
+def _with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
+    """Return a run whose task also has the sets of classes that the masks of a source need."""
+    task = task_of_source(opened.config.task, source)
+    return opened._replace(config=opened.config.model_copy(update={"task": task}))
 
 
 def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> Source | None:

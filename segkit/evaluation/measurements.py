@@ -12,8 +12,11 @@ from segkit.evaluation.counts import count, split_layers
 from segkit.evaluation.error_causes import find_causes_in_layers, no_errors
 from segkit.evaluation.image_facts import image_facts
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, score_layers
+from segkit.evaluation.open_pixels import count_open
+from segkit.evaluation.parents import count_parents
 from segkit.evaluation.probability_curves import ProbabilityCurves
 from segkit.task import VOID, Task
+from segkit.task.layers import decided_pixels
 
 
 class Scene(NamedTuple):
@@ -56,6 +59,10 @@ class Measurements:
         self.confusion = np.zeros((len(names), len(names)), np.int64)
         self.moved = np.zeros((DIRECTIONS, 4, task.channels), np.int64)
         """Pixel counts of the truth against itself moved by one pixel."""
+        self.open = np.zeros((2, task.channels), np.int64)
+        """Open pixels, from `count_open`."""
+        self.parents = np.zeros((4, len(task.parents)), np.int64)
+        """Pixel counts of the parents of classes."""
         self.annotators = np.zeros((4, task.channels), np.int64)
         """Pixel counts of the second annotator's masks against the true masks."""
         self.twice = 0
@@ -79,6 +86,8 @@ class Measurements:
         self.moved += count_moved(layers)
         if scene.probabilities is not None:
             self.curves.add(scene.target, scene.probabilities)
+        self.open += count_open(self.task, layers, scene.mask)
+        self.parents += count_parents(self.task, scene.target, scene.mask)
         if scene.second is not None:
             self.annotators += _compare_annotators(self.task, scene.target, scene.second)
             self.twice += 1
@@ -91,7 +100,7 @@ class Measurements:
 
 
 def _compare_annotators(task: Task, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return pixel counts (4, C) of two encoded masks, without what one of them does not label."""
-    target = np.where(second == VOID, np.uint8(VOID), first)
+    """Return pixel counts (4, C) of two encoded masks, without what one of them leaves open."""
+    target = np.where(decided_pixels(task, second), first, np.uint8(VOID))
     mask = second.reshape(first.shape[: 2 + task.layered])
     return count(task, target, mask)

@@ -3,6 +3,10 @@
 It has the keys of `segkit.evaluation.counts.score_report`, whose scores are those of all pixels
 together, and:
 
+- "open": for each class "known", the share of the pixels of which the truth says whether they have
+  the class, and "dice_bounds", the Dice if all other pixels were predicted wrong, and if all were
+  right. They are equal where everything is known.
+- "parents", if the task has any: the scores of each parent, from `parents.parent_scores`.
 - "groups": number of groups, or None if there are none.
 - "intervals": 95 % intervals of the scores in "mean" and "classes", in the same layout. Each is
   {"low", "high", "lowest", "highest", "groups"}. "low" and "high" are None below 20 groups;
@@ -57,6 +61,8 @@ from segkit.evaluation.intervals import (
     pooled_scores,
 )
 from segkit.evaluation.measurements import Measurements
+from segkit.evaluation.open_pixels import open_scores
+from segkit.evaluation.parents import parent_scores
 from segkit.evaluation.probability_curves import ProbabilityCurves
 from segkit.evaluation.surfaces import BoundaryScores
 from segkit.task import Task
@@ -81,6 +87,9 @@ def build_report(measured: Measurements, has_groups: bool) -> dict[str, Any]:
     report = scores_of_images(task, measured.images, has_groups)
     if not measured.images:
         return report
+    report["open"] = open_scores(task, measured.counts().sum(axis=0), measured.open)
+    if task.parents:
+        report["parents"] = parent_scores(task, measured.parents)
     names = [image.group for image in measured.images]
     if measured.boundary is not None:
         report["boundary"] = measured.boundary._asdict()

@@ -13,12 +13,15 @@ from segkit.system.terminal import counted, shown
 
 SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
 """Scores of a class, and their names on the screen."""
+_MOST_OPEN = 5
+"""Number of classes whose open pixels are named."""
 
 
 def scores_table(report: dict[str, Any]) -> Table:
     """Return the scores of `counts.score_report` as a table.
 
-    It has one row per class, the means below, and the absent classes in the caption.
+    It has one row per class and parent, and the means below. The caption names the absent classes,
+    and those of which the truth leaves pixels open.
 
     Args:
         report: From `counts.score_report`; "part" and "folds" may be added to it.
@@ -27,7 +30,8 @@ def scores_table(report: dict[str, Any]) -> Table:
     add_label_column(table, "class")
     for header in (*SCORES.values(), "true pixels", "predicted"):
         add_number_column(table, header)
-    for label, values in report["classes"].items():
+    rows = {**report["classes"], **report.get("parents", {})}
+    for label, values in rows.items():
         cells = [as_cell(values[score]) for score in SCORES]
         cells.append(f"{values['pixels_true']:,}")
         cells.append(f"{values['pixels_predicted']:,}")
@@ -42,7 +46,7 @@ def scores_table(report: dict[str, Any]) -> Table:
     if report["absent"]:
         names = ", ".join(map(shown, report["absent"]))
         caption += f"\nabsent, left out of the means: {names}"
-    table.caption = Text(caption)
+    table.caption = Text("\n".join([caption, *_open_classes(report)]))
     return table
 
 
@@ -57,6 +61,19 @@ def _title(report: Mapping[str, Any]) -> str:
     if "part" in report:
         title += f" of the {report['part']} part"
     return title
+
+
+def _open_classes(report: Mapping[str, Any]) -> list[str]:
+    """Return a line for each of the classes whose truth is most open, with the bounds of Dice."""
+    lines = []
+    for label, values in report.get("open", {}).items():
+        known = values["known"]
+        if known is None or known == 1:
+            continue
+        low, high = map(as_cell, values["dice_bounds"])
+        text = f"{100 * known:.3g} % of the pixels are known, Dice {low} to {high}"
+        lines.append((known, f"{shown(label)}: {text}"))
+    return [line for _, line in sorted(lines)[:_MOST_OPEN]]
 
 
 def plain_table(title: str | None = None) -> Table:

@@ -87,6 +87,7 @@ def find_class_problems(
     yield from _absent_classes(task, facts)
     yield from _rare_classes(task, facts)
     yield from _unlabelled(task, facts)
+    yield from _never_absent(task, facts)
     yield from _empty_masks(task, facts)
     yield from _sides(task, facts, flips)
     yield from _tiny_objects(task, facts)
@@ -161,6 +162,23 @@ def _unlabelled(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Prob
         )
         files = [fact.name for fact in facts if fact.labelled < fact.pixels / 2]
         yield problem_of("warning", "void", message, files)
+
+
+def _never_absent(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    """Yield a problem for the classes of which the masks say only where they are."""
+    never = []
+    for index in task.foreground:
+        present = sum(fact.classes[index] for fact in facts)
+        known = sum(fact.known[index] for fact in facts)
+        if 0 < present == known < sum(fact.pixels for fact in facts):
+            never.append(task.classes[index])
+    if never:
+        message = (
+            f"the masks say of no pixel that it is not {', not '.join(never)}, so a network that "
+            f"finds it everywhere would be right. Label pixels without it, or images in which all "
+            f"of it is annotated"
+        )
+        yield problem_of("warning", "never-absent", message)
 
 
 def _empty_masks(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:

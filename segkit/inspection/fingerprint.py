@@ -20,7 +20,7 @@ from segkit.inspection.intensities import intensities, intensity_histogram, with
 from segkit.io.geometry import Geometry
 from segkit.system.threads import one_opencv_thread
 from segkit.task import VOID, Task
-from segkit.task.layers import coverage, layer_of, layers_of
+from segkit.task.layers import coverage, known_layers, layer_of, layers_of
 
 THUMBNAIL = 16
 """Side of the small grey copies by which near duplicates are found, pixels."""
@@ -59,6 +59,8 @@ class SampleFingerprint(NamedTuple):
     """Pixels of each class, (C,) int64."""
     left: np.ndarray
     """Pixels of each class in the left half of the image, (C,) int64."""
+    known: np.ndarray
+    """Pixels of which the mask says whether they have each class, (C,) int64."""
     labelled: int
     """Pixels that are not void for every class."""
     nothing: int
@@ -199,6 +201,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         measured=measured,
         classes=classes,
         left=left,
+        known=_known_pixels(task, target, covered.labelled),
         labelled=covered.labelled,
         nothing=covered.nothing,
         overlap=covered.overlap,
@@ -239,6 +242,16 @@ def _class_pixels(task: Task, target: np.ndarray) -> np.ndarray:
         counts[0, index] = np.count_nonzero(layer)
         counts[1, index] = np.count_nonzero(layer[:, : target.shape[1] // 2])
     return counts
+
+
+def _known_pixels(task: Task, target: np.ndarray, labelled: int) -> np.ndarray:
+    """Return the number of pixels of which the mask says whether they have each class, (C,)."""
+    if task.sets:
+        pixels_by_value = intensity_histogram(target[..., None])[0].astype(np.int64)
+        return pixels_by_value @ task.known
+    if task.stores_ids:
+        return np.full(task.channels, labelled, np.int64)
+    return np.array([np.count_nonzero(layer) for layer in known_layers(task, target)], np.int64)
 
 
 def _object_sizes(task: Task, target: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from segkit.config import Config
 from segkit.config.config import describe_sided_classes
-from segkit.data.parts import open_parts
+from segkit.data.parts import open_data
 from segkit.data.pixel_size import IN_PIXELS
 from segkit.data.sources.source import Subset
 from segkit.errors import DataError
@@ -133,7 +133,7 @@ def inspect_data(
     """Do the same as `inspect`, but raise `DataError` if the data cannot be opened."""
     progress = progress or Progress()
     config, guess = find_config(images, masks, classes, settings, progress, trust)
-    parts = open_parts(config)
+    config, parts = open_data(config)
     description = None
     if guess:
         reuse_masks(parts, guess.decoded)

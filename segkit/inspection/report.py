@@ -98,7 +98,19 @@ def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
         ("empty masks", str(summary.empty_masks)),
         ("unlabelled (void)", f"{100 * summary.void_share:.3g} % of the pixels"),
         ("pixels of several classes", f"{summary.overlap_pixels:,}"),
+        *_partly_known(summary),
     ]
+
+
+def _partly_known(summary: DataSummary) -> list[tuple[str, str]]:
+    """Return a line about the classes of which labelled pixels say nothing; none without one."""
+    images = sum(summary.samples.values()) - summary.unreadable
+    texts = []
+    for name, facts in summary.classes.items():
+        if facts.known_share < 1:
+            share = f"{100 * facts.known_share:.3g} % of the labelled pixels"
+            texts.append(f"{name} is known in {facts.known_images} of {images} images ({share})")
+    return [("partly labelled", "; ".join(texts))] if texts else []
 
 
 def _range(lengths: SideLengths) -> str:

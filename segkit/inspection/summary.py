@@ -58,6 +58,10 @@ class ClassSummary:
     """Number of connected pieces; 0 for the background."""
     piece_area_10_50_90: list[int] | None
     """Percentiles 10, 50 and 90 of their sizes, pixels; None without a piece."""
+    known_images: int
+    """Number of images in which every labelled pixel says whether it has the class."""
+    known_share: float
+    """Share of the labelled pixels that say whether they have the class, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,16 @@ def class_summary(facts: Sequence[SampleFingerprint], index: int) -> ClassSummar
         images=sum(bool(fact.classes[index]) for fact in facts),
         pieces=int(sizes.size),
         piece_area_10_50_90=size_percentiles,
+        known_images=sum(_knows(fact, index) for fact in facts),
+        known_share=_share(
+            int(sum(fact.known[index] for fact in facts)), sum(fact.labelled for fact in facts)
+        ),
     )
+
+
+def _knows(fact: SampleFingerprint, index: int) -> bool:
+    """Return whether all labelled pixels of an image say whether they have a class."""
+    return fact.labelled > 0 and bool(fact.known[index] == fact.labelled)
 
 
 def _share(part: float, whole: float) -> float:

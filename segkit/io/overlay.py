@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from segkit.errors import ConfigError
 from segkit.io.images import as_display
 from segkit.task import Task
-from segkit.task.layers import labelled_pixels, layer_of
+from segkit.task.layers import decided_pixels, labelled_pixels, layer_of
 from segkit.task.palette import Colour, default_palette
 
 OverlayStyle = Literal["both", "fill", "outlines"]
@@ -63,7 +63,8 @@ def overlay(
     Args:
         task: The task of the mask. The colours are those of `overlay_palette`.
         image: The image, (H, W, channels), of any depth.
-        mask: A decoded mask or a target, (H, W) or (H, W, P). VOID pixels become grey.
+        mask: A decoded mask or a target, (H, W) or (H, W, P). VOID pixels become grey, and pixels
+            with several possible classes half as grey.
         opacity: The weight of the colour in a tinted area, 0 to 1.
         style: Whether each class is tinted, outlined, or both.
         valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not
@@ -86,9 +87,15 @@ def overlay(
             outlines.add(_outline(inside, 1 + shorter // OUTLINE_PER_PIXELS), palette[index])
     areas.blend_into(picture, opacity)
     outlines.blend_into(picture, 1.0)
-    void = ~labelled_pixels(mask)
-    picture[void] = 0.5 * picture[void] + 0.5 * np.array(UNLABELLED, np.float32)
+    _veil(picture, ~labelled_pixels(mask), 0.5)
+    if task.sets:
+        _veil(picture, labelled_pixels(mask) & ~decided_pixels(task, mask), 0.25)
     return picture.astype(np.uint8)
+
+
+def _veil(picture: np.ndarray, area: np.ndarray, opacity: float) -> None:
+    """Blend grey into an area (H, W) of a picture, (H, W, 3) float32, in place."""
+    picture[area] = (1 - opacity) * picture[area] + opacity * np.array(UNLABELLED, np.float32)
 
 
 def check_overlay(overlay: bool | str) -> OverlayStyle | None:

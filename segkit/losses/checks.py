@@ -95,7 +95,7 @@ def check_target(task: Task, target: Any, where: str = "target") -> None:
         check_values(values[..., 0], 2, where)
         return
     check_shape(task, values.shape)
-    check_values(values, task.channels if task.stores_ids else 2, where)
+    check_values(values, task.target_values, where)
 
 
 def check_shape(task: Task, shape: tuple[Any, ...]) -> None:

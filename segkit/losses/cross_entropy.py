@@ -17,8 +17,11 @@ from segkit.losses.segmentation import (
     falling,
     weighted_mean,
 )
-from segkit.losses.targets import Tensor, as_channels, as_logits
+from segkit.losses.targets import Tensor, as_channels, as_logits, possible
 from segkit.task import Task
+
+SMALLEST_LOGIT = -1e30
+"""The logit of a class that is left out of a sum of probabilities."""
 
 
 @keras.saving.register_keras_serializable(package="segkit.losses")
@@ -29,6 +32,10 @@ class CrossEntropy(SegmentationLoss):
     (1 - e) t + e / 2 for sigmoid. Then a right prediction costs more than 0. VOID stays VOID. A
     pixel has the weight of its true class, or each channel has the weight of its class in a sigmoid
     head.
+
+    Where several classes are possible (`Task.sets`), a softmax head costs -log of the sum of their
+    probabilities, and the weight is the mean of theirs. Label smoothing replaces the share e of
+    this cost, as for a single class. A sigmoid head costs only the channels of the other classes.
 
     Args:
         task: The task of the network.
@@ -69,8 +76,12 @@ class CrossEntropy(SegmentationLoss):
         """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
         target, known = as_channels(y_true, self.task)
         logits = as_logits(y_pred, self.task, self.from_logits)
-        weights = self._weights(target, known)
-        hard = self._entropy(target, logits)
+        if self.task.sets and self.task.classes_compete:
+            weights = self._weights_of_sets(target, known)
+            hard = self._entropy_of_sets(target, known, logits)
+        else:
+            weights = self._weights(target, known)
+            hard = self._entropy(target, logits)
         if not self.label_smoothing:
             return self._mean(hard, hard, weights)
         uniform = 1 / self.task.channels if self.task.classes_compete else 1 / 2
@@ -88,6 +99,23 @@ class CrossEntropy(SegmentationLoss):
         if len(entropy.shape) == 3:
             entropy = entropy[..., None]
         return entropy
+
+    def _entropy_of_sets(self, target: Tensor, known: Tensor, logits: Tensor) -> Tensor:
+        """Return -log of the summed probability of the possible classes, (B, H, W, 1)."""
+        is_possible = possible(target, known) > 0
+        inside = _log_sum(logits, is_possible)
+        outside = _log_sum(logits, ops.logical_not(is_possible))
+        of_set = ops.softplus(outside - inside)  # exact also where the probability is nearly 1
+        is_one_class = ops.max(target, axis=-1, keepdims=True) > 0
+        return ops.where(is_one_class, self._entropy(target, logits), of_set)
+
+    def _weights_of_sets(self, target: Tensor, known: Tensor) -> Tensor:
+        """Return the mean weight of the possible classes, 0 at VOID, (B, H, W, 1)."""
+        is_possible = possible(target, known)
+        weights = is_possible * ops.convert_to_tensor(self.weights, "float32")
+        size = ops.sum(is_possible, axis=-1, keepdims=True)
+        mean = ops.sum(weights, axis=-1, keepdims=True) / size
+        return ops.where(size < self.task.channels, mean, 0.0)
 
     def _weights(self, target: Tensor, known: Tensor) -> Tensor:
         """Return weights in the shape of `_entropy`: of the true class, or the channel's."""
@@ -108,7 +136,8 @@ class CrossEntropy(SegmentationLoss):
 class Focal(CrossEntropy):
     """Focal loss: cross-entropy times (1 - p)^gamma, where p is the probability of the truth.
 
-    So easy pixels count less. Label smoothing changes only the cross-entropy, not the factor.
+    So easy pixels count less. Label smoothing changes only the cross-entropy, not the factor. Where
+    several classes are possible (`Task.sets`), p under softmax is the sum of their probabilities.
 
     Args:
         task: The task of the network.
@@ -165,7 +194,8 @@ class TopKCrossEntropy(CrossEntropy):
     There is one value per pixel for a softmax head, and one per pixel and channel for a sigmoid
     head.
 
-    Unknown pixels, and those whose class has weight 0, do not count.
+    Unknown pixels, and those whose class has weight 0, do not count. A pixel with several possible
+    classes (`Task.sets`) counts with its cross-entropy.
 
     Args:
         task: The task of the network.
@@ -222,3 +252,8 @@ class TopKCrossEntropy(CrossEntropy):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "share": self.share}
+
+
+def _log_sum(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Return the logarithm of the sum of exp(logit) over chosen channels, (B, H, W, 1)."""
+    return ops.logsumexp(ops.where(chosen, logits, SMALLEST_LOGIT), axis=-1, keepdims=True)

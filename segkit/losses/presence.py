@@ -44,6 +44,10 @@ class Presence(keras.losses.Loss):
     pixels (the first of several), or "nothing". An image costs 0 then if a class has no known
     pixel.
 
+    A pixel with several possible classes (`Task.sets`) leaves open whether they are present. So a
+    class without a pixel of its own is unknown if such a pixel can have it, and with "one" the
+    image costs 0.
+
     Args:
         task: The task of the pixels.
         labels: "any" or "one", as in `image_task`.
@@ -63,6 +67,8 @@ class Presence(keras.losses.Loss):
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
         pixels = ops.take(channels * known, foreground, axis=-1)
         is_known = ops.max(ops.take(known, foreground, axis=-1), axis=(1, 2))
+        if self.task.sets:
+            is_known = is_known * self._decided(pixels, ops.take(known, foreground, axis=-1), known)
         image = image_task(self.task, self.labels)
         cross_entropy = getattr(ops, image.cross_entropy)
         if self.labels == "one":
@@ -72,6 +78,14 @@ class Presence(keras.losses.Loss):
         is_present = ops.max(pixels, axis=(1, 2))
         costs = cross_entropy(is_present, y_pred, from_logits=True)
         return ops.sum(costs * is_known, axis=-1) / ops.maximum(ops.sum(is_known, axis=-1), 1.0)
+
+    def _decided(self, pixels: Tensor, of_foreground: Tensor, known: Tensor) -> Tensor:
+        """Return 0 for classes whose presence a set of classes leaves open, otherwise 1, (B, C)."""
+        is_set = ops.max(known, axis=-1, keepdims=True)  # VOID says nothing about any class
+        is_open = ops.max(is_set * (1.0 - of_foreground), axis=(1, 2))
+        if self.labels == "one":
+            return 1.0 - is_open
+        return ops.maximum(1.0 - is_open, ops.max(pixels, axis=(1, 2)))
 
 
 def _largest_class(pixels: Tensor, classes: int) -> Tensor:

@@ -22,8 +22,9 @@ def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
         task: The task of the target.
 
     Returns:
-        The target as 0 and 1, and 1 where the label is known, otherwise 0: both (B, H, W, C)
-        float32.
+        1 where a pixel has the class, otherwise 0; and 1 where the target says yes or no, otherwise
+        0: both (B, H, W, C) float32. A set of classes (`Task.sets`) says no for all other classes,
+        and nothing about its own, unless it has a single one.
 
     Raises:
         DataError: If the shape is that of another task; it would be broadcast silently.
@@ -35,10 +36,32 @@ def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
     target = ops.cast(target, "int32")
     if not task.stores_ids:
         return _known_channels(target)
+    if task.sets:
+        return _channels_of_sets(target, task)
     is_known = ops.not_equal(target, VOID)
     channels = ops.one_hot(ops.where(is_known, target, -1), task.channels, dtype="float32")
     known = ops.cast(is_known, "float32")[..., None]
     return channels, ops.broadcast_to(known, ops.shape(channels))
+
+
+def _channels_of_sets(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+    """Look up what each value says about the classes."""
+    known = ops.convert_to_tensor(task.known, "float32")
+    present = ops.convert_to_tensor(task.known & task.possible, "float32")
+    return ops.take(present, target, axis=0), ops.take(known, target, axis=0)
+
+
+def possible(channels: Tensor, known: Tensor) -> Tensor:
+    """Return the set of classes that each pixel can still have.
+
+    Args:
+        channels: 1 where a pixel has the class, otherwise 0, from `as_channels`.
+        known: 1 where the target says yes or no, otherwise 0, from `as_channels`.
+
+    Returns:
+        1 for each class of the set, otherwise 0, (B, H, W, C) float32.
+    """
+    return ops.maximum(channels, 1.0 - known)
 
 
 def _known_channels(target: Tensor) -> tuple[Tensor, Tensor]:

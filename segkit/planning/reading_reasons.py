@@ -21,7 +21,15 @@ PLACES = (
     "mask_key",
 )
 """The settings of `data` that say where the files are."""
-VALUES = ("mask_values", "mask_colours", "mask_threshold", "mask_ids", "labels")
+VALUES = (
+    "mask_values",
+    "mask_colours",
+    "mask_threshold",
+    "mask_ids",
+    "labels",
+    "unlabelled",
+    "missing_masks",
+)
 """The settings of `data` that say how the values of a mask are read."""
 FROM_CONFIG = "Your config says so."
 

@@ -124,6 +124,7 @@ def _add_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
     return fact._replace(
         classes=np.concatenate([[fact.nothing], fact.classes]),
         left=np.concatenate([[0], fact.left]),
+        known=np.concatenate([[fact.labelled], fact.known]),
         objects=(np.zeros(0, np.int64), *fact.objects),
     )
 

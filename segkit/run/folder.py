@@ -351,6 +351,7 @@ def _numbers(row: dict[str, str]) -> Row:
 _FREE = (
     "input",
     "mask_files",
+    "task.sets",  # they follow from the section `data` and from the data
     "data.cache",
     "data.cache_folder",
     "data.download",

@@ -15,7 +15,7 @@ VOID = 255
 
 
 def encode_mask(
-    mask: np.ndarray, kind: str, channels: int, where: str, void: int | None
+    mask: np.ndarray, kind: str, channels: int, where: str, void: int | None, values: int
 ) -> np.ndarray:
     """Return a mask as a target; see `Task.encode`.
 
@@ -25,6 +25,7 @@ def encode_mask(
         channels: The number of classes.
         where: A name for the mask in errors.
         void: The value of unlabelled pixels; None for the convention of `Task.encode`.
+        values: The number of allowed values besides that of unlabelled pixels.
 
     Returns:
         The target, uint8 of the shape `Task.target_shape`.
@@ -34,7 +35,6 @@ def encode_mask(
     """
     mask = _with_target_shape(_as_integers(mask, where), kind, channels, where)
     is_multiclass = kind == "multiclass"
-    values = channels if is_multiclass else 2
     unlabelled = VOID if void is None else void
     if mask.dtype == np.uint8 and mask.max(initial=0) < values and unlabelled == VOID:
         return mask.copy()  # the most frequent case, in which nothing has to be replaced

@@ -16,6 +16,64 @@ import numpy as np
 from segkit.task.task import VOID, Task
 
 
+def leave_open(task: Task, mask: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return a mask in which classes that were not annotated may be where no other class is.
+
+    In an exclusive task, background becomes the set of the background and the classes, and sets
+    with the background get the classes, too. In other tasks, no becomes VOID in their channels.
+
+    Args:
+        task: The task of the mask. In an exclusive task it has the sets of `sets_left_open`; a set
+            that it lacks becomes VOID, which leaves more open than is known.
+        mask: The input of `Task.encode`, (H, W) or (H, W, C) uint8.
+        names: The classes that were not annotated.
+
+    Returns:
+        A new mask.
+    """
+    if task.exclusive:
+        return _more_open(task, names)[mask]
+    opened = mask.copy()
+    for name in names:
+        plane = plane_of(task, opened, task.classes.index(name))
+        plane[plane == 0] = VOID
+    return opened
+
+
+def sets_left_open(
+    task: Task, names: Sequence[str], stored: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """Return the sets of classes to which `leave_open` changes the pixels of masks.
+
+    Args:
+        task: The task of the masks.
+        names: The classes that were not annotated.
+        stored: The sets that the masks have before.
+    """
+    if task.background is None or not names:
+        return []
+    sets = [(task.background, *names)]
+    for members in stored:
+        if task.background in members:
+            sets.append((*members, *names))
+    return sets
+
+
+def _more_open(task: Task, names: Sequence[str]) -> np.ndarray:
+    """Return what each value of an exclusive mask becomes by `leave_open`, (256,) uint8."""
+    values = np.arange(256, dtype=np.uint8)
+    if task.background_index is None:
+        return values
+    for value in (task.background_index, *range(task.channels, task.target_values)):
+        possible = task.possible[value].copy()
+        if not possible[task.background_index]:
+            continue
+        possible[[task.classes.index(name) for name in names]] = True
+        found = np.flatnonzero((task.possible[: task.target_values] == possible).all(axis=1))
+        values[value] = found[0] if found.size else VOID
+    return values
+
+
 class Coverage(NamedTuple):
     """Numbers of pixels of a target with a label, with no class, and with several classes."""
 
@@ -28,7 +86,7 @@ class Coverage(NamedTuple):
 
 
 def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
-    """Return the labelled pixels of each class.
+    """Return the pixels at which the target says whether they belong to a class.
 
     Args:
         task: The task of the target.
@@ -37,10 +95,74 @@ def known_pixels(task: Task, target: np.ndarray) -> np.ndarray:
     Returns:
         (..., C) bool. It may be a read-only view.
     """
+    if task.sets:
+        known: np.ndarray = task.known[target]
+        return known
     known = target != VOID
     if task.exclusive:
         return np.broadcast_to(known[..., None], (*known.shape, task.channels))
     return known
+
+
+def known_layers(task: Task, target: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield for each class the pixels of one image at which the target says yes or no.
+
+    Args:
+        task: The task of the target.
+        target: The target of one image, uint8 of shape `task.target_shape(H, W)`.
+
+    Yields:
+        (H, W) bool, in the order of the classes.
+    """
+    for label in range(task.channels):
+        if task.sets:
+            yield task.known[:, label][target]
+        else:
+            yield plane_of(task, target, label) != VOID
+
+
+def possible_pixels(task: Task, target: np.ndarray) -> np.ndarray:
+    """Return the classes that each pixel can still have.
+
+    Args:
+        task: The task of the target.
+        target: An encoded target, uint8, with or without leading axes.
+
+    Returns:
+        (..., C) bool. It may be a read-only view. All are true where a pixel is VOID.
+    """
+    if task.exclusive:
+        possible: np.ndarray = task.possible[target]
+        return possible
+    return target != 0
+
+
+def decided_pixels(task: Task, target: np.ndarray) -> np.ndarray:
+    """Return the values of a target that say all that a decoded mask would say there.
+
+    Args:
+        task: The task of the target.
+        target: An encoded target, uint8, with or without leading axes.
+
+    Returns:
+        Bool, of the shape of `target`: False at VOID and where several classes are possible.
+    """
+    return target < (task.channels if task.exclusive else 2)
+
+
+def known_distributions(task: Task, target: np.ndarray) -> np.ndarray:
+    """Return for which distributions of `Task.as_distributions` the truth is known.
+
+    Args:
+        task: The task of the target.
+        target: An encoded target, uint8, with or without leading axes.
+
+    Returns:
+        Bool: (..., 1) if the classes compete for one distribution per pixel, otherwise (..., C).
+    """
+    if task.classes_compete:
+        return decided_pixels(task, target)[..., None]
+    return known_pixels(task, target)
 
 
 def class_layers(task: Task, labels: np.ndarray) -> np.ndarray:
@@ -72,6 +194,10 @@ def channels_of(task: Task, target: np.ndarray) -> np.ndarray:
     """
     if not task.exclusive:
         return target
+    if task.sets:
+        by_value = np.where(task.known, task.possible, np.uint8(VOID)).astype(np.uint8)
+        channels: np.ndarray = by_value[target]
+        return channels
     return np.where(target[..., None] == VOID, np.uint8(VOID), class_layers(task, target))
 
 

@@ -9,15 +9,23 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from segkit.errors import ConfigError
 from segkit.task import checks
+from segkit.task.defaults import with_defaults
 from segkit.task.encoding import VOID as VOID
 from segkit.task.encoding import decode_probabilities, encode_mask
 from segkit.task.encoding import values_of as values_of
 from segkit.task.explain import explain
 from segkit.task.html import as_html
-from segkit.task.palette import Colour, default_palette
+from segkit.task.palette import Colour
 from segkit.task.readable import validated
+from segkit.task.sets import (
+    check_parents,
+    check_sets,
+    known_by_value,
+    mirrored_values,
+    plain_values,
+    possible_by_value,
+)
 from segkit.task.weights import weights_of
 
 YES_NO = ("absent", "present")
@@ -39,7 +47,10 @@ class Task(BaseModel):
     | multiclass, head="sigmoid" | exactly one class | sigmoid, C channels | (H, W) | (H, W) |
 
     In the last row each channel separates one class from all others. Target pixels of value `VOID`
-    (255) are unlabelled. Make a task by `binary`, `multilabel` or `multiclass`.
+    (255) are unlabelled. In a multiclass task, target values from C on name sets of classes that a
+    pixel can still be (`sets`); in other tasks each channel can be VOID.
+
+    Make a task by `binary`, `multilabel` or `multiclass`.
 
     >>> Task.multiclass(["background", "liver", "tumour"]).activation
     'softmax'
@@ -66,6 +77,12 @@ class Task(BaseModel):
     colours."""
     flip_pairs: tuple[tuple[str, str], ...] = ()
     """Pairs of classes that mirroring exchanges, such as [left lung, right lung]."""
+    parents: dict[str, tuple[str, ...]] = {}
+    """Groups of classes, as in {organ: [liver, kidney]}. A mask value may name a parent where
+    nobody looked closer, and scores are given for parents, too."""
+    sets: tuple[tuple[str, ...], ...] = ()
+    """The sets of classes to which target values of a multiclass task may point: value C + i is the
+    i-th set. A config adds the sets that its section `data` and the data need."""
 
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
@@ -120,29 +137,7 @@ class Task(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_defaults(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        filled = {}
-        for key, value in values.items():
-            if value is not None or key == "background":  # None means no background
-                filled[key] = value
-        classes = _as_list(filled.get("classes", []))
-        head = "sigmoid"
-        background = None
-        thresholds: Any = 0.5
-        if filled.get("kind") == "multiclass":
-            head = "softmax"
-            thresholds = None
-            if "background" in classes:
-                background = "background"
-        filled["classes"] = classes
-        filled.setdefault("head", head)
-        filled.setdefault("background", background)
-        filled.setdefault("palette", default_palette(classes, filled["background"]))
-        filled.setdefault("thresholds", thresholds)
-        if isinstance(filled["thresholds"], int | float):
-            filled["thresholds"] = [filled["thresholds"]] * len(classes)
-        return filled
+        return with_defaults(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Task:
@@ -152,6 +147,8 @@ class Task(BaseModel):
         checks.check_thresholds(self.kind, self.thresholds, self.classes)
         checks.check_palette(self.palette, self.classes)
         checks.check_flip_pairs(self.flip_pairs, self.classes)
+        check_parents(self.kind, self.parents, self.classes)
+        check_sets(self.kind, self.sets, self.classes)
         return self
 
     @property
@@ -258,9 +255,29 @@ class Task(BaseModel):
             values.setdefault(self.classes[0], 1)
         return values
 
+    @property
+    def target_values(self) -> int:
+        """Number of values of a target besides VOID: the classes and sets, or no and yes."""
+        return self.channels + len(self.sets) if self.stores_ids else 2
+
+    @property
+    def possible(self) -> np.ndarray:
+        """The classes that each value of an exclusive target leaves possible, (256, C) bool."""
+        return possible_by_value(self.classes, self.sets)
+
+    @property
+    def known(self) -> np.ndarray:
+        """The classes of which each value of an exclusive target says yes or no, (256, C) bool."""
+        return known_by_value(self.classes, self.sets)
+
+    @property
+    def without_sets(self) -> Task:
+        """The task without sets, for masks whose values are class ids only."""
+        return self.model_copy(update={"sets": ()}) if self.sets else self
+
     def trains_like(self, other: Task) -> bool:
         """Return whether a loss for another task is also right for this one."""
-        names = ("kind", "classes", "head", "background")
+        names = ("kind", "classes", "head", "background", "sets")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
@@ -288,7 +305,7 @@ class Task(BaseModel):
 
         Args:
             mask: Bool or integer of shape (H, W) with 0/1 (binary) or class ids (multiclass), or of
-                shape (H, W, C) with 0/1 (multilabel).
+                shape (H, W, C) with 0/1 (multilabel). Values from C on are those of `sets`.
             where: A name for the mask in errors, such as its file.
             void: The value of unlabelled pixels. By default this is 255, but a mask of yes and no
                 with 255 and without 1 is refused, because 255 then usually means the object.
@@ -299,7 +316,10 @@ class Task(BaseModel):
         Raises:
             DataError: If type, shape or values do not fit the task.
         """
-        return encode_mask(np.asarray(mask), self.kind, self.channels, where, void)
+        values = self.target_values
+        target = encode_mask(np.asarray(mask), self.kind, self.channels, where, void, values)
+        simplest = plain_values(self.classes, self.sets) if self.sets else None
+        return target if simplest is None else simplest[target]
 
     def decode(self, probabilities: Any) -> np.ndarray:
         """Return probabilities as masks, by thresholds or, in a multiclass task, by argmax.
@@ -353,8 +373,7 @@ class Task(BaseModel):
         """
         if not self.exclusive:
             return target[..., self.mirrored]
-        unchanged = np.arange(self.channels, VOID + 1, dtype=np.uint8)
-        return np.append(self.mirrored, unchanged)[target]
+        return mirrored_values(self.classes, self.sets, self.flip_pairs)[target]
 
     def explain(self) -> str:
         """Return a paragraph on why the head of this task is a sigmoid or softmax."""
@@ -364,12 +383,3 @@ class Task(BaseModel):
         return as_html(
             self.kind, self.head, self.classes, self.palette, self.background, self.explain()
         )
-
-
-def _as_list(classes: Any) -> list[Any]:
-    """Return the names of classes as a list; a single name is a list of one."""
-    if isinstance(classes, str):
-        return [classes]
-    if isinstance(classes, list | tuple):
-        return list(classes)
-    raise ConfigError(f"a list of names; found {classes!r}", setting="task.classes")

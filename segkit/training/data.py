@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from segkit.config import Config, InputConfig, RunConfig
-from segkit.data.parts import divided_parts, open_parts
+from segkit.data.parts import divided_parts, open_data
 from segkit.data.sources.source import Source, Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.group_problems import count_groups
@@ -43,7 +43,7 @@ def prepare_data(
         DataError: If `segkit inspect` finds an error in the data.
     """
     check_class_folders(config.task)  # prediction would refuse such names after the training
-    parts = open_parts(config)
+    config, parts = open_data(config)
     together = _survey(config, parts, keep_parts, progress)
     config = together.config
     findings = _judge(together)

@@ -56,7 +56,8 @@ def batch(
     """
     rng = np.random.default_rng(seed)
     shape = (images, *task.target_shape(*SIZE))
-    target = rng.integers(0, task.channels if task.exclusive else 2, shape)
+    values = task.channels + len(task.sets) if task.exclusive else 2
+    target = rng.integers(0, values, shape)
     logits = rng.uniform(-6, 6, (images, *SIZE, task.channels))
     return np.where(rng.random(shape) < void, VOID, target).astype(np.uint8), logits.astype(
         np.float32
@@ -67,7 +68,13 @@ def channels_of(task: Task, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return an encoded target as (..., C) truth and known, both bool."""
     if task.exclusive:
         truth = np.stack([target == i for i in range(task.channels)], axis=-1)
-        return truth, np.stack([target != VOID] * task.channels, axis=-1)
+        known = np.stack([target != VOID] * task.channels, axis=-1)
+        for value, members in enumerate(task.sets, start=task.channels):
+            for i, name in enumerate(task.classes):
+                is_open = name in members and len(members) > 1
+                known[..., i] &= ~((target == value) & is_open)
+                truth[..., i] |= (target == value) & (members == (name,))
+        return truth, known
     return target == 1, target != VOID
 
 

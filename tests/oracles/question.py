@@ -41,13 +41,20 @@ def answers(question: Question) -> Iterator[tuple[float, list[float]]]:
     truth first.
 
     A pixel is one answer where classes exclude each other (softmax), otherwise each channel of it
-    is one, yes or no.
+    is one, yes or no. Where several classes are possible, the answer is any of them, and the weight
+    is the mean of theirs.
     """
     for row, column, channel in np.ndindex(question.p.shape):
         if not question.known[row, column, channel]:
             continue
         p, true = question.p[row, column, channel], bool(question.truth[row, column, channel])
-        if not question.softmax:
+        possible = question.truth[row, column] | ~question.known[row, column]
+        if question.softmax and possible.sum() > 1:
+            if channel == np.argmin(possible):  # once for the pixel, at its first excluded class
+                weight = np.mean(np.array(question.yes)[possible])
+                probabilities = question.p[row, column]
+                yield weight, [probabilities[possible].sum(), *probabilities[~possible]]
+        elif not question.softmax:
             yield (
                 (question.yes[channel], [p, 1 - p]) if true else (question.no[channel], [1 - p, p])
             )

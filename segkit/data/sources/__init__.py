@@ -36,6 +36,7 @@ tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
+partly_labelled.py    samples in which some classes were not annotated
 blocks.py             blocks of large images as samples of their own
 shapes.py             generated discs, squares and triangles
 """

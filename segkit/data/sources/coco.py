@@ -52,7 +52,9 @@ class CocoSource:
 
     Categories are matched to classes by name; other categories are ignored. Crowd regions become
     VOID where no object is, and so do annotations that `data.skip_broken` leaves out. A
-    segmentation is checked when its image is read.
+    segmentation is checked when its image is read. Classes that were not looked for in an image, or
+    not annotated completely, are `unlabelled` there (LVIS's `neg_category_ids` and
+    `not_exhaustive_category_ids`).
 
     Args:
         images: The folder of images.
@@ -84,6 +86,12 @@ class CocoSource:
             self.crowds = "void" if by_coco else "objects"
         self._crowds_are_guessed = data.crowds == "auto" and not by_coco
         self.names = list(self.pictures)
+        self.unlabelled: dict[str, tuple[str, ...]] = {}
+        """The classes that were not annotated in an image, for images with such classes."""
+        for name, picture in self.pictures.items():
+            missing = picture.unlabelled(self.labels)
+            if missing:
+                self.unlabelled[name] = missing
         self.parts: dict[str, list[str]] = {}
 
     @property

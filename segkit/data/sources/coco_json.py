@@ -24,6 +24,8 @@ from segkit.io import codecs
 
 BY_COCO = r"cocodataset\.org|mscoco\.org|^COCO 20"
 """Pattern in the files of COCO itself: in the address of an image, or the file's description."""
+ABSENT = "neg_category_ids"
+INCOMPLETE = "not_exhaustive_category_ids"
 MOST_CATEGORIES = 100
 """Category names that a message lists at most."""
 
@@ -53,6 +55,18 @@ class CocoImage(NamedTuple):
     width: int
     height: int
     regions: list[Region]
+    absent: tuple[str, ...] | None = None
+    """The classes that were looked for and are not there. Other classes without a region were not
+    looked for, as in LVIS. None if the file does not say it: then all classes were looked for."""
+    incomplete: tuple[str, ...] = ()
+    """The classes of which only some objects have a region."""
+
+    def unlabelled(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some classes that were not annotated, or not all objects of them."""
+        looked_for = set(labels)
+        if self.absent is not None:
+            looked_for = {*self.absent, *(region.label for region in self.regions)}
+        return tuple(name for name in labels if name not in looked_for or name in self.incomplete)
 
 
 class Content(NamedTuple):
@@ -126,7 +140,7 @@ def read_content(path: Path, labels: Sequence[str], broken: SkippedEntries) -> C
     """
     content = read_coco_json(path)
     categories = _classes_of_categories(content["categories"], labels, path)
-    images = _read_images(content["images"], path, broken)
+    images = _read_images(content["images"], categories, path, broken)
     _add_regions(content["annotations"], images, categories, path, broken)
     return Content(_by_name(images.readable, path), _is_by_coco(content))
 
@@ -197,7 +211,9 @@ def _list_categories(names: Sequence[str]) -> str:
     return ", ".join(listed)
 
 
-def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Images:
+def _read_images(
+    entries: list[Any], categories: Mapping[Id, str], path: Path, broken: SkippedEntries
+) -> _Images:
     images = _Images({}, set())
     for position, entry in enumerate(entries):
         try:
@@ -205,7 +221,11 @@ def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Ima
             is_duplicate = number in images.listed
             images.listed.add(number)
             if not is_duplicate:
-                images.readable[number] = _read_image_entry(entry, number, where)
+                picture = _read_image_entry(entry, number, where)
+                images.readable[number] = picture._replace(
+                    absent=_listed_classes(entry, ABSENT, categories, where),
+                    incomplete=_listed_classes(entry, INCOMPLETE, categories, where) or (),
+                )
         except DataError as problem:
             broken.leave_out("images", position, problem)
             continue
@@ -214,6 +234,21 @@ def _read_images(entries: list[Any], path: Path, broken: SkippedEntries) -> _Ima
     if not images.readable:
         raise DataError(f"{path}: lists no image that could be read", "empty")
     return images
+
+
+def _listed_classes(
+    entry: Mapping[str, Any], key: str, categories: Mapping[Id, str], where: str
+) -> tuple[str, ...] | None:
+    """Return the classes of a list of category ids; None if the entry has no such list."""
+    if entry.get(key) is None:
+        return None
+    numbers = entry_field(entry, key, (list,), "a list of category ids", where)
+    for number in numbers:
+        if type(number) not in (int, str) or number not in categories:
+            raise DataError(
+                f"{where}: there is no category {short_repr(number)} of '{key}'", "coco-reference"
+            )
+    return tuple(categories[number] for number in numbers if categories[number])
 
 
 def _read_image_entry(entry: Mapping[str, Any], number: Id, where: str) -> CocoImage:

@@ -11,6 +11,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.io.coding import YES, Coding, MaskLayout, Stored, as_text, segkit_coding
 from segkit.io.coding_record import read_record, record_path
 from segkit.task import VOID, YES_NO, Task
+from segkit.task.sets import Meaning, class_names
 
 CODINGS = ("data", "segkit")
 """The data set's own coding, and segkit's."""
@@ -126,7 +127,7 @@ def check_written(masks: Path, data: DataConfig, task: Task) -> None:
         )
 
 
-def _meanings(data: DataConfig) -> dict[Stored, str] | None:
+def _meanings(data: DataConfig) -> dict[Stored, Meaning] | None:
     """Return what each value or colour of a file means; None if the config does not say it."""
     if data.mask_colours is not None:
         return {_rgb(text): name for text, name in data.mask_colours.items()}
@@ -145,15 +146,15 @@ def _setting(data: DataConfig) -> str:
 
 def _usual_layout(data: DataConfig, task: Task) -> MaskLayout:
     """Return the layout of a run without `mask_files`: an older run, or data without mask files."""
-    names = {*(data.mask_values or {}).values(), *(data.mask_colours or {}).values()}
-    names.discard("void")
+    names = {*class_names((data.mask_values or {}).values())}
+    names |= {*class_names((data.mask_colours or {}).values())}
     are_yes_no = bool(names) and names <= set(YES_NO)
     if are_yes_no and not names <= set(task.named_values):
         return "folders"  # each file is a yes/no mask
     return segkit_coding(task).layout
 
 
-def _inverse(meanings: Mapping[Stored, str], task: Task) -> dict[int, Stored]:
+def _inverse(meanings: Mapping[Stored, Meaning], task: Task) -> dict[int, Stored]:
     """Return what is stored for each value of a mask: the first value or colour that means it."""
     stored: dict[int, Stored] = {}
     for found, value in values_by_name(meanings, task).items():

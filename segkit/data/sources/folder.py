@@ -14,7 +14,8 @@ from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.pairs import Pairs, find_pairs
 from segkit.data.sources.palettes import Palettes, is_black_and_white
-from segkit.data.sources.source import Sample, void_where_invalid
+from segkit.data.sources.partly_labelled import leave_classes_open
+from segkit.data.sources.source import Sample, Source, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.coding import MaskLayout
 from segkit.io.geometry import Geometry
@@ -52,7 +53,7 @@ class FolderSource:
         if not task.stores_ids:
             _check_meanings(data, task)  # before the search for files, which may take long
         labels = tuple(task.classes[i] for i in task.foreground)
-        self.pairs, self.parts = pairs or find_pairs(data, labels)
+        self.pairs, self.parts, self.unlabelled = pairs or find_pairs(data, labels)
         self.names = list(self.pairs)
         self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
         """Files in the folders that look like images but are not read."""
@@ -235,9 +236,7 @@ class FolderSource:
         return stack_planes(self.task, planes)
 
 
-def in_folders(
-    images: Path, masks: Path, task: Task, data: DataConfig | None = None
-) -> FolderSource:
+def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> Source:
     """Open the source of two folders.
 
     Args:
@@ -247,7 +246,7 @@ def in_folders(
         data: How masks are read. Its own folders and list are ignored.
 
     Returns:
-        The source.
+        The source. If it leaves classes open, its `task` has all sets of classes that it needs.
 
     Raises:
         ConfigError: If a setting does not fit.
@@ -255,7 +254,8 @@ def in_folders(
     """
     settings = (data or DataConfig()).model_dump()
     settings |= {"images": images, "masks": masks, "list_file": None}
-    return FolderSource(DataConfig.model_validate(settings), task)
+    reading = DataConfig.model_validate(settings)
+    return leave_classes_open(FolderSource(reading, task), reading, task)
 
 
 def open_folder(data: DataConfig, task: Task) -> FolderSource:

@@ -12,6 +12,8 @@ from segkit.data.sources.mask_advice import advice_for_mixed, advice_for_values
 from segkit.data.sources.palettes import is_black_and_white
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
+from segkit.task.meanings import meant, value_of
+from segkit.task.sets import Meaning, in_words
 
 MOST_LISTED = 8
 """Values that a message lists at most."""
@@ -20,12 +22,13 @@ Stored = TypeVar("Stored")
 
 
 def check_mapped_names(
-    mapping: Mapping[Stored, str], task: Task, setting: str = "mask_values"
+    mapping: Mapping[Stored, Meaning], task: Task, setting: str = "mask_values"
 ) -> None:
     """Check the names of a mapping from stored values to classes.
 
     Args:
-        mapping: What each stored value means: a class (absent or present in a yes/no mask) or void.
+        mapping: What each stored value means: a class (absent or present in a yes/no mask), void,
+            a parent, "not NAME", or several classes.
         task: The task of the mask file.
         setting: The setting of `data` that contains the mapping.
 
@@ -38,24 +41,38 @@ def check_mapped_names(
             "missing-setting",
             setting=f"data.{setting}",
         )
-    known = [*task.named_values, "void"]
-    unknown = sorted({name for name in mapping.values() if name not in known})
+    unknown = []
+    for meaning in dict.fromkeys(mapping.values()):
+        if meant(task, meaning) is None:
+            unknown.append(in_words(meaning))
     if unknown:
+        known = [*task.named_values, *task.parents, "void"]
         raise ConfigError(
-            f"each one must be one of {', '.join(known)}; found {', '.join(unknown)}",
+            f'each one must be one of {", ".join(known)}, a list of them, or "not NAME"; found '
+            f"{', '.join(sorted(unknown))}",
             "unknown-name",
             setting=f"data.{setting}",
         )
 
 
-def values_by_name(mapping: Mapping[Stored, str], task: Task) -> dict[Stored, int]:
-    """Return the mask value of each stored value; the name "void" becomes VOID (255)."""
-    values = {**task.named_values, "void": VOID}
-    return {stored: values[name] for stored, name in mapping.items()}
+def values_by_name(mapping: Mapping[Stored, Meaning], task: Task) -> dict[Stored, int]:
+    """Return the mask value of each stored value.
+
+    Args:
+        mapping: What each stored value means, after `check_mapped_names`.
+        task: The task of the mask file.
+
+    Returns:
+        The value of a class, or of a set of classes; "void" becomes VOID (255).
+
+    Raises:
+        ConfigError: If the task lacks a set; `segkit.config.sets.task_for` adds them.
+    """
+    return {stored: value_of(task, meant(task, name) or ()) for stored, name in mapping.items()}
 
 
 def as_ids(
-    raw: np.ndarray, task: Task, mapping: Mapping[int, str] | None, where: str
+    raw: np.ndarray, task: Task, mapping: Mapping[int, Meaning] | None, where: str
 ) -> np.ndarray:
     """Convert stored values to class ids.
 
@@ -72,14 +89,14 @@ def as_ids(
         DataError: If a value has no meaning.
     """
     if mapping is None:
-        return task.encode(raw, where)
+        return task.without_sets.encode(raw, where)
     return _apply(raw, values_by_name(mapping, task), where)
 
 
 def as_yes_no(
     raw: np.ndarray,
     task: Task,
-    mapping: Mapping[int, str] | None,
+    mapping: Mapping[int, Meaning] | None,
     where: str,
     palette: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int | None]:
@@ -180,7 +197,7 @@ class YesNo:
     """
 
     def __init__(
-        self, task: Task, mapping: Mapping[int, str] | None, instances: bool = False
+        self, task: Task, mapping: Mapping[int, Meaning] | None, instances: bool = False
     ) -> None:
         self.task = task
         self.mapping = mapping

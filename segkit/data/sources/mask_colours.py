@@ -10,13 +10,14 @@ from segkit.data.sources.labels import values_by_name
 from segkit.data.sources.palettes import pack_colours
 from segkit.errors import DataError
 from segkit.task import Task
+from segkit.task.sets import Meaning
 
 MOST_LISTED = 8
 """Colours that a message lists at most."""
 
 
 def from_colours(
-    rgb: np.ndarray, task: Task, mapping: Mapping[str, str], tolerance: int, where: str
+    rgb: np.ndarray, task: Task, mapping: Mapping[str, Meaning], tolerance: int, where: str
 ) -> np.ndarray:
     """Convert the colours of a mask to values.
 
@@ -62,7 +63,11 @@ def _channels(packed: np.ndarray) -> np.ndarray:
 
 
 def _unknown_colours(
-    colours: np.ndarray, pixels: np.ndarray, mapping: Mapping[str, str], tolerance: int, where: str
+    colours: np.ndarray,
+    pixels: np.ndarray,
+    mapping: Mapping[str, Meaning],
+    tolerance: int,
+    where: str,
 ) -> DataError:
     listed = []
     for i in np.argsort(-pixels)[:MOST_LISTED]:

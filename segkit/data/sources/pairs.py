@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segkit.config import DataConfig
-from segkit.data.sources.csv_list import CsvRow, read_list, wrong_columns
+from segkit.data.sources.csv_list import CsvRow, read_list, unlabelled_in, wrong_columns
 from segkit.data.sources.labelling_tools import of_a_tool
 from segkit.data.sources.pair_names import (
     PARTS,
@@ -26,6 +26,7 @@ from segkit.io.unicode_names import by_nfc, existing, nfc
 
 MOST_LISTED = 5
 """Names that a message lists at most."""
+_HOW_TO_LEAVE_OPEN = "If a class without a mask was not annotated, set data.missing_masks: void"
 
 
 class Pair(NamedTuple):
@@ -40,6 +41,8 @@ class Pairs(NamedTuple):
 
     by_name: dict[str, Pair]
     parts: dict[str, list[str]]
+    unlabelled: dict[str, tuple[str, ...]] = {}
+    """The classes that were not annotated in a sample, for samples with such classes."""
 
 
 def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
@@ -57,7 +60,7 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         DataError: If an image has no mask, or a mask no image.
     """
     if data.list_file is not None:
-        pairs = _from_list(data.list_file, labels)
+        pairs = _from_list(data.list_file, labels, data.missing_masks == "void")
     else:
         pairs = _from_folders(data, labels)
     if data.pages == "samples":
@@ -87,7 +90,10 @@ def _separate_pages(pairs: Pairs) -> Pairs:
         parts[part] = []
         for name in names:
             parts[part] += pages_by_name[name]
-    return Pairs(by_name, parts)
+    unlabelled = {}
+    for name, classes in pairs.unlabelled.items():
+        unlabelled.update(dict.fromkeys(pages_by_name[name], classes))
+    return Pairs(by_name, parts, unlabelled)
 
 
 def _pages_of_mask(path: Path, image: Path, count: int) -> list[Path]:
@@ -121,13 +127,29 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         masks: Mapping[str, Path] = by_nfc(_masks_in(folder, data))
         if not data.mask_suffix and not data.image_suffix:
             masks = _named_like_images(masks, stems.values())
-        _check_partners(stems.values(), masks, data, data.masks / label)
         masks_by_class[label] = masks
+    are_optional = data.missing_masks == "void" and "" not in masks_by_class
+    for label, masks in masks_by_class.items():
+        needing = [stem for stem in stems.values() if stem in masks or not are_optional]
+        _check_partners(needing, masks, data, data.masks / label)
+    if are_optional:
+        have_masks: set[str] = set().union(*masks_by_class.values())
+        _check_partners(stems.values(), have_masks, data, data.masks)
     pairs = {}
     for name, image in images.items():
         stem = stems[name]
-        pairs[name] = Pair(image, {label: masks[stem] for label, masks in masks_by_class.items()})
-    return Pairs(pairs, parts_by_folder(pairs))
+        found = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
+        pairs[name] = Pair(image, found)
+    return Pairs(pairs, parts_by_folder(pairs), _without_mask(pairs, labels))
+
+
+def _without_mask(pairs: Mapping[str, Pair], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the classes without a mask of each sample, if classes have masks of their own."""
+    unlabelled = {}
+    for name, pair in pairs.items():
+        if "" not in pair.masks and len(pair.masks) < len(labels):
+            unlabelled[name] = tuple(label for label in labels if label not in pair.masks)
+    return unlabelled
 
 
 def _named_like_images(masks: Mapping[str, Path], images: Collection[str]) -> Mapping[str, Path]:
@@ -185,10 +207,13 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
     if not missing:
         return by_class
     some_exist = len(missing) < len(labels)
+    if some_exist and data.missing_masks == "void":
+        return {label: path for label, path in by_class.items() if label not in missing}
     if names and (some_exist or not has_files):
+        advice = f". {_HOW_TO_LEAVE_OPEN}" if some_exist else ""
         raise DataError(
             f"{masks}: if masks have sub-folders, each class needs one; missing: "
-            f"{', '.join(missing)}; found: {', '.join(sorted(names))}",
+            f"{', '.join(missing)}; found: {', '.join(sorted(names))}{advice}",
             "unpaired",
         )
     return {"": masks}
@@ -237,6 +262,8 @@ def _check_partners(
         message = f"{len(alone)} masks without an image of the same name in {data.images}"
     if alone:
         advice = _how_to_pair(image_names, mask_names, data)
+        if alone <= image_names and mask_names <= image_names and mask_folder != data.masks:
+            advice = f"{_HOW_TO_LEAVE_OPEN}. {advice}"
         raise DataError(f"{message}: {_list_names(alone)}. {advice}", "unpaired")
 
 
@@ -269,24 +296,30 @@ def _list_names(names: Collection[str]) -> str:
     return ", ".join(listed)
 
 
-def _from_list(path: Path, labels: tuple[str, ...]) -> Pairs:
-    """Pair the files of each row of a CSV list."""
+def _from_list(path: Path, labels: tuple[str, ...], are_optional: bool) -> Pairs:
+    """Pair the files of each row of a CSV list; masks of classes may be optional."""
     rows, columns = read_list(path, labels)
     classes = [label for label in labels if label in columns]
     if not classes and "mask" not in columns:
         raise wrong_columns(path, columns, labels)
     pairs: dict[str, Pair] = {}
     parts: dict[str, list[str]] = {}
+    unlabelled: dict[str, tuple[str, ...]] = {}
     without_part: list[str] = []
     for row in rows:
         where = f"{path}, line {row.line}"
-        pair = _pair_of_row(row, classes, path, where)
+        pair = _pair_of_row(row, classes, path, where, are_optional)
         name = _name(pair.image, path.parent)
         if name in pairs:
             raise DataError(
                 f"{where}: {name} was listed before; a name stands for one image", "list"
             )
         pairs[name] = pair
+        missing = set(unlabelled_in(row, labels, where))
+        if are_optional and classes:
+            missing.update(label for label in labels if label not in pair.masks)
+        if missing:
+            unlabelled[name] = tuple(label for label in labels if label in missing)
         split = row.cells.get("split")
         if split:
             parts.setdefault(_part(split, where), []).append(name)
@@ -300,7 +333,7 @@ def _from_list(path: Path, labels: tuple[str, ...]) -> Pairs:
             f"fill it in each line",
             "list",
         )
-    return Pairs(dict(sorted(pairs.items())), parts)
+    return Pairs(dict(sorted(pairs.items())), parts, unlabelled)
 
 
 def column_of_list(path: Path, column: str) -> dict[str, str | None]:
@@ -329,12 +362,15 @@ def column_of_list(path: Path, column: str) -> dict[str, str | None]:
     return cells
 
 
-def _pair_of_row(row: CsvRow, classes: list[str], path: Path, where: str) -> Pair:
+def _pair_of_row(
+    row: CsvRow, classes: list[str], path: Path, where: str, are_optional: bool
+) -> Pair:
     """Return the image and the masks of a row; without class columns, the one mask."""
     image = _file(row.cells["image"], path, where)
     if not classes:
         return Pair(image, {"": _file(row.cells["mask"], path, where)})
-    return Pair(image, {label: _file(row.cells[label], path, where) for label in classes})
+    filled = [label for label in classes if row.cells[label] or not are_optional] or classes
+    return Pair(image, {label: _file(row.cells[label], path, where) for label in filled})
 
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:

@@ -114,7 +114,8 @@ def open_source(data: DataConfig, task: Task) -> Source:
         task: The task whose masks are read.
 
     Returns:
-        The source. With `data.blocks` its samples are blocks of the images.
+        The source. With `data.blocks` its samples are blocks of the images. If classes were not
+        annotated in some samples, its attribute `task` has all sets of classes that they need.
 
     Raises:
         ConfigError: If settings do not fit, or if a "module:attribute" is not trusted
@@ -124,7 +125,10 @@ def open_source(data: DataConfig, task: Task) -> Source:
     codecs.limit_pixels(data.max_pixels)
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
+    from segkit.data.sources.partly_labelled import leave_classes_open
+
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
+    source = leave_classes_open(source, data, task)
     if data.blocks is None:
         return source
     from segkit.data.sources.blocks import BlockSource

@@ -25,6 +25,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.task import Task
 from segkit.task.layers import as_planes, stack_planes
+from segkit.task.sets import Meaning
 
 MASK_WORDS = ("mask", "segmentation", "label", "annotation")
 """Words in the name of a feature by which it is recognised as the mask."""
@@ -33,7 +34,7 @@ MASK_WORDS = ("mask", "segmentation", "label", "annotation")
 class MaskReading(NamedTuple):
     """How the values of the mask feature are read."""
 
-    values: Mapping[int, str] | None
+    values: Mapping[int, Meaning] | None
     """What each value means; None if the values are class ids, or if other settings say it."""
     band: int | None = None
     """The channel that stores the values; None if the mask has one channel, or equal ones."""
@@ -148,7 +149,7 @@ class TfdsSource:
         return self._yes_no(values, where)
 
     def _named_colours(
-        self, stored: np.ndarray, colours: Mapping[str, str], where: str
+        self, stored: np.ndarray, colours: Mapping[str, Meaning], where: str
     ) -> np.ndarray:
         if stored.dtype != np.uint8 or stored.shape[2:] != (3,):
             raise DataError(

@@ -14,6 +14,7 @@ from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
 from segkit.inspection.mask_format.contents import Stored, describe_kinds, objects_in, scan_masks
 from segkit.inspection.mask_format.instances import Objects
+from segkit.task.sets import in_words
 
 MOST_VALUES = 24
 """Largest number of values or colours that are listed."""
@@ -113,4 +114,4 @@ def _describe_settings(data: DataConfig) -> str:
     if data.mask_ids == "instances":
         return "any number above 0 is the object"
     meanings = data.mask_values or data.mask_colours or {}
-    return ", ".join(f"{value} is {name}" for value, name in meanings.items())
+    return ", ".join(f"{value} is {in_words(name)}" for value, name in meanings.items())

@@ -14,6 +14,7 @@ from segkit.data.sources.labels import yes_values
 from segkit.errors import DataError
 from segkit.inspection.mask_format.guess import Doubt, Guess, binary_task
 from segkit.task import VOID, YES_NO, Task
+from segkit.task.sets import class_names
 
 MOST_IDS = 64
 """More different values than this are grey levels, unless most files have few of them."""
@@ -47,7 +48,7 @@ def read_settings(data: DataConfig, classes: Sequence[str]) -> Guess | None:
     meanings = data.mask_values or data.mask_colours
     if meanings is None:
         return None
-    names = [name for name in dict.fromkeys(meanings.values()) if name != "void"]
+    names = class_names(meanings.values())
     words = "values as the settings name them"
     if set(names) <= set(YES_NO):
         return Guess(data, binary_task(classes), words)

@@ -139,6 +139,19 @@ def test_void_pixels_are_never_counted(task: Task, seed: int) -> None:
     assert (whole(one).sum(axis=0) == known.sum(axis=(0, 1, 2))).all()
 
 
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_pixels_of_a_set_count_for_the_classes_that_it_excludes(head: str) -> None:
+    names = ["background", "vessel", "liver"]
+    task = Task.multiclass(names, head=head, sets=[["background", "vessel"], ["vessel", "liver"]])
+    target, logits = batch(task, seed=3)
+    metric = metric_of("scores", task)
+    metric.update_state(target, logits)
+    known = channels_of(task, target)[1]
+    np.testing.assert_array_equal(whole(metric), counts.count(task, target, decoded(task, logits)))
+    assert (whole(metric).sum(axis=0) == known.sum(axis=(0, 1, 2))).all()
+    assert len(set(whole(metric).sum(axis=0).tolist())) > 1
+
+
 def test_each_class_has_a_threshold_which_counts_as_predicted() -> None:
     task = TASKS["multilabel"]  # 0.3, 0.5, 0.8
     p = np.tile(np.float32([0.29, 0.3, 0.49, 0.5, 0.79, 0.8])[None, None, :, None], (1, 1, 1, 3))

@@ -1,0 +1,40 @@
+"""The sets of classes that a section `data` needs, so that the task has a mask value for each."""
+
+from __future__ import annotations
+
+from segkit.config.data import DataConfig
+from segkit.task import Task
+from segkit.task.layers import sets_left_open
+from segkit.task.meanings import meant, with_sets
+
+
+def task_for(task: Task, data: DataConfig) -> Task:
+    """Return a task that has all sets of classes which the settings of `data` name.
+
+    Names that the task does not have are left out here; opening the data reports them.
+
+    Args:
+        task: The task of the masks.
+        data: How the masks are read.
+    """
+    stored = stored_sets(task, data)
+    task = with_sets(task, stored)
+    unlabelled = [name for name in data.unlabelled or () if name in task.classes]
+    return with_sets(task, sets_left_open(task, unlabelled, stored))
+
+
+def stored_sets(task: Task, data: DataConfig) -> list[list[str]]:
+    """Return the sets of classes that values and colours of mask files mean.
+
+    Args:
+        task: The task of the masks; only one that stores class ids has sets.
+        data: How the masks are read.
+    """
+    sets: list[list[str]] = []
+    if not task.stores_ids:
+        return sets
+    for mapping in (data.mask_values, data.mask_colours):
+        for meaning in (mapping or {}).values():
+            values = meant(task, meaning) or ()
+            sets.append([task.classes[value] for value in values])
+    return sets

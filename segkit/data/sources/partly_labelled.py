@@ -1,0 +1,120 @@
+"""Samples in which some classes were not annotated, so that background may be one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segkit.config import DataConfig
+from segkit.config.sets import stored_sets
+from segkit.data.sources.source import Sample, Source
+from segkit.errors import ConfigError
+from segkit.task import Task
+from segkit.task.layers import leave_open, sets_left_open
+from segkit.task.meanings import with_sets
+
+
+class PartlyLabelled:
+    """The samples of another source, with classes left open that were not annotated.
+
+    Args:
+        source: The source of the samples. `unlabelled`, if it has it, names the classes that were
+            not annotated in single samples.
+        data: The `data` section of a config. `unlabelled` names the classes that were not annotated
+            in any sample.
+        task: The task of the masks.
+
+    Attributes:
+        task: The task with all sets of classes that the samples need.
+    """
+
+    def __init__(self, source: Source, data: DataConfig, task: Task) -> None:
+        check_unlabelled(data, task)
+        self.source = source
+        self.names = source.names
+        self.parts = source.parts
+        self._everywhere = tuple(data.unlabelled or ())
+        self._of_samples: Mapping[str, Sequence[str]] = getattr(source, "unlabelled", {})
+        self._list = data.list_file
+        stored = stored_sets(task, data)
+        needed: list[tuple[str, ...]] = []
+        for names in dict.fromkeys(map(self.unlabelled_in, source.names)):
+            needed += sets_left_open(task, names, stored)
+        self.task = with_sets(task, needed)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the other source."""
+        if name.startswith("_") or name == "source":
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+    def unlabelled_in(self, name: str) -> tuple[str, ...]:
+        """Return the classes that were not annotated in a sample."""
+        return tuple(dict.fromkeys([*self._everywhere, *self._of_samples.get(name, ())]))
+
+    def files(self, name: str) -> list[Path]:
+        """Return all files that a sample is read from, with the list of annotated classes."""
+        files: list[Path] = self.source.files(name)  # type: ignore[attr-defined]
+        return files if self._list is None else [*files, self._list]
+
+    def read(self, name: str) -> Sample:
+        """Read a sample.
+
+        Args:
+            name: One of `names`.
+
+        Returns:
+            The sample. Its mask is encoded by the attribute `task`.
+
+        Raises:
+            DataError: If the other source raises it.
+        """
+        sample = self.source.read(name)
+        unlabelled = self.unlabelled_in(name)
+        if not unlabelled:
+            return sample
+        return sample._replace(mask=leave_open(self.task, sample.mask, unlabelled))
+
+
+def leave_classes_open(source: Source, data: DataConfig, task: Task) -> Source:
+    """Return a source whose samples leave open the classes that were not annotated.
+
+    Args:
+        source: The source of the samples.
+        data: The `data` section of a config.
+        task: The task of the masks.
+
+    Returns:
+        The source itself if all classes were annotated in all samples, otherwise `PartlyLabelled`.
+
+    Raises:
+        ConfigError: If `data.unlabelled` does not fit the task.
+    """
+    if not data.unlabelled and not getattr(source, "unlabelled", None):
+        return source
+    return PartlyLabelled(source, data, task)
+
+
+def check_unlabelled(data: DataConfig, task: Task) -> None:
+    """Check that unlabelled classes are classes of the task, and that there is a background.
+
+    Raises:
+        ConfigError: If they are not.
+    """
+    labels = [task.classes[index] for index in task.foreground]
+    unknown = [name for name in data.unlabelled or () if name not in labels]
+    if unknown:
+        raise ConfigError(
+            f"must be names of {', '.join(labels)}; found {', '.join(unknown)}",
+            "unknown-name",
+            setting="data.unlabelled",
+        )
+    if not task.can_be_nothing:
+        raise ConfigError(
+            "a class that was not annotated may be where the background is, and this task has no "
+            "background; map the pixels that are open to void or to several classes "
+            "(data.mask_values)",
+            "not-for-task",
+            setting="data.unlabelled",
+        )

@@ -1,0 +1,77 @@
+"""Pixels whose truth is open: how many there are, and the lowest and highest Dice that they allow.
+
+A pixel is open for a class if the true mask does not say whether it has the class: it is unlabelled
+(VOID), or several classes are possible. All other scores leave it out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from segkit.evaluation.counts import Layers, as_number_or_none, ratios
+from segkit.task import Task
+from segkit.task.layers import layer_of
+
+
+def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
+    """Count the open pixels of one image, per class.
+
+    Args:
+        task: The task of the masks.
+        layers: The layers of the image.
+        mask: The predicted mask as `Task.decode` returns it.
+
+    Returns:
+        (2, C) int64: the open pixels that are predicted to have the class, and the other ones.
+    """
+    counts = []
+    for label, known in enumerate(layers.known):
+        open_pixels = known.size - int(np.count_nonzero(known))
+        chosen = 0
+        if open_pixels:
+            chosen = int(np.count_nonzero(layer_of(task, mask, label) & ~known))
+        counts.append((chosen, open_pixels - chosen))
+    return np.array(counts, np.int64).T
+
+
+def dice_bounds(counts: np.ndarray, open_pixels: np.ndarray) -> np.ndarray:
+    """Return the Dice of each class if all open pixels are predicted wrong, and if all are right.
+
+    Args:
+        counts: (4, C), from `counts.count`.
+        open_pixels: (2, C), from `count_open`.
+
+    Returns:
+        (2, C) float64; NaN where a class would be neither in the truth nor in the prediction.
+    """
+    chosen, others = open_pixels
+    wrong = counts + np.stack([0 * chosen, chosen, others, 0 * chosen])
+    right = counts + np.stack([chosen, 0 * chosen, 0 * chosen, others])
+    return np.stack([ratios(wrong)["dice"], ratios(right)["dice"]])
+
+
+def open_scores(task: Task, counts: np.ndarray, open_pixels: np.ndarray) -> dict[str, Any]:
+    """Return the share of known pixels and the bounds of Dice of each class.
+
+    Args:
+        task: The task of the counts.
+        counts: (4, C), from `counts.count`, summed over images.
+        open_pixels: (2, C), from `count_open`, summed over images.
+
+    Returns:
+        By the name of each class "known", the share of the pixels that are not open, and
+        "dice_bounds", the lowest and the highest Dice. None where there are no pixels.
+    """
+    bounds = dice_bounds(counts, open_pixels)
+    known = counts.sum(axis=0)
+    total = known + open_pixels.sum(axis=0)
+    scores: dict[str, Any] = {}
+    for label, name in enumerate(task.classes):
+        share = None
+        if total[label]:
+            share = float(known[label] / total[label])
+        ends = [as_number_or_none(bound) for bound in bounds[:, label]]
+        scores[name] = {"known": share, "dice_bounds": ends}
+    return scores
