@@ -36,6 +36,8 @@ tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
+vector.py             maps with the vector labels of vector_features.py
+
 blocks.py             blocks of large images as samples of their own
 shapes.py             generated discs, squares and triangles
 """
