@@ -23,6 +23,7 @@ SOURCES = {
     "shapes": "segkit.data.sources.shapes:open_shapes",
     "supervisely": "segkit.data.sources.supervisely:open_supervisely",
     "tfds": "segkit.data.sources.tfds:open_tfds",
+    "vector": "segkit.data.sources.vector:open_vector",
     "via": "segkit.data.sources.via:open_via",
     "voc": "segkit.data.sources.voc:open_voc",
     "yolo": "segkit.data.sources.yolo:open_yolo",
@@ -103,6 +104,8 @@ METRICS = {
 OUTPUTS = {
     "coco": "segkit.inference.outputs.coco:Coco",
     "geojson": "segkit.inference.outputs.geojson:GeoJson",
+    "geopackage": "segkit.inference.outputs.geopackage:GeoPackage",
+    "geotiff": "segkit.inference.outputs.geotiff:GeoTiff",
     "instances": "segkit.inference.outputs.instances:Instances",
 }
 """Classes that write predictions in additional formats."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from segkit.config import Config, PartConfig
+from segkit.config import Config, PartConfig, VectorConfig
 from segkit.config.loss import TERMS
 from segkit.task import Task
 
@@ -28,6 +28,7 @@ TASK_NEEDS = ("kind", "classes")
 FILLED = "depends on `kind` and `classes`"
 TABLES = {
     "PartConfig": "a table of [files for this part](#files-of-a-part)",
+    "VectorConfig": "a table of [settings of vector labels](#vector-labels)",
     "GroupsConfig": "a pattern, or a table with one of `pattern`, `folder` and `column`",
 }
 """How the settings are described that are tables of settings."""
@@ -63,6 +64,7 @@ def settings_page() -> str:
         parts.extend(_entry(setting) for setting in settings_of(section, name))
         if name == "data":
             parts.append(part_settings())
+            parts.append(vector_settings())
     return "\n".join(parts)
 
 
@@ -195,6 +197,17 @@ def part_settings() -> str:
         rows.append(f"| `{setting.name.removeprefix('part.')}` | {setting.values} |")
     head = "### Files of a part { #files-of-a-part }"
     return "\n".join([head, "", _summary(PartConfig), "", *rows, ""])
+
+
+def vector_settings() -> str:
+    """Return a table of the settings of the vector labels of a map."""
+    rows = ["| setting of `data.vector` | values | default | |", "|---|---|---|---|"]
+    for setting in settings_of(VectorConfig, "vector"):
+        name = setting.name.removeprefix("vector.")
+        description = " ".join(setting.description.split())
+        rows.append(f"| `{name}` | {setting.values} | {setting.default} | {description} |")
+    head = "### Vector labels { #vector-labels }"
+    return "\n".join([head, "", _summary(VectorConfig), "", *rows, ""])
 
 
 def loss_terms() -> str:

@@ -26,7 +26,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="their masks, stored like those of the training",
+        help="their masks, stored like those of the training; or a vector file, if the run was "
+        "trained on vector labels",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
     parser.add_argument(

@@ -42,16 +42,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="IMAGES",
         help="a folder of images or scans; or, without MASKS, a config, a CSV list, a folder of "
-        "TensorFlow Datasets, a folder with files of a labelling tool, or a folder with a folder "
-        "of scans and one of masks",
+        "TensorFlow Datasets, a folder with files of a labelling tool, a folder of maps with a "
+        "vector file, or a folder with a folder of scans and one of masks",
     )
     parser.add_argument(
         "masks",
         type=Path,
         nargs="?",
         metavar="MASKS",
-        help="their masks: a folder of files, a folder with one folder per class, COCO JSON, or "
-        "the file or folder of labels of a labelling tool",
+        help="their masks: a folder of files, a folder with one folder per class, COCO JSON, a "
+        "vector file (GeoPackage, GeoJSON, Shapefile), or the file or folder of labels of a "
+        "labelling tool",
     )
     parser.add_argument(
         "--classes",

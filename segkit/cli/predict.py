@@ -74,14 +74,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write maps of the uncertainty, into DIR-uncertainty",
     )
-    parser.add_argument(
-        "--format",
-        action="append",
-        default=[],
-        choices=sorted(catalog.ALL_OUTPUTS),
-        help="also write objects as polygons, COCO annotations or numbered instances, or the masks "
-        "of a scan as one NIfTI volume or DICOM segmentation, into DIR-FORMAT; can be repeated",
-    )
+    _add_formats(parser)
     parser.add_argument(
         "--coding",
         choices=("data", "segkit"),
@@ -91,13 +84,40 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_formats(parser: argparse.ArgumentParser) -> None:
+    """Add the files of objects."""
+    parser.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        choices=sorted(catalog.ALL_OUTPUTS),
+        help="also write objects as polygons, COCO annotations or numbered instances, the mask as "
+        "a GeoTIFF, or the masks of a scan as one NIfTI volume or DICOM segmentation, into "
+        "DIR-FORMAT; can be repeated",
+    )
+    parser.add_argument(
+        "--smallest",
+        default=0,
+        metavar="N",
+        help="leave objects of fewer than N pixels, or of a smaller area such as '20 m2', out of "
+        "the files of --format",
+    )
+    parser.add_argument(
+        "--simplify",
+        type=float,
+        default=0.0,
+        metavar="D",
+        help="thin the polygons of --format; no line moves by more than D pixels",
+    )
+
+
 def add_memory(parser: argparse.ArgumentParser) -> None:
     """Add the memory limit."""
     parser.add_argument(
         "--memory",
         type=_bytes,
         metavar="SIZE",
-        help="memory limit of this process, such as 1.5GB; larger TIFFs are predicted window by "
+        help="memory limit of this process, such as 1.5GB; larger maps are predicted window by "
         "window (default: half of the free memory)",
     )
 
@@ -140,6 +160,8 @@ def _predict(options: argparse.Namespace) -> int:
         probabilities=options.probabilities,
         uncertainty=options.uncertainty,
         formats=options.format,
+        smallest=options.smallest,
+        simplify=options.simplify,
         tta=options.tta,
         runtime=options.runtime,
         skip_existing=options.skip_existing,

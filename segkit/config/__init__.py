@@ -3,6 +3,7 @@
 config.py     `Config`, which holds all sections; `RunConfig`, which also knows the training images
 data.py       section `data`: sources, reading of masks, parts
 sets.py       sets of classes that the section `data` needs (mask_meanings.py: types of settings)
+vector.py     section `data.vector`: the vector labels of maps
 augment.py    section `augment`
 model.py      section `model`
 networks.py   facts about each encoder that are needed before Keras is loaded
@@ -24,6 +25,7 @@ from segkit.config.decode import DecodeConfig
 from segkit.config.model import ModelConfig
 from segkit.config.reading import ConfigLike, as_config, changed, read, read_made
 from segkit.config.train import TrainConfig
+from segkit.config.vector import VectorConfig
 
 __all__ = [
     "AugmentConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "PredictConfig",
     "RunConfig",
     "TrainConfig",
+    "VectorConfig",
     "as_config",
     "changed",
     "read",

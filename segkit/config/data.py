@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -11,15 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.section import Positive, Section, Share
+from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError as problem:  # "~name" of an unknown user
-        raise ValueError(str(problem)) from problem
 
 
 def _fold(text: str) -> str:
@@ -56,12 +49,10 @@ def _as_groups(value: Any) -> Any:
     return {"pattern": value} if isinstance(value, str) else value
 
 
-PATH_SETTINGS = ("images", "masks", "annotations", "list_file", "data_dir", "cache_folder")
+PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
-
-
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-"""A path that is made absolute, relative to the current folder; "~" is the home folder."""
+WITHOUT_BANDS = ("scans", "shapes", "tfds")
+"""Sources whose images are no files, so that `bands` cannot be chosen."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -114,7 +105,7 @@ class PartConfig(Section):
     masks: AbsolutePath | None = None
     """The folder of the masks, or of one folder of masks per class."""
     annotations: AbsolutePath | None = None
-    """The COCO JSON file."""
+    """The COCO JSON file, or the vector file."""
     list_file: AbsolutePath | None = None
     """The CSV file that lists images and masks."""
     split: str | None = None
@@ -136,11 +127,11 @@ class DataConfig(Section):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
-    """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "scans" for
-    DICOM, NIfTI, NRRD and MetaImage (extra `medical`), "tfds" for a TensorFlow data set,
-    "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle", "roboflow", "supervisely",
-    "via", "voc" or "yolo" for files of labelling tools, "shapes" for generated images, or a source
-    of your own as "module:function"."""
+    """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "vector" for
+    maps with vector labels (extra `geo`), "scans" for DICOM, NIfTI, NRRD and MetaImage (extra
+    `medical`), "tfds" for a TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio",
+    "qupath", "rle", "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools,
+    "shapes" for generated images, or a source of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"
     """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)
@@ -187,7 +178,11 @@ class DataConfig(Section):
     """Whether an image without the mask of a class, where each class has a folder or a column of
     its own, is an error, or the class was not annotated in this image (void)."""
     annotations: AbsolutePath | None = None
-    """The COCO JSON file, or the file or folder of labels that a labelling tool wrote."""
+    """The COCO JSON file, the file or folder of labels that a labelling tool wrote, or the vector
+    file with the labels of a map (GeoPackage, GeoJSON, Shapefile)."""
+    vector: VectorConfig | None = None
+    """How the vector labels of a map are read; null means that every feature of a file with one
+    layer is the one class of the task."""
     labels: LabelMeanings | None = None
     """The meaning of labels of a labelling tool that are not called like a class: a class, void for
     unlabelled, background, or skip for shapes that are left out, as in {tabby: cat, glare: void};
@@ -246,6 +241,9 @@ class DataConfig(Section):
     window: tuple[Finite, PositiveFloat] | None = None
     """The centre and the width of the range that the values of scans are limited to, such as
     [40, 400] for soft tissue in CT; null keeps all values (source scans)."""
+    bands: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
+    """The bands of an image that are read, in this order and counted from 1: [4, 3, 2]; null means
+    all bands."""
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
@@ -296,6 +294,12 @@ class DataConfig(Section):
             )
         self._check_mask_reading()
         self._check_scan_settings()
+        if self.bands is not None and self.source in WITHOUT_BANDS:
+            raise ConfigError(
+                f"bands are chosen in image files; the source {self.source} has none",
+                "contradiction",
+                setting="data.bands",
+            )
         if self.pixel_unit is not None and self.pixel_size is None:
             raise ConfigError(
                 "is the unit of data.pixel_size, which is not set",
@@ -374,6 +378,11 @@ class DataConfig(Section):
                     "contradiction",
                     setting=f"data.{name}",
                 )
+
+    @property
+    def vector_labels(self) -> VectorConfig:
+        """The section `vector`, with its defaults if it is not set."""
+        return self.vector or VectorConfig()
 
     @property
     def pages_of_an_image(self) -> Literal["channels", "first"] | None:

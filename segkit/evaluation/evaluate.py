@@ -21,6 +21,7 @@ from segkit.data.pixel_size import (
 )
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Source, Subset, open_source
+from segkit.data.sources.vector import open_other_labels
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
@@ -95,7 +96,8 @@ def evaluate(
     Args:
         runs: A run folder or an export; or several, whose probabilities are averaged.
         images: A folder of images.
-        masks: A folder of their masks, stored like those that the run was trained on.
+        masks: A folder of their masks, stored like those that the run was trained on; or a vector
+            file, if the run was trained on vector labels.
         boundary: Whether boundary scores such as HD95 are computed, which takes longer.
         tolerance: Of the normalised surface Dice, in the unit of the distances: that of
             `data.pixel_size`, else that of the image files if all state one, else pixels. By
@@ -114,10 +116,11 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    source = _open_folders(opened.config, images, masks)
+    source = _open_labels(opened.config, images, masks)
     opened = _with_sets_of(opened, source)
-    second = _open_masks(opened.config, images, second_masks)
-    if second is not None:
+    second = None
+    if second_masks is not None:
+        second = _open_labels(opened.config, images, second_masks)
         opened = _with_sets_of(opened, second)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
@@ -129,14 +132,11 @@ def _with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
     return opened._replace(config=opened.config.model_copy(update={"task": task}))
 
 
-def _open_masks(config: RunConfig, images: PathLike, masks: PathLike | None) -> Source | None:
-    if masks is None:
-        return None
-    return _open_folders(config, images, masks)
-
-
-def _open_folders(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
-    """Open folders of images and masks, or of scans for a run that was trained on scans."""
+def _open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
+    """Open folders of images and masks, of scans, or images with the vector labels of a file."""
+    labels = Path(masks).absolute()
+    if config.data.source == "vector" and labels.is_file():
+        return open_other_labels(Path(images).absolute(), labels, config.task, config.data)
     are_scans = config.data.source == "scans" and bool(find_scans(Path(images)).named)
     if not are_scans:
         return in_folders(Path(images), Path(masks), config.task, config.data)

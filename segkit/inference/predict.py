@@ -32,6 +32,7 @@ from segkit.inference.load import (
     config_together,
     open_together,
 )
+from segkit.inference.outputs.shape_options import ShapeOptions, check_shapes
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.resolution import check_sizes, check_whole, parse_resolution
 from segkit.inference.scale import ScaleWatch
@@ -87,7 +88,12 @@ class ExtraOutputs(TypedDict, total=False):
     uncertainty: bool
     """Also write maps of uncertainty."""
     formats: Sequence[str]
-    """Also write objects: "geojson", "coco" or "instances"; or volumes: "nifti", "dicom-seg"."""
+    """Also write objects: "geojson", "geopackage", "coco" or "instances"; the mask as a
+    "geotiff" of class ids; or volumes: "nifti", "dicom-seg"."""
+    smallest: int | str
+    """Leave out smaller objects of `formats`: a number of pixels, or an area such as "20 m2"."""
+    simplify: float
+    """Thin polygons of `formats`: the distance in pixels up to which their lines may move."""
     coding: str
     """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
     skip_existing: bool
@@ -102,6 +108,8 @@ _EXTRA_DEFAULTS = {
     "probabilities": None,
     "uncertainty": False,
     "formats": (),
+    "smallest": 0,
+    "simplify": 0.0,
     "coding": "data",
     "skip_existing": False,
     "resolution": None,
@@ -131,7 +139,8 @@ def predict(
         tta: "flips" or "rotations" averages over 4 or 8 views of each image.
         runtime: "auto" (the fastest usable one), "keras", "onnx", "litert" or "openvino".
         shard: "2/8" predicts the second of eight shares of the images.
-        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs are predicted in windows.
+        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs, JPEG 2000 images and
+            VRTs are predicted in windows.
         cluster: A `segkit.inference.predict.Cluster` to use instead of this machine.
         progress: Receives what is loaded and how many images are done.
         extras: What else is written; see `segkit.inference.predict.ExtraOutputs`.
@@ -166,7 +175,9 @@ def _parse_outputs(out: Path, extras: ExtraOutputs) -> Outputs:
     uncertainty = extras.get("uncertainty", False)
     coding = extras.get("coding", "data")
     unique = tuple(dict.fromkeys(formats))
-    return Outputs(out, overlay, probabilities, unique, uncertainty, coding)
+    shapes = ShapeOptions.parse(extras.get("smallest", 0), extras.get("simplify", 0.0))
+    check_shapes(shapes, unique)
+    return Outputs(out, overlay, probabilities, unique, uncertainty, coding, shapes)
 
 
 def _as_bytes(memory: int | str | None) -> int | None:

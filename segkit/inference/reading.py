@@ -32,7 +32,9 @@ def read_for_model(config: RunConfig, path: Path) -> np.ndarray:
     if is_slice(path):
         image = read_slice(path, settings_of(config.data)).values
     else:
-        image = read_image(path, config.data.pages_of_an_image, config.input.channels)
+        data = config.data
+        channels = config.input.channels
+        image = read_image(path, data.pages_of_an_image, channels, data.bands)
     return match_model_input(config, image, str(path))
 
 

@@ -15,6 +15,7 @@ from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
+from segkit.io.rasters import is_raster, raster_size
 from segkit.io.scans.finding import kind_of
 from segkit.io.tiff_windows import largest_page_size
 
@@ -71,6 +72,8 @@ def image_size(path: Path) -> ImageSize | None:
         return None
     try:
         with codecs.naming(path):
+            if is_raster(path):
+                return ImageSize(*raster_size(path))
             if largest_page_size(path):
                 with open_tiff(path) as tiff:
                     page = tiff.pages[0]

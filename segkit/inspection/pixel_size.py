@@ -32,8 +32,9 @@ def pixel_size_problems(data: DataConfig, facts: Sequence[SampleFingerprint]) ->
     in_degrees = [fact.name for fact in facts if _lacks_length(fact.geometry)]
     if in_degrees and data.pixel_size is None:
         message = (
-            "the coordinates of these maps are degrees or have an unknown unit, so the size of a "
-            "pixel in metres is unknown. Project them to metres, or set data.pixel_size"
+            "the coordinates of these maps are degrees, in Mercator, whose scale changes with the "
+            "latitude, or of an unknown unit, so the size of a pixel in metres is unknown. Project "
+            "them to metres, as UTM does, or set data.pixel_size"
         )
         problems.append(problem_of("warning", "pixel-size", message, in_degrees))
     return problems

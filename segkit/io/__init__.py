@@ -19,8 +19,15 @@ pictures.py       the formats that Pillow may open
 png.py            decoding usual PNG files faster
 metadata.py       PNG and JPEG without broken metadata
 tiff.py           reading a TIFF as its tags say
+tiff_cover.py     the mask of a TIFF that says where it has data
 tiff_windows.py   reading windows of a TIFF without the rest
+windowed.py       an image that is read by windows, in any format
 tiff_files.py     writing TIFF
+bands.py          choosing bands of an image
+rasters.py        reading JPEG 2000 and VRT through rasterio
+raster_windows.py reading windows of them
+vrt.py            the files that a VRT names
+vectors.py        reading vector files, and drawing them on the grid of an image
 colour_spaces.py  CMYK, YCbCr and CIELAB as RGB
 pages.py          the pages of a file: which are read, and their names
 pixels.py         values, and pixels without data

@@ -1,4 +1,4 @@
-"""Reads where the pixels of a GeoTIFF lie on the map."""
+"""Reads where the pixels of a GeoTIFF, or of another image of GDAL, lie on the map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from segkit.io import codecs
 from segkit.io.geometry import Georeference
 from segkit.io.nodata import GDAL_NODATA, nodata_of
 from segkit.io.pages import file_of
-from segkit.io.pictures import open_tiff
+from segkit.io.pictures import open_tiff, open_tiff_content
+from segkit.io.rasters import is_raster, opened, raster_layout, read_raster_georeference
+from segkit.system.packages import need
 
 ASCII = 2
 SHORT = 3
@@ -98,21 +100,58 @@ def _tag_of(keyframe: Any, code: int) -> tuple[Any, ...] | None:
 
 
 def read_place(path: Path) -> TiffLocation | None:
-    """Return the location of an image file, see `place_of`; None if it is not a TIFF.
+    """Return the location of an image file, see `place_of`; None for formats without a place.
 
     Raises:
         DataError: If the file cannot be read.
     """
+    if is_raster(path):
+        return _place_of_raster(path)
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
         return place_of(tiff.series[0].keyframe)
 
 
+def _place_of_raster(path: Path) -> TiffLocation | None:
+    """Return the location of an image of rasterio, with the tags that GDAL writes for it."""
+    with opened(path) as dataset:
+        nodata = next((value for value in raster_layout(dataset).nodata if value is not None), None)
+        if dataset.transform.is_identity and not dataset.crs:
+            if nodata is None:
+                return None
+            return TiffLocation((), nodata)
+        tags = _tags_by_gdal(dataset)
+    return TiffLocation(tags, nodata)
+
+
+def _tags_by_gdal(dataset: Any) -> tuple[Any, ...]:
+    """Return the tags of a GeoTIFF at the place of a rasterio dataset."""
+    rasterio = need("rasterio", "geo")
+    profile = {"driver": "GTiff", "width": 1, "height": 1, "count": 1, "dtype": "uint8"}
+    with rasterio.MemoryFile() as memory:
+        with memory.open(**profile, crs=dataset.crs, transform=dataset.transform) as written:
+            written.write(np.zeros((1, 1, 1), np.uint8))
+        content = memory.read()
+    with open_tiff_content(content) as tiff:
+        place = place_of(tiff.series[0].keyframe)
+    if place is None:
+        return ()
+    return place.tags
+
+
 def has_place(path: Path) -> bool:
     """Return whether `read_place` finds a location; False for a file that cannot be read."""
     try:
         return read_place(path) is not None
+    except DataError:
+        return False
+
+
+def has_georeference(path: Path) -> bool:
+    """Return whether `read_georeference` finds a place; False for a file that cannot be read."""
+    try:
+        return read_georeference(path) is not None
     except DataError:
         return False
 
@@ -132,6 +171,8 @@ def read_georeference(path: Path) -> Georeference | None:
     Raises:
         DataError: If the file cannot be read.
     """
+    if is_raster(path):
+        return read_raster_georeference(path)
     if not codecs.is_tiff(path):
         return None
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.vrt import sources_of
 from segkit.system.terminal import has_controls
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -20,6 +21,7 @@ SUFFIXES = (
     ".gif",
     ".webp",
     ".jp2",
+    ".vrt",
     ".ppm",
     ".pgm",
     ".pbm",
@@ -108,7 +110,27 @@ def list_contents(folder: Path) -> Found:
     links = [folder]
     while links:
         links += _add_contents(links.pop(0), folder, contents, seen)
-    return contents
+    return _without_mosaics(contents)
+
+
+def _without_mosaics(contents: Found) -> Found:
+    """Return the contents without VRTs that show other images of the folder once more."""
+    vrts = [path for _, path in contents.images if path.suffix.lower() == ".vrt"]
+    if not vrts:
+        return contents
+    others = {os.path.realpath(path) for _, path in contents.images}
+    why = "shows images of this folder, which are read themselves; name the VRT itself to read it"
+    mosaics = {path for path in vrts if _shows_one_of(path, others)}
+    images = [(name, path) for name, path in contents.images if path not in mosaics]
+    left_out = [LeftOut(path, why) for path in vrts if path in mosaics]
+    return Found(images, contents.left_out + left_out, contents.others)
+
+
+def _shows_one_of(vrt: Path, images: set[str]) -> bool:
+    try:
+        return any(os.path.realpath(source) in images for source in sources_of(vrt))
+    except DataError:  # reading the VRT raises the same error
+        return False
 
 
 def _add_contents(

@@ -10,21 +10,33 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.atomic import atomic, named_by_user
+from segkit.io.bands import Bands, choose_bands
 from segkit.io.image_files import SUFFIXES as SUFFIXES
 from segkit.io.image_files import list_images as list_images
 from segkit.io.image_files import walk_images as walk_images
 from segkit.io.names import file_in
 from segkit.io.pages import Pages
 from segkit.io.pixels import Pixels
-from segkit.io.tiff import read_tiff
+from segkit.io.rasters import is_raster, raster_may_have_holes, read_raster
+from segkit.io.tiff import read_tiff, tiff_may_have_holes
 
 
-def read_image(path: Path, pages: Pages | None = None, channels: int | None = None) -> np.ndarray:
+def read_image(
+    path: Path,
+    pages: Pages | None = None,
+    channels: int | None = None,
+    bands: Bands | None = None,
+) -> np.ndarray:
     """Return the values of `read_pixels`, (H, W, C) uint8, uint16 or float32."""
-    return read_pixels(path, pages, channels).values
+    return read_pixels(path, pages, channels, bands).values
 
 
-def read_pixels(path: Path, pages: Pages | None = None, channels: int | None = None) -> Pixels:
+def read_pixels(
+    path: Path,
+    pages: Pages | None = None,
+    channels: int | None = None,
+    bands: Bands | None = None,
+) -> Pixels:
     """Return the pixels of an image, turned as its orientation says.
 
     Grey images have one channel; palettes, CMYK, YCbCr and CIELAB become RGB, 0 is black; TIFF
@@ -37,16 +49,33 @@ def read_pixels(path: Path, pages: Pages | None = None, channels: int | None = N
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
         channels: How many a model takes, which decides what a file leaves open: whether its fourth
             band is alpha, and whether its pages are bands.
+        bands: The bands to read, in their order (`data.bands`); None for all. A chosen band is
+            never an alpha channel.
 
     Raises:
-        DataError: If the file cannot be read, or holds NaN or infinite values.
+        DataError: If the file cannot be read, has no such band, or holds NaN or infinite values.
     """
     with codecs.naming(path):
         if codecs.is_tiff(path):
-            stored = read_tiff(path, pages, channels)
+            stored = read_tiff(path, pages, channels, bands)
+        elif is_raster(path):
+            stored = read_raster(path, channels, bands)
         else:
             stored = codecs.read_picture(path, pages)
+            values = np.atleast_3d(stored.values)
+            stored = stored._replace(values=choose_bands(values, bands, path))
     return stored._replace(values=as_image(stored.values, path))
+
+
+def may_have_holes(path: Path) -> bool:
+    """Return whether an image file states that pixels may have no data.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    if is_raster(path):
+        return raster_may_have_holes(path)
+    return tiff_may_have_holes(path)
 
 
 def as_image(array: np.ndarray, path: Path) -> np.ndarray:

@@ -23,6 +23,7 @@ from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
 from segkit.io.pages import Pages, file_of, full_resolution
 from segkit.io.pictures import open_tiff
+from segkit.io.rasters import is_raster, read_raster_geometry
 from segkit.io.turning import SWAPS_AXES, orientation_of
 
 DEFAULT_DPI = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350)
@@ -35,6 +36,10 @@ MILLIMETRES = {2: MILLIMETRES_PER_INCH, 3: 10.0}
 PROJECTED = 1
 """The value of GTModelTypeGeoKey for maps on a plane."""
 USER_DEFINED = 32767
+MERCATOR = (3395, 3785, 3832, 3857, 900913)
+"""Codes of world maps in Mercator, as web maps use them."""
+MERCATOR_METHOD = 7
+"""The value of ProjCoordTransGeoKey for Mercator."""
 LINEAR_METRES = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937, 9036: 1000.0}
 """Codes of ProjLinearUnitsGeoKey in metres: metre, foot, US survey foot, kilometre."""
 LONGEST_XML = 2**24
@@ -66,6 +71,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
             if codecs.is_tiff(path):
                 with open_tiff(file) as tiff:
                     return _geometry_of_tiff(tiff, path, pages)
+            if is_raster(path):
+                return read_raster_geometry(path)
             if file.suffix.lower() == ".png":
                 return _geometry_of_png(file)
     except DataError:  # broken metadata do not mean broken pixels, and reading these reports errors
@@ -106,9 +113,12 @@ def _on_map(page: Any) -> Geometry | None:
 def _metres_of_map(tags: Mapping[str, Any]) -> float:
     """Return the unit of a map's coordinates in metres; NaN if they are no known length.
 
-    A projected system that names no unit is in metres, unless its name has feet.
+    A projected system that names no unit is in metres, unless its name has feet. A metre of a map
+    in Mercator is shorter on the ground, the more the further from the equator.
     """
     projected = int(tags.get("ProjectedCSTypeGeoKey", 0))
+    if projected in MERCATOR or int(tags.get("ProjCoordTransGeoKey", 0)) == MERCATOR_METHOD:
+        return math.nan
     if int(tags.get("GTModelTypeGeoKey", PROJECTED if projected else 0)) != PROJECTED:
         return math.nan
     code = int(tags.get("ProjLinearUnitsGeoKey", 0))

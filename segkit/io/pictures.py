@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +52,13 @@ def open_tiff(path: Path) -> Any:
     import tifffile
 
     return tifffile.TiffFile(path, _multifile=False)
+
+
+def open_tiff_content(content: bytes) -> Any:
+    """Return an open `tifffile.TiffFile` of bytes in memory."""
+    import tifffile
+
+    return tifffile.TiffFile(io.BytesIO(content), _multifile=False)
 
 
 def picture_pixels(picture: Image.Image) -> np.ndarray:

@@ -9,10 +9,12 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs, colour_spaces
+from segkit.io.bands import Bands, choose_bands
 from segkit.io.nodata import nodata_of
 from segkit.io.pages import Chosen, Pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels, both, complete_pixels, fill, holes, lowest, without_holes
+from segkit.io.tiff_cover import mask_beside, opened_cover
 from segkit.io.turning import orientation_of, upright
 
 ON_MAP = (33550, 34264)
@@ -95,28 +97,39 @@ def sample_pixels(values: np.ndarray) -> np.ndarray:
     return values[::step, ::step].reshape(-1, values.shape[-1])
 
 
-def alpha_of(layout: Layout, channels: int | None, samples: np.ndarray) -> int | None:
+def alpha_of(
+    alpha: int | None, channels: int | None, samples: np.ndarray, bands: Bands | None = None
+) -> int | None:
     """Return the band that is an alpha channel and not a measurement.
 
     Args:
-        layout: The layout of the image.
+        alpha: The index of the band that the file calls alpha; None if there is none.
         channels: The number of bands that a model takes. A model that takes one band less than the
             image was trained without the alpha channel. Otherwise `is_alpha` decides.
         samples: The bands of some pixels, (N, C).
+        bands: The bands that the user chose (`data.bands`); a chosen band is a measurement.
 
     Returns:
         The index of the band; None if there is none.
     """
-    alpha = layout.alpha
     count = samples.shape[-1]
     if alpha is None or alpha >= count:
         return None
+    if bands is not None:
+        if alpha + 1 in bands:
+            return None
+        channels = None
     if channels == count - 1 or is_alpha(np.delete(samples, alpha, axis=1), samples[:, alpha]):
         return alpha
     return None
 
 
-def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = None) -> Pixels:
+def read_tiff(
+    path: Path,
+    pages: Pages | None = None,
+    channels: int | None = None,
+    bands: Bands | None = None,
+) -> Pixels:
     """Return a TIFF image upright, without its alpha channel.
 
     Palettes and colour spaces become RGB. Missing values are replaced by the lowest value of their
@@ -127,6 +140,7 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
         pages: The meaning of the pages of a stack (`data.pages`); None if the user names none.
         channels: The number of bands that a model takes. It decides whether a band is alpha, and
             whether pages are bands.
+        bands: The bands to return (`data.bands`); None for all.
 
     Returns:
         (H, W, C).
@@ -135,24 +149,44 @@ def read_tiff(path: Path, pages: Pages | None = None, channels: int | None = Non
         DataError: If the file is damaged or too large, has colours that cannot be read, or pages
             whose meaning is unknown.
     """
-    stored = read_stored_tiff(path, pages, channels)
+    stored = read_stored_tiff(path, pages, without_choice(channels, bands))
     layout = stored.layout
     values = stored.values
     if values.ndim == 2:
         values = values[..., None]
     valid = stored.valid
-    alpha = alpha_of(layout, channels, sample_pixels(values))
+    alpha = alpha_of(layout.alpha, channels, sample_pixels(values), bands)
     if alpha is not None:
         valid = both(valid, np.asarray(values[..., alpha] != 0))
         values = np.delete(values, alpha, axis=-1)
     missing = holes(values, layout.nodata)
     if missing is not None:
         values = fill(values, missing, lowest(values, missing))
-        valid = both(valid, complete_pixels(missing))
-    return without_holes(Pixels(as_displayed(values, layout), valid))
+        valid = both(valid, complete_pixels(of_chosen_bands(missing, layout, bands, path, alpha)))
+    chosen = choose_bands(as_displayed(values, layout), bands, path, alpha)
+    return without_holes(Pixels(chosen, valid))
 
 
-def may_have_holes(path: Path) -> bool:
+def of_chosen_bands(
+    missing: np.ndarray, layout: Layout, bands: Bands | None, path: Path, alpha: int | None
+) -> np.ndarray:
+    """Return where values of the chosen bands are missing, from the result of `holes`.
+
+    The index of a palette is missing in all of its colours.
+    """
+    if layout.palette is not None:
+        return missing
+    return choose_bands(missing, bands, path, alpha)
+
+
+def without_choice(channels: int | None, bands: Bands | None) -> int | None:
+    """Return the number of bands in a file that a model takes; None if bands are chosen of it."""
+    if bands is None:
+        return channels
+    return None
+
+
+def tiff_may_have_holes(path: Path) -> bool:
     """Return whether a TIFF states that pixels may have no data.
 
     It states so by a nodata value, an alpha channel or an internal mask. A band that is called
@@ -169,6 +203,8 @@ def may_have_holes(path: Path) -> bool:
     with codecs.naming(path), open_tiff(file_of(path)) as tiff:
         layout = layout_of(tiff.series[0].keyframe)
         if layout.nodata is not None or layout.alpha is not None:
+            return True
+        if mask_beside(file_of(path)) is not None:
             return True
         return any(getattr(page, "is_mask", False) for page in tiff.pages)
 
@@ -194,11 +230,11 @@ def read_stored_tiff(
         colour_spaces.check_colour_space(keyframe, path)
         array = _array(chosen, path)
         orientation = orientation_of(keyframe)
-        cover = cover_of(tiff, chosen)
         valid = None
-        if cover is not None:
-            visible = cover.asarray() != 0
-            valid = upright(visible.reshape(array.shape[:2]), orientation)
+        with opened_cover(tiff, chosen, file) as cover:
+            if cover is not None:
+                visible = cover.asarray() != 0
+                valid = upright(visible.reshape(array.shape[:2]), orientation)
         layout = layout_of(keyframe)
     if layout.palette is not None and array.dtype == bool:
         array = array.astype(np.uint8)
@@ -256,26 +292,6 @@ def inverted(values: np.ndarray, page: Any) -> np.ndarray:
 def white_of(page: Any) -> int:
     """Return the largest value that the samples of a page can hold."""
     return int(2 ** min(int(page.bitspersample), 8 * page.dtype.itemsize) - 1)
-
-
-def cover_of(tiff: Any, chosen: Chosen) -> Any | None:
-    """Return the page with the internal mask (NewSubfileType 4) of an image; None without one."""
-    keyframe = chosen.series.keyframe
-    if keyframe.is_mask:
-        return None
-    covers = []
-    for page in tiff.pages:
-        if not hasattr(page, "subfiletype"):  # a frame of a stack
-            continue
-        same_size = (page.imagelength, page.imagewidth) == (
-            keyframe.imagelength,
-            keyframe.imagewidth,
-        )
-        if page.is_mask and not page.is_reduced and same_size:
-            covers.append(page)
-    if not covers:
-        return None
-    return covers[min(chosen.page, len(covers) - 1)]
 
 
 def check_complete(series: Any, path: Path, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,24 +12,26 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.bands import Bands
 from segkit.io.colour_spaces import check_colour_space
 from segkit.io.files import special_kind
-from segkit.io.georeference import TiffLocation, place_of
-from segkit.io.images import as_image
+from segkit.io.georeference import place_of
 from segkit.io.pages import Pages, check_pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
-from segkit.io.pixels import complete_pixels, fill, holes, lowest
-from segkit.io.tiff import alpha_of, as_displayed, check_complete, cover_of, index_of, layout_of
+from segkit.io.pixels import holes
+from segkit.io.tiff import (
+    as_displayed,
+    check_complete,
+    index_of,
+    layout_of,
+    without_choice,
+)
+from segkit.io.tiff_cover import opened_cover
 from segkit.io.turning import orientation_of
+from segkit.io.windowed import WindowedImage
 
 AT_ONCE = 4
 """Tiles or strips of the file that are decoded at the same time."""
-BLOCK = 1024
-"""Rows and columns that are read at a time to find the lowest value."""
-PIECE = 64
-"""Rows and columns of the pieces by which an alpha channel is recognised."""
-PIECES = 4
-"""Such pieces along each side of the image."""
 ReadPixels = Callable[[tuple[int | slice, ...]], np.ndarray]
 """A function that returns the stored pixels at an index."""
 
@@ -60,32 +63,23 @@ def largest_page_size(path: Path) -> int:
         return 0
 
 
-class LargeImage:
+class LargeImage(WindowedImage):
     """An open TIFF whose windows have the values that `images.read_image` returns.
 
     Compressed and tiled files are decoded by tiles or strips, by zarr. Uncompressed strips are read
-    in place. Bands may be stored together, apart, or as pages. Close the image after use, or use it
-    in a `with` statement.
+    in place. Bands may be stored together, apart, or as pages.
 
     Args:
         path: The file, or the address of a page in it.
         most_bytes: The bytes that `AT_ONCE` tiles or strips may take.
         pages: The meaning of the pages of a stack (`data.pages`); None if the user names none.
         channels: The number of channels that a model takes, see `tiff.read_tiff`.
-
-    Attributes:
-        height: Rows.
-        width: Columns.
-        channels: Channels of the windows.
-        dtype: The dtype of the windows.
-        place: Where the image lies on the map; None if it has no place.
+        bands: The bands to return (`data.bands`); None for all.
 
     Raises:
         DataError: If the file is damaged or cut off, is to be turned, has other axes than rows,
             columns and bands, or has tiles or strips that are too large.
     """
-
-    place: TiffLocation | None
 
     def __init__(
         self,
@@ -93,130 +87,58 @@ class LargeImage:
         most_bytes: float = float("inf"),
         pages: Pages | None = None,
         channels: int | None = None,
+        bands: Bands | None = None,
     ) -> None:
-        self.path = path
+        super().__init__(path, bands)
         self._file, page = split_page(path)
+        self._stack = ExitStack()
         with codecs.naming(path):
-            self._tiff = open_tiff(self._file)
+            self._tiff = self._stack.enter_context(open_tiff(self._file))
             try:
-                self._chosen = choose_page(self._tiff, path, page, pages, channels)
+                stored_channels = without_choice(channels, bands)
+                self._chosen = choose_page(self._tiff, path, page, pages, stored_channels)
                 self._read_header(most_bytes)
                 self._pixels = _open_pixels(self._tiff, self._chosen.series, self._file)
-                self._cover = _open_cover(cover_of(self._tiff, self._chosen))
-                self._alpha = self._find_alpha(channels)
-                self._note_holes()
-                self._low: np.ndarray | None = None
-                first = self.read(slice(0, 1), slice(0, 1))
+                cover = self._stack.enter_context(
+                    opened_cover(self._tiff, self._chosen, self._file)
+                )
+                self._cover = _open_cover(cover)
+                self._prepare(self._layout.alpha, channels)
             except BaseException:
-                self._tiff.close()
+                self._stack.close()
                 raise
-        self.channels = first.shape[-1]
-        self.dtype = first.dtype
-
-    def __enter__(self) -> LargeImage:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
         self._pixels.close()
         if self._cover is not None:
             self._cover.close()
-        self._tiff.close()
-
-    def read(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return a window of the image.
-
-        Args:
-            rows: Rows within the image, with start and stop.
-            columns: Columns within the image, with start and stop.
-
-        Returns:
-            (h, w, channels).
-
-        Raises:
-            DataError: If the file cannot be read.
-        """
-        with codecs.naming(self.path):
-            values = self._values(rows, columns)
-            missing = holes(values, self._layout.nodata)
-            if missing is not None:
-                values = fill(values, missing, self._lowest())
-            values = as_displayed(values, self._layout)
-        return as_image(values, self.path)
-
-    def valid(self, rows: slice, columns: slice) -> np.ndarray | None:
-        """Return where a window has data, as `images.read_pixels` does for the whole image.
-
-        Args:
-            rows: Rows within the image, with start and stop.
-            columns: Columns within the image, with start and stop.
-
-        Returns:
-            (h, w) bool; None if the file states no missing data.
-        """
-        if self._layout.nodata is None and self._cover is None and self._alpha is None:
-            return None
-        with codecs.naming(self.path):
-            samples = self._samples(rows, columns)
-            valid = np.ones(samples.shape[:2], bool)
-            if self._alpha is not None:
-                valid &= samples[..., self._alpha] != 0
-            missing = holes(self._without_alpha(samples), self._layout.nodata)
-            if missing is not None:
-                valid &= complete_pixels(missing)
-            if self._cover is not None:
-                valid &= self._cover.read((rows, columns)).reshape(valid.shape) != 0
-        return valid
+        self._stack.close()
 
     def _samples(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return the samples of a window, (h, w, C)."""
         array = self._pixels.read(index_of(self._chosen, {"Y": rows, "X": columns}))
         if self._chosen.bands is None:
             return array[..., None]
         return np.moveaxis(array, self._chosen.axis_of_bands, -1)
 
-    def _values(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return the samples of a window without an alpha channel, (h, w, C)."""
-        return self._without_alpha(self._samples(rows, columns))
+    def _missing(self, samples: np.ndarray) -> np.ndarray | None:
+        return holes(self._without_alpha(samples), self._layout.nodata)
 
-    def _without_alpha(self, samples: np.ndarray) -> np.ndarray:
-        if self._alpha is None:
-            return samples
-        return np.delete(samples, self._alpha, axis=-1)
-
-    def _find_alpha(self, channels: int | None) -> int | None:
-        """Return the band that is an alpha channel, by pieces from all over the image."""
-        if self._layout.alpha is None:
+    def _visible(self, rows: slice, columns: slice) -> np.ndarray | None:
+        if self._cover is None:
             return None
-        pieces = []
-        for rows in _spread(self.height):
-            for columns in _spread(self.width):
-                piece = self._samples(rows, columns)
-                pieces.append(piece.reshape(-1, piece.shape[-1]))
-        return alpha_of(self._layout, channels, np.concatenate(pieces))
+        return self._cover.read((rows, columns)) != 0
 
-    def _note_holes(self) -> None:
-        hides_pixels = self._alpha is not None or self._cover is not None
-        if self.place is not None and hides_pixels:
-            self.place = self.place._replace(has_holes=True)
+    def _shown(self, values: np.ndarray) -> np.ndarray:
+        return as_displayed(values, self._layout)
 
-    def _lowest(self) -> np.ndarray:
-        """Return the lowest value of each band, (C,); all pixels are read for it, once."""
-        if self._low is None:
-            found = []
-            for top in range(0, self.height, BLOCK):
-                for left in range(0, self.width, BLOCK):
-                    rows = slice(top, min(top + BLOCK, self.height))
-                    values = self._values(rows, slice(left, min(left + BLOCK, self.width)))
-                    missing = holes(values, self._layout.nodata)
-                    if missing is None:
-                        missing = np.zeros(values.shape, bool)
-                    found.append(lowest(values, missing))
-            self._low = np.min(found, axis=0)
-        return self._low
+    @property
+    def _states_holes(self) -> bool:
+        return self._layout.nodata is not None or self._cover is not None
+
+    @property
+    def _has_palette(self) -> bool:
+        return self._layout.palette is not None
 
     def _read_header(self, most_bytes: float) -> None:
         """Read size and layout of the chosen image, and check that its windows can be read."""
@@ -253,12 +175,6 @@ class LargeImage:
             f"read by windows; rewrite it as a tiled TIFF (256 x 256 is usual) or raise --memory",
             "too-large",
         )
-
-
-def _spread(length: int) -> list[slice]:
-    """Return some pieces of a length, spread evenly."""
-    starts = np.linspace(0, max(0, length - PIECE), PIECES).astype(int).tolist()
-    return [slice(start, min(start + PIECE, length)) for start in dict.fromkeys(starts)]
 
 
 def _open_pixels(tiff: Any, series: Any, path: Path) -> StoredPixels:

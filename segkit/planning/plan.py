@@ -18,7 +18,7 @@ from segkit.inspection.training_check import check_split
 from segkit.io.atomic import is_stream, write_text_for_user
 from segkit.planning.budget import fit_budget
 from segkit.planning.choices import Plan
-from segkit.planning.rules import draft
+from segkit.planning.rules import add_background, draft
 from segkit.planning.step_time import measure_steps
 from segkit.planning.yaml_text import as_yaml
 from segkit.system.memory import free_memory
@@ -115,7 +115,10 @@ def plan_for(
     facts = inspection.survey.facts
     drafted = draft(inspection.config, inspection.verdict, facts, inspection.guess)
     drafted, parts = _keep_together(drafted, inspection)
-    check_split(drafted.config.task, placed_in(parts, inspection.parts, inspection.survey))
+    task = drafted.config.task
+    placed = placed_in(parts, inspection.parts, inspection.survey)
+    of_task = [add_background(fact, task) for fact in placed.facts]
+    check_split(task, placed._replace(facts=of_task))
     progress.message("timing training steps on this machine ...")
     windows_per_image = np.mean([len(windows_of(fact.name, *fact.size)) for fact in facts])
     windows = round(len(parts["validation"]) * windows_per_image)

@@ -14,6 +14,8 @@ PLACES = (
     "mask_suffix",
     "list_file",
     "annotations",
+    "vector",
+    "bands",
     "name",
     "data_dir",
     "split",

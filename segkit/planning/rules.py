@@ -55,7 +55,7 @@ def draft(
     task = config.task
     if guess:
         task = pair_by_name(verdict.task)
-    facts = [_add_background(fact, task) for fact in facts]
+    facts = [add_background(fact, task) for fact in facts]
     values = config.model_dump(mode="json", exclude_defaults=True)
     values["task"] = task.model_dump(mode="json")
     reasons = explain_task(task, verdict, guess)
@@ -117,8 +117,13 @@ def _opposite_name(name: str) -> str:
     return re.sub(r"(?i)(?<![^\W_])left(?![^\W_])", "right", name)
 
 
-def _add_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
-    """Return the fingerprint with a background if the task has one more class than the masks."""
+def add_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
+    """Return the fingerprint with a background if the task has one more class than the masks.
+
+    Args:
+        fact: The fingerprint of a sample, whose masks may have been read as layers.
+        task: The task of the plan.
+    """
     if len(fact.classes) == task.channels:
         return fact
     return fact._replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from segkit.errors import ConfigError
 
 # By default ONNX Runtime reports to a server and stores an id in ~/.cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+_FIRST_IMPORT = threading.RLock()
+"""Held while a package is imported, because `_without_telemetry` changes `sys.modules`."""
 
 
 def need(module: str, extra: str) -> Any:
@@ -26,7 +30,9 @@ def need(module: str, extra: str) -> Any:
         ConfigError: If the module is not installed.
     """
     try:
-        with _without_telemetry():
+        if sys.modules.get(module) is not None:
+            return importlib.import_module(module)  # waits for another thread that imports it
+        with _FIRST_IMPORT, _without_telemetry():
             return importlib.import_module(module)
     except ImportError as problem:
         package = module.partition(".")[0]

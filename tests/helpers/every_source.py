@@ -17,6 +17,7 @@ from segkit import VOID, Task
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
 from tests.helpers import label_sets
+from tests.helpers.extras import NO_GEO
 from tests.helpers.scans import need, save_nifti, save_series
 
 CRACK = Task.binary("crack")
@@ -293,6 +294,45 @@ def scans_of_dicom(root: Path) -> Made:
     return Made(ORGANS, data, "ct/slice_003", mask)
 
 
+def vector(root: Path) -> Made:
+    """Write a GeoTIFF of each name, side by side on the map, and a polygon on each of them."""
+    rasterio = pytest.importorskip("rasterio", reason=NO_GEO)
+    shapely = pytest.importorskip("shapely", reason=NO_GEO)
+    from tests.helpers.maps import write_features
+
+    boxes = []
+    for number, name in enumerate(NAMES):
+        height, width = SHAPES[name]
+        path = root / "images" / f"{name}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        left = 400_000 + 100 * number
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=3,
+            dtype="uint8",
+            crs="EPSG:32633",
+            transform=rasterio.Affine(1, 0, left, 0, -1, 5_800_000),
+        ) as file:
+            file.write(np.moveaxis(image(name), -1, 0))
+        boxes.append(shapely.box(left, 5_800_000 - height, left + width / 2, 5_800_000))
+    labels = root / "labels.gpkg"
+    write_features(labels, boxes, {"class": ["liver"] * len(boxes)}, "EPSG:32633")
+    data = DataConfig.model_validate(
+        {
+            "source": "vector",
+            "images": root / "images",
+            "annotations": labels,
+            "vector": {"class_column": "class"},
+        }
+    )
+    task = Task.multiclass(["background", "liver"])
+    return Made(task, data, "a", root / "images" / "a.tif")
+
+
 MAKERS: dict[str, Callable[[Path], Made]] = {
     "coco": coco,
     "folder": folder,
@@ -300,6 +340,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "scans": scans,
     "shapes": shapes,
     "tfds": tfds,
+    "vector": vector,
     "voc": voc,
 }
 for tool in label_sets.MAKERS:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit import catalog
 from segkit.inference.files import predict_files
 from segkit.inference.inputs import find_images
 from segkit.inference.outputs.writer import Outputs
 from tests.helpers.draws import task_of
+from tests.helpers.extras import installed_outputs
 from tests.helpers.stand_in import config_of, network
 
-FORMATS = tuple(catalog.OUTPUTS)
+FORMATS = installed_outputs()
 
 
 def predict(

@@ -18,6 +18,7 @@ from segkit import VOID
 from segkit.config import Config, read
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import open_source
+from tests.helpers.extras import NO_GEO
 from tests.helpers.label_sets import (
     labelme_file,
     labelme_shape,
@@ -25,6 +26,7 @@ from tests.helpers.label_sets import (
     studio_task,
     write_json,
 )
+from tests.helpers.maps import LEFT, TOP, north_up, write_features, write_raster
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
@@ -233,6 +235,22 @@ def coco() -> None:
         Path(f"data/annotations/instances_{part}2017.json").write_text(json.dumps(content))
 
 
+def maps() -> None:
+    """Write a sheet of a map, with a house below a road, a ruin, and an area up to column 6."""
+    pytest.importorskip("rasterio", reason=NO_GEO)
+    shapely = pytest.importorskip("shapely", reason=NO_GEO)
+    pixels = np.ones((1, 8, 4), np.uint8)
+    write_raster(Path("sheets/a.tif"), pixels, transform=north_up(6))
+
+    def columns(first: int, last: int) -> object:
+        return shapely.box(LEFT + 6 * first, TOP - 6, LEFT + 6 * last, TOP)
+
+    shapes = [columns(0, 2), columns(1, 3), columns(4, 5), columns(5, 6)]
+    kinds = ["villa", "street", "ruin", "unsure"]
+    write_features(Path("labels.gpkg"), shapes, {"kind": kinds}, layer="buildings")
+    write_features(Path("labels.gpkg"), [columns(0, 7)], {"n": [1]}, layer="finished")
+
+
 READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 0": [(ids, "a", [[0, 2, VOID]]), (ids, "monday/b", [[1, 1, 0]])],
     "folder 1": [(yes_and_no, "a", [[0, 1, 1]]), (yes_and_no, "b", [[0, 0, 0]])],
@@ -252,6 +270,7 @@ READ: dict[str, list[tuple[Callable[[], None], str, object]]] = {
     "folder 12": [(large, "a@0-0", np.eye(468, 452, dtype=int).tolist())],
     "folder 13": [(stack, "stack#001", [[0, 1, 1]]), (stack, "stack#002", [[1, 1, 1]])],
     "coco 0": [(coco, "a", [[1, 1, 2, VOID]]), (coco, "b", [[0, 0, 0, 0]])],
+    "maps 0": [(maps, "a", [[1, 2, 2, 0, 0, VOID, 0, VOID]])],
     "voc 0": [(voc, "2007_000001", [[0, 1, VOID]])],
     "voc 1": [
         (voc, "JPEGImages/2007_000001", [[0, 15, VOID]]),
@@ -278,7 +297,7 @@ def test_a_config_reads_what_its_page_describes(
 
 def test_every_config_of_the_pages_on_files_is_read() -> None:
     assert {
-        name for name in CONFIGS if name.split()[0] in ("folder", "coco", "voc", "labels")
+        name for name in CONFIGS if name.split()[0] in ("folder", "coco", "maps", "voc", "labels")
     } == set(READ)
 
 

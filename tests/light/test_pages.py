@@ -24,7 +24,7 @@ from scripts.pages.settings import (
     settings_page,
 )
 from segkit.cli.commands import COMMANDS
-from segkit.config import Config, PartConfig
+from segkit.config import Config, PartConfig, VectorConfig
 from segkit.config.loss import TERMS
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_every_setting_has_a_heading() -> None:
     headings = re.findall(r"^### `([\w.]+)`", page, re.MULTILINE)
     assert headings == all_settings()
     assert {"task.kind", "data.mask_values", "train.epochs", "decode.temperature"} <= set(headings)
-    for name in (*PartConfig.model_fields, *TERMS):
+    for name in (*PartConfig.model_fields, *VectorConfig.model_fields, *TERMS):
         assert f"`{name}`" in page
 
 

@@ -37,6 +37,8 @@ tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
 partly_labelled.py    samples in which some classes were not annotated
+vector.py             maps with the vector labels of vector_features.py
+
 blocks.py             blocks of large images as samples of their own
 shapes.py             generated discs, squares and triangles
 """

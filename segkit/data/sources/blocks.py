@@ -15,6 +15,7 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.pictures import open_picture
+from segkit.io.rasters import is_raster, raster_size
 from segkit.io.turning import upright_size
 
 GAP = 8
@@ -149,6 +150,8 @@ class BlockSource:
         """Return height and width of an image, from the header of its file if that is certain."""
         if hasattr(self.source, "image_file"):
             path: Path = self.source.image_file(name)
+            if is_raster(path):
+                return raster_size(path)
             if not codecs.is_tiff(path):
                 with codecs.naming(path), open_picture(path) as picture:
                     return upright_size(picture)

@@ -78,6 +78,7 @@ class CocoSource:
         self.on_top = data.on_top
         self.labels = [task.classes[i] for i in task.foreground]
         self._pages = data.pages
+        self._bands = data.bands
         self._root = os.path.realpath(images)
         self._broken = SkippedEntries(data.skip_broken)
         self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
@@ -156,7 +157,7 @@ class CocoSource:
         picture = self.pictures[name]
         path = self._path(picture)
         where = self._where(picture)
-        image = read_pixels(path, self._pages)
+        image = read_pixels(path, self._pages, bands=self._bands)
         _check_size(image.values, picture, path, where)
         mask = from_layers(self._layers(picture), self.task, self.on_top, where)
         visible = void_where_invalid(mask, image.valid)

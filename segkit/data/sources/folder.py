@@ -114,7 +114,7 @@ class FolderSource:
             DataError: With the path, if the image or a mask cannot be read or does not fit.
         """
         pair = self.pairs[name]
-        image = read_pixels(pair.image, self.data.pages)
+        image = read_pixels(pair.image, self.data.pages, bands=self.data.bands)
         masks = {}
         for label, path in pair.masks.items():
             masks[label] = self._read_layer(path) if label else self._read_mask(path)

@@ -177,7 +177,7 @@ class LabelSource:
             DataError: With the file and the shape that is wrong.
         """
         labelled = self.labels.images[name]
-        image = read_pixels(labelled.path, self.data.pages)
+        image = read_pixels(labelled.path, self.data.pages, bands=self.data.bands)
         size = (image.values.shape[0], image.values.shape[1])
         content = Content([])
         if labelled.is_labelled:

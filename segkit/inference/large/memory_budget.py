@@ -11,7 +11,7 @@ from segkit.config import RunConfig
 from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
-from segkit.io.tiff_windows import largest_page_size
+from segkit.io.raster_windows import pixels_for_windows
 from segkit.system import memory
 
 SHARE = 0.5
@@ -47,17 +47,17 @@ def memory_limit(wanted: int | None, share: float = SHARE) -> int:
 
 
 def is_large(config: RunConfig, path: Path, limit: int) -> bool:
-    """Return whether a TIFF must be predicted in windows that are read one by one.
+    """Return whether an image must be predicted in windows that are read one by one.
 
     This is so if it needs more memory than is left, or has more pixels than the codecs allow. Whole
     it needs five decoded images in the queue, the probabilities as float32, and their weighted sum.
 
     Args:
         config: The config of the run.
-        path: The image. Other formats than TIFF are never large.
+        path: The image. Other formats than TIFF, JPEG 2000 and VRT are never large.
         limit: Memory limit of this process in bytes.
     """
-    pixels = largest_page_size(path)
+    pixels = pixels_for_windows(path)
     if pixels <= config.predict.tile**2:
         return False
     queue = 5 * config.input.channels * np.dtype(config.input.dtype).itemsize

@@ -31,7 +31,10 @@ from segkit.inference.tiles import Predict, Progress, no_progress
 from segkit.io.coding import Coding
 from segkit.io.locks import renewable_lock
 from segkit.io.pages import file_of
-from segkit.io.tiff_windows import LargeImage
+from segkit.io.raster_windows import open_windowed
+from segkit.io.rasters import VRT
+from segkit.io.vrt import sources_of
+from segkit.io.windowed import WindowedImage
 from segkit.system.threads import prefetch
 from segkit.task import VOID
 from segkit.task.layers import as_planes
@@ -51,7 +54,7 @@ def predict_large(
     progress: Progress = no_progress,
     coding: Coding | None = None,
 ) -> list[Path]:
-    """Predict a TIFF of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
+    """Predict an image of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
     Complete rows are in FOLDER/.NAME.part. A later call goes on from there if the image file, the
     settings and `fingerprint` are the same. The mask is VOID where the image has no data.
@@ -83,10 +86,11 @@ def predict_large(
     return paths
 
 
-def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> LargeImage:
+def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> WindowedImage:
     """Open an image. Raises `DataError` if it cannot be read, or the network does not take it."""
     pages = config.data.pages_of_an_image
-    image = LargeImage(path, PIECES * budget.read_bytes, pages, config.input.channels)
+    most_bytes = PIECES * budget.read_bytes
+    image = open_windowed(path, most_bytes, pages, config.input.channels, config.data.bands)
     try:
         match_model_input(config, np.zeros((1, 1, image.channels), image.dtype), str(path))
     except DataError:
@@ -95,7 +99,7 @@ def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> LargeImage:
     return image
 
 
-def _grid_of(config: RunConfig, image: LargeImage) -> Grid:
+def _grid_of(config: RunConfig, image: WindowedImage) -> Grid:
     settings = config.predict
     stride = config.model.stride
     return Grid.over(image.height, image.width, settings.tile, settings.overlap, stride)
@@ -129,7 +133,14 @@ def _work_fingerprint(rows: _Rows, fingerprint: str) -> dict[str, Any]:
     config = rows.config
     path = rows.image.path
     file = file_of(path).stat()
+    of_maps: dict[str, Any] = {}
+    if config.data.bands is not None:
+        of_maps["bands"] = [*config.data.bands]
+    if file_of(path).suffix.lower() == VRT:
+        sources = [[str(source), source.stat().st_mtime_ns] for source in sources_of(path)]
+        of_maps["sources"] = sources
     return {
+        **of_maps,
         "version": VERSION,
         "image": {"path": str(path.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns},
         "task": config.task.model_dump(mode="json"),
@@ -163,7 +174,7 @@ class _Rows:
 
     predict: Predict
     config: RunConfig
-    image: LargeImage
+    image: WindowedImage
     grid: Grid
     work: Path
     budget: MemoryBudget

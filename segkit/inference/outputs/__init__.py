@@ -5,12 +5,16 @@ writer.py         writes all files of an image, or none
 masks.py          masks, and overlays of them on the images
 probabilities.py  probabilities, and maps of uncertainty
 geojson.py        objects as polygons
+geopackage.py     objects as polygons on the map
+geotiff.py        the mask as class ids on the map
 coco.py           objects as run lengths in one file of all images
 instances.py      objects as numbers in an image
 nifti.py          masks of scans as NIfTI volumes
 dicom_seg.py      masks of DICOM series as DICOM segmentations
 volumes.py        collects the masks of slices for these two formats
 objects.py        finds the objects that these formats write
+shape_options.py  which objects are written, and how their polygons are thinned
+object_polygons.py  the polygons of the objects of an image
 listing.py        lists the files of single images that are merged into one file
 summary.py        the table of all images
 mask_areas.py     counts the pixels of masks that exist already

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.data.polygons import Polygon, outlines
+from segkit.inference.outputs.object_polygons import Rings, object_polygons
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.geometry import Georeference
 from segkit.io.georeference import read_georeference
 from segkit.io.names import file_in
-from segkit.task.layers import layer_of, plane_of
 
 
 class GeoJson(Output):
     """Writes DIR-geojson/NAME.geojson."""
 
     ending = "-geojson"
+    has_polygons = True
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder, name, ".geojson")]
@@ -46,7 +46,9 @@ def feature_collection(
     Source: RFC 7946; the member `crs`, which it removed, is written as GDAL writes it.
     """
     _, objects = predicted.objects
-    polygons = _polygons_of_objects(predicted, georeference)
+    polygons: dict[int, list[list[Any]]] = {}
+    for number, rings in object_polygons(predicted).items():
+        polygons[number] = [_on_map(polygon, georeference) for polygon in rings]
     collection: dict[str, Any] = {
         "type": "FeatureCollection",
         "image": predicted.file_name,
@@ -59,21 +61,6 @@ def feature_collection(
         _feature(predicted, found, polygons[found.number]) for found in objects
     ]
     return collection
-
-
-def _polygons_of_objects(
-    predicted: PredictedImage, georeference: Georeference | None
-) -> dict[int, list[list[Any]]]:
-    """Return the polygons of each object, each as its rings, by the number of the object."""
-    task = predicted.task
-    numbers, _ = predicted.objects
-    polygons: dict[int, list[list[Any]]] = {}
-    for label in task.foreground:
-        plane = plane_of(task, numbers, label)
-        for polygon in outlines(layer_of(task, predicted.mask, label)):
-            number = int(plane[polygon.pixel])
-            polygons.setdefault(number, []).append(_rings(polygon, georeference))
-    return polygons
 
 
 def _feature(predicted: PredictedImage, found: Object, polygons: list[list[Any]]) -> dict[str, Any]:
@@ -94,9 +81,8 @@ def _feature(predicted: PredictedImage, found: Object, polygons: list[list[Any]]
     }
 
 
-def _rings(polygon: Polygon, georeference: Georeference | None) -> list[Any]:
+def _on_map(rings: Rings, georeference: Georeference | None) -> list[Any]:
     """Return the rings of a polygon, the outer one first and counterclockwise on the map."""
-    rings = [polygon.outer, *polygon.holes]
     if georeference is None:
         return rings
     (a, b, _), (c, d, _) = georeference.matrix

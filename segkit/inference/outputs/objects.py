@@ -26,6 +26,25 @@ class Object(NamedTuple):
     """Mean probability of the class over the pixels, from 0 to 1."""
 
 
+def without_small_objects(
+    numbers: np.ndarray, objects: list[Object], smallest: int
+) -> tuple[np.ndarray, list[Object]]:
+    """Return the result of `find_objects` without objects of fewer than `smallest` pixels.
+
+    The others are numbered anew, from 1 in the same order.
+    """
+    if all(found.area >= smallest for found in objects):
+        return numbers, objects
+    kept: list[Object] = []
+    new_numbers = np.zeros(len(objects) + 1, numbers.dtype)
+    for found in objects:
+        if found.area >= smallest:
+            number = len(kept) + 1
+            new_numbers[found.number] = number
+            kept.append(found._replace(number=number))
+    return new_numbers[numbers], kept
+
+
 def find_objects(
     task: Task, mask: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, list[Object]]:

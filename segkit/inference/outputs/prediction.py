@@ -13,16 +13,16 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.data.pixel_size import PixelSize, pixel_size_of_new
 from segkit.inference.decoding import at_pixel_size, decode
-from segkit.inference.outputs.objects import Object, find_objects
+from segkit.inference.outputs.objects import Object, find_objects, without_small_objects
+from segkit.inference.outputs.shape_options import ALL_SHAPES, ShapeOptions
 from segkit.inference.reading import geometry_of, place_in_volume
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
 from segkit.io.coding import segkit_coding
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import TiffLocation, read_place
-from segkit.io.images import read_pixels
+from segkit.io.images import may_have_holes, read_pixels
 from segkit.io.scans.slices import SlicePlace
-from segkit.io.tiff import may_have_holes
 from segkit.task import VOID, Task
 
 
@@ -53,6 +53,8 @@ class PredictedImage:
     """The size of the image's pixels, by its file or else by `data.pixel_size`."""
     scan: SlicePlace | None = None
     """Where the image lies in a volume; None if it is no slice of a scan."""
+    shapes: ShapeOptions = ALL_SHAPES
+    """Which objects are written, and how their polygons are thinned."""
 
     @classmethod
     def from_probabilities(
@@ -142,8 +144,16 @@ class PredictedImage:
 
     @cached_property
     def objects(self) -> tuple[np.ndarray, list[Object]]:
-        """The connected objects as `find_objects` returns them, computed once for all formats."""
-        return find_objects(self.task, self.mask, self.calibrated)
+        """The connected objects as `find_objects` returns them, computed once for all formats.
+
+        Those that are smaller than `shapes.smallest` are left out.
+
+        Raises:
+            DataError: If `shapes.smallest` is an area, and the size of the pixels is unknown.
+        """
+        numbers, objects = find_objects(self.task, self.mask, self.calibrated)
+        smallest = self.shapes.smallest_in_pixels(self.pixel_size, str(self.path))
+        return without_small_objects(numbers, objects, smallest)
 
     @cached_property
     def calibrated(self) -> np.ndarray:
@@ -158,7 +168,7 @@ def _read_location(config: RunConfig, path: Path) -> tuple[TiffLocation | None, 
     if not may_have_holes(path):
         return location, None
     pages = config.data.pages_of_an_image
-    valid = read_pixels(path, pages, config.input.channels).valid
+    valid = read_pixels(path, pages, config.input.channels, config.data.bands).valid
     if valid is None:
         return location, None
     if location is not None:
@@ -171,6 +181,10 @@ class Output:
 
     ending = ""
     """Added to the name of the masks' folder, it makes the name of this format's folder."""
+    has_polygons = False
+    """Whether --simplify changes what is written."""
+    has_objects = True
+    """Whether --smallest changes what is written."""
 
     def __init__(self, task: Task, masks: Path) -> None:
         self.task = task

@@ -53,6 +53,8 @@ class VolumeOutput(Output):
     a volume exist, they make the file of the volume.
     """
 
+    has_objects = False
+
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder / "parts", name, ".npz")]
 

@@ -6,6 +6,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from segkit.inference.outputs import summary
 from segkit.inference.outputs.masks import Masks, Overlays
 from segkit.inference.outputs.prediction import Output, PredictedImage, beside
 from segkit.inference.outputs.probabilities import Uncertainty
+from segkit.inference.outputs.shape_options import ALL_SHAPES, ShapeOptions
 from segkit.io.atomic import remove_leftovers, together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
@@ -45,6 +47,8 @@ class Outputs(NamedTuple):
     uncertainty: bool = False
     coding: str = "data"
     """How masks are stored, a name of `segkit.data.sources.coding.CODINGS`."""
+    shapes: ShapeOptions = ALL_SHAPES
+    """Which objects are written, and how their polygons are thinned."""
 
     @property
     def need_probabilities(self) -> bool:
@@ -81,6 +85,7 @@ class Results:
         self.masks = outputs.masks
         self.need_probabilities = outputs.need_probabilities
         self.coding_name = outputs.coding
+        self.shapes = outputs.shapes
         self.coding = coding_of(config, outputs.coding)
         self.table = beside(outputs.masks, "-summary.csv")
         self.other_outputs = _other_outputs(config, outputs)
@@ -173,6 +178,7 @@ class Results:
         check_only_mask(mask_paths)
         with together(self.paths(predicted.name, on_map)) as temporaries:
             begin = 0
+            predicted = replace(predicted, shapes=self.shapes)
             for output in self.other_outputs:
                 end = begin + len(output.paths(predicted.name))
                 output.write(predicted, temporaries[begin:end])

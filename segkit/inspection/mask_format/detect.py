@@ -47,6 +47,11 @@ from segkit.inspection.mask_format.values import (
     doubt_classes,
     read_settings,
 )
+from segkit.inspection.mask_format.vector import (
+    detect_vector,
+    detect_vector_in,
+    is_vector_of_map,
+)
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
 from segkit.io.pages import pages_of
@@ -69,10 +74,10 @@ def detect_format(
 
     Args:
         images: A folder of images or scans. Or, without `masks`, a CSV list, the folder of a
-            prepared TensorFlow data set, a folder with the files of a labelling tool, or a folder
-            with a folder of scans and one of masks.
-        masks: A folder of masks, a folder with one folder per class, or the file or folder of
-            labels that a labelling tool wrote.
+            prepared TensorFlow data set, a folder with the files of a labelling tool, a folder
+            with maps and a vector file, or a folder with a folder of scans and one of masks.
+        masks: A folder of masks, a folder with one folder per class, a vector file, or the file or
+            folder of labels that a labelling tool wrote.
         classes: Names of the classes in the order of their values.
         progress: Called after each mask.
         data: Settings that are kept as they are.
@@ -84,6 +89,8 @@ def detect_format(
     codecs.limit_pixels(data.max_pixels)
     if masks is None:
         return _detect_without_masks(data, images, classes, progress)
+    if is_vector_of_map(masks, images):
+        return detect_vector(data, images, masks, classes)
     place = place_of_masks(images, masks)
     if place is not None:
         return detect_labels(data, place, classes, progress)
@@ -107,6 +114,10 @@ def _detect_without_masks(
         return detect_tfds(data, images, classes, progress)
     if images.suffix.lower() == ".csv":
         return detect_csv(data, images, classes, progress)
+    if images.is_dir():
+        of_map = detect_vector_in(data, images, classes)
+        if of_map is not None:
+            return of_map
     places = places_in(images)
     if places:
         return detect_labels(data, choose_place(places, data, images), classes, progress)
@@ -115,8 +126,8 @@ def _detect_without_masks(
         return detect_scans(data, folders, classes, progress, _classify_files)
     raise DataError(
         f"{images}: name the folder of the masks as well. Without masks this is a config, a CSV "
-        f"list, the folder of a TensorFlow data set, or one with files of a labelling tool "
-        f"(docs/how-to/labels.md), which were not recognised",
+        f"list, the folder of a TensorFlow data set, a folder of maps with a vector file, or "
+        f"one with files of a labelling tool (docs/how-to/labels.md), which were not recognised",
         "list",
     )
 

@@ -104,6 +104,22 @@ def test_overlays_are_drawn_in_the_style_that_is_asked_for(here: Path) -> None:
     assert usual.read_bytes() != (here / "outlines-overlays" / "a.png").read_bytes()
 
 
+def test_small_objects_are_left_out_of_the_files_of_objects(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    areas = {}
+    for out, flags in (("all", []), ("large", ["--smallest", "5"])):
+        assert predict("--format", "geojson", *flags, out=out) == 0
+        content = json.loads((here / f"{out}-geojson" / "a.geojson").read_text())
+        areas[out] = [feature["properties"]["area"] for feature in content["features"]]
+    assert areas["large"] == [area for area in areas["all"] if area >= 5]
+    assert len(areas["large"]) < len(areas["all"])
+    assert predict("--format", "geojson", "--smallest", "5 m2", out="area") == 1
+    assert holds(capsys.readouterr().err, "5 m2")  # pictures have no pixel size
+    command = ["predict", "run", "images", "--out", "none", "--smallest", "5"]
+    assert_fails(command, ConfigError, "missing-setting", setting="--smallest")
+
+
 def test_probabilities_are_float32_tiffs_by_default(here: Path) -> None:
     assert predict("--probabilities", out="one") == 0
     assert predict("--probabilities", "tif16", out="two") == 0

@@ -23,6 +23,7 @@ from segkit.inference.outputs.writer import Outputs, is_full
 from segkit.io import images as files
 from tests.helpers.disks import on_full_disk
 from tests.helpers.errors import holds
+from tests.helpers.extras import installed_outputs
 from tests.helpers.predicting import predict
 from tests.helpers.stand_in import config_of, network, write_pictures
 from tests.helpers.visible_files import visible
@@ -32,7 +33,7 @@ SIZES = {"a": (20, 30), "b": (20, 30), "c": (9, 9), "d": (9, 9)}
 OUTPUTS = {
     "out": {},
     "out-overlays": {"overlays": True},
-    **{f"out-{name}": {"formats": (name,)} for name in catalog.OUTPUTS},
+    **{f"out-{name}": {"formats": (name,)} for name in installed_outputs()},
     **{f"out-probabilities {name}": {"probabilities": name} for name in catalog.PROBABILITIES},
 }
 
@@ -215,7 +216,7 @@ def test_broken_images_and_bands_that_do_not_fit_are_named_and_the_others_go_on(
     (tmp_path / "in" / "b.png").write_bytes(b"")
     files.write_tiff(tmp_path / "in" / "bands.tif", np.zeros((9, 9, 5), np.uint8))
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "in" / "deep.png")
-    summary = run(tmp_path, formats=tuple(catalog.OUTPUTS))
+    summary = run(tmp_path, formats=installed_outputs())
     assert (summary.written, summary.stopped) == (2, None)
     failures = [
         (path.name, text.startswith(f"{path}: ") and "\n" not in text)

@@ -26,6 +26,7 @@ from segkit.system.progress import Progress
 from segkit.training.data import prepare_data
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
+from tests.helpers.extras import installed_outputs
 from tests.helpers.stand_in import answer_of, config_of, network, picture
 
 HOSTILE = [
@@ -42,7 +43,7 @@ HOSTILE = [
     ".up",
 ]
 WRITERS = [
-    *(pytest.param({"formats": (name,)}, id=name) for name in catalog.OUTPUTS),
+    *(pytest.param({"formats": (name,)}, id=name) for name in installed_outputs()),
     *(pytest.param({"probabilities": name}, id=name) for name in catalog.PROBABILITIES),
     pytest.param({"overlays": True}, id="overlays"),
     pytest.param({"uncertainty": True}, id="uncertainty"),

@@ -214,8 +214,13 @@ def test_trap_46_jpeg_by_its_other_names(tmp_path: Path) -> None:
     "reader", [read_image, lambda path: read_mask(path, 128)], ids=["image", "mask"]
 )
 def test_values_that_pillow_would_change_are_refused(
-    tmp_path: Path, reader: Callable[[Path], np.ndarray], name: str, content: bytes
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reader: Callable[[Path], np.ndarray],
+    name: str,
+    content: bytes,
 ) -> None:
+    monkeypatch.setattr("segkit.io.rasters.has_rasterio", lambda: False)
     (tmp_path / name).write_bytes(content)
     with fails(DataError, "depth", tmp_path / name):
         reader(tmp_path / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,19 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from segkit import ConfigError, RunError, Task
 from segkit.config import Config, RunConfig, read
 from segkit.data.sources.source import Sample
 from segkit.errors import SegkitWarning
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of
+from segkit.inspection.inspect import inspect_data
 from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import judge
 from segkit.planning import step_time
 from segkit.planning.budget import SAMPLES, SAMPLES_PER_CLASS, Measure, fit_budget
 from segkit.planning.choices import Machine, Plan
 from segkit.planning.network_rules import depth_for
-from segkit.planning.plan import check_request
+from segkit.planning.plan import check_request, plan_for
 from segkit.planning.rules import draft
 from segkit.planning.yaml_text import as_yaml
 from segkit.system.progress import Progress
@@ -66,6 +69,40 @@ def machine(seconds_at_full: float) -> Measure:
         return Machine(seconds, 10.0, GIB / 8)
 
     return measure
+
+
+def test_layers_that_exclude_each_other_are_planned_as_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annotations of COCO are layers; without overlaps the plan has one more class."""
+    (tmp_path / "images").mkdir()
+    rng = np.random.default_rng(0)
+    images = []
+    annotations = []
+    for number in range(8):
+        picture = rng.integers(0, 256, (40, 50, 3), np.uint8)
+        Image.fromarray(picture).save(tmp_path / "images" / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 50, "height": 40})
+        for category in (1, 2):
+            left = 20 * category
+            corners = [left, 5, left + 9, 5, left + 9, 20, left, 20]
+            annotations.append(
+                {
+                    "id": 2 * number + category,
+                    "image_id": number,
+                    "category_id": category,
+                    "segmentation": [corners],
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": 1, "name": "house"}, {"id": 2, "name": "road"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    inspection = inspect_data(tmp_path / "images", tmp_path / "coco.json")
+    monkeypatch.setattr("segkit.planning.plan.measure_steps", machine(1.0))
+    task = plan_for(inspection).config.task
+    assert task.classes == ("background", "house", "road")
+    assert task.kind == "multiclass"
 
 
 @pytest.mark.parametrize(
