@@ -116,20 +116,20 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    source = _open_labels(opened.config, images, masks)
-    opened = _with_sets_of(opened, source)
+    opened, source = _with_labels(opened, images, masks)
     second = None
     if second_masks is not None:
-        second = _open_labels(opened.config, images, second_masks)
-        opened = _with_sets_of(opened, second)
+        opened, second = _with_labels(opened, images, second_masks)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
-def _with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
-    """Return a run whose task also has the sets of classes that the masks of a source need."""
+def _with_labels(opened: LoadedRun, images: PathLike, masks: PathLike) -> tuple[LoadedRun, Source]:
+    """Open masks; return the run with the sets of classes that they need in its task, and them."""
+    source = _open_labels(opened.config, images, masks)
     task = task_of_source(opened.config.task, source)
-    return opened._replace(config=opened.config.model_copy(update={"task": task}))
+    config = opened.config.model_copy(update={"task": task})
+    return opened._replace(config=config), source
 
 
 def _open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:

@@ -107,16 +107,26 @@ def detect_scans(
     names = [name.removesuffix(suffixes.image) for name in images.volumes()]
     layers = _class_folders(folders.masks, names)
     if layers:
-        volumes = [path for paths in layers.values() for path in paths]
-        guess = _classify_volumes(data, volumes, YES_NO, progress)
-        words = f"one folder per class: {guess.read_as}"
-        return layered_guess(guess.data, list(layers), classes, words)
+        return _classify_layers(data, layers, classes, progress)
     volumes = [path for name, path in _label_files(masks).items() if name.endswith(suffixes.mask)]
     if volumes:
         return _classify_volumes(data, volumes, classes, progress)
     pictures = list(list_images(folders.masks).values())
     guess = classify_pictures(data, pictures, classes, progress)
     return guess._replace(decoded={})
+
+
+def _classify_layers(
+    data: DataConfig,
+    layers: Mapping[str, Sequence[Path]],
+    classes: Sequence[str],
+    progress: Callback,
+) -> Guess:
+    """Return how to read one folder of mask volumes per class."""
+    volumes = [path for paths in layers.values() for path in paths]
+    guess = _classify_volumes(data, volumes, YES_NO, progress)
+    words = f"one folder per class: {guess.read_as}"
+    return layered_guess(guess.data, list(layers), classes, words)
 
 
 def _find_suffixes(
