@@ -92,20 +92,23 @@ def detect_format(
         return detect_labels(data, place, classes, progress)
     if masks.suffix.lower() == ".json":
         return detect_coco(data, images, masks, classes)
-    _require_folders(images, masks)
+    return _detect_in_folders(data, Folders(images, masks), classes, progress)
+
+
+def _detect_in_folders(
+    data: DataConfig, folders: Folders, classes: Sequence[str], progress: Callback
+) -> Guess:
+    """Return how to read a folder of images or scans and one of masks."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: there is no such folder", "unpaired")
+    images, masks = folders
     if data.source in ("folder", "scans") and holds_scans(images):
-        return detect_scans(data, Folders(images, masks), classes, progress, _classify_files)
+        return detect_scans(data, folders, classes, progress, _classify_files)
     layers = _class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
     return detect_folder(data, images, masks, classes, progress)
-
-
-def _require_folders(*folders: Path) -> None:
-    """Raise `DataError` if a folder is missing."""
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: there is no such folder", "unpaired")
 
 
 def _detect_without_masks(

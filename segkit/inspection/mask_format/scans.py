@@ -90,15 +90,8 @@ def detect_scans(
     images = find_scans(folders.images)
     masks = find_scans(folders.masks)
     suffixes = _find_suffixes(data, images, masks, folders)
-    update = {
-        "source": "scans",
-        "images": folders.images,
-        "masks": folders.masks,
-        "image_suffix": suffixes.image,
-        "mask_suffix": suffixes.mask,
-        "axis": data.axis or _plane_of(images, masks, suffixes, folders),
-    }
-    data = data.model_copy(update=update)
+    axis = data.axis or _plane_of(images, masks, suffixes, folders)
+    data = _with_folders(data, folders, suffixes, axis)
     stated = read_settings(data, classes)
     if stated:
         return stated
@@ -114,6 +107,21 @@ def detect_scans(
     pictures = list(list_images(folders.masks).values())
     guess = classify_pictures(data, pictures, classes, progress)
     return guess._replace(decoded={})
+
+
+def _with_folders(
+    data: DataConfig, folders: Folders, suffixes: Suffixes, axis: str | None
+) -> DataConfig:
+    """Return the settings with what was found about the volumes and their masks."""
+    update = {
+        "source": "scans",
+        "images": folders.images,
+        "masks": folders.masks,
+        "image_suffix": suffixes.image,
+        "mask_suffix": suffixes.mask,
+        "axis": axis,
+    }
+    return data.model_copy(update=update)
 
 
 def _classify_layers(
