@@ -60,7 +60,7 @@ def detect_labels(
     labels: Labels = catalog.load_part(catalog.LABELS, place.source)(data)
     counts = count_labels(labels, progress)
     names = _class_names(labels, counts, data)
-    words = describe(labels, counts)
+    words = describe_labels(labels, counts)
     meanings = dict(data.labels or {})
     if "" in counts.labels and WITHOUT_NAME in names:
         meanings.setdefault("", WITHOUT_NAME)
@@ -116,7 +116,7 @@ def _class_names(labels: Labels, counts: Census, data: DataConfig) -> list[str]:
     return list(found)
 
 
-def describe(labels: Labels, counts: Census) -> str:
+def describe_labels(labels: Labels, counts: Census) -> str:
     """Return what was found, such as "12 shapes of labelme (10 polygon, 2 circle) in 3 images".
 
     Args:
@@ -144,7 +144,7 @@ def _detect_voc(data: DataConfig, folder: Path, classes: Sequence[str]) -> Guess
     words = "masks of CVAT; classes as its labelmap.txt names them"
     doubts: tuple[Doubt, ...] = ()
     if not names:
-        names = voc.class_names(folder)
+        names = voc.classes_of_voc(folder)
         words = "masks of labelme; classes as its class_names.txt names them"
     if names == list(voc.CLASSES):
         words = "masks in the folders of Pascal VOC, with its classes"
