@@ -116,11 +116,11 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    source = _open_labels(opened.config, images, masks)
+    source = open_labels(opened.config, images, masks)
     opened = _with_sets_of(opened, source)
     second = None
     if second_masks is not None:
-        second = _open_labels(opened.config, images, second_masks)
+        second = open_labels(opened.config, images, second_masks)
         opened = _with_sets_of(opened, second)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
@@ -132,7 +132,7 @@ def _with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
     return opened._replace(config=opened.config.model_copy(update={"task": task}))
 
 
-def _open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
+def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
     """Open folders of images and masks, of scans, or images with the vector labels of a file."""
     labels = Path(masks).absolute()
     if config.data.source == "vector" and labels.is_file():
