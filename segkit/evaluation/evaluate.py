@@ -134,13 +134,13 @@ def _with_masks(
 
 def _with_labels(opened: LoadedRun, images: PathLike, masks: PathLike) -> tuple[LoadedRun, Source]:
     """Open masks, and add the sets of classes that they need to the task of the run."""
-    source = _open_labels(opened.config, images, masks)
+    source = open_labels(opened.config, images, masks)
     task = task_of_source(opened.config.task, source)
     config = opened.config.model_copy(update={"task": task})
     return opened._replace(config=config), source
 
 
-def _open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
+def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
     """Open folders of images and masks, of scans, or images with the vector labels of a file."""
     labels = Path(masks).absolute()
     if config.data.source == "vector" and labels.is_file():

@@ -9,7 +9,7 @@ import pytest
 
 from segkit import Task
 from segkit.config import DataConfig
-from segkit.evaluation.evaluate import _open_folders
+from segkit.evaluation.evaluate import open_labels
 from tests.helpers.scans import REASON, save_nifti, voxels
 from tests.helpers.stand_in import config_of
 
@@ -22,6 +22,6 @@ def test_folders_of_scans_are_read_with_the_settings_of_the_run(tmp_path: Path) 
     elsewhere = tmp_path / "training"
     data = DataConfig(source="scans", images=elsewhere, masks=elsewhere, axis="coronal")
     config = config_of(Task.binary("liver")).model_copy(update={"data": data})
-    source = _open_folders(config, tmp_path / "images", tmp_path / "masks")
+    source = open_labels(config, tmp_path / "images", tmp_path / "masks")
     assert list(source.names) == [f"a/slice_{number:03d}" for number in range(1, 6)]
     assert source.read("a/slice_001").mask.all()
