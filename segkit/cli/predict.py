@@ -91,9 +91,10 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         choices=sorted(catalog.ALL_OUTPUTS),
-        help="also write objects as polygons, COCO annotations or numbered instances, the mask as "
-        "a GeoTIFF, or the masks of a scan as one NIfTI volume or DICOM segmentation, into "
-        "DIR-FORMAT; can be repeated",
+        metavar="FORMAT",
+        help="also write, into DIR-FORMAT: geojson, geopackage, coco (objects as polygons or "
+        "annotations), instances (numbered objects), geotiff (the mask on its map), nifti or "
+        "dicom-seg (the masks of a scan); can be repeated",
     )
     parser.add_argument(
         "--smallest",

@@ -7,4 +7,6 @@ portable.py      rewrites a network with operations that all runtimes have
 quantizers.py    write 8-bit models
 sensitivity.py   chooses which layers of an 8-bit model stay in float32
 parity.py        how far apart the predictions of two models are
+publish.py       `publish`: a package for another program or a model hub
+publishing/      what each package holds
 """
