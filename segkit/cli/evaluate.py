@@ -29,10 +29,22 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="their masks, stored like those of the training; or a vector file, if the run was "
         "trained on vector labels",
     )
+    _add_outputs(parser)
+    _add_measures(parser)
+    add_network(parser)
+    parser.set_defaults(run_command=_evaluate)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the files that are written."""
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scores as JSON")
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="write the scores of each image as CSV"
     )
+
+
+def _add_measures(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured beside the pixel counts."""
     parser.add_argument(
         "--boundary", action="store_true", help="also compute distances between outlines"
     )
@@ -49,8 +61,6 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="masks of the same images by a second annotator",
     )
-    add_network(parser)
-    parser.set_defaults(run_command=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

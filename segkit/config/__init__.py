@@ -2,6 +2,7 @@
 
 config.py     `Config`, which holds all sections; `RunConfig`, which also knows the training images
 data.py       section `data`: sources, reading of masks, parts
+groups.py     groups of samples, in the section `data`
 sets.py       sets of classes that the section `data` needs (mask_meanings.py: types of settings)
 vector.py     section `data.vector`: the vector labels of maps
 augment.py    section `augment`
@@ -20,8 +21,9 @@ arguments.py  public functions refuse unknown arguments
 
 from segkit.config.augment import AugmentConfig
 from segkit.config.config import Config, InputConfig, MaskFilesConfig, PredictConfig, RunConfig
-from segkit.config.data import DataConfig, GroupsConfig, PartConfig
+from segkit.config.data import DataConfig, PartConfig
 from segkit.config.decode import DecodeConfig
+from segkit.config.groups import GroupsConfig
 from segkit.config.model import ModelConfig
 from segkit.config.reading import ConfigLike, as_config, changed, read, read_made
 from segkit.config.train import TrainConfig

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from segkit.config.groups import Groups
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.section import Positive, Section, Share
@@ -29,24 +30,11 @@ def _fold(text: str) -> str:
     return text
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as problem:
-        raise ValueError(f"not a regular expression ({problem}); found {text!r}") from problem
-    return text
-
-
 def _unit(text: str) -> str:
     unit = as_unit(text)
     if unit is None:
         raise ValueError(f"units are {', '.join(METRES)}; found {text!r}")
     return unit
-
-
-def _as_groups(value: Any) -> Any:
-    """Return the section for a string, which is its pattern."""
-    return {"pattern": value} if isinstance(value, str) else value
 
 
 PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_dir", "cache_folder")
@@ -55,38 +43,6 @@ WITHOUT_BANDS = ("scans", "shapes", "tfds")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
-Pattern = Annotated[str, AfterValidator(_pattern)]
-"""A regular expression."""
-
-
-class GroupsConfig(Section):
-    """Where the group of a sample, such as its patient, is written. Exactly one setting is used."""
-
-    pattern: Pattern | None = None
-    """A regular expression that is searched in the name of the sample, which is the path of its
-    image below the folder of images, without suffix; the text in brackets is the group, or the
-    whole match if there are no brackets."""
-    folder: Positive | None = None
-    """The level of the sub-folder that is the group: 1 is the first folder of the name."""
-    column: str | None = None
-    """The column of the CSV list that names the group."""
-
-    @model_validator(mode="after")
-    def _check(self) -> GroupsConfig:
-        used = list(self.model_dump(exclude_none=True))
-        if len(used) == 1:
-            return self
-        raise ConfigError(
-            f"groups need exactly one of {', '.join(type(self).model_fields)}; "
-            f"found {', '.join(used) or 'none'}",
-            "contradiction" if used else "missing-setting",
-            setting="data.groups",
-        )
-
-
-Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
-"""Groups; a string is a pattern."""
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """A number."""
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]

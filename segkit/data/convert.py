@@ -211,15 +211,19 @@ def to_tool(
             for sample in subset:
                 writer.add(sample, part)
                 on_written()
-        data = {"relative_to": "config", **writer.finish()}
-        for part in ("validation", "test"):
-            if part not in filled or "train" not in filled:
-                data.setdefault(part, 0)
-        config = {"task": task.model_dump(mode="json"), "data": data}
-        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
-        write_text(folder / CONFIG, text)
+        _write_config(folder / CONFIG, task, writer.finish(), list(filled))
     losses: list[str] = writer.losses
     return losses
+
+
+def _write_config(path: Path, task: Task, settings: Mapping[str, Any], parts: list[str]) -> None:
+    """Write the config that reads the labels of a tool; parts without samples have the share 0."""
+    data = {"relative_to": "config", **settings}
+    for part in ("validation", "test"):
+        if part not in parts or "train" not in parts:
+            data.setdefault(part, 0)
+    config = {"task": task.model_dump(mode="json"), "data": data}
+    write_text(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
 
 
 def to_tfds(

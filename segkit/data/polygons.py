@@ -18,8 +18,8 @@ LOWER_RIGHT = slice(1, None)
 """The pixels before and after each point of the grid, along one axis of a padded array."""
 
 
-class Polygon(NamedTuple):
-    """The outline of a region, and the outlines of its holes."""
+class Outline(NamedTuple):
+    """The outer ring of a region, and the rings of its holes."""
 
     outer: Ring
     holes: list[Ring]
@@ -27,7 +27,7 @@ class Polygon(NamedTuple):
     """Row and column of the first pixel of the region."""
 
 
-def outlines(layer: np.ndarray) -> list[Polygon]:
+def outlines(layer: np.ndarray) -> list[Outline]:
     """Return the polygons of a yes/no mask, one for each region of pixels that touch by sides.
 
     Rings follow the edges of pixels. They never cross or touch themselves, but two rings may touch
@@ -44,12 +44,12 @@ def outlines(layer: np.ndarray) -> list[Polygon]:
     [(1, 0), (3, 0), (3, 2), (2, 2), (2, 1), (1, 1), (1, 0)]
     """
     _, regions = cv2.connectedComponents(np.ascontiguousarray(layer, np.uint8), connectivity=4)
-    polygons: list[Polygon] = []
+    polygons: list[Outline] = []
     last_region = 0
     for region, ring in _cycles(_find_corners(np.pad(regions, 1))):
         if region != last_region:  # the first ring of a region has its upper left corner
             x, y = ring[0]
-            polygons.append(Polygon([], [], (y, x)))
+            polygons.append(Outline([], [], (y, x)))
             last_region = region
         for simple_ring in _split_at_repeated_points(ring):
             if signed_area(simple_ring) > 0:

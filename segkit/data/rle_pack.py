@@ -61,7 +61,7 @@ class _Bits:
         return np.packbits(bits)
 
 
-def decode(packed: Sequence[int], size: tuple[int, int]) -> np.ndarray:
+def decode_brush(packed: Sequence[int], size: tuple[int, int]) -> np.ndarray:
     """Return the pixels of a brush stroke.
 
     Args:
@@ -104,7 +104,7 @@ def decode(packed: Sequence[int], size: tuple[int, int]) -> np.ndarray:
     return np.asarray(alpha >= half)
 
 
-def encode(mask: np.ndarray) -> list[int]:
+def encode_brush(mask: np.ndarray) -> list[int]:
     """Return the bytes of a mask, which `decode` and Label Studio read.
 
     Args:

@@ -116,20 +116,28 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    source = open_labels(opened.config, images, masks)
-    opened = _with_sets_of(opened, source)
-    second = None
-    if second_masks is not None:
-        second = open_labels(opened.config, images, second_masks)
-        opened = _with_sets_of(opened, second)
+    opened, source, second = _with_masks(opened, images, masks, second_masks)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
-def _with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
-    """Return a run whose task also has the sets of classes that the masks of a source need."""
+def _with_masks(
+    opened: LoadedRun, images: PathLike, masks: PathLike, second_masks: PathLike | None
+) -> tuple[LoadedRun, Source, Source | None]:
+    """Open the masks and those of a second annotator; the run gets the sets that they need."""
+    opened, source = _with_labels(opened, images, masks)
+    if second_masks is None:
+        return opened, source, None
+    opened, second = _with_labels(opened, images, second_masks)
+    return opened, source, second
+
+
+def _with_labels(opened: LoadedRun, images: PathLike, masks: PathLike) -> tuple[LoadedRun, Source]:
+    """Open masks, and add the sets of classes that they need to the task of the run."""
+    source = open_labels(opened.config, images, masks)
     task = task_of_source(opened.config.task, source)
-    return opened._replace(config=opened.config.model_copy(update={"task": task}))
+    config = opened.config.model_copy(update={"task": task})
+    return opened._replace(config=config), source
 
 
 def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:

@@ -10,7 +10,7 @@ import numpy as np
 from segkit.inference.tiles import gaussian, starts
 
 
-class Grid(NamedTuple):
+class WindowGrid(NamedTuple):
     """Where the windows of an image begin, as `tiles.cover` places them."""
 
     height: int
@@ -21,7 +21,7 @@ class Grid(NamedTuple):
     lefts: tuple[int, ...]
 
     @classmethod
-    def over(cls, height: int, width: int, tile: int, overlap: float, align: int) -> Grid:
+    def over(cls, height: int, width: int, tile: int, overlap: float, align: int) -> WindowGrid:
         """Return the grid that covers an image; the arguments are those of `tiles.cover`.
 
         >>> Grid.over(100, 90, 64, 0.25, 16).tops, Grid.over(100, 90, 64, 0.25, 16).lefts
@@ -85,7 +85,7 @@ class CarriedInMemory:
 
 
 def row_probabilities(
-    grid: Grid,
+    grid: WindowGrid,
     row: int,
     windows: Iterable[np.ndarray],
     above: Carried,

@@ -214,7 +214,7 @@ def predict_and_write_on_cluster(
         return
     reported: set[str] = set()
     with marked(results.masks) as mark:
-        task = task._replace(mark=absolute(mark))
+        task = task._replace(mark=absolute_path(mark))
         for message in messages_of_workers(ray, task, plan, images):
             mark.touch()
             if "error" in message:
@@ -275,12 +275,12 @@ def _tables(images: Mapping[str, Path], workers: int) -> Iterator[Any]:
 
     size = max(1, min(PIECE, len(images) // (4 * workers)))
     # JSON is ASCII, also for names that are not UTF-8
-    texts = [json.dumps([name, str(absolute(path))]) for name, path in images.items()]
+    texts = [json.dumps([name, str(absolute_path(path))]) for name, path in images.items()]
     for begin in range(0, len(texts), size):
         yield pyarrow.table({"image": texts[begin : begin + size]})
 
 
-def absolute(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Return a path for workers, which have another current folder. Links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 

@@ -24,7 +24,7 @@ from segkit.inference.images import (
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import Row
 from segkit.inference.outputs.writer import Results, is_full
-from segkit.inference.reading import geometry_of, read_for_model
+from segkit.inference.reading import geometry_of_image, read_for_model
 from segkit.inference.resolution import at_resolution, resized
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict
@@ -150,7 +150,7 @@ class _Pipeline:
         if self.resolution is None:
             return image
         path = self.images[name]
-        size = pixel_size_of_new(self.config.data, geometry_of(self.config, path))
+        size = pixel_size_of_new(self.config.data, geometry_of_image(self.config, path))
         resampled = at_resolution(image, size, self.resolution, str(path))
         self.as_read[name] = image
         return resampled

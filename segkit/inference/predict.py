@@ -323,9 +323,9 @@ def _predict_on_cluster(
     outputs = output.outputs
     resolution = _check_sizes(config, images, output, progress)
     _report_coding(config, outputs, images, progress)
-    runs = [engine.absolute(path) for path in network.runs]
+    runs = [engine.absolute_path(path) for path in network.runs]
     open_runs = partial(open_together, runs, network.runtime, network.tta, outputs.uncertainty)
-    shared_outputs = outputs._replace(masks=engine.absolute(outputs.masks))
+    shared_outputs = outputs._replace(masks=engine.absolute_path(outputs.masks))
     scale = ScaleWatch(config.input)
     with engine.connected(cluster.address) as ray:
         plan = engine.plan_of(ray, cluster.worker_cpus)

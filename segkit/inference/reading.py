@@ -38,7 +38,7 @@ def read_for_model(config: RunConfig, path: Path) -> np.ndarray:
     return match_model_input(config, image, str(path))
 
 
-def geometry_of(config: RunConfig, path: Path) -> Geometry | None:
+def geometry_of_image(config: RunConfig, path: Path) -> Geometry | None:
     """Return the physical size and place of an image or a slice; None if they are not known."""
     try:
         place = place_in_volume(config, path)

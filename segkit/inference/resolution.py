@@ -17,7 +17,7 @@ from segkit.config import RunConfig
 from segkit.data.pixel_size import PixelSize, pixel_size_of_new, size_in_words
 from segkit.errors import ConfigError, DataError, SegkitWarning
 from segkit.inference.decoding import at_pixel_size
-from segkit.inference.reading import geometry_of
+from segkit.inference.reading import geometry_of_image
 from segkit.io import codecs
 from segkit.io.geometry import METRES, Geometry, as_unit
 from segkit.system.terminal import shown
@@ -166,7 +166,7 @@ def check_sizes(
         return None
     geometries = {}
     for name, path in images.items():
-        geometry = geometry_of(config, path)
+        geometry = geometry_of_image(config, path)
         size = pixel_size_of_new(config.data, geometry)
         at_pixel_size(config, size, str(path))
         if resolution is not None:

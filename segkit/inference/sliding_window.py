@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from segkit.config import RunConfig
-from segkit.inference.blend import CarriedInMemory, Grid, row_probabilities
+from segkit.inference.blend import CarriedInMemory, WindowGrid, row_probabilities
 from segkit.inference.decoding import apply_rules, classify
 from segkit.inference.tiles import Predict, Progress, batch_of, cover, predict_windows
 
@@ -33,7 +33,7 @@ def predict_mask(
     """
     settings = config.predict
     height, width = image.shape[:2]
-    grid = Grid.over(height, width, settings.tile, settings.overlap, config.model.stride)
+    grid = WindowGrid.over(height, width, settings.tile, settings.overlap, config.model.stride)
     windows = cover(height, width, settings.tile, settings.overlap, config.model.stride)
     at_once = batch_of(settings.batch_size, settings.tile, settings.tile)
     predictions = predict_windows(image, predict, windows, at_once, progress)

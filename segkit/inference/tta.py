@@ -15,7 +15,7 @@ from segkit.inference.tiles import Predict
 from segkit.task import Task
 
 
-class View(NamedTuple):
+class TurnedView(NamedTuple):
     """How a copy of an image is made: mirrored or not, and then rotated."""
 
     quarter_turns: int
@@ -25,10 +25,10 @@ class View(NamedTuple):
 
 
 VIEWS = {
-    "flips": (View(0, False), View(0, True), View(2, True), View(2, False)),
+    "flips": (TurnedView(0, False), TurnedView(0, True), TurnedView(2, True), TurnedView(2, False)),
     "rotations": (
-        *(View(turns, False) for turns in range(4)),
-        *(View(turns, True) for turns in range(4)),
+        *(TurnedView(turns, False) for turns in range(4)),
+        *(TurnedView(turns, True) for turns in range(4)),
     ),
 }
 """The views of each kind. "flips" are: unchanged, left-right, top-bottom, both."""
@@ -93,7 +93,7 @@ def mean_of(
     return predict
 
 
-def _in_view(predict: Predict, task: Task, view: View) -> Predict:
+def _in_view(predict: Predict, task: Task, view: TurnedView) -> Predict:
     def predict_view(images: np.ndarray) -> np.ndarray:
         if view.mirrored:
             images = images[:, :, ::-1]

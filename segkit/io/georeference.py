@@ -14,7 +14,7 @@ from segkit.io.geometry import Georeference
 from segkit.io.nodata import GDAL_NODATA, nodata_of
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_tiff, open_tiff_content
-from segkit.io.rasters import is_raster, opened, raster_layout, read_raster_georeference
+from segkit.io.rasters import is_raster, opened_raster, raster_layout, read_raster_georeference
 from segkit.system.packages import need
 
 ASCII = 2
@@ -115,7 +115,7 @@ def read_place(path: Path) -> TiffLocation | None:
 
 def _place_of_raster(path: Path) -> TiffLocation | None:
     """Return the location of an image of rasterio, with the tags that GDAL writes for it."""
-    with opened(path) as dataset:
+    with opened_raster(path) as dataset:
         nodata = next((value for value in raster_layout(dataset).nodata if value is not None), None)
         if dataset.transform.is_identity and not dataset.crs:
             if nodata is None:

@@ -60,7 +60,7 @@ def has_rasterio() -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened_raster(path: Path) -> Iterator[Any]:
     """Yield an open rasterio dataset. No file is written, and nothing is read from a network.
 
     Args:
@@ -77,7 +77,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def open_dataset(path: Path) -> Any:
-    """Return the dataset of `opened`, which the caller closes."""
+    """Return the dataset of `opened_raster`, which the caller closes."""
     file = file_of(path)
     check_is_file(file)
     try:
@@ -151,7 +151,7 @@ def read_raster(path: Path, channels: int | None = None, bands: Bands | None = N
     Raises:
         DataError: If the file is damaged or too large, or has no such band.
     """
-    with opened(path) as dataset, codecs.naming(path), bounded():
+    with opened_raster(path) as dataset, codecs.naming(path), bounded():
         if dataset.width * dataset.height > codecs.most_pixels():
             raise DataError(codecs.too_large(path), "too-large")
         layout = raster_layout(dataset)
@@ -215,17 +215,17 @@ def shown_values(values: np.ndarray, layout: RasterLayout) -> np.ndarray:
 
 def raster_size(path: Path) -> tuple[int, int]:
     """Return height and width of an image in pixels."""
-    with opened(path) as dataset:
+    with opened_raster(path) as dataset:
         return dataset.height, dataset.width
 
 
 def raster_may_have_holes(path: Path) -> bool:
     """Return whether an image states that pixels may have no data, see `tiff.may_have_holes`."""
-    with opened(path) as dataset:
+    with opened_raster(path) as dataset:
         return raster_layout(dataset).may_have_holes
 
 
-def georeference_of(dataset: Any) -> Georeference | None:
+def georeference_of_dataset(dataset: Any) -> Georeference | None:
     """Return where an open dataset lies on the map; None if it lies on none."""
     if dataset.transform.is_identity:
         return None
@@ -243,8 +243,8 @@ def read_raster_georeference(path: Path) -> Georeference | None:
     """
     if not _may_have_place(file_of(path)) or _is_turned(path):
         return None
-    with opened(path) as dataset:
-        return georeference_of(dataset)
+    with opened_raster(path) as dataset:
+        return georeference_of_dataset(dataset)
 
 
 def _may_have_place(file: Path) -> bool:
@@ -273,8 +273,8 @@ def read_raster_geometry(path: Path) -> Geometry | None:
 
     Only coordinate systems in a unit of length give a size; degrees and Mercator give none.
     """
-    with opened(path) as dataset:
-        georeference = georeference_of(dataset)
+    with opened_raster(path) as dataset:
+        georeference = georeference_of_dataset(dataset)
         if georeference is None:
             return None
         metres = metres_per_unit(dataset.crs)

@@ -167,7 +167,7 @@ def _pyogrio(path: Path) -> Any:
         raise DataError(f"{path}: {problem}", problem.code) from problem
 
 
-class Grid(NamedTuple):
+class MapGrid(NamedTuple):
     """The pixels of an image on the map."""
 
     georeference: Georeference
@@ -189,7 +189,7 @@ class Grid(NamedTuple):
         return shapely.Polygon(self.georeference(np.concatenate(sides)))
 
 
-def read_grid(path: Path) -> Grid:
+def read_grid(path: Path) -> MapGrid:
     """Return the grid of an image.
 
     Args:
@@ -205,7 +205,7 @@ def read_grid(path: Path) -> Grid:
             f"it. Save it as a GeoTIFF, or add a world file (.tfw, .jgw)",
             "not-on-map",
         )
-    return Grid(georeference, *raster_size(path))
+    return MapGrid(georeference, *raster_size(path))
 
 
 def same_crs(one: str, other: str) -> bool:
@@ -277,7 +277,9 @@ def projected(shapes: Shapes, source: str, target: str, longest: float | None = 
     return moved
 
 
-def draw(shapes: Sequence[Any] | Shapes, grid: Grid, all_touched: bool = False) -> np.ndarray:
+def draw_shapes(
+    shapes: Sequence[Any] | Shapes, grid: MapGrid, all_touched: bool = False
+) -> np.ndarray:
     """Return the pixels of shapes.
 
     Args:

@@ -133,7 +133,7 @@ class MlflowTracker:
         """Log the settings as parameters, and whole in a file because parameters are cut."""
         self.client.log_dict(self.run_id, dict(config), "config.yaml")
         parameters = []
-        for name, value in flattened(config):
+        for name, value in flat_values(config):
             parameters.append(self.entities.Param(name, str(value)[:LONGEST_PARAMETER]))
         for first in range(0, len(parameters), LARGEST_BATCH):
             batch = parameters[first : first + LARGEST_BATCH]
@@ -159,19 +159,19 @@ class MlflowTracker:
         self.client.set_terminated(self.run_id, status)
 
 
-def flattened(values: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Any]]:
+def flat_values(values: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the names and values of nested sections.
 
     Args:
         values: Values and sections by their names.
         parent: Text before each name.
 
-    >>> list(flattened({"train": {"epochs": 5}, "input": None}))
+    >>> list(flat_values({"train": {"epochs": 5}, "input": None}))
     [('train.epochs', 5), ('input', None)]
     """
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from flattened(value, f"{parent}{key}.")
+            yield from flat_values(value, f"{parent}{key}.")
         else:
             yield mlflow_name(f"{parent}{key}"), value
 

@@ -114,15 +114,8 @@ def find_cityscapes(data: DataConfig) -> Labels:
     if (root / IMAGES).is_dir():
         images = root / IMAGES
     annotations = data.annotations or _folder_of_polygons(root)
-    ending = f"_{IMAGES}"
-    by_name = {}
-    for name, path in list_images(images).items():
-        if name.endswith(ending) and not name.startswith(f"{WITHHELD}/"):
-            by_name[name.removesuffix(ending)] = path
-    labelled: dict[str, Path] = {}
-    for kind in reversed(POLYGONS):
-        labelled |= files_below(annotations, f"_{kind}_polygons.json")
-    scored = {name: path for name, path in labelled.items() if not name.startswith(f"{WITHHELD}/")}
+    by_name = _images_with_labels(images)
+    scored = _polygon_files(annotations)
     absent = [str(path) for name, path in scored.items() if name not in by_name]
     names, left_out = divide(list(by_name), scored, data, "leave_out")
     found = {}
@@ -141,6 +134,24 @@ def find_cityscapes(data: DataConfig) -> Labels:
         unlabelled=left_out,
         absent=absent,
     )
+
+
+def _images_with_labels(folder: Path) -> dict[str, Path]:
+    """Return the images whose polygons are public, by the name that they share with them."""
+    ending = f"_{IMAGES}"
+    by_name = {}
+    for name, path in list_images(folder).items():
+        if name.endswith(ending) and not name.startswith(f"{WITHHELD}/"):
+            by_name[name.removesuffix(ending)] = path
+    return by_name
+
+
+def _polygon_files(folder: Path) -> dict[str, Path]:
+    """Return the public files of polygons by name; a fine one comes before a coarse one."""
+    labelled: dict[str, Path] = {}
+    for kind in reversed(POLYGONS):
+        labelled |= files_below(folder, f"_{kind}_polygons.json")
+    return {name: path for name, path in labelled.items() if not name.startswith(f"{WITHHELD}/")}
 
 
 def _folder_of_polygons(root: Path) -> Path:

@@ -11,9 +11,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from segkit.config import DataConfig
-from segkit.data.sources.coco_fields import short_repr
-from segkit.data.sources.coco_json import CocoImage, Region, SkippedEntries, read_content
+from segkit.data.sources.coco_json import CocoImage, CocoRegion, SkippedEntries, read_coco
 from segkit.data.sources.coco_segmentation import Runs, runs_of
+from segkit.data.sources.label_values import short_repr
 from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
@@ -81,7 +81,7 @@ class CocoSource:
         self._bands = data.bands
         self._root = os.path.realpath(images)
         self._broken = SkippedEntries(data.skip_broken)
-        self.pictures, by_coco = read_content(annotations, self.labels, self._broken)
+        self.pictures, by_coco = read_coco(annotations, self.labels, self._broken)
         self.crowds: str = data.crowds
         if data.crowds == "auto":
             self.crowds = "void" if by_coco else "objects"
@@ -204,7 +204,7 @@ class CocoSource:
         shape = (picture.height, picture.width)
         return {label: by_class[label].layer(shape) for label in self.labels if label in by_class}
 
-    def _readable_runs(self, region: Region, picture: CocoImage) -> list[Runs] | None:
+    def _readable_runs(self, region: CocoRegion, picture: CocoImage) -> list[Runs] | None:
         """Return a region's run lengths; None if it cannot be read and is skipped."""
         try:
             return runs_of(region.segmentation, picture.height, picture.width)
@@ -257,7 +257,7 @@ def _check_no_labels(data: DataConfig) -> None:
         )
 
 
-def _area_of_unreadable(region: Region, picture: CocoImage) -> Runs:
+def _area_of_unreadable(region: CocoRegion, picture: CocoImage) -> Runs:
     """Return the box of a region that cannot be read, or the whole image without a valid box."""
     area = np.zeros((picture.height, picture.width), np.uint8, order="F")
     if _is_inside(region.box, picture):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segkit.data.sources.label_values import short_repr
 from segkit.errors import DataError
 from segkit.io.files import read_bytes
 
 Id = int | str
 LARGEST = 2**32
 """Largest file, in bytes; the largest file of COCO itself has half a billion."""
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = 120
 
 
 def read_coco_json(path: Path) -> dict[str, Any]:
@@ -118,8 +116,3 @@ def entry_field(
 def duplicate_id(where: str) -> DataError:
     """Return the error that two entries have the same id."""
     return DataError(f"{where}: another entry has the same id; ids must differ", "coco-duplicate")
-
-
-def short_repr(value: Any) -> str:
-    """Return the representation of any value on one short line, for messages."""
-    return _SHORT.repr(value)

@@ -17,8 +17,8 @@ from segkit.data.sources.coco_fields import (
     entry_field,
     identify,
     read_coco_json,
-    short_repr,
 )
+from segkit.data.sources.label_values import short_repr
 from segkit.errors import DataError
 from segkit.io import codecs
 
@@ -30,7 +30,7 @@ MOST_CATEGORIES = 100
 """Category names that a message lists at most."""
 
 
-class Region(NamedTuple):
+class CocoRegion(NamedTuple):
     """An annotation. Its segmentation is checked when the image is read."""
 
     position: int
@@ -54,7 +54,7 @@ class CocoImage(NamedTuple):
     file_name: str
     width: int
     height: int
-    regions: list[Region]
+    regions: list[CocoRegion]
     absent: tuple[str, ...] | None = None
     """The classes that were looked for and are not there. Other classes without a region were not
     looked for, as in LVIS. None if the file does not say it: then all classes were looked for."""
@@ -69,7 +69,7 @@ class CocoImage(NamedTuple):
         return tuple(name for name in labels if name not in looked_for or name in self.incomplete)
 
 
-class Content(NamedTuple):
+class CocoContent(NamedTuple):
     """The content of a COCO file that a task needs."""
 
     pictures: dict[str, CocoImage]
@@ -119,7 +119,7 @@ class SkippedEntries:
         return dict(Counter(codes))
 
 
-def read_content(path: Path, labels: Sequence[str], broken: SkippedEntries) -> Content:
+def read_coco(path: Path, labels: Sequence[str], broken: SkippedEntries) -> CocoContent:
     """Read the images of a COCO file, with the regions of some classes.
 
     A sample's name is the `file_name` without suffix. Categories are matched by name, and regions
@@ -142,7 +142,7 @@ def read_content(path: Path, labels: Sequence[str], broken: SkippedEntries) -> C
     categories = _classes_of_categories(content["categories"], labels, path)
     images = _read_images(content["images"], categories, path, broken)
     _add_regions(content["annotations"], images, categories, path, broken)
-    return Content(_by_name(images.readable, path), _is_by_coco(content))
+    return CocoContent(_by_name(images.readable, path), _is_by_coco(content))
 
 
 def category_names(path: Path) -> list[str]:
@@ -311,7 +311,7 @@ def _add_regions(
             images.readable[region.image].regions.append(region)
 
 
-def _read_region(entry: Any, position: int, categories: Mapping[Id, str], path: Path) -> Region:
+def _read_region(entry: Any, position: int, categories: Mapping[Id, str], path: Path) -> CocoRegion:
     number, where = identify(entry, "annotation", f"{path}: annotations[{position}]", path)
     image: Id = entry_field(entry, "image_id", (int, str), "a whole number or text", where)
     category: Id = entry_field(entry, "category_id", (int, str), "a whole number or text", where)
@@ -320,7 +320,7 @@ def _read_region(entry: Any, position: int, categories: Mapping[Id, str], path: 
     crowd = entry.get("iscrowd", 0)
     if type(crowd) not in (int, bool) or crowd not in (0, 1):
         raise DataError(f"{where}: 'iscrowd' is 0 or 1; found {short_repr(crowd)}", "coco-entry")
-    return Region(
+    return CocoRegion(
         position,
         number,
         image,
@@ -349,7 +349,7 @@ def _check_image_is_certain(entry: Any, listed: set[Id], problem: DataError) -> 
 
 def _unlabelled_region(
     entry: Mapping[str, Any], position: int, categories: Mapping[Id, str]
-) -> Region:
+) -> CocoRegion:
     """Return the region of a skipped annotation; with an unknown category it may be any class."""
     category: Any = entry.get("category_id")
     is_known = type(category) in (int, str) and category in categories
@@ -357,7 +357,7 @@ def _unlabelled_region(
     number: Any = entry.get("id")
     if type(number) not in (int, str):
         number = f"annotations[{position}]"
-    return Region(
+    return CocoRegion(
         position,
         number,
         entry["image_id"],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from segkit.data.sources.coco_fields import short_repr
+from segkit.data.sources.label_values import short_repr
 from segkit.errors import DataError
 
 LONGEST_OUTLINE = 5_000_000

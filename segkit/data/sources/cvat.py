@@ -72,21 +72,7 @@ def find_cvat(data: DataConfig) -> Labels:
     images = Images(folder_of_images(data.images, "cvat"))
     path = label_file_of(data.annotations, "cvat", "the file annotations.xml of CVAT")
     root = read_xml(path)
-    entries: dict[str, Any] = {}
-    absent = []
-    subsets: dict[str, list[str]] = {}
-    for number, element in enumerate(root.iter("image")):
-        where = f"{path}: image[{number}]"
-        reference = element.get("name", "")
-        name = images.find(reference, where)
-        if name is None:
-            absent.append(reference)
-            continue
-        if name in entries:
-            raise DataError(f"{where}: another entry has the image {name}", "label-entry")
-        entries[name] = element
-        part = PARTS.get(element.get("subset", "").lower(), "")
-        subsets.setdefault(part, []).append(name)
+    entries, absent = _entries_of(root, path, images)
     names, left_out = divide(list(images.by_name), entries, data, "leave_out")
     found = {}
     for name in names:
@@ -96,7 +82,7 @@ def find_cvat(data: DataConfig) -> Labels:
         tool="cvat",
         images=found,
         content=partial(read_cvat, width=data.line_width),
-        parts=_parts(subsets, found),
+        parts=_parts(_subsets_of(entries), found),
         classes=_declared(root),
         in_order=True,
         unlabelled=left_out,
@@ -127,6 +113,34 @@ def read_xml(path: Path) -> ElementTree.Element:
             f"{path}: is CVAT for video; export the task as CVAT for images 1.1", "label-file"
         )
     return root
+
+
+def _entries_of(
+    root: ElementTree.Element, path: Path, images: Images
+) -> tuple[dict[str, ElementTree.Element], list[str]]:
+    """Return the entries of images by name, and the references to images that are not there."""
+    entries: dict[str, ElementTree.Element] = {}
+    absent = []
+    for number, element in enumerate(root.iter("image")):
+        where = f"{path}: image[{number}]"
+        reference = element.get("name", "")
+        name = images.find(reference, where)
+        if name is None:
+            absent.append(reference)
+            continue
+        if name in entries:
+            raise DataError(f"{where}: another entry has the image {name}", "label-entry")
+        entries[name] = element
+    return entries, absent
+
+
+def _subsets_of(entries: Mapping[str, ElementTree.Element]) -> dict[str, list[str]]:
+    """Return the names of images by the part that CVAT's subset names, or "" for other subsets."""
+    subsets: dict[str, list[str]] = {}
+    for name, element in entries.items():
+        part = PARTS.get(element.get("subset", "").lower(), "")
+        subsets.setdefault(part, []).append(name)
+    return subsets
 
 
 def _parts(subsets: Mapping[str, list[str]], names: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -101,15 +101,21 @@ def mask_of_layers(
         else:
             _add(background, shape)
     inside = _union(list(layers.values()), size)
-    if not rules.later_hides and (inside & background).any():
-        raise DataError(
-            f"{where}: {int((inside & background).sum())} pixels belong to a class and to a shape "
-            f"of the background. If the later shape hides the earlier one, set data.overlaps: last",
-            "overlap",
-        )
+    if not rules.later_hides:
+        _check_background(int((inside & background).sum()), where)
     if rules.outside_is_void:
         unlabelled |= ~(inside | background)
     return from_layers(_with_void(layers, unlabelled, task), task, rules.on_top, where)
+
+
+def _check_background(shared: int, where: str) -> None:
+    """Raise `DataError` if pixels belong to a class and to the background."""
+    if shared:
+        raise DataError(
+            f"{where}: {shared} pixels belong to a class and to a shape of the background. If the "
+            f"later shape hides the earlier one, set data.overlaps: last",
+            "overlap",
+        )
 
 
 def _hide(layers: Sequence[np.ndarray], shape: Drawn) -> None:

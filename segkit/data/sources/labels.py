@@ -151,7 +151,7 @@ def yes_values(dtype: np.dtype[Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys((1, VOID, brightest)))
 
 
-def as_object(raw: np.ndarray, where: str) -> np.ndarray:
+def objects_as_class(raw: np.ndarray, where: str) -> np.ndarray:
     """Convert numbers of single objects to one class.
 
     Args:
@@ -212,7 +212,7 @@ class YesNo:
     def __call__(
         self, raw: np.ndarray, where: str, palette: np.ndarray | None = None
     ) -> np.ndarray:
-        """Convert one mask, by `as_yes_no` or `as_object`.
+        """Convert one mask, by `as_yes_no` or `objects_as_class`.
 
         Args:
             raw: The stored values, (H, W), an integer dtype.
@@ -226,7 +226,7 @@ class YesNo:
             DataError: If a value has no meaning, or if another value meant yes in an earlier mask.
         """
         if self.instances:
-            return as_object(raw, where)
+            return objects_as_class(raw, where)
         mask, yes = as_yes_no(raw, self.task, self.mapping, where, palette)
         if yes is None:
             return mask

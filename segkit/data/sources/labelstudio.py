@@ -251,7 +251,7 @@ def _shape_of(
         if fields.get("format") != "rle":
             found = short_repr(fields.get("format"))
             raise DataError(f"the format of a brush must be rle; found {found}", "label-shape")
-        return Bitmap(0, 0, rle_pack.decode(list_field(fields, "rle", where), size))
+        return Bitmap(0, 0, rle_pack.decode_brush(list_field(fields, "rle", where), size))
     if kind == "bitmask":
         return _bitmask(fields, size)
     if kind == "polygon":

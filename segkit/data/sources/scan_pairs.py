@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,24 +82,32 @@ def find_scan_pairs(data: DataConfig, task: Task) -> ScanPairs:
     finder = _MaskFinder(data, task, found)
     pairs = []
     without = []
-    broken = []
-    for name, path in images.items():
-        try:
-            volume = open_volume(path, anew=True)
-        except DataError as problem:
-            if not data.skip_broken:
-                raise
-            broken.append(LeftOut(path, str(problem)))
-            continue
+    broken: list[LeftOut] = []
+    for name, volume in _open_volumes(images, data.skip_broken, broken):
         masks = finder.masks_of(name, volume)
         count = view_of_volume(volume, settings_of(data)).count(volume.grid)
         if masks is None:
             without.append(name)
         else:
-            pairs.append(ScanPair(name, path, count, masks))
+            pairs.append(ScanPair(name, images[name], count, masks))
     unused = [] if broken else finder.unused()  # they may be those of broken volumes
     _check_all_paired(without, unused, data)
     return ScanPairs(pairs, "" not in finder.folders, found.left_out + broken)
+
+
+def _open_volumes(
+    images: Mapping[str, Path], skip_broken: bool, broken: list[LeftOut]
+) -> Iterator[tuple[str, Volume]]:
+    """Yield the name and the volume of each file; `skip_broken` adds others to `broken`."""
+    for name, path in images.items():
+        try:
+            volume = open_volume(path, anew=True)
+        except DataError as problem:
+            if not skip_broken:
+                raise
+            broken.append(LeftOut(path, str(problem)))
+            continue
+        yield name, volume
 
 
 def _images_of(found: FoundScans, data: DataConfig) -> dict[str, Path]:

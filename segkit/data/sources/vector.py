@@ -21,11 +21,11 @@ from segkit.io.images import list_images, read_pixels
 from segkit.io.physical_size import read_geometry
 from segkit.io.pixels import both
 from segkit.io.vectors import (
-    Grid,
+    MapGrid,
     Shapes,
     VectorLayer,
     choose_layer,
-    draw,
+    draw_shapes,
     layer_info,
     layer_names,
     read_grid,
@@ -141,21 +141,23 @@ class VectorSource:
         known = image.valid
         if self._area is not None:
             _, areas = self._area.on(grid)
-            known = both(known, draw(areas, grid))
+            known = both(known, draw_shapes(areas, grid))
         mask = void_where_invalid(self._mask(grid, known, path), known)
         return Sample(name, image.values, mask, image.valid, self.geometry(name))
 
-    def _mask(self, grid: Grid, known: np.ndarray | None, path: Path) -> np.ndarray:
+    def _mask(self, grid: MapGrid, known: np.ndarray | None, path: Path) -> np.ndarray:
         """Draw the features on the grid of an image; layers are VOID where it is not known."""
         found, shapes = self._features.on(grid)
         shapes = self._with_width(shapes)
         meanings = self._meanings[found]
-        unlabelled = draw(shapes[meanings == VOID_NAME], grid, self.data.vector_labels.all_touched)
+        unlabelled = draw_shapes(
+            shapes[meanings == VOID_NAME], grid, self.data.vector_labels.all_touched
+        )
         layers: dict[str, np.ndarray] = {}
         for label in self.labels:
             own = shapes[meanings == label]
             if len(own) or unlabelled.any() or not layers:
-                layer = draw(own, grid, self.data.vector_labels.all_touched).astype(np.uint8)
+                layer = draw_shapes(own, grid, self.data.vector_labels.all_touched).astype(np.uint8)
                 layer[unlabelled & (layer == 0)] = VOID
                 layers[label] = void_where_invalid(layer, known)
         where = f"{self._features.path} on {path}"
@@ -182,7 +184,7 @@ class VectorSource:
             setting="data.vector.line_width",
         )
 
-    def _count_outside(self, grids: dict[Path, Grid]) -> Outside:
+    def _count_outside(self, grids: dict[Path, MapGrid]) -> Outside:
         """Count the features that touch none of the images with these grids."""
         touched = np.zeros(len(self._layer.shapes), bool)
         for grid in grids.values():
@@ -308,7 +310,7 @@ def _unknown_values(unknown: Counter[str], path: Path, column: str, labels: list
     )
 
 
-def _read_area(data: DataConfig, grids: dict[Path, Grid]) -> Features | None:
+def _read_area(data: DataConfig, grids: dict[Path, MapGrid]) -> Features | None:
     """Return the polygons of the labelled area; None if images are labelled completely."""
     settings = data.vector_labels
     if not settings.has_area:

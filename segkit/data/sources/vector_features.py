@@ -10,7 +10,7 @@ from segkit.config.vector import VectorConfig
 from segkit.errors import ConfigError, DataError
 from segkit.io.vectors import (
     SIDE,
-    Grid,
+    MapGrid,
     Shapes,
     VectorLayer,
     are_degrees,
@@ -41,7 +41,7 @@ class Features:
         shapely = need("shapely", "geo")
         self._tree = shapely.STRtree(layer.shapes)
 
-    def on(self, grid: Grid) -> tuple[np.ndarray, Shapes]:
+    def on(self, grid: MapGrid) -> tuple[np.ndarray, Shapes]:
         """Return the features that touch an image.
 
         Args:
@@ -64,14 +64,14 @@ class Features:
         longest = max(right - left, top - bottom) / SIDE
         return found, projected(self.shapes[found], self.crs, target, longest)
 
-    def _target(self, grid: Grid) -> str | None:
+    def _target(self, grid: MapGrid) -> str | None:
         """Return the coordinate system of an image; None if it is that of the features."""
         if self.crs == OWN_MAP:
             return None
         return grid.georeference.crs
 
 
-def readable_grids(images: dict[str, Path]) -> dict[Path, Grid]:
+def readable_grids(images: dict[str, Path]) -> dict[Path, MapGrid]:
     """Return the grids of images by their files, without images whose grid cannot be read."""
     grids = {}
     for path in images.values():
@@ -82,7 +82,7 @@ def readable_grids(images: dict[str, Path]) -> dict[Path, Grid]:
     return grids
 
 
-def crs_of(layer: VectorLayer, settings: VectorConfig, grids: dict[Path, Grid]) -> str:
+def crs_of(layer: VectorLayer, settings: VectorConfig, grids: dict[Path, MapGrid]) -> str:
     """Return the coordinate system of a layer: by the setting, else as its file states it.
 
     Args:
@@ -119,7 +119,7 @@ def crs_of(layer: VectorLayer, settings: VectorConfig, grids: dict[Path, Grid]) 
     return crs
 
 
-def _check_images_state_theirs(grids: dict[Path, Grid]) -> None:
+def _check_images_state_theirs(grids: dict[Path, MapGrid]) -> None:
     """Raise `ConfigError` if an image lies on a map of an unknown coordinate system."""
     for path, grid in grids.items():
         if grid.georeference.crs is None:

@@ -117,12 +117,12 @@ def _meanings(
             colours[f"#{colour:06x}"] = _name(meaning(label), task)
         return {"mask_colours": colours}
     values = {}
-    for value, label in enumerate(class_names(root)):
+    for value, label in enumerate(classes_of_voc(root)):
         values[value] = _name(meaning(label), task)
     return {"mask_values": {**values, VOID: VOID_NAME}}
 
 
-def class_names(root: Path) -> list[str]:
+def classes_of_voc(root: Path) -> list[str]:
     """Return the classes in the order of their values: of labelme's class_names.txt, or VOC's."""
     return classes_of_labelme(root / MASKS) or list(CLASSES)
 

@@ -7,7 +7,7 @@ https://docs.ultralytics.com/datasets/segment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -87,21 +87,15 @@ def find_yolo(data: DataConfig) -> Labels:
         description = _read_description(path)
         images, parts = _images_of_parts(root, description)
         names = description.names
-        files = {name: _label_file(image, root) for name, image in images.items()}
+        files = _label_files(images, root)
     else:
         images = list_images(folder)
         parts = parts_by_folder(images)
         names = _names_beside(path or folder)
-        files = {name: _label_file(image, root) for name, image in images.items()}
-        if path is not None:
-            files = {name: existing(path / f"{name}.txt") for name in images}
+        files = _label_files(images, root, path)
     labelled = {name: path for name, path in files.items() if path.is_file()}
     if images and not labelled:
-        raise DataError(
-            f"{folder}: no image has a text file; that of {next(iter(images.values()))} would be "
-            f"{next(iter(files.values()))}",
-            "empty",
-        )
+        raise _no_text_file(folder, images, files)
     chosen, left_out = divide(sorted(images), labelled, data, "background")
     found = {}
     for name in chosen:
@@ -115,6 +109,24 @@ def find_yolo(data: DataConfig) -> Labels:
         classes=names,
         unlabelled=left_out,
         absent=_without_image(labelled.values()),
+    )
+
+
+def _label_files(
+    images: Mapping[str, Path], root: Path, folder: Path | None = None
+) -> dict[str, Path]:
+    """Return the text file of each image, in the folder of text files if there is one."""
+    if folder is not None:
+        return {name: existing(folder / f"{name}.txt") for name in images}
+    return {name: _label_file(image, root) for name, image in images.items()}
+
+
+def _no_text_file(folder: Path, images: Mapping[str, Path], files: Mapping[str, Path]) -> DataError:
+    """Return the error for images of which none has a text file, with the first as an example."""
+    image = next(iter(images.values()))
+    file = next(iter(files.values()))
+    return DataError(
+        f"{folder}: no image has a text file; that of {image} would be {file}", "empty"
     )
 
 

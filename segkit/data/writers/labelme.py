@@ -18,7 +18,7 @@ from PIL import Image
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import (
     FOLDERS,
-    Object,
+    LabelledObject,
     Writer,
     encoded,
     objects_of,
@@ -63,13 +63,13 @@ class LabelmeWriter(Writer):
         return {"source": "labelme", "images": "."}
 
 
-def _bounded(layer: np.ndarray) -> Object:
+def _bounded(layer: np.ndarray) -> LabelledObject:
     """Return the pixels of a layer (H, W) in the smallest box around them."""
     left, top, width, height = cv2.boundingRect(layer.astype(np.uint8))
-    return Object(IGNORED, left, top, layer[top : top + height, left : left + width])
+    return LabelledObject(IGNORED, left, top, layer[top : top + height, left : left + width])
 
 
-def _shape(piece: Object) -> dict[str, Any]:
+def _shape(piece: LabelledObject) -> dict[str, Any]:
     height, width = piece.pixels.shape
     last = [piece.left + width - 1, piece.top + height - 1]
     return {

@@ -70,5 +70,5 @@ def _brush(number: str, label: str, layer: np.ndarray) -> dict[str, Any]:
         "original_width": width,
         "original_height": height,
         "image_rotation": 0,
-        "value": {"format": "rle", "rle": rle_pack.encode(layer), "brushlabels": [label]},
+        "value": {"format": "rle", "rle": rle_pack.encode_brush(layer), "brushlabels": [label]},
     }

@@ -19,7 +19,7 @@ FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 """The folder of each part."""
 
 
-class Object(NamedTuple):
+class LabelledObject(NamedTuple):
     """A connected piece of a class."""
 
     label: str
@@ -71,7 +71,7 @@ def encoded(task: Task, sample: Sample) -> np.ndarray:
     return task.encode(sample.mask, sample.name, void=VOID)
 
 
-def objects_of(task: Task, target: np.ndarray) -> Iterator[Object]:
+def objects_of(task: Task, target: np.ndarray) -> Iterator[LabelledObject]:
     """Yield the connected pieces of each foreground class; pixels that touch at corners connect.
 
     Args:
@@ -84,7 +84,7 @@ def objects_of(task: Task, target: np.ndarray) -> Iterator[Object]:
         for number in range(1, count):
             left, top, width, height = boxes[number, :4].tolist()
             box = numbers[top : top + height, left : left + width]
-            yield Object(task.classes[index], left, top, box == number)
+            yield LabelledObject(task.classes[index], left, top, box == number)
 
 
 def unlabelled_pixels(task: Task, target: np.ndarray, name: str, tool: str) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from scipy.spatial import KDTree
 
-from segkit.data.polygons import Polygon, outlines
+from segkit.data.polygons import Outline, outlines
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import FOLDERS, Writer, encoded
 from segkit.io.atomic import write_text
@@ -74,7 +74,7 @@ class YoloWriter(Writer):
         return found
 
 
-def one_ring(polygon: Polygon) -> np.ndarray:
+def one_ring(polygon: Outline) -> np.ndarray:
     """Return the outline of a region and its holes as one ring.
 
     The ring walks to each hole, around it, and back by the same way, so that the way has no width.

@@ -20,7 +20,7 @@ import numpy as np
 from segkit.config import RunConfig
 from segkit.data.sources.coding import coding_of
 from segkit.errors import DataError
-from segkit.inference.blend import Grid, row_probabilities
+from segkit.inference.blend import WindowGrid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import match_model_input
 from segkit.inference.large.masks import write_masks
@@ -99,10 +99,10 @@ def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> WindowedImage:
     return image
 
 
-def _grid_of(config: RunConfig, image: WindowedImage) -> Grid:
+def _grid_of(config: RunConfig, image: WindowedImage) -> WindowGrid:
     settings = config.predict
     stride = config.model.stride
-    return Grid.over(image.height, image.width, settings.tile, settings.overlap, stride)
+    return WindowGrid.over(image.height, image.width, settings.tile, settings.overlap, stride)
 
 
 def _predict_and_write(
@@ -151,7 +151,7 @@ def _work_fingerprint(rows: _Rows, fingerprint: str) -> dict[str, Any]:
     }
 
 
-def sums_file(work: Path, grid: Grid, row: int, classes: int) -> Strip:
+def sums_file(work: Path, grid: WindowGrid, row: int, classes: int) -> Strip:
     """Return the file of the sums that a row of windows leaves for the next one.
 
     Row -1 stands for the row before the first, which leaves no pixel rows.
@@ -175,7 +175,7 @@ class _Rows:
     predict: Predict
     config: RunConfig
     image: WindowedImage
-    grid: Grid
+    grid: WindowGrid
     work: Path
     budget: MemoryBudget
 

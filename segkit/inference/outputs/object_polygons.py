@@ -13,7 +13,7 @@ from segkit.task.layers import layer_of, plane_of
 SHARES = (1.0, 0.5, 0.25)
 """Shares of the distance that are tried until no line moves too far."""
 Rings = list[Ring]
-"""The rings of one polygon: the outer one and then those of its holes, as `Polygon` has them."""
+"""The rings of one polygon: the outer one and then those of its holes, as `Outline` has them."""
 
 
 def object_polygons(predicted: PredictedImage) -> dict[int, list[Rings]]:

@@ -15,7 +15,7 @@ from segkit.data.pixel_size import PixelSize, pixel_size_of_new
 from segkit.inference.decoding import at_pixel_size, decode
 from segkit.inference.outputs.objects import Object, find_objects, without_small_objects
 from segkit.inference.outputs.shape_options import ALL_SHAPES, ShapeOptions
-from segkit.inference.reading import geometry_of, place_in_volume
+from segkit.inference.reading import geometry_of_image, place_in_volume
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
 from segkit.io.coding import segkit_coding
@@ -66,7 +66,7 @@ class PredictedImage:
         the last channel.
         """
         probabilities = values[..., : config.task.channels]
-        geometry = geometry_of(config, path)
+        geometry = geometry_of_image(config, path)
         size = pixel_size_of_new(config.data, geometry)
         mask = decode(at_pixel_size(config, size, str(path)), probabilities)
         location, no_data = _read_location(config, path)
@@ -99,7 +99,7 @@ class PredictedImage:
         location, no_data = _read_location(config, path)
         if no_data is not None:
             mask[no_data] = VOID
-        geometry = geometry_of(config, path)
+        geometry = geometry_of_image(config, path)
         return cls(
             config.task,
             name,

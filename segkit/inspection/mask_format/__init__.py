@@ -2,7 +2,8 @@
 
 detect.py     `detect_format`: from files to the settings that read them
 guess.py      the result: settings, task, and choices that the user should check
-label_tools.py  recognises the files of labelling tools
+label_places.py  recognises the files of labelling tools
+label_tools.py  the classes of the shapes in these files
 contents.py   the kind and the values of each mask file
 values.py     the meaning of the values, from how often each occurs
 instances.py  whether numbers are classes or single objects of one class

@@ -26,12 +26,8 @@ from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
-from segkit.inspection.mask_format.label_tools import (
-    choose_place,
-    detect_labels,
-    place_of_masks,
-    places_in,
-)
+from segkit.inspection.mask_format.label_places import choose_place, place_of_masks, places_in
+from segkit.inspection.mask_format.label_tools import detect_labels
 from segkit.inspection.mask_format.palettes import by_palette
 from segkit.inspection.mask_format.scans import (
     Folders,
@@ -96,11 +92,19 @@ def detect_format(
         return detect_labels(data, place, classes, progress)
     if masks.suffix.lower() == ".json":
         return detect_coco(data, images, masks, classes)
-    for folder in (images, masks):
+    return _detect_in_folders(data, Folders(images, masks), classes, progress)
+
+
+def _detect_in_folders(
+    data: DataConfig, folders: Folders, classes: Sequence[str], progress: Callback
+) -> Guess:
+    """Return how to read a folder of images or scans and one of masks."""
+    for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder", "unpaired")
+    images, masks = folders
     if data.source in ("folder", "scans") and holds_scans(images):
-        return detect_scans(data, Folders(images, masks), classes, progress, _classify_files)
+        return detect_scans(data, folders, classes, progress, _classify_files)
     layers = _class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)

@@ -90,15 +90,8 @@ def detect_scans(
     images = find_scans(folders.images)
     masks = find_scans(folders.masks)
     suffixes = _find_suffixes(data, images, masks, folders)
-    update = {
-        "source": "scans",
-        "images": folders.images,
-        "masks": folders.masks,
-        "image_suffix": suffixes.image,
-        "mask_suffix": suffixes.mask,
-        "axis": data.axis or _plane_of(images, masks, suffixes, folders),
-    }
-    data = data.model_copy(update=update)
+    axis = data.axis or _plane_of(images, masks, suffixes, folders)
+    data = _with_folders(data, folders, suffixes, axis)
     stated = read_settings(data, classes)
     if stated:
         return stated
@@ -107,16 +100,41 @@ def detect_scans(
     names = [name.removesuffix(suffixes.image) for name in images.volumes()]
     layers = _class_folders(folders.masks, names)
     if layers:
-        volumes = [path for paths in layers.values() for path in paths]
-        guess = _classify_volumes(data, volumes, YES_NO, progress)
-        words = f"one folder per class: {guess.read_as}"
-        return layered_guess(guess.data, list(layers), classes, words)
+        return _classify_layers(data, layers, classes, progress)
     volumes = [path for name, path in _label_files(masks).items() if name.endswith(suffixes.mask)]
     if volumes:
         return _classify_volumes(data, volumes, classes, progress)
     pictures = list(list_images(folders.masks).values())
     guess = classify_pictures(data, pictures, classes, progress)
     return guess._replace(decoded={})
+
+
+def _with_folders(
+    data: DataConfig, folders: Folders, suffixes: Suffixes, axis: str | None
+) -> DataConfig:
+    """Return the settings with what was found about the volumes and their masks."""
+    update = {
+        "source": "scans",
+        "images": folders.images,
+        "masks": folders.masks,
+        "image_suffix": suffixes.image,
+        "mask_suffix": suffixes.mask,
+        "axis": axis,
+    }
+    return data.model_copy(update=update)
+
+
+def _classify_layers(
+    data: DataConfig,
+    layers: Mapping[str, Sequence[Path]],
+    classes: Sequence[str],
+    progress: Callback,
+) -> Guess:
+    """Return how to read one folder of mask volumes per class."""
+    volumes = [path for paths in layers.values() for path in paths]
+    guess = _classify_volumes(data, volumes, YES_NO, progress)
+    words = f"one folder per class: {guess.read_as}"
+    return layered_guess(guess.data, list(layers), classes, words)
 
 
 def _find_suffixes(

@@ -51,7 +51,7 @@ def box(**more: Any) -> dict[str, Any]:
 
 
 def test_a_brush_stroke_is_its_alpha(tmp_path: Path) -> None:
-    mask = one(tmp_path, brush("cat", rle_pack.encode(PIXELS), SIZE))
+    mask = one(tmp_path, brush("cat", rle_pack.encode_brush(PIXELS), SIZE))
     np.testing.assert_array_equal(mask == 1, PIXELS)
 
 
@@ -160,8 +160,8 @@ def test_several_annotations_are_refused_unless_one_is_the_ground_truth(tmp_path
 @pytest.mark.parametrize(
     ("region", "code", "values"),
     [
-        (brush("cat", rle_pack.encode(PIXELS[:4]), SIZE), "label-rle", (384, 192)),
-        (brush("cat", rle_pack.encode(PIXELS)[:-9], SIZE), "label-rle", ()),
+        (brush("cat", rle_pack.encode_brush(PIXELS[:4]), SIZE), "label-rle", (384, 192)),
+        (brush("cat", rle_pack.encode_brush(PIXELS)[:-9], SIZE), "label-rle", ()),
         (brush("cat", [0, 300], SIZE), "label-rle", ()),
         (brush("cat", [255] * 60, SIZE), "label-rle", ("12 x 8",)),
         (studio_region("brushlabels", {"brushlabels": ["cat"]}, SIZE), "label-shape", (None,)),

@@ -116,7 +116,7 @@ def test_the_smoothed_edge_of_a_stroke_is_cut_in_the_middle(
 ) -> None:
     values = [value for alpha in alphas for value in (alpha, alpha, alpha, alpha)]
     packed = pack(values, (3, 4, 8, 16), [(False, 16)])
-    assert rle_pack.decode(packed, (1, 4)).ravel().tolist() == inside
+    assert rle_pack.decode_brush(packed, (1, 4)).ravel().tolist() == inside
 
 
 def pack(values: list[int], sizes: tuple[int, ...], groups: list[tuple[bool, int]]) -> list[int]:
@@ -136,17 +136,17 @@ def pack(values: list[int], sizes: tuple[int, ...], groups: list[tuple[bool, int
 @settings(deadline=None)
 @given(MASKS)
 def test_label_studio_reads_what_is_encoded(mask: np.ndarray) -> None:
-    packed = rle_pack.encode(mask)
+    packed = rle_pack.encode_brush(mask)
     assert unpack(packed) == np.repeat(mask.ravel() * 255, 4).tolist()
-    np.testing.assert_array_equal(rle_pack.decode(packed, mask.shape), mask)
+    np.testing.assert_array_equal(rle_pack.decode_brush(packed, mask.shape), mask)
 
 
 def test_a_run_longer_than_16_bits_is_divided() -> None:
     mask = np.ones((200, 300), bool)
     mask[-1, -1] = False
-    packed = rle_pack.encode(mask)
+    packed = rle_pack.encode_brush(mask)
     assert unpack(packed) == np.repeat(mask.ravel() * 255, 4).tolist()
-    np.testing.assert_array_equal(rle_pack.decode(packed, mask.shape), mask)
+    np.testing.assert_array_equal(rle_pack.decode_brush(packed, mask.shape), mask)
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 8, 16), (1, 2, 5, 9)])
@@ -158,10 +158,10 @@ def test_runs_and_single_values_of_colours_are_decoded(sizes: tuple[int, ...]) -
     packed = pack(values, sizes, groups)
     assert unpack(packed) == values
     expected = [[True, False], [True, False]]
-    assert rle_pack.decode(packed, (2, 2)).tolist() == expected
+    assert rle_pack.decode_brush(packed, (2, 2)).tolist() == expected
 
 
-GOOD = rle_pack.encode(np.array([[True, False], [False, True]]))
+GOOD = rle_pack.encode_brush(np.array([[True, False], [False, True]]))
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,13 @@ GOOD = rle_pack.encode(np.array([[True, False], [False, True]]))
         [-1],
         None,
         [255] * 40,
-        rle_pack.encode(np.ones((3, 2), bool)),
+        rle_pack.encode_brush(np.ones((3, 2), bool)),
         pack([0] * 16, (3, 4, 8, 16), [(True, 17)]),
     ],
 )
 def test_damaged_run_lengths_of_label_studio_are_refused(packed: list[int]) -> None:
     with fails(DataError, "label-rle"):
-        rle_pack.decode(packed, (2, 2))
+        rle_pack.decode_brush(packed, (2, 2))
 
 
 @settings(deadline=None, max_examples=200)
@@ -189,7 +189,7 @@ def test_damaged_run_lengths_of_label_studio_are_refused(packed: list[int]) -> N
 def test_any_bytes_are_decoded_or_refused(content: bytes) -> None:
     header = GOOD[:7]
     try:
-        mask = rle_pack.decode([*header, *content], (2, 2))
+        mask = rle_pack.decode_brush([*header, *content], (2, 2))
     except DataError as problem:
         assert_is(problem, DataError, "label-rle")
     else:

@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit.inference.blend import Grid, row_probabilities
+from segkit.inference.blend import WindowGrid, row_probabilities
 from segkit.inference.large.predict import sums_file
 from segkit.inference.tiles import Predict, cover, predict_tiled
 from tests.helpers.large_cases import network, noise
 
 
-def by_rows(image: np.ndarray, predict: Predict, grid: Grid, classes: int) -> np.ndarray:
+def by_rows(image: np.ndarray, predict: Predict, grid: WindowGrid, classes: int) -> np.ndarray:
     """Predict window by window, with the sums between rows in files."""
     bands = []
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ SIDE, TILE, OVERLAP = st.integers(1, 150), st.integers(16, 48), st.floats(0, 0.7
 def test_the_probabilities_are_exactly_those_of_predict_tiled(
     height: int, width: int, tile: int, overlap: float, align: int, classes: int
 ) -> None:
-    grid = Grid.over(height, width, tile, overlap, align)
+    grid = WindowGrid.over(height, width, tile, overlap, align)
     image, predict = noise(height, width), network(classes)
     found = by_rows(image, predict, grid, classes)
     expected = predict_tiled(image, predict, tile, overlap, 1, align)
@@ -53,7 +53,7 @@ def test_the_probabilities_are_exactly_those_of_predict_tiled(
 
 def test_the_probabilities_of_a_single_window_are_those_of_the_network() -> None:
     image = noise(60, 64)
-    found = by_rows(image, network(2), Grid.over(60, 64, 64, 0.25, 16), 2)
+    found = by_rows(image, network(2), WindowGrid.over(60, 64, 64, 0.25, 16), 2)
     np.testing.assert_allclose(found, network(2)(image[None])[0], rtol=1e-6)
 
 
@@ -61,7 +61,7 @@ def test_the_probabilities_of_a_single_window_are_those_of_the_network() -> None
 def test_the_grid_is_that_of_cover_and_its_bands_are_all_rows(
     height: int, width: int, tile: int, overlap: float, align: int
 ) -> None:
-    grid = Grid.over(height, width, tile, overlap, align)
+    grid = WindowGrid.over(height, width, tile, overlap, align)
     windows = [
         (grid.window_rows(i), grid.window_columns(x))
         for i in range(len(grid.tops))

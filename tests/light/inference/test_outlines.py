@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from segkit.data.polygons import Polygon, Ring, outlines, signed_area
+from segkit.data.polygons import Outline, Ring, outlines, signed_area
 from tests.helpers.polygons import filled
 
 LAYERS = arrays.arrays(
@@ -19,11 +19,11 @@ LAYERS = arrays.arrays(
 )
 
 
-def rings_of(polygon: Polygon) -> list[Ring]:
+def rings_of(polygon: Outline) -> list[Ring]:
     return [polygon.outer, *polygon.holes]
 
 
-def check_valid(polygon: Polygon) -> None:
+def check_valid(polygon: Outline) -> None:
     """Rings are closed, follow the grid, turn at each corner and pass no point twice."""
     for ring, outer in [(polygon.outer, True), *((hole, False) for hole in polygon.holes)]:
         assert ring[0] == ring[-1]

@@ -24,7 +24,7 @@ from segkit.training.trackers import (
     MlflowTracker,
     Tracker,
     check_tracker,
-    flattened,
+    flat_values,
     load_tracker,
     mlflow_name,
 )
@@ -112,7 +112,7 @@ def test_an_unknown_tracker_is_refused() -> None:
 
 
 def test_sections_become_names_with_points() -> None:
-    found = dict(flattened(CONFIG))
+    found = dict(flat_values(CONFIG))
     assert found["train.epochs"] == 2
     assert found["task.classes"] == ["crack"]
     assert "task" not in found
