@@ -34,10 +34,8 @@ JAX_TESTS = (
     "tests/heavy/models/test_models.py",
     "tests/heavy/models/test_supervision.py",
     "tests/heavy/models/test_grid.py",
-    "tests/heavy/models/test_encoders.py",
-    "tests/heavy/models/test_decoders.py",
 )
-"""What runs on every backend."""
+"""What runs on every backend. test_grid.py has every decoder in a network."""
 
 LARGE_FOLDERS = ("inference", "comparison", "evaluation", "inspection", "data", "io", "cli", "task")
 """Folders of tests/light that take a good part of its time."""
