@@ -24,7 +24,8 @@ class WindowGrid(NamedTuple):
     def over(cls, height: int, width: int, tile: int, overlap: float, align: int) -> WindowGrid:
         """Return the grid that covers an image; the arguments are those of `tiles.cover`.
 
-        >>> Grid.over(100, 90, 64, 0.25, 16).tops, Grid.over(100, 90, 64, 0.25, 16).lefts
+        >>> grid = WindowGrid.over(100, 90, 64, 0.25, 16)
+        >>> grid.tops, grid.lefts
         ((0, 48), (0, 32))
         """
         tops = starts(height, tile, overlap, align)
