@@ -4,6 +4,7 @@ train.py             `train`: the whole training as one story
 data.py              opens, checks and measures the data
 network.py           builds and compiles the network
 fit.py               fits the network, starting at the last checkpoint
+feeding.py           hands the batches to Keras
 callbacks.py         callbacks that Keras does not have; progress.py reports steps and epochs
 curves.py            curves.png: losses and scores of each epoch; model_card.py writes README.md
 tracking.py          sends the training to an experiment tracker; trackers.py knows each of them

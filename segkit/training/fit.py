@@ -28,7 +28,7 @@ from segkit.training.best_epoch import choice_for
 from segkit.training.checkpointing import KeepCheckpoints, restore, state_bytes
 from segkit.training.curves import Curves
 from segkit.training.ema import ValidateAverages, averaged
-from segkit.training.mirrored import batches_of
+from segkit.training.feeding import training_data, validation_data
 from segkit.training.network import build_network
 from segkit.training.progress import Report, TrainingClock
 from segkit.training.step_counter import StepCounter
@@ -155,7 +155,7 @@ class Fitting:
             replicas=self.replicas,
         )
         with (
-            batches_of(begin) as batches,
+            training_data(begin) as batches,
             progress.training() as show_status,
             own.heard_interrupts() as interrupts,
         ):
@@ -165,7 +165,7 @@ class Fitting:
                 steps_per_epoch=self.steps,
                 initial_epoch=self.counter.epoch,
                 epochs=self.settings.last_epoch(self.steps) or _UNLIMITED,
-                validation_data=self.validation,
+                validation_data=validation_data(self.validation),
                 callbacks=[interrupts, *self._callbacks(report, running)],
                 shuffle=False,  # the batches are in random order already
                 verbose=0,

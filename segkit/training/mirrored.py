@@ -5,15 +5,13 @@ Batch statistics and gradient clipping use the whole batch instead of each repli
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
-from segkit.data.batches.cache import Batch
 from segkit.models.layers import batch_normalizations
 
 
@@ -50,7 +48,7 @@ def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> N
         model: The network; its batch normalisation layers are changed.
         optimizer: The optimizer; its gradient clipping is changed.
     """
-    if not _is_mirrored():
+    if not is_mirrored():
         return
     for layer in batch_normalizations(model):
         layer.synchronized = True
@@ -58,35 +56,8 @@ def train_as_one(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> N
         _clip_sums(optimizer)
 
 
-@contextmanager
-def batches_of(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[Any]:
-    """Context manager: the training batches in the form that `fit` takes.
-
-    Under a strategy Keras draws one batch to build the model, and then drops the iterator with its
-    prefetched batches. There `fit` gets a dataset that calls `begin` for every new iterator.
-
-    Args:
-        begin: Starts the stream of batches.
-
-    Yields:
-        A generator, or a `tf.data.Dataset` under a strategy.
-    """
-    if not _is_mirrored():
-        with closing(begin()) as batches:
-            yield batches
-        return
-    import tensorflow as tf
-
-    with closing(begin()) as batches:
-        arrays = next(batches)
-    signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in arrays)
-    options = tf.data.Options()  # all devices belong to this machine, so no data is sharded
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    yield tf.data.Dataset.from_generator(begin, output_signature=signature).with_options(options)
-    gc.collect()  # an iterator that lives until the process ends would print an error then
-
-
-def _is_mirrored() -> bool:
+def is_mirrored() -> bool:
+    """Return whether networks are built under a TensorFlow strategy."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -120,7 +91,7 @@ def add_to_sum(variable: keras.Variable, value: np.ndarray) -> None:
         variable: The variable of a metric.
         value: An array of the variable's shape and dtype.
     """
-    if _is_mirrored():
+    if is_mirrored():
         import tensorflow as tf
 
         if variable._value.synchronization == tf.VariableSynchronization.ON_READ:

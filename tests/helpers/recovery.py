@@ -44,7 +44,7 @@ def config_of(folder: Path, **train: object) -> Path:
     }
     path = tiny_config(folder, "multiclass", **settings)
     config = yaml.safe_load(path.read_text())
-    config["model"] |= {"deep_supervision": True, "image_head": 0.1}
+    config["model"] |= {"depth": 2, "deep_supervision": True, "image_head": 0.1}
     config["loss"] = {"dice": 1.0, "focal": {"weight": [0, 1]}}
     path.write_text(yaml.safe_dump(config))
     return path

@@ -26,7 +26,7 @@ def tiny_config(folder: Path, kind: str = "multiclass", **train: object) -> Path
     config = {
         "task": TASKS[kind],
         "data": {"source": "shapes", "count": 24, "size": [40, 36]},
-        "model": {"width": 4, "depth": 2},
+        "model": {"width": 4, "depth": 1},
         "train": settings,
     }
     path = folder / f"{kind}.yaml"

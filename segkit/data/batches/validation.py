@@ -38,6 +38,7 @@ class ValidationBatches(keras.utils.PyDataset):
 
     Attributes:
         mask_summary: What the masks of all images contain.
+        sizes: Height and width of each batch in pixels.
     """
 
     def __init__(
@@ -62,6 +63,12 @@ class ValidationBatches(keras.utils.PyDataset):
         sizes = self.mask_summary.sizes.tolist()
         for name, (height, width) in zip(self.names, sizes, strict=True):
             self.windows += windows_of(name, height, width, largest)
+        self.sizes: list[tuple[int, int]] = []
+        for index in range(len(self)):
+            shapes = [window.shape for window in self._all(index)]
+            self.sizes.append(
+                (max(height for height, _ in shapes), max(width for _, width in shapes))
+            )
         padded = sum(replicas.padded(len(self._all(index))) for index in range(len(self)))
         self.weight = padded / len(self.windows)
         self._last: tuple[str, Encoded] | None = None
@@ -72,7 +79,7 @@ class ValidationBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Return this process's share of a batch: images, targets, and weights if not all are 1."""
-        height, width = np.max([window.shape for window in self._all(index)], axis=0)
+        height, width = self.sizes[index]
         images = []
         targets = []
         for window in self._own(index):

@@ -1,0 +1,97 @@
+"""Training and validation batches in the form that `fit` takes.
+
+On TensorFlow, Keras makes a `tf.data.Dataset` of every generator and of every `PyDataset`. The
+thread that tunes such a dataset sleeps for as long as the dataset has been in use, at most 60
+seconds, and can miss the call to end. Then the process waits for it, at the end of `fit` or at any
+later garbage collection. Therefore the datasets are made here, without tuning.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import keras
+
+from segkit.data.batches.cache import Batch
+from segkit.data.batches.validation import ValidationBatches
+from segkit.training.mirrored import is_mirrored
+
+AHEAD = 2
+"""Number of batches that TensorFlow fetches ahead of the network."""
+
+
+@contextmanager
+def training_data(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[Any]:
+    """Context manager: the training batches in the form that `fit` takes.
+
+    Args:
+        begin: Starts the stream of batches, which has no end. All batches have the same shape.
+
+    Yields:
+        A `tf.data.Dataset` on TensorFlow, and a generator on other backends.
+    """
+    with closing(begin()) as batches:
+        if keras.backend.backend() != "tensorflow":
+            yield batches
+            return
+        first = next(batches)
+        shapes = [array.shape for array in first]
+        if not is_mirrored():
+            yield _dataset(lambda: itertools.chain([first], batches), None, first, shapes)
+            return
+    # Under a strategy Keras draws one batch to build the model, and then drops the iterator with
+    # its prefetched batches. So every iterator has its own stream.
+    yield _dataset(begin, None, first, shapes)
+    gc.collect()  # an iterator that lives until the process ends would print an error then
+
+
+def validation_data(batches: ValidationBatches | None) -> Any:
+    """Return the validation batches in the form that `fit` takes.
+
+    Args:
+        batches: The batches, or None if there are no validation images.
+
+    Returns:
+        A `tf.data.Dataset` on TensorFlow, and `batches` on other backends.
+    """
+    if batches is None or keras.backend.backend() != "tensorflow":
+        return batches
+    first = batches[0]
+    heights = {height for height, _ in batches.sizes}
+    widths = {width for _, width in batches.sizes}
+    shapes = []
+    for array in first:
+        shape: list[int | None] = [None, *array.shape[1:]]
+        if array.ndim > 1 and len(heights) > 1:
+            shape[1] = None
+        if array.ndim > 1 and len(widths) > 1:
+            shape[2] = None
+        shapes.append(shape)
+    count = len(batches)
+    return _dataset(lambda: (batches[index] for index in range(count)), count, first, shapes)
+
+
+def _dataset(
+    begin: Callable[[], Iterable[Batch]],
+    count: int | None,
+    first: Batch,
+    shapes: Sequence[Sequence[int | None]],
+) -> Any:
+    """Return a dataset of `count` batches (None: no end) that has the dtypes of the first one."""
+    import tensorflow as tf
+
+    signature = []
+    for array, shape in zip(first, shapes, strict=True):
+        signature.append(tf.TensorSpec(shape, array.dtype))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    # all devices belong to this machine, so no data is sharded
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    dataset = tf.data.Dataset.from_generator(begin, output_signature=tuple(signature))
+    length = tf.data.INFINITE_CARDINALITY if count is None else count
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+    return dataset.prefetch(AHEAD).with_options(options)
