@@ -189,16 +189,17 @@ def all_steps(folder: Path) -> list[Step]:
     jax = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     commands = ("tests/heavy/cli", "tests/heavy/exporting", "tests/heavy/inference")
     pages = ("tests/heavy/test_docs.py", "tests/heavy/test_tutorials.py")
-    light = ("tests/light", "segkit", "scripts/pages", "--doctest-modules")
+    doctests = ("segkit", "scripts/pages", "--doctest-modules")
     on_jax = (*JAX_TESTS, "-m", "not slow and not one_backend")
     return [
         pytest("models", folder, "tests/heavy/models", "tests/heavy/losses"),
         pytest("commands", folder, *commands, *pages),
         pytest("jax", folder, *on_jax, coverage=False, **jax),
         pytest("training", folder, "tests/heavy/training"),
-        pytest("light", folder, *light),
+        pytest("light", folder, "tests/light"),
         pytest("processes", folder, "tests/processes"),
         pytest("data", folder, "tests/heavy/data", "tests/heavy/metrics"),
+        pytest("doctests", folder, *doctests, coverage=False),
         ("smoke", lambda log: smoke(folder, log)),
         ("lint", lambda log: lint(fix=False, log=log)),
         ("docs", lambda log: docs(folder / "site", log)),

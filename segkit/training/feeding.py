@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from segkit.data.batches.cache import Batch
 from segkit.data.batches.validation import ValidationBatches
@@ -76,9 +77,9 @@ def validation_data(batches: ValidationBatches | None) -> Any:
 
 
 def _dataset(
-    begin: Callable[[], Iterable[Batch]],
+    begin: Callable[[], Iterable[Sequence[np.ndarray]]],
     count: int | None,
-    first: Batch,
+    first: Sequence[np.ndarray],
     shapes: Sequence[Sequence[int | None]],
 ) -> Any:
     """Return a dataset of `count` batches (None: no end) that has the dtypes of the first one."""
