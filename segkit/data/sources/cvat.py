@@ -90,6 +90,17 @@ def find_cvat(data: DataConfig) -> Labels:
     )
 
 
+class _DocumentTypeError(Exception):
+    """The XML has a document type, which may define entities."""
+
+
+class _TreeWithoutEntities(ElementTree.TreeBuilder):
+    """Builds a tree; ends at a document type, in whatever encoding it is written."""
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise _DocumentTypeError
+
+
 def read_xml(path: Path) -> ElementTree.Element:
     """Return the root of a file of CVAT for images.
 
@@ -97,11 +108,14 @@ def read_xml(path: Path) -> ElementTree.Element:
         DataError: If the file is another one, or has entities, which CVAT never writes.
     """
     content = read_content(path)
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise DataError(f"{path}: has a document type, which CVAT never writes", "label-file")
+    parser = ElementTree.XMLParser(target=_TreeWithoutEntities())  # noqa: S314 (without entities)
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 (without entities)
-    except (ElementTree.ParseError, ValueError) as problem:
+        parser.feed(content)
+        root: ElementTree.Element = parser.close()
+    except _DocumentTypeError:
+        message = f"{path}: has a document type, which CVAT never writes"
+        raise DataError(message, "label-file") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as problem:
         raise not_readable(path, "XML", problem) from problem
     if root.tag != "annotations":
         raise DataError(

@@ -12,7 +12,7 @@ from PIL import Image
 from segkit import ConfigError, DataError, Task
 from segkit.config import DataConfig
 from segkit.data.rasterise import Ellipse, Line, draw_mask
-from segkit.data.sources.cvat import open_cvat
+from segkit.data.sources.cvat import open_cvat, read_xml
 from segkit.data.sources.source import Source
 from tests.helpers.errors import fails
 from tests.helpers.label_sets import cvat_xml, filled, picture
@@ -145,18 +145,21 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><annotations>&b;
 
 
 @pytest.mark.parametrize(
-    "text",
+    "content",
     [
-        "",
-        "<annotations><image",
-        "<other/>",
-        BOMB,
-        "<annotations><version>1.1</version><track id='0' label='cat'/></annotations>",
+        b"",
+        b"<annotations><image",
+        b"<other/>",
+        BOMB.encode(),
+        BOMB.encode("utf-16"),
+        b'<?xml version="1.0" encoding="uti-8"?><annotations/>',
+        b"<annotations><version>1.1</version><track id='0' label='cat'/></annotations>",
     ],
 )
-def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "annotations.xml").write_bytes(content)
     with fails(DataError, "label-file", tmp_path / "annotations.xml"):
-        source(tmp_path, text)
+        read_xml(tmp_path / "annotations.xml")
 
 
 def test_an_image_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
