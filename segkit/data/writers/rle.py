@@ -6,21 +6,23 @@ image without objects has a row without run lengths. Unlabelled pixels have the 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.data.run_lengths import pairs_of
+from segkit.data.label_formats.rle import (
+    COLUMNS,
+    FILE,
+    UNLABELLED,
+    RleRow,
+    csv_text,
+    rle_rows,
+)
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
 from segkit.io.atomic import write_text
 from segkit.task import Task
 from segkit.task.layers import layer_of
-
-COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
-FILE = "masks.csv"
 
 
 class RleWriter(Writer):
@@ -28,7 +30,7 @@ class RleWriter(Writer):
 
     def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
         super().__init__(task, folder, parts)
-        self._rows: list[tuple[str, str, str]] = []
+        self._rows: list[RleRow] = []
 
     def add(self, sample: Sample, part: str) -> None:
         images = self.folder / "images"
@@ -40,21 +42,12 @@ class RleWriter(Writer):
         layers = {}
         for index in self.task.foreground:
             layers[self.task.classes[index]] = layer_of(self.task, target, index)
-        layers["void"] = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        layers[UNLABELLED] = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
         image = path.relative_to(images).as_posix()
-        rows = []
-        for label, layer in layers.items():
-            if layer.any():
-                text = " ".join(map(str, pairs_of(layer, "column")))
-                rows.append((image, label, text))
-        self._rows += rows or [(image, self.labels[0], "")]
+        self._rows += rle_rows(image, layers, self.labels[0])
 
     def finish(self) -> dict[str, Any]:
-        stream = io.StringIO()
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows(self._rows)
-        write_text(self.folder / FILE, stream.getvalue())
+        write_text(self.folder / FILE, csv_text([COLUMNS, *self._rows]))
         return {
             "source": "rle",
             "images": "images",

@@ -13,11 +13,11 @@ from segkit import VOID, ConfigError, DataError, Task, catalog
 from segkit.cli import main
 from segkit.config import read
 from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds, to_tool
+from segkit.data.label_formats.yolo import one_ring
 from segkit.data.parts import open_parts
 from segkit.data.polygons import outlines
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
-from segkit.data.writers.yolo import one_ring
 from segkit.errors import RunError
 from tests.helpers.errors import fails
 from tests.helpers.label_sets import filled, labelme
@@ -192,7 +192,7 @@ def test_programs_that_draw_outlines_fill_cuts_and_edges_only(mask: np.ndarray) 
     """OpenCV fills a polygon of pixel centres together with its outline, as YOLO's trainer does."""
     _, numbers = cv2.connectedComponents(mask, connectivity=4)
     for polygon in outlines(mask):
-        ring = one_ring(polygon)
+        ring = one_ring([polygon.outer, *polygon.holes])
         drawn = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.uint8)
         cv2.fillPoly(drawn, [ring.astype(np.int32)], 1)
         piece = numbers == numbers[polygon.pixel]
