@@ -156,6 +156,9 @@ class DataConfig(Section):
     """What happens to images without a label file or without an entry in it: they are left out with
     a warning, they are all background, or they are an error; auto means background in YOLO's
     format and left out in others."""
+    use_predictions: bool = False
+    """Whether the prediction of a model counts as labels in tasks of Label Studio that nobody has
+    annotated, as in the files of `segkit predict --format labelstudio` (source labelstudio)."""
     run_lengths: RunLengthsConfig | None = None
     """The columns of a CSV file of run lengths, and the order of its pixels."""
     crowds: Literal["auto", "void", "objects"] = "auto"
@@ -250,6 +253,7 @@ class DataConfig(Section):
             )
         self._check_mask_reading()
         self._check_scan_settings()
+        self._check_predictions()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",
@@ -334,6 +338,17 @@ class DataConfig(Section):
                     "contradiction",
                     setting=f"data.{name}",
                 )
+
+    def _check_predictions(self) -> None:
+        """Raise `ConfigError` if predictions shall count as labels with another source."""
+        if not self.use_predictions or self.source == "labelstudio" or ":" in self.source:
+            return
+        raise ConfigError(
+            f"is a setting of Label Studio (data.source: labelstudio); found the source "
+            f"{self.source}",
+            "contradiction",
+            setting="data.use_predictions",
+        )
 
     @property
     def vector_labels(self) -> VectorConfig:

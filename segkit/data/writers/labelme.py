@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from segkit.data.label_formats.labelme import document, ignored_shape, mask_shape
+from segkit.data.label_formats.labelme import IGNORED, document, ignored_shape, mask_shape
+from segkit.data.label_formats.unlabelled import check_label
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import FOLDERS, Writer, encoded, objects_of, unlabelled_pixels
 from segkit.io.atomic import write_text
@@ -27,6 +28,7 @@ class LabelmeWriter(Writer):
         shapes = []
         unlabelled = unlabelled_pixels(self.task, target, sample.name, "labelme")
         if unlabelled.any():
+            check_label(self.labels, IGNORED, sample.name)
             shapes.append(ignored_shape(unlabelled))
         shapes += [mask_shape(*piece) for piece in objects_of(self.task, target)]
         height, width = target.shape[:2]

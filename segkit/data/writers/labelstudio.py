@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data.label_formats.labelstudio import UNLABELLED, address_of, brushes
+from segkit.data.label_formats.unlabelled import with_unlabelled
 from segkit.data.sources.source import Sample
-from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
+from segkit.data.writers.writer import (
+    FOLDERS,
+    Writer,
+    class_layers_of,
+    encoded,
+    unlabelled_pixels,
+)
 from segkit.io.atomic import write_text
 from segkit.task import Task
-from segkit.task.layers import layer_of
 
 
 class LabelStudioWriter(Writer):
@@ -32,11 +38,9 @@ class LabelStudioWriter(Writer):
             folder = folder / FOLDERS[part]
         path = self.write_image(folder, sample)
         target = encoded(self.task, sample)
-        layers = {
-            UNLABELLED: unlabelled_pixels(self.task, target, sample.name, "Label Studio"),
-        }
-        for index in self.task.foreground:
-            layers[self.task.classes[index]] = layer_of(self.task, target, index)
+        unlabelled = unlabelled_pixels(self.task, target, sample.name, "Label Studio")
+        layers = class_layers_of(self.task, target)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED, sample.name)
         number = len(self._tasks) + 1
         result = brushes(layers, f"{number}-")
         address = address_of(path.relative_to(self.folder).as_posix())

@@ -18,11 +18,17 @@ from segkit.data.label_formats.rle import (
     csv_text,
     rle_rows,
 )
+from segkit.data.label_formats.unlabelled import with_unlabelled
 from segkit.data.sources.source import Sample
-from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
+from segkit.data.writers.writer import (
+    FOLDERS,
+    Writer,
+    class_layers_of,
+    encoded,
+    unlabelled_pixels,
+)
 from segkit.io.atomic import write_text
 from segkit.task import Task
-from segkit.task.layers import layer_of
 
 
 class RleWriter(Writer):
@@ -39,10 +45,9 @@ class RleWriter(Writer):
             folder = images / FOLDERS[part]
         path = self.write_image(folder, sample)
         target = encoded(self.task, sample)
-        layers = {}
-        for index in self.task.foreground:
-            layers[self.task.classes[index]] = layer_of(self.task, target, index)
-        layers[UNLABELLED] = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        unlabelled = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        layers = class_layers_of(self.task, target)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED, sample.name)
         image = path.relative_to(images).as_posix()
         self._rows += rle_rows(image, layers, self.labels[0])
 

@@ -99,7 +99,7 @@ class Results:
         return [*self.other_outputs, self.mask_output]
 
     def check_coding(self, names: Iterable[str]) -> None:
-        """Check that all masks in the folder are stored in one way.
+        """Check that all files in each folder are stored in one way.
 
         Masks without a record are taken for segkit's own coding, because older versions wrote no
         other.
@@ -108,10 +108,12 @@ class Results:
             names: Names of the images to predict.
 
         Raises:
-            ConfigError: If the folder holds masks that are stored in another way.
+            ConfigError: If a folder holds files that are stored in another way.
             DataError: If two images would have the same mask file.
         """
         _check_different_masks(self.coding, names)
+        for output in self.other_outputs:
+            output.check_folder()
         own = record_of(self.coding)
         found = read_record(self.masks)
         segkit_own = segkit_coding(self.task)

@@ -13,9 +13,8 @@ from segkit import VOID, ConfigError, DataError, Task, catalog
 from segkit.cli import main
 from segkit.config import read
 from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds, to_tool
-from segkit.data.label_formats.yolo import one_ring
 from segkit.data.parts import open_parts
-from segkit.data.polygons import outlines
+from segkit.data.polygons import one_ring, outlines
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
