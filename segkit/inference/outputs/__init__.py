@@ -23,5 +23,6 @@ object_polygons.py  the polygons of the objects of an image
 object_layers.py  the pixels of the objects of each class
 listing.py        lists and reads the files of single images that are merged into one file
 summary.py        the table of all images
-mask_areas.py     counts the pixels of masks that exist already
+mask_counts.py    counts the pixels and objects of masks and of mask files
+object_counts.py  counts the objects of a layer tile by tile
 """
