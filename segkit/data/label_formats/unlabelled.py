@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from segkit.errors import DataError
+from segkit.errors import ConfigError
+from segkit.task import Task
+
+
+def check_no_class(task: Task, label: str, tool: str) -> None:
+    """Check that no class has the name of the label for unlabelled pixels.
+
+    Args:
+        task: The task.
+        label: The label of unlabelled pixels in a format.
+        tool: The format, for the message.
+
+    Raises:
+        ConfigError: If a class has this name, because its pixels would be read as unlabelled.
+    """
+    if label in task.classes:
+        raise ConfigError(
+            f"{label} is the label of unlabelled pixels in files for {tool}, so no class can have "
+            f"this name; found {', '.join(task.classes)}. Choose another format",
+            "duplicate-name",
+            setting="task.classes",
+        )
 
 
 def with_unlabelled(
-    layers: Mapping[str, np.ndarray], pixels: np.ndarray, label: str, where: str
+    layers: Mapping[str, np.ndarray], pixels: np.ndarray, label: str
 ) -> dict[str, np.ndarray]:
     """Return layers, with that of the unlabelled pixels as the first if there are any.
 
@@ -18,31 +39,7 @@ def with_unlabelled(
         layers: The pixels of each class, (H, W) bool.
         pixels: The pixels without a label, (H, W) bool.
         label: The label that they have in the format.
-        where: The image, for the message.
-
-    Raises:
-        DataError: If a class has the same name as the label.
     """
     if not pixels.any():
         return dict(layers)
-    check_label(layers, label, where)
     return {label: pixels, **layers}
-
-
-def check_label(classes: Iterable[str], label: str, where: str) -> None:
-    """Check that unlabelled pixels can have a label.
-
-    Args:
-        classes: The names of the classes.
-        label: The label that they have in the format.
-        where: The image, for the message.
-
-    Raises:
-        DataError: If a class has the same name as the label.
-    """
-    if label in classes:
-        raise DataError(
-            f"{where}: has unlabelled pixels, whose label is {label} in this format, and a class "
-            f"has the same name; rename the class",
-            "duplicate-name",
-        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data.label_formats.labelstudio import UNLABELLED, address_of, brushes
-from segkit.data.label_formats.unlabelled import with_unlabelled
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import (
     FOLDERS,
@@ -30,6 +30,7 @@ class LabelStudioWriter(Writer):
 
     def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
         super().__init__(task, folder, parts)
+        check_no_class(task, UNLABELLED, "Label Studio")
         self._tasks: list[dict[str, Any]] = []
 
     def add(self, sample: Sample, part: str) -> None:
@@ -40,7 +41,7 @@ class LabelStudioWriter(Writer):
         target = encoded(self.task, sample)
         unlabelled = unlabelled_pixels(self.task, target, sample.name, "Label Studio")
         layers = class_layers_of(self.task, target)
-        layers = with_unlabelled(layers, unlabelled, UNLABELLED, sample.name)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED)
         number = len(self._tasks) + 1
         result = brushes(layers, f"{number}-")
         address = address_of(path.relative_to(self.folder).as_posix())

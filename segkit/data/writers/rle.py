@@ -18,7 +18,7 @@ from segkit.data.label_formats.rle import (
     csv_text,
     rle_rows,
 )
-from segkit.data.label_formats.unlabelled import with_unlabelled
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import (
     FOLDERS,
@@ -36,6 +36,7 @@ class RleWriter(Writer):
 
     def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
         super().__init__(task, folder, parts)
+        check_no_class(task, UNLABELLED, "run lengths")
         self._rows: list[RleRow] = []
 
     def add(self, sample: Sample, part: str) -> None:
@@ -47,7 +48,7 @@ class RleWriter(Writer):
         target = encoded(self.task, sample)
         unlabelled = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
         layers = class_layers_of(self.task, target)
-        layers = with_unlabelled(layers, unlabelled, UNLABELLED, sample.name)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED)
         image = path.relative_to(images).as_posix()
         self._rows += rle_rows(image, layers, self.labels[0])
 

@@ -18,13 +18,14 @@ from segkit.data.label_formats.labelme import (
     mask_shape,
     polygon_shape,
 )
-from segkit.data.label_formats.unlabelled import check_label
+from segkit.data.label_formats.unlabelled import check_no_class
 from segkit.data.polygons import one_ring
 from segkit.inference.outputs.object_layers import pixels_without_data
 from segkit.inference.outputs.object_polygons import object_polygons
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.names import file_in
 from segkit.io.pages import file_of
+from segkit.task import Task
 from segkit.task.layers import plane_of
 
 
@@ -36,6 +37,10 @@ class Labelme(Output):
 
     ending = "-labelme"
     has_polygons = True
+
+    def __init__(self, task: Task, masks: Path) -> None:
+        super().__init__(task, masks)
+        check_no_class(task, IGNORED, "labelme")
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder, name, ".json")]
@@ -62,7 +67,6 @@ def _shapes_of(predicted: PredictedImage) -> list[dict[str, Any]]:
     shapes = []
     without_data = pixels_without_data(predicted)
     if without_data.any():
-        check_label(predicted.task.classes, IGNORED, str(predicted.path))
         shapes.append(ignored_shape(without_data))
     if predicted.shapes.simplify > 0:
         return [*shapes, *_polygons_of(predicted)]

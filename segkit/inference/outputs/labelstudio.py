@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data.label_formats.labelstudio import UNLABELLED, address_of, brushes
-from segkit.data.label_formats.unlabelled import with_unlabelled
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.inference.outputs.listing import list_parts, read_part
 from segkit.inference.outputs.object_layers import object_layers, pixels_without_data
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
 from segkit.io.names import file_in
+from segkit.task import Task
 
 MODEL = "segkit"
 """The name of the model that made the predictions."""
@@ -27,6 +28,10 @@ class LabelStudio(Output):
     """Writes DIR-labelstudio/parts/NAME.json for each image, and DIR-labelstudio/tasks.json."""
 
     ending = "-labelstudio"
+
+    def __init__(self, task: Task, masks: Path) -> None:
+        super().__init__(task, masks)
+        check_no_class(task, UNLABELLED, "Label Studio")
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder / "parts", name, ".json")]
@@ -50,9 +55,8 @@ class LabelStudio(Output):
 
 def _task_of(predicted: PredictedImage) -> dict[str, Any]:
     """Return a task without its id. The score of the prediction is that of its objects."""
-    layers = with_unlabelled(
-        object_layers(predicted), pixels_without_data(predicted), UNLABELLED, str(predicted.path)
-    )
+    without_data = pixels_without_data(predicted)
+    layers = with_unlabelled(object_layers(predicted), without_data, UNLABELLED)
     prediction: dict[str, Any] = {"model_version": MODEL, "result": brushes(layers)}
     _, objects = predicted.objects
     pixels = sum(found.area for found in objects)

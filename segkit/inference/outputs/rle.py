@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segkit.data.label_formats.rle import COLUMNS, FILE, UNLABELLED, RleRow, csv_text, rle_rows
-from segkit.data.label_formats.unlabelled import with_unlabelled
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.inference.outputs.listing import list_parts, part_problem, read_part
 from segkit.inference.outputs.object_layers import object_layers, pixels_without_data
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
 from segkit.io.names import file_in
+from segkit.task import Task
 
 
 class Rle(Output):
@@ -23,16 +24,16 @@ class Rle(Output):
 
     ending = "-rle"
 
+    def __init__(self, task: Task, masks: Path) -> None:
+        super().__init__(task, masks)
+        check_no_class(task, UNLABELLED, "run lengths")
+
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder / "parts", name, ".json")]
 
     def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
-        layers = with_unlabelled(
-            object_layers(predicted),
-            pixels_without_data(predicted),
-            UNLABELLED,
-            str(predicted.path),
-        )
+        without_data = pixels_without_data(predicted)
+        layers = with_unlabelled(object_layers(predicted), without_data, UNLABELLED)
         default = self.task.classes[self.task.foreground[0]]
         rows = rle_rows(predicted.file_name, layers, default)
         paths[0].write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")

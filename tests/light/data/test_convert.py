@@ -244,3 +244,48 @@ def test_a_folder_of_one_tool_is_converted_to_another(tmp_path: Path, to: str) -
     np.testing.assert_array_equal(masks["a"][..., 0] == 1, filled([(1, 1, 7, 5)], (8, 12)))
     np.testing.assert_array_equal(masks["a"][..., 1] == 1, filled([(5, 3, 11, 7)], (8, 12)))
     assert not masks["b"].any()
+
+
+@pytest.mark.parametrize(
+    ("to", "label"), [("labelme", "__ignore__"), ("labelstudio", "void"), ("rle", "void")]
+)
+def test_no_class_has_the_label_of_unlabelled_pixels(tmp_path: Path, to: str, label: str) -> None:
+    task = Task.multilabel([label, "liver"])
+    part = in_memory([random_sample(task, "a", 0, False)])
+    with fails(ConfigError, "duplicate-name", label, "liver", setting="task.classes"):
+        to_tool(task, {"train": part}, tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_with_signs_of_addresses_are_found_again(tmp_path: Path) -> None:
+    names = ["a%41", "b & c#d", "e+f", "g?h=i"]
+    samples = [random_sample(CRACK, name, seed, False) for seed, name in enumerate(names)]
+    to_tool(CRACK, {"train": in_memory(samples)}, tmp_path / "out", "labelstudio")
+    again = open_parts(read(tmp_path / "out" / "config.yaml"))["train"]
+    assert again.names == names
+    for sample in samples:
+        np.testing.assert_array_equal(again.read(sample.name).mask, sample.mask)
+
+
+corners = arrays.arrays(
+    np.int64, st.tuples(st.integers(3, 40), st.just(2)), elements=st.integers(0, 30)
+)
+
+
+@given(corners, st.lists(corners, min_size=1, max_size=3))
+def test_a_hole_is_joined_where_it_is_nearest(outer: np.ndarray, holes: list[np.ndarray]) -> None:
+    ring = outer
+    for hole in holes:
+        distances = np.linalg.norm(ring[:, None] - hole, axis=-1)
+        joined = one_ring([closed(ring), closed(hole)])
+        steps = np.linalg.norm(joined[:-1] - joined[1:], axis=-1)
+        own = [np.linalg.norm(each[:-1] - each[1:], axis=-1).sum() for each in (ring, hole)]
+        assert len(joined) == len(ring) + len(hole) + 2
+        around = own[1] + np.linalg.norm(hole[0] - hole[-1])
+        assert steps.sum() == pytest.approx(own[0] + around + 2 * distances.min())
+        ring = joined
+
+
+def closed(ring: np.ndarray) -> list[tuple[int, int]]:
+    points = [(int(x), int(y)) for x, y in ring]
+    return [*points, points[0]]
