@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -335,3 +337,31 @@ def test_a_folder_without_images_has_readable_files(tmp_path: Path, tool: str) -
     if tool == "rle":
         text = (tmp_path / "out-rle" / "masks.csv").read_text()
         assert text == "ImageId,ClassId,EncodedPixels\n"
+
+
+WITHOUT_PACKAGES = """
+import sys
+from pathlib import Path
+for name in ("scipy", "pycocotools", "shapely", "rasterio", "pyogrio"):
+    sys.modules[name] = None
+from segkit import Task, catalog
+from segkit.io.images import write_picture
+from segkit.inference.files import predict_files
+from segkit.inference.outputs.writer import Outputs
+from tests.helpers.stand_in import config_of, network, picture
+task = Task.multilabel(["liver", "tumour"])
+root = Path(sys.argv[1])
+write_picture(root / "a.png", picture(0, 20, 33))
+outputs = Outputs(root / "out", formats=tuple(sys.argv[2:]))
+run = lambda batch: network(batch, task)
+summary = predict_files(run, config_of(task), {"a": root / "a.png"}, outputs)
+assert (summary.written, summary.failed) == (1, []), summary
+"""
+
+
+@pytest.mark.long
+def test_the_packages_of_the_light_distribution_are_enough(tmp_path: Path) -> None:
+    """keras-segkit-runtime installs neither scipy nor pycocotools."""
+    command = [sys.executable, "-c", WITHOUT_PACKAGES, str(tmp_path), *TOOLS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
