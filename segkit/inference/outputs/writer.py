@@ -22,6 +22,7 @@ from segkit.inference.outputs.shape_options import ALL_SHAPES, ShapeOptions
 from segkit.io.atomic import remove_leftovers, together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
+from segkit.io.failures import LITTLE
 from segkit.io.files import make_folder
 from segkit.io.georeference import has_place
 from segkit.io.locks import wait_for_lock
@@ -30,8 +31,6 @@ from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors after which no other image can be written either."""
-LITTLE = 2**16
-"""A disk with fewer free bytes counts as full, because not every library says why it failed."""
 
 
 class Outputs(NamedTuple):
