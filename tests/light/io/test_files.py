@@ -4,6 +4,7 @@ import errno
 import io
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +260,7 @@ def test_an_error_without_a_reason_is_that_of_a_full_disk_while_it_is_full(
     usage = shutil.disk_usage(tmp_path)
     for free, expected in ((1000, errno.ENOSPC), (10**9, None)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
-        with pytest.raises(OSError) as problem, atomic(tmp_path / "a.npy"):
-            raise OSError("3 requested and 0 written")
-        assert problem.value.errno == expected
+        problem = OSError("3 requested and 0 written")
+        with suppress(OSError), atomic(tmp_path / "a.npy"):
+            raise problem
+        assert problem.errno == expected
