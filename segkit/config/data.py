@@ -253,7 +253,6 @@ class DataConfig(Section):
             )
         self._check_mask_reading()
         self._check_scan_settings()
-        self._check_predictions()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",
@@ -338,17 +337,6 @@ class DataConfig(Section):
                     "contradiction",
                     setting=f"data.{name}",
                 )
-
-    def _check_predictions(self) -> None:
-        """Raise `ConfigError` if predictions shall count as labels with another source."""
-        if not self.use_predictions or self.source == "labelstudio" or ":" in self.source:
-            return
-        raise ConfigError(
-            f"is a setting of Label Studio (data.source: labelstudio); found the source "
-            f"{self.source}",
-            "contradiction",
-            setting="data.use_predictions",
-        )
 
     @property
     def vector_labels(self) -> VectorConfig:

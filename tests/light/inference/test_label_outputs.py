@@ -14,6 +14,7 @@ import pytest
 import tifffile
 
 from segkit import ConfigError, DataError, Task
+from segkit.cli import main
 from segkit.config import DataConfig
 from segkit.data.sources.source import Source, open_source
 from segkit.inference.files import Summary, predict_files
@@ -221,8 +222,14 @@ def test_predictions_are_labels_only_if_the_config_says_so(tmp_path: Path) -> No
         open_source(
             DataConfig(source="labelstudio", images=tmp_path / "in", annotations=tasks), task
         )
-    with fails(ConfigError, "contradiction", setting="data.use_predictions"):
-        DataConfig(source="yolo", images=tmp_path / "in", use_predictions=True)
+    folders = [str(tmp_path / "in"), str(tasks)]
+    out = tmp_path / "converted"
+    assert main(["convert", *folders, "--to", "rle", "--out", str(out)]) == 2
+    wanted = ["--set", "data.use_predictions=true"]
+    assert main(["convert", *folders, *wanted, "--to", "rle", "--out", str(out)]) == 0
+    rows = plain_labels.rle(out, "a.png", (20, 33))
+    for label, layer in layers_of(task, answer_of(task, picture(0, 20, 33)).mask).items():
+        np.testing.assert_array_equal(rows[label], layer)
 
 
 def test_an_annotation_counts_instead_of_the_prediction(tmp_path: Path) -> None:
