@@ -12,6 +12,7 @@ label_formats/  what these files contain, also those of predictions
 
 rasterise.py    draws polygons and other shapes as pixels
 polygons.py     finds the polygons of a mask
+hole_cuts.py    joins the holes of a polygon to its outline
 run_lengths.py  run lengths of COCO, CVAT and Kaggle
 rle_pack.py     run lengths of Label Studio
 """

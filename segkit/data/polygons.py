@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,8 +16,6 @@ the image, x goes to the right and y down."""
 UPPER_LEFT = slice(None, -1)
 LOWER_RIGHT = slice(1, None)
 """The pixels before and after each point of the grid, along one axis of a padded array."""
-PIECE = 64
-"""Corners of a hole that are compared with a ring at once."""
 
 
 class Outline(NamedTuple):
@@ -67,51 +65,6 @@ def signed_area(ring: Ring) -> float:
     for (x, y), (next_x, next_y) in pairwise(ring):
         doubled += x * next_y - next_x * y
     return doubled / 2
-
-
-def one_ring(rings: Sequence[Ring]) -> np.ndarray:
-    """Return the outline of a region and its holes as one ring.
-
-    The ring walks to each hole, around it, and back by the same way, so that the way has no width.
-
-    Args:
-        rings: The outer ring and those of the holes.
-
-    Returns:
-        Corners (N, 2) of x and y, without the repeated first one.
-    """
-    ring = np.array(rings[0][:-1], np.int64)
-    for hole in rings[1:]:
-        corners = np.array(hole[:-1], np.int64)
-        place, start = _nearest(ring, corners)
-        around = np.concatenate([corners[start:], corners[: start + 1]])
-        ring = np.concatenate([ring[: place + 1], around, ring[place:]])
-    return ring
-
-
-def _nearest(ring: np.ndarray, hole: np.ndarray) -> tuple[int, int]:
-    """Return the indices of a corner of a ring and of one of a hole that are nearest.
-
-    The corners of a piece of the hole are compared with those of the ring that can be nearer than
-    the nearest so far.
-    """
-    squares = ((ring - hole[0]) ** 2).sum(axis=1)
-    found = (int(squares.argmin()), 0)
-    smallest = int(squares.min())
-    for first in range(0, len(hole), PIECE):
-        corners = hole[first : first + PIECE]
-        margin = np.sqrt(smallest)
-        is_inside = (ring >= corners.min(axis=0) - margin) & (ring <= corners.max(axis=0) + margin)
-        candidates = np.flatnonzero(is_inside.all(axis=1))
-        if not len(candidates):
-            continue
-        differences = corners[:, None] - ring[candidates]
-        squares = (differences**2).sum(axis=2)
-        corner, candidate = np.unravel_index(squares.argmin(), squares.shape)
-        if squares[corner, candidate] < smallest:
-            smallest = int(squares[corner, candidate])
-            found = (int(candidates[candidate]), first + int(corner))
-    return found
 
 
 def _find_corners(regions: np.ndarray) -> np.ndarray:

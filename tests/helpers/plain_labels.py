@@ -27,7 +27,8 @@ def _add(layers: Layers, label: str, pixels: np.ndarray) -> None:
     layers[label] = layers.get(label, np.zeros(pixels.shape, bool)) | pixels
 
 
-def _closed(points: Any) -> list[Any]:
+def closed(points: Any) -> list[Any]:
+    """Return points as a list of tuples with the first one repeated at the end."""
     ring = [tuple(point) for point in points]
     return [*ring, ring[0]]
 
@@ -56,7 +57,7 @@ def yolo(folder: Path, name: str, size: Size) -> Layers:
         points = np.array(shares, float).reshape(-1, 2)
         assert ((points >= 0) & (points <= 1)).all()
         corners = np.round(points * (size[1], size[0]), 6)
-        _add(layers, names[int(number)], filled([_closed(corners.tolist())], size))
+        _add(layers, names[int(number)], filled([closed(corners.tolist())], size))
     return layers
 
 
@@ -69,7 +70,7 @@ def labelme(folder: Path, name: str, size: Size) -> Layers:
     layers: Layers = {}
     for shape in content["shapes"]:
         if shape["shape_type"] == "polygon":
-            _add(layers, shape["label"], filled([_closed(shape["points"])], size))
+            _add(layers, shape["label"], filled([closed(shape["points"])], size))
             continue
         assert shape["shape_type"] == "mask"
         (left, top), (right, bottom) = shape["points"]
@@ -128,6 +129,6 @@ def qupath(folder: Path, name: str, size: Size) -> Layers:
         polygons = feature["geometry"]["coordinates"]
         if feature["geometry"]["type"] == "Polygon":
             polygons = [polygons]
-        rings = [_closed(ring[:-1]) for polygon in polygons for ring in polygon]
+        rings = [closed(ring[:-1]) for polygon in polygons for ring in polygon]
         _add(layers, properties["classification"]["name"], filled(rings, size))
     return layers

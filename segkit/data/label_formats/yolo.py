@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
-from segkit.data.polygons import Ring, one_ring
+from segkit.data.hole_cuts import one_ring
+from segkit.data.polygons import Ring
 from segkit.data.rasterise import Size
 
 DESCRIPTION = "data.yaml"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from segkit.data.hole_cuts import one_ring
 from segkit.data.label_formats.labelme import (
     IGNORED,
     document,
@@ -19,7 +20,6 @@ from segkit.data.label_formats.labelme import (
     polygon_shape,
 )
 from segkit.data.label_formats.unlabelled import check_no_class
-from segkit.data.polygons import one_ring
 from segkit.inference.outputs.object_layers import pixels_without_data
 from segkit.inference.outputs.object_polygons import object_polygons
 from segkit.inference.outputs.prediction import Output, PredictedImage

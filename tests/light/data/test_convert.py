@@ -13,8 +13,9 @@ from segkit import VOID, ConfigError, DataError, Task, catalog
 from segkit.cli import main
 from segkit.config import read
 from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds, to_tool
+from segkit.data.hole_cuts import one_ring
 from segkit.data.parts import open_parts
-from segkit.data.polygons import one_ring, outlines
+from segkit.data.polygons import outlines
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
 from segkit.errors import RunError
@@ -265,27 +266,3 @@ def test_names_with_signs_of_addresses_are_found_again(tmp_path: Path) -> None:
     assert again.names == names
     for sample in samples:
         np.testing.assert_array_equal(again.read(sample.name).mask, sample.mask)
-
-
-corners = arrays.arrays(
-    np.int64, st.tuples(st.integers(3, 40), st.just(2)), elements=st.integers(0, 30)
-)
-
-
-@given(corners, st.lists(corners, min_size=1, max_size=3))
-def test_a_hole_is_joined_where_it_is_nearest(outer: np.ndarray, holes: list[np.ndarray]) -> None:
-    ring = outer
-    for hole in holes:
-        distances = np.linalg.norm(ring[:, None] - hole, axis=-1)
-        joined = one_ring([closed(ring), closed(hole)])
-        steps = np.linalg.norm(joined[:-1] - joined[1:], axis=-1)
-        own = [np.linalg.norm(each[:-1] - each[1:], axis=-1).sum() for each in (ring, hole)]
-        assert len(joined) == len(ring) + len(hole) + 2
-        around = own[1] + np.linalg.norm(hole[0] - hole[-1])
-        assert steps.sum() == pytest.approx(own[0] + around + 2 * distances.min())
-        ring = joined
-
-
-def closed(ring: np.ndarray) -> list[tuple[int, int]]:
-    points = [(int(x), int(y)) for x, y in ring]
-    return [*points, points[0]]
