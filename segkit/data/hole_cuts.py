@@ -12,7 +12,7 @@ from segkit.data.polygons import Ring
 
 @dataclass(frozen=True)
 class _Cut:
-    """A horizontal line from the leftmost corner of a hole to the ring on its left."""
+    """A line from the leftmost corner of a hole to the ring on its left, usually horizontal."""
 
     hole: int
     """The number of the ring of the hole."""
@@ -96,20 +96,17 @@ def _find_cuts(corners: Sequence[Ring]) -> Iterator[_Cut]:
     """
     if len(corners) == 1:
         return
-    leftmost = [min(ring) for ring in corners]
-    by_left = sorted(range(1, len(corners)), key=lambda number: leftmost[number])
-    order = {number: place for place, number in enumerate([0, *by_left])}
     crossings = _Crossings(corners)
     for hole in range(1, len(corners)):
-        x, y = leftmost[hole]
-        ring, edge, meeting = 0, 0, corners[0][0]
-        for found in crossings.to_the_left(x, y):
-            is_further_left = crossings.x[found] < x
-            other = int(crossings.ring[found])
-            if is_further_left or order[other] < order[hole]:
-                ring, edge, meeting = other, int(crossings.edge[found]), (crossings.x[found], y)
-                break
-        yield _Cut(hole, corners[hole].index((x, y)), ring, edge, meeting)
+        leftmost = min(corners[hole])
+        start = corners[hole].index(leftmost)
+        x, y = leftmost
+        found = crossings.left_of(x, y)
+        if found is None:  # it touches the leftmost corner of the outer ring
+            yield _Cut(hole, start, 0, 0, corners[0][0])
+        else:
+            ring, edge, meeting = found
+            yield _Cut(hole, start, ring, edge, (meeting, y))
 
 
 class _Crossings:
@@ -137,9 +134,14 @@ class _Crossings:
         self.ring = rings[which][in_order]
         self.edge = edges[which][in_order]
 
-    def to_the_left(self, x: float, y: int) -> Iterator[int]:
-        """Yield the crossings on a line up to a place, the last one first."""
+    def left_of(self, x: int, y: int) -> tuple[int, int, float] | None:
+        """Return the ring, the edge and the x of the last crossing to the left of a place.
+
+        None if there is no crossing.
+        """
         first = int(np.searchsorted(self.y, y, "left"))
         after = int(np.searchsorted(self.y, y, "right"))
-        last = first + int(np.searchsorted(self.x[first:after], x, "right"))
-        yield from range(last - 1, first - 1, -1)
+        found = first + int(np.searchsorted(self.x[first:after], x, "left")) - 1
+        if found < first:
+            return None
+        return int(self.ring[found]), int(self.edge[found]), float(self.x[found])

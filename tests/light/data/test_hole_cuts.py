@@ -65,6 +65,20 @@ def unit_steps(ring: list[tuple[int, int]]) -> list[tuple[tuple[int, int], tuple
     return steps
 
 
+def test_a_hole_may_touch_the_leftmost_corner_of_the_outline() -> None:
+    """Thinned polygons have such holes."""
+    outer = [(0, 5), (9, 0), (9, 10), (0, 5)]
+    holes = [[(0, 5), (6, 6), (6, 4), (0, 5)], [(7, 5), (8, 6), (8, 4), (7, 5)]]
+    ring = one_ring([outer, *holes])
+    assert signed_area(closed(ring)) == 45 - 6 - 1
+    points = np.random.default_rng(0).random((200, 2)) * 10
+    expected = []
+    for point in points:
+        rings = [np.array(each[:-1]) for each in [outer, *holes]]
+        expected.append(sum(is_inside(each, point) for each in rings) % 2 == 1)
+    assert [is_inside(ring, point) for point in points] == expected
+
+
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize("distance", [0.8, 2.5])
 def test_thin_polygons_enclose_the_same_area(seed: int, distance: float) -> None:
