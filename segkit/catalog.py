@@ -107,6 +107,11 @@ OUTPUTS = {
     "geopackage": "segkit.inference.outputs.geopackage:GeoPackage",
     "geotiff": "segkit.inference.outputs.geotiff:GeoTiff",
     "instances": "segkit.inference.outputs.instances:Instances",
+    "labelme": "segkit.inference.outputs.labelme:Labelme",
+    "labelstudio": "segkit.inference.outputs.labelstudio:LabelStudio",
+    "qupath": "segkit.inference.outputs.qupath:QuPath",
+    "rle": "segkit.inference.outputs.rle:Rle",
+    "yolo": "segkit.inference.outputs.yolo:Yolo",
 }
 """Classes that write predictions in additional formats."""
 WRITERS = {

@@ -156,6 +156,9 @@ class DataConfig(Section):
     """What happens to images without a label file or without an entry in it: they are left out with
     a warning, they are all background, or they are an error; auto means background in YOLO's
     format and left out in others."""
+    use_predictions: bool = False
+    """Whether the prediction of a model counts as labels in tasks of Label Studio that nobody has
+    annotated, as in the files of `segkit predict --format labelstudio` (source labelstudio)."""
     run_lengths: RunLengthsConfig | None = None
     """The columns of a CSV file of run lengths, and the order of its pixels."""
     crowds: Literal["auto", "void", "objects"] = "auto"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _ADVICE = {
@@ -29,6 +31,9 @@ _ADVICE = {
     errno.ESTALE: "the network disk has lost the file; try again",
 }
 
+LITTLE = 2**16
+"""A disk with fewer free bytes counts as full, because not every library says why it failed."""
+
 
 def sentence(problem: OSError) -> str:
     """Return a sentence that says which file could not be read or written, why, and what to do.
@@ -49,6 +54,24 @@ def sentence(problem: OSError) -> str:
     if advice:
         message += f": {advice}"
     return message
+
+
+def name_full_disk(problem: OSError, folder: Path) -> None:
+    """Add to an error without a reason that the disk is full, if it is.
+
+    NumPy says only how many values it could not write. Later, without the files of the attempt, the
+    disk may have room again.
+
+    Args:
+        problem: The error, which is changed in place.
+        folder: A folder on the disk.
+    """
+    if problem.errno is not None:
+        return
+    with suppress(OSError):  # the first error is the one to report
+        if shutil.disk_usage(folder).free < LITTLE:
+            problem.errno = errno.ENOSPC
+            problem.strerror = os.strerror(errno.ENOSPC)
 
 
 def name_target(problem: OSError, targets: Mapping[Path, Path]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from segkit.config import DataConfig
@@ -80,19 +81,7 @@ def find_labelstudio(data: DataConfig) -> Labels:
     """
     images = Images(folder_of_images(data.images, "labelstudio"))
     path = label_file_of(data.annotations, "labelstudio", "the JSON export of Label Studio")
-    results: dict[str, Any] = {}
-    absent = []
-    for number, value in enumerate(as_list(read_json(path), str(path))):
-        where = f"{path}: task [{number}]"
-        entry = as_object(value, where)
-        result = _result_of(entry, where)
-        name = _image_of(entry, images, where)
-        if name is None:
-            absent.append(str(_reference(object_field(entry, "data", where))))
-        elif name in results:
-            raise DataError(f"{where}: another task has the image {name}", "label-entry")
-        elif result is not None:
-            results[name] = (result, where)
+    results, absent = _results_by_name(path, images, data)
     names, left_out = divide(list(images.by_name), results, data, "leave_out")
     found = {}
     for name in names:
@@ -106,6 +95,38 @@ def find_labelstudio(data: DataConfig) -> Labels:
         unlabelled=left_out,
         absent=absent,
     )
+
+
+def _results_by_name(
+    path: Path, images: Images, data: DataConfig
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the regions and the place of each labelled task, and the images that are not there."""
+    results: dict[str, Any] = {}
+    absent = []
+    predicted = 0
+    for number, value in enumerate(as_list(read_json(path), str(path))):
+        where = f"{path}: task [{number}]"
+        entry = as_object(value, where)
+        result = _result_of(entry, where)
+        if result is None and entry.get("predictions"):
+            predicted += 1
+            if data.use_predictions:
+                result = _predicted_result(entry, where)
+        name = _image_of(entry, images, where)
+        if name is None:
+            absent.append(str(_reference(object_field(entry, "data", where))))
+        elif name in results:
+            raise DataError(f"{where}: another task has the image {name}", "label-entry")
+        elif result is not None:
+            results[name] = (result, where)
+    is_all_background = data.without_labels == "background"
+    if predicted and not results and not data.use_predictions and not is_all_background:
+        raise DataError(
+            f"{path}: nobody has annotated a task, and {predicted} tasks have predictions of a "
+            f"model. If these are the labels, set data.use_predictions: true",
+            "empty",
+        )
+    return results, absent
 
 
 def _result_of(task: Mapping[str, Any], where: str) -> list[Any] | None:
@@ -133,6 +154,19 @@ def _result_of(task: Mapping[str, Any], where: str) -> list[Any] | None:
             "label-entry",
         )
     return list_field(chosen[0], "result", f"{where}: annotations")
+
+
+def _predicted_result(task: Mapping[str, Any], where: str) -> list[Any]:
+    """Return the regions of the prediction of a task; raises `DataError` if there are several."""
+    predictions = list_field(task, "predictions", where)
+    if len(predictions) > 1:
+        raise DataError(
+            f"{where}: has {len(predictions)} predictions, and it is not known which one counts. "
+            f"Delete the others in Label Studio",
+            "label-entry",
+        )
+    prediction = as_object(predictions[0], f"{where}: predictions")
+    return list_field(prediction, "result", f"{where}: predictions")
 
 
 def _reference(fields: Mapping[str, Any]) -> Any:
