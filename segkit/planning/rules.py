@@ -30,6 +30,8 @@ RARE = 0.01
 """Share of the labelled pixels below which a class is rare."""
 LARGEST_WEIGHT = 4.0
 """Upper limit of a class weight."""
+FEW_IMAGES = 60
+"""Below this number of images the split was measured by benchmarks/small_data.py."""
 DEVIATIONS = 5.15
 """Standard deviations between the percentiles 0.5 and 99.5 of a normal distribution."""
 
@@ -148,6 +150,13 @@ def _choose_validation(images: int) -> Choice:
             0.0,
             "There is only one image, and it is used for training. If it is large, data.blocks: "
             "512 cuts it into several samples.",
+        )
+    if images < FEW_IMAGES:
+        return Choice(
+            0.2,
+            f"There are only {images} images. A fifth of them chooses the best epoch. Training on "
+            f"all of so few images was neither better nor worse on average, and leaves no score. "
+            f"The options --set data.test=0 --fold all/5 --on-all score every image.",
         )
     if images < 1000:
         return Choice(
