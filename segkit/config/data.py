@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from segkit.config.groups import Groups
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
+from segkit.config.partial_labels import PartialLabels
 from segkit.config.section import Positive, Section, Share
 from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
@@ -79,7 +80,7 @@ class PartConfig(Section):
         return self
 
 
-class DataConfig(Section):
+class DataConfig(PartialLabels):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
@@ -126,13 +127,6 @@ class DataConfig(Section):
     on_top: tuple[str, ...] | None = None
     """The classes of an exclusive task in the order in which they hide each other where they
     overlap, the topmost first; without it an overlap is an error."""
-    unlabelled: dict[str, Literal["void"]] | None = None
-    """The classes that nobody annotated, as in {vessel: void}: background may be such a class
-    everywhere, and in tasks of yes and no a no becomes void. A column labelled_classes in
-    `list_file` says it for each image."""
-    missing_masks: Literal["error", "void"] = "error"
-    """Whether an image without the mask of a class, where each class has a folder or a column of
-    its own, is an error, or the class was not annotated in this image (void)."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file, the file or folder of labels that a labelling tool wrote, or the vector
     file with the labels of a map (GeoPackage, GeoJSON, Shapefile)."""
@@ -252,6 +246,7 @@ class DataConfig(Section):
                 setting="data",
             )
         self._check_mask_reading()
+        self.check_partial_labels(self.source)
         self._check_scan_settings()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(

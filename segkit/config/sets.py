@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from segkit.config.data import DataConfig
 from segkit.task import Task
 from segkit.task.layers import sets_left_open
 from segkit.task.meanings import meant, with_sets
+
+MOST_IN_PAIRS = 10
+"""Most classes whose boxes may overlap in pairs; pixels in boxes of more classes are VOID."""
 
 
 def task_for(task: Task, data: DataConfig) -> Task:
@@ -24,7 +29,7 @@ def task_for(task: Task, data: DataConfig) -> Task:
 
 
 def stored_sets(task: Task, data: DataConfig) -> list[list[str]]:
-    """Return the sets of classes that values and colours of mask files mean.
+    """Return the sets of classes that values and colours of mask files, and boxes, mean.
 
     Args:
         task: The task of the masks; only one that stores class ids has sets.
@@ -37,4 +42,17 @@ def stored_sets(task: Task, data: DataConfig) -> list[list[str]]:
         for meaning in (mapping or {}).values():
             values = meant(task, meaning) or ()
             sets.append([task.classes[value] for value in values])
+    if data.boxes == "bounds":
+        sets += _sets_in_boxes(task)
     return sets
+
+
+def _sets_in_boxes(task: Task) -> list[list[str]]:
+    """Return the sets of pixels inside one box, and inside boxes of two classes."""
+    if task.background is None:
+        return []
+    names = [task.classes[index] for index in task.foreground]
+    together: list[tuple[str, ...]] = [(name,) for name in names]
+    if len(names) <= MOST_IN_PAIRS:
+        together += itertools.combinations(names, 2)
+    return [[task.background, *chosen] for chosen in together]

@@ -33,7 +33,10 @@ def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
 
 
 def read_mask_pixels(
-    path: Path, threshold: int | None = None, pages: Pages | None = None
+    path: Path,
+    threshold: int | None = None,
+    pages: Pages | None = None,
+    opaque_only: bool = False,
 ) -> Pixels:
     """Return the values of a mask file as they are stored, and where they are valid.
 
@@ -47,6 +50,7 @@ def read_mask_pixels(
             to read JPEG and anti-aliased yes/no masks. If a palette has only greys, the grey is
             compared, not the index.
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
+        opaque_only: Whether pixels that are not opaque are not valid, instead of an error.
 
     Returns:
         Whole numbers, (H, W).
@@ -55,7 +59,7 @@ def read_mask_pixels(
         DataError: If the file cannot be read as a mask: it is damaged or lossy, has fractions,
             different channels, or a transparent part.
     """
-    stored = _stored(path, threshold, pages)
+    stored = _stored(path, threshold, pages, opaque_only)
     array = stored.values
     if array.ndim == 3:
         array = _one_channel(array, path)
@@ -96,7 +100,9 @@ def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
     return read_colour_pixels(path, lossy_too=lossy_too).values
 
 
-def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool = False) -> Pixels:
+def read_colour_pixels(
+    path: Path, pages: Pages | None = None, lossy_too: bool = False, opaque_only: bool = False
+) -> Pixels:
     """Return the colours of a mask file, and where they are valid.
 
     Palettes are applied, grey becomes RGB, and an opaque alpha channel is dropped.
@@ -105,6 +111,7 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
         path: The file, or the address of a page in it.
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
         lossy_too: Whether JPEG and other lossy files are read.
+        opaque_only: Whether pixels that are not opaque are not valid, instead of an error.
 
     Returns:
         (H, W, 3) uint8. `Pixels.nodata` is the colour of missing pixels as 0xrrggbb.
@@ -120,6 +127,8 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
             stored = _tiff_colours(path, pages)
         else:
             stored = Pixels(_picture_colours(path, pages))
+        if opaque_only:
+            stored = _without_transparent(stored)
         array = _three_channels(stored.values, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
         message = f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}"
@@ -177,7 +186,9 @@ def _packed_nodata(layout: Layout) -> int:
     return int(red << 16 | green << 8 | blue)
 
 
-def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
+def _stored(
+    path: Path, threshold: int | None, pages: Pages | None, opaque_only: bool = False
+) -> Pixels:
     with codecs.naming(path):
         if threshold is None:
             _check_lossless(path)
@@ -185,6 +196,8 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
             stored = _tiff_values(path, pages)
         else:
             stored = codecs.read_stored(path, pages)
+    if opaque_only:
+        stored = _without_transparent(stored)
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
     if threshold is None:
@@ -312,9 +325,26 @@ def _without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
     if np.issubdtype(array.dtype, np.integer):
         opaque = np.iinfo(array.dtype).max
     if (array[..., -1] != opaque).any():
-        message = f"{path}: a mask with a transparent part; save it without alpha channel"
-        raise DataError(message, "mask-alpha")
+        raise DataError(
+            f"{path}: a mask with a transparent part. If nothing was labelled there, as around "
+            f"strokes on a layer of a paint program, set data.transparent: void; otherwise save it "
+            f"without alpha channel",
+            "mask-alpha",
+        )
     return array[..., :-1]
+
+
+def _without_transparent(stored: Pixels) -> Pixels:
+    """Return values without an alpha channel, valid where it is opaque, and 0 elsewhere."""
+    values = stored.values
+    if values.ndim != 3 or values.shape[-1] not in (2, 4):
+        return stored
+    opaque = 1
+    if np.issubdtype(values.dtype, np.integer):
+        opaque = np.iinfo(values.dtype).max
+    is_opaque = np.asarray(values[..., -1] == opaque)
+    shown = np.where(is_opaque[..., None], values[..., :-1], 0).astype(values.dtype)
+    return without_holes(stored._replace(values=shown, valid=both(stored.valid, is_opaque)))
 
 
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:

@@ -147,7 +147,9 @@ class FolderSource:
         values = self.masks_in_memory.pop(path, None)
         if values is not None and self.data.mask_threshold is None:
             return Pixels(values)
-        return read_mask_pixels(path, self.data.mask_threshold, self.data.pages)
+        return read_mask_pixels(
+            path, self.data.mask_threshold, self.data.pages, self.data.transparent == "void"
+        )
 
     def _as_ids(self, stored: Pixels, where: str) -> np.ndarray:
         self._palettes.check(stored.values, stored.palette, where)
@@ -205,7 +207,9 @@ class FolderSource:
     def _read_colours(self, path: Path) -> np.ndarray:
         colours = self.data.mask_colours or {}
         lossy_too = self.data.colour_tolerance > 0
-        stored = read_colour_pixels(path, self.data.pages, lossy_too=lossy_too)
+        stored = read_colour_pixels(
+            path, self.data.pages, lossy_too, opaque_only=self.data.transparent == "void"
+        )
         has_meaning = stored.nodata is not None and f"#{int(stored.nodata):06x}" in colours
         if has_meaning or stored.valid is None:
             return self._named_colours(stored.values, path)

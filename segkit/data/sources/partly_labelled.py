@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from segkit.config import DataConfig
 from segkit.config.sets import stored_sets
 from segkit.data.sources.source import Sample, Source
+from segkit.data.sources.wrapped import WrappedSource
 from segkit.errors import ConfigError
 from segkit.task import Task
 from segkit.task.layers import leave_open, sets_left_open
 from segkit.task.meanings import with_sets
 
 
-class PartlyLabelled:
+class PartlyLabelled(WrappedSource):
     """The samples of another source, with classes left open that were not annotated.
 
     Args:
@@ -31,9 +31,7 @@ class PartlyLabelled:
 
     def __init__(self, source: Source, data: DataConfig, task: Task) -> None:
         check_unlabelled(data, task)
-        self.source = source
-        self.names = source.names
-        self.parts = source.parts
+        super().__init__(source)
         self._everywhere = tuple(data.unlabelled or ())
         self._of_samples: Mapping[str, Sequence[str]] = getattr(source, "unlabelled", {})
         self._list = data.list_file
@@ -43,19 +41,13 @@ class PartlyLabelled:
             needed += sets_left_open(task, names, stored)
         self.task = with_sets(task, needed)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the other source."""
-        if name.startswith("_") or name == "source":
-            raise AttributeError(name)
-        return getattr(self.source, name)
-
     def unlabelled_in(self, name: str) -> tuple[str, ...]:
         """Return the classes that were not annotated in a sample."""
         return tuple(dict.fromkeys([*self._everywhere, *self._of_samples.get(name, ())]))
 
     def files(self, name: str) -> list[Path]:
         """Return all files that a sample is read from, with the list of annotated classes."""
-        files: list[Path] = self.source.files(name)  # type: ignore[attr-defined]
+        files = self.files_below(name)
         return files if self._list is None else [*files, self._list]
 
     def read(self, name: str) -> Sample:

@@ -9,6 +9,7 @@ import numpy as np
 
 from segkit import catalog
 from segkit.config import DataConfig
+from segkit.config.sets import task_for
 from segkit.config.trust import untrusted
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
@@ -125,12 +126,24 @@ def open_source(data: DataConfig, task: Task) -> Source:
     codecs.limit_pixels(data.max_pixels)
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
-    from segkit.data.sources.partly_labelled import leave_classes_open
-
+    task = task_for(task, data)
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
-    source = leave_classes_open(source, data, task)
+    source = _with_partial_labels(source, data, task)
     if data.blocks is None:
         return source
     from segkit.data.sources.blocks import BlockSource
 
     return BlockSource(source, data.blocks)
+
+
+def _with_partial_labels(source: Source, data: DataConfig, task: Task) -> Source:
+    """Return a source whose masks leave open what the settings say that nobody labelled."""
+    from segkit.data.sources.labelled_area import LabelledArea
+    from segkit.data.sources.partly_labelled import leave_classes_open
+    from segkit.data.sources.points import GrownPoints
+
+    if data.point_radius is not None:
+        source = GrownPoints(source, data.point_radius)
+    if data.labelled_area is not None and data.labelled_area.masks is not None:
+        source = LabelledArea(source, data.labelled_area)
+    return leave_classes_open(source, data, task)

@@ -35,6 +35,7 @@ from segkit.inspection.mask_format.scans import (
     holds_scans,
     scan_folders,
 )
+from segkit.inspection.mask_format.strokes import read_transparent, unpainted_doubts
 from segkit.inspection.mask_format.values import (
     classify_colours,
     classify_grey_levels,
@@ -313,10 +314,17 @@ def _classify_files(
     for path in masks:
         paths += pages_of(path, data.pages)
     scanned = scan_masks(paths, progress, data.pages)
-    guess = _classify_contents(data, paths, by_palette(scanned), classes)
+    data, scanned, transparent = read_transparent(data, scanned)
+    contents = by_palette(scanned)
+    guess = _classify_contents(data, paths, contents, classes)
     return guess._replace(
         decoded=decoded_masks(paths, scanned),
-        doubts=guess.doubts + tag_doubts(guess.task, scanned),
+        doubts=(
+            *guess.doubts,
+            *tag_doubts(guess.task, scanned),
+            *transparent,
+            *unpainted_doubts(guess, contents),
+        ),
     )
 
 
