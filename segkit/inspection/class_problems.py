@@ -158,8 +158,8 @@ def _unlabelled(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Prob
     if labelled < total / 2:
         message = (
             f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void), as in "
-            f"masks of strokes or points. If this is not intended, name the class of these pixels in "
-            f"data.mask_values or data.mask_colours"
+            f"masks of strokes or points. If this is not intended, name the class of these pixels "
+            f"in data.mask_values or data.mask_colours"
         )
         files = [fact.name for fact in facts if fact.labelled < fact.pixels / 2]
         yield problem_of("warning", "void", message, files)

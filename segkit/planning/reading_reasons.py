@@ -31,6 +31,7 @@ VALUES = (
     "labels",
     "unlabelled",
     "missing_masks",
+    "transparent",
 )
 """The settings of `data` that say how the values of a mask are read."""
 FROM_CONFIG = "Your config says so."

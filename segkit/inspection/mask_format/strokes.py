@@ -11,6 +11,9 @@ from segkit.inspection.mask_format.guess import Doubt, Guess
 UNPAINTED = 0.9
 """Least share of the most common value in each mask of strokes."""
 
+MOST_PAINTED = 8
+"""Most values of masks of strokes; more are often the numbers of single objects."""
+
 
 def read_transparent(
     data: DataConfig, scanned: Sequence[Stored]
@@ -59,7 +62,8 @@ def unpainted_doubts(guess: Guess, scanned: Sequence[Stored]) -> list[Doubt]:
     common = {max(pixels, key=lambda value: pixels[value]) for pixels in readable}
     shares = [max(pixels.values()) / sum(pixels.values()) for pixels in readable]
     fewest = min(len(pixels) for pixels in readable)
-    if len(common) > 1 or fewest < 3 or min(shares) < UNPAINTED:
+    values = {value for pixels in readable for value in pixels}
+    if len(common) > 1 or fewest < 3 or min(shares) < UNPAINTED or len(values) > MOST_PAINTED:
         return []
     value = common.pop()
     meanings = _meanings(guess)
