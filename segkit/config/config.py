@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from segkit import catalog
 from segkit.config.augment import AugmentConfig
 from segkit.config.data import DataConfig, PixelSize, Unit
+from segkit.config.data_sets import set_configs
 from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
 from segkit.config.model import ModelConfig
@@ -139,6 +140,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        for name, section in set_configs(self.data).items():
+            catalog.find(catalog.SOURCES, section.source, f"data.sets.{name}.source")
         # The model is frozen, and pydantic ignores another object that a validator returns.
         self.__dict__["task"] = task_for(self.task, self.data)
         if self.train.monitor == "loss" and changes(self.loss):

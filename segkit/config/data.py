@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from segkit.config.data_sets import checked_sets, set_configs
 from segkit.config.groups import Groups
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
@@ -215,6 +216,10 @@ class DataConfig(PartialLabels):
     """The number of generated images of the source shapes."""
     size: tuple[Positive, Positive] = (128, 128)
     """The height and width of generated images of the source shapes, in pixels."""
+    sets: dict[str, dict[str, Any]] | None = None
+    """Several data sets for one training, by names that begin the names of their samples; each has
+    settings of this section, such as images and labelled_classes, and those that it leaves out are
+    the ones of this section."""
     seed: int = 0
     """The random seed of generated images of the source shapes; it does not affect other
     sources."""
@@ -246,7 +251,11 @@ class DataConfig(PartialLabels):
                 setting="data",
             )
         self._check_mask_reading()
-        self.check_partial_labels(self.source)
+        if self.sets is None:
+            self.check_partial_labels(self.source)
+        else:
+            # The model is frozen, and pydantic ignores another object that a validator returns.
+            self.__dict__["sets"] = checked_sets(self)
         self._check_scan_settings()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
@@ -269,7 +278,8 @@ class DataConfig(PartialLabels):
             )
         if self.on_all:
             self._check_on_all()
-        if self.groups and self.groups.column and not self._has_list:
+        needs_list = self.groups is not None and self.groups.column is not None
+        if needs_list and self.groups and self.sets is None and not self._has_list:
             raise ConfigError(
                 f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
                 "missing-setting",
@@ -334,6 +344,14 @@ class DataConfig(PartialLabels):
                 )
 
     @property
+    def origin(self) -> str:
+        """The kind of the data in words, such as "folder", or those of all sets."""
+        if self.sets is None:
+            return self.source
+        kinds = [f"{name} ({section.source})" for name, section in set_configs(self).items()]
+        return f"{len(kinds)} sets: {', '.join(kinds)}"
+
+    @property
     def vector_labels(self) -> VectorConfig:
         """The section `vector`, with its defaults if it is not set."""
         return self.vector or VectorConfig()
@@ -353,6 +371,7 @@ class DataConfig(PartialLabels):
             own: The files of the part.
         """
         changed = own.model_dump(exclude_none=True)
+        changed["sets"] = None
         if "images" in changed:
             changed.setdefault(
                 "list_file", None

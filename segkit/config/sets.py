@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from segkit.config.data import DataConfig
+from segkit.config.data_sets import set_configs
 from segkit.task import Task
 from segkit.task.layers import sets_left_open
 from segkit.task.meanings import meant, with_sets
@@ -22,10 +24,33 @@ def task_for(task: Task, data: DataConfig) -> Task:
         task: The task of the masks.
         data: How the masks are read.
     """
+    for section in set_configs(data).values():
+        task = task_for(task, section)
     stored = stored_sets(task, data)
     task = with_sets(task, stored)
-    unlabelled = [name for name in data.unlabelled or () if name in task.classes]
+    unlabelled = [name for name in unlabelled_of(task, data) if name in task.classes]
     return with_sets(task, sets_left_open(task, unlabelled, stored))
+
+
+def unlabelled_of(task: Task, data: DataConfig) -> tuple[str, ...]:
+    """Return the classes that were not annotated in any sample.
+
+    Args:
+        task: The task of the masks.
+        data: How the masks are read. Its names are not checked.
+    """
+    names = list(data.unlabelled or ())
+    if data.labelled_classes is not None:
+        labels = [task.classes[index] for index in task.foreground]
+        names += [name for name in labels if name not in data.labelled_classes]
+    return tuple(dict.fromkeys(names))
+
+
+def annotated(labels: Sequence[str], data: DataConfig) -> list[str]:
+    """Return those of some classes that `data.labelled_classes` allows; all if it is not set."""
+    if data.labelled_classes is None:
+        return list(labels)
+    return [name for name in labels if name in data.labelled_classes]
 
 
 def stored_sets(task: Task, data: DataConfig) -> list[list[str]]:

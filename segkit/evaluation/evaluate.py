@@ -11,7 +11,6 @@ import numpy as np
 
 from segkit.config import DataConfig, RunConfig
 from segkit.data.groups import groups_of
-from segkit.data.parts import task_of_source
 from segkit.data.pixel_size import (
     IN_PIXELS,
     PixelSizes,
@@ -20,7 +19,7 @@ from segkit.data.pixel_size import (
     pixel_size_of,
 )
 from segkit.data.sources.folder import in_folders
-from segkit.data.sources.source import Source, Subset, open_source
+from segkit.data.sources.source import Source, Subset, open_source, task_of_source
 from segkit.data.sources.vector import open_other_labels
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
@@ -149,7 +148,7 @@ def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
     if not are_scans:
         return in_folders(Path(images), Path(masks), config.task, config.data)
     settings = config.data.model_dump()
-    settings |= {"images": Path(images), "masks": Path(masks)}
+    settings |= {"images": Path(images), "masks": Path(masks), "sets": None}
     return open_source(DataConfig.model_validate(settings), config.task)
 
 

@@ -210,7 +210,7 @@ def _describe_reading(
     if guess:
         read_as = guess.read_as
     else:
-        read_as = f"{config.data.source}, as the config says"
+        read_as = f"{config.data.origin}, as the config says"
         if description and description.words:
             read_as = f"{read_as}: {description.words}"
     by_sources = dict.fromkeys(getattr(subset.source, "read_as", "") for subset in parts.values())

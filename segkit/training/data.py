@@ -108,7 +108,7 @@ def _with_facts_of_source(config: Config, source: Source) -> Config:
 def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:
     """Return the facts of the data that the training uses."""
     return summarize(
-        read_as=f"{config.data.source}, as the config says",
+        read_as=f"{config.data.origin}, as the config says",
         task=config.task,
         samples={part: len(subset) for part, subset in findings.parts.items()},
         groups=count_groups(config, findings.parts),

@@ -12,6 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from segkit.config import DataConfig
+from segkit.config.sets import annotated
 from segkit.data.sources.box_bounds import check_bounds, leave_boxes_open
 from segkit.data.sources.coco_json import CocoImage, CocoRegion, SkippedEntries, read_coco
 from segkit.data.sources.coco_partial import (
@@ -119,7 +120,7 @@ class CocoSource:
         self.annotations = annotations
         self.task = task
         self.on_top = data.on_top
-        self.labels = [task.classes[i] for i in task.foreground]
+        self.labels = annotated([task.classes[i] for i in task.foreground], data)
         self._data = data
         self._pages = data.pages
         self._bands = data.bands

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import DataConfig, MaskFilesConfig
+from segkit.config.sets import annotated
 from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
 from segkit.data.sources.mask_colours import from_colours
@@ -52,7 +53,7 @@ class FolderSource:
         check_mask_ids(data, task)
         if not task.stores_ids:
             _check_meanings(data, task)  # before the search for files, which may take long
-        labels = tuple(task.classes[i] for i in task.foreground)
+        labels = tuple(annotated([task.classes[i] for i in task.foreground], data))
         self.pairs, self.parts, self.unlabelled = pairs or find_pairs(data, labels)
         self.names = list(self.pairs)
         self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
@@ -257,7 +258,7 @@ def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = 
         DataError: If images and masks do not pair.
     """
     settings = (data or DataConfig()).model_dump()
-    settings |= {"images": images, "masks": masks, "list_file": None}
+    settings |= {"images": images, "masks": masks, "list_file": None, "sets": None}
     reading = DataConfig.model_validate(settings)
     return leave_classes_open(FolderSource(reading, task), reading, task)
 

@@ -13,7 +13,7 @@ from segkit.config.sets import task_for
 from segkit.config.trust import untrusted
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
-from segkit.task import VOID, Task
+from segkit.task import VOID, Task, with_sets
 
 
 class Sample(NamedTuple):
@@ -115,8 +115,9 @@ def open_source(data: DataConfig, task: Task) -> Source:
         task: The task whose masks are read.
 
     Returns:
-        The source. With `data.blocks` its samples are blocks of the images. If classes were not
-        annotated in some samples, its attribute `task` has all sets of classes that they need.
+        The source; with `data.sets` that of all sets. With `data.blocks` its samples are blocks of
+        the images. If classes were not annotated in some samples, its attribute `task` has all sets
+        of classes that they need.
 
     Raises:
         ConfigError: If settings do not fit, or if a "module:attribute" is not trusted
@@ -127,6 +128,10 @@ def open_source(data: DataConfig, task: Task) -> Source:
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
     task = task_for(task, data)
+    if data.sets is not None:
+        from segkit.data.sources.data_sets import open_sets
+
+        return open_sets(data, task)
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
     source = _with_partial_labels(source, data, task)
     if data.blocks is None:
@@ -134,6 +139,12 @@ def open_source(data: DataConfig, task: Task) -> Source:
     from segkit.data.sources.blocks import BlockSource
 
     return BlockSource(source, data.blocks)
+
+
+def task_of_source(task: Task, source: Source) -> Task:
+    """Return a task that also has the sets of classes which the samples of a source need."""
+    own = getattr(source, "task", task)
+    return with_sets(task, own.sets) if isinstance(own, Task) else task
 
 
 def _with_partial_labels(source: Source, data: DataConfig, task: Task) -> Source:
