@@ -275,7 +275,8 @@ def test_sets_contradict_folders_of_the_section_and_other_sources(tmp_path: Path
 def test_code_that_a_set_names_is_not_imported(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(
-        "task: {kind: binary, classes: [liver]}\ndata: {sets: {one: {source: 'own:thing'}}}\n", encoding="utf-8"
+        "task: {kind: binary, classes: [liver]}\ndata: {sets: {one: {source: 'own:thing'}}}\n",
+        encoding="utf-8",
     )
     with fails(ConfigError, "untrusted", "own:thing", setting="data.sets.one.source"):
         read(config)
