@@ -61,11 +61,10 @@ def set_lines(sets: dict[str, SetSummary]) -> list[tuple[str, str]]:
     """
     lines = []
     for name, facts in sets.items():
-        images = sum(facts.samples.values())
         counts = [f"{count} {part}" for part, count in facts.samples.items()]
-        known = [f"{label} in {count}" for label, count in facts.known.items() if count]
-        text = f"{', '.join(counts) or 'no samples'}; of {images} images, classes are known "
-        lines.append((f"set {name}", f"{text}{', '.join(known) or 'in none'}"))
+        known = [f"{label} {count}" for label, count in facts.known.items()]
+        text = f"{', '.join(counts) or 'no samples'}; images in which a class is known: "
+        lines.append((f"set {name}", f"{text}{', '.join(known)}"))
     return lines
 
 

@@ -158,8 +158,8 @@ def test_inspect_says_what_each_of_several_data_sets_knows(tmp_path: Path) -> No
     assert summary.sets["two"].shown == {"liver": 0, "vessel": 4}
     assert sum(summary.sets["one"].samples.values()) == 4
     lines = dict(summary_lines(summary))
-    assert "liver in 4" in lines["set one"]
-    assert "liver" not in lines["set two"]
+    assert "liver 4, vessel 0" in lines["set one"]
+    assert "liver 0, vessel 4" in lines["set two"]
     assert "liver is known in 4 of 8 images" in lines["partly labelled"]
     assert "one (folder)" in found.read_as
     (tmp_path / "data.json").write_text(json.dumps(as_json(found)), encoding="utf-8")
