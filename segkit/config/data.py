@@ -251,9 +251,8 @@ class DataConfig(PartialLabels):
                 setting="data",
             )
         self._check_mask_reading()
-        if self.sets is None:
-            self.check_partial_labels(self.source)
-        else:
+        self.check_outside()
+        if self.sets is not None:
             # The model is frozen, and pydantic ignores another object that a validator returns.
             self.__dict__["sets"] = checked_sets(self)
         self._check_scan_settings()

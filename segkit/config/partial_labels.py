@@ -68,20 +68,45 @@ class PartialLabels(Section):
     labelled_area: LabelledAreaConfig | None = None
     """The part of each image that was labelled; all pixels outside of it are unlabelled."""
 
-    def check_partial_labels(self, source: str) -> None:
-        """Check that these settings fit the source and each other.
+    def check_outside(self) -> None:
+        """Check that no two settings say what pixels outside of shapes are.
+
+        Raises:
+            ConfigError: If two of them do.
+        """
+        others = {
+            "boxes: bounds": self.boxes == "bounds",
+            "labelled_area": self.labelled_area is not None,
+        }
+        for words, is_set in others.items():
+            if is_set and self.outside_shapes == "void":
+                raise ConfigError(
+                    f"void says that nothing is known about pixels outside of shapes, but "
+                    f"data.{words} says what is known about them; use one of both",
+                    "contradiction",
+                    setting="data.outside_shapes",
+                )
+
+    @property
+    def area_label(self) -> str | None:
+        """The label of the shapes around the labelled area; None if there is none."""
+        if self.labelled_area is None:
+            return None
+        return self.labelled_area.label
+
+    def check_shapes(self, source: str) -> None:
+        """Check that no setting is about shapes if the source has none.
 
         Args:
             source: The name of the source, or "module:attribute".
 
         Raises:
-            ConfigError: If they do not.
+            ConfigError: If a setting is.
         """
-        has_label = self.labelled_area is not None and self.labelled_area.label is not None
         of_shapes = {
             "outside_shapes": self.outside_shapes != "auto",
             "boxes": self.boxes != "auto",
-            "labelled_area.label": has_label,
+            "labelled_area.label": self.area_label is not None,
         }
         for name, is_set in of_shapes.items():
             if is_set and source not in OF_SHAPES and ":" not in source:
@@ -90,21 +115,4 @@ class PartialLabels(Section):
                     f"with shapes are {', '.join(sorted(OF_SHAPES))}",
                     "contradiction",
                     setting=f"data.{name}",
-                )
-        if self.outside_shapes == "void":
-            self._check_outside_void()
-
-    def _check_outside_void(self) -> None:
-        """Raise `ConfigError` if another setting says what pixels outside of shapes are."""
-        others = {
-            "boxes: bounds": self.boxes == "bounds",
-            "labelled_area": self.labelled_area is not None,
-        }
-        for words, is_set in others.items():
-            if is_set:
-                raise ConfigError(
-                    f"void says that nothing is known about pixels outside of shapes, but "
-                    f"data.{words} says what is known about them; use one of both",
-                    "contradiction",
-                    setting="data.outside_shapes",
                 )

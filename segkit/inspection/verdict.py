@@ -74,8 +74,9 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
 
 def _unseen_overlaps(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
     because = (
-        f"in none of {counted(len(facts), 'image')} all {task.channels} classes were annotated, so "
-        f"the masks cannot show whether a pixel may belong to two of them"
+        f"none of {counted(len(facts), 'image')} says yes or no about all {task.channels} classes "
+        f"at all labelled pixels, so the masks cannot show whether a pixel may belong to two of "
+        f"them"
     )
     unless = (
         "If the classes exclude each other, use a multiclass task: then a pixel of one class also "

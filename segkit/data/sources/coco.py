@@ -127,8 +127,8 @@ class CocoSource:
         self._root = os.path.realpath(images)
         self._broken = SkippedEntries(data.skip_broken)
         labels = self.labels
-        if data.labelled_area is not None and data.labelled_area.label is not None:
-            labels = [*labels, data.labelled_area.label]
+        if data.area_label is not None:
+            labels = [*labels, data.area_label]
         self.pictures, by_coco = read_coco(annotations, labels, self._broken)
         self.crowds: str = data.crowds
         if data.crowds == "auto":
@@ -251,8 +251,6 @@ class CocoSource:
     def _sort(self, picture: CocoImage) -> SortedRegions:
         """Return the regions of an image by their meaning."""
         found = SortedRegions({}, {}, [])
-        area = self._data.labelled_area
-        area_label = area and area.label
         for region in picture.regions:
             runs = self._readable_runs(region, picture)
             is_crowd = region.crowd and self.crowds == "void"
@@ -260,7 +258,7 @@ class CocoSource:
             if runs is None:
                 runs = [_area_of_unreadable(region, picture)]
             labels = [region.label] if region.label else self.labels
-            if region.label == area_label:
+            if region.label and region.label == self._data.area_label:
                 found.area.extend([] if is_unlabelled else runs)
                 continue
             is_bound = self._data.boxes == "bounds" and is_without_segmentation(region.segmentation)

@@ -122,7 +122,7 @@ class LabelSource:
             self._outside_is_void = data.outside_shapes == "void"
         check_bounds(data, task)
         _check_outside(data, self._outside_is_void)
-        self._area_label = data.labelled_area and data.labelled_area.label
+        self._area_label = data.area_label
         self._kinds: set[str] = set()
         self._meaning = Meanings(task, data, labels.usual)
         check_absent(labels, data)

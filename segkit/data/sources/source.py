@@ -132,6 +132,7 @@ def open_source(data: DataConfig, task: Task) -> Source:
         from segkit.data.sources.data_sets import open_sets
 
         return open_sets(data, task)
+    data.check_shapes(data.source)
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
     source = _with_partial_labels(source, data, task)
     if data.blocks is None:

@@ -141,7 +141,8 @@ def detect_coco(data: DataConfig, images: Path, masks: Path, classes: Sequence[s
     """Return how to read a COCO JSON file; its categories are the classes."""
     update = {"source": "coco", "images": images, "annotations": masks}
     data = data.model_copy(update=update)
-    return layered_guess(data, category_names(masks), classes, "COCO annotations")
+    names = [name for name in category_names(masks) if name != data.area_label]
+    return layered_guess(data, names, classes, "COCO annotations")
 
 
 def detect_csv(data: DataConfig, path: Path, classes: Sequence[str], progress: Callback) -> Guess:

@@ -236,7 +236,6 @@ def test_missing_folders_of_classes_are_no_error_if_the_class_was_not_annotated(
         ({"fold": "1/2"}, "contradiction", "fold", ["data.fold"]),
         ({"trust": True}, "contradiction", "trust", ["data.trust"]),
         ({"bands": [2, 1]}, "missing-setting", "bands", ["data.bands"]),
-        ({"boxes": "bounds"}, "contradiction", "boxes", ["folder"]),
         ({"source": "foldr"}, "unknown-name", "source", ["folder"]),
     ],
 )
@@ -262,6 +261,8 @@ def test_sets_contradict_folders_of_the_section_and_other_sources(tmp_path: Path
         config_of({"one": {"source": "scans"}})
     with fails(ConfigError, "missing-setting", "one"):
         open_parts(config_of({"one": {}}))
+    with fails(ConfigError, "contradiction", "one", "folder", setting="data.boxes"):
+        open_parts(config_of({"one": {"boxes": "bounds"}}))
     sets = two(tmp_path)
     sets["livers"]["masks"] = str(tmp_path / "none")
     with fails(DataError, "unpaired", "livers"):

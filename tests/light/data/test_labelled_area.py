@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import VOID, ConfigError, DataError, Task
+from segkit import VOID, ConfigError, DataError, Task, inspect
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
 from tests.helpers import coco_json
@@ -124,4 +124,32 @@ def test_an_area_is_a_label_or_a_folder(section: dict[str, str]) -> None:
 
 def test_a_label_needs_a_source_of_shapes() -> None:
     with fails(ConfigError, "contradiction", "folder", setting="data.labelled_area.label"):
-        DataConfig.model_validate({"labelled_area": {"label": "roi"}})
+        open_source(DataConfig.model_validate({"labelled_area": {"label": "roi"}}), CAT)
+
+
+def test_the_label_of_the_area_is_no_class(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(picture(*SIZE, number)).save(tmp_path / f"{number}.png")
+        cat = labelme_shape("cat", [[1, 0], [4, 0], [4, 3], [1, 3]])
+        roi = labelme_shape("roi", [[2, 1], [7, 4]], "rectangle")
+        content = labelme_file([cat, roi], f"{number}.png", SIZE)
+        write_json(tmp_path / f"{number}.json", content)
+    found = inspect(tmp_path, settings=["data.labelled_area={label: roi}"])
+    assert found.task.classes == ("cat",)
+    assert found.summary().void_share == pytest.approx(1 - 15 / 48)
+
+
+def test_a_tool_is_recognised_with_settings_of_shapes(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(picture(*SIZE, number)).save(tmp_path / f"{number}.png")
+        shapes = [
+            labelme_shape("cat", [[2, 2]], "point"),
+            labelme_shape("background", [[6, 4]], "point"),
+        ]
+        content = labelme_file(shapes, f"{number}.png", SIZE)
+        write_json(tmp_path / f"{number}.json", content)
+    settings = ["data.point_radius=1", "data.outside_shapes=void"]
+    found = inspect(tmp_path, settings=settings)
+    summary = found.summary()
+    assert (found.task.classes, summary.classes["cat"].pixels) == (("cat",), 15)
+    assert summary.void_share == pytest.approx(1 - 10 / 48)

@@ -159,4 +159,4 @@ def test_keypoints_of_a_coco_file_grow(tmp_path: Path) -> None:
 def test_a_setting_of_shapes_is_refused_for_mask_files() -> None:
     for name, value in (("outside_shapes", "void"), ("boxes", "bounds")):
         with fails(ConfigError, "contradiction", "folder", "labelme", setting=f"data.{name}"):
-            DataConfig.model_validate({name: value})
+            open_source(DataConfig.model_validate({name: value}), PETS)
