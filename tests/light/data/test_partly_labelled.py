@@ -343,3 +343,20 @@ def test_blocks_of_partly_labelled_images_have_the_sets(tmp_path: Path) -> None:
     config, parts = open_data(Config.model_validate({"task": TASK, "data": section}))
     sample = parts["train"].read(next(iter(parts["train"].names)))
     assert config.task.possible[sample.mask].sum(axis=-1).max() == 2
+
+
+def test_labelled_classes_are_the_others_than_unlabelled_ones(tmp_path: Path) -> None:
+    image(tmp_path, "a", 3)
+    save(tmp_path / "masks" / "a.png", [[0, 1, 255]])
+    expected = {"a": ["b|t|v", "l", "b|l|t|v"]}
+    assert read(tmp_path, labelled_classes=["liver"]) == expected
+    assert read(tmp_path, unlabelled={"tumour": "void", "vessel": "void"}) == expected
+    assert read(tmp_path, labelled_classes=CLASSES[1:])["a"] == ["b", "l", "b|l|t|v"]
+    with fails(DataError, "mask-values", "liver", "data.labelled_classes"):
+        read(tmp_path, labelled_classes=["vessel"])
+    with fails(ConfigError, "unknown-name", "spleen", setting="data.labelled_classes"):
+        read(tmp_path, labelled_classes=["liver", "spleen"])
+    data = DataConfig(labelled_classes=("vessel",))
+    task = Task.model_validate(TASK)
+    other = in_folders(tmp_path / "images", tmp_path / "masks", task, data)
+    assert other.read("a").mask[0, 1] == 1  # masks of an evaluation may show more classes
