@@ -45,7 +45,7 @@ class PartialLabels(Section):
     """The classes that nobody annotated, as in {vessel: void}: background may be such a class
     everywhere, and in tasks of yes and no a no becomes void. A column labelled_classes in
     `list_file` says it for each image."""
-    labelled_classes: tuple[str, ...] | None = None
+    labelled_classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The classes that were annotated; all others are unlabelled, as `unlabelled` describes it, and
     a mask that contains one of them is an error. Null means all classes."""
     missing_masks: Literal["error", "void"] = "error"

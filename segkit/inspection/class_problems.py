@@ -111,7 +111,13 @@ def _absent_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[
     in_training = _absent(task, by_part.get("train", []))
     if len(in_training) == len(task.foreground):
         message = f"the training masks have no pixel of {', '.join(in_training)}"
-        yield problem_of("error", "nothing-to-learn", f"{message}: there is nothing to learn")
+        message += ": there is nothing to learn"
+        if any((fact.known < fact.labelled).any() for fact in by_part.get("train", [])):
+            message += (
+                ". Some pixels may be such a class, but of none the masks say that it is one. "
+                "Label some objects completely, or add points inside"
+            )
+        yield problem_of("error", "nothing-to-learn", message)
         return
     for part, samples in by_part.items():
         absent = _absent(task, samples)

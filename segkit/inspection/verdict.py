@@ -67,7 +67,7 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
         f"belongs to two of the {task.channels} classes"
     )
     if len(complete) < len(facts):
-        because += ". In the other images, not all classes were annotated"
+        because += ". The other images do not say yes or no about all classes"
     unless = "If two classes can overlap in later images, use a multilabel task"
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task, inspect
 from segkit.config import DataConfig
+from segkit.config import read as read_config
 from segkit.data.sources.source import open_source
 from tests.helpers import coco_json
 from tests.helpers.errors import fails
@@ -153,3 +154,17 @@ def test_a_tool_is_recognised_with_settings_of_shapes(tmp_path: Path) -> None:
     summary = found.summary()
     assert (found.task.classes, summary.classes["cat"].pixels) == (("cat",), 15)
     assert summary.void_share == pytest.approx(1 - 10 / 48)
+
+
+def test_the_folder_of_areas_starts_where_other_paths_start(tmp_path: Path) -> None:
+    folder(tmp_path / "data", {"a": area(), "b": area()})
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "task: {kind: binary, classes: [cat]}\n"
+        "data:\n  relative_to: config\n  images: data/images\n  masks: data/masks\n"
+        "  labelled_area: {masks: data/areas}\n",
+        encoding="utf-8",
+    )
+    data = read_config(config).data
+    assert data.labelled_area is not None
+    assert data.labelled_area.masks == tmp_path / "data" / "areas"
