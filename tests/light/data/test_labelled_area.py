@@ -157,6 +157,7 @@ def test_a_tool_is_recognised_with_settings_of_shapes(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_areas_starts_where_other_paths_start(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
     folder(tmp_path / "data", {"a": area(), "b": area()})
     config = tmp_path / "config.yaml"
     config.write_text(
