@@ -27,7 +27,7 @@ from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
 from segkit.io.pixels import Pixels
 from segkit.task import VOID, Task
-from segkit.task.layers import stack_planes
+from segkit.task.layers import stack_layers
 
 
 class FolderSource:
@@ -226,19 +226,24 @@ class FolderSource:
     def _read_bands(self, path: Path) -> np.ndarray:
         """Return the multilabel mask in a file with one band per class."""
         stored = read_layer_pixels(path, self.data.mask_threshold, self.data.pages)
-        bands = stored.values
-        if bands.shape[-1] != self.task.channels:
-            raise DataError(
-                f"{path}: a multilabel mask file has one band per class, {self.task.channels} "
-                f"({', '.join(self.task.classes)}); found {bands.shape[-1]}. "
-                f"Or give each class a sub-folder of the masks",
-                "mask-channels",
-            )
-        planes = []
-        for band in np.moveaxis(bands, -1, 0):
+        names = self._names_of_bands(stored.values.shape[-1], path)
+        planes = {}
+        for name, band in zip(names, np.moveaxis(stored.values, -1, 0), strict=True):
             plane = stored._replace(values=band)
-            planes.append(self._convert_valid(plane, path, self._as_yes_no))
-        return stack_planes(self.task, planes)
+            planes[name] = self._convert_valid(plane, path, self._as_yes_no)
+        return stack_layers(self.task, planes)
+
+    def _names_of_bands(self, bands: int, path: Path) -> list[str]:
+        """Return the classes of the bands of a file: all, or those that were annotated."""
+        for names in (list(self.task.classes), annotated(self.task.classes, self.data)):
+            if len(names) == bands:
+                return names
+        raise DataError(
+            f"{path}: a multilabel mask file has one band per class, {self.task.channels} "
+            f"({', '.join(self.task.classes)}), or one per class of data.labelled_classes; found "
+            f"{bands}. Or give each class a sub-folder of the masks",
+            "mask-channels",
+        )
 
 
 def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> Source:

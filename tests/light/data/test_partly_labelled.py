@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task
@@ -360,3 +361,27 @@ def test_labelled_classes_are_the_others_than_unlabelled_ones(tmp_path: Path) ->
     task = Task.model_validate(TASK)
     other = in_folders(tmp_path / "images", tmp_path / "masks", task, data)
     assert other.read("a").mask[0, 1] == 1  # masks of an evaluation may show more classes
+
+
+@pytest.mark.parametrize("bands", [2, 3])
+def test_a_file_has_a_band_for_each_class_or_for_each_annotated_one(
+    tmp_path: Path, bands: int
+) -> None:
+    image(tmp_path, "a", 3)
+    stored = np.zeros((1, 3, bands), np.uint8)
+    stored[0, 0, 0] = stored[0, 1, bands - 1] = 1
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(
+        tmp_path / "masks" / "a.tif", stored, photometric="minisblack", planarconfig="contig"
+    )
+    folders = {"images": tmp_path / "images", "masks": tmp_path / "masks"}
+    task = Task.model_validate(LABELS)
+    data = DataConfig.model_validate({**folders, "labelled_classes": ["liver", "vessel"]})
+    found = open_source(data, task).read("a").mask[0]
+    assert found[..., 0].tolist() == [1, 0, 0]
+    assert found[..., 1].tolist() == [VOID] * 3
+    assert found[..., 2].tolist() == [0, 1, 0]
+    data = DataConfig.model_validate({**folders, "labelled_classes": ["liver"]})
+    if bands == 2:
+        with fails(DataError, "mask-channels", 3, 2):
+            open_source(data, task).read("a")
