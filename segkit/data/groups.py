@@ -64,8 +64,8 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
 def _groups_in_sets(names: Sequence[str], config: Config) -> list[str]:
     """Return the groups of samples of several sets, by the settings of their sets.
 
-    Samples of two sets with the same group are in one group. A sample of a set without groups is a
-    group of its own.
+    Samples of two sets with the same group are in one group, but volumes of the same name are not.
+    A sample of a set without groups is a group of its own.
     """
     sections = set_configs(config.data)
     alone = config.data.model_copy(update={"sets": None})
@@ -75,6 +75,8 @@ def _groups_in_sets(names: Sequence[str], config: Config) -> list[str]:
         start = len(prefix) + 1 if prefix else 0
         section = config.model_copy(update={"data": sections.get(prefix, alone)})
         groups = groups_of([name[start:] for name in own], section)
+        if groups is not None and section.data.groups is None:
+            groups = [f"{prefix}/{group}" for group in groups]
         found |= dict(zip(own, groups or own, strict=True))
     return [found[name] for name in names]
 

@@ -9,7 +9,7 @@ from typing import Any
 from segkit.config import DataConfig
 from segkit.config.data_sets import set_configs
 from segkit.data.sources.source import Sample, Source, open_source, task_of_source
-from segkit.errors import DataError, SegkitError
+from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.task import Task
 
 OF_A_SAMPLE = ("files", "geometry", "image_file", "is_page")
@@ -163,7 +163,21 @@ def open_sets(data: DataConfig, task: Task) -> DataSets:
         needed = task_of_source(needed, source)
     if needed != task:  # a set of classes must have one mask value in all sources
         sources = _open_each(data, needed)
+    _check_planes(sources)
     return DataSets(sources, needed)
+
+
+def _check_planes(sources: Mapping[str, Source]) -> None:
+    """Raise `ConfigError` if the volumes of two sets were scanned in different directions."""
+    planes = {name: getattr(source, "plane", None) for name, source in sources.items()}
+    if len(set(planes.values())) > 1:
+        listed = ", ".join(f"{name} is {plane}" for name, plane in planes.items())
+        raise ConfigError(
+            f"the volumes of the sets were scanned in different directions ({listed}); name the "
+            f"slices to use",
+            "missing-setting",
+            setting="data.axis",
+        )
 
 
 def _open_each(data: DataConfig, task: Task) -> dict[str, Source]:

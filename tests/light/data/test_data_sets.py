@@ -18,6 +18,7 @@ from segkit.data.sources.source import open_source
 from tests.helpers import coco_json
 from tests.helpers.errors import fails
 from tests.helpers.label_sets import labelme_file, labelme_shape, picture, write_json
+from tests.helpers.scans import need, save_nifti
 
 CLASSES = ["background", "liver", "kidney"]
 TASK: dict[str, Any] = {"kind": "multiclass", "classes": CLASSES}
@@ -226,6 +227,45 @@ def test_missing_folders_of_classes_are_no_error_if_the_class_was_not_annotated(
     found = parts["train"].read("liver/a").mask
     assert set(np.unique(found[..., 0]).tolist()) == {0, 1}
     assert set(np.unique(found[..., 1]).tolist()) == {VOID}
+
+
+def test_run_lengths_without_labels_are_of_the_annotated_class(tmp_path: Path) -> None:
+    sets = {}
+    for label in ("liver", "kidney"):
+        root = tmp_path / label
+        root.mkdir()
+        Image.fromarray(picture(2, 3, len(label))).save(root / "a.png")
+        (root / "runs.csv").write_text("ImageId,EncodedPixels\na.png,1 2\n", encoding="utf-8")
+        own = {"images": str(root), "annotations": str(root / "runs.csv")}
+        sets[label] = {**own, "labelled_classes": [label]}
+    config = config_of(sets, source="rle", run_lengths={"order": "row"}, validation=0.0, test=0.0)
+    config, parts = open_data(config)
+    found = meant(config, parts["train"].read("kidney/a").mask)
+    assert found[0] == [{"kidney"}, {"kidney"}, {"background", "liver"}]
+
+
+def test_scans_of_sets_are_grouped_by_volume_and_cut_in_one_direction(tmp_path: Path) -> None:
+    need("nibabel")
+    sets = {}
+    for number, label in enumerate(("liver", "kidney")):
+        root = tmp_path / label
+        masks = root / "masks" / label
+        volume = np.random.default_rng(number).integers(-900, 900, (4, 5, 3)).astype(np.int16)
+        save_nifti(root / "images" / "a.nii", volume)
+        save_nifti(masks / "a.nii", (volume > 0).astype(np.uint8))
+        own = {"images": str(root / "images"), "masks": str(root / "masks")}
+        sets[label] = {**own, "labelled_classes": [label]}
+    config = config_of(sets, source="scans", validation=0.0, test=0.0)
+    config, parts = open_data(config)
+    names = list(parts["train"].names)
+    assert names[0] == "liver/a/slice_001"
+    assert len(names) == 6
+    groups = groups_of(names, config)
+    assert groups == ["liver/a"] * 3 + ["kidney/a"] * 3
+    source: Any = parts["train"].source
+    assert source.plane == "axial"
+    sample = parts["train"].read("kidney/a/slice_002")
+    assert {2} < set(np.unique(sample.mask).tolist())
 
 
 @pytest.mark.parametrize(
