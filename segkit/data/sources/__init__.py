@@ -36,6 +36,7 @@ tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
+data_sets.py          several data sets as one source
 wrapped.py            the base of sources that change the masks of another source
 partly_labelled.py    samples in which some classes were not annotated
 points.py             points that grow to discs

@@ -29,6 +29,23 @@ class GrownPoints(WrappedSource):
     def __init__(self, source: Source, radius: float) -> None:
         super().__init__(source)
         self._radius = radius
+        self._has_read = False
+        self._has_grown = False
+
+    @property
+    def decisions(self) -> list[tuple[str, str]]:
+        """Guesses about the files that the user should check: a code and a sentence."""
+        doubts = list(getattr(self.source, "decisions", []))
+        if self._has_read and not self._has_grown:
+            doubts += [
+                (
+                    "points",
+                    "no mask has a point with unlabelled pixels around it, so data.point_radius "
+                    "changes nothing. If the pixels around the points are stored as a value of "
+                    "their own, name it void in data.mask_values",
+                )
+            ]
+        return doubts
 
     def read(self, name: str) -> Sample:
         """Read a sample; raises `DataError` if that fails."""
@@ -36,6 +53,8 @@ class GrownPoints(WrappedSource):
         mask = sample.mask.copy()
         for plane in planes_of(mask):
             plane[:] = grow_points(plane, self._radius)
+        self._has_read = True
+        self._has_grown |= bool((mask != sample.mask).any())
         return sample._replace(mask=void_where_invalid(mask, sample.valid))
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from segkit import VOID, ConfigError, Task
+from segkit import VOID, ConfigError, Task, inspect
 from segkit.config import DataConfig
 from segkit.data.rasterise import Points, draw_mask
 from segkit.data.sources.points import grow_points
@@ -98,6 +98,21 @@ def test_single_pixels_of_a_mask_file_grow_in_every_class(tmp_path: Path) -> Non
     data = DataConfig(images=tmp_path / "images", masks=tmp_path / "masks", point_radius=2)
     found = open_source(data, PETS).read("a").mask
     np.testing.assert_array_equal(found, nearest({(5, 5): 2, (15, 15): 0}, 2))
+
+
+@pytest.mark.parametrize(("around", "reported"), [(0, True), (VOID, False)])
+def test_points_that_cannot_grow_are_reported(tmp_path: Path, around: int, reported: bool) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(3):
+        Image.fromarray(picture(*SIZE, number)).save(tmp_path / "images" / f"{number}.png")
+        mask = np.full(SIZE, around, np.uint8)
+        mask[5, 5] = 1
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
+    settings = ["data.point_radius=2", "data.mask_values={0: background, 1: cat, 255: void}"]
+    classes = ["background", "cat"]
+    found = inspect(tmp_path / "images", tmp_path / "masks", classes=classes, settings=settings)
+    assert ("points" in [problem.code for problem in found.problems]) == reported
 
 
 def labelme(root: Path, *shapes: Any, **settings: Any) -> np.ndarray:
