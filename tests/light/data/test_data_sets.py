@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import VOID, ConfigError, DataError
+from segkit import VOID, ConfigError, DataError, inspect
 from segkit.config import Config, as_config, read
 from segkit.data.groups import groups_of
 from segkit.data.parts import open_data, open_parts
@@ -167,6 +167,43 @@ def test_each_set_may_have_its_own_groups(tmp_path: Path) -> None:
     config = config_of(sets)
     names = ["kidneys/x/b", "livers/p1", "kidneys/x/a"]
     assert groups_of(names, config) == ["x", "livers/p1", "x"]
+
+
+def test_groups_of_a_column_are_looked_up_in_the_list_of_each_set(tmp_path: Path) -> None:
+    sets = {}
+    for number, name in enumerate(("one", "two")):
+        folder(tmp_path / name, ["a", "b"], 1, seed=10 * number)
+        lines = ["image,mask,patient"]
+        for image in ("a", "b"):
+            lines.append(f"images/{image}.png,masks/{image}.png,{image}{number % 2}")
+        (tmp_path / name / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+        sets[name] = {"list_file": str(tmp_path / name / "list.csv")}
+    config = config_of(sets, groups={"column": "patient"}, validation=0.0, test=0.0)
+    names = list(open_parts(config)["train"].names)
+    assert dict(zip(names, groups_of(names, config) or [], strict=True)) == {
+        "one/images/a": "a0",
+        "one/images/b": "b0",
+        "two/images/a": "a1",
+        "two/images/b": "b1",
+    }
+
+
+def test_one_image_in_two_sets_stays_in_one_part(tmp_path: Path) -> None:
+    sets = {}
+    for label in ("liver", "kidney"):  # the same images, each annotated for one class
+        own = folder(tmp_path / label, [f"{label}{i}" for i in range(12)], CLASSES.index(label))
+        sets[label] = {**own, "labelled_classes": [label]}
+    config = config_of(sets, validation=0.3, test=0.3)
+    path = tmp_path / "config.yaml"
+    path.write_text(config.as_yaml(), encoding="utf-8")
+    found = inspect(path)
+    assert "leak" not in [problem.code for problem in found.problems]
+    place = {}
+    for part, subset in found.parts.items():
+        for name in subset.names:
+            number = name.removeprefix("liver/liver").removeprefix("kidney/kidney")
+            assert place.setdefault(number, part) == part
+    assert len(place) == 12
 
 
 def test_parts_that_one_set_lists_are_kept(tmp_path: Path) -> None:
