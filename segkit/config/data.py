@@ -277,14 +277,19 @@ class DataConfig(PartialLabels):
             )
         if self.on_all:
             self._check_on_all()
-        needs_list = self.groups is not None and self.groups.column is not None
-        if needs_list and self.groups and self.sets is None and not self._has_list:
+        self._check_groups()
+        return self
+
+    def _check_groups(self) -> None:
+        """Raise `ConfigError` if groups are in a column and there is no list."""
+        if self.groups is None or self.groups.column is None or self.sets is not None:
+            return
+        if not self._has_list:
             raise ConfigError(
                 f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
                 "missing-setting",
                 setting="data.groups",
             )
-        return self
 
     def _check_on_all(self) -> None:
         """Raise `ConfigError` if another setting holds samples back from a training on all."""
