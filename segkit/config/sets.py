@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 from segkit.config.data import DataConfig
 from segkit.config.data_sets import set_configs
@@ -44,6 +45,24 @@ def unlabelled_of(task: Task, data: DataConfig) -> tuple[str, ...]:
         labels = [task.classes[index] for index in task.foreground]
         names += [name for name in labels if name not in data.labelled_classes]
     return tuple(dict.fromkeys(names))
+
+
+def for_new_masks(task: Task, data: DataConfig, images: Path, masks: Path) -> DataConfig:
+    """Return settings that read other images and masks than those of the training.
+
+    Such masks may contain classes that were not annotated for the training, which is no error.
+
+    Args:
+        task: The task of the masks.
+        data: How the masks of the training are read.
+        images: The folder of the images.
+        masks: The folder of the masks.
+    """
+    settings = data.model_dump()
+    settings |= {"images": images, "masks": masks, "list_file": None, "sets": None}
+    settings |= {"labelled_classes": None, "labelled_area": None}
+    settings["unlabelled"] = dict.fromkeys(unlabelled_of(task, data), "void") or None
+    return DataConfig.model_validate(settings)
 
 
 def annotated(labels: Sequence[str], data: DataConfig) -> list[str]:

@@ -166,7 +166,6 @@ def summarize(
         sets: Facts of each of several data sets, by its name.
     """
     facts = survey.facts
-    unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
     foreground = list(task.foreground)
     return DataSummary(
         read_as=read_as,
@@ -175,7 +174,7 @@ def summarize(
         unreadable=len(survey.broken),
         images=image_summary(facts) if facts else None,
         classes=_class_summaries(task, facts),
-        void_share=_share(unlabelled, sum(fact.pixels for fact in facts)),
+        void_share=_void_share(facts),
         overlap_pixels=sum(fact.overlap for fact in facts),
         empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
         problems=problems,
@@ -183,6 +182,11 @@ def summarize(
         pixel_size=_pixel_size_summary(pixel_sizes),
         sets=dict(sets or {}),
     )
+
+
+def _void_share(facts: Sequence[SampleFingerprint]) -> float:
+    unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
+    return _share(unlabelled, sum(fact.pixels for fact in facts))
 
 
 def _class_summaries(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, ClassSummary]:

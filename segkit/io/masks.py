@@ -15,6 +15,7 @@ from segkit.io.atomic import together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
+from segkit.io.mask_alpha import opaque_pixels, without_opaque_alpha
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.physical_size import resolution_of_png
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
@@ -128,7 +129,7 @@ def read_colour_pixels(
         else:
             stored = Pixels(_picture_colours(path, pages))
         if opaque_only:
-            stored = _without_transparent(stored)
+            stored = opaque_pixels(stored)
         array = _three_channels(stored.values, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
         message = f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}"
@@ -142,7 +143,7 @@ def _three_channels(array: np.ndarray, path: Path) -> np.ndarray:
         array = array.astype(np.uint8) * 255
     if array.ndim == 2:
         array = array[..., None]
-    array = _without_opaque_alpha(array, path)
+    array = without_opaque_alpha(array, path)
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)
     return array
@@ -197,7 +198,7 @@ def _stored(
         else:
             stored = codecs.read_stored(path, pages)
     if opaque_only:
-        stored = _without_transparent(stored)
+        stored = opaque_pixels(stored)
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
     if threshold is None:
@@ -307,7 +308,7 @@ def _whole_numbers(array: np.ndarray, path: Path, valid: np.ndarray | None) -> n
 
 
 def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
-    colours = _without_opaque_alpha(array, path)
+    colours = without_opaque_alpha(array, path)
     if (colours != colours[..., :1]).any():
         raise DataError(
             f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value "
@@ -315,36 +316,6 @@ def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
             "mask-colours",
         )
     return np.asarray(colours[..., 0])
-
-
-def _without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
-    """Return an array (H, W, C) without its alpha channel, which must be opaque."""
-    if array.shape[-1] not in (2, 4):
-        return array
-    opaque = 1
-    if np.issubdtype(array.dtype, np.integer):
-        opaque = np.iinfo(array.dtype).max
-    if (array[..., -1] != opaque).any():
-        raise DataError(
-            f"{path}: a mask with a transparent part. If nothing was labelled there, as around "
-            f"strokes on a layer of a paint program, set data.transparent: void; otherwise save it "
-            f"without alpha channel",
-            "mask-alpha",
-        )
-    return array[..., :-1]
-
-
-def _without_transparent(stored: Pixels) -> Pixels:
-    """Return values without an alpha channel, valid where it is opaque, and 0 elsewhere."""
-    values = stored.values
-    if values.ndim != 3 or values.shape[-1] not in (2, 4):
-        return stored
-    opaque = 1
-    if np.issubdtype(values.dtype, np.integer):
-        opaque = np.iinfo(values.dtype).max
-    is_opaque = np.asarray(values[..., -1] == opaque)
-    shown = np.where(is_opaque[..., None], values[..., :-1], 0).astype(values.dtype)
-    return without_holes(stored._replace(values=shown, valid=both(stored.valid, is_opaque)))
 
 
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:

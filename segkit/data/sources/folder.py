@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import DataConfig, MaskFilesConfig
-from segkit.config.sets import annotated, unlabelled_of
+from segkit.config.sets import annotated, for_new_masks
 from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
 from segkit.data.sources.mask_colours import from_colours
@@ -262,13 +262,7 @@ def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = 
         ConfigError: If a setting does not fit.
         DataError: If images and masks do not pair.
     """
-    data = data or DataConfig()
-    settings = data.model_dump()
-    settings |= {"images": images, "masks": masks, "list_file": None, "sets": None}
-    # These masks may contain more classes than those of the training.
-    settings |= {"labelled_classes": None}
-    settings["unlabelled"] = dict.fromkeys(unlabelled_of(task, data), "void") or None
-    reading = DataConfig.model_validate(settings)
+    reading = for_new_masks(task, data or DataConfig(), images, masks)
     return leave_classes_open(FolderSource(reading, task), reading, task)
 
 

@@ -315,18 +315,11 @@ def _classify_files(
     for path in masks:
         paths += pages_of(path, data.pages)
     scanned = scan_masks(paths, progress, data.pages)
-    data, scanned, transparent = read_transparent(data, scanned)
-    contents = by_palette(scanned)
-    guess = _classify_contents(data, paths, contents, classes)
-    return guess._replace(
-        decoded=decoded_masks(paths, scanned),
-        doubts=(
-            *guess.doubts,
-            *tag_doubts(guess.task, scanned),
-            *transparent,
-            *unpainted_doubts(guess, contents),
-        ),
-    )
+    data, scanned, doubts = read_transparent(data, scanned)
+    guess = _classify_contents(data, paths, by_palette(scanned), classes)
+    doubts += [*tag_doubts(guess.task, scanned), *unpainted_doubts(guess, by_palette(scanned))]
+    decoded = decoded_masks(paths, scanned)
+    return guess._replace(decoded=decoded, doubts=(*guess.doubts, *doubts))
 
 
 def _classify_contents(
