@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from segkit.config.data_sets import checked_sets, set_configs
 from segkit.config.groups import Groups
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
+from segkit.config.partial_labels import PartialLabels
 from segkit.config.section import Positive, Section, Share
 from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
@@ -79,7 +81,7 @@ class PartConfig(Section):
         return self
 
 
-class DataConfig(Section):
+class DataConfig(PartialLabels):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
@@ -126,13 +128,6 @@ class DataConfig(Section):
     on_top: tuple[str, ...] | None = None
     """The classes of an exclusive task in the order in which they hide each other where they
     overlap, the topmost first; without it an overlap is an error."""
-    unlabelled: dict[str, Literal["void"]] | None = None
-    """The classes that nobody annotated, as in {vessel: void}: background may be such a class
-    everywhere, and in tasks of yes and no a no becomes void. A column labelled_classes in
-    `list_file` says it for each image."""
-    missing_masks: Literal["error", "void"] = "error"
-    """Whether an image without the mask of a class, where each class has a folder or a column of
-    its own, is an error, or the class was not annotated in this image (void)."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file, the file or folder of labels that a labelling tool wrote, or the vector
     file with the labels of a map (GeoPackage, GeoJSON, Shapefile)."""
@@ -221,6 +216,10 @@ class DataConfig(Section):
     """The number of generated images of the source shapes."""
     size: tuple[Positive, Positive] = (128, 128)
     """The height and width of generated images of the source shapes, in pixels."""
+    sets: dict[str, dict[str, Any]] | None = None
+    """Several data sets for one training, by names that begin the names of their samples; each has
+    settings of this section, such as images and labelled_classes, and those that it leaves out are
+    the ones of this section."""
     seed: int = 0
     """The random seed of generated images of the source shapes; it does not affect other
     sources."""
@@ -252,6 +251,10 @@ class DataConfig(Section):
                 setting="data",
             )
         self._check_mask_reading()
+        self.check_outside()
+        if self.sets is not None:
+            # The model is frozen, and pydantic ignores another object that a validator returns.
+            self.__dict__["sets"] = checked_sets(self)
         self._check_scan_settings()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
@@ -274,13 +277,19 @@ class DataConfig(Section):
             )
         if self.on_all:
             self._check_on_all()
-        if self.groups and self.groups.column and not self._has_list:
+        self._check_groups()
+        return self
+
+    def _check_groups(self) -> None:
+        """Raise `ConfigError` if groups are in a column and there is no list."""
+        if self.groups is None or self.groups.column is None or self.sets is not None:
+            return
+        if not self._has_list:
             raise ConfigError(
                 f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
                 "missing-setting",
                 setting="data.groups",
             )
-        return self
 
     def _check_on_all(self) -> None:
         """Raise `ConfigError` if another setting holds samples back from a training on all."""
@@ -339,6 +348,14 @@ class DataConfig(Section):
                 )
 
     @property
+    def origin(self) -> str:
+        """The kind of the data in words, such as "folder", or those of all sets."""
+        if self.sets is None:
+            return self.source
+        kinds = [f"{name} ({section.source})" for name, section in set_configs(self).items()]
+        return f"{len(kinds)} sets: {', '.join(kinds)}"
+
+    @property
     def vector_labels(self) -> VectorConfig:
         """The section `vector`, with its defaults if it is not set."""
         return self.vector or VectorConfig()
@@ -358,6 +375,7 @@ class DataConfig(Section):
             own: The files of the part.
         """
         changed = own.model_dump(exclude_none=True)
+        changed["sets"] = None
         if "images" in changed:
             changed.setdefault(
                 "list_file", None

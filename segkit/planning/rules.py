@@ -265,13 +265,16 @@ def _deviation_of(width: float) -> float:
 
 
 def _rare_classes(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, float]:
-    """Return the rare foreground classes that occur, with their share of the labelled pixels."""
-    labelled = sum(fact.labelled for fact in facts)
+    """Return the rare foreground classes that occur, with their share of the pixels.
+
+    The pixels are those that say whether they have the class.
+    """
     rare = {}
     for index in task.foreground:
         pixels = sum(int(fact.classes[index]) for fact in facts)
-        if pixels and pixels / labelled < RARE:
-            rare[task.classes[index]] = pixels / labelled
+        known = sum(int(fact.known[index]) for fact in facts)
+        if pixels and pixels / known < RARE:
+            rare[task.classes[index]] = pixels / known
     return rare
 
 

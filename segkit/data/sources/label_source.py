@@ -7,6 +7,7 @@ tools: it draws the shapes, finds the meaning of their labels, and checks sizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,10 +15,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.rasterise import Shape, Size, draw
-from segkit.data.sources.label_layers import Drawn, LayerRules, mask_in_order, mask_of_layers
-from segkit.data.sources.label_meanings import SKIP, Meanings
+from segkit.data.rasterise import Patch, Shape, Size, draw
+from segkit.data.sources.box_bounds import BOX_KINDS, check_bounds, leave_boxes_open
+from segkit.data.sources.label_layers import (
+    Drawn,
+    LayerRules,
+    mask_in_order,
+    mask_of_layers,
+    union_by_class,
+)
+from segkit.data.sources.label_meanings import BACKGROUND, SKIP, VOID_NAME, Meanings
+from segkit.data.sources.labelled_area import without_area
 from segkit.data.sources.mask_layers import check_on_top
+from segkit.data.sources.points import check_points
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.io.geometry import Geometry
@@ -107,6 +117,13 @@ class LabelSource:
         self.labels = labels
         self.task = task
         self.data = data
+        self._outside_is_void = labels.outside_is_void
+        if data.outside_shapes != "auto":
+            self._outside_is_void = data.outside_shapes == "void"
+        check_bounds(data, task)
+        _check_outside(data, self._outside_is_void)
+        self._area_label = data.area_label
+        self._kinds: set[str] = set()
         self._meaning = Meanings(task, data, labels.usual)
         check_absent(labels, data)
         if not labels.images:
@@ -144,6 +161,16 @@ class LabelSource:
                     f"{len(empty)} images without labels are all background: {list_names(empty)}. "
                     f"If nobody labelled them, set data.without_labels: leave_out; otherwise set "
                     f"data.without_labels: background",
+                )
+            ]
+        boxes = self._kinds & set(BOX_KINDS)
+        if boxes and boxes == self._kinds and self.data.boxes == "auto":
+            doubts += [
+                (
+                    "boxes",
+                    "all shapes are boxes, and all pixels of a box are read as its class. If the "
+                    "boxes only bound objects, set data.boxes: bounds; otherwise set data.boxes: "
+                    "areas",
                 )
             ]
         return doubts
@@ -184,22 +211,58 @@ class LabelSource:
             content = self.labels.content(labelled)
         where = f"{labelled.file} ({name})"
         _check_size(content.size, size, labelled, where)
-        mask = self._mask(self._draw(content, size, where), size, where)
+        mask = self._mask(content, size, where)
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
-    def _draw(self, content: Content, size: Size, where: str) -> Iterator[Drawn]:
-        """Yield the drawn shapes, one at a time, because together they may take much memory."""
+    def _mask(self, content: Content, size: Size, where: str) -> np.ndarray:
+        """Return the mask of an image, with what is unknown about its pixels."""
+        area: list[Patch] = []
+        boxes: list[Drawn] = []
+        shapes: list[Region] = []
         for region in content.regions:
-            try:
-                meaning = self._meaning(region.label)
-                if meaning != SKIP:
-                    yield Drawn(meaning, draw(region.shape(size), size))
-            except SegkitError as problem:
-                raise problem.with_message(f"{where}, {region.where}: {problem}") from problem
+            with _naming(region, where):
+                if region.label == self._area_label:
+                    area.append(draw(region.shape(size), size))
+                elif self._is_bound(region):
+                    boxes.append(Drawn(self._meaning(region.label), draw(region.shape(size), size)))
+                else:
+                    shapes.append(region)
+        mask = self._mask_of_shapes(self._draw(shapes, size, where), size, where)
+        mask = leave_boxes_open(self.task, mask, union_by_class(boxes, size))
+        return self._inside_area(mask, area, where)
 
-    def _mask(self, drawn: Iterable[Drawn], size: Size, where: str) -> np.ndarray:
-        void = self.labels.outside_is_void
+    def _is_bound(self, region: Region) -> bool:
+        """Return whether a region is a box that bounds an object of a class."""
+        if self.data.boxes != "bounds" or region.kind not in BOX_KINDS:
+            return False
+        return self._meaning(region.label) not in (SKIP, BACKGROUND, VOID_NAME)
+
+    def _inside_area(self, mask: np.ndarray, area: Sequence[Patch], where: str) -> np.ndarray:
+        """Return a mask that is unlabelled outside the labelled area, if there is one."""
+        if self._area_label is None or self.data.labelled_area is None:
+            return mask
+        if not area:
+            return without_area(mask, self.data.labelled_area, where)
+        inside = np.zeros(mask.shape[:2], bool)
+        for patch in area:
+            inside[patch.place] |= patch.pixels
+        return void_where_invalid(mask, inside)
+
+    def _draw(self, regions: Iterable[Region], size: Size, where: str) -> Iterator[Drawn]:
+        """Yield the drawn shapes, one at a time, because together they may take much memory."""
+        for region in regions:
+            with _naming(region, where):
+                meaning = self._meaning(region.label)
+                patch = None
+                if meaning != SKIP:
+                    patch = draw(region.shape(size), size)
+            if patch is not None:
+                self._kinds.add(region.kind)
+                yield Drawn(meaning, patch)
+
+    def _mask_of_shapes(self, drawn: Iterable[Drawn], size: Size, where: str) -> np.ndarray:
+        void = self._outside_is_void
         if not self.task.layered and self._later_hides:
             return mask_in_order(drawn, self.task, size, void, where)
         rules = LayerRules(self._later_hides, void, self.data.on_top)
@@ -211,6 +274,27 @@ class LabelSource:
         if self.data.overlaps != "auto":
             return self.data.overlaps == "last"
         return self.labels.in_order and self.data.on_top is None
+
+
+@contextmanager
+def _naming(region: Region, where: str) -> Iterator[None]:
+    """Add the file and the place of a region to errors."""
+    try:
+        yield
+    except SegkitError as problem:
+        raise problem.with_message(f"{where}, {region.where}: {problem}") from problem
+
+
+def _check_outside(data: DataConfig, is_void: bool) -> None:
+    """Raise `ConfigError` if a setting needs other pixels outside of shapes."""
+    check_points(data, is_void)
+    if data.boxes == "bounds" and is_void:
+        raise ConfigError(
+            "bounds say that outside of all boxes there is background, and this tool leaves pixels "
+            "outside of shapes unlabelled; set data.outside_shapes: background",
+            "contradiction",
+            setting="data.boxes",
+        )
 
 
 def check_absent(labels: Labels, data: DataConfig) -> None:

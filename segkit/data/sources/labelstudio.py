@@ -27,6 +27,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_list,
     as_object,
     decode_base64,
@@ -41,6 +42,7 @@ from segkit.data.sources.label_values import (
     rotated_rectangle,
     short_repr,
     size_of,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -90,7 +92,7 @@ def find_labelstudio(data: DataConfig) -> Labels:
     return Labels(
         tool="labelstudio",
         images=found,
-        content=partial(read_labelstudio, width=data.line_width),
+        content=partial(read_labelstudio, widths=widths_of(data)),
         parts=parts_by_folder(found),
         unlabelled=left_out,
         absent=absent,
@@ -199,12 +201,12 @@ def _image_of(task: Mapping[str, Any], images: Images, where: str) -> str | None
     return next(iter(found), None)
 
 
-def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
+def read_labelstudio(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the regions of an image.
 
     Args:
         labelled: The image, with the result and the place of its task as `entry`.
-        width: The width of points, in pixels; None if the settings name none.
+        widths: How points are drawn.
 
     Raises:
         DataError: With the file and the task, if the result is not valid.
@@ -226,7 +228,7 @@ def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
             sizes.add(size)
         _check_upright(entry, place)
         fields = object_field(entry, "value", place)
-        make = partial(_shape_of, fields, kind, width, place)
+        make = partial(_shape_of, fields, kind, widths, place)
         for label in _labels_of(entry, fields, labels_by_id, place):
             regions.append(Region(label, kind, f"result[{number}]", make))
     if len(sizes) > 1:
@@ -277,7 +279,7 @@ def _check_upright(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _shape_of(
-    fields: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
+    fields: Mapping[str, Any], kind: str, widths: Widths, where: str, size: Size
 ) -> Shape:
     """Make a region of Label Studio."""
     height, image_width = size
@@ -293,7 +295,7 @@ def _shape_of(
     x = number_field(fields, "x", where) / 100 * image_width
     y = number_field(fields, "y", where) / 100 * height
     if kind == "keypoint":
-        return line_of(points_of([[x, y]], size), width, "keypoint")
+        return line_of(points_of([[x, y]], size), widths, "keypoint")
     degrees = number_field(fields, "rotation", where, 0)
     if kind == "ellipse":
         radius_x = number_field(fields, "radiusX", where) / 100 * image_width

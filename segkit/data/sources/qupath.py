@@ -24,6 +24,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_list,
     as_object,
     line_of,
@@ -32,6 +33,7 @@ from segkit.data.sources.label_values import (
     polygon_of,
     read_json,
     short_repr,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -94,19 +96,19 @@ def find_qupath(data: DataConfig) -> Labels:
     return Labels(
         tool="qupath",
         images=found,
-        content=partial(read_qupath, width=data.line_width),
+        content=partial(read_qupath, widths=widths_of(data)),
         parts=parts_by_folder(found),
         unlabelled=left_out,
         absent=absent,
     )
 
 
-def read_qupath(labelled: LabelledImage, width: float | None) -> Content:
+def read_qupath(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the objects of an image.
 
     Args:
         labelled: The image and its GeoJSON file.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if it is not GeoJSON in pixels.
@@ -120,7 +122,7 @@ def read_qupath(labelled: LabelledImage, width: float | None) -> Content:
         geometry = as_object(feature.get("geometry"), f"{place}: geometry")
         for part in _simple(geometry, place):
             kind = str(part.get("type"))
-            make = partial(_shape_of, part, kind, width)
+            make = partial(_shape_of, part, kind, widths)
             regions.append(Region(label, kind, f"feature [{number}]", make))
     return Content(regions)
 
@@ -166,7 +168,7 @@ def _simple(geometry: Mapping[str, Any], where: str) -> Iterator[Mapping[str, An
         yield as_object(part, f"{where}: geometries")
 
 
-def _shape_of(geometry: Mapping[str, Any], kind: str, width: float | None, size: Size) -> Shape:
+def _shape_of(geometry: Mapping[str, Any], kind: str, widths: Widths, size: Size) -> Shape:
     """Make a geometry of GeoJSON."""
     coordinates = geometry.get("coordinates")
     if kind == "Polygon":
@@ -183,7 +185,7 @@ def _shape_of(geometry: Mapping[str, Any], kind: str, width: float | None, size:
         )
     if kind == "Point":
         coordinates = [coordinates]
-    return line_of(points_of(coordinates, size), width, kind)
+    return line_of(points_of(coordinates, size), widths, kind)
 
 
 def is_qupath(content: Any) -> bool:
