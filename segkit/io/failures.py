@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from segkit.errors import one_line
+
 _ADVICE = {
     errno.EACCES: "check the rights of the file and its folders",
     errno.EPERM: "check the rights of the file and its folders",
@@ -48,7 +50,7 @@ def sentence(problem: OSError) -> str:
         if isinstance(name, str | bytes)
     ]
     where = " -> ".join(dict.fromkeys(names)) or "a file"
-    reason = problem.strerror or " ".join(str(problem).split()) or type(problem).__name__
+    reason = problem.strerror or one_line(problem)
     advice = _ADVICE.get(problem.errno or 0)
     message = f"{where}: cannot be read or written ({reason})"
     if advice:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from segkit.config import DataConfig
 from segkit.data.rasterise import FARTHEST, Line, Points, Polygon, Size
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
 from segkit.io.files import read_bytes
 from segkit.io.pictures import open_picture
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> list[str]:
 
 def not_readable(path: Path, kind: str, problem: Exception) -> DataError:
     """Return the error that a file is cut off, or of another kind."""
-    why = " ".join(str(problem).split())
+    why = one_line(problem)
     return DataError(f"{path}: is cut off or not {kind} ({why}); export it again", "label-file")
 
 

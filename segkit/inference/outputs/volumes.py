@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import DataError
+from segkit.errors import DataError, one_line
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.files import check_is_file
@@ -154,7 +154,8 @@ def _read_part(path: Path) -> Part:
         if not is_known or not 0 <= part.number < part.slices:
             raise ValueError("its values make no sense")
     except Exception as problem:  # NumPy raises errors of every type for damaged files
+        reason = one_line(problem)
         raise DataError(
-            f"{path}: is no mask of a slice ({problem}); delete it and predict its image again",
+            f"{path}: is no mask of a slice ({reason}); delete it and predict its image again",
         ) from problem
     return part
