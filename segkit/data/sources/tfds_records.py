@@ -121,7 +121,7 @@ class Records:
                 )
             try:
                 _ = split.filepaths
-            except ValueError as problem:
+            except Exception as problem:  # a template of str.format can raise errors of every type
                 raise DataError(
                     f"{self.folder}: the files of {terminal.shown(name)} cannot be named "
                     f"({one_line(problem)}); correct filepathTemplate in dataset_info.json",

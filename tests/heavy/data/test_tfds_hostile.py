@@ -129,10 +129,13 @@ def test_a_message_of_tfds_with_line_breaks_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(problem.value)
 
 
-def test_a_template_of_names_that_cannot_be_filled_in_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("template", ["{DATASET}-{SPLPT}", "{}", "{SPLIT[x]}", "{SPLIT.x}", "{"])
+def test_a_template_of_names_that_cannot_be_filled_in_is_refused(
+    tmp_path: Path, template: str
+) -> None:
     folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
     info = json.loads((folder / "dataset_info.json").read_text())
-    info["splits"][0]["filepathTemplate"] = "{DATASET}-{SPLPT}"
+    info["splits"][0]["filepathTemplate"] = template
     (folder / "dataset_info.json").write_text(json.dumps(info))
     with fails(DataError, "shard", folder, "filepathTemplate"):
         opened(folder)
