@@ -1,0 +1,179 @@
+"""Addresses of frames, which stand for image files, and the films that are kept open for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from segkit.errors import DataError
+from segkit.io.files import check_is_file
+from segkit.io.films.film import Film
+from segkit.io.image_files import FILMS
+from segkit.io.pages import FRAME
+
+FRAME_NAME = re.compile(r"/frame_[0-9]+$")
+"""The end of the name of a frame, after the name of its film."""
+MOST_OPEN = 4
+"""Films that are kept open, each with a process of ffmpeg and some frames."""
+
+
+class FrameAddress(NamedTuple):
+    """What the address of a frame means."""
+
+    film: Path
+    index: int
+    """The number of the frame, from 0."""
+    step: int
+    """The distance of the frames that are read."""
+
+
+class _Opened:
+    """A film that is kept open. The first thread that needs it opens it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.film: Film | None = None
+        self.version: tuple[int, int] | None = None
+
+
+_opened: OrderedDict[Path, _Opened] = OrderedDict()
+_opened_lock = threading.Lock()
+
+
+def is_film(path: Path) -> bool:
+    """Return whether a file is a film by its suffix."""
+    return path.suffix.lower() in FILMS
+
+
+def frame_path(path: Path, index: int, step: int = 1) -> Path:
+    """Return the address of a frame, which is counted from 0.
+
+    >>> frame_path(Path("a/b.mp4"), 2).name, frame_path(Path("a/b.mp4"), 20, 10).name
+    ('b.mp4#frame_000003', 'b.mp4#frame_000021_every_10')
+    """
+    name = f"{path.name}#frame_{index + 1:06d}"
+    if step > 1:
+        name += f"_every_{step}"
+    return path.with_name(name)
+
+
+def frame_name(film: str, index: int) -> str:
+    """Return the name of a frame.
+
+    >>> frame_name("monday/b", 2)
+    'monday/b/frame_000003'
+    """
+    return f"{film}/frame_{index + 1:06d}"
+
+
+def film_name(name: str) -> str:
+    """Return the name of the film of a frame.
+
+    >>> film_name("monday/b/frame_000003")
+    'monday/b'
+    """
+    return FRAME_NAME.sub("", name, count=1)
+
+
+def split_frame(path: Path) -> FrameAddress | None:
+    """Return what an address means; None for a path that is no address of a frame."""
+    found = FRAME.fullmatch(path.name)
+    if found is None or int(found["number"]) < 1 or path.exists():
+        return None
+    step = max(1, int(found["step"] or 1))
+    return FrameAddress(path.with_name(found["file"]), int(found["number"]) - 1, step)
+
+
+def open_film(path: Path) -> Film:
+    """Return the film in a file. Films are kept open; one that has changed is opened again.
+
+    Raises:
+        ConfigError: If imageio-ffmpeg is not installed.
+        DataError: If it cannot be read.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 (links are not resolved)
+    check_is_file(path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: there is no such film", "missing-file") from problem
+    version = (status.st_mtime_ns, status.st_size)
+    with _opened_lock:
+        opened = _opened.setdefault(path, _Opened())
+        _opened.move_to_end(path)
+    with opened.lock:
+        if opened.film is not None and opened.version == version:
+            return opened.film
+        film = Film(path)
+        if opened.film is not None:
+            opened.film.close()
+        opened.film = film
+        opened.version = version
+    _close_others()
+    return film
+
+
+def _close_others() -> None:
+    """Close the films that were used least recently."""
+    with _opened_lock:
+        while len(_opened) > MOST_OPEN:
+            _, oldest = _opened.popitem(last=False)
+            if oldest.film is not None:
+                oldest.film.close()  # a thread that still reads it starts it again
+
+
+def read_frame(address: FrameAddress) -> np.ndarray:
+    """Return a frame, (H, W, 3) uint8 in RGB.
+
+    Raises:
+        ConfigError: If imageio-ffmpeg is not installed.
+        DataError: If it cannot be read.
+    """
+    return open_film(address.film).frame(address.index, address.step)
+
+
+def frames_apart(images: Mapping[str, Path], step: int) -> dict[str, Path]:
+    """Return the addresses of every n-th frame of the films among some images, by name.
+
+    A film that cannot be opened stays one image, whose reading raises the error.
+
+    Args:
+        images: Files by name; those that are no films stay as they are.
+        step: The distance of the frames, from the first frame on.
+
+    Raises:
+        ConfigError: If imageio-ffmpeg is not installed.
+        DataError: If a frame and another image have one name ("duplicate-name").
+    """
+    apart: dict[str, Path] = {}
+    for name, path in images.items():
+        frames = {name: path}
+        if is_film(path):
+            frames = _frames_of(name, path, step)
+        for own_name, address in frames.items():
+            if own_name in apart:
+                raise DataError(
+                    f"{path} and {apart[own_name]}: two images of the name {own_name}; a name "
+                    f"stands for one image",
+                    "duplicate-name",
+                )
+            apart[own_name] = address
+    return apart
+
+
+def _frames_of(name: str, path: Path, step: int) -> dict[str, Path]:
+    """Return the addresses of every n-th frame of a film by name."""
+    try:
+        count = open_film(path).count
+    except DataError:
+        return {name: frame_path(path, 0)}
+    return {
+        frame_name(name, index): frame_path(path, index, step) for index in range(0, count, step)
+    }
