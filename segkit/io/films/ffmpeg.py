@@ -57,5 +57,6 @@ def output_of(arguments: list[str], path: Path) -> str:
 def unreadable(path: Path, reason: str) -> DataError:
     """Return the error for a film that ffmpeg cannot read, with the first line of its reason."""
     lines = [line for line in reason.splitlines() if line.strip()] or ["ffmpeg gives no reason"]
-    message = f"{path}: cannot be read as a film ({" ".join(lines[0].split())})"
+    first = " ".join(lines[0].split())
+    message = f"{path}: cannot be read as a film ({first})"
     return DataError(f"{message}; copy it again, or convert it with ffmpeg", "unreadable")

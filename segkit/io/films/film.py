@@ -124,12 +124,12 @@ class _Decoder:
         self.next = first
         """The number of the next frame."""
         self.step = step
-        start = []
+        start = ["-xerror"]  # without it, ffmpeg leaves damaged frames out, or invents their pixels
         if seconds is not None:
-            start = ["-seek_timestamp", "1", "-ss", f"{seconds:.6f}"]
+            start += ["-seek_timestamp", "1", "-ss", f"{seconds:.6f}"]
         skipped = 0 if seconds is not None else first
         chosen = f"select=not(mod(n-{skipped}\\,{step}))*gte(n\\,{skipped})"
-        output = ["-map", "0:v:0", "-fps_mode", "passthrough", "-xerror", "-vf", chosen]
+        output = ["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", chosen]
         self._frames: Iterator[Any] = library().read_frames(
             input_of(path), input_params=start, output_params=output
         )
