@@ -124,7 +124,8 @@ class _Decoder:
         self.next = first
         """The number of the next frame."""
         self.step = step
-        start = ["-xerror"]  # without it, ffmpeg leaves damaged frames out, or invents their pixels
+        # Without these, ffmpeg leaves damaged frames out, or invents their pixels.
+        start = ["-xerror", "-err_detect", "explode"]
         if seconds is not None:
             start += ["-seek_timestamp", "1", "-ss", f"{seconds:.6f}"]
         skipped = 0 if seconds is not None else first

@@ -158,7 +158,7 @@ def test_missing_and_damaged_films_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", [1, 3])
 def test_frames_from_a_damaged_one_on_are_refused(tmp_path: Path, step: int) -> None:
     path = tmp_path / "a.mp4"
-    save_film(path, count=30, size=(64, 64), codec="libx264", options=("-g", "10"))
+    save_film(path, count=30, size=(128, 128), codec="libx264", options=("-g", "10"))
     good = decoded_by_opencv(path)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
