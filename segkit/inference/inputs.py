@@ -16,7 +16,9 @@ from segkit.data.sources.scan_pairs import settings_of
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.inference.load import config_together
 from segkit.inference.outputs.prediction import beside
-from segkit.io.image_files import SUFFIXES, Found, LeftOut, list_contents
+from segkit.io.films.ffmpeg import EXTRA, is_installed
+from segkit.io.films.frames import frames_apart, is_film
+from segkit.io.image_files import FILMS, SUFFIXES, UNUSABLE_NAME, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
 from segkit.io.pages import pages_apart
 from segkit.io.scans.finding import (
@@ -27,7 +29,7 @@ from segkit.io.scans.finding import (
     name_of_file,
 )
 from segkit.io.scans.slices import slices_apart
-from segkit.system.terminal import shown
+from segkit.system.terminal import has_controls, shown
 
 MAX_NOTES = 20
 """Lines in the error that there is no image."""
@@ -90,7 +92,7 @@ def find_images(
     report: Callable[[str], None] = lambda line: None,
     scans: bool = False,
 ) -> Inputs:
-    """Find the images in files and folders.
+    """Find the images in files and folders. A film is one image here.
 
     The name of an image is its path below the folder, or the name of the file, without suffix.
     Upper and lower case letters do not make different names.
@@ -116,7 +118,7 @@ def find_images(
     found = _choose_images(contents)
     notes = _notes(contents)
     if not found.images and not found.clashes:
-        reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
+        reads = f"no image; segkit reads {', '.join((*SUFFIXES, *FILMS))}"
         if scans:
             reads += f", DICOM and {', '.join(VOLUME_SUFFIXES)}"
         lines = "".join(f"\n  {note}" for note in notes[:MAX_NOTES])
@@ -126,21 +128,25 @@ def find_images(
     return found
 
 
-def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Path]:
-    """Divide files of several pages, and scans, into one image per page or slice.
+def divide_images(
+    config: RunConfig, images: Mapping[str, Path], every_frame: int = 1
+) -> dict[str, Path]:
+    """Divide files of several pages, scans and films into one image per page, slice or frame.
 
     Args:
         config: The config of the run, which says whether pages are images.
         images: Image files by name.
+        every_frame: The distance of the frames of films that are images.
 
     Returns:
-        The files, or the addresses of their pages or slices, by name.
+        The files, or the addresses of their pages, slices or frames, by name.
 
     Raises:
-        ConfigError: If a volume does not show the direction of its slices.
-        DataError: If a page and another image have one name.
+        ConfigError: If a volume does not show the direction of its slices, or a package is not
+            installed.
+        DataError: If a page or a frame and another image have one name.
     """
-    apart = pages_apart(images, config.data.pages)
+    apart = pages_apart(frames_apart(images, every_frame), config.data.pages)
     if config.data.source == "scans":
         return slices_apart(apart, settings_of(config.data))
     return apart
@@ -213,6 +219,7 @@ def _search(path: Path, results: Sequence[Path], scans: bool) -> Found:
     found = list_contents(path)
     if scans:
         found = _with_scans(found, path)
+    found = _with_films(found, path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
     written = {parent for parent in parents if _is_in(parent.resolve(), inside)}
@@ -237,6 +244,25 @@ def _with_scans(found: Found, folder: Path) -> Found:
     left_out = [entry for entry in found.left_out if entry.path not in scans.files]
     others = [path for path in found.others if path not in scans.files]
     return Found([*found.images, *scans.named], left_out, others)
+
+
+def _with_films(found: Found, folder: Path) -> Found:
+    """Return the contents of a folder in which films are images, if they can be read."""
+    films = [entry.path for entry in found.left_out if is_film(entry.path)]
+    if not films:
+        return found
+    images = list(found.images)
+    left_out = [entry for entry in found.left_out if not is_film(entry.path)]
+    for path in films:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if not is_installed():
+            why = f'is a film; `pip install "keras-segkit[{EXTRA}]"` to predict its frames'
+            left_out.append(LeftOut(path, why))
+        elif has_controls(name):
+            left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
+        else:
+            images.append((name, path))
+    return Found(images, left_out, found.others)
 
 
 def _is_in(folder: Path, results: Sequence[Path]) -> bool:

@@ -39,6 +39,8 @@ SCANS = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", "
 """Suffixes of scans, which `segkit.io.scans` reads."""
 FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 """Suffixes of films, which `segkit.io.films` reads."""
+UNUSABLE_NAME = "its name holds control characters, or bytes that are not UTF-8; rename it"
+"""Why an image is skipped whose mask could not have its name."""
 
 
 class LeftOut(NamedTuple):
@@ -169,8 +171,7 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
         if parent != str(root):
             name = path.relative_to(root).with_suffix("").as_posix()
         if has_controls(name):
-            why = "its name holds control characters, or bytes that are not UTF-8; rename it"
-            contents.left_out.append(LeftOut(path, why, unread=True))
+            contents.left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
         else:
             contents.images.append((name, path))
     elif file.lower().endswith(SCANS):

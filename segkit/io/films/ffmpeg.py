@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 from segkit.system.packages import need
 
 EXTRA = "video"
@@ -20,6 +20,15 @@ def library() -> Any:
         ConfigError: If it is not installed.
     """
     return need("imageio_ffmpeg", EXTRA)
+
+
+def is_installed() -> bool:
+    """Return whether imageio-ffmpeg is installed, so that films can be read."""
+    try:
+        library()
+    except ConfigError:
+        return False
+    return True
 
 
 def input_of(path: Path) -> str:
