@@ -41,7 +41,7 @@ def _unit(text: str) -> str:
 
 PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
-WITHOUT_BANDS = ("scans", "shapes", "tfds")
+WITHOUT_BANDS = ("scans", "shapes", "tfds", "video")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
@@ -87,7 +87,7 @@ class DataConfig(PartialLabels):
     source: str = "folder"
     """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "vector" for
     maps with vector labels (extra `geo`), "scans" for DICOM, NIfTI, NRRD and MetaImage (extra
-    `medical`), "tfds" for a TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio",
+    `medical`), "video" for frames of films (extra `video`), "tfds" for a TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio",
     "qupath", "rle", "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools,
     "shapes" for generated images, or a source of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"

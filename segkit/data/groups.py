@@ -9,8 +9,11 @@ from segkit.config import Config, DataConfig, PartConfig
 from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
+from segkit.io.films.frames import film_name
 from segkit.io.scans.slices import volume_name
 
+NAMES_OF_GROUPS = {"scans": volume_name, "video": film_name}
+"""Sources whose samples have a group by themselves, and the function that names it."""
 MOST_LISTED = 5
 """Names that a message lists at most."""
 BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
@@ -18,15 +21,17 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 
 
 def has_groups(config: Config) -> bool:
-    """Return whether the groups are known: set by `data.groups`, or the volumes of scans."""
+    """Return whether the groups are known: set by `data.groups`, the volumes of scans, or films."""
     sections = set_configs(config.data).values()
     if any(section.groups is not None for section in sections):
         return True
-    return config.data.groups is not None or config.data.source == "scans"
+    return config.data.groups is not None or config.data.source in NAMES_OF_GROUPS
 
 
 def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     """Return the group of each sample, as `data.groups` says; that of a slice is its volume.
+
+    That of a frame is its film.
 
     Args:
         names: Names of samples, of any part.
@@ -44,7 +49,8 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     groups = config.data.groups
     if groups is None:
         if has_groups(config):
-            return [volume_name(image_name(name)) for name in names]
+            name_of_group = NAMES_OF_GROUPS[config.data.source]
+            return [name_of_group(image_name(name)) for name in names]
         return None
     if groups.pattern is not None:
         found = [_by_pattern(name, groups.pattern) for name in names]

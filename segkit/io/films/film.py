@@ -41,7 +41,8 @@ class Film:
         """The number of frames."""
         self.rate = packets.rate
         """The mean number of frames per second."""
-        self._times = packets.times if path.suffix.lower() in SEEKABLE else []
+        self._packets = packets
+        self._can_seek = packets.times is not None and path.suffix.lower() in SEEKABLE
         self._lock = threading.Lock()
         self._decoder: _Decoder | None = None
         self._recent: OrderedDict[int, np.ndarray] = OrderedDict()
@@ -97,9 +98,11 @@ class Film:
         self._stop()
         first = index % step
         seconds = None
-        if self._times and index > 0:
+        times = self._packets.times
+        if self._can_seek and times is not None and index > 0:
             first = index
-            seconds = float((self._times[index - 1] + self._times[index]) / 2)
+            between = int(times[index - 1]) + int(times[index])
+            seconds = float(between * self._packets.unit / 2)
         self._decoder = _Decoder(self.path, first, step, seconds)
         return self._decoder
 

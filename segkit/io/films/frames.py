@@ -15,13 +15,16 @@ import numpy as np
 from segkit.errors import DataError
 from segkit.io.files import check_is_file
 from segkit.io.films.film import Film
-from segkit.io.image_files import FILMS
+from segkit.io.image_files import FILMS, list_contents
 from segkit.io.pages import FRAME
+from segkit.io.unicode_names import nfc
 
 FRAME_NAME = re.compile(r"/frame_[0-9]+$")
 """The end of the name of a frame, after the name of its film."""
+MOST_KNOWN = 256
+"""Films whose times of frames are kept."""
 MOST_OPEN = 4
-"""Films that are kept open, each with a process of ffmpeg and some frames."""
+"""Films of which a process of ffmpeg and some frames are kept."""
 
 
 class FrameAddress(NamedTuple):
@@ -50,6 +53,26 @@ _opened_lock = threading.Lock()
 def is_film(path: Path) -> bool:
     """Return whether a file is a film by its suffix."""
     return path.suffix.lower() in FILMS
+
+
+def find_films(folder: Path) -> dict[str, Path]:
+    """Return the films in a folder and below it by name, sorted.
+
+    The name of a film is its path below the folder, without suffix.
+
+    Raises:
+        DataError: If the folder is missing, or two films have one name ("duplicate-name").
+    """
+    found: dict[str, Path] = {}
+    for entry in list_contents(folder).left_out:
+        if not is_film(entry.path):
+            continue
+        name = nfc(entry.path.relative_to(folder).with_suffix("").as_posix())
+        if name in found:
+            message = f"{entry.path} and {found[name]}: two films of one name; rename one"
+            raise DataError(message, "duplicate-name")
+        found[name] = entry.path
+    return dict(sorted(found.items()))
 
 
 def frame_path(path: Path, index: int, step: int = 1) -> Path:
@@ -82,6 +105,16 @@ def film_name(name: str) -> str:
     return FRAME_NAME.sub("", name, count=1)
 
 
+def of_one_film(one: str, other: str) -> bool:
+    """Return whether two names are those of frames of one film.
+
+    >>> of_one_film("b/frame_000003", "b/frame_000004"), of_one_film("a", "a")
+    (True, False)
+    """
+    film = film_name(one)
+    return film != one and film == film_name(other)
+
+
 def split_frame(path: Path) -> FrameAddress | None:
     """Return what an address means; None for a path that is no address of a frame."""
     found = FRAME.fullmatch(path.name)
@@ -109,24 +142,26 @@ def open_film(path: Path) -> Film:
         opened = _opened.setdefault(path, _Opened())
         _opened.move_to_end(path)
     with opened.lock:
-        if opened.film is not None and opened.version == version:
-            return opened.film
-        film = Film(path)
-        if opened.film is not None:
-            opened.film.close()
-        opened.film = film
-        opened.version = version
+        film = opened.film
+        if film is None or opened.version != version:
+            if film is not None:
+                film.close()
+            film = Film(path)
+            opened.film = film
+            opened.version = version
     _close_others()
     return film
 
 
 def _close_others() -> None:
-    """Close the films that were used least recently."""
+    """Close the films that were used least recently; a thread that still reads one opens it."""
     with _opened_lock:
-        while len(_opened) > MOST_OPEN:
-            _, oldest = _opened.popitem(last=False)
-            if oldest.film is not None:
-                oldest.film.close()  # a thread that still reads it starts it again
+        unused = list(_opened.values())[:-MOST_OPEN]
+        while len(_opened) > MOST_KNOWN:
+            _opened.popitem(last=False)
+    for opened in unused:
+        if opened.film is not None:
+            opened.film.close()
 
 
 def read_frame(address: FrameAddress) -> np.ndarray:

@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from segkit.errors import DataError
 from segkit.io.films.ffmpeg import output_of
 
@@ -21,8 +23,11 @@ class Packets(NamedTuple):
     """The frames of a film in the order in which they are shown."""
 
     count: int
-    times: list[Fraction]
-    """The time of each frame in seconds, increasing; empty if the film does not state them."""
+    times: np.ndarray | None
+    """The time of each frame in units of `unit`, (count,) int64, increasing; None if the film does
+    not state them."""
+    unit: Fraction
+    """Seconds."""
     rate: Fraction
     """The mean number of frames per second."""
 
@@ -50,10 +55,10 @@ def read_packets(path: Path) -> Packets:
             shown.append(int(shown_at))
     if not shown or base is None:
         raise DataError(f"{path}: its video stream has no frame; record it again", "empty")
-    times: list[Fraction] = []
+    times = None
     if UNKNOWN not in shown and len(set(shown)) == len(shown):
-        times = [stamp * base for stamp in sorted(shown)]
-    return Packets(len(shown), times, _rate(decoded, base))
+        times = np.array(sorted(shown), np.int64)
+    return Packets(len(shown), times, base, _rate(decoded, base))
 
 
 def _rate(decoded: list[int], base: Fraction) -> Fraction:
