@@ -8,6 +8,7 @@ contents.py   the kind and the values of each mask file
 values.py     the meaning of the values, from how often each occurs
 instances.py  whether numbers are classes or single objects of one class
 scans.py      volumes, DICOM series and their masks
+films.py      films and masks of their frames
 palettes.py   whether the indices or the colours of a palette are the classes
 file_tags.py  tags of files that change the meaning of their values
 strokes.py    strokes of a paint program, with pixels that nobody painted

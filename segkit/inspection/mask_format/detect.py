@@ -22,6 +22,7 @@ from segkit.inspection.mask_format.contents import (
     objects_in,
     scan_masks,
 )
+from segkit.inspection.mask_format.films import class_folders_of_films, holds_films
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
@@ -70,7 +71,7 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images or scans. Or, without `masks`, a CSV list, the folder of a
+        images: A folder of images, scans or films. Or, without `masks`, a CSV list, the folder of a
             prepared TensorFlow data set, a folder with the files of a labelling tool, a folder
             with maps and a vector file, or a folder with a folder of scans and one of masks.
         masks: A folder of masks, a folder with one folder per class, a vector file, or the file or
@@ -99,16 +100,24 @@ def detect_format(
 def _detect_in_folders(
     data: DataConfig, folders: Folders, classes: Sequence[str], progress: Callback
 ) -> Guess:
-    """Return how to read a folder of images or scans and one of masks."""
+    """Return how to read a folder of images, scans or films and one of masks."""
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder", "unpaired")
     images, masks = folders
     if data.source in ("folder", "scans") and holds_scans(images):
         return detect_scans(data, folders, classes, progress, _classify_files)
-    layers = _class_folders(images, masks)
+    if data.source in ("folder", "video") and holds_films(images, masks):
+        data = data.model_copy(update={"source": "video"})
+        layers = class_folders_of_films(images, masks)
+    else:
+        layers = _class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
+    if data.source == "video":
+        update = {"images": images, "masks": masks}
+        paths = list(list_images(masks).values())
+        return _classify_files(data.model_copy(update=update), paths, classes, progress)
     return detect_folder(data, images, masks, classes, progress)
 
 
