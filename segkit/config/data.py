@@ -87,9 +87,10 @@ class DataConfig(PartialLabels):
     source: str = "folder"
     """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "vector" for
     maps with vector labels (extra `geo`), "scans" for DICOM, NIfTI, NRRD and MetaImage (extra
-    `medical`), "video" for frames of films (extra `video`), "tfds" for a TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio",
-    "qupath", "rle", "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools,
-    "shapes" for generated images, or a source of your own as "module:function"."""
+    `medical`), "video" for frames of films (extra `video`), "tfds" for a TensorFlow data set,
+    "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle", "roboflow", "supervisely",
+    "via", "voc" or "yolo" for files of labelling tools, "shapes" for generated images, or a source
+    of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"
     """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)

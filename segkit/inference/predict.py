@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, Unpack
 
 from segkit import catalog
 from segkit.config import RunConfig
@@ -32,6 +32,7 @@ from segkit.inference.load import (
     config_together,
     open_together,
 )
+from segkit.inference.outputs.extra_outputs import EXTRA_DEFAULTS, ExtraOutputs
 from segkit.inference.outputs.overlay_films import write_overlay_films
 from segkit.inference.outputs.shape_options import ShapeOptions, check_shapes
 from segkit.inference.outputs.writer import Outputs, Results
@@ -41,7 +42,7 @@ from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
-from segkit.io.overlay import OverlayStyle, check_overlay
+from segkit.io.overlay import check_overlay
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
@@ -81,49 +82,7 @@ class OutputOptions(NamedTuple):
     """The distance of the frames of films that are predicted."""
 
 
-class ExtraOutputs(TypedDict, total=False):
-    """What `predict` writes besides the masks, and how it writes the masks."""
-
-    overlay: bool | OverlayStyle
-    """Also draw the masks over the images: True or "both", "fill" (tinted areas) or "outlines"."""
-    probabilities: str | None
-    """Also write probabilities: "tif" (float32), "tif16" (float16) or "npy"."""
-    uncertainty: bool
-    """Also write maps of uncertainty."""
-    formats: Sequence[str]
-    """Also write objects: "geojson", "geopackage", "qupath", "coco", "labelme", "labelstudio",
-    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes: "nifti",
-    "dicom-seg"."""
-    smallest: int | str
-    """Leave out smaller objects of `formats`: a number of pixels, or an area such as "20 m2"."""
-    simplify: float
-    """Thin polygons of `formats`: the distance in pixels up to which their lines may move."""
-    coding: str
-    """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
-    skip_existing: bool
-    """Leave out images whose results exist."""
-    resolution: str | None
-    """Resample images to "training", the resolution of the training images, or to pixels of a size
-    such as "0.5 mm"; the masks have the pixels of the images."""
-    every_frame: int
-    """Predict every n-th frame of films; with `overlay` they are one film, too."""
-
-
-_EXTRA_DEFAULTS = {
-    "overlay": False,
-    "probabilities": None,
-    "uncertainty": False,
-    "formats": (),
-    "smallest": 0,
-    "simplify": 0.0,
-    "coding": "data",
-    "skip_existing": False,
-    "resolution": None,
-    "every_frame": 1,
-}
-
-
-@with_settings(_EXTRA_DEFAULTS)
+@with_settings(EXTRA_DEFAULTS)
 def predict(
     run: PathLike | Sequence[PathLike],
     images: PathLike | Sequence[PathLike],
@@ -388,9 +347,7 @@ def _with_pages(
     return divided, output._replace(others=others)
 
 
-def _with_overlay_films(
-    summary: Summary, images: Mapping[str, Path], outputs: Outputs
-) -> Summary:
+def _with_overlay_films(summary: Summary, images: Mapping[str, Path], outputs: Outputs) -> Summary:
     """Join the overlays of frames to films, and return the summary with what failed."""
     if not outputs.overlays or summary.stopped:
         return summary

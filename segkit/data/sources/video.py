@@ -148,7 +148,7 @@ def _find_pairs(data: DataConfig, labels: tuple[str, ...], films: Films) -> Pair
 
 
 def _frame_of(name: str, films: Films) -> str | None:
-    """Return the name of the frame that the name of a mask means; None if there is no such frame."""
+    """Return the name of the frame that the name of a mask means; None if there is none."""
     found = FRAME.fullmatch(name)
     if found is None or found["film"] not in films.paths:
         return None

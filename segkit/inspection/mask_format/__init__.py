@@ -4,6 +4,7 @@ detect.py     `detect_format`: from files to the settings that read them
 guess.py      the result: settings, task, and choices that the user should check
 label_places.py  recognises the files of labelling tools
 label_tools.py  the classes of the shapes in these files
+class_folders.py  the folders of classes in a folder of masks
 contents.py   the kind and the values of each mask file
 values.py     the meaning of the values, from how often each occurs
 instances.py  whether numbers are classes or single objects of one class

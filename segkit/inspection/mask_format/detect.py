@@ -15,6 +15,7 @@ from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labe
 from segkit.data.sources.pair_names import Suffixes, find_suffixes
 from segkit.data.sources.source import Source
 from segkit.errors import DataError
+from segkit.inspection.mask_format.class_folders import class_folders, class_folders_of_films
 from segkit.inspection.mask_format.contents import (
     Stored,
     describe_kinds,
@@ -22,8 +23,8 @@ from segkit.inspection.mask_format.contents import (
     objects_in,
     scan_masks,
 )
-from segkit.inspection.mask_format.films import class_folders_of_films, holds_films
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
+from segkit.inspection.mask_format.films import holds_films
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
@@ -51,7 +52,7 @@ from segkit.inspection.mask_format.vector import (
     is_vector_of_map,
 )
 from segkit.io import codecs
-from segkit.io.images import SUFFIXES, list_images
+from segkit.io.images import list_images
 from segkit.io.pages import pages_of
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
@@ -111,7 +112,7 @@ def _detect_in_folders(
         data = data.model_copy(update={"source": "video"})
         layers = class_folders_of_films(images, masks)
     else:
-        layers = _class_folders(images, masks)
+        layers = class_folders(images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
     if data.source == "video":
@@ -370,21 +371,6 @@ def _nothing_readable(data: DataConfig, scanned: Sequence[Stored]) -> DataError:
         if scanned[0].code in TAG_CODES:
             code = scanned[0].code
     return DataError(message, code)
-
-
-def _class_folders(images: Path, masks: Path) -> list[str]:
-    """Return the folders of masks, if there are no mask files beside them.
-
-    Folders that the images have, too, are not classes.
-    """
-    folders = set()
-    for path in masks.iterdir():
-        if path.suffix.lower() in SUFFIXES:
-            return []
-        if path.is_dir() and not path.name.startswith("."):
-            folders.add(path.name)
-    of_images = {path.name for path in images.iterdir() if path.is_dir()}
-    return sorted(folders - of_images)
 
 
 def _find_suffixes(data: DataConfig, images: Path, masks: Path) -> Suffixes:

@@ -14,15 +14,3 @@ def holds_films(images: Path, masks: Path) -> bool:
         return False
     pictures = list_images(images).values()
     return all(masks in path.parents for path in pictures)
-
-
-def class_folders_of_films(images: Path, masks: Path) -> list[str]:
-    """Return the folders of masks if each is that of a class, and not of a film."""
-    of_films = {name.partition("/")[0] for name in find_films(images)}
-    folders = []
-    for path in masks.iterdir():
-        if path.is_dir() and not path.name.startswith("."):
-            folders.append(path.name)
-    if not of_films.isdisjoint(folders):
-        return []
-    return sorted(folders)

@@ -157,7 +157,9 @@ def test_settings_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize("classes", [(), ("cell", "nucleus")])
-def test_folders_of_films_and_masks_are_recognised(tmp_path: Path, classes: tuple[str, ...]) -> None:
+def test_folders_of_films_and_masks_are_recognised(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
     save_film(tmp_path / "films" / "a.mkv", count=3)
     for folder in [tmp_path / "masks" / name for name in classes] or [tmp_path / "masks"]:
         save_masks(folder, "a", (1, 3))
