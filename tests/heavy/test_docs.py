@@ -29,7 +29,7 @@ BLOCKS = [
 ]
 
 
-EXTRAS = ("nibabel", "pydicom")
+EXTRAS = ("imageio_ffmpeg", "nibabel", "pydicom")
 """Packages of extras that blocks import."""
 
 
