@@ -62,7 +62,7 @@ def _is_current(path: Path, overlays: list[Path]) -> bool:
     written = path.stat().st_mtime_ns
     if any(overlay.stat().st_mtime_ns > written for overlay in overlays):
         return False
-    return read_packets(path).count == len(overlays)
+    return read_packets(path).frames == len(overlays)
 
 
 def _read_all(overlays: Iterable[Path]) -> Iterator[np.ndarray]:

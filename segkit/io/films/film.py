@@ -37,7 +37,7 @@ class Film:
     def __init__(self, path: Path) -> None:
         self.path = path
         packets = read_packets(path)
-        self.count = packets.count
+        self.count = packets.frames
         """The number of frames."""
         self.rate = packets.rate
         """The mean number of frames per second."""

@@ -31,7 +31,7 @@ class FrameAddress(NamedTuple):
     """What the address of a frame means."""
 
     film: Path
-    index: int
+    number: int
     """The number of the frame, from 0."""
     step: int
     """The distance of the frames that are read."""
@@ -171,7 +171,7 @@ def read_frame(address: FrameAddress) -> np.ndarray:
         ConfigError: If imageio-ffmpeg is not installed.
         DataError: If it cannot be read.
     """
-    return open_film(address.film).frame(address.index, address.step)
+    return open_film(address.film).frame(address.number, address.step)
 
 
 def frames_apart(images: Mapping[str, Path], step: int) -> dict[str, Path]:

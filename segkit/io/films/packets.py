@@ -22,9 +22,10 @@ MOST_RATE_PARTS = 1001
 class Packets(NamedTuple):
     """The frames of a film in the order in which they are shown."""
 
-    count: int
+    frames: int
+    """Their number."""
     times: np.ndarray | None
-    """The time of each frame in units of `unit`, (count,) int64, increasing; None if the film does
+    """The time of each frame in units of `unit`, (frames,) int64, increasing; None if the film does
     not state them."""
     unit: Fraction
     """Seconds."""

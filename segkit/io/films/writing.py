@@ -34,7 +34,7 @@ def write_film(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> None
     with atomic(path) as temporary:
         count = _encode(temporary, frames, rate)
         try:
-            written = read_packets(temporary).count
+            written = read_packets(temporary).frames
         except DataError as problem:
             raise OSError(errno.EIO, one_line(problem), str(temporary)) from problem
         if written != count:
@@ -53,7 +53,11 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
                 shape = frame.shape
                 encoder = _open_encoder(path, shape, rate)
             if frame.shape != shape:
-                raise DataError(f"{path}: frames have different sizes", "mismatch")
+                raise DataError(
+                    f"{path}: frames have different sizes, {shape[:2]} and {frame.shape[:2]}; remove "
+                    f"them, and predict the film again",
+                    "film-size",
+                )
             encoder.send(_with_even_sides(frame))
             count += 1
     finally:

@@ -75,7 +75,7 @@ def test_overlays_come_back_as_a_film(tmp_path: Path, every: int) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["film", "film.mp4"]
     overlays = [read_image(path) for path in sorted((folder / "film").iterdir())]
     packets = read_packets(folder / "film.mp4")
-    assert (packets.count, packets.rate) == (len(overlays), Fraction(12, every))
+    assert (packets.frames, packets.rate) == (len(overlays), Fraction(12, every))
     capture = cv2.VideoCapture(str(folder / "film.mp4"))
     for overlay in overlays:
         _, frame = capture.read()
@@ -92,10 +92,10 @@ def test_overlays_of_a_film_are_joined_again_only_if_they_changed(tmp_path: Path
     summary = run(tmp_path / "in", tmp_path / "out", **settings)
     assert (summary.written, summary.skipped, film.stat().st_mtime_ns) == (0, 7, before)
     run(tmp_path / "in", tmp_path / "out", every_frame=2, **settings)
-    assert read_packets(film).count == 4
+    assert read_packets(film).frames == 4
     film.unlink()
     run(tmp_path / "in", tmp_path / "out", **settings)
-    assert read_packets(film).count == 7
+    assert read_packets(film).frames == 7
 
 
 def test_a_damaged_film_does_not_stop_the_others(tmp_path: Path) -> None:
