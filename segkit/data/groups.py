@@ -23,8 +23,9 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 def has_groups(config: Config) -> bool:
     """Return whether the groups are known: set by `data.groups`, the volumes of scans, or films."""
     sections = set_configs(config.data).values()
-    if any(section.groups is not None for section in sections):
-        return True
+    for section in sections:
+        if section.groups is not None or section.source in NAMES_OF_GROUPS:
+            return True
     return config.data.groups is not None or config.data.source in NAMES_OF_GROUPS
 
 

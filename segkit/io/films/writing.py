@@ -54,8 +54,8 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> int:
                 encoder = _open_encoder(path, shape, rate)
             if frame.shape != shape:
                 raise DataError(
-                    f"{path}: frames have different sizes, {shape[:2]} and {frame.shape[:2]}; remove "
-                    f"them, and predict the film again",
+                    f"{path}: frames have different sizes, {shape[:2]} and {frame.shape[:2]}; "
+                    f"remove them, and predict the film again",
                     "film-size",
                 )
             encoder.send(_with_even_sides(frame))

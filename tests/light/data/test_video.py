@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, DataError, Task
-from segkit.config import Config, DataConfig
+from segkit.config import Config, DataConfig, RunConfig
 from segkit.data.groups import groups_of
 from segkit.data.parts import open_parts
 from segkit.data.sources.source import Source, open_source
+from segkit.evaluation.evaluate import open_labels
 from segkit.inspection.mask_format.detect import detect_format
 from segkit.io.images import write_picture
 from tests.helpers.errors import fails
 from tests.helpers.films import REASON, SIZE, save_film, still
+from tests.helpers.stand_in import GIVEN
 
 pytest.importorskip("imageio_ffmpeg", reason=REASON)
 
@@ -176,3 +178,41 @@ def test_pictures_beside_films_stay_pictures(tmp_path: Path) -> None:
     write_picture(tmp_path / "masks" / "b.png", mask_of(2))
     guess = detect_format(tmp_path / "films", tmp_path / "masks")
     assert guess.data.source == "folder"
+
+
+def test_the_films_of_one_set_among_others_stay_together(tmp_path: Path) -> None:
+    save_film(tmp_path / "films" / "a.mkv", count=4)
+    save_masks(tmp_path / "masks", "a", (1, 2, 3, 4))
+    write_picture(tmp_path / "images" / "b.png", still(9))
+    write_picture(tmp_path / "b" / "b.png", mask_of(9))
+    of_films = {"source": "video", "images": tmp_path / "films", "masks": tmp_path / "masks"}
+    sets = {"films": of_films, "pictures": {"images": tmp_path / "images", "masks": tmp_path / "b"}}
+    task = {"kind": "binary", "classes": ["cell"]}
+    config = Config.model_validate({"task": task, "data": {"sets": sets}})
+    names = open_source(config.data, CELL).names
+    groups = groups_of(names, config)
+    assert groups is not None
+    assert len(names) == 5
+    assert len(set(groups)) == 2
+
+
+def test_new_films_are_scored_with_their_masks(tmp_path: Path) -> None:
+    save_film(tmp_path / "films" / "a.mkv", count=2)
+    save_masks(tmp_path / "masks", "a", (2,))
+    data = DataConfig(source="video", images=tmp_path / "old", masks=tmp_path / "old")
+    run = RunConfig(task=CELL, data=data, input=GIVEN)
+    source = open_labels(run, tmp_path / "films", tmp_path / "masks")
+    np.testing.assert_array_equal(source.read("a/frame_000002").image, still(1))
+
+
+def test_blocks_of_frames_are_samples(tmp_path: Path) -> None:
+    save_film(tmp_path / "films" / "a.mkv", count=1, size=(64, 96))
+    write_picture(tmp_path / "masks" / "a" / "frame_000001.png", np.zeros((64, 96, 1), np.uint8))
+    source = opened(tmp_path, blocks=32)
+    assert len(source.names) > 1
+    whole = still(0, (64, 96))
+    for name in source.names:
+        image = source.read(name).image
+        assert min(image.shape[:2]) >= 24
+        places = np.lib.stride_tricks.sliding_window_view(whole, image.shape)[:, :, 0]
+        assert (places == image).all(axis=(2, 3, 4)).any()
