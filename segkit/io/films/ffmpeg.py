@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from segkit.system.packages import need
 
 EXTRA = "video"
 """The extra of keras-segkit that installs imageio-ffmpeg."""
+VIDEO = "0:V:0"
+"""The first video stream that is no cover picture, for ffmpeg's option -map."""
 
 
 def library() -> Any:
@@ -19,7 +22,9 @@ def library() -> Any:
     Raises:
         ConfigError: If it is not installed.
     """
-    return need("imageio_ffmpeg", EXTRA)
+    module = need("imageio_ffmpeg", EXTRA)
+    logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)  # it warns of turned films
+    return module
 
 
 def is_installed() -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 
 from segkit.errors import DataError, SegkitError, one_line
 from segkit.io import codecs
-from segkit.io.films.ffmpeg import input_of, library, unreadable
+from segkit.io.films.ffmpeg import VIDEO, input_of, library, unreadable
 from segkit.io.films.packets import read_packets
 
-KEPT = 8
+KEPT = 4
 """Decoded frames that are kept, for threads that ask for them in nearly the right order."""
 FAR = 100
 """To a frame that is so many frames ahead it is faster to seek than to decode."""
@@ -133,7 +133,7 @@ class _Decoder:
             start += ["-seek_timestamp", "1", "-ss", f"{seconds:.6f}"]
         skipped = 0 if seconds is not None else first
         chosen = f"select=not(mod(n-{skipped}\\,{step}))*gte(n\\,{skipped})"
-        output = ["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", chosen]
+        output = ["-map", VIDEO, "-fps_mode", "passthrough", "-vf", chosen]
         self._frames: Iterator[Any] = library().read_frames(
             input_of(path), input_params=start, output_params=output
         )

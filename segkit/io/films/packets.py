@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.io.films.ffmpeg import output_of
+from segkit.io.films.ffmpeg import VIDEO, output_of
 
 WITHOUT_MOVEMENT = Fraction(25)
 """Frames per second that are assumed if the times do not show it, as in a film of one frame."""
@@ -43,7 +43,7 @@ def read_packets(path: Path) -> Packets:
         ConfigError: If imageio-ffmpeg is not installed.
         DataError: If it cannot be read, has no video stream ("film-stream") or no frame ("empty").
     """
-    listed = output_of(["-map", "0:v:0", "-c", "copy", "-f", "framecrc"], path)
+    listed = output_of(["-map", VIDEO, "-c", "copy", "-f", "framecrc"], path)
     base = None
     shown = []
     decoded = []

@@ -25,6 +25,7 @@ library = pytest.importorskip("imageio_ffmpeg", reason=REASON)
 LOSSY = [
     ("a.mp4", "libx264", ("-bf", "3", "-g", "8")),
     ("a.mkv", "libx264", ("-bf", "3", "-g", "8")),
+    ("b.mp4", "libx264", ("-x264-params", "open-gop=1:bframes=3:keyint=8")),
     ("a.avi", "mpeg4", ("-g", "8")),
     ("a.mpg", "mpeg2video", ("-bf", "2", "-g", "8")),
 ]
@@ -99,13 +100,16 @@ def test_frames_with_uneven_times_are_neither_dropped_nor_repeated(tmp_path: Pat
     film.close()
 
 
-def test_a_film_that_a_phone_turned_is_upright(tmp_path: Path) -> None:
+def test_a_film_that_a_phone_turned_is_upright(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     save_film(tmp_path / "a.mp4", size=(24, 32), codec="libx264")
     turned = tmp_path / "turned.mp4"
     command = [library.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90"]
     command += ["-i", str(tmp_path / "a.mp4"), "-c", "copy", str(turned)]
     subprocess.run(command, check=True)
     assert Film(turned).frame(0).shape == (32, 24, 3)
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_addresses_name_every_nth_frame(tmp_path: Path) -> None:
