@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from segkit import ConfigError, DataError, Task
+from segkit.config import DataConfig
+from segkit.data.sources.source import open_source
 from segkit.inference import predict as predict_module
 from segkit.inference.files import Summary
 from segkit.inference.inputs import find_images
@@ -59,6 +61,17 @@ def test_every_nth_frame_has_a_mask(tmp_path: Path, every: int) -> None:
     assert list(found) == sorted(expected)
     for name, image in expected.items():
         np.testing.assert_array_equal(found[name] > 0, image[..., 0] >= 128, err_msg=name)
+
+
+def test_written_masks_are_read_back_by_the_source(tmp_path: Path) -> None:
+    save_film(tmp_path / "in" / "sub" / "film.mkv", count=5)
+    run(tmp_path / "in", tmp_path / "out", every_frame=2)
+    data = DataConfig(source="video", images=tmp_path / "in", masks=tmp_path / "out")
+    source = open_source(data, TASK)
+    assert list(source.names) == [f"sub/film/frame_{number:06d}" for number in (1, 3, 5)]
+    for name in source.names:
+        sample = source.read(name)
+        np.testing.assert_array_equal(sample.mask, sample.image[..., 0] >= 128)
 
 
 def test_a_single_film_is_predicted(tmp_path: Path) -> None:
