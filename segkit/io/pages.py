@@ -13,6 +13,7 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
+from segkit.io.plane_addresses import Plane, split_plane
 
 Pages = Literal["samples", "channels", "first"]
 """The meaning of the pages of a file.
@@ -37,8 +38,8 @@ class Chosen(NamedTuple):
     """The series of pages at full resolution."""
     fixed: dict[int, int]
     """The index along each axis of the series of which one position is read."""
-    bands: int | None
-    """The axis of the bands; None if there is none."""
+    bands: tuple[int, ...]
+    """The axes of the bands; the last one varies fastest."""
     page: int
     """The number of the page in its stack, from 0."""
 
@@ -47,11 +48,15 @@ class Chosen(NamedTuple):
         """The axes of the series as letters of tifffile."""
         return list(self.series.axes)
 
-    @property
-    def axis_of_bands(self) -> int:
-        """The axis of the bands in the array without the fixed axes."""
-        assert self.bands is not None
-        return self.bands - sum(axis < self.bands for axis in self.fixed)
+    def as_image(self, array: np.ndarray) -> np.ndarray:
+        """Return pixels without the fixed axes as (H, W), or as (H, W, C) if there are bands."""
+        if not self.bands:
+            return array
+        kept = [axis for axis in range(len(self.places)) if axis not in self.fixed]
+        flat = [kept.index(axis) for axis in kept if axis not in self.bands]
+        bands = [kept.index(axis) for axis in self.bands]
+        turned = array.transpose([*flat, *bands])
+        return turned.reshape(*turned.shape[:2], -1)
 
 
 def page_path(path: Path, page: int) -> Path:
@@ -64,13 +69,16 @@ def page_path(path: Path, page: int) -> Path:
 
 
 def split_page(path: Path) -> tuple[Path, int | None]:
-    """Return the file and the page (from 0) of an address; the page of a plain path is None.
+    """Return the file and the page (from 0) of an address; the page of other paths is None.
 
     >>> split_page(Path("b.tif#003"))[1], split_page(Path("b.tif"))[1]
     (2, None)
     """
     if "#" not in path.name:
         return path, None
+    file, plane = split_plane(path)
+    if plane is not None:
+        return file, None
     found = ADDRESS.fullmatch(path.name)
     if found is None or int(found["page"]) < 1 or path.exists():
         return path, None
@@ -78,7 +86,7 @@ def split_page(path: Path) -> tuple[Path, int | None]:
 
 
 def file_of(path: Path) -> Path:
-    """Return the file of a path, or of the address of a page or of a slice of a scan."""
+    """Return the file of a path, or of the address of a page, a plane or a slice of a scan."""
     of_slice = SLICE.fullmatch(path.name)
     if of_slice and not path.exists():
         return path.with_name(of_slice["file"])
@@ -121,6 +129,9 @@ def choose_page(
     """
     check_pages(tiff.pages)
     series = full_resolution(tiff, path, pages)
+    _, plane = split_plane(path)
+    if plane is not None:
+        return _choose_plane(series, path, plane)
     extra = [axis for axis, name in enumerate(series.axes) if name not in "YX"]
     if not {"Y", "X"} <= set(series.axes) or len(series.axes) != len(extra) + 2:
         raise _refused_axes(series, path)
@@ -130,15 +141,74 @@ def choose_page(
     stack = [axis for axis in extra if axis not in bands]
     count = int(np.prod([series.shape[axis] for axis in stack]))
     if count == 1 and len(stack) == 1 and not bands:
-        return Chosen(series, {}, stack[0], 0)
+        return Chosen(series, {}, (stack[0],), 0)
     if count > 1 and _are_bands(stack, bands, page, pages, count == channels):
-        return Chosen(series, {}, stack[0], 0)
+        return Chosen(series, {}, (stack[0],), 0)
     if page is None and count > 1 and pages != "first":
         raise _question(series, path, count, pages)
     number = page or 0
     if number >= count:
         raise DataError(f"{path}: has {count} page(s)", "pages")
-    return Chosen(series, _position(series, stack, number), next(iter(bands), None), number)
+    return Chosen(series, _position(series, stack, number), tuple(bands), number)
+
+
+def _choose_plane(series: Any, path: Path, plane: Plane) -> Chosen:
+    """Return the plane of an address."""
+    check_axes(path, dict(zip(series.axes, series.shape, strict=True)), plane)
+    axes = list(series.axes)
+    fixed = {axes.index(axis): position for axis, position in plane.fixed.items() if axis in axes}
+    channels = [axis for axis in (*plane.channels, "S") if axis in axes]
+    return Chosen(series, fixed, tuple(axes.index(axis) for axis in channels), 0)
+
+
+def check_axes(path: Path, lengths: Mapping[str, int], plane: Plane) -> None:
+    """Check that a file has the plane of an address.
+
+    Args:
+        path: The address, for messages.
+        lengths: The length of each axis of the file by its letter. Axes of length 1 may be missing.
+        plane: The plane.
+
+    Raises:
+        DataError: If an axis has no such position, or the plane does not say what an axis means.
+    """
+    for axis, position in plane.fixed.items():
+        if not 0 <= position < lengths.get(axis, 1):
+            raise DataError(
+                f"{path}: has {lengths.get(axis, 1)} position(s) along {axis}, not {position + 1}; "
+                f"its axes are {axes_in_words(lengths)}",
+                "pages",
+            )
+    known = {"Y", "X", "S", *plane.fixed, *plane.channels}
+    if any(axis not in known and length > 1 for axis, length in lengths.items()):
+        raise unknown_axes(path, lengths)
+
+
+def axes_in_words(lengths: Mapping[str, int]) -> str:
+    """Return axes and their lengths for messages.
+
+    >>> axes_in_words({"Z": 3, "Y": 40, "X": 50})
+    'Z (3), Y (40), X (50)'
+    """
+    return ", ".join(f"{axis} ({length})" for axis, length in lengths.items())
+
+
+def unknown_axes(path: Path, lengths: Mapping[str, int]) -> DataError:
+    """Return the error that asks for the meaning of axes.
+
+    Args:
+        path: The file.
+        lengths: The length of each axis of the file by its letter.
+    """
+    asked = [axis for axis, length in lengths.items() if axis not in "YXSC" and length > 1]
+    example = ", ".join(f"{axis}: samples" for axis in asked)
+    return DataError(
+        f"{path}: has the axes {axes_in_words(lengths)}, and {' and '.join(asked)} can mean "
+        f"different things. Set data.axes, for example {{{example}}}: samples if each position is "
+        f"an image of its own, channels if they are the channels of one image, or the number of "
+        f"the only position that is read, from 1",
+        "pages",
+    )
 
 
 def _position(series: Any, stack: list[int], page: int) -> dict[int, int]:
@@ -204,26 +274,30 @@ def _is_smaller_copy(one: Any, other: Any) -> bool:
 def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataError:
     """Return the error that asks for the meaning of pages."""
     shape = str(series.shape)
+    further = ""
     if series.kind in ("imagej", "ome"):
-        shape += f" with the axes {series.axes}"
+        lengths = dict(zip(series.axes, series.shape, strict=True))
+        shape += f" with the axes {axes_in_words(lengths)}"
+        further = ". With data.axes each axis has a meaning of its own"
     if pages == "channels":
         return DataError(
             f"{path}: has {count} pages {shape}, which cannot all be bands of one image; "
-            f"data.pages is samples or first here",
+            f"data.pages is samples or first here{further}",
             "pages",
         )
     return DataError(
         f"{path}: has {count} pages {shape}, and they can mean different things. Set data.pages: "
         f"samples if each is an image of its own, channels if they are the bands of one image, or "
-        f"first to read only the first",
+        f"first to read only the first{further}",
         "pages",
     )
 
 
 def _refused_axes(series: Any, path: Path) -> DataError:
+    lengths = dict(zip(series.axes, series.shape, strict=True))
     return DataError(
-        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without "
-        f"bands",
+        f"{path}: has the axes {axes_in_words(lengths)}; segkit reads flat images with or without "
+        f"bands. Set data.axes to say what each further axis means",
         "channels",
     )
 

@@ -1,0 +1,309 @@
+"""Reads images in OME-Zarr, version 0.4 (in Zarr 2) and 0.5 (in Zarr 3), at full resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from segkit.errors import DataError, SegkitError
+from segkit.io import codecs
+from segkit.io.bands import Bands, choose_bands
+from segkit.io.geometry import Geometry
+from segkit.io.pages import axes_in_words, check_axes, file_of
+from segkit.io.pixels import Pixels
+from segkit.io.plane_addresses import Plane, split_plane
+from segkit.io.windowed import WindowedImage
+from segkit.system.packages import need
+
+SUFFIX = ".zarr"
+EXTRA = "microscopy"
+"""The extra of keras-segkit that installs zarr."""
+MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+"""Files of which the folder of a Zarr group or array has at least one."""
+LETTERS = {"time": "T", "channel": "C"}
+"""The letters of axes by their type; axes of another type are called by their name."""
+AT_ONCE = 4
+"""Chunks that are decoded at the same time."""
+
+
+class OmeZarr(NamedTuple):
+    """An open image."""
+
+    array: Any
+    """The array of zarr at full resolution."""
+    axes: tuple[str, ...]
+    """The letter of each axis."""
+    spacing: Mapping[str, tuple[float, str]]
+    """The distance of positions along axes, and its unit as the file spells it."""
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The length of each axis."""
+        return dict(zip(self.axes, map(int, self.array.shape), strict=True))
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Return whether a path is a folder of Zarr, or the address of a plane in one."""
+    if not file_of(path).name.lower().endswith(SUFFIX):
+        return False
+    return any((file_of(path) / mark).is_file() for mark in MARKS)
+
+
+@contextmanager
+def naming_zarr(path: Path) -> Iterator[None]:
+    """Turn every error of zarr into a `DataError` that names the image."""
+    try:
+        yield
+    except SegkitError:
+        raise
+    except Exception as problem:  # codecs raise errors of every type without the image's name
+        reason = " ".join(str(problem).split())
+        message = f"{path}: cannot be read as OME-Zarr ({reason}); copy or export it again"
+        raise DataError(message) from problem
+
+
+def open_ome_zarr(path: Path) -> OmeZarr:
+    """Open an image.
+
+    Args:
+        path: The folder of the image, or the address of a plane in it.
+
+    Raises:
+        ConfigError: If zarr is not installed.
+        DataError: If it is no OME-Zarr image, such as a plate, or cannot be read.
+    """
+    zarr = need("zarr", EXTRA)
+    with naming_zarr(path):
+        group = zarr.open(str(file_of(path)), mode="r")
+        if not hasattr(group, "members"):
+            raise _no_image(path, "it is an array without the metadata of OME")
+        group = _single_image(group, path)
+        multiscale = _metadata(group)["multiscales"][0]
+        axes = [_letter(axis) for axis in multiscale["axes"]]
+        level = multiscale["datasets"][0]
+        array = group[level["path"]]
+        _check_array(array, axes, path)
+        return OmeZarr(array, tuple(axes), _spacing(multiscale, level, axes))
+
+
+def read_ome_zarr(path: Path) -> Pixels:
+    """Return the values of a plane.
+
+    Args:
+        path: The address of the plane, or the folder of an image with one plane.
+
+    Returns:
+        (H, W), or (H, W, C).
+
+    Raises:
+        ConfigError: If zarr is not installed.
+        DataError: If it cannot be read, is too large, or has axes whose meaning is unknown.
+    """
+    image = open_ome_zarr(path)
+    lengths = image.lengths
+    if lengths["Y"] * lengths["X"] > codecs.most_pixels():
+        raise DataError(codecs.too_large(path), "too-large")
+    plane = plane_of(image, path)
+    with naming_zarr(path):
+        return Pixels(_read(image, plane, slice(None), slice(None)))
+
+
+def plane_of(image: OmeZarr, path: Path) -> Plane:
+    """Return the plane of an address; that of an image with one plane if the path names none.
+
+    Raises:
+        DataError: If the image has axes whose meaning the address does not say.
+    """
+    _, plane = split_plane(path)
+    if plane is None:
+        plane = Plane({}, ("C",))
+    check_axes(path, image.lengths, plane)
+    return plane
+
+
+def ome_zarr_geometry(path: Path) -> Geometry | None:
+    """Return the size of the pixels of an image; None if it states none.
+
+    Raises:
+        ConfigError: If zarr is not installed.
+        DataError: If it cannot be read.
+    """
+    return geometry_of(open_ome_zarr(path).spacing)
+
+
+def geometry_of(spacing: Mapping[str, tuple[float, str]]) -> Geometry | None:
+    """Return the size of pixels with a distance along the axes Y and X."""
+    if "Y" not in spacing or "X" not in spacing:
+        return None
+    height, rows_unit = spacing["Y"]
+    width, columns_unit = spacing["X"]
+    if rows_unit != columns_unit:
+        return None
+    return Geometry.measured(height, width, rows_unit, read_from="the OME-Zarr metadata")
+
+
+def pixels_of_ome_zarr(path: Path) -> int:
+    """Return height x width of an image; 0 if it cannot be read."""
+    try:
+        lengths = open_ome_zarr(path).lengths
+    except SegkitError:  # reading the image raises the error for the user
+        return 0
+    return lengths["Y"] * lengths["X"]
+
+
+class LargeOmeZarr(WindowedImage):
+    """An open image of which only the chunks of a window are read, see `WindowedImage`.
+
+    Args:
+        path: The address of a plane, or the folder of an image with one plane.
+        most_bytes: The bytes that `AT_ONCE` chunks may take.
+        bands: The channels to return (`data.bands`); None for all.
+
+    Raises:
+        ConfigError: If zarr is not installed.
+        DataError: If the image cannot be read, or has chunks that are too large.
+    """
+
+    place = None
+    _states_holes = False
+    _has_palette = False
+
+    def __init__(
+        self, path: Path, most_bytes: float = float("inf"), bands: Bands | None = None
+    ) -> None:
+        super().__init__(path, bands)
+        self._image = open_ome_zarr(path)
+        self._plane = plane_of(self._image, path)
+        self.height = self._image.lengths["Y"]
+        self.width = self._image.lengths["X"]
+        self._check_chunks(most_bytes)
+        self._prepare(None, None)
+
+    def close(self) -> None:
+        """Do nothing: chunks are files that are open only while they are read."""
+
+    def _samples(self, rows: slice, columns: slice) -> np.ndarray:
+        zarr = need("zarr", EXTRA)
+        with naming_zarr(self.path), zarr.config.set({"async.concurrency": AT_ONCE}):
+            return np.atleast_3d(_read(self._image, self._plane, rows, columns))
+
+    def _missing(self, samples: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _visible(self, rows: slice, columns: slice) -> np.ndarray | None:
+        return None
+
+    def _shown(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def _check_chunks(self, most_bytes: float) -> None:
+        """Check that chunks are small enough to be decoded."""
+        array = self._image.array
+        chunk = int(np.prod(array.chunks)) * array.dtype.itemsize
+        if AT_ONCE * chunk <= most_bytes:
+            return
+        raise DataError(
+            f"{self.path}: its chunks hold {chunk / 1e6:,.0f} MB each, too much to be read by "
+            f"windows; write it again with smaller chunks, or raise --memory",
+            "too-large",
+        )
+
+
+def chosen_channels(path: Path, bands: Bands | None) -> Pixels:
+    """Return the values of a plane (H, W, C) with the chosen channels; see `read_ome_zarr`."""
+    values = np.atleast_3d(read_ome_zarr(path).values)
+    return Pixels(choose_bands(values, bands, path))
+
+
+def _read(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np.ndarray:
+    """Return rows and columns of a plane, (h, w) or (h, w, C)."""
+    window = {"Y": rows, "X": columns}
+    index: list[int | slice] = []
+    kept = []
+    for axis in image.axes:
+        if axis in plane.fixed:
+            index.append(plane.fixed[axis])
+        elif axis in window or axis in plane.channels:
+            index.append(window.get(axis, slice(None)))
+            kept.append(axis)
+        else:
+            index.append(0)  # an axis of length 1
+    values = np.asarray(image.array[tuple(index)])
+    channels = [axis for axis in plane.channels if axis in kept]
+    turned = values.transpose([kept.index(axis) for axis in ("Y", "X", *channels)])
+    if not channels:
+        return turned
+    return turned.reshape(*turned.shape[:2], -1)
+
+
+def _metadata(group: Any) -> Mapping[str, Any]:
+    """Return the OME metadata of a group, which version 0.5 stores below "ome"."""
+    attributes: Mapping[str, Any] = group.attrs.asdict()
+    of_version_5 = attributes.get("ome")
+    if isinstance(of_version_5, Mapping):
+        return of_version_5
+    return attributes
+
+
+def _single_image(group: Any, path: Path) -> Any:
+    """Return the group that is the image: the group itself, or the only image in it."""
+    metadata = _metadata(group)
+    if metadata.get("multiscales"):
+        return group
+    if "plate" in metadata or "well" in metadata:
+        raise _no_image(path, "it is a plate or a well of several images")
+    if "bioformats2raw.layout" in metadata and "0" in group:
+        if "1" in group:
+            raise _no_image(path, "it holds several images (0, 1, ...)")
+        return group["0"]
+    raise _no_image(path, "it has no metadata of OME (multiscales)")
+
+
+def _no_image(path: Path, reason: str) -> DataError:
+    return DataError(
+        f"{path}: is no single image of OME-Zarr: {reason}. Save each image in a folder of its own "
+        f"whose name ends in {SUFFIX}",
+        "unreadable",
+    )
+
+
+def _letter(axis: Any) -> str:
+    """Return the letter of an axis of the metadata."""
+    name = str(axis["name"])
+    return LETTERS.get(str(axis.get("type")), name.upper())
+
+
+def _check_array(array: Any, axes: Sequence[str], path: Path) -> None:
+    lengths = dict(zip(axes, array.shape, strict=False))
+    is_usual = len(set(axes)) == len(axes) == array.ndim and all(len(axis) == 1 for axis in axes)
+    if not is_usual or not {"Y", "X"} <= set(axes):
+        raise DataError(
+            f"{path}: has the axes {axes_in_words(lengths)}; an image has y and x, and other axes "
+            f"are called by one letter",
+            "pages",
+        )
+
+
+def _spacing(
+    multiscale: Mapping[str, Any], level: Mapping[str, Any], axes: Sequence[str]
+) -> dict[str, tuple[float, str]]:
+    """Return the distance along each axis that has a unit: scales of the level and of the image."""
+    transformations = [
+        *level.get("coordinateTransformations", ()),
+        *multiscale.get("coordinateTransformations", ()),
+    ]
+    scale = np.ones(len(axes))
+    for transformation in transformations:
+        if transformation.get("type") == "scale":
+            scale *= np.array(transformation["scale"], float)
+    found = {}
+    for axis, stated, distance in zip(axes, multiscale["axes"], scale.tolist(), strict=True):
+        unit = stated.get("unit")
+        if unit and math.isfinite(distance) and distance > 0:
+            found[axis] = (distance, str(unit))
+    return found
