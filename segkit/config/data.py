@@ -41,6 +41,10 @@ PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_di
 """The settings of the section `data` and of its parts that are paths."""
 WITHOUT_BANDS = ("scans", "shapes", "tfds")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
+AxisLetter = Annotated[str, Field(pattern="^[A-RT-WZ]$")]
+"""The letter of an axis that is no side of a flat image (X, Y) and no sample of a colour (S)."""
+AxisSetting = Literal["samples", "channels"] | Positive
+"""The meaning of an axis, or the number of one position along it."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -188,6 +192,12 @@ class DataConfig(Section):
     """Whether the pages of a TIFF, GIF or WebP file are separate samples or the channels of one
     image, or whether only the first is read; by default a file with several pages of equal size is
     refused unless it calls them channels."""
+    axes: dict[AxisLetter, AxisSetting] | None = None
+    """The meaning of the further axes of OME-TIFF, ImageJ and OME-Zarr images, as in {T: samples,
+    Z: samples, C: channels}: samples if each position is an image of its own, channels if they are
+    the channels of one image, or the number of the only position that is read, from 1. C is
+    channels by default; an axis of several positions without a meaning is an error (source
+    folder)."""
     axis: Literal["axial", "coronal", "sagittal"] | None = None
     """The direction of the slices of volumes (source scans); null means that of the scanner, which
     is across the largest spacing."""
@@ -250,6 +260,7 @@ class DataConfig(Section):
             )
         self._check_mask_reading()
         self._check_scan_settings()
+        self._check_axes()
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",
@@ -334,6 +345,18 @@ class DataConfig(Section):
                     "contradiction",
                     setting=f"data.{name}",
                 )
+
+    def _check_axes(self) -> None:
+        """Raise `ConfigError` if axes have a meaning where none is possible."""
+        if self.axes is None:
+            return
+        why = ""
+        if self.source != "folder":
+            why = f"is a setting of the source folder; found the source {self.source}"
+        elif self.pages is not None:
+            why = "and data.pages exclude each other; name the meaning of each axis in data.axes"
+        if why:
+            raise ConfigError(why, "contradiction", setting="data.axes")
 
     @property
     def vector_labels(self) -> VectorConfig:

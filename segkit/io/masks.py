@@ -15,6 +15,7 @@ from segkit.io.atomic import together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
+from segkit.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.physical_size import resolution_of_png
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
@@ -118,6 +119,8 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
             _check_lossless_colours(path)
         if codecs.is_tiff(path):
             stored = _tiff_colours(path, pages)
+        elif is_ome_zarr(path):
+            stored = read_ome_zarr(path)
         else:
             stored = Pixels(_picture_colours(path, pages))
         array = _three_channels(stored.values, path)
@@ -183,6 +186,8 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
             _check_lossless(path)
         if codecs.is_tiff(path):
             stored = _tiff_values(path, pages)
+        elif is_ome_zarr(path):
+            stored = read_ome_zarr(path)
         else:
             stored = codecs.read_stored(path, pages)
     if stored.white:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,14 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import DataError, SegkitError
+from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.bands import Bands, choose_bands
 from segkit.io.geometry import Geometry
-from segkit.io.pages import axes_in_words, check_axes, file_of
+from segkit.io.pages import file_of
 from segkit.io.pixels import Pixels
-from segkit.io.plane_addresses import Plane, split_plane
-from segkit.io.windowed import WindowedImage
+from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane
 from segkit.system.packages import need
 
 SUFFIX = ".zarr"
@@ -25,10 +25,12 @@ EXTRA = "microscopy"
 """The extra of keras-segkit that installs zarr."""
 MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Files of which the folder of a Zarr group or array has at least one."""
+BLOSC_HEADER = 16
+"""Bytes of the header of a Blosc frame."""
+LENGTH_IN_BLOSC = slice(12, 16)
+"""The bytes of the header that hold the length of the frame."""
 LETTERS = {"time": "T", "channel": "C"}
 """The letters of axes by their type; axes of another type are called by their name."""
-AT_ONCE = 4
-"""Chunks that are decoded at the same time."""
 
 
 class OmeZarr(NamedTuple):
@@ -59,7 +61,9 @@ def naming_zarr(path: Path) -> Iterator[None]:
     """Turn every error of zarr into a `DataError` that names the image."""
     try:
         yield
-    except SegkitError:
+    except ConfigError as problem:  # a missing package
+        raise DataError(f"{path}: {problem}", problem.code) from problem
+    except DataError:
         raise
     except Exception as problem:  # codecs raise errors of every type without the image's name
         reason = " ".join(str(problem).split())
@@ -74,11 +78,11 @@ def open_ome_zarr(path: Path) -> OmeZarr:
         path: The folder of the image, or the address of a plane in it.
 
     Raises:
-        ConfigError: If zarr is not installed.
-        DataError: If it is no OME-Zarr image, such as a plate, or cannot be read.
+        DataError: If it is no OME-Zarr image, such as a plate, or cannot be read, or if zarr is not
+            installed.
     """
-    zarr = need("zarr", EXTRA)
     with naming_zarr(path):
+        zarr = need("zarr", EXTRA)
         group = zarr.open(str(file_of(path)), mode="r")
         if not hasattr(group, "members"):
             raise _no_image(path, "it is an array without the metadata of OME")
@@ -101,7 +105,6 @@ def read_ome_zarr(path: Path) -> Pixels:
         (H, W), or (H, W, C).
 
     Raises:
-        ConfigError: If zarr is not installed.
         DataError: If it cannot be read, is too large, or has axes whose meaning is unknown.
     """
     image = open_ome_zarr(path)
@@ -110,7 +113,7 @@ def read_ome_zarr(path: Path) -> Pixels:
         raise DataError(codecs.too_large(path), "too-large")
     plane = plane_of(image, path)
     with naming_zarr(path):
-        return Pixels(_read(image, plane, slice(None), slice(None)))
+        return Pixels(read_window(image, plane, slice(None), slice(None)))
 
 
 def plane_of(image: OmeZarr, path: Path) -> Plane:
@@ -130,7 +133,6 @@ def ome_zarr_geometry(path: Path) -> Geometry | None:
     """Return the size of the pixels of an image; None if it states none.
 
     Raises:
-        ConfigError: If zarr is not installed.
         DataError: If it cannot be read.
     """
     return geometry_of(open_ome_zarr(path).spacing)
@@ -151,67 +153,9 @@ def pixels_of_ome_zarr(path: Path) -> int:
     """Return height x width of an image; 0 if it cannot be read."""
     try:
         lengths = open_ome_zarr(path).lengths
-    except SegkitError:  # reading the image raises the error for the user
+    except DataError:  # reading the image raises the error for the user
         return 0
     return lengths["Y"] * lengths["X"]
-
-
-class LargeOmeZarr(WindowedImage):
-    """An open image of which only the chunks of a window are read, see `WindowedImage`.
-
-    Args:
-        path: The address of a plane, or the folder of an image with one plane.
-        most_bytes: The bytes that `AT_ONCE` chunks may take.
-        bands: The channels to return (`data.bands`); None for all.
-
-    Raises:
-        ConfigError: If zarr is not installed.
-        DataError: If the image cannot be read, or has chunks that are too large.
-    """
-
-    place = None
-    _states_holes = False
-    _has_palette = False
-
-    def __init__(
-        self, path: Path, most_bytes: float = float("inf"), bands: Bands | None = None
-    ) -> None:
-        super().__init__(path, bands)
-        self._image = open_ome_zarr(path)
-        self._plane = plane_of(self._image, path)
-        self.height = self._image.lengths["Y"]
-        self.width = self._image.lengths["X"]
-        self._check_chunks(most_bytes)
-        self._prepare(None, None)
-
-    def close(self) -> None:
-        """Do nothing: chunks are files that are open only while they are read."""
-
-    def _samples(self, rows: slice, columns: slice) -> np.ndarray:
-        zarr = need("zarr", EXTRA)
-        with naming_zarr(self.path), zarr.config.set({"async.concurrency": AT_ONCE}):
-            return np.atleast_3d(_read(self._image, self._plane, rows, columns))
-
-    def _missing(self, samples: np.ndarray) -> np.ndarray | None:
-        return None
-
-    def _visible(self, rows: slice, columns: slice) -> np.ndarray | None:
-        return None
-
-    def _shown(self, values: np.ndarray) -> np.ndarray:
-        return values
-
-    def _check_chunks(self, most_bytes: float) -> None:
-        """Check that chunks are small enough to be decoded."""
-        array = self._image.array
-        chunk = int(np.prod(array.chunks)) * array.dtype.itemsize
-        if AT_ONCE * chunk <= most_bytes:
-            return
-        raise DataError(
-            f"{self.path}: its chunks hold {chunk / 1e6:,.0f} MB each, too much to be read by "
-            f"windows; write it again with smaller chunks, or raise --memory",
-            "too-large",
-        )
 
 
 def chosen_channels(path: Path, bands: Bands | None) -> Pixels:
@@ -220,7 +164,7 @@ def chosen_channels(path: Path, bands: Bands | None) -> Pixels:
     return Pixels(choose_bands(values, bands, path))
 
 
-def _read(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np.ndarray:
+def read_window(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np.ndarray:
     """Return rows and columns of a plane, (h, w) or (h, w, C)."""
     window = {"Y": rows, "X": columns}
     index: list[int | slice] = []
@@ -233,12 +177,43 @@ def _read(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np.ndarr
             kept.append(axis)
         else:
             index.append(0)  # an axis of length 1
+    _check_complete(image.array, index)
     values = np.asarray(image.array[tuple(index)])
     channels = [axis for axis in plane.channels if axis in kept]
     turned = values.transpose([kept.index(axis) for axis in ("Y", "X", *channels)])
     if not channels:
         return turned
     return turned.reshape(*turned.shape[:2], -1)
+
+
+def _check_complete(array: Any, index: Sequence[int | slice]) -> None:
+    """Raise `ValueError` if a chunk of an index is cut off and Blosc would not notice.
+
+    Blosc decodes what follows in memory instead of the missing bytes.
+    """
+    compressors = [type(compressor).__name__ for compressor in array.compressors]
+    if array.metadata.zarr_format != 2 or "Blosc" not in compressors:
+        return
+    ranges = []
+    for place, length, chunk in zip(index, array.shape, array.chunks, strict=True):
+        if isinstance(place, int):
+            place = slice(place, place + 1)
+        start, stop, _ = place.indices(length)
+        ranges.append(range(start // chunk, -(-stop // chunk)))
+    folder = Path(array.store.root) / array.path
+    for position in itertools.product(*ranges):
+        file = folder / array.metadata.encode_chunk_key(position)
+        if file.is_file():
+            _check_blosc(file)
+
+
+def _check_blosc(file: Path) -> None:
+    """Raise `ValueError` if a file is shorter than the header of its Blosc frame says."""
+    with file.open("rb") as stream:
+        header = stream.read(BLOSC_HEADER)
+    stated = int.from_bytes(header[LENGTH_IN_BLOSC], "little")
+    if len(header) < BLOSC_HEADER or file.stat().st_size < stated:
+        raise ValueError(f"the chunk {file.name} is cut off")
 
 
 def _metadata(group: Any) -> Mapping[str, Any]:

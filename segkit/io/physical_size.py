@@ -2,7 +2,7 @@
 
 A TIFF states them, in the order in which they are looked for, as a GeoTIFF (a map), in OME metadata
 (microscopes), in ImageJ's metadata, or as its resolution in pixels per inch or centimetre; a PNG
-states pixels per metre. `data.pixel_size` is for all other files.
+states pixels per metre; OME-Zarr has metadata of its own. `data.pixel_size` is for all other files.
 
 A resolution is no measurement if it is one of `DEFAULT_DPI`, which displays, cameras and printers
 state whatever the picture shows, or has no unit. A map in degrees has a place and no pixel size.
@@ -21,6 +21,7 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
+from segkit.io.ome_zarr import is_ome_zarr, ome_zarr_geometry
 from segkit.io.pages import Pages, file_of, full_resolution
 from segkit.io.pictures import open_tiff
 from segkit.io.rasters import is_raster, read_raster_geometry
@@ -68,6 +69,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
     file = file_of(path)
     try:
         with codecs.naming(path):
+            if is_ome_zarr(path):
+                return ome_zarr_geometry(path)
             if codecs.is_tiff(path):
                 with open_tiff(file) as tiff:
                     return _geometry_of_tiff(tiff, path, pages)

@@ -1,4 +1,4 @@
-"""Addresses of planes: flat images of a file whose pixels have further named axes, such as Z."""
+"""Addresses of planes, which are flat images of a file with further named axes such as Z."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from segkit.errors import DataError
 
 AxisMeaning = Literal["samples", "channels"] | int
 """The meaning of an axis: its positions are images of their own, or channels of one image, or only
@@ -86,3 +88,53 @@ def stack_name(name: str) -> str:
     ('monday/cells', 'cells')
     """
     return POSITIONS.sub("", name, count=1)
+
+
+def check_axes(path: Path, lengths: Mapping[str, int], plane: Plane) -> None:
+    """Check that a file has the plane of an address.
+
+    Args:
+        path: The address, for messages.
+        lengths: The length of each axis of the file by its letter. Axes of length 1 may be missing.
+        plane: The plane.
+
+    Raises:
+        DataError: If an axis has no such position, or the plane does not say what an axis means.
+    """
+    for axis, position in plane.fixed.items():
+        if not 0 <= position < lengths.get(axis, 1):
+            raise DataError(
+                f"{path}: has {lengths.get(axis, 1)} position(s) along {axis}, not {position + 1}; "
+                f"its axes are {axes_in_words(lengths)}",
+                "pages",
+            )
+    known = {"Y", "X", "S", *plane.fixed, *plane.channels}
+    if any(axis not in known and length > 1 for axis, length in lengths.items()):
+        raise unknown_axes(path, lengths)
+
+
+def axes_in_words(lengths: Mapping[str, int]) -> str:
+    """Return axes and their lengths for messages.
+
+    >>> axes_in_words({"Z": 3, "Y": 40, "X": 50})
+    'Z (3), Y (40), X (50)'
+    """
+    return ", ".join(f"{axis} ({length})" for axis, length in lengths.items())
+
+
+def unknown_axes(path: Path, lengths: Mapping[str, int]) -> DataError:
+    """Return the error that asks for the meaning of axes.
+
+    Args:
+        path: The file.
+        lengths: The length of each axis of the file by its letter.
+    """
+    asked = [axis for axis, length in lengths.items() if axis not in "YXSC" and length > 1]
+    example = ", ".join(f"{axis}: samples" for axis in asked)
+    return DataError(
+        f"{path}: has the axes {axes_in_words(lengths)}, and {' and '.join(asked)} can mean "
+        f"different things. Set data.axes, for example {{{example}}}: samples if each position is "
+        f"an image of its own, channels if they are the channels of one image, or the number of "
+        f"the only position that is read, from 1",
+        "pages",
+    )

@@ -10,9 +10,9 @@ from typing import Any
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
-from segkit.io.pages import MOST_PAGES, check_pages, full_resolution, unknown_axes
+from segkit.io.pages import MOST_PAGES, check_pages, full_resolution
 from segkit.io.pictures import open_tiff
-from segkit.io.plane_addresses import Axes, Plane, plane_name, plane_path
+from segkit.io.plane_addresses import Axes, Plane, plane_name, plane_path, unknown_axes
 
 ORDER = "TZ"
 """The order of axes in names and in channels: these first, then others by letter, then C."""
@@ -27,7 +27,6 @@ def axes_of(path: Path) -> dict[str, int]:
         path: The file. Other formats have no named axes, and the result is empty.
 
     Raises:
-        ConfigError: If zarr is not installed.
         DataError: If the file cannot be read.
     """
     if is_ome_zarr(path):
@@ -64,9 +63,9 @@ def planes_of(path: Path, axes: Axes | None) -> dict[str, Path]:
     except DataError:
         return {"": path}
     further = {axis: lengths[axis] for axis in _ordered(lengths) if axis not in FLAT}
-    if all(length == 1 for length in further.values()):
-        return {"": path}
     fixed, channels, samples = _sorted_out(path, lengths, further, axes)
+    if not fixed and not samples and channels in ([], ["C"]):
+        return {"": path}
     count = 1
     for axis in samples:
         count *= further[axis]
@@ -75,7 +74,8 @@ def planes_of(path: Path, axes: Axes | None) -> dict[str, Path]:
     found = {}
     for positions in itertools.product(*(range(further[axis]) for axis in samples)):
         sample = dict(zip(samples, positions, strict=True))
-        ordered = {axis: {**fixed, **sample}[axis] for axis in further if axis not in channels}
+        read = {**fixed, **sample}
+        ordered = {axis: read[axis] for axis in further if axis in read}
         found[plane_name("", sample)] = plane_path(path, Plane(ordered, tuple(channels)))
     return found
 
@@ -97,10 +97,10 @@ def _sorted_out(
     for axis, length in further.items():
         meaning = axes.get(axis, "channels" if axis == "C" else None)
         if length == 1:
-            fixed[axis] = 0
-        elif meaning is None:
+            continue
+        if meaning is None:
             raise unknown_axes(path, lengths)
-        elif meaning == "channels":
+        if meaning == "channels":
             channels.append(axis)
         elif meaning == "samples":
             samples.append(axis)

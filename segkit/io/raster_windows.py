@@ -11,6 +11,8 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.bands import Bands
 from segkit.io.georeference import read_place
+from segkit.io.ome_zarr import is_ome_zarr, pixels_of_ome_zarr
+from segkit.io.ome_zarr_windows import LargeOmeZarr
 from segkit.io.pages import Pages
 from segkit.io.rasters import (
     bounded,
@@ -33,6 +35,8 @@ def open_windowed(
     bands: Bands | None = None,
 ) -> WindowedImage:
     """Open an image that is read window by window; the arguments are those of `LargeImage`."""
+    if is_ome_zarr(path):
+        return LargeOmeZarr(path, most_bytes, bands)
     if is_raster(path):
         return LargeRaster(path, most_bytes, channels, bands)
     return LargeImage(path, most_bytes, pages, channels, bands)
@@ -47,6 +51,8 @@ def pixels_for_windows(path: Path) -> int:
     Returns:
         The number of pixels; 0 for formats without windows and for files that cannot be read.
     """
+    if is_ome_zarr(path):
+        return pixels_of_ome_zarr(path)
     if not is_raster(path):
         return largest_page_size(path)
     try:

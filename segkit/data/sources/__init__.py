@@ -4,6 +4,7 @@ source.py             defines `Source`, `Sample` and `Subset`, and opens the sou
 
 folder.py             images and masks in files
 pairs.py              finds the masks of each image in folders or in a list (csv_list.py)
+pair_pages.py         divides pairs into pages and planes
 pair_names.py         rules for names of images, masks and parts
 labelling_tools.py    recognises folders of labelling tools
 

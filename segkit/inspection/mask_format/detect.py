@@ -50,7 +50,9 @@ from segkit.inspection.mask_format.vector import (
 )
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import pages_of
+from segkit.io.planes import planes_of
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
 
@@ -311,7 +313,8 @@ def _classify_files(
         return stated
     paths: list[Path] = []
     for path in masks:
-        paths += pages_of(path, data.pages)
+        for page in pages_of(path, data.pages):
+            paths += planes_of(page, data.axes).values()
     scanned = scan_masks(paths, progress, data.pages)
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
     return guess._replace(
@@ -368,7 +371,7 @@ def _class_folders(images: Path, masks: Path) -> list[str]:
     """
     folders = set()
     for path in masks.iterdir():
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES or is_ome_zarr(path):
             return []
         if path.is_dir() and not path.name.startswith("."):
             folders.add(path.name)
