@@ -136,16 +136,7 @@ def _metres_of_map(tags: Mapping[str, Any]) -> float:
 
 def _by_ome(text: str, image: int) -> Geometry | None:
     """Return the geometry that OME metadata state for an image, by its index."""
-    if len(text) > LONGEST_XML:
-        return None
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (expat limits the growth of entities)
-    except (ElementTree.ParseError, ValueError):
-        return None
-    images = root.findall("{*}Image/{*}Pixels")
-    if image >= len(images):
-        return None
-    pixels = images[image].attrib
+    pixels = _ome_pixels(text, image)
     rows_unit = pixels.get("PhysicalSizeYUnit", "µm")
     columns_unit = pixels.get("PhysicalSizeXUnit", "µm")
     if rows_unit != columns_unit:
@@ -155,9 +146,42 @@ def _by_ome(text: str, image: int) -> Geometry | None:
     return Geometry.measured(height, width, rows_unit, read_from="the OME metadata")
 
 
+def _ome_pixels(text: str, image: int) -> Mapping[str, str]:
+    """Return the attributes of the pixels of an image in OME metadata; none if they are broken."""
+    if len(text) > LONGEST_XML:
+        return {}
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 (expat limits the growth of entities)
+    except (ElementTree.ParseError, ValueError):
+        return {}
+    images = root.findall("{*}Image/{*}Pixels")
+    if image >= len(images):
+        return {}
+    return images[image].attrib
+
+
+def distance_in_tiff(path: Path) -> tuple[Any, Any]:
+    """Return the distance of the planes of a TIFF along Z and its unit, as the file states them.
+
+    Both are None if it states none.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    with codecs.naming(path), open_tiff(file_of(path)) as tiff:
+        if tiff.is_ome:
+            series = full_resolution(tiff, path, None)
+            pixels = _ome_pixels(tiff.ome_metadata or "", tiff.series.index(series))
+            return pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm")
+        if tiff.is_imagej:
+            metadata = tiff.imagej_metadata or {}
+            return metadata.get("spacing"), _unit_of_imagej(metadata)
+    return None, None
+
+
 def _by_imagej(page: Any, metadata: Mapping[str, Any]) -> Geometry | None:
     """Return the geometry of a TIFF of ImageJ, whose resolution is in pixels per its own unit."""
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    unit = _unit_of_imagej(metadata)
     down, across = _resolution(page)
     if unit.lower() in ("inch", "inches", "in"):
         return _by_dpi(down, across, "the ImageJ metadata")
@@ -165,6 +189,10 @@ def _by_imagej(page: Any, metadata: Mapping[str, Any]) -> Geometry | None:
         return None
     height, width = _upright(page, 1 / down, 1 / across)
     return Geometry.measured(height, width, unit, read_from="the ImageJ metadata")
+
+
+def _unit_of_imagej(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("unit", "")).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
 
 
 def _by_resolution(page: Any) -> Geometry | None:

@@ -138,3 +138,15 @@ def unknown_axes(path: Path, lengths: Mapping[str, int]) -> DataError:
         f"the only position that is read, from 1",
         "pages",
     )
+
+
+def positions_of(name: str) -> dict[str, int]:
+    """Return the position, from 0, along each axis that the name of a plane states.
+
+    >>> positions_of("monday/cells/T001_Z003"), positions_of("cells")
+    ({'T': 0, 'Z': 2}, {})
+    """
+    found = POSITIONS.search(name)
+    if found is None:
+        return {}
+    return {part[0]: int(part[1:]) - 1 for part in found[0].removeprefix("/").split("_")}

@@ -9,8 +9,10 @@ from typing import Any
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.geometry import Geometry
 from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
 from segkit.io.pages import MOST_PAGES, check_pages, full_resolution
+from segkit.io.physical_size import distance_in_tiff
 from segkit.io.pictures import open_tiff
 from segkit.io.plane_addresses import Axes, Plane, plane_name, plane_path, unknown_axes
 
@@ -137,3 +139,22 @@ def planes_apart(images: Mapping[str, Path], axes: Axes | None) -> dict[str, Pat
                 )
             apart[own_name] = plane
     return apart
+
+
+def distance_along_z(path: Path) -> float | None:
+    """Return the distance of the planes of a TIFF or an OME-Zarr image along Z in µm.
+
+    None if the file does not state it, or cannot be read.
+    """
+    try:
+        if is_ome_zarr(path):
+            distance, unit = open_ome_zarr(path).spacing.get("Z", (None, None))
+        else:
+            distance, unit = distance_in_tiff(path)
+    except DataError:
+        return None
+    found = Geometry.measured(distance, distance, unit)
+    if found is None:
+        return None
+    size = found.size_in("µm")
+    return None if size is None else size[0]

@@ -19,11 +19,11 @@ from segkit.data.sources.pair_names import (
 )
 from segkit.data.sources.pair_pages import (
     Pair,
+    Pairs,
     planes_of_images,
     separate_pages,
     separate_planes,
 )
-from segkit.data.sources.pair_pages import Pairs as Pairs
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
