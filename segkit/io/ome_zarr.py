@@ -25,6 +25,25 @@ EXTRA = "microscopy"
 """The extra of keras-segkit that installs zarr."""
 MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Files of which the folder of a Zarr group or array has at least one."""
+NUMBERS = "biuf"
+"""The kinds of dtypes that are read."""
+CODECS = (
+    "Blosc",
+    "Zstd",
+    "GZip",
+    "Gzip",
+    "Zlib",
+    "LZ4",
+    "LZMA",
+    "BZ2",
+    "Bytes",
+    "Crc32c",
+    "Delta",
+    "Sharding",
+    "Shuffle",
+    "Transpose",
+)
+"""The steps of decoding that are used, by the names of their classes; others change values."""
 BLOSC_HEADER = 16
 """Bytes of the header of a Blosc frame."""
 LENGTH_IN_BLOSC = slice(12, 16)
@@ -262,6 +281,24 @@ def _check_array(array: Any, axes: Sequence[str], path: Path) -> None:
             f"are called by one letter",
             "pages",
         )
+    unknown = [name for name in _names_of_codecs(array) if name not in CODECS]
+    if array.dtype.kind not in NUMBERS or unknown:
+        stored = ", ".join([str(array.dtype), *unknown])
+        raise DataError(
+            f"{path}: is stored as {stored}; segkit reads numbers that are compressed without "
+            f"loss by {', '.join(CODECS)}",
+            "unreadable",
+        )
+
+
+def _names_of_codecs(array: Any) -> list[str]:
+    """Return the names of the steps that decode an array."""
+    steps = list(array.metadata.codecs) if array.metadata.zarr_format == 3 else []
+    steps += [*array.compressors, *array.filters]
+    for step in steps:
+        steps += getattr(step, "codecs", ())  # those of the chunks in a shard
+    names = [type(step).__name__.removesuffix("Codec").rstrip("_") for step in steps]
+    return list(dict.fromkeys(names))
 
 
 def _spacing(

@@ -298,6 +298,29 @@ def test_a_chunk_that_is_cut_off_is_an_error(
         np.testing.assert_array_equal(window[..., 0], array[:, :16])
 
 
+@needs_zarr
+def test_shards_and_losses(tmp_path: Path) -> None:
+    import zarr
+    from numcodecs import Quantize
+
+    array = values((32, 32))
+    path = save_ome_zarr(tmp_path / "a.zarr", array, "YX", "0.5")
+    group = zarr.open_group(str(path), mode="a")
+    del group["0"]
+    made = group.create_array(
+        "0", shape=array.shape, shards=(32, 32), chunks=(8, 8), dtype=array.dtype
+    )
+    made[...] = array
+    np.testing.assert_array_equal(read_image(path)[..., 0], array)
+    lossy = save_ome_zarr(tmp_path / "b.zarr", array.astype(np.float32), "YX")
+    group = zarr.open_group(str(lossy), mode="a")
+    del group["0"]
+    quantize = Quantize(digits=1, dtype="f4")
+    group.create_array("0", shape=(32, 32), dtype="float32", filters=[quantize])[...] = 1.5
+    with fails(DataError, "unreadable", lossy, "Quantize"):
+        read_image(lossy)
+
+
 def test_a_missing_zarr_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / ".zattrs").write_text("{}")
