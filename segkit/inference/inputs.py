@@ -142,7 +142,8 @@ def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Pa
         ConfigError: If a volume does not show the direction of its slices.
         DataError: If a page and another image have one name, or an axis of a file has no meaning.
     """
-    apart = planes_apart(pages_apart(images, config.data.pages), config.data.axes)
+    pages = pages_apart(images, config.data.pages)
+    apart = planes_apart(pages, config.data.axes, keep_broken=True)
     if config.data.source == "scans":
         return slices_apart(apart, settings_of(config.data))
     return apart

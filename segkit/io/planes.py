@@ -44,25 +44,30 @@ def _lengths_of(series: Any) -> dict[str, int]:
     return dict(zip(series.axes, map(int, series.shape), strict=True))
 
 
-def planes_of(path: Path, axes: Axes | None) -> dict[str, Path]:
+def planes_of(path: Path, axes: Axes | None, keep_broken: bool = False) -> dict[str, Path]:
     """Return the planes of a file.
 
     Args:
-        path: The file. One that cannot be read is a single plane, whose reading raises the error.
+        path: The file.
         axes: The meaning of the axes (`data.axes`); None divides nothing.
+        keep_broken: Whether a file that cannot be read is a single plane, whose reading raises the
+            error.
 
     Returns:
         The address of each plane by the end of its name: "" for that of a file with one plane, else
         "/T001_Z003".
 
     Raises:
-        DataError: If an axis of more than one position has no meaning, or none of that number.
+        DataError: If an axis of several positions has no meaning, or no position of that number, or
+            if the file cannot be read.
     """
     if axes is None:
         return {"": path}
     try:
         lengths = axes_of(path)
     except DataError:
+        if not keep_broken:
+            raise
         return {"": path}
     further = {axis: lengths[axis] for axis in _ordered(lengths) if axis not in FLAT}
     fixed, channels, samples = _sorted_out(path, lengths, further, axes)
@@ -120,8 +125,10 @@ def _position(path: Path, axis: str, length: int, number: int) -> int:
     return number - 1
 
 
-def planes_apart(images: Mapping[str, Path], axes: Axes | None) -> dict[str, Path]:
-    """Return the planes of files by name; see `planes_of`.
+def planes_apart(
+    images: Mapping[str, Path], axes: Axes | None, keep_broken: bool = False
+) -> dict[str, Path]:
+    """Return the planes of files by name; the arguments are those of `planes_of`.
 
     Raises:
         DataError: If a plane and another image have one name ("duplicate-name"), or an axis has no
@@ -129,7 +136,7 @@ def planes_apart(images: Mapping[str, Path], axes: Axes | None) -> dict[str, Pat
     """
     apart: dict[str, Path] = {}
     for name, path in images.items():
-        for end, plane in planes_of(path, axes).items():
+        for end, plane in planes_of(path, axes, keep_broken).items():
             own_name = name + end
             if own_name in apart:
                 raise DataError(

@@ -295,11 +295,11 @@ def scans_of_dicom(root: Path) -> Made:
 
 
 def folder_of_stacks(root: Path) -> Made:
-    images = np.stack([image("a"), 255 - image("a")])
+    images = np.stack([image("a") // (number + 1) for number in range(3)])
     path = root / "images" / "a.tif"
     path.parent.mkdir(parents=True)
     tifffile.imwrite(path, np.moveaxis(images, -1, 1), imagej=True, metadata={"axes": "ZCYX"})
-    for number in (1, 2):
+    for number in (1, 2, 3):
         save(root / "masks" / "a" / f"Z00{number}.png", ids("a", 1) * 255)
     folders = {"images": root / "images", "masks": root / "masks", "axes": {"Z": "samples"}}
     return Made(CRACK, DataConfig.model_validate(folders), "a/Z001", path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.errors import DataError
+from segkit.io.image_files import list_images
 from segkit.io.pages import pages_apart, pages_of
 from segkit.io.plane_addresses import Axes
 from segkit.io.planes import planes_of
@@ -101,3 +102,11 @@ def planes_of_images(
             planes[name + end] = plane
             names_of_masks[name + end] = stems[name] + end
     return planes, names_of_masks
+
+
+def stack_folders(images: Path) -> set[str]:
+    """Return the folders of masks that may hold the pictures of the planes of an image.
+
+    They are called like the images of a folder: a/T001_Z003.png is a mask of a.ome.tif.
+    """
+    return {name.partition("/")[0] for name in list_images(images)}

@@ -23,6 +23,7 @@ from segkit.data.sources.pair_pages import (
     planes_of_images,
     separate_pages,
     separate_planes,
+    stack_folders,
 )
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
@@ -161,6 +162,8 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
         has_files = bool(images_in_folders) or any(path.is_file() for path in masks.iterdir())
     if data.images:  # folders that images have, too, are not classes
         folders -= {path.name for path in data.images.iterdir() if path.is_dir()}
+        if data.axes is not None:
+            folders -= stack_folders(data.images)
     names = {nfc(name) for name in folders}
     by_class = {label: existing(masks / label) for label in labels}
     missing = []

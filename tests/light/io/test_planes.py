@@ -182,8 +182,12 @@ def test_pages_without_names_are_an_axis_like_others(tmp_path: Path) -> None:
 def test_other_files_have_one_plane(tmp_path: Path) -> None:
     (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
     tifffile.imwrite(tmp_path / "plain.tif", values((20, 24)))
-    for name in ("a.png", "broken.tif", "plain.tif"):
+    for name in ("a.png", "plain.tif"):
         assert planes_of(tmp_path / name, APART) == {"": tmp_path / name}
+    broken = tmp_path / "broken.tif"
+    assert planes_of(broken, APART, keep_broken=True) == {"": broken}
+    with fails(DataError, "unreadable", broken):
+        planes_of(broken, APART)
     assert axes_of(tmp_path / "plain.tif") == {"Y": 20, "X": 24}
 
 
