@@ -94,7 +94,7 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="also write, into DIR-FORMAT: geojson, geopackage, coco (objects as polygons or "
         "annotations), instances (numbered objects), geotiff (the mask on its map), nifti or "
-        "dicom-seg (the masks of a scan); can be repeated",
+        "dicom-seg (the masks of a scan), ome-tiff (the masks of a stack); can be repeated",
     )
     parser.add_argument(
         "--smallest",

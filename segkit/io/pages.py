@@ -13,7 +13,7 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
-from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane
+from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane, unknown_axes
 
 Pages = Literal["samples", "channels", "first"]
 """The meaning of the pages of a file.
@@ -224,21 +224,19 @@ def _is_smaller_copy(one: Any, other: Any) -> bool:
 def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataError:
     """Return the error that asks for the meaning of pages."""
     shape = str(series.shape)
-    further = ""
-    if series.kind in ("imagej", "ome"):
+    if series.kind in ("imagej", "ome") and pages is None:
         lengths = dict(zip(series.axes, series.shape, strict=True))
-        shape += f" with the axes {axes_in_words(lengths)}"
-        further = ". With data.axes each axis has a meaning of its own"
+        return unknown_axes(path, lengths, ". data.pages gives all pages one meaning")
     if pages == "channels":
         return DataError(
             f"{path}: has {count} pages {shape}, which cannot all be bands of one image; "
-            f"data.pages is samples or first here{further}",
+            f"data.pages is samples or first here",
             "pages",
         )
     return DataError(
         f"{path}: has {count} pages {shape}, and they can mean different things. Set data.pages: "
         f"samples if each is an image of its own, channels if they are the bands of one image, or "
-        f"first to read only the first{further}",
+        f"first to read only the first",
         "pages",
     )
 

@@ -81,6 +81,16 @@ def plane_name(stack: str, positions: Mapping[str, int]) -> str:
     return f"{stack}/{Plane(positions, ())}"
 
 
+def of_one_stack(one: str, other: str) -> bool:
+    """Return whether two names are those of planes of one file.
+
+    >>> of_one_stack("cells/T001", "cells/T002"), of_one_stack("a", "a")
+    (True, False)
+    """
+    stack = stack_name(one)
+    return stack != one and stack == stack_name(other)
+
+
 def stack_name(name: str) -> str:
     """Return the name of the file of a plane.
 
@@ -122,12 +132,13 @@ def axes_in_words(lengths: Mapping[str, int]) -> str:
     return ", ".join(f"{axis} ({length})" for axis, length in lengths.items())
 
 
-def unknown_axes(path: Path, lengths: Mapping[str, int]) -> DataError:
+def unknown_axes(path: Path, lengths: Mapping[str, int], more: str = "") -> DataError:
     """Return the error that asks for the meaning of axes.
 
     Args:
         path: The file.
         lengths: The length of each axis of the file by its letter.
+        more: The end of the message.
     """
     asked = [axis for axis, length in lengths.items() if axis not in "YXSC" and length > 1]
     example = ", ".join(f"{axis}: samples" for axis in asked)
@@ -135,7 +146,7 @@ def unknown_axes(path: Path, lengths: Mapping[str, int]) -> DataError:
         f"{path}: has the axes {axes_in_words(lengths)}, and {' and '.join(asked)} can mean "
         f"different things. Set data.axes, for example {{{example}}}: samples if each position is "
         f"an image of its own, channels if they are the channels of one image, or the number of "
-        f"the only position that is read, from 1",
+        f"the only position that is read, from 1{more}",
         "pages",
     )
 

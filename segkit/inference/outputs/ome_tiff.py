@@ -43,7 +43,7 @@ class Stack(NamedTuple):
 
 
 class OmeTiff(PartsOutput):
-    """Writes DIR-ome-tiff/NAME.ome.tif; DIR-ome-tiff/CLASS/NAME.ome.tif for a folder per class.
+    """Writes DIR-ome-tiff/NAME.tif, or DIR-ome-tiff/CLASS/NAME.tif if each class has a folder.
 
     The values are those of the masks, as the data set stores them or by --coding.
     """
@@ -67,8 +67,7 @@ class OmeTiff(PartsOutput):
         return stack_name(name)
 
     def paths_of_whole(self, whole: str) -> list[Path]:
-        pictures = self.coding.paths(self.folder, whole)
-        return [path.with_name(f"{path.name[: -len(path.suffix)]}.ome.tif") for path in pictures]
+        return self.coding.paths(self.folder, whole, tiff=True)
 
     def merge_whole(self, whole: str, parts: Mapping[str, Path]) -> None:
         paths = list(parts.values())

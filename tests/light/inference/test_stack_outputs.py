@@ -94,7 +94,7 @@ def test_planes_become_masks_and_one_stack(tmp_path: Path, kind: str, of_folder:
     for time, height in np.ndindex(2, 3):
         mask = tmp_path / "out" / name / f"T{time + 1:03d}_Z{height + 1:03d}.png"
         np.testing.assert_array_equal(read_mask(mask), expected[time, height])
-    written = tmp_path / "out-ome-tiff" / f"{name}.ome.tif"
+    written = tmp_path / "out-ome-tiff" / f"{name}.tif"
     axes, shape, mask = named_axes(written)
     assert (axes, shape) == ("TZYX", SHAPE[:2] + SHAPE[3:])
     np.testing.assert_array_equal(mask, expected)
@@ -115,12 +115,12 @@ def test_several_classes_of_a_pixel(tmp_path: Path, layout: str) -> None:
     expected = (array >= HALF).astype(np.uint8)
     root = tmp_path / "out-ome-tiff"
     if layout == "bands":
-        axes, _, mask = named_axes(root / "a.ome.tif")
+        axes, _, mask = named_axes(root / "a.tif")
         assert axes == "TZCYX"
         np.testing.assert_array_equal(mask, expected)
         return
     for number, label in enumerate(config.task.classes):
-        _, _, mask = named_axes(root / label / "a.ome.tif")
+        _, _, mask = named_axes(root / label / "a.tif")
         np.testing.assert_array_equal(mask, expected[:, :, number])
 
 
@@ -129,7 +129,7 @@ def test_one_position_and_channels_of_another_axis(tmp_path: Path) -> None:
     save_imagej(tmp_path / "in" / "a.tif", array, "TZYX")
     config = config_of(TASKS["binary"], axes={"T": 2, "Z": "channels"})
     assert predict(config, tmp_path / "in", tmp_path / "out", ("ome-tiff",)).written == 1
-    _, shape, mask = named_axes(tmp_path / "out-ome-tiff" / "a.ome.tif")
+    _, shape, mask = named_axes(tmp_path / "out-ome-tiff" / "a.tif")
     assert shape == (20, 24)
     np.testing.assert_array_equal(mask, array[1, 0] >= HALF)
 
@@ -145,7 +145,7 @@ def test_a_stack_is_written_once_all_its_planes_are(tmp_path: Path) -> None:
     )
     names = list(images)
     run({name: images[name] for name in names[:4]})
-    written = tmp_path / "out-ome-tiff" / "a.ome.tif"
+    written = tmp_path / "out-ome-tiff" / "a.tif"
     assert not written.exists()
     run({name: images[name] for name in names[4:]})
     np.testing.assert_array_equal(named_axes(written)[2], array[:, :, 0] >= HALF)
@@ -157,7 +157,7 @@ def test_damaged_parts_are_refused(tmp_path: Path) -> None:
     predict(config, tmp_path / "in", tmp_path / "out", ("ome-tiff",))
     part = tmp_path / "out-ome-tiff" / "parts" / "a" / "T001_Z002.npz"
     part.write_bytes(b"nothing")
-    (tmp_path / "out-ome-tiff" / "a.ome.tif").unlink()
+    (tmp_path / "out-ome-tiff" / "a.tif").unlink()
     images = divide_images(config, find_images([tmp_path / "in"]).images)
     outputs = Outputs(tmp_path / "out", formats=("ome-tiff",))
     last = list(images.items())[-1:]
