@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import ConfigError, DataError, Task
+from segkit import ConfigError, DataError, Task, inspect
 from segkit.config import Config, DataConfig
 from segkit.data.groups import groups_of
 from segkit.data.sources.source import geometry_of, open_source
@@ -65,6 +65,20 @@ def test_each_plane_is_a_sample_with_the_plane_of_the_mask(tmp_path: Path, kind:
             np.testing.assert_allclose(geometry.size_in("µm"), PIXEL, rtol=1e-6)
     config = Config.model_validate({"task": CELL.model_dump(), "data": settings(tmp_path)})
     assert groups_of(source.names, config) == [stack] * 6
+
+
+@kinds
+def test_planes_are_cut_into_blocks_and_inspected(tmp_path: Path, kind: str) -> None:
+    save_stack(tmp_path / "images", kind, values((2, 2, 90, 100)), "ZCYX")
+    labels = (values((2, 90, 100), seed=1) % 2).astype(np.uint8)
+    save_stack(tmp_path / "masks", kind, labels, "ZYX")
+    source = opened(tmp_path, blocks=32)
+    assert len(source.names) == 2 * 3 * 3
+    assert source.read(source.names[0]).image.shape[:2] == (27, 31)
+    found = inspect(tmp_path / "images", tmp_path / "masks", settings=["data.axes={Z: samples}"])
+    assert not found.wrong
+    assert found.config is not None
+    assert found.config.data.axes == {"Z": "samples"}
 
 
 def save_picture(path: Path, pixels: np.ndarray) -> None:
