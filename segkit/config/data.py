@@ -45,6 +45,8 @@ AxisLetter = Annotated[str, Field(pattern="^[A-RT-WZ]$")]
 """The letter of an axis that is no side of a flat image (X, Y) and no sample of a colour (S)."""
 AxisSetting = Literal["samples", "channels"] | Positive
 """The meaning of an axis, or the number of one position along it."""
+WITH_SLIDES = ("folder", "qupath")
+"""Sources that read whole slides."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -210,6 +212,10 @@ class DataConfig(Section):
     bands: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
     """The bands of an image that are read, in this order and counted from 1: [4, 3, 2]; null means
     all bands."""
+    microns_per_pixel: PositiveFloat | None = None
+    """The side in µm of the pixels with which whole slides, and TIFFs of several levels, are read:
+    the level of that size, or the mean of several pixels of a larger level; null refuses slides and
+    reads a TIFF at its full size (sources folder and qupath)."""
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
@@ -261,6 +267,12 @@ class DataConfig(Section):
         self._check_mask_reading()
         self._check_scan_settings()
         self._check_axes()
+        if self.microns_per_pixel is not None and self.source not in WITH_SLIDES:
+            raise ConfigError(
+                f"is a setting of the sources {' and '.join(WITH_SLIDES)}; found {self.source}",
+                "contradiction",
+                setting="data.microns_per_pixel",
+            )
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",

@@ -29,6 +29,7 @@ from segkit.io.scans.finding import (
     name_of_file,
 )
 from segkit.io.scans.slices import slices_apart
+from segkit.io.slides import at_level
 from segkit.system.terminal import shown
 
 MAX_NOTES = 20
@@ -142,7 +143,10 @@ def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Pa
         ConfigError: If a volume does not show the direction of its slices.
         DataError: If a page and another image have one name, or an axis of a file has no meaning.
     """
-    pages = pages_apart(images, config.data.pages)
+    at_levels = {
+        name: at_level(path, config.data.microns_per_pixel) for name, path in images.items()
+    }
+    pages = pages_apart(at_levels, config.data.pages)
     apart = planes_apart(pages, config.data.axes, keep_broken=True)
     if config.data.source == "scans":
         return slices_apart(apart, settings_of(config.data))

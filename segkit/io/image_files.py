@@ -10,6 +10,7 @@ from typing import NamedTuple
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.ome_zarr import is_ome_zarr
+from segkit.io.slide_addresses import SUFFIXES as SLIDES
 from segkit.io.vrt import sources_of
 from segkit.system.terminal import has_controls
 
@@ -27,11 +28,12 @@ SUFFIXES = (
     ".pgm",
     ".pbm",
     ".pnm",
+    *SLIDES,
 )
 """Suffixes of the image files that segkit reads, in upper or lower case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
-.czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
+.czi .lif .nd2 .oib .vsi .mrxs .ims
 .raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())

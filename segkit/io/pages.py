@@ -14,6 +14,7 @@ from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
 from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane, unknown_axes
+from segkit.io.slide_addresses import split_level
 
 Pages = Literal["samples", "channels", "first"]
 """The meaning of the pages of a file.
@@ -77,7 +78,9 @@ def split_page(path: Path) -> tuple[Path, int | None]:
     if "#" not in path.name:
         return path, None
     file, plane = split_plane(path)
-    if plane is not None:
+    if plane is None:
+        file, _ = split_level(path)
+    if file != path:
         return file, None
     found = ADDRESS.fullmatch(path.name)
     if found is None or int(found["page"]) < 1 or path.exists():

@@ -25,6 +25,8 @@ from segkit.io.ome_zarr import is_ome_zarr, ome_zarr_geometry
 from segkit.io.pages import Pages, file_of, full_resolution
 from segkit.io.pictures import open_tiff
 from segkit.io.rasters import is_raster, read_raster_geometry
+from segkit.io.slide_addresses import is_slide
+from segkit.io.slides import slide_geometry
 from segkit.io.turning import SWAPS_AXES, orientation_of
 
 DEFAULT_DPI = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350)
@@ -69,6 +71,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
     file = file_of(path)
     try:
         with codecs.naming(path):
+            if is_slide(path):
+                return slide_geometry(path)
             if is_ome_zarr(path):
                 return ome_zarr_geometry(path)
             if codecs.is_tiff(path):

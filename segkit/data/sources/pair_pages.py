@@ -11,6 +11,7 @@ from segkit.io.image_files import list_images
 from segkit.io.pages import pages_apart, pages_of
 from segkit.io.plane_addresses import Axes
 from segkit.io.planes import planes_of
+from segkit.io.slides import at_level
 
 
 class Pair(NamedTuple):
@@ -110,3 +111,13 @@ def stack_folders(images: Path) -> set[str]:
     They are called like the images of a folder: a/T001_Z003.png is a mask of a.ome.tif.
     """
     return {name.partition("/")[0] for name in list_images(images)}
+
+
+def at_levels(pairs: Pairs, microns: float | None) -> Pairs:
+    """Return pairs in which slides are at the level with pixels of a size (µm); masks stay."""
+    if microns is None:
+        return pairs
+    by_name = {}
+    for name, pair in pairs.by_name.items():
+        by_name[name] = pair._replace(image=at_level(pair.image, microns))
+    return pairs._replace(by_name=by_name)

@@ -20,6 +20,7 @@ from segkit.data.sources.pair_names import (
 from segkit.data.sources.pair_pages import (
     Pair,
     Pairs,
+    at_levels,
     planes_of_images,
     separate_pages,
     separate_planes,
@@ -53,10 +54,12 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     """
     if data.list_file is not None:
         pairs = _from_list(data.list_file, labels, data.missing_masks == "void")
+        pairs = at_levels(pairs, data.microns_per_pixel)
         if data.axes is not None:
             return separate_planes(pairs, data.axes)
     else:
         pairs = _from_folders(data, labels)
+        pairs = at_levels(pairs, data.microns_per_pixel)
     if data.pages == "samples":
         return separate_pages(pairs)
     return pairs
