@@ -77,7 +77,7 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
                 return ome_zarr_geometry(path)
             if codecs.is_tiff(path):
                 with open_tiff(file) as tiff:
-                    return _geometry_of_tiff(tiff, path, pages)
+                    return geometry_of_tiff(tiff, path, pages)
             if is_raster(path):
                 return read_raster_geometry(path)
             if file.suffix.lower() == ".png":
@@ -87,7 +87,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
     return None
 
 
-def _geometry_of_tiff(tiff: Any, path: Path, pages: Pages | None) -> Geometry | None:
+def geometry_of_tiff(tiff: Any, path: Path, pages: Pages | None = None) -> Geometry | None:
+    """Return the physical size and place that an open TIFF states; see `read_geometry`."""
     series = full_resolution(tiff, path, pages)
     page = series.keyframe
     geometry = _on_map(page)

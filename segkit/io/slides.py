@@ -53,7 +53,7 @@ class Slide:
         with codecs.naming(path):
             self._slide = _class_of_slides(tiffslide)(path, tifffile_options={"_multifile": False})
             try:
-                self.levels = _levels_of(self._slide)
+                self.levels = _levels_of(self._slide, path)
             except BaseException:
                 self._slide.close()
                 raise
@@ -106,20 +106,33 @@ def _class_of_slides(tiffslide: Any) -> Any:
     return LevelSlide
 
 
-def _levels_of(slide: Any) -> list[Level]:
-    properties: Mapping[str, Any] = slide.properties
-    geometry = Geometry.measured(
-        properties.get("tiffslide.mpp-y"), properties.get("tiffslide.mpp-x"), "µm"
-    )
+def _levels_of(slide: Any, path: Path) -> list[Level]:
+    full_size = _full_size(slide, path)
     full_width, full_height = slide.dimensions
     levels = []
     for width, height in slide.level_dimensions:
         size = None
-        if geometry is not None and geometry.pixel_size is not None:
-            rows, columns = geometry.pixel_size
+        if full_size is not None:
+            rows, columns = full_size
             size = (rows * full_height / height, columns * full_width / width)
         levels.append(Level(int(height), int(width), size))
     return levels
+
+
+def _full_size(slide: Any, path: Path) -> tuple[float, float] | None:
+    """Return height and width of a pixel of the largest level in µm; None if it is unknown."""
+    if path.suffix.lower() in SUFFIXES:
+        properties: Mapping[str, Any] = slide.properties
+        height = properties.get("tiffslide.mpp-y")
+        width = properties.get("tiffslide.mpp-x")
+        geometry = Geometry.measured(height, width, "µm")
+    else:
+        from segkit.io.physical_size import geometry_of_tiff  # which also reads slides
+
+        geometry = geometry_of_tiff(slide.ts_tifffile, path)
+    if geometry is None:
+        return None
+    return geometry.size_in("µm")
 
 
 def levels_of(path: Path) -> list[Level]:
