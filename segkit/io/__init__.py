@@ -35,6 +35,9 @@ planes.py         the planes of files with further axes (T, Z, C)
 plane_addresses.py the addresses and names of planes
 ome_zarr.py       reading OME-Zarr
 ome_zarr_windows.py reading windows of OME-Zarr
+slides.py         the levels of whole slides
+slide_addresses.py the addresses of levels
+slide_windows.py  reading windows of a level
 pixels.py         values, and pixels without data
 turning.py        turning pictures upright
 lossless.py       whether a compression changed the pixels

@@ -46,6 +46,8 @@ from segkit.system.threads import prefetch
 from segkit.task import VOID
 from segkit.task.layers import as_planes
 
+WriteMore = Callable[[Sequence[Strip]], None]
+"""Writes something from the rows of a decoded mask, from top to bottom."""
 VERSION = 2
 """Changes when the content of the work folder changes its meaning."""
 
@@ -60,6 +62,7 @@ def predict_large(
     fingerprint: str = "",
     progress: Progress = no_progress,
     coding: Coding | None = None,
+    write_more: WriteMore | None = None,
 ) -> list[Path]:
     """Predict an image of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
@@ -76,6 +79,7 @@ def predict_large(
         fingerprint: Identifies the weights of the network.
         progress: Receives the number of windows that are done, also those of an earlier call.
         coding: How the mask is stored. The default is the coding of the run's data set.
+        write_more: Receives the rows of the decoded mask, before the mask is written.
 
     Returns:
         The files of the mask.
@@ -90,7 +94,7 @@ def predict_large(
     with _open(path, config, budget) as image:
         glass = _glass_of(config, image)
         rows = _Rows(predict, config, image, _grid_of(config, image), work, budget, glass)
-        _predict_and_write(rows, coding, paths, fingerprint, progress)
+        _predict_and_write(rows, coding, paths, fingerprint, progress, write_more)
     return paths
 
 
@@ -122,12 +126,19 @@ def _glass_of(config: RunConfig, image: WindowedImage) -> Glass | None:
 
 
 def _predict_and_write(
-    rows: _Rows, coding: Coding, paths: Sequence[Path], fingerprint: str, progress: Progress
+    rows: _Rows,
+    coding: Coding,
+    paths: Sequence[Path],
+    fingerprint: str,
+    progress: Progress,
+    write_more: WriteMore | None,
 ) -> None:
     """Predict the missing rows, write the mask from all of them, and remove the work folder."""
     with renewable_lock(rows.work.with_suffix(".lock")) as renew:
         begin(rows.work, _work_fingerprint(rows, fingerprint))
         rows.predict_missing(_renewing(renew, progress))
+        if write_more is not None:
+            write_more(rows.bands)
         location = rows.image.place
         tags = location.tags_with(coding.nodata) if location else ()
         write_masks(coding, rows.bands, paths, tags)
