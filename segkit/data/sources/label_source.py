@@ -6,6 +6,8 @@ tools: it draws the shapes, finds the meaning of their labels, and checks sizes.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.rasterise import Shape, Size, draw
+from segkit.data.rasterise import Shape, Size, draw, draw_in
 from segkit.data.sources.label_layers import Drawn, LayerRules, mask_in_order, mask_of_layers
 from segkit.data.sources.label_meanings import SKIP, Meanings
 from segkit.data.sources.mask_layers import check_on_top
@@ -22,11 +24,17 @@ from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.io.geometry import Geometry
 from segkit.io.images import read_pixels
+from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
+from segkit.io.raster_windows import open_windowed
+from segkit.io.slide_addresses import is_slide
+from segkit.io.slides import slide_shape
 from segkit.task import Task
 
 AutoChoice = Literal["leave_out", "background"]
 """What a tool means by an image without labels."""
+IMAGES_IN_MEMORY = 4
+"""Slides whose shapes are in memory."""
 MOST_LISTED = 5
 """Names that a message lists at most."""
 
@@ -88,6 +96,22 @@ class Labels:
     """Images that label files mention and that do not exist."""
 
 
+class _Placed(NamedTuple):
+    """A shape in an image, and what it means."""
+
+    meaning: str
+    shape: Shape
+    where: str
+
+    def drawn_in(self, size: Size, rows: slice, columns: slice) -> Drawn | None:
+        """Return the pixels of the shape in an area of its image; None if there are none."""
+        try:
+            patch = draw_in(self.shape, size, rows, columns)
+        except DataError as problem:
+            raise problem.with_message(f"{self.where}: {problem}") from problem
+        return None if patch is None else Drawn(self.meaning, patch)
+
+
 class LabelSource:
     """The images of a data set with masks that are drawn from shapes.
 
@@ -114,6 +138,8 @@ class LabelSource:
             raise DataError(f"{files}: no image has labels of {labels.tool}", "empty")
         self.names = list(labels.images)
         self.parts = dict(labels.parts)
+        self._shapes: OrderedDict[str, list[_Placed]] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -150,18 +176,77 @@ class LabelSource:
 
     def image_file(self, name: str) -> Path:
         """Return the path of a sample's image."""
-        return self.labels.images[name].path
+        return file_of(self.labels.images[name].path)
 
     def files(self, name: str) -> list[Path]:
         """Return all files that a sample is read from."""
         image = self.labels.images[name]
         if not image.is_labelled:
-            return [image.path]
-        return [image.path, image.file]
+            return [self.image_file(name)]
+        return [self.image_file(name), image.file]
 
     def geometry(self, name: str) -> Geometry | None:
         """Return the physical size and place of a sample's image, from the header of its file."""
         return read_geometry(self.labels.images[name].path, self.data.pages)
+
+    def size_of_areas(self, name: str) -> Size | None:
+        """Return height and width of an image that `read_area` reads: that of a slide.
+
+        None for other images, which are read whole.
+
+        Raises:
+            DataError: If the slide cannot be read.
+        """
+        path = self.labels.images[name].path
+        return slide_shape(path) if is_slide(path) else None
+
+    def read_area(self, name: str, rows: slice, columns: slice) -> Sample:
+        """Read an area of a slide, which is never in memory as a whole.
+
+        Args:
+            name: One of `names`.
+            rows: Rows within the image, with start and stop.
+            columns: Columns within the image, with start and stop.
+
+        Raises:
+            ConfigError: If a shape needs a setting.
+            DataError: With the file and the shape that is wrong.
+        """
+        labelled = self.labels.images[name]
+        where = f"{labelled.file} ({name})"
+        with open_windowed(labelled.path, bands=self.data.bands) as image:
+            values = image.read(rows, columns)
+            size = (image.height, image.width)
+        shapes = self._shapes_of(name, size, where)
+        drawn = (shape.drawn_in(size, rows, columns) for shape in shapes)
+        inside = (shape for shape in drawn if shape is not None)
+        area = (rows.stop - rows.start, columns.stop - columns.start)
+        mask = self._mask(inside, area, where)
+        return Sample(name, values, mask, geometry=self.geometry(name))
+
+    def _shapes_of(self, name: str, size: Size, where: str) -> list[_Placed]:
+        """Return the shapes of an image; those of the last images stay in memory."""
+        with self._lock:
+            shapes = self._shapes.get(name)
+            if shapes is None:
+                labelled = self.labels.images[name]
+                content = self.labels.content(labelled) if labelled.is_labelled else Content([])
+                shapes = list(self._placed(content, size, where))
+                self._shapes[name] = shapes
+            self._shapes.move_to_end(name)
+            while len(self._shapes) > IMAGES_IN_MEMORY:
+                self._shapes.popitem(last=False)
+            return shapes
+
+    def _placed(self, content: Content, size: Size, where: str) -> Iterator[_Placed]:
+        for region in content.regions:
+            place = f"{where}, {region.where}"
+            try:
+                meaning = self._meaning(region.label)
+                if meaning != SKIP:
+                    yield _Placed(meaning, region.shape(size), place)
+            except SegkitError as problem:
+                raise problem.with_message(f"{place}: {problem}") from problem
 
     def read(self, name: str) -> Sample:
         """Read a sample.
