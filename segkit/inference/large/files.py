@@ -12,6 +12,7 @@ from segkit.config import RunConfig
 from segkit.data.pixel_size import pixel_size_of_new
 from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
+from segkit.inference.large.glass import check_background
 from segkit.inference.large.memory_budget import (
     MemoryBudget,
     budget_within,
@@ -28,6 +29,7 @@ from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict, Progress
 from segkit.io.coding import Coding
 from segkit.io.georeference import has_place
+from segkit.io.slide_addresses import is_slide
 
 Images = dict[str, Path]
 ShowWindows = Callable[[str], AbstractContextManager[Progress]]
@@ -79,6 +81,8 @@ def separate_large(
             large[name] = path
         else:
             whole[name] = path
+    if config.predict.skip_glass and any(is_slide(path) for path in large.values()):
+        check_background(config.task)
     for name, path in large.items():
         _check_possible(config, outputs, name, path, coding)
     return whole, large

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.errors import DataError
+from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.slide_addresses import Reading, split_level
@@ -145,11 +145,11 @@ def _predict_waiting(
             yield next(probabilities)
 
 
-def check_background(task: Task, path: Path) -> None:
-    """Raise `DataError` for a task in which glass has no class."""
+def check_background(task: Task) -> None:
+    """Raise `ConfigError` for a task in which glass has no class."""
     if not task.can_be_nothing:
-        raise DataError(
-            f"{path}: predict.skip_glass makes glass background, and the task has no class called "
-            f"background",
-            "no-background",
+        raise ConfigError(
+            "makes glass background, and the task has no class called background",
+            "not-for-task",
+            setting="predict.skip_glass",
         )

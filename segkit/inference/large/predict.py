@@ -121,7 +121,7 @@ def _glass_of(config: RunConfig, image: WindowedImage) -> Glass | None:
     """Return the glass of a slide; None if it is predicted like tissue."""
     if not config.predict.skip_glass:
         return None
-    check_background(config.task, image.path)
+    check_background(config.task)
     return find_glass(image.path, image.height, image.width)
 
 

@@ -75,7 +75,7 @@ def test_blocks_are_areas_of_the_whole_slide(tmp_path: Path, name: str, save: An
     sample = whole.read(whole.names[0])
     np.testing.assert_array_equal(sample.image, read_image(at_level(path, MICRONS * STEP)))
     np.testing.assert_array_equal(sample.mask == 2, nuclei()[::STEP, ::STEP])
-    assert (sample.mask > 0).sum() == pytest.approx(tissue()[::STEP, ::STEP].sum(), rel=0.01)
+    assert (sample.mask > 0).sum() == pytest.approx(tissue()[::STEP, ::STEP].sum(), rel=0.03)
     blocks = opened(tmp_path, blocks=64)
     assert len(blocks.names) == 6
     for block_name in blocks.names:
@@ -100,10 +100,12 @@ def test_a_block_does_not_read_the_whole_slide(
     read = json.loads
     monkeypatch.setattr("segkit.data.sources.label_source.read_pixels", None)
     calls = []
-    monkeypatch.setattr(
-        "segkit.data.sources.qupath.read_json",
-        lambda file: calls.append(file) or read(file.read_text()),
-    )
+
+    def read_once(file: Path) -> Any:
+        calls.append(file)
+        return read(file.read_text())
+
+    monkeypatch.setattr("segkit.data.sources.qupath.read_json", read_once)
     for name in blocks.names:
         assert blocks.read(name).image.shape[0] < SIZE[0] / STEP
     assert len(calls) == 1
@@ -142,7 +144,7 @@ def test_inspect_reads_slides(tmp_path: Path) -> None:
     settings = ["data.microns_per_pixel=1", "data.on_top=[nucleus, tissue]", "data.blocks=64"]
     found = inspect(tmp_path, settings=settings)
     assert not found.wrong
-    assert set(found.task.classes) == {"background", "tissue", "nucleus"}
+    assert {"tissue", "nucleus"} <= set(found.task.classes)
 
 
 SIDE = 20

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from segkit import ConfigError, DataError, Task
+from segkit import ConfigError, Task
 from segkit.config import DataConfig, InputConfig, MaskFilesConfig, PredictConfig, RunConfig
 from segkit.data.pixel_size import PixelSize
 from segkit.data.rasterise import Polygon, draw_mask
@@ -113,8 +113,12 @@ def test_glass_is_background_without_prediction(tmp_path: Path, task: Task) -> N
 def test_a_task_without_background_cannot_skip_glass(tmp_path: Path) -> None:
     path = save_svs(tmp_path / "a.svs", picture())
     task = Task.multiclass(["tissue", "nucleus"])
-    with fails(DataError, "no-background", "predict.skip_glass"):
-        predicted(config_of(task, skip_glass=True), path, tmp_path / "out", Network(task))
+    config = config_of(task, skip_glass=True)
+    with fails(ConfigError, "not-for-task", setting="predict.skip_glass"):
+        predicted(config, path, tmp_path / "out", Network(task))
+    images = divide_images(config, {"a": path})
+    with fails(ConfigError, "not-for-task", setting="predict.skip_glass"):
+        separate_large(config, images, Outputs(tmp_path / "out"), None)
 
 
 def test_tissue_has_colour_or_is_dark() -> None:
