@@ -1,8 +1,8 @@
 """Images with GeoJSON files of QuPath, one per image.
 
-Coordinates are pixels of the full image, also if a smaller level of a slide is read. The label of an
-object is the name of its classification. GeoJSON that segkit predicts is read as well; its label is
-the property `class`.
+Coordinates are pixels of the full image, also if a smaller level of a slide is read. The label of
+an object is the name of its classification. GeoJSON that segkit predicts is read as well; its label
+is the property `class`.
 
 Source: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 """

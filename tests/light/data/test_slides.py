@@ -77,7 +77,7 @@ def test_blocks_are_areas_of_the_whole_slide(tmp_path: Path, name: str, save: An
     np.testing.assert_array_equal(sample.mask == 2, nuclei()[::STEP, ::STEP])
     assert (sample.mask > 0).sum() == pytest.approx(tissue()[::STEP, ::STEP].sum(), rel=0.03)
     blocks = opened(tmp_path, blocks=64)
-    assert len(blocks.names) == 6
+    assert len(blocks.names) == 9
     for block_name in blocks.names:
         block = blocks.blocks[block_name]  # type: ignore[attr-defined]
         area = (slice(*block.rows), slice(*block.columns))
