@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -19,151 +20,160 @@ class ObjectOutlines(NamedTuple):
     """Pixels."""
 
 
-def outlines_of_strips(strips: Iterable[np.ndarray]) -> list[ObjectOutlines]:
-    """Return the polygons of the objects of a yes/no mask.
+def outlines_of_strips(strips: Iterable[np.ndarray]) -> Iterator[ObjectOutlines]:
+    """Yield the polygons of each object of a yes/no mask.
 
     An object is a set of pixels that touch by a side or a corner. Its polygons are those of
-    `polygons.outlines`. The memory depends on the length of the outlines, not on the area.
+    `polygons.outlines`. An object is yielded once the strips are past it, so that only the outlines
+    of objects in the last row are kept in memory.
 
     Args:
         strips: The rows of the mask from top to bottom, arrays (h, W) bool of one width.
-
-    Returns:
-        The objects, in the order of the first row of their first polygon.
     """
-    regions = _Sets()
-    objects = _Sets()
-    object_of_region: list[np.ndarray] = [np.zeros(1, np.int64)]
-    areas: list[np.ndarray] = [np.zeros(1, np.int64)]
-    corners: list[np.ndarray] = []
-    above: _Labelled | None = None
+    unfinished: _Found | None = None
     top = 0
     for strip in strips:
-        labelled = _label(strip, regions, objects)
-        object_of_region.append(labelled.object_of_region)
-        areas.append(labelled.areas)
-        if above is None:
-            above = _nothing(strip.shape[1])
-        _join(above, labelled, regions, objects)
-        corners.append(_corners_below(above.regions, labelled.regions, top))
+        if unfinished is None:
+            unfinished = _nothing(strip.shape[1])
+        found = _joined(unfinished, strip, top)
+        yield from found.finished()
+        unfinished = found.unfinished()
         top += strip.shape[0]
-        above = labelled.last_row()
-    if above is None:
-        return []
-    corners.append(_corners_below(above.regions, _nothing(above.regions.shape[1]).regions, top))
-    owners = objects.roots()[np.concatenate(object_of_region)]
-    found = outlines_of_corners(_with_roots(np.concatenate(corners), regions.roots()))
-    return _grouped(found, owners, np.concatenate(areas))
+    if unfinished is not None:
+        below = np.zeros((1, len(unfinished.last_regions)), bool)
+        yield from _joined(unfinished, below, top).finished()
 
 
-class _Labelled(NamedTuple):
-    """Rows with the numbers of regions (neighbours by sides) and of objects (also by corners)."""
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Regions (pixels that touch by sides) and objects (also by corners) above some row.
 
-    regions: np.ndarray
-    """(h, W) int64; 0 outside."""
-    objects: np.ndarray
-    object_of_region: np.ndarray
-    """The object of each region of these rows."""
+    Both are numbered from 1, and 0 is neither.
+    """
+
+    corners: np.ndarray
+    """The corners of the regions, as `corners_of` returns them, in any order."""
+    owners: np.ndarray
+    """The object of each region; the first number is 0."""
     areas: np.ndarray
-    """The pixels of each region of these rows."""
+    """The pixels of each object; the first number is 0."""
+    last_regions: np.ndarray
+    """The regions in the last row, (W,)."""
+    last_objects: np.ndarray
+    """The objects in the last row, (W,)."""
 
-    def last_row(self) -> _Labelled:
-        return self._replace(regions=self.regions[-1:], objects=self.objects[-1:])
+    @property
+    def goes_on(self) -> np.ndarray:
+        """Whether each object is in the last row."""
+        found = np.zeros(len(self.areas), bool)
+        found[self.last_objects] = True
+        found[0] = False
+        return found
 
+    def finished(self) -> Iterator[ObjectOutlines]:
+        """Yield the objects that are not in the last row."""
+        owners = self.owners[self.corners[:, 0]]
+        corners = self.corners[~self.goes_on[owners]]
+        corners = corners[np.lexsort(corners.T[3::-1])]
+        parts: dict[int, list[Outline]] = {}
+        for region, outline in outlines_of_corners(corners):
+            parts.setdefault(int(self.owners[region]), []).append(outline)
+        for number, outlines in parts.items():
+            yield ObjectOutlines(outlines, int(self.areas[number]))
 
-def _nothing(width: int) -> _Labelled:
-    empty = np.zeros((1, width), np.int64)
-    return _Labelled(empty, empty, np.zeros(0, np.int64), np.zeros(0, np.int64))
-
-
-def _label(strip: np.ndarray, regions: _Sets, objects: _Sets) -> _Labelled:
-    """Return the numbers of the regions and objects of a strip, which no other strip has."""
-    pixels = np.ascontiguousarray(strip, np.uint8)
-    count, by_side = cv2.connectedComponents(pixels, connectivity=4)
-    object_count, by_corner = cv2.connectedComponents(pixels, connectivity=8)
-    first_region = regions.add(count - 1)
-    first_object = objects.add(object_count - 1)
-    owners = np.zeros(count, np.int64)
-    owners[by_side] = by_corner
-    areas = np.bincount(by_side.ravel(), minlength=count)
-    return _Labelled(
-        np.where(by_side > 0, by_side.astype(np.int64) + first_region - 1, 0),
-        np.where(by_corner > 0, by_corner.astype(np.int64) + first_object - 1, 0),
-        owners[1:] + first_object - 1,
-        areas[1:],
-    )
-
-
-def _join(above: _Labelled, below: _Labelled, regions: _Sets, objects: _Sets) -> None:
-    """Join what touches across the border of two strips."""
-    upper = above.regions[-1]
-    lower = below.regions[0]
-    regions.join(upper, lower)
-    upper = above.objects[-1]
-    lower = below.objects[0]
-    objects.join(upper, lower)
-    objects.join(upper[1:], lower[:-1])
-    objects.join(upper[:-1], lower[1:])
-
-
-def _corners_below(above: np.ndarray, rows: np.ndarray, top: int) -> np.ndarray:
-    """Return the corners from the upper edge of rows to the upper edge of the last one."""
-    together = np.concatenate([above[-1:], rows])
-    found = corners_of(np.pad(together, ((0, 0), (1, 1))))
-    found[:, 1] += top
-    return found
+    def unfinished(self) -> _Found:
+        """Return the objects in the last row, with new numbers."""
+        objects = self.goes_on
+        regions = objects[self.owners]
+        new_objects = np.where(objects, np.cumsum(objects), 0)
+        new_regions = np.where(regions, np.cumsum(regions), 0)
+        corners = self.corners[regions[self.corners[:, 0]]]
+        corners[:, 0] = new_regions[corners[:, 0]]
+        owners = new_objects[self.owners[regions]]
+        return _Found(
+            corners,
+            np.concatenate([[0], owners]),
+            np.concatenate([[0], self.areas[objects]]),
+            new_regions[self.last_regions],
+            new_objects[self.last_objects],
+        )
 
 
-def _with_roots(corners: np.ndarray, roots: np.ndarray) -> np.ndarray:
-    """Return corners with the final numbers of their regions, in the order of `corners_of`."""
-    corners[:, 0] = roots[corners[:, 0]]
-    return corners[np.lexsort(corners.T[3::-1])]
+def _nothing(width: int) -> _Found:
+    none = np.zeros(1, np.int64)
+    row = np.zeros(width, np.int64)
+    return _Found(np.zeros((0, 5), np.int64), none, none, row, row)
 
 
-def _grouped(
-    outlines: Iterable[tuple[int, Outline]], owners: np.ndarray, areas: np.ndarray
-) -> list[ObjectOutlines]:
-    """Return the polygons of each object.
+def _joined(above: _Found, strip: np.ndarray, top: int) -> _Found:
+    """Return what is in a strip together with the unfinished objects above it.
 
     Args:
-        outlines: The number of a region and its polygon.
-        owners: The object of each region.
-        areas: The pixels of each region of one strip.
+        above: The objects that touch the strip.
+        strip: (h, W) bool.
+        top: The number of its first row.
     """
-    parts: dict[int, list[Outline]] = {}
-    for region, outline in outlines:
-        parts.setdefault(int(owners[region]), []).append(outline)
-    pixels = np.bincount(owners, weights=areas, minlength=1)
-    return [ObjectOutlines(found, int(pixels[number])) for number, found in parts.items()]
+    pixels = np.ascontiguousarray(strip, np.uint8)
+    region_count, by_side = cv2.connectedComponents(pixels, connectivity=4)
+    object_count, by_corner = cv2.connectedComponents(pixels, connectivity=8)
+    owners_here = np.zeros(region_count, np.int64)
+    owners_here[by_side] = by_corner
+    areas_here = np.bincount(by_corner.ravel(), minlength=object_count)
+    regions = _after(by_side, len(above.owners) - 1)
+    objects = _after(by_corner, len(above.areas) - 1)
+    upper = above.last_objects
+    lower = objects[0]
+    new_regions = _sets(len(above.owners) - 1 + region_count, [(above.last_regions, regions[0])])
+    new_objects = _sets(
+        len(above.areas) - 1 + object_count,
+        [(upper, lower), (upper[1:], lower[:-1]), (upper[:-1], lower[1:])],
+    )
+    rows = np.concatenate([above.last_regions[None], regions])
+    corners = corners_of(np.pad(rows, ((0, 0), (1, 1))))
+    corners[:, 1] += top
+    corners = np.concatenate([above.corners, corners])
+    corners[:, 0] = new_regions[corners[:, 0]]
+    all_owners = np.concatenate([above.owners, _after(owners_here, len(above.areas) - 1)[1:]])
+    owners = np.zeros(new_regions.max(initial=0) + 1, np.int64)
+    owners[new_regions] = new_objects[all_owners]
+    all_areas = np.concatenate([above.areas, areas_here[1:]])
+    areas = np.bincount(new_objects, weights=all_areas).astype(np.int64)
+    return _Found(corners, owners, areas, new_regions[regions[-1]], new_objects[objects[-1]])
 
 
-class _Sets:
-    """Numbers from 1 in sets that are joined (union-find)."""
+def _after(numbers: np.ndarray, count: int) -> np.ndarray:
+    """Return numbers from 1 on as numbers from `count` + 1 on; 0 stays 0."""
+    return np.where(numbers > 0, numbers.astype(np.int64) + count, 0)
 
-    def __init__(self) -> None:
-        self._parents: list[int] = [0]
 
-    def add(self, count: int) -> int:
-        """Add some numbers, each in a set of its own; return the first."""
-        first = len(self._parents)
-        self._parents.extend(range(first, first + count))
-        return first
+def _sets(count: int, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the set of each number below `count` after pairs are joined (union-find).
 
-    def join(self, some: np.ndarray, others: np.ndarray) -> None:
-        """Join the sets of pairs of numbers (N,); 0 is no number."""
-        pairs = np.stack([some, others], axis=1)[(some > 0) & (others > 0)]
-        for one, other in np.unique(pairs, axis=0).tolist():
-            first = self._root(one)
-            second = self._root(other)
-            self._parents[max(first, second)] = min(first, second)
+    Args:
+        count: How many numbers there are; 0 is in no set with others.
+        pairs: Numbers that belong together, two arrays (N,) each; 0 is no number.
 
-    def roots(self) -> np.ndarray:
-        """Return the smallest number of the set of each number, and 0 for 0."""
-        return np.array([self._root(number) for number in range(len(self._parents))], np.int64)
+    Returns:
+        The sets are numbered from 1 without gaps; that of 0 is 0.
+    """
+    parents = np.arange(count)
+    for some, others in pairs:
+        both = (some > 0) & (others > 0)
+        together = np.unique(np.stack([some[both], others[both]], axis=1), axis=0)
+        for one, other in together.tolist():
+            first = _root(parents, one)
+            second = _root(parents, other)
+            parents[max(first, second)] = min(first, second)
+    while True:
+        roots = parents[parents]
+        if (roots == parents).all():
+            break
+        parents = roots
+    return np.unique(parents, return_inverse=True)[1]
 
-    def _root(self, number: int) -> int:
-        parents = self._parents
-        while parents[number] != number:
-            parents[number] = parents[parents[number]]
-            number = parents[number]
-        return number
+
+def _root(parents: np.ndarray, number: int) -> int:
+    while parents[number] != number:
+        parents[number] = parents[parents[number]]
+        number = int(parents[number])
+    return number

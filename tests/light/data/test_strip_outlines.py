@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_objects_are_those_of_the_whole_mask(
 ) -> None:
     height, width, seed, share = made
     mask = np.random.default_rng(seed).random((height, width)) < share
-    found = outlines_of_strips(strips(mask, heights))
+    found = list(outlines_of_strips(strips(mask, heights)))
     whole = sorted(comparable(outline) for outline in outlines(mask))
     parts = [outline for one in found for outline in one.parts]
     assert sorted(comparable(outline) for outline in parts) == whole
@@ -56,8 +57,21 @@ def test_long_objects_cross_many_strips(height: int) -> None:
     mask[47, 3:22] = True
     mask[10:20, 30:38] = True
     mask[13:16, 32:35] = False
-    found = outlines_of_strips(strips(mask, [height]))
-    assert [one.area for one in found] == [mask[:, :23].sum(), mask[:, 23:].sum()]
-    assert [len(one.parts[0].holes) for one in found] == [0, 1]
-    assert outlines_of_strips([]) == []
-    assert outlines_of_strips([np.zeros((3, 4), bool)]) == []
+    found = sorted(outlines_of_strips(strips(mask, [height])), key=lambda one: one.area)
+    assert [one.area for one in found] == [mask[:, 23:].sum(), mask[:, :23].sum()]
+    assert [len(one.parts[0].holes) for one in found] == [1, 0]
+    assert list(outlines_of_strips([])) == []
+    assert list(outlines_of_strips([np.zeros((3, 4), bool)])) == []
+
+
+def test_finished_objects_do_not_stay_in_memory() -> None:
+    rng = np.random.default_rng(0)
+    tracemalloc.start()
+    peaks = []
+    for rows in (200, 2000):
+        tracemalloc.reset_peak()
+        objects = outlines_of_strips(rng.random((20, 200)) < 0.3 for _ in range(rows // 20))
+        assert sum(one.area for one in objects) > 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
