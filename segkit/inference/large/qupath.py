@@ -24,7 +24,7 @@ from segkit.io.slides import scale_to_full
 from segkit.task import Task
 from segkit.task.layers import layer_of
 
-AT_ONCE = 2**21
+AT_ONCE = 2**20
 """Pixels of the mask that are labelled at once."""
 
 
