@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, one_line
 
 SOURCES = {
     "cityscapes": "segkit.data.sources.cityscapes:open_cityscapes",
@@ -107,6 +107,11 @@ OUTPUTS = {
     "geopackage": "segkit.inference.outputs.geopackage:GeoPackage",
     "geotiff": "segkit.inference.outputs.geotiff:GeoTiff",
     "instances": "segkit.inference.outputs.instances:Instances",
+    "labelme": "segkit.inference.outputs.labelme:Labelme",
+    "labelstudio": "segkit.inference.outputs.labelstudio:LabelStudio",
+    "qupath": "segkit.inference.outputs.qupath:QuPath",
+    "rle": "segkit.inference.outputs.rle:Rle",
+    "yolo": "segkit.inference.outputs.yolo:Yolo",
 }
 """Classes that write predictions in additional formats."""
 WRITERS = {
@@ -197,4 +202,6 @@ def load_part(table: Mapping[str, str], name: str) -> Any:
         is_own = ":" in name
         if not is_own:
             raise  # a mistake in segkit or a broken installation
-        raise ConfigError(f"{name!r} cannot be imported: {problem}", "not-importable") from problem
+        raise ConfigError(
+            f"{name!r} cannot be imported: {one_line(problem)}", "not-importable"
+        ) from problem

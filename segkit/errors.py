@@ -9,6 +9,23 @@ import copy
 from typing import Self
 
 
+def one_line(problem: BaseException) -> str:
+    r"""Return the message of any error in one line, or its type if it has none.
+
+    Messages of libraries have line breaks; a message of segkit is one line.
+
+    Args:
+        problem: The error.
+
+    Examples:
+        >>> one_line(ValueError("no such field:\n  a, b"))
+        'no such field: a, b'
+        >>> one_line(KeyError())
+        'KeyError'
+    """
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
 class SegkitError(Exception):
     """Base class of errors that the user can repair; they end a command with exit status 2.
 

@@ -92,9 +92,10 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=sorted(catalog.ALL_OUTPUTS),
         metavar="FORMAT",
-        help="also write, into DIR-FORMAT: geojson, geopackage, coco (objects as polygons or "
-        "annotations), instances (numbered objects), geotiff (the mask on its map), nifti or "
-        "dicom-seg (the masks of a scan), ome-tiff (the masks of a stack); can be repeated",
+        help="also write, into DIR-FORMAT: geojson, geopackage, qupath (objects as polygons), "
+        "coco, labelme, labelstudio, rle, yolo (files of labelling tools), instances (numbered "
+        "objects and their table), geotiff (the mask on its map), nifti or dicom-seg (the masks "
+        "of a scan), ome-tiff (the masks of a stack); can be repeated",
     )
     parser.add_argument(
         "--smallest",

@@ -12,8 +12,8 @@ import numpy as np
 
 from segkit.config import Config, ConfigLike, as_config
 from segkit.config.reading import as_line
-from segkit.data.parts import held_out, open_parts, readable_part, task_of_source
-from segkit.data.sources.source import Subset
+from segkit.data.parts import held_out, open_parts, readable_part
+from segkit.data.sources.source import Subset, task_of_source
 from segkit.errors import ConfigError
 from segkit.evaluation import counts
 from segkit.io.yaml_text import parse_yaml

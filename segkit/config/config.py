@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import yaml
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from segkit import catalog
 from segkit.config.augment import AugmentConfig
 from segkit.config.data import DataConfig, PixelSize, Unit
+from segkit.config.data_sets import set_configs
 from segkit.config.decode import DecodeConfig
 from segkit.config.loss import LossTerms, changes
 from segkit.config.model import ModelConfig
@@ -141,6 +142,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         catalog.find(catalog.SOURCES, self.data.source, "data.source")
+        for name, section in set_configs(self.data).items():
+            catalog.find(catalog.SOURCES, section.source, f"data.sets.{name}.source")
+        if self.train.shares is not None:
+            self._check_shares(self.train.shares)
         # The model is frozen, and pydantic ignores another object that a validator returns.
         self.__dict__["task"] = task_for(self.task, self.data)
         if self.train.monitor == "loss" and changes(self.loss):
@@ -166,6 +171,17 @@ class Config(Section):
                 describe_sided_classes(self.task.sided), "not-for-task", setting="augment"
             )
         return self
+
+    def _check_shares(self, shares: Mapping[str, float]) -> None:
+        """Raise `ConfigError` unless there is a share for each set and for nothing else."""
+        names = list(self.data.sets or {})
+        if set(shares) != set(names):
+            raise ConfigError(
+                f"has a number for each set of data.sets ({', '.join(names) or 'none'}); found "
+                f"{', '.join(shares) or 'none'}",
+                "contradiction",
+                setting="train.shares",
+            )
 
     def with_input(self, found: InputConfig) -> RunConfig:
         """Return the config of a run.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from segkit.config.data_sets import checked_sets
 from segkit.config.groups import Groups
+from segkit.config.image_parts import ImageParts
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
+from segkit.config.partial_labels import PartialLabels
 from segkit.config.section import Positive, Section, Share
 from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
@@ -41,12 +44,6 @@ PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_di
 """The settings of the section `data` and of its parts that are paths."""
 WITHOUT_BANDS = ("scans", "shapes", "tfds")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
-AxisLetter = Annotated[str, Field(pattern="^[A-RT-WZ]$")]
-"""The letter of an axis that is no side of a flat image (X, Y) and no sample of a colour (S)."""
-AxisSetting = Literal["samples", "channels"] | Positive
-"""The meaning of an axis, or the number of one position along it."""
-WITH_SLIDES = ("folder", "qupath")
-"""Sources that read whole slides."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -85,7 +82,7 @@ class PartConfig(Section):
         return self
 
 
-class DataConfig(Section):
+class DataConfig(PartialLabels, ImageParts):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
@@ -132,13 +129,6 @@ class DataConfig(Section):
     on_top: tuple[str, ...] | None = None
     """The classes of an exclusive task in the order in which they hide each other where they
     overlap, the topmost first; without it an overlap is an error."""
-    unlabelled: dict[str, Literal["void"]] | None = None
-    """The classes that nobody annotated, as in {vessel: void}: background may be such a class
-    everywhere, and in tasks of yes and no a no becomes void. A column labelled_classes in
-    `list_file` says it for each image."""
-    missing_masks: Literal["error", "void"] = "error"
-    """Whether an image without the mask of a class, where each class has a folder or a column of
-    its own, is an error, or the class was not annotated in this image (void)."""
     annotations: AbsolutePath | None = None
     """The COCO JSON file, the file or folder of labels that a labelling tool wrote, or the vector
     file with the labels of a map (GeoPackage, GeoJSON, Shapefile)."""
@@ -162,6 +152,9 @@ class DataConfig(Section):
     """What happens to images without a label file or without an entry in it: they are left out with
     a warning, they are all background, or they are an error; auto means background in YOLO's
     format and left out in others."""
+    use_predictions: bool = False
+    """Whether the prediction of a model counts as labels in tasks of Label Studio that nobody has
+    annotated, as in the files of `segkit predict --format labelstudio` (source labelstudio)."""
     run_lengths: RunLengthsConfig | None = None
     """The columns of a CSV file of run lengths, and the order of its pixels."""
     crowds: Literal["auto", "void", "objects"] = "auto"
@@ -194,12 +187,6 @@ class DataConfig(Section):
     """Whether the pages of a TIFF, GIF or WebP file are separate samples or the channels of one
     image, or whether only the first is read; by default a file with several pages of equal size is
     refused unless it calls them channels."""
-    axes: dict[AxisLetter, AxisSetting] | None = None
-    """The meaning of the further axes of OME-TIFF, ImageJ and OME-Zarr images, as in {T: samples,
-    Z: samples, C: channels}: samples if each position is an image of its own, channels if they are
-    the channels of one image, or the number of the only position that is read, from 1. C is
-    channels by default; an axis of several positions without a meaning is an error (source
-    folder)."""
     axis: Literal["axial", "coronal", "sagittal"] | None = None
     """The direction of the slices of volumes (source scans); null means that of the scanner, which
     is across the largest spacing."""
@@ -212,10 +199,6 @@ class DataConfig(Section):
     bands: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
     """The bands of an image that are read, in this order and counted from 1: [4, 3, 2]; null means
     all bands."""
-    microns_per_pixel: PositiveFloat | None = None
-    """The side in µm of the pixels with which whole slides, and TIFFs of several levels, are read:
-    the level of that size, or the mean of several pixels of a larger level; null refuses slides and
-    reads a TIFF at its full size (sources folder and qupath)."""
     max_pixels: Positive | None = None
     """The size in pixels of the largest image that is opened; by default 178,956,970, which is
     Pillow's limit against decompression bombs."""
@@ -234,6 +217,10 @@ class DataConfig(Section):
     """The number of generated images of the source shapes."""
     size: tuple[Positive, Positive] = (128, 128)
     """The height and width of generated images of the source shapes, in pixels."""
+    sets: dict[str, dict[str, Any]] | None = None
+    """Several data sets for one training, by names that begin the names of their samples; each has
+    settings of this section, such as images and labelled_classes, and those that it leaves out are
+    the ones of this section."""
     seed: int = 0
     """The random seed of generated images of the source shapes; it does not affect other
     sources."""
@@ -265,14 +252,12 @@ class DataConfig(Section):
                 setting="data",
             )
         self._check_mask_reading()
+        self.check_outside()
+        if self.sets is not None:
+            # The model is frozen, and pydantic ignores another object that a validator returns.
+            self.__dict__["sets"] = checked_sets(self)
         self._check_scan_settings()
-        self._check_axes()
-        if self.microns_per_pixel is not None and self.source not in WITH_SLIDES:
-            raise ConfigError(
-                f"is a setting of the sources {' and '.join(WITH_SLIDES)}; found {self.source}",
-                "contradiction",
-                setting="data.microns_per_pixel",
-            )
+        self.check_image_parts(self.source, self.pages)
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",
@@ -294,13 +279,19 @@ class DataConfig(Section):
             )
         if self.on_all:
             self._check_on_all()
-        if self.groups and self.groups.column and not self._has_list:
+        self._check_groups()
+        return self
+
+    def _check_groups(self) -> None:
+        """Raise `ConfigError` if groups are in a column and there is no list."""
+        if self.groups is None or self.groups.column is None or self.sets is not None:
+            return
+        if not self._has_list:
             raise ConfigError(
                 f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
                 "missing-setting",
                 setting="data.groups",
             )
-        return self
 
     def _check_on_all(self) -> None:
         """Raise `ConfigError` if another setting holds samples back from a training on all."""
@@ -358,17 +349,13 @@ class DataConfig(Section):
                     setting=f"data.{name}",
                 )
 
-    def _check_axes(self) -> None:
-        """Raise `ConfigError` if axes have a meaning where none is possible."""
-        if self.axes is None:
-            return
-        why = ""
-        if self.source != "folder":
-            why = f"is a setting of the source folder; found the source {self.source}"
-        elif self.pages is not None:
-            why = "and data.pages exclude each other; name the meaning of each axis in data.axes"
-        if why:
-            raise ConfigError(why, "contradiction", setting="data.axes")
+    @property
+    def origin(self) -> str:
+        """The kind of the data in words, such as "folder", or those of all sets."""
+        if self.sets is None:
+            return self.source
+        kinds = [f"{name} ({section.source})" for name, section in set_configs(self).items()]
+        return f"{len(kinds)} sets: {', '.join(kinds)}"
 
     @property
     def vector_labels(self) -> VectorConfig:
@@ -390,6 +377,7 @@ class DataConfig(Section):
             own: The files of the part.
         """
         changed = own.model_dump(exclude_none=True)
+        changed["sets"] = None
         if "images" in changed:
             changed.setdefault(
                 "list_file", None

@@ -31,6 +31,9 @@ class TrainConfig(Section):
     of 2 samples need the memory of 2 samples."""
     steps_per_epoch: Positive | None = None
     """The number of batches per epoch; by default one pass over the training part."""
+    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    """The shares of the sets of `data.sets` in the samples of an epoch, as in {liver: 0.5, kidney:
+    0.5}; null means that each sample occurs once in an epoch."""
     crop: tuple[Positive, Positive] = (256, 256)
     """The height and width of training patches in pixels; smaller images are padded with VOID."""
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.0

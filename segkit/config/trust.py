@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from segkit.config.config import Config
+from segkit.config.data_sets import set_configs
 from segkit.config.networks import HUB
 from segkit.errors import ConfigError
 
@@ -50,6 +51,8 @@ def _named_code(config: Config) -> Iterator[tuple[str, str]]:
     A preset of KerasHub is not code, although its name contains a colon.
     """
     named = [("data.source", config.data.source), ("model.decoder", config.model.decoder)]
+    for name, section in set_configs(config.data).items():
+        named.append((f"data.sets.{name}.source", section.source))
     if not config.model.encoder.startswith(HUB):
         named.append(("model.encoder", config.model.encoder))
     named += [("loss", name) for name in config.loss]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segkit.config import Config, DataConfig, PartConfig
+from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
 from segkit.io.plane_addresses import stack_name
@@ -19,6 +20,9 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 
 def has_groups(config: Config) -> bool:
     """Return whether the groups are known: by `data.groups`, or the files of slices and planes."""
+    sections = set_configs(config.data).values()
+    if any(section.groups is not None for section in sections):
+        return True
     data = config.data
     return data.groups is not None or data.source == "scans" or data.axes is not None
 
@@ -39,6 +43,8 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
         DataError: If a sample has no group: its name does not match the pattern, it is in no such
             folder, or its cell in the list is empty.
     """
+    if config.data.sets is not None and has_groups(config):
+        return _groups_in_sets(names, config)
     groups = config.data.groups
     if groups is None:
         if not has_groups(config):
@@ -59,6 +65,32 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     if without:
         raise _without_group(without, len(names), rule)
     return [str(group) for group in found]
+
+
+def _groups_in_sets(names: Sequence[str], config: Config) -> list[str]:
+    """Return the groups of samples of several sets, by the settings of their sets.
+
+    Samples of two sets with the same group are in one group, but volumes of the same name are not.
+    A sample of a set without groups is a group of its own.
+    """
+    sections = set_configs(config.data)
+    alone = config.data.model_copy(update={"sets": None})
+    found: dict[str, str] = {}
+    for prefix in ("", *sections):
+        own = [name for name in names if _set_in(name, sections) == prefix]
+        start = len(prefix) + 1 if prefix else 0
+        section = config.model_copy(update={"data": sections.get(prefix, alone)})
+        groups = groups_of([name[start:] for name in own], section)
+        if groups is not None and section.data.groups is None:
+            groups = [f"{prefix}/{group}" for group in groups]
+        found |= dict(zip(own, groups or own, strict=True))
+    return [found[name] for name in names]
+
+
+def _set_in(name: str, sections: Mapping[str, DataConfig]) -> str:
+    """Return the set of a sample, or "" for a sample of a part with files of its own."""
+    prefix = name.partition("/")[0]
+    return prefix if prefix in sections else ""
 
 
 def _without_group(without: Sequence[str], count: int, rule: str) -> DataError:

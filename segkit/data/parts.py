@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from segkit.config import Config, DataConfig, PartConfig
 from segkit.config.reading import AnyConfig
 from segkit.data.groups import groups_of, units_of
-from segkit.data.sources.source import Source, Subset, open_source
+from segkit.data.sources.source import Source, Subset, open_source, task_of_source
 from segkit.data.split import fold, folds, split
 from segkit.errors import ConfigError, DataError
-from segkit.task import Task
-from segkit.task.meanings import with_sets
 
 Names = dict[str, list[str]]
 """Sample names by part."""
@@ -78,12 +76,6 @@ def open_data(config: AnyConfig) -> tuple[AnyConfig, dict[str, Subset]]:
         return config, parts
     config = config.model_copy(update={"task": task})
     return config, open_parts(config)
-
-
-def task_of_source(task: Task, source: Source) -> Task:
-    """Return a task that also has the sets of classes which the samples of a source need."""
-    own = getattr(source, "task", task)
-    return with_sets(task, own.sets) if isinstance(own, Task) else task
 
 
 def _divide(source: Source, config: Config) -> Names:

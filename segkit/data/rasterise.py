@@ -55,6 +55,13 @@ class Line(NamedTuple):
     width: float
 
 
+class Points(NamedTuple):
+    """The pixels that contain points."""
+
+    points: np.ndarray
+    """(N, 2) float64 of x and y."""
+
+
 class Bitmap(NamedTuple):
     """Pixels in a box."""
 
@@ -64,7 +71,7 @@ class Bitmap(NamedTuple):
     """(H, W) bool."""
 
 
-Shape = Polygon | Ellipse | Line | Bitmap
+Shape = Polygon | Ellipse | Line | Points | Bitmap
 
 
 class Patch(NamedTuple):
@@ -126,6 +133,8 @@ def draw(shape: Shape, size: Size) -> Patch:
         return _draw_ellipse(shape, size)
     if isinstance(shape, Line):
         return _draw_line(shape, size)
+    if isinstance(shape, Points):
+        return _draw_points(shape, size)
     return _draw_bitmap(shape, size)
 
 
@@ -268,10 +277,24 @@ def _draw_line(line: Line, size: Size) -> Patch:
         if min(part.size) > 0:
             near = _distances(part, start, end) <= half
             pixels[part.top - box.top : part.bottom - box.top, _columns(part, box)] |= near
-    for x, y in np.floor(line.points).astype(np.int64).tolist():
+    _mark(line.points, pixels, box)
+    return Patch(box.top, box.left, pixels)
+
+
+def _draw_points(shape: Points, size: Size) -> Patch:
+    check_coordinates(shape.points, size)
+    first = np.floor(shape.points)
+    box = _box_of(np.concatenate([first, first + 1]), size)
+    pixels = np.zeros(box.size, bool)
+    _mark(shape.points, pixels, box)
+    return Patch(box.top, box.left, pixels)
+
+
+def _mark(points: np.ndarray, pixels: np.ndarray, box: _Box) -> None:
+    """Set the pixels of a box that contain points (N, 2)."""
+    for x, y in np.floor(points).astype(np.int64).tolist():
         if box.top <= y < box.bottom and box.left <= x < box.right:
             pixels[y - box.top, x - box.left] = True
-    return Patch(box.top, box.left, pixels)
 
 
 def _columns(part: _Box, box: _Box) -> slice:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from segkit.errors import DataError
 
@@ -47,6 +46,8 @@ def run_lengths(numbers: np.ndarray) -> dict[int, list[int]]:
 
 def compressed(counts: Sequence[int], height: int, width: int) -> dict[str, Any]:
     """Return run lengths as an RLE object with the compressed text of pycocotools."""
+    from pycocotools import mask as coco_mask  # the light distribution does not install it
+
     runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)
     return {"size": [height, width], "counts": runs["counts"].decode("ascii")}
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.config import DataConfig, RunConfig
+from segkit.config import RunConfig
+from segkit.config.sets import for_new_masks
 from segkit.data.groups import groups_of
-from segkit.data.parts import task_of_source
 from segkit.data.pixel_size import (
     IN_PIXELS,
     PixelSizes,
@@ -20,7 +20,7 @@ from segkit.data.pixel_size import (
     pixel_size_of,
 )
 from segkit.data.sources.folder import in_folders
-from segkit.data.sources.source import Source, Subset, open_source
+from segkit.data.sources.source import Source, Subset, open_source, task_of_source
 from segkit.data.sources.vector import open_other_labels
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
@@ -148,9 +148,8 @@ def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
     are_scans = config.data.source == "scans" and bool(find_scans(Path(images)).named)
     if not are_scans:
         return in_folders(Path(images), Path(masks), config.task, config.data)
-    settings = config.data.model_dump()
-    settings |= {"images": Path(images), "masks": Path(masks)}
-    return open_source(DataConfig.model_validate(settings), config.task)
+    reading = for_new_masks(config.task, config.data, Path(images), Path(masks))
+    return open_source(reading, config.task)
 
 
 def score_opened(

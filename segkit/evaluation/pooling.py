@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import RunError
+from segkit.errors import RunError, one_line
 from segkit.evaluation.image_scores import ImageScores
 from segkit.evaluation.summary import scores_of_images
 from segkit.io.atomic import atomic
@@ -68,7 +68,9 @@ def read_counts(path: Path) -> ImageCounts:
             groups = stored["groups"].tolist()
             counts = stored["counts"]
     except Exception as problem:  # a damaged file can raise anything
-        raise RunError(f"{path}: cannot be read ({problem}). {advice}", "damaged-file") from problem
+        raise RunError(
+            f"{path}: cannot be read ({one_line(problem)}). {advice}", "damaged-file"
+        ) from problem
     return ImageCounts(names, groups or None, counts)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from segkit import errors
 from segkit.data.pixel_size import PixelSize
-from segkit.errors import ConfigError, RunError, SegkitError
+from segkit.errors import ConfigError, RunError, SegkitError, one_line
 from segkit.inference.large.files import fit_batch, predict_and_write_large, separate_large
 from segkit.inference.large.memory_budget import SHARE, budget_within, memory_limit
 from segkit.inference.load import LoadedRun
@@ -153,8 +153,11 @@ def _check_address(address: str) -> None:
 
 
 def _no_cluster(where: str, problem: Exception) -> ConfigError:
+    reason = one_line(problem)
     return ConfigError(
-        f"no Ray cluster answers at {where} ({problem})", "no-cluster", setting="--address"
+        f"no Ray cluster answers at {where} ({reason})",
+        "no-cluster",
+        setting="--address",
     )
 
 

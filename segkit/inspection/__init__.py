@@ -11,6 +11,7 @@ group_problems.py     groups in two parts; proposals of groups from names and fo
 pixel_size.py         the physical size of pixels, and files that do not state it
 ranges.py             problems of pixel values: outliers, nodata, different scales
 duplicate_files.py    equal image files, found without decoding
+data_sets.py          what each of several data sets knows about the classes
 verdict.py            which head the masks need
 summary.py            all facts together: the content of the JSON file
 report.py             the inspection on the screen and as an HTML page

@@ -19,6 +19,8 @@ SIDE_IMAGES = 10
 """Smallest number of images for which a class is said to have a side."""
 TINY = 9
 """Size of a connected piece below which it is called tiny, pixels."""
+FEW_KNOWN = 10
+"""Number of training images below which a partly labelled class is said to be known in few."""
 BACKGROUND_LIKE = frozenset(
     {"bg", "bgr", "bgnd", "bkg", "bkgd", "backgr", "backgrnd", "none", "nothing", "empty"}
 )
@@ -88,10 +90,12 @@ def find_class_problems(
     yield from _rare_classes(task, facts)
     yield from _unlabelled(task, facts)
     yield from _never_absent(task, facts)
+    yield from _known_in_few(task, facts)
     yield from _empty_masks(task, facts)
     yield from _sides(task, facts, flips)
     yield from _tiny_objects(task, facts)
-    if task.can_overlap and not any(fact.overlap for fact in facts):
+    complete = any((fact.known == fact.labelled).all() for fact in facts)
+    if task.can_overlap and complete and not any(fact.overlap for fact in facts):
         message = (
             "no pixel belongs to two classes. If the classes always exclude each other, a "
             "multiclass task learns this; if they can overlap in later images, change nothing"
@@ -107,7 +111,13 @@ def _absent_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[
     in_training = _absent(task, by_part.get("train", []))
     if len(in_training) == len(task.foreground):
         message = f"the training masks have no pixel of {', '.join(in_training)}"
-        yield problem_of("error", "nothing-to-learn", f"{message}: there is nothing to learn")
+        message += ": there is nothing to learn"
+        if any((fact.known < fact.labelled).any() for fact in by_part.get("train", [])):
+            message += (
+                ". Some pixels may be such a class, but of none the masks say that it is one. "
+                "Label some objects completely, or add points inside"
+            )
+        yield problem_of("error", "nothing-to-learn", message)
         return
     for part, samples in by_part.items():
         absent = _absent(task, samples)
@@ -139,11 +149,11 @@ def _absent(task: Task, facts: Sequence[SampleFingerprint]) -> list[str]:
 
 def _rare_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     pixels = np.sum([fact.classes for fact in facts], axis=0)
-    labelled = sum(fact.labelled for fact in facts)
+    known = np.sum([fact.known for fact in facts], axis=0)
     rare = []
     for index in task.foreground:
-        if 0 < pixels[index] < RARE * labelled:
-            rare.append(f"{task.classes[index]} {100 * pixels[index] / labelled:.2g} %")
+        if 0 < pixels[index] < RARE * known[index]:
+            rare.append(f"{task.classes[index]} {100 * pixels[index] / known[index]:.2g} %")
     if rare:
         message = (
             f"some classes are rare: {', '.join(rare)} of the pixels. Give them a larger weight "
@@ -157,8 +167,9 @@ def _unlabelled(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Prob
     total = sum(fact.pixels for fact in facts)
     if labelled < total / 2:
         message = (
-            f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void). If this is "
-            f"not intended, name their class in data.mask_values"
+            f"{100 * (1 - labelled / total):.0f} % of the pixels are unlabelled (void), as in "
+            f"masks of strokes or points. If this is not intended, name the class of these pixels "
+            f"in data.mask_values or data.mask_colours"
         )
         files = [fact.name for fact in facts if fact.labelled < fact.pixels / 2]
         yield problem_of("warning", "void", message, files)
@@ -179,6 +190,23 @@ def _never_absent(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Pr
             f"of it is annotated"
         )
         yield problem_of("warning", "never-absent", message)
+
+
+def _known_in_few(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    """Yield a problem for the classes that are known in few images of the training part."""
+    train = [fact for fact in facts if fact.part == "train" and fact.labelled]
+    few = []
+    for index in task.foreground:
+        known = sum(bool(fact.known[index] == fact.labelled) for fact in train)
+        if known < min(FEW_KNOWN, len(train)):
+            few.append(f"{task.classes[index]} in {known}")
+    if few:
+        message = (
+            f"of {len(train)} training images, few say everywhere whether a pixel is the class: "
+            f"{', '.join(few)}. A network learns such a class from few images, and what it finds "
+            f"in the others is not checked. Annotate it in {FEW_KNOWN} images or more"
+        )
+        yield problem_of("warning", "known-in-few", message)
 
 
 def _empty_masks(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from segkit.data.sources.source import Subset
 from segkit.errors import DataError
 from segkit.inspection.class_problems import objects_as_classes, one_sided
 from segkit.inspection.copies_together import keep_copies_together
+from segkit.inspection.data_sets import set_problems, summarize_sets
 from segkit.inspection.find_config import find_config
 from segkit.inspection.fingerprint import SampleFingerprint, Survey, survey
 from segkit.inspection.group_problems import count_groups, group_problems
@@ -64,8 +65,10 @@ class Inspection(NamedTuple):
         if self.config is not None:
             groups = count_groups(self.config, self.parts)
         pixel_sizes = IN_PIXELS
+        sets = None
         if self.config is not None:
             pixel_sizes = sizes_of_facts(self.config.data, self.survey.facts)
+            sets = summarize_sets(self.config.data, self.task, self.survey.facts)
         return summarize(
             self.read_as,
             self.task,
@@ -75,6 +78,7 @@ class Inspection(NamedTuple):
             self.problems,
             self.verdict,
             pixel_sizes,
+            sets,
         )
 
     def _repr_html_(self) -> str:
@@ -177,6 +181,7 @@ def inspect_parts(
     problems += left_out_of(parts) + decided_by(parts) + few_images(parts, found.facts)
     problems += together.problems() + group_problems(config, parts, problems)
     problems += pixel_size_problems(config.data, found.facts)
+    problems += set_problems(config.data, task, found.facts)
     if guess:
         # the verdict describes overlaps already
         problems = [problem for problem in problems if problem.code != "no-overlap"]
@@ -210,7 +215,7 @@ def _describe_reading(
     if guess:
         read_as = guess.read_as
     else:
-        read_as = f"{config.data.source}, as the config says"
+        read_as = f"{config.data.origin}, as the config says"
         if description and description.words:
             read_as = f"{read_as}: {description.words}"
     by_sources = dict.fromkeys(getattr(subset.source, "read_as", "") for subset in parts.values())

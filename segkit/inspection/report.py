@@ -20,6 +20,7 @@ from segkit.html.page import (
     render_fragment,
     render_page,
 )
+from segkit.inspection.data_sets import set_lines
 from segkit.inspection.examples import choose_examples, example_pair, side_by_side
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.inspect import Inspection
@@ -99,6 +100,7 @@ def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
         ("unlabelled (void)", f"{100 * summary.void_share:.3g} % of the pixels"),
         ("pixels of several classes", f"{summary.overlap_pixels:,}"),
         *_partly_known(summary),
+        *set_lines(summary.sets),
     ]
 
 

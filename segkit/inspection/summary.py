@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from segkit.data.pixel_size import IN_PIXELS, PixelSizes
 from segkit.errors import RunError
+from segkit.inspection.data_sets import SetSummary, knows
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.problem import Problem
@@ -112,6 +113,8 @@ class DataSummary:
     """None if no sample can be read."""
     pixel_size: PixelSizeSummary | None = None
     """None if the size of the pixels is unknown."""
+    sets: dict[str, SetSummary] = field(default_factory=dict)
+    """Facts of each of several data sets (`data.sets`), by its name."""
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON types; `images` is empty if no sample can be read."""
@@ -147,6 +150,7 @@ def summarize(
     problems: list[Problem],
     verdict: Verdict | None,
     pixel_sizes: PixelSizes = IN_PIXELS,
+    sets: Mapping[str, SetSummary] | None = None,
 ) -> DataSummary:
     """Return the summary of an inspection.
 
@@ -159,9 +163,9 @@ def summarize(
         problems: The problems.
         verdict: The verdict; None if no sample can be read.
         pixel_sizes: The physical sizes of pixels.
+        sets: Facts of each of several data sets, by its name.
     """
     facts = survey.facts
-    unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
     foreground = list(task.foreground)
     return DataSummary(
         read_as=read_as,
@@ -170,13 +174,19 @@ def summarize(
         unreadable=len(survey.broken),
         images=image_summary(facts) if facts else None,
         classes=_class_summaries(task, facts),
-        void_share=_share(unlabelled, sum(fact.pixels for fact in facts)),
+        void_share=_void_share(facts),
         overlap_pixels=sum(fact.overlap for fact in facts),
         empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
         problems=problems,
         verdict=_verdict_summary(verdict),
         pixel_size=_pixel_size_summary(pixel_sizes),
+        sets=dict(sets or {}),
     )
+
+
+def _void_share(facts: Sequence[SampleFingerprint]) -> float:
+    unlabelled = sum(fact.pixels - fact.labelled for fact in facts)
+    return _share(unlabelled, sum(fact.pixels for fact in facts))
 
 
 def _class_summaries(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, ClassSummary]:
@@ -242,16 +252,11 @@ def class_summary(facts: Sequence[SampleFingerprint], index: int) -> ClassSummar
         images=sum(bool(fact.classes[index]) for fact in facts),
         pieces=int(sizes.size),
         piece_area_10_50_90=size_percentiles,
-        known_images=sum(_knows(fact, index) for fact in facts),
+        known_images=sum(knows(fact, index) for fact in facts),
         known_share=_share(
             int(sum(fact.known[index] for fact in facts)), sum(fact.labelled for fact in facts)
         ),
     )
-
-
-def _knows(fact: SampleFingerprint, index: int) -> bool:
-    """Return whether all labelled pixels of an image say whether they have a class."""
-    return fact.labelled > 0 and bool(fact.known[index] == fact.labelled)
 
 
 def _share(part: float, whole: float) -> float:

@@ -51,17 +51,53 @@ def judge(task: Task, facts: Sequence[SampleFingerprint], refused: int = 0) -> V
             f"in {counted(len(facts), 'image')} each pixel has one of {task.channels} ids, so "
             f"where objects overlap only the upper one is marked"
         )
+        partly = _partly_known(task, facts)
+        if partly:
+            because += f". Some pixels can be one of several classes: {partly}"
         unless = "Masks with one layer per class, which show what lies below, could change this"
         return Verdict("exclusive", task, because, unless)
     if any(fact.overlap for fact in facts):
         return _overlapping(task, facts)
-    foreground = sum(fact.labelled - fact.nothing for fact in facts)
+    complete = [fact for fact in facts if _knows_all(fact)]
+    if not any(fact.labelled for fact in complete) and len(complete) < len(facts):
+        return _unseen_overlaps(task, facts)
+    foreground = sum(fact.labelled - fact.nothing for fact in complete)
     because = (
-        f"none of the {foreground:,} foreground pixels of {counted(len(facts), 'image')} belongs "
-        f"to two of the {task.channels} classes"
+        f"none of the {foreground:,} foreground pixels of {counted(len(complete), 'image')} "
+        f"belongs to two of the {task.channels} classes"
     )
+    if len(complete) < len(facts):
+        because += ". The other images do not say yes or no about all classes"
     unless = "If two classes can overlap in later images, use a multilabel task"
     return Verdict("exclusive", _as_exclusive(task, facts), because, unless)
+
+
+def _unseen_overlaps(task: Task, facts: Sequence[SampleFingerprint]) -> Verdict:
+    because = (
+        f"none of {counted(len(facts), 'image')} says yes or no about all {task.channels} classes "
+        f"at all labelled pixels, so the masks cannot show whether a pixel may belong to two of "
+        f"them"
+    )
+    unless = (
+        "If the classes exclude each other, use a multiclass task: then a pixel of one class also "
+        "says that it is no other"
+    )
+    return Verdict("overlapping", task, because, unless)
+
+
+def _knows_all(fact: SampleFingerprint) -> bool:
+    """Return whether the labelled pixels of an image say yes or no about every class."""
+    return bool((fact.known == fact.labelled).all())
+
+
+def _partly_known(task: Task, facts: Sequence[SampleFingerprint]) -> str:
+    """Return in how many images each class is known that is not known in all; "" without one."""
+    texts = []
+    for index in task.foreground:
+        known = sum(bool(fact.known[index] == fact.labelled) for fact in facts)
+        if known < len(facts):
+            texts.append(f"{task.classes[index]} is known in {known} of {len(facts)} images")
+    return ", ".join(texts)
 
 
 def _refused_overlaps(task: Task, refused: int) -> Verdict:

@@ -11,7 +11,7 @@ names.py          names as parts of a path, and in a table
 unicode_names.py  names with accents in different encodings
 image_files.py    the image files in a folder, and the skipped files
 images.py         reading and writing images
-masks.py          reading and writing masks
+masks.py          reading and writing masks; mask_alpha.py decides what transparent pixels are
 coding.py         values or colours of the classes in mask files
 coding_record.py  the file that describes the coding of a folder of masks
 codecs.py         decoding by Pillow

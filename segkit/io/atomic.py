@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from segkit.io.failures import name_target
+from segkit.io.failures import name_full_disk, name_target
 from segkit.io.files import special_kind
 
 SECONDS_PER_DAY = 86400
@@ -66,6 +66,8 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
         for temporary, path in zip(temporaries, paths, strict=True):
             os.replace(temporary, path)
     except OSError as problem:
+        if paths:
+            name_full_disk(problem, paths[0].parent)
         name_target(problem, dict(zip(temporaries, paths, strict=True)))
         raise
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from segkit.errors import DataError
+from segkit.errors import DataError, one_line
 from segkit.io import png
 from segkit.io.files import check_is_file
 from segkit.io.metadata import without_metadata
@@ -64,8 +64,7 @@ def naming(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as problem:
         raise DataError(too_large(path), "too-large") from problem
     except Exception as problem:  # decoders raise errors of every type without the file's name
-        reason = " ".join(str(problem).split())
-        message = f"{path}: cannot be read ({reason}); copy or export it again"
+        message = f"{path}: cannot be read ({one_line(problem)}); copy or export it again"
         raise DataError(message) from problem
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from segkit.errors import one_line
 
 _ADVICE = {
     errno.EACCES: "check the rights of the file and its folders",
@@ -29,6 +33,9 @@ _ADVICE = {
     errno.ESTALE: "the network disk has lost the file; try again",
 }
 
+LITTLE = 2**16
+"""A disk with fewer free bytes counts as full, because not every library says why it failed."""
+
 
 def sentence(problem: OSError) -> str:
     """Return a sentence that says which file could not be read or written, why, and what to do.
@@ -43,12 +50,30 @@ def sentence(problem: OSError) -> str:
         if isinstance(name, str | bytes)
     ]
     where = " -> ".join(dict.fromkeys(names)) or "a file"
-    reason = problem.strerror or " ".join(str(problem).split()) or type(problem).__name__
+    reason = problem.strerror or one_line(problem)
     advice = _ADVICE.get(problem.errno or 0)
     message = f"{where}: cannot be read or written ({reason})"
     if advice:
         message += f": {advice}"
     return message
+
+
+def name_full_disk(problem: OSError, folder: Path) -> None:
+    """Add to an error without a reason that the disk is full, if it is.
+
+    NumPy says only how many values it could not write. Later, without the files of the attempt, the
+    disk may have room again.
+
+    Args:
+        problem: The error, which is changed in place.
+        folder: A folder on the disk.
+    """
+    if problem.errno is not None:
+        return
+    with suppress(OSError):  # the first error is the one to report
+        if shutil.disk_usage(folder).free < LITTLE:
+            problem.errno = errno.ENOSPC
+            problem.strerror = os.strerror(errno.ENOSPC)
 
 
 def name_target(problem: OSError, targets: Mapping[Path, Path]) -> None:

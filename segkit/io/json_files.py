@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.errors import RunError
+from segkit.errors import RunError, one_line
 
 
 def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
-        message = f"{path}: cannot be read ({_as_one_line(problem)}); {advice}"
+        message = f"{path}: cannot be read ({one_line(problem)}); {advice}"
         raise RunError(message, "damaged-file") from problem
     if not isinstance(found, dict):
         raise RunError(f"{path}: holds no JSON object; {advice}", "damaged-file")
@@ -32,7 +32,3 @@ def read_object(path: Path, keys: Sequence[str], advice: str) -> dict[str, Any]:
     if missing:
         raise RunError(f"{path}: {', '.join(missing)} is missing; {advice}", "damaged-file")
     return found
-
-
-def _as_one_line(problem: BaseException) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__

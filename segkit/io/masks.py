@@ -15,6 +15,7 @@ from segkit.io.atomic import together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
+from segkit.io.mask_alpha import opaque_pixels, without_opaque_alpha
 from segkit.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.physical_size import resolution_of_png
@@ -34,7 +35,10 @@ def read_mask(path: Path, threshold: int | None = None) -> np.ndarray:
 
 
 def read_mask_pixels(
-    path: Path, threshold: int | None = None, pages: Pages | None = None
+    path: Path,
+    threshold: int | None = None,
+    pages: Pages | None = None,
+    opaque_only: bool = False,
 ) -> Pixels:
     """Return the values of a mask file as they are stored, and where they are valid.
 
@@ -48,6 +52,7 @@ def read_mask_pixels(
             to read JPEG and anti-aliased yes/no masks. If a palette has only greys, the grey is
             compared, not the index.
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
+        opaque_only: Whether pixels that are not opaque are not valid, instead of an error.
 
     Returns:
         Whole numbers, (H, W).
@@ -56,7 +61,7 @@ def read_mask_pixels(
         DataError: If the file cannot be read as a mask: it is damaged or lossy, has fractions,
             different channels, or a transparent part.
     """
-    stored = _stored(path, threshold, pages)
+    stored = _stored(path, threshold, pages, opaque_only)
     array = stored.values
     if array.ndim == 3:
         array = _one_channel(array, path)
@@ -97,7 +102,9 @@ def read_colours(path: Path, lossy_too: bool = False) -> np.ndarray:
     return read_colour_pixels(path, lossy_too=lossy_too).values
 
 
-def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool = False) -> Pixels:
+def read_colour_pixels(
+    path: Path, pages: Pages | None = None, lossy_too: bool = False, opaque_only: bool = False
+) -> Pixels:
     """Return the colours of a mask file, and where they are valid.
 
     Palettes are applied, grey becomes RGB, and an opaque alpha channel is dropped.
@@ -106,6 +113,7 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
         path: The file, or the address of a page in it.
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
         lossy_too: Whether JPEG and other lossy files are read.
+        opaque_only: Whether pixels that are not opaque are not valid, instead of an error.
 
     Returns:
         (H, W, 3) uint8. `Pixels.nodata` is the colour of missing pixels as 0xrrggbb.
@@ -123,6 +131,8 @@ def read_colour_pixels(path: Path, pages: Pages | None = None, lossy_too: bool =
             stored = read_ome_zarr(path)
         else:
             stored = Pixels(_picture_colours(path, pages))
+        if opaque_only:
+            stored = opaque_pixels(stored)
         array = _three_channels(stored.values, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
         message = f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}"
@@ -136,7 +146,7 @@ def _three_channels(array: np.ndarray, path: Path) -> np.ndarray:
         array = array.astype(np.uint8) * 255
     if array.ndim == 2:
         array = array[..., None]
-    array = _without_opaque_alpha(array, path)
+    array = without_opaque_alpha(array, path)
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)
     return array
@@ -180,7 +190,9 @@ def _packed_nodata(layout: Layout) -> int:
     return int(red << 16 | green << 8 | blue)
 
 
-def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
+def _stored(
+    path: Path, threshold: int | None, pages: Pages | None, opaque_only: bool = False
+) -> Pixels:
     with codecs.naming(path):
         if threshold is None:
             _check_lossless(path)
@@ -190,6 +202,8 @@ def _stored(path: Path, threshold: int | None, pages: Pages | None) -> Pixels:
             stored = read_ome_zarr(path)
         else:
             stored = codecs.read_stored(path, pages)
+    if opaque_only:
+        stored = opaque_pixels(stored)
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
     if threshold is None:
@@ -299,7 +313,7 @@ def _whole_numbers(array: np.ndarray, path: Path, valid: np.ndarray | None) -> n
 
 
 def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
-    colours = _without_opaque_alpha(array, path)
+    colours = without_opaque_alpha(array, path)
     if (colours != colours[..., :1]).any():
         raise DataError(
             f"{path}: a colour picture of {array.shape[-1]} channels; a mask file holds one value "
@@ -307,19 +321,6 @@ def _one_channel(array: np.ndarray, path: Path) -> np.ndarray:
             "mask-colours",
         )
     return np.asarray(colours[..., 0])
-
-
-def _without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
-    """Return an array (H, W, C) without its alpha channel, which must be opaque."""
-    if array.shape[-1] not in (2, 4):
-        return array
-    opaque = 1
-    if np.issubdtype(array.dtype, np.integer):
-        opaque = np.iinfo(array.dtype).max
-    if (array[..., -1] != opaque).any():
-        message = f"{path}: a mask with a transparent part; save it without alpha channel"
-        raise DataError(message, "mask-alpha")
-    return array[..., :-1]
 
 
 def mask_paths(task: Task, folder: Path, name: str, suffix: str = ".png") -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
 from segkit.io.bands import Bands, choose_bands
 from segkit.io.geometry import Geometry
@@ -85,7 +85,7 @@ def naming_zarr(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as problem:  # codecs raise errors of every type without the image's name
-        reason = " ".join(str(problem).split())
+        reason = one_line(problem)
         message = f"{path}: cannot be read as OME-Zarr ({reason}); copy or export it again"
         raise DataError(message) from problem
 

@@ -11,7 +11,7 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
-from segkit.io.pages import MOST_PAGES, check_pages, full_resolution
+from segkit.io.pages import MOST_PAGES, Pages, check_pages, full_resolution, pages_of
 from segkit.io.physical_size import distance_in_tiff
 from segkit.io.pictures import open_tiff
 from segkit.io.plane_addresses import Axes, Plane, plane_name, plane_path, unknown_axes
@@ -123,6 +123,23 @@ def _position(path: Path, axis: str, length: int, number: int) -> int:
             f"{path}: data.axes names position {number} along {axis}; there are {length}", "pages"
         )
     return number - 1
+
+
+def planes_of_pages(path: Path, pages: Pages | None, axes: Axes | None) -> list[Path]:
+    """Return the pages or the planes of a file; a broken file is one.
+
+    Args:
+        path: The file.
+        pages: The meaning of its pages (`data.pages`).
+        axes: The meaning of its axes (`data.axes`).
+
+    Raises:
+        DataError: If an axis of several positions has no meaning.
+    """
+    found: list[Path] = []
+    for page in pages_of(path, pages):
+        found += planes_of(page, axes, keep_broken=True).values()
+    return found
 
 
 def planes_apart(

@@ -73,5 +73,5 @@ def _child(folder: Path, name: str) -> Path:
 def _names(folder: Path) -> Iterable[str]:
     try:
         return os.listdir(folder)
-    except OSError:
+    except (OSError, ValueError):  # a name with a null character is a ValueError
         return []

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io.files import read_text
 
 MOST_BYTES = 2**18
@@ -56,7 +56,7 @@ def parse_yaml(text: str) -> Any:
         message = "not YAML: too many lists or tables in each other"
         raise ConfigError(message, "not-a-config") from problem
     except Exception as problem:  # YAMLError, or an error of Python for a date of 30 February
-        raise ConfigError(f"not YAML: {problem}", "not-a-config") from problem
+        raise ConfigError(f"not YAML: {one_line(problem)}", "not-a-config") from problem
 
 
 class _Loader(yaml.SafeLoader):

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from segkit.config import ModelConfig, networks
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, one_line
 from segkit.io.atomic import atomic
 
 SECONDS = 10.0
@@ -101,9 +101,10 @@ def _imagenet(encoder: str, network: networks.Network, message: Callable[[str], 
             _download(address, part)
             _check(part, network)
     except OSError as problem:
+        reason = one_line(problem)
         raise ConfigError(
             f"imagenet: the weights of {encoder} are not here, and could not be downloaded "
-            f"({problem}). Download {address} on another machine and place it as {target}, or name "
+            f"({reason}). Download {address} on another machine and place it as {target}, or name "
             f"the file itself: model.weights: PATH",
             "not-fetched",
             setting="model.weights",

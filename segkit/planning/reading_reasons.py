@@ -31,6 +31,7 @@ VALUES = (
     "labels",
     "unlabelled",
     "missing_masks",
+    "transparent",
 )
 """The settings of `data` that say how the values of a mask are read."""
 FROM_CONFIG = "Your config says so."
@@ -52,6 +53,8 @@ def explain_task(task: Task, verdict: Verdict, guess: Guess | None) -> dict[str,
         )
     else:
         reasons["task.kind"] = f"{FROM_CONFIG} The masks show: {verdict}"
+    if task.sets:
+        reasons["task.sets"] = "These are the sets of classes that pixels of the masks can have."
     if task.flip_pairs:
         reasons["task.flip_pairs"] = "Mirroring an image exchanges left and right."
     return reasons

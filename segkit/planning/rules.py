@@ -30,6 +30,8 @@ RARE = 0.01
 """Share of the labelled pixels below which a class is rare."""
 LARGEST_WEIGHT = 4.0
 """Upper limit of a class weight."""
+FEW_IMAGES = 60
+"""Below this number of images the split was measured by benchmarks/small_data.py."""
 DEVIATIONS = 5.15
 """Standard deviations between the percentiles 0.5 and 99.5 of a normal distribution."""
 
@@ -149,6 +151,13 @@ def _choose_validation(images: int) -> Choice:
             "There is only one image, and it is used for training. If it is large, data.blocks: "
             "512 cuts it into several samples.",
         )
+    if images < FEW_IMAGES:
+        return Choice(
+            0.2,
+            f"There are only {images} images. A fifth of them chooses the best epoch. Training on "
+            f"all of so few images was neither better nor worse on average, and leaves no score. "
+            f"The options --set data.test=0 --fold all/5 --on-all score every image.",
+        )
     if images < 1000:
         return Choice(
             0.2,
@@ -256,13 +265,16 @@ def _deviation_of(width: float) -> float:
 
 
 def _rare_classes(task: Task, facts: Sequence[SampleFingerprint]) -> dict[str, float]:
-    """Return the rare foreground classes that occur, with their share of the labelled pixels."""
-    labelled = sum(fact.labelled for fact in facts)
+    """Return the rare foreground classes that occur, with their share of the pixels.
+
+    The pixels are those that say whether they have the class.
+    """
     rare = {}
     for index in task.foreground:
         pixels = sum(int(fact.classes[index]) for fact in facts)
-        if pixels and pixels / labelled < RARE:
-            rare[task.classes[index]] = pixels / labelled
+        known = sum(int(fact.known[index]) for fact in facts)
+        if pixels and pixels / known < RARE:
+            rare[task.classes[index]] = pixels / known
     return rare
 
 

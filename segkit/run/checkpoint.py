@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.errors import RunError
+from segkit.errors import RunError, one_line
 from segkit.io.atomic import atomic
 
 Groups = Mapping[str, Sequence[np.ndarray]]
@@ -119,8 +119,9 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as problem:  # a damaged file can raise anything
+        reason = one_line(problem)
         raise RunError(
-            f"{path}: cannot be read ({problem}); it is damaged or not a checkpoint. Begin a new "
+            f"{path}: cannot be read ({reason}); it is damaged or not a checkpoint. Begin a new "
             f"run",
             "damaged-file",
         ) from problem

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, one_line
 
 # By default ONNX Runtime reports to a server and stores an id in ~/.cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -36,8 +36,9 @@ def need(module: str, extra: str) -> Any:
             return importlib.import_module(module)
     except ImportError as problem:
         package = module.partition(".")[0]
+        reason = one_line(problem)
         raise ConfigError(
-            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({problem})',
+            f'{package} is not installed; run `pip install "keras-segkit[{extra}]"` ({reason})',
             "missing-package",
         ) from problem
 

@@ -8,6 +8,7 @@ from segkit.config import Config, InputConfig, RunConfig
 from segkit.data.parts import divided_parts, open_data
 from segkit.data.sources.source import Source, Subset
 from segkit.inspection.copies_together import Together, keep_copies_together
+from segkit.inspection.data_sets import summarize_sets
 from segkit.inspection.group_problems import count_groups
 from segkit.inspection.input_statistics import fitting_input, other_scale
 from segkit.inspection.pixel_size import sizes_of_facts, with_pixel_size
@@ -108,7 +109,7 @@ def _with_facts_of_source(config: Config, source: Source) -> Config:
 def _summary(config: Config, together: Together, findings: Findings) -> DataSummary:
     """Return the facts of the data that the training uses."""
     return summarize(
-        read_as=f"{config.data.source}, as the config says",
+        read_as=f"{config.data.origin}, as the config says",
         task=config.task,
         samples={part: len(subset) for part, subset in findings.parts.items()},
         groups=count_groups(config, findings.parts),
@@ -116,6 +117,7 @@ def _summary(config: Config, together: Together, findings: Findings) -> DataSumm
         problems=together.problems() + findings.warnings,
         verdict=None,
         pixel_sizes=sizes_of_facts(config.data, together.survey.facts),
+        sets=summarize_sets(config.data, config.task, together.survey.facts),
     )
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from segkit.config import Config
-from segkit.errors import SegkitWarning
+from segkit.errors import SegkitWarning, one_line
 from segkit.io.atomic import write_text
 from segkit.io.json_files import read_object
 from segkit.run import Run
@@ -101,7 +101,7 @@ class Tracking(keras.callbacks.Callback):
             action()
         except Exception as problem:
             self.tracker = None
-            reason = " ".join(str(problem).split()) or type(problem).__name__
+            reason = one_line(problem)
             message = f"the experiment tracker failed ({reason}); the training continues without it"
             self.progress.warning(SegkitWarning(message, "tracker"))
 

@@ -114,6 +114,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in known:
         sys.exit(f"the first argument is one of: {', '.join(known)}")
     root = Path(tempfile.mkdtemp(prefix="fuzz_sources"))
+    (root / "data").mkdir()
     made = known[sys.argv[1]](root / "data")
     files = files_to_change(root / "data")
     if not files:

@@ -126,6 +126,26 @@ def listed(root: Path) -> Made:
     return made._replace(data=DataConfig(list_file=root / "list.csv"), name="images/a")
 
 
+def several_sets(root: Path) -> Made:
+    made = folder_of_ids(root / "one")
+    other = folder_of_colours(root / "two")
+    sets = {}
+    for name, data in (("one", made.data), ("two", other.data)):
+        sets[name] = data.model_dump(mode="json", include={"images", "masks", "mask_colours"})
+    return Made(ORGANS, DataConfig(sets=sets), "one/a", made.file)
+
+
+def folder_with_partial_labels(root: Path) -> Made:
+    made = folder_of_ids(root)
+    for name, (height, width) in SHAPES.items():
+        area = np.ones((height, width), np.uint8)
+        area[:, width // 2 :] = 0
+        save(root / "areas" / f"{name}.png", area)
+    partial = {"labelled_area": {"masks": root / "areas"}, "point_radius": 2}
+    data = DataConfig.model_validate({**made.data.model_dump(), **partial})
+    return Made(ORGANS, data, "a", root / "areas" / "a.png")
+
+
 def shapes(root: Path) -> Made:
     return Made(
         Task.binary("disc"),
@@ -369,6 +389,8 @@ MORE = [
     folder_of_stacks,
     listed,
     scans_of_dicom,
+    several_sets,
+    folder_with_partial_labels,
 ]
 
 

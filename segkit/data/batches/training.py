@@ -13,6 +13,7 @@ from segkit.config import Config, InputConfig
 from segkit.data.batches.augment import Augment
 from segkit.data.batches.cache import Batch, Samples, open_samples
 from segkit.data.batches.distances import as_losses_need
+from segkit.data.batches.shares import order_by_shares
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.system.threads import cores, one_opencv_thread, prefetch
@@ -77,6 +78,7 @@ class _BatchMaker:
         self.loss = config.loss
         self.size = config.train.batch_size
         self.seed = config.train.seed
+        self.shares = config.train.shares
         self.own = replicas.share(self.size)
         self.order = functools.lru_cache(maxsize=4)(self._shuffle)
 
@@ -94,7 +96,10 @@ class _BatchMaker:
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         """Return the order of the samples in an epoch."""
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.names))
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.shares is None:
+            return rng.permutation(len(self.names))
+        return order_by_shares(self.names, self.shares, rng)
 
 
 def _with_one_opencv_thread(batches: Generator[Batch]) -> Generator[Batch]:

@@ -24,6 +24,7 @@ cityscapes.py         read the files of labelling tools, each one of a tool
 roboflow.py           folders with COCO files of Roboflow
 voc.py                folders of Pascal VOC
 label_source.py       draws the shapes of all these tools, and checks sizes
+label_areas.py        draws areas of slides
 label_images.py       finds the images that label files name
 label_meanings.py     finds the classes of labels
 label_layers.py       combines drawn shapes to a mask
@@ -37,7 +38,12 @@ tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
+data_sets.py          several data sets as one source
+wrapped.py            the base of sources that change the masks of another source
 partly_labelled.py    samples in which some classes were not annotated
+points.py             points that grow to discs
+labelled_area.py      samples of which only a part was labelled
+box_bounds.py         boxes that only bound objects; coco_partial.py reads those of COCO files
 vector.py             maps with the vector labels of vector_features.py
 
 blocks.py             blocks of large images as samples of their own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,20 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from segkit.config import DataConfig
+from segkit.config.sets import annotated
+from segkit.data.sources.box_bounds import check_bounds, leave_boxes_open
 from segkit.data.sources.coco_json import CocoImage, CocoRegion, SkippedEntries, read_coco
+from segkit.data.sources.coco_partial import (
+    is_without_segmentation,
+    leave_outside_open,
+    runs_of_box,
+    runs_of_keypoints,
+)
 from segkit.data.sources.coco_segmentation import Runs, runs_of
 from segkit.data.sources.label_values import short_repr
+from segkit.data.sources.labelled_area import without_area
 from segkit.data.sources.mask_layers import check_on_top, from_layers
+from segkit.data.sources.points import check_points
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.geometry import Geometry
@@ -47,6 +58,37 @@ class ClassRegions(NamedTuple):
         return layer
 
 
+class SortedRegions(NamedTuple):
+    """The regions of an image by their meaning."""
+
+    by_class: dict[str, ClassRegions]
+    boxes: dict[str, list[Runs]]
+    """The boxes that bound objects of a class."""
+    area: list[Runs]
+    """The part of the image that was labelled."""
+
+    def add(self, label: str, runs: list[Runs], is_unlabelled: bool) -> None:
+        """Add the run lengths of a region of a class."""
+        regions = self.by_class.setdefault(label, ClassRegions([], []))
+        if is_unlabelled:
+            regions.unlabelled.extend(runs)
+        else:
+            regions.objects.extend(runs)
+
+    def layers(self, labels: Sequence[str], shape: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Return a layer of each class that occurs, at least of one.
+
+        Args:
+            labels: The names of the classes, in the order of the task.
+            shape: Height and width of the image, in pixels.
+
+        Returns:
+            Layers (H, W) uint8 of 0, 1 and 255 (VOID).
+        """
+        by_class = self.by_class or {label: ClassRegions([], []) for label in labels[:1]}
+        return {label: by_class[label].layer(shape) for label in labels if label in by_class}
+
+
 class CocoSource:
     """The images of a COCO file, with masks of the task's classes.
 
@@ -72,16 +114,22 @@ class CocoSource:
             raise DataError(f"{images}: there is no such folder", "unpaired")
         check_on_top(data.on_top, task)
         _check_no_labels(data)
+        check_bounds(data, task)
+        check_points(data, data.outside_shapes == "void")
         self.images = images
         self.annotations = annotations
         self.task = task
         self.on_top = data.on_top
-        self.labels = [task.classes[i] for i in task.foreground]
+        self.labels = annotated([task.classes[i] for i in task.foreground], data)
+        self._data = data
         self._pages = data.pages
         self._bands = data.bands
         self._root = os.path.realpath(images)
         self._broken = SkippedEntries(data.skip_broken)
-        self.pictures, by_coco = read_coco(annotations, self.labels, self._broken)
+        labels = self.labels
+        if data.area_label is not None:
+            labels = [*labels, data.area_label]
+        self.pictures, by_coco = read_coco(annotations, labels, self._broken)
         self.crowds: str = data.crowds
         if data.crowds == "auto":
             self.crowds = "void" if by_coco else "objects"
@@ -159,7 +207,7 @@ class CocoSource:
         where = self._where(picture)
         image = read_pixels(path, self._pages, bands=self._bands)
         _check_size(image.values, picture, path, where)
-        mask = from_layers(self._layers(picture), self.task, self.on_top, where)
+        mask = self._mask(picture, where)
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
@@ -183,9 +231,26 @@ class CocoSource:
             )
         return path
 
-    def _layers(self, picture: CocoImage) -> dict[str, np.ndarray]:
-        """Return a layer (H, W) of 0, 1 and 255 for each class that occurs, at least for one."""
-        by_class: dict[str, ClassRegions] = {}
+    def _mask(self, picture: CocoImage, where: str) -> np.ndarray:
+        """Return the mask of an image, with what is unknown about its pixels."""
+        shape = (picture.height, picture.width)
+        sorted_regions = self._sort(picture)
+        layers = sorted_regions.layers(self.labels, shape)
+        if self._data.outside_shapes == "void":
+            layers = leave_outside_open(layers, self.labels)
+        mask = from_layers(layers, self.task, self.on_top, where)
+        boxes = {label: _union(runs, shape) == 1 for label, runs in sorted_regions.boxes.items()}
+        mask = leave_boxes_open(self.task, mask, boxes)
+        area = self._data.labelled_area
+        if area is None or area.label is None:
+            return mask
+        if not sorted_regions.area:
+            return without_area(mask, area, where)
+        return void_where_invalid(mask, _union(sorted_regions.area, shape) == 1)
+
+    def _sort(self, picture: CocoImage) -> SortedRegions:
+        """Return the regions of an image by their meaning."""
+        found = SortedRegions({}, {}, [])
         for region in picture.regions:
             runs = self._readable_runs(region, picture)
             is_crowd = region.crowd and self.crowds == "void"
@@ -193,21 +258,30 @@ class CocoSource:
             if runs is None:
                 runs = [_area_of_unreadable(region, picture)]
             labels = [region.label] if region.label else self.labels
+            if region.label and region.label == self._data.area_label:
+                found.area.extend([] if is_unlabelled else runs)
+                continue
+            is_bound = self._data.boxes == "bounds" and is_without_segmentation(region.segmentation)
             for label in labels:
-                regions = by_class.setdefault(label, ClassRegions([], []))
-                if is_unlabelled:
-                    regions.unlabelled.extend(runs)
+                if is_bound and not is_unlabelled:
+                    found.boxes.setdefault(label, []).extend(runs)
                 else:
-                    regions.objects.extend(runs)
-        if not by_class:
-            by_class = {label: ClassRegions([], []) for label in self.labels[:1]}
-        shape = (picture.height, picture.width)
-        return {label: by_class[label].layer(shape) for label in self.labels if label in by_class}
+                    found.add(label, runs, is_unlabelled)
+        return found
+
+    def _runs_of(self, region: CocoRegion, height: int, width: int) -> list[Runs]:
+        """Return a region's run lengths, or those of its keypoints or its box."""
+        if is_without_segmentation(region.segmentation):
+            if self._data.point_radius is not None and region.keypoints:
+                return runs_of_keypoints(region.keypoints, height, width)
+            if self._data.boxes != "auto" and region.box is not None:
+                return [runs_of_box(region.box, height, width)]
+        return runs_of(region.segmentation, height, width)
 
     def _readable_runs(self, region: CocoRegion, picture: CocoImage) -> list[Runs] | None:
         """Return a region's run lengths; None if it cannot be read and is skipped."""
         try:
-            return runs_of(region.segmentation, picture.height, picture.width)
+            return self._runs_of(region, picture.height, picture.width)
         except DataError as problem:
             if not region.unlabelled:
                 number = short_repr(region.id)

@@ -43,6 +43,8 @@ class CocoRegion(NamedTuple):
     segmentation: Any
     box: Any = None
     """The value in the file, unchecked."""
+    keypoints: Any = None
+    """The value in the file, unchecked."""
     unlabelled: bool = False
     """Whether the annotation was skipped as broken, so that its pixels are unlabelled."""
 
@@ -328,6 +330,7 @@ def _read_region(entry: Any, position: int, categories: Mapping[Id, str], path: 
         bool(crowd),
         entry.get("segmentation"),
         entry.get("bbox"),
+        entry.get("keypoints"),
     )
 
 

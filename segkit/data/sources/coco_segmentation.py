@@ -45,7 +45,8 @@ def runs_of(segmentation: Any, height: int, width: int) -> list[Runs]:
         found = "none" if segmentation is None else short_repr(segmentation)
         raise DataError(
             f"segmentation must be a list of polygons or an object of run lengths; found {found}. "
-            f"A box alone does not say which of its pixels belong to the object",
+            f"A box alone does not say which of its pixels belong to the object; data.boxes: "
+            f"bounds reads them as the class or background",
             "no-segmentation",
         )
     polygons = [polygon for polygon in segmentation if not _is_point_or_line(polygon)]

@@ -27,12 +27,14 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     line_of,
     not_readable,
     points_of,
     polygon_of,
     read_content,
     short_repr,
+    widths_of,
 )
 from segkit.data.sources.pair_names import PARTS, parts_by_folder
 from segkit.errors import DataError
@@ -81,7 +83,7 @@ def find_cvat(data: DataConfig) -> Labels:
     return Labels(
         tool="cvat",
         images=found,
-        content=partial(read_cvat, width=data.line_width),
+        content=partial(read_cvat, widths=widths_of(data)),
         parts=_parts(_subsets_of(entries), found),
         classes=_declared(root),
         in_order=True,
@@ -173,19 +175,19 @@ def _declared(root: ElementTree.Element) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_cvat(labelled: LabelledImage, width: float | None) -> Content:
+def read_cvat(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the shapes of an image, from the lowest z_order to the highest.
 
     Args:
         labelled: The image, with its XML element as `entry`.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if the entry is not valid.
     """
     element = labelled.entry
     where = f"{labelled.file}: image {short_repr(element.get('name'))}"
-    regions = [region for _, region in sorted(_regions(element, width, where), key=_z_order)]
+    regions = [region for _, region in sorted(_regions(element, widths, where), key=_z_order)]
     height = int(_number(element, "height", where))
     return Content(regions, (height, int(_number(element, "width", where))))
 
@@ -195,7 +197,7 @@ def _z_order(placed: tuple[float, Region]) -> float:
 
 
 def _regions(
-    image: ElementTree.Element, width: float | None, where: str
+    image: ElementTree.Element, widths: Widths, where: str
 ) -> Iterator[tuple[float, Region]]:
     """Yield the shapes of an image, each with its z_order."""
     for number, element in enumerate(image):
@@ -206,7 +208,7 @@ def _regions(
             raise DataError(
                 f"{place}: shapes are {', '.join(SHAPES)}; others are not read", "label-shape"
             )
-        make = partial(_shape_of, element, width, place)
+        make = partial(_shape_of, element, widths, place)
         region = Region(element.get("label", ""), element.tag, f"shape {number}", make)
         yield _number(element, "z_order", place, 0.0), region
 
@@ -229,12 +231,12 @@ def _number(
     return value
 
 
-def _shape_of(element: ElementTree.Element, width: float | None, where: str, size: Size) -> Shape:
+def _shape_of(element: ElementTree.Element, widths: Widths, where: str, size: Size) -> Shape:
     """Make a shape of CVAT."""
     if element.tag == "polygon":
         return polygon_of([_points(element)], size)
     if element.tag in ("polyline", "points"):
-        return line_of(points_of(_points(element), size), width, element.tag)
+        return line_of(points_of(_points(element), size), widths, element.tag)
     if element.tag == "mask":
         return _bitmap(element, where)
     degrees = _number(element, "rotation", where, 0.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import DataConfig, MaskFilesConfig
+from segkit.config.sets import annotated, for_new_masks
 from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
 from segkit.data.sources.mask_colours import from_colours
@@ -27,7 +28,7 @@ from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
 from segkit.io.pixels import Pixels
 from segkit.task import VOID, Task
-from segkit.task.layers import stack_planes
+from segkit.task.layers import stack_layers
 
 
 class FolderSource:
@@ -53,7 +54,7 @@ class FolderSource:
         check_mask_ids(data, task)
         if not task.stores_ids:
             _check_meanings(data, task)  # before the search for files, which may take long
-        labels = tuple(task.classes[i] for i in task.foreground)
+        labels = tuple(annotated([task.classes[i] for i in task.foreground], data))
         self.pairs, self.parts, self.unlabelled = pairs or find_pairs(data, labels)
         self.names = list(self.pairs)
         self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
@@ -148,7 +149,9 @@ class FolderSource:
         values = self.masks_in_memory.pop(path, None)
         if values is not None and self.data.mask_threshold is None:
             return Pixels(values)
-        return read_mask_pixels(path, self.data.mask_threshold, self.data.pages)
+        return read_mask_pixels(
+            path, self.data.mask_threshold, self.data.pages, self.data.transparent == "void"
+        )
 
     def _as_ids(self, stored: Pixels, where: str) -> np.ndarray:
         self._palettes.check(stored.values, stored.palette, where)
@@ -206,7 +209,9 @@ class FolderSource:
     def _read_colours(self, path: Path) -> np.ndarray:
         colours = self.data.mask_colours or {}
         lossy_too = self.data.colour_tolerance > 0
-        stored = read_colour_pixels(path, self.data.pages, lossy_too=lossy_too)
+        stored = read_colour_pixels(
+            path, self.data.pages, lossy_too, opaque_only=self.data.transparent == "void"
+        )
         has_meaning = stored.nodata is not None and f"#{int(stored.nodata):06x}" in colours
         if has_meaning or stored.valid is None:
             return self._named_colours(stored.values, path)
@@ -222,19 +227,24 @@ class FolderSource:
     def _read_bands(self, path: Path) -> np.ndarray:
         """Return the multilabel mask in a file with one band per class."""
         stored = read_layer_pixels(path, self.data.mask_threshold, self.data.pages)
-        bands = stored.values
-        if bands.shape[-1] != self.task.channels:
-            raise DataError(
-                f"{path}: a multilabel mask file has one band per class, {self.task.channels} "
-                f"({', '.join(self.task.classes)}); found {bands.shape[-1]}. "
-                f"Or give each class a sub-folder of the masks",
-                "mask-channels",
-            )
-        planes = []
-        for band in np.moveaxis(bands, -1, 0):
+        names = self._names_of_bands(stored.values.shape[-1], path)
+        planes = {}
+        for name, band in zip(names, np.moveaxis(stored.values, -1, 0), strict=True):
             plane = stored._replace(values=band)
-            planes.append(self._convert_valid(plane, path, self._as_yes_no))
-        return stack_planes(self.task, planes)
+            planes[name] = self._convert_valid(plane, path, self._as_yes_no)
+        return stack_layers(self.task, planes)
+
+    def _names_of_bands(self, bands: int, path: Path) -> list[str]:
+        """Return the classes of the bands of a file: all, or those that were annotated."""
+        for names in (list(self.task.classes), annotated(self.task.classes, self.data)):
+            if len(names) == bands:
+                return names
+        raise DataError(
+            f"{path}: a multilabel mask file has one band per class, {self.task.channels} "
+            f"({', '.join(self.task.classes)}), or one per class of data.labelled_classes; found "
+            f"{bands}. Or give each class a sub-folder of the masks",
+            "mask-channels",
+        )
 
 
 def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = None) -> Source:
@@ -253,9 +263,7 @@ def in_folders(images: Path, masks: Path, task: Task, data: DataConfig | None = 
         ConfigError: If a setting does not fit.
         DataError: If images and masks do not pair.
     """
-    settings = (data or DataConfig()).model_dump()
-    settings |= {"images": images, "masks": masks, "list_file": None}
-    reading = DataConfig.model_validate(settings)
+    reading = for_new_masks(task, data or DataConfig(), images, masks)
     return leave_classes_open(FolderSource(reading, task), reading, task)
 
 

@@ -108,6 +108,19 @@ def mask_of_layers(
     return from_layers(_with_void(layers, unlabelled, task), task, rules.on_top, where)
 
 
+def union_by_class(shapes: Iterable[Drawn], size: Size) -> dict[str, np.ndarray]:
+    """Return the pixels of all shapes of each class, (H, W) bool.
+
+    Args:
+        shapes: The shapes.
+        size: Height and width of the image.
+    """
+    found: dict[str, np.ndarray] = {}
+    for shape in shapes:
+        _add(found.setdefault(shape.meaning, np.zeros(size, bool)), shape)
+    return found
+
+
 def _check_background(shared: int, where: str) -> None:
     """Raise `DataError` if pixels belong to a class and to the background."""
     if shared:

@@ -6,9 +6,8 @@ tools: it draws the shapes, finds the meaning of their labels, and checks sizes.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,25 +15,29 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.rasterise import Shape, Size, draw, draw_in
-from segkit.data.sources.label_layers import Drawn, LayerRules, mask_in_order, mask_of_layers
-from segkit.data.sources.label_meanings import SKIP, Meanings
+from segkit.data.rasterise import Patch, Shape, Size, draw
+from segkit.data.sources.box_bounds import BOX_KINDS, check_bounds, leave_boxes_open
+from segkit.data.sources.label_layers import (
+    Drawn,
+    LayerRules,
+    mask_in_order,
+    mask_of_layers,
+    union_by_class,
+)
+from segkit.data.sources.label_meanings import BACKGROUND, SKIP, VOID_NAME, Meanings
+from segkit.data.sources.labelled_area import without_area
 from segkit.data.sources.mask_layers import check_on_top
+from segkit.data.sources.points import check_points
 from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.io.geometry import Geometry
 from segkit.io.images import read_pixels
 from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
-from segkit.io.raster_windows import open_windowed
-from segkit.io.slide_addresses import is_slide
-from segkit.io.slides import slide_shape
 from segkit.task import Task
 
 AutoChoice = Literal["leave_out", "background"]
 """What a tool means by an image without labels."""
-IMAGES_IN_MEMORY = 4
-"""Slides whose shapes are in memory."""
 MOST_LISTED = 5
 """Names that a message lists at most."""
 
@@ -49,6 +52,10 @@ class Region(NamedTuple):
     """The place of the shape in its file, such as "shapes[3]"."""
     shape: Callable[[Size], Shape]
     """Makes the shape for an image of a height and width."""
+
+
+DrawRegion = Callable[[Region], Patch | None]
+"""Returns the pixels of a region; None if there are none."""
 
 
 class Content(NamedTuple):
@@ -96,22 +103,6 @@ class Labels:
     """Images that label files mention and that do not exist."""
 
 
-class _Placed(NamedTuple):
-    """A shape in an image, and what it means."""
-
-    meaning: str
-    shape: Shape
-    where: str
-
-    def drawn_in(self, size: Size, rows: slice, columns: slice) -> Drawn | None:
-        """Return the pixels of the shape in an area of its image; None if there are none."""
-        try:
-            patch = draw_in(self.shape, size, rows, columns)
-        except DataError as problem:
-            raise problem.with_message(f"{self.where}: {problem}") from problem
-        return None if patch is None else Drawn(self.meaning, patch)
-
-
 class LabelSource:
     """The images of a data set with masks that are drawn from shapes.
 
@@ -131,6 +122,13 @@ class LabelSource:
         self.labels = labels
         self.task = task
         self.data = data
+        self._outside_is_void = labels.outside_is_void
+        if data.outside_shapes != "auto":
+            self._outside_is_void = data.outside_shapes == "void"
+        check_bounds(data, task)
+        _check_outside(data, self._outside_is_void)
+        self._area_label = data.area_label
+        self._kinds: set[str] = set()
         self._meaning = Meanings(task, data, labels.usual)
         check_absent(labels, data)
         if not labels.images:
@@ -138,8 +136,6 @@ class LabelSource:
             raise DataError(f"{files}: no image has labels of {labels.tool}", "empty")
         self.names = list(labels.images)
         self.parts = dict(labels.parts)
-        self._shapes: OrderedDict[str, list[_Placed]] = OrderedDict()
-        self._lock = threading.Lock()
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -172,6 +168,16 @@ class LabelSource:
                     f"data.without_labels: background",
                 )
             ]
+        boxes = self._kinds & set(BOX_KINDS)
+        if boxes and boxes == self._kinds and self.data.boxes == "auto":
+            doubts += [
+                (
+                    "boxes",
+                    "all shapes are boxes, and all pixels of a box are read as its class. If the "
+                    "boxes only bound objects, set data.boxes: bounds; otherwise set data.boxes: "
+                    "areas",
+                )
+            ]
         return doubts
 
     def image_file(self, name: str) -> Path:
@@ -188,65 +194,6 @@ class LabelSource:
     def geometry(self, name: str) -> Geometry | None:
         """Return the physical size and place of a sample's image, from the header of its file."""
         return read_geometry(self.labels.images[name].path, self.data.pages)
-
-    def size_of_areas(self, name: str) -> Size | None:
-        """Return height and width of an image that `read_area` reads: that of a slide.
-
-        None for other images, which are read whole.
-
-        Raises:
-            DataError: If the slide cannot be read.
-        """
-        path = self.labels.images[name].path
-        return slide_shape(path) if is_slide(path) else None
-
-    def read_area(self, name: str, rows: slice, columns: slice) -> Sample:
-        """Read an area of a slide, which is never in memory as a whole.
-
-        Args:
-            name: One of `names`.
-            rows: Rows within the image, with start and stop.
-            columns: Columns within the image, with start and stop.
-
-        Raises:
-            ConfigError: If a shape needs a setting.
-            DataError: With the file and the shape that is wrong.
-        """
-        labelled = self.labels.images[name]
-        where = f"{labelled.file} ({name})"
-        with open_windowed(labelled.path, bands=self.data.bands) as image:
-            values = image.read(rows, columns)
-            size = (image.height, image.width)
-        shapes = self._shapes_of(name, size, where)
-        drawn = (shape.drawn_in(size, rows, columns) for shape in shapes)
-        inside = (shape for shape in drawn if shape is not None)
-        area = (rows.stop - rows.start, columns.stop - columns.start)
-        mask = self._mask(inside, area, where)
-        return Sample(name, values, mask, geometry=self.geometry(name))
-
-    def _shapes_of(self, name: str, size: Size, where: str) -> list[_Placed]:
-        """Return the shapes of an image; those of the last images stay in memory."""
-        with self._lock:
-            shapes = self._shapes.get(name)
-            if shapes is None:
-                labelled = self.labels.images[name]
-                content = self.labels.content(labelled) if labelled.is_labelled else Content([])
-                shapes = list(self._placed(content, size, where))
-                self._shapes[name] = shapes
-            self._shapes.move_to_end(name)
-            while len(self._shapes) > IMAGES_IN_MEMORY:
-                self._shapes.popitem(last=False)
-            return shapes
-
-    def _placed(self, content: Content, size: Size, where: str) -> Iterator[_Placed]:
-        for region in content.regions:
-            place = f"{where}, {region.where}"
-            try:
-                meaning = self._meaning(region.label)
-                if meaning != SKIP:
-                    yield _Placed(meaning, region.shape(size), place)
-            except SegkitError as problem:
-                raise problem.with_message(f"{place}: {problem}") from problem
 
     def read(self, name: str) -> Sample:
         """Read a sample.
@@ -269,22 +216,80 @@ class LabelSource:
             content = self.labels.content(labelled)
         where = f"{labelled.file} ({name})"
         _check_size(content.size, size, labelled, where)
-        mask = self._mask(self._draw(content, size, where), size, where)
+
+        def drawn(region: Region) -> Patch:
+            return draw(region.shape(size), size)
+
+        mask = self.mask_of(content.regions, size, where, drawn)
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
-    def _draw(self, content: Content, size: Size, where: str) -> Iterator[Drawn]:
-        """Yield the drawn shapes, one at a time, because together they may take much memory."""
-        for region in content.regions:
-            try:
-                meaning = self._meaning(region.label)
-                if meaning != SKIP:
-                    yield Drawn(meaning, draw(region.shape(size), size))
-            except SegkitError as problem:
-                raise problem.with_message(f"{where}, {region.where}: {problem}") from problem
+    def mask_of(
+        self, regions: Sequence[Region], size: Size, where: str, drawn: DrawRegion
+    ) -> np.ndarray:
+        """Return the mask of an image or of an area, with what is unknown about its pixels.
 
-    def _mask(self, drawn: Iterable[Drawn], size: Size, where: str) -> np.ndarray:
-        void = self.labels.outside_is_void
+        Args:
+            regions: The regions of the image.
+            size: Height and width of the mask.
+            where: The file and the image, for messages.
+            drawn: Returns the pixels of a region in the mask; None if there are none.
+
+        Raises:
+            ConfigError: If a shape needs a setting.
+            DataError: With the file and the shape that is wrong.
+        """
+        areas: list[Patch | None] = []
+        boxes: list[Drawn] = []
+        shapes: list[Region] = []
+        for region in regions:
+            with naming(region, where):
+                if region.label == self._area_label:
+                    areas.append(drawn(region))
+                elif self._is_bound(region):
+                    patch = drawn(region)
+                    if patch is not None:
+                        boxes.append(Drawn(self._meaning(region.label), patch))
+                else:
+                    shapes.append(region)
+        mask = self._mask_of_shapes(self._draw(shapes, where, drawn), size, where)
+        mask = leave_boxes_open(self.task, mask, union_by_class(boxes, size))
+        return self._inside_area(mask, areas, where)
+
+    def _is_bound(self, region: Region) -> bool:
+        """Return whether a region is a box that bounds an object of a class."""
+        if self.data.boxes != "bounds" or region.kind not in BOX_KINDS:
+            return False
+        return self._meaning(region.label) not in (SKIP, BACKGROUND, VOID_NAME)
+
+    def _inside_area(
+        self, mask: np.ndarray, area: Sequence[Patch | None], where: str
+    ) -> np.ndarray:
+        """Return a mask that is unlabelled outside the labelled area, if there is one."""
+        if self._area_label is None or self.data.labelled_area is None:
+            return mask
+        if not area:
+            return without_area(mask, self.data.labelled_area, where)
+        inside = np.zeros(mask.shape[:2], bool)
+        for patch in area:
+            if patch is not None:
+                inside[patch.place] |= patch.pixels
+        return void_where_invalid(mask, inside)
+
+    def _draw(self, regions: Iterable[Region], where: str, drawn: DrawRegion) -> Iterator[Drawn]:
+        """Yield the drawn shapes, one at a time, because together they may take much memory."""
+        for region in regions:
+            with naming(region, where):
+                meaning = self._meaning(region.label)
+                patch = None
+                if meaning != SKIP:
+                    patch = drawn(region)
+            if patch is not None:
+                self._kinds.add(region.kind)
+                yield Drawn(meaning, patch)
+
+    def _mask_of_shapes(self, drawn: Iterable[Drawn], size: Size, where: str) -> np.ndarray:
+        void = self._outside_is_void
         if not self.task.layered and self._later_hides:
             return mask_in_order(drawn, self.task, size, void, where)
         rules = LayerRules(self._later_hides, void, self.data.on_top)
@@ -296,6 +301,27 @@ class LabelSource:
         if self.data.overlaps != "auto":
             return self.data.overlaps == "last"
         return self.labels.in_order and self.data.on_top is None
+
+
+@contextmanager
+def naming(region: Region, where: str) -> Iterator[None]:
+    """Add the file and the place of a region to errors."""
+    try:
+        yield
+    except SegkitError as problem:
+        raise problem.with_message(f"{where}, {region.where}: {problem}") from problem
+
+
+def _check_outside(data: DataConfig, is_void: bool) -> None:
+    """Raise `ConfigError` if a setting needs other pixels outside of shapes."""
+    check_points(data, is_void)
+    if data.boxes == "bounds" and is_void:
+        raise ConfigError(
+            "bounds say that outside of all boxes there is background, and this tool leaves pixels "
+            "outside of shapes unlabelled; set data.outside_shapes: background",
+            "contradiction",
+            setting="data.boxes",
+        )
 
 
 def check_absent(labels: Labels, data: DataConfig) -> None:

@@ -9,19 +9,22 @@ import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from segkit.data.rasterise import FARTHEST, Line, Polygon, Size
-from segkit.errors import ConfigError, DataError
+from segkit.config import DataConfig
+from segkit.data.rasterise import FARTHEST, Line, Points, Polygon, Size
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
 from segkit.io.files import read_bytes
 from segkit.io.pictures import open_picture
 
 LARGEST = 2**32
 """Largest file, in bytes."""
+POINT_KINDS = ("point", "points", "multipoint", "keypoint")
+"""What tools call points, in lower-case letters."""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 120
 
@@ -57,7 +60,7 @@ def read_lines(path: Path) -> list[str]:
 
 def not_readable(path: Path, kind: str, problem: Exception) -> DataError:
     """Return the error that a file is cut off, or of another kind."""
-    why = " ".join(str(problem).split())
+    why = one_line(problem)
     return DataError(f"{path}: is cut off or not {kind} ({why}); export it again", "label-file")
 
 
@@ -220,28 +223,47 @@ def rotated_rectangle(
     return Polygon([np.stack([corner, corner + along, corner + along + down, corner + down])])
 
 
-def line_of(points: np.ndarray, width: float | None, kind: str) -> Line:
-    """Return a line or a point with the width that the settings name.
+class Widths(NamedTuple):
+    """How shapes without an area are drawn."""
+
+    line: float | None
+    """The width of lines and points in pixels (`data.line_width`); None if it is not set."""
+    points_grow: bool
+    """Whether points are single pixels, which `data.point_radius` grows."""
+
+
+def widths_of(data: DataConfig) -> Widths:
+    """Return how the settings say that lines and points are drawn."""
+    return Widths(data.line_width, data.point_radius is not None)
+
+
+def line_of(points: np.ndarray, widths: Widths, kind: str) -> Line | Points:
+    """Return a line or points with the width that the settings name.
 
     Args:
         points: (N, 2) of x and y.
-        width: `data.line_width`.
-        kind: What the tool calls the shape, for the message.
+        widths: The settings.
+        kind: What the tool calls the shape.
 
     Raises:
         ConfigError: If the settings name no width.
         DataError: If there is no point.
     """
-    if width is None:
+    is_point = kind.lower() in POINT_KINDS
+    if widths.line is None and not (is_point and widths.points_grow):
+        advice = "name the width in pixels with which lines and points are drawn"
+        if is_point:
+            advice += ", or let points grow over unlabelled pixels (data.point_radius)"
         raise ConfigError(
-            f"a shape is a {kind}, which has no area; name the width in pixels with which lines "
-            f"and points are drawn",
+            f"a shape is a {kind}, which has no area; {advice}",
             "missing-setting",
             setting="data.line_width",
         )
     if not len(points):
         raise DataError(f"a {kind} has at least 1 point; found 0", "label-shape")
-    return Line(points, width)
+    if is_point and widths.points_grow:
+        return Points(points)
+    return Line(points, widths.line or 0.0)
 
 
 def decode_base64(value: Any, kind: str) -> bytes:

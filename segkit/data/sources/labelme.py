@@ -32,6 +32,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_object,
     decode_base64,
     decode_picture,
@@ -44,6 +45,7 @@ from segkit.data.sources.label_values import (
     short_repr,
     size_of,
     text_field,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -97,7 +99,7 @@ def find_labelme(data: DataConfig) -> Labels:
     return Labels(
         tool="labelme",
         images=found,
-        content=partial(read_labelme, width=data.line_width),
+        content=partial(read_labelme, widths=widths_of(data)),
         parts=parts_by_folder(found),
         in_order=True,
         unlabelled=left_out,
@@ -142,12 +144,12 @@ def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and "shapes" in content and "imagePath" in content
 
 
-def read_labelme(labelled: LabelledImage, width: float | None) -> Content:
+def read_labelme(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the shapes of an image.
 
     Args:
         labelled: The image and its JSON file.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if it is not one of labelme's or is of another image.
@@ -161,7 +163,7 @@ def read_labelme(labelled: LabelledImage, width: float | None) -> Content:
         shape = as_object(value, place)
         kind = shape.get("shape_type") or "polygon"  # files of labelme 2 have polygons only
         label = text_field(shape, "label", place)
-        make = partial(_shape_of, shape, str(kind), width, place)
+        make = partial(_shape_of, shape, str(kind), widths, place)
         regions.append(Region(label, str(kind), f"shapes[{number}]", make))
     return Content(regions, size_of(entry, "imageHeight", "imageWidth", where))
 
@@ -182,14 +184,12 @@ def _check_image(entry: Mapping[str, Any], labelled: LabelledImage) -> None:
     )
 
 
-def _shape_of(
-    shape: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
-) -> Shape:
+def _shape_of(shape: Mapping[str, Any], kind: str, widths: Widths, where: str, size: Size) -> Shape:
     """Make a shape of labelme."""
     if kind in POLYGONS or (kind == "rectangle" and _has_corners(shape)):
         return polygon_of([shape.get("points")], size)
     if kind in LINES:
-        return line_of(points_of(shape.get("points"), size), width, kind)
+        return line_of(points_of(shape.get("points"), size), widths, kind)
     if kind not in AREAS:
         raise DataError(
             f"the shape_type must be {', '.join((*POLYGONS, *AREAS, *LINES))}; found "

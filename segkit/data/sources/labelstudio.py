@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from segkit.config import DataConfig
@@ -26,6 +27,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_list,
     as_object,
     decode_base64,
@@ -40,6 +42,7 @@ from segkit.data.sources.label_values import (
     rotated_rectangle,
     short_repr,
     size_of,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -80,19 +83,7 @@ def find_labelstudio(data: DataConfig) -> Labels:
     """
     images = Images(folder_of_images(data.images, "labelstudio"))
     path = label_file_of(data.annotations, "labelstudio", "the JSON export of Label Studio")
-    results: dict[str, Any] = {}
-    absent = []
-    for number, value in enumerate(as_list(read_json(path), str(path))):
-        where = f"{path}: task [{number}]"
-        entry = as_object(value, where)
-        result = _result_of(entry, where)
-        name = _image_of(entry, images, where)
-        if name is None:
-            absent.append(str(_reference(object_field(entry, "data", where))))
-        elif name in results:
-            raise DataError(f"{where}: another task has the image {name}", "label-entry")
-        elif result is not None:
-            results[name] = (result, where)
+    results, absent = _results_by_name(path, images, data)
     names, left_out = divide(list(images.by_name), results, data, "leave_out")
     found = {}
     for name in names:
@@ -101,11 +92,43 @@ def find_labelstudio(data: DataConfig) -> Labels:
     return Labels(
         tool="labelstudio",
         images=found,
-        content=partial(read_labelstudio, width=data.line_width),
+        content=partial(read_labelstudio, widths=widths_of(data)),
         parts=parts_by_folder(found),
         unlabelled=left_out,
         absent=absent,
     )
+
+
+def _results_by_name(
+    path: Path, images: Images, data: DataConfig
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the regions and the place of each labelled task, and the images that are not there."""
+    results: dict[str, Any] = {}
+    absent = []
+    predicted = 0
+    for number, value in enumerate(as_list(read_json(path), str(path))):
+        where = f"{path}: task [{number}]"
+        entry = as_object(value, where)
+        result = _result_of(entry, where)
+        if result is None and entry.get("predictions"):
+            predicted += 1
+            if data.use_predictions:
+                result = _predicted_result(entry, where)
+        name = _image_of(entry, images, where)
+        if name is None:
+            absent.append(str(_reference(object_field(entry, "data", where))))
+        elif name in results:
+            raise DataError(f"{where}: another task has the image {name}", "label-entry")
+        elif result is not None:
+            results[name] = (result, where)
+    is_all_background = data.without_labels == "background"
+    if predicted and not results and not data.use_predictions and not is_all_background:
+        raise DataError(
+            f"{path}: nobody has annotated a task, and {predicted} tasks have predictions of a "
+            f"model. If these are the labels, set data.use_predictions: true",
+            "empty",
+        )
+    return results, absent
 
 
 def _result_of(task: Mapping[str, Any], where: str) -> list[Any] | None:
@@ -133,6 +156,19 @@ def _result_of(task: Mapping[str, Any], where: str) -> list[Any] | None:
             "label-entry",
         )
     return list_field(chosen[0], "result", f"{where}: annotations")
+
+
+def _predicted_result(task: Mapping[str, Any], where: str) -> list[Any]:
+    """Return the regions of the prediction of a task; raises `DataError` if there are several."""
+    predictions = list_field(task, "predictions", where)
+    if len(predictions) > 1:
+        raise DataError(
+            f"{where}: has {len(predictions)} predictions, and it is not known which one counts. "
+            f"Delete the others in Label Studio",
+            "label-entry",
+        )
+    prediction = as_object(predictions[0], f"{where}: predictions")
+    return list_field(prediction, "result", f"{where}: predictions")
 
 
 def _reference(fields: Mapping[str, Any]) -> Any:
@@ -165,12 +201,12 @@ def _image_of(task: Mapping[str, Any], images: Images, where: str) -> str | None
     return next(iter(found), None)
 
 
-def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
+def read_labelstudio(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the regions of an image.
 
     Args:
         labelled: The image, with the result and the place of its task as `entry`.
-        width: The width of points, in pixels; None if the settings name none.
+        widths: How points are drawn.
 
     Raises:
         DataError: With the file and the task, if the result is not valid.
@@ -192,7 +228,7 @@ def read_labelstudio(labelled: LabelledImage, width: float | None) -> Content:
             sizes.add(size)
         _check_upright(entry, place)
         fields = object_field(entry, "value", place)
-        make = partial(_shape_of, fields, kind, width, place)
+        make = partial(_shape_of, fields, kind, widths, place)
         for label in _labels_of(entry, fields, labels_by_id, place):
             regions.append(Region(label, kind, f"result[{number}]", make))
     if len(sizes) > 1:
@@ -243,7 +279,7 @@ def _check_upright(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _shape_of(
-    fields: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
+    fields: Mapping[str, Any], kind: str, widths: Widths, where: str, size: Size
 ) -> Shape:
     """Make a region of Label Studio."""
     height, image_width = size
@@ -259,7 +295,7 @@ def _shape_of(
     x = number_field(fields, "x", where) / 100 * image_width
     y = number_field(fields, "y", where) / 100 * height
     if kind == "keypoint":
-        return line_of(points_of([[x, y]], size), width, "keypoint")
+        return line_of(points_of([[x, y]], size), widths, "keypoint")
     degrees = number_field(fields, "rotation", where, 0)
     if kind == "ellipse":
         radius_x = number_field(fields, "radiusX", where) / 100 * image_width

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from segkit.config import DataConfig
-from segkit.config.sets import stored_sets
+from segkit.config.sets import stored_sets, unlabelled_of
 from segkit.data.sources.source import Sample, Source
-from segkit.errors import ConfigError
+from segkit.data.sources.wrapped import WrappedSource
+from segkit.errors import ConfigError, DataError
 from segkit.task import Task
-from segkit.task.layers import leave_open, sets_left_open
+from segkit.task.layers import layer_of, leave_open, sets_left_open
 from segkit.task.meanings import with_sets
 
 
-class PartlyLabelled:
+class PartlyLabelled(WrappedSource):
     """The samples of another source, with classes left open that were not annotated.
 
     Args:
@@ -31,10 +31,11 @@ class PartlyLabelled:
 
     def __init__(self, source: Source, data: DataConfig, task: Task) -> None:
         check_unlabelled(data, task)
-        self.source = source
-        self.names = source.names
-        self.parts = source.parts
-        self._everywhere = tuple(data.unlabelled or ())
+        super().__init__(source)
+        self._everywhere = unlabelled_of(task, data)
+        self._refused: tuple[str, ...] = ()
+        if data.labelled_classes is not None:
+            self._refused = self._everywhere
         self._of_samples: Mapping[str, Sequence[str]] = getattr(source, "unlabelled", {})
         self._list = data.list_file
         stored = stored_sets(task, data)
@@ -43,19 +44,13 @@ class PartlyLabelled:
             needed += sets_left_open(task, names, stored)
         self.task = with_sets(task, needed)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the other source."""
-        if name.startswith("_") or name == "source":
-            raise AttributeError(name)
-        return getattr(self.source, name)
-
     def unlabelled_in(self, name: str) -> tuple[str, ...]:
         """Return the classes that were not annotated in a sample."""
         return tuple(dict.fromkeys([*self._everywhere, *self._of_samples.get(name, ())]))
 
     def files(self, name: str) -> list[Path]:
         """Return all files that a sample is read from, with the list of annotated classes."""
-        files: list[Path] = self.source.files(name)  # type: ignore[attr-defined]
+        files = self.files_below(name)
         return files if self._list is None else [*files, self._list]
 
     def read(self, name: str) -> Sample:
@@ -74,7 +69,20 @@ class PartlyLabelled:
         unlabelled = self.unlabelled_in(name)
         if not unlabelled:
             return sample
+        self._check_annotated(sample)
         return sample._replace(mask=leave_open(self.task, sample.mask, unlabelled))
+
+    def _check_annotated(self, sample: Sample) -> None:
+        """Raise `DataError` if a mask has a class that `data.labelled_classes` leaves out."""
+        for name in self._refused:
+            label = self.task.classes.index(name)
+            if layer_of(self.task, sample.mask, label).any():
+                raise DataError(
+                    f"{sample.name}: the mask has pixels of {name}, which was not annotated here "
+                    f"(data.labelled_classes). Say what the values of the masks mean "
+                    f"(data.mask_values), or add the class to data.labelled_classes",
+                    "mask-values",
+                )
 
 
 def leave_classes_open(source: Source, data: DataConfig, task: Task) -> Source:
@@ -91,7 +99,8 @@ def leave_classes_open(source: Source, data: DataConfig, task: Task) -> Source:
     Raises:
         ConfigError: If `data.unlabelled` does not fit the task.
     """
-    if not data.unlabelled and not getattr(source, "unlabelled", None):
+    _check_names(data, task)
+    if not unlabelled_of(task, data) and not getattr(source, "unlabelled", None):
         return source
     return PartlyLabelled(source, data, task)
 
@@ -102,14 +111,7 @@ def check_unlabelled(data: DataConfig, task: Task) -> None:
     Raises:
         ConfigError: If they are not.
     """
-    labels = [task.classes[index] for index in task.foreground]
-    unknown = [name for name in data.unlabelled or () if name not in labels]
-    if unknown:
-        raise ConfigError(
-            f"must be names of {', '.join(labels)}; found {', '.join(unknown)}",
-            "unknown-name",
-            setting="data.unlabelled",
-        )
+    _check_names(data, task)
     if not task.can_be_nothing:
         raise ConfigError(
             "a class that was not annotated may be where the background is, and this task has no "
@@ -118,3 +120,17 @@ def check_unlabelled(data: DataConfig, task: Task) -> None:
             "not-for-task",
             setting="data.unlabelled",
         )
+
+
+def _check_names(data: DataConfig, task: Task) -> None:
+    """Raise `ConfigError` if a setting names other classes than those of the task."""
+    labels = [task.classes[index] for index in task.foreground]
+    named = {"unlabelled": data.unlabelled, "labelled_classes": data.labelled_classes}
+    for setting, names in named.items():
+        unknown = [name for name in names or () if name not in labels]
+        if unknown:
+            raise ConfigError(
+                f"must be names of {', '.join(labels)}; found {', '.join(unknown)}",
+                "unknown-name",
+                setting=f"data.{setting}",
+            )

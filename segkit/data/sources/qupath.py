@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 
 from segkit.config import DataConfig
-from segkit.data.rasterise import Line, Polygon, Shape, Size
+from segkit.data.rasterise import Line, Points, Polygon, Shape, Size
+from segkit.data.sources.label_areas import SlideLabelSource
 from segkit.data.sources.label_images import Images, by_nfc_name, files_below, folder_of_images
 from segkit.data.sources.label_source import (
     Content,
     LabelledImage,
     Labels,
-    LabelSource,
     Region,
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_list,
     as_object,
     line_of,
@@ -37,6 +38,7 @@ from segkit.data.sources.label_values import (
     polygon_of,
     read_json,
     short_repr,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -50,7 +52,7 @@ POLYGONS = ("Polygon", "MultiPolygon")
 LINES = ("LineString", "Point", "MultiPoint")
 
 
-def open_qupath(data: DataConfig, task: Task) -> LabelSource:
+def open_qupath(data: DataConfig, task: Task) -> SlideLabelSource:
     """Open the qupath source of a config's `data` section.
 
     Args:
@@ -62,7 +64,7 @@ def open_qupath(data: DataConfig, task: Task) -> LabelSource:
         ConfigError: If a setting is missing or does not fit.
         DataError: If images or GeoJSON files are missing.
     """
-    return LabelSource(find_qupath(data), task, data)
+    return SlideLabelSource(find_qupath(data), task, data)
 
 
 def find_qupath(data: DataConfig) -> Labels:
@@ -101,19 +103,19 @@ def find_qupath(data: DataConfig) -> Labels:
     return Labels(
         tool="qupath",
         images=found,
-        content=partial(read_qupath, width=data.line_width),
+        content=partial(read_qupath, widths=widths_of(data)),
         parts=parts_by_folder(found),
         unlabelled=left_out,
         absent=absent,
     )
 
 
-def read_qupath(labelled: LabelledImage, width: float | None) -> Content:
+def read_qupath(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the objects of an image.
 
     Args:
         labelled: The image and its GeoJSON file.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if it is not GeoJSON in pixels.
@@ -128,7 +130,7 @@ def read_qupath(labelled: LabelledImage, width: float | None) -> Content:
         geometry = as_object(feature.get("geometry"), f"{place}: geometry")
         for part in _simple(geometry, place):
             kind = str(part.get("type"))
-            make = partial(_shape_at_level, part, kind, width, scale)
+            make = partial(_shape_at_level, part, kind, widths, scale)
             regions.append(Region(label, kind, f"feature [{number}]", make))
     return Content(regions)
 
@@ -177,22 +179,22 @@ def _simple(geometry: Mapping[str, Any], where: str) -> Iterator[Mapping[str, An
 def _shape_at_level(
     geometry: Mapping[str, Any],
     kind: str,
-    width: float | None,
+    widths: Widths,
     scale: tuple[float, float],
     size: Size,
 ) -> Shape:
     """Make a geometry in the pixels of a level of a slide, whose coordinates are full pixels."""
     down, across = scale
     full_size = (math.ceil(size[0] * down), math.ceil(size[1] * across))
-    shape = _shape_of(geometry, kind, width, full_size)
+    shape = _shape_of(geometry, kind, widths, full_size)
     pixels = np.array([across, down])
     if isinstance(shape, Polygon):
         return Polygon([ring / pixels for ring in shape.rings])
-    assert isinstance(shape, Line)
+    assert isinstance(shape, Line | Points)
     return shape._replace(points=shape.points / pixels)
 
 
-def _shape_of(geometry: Mapping[str, Any], kind: str, width: float | None, size: Size) -> Shape:
+def _shape_of(geometry: Mapping[str, Any], kind: str, widths: Widths, size: Size) -> Shape:
     """Make a geometry of GeoJSON."""
     coordinates = geometry.get("coordinates")
     if kind == "Polygon":
@@ -209,7 +211,7 @@ def _shape_of(geometry: Mapping[str, Any], kind: str, width: float | None, size:
         )
     if kind == "Point":
         coordinates = [coordinates]
-    return line_of(points_of(coordinates, size), width, kind)
+    return line_of(points_of(coordinates, size), widths, kind)
 
 
 def is_qupath(content: Any) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.config.label_files import RunLengthsConfig
+from segkit.config.sets import annotated
 from segkit.data.rasterise import Bitmap, Size
 from segkit.data.run_lengths import Order, mask_of_pairs
 from segkit.data.sources.label_images import Images, folder_of_images, label_file_of
@@ -69,14 +70,14 @@ def open_rle(data: DataConfig, task: Task) -> LabelSource:
         data: The section. `images` is the folder of images, `annotations` the CSV file, and
             `run_lengths` names its columns and the order of the pixels.
         task: The task whose masks are made. Without a column of classes, the label of all run
-            lengths is the class of a binary task.
+            lengths is the class of a binary task, or the only one of `labelled_classes`.
 
     Raises:
         ConfigError: If a setting is missing or does not fit.
         DataError: If the file lacks a column, or if images are missing.
     """
     labels = find_rle(data)
-    only = [task.classes[index] for index in task.foreground]
+    only = annotated([task.classes[index] for index in task.foreground], data)
     if len(only) == 1:
         order = order_of(data.run_lengths)
         labels = replace(labels, content=partial(read_rle, order=order, default=only[0]))

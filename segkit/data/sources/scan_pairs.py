@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segkit.config import DataConfig
+from segkit.config.sets import annotated
 from segkit.data.sources.scan_masks import LabelVolumes, ScanMasks, Segments, SlicePictures
 from segkit.errors import ConfigError, DataError
 from segkit.io.image_files import LeftOut
@@ -146,7 +147,7 @@ class _MaskFinder:
         self.used: set[Path] = set()
         self.segmentations: dict[Path, frozenset[str]] = {}
         headers = list(images.segmentations) if data.masks == data.images else []
-        for label, folder in _class_folders(data.masks, task).items():
+        for label, folder in _class_folders(data.masks, data, task).items():
             scans = images if folder == data.images else find_scans(folder)
             headers += scans.segmentations
             self.folders[label] = MaskFolder(
@@ -245,11 +246,11 @@ class _MaskFinder:
         return SlicePictures(by_slice, by_file, self.data)
 
 
-def _class_folders(masks: Path, task: Task) -> dict[str, Path]:
+def _class_folders(masks: Path, data: DataConfig, task: Task) -> dict[str, Path]:
     """Return the folder of each class, or that of all classes as ""."""
     if not masks.is_dir():
         raise DataError(f"{masks}: there is no such folder", "unpaired")
-    labels = [task.classes[index] for index in task.foreground]
+    labels = annotated([task.classes[index] for index in task.foreground], data)
     missing = [label for label in labels if not (masks / label).is_dir()]
     if not missing:
         return {label: masks / label for label in labels}

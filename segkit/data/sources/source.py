@@ -9,10 +9,11 @@ import numpy as np
 
 from segkit import catalog
 from segkit.config import DataConfig
+from segkit.config.sets import task_for
 from segkit.config.trust import untrusted
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
-from segkit.task import VOID, Task
+from segkit.task import VOID, Task, with_sets
 
 
 class Sample(NamedTuple):
@@ -114,8 +115,9 @@ def open_source(data: DataConfig, task: Task) -> Source:
         task: The task whose masks are read.
 
     Returns:
-        The source. With `data.blocks` its samples are blocks of the images. If classes were not
-        annotated in some samples, its attribute `task` has all sets of classes that they need.
+        The source; with `data.sets` that of all sets. With `data.blocks` its samples are blocks of
+        the images. If classes were not annotated in some samples, its attribute `task` has all sets
+        of classes that they need.
 
     Raises:
         ConfigError: If settings do not fit, or if a "module:attribute" is not trusted
@@ -125,12 +127,35 @@ def open_source(data: DataConfig, task: Task) -> Source:
     codecs.limit_pixels(data.max_pixels)
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
-    from segkit.data.sources.partly_labelled import leave_classes_open
+    task = task_for(task, data)
+    if data.sets is not None:
+        from segkit.data.sources.data_sets import open_sets
 
+        return open_sets(data, task)
+    data.check_shapes(data.source)
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
-    source = leave_classes_open(source, data, task)
+    source = _with_partial_labels(source, data, task)
     if data.blocks is None:
         return source
     from segkit.data.sources.blocks import BlockSource
 
     return BlockSource(source, data.blocks)
+
+
+def task_of_source(task: Task, source: Source) -> Task:
+    """Return a task that also has the sets of classes which the samples of a source need."""
+    own = getattr(source, "task", task)
+    return with_sets(task, own.sets) if isinstance(own, Task) else task
+
+
+def _with_partial_labels(source: Source, data: DataConfig, task: Task) -> Source:
+    """Return a source whose masks leave open what the settings say that nobody labelled."""
+    from segkit.data.sources.labelled_area import LabelledArea
+    from segkit.data.sources.partly_labelled import leave_classes_open
+    from segkit.data.sources.points import GrownPoints
+
+    if data.point_radius is not None:
+        source = GrownPoints(source, data.point_radius)
+    if data.labelled_area is not None and data.labelled_area.masks is not None:
+        source = LabelledArea(source, data.labelled_area)
+    return leave_classes_open(source, data, task)

@@ -24,6 +24,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_list,
     as_object,
     decode_base64,
@@ -38,6 +39,7 @@ from segkit.data.sources.label_values import (
     short_repr,
     size_of,
     text_field,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
@@ -96,7 +98,7 @@ def find_supervisely(data: DataConfig) -> Labels:
     return Labels(
         tool="supervisely",
         images=chosen,
-        content=partial(read_supervisely, width=data.line_width),
+        content=partial(read_supervisely, widths=widths_of(data)),
         parts=parts_by_folder(chosen),
         classes=_declared(root / "meta.json"),
         in_order=True,
@@ -139,12 +141,12 @@ def _declared(path: Path) -> list[str]:
     return [text_field(as_object(entry, str(path)), "title", str(path)) for entry in entries]
 
 
-def read_supervisely(labelled: LabelledImage, width: float | None) -> Content:
+def read_supervisely(labelled: LabelledImage, widths: Widths) -> Content:
     """Read the objects of an image.
 
     Args:
         labelled: The image and its annotation.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if it is not valid.
@@ -157,7 +159,7 @@ def read_supervisely(labelled: LabelledImage, width: float | None) -> Content:
         fields = as_object(value, place)
         kind = _kind_of(fields)
         label = text_field(fields, "classTitle", place)
-        make = partial(_shape_of, fields, kind, width, place)
+        make = partial(_shape_of, fields, kind, widths, place)
         regions.append(Region(label, kind, f"objects[{number}]", make))
     size = as_object(entry.get("size") or {}, f"{where}: size")
     return Content(regions, size_of(size, "height", "width", where))
@@ -174,7 +176,7 @@ def _kind_of(fields: Mapping[str, Any]) -> str:
 
 
 def _shape_of(
-    fields: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
+    fields: Mapping[str, Any], kind: str, widths: Widths, where: str, size: Size
 ) -> Shape:
     """Make an object of Supervisely."""
     if kind == "bitmap":
@@ -189,7 +191,7 @@ def _shape_of(
     if kind == "polygon":
         return polygon_of([exterior, *as_list(points.get("interior") or [], where)], size)
     if kind in LINES:
-        return line_of(points_of(exterior, size), width, kind)
+        return line_of(points_of(exterior, size), widths, kind)
     corners = points_of(exterior, size)
     if len(corners) != 2:
         raise DataError(f"a rectangle has 2 points; found {len(corners)}", "label-shape")

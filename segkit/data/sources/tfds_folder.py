@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segkit.config import DataConfig
 from segkit.config.trust import untrusted
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 
 INFO = "dataset_info.json"
 
@@ -66,7 +66,7 @@ def _find_by_name(name: str, data: DataConfig) -> Path:
         if not data.download:
             raise _not_prepared(name, data, tfds.core.constants.DATA_DIR) from problem
     except Exception as problem:  # such as an unknown version, or several folders of one name
-        raise DataError(f"{name}: {problem}") from problem
+        raise DataError(f"{name}: {one_line(problem)}") from problem
     namespace = tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace
     if namespace and not data.trust:  # TFDS would fetch and import Python code from there
         raise untrusted("data.name", name)
@@ -98,7 +98,7 @@ def _prepare(name: str, data: DataConfig) -> Path:
         )
     except Exception as problem:
         raise DataError(
-            f"{name}: cannot be downloaded and prepared ({problem})",
+            f"{name}: cannot be downloaded and prepared ({one_line(problem)})",
             "not-fetched",
         ) from problem
     return Path(builder.data_dir)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.config.trust import untrusted
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
 from segkit.io.files import read_bytes
 from segkit.io.names import why_unsafe
@@ -245,7 +245,7 @@ def _open_builder(folder: Path) -> Any:
         return tfds.builder_from_directory(folder)
     except Exception as problem:
         raise DataError(
-            f"{folder}: cannot be opened as a TensorFlow data set ({problem})"
+            f"{folder}: cannot be opened as a TensorFlow data set ({one_line(problem)})"
         ) from problem
 
 

@@ -29,6 +29,7 @@ from segkit.data.sources.label_source import (
     divide,
 )
 from segkit.data.sources.label_values import (
+    Widths,
     as_object,
     line_of,
     list_field,
@@ -41,6 +42,7 @@ from segkit.data.sources.label_values import (
     rectangle,
     short_repr,
     text_field,
+    widths_of,
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import ConfigError, DataError
@@ -101,7 +103,7 @@ def find_via(data: DataConfig) -> Labels:
     return Labels(
         tool="via",
         images=found,
-        content=partial(read_via, attribute=attribute, width=data.line_width),
+        content=partial(read_via, attribute=attribute, widths=widths_of(data)),
         parts=parts_by_folder(found),
         unlabelled=left_out,
         absent=list(absent),
@@ -178,13 +180,13 @@ def _attribute(regions: Iterable[Sequence[Entry]], chosen: str | None, path: Pat
     )
 
 
-def read_via(labelled: LabelledImage, attribute: str | None, width: float | None) -> Content:
+def read_via(labelled: LabelledImage, attribute: str | None, widths: Widths) -> Content:
     """Read the regions of an image.
 
     Args:
         labelled: The image, with its regions as `entry`.
         attribute: The attribute that is the label; None if there is none.
-        width: The width of lines and points, in pixels; None if the settings name none.
+        widths: How lines and points are drawn.
 
     Raises:
         DataError: With the file, if a region is not valid.
@@ -194,7 +196,7 @@ def read_via(labelled: LabelledImage, attribute: str | None, width: float | None
         where = f"{labelled.file}: {labelled.path.name}: region {number}"
         fields = as_object(entry.get("shape_attributes"), f"{where}: shape_attributes")
         kind = text_field(fields, "name", where)
-        make = partial(_shape_of, fields, kind, width, where)
+        make = partial(_shape_of, fields, kind, widths, where)
         for label in _labels_of(entry, attribute, where):
             regions.append(Region(label, kind, f"region {number}", make))
     return Content(regions)
@@ -217,7 +219,7 @@ def _labels_of(entry: Entry, attribute: str | None, where: str) -> list[str]:
 
 
 def _shape_of(
-    fields: Mapping[str, Any], kind: str, width: float | None, where: str, size: Size
+    fields: Mapping[str, Any], kind: str, widths: Widths, where: str, size: Size
 ) -> Shape:
     """Make a region of VIA."""
     if kind in ("polygon", "polyline"):
@@ -228,7 +230,7 @@ def _shape_of(
         points = [list(point) for point in zip(x, y, strict=True)]
         if kind == "polygon":
             return polygon_of([points], size)
-        return line_of(points_of(points, size), width, kind)
+        return line_of(points_of(points, size), widths, kind)
     if kind == "rect":
         left, top, across, down = (
             number_field(fields, key, where) for key in ("x", "y", "width", "height")
@@ -243,7 +245,7 @@ def _shape_of(
     x_centre = number_field(fields, "cx", where)
     y_centre = number_field(fields, "cy", where)
     if kind == "point":
-        return line_of(np.array([[x_centre, y_centre]]), width, kind)
+        return line_of(np.array([[x_centre, y_centre]]), widths, kind)
     if kind == "circle":
         radius = number_field(fields, "r", where)
         return Ellipse(x_centre, y_centre, radius, radius)

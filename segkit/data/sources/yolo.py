@@ -31,6 +31,7 @@ from segkit.data.sources.label_values import (
     not_readable,
     read_content,
     read_lines,
+    rectangle,
     short_repr,
 )
 from segkit.data.sources.pair_names import PARTS, parts_by_folder
@@ -104,7 +105,7 @@ def find_yolo(data: DataConfig) -> Labels:
     return Labels(
         tool="yolo",
         images=found,
-        content=partial(read_yolo, names=names),
+        content=partial(read_yolo, names=names, boxes=data.boxes),
         parts=kept,
         classes=names,
         unlabelled=left_out,
@@ -283,15 +284,16 @@ def _label_file(path: Path, root: Path) -> Path:
     return existing(root.joinpath(*parts))
 
 
-def read_yolo(labelled: LabelledImage, names: Sequence[str]) -> Content:
-    """Read the polygons of an image.
+def read_yolo(labelled: LabelledImage, names: Sequence[str], boxes: str = "auto") -> Content:
+    """Read the polygons and boxes of an image.
 
     Args:
         labelled: The image and its text file.
         names: The classes by their numbers; none if only the numbers are known.
+        boxes: `data.boxes`; "auto" refuses boxes.
 
     Raises:
-        DataError: With the file and the line, if a line is not a class and a polygon.
+        DataError: With the file and the line, if a line is not a class and a polygon, or a box.
     """
     regions = []
     for number, line in enumerate(read_lines(labelled.file), start=1):
@@ -300,6 +302,10 @@ def read_yolo(labelled: LabelledImage, names: Sequence[str]) -> Content:
             continue
         where = f"{labelled.file}, line {number}"
         label = _label_of(words[0], names, where)
+        if len(words) == 5 and boxes != "auto":
+            make = partial(_box_of, words[1:])
+            regions.append(Region(label, "box", f"line {number}", make))
+            continue
         _check_polygon(words[1:], where)
         make = partial(_polygon_of, words[1:])
         regions.append(Region(label, "polygon", f"line {number}", make))
@@ -325,7 +331,8 @@ def _check_polygon(words: Sequence[str], where: str) -> None:
     if len(words) == 4:
         raise DataError(
             f"{where}: 4 numbers after the class are a box for detection, which does not say which "
-            f"of its pixels belong to the object. Use labels for segmentation, with polygons",
+            f"of its pixels belong to the object. Use labels for segmentation, with polygons, or "
+            f"set data.boxes: bounds, which reads the pixels inside as the class or background",
             "no-segmentation",
         )
     if len(words) < 6 or len(words) % 2:
@@ -336,7 +343,23 @@ def _check_polygon(words: Sequence[str], where: str) -> None:
         )
 
 
+def _box_of(words: Sequence[str], size: Size) -> Polygon:
+    """Return the box of a line: the x and y of its centre, its width and its height."""
+    x, y, across, down = _shares_of(words).tolist()
+    height, width = size
+    left = (x - across / 2) * width
+    top = (y - down / 2) * height
+    return rectangle(left, top, left + across * width, top + down * height)
+
+
 def _polygon_of(words: Sequence[str], size: Size) -> Polygon:
+    shares = _shares_of(words)
+    height, width = size
+    return Polygon([shares.reshape(-1, 2) * (width, height)])
+
+
+def _shares_of(words: Sequence[str]) -> np.ndarray:
+    """Return coordinates as shares of the width and height, (N,) float64."""
     try:
         shares = np.array([float(word) for word in words])
     except ValueError as problem:
@@ -348,5 +371,4 @@ def _polygon_of(words: Sequence[str], size: Size) -> Polygon:
             f"coordinates are shares of the width and height, from 0 to 1; found {found:g}",
             "label-shape",
         )
-    height, width = size
-    return Polygon([shares.reshape(-1, 2) * (width, height)])
+    return shares

@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from segkit.data import rle_pack
+from segkit.data.label_formats.labelstudio import UNLABELLED, address_of, brushes
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.data.sources.source import Sample
-from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
+from segkit.data.writers.writer import (
+    FOLDERS,
+    Writer,
+    class_layers_of,
+    encoded,
+    unlabelled_pixels,
+)
 from segkit.io.atomic import write_text
 from segkit.task import Task
-from segkit.task.layers import layer_of
-
-ADDRESS = "/data/local-files/?d="
-"""The beginning of the address of a local file."""
 
 
 class LabelStudioWriter(Writer):
@@ -29,6 +30,7 @@ class LabelStudioWriter(Writer):
 
     def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
         super().__init__(task, folder, parts)
+        check_no_class(task, UNLABELLED, "Label Studio")
         self._tasks: list[dict[str, Any]] = []
 
     def add(self, sample: Sample, part: str) -> None:
@@ -37,38 +39,16 @@ class LabelStudioWriter(Writer):
             folder = folder / FOLDERS[part]
         path = self.write_image(folder, sample)
         target = encoded(self.task, sample)
-        layers = {}
         unlabelled = unlabelled_pixels(self.task, target, sample.name, "Label Studio")
-        if unlabelled.any():
-            layers["void"] = unlabelled
-        for index in self.task.foreground:
-            layer = layer_of(self.task, target, index)
-            if layer.any():
-                layers[self.task.classes[index]] = layer
+        layers = class_layers_of(self.task, target)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED)
         number = len(self._tasks) + 1
-        results: list[dict[str, Any]] = []
-        for label, layer in layers.items():
-            results.append(_brush(f"{number}-{len(results) + 1}", label, layer))
-        address = ADDRESS + path.relative_to(self.folder).as_posix()
-        task = {"id": number, "data": {"image": address}, "annotations": [{"result": results}]}
+        result = brushes(layers, f"{number}-")
+        address = address_of(path.relative_to(self.folder).as_posix())
+        task = {"id": number, "data": {"image": address}, "annotations": [{"result": result}]}
         self._tasks.append(task)
 
     def finish(self) -> dict[str, Any]:
         text = json.dumps(self._tasks, ensure_ascii=False)
         write_text(self.folder / "tasks.json", text)
         return {"source": "labelstudio", "images": "images", "annotations": "tasks.json"}
-
-
-def _brush(number: str, label: str, layer: np.ndarray) -> dict[str, Any]:
-    """Return a region of a labelling config with <BrushLabels name="label" toName="image">."""
-    height, width = layer.shape
-    return {
-        "id": number,
-        "type": "brushlabels",
-        "from_name": "label",
-        "to_name": "image",
-        "original_width": width,
-        "original_height": height,
-        "image_rotation": 0,
-        "value": {"format": "rle", "rle": rle_pack.encode_brush(layer), "brushlabels": [label]},
-    }

@@ -6,21 +6,29 @@ image without objects has a row without run lengths. Unlabelled pixels have the 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.data.run_lengths import pairs_of
+from segkit.data.label_formats.rle import (
+    COLUMNS,
+    FILE,
+    UNLABELLED,
+    RleRow,
+    csv_text,
+    rle_rows,
+)
+from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
 from segkit.data.sources.source import Sample
-from segkit.data.writers.writer import FOLDERS, Writer, encoded, unlabelled_pixels
+from segkit.data.writers.writer import (
+    FOLDERS,
+    Writer,
+    class_layers_of,
+    encoded,
+    unlabelled_pixels,
+)
 from segkit.io.atomic import write_text
 from segkit.task import Task
-from segkit.task.layers import layer_of
-
-COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
-FILE = "masks.csv"
 
 
 class RleWriter(Writer):
@@ -28,7 +36,8 @@ class RleWriter(Writer):
 
     def __init__(self, task: Task, folder: Path, parts: Sequence[str]) -> None:
         super().__init__(task, folder, parts)
-        self._rows: list[tuple[str, str, str]] = []
+        check_no_class(task, UNLABELLED, "run lengths")
+        self._rows: list[RleRow] = []
 
     def add(self, sample: Sample, part: str) -> None:
         images = self.folder / "images"
@@ -37,24 +46,14 @@ class RleWriter(Writer):
             folder = images / FOLDERS[part]
         path = self.write_image(folder, sample)
         target = encoded(self.task, sample)
-        layers = {}
-        for index in self.task.foreground:
-            layers[self.task.classes[index]] = layer_of(self.task, target, index)
-        layers["void"] = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        unlabelled = unlabelled_pixels(self.task, target, sample.name, "a CSV file")
+        layers = class_layers_of(self.task, target)
+        layers = with_unlabelled(layers, unlabelled, UNLABELLED)
         image = path.relative_to(images).as_posix()
-        rows = []
-        for label, layer in layers.items():
-            if layer.any():
-                text = " ".join(map(str, pairs_of(layer, "column")))
-                rows.append((image, label, text))
-        self._rows += rows or [(image, self.labels[0], "")]
+        self._rows += rle_rows(image, layers, self.labels[0])
 
     def finish(self) -> dict[str, Any]:
-        stream = io.StringIO()
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows(self._rows)
-        write_text(self.folder / FILE, stream.getvalue())
+        write_text(self.folder / FILE, csv_text([COLUMNS, *self._rows]))
         return {
             "source": "rle",
             "images": "images",

@@ -71,6 +71,11 @@ def encoded(task: Task, sample: Sample) -> np.ndarray:
     return task.encode(sample.mask, sample.name, void=VOID)
 
 
+def class_layers_of(task: Task, target: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the pixels (H, W) bool of each foreground class in a mask of `encoded`, by name."""
+    return {task.classes[index]: layer_of(task, target, index) for index in task.foreground}
+
+
 def objects_of(task: Task, target: np.ndarray) -> Iterator[LabelledObject]:
     """Yield the connected pieces of each foreground class; pixels that touch at corners connect.
 

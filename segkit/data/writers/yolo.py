@@ -1,10 +1,6 @@
 """YOLO: a text file of polygons for each image.
 
-The polygons follow the edges of pixels. The format has no holes, so a hole is joined to the outline
-by a cut of no width. segkit reads every pixel back. Programs that also draw the line of an outline,
-such as OpenCV's fillPoly, fill the cut and the pixels along the outline. Unlabelled pixels are
-lost: the format cannot say that a pixel is neither an object nor background. Source:
-https://docs.ultralytics.com/datasets/segment.
+Unlabelled pixels are lost: the format cannot say that a pixel is neither an object nor background.
 """
 
 from __future__ import annotations
@@ -13,11 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-from scipy.spatial import KDTree
-
-from segkit.data.polygons import Outline, outlines
+from segkit.data.label_formats.yolo import DESCRIPTION, description, polygon_line
+from segkit.data.polygons import outlines
 from segkit.data.sources.source import Sample
 from segkit.data.writers.writer import FOLDERS, Writer, encoded
 from segkit.io.atomic import write_text
@@ -43,19 +36,14 @@ class YoloWriter(Writer):
         for number, index in enumerate(self.task.foreground):
             for polygon in outlines(layer_of(self.task, target, index)):
                 self._holes += len(polygon.holes)
-                shares = one_ring(polygon) / (width, height)
-                words = [f"{share:.10g}" for share in shares.ravel().tolist()]
-                lines.append(" ".join([str(number), *words]))
+                rings = [polygon.outer, *polygon.holes]
+                lines.append(polygon_line(number, rings, (height, width)))
         path = file_in(self.folder / "labels" / FOLDERS[part], sample.name, ".txt")
         write_text(path, "".join(f"{line}\n" for line in lines))
 
     def finish(self) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        for part in self.parts:
-            content[FOLDERS[part]] = f"images/{FOLDERS[part]}"
-        content["names"] = dict(enumerate(self.labels))
-        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
-        write_text(self.folder / "data.yaml", text)
+        folders = {FOLDERS[part]: f"images/{FOLDERS[part]}" for part in self.parts}
+        write_text(self.folder / DESCRIPTION, description(folders, self.labels))
         return {"source": "yolo", "images": ".", "without_labels": "background"}
 
     @property
@@ -72,25 +60,3 @@ class YoloWriter(Writer):
                 f"cannot store them"
             )
         return found
-
-
-def one_ring(polygon: Outline) -> np.ndarray:
-    """Return the outline of a region and its holes as one ring.
-
-    The ring walks to each hole, around it, and back by the same way, so that the way has no width.
-
-    Args:
-        polygon: The outline and the holes.
-
-    Returns:
-        Corners (N, 2) of x and y, without the repeated first one.
-    """
-    ring = np.array(polygon.outer[:-1], np.int64)
-    for hole in polygon.holes:
-        corners = np.array(hole[:-1], np.int64)
-        distances, nearest = KDTree(ring).query(corners)
-        start = int(np.argmin(distances))
-        place = int(nearest[start])
-        around = np.concatenate([corners[start:], corners[: start + 1]])
-        ring = np.concatenate([ring[: place + 1], around, ring[place:]])
-    return ring

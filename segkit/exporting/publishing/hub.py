@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from segkit.config.config import RunConfig
-from segkit.errors import ConfigError, RunError
+from segkit.errors import ConfigError, RunError, one_line
 from segkit.exporting.publishing.publication import Publication
 from segkit.io.atomic import write_text
 from segkit.io.folders import whole_folder
@@ -84,7 +84,9 @@ def push_folder(folder: Path, repository: str) -> None:
         api.create_repo(repository, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=str(folder))
     except (hub.errors.HfHubHTTPError, ValueError, OSError) as problem:
-        raise RunError(f"{repository}: was not uploaded ({problem})", "not-fetched") from problem
+        raise RunError(
+            f"{repository}: was not uploaded ({one_line(problem)})", "not-fetched"
+        ) from problem
 
 
 def pull(source: str | os.PathLike[str], run: str | os.PathLike[str]) -> Run:
@@ -125,5 +127,5 @@ def _download(repository: str) -> Path:
         return Path(hub.snapshot_download(repository))
     except (hub.errors.HfHubHTTPError, ValueError, OSError) as problem:
         raise RunError(
-            f"{repository}: cannot be downloaded ({problem})", "not-fetched"
+            f"{repository}: cannot be downloaded ({one_line(problem)})", "not-fetched"
         ) from problem

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from segkit.data.pixel_size import PixelSize
-from segkit.data.polygons import Ring
 from segkit.data.strip_outlines import ObjectOutlines, outlines_of_strips
 from segkit.inference.large.work_folder import Strip
 from segkit.inference.outputs.object_polygons import Rings, thinned
+from segkit.inference.outputs.qupath import annotation
 from segkit.inference.outputs.shape_options import ShapeOptions
 from segkit.io.atomic import atomic
 from segkit.io.slides import scale_to_full
@@ -59,7 +58,7 @@ def write_qupath(
             for found in outlines_of_strips(_layers(task, bands, label)):
                 if found.area < smallest:
                     continue
-                feature = _feature(task, label, _polygons(found, shapes.simplify), scale)
+                feature = annotation(task, label, _polygons(found, shapes.simplify), scale)
                 stream.write(separator + json.dumps(feature, ensure_ascii=False))
                 separator = ",\n"
         stream.write("\n]}\n")
@@ -79,22 +78,3 @@ def _polygons(found: ObjectOutlines, distance: float) -> list[Rings]:
     if distance > 0:
         return thinned(parts, distance)
     return parts
-
-
-def _feature(
-    task: Task, label: int, polygons: Sequence[Rings], scale: tuple[float, float]
-) -> dict[str, Any]:
-    """Return an annotation. It has no id, so QuPath gives it one."""
-    coordinates = [[_scaled(ring, scale) for ring in rings] for rings in polygons]
-    geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": coordinates}
-    if len(coordinates) == 1:
-        geometry = {"type": "Polygon", "coordinates": coordinates[0]}
-    classification = {"name": task.classes[label], "color": list(task.palette[label])}
-    properties = {"objectType": "annotation", "classification": classification}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
-
-
-def _scaled(ring: Ring, scale: tuple[float, float]) -> list[list[float]]:
-    """Return the corners of a ring in pixels of the largest level, with three decimals."""
-    down, across = scale
-    return [[round(x * across, 3), round(y * down, 3)] for x, y in ring]

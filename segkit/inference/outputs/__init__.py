@@ -7,6 +7,11 @@ probabilities.py  probabilities, and maps of uncertainty
 geojson.py        objects as polygons
 geopackage.py     objects as polygons on the map
 geotiff.py        the mask as class ids on the map
+qupath.py         objects as annotations for QuPath
+yolo.py           objects as lines of polygons
+labelme.py        objects as masks or polygons for labelme
+labelstudio.py    tasks with predictions for Label Studio
+rle.py            the pixels of each class as run lengths in one CSV file
 coco.py           objects as run lengths in one file of all images
 instances.py      objects as numbers in an image
 nifti.py          masks of scans as NIfTI volumes
@@ -17,7 +22,9 @@ parts.py          keeps the masks that make one file
 objects.py        finds the objects that these formats write
 shape_options.py  which objects are written, and how their polygons are thinned
 object_polygons.py  the polygons of the objects of an image
-listing.py        lists the files of single images that are merged into one file
+object_layers.py  the pixels of the objects of each class
+listing.py        lists and reads the files of single images that are merged into one file
 summary.py        the table of all images
-mask_areas.py     counts the pixels of masks that exist already
+mask_counts.py    counts the pixels and objects of masks and of mask files
+object_counts.py  counts the objects of a layer tile by tile
 """

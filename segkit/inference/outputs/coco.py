@@ -12,25 +12,28 @@ from typing import Any, TextIO
 
 from segkit.data.run_lengths import compressed, run_lengths
 from segkit.errors import DataError
-from segkit.inference.outputs.listing import list_parts
+from segkit.inference.outputs.listing import LARGEST_PART, list_parts, part_problem
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
 from segkit.io.files import read_bytes
 from segkit.io.names import file_in
+from segkit.system.packages import need
 from segkit.task import Task
 from segkit.task.layers import planes_of
 
 LARGEST = 2**29
 """Pixels of an image. Longer runs do not fit the six characters of a number in COCO's compressed
 form."""
-LARGEST_PART = 2**31
-"""Bytes of the file of one image."""
 
 
 class Coco(Output):
     """Writes DIR-coco/parts/NAME.json for each image, and DIR-coco/annotations.json of all."""
 
     ending = "-coco"
+
+    def __init__(self, task: Task, masks: Path) -> None:
+        super().__init__(task, masks)
+        need("pycocotools.mask", "coco")
 
     def paths(self, name: str) -> list[Path]:
         return [file_in(self.folder / "parts", name, ".json")]
@@ -135,11 +138,7 @@ def _read_part(path: Path, ids: Mapping[str, int]) -> dict[str, Any]:
         categories = {str(entry["category"]) for entry in part["annotations"]}
         part["image"]["file_name"]
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise DataError(
-            f"{path}: is no part of a COCO file ({problem!r}); delete it and predict its image "
-            f"again",
-            "coco-file",
-        ) from None
+        raise part_problem(path, repr(problem), "coco-file") from None
     unknown = sorted(categories - set(ids))
     if unknown:
         raise DataError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segkit import __version__
-from segkit.errors import DataError, SegkitError
+from segkit.errors import DataError, SegkitError, one_line
 from segkit.inference.outputs.volumes import VolumeMask, VolumeOutput
 from segkit.io.atomic import atomic
 from segkit.io.names import file_in
@@ -65,8 +65,9 @@ class DicomSeg(VolumeOutput):
         except SegkitError:
             raise
         except Exception as problem:  # highdicom raises errors of every type
+            reason = one_line(problem)
             raise DataError(
-                f"{mask.volume.path}: its segmentation cannot be written ({problem}); write "
+                f"{mask.volume.path}: its segmentation cannot be written ({reason}); write "
                 f"--format nifti",
             ) from problem
         with atomic(self.volume_paths(mask.name)[0]) as temporary:

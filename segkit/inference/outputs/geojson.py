@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.inference.outputs.object_polygons import Rings, object_polygons
+from segkit.inference.outputs.object_polygons import Rings, geometry_of, object_polygons
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.geometry import Georeference
@@ -70,14 +70,11 @@ def _feature(predicted: PredictedImage, found: Object, polygons: list[list[Any]]
         "score": found.score,
         **predicted.measures_of(found),
     }
-    geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
-    if len(polygons) == 1:
-        geometry = {"type": "Polygon", "coordinates": polygons[0]}
     return {
         "type": "Feature",
         "id": found.number,
         "properties": properties,
-        "geometry": geometry,
+        "geometry": geometry_of(polygons),
     }
 
 

@@ -17,11 +17,26 @@ from segkit.io.masks import mask_paths
 from segkit.io.names import cell, cell_name, file_in
 from segkit.io.tiff_files import save_tiff
 from segkit.task import Task
-from segkit.task.layers import planes_of
+from segkit.task.layers import as_planes, planes_of
 
+FIRST = ("image", "number", "class", "left", "top", "width", "height", "area", "score")
 PHYSICAL = ("physical_area", "physical_unit")
-"""Empty where the size of the pixels is unknown; older tables lack them."""
-COLUMNS = ("image", "number", "class", "left", "top", "width", "height", "area", "score", *PHYSICAL)
+"""Empty where the size of the pixels is unknown."""
+COLUMNS = (*FIRST, *PHYSICAL, "x", "y")
+"""The columns that every table has; those of the bands of the image follow."""
+OLDER = (FIRST, (*FIRST, *PHYSICAL))
+"""The columns of tables of older versions."""
+NAMES = ("image", "class")
+"""Columns of names, which might look like a formula or a number."""
+
+
+def columns_of(bands: int) -> tuple[str, ...]:
+    """Return the columns of the table of an image with this number of bands.
+
+    >>> columns_of(2)[-3:]
+    ('y', 'mean_intensity_1', 'mean_intensity_2')
+    """
+    return (*COLUMNS, *(f"mean_intensity_{band}" for band in range(1, bands + 1)))
 
 
 class Instances(Output):
@@ -47,49 +62,107 @@ class Instances(Output):
         *plane_paths, table = paths
         for path, plane in zip(plane_paths, planes_of(numbers), strict=True):
             save_tiff(path, plane.astype(dtype), tags, pixel_mm=predicted.pixel_mm)
+        columns = columns_of(as_planes(predicted.image).shape[-1])
         with table.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([COLUMNS, *rows_of(predicted)])
+            csv.writer(stream).writerows([columns, *rows_of(predicted)])
 
     def merge(self) -> None:
+        parts = list_parts(self.folder, ".csv").values()
+        most_bands = max((_read_bands(path) for path in parts), default=0)
+        columns = columns_of(most_bands)
         with (
             atomic(self.table) as temporary,
             temporary.open("w", encoding="utf-8", newline="") as stream,
         ):
-            writer = csv.writer(stream)
-            writer.writerow(COLUMNS)
-            for path in list_parts(self.folder, ".csv").values():
+            writer = csv.DictWriter(stream, columns, restval="")
+            writer.writeheader()
+            for path in parts:
                 writer.writerows(_read_rows(path))
 
 
-def _read_rows(path: Path) -> list[list[str]]:
-    """Return the rows of a table that `Instances` wrote. Raises `DataError` for any other file."""
+def _read_bands(path: Path) -> int:
+    """Return the number of bands in the table of an image.
+
+    Raises:
+        DataError: If `Instances` did not write the table.
+    """
     with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(stream))
-    columns = list(COLUMNS)
-    missing: list[str] = []
-    if rows[:1] == [columns[: -len(PHYSICAL)]]:  # of an older version
-        columns = rows[0]
-        missing = [""] * len(PHYSICAL)
-    if rows[:1] != [columns] or any(len(row) != len(columns) for row in rows):
-        raise DataError(f"{path}: is no table of objects; delete it, and predict its image again")
-    return [_as_cells([*row, *missing]) for row in rows[1:]]
+        columns = tuple(next(csv.reader(stream), ()))
+    bands = max(0, len(columns) - len(COLUMNS))
+    if columns not in (*OLDER, columns_of(bands)):
+        raise _no_table(path)
+    return bands
 
 
-def _as_cells(row: Sequence[str]) -> list[str]:
-    """Return texts that no spreadsheet takes for a formula, whether or not they were so already."""
-    return [cell(cell_name(text)) for text in row]
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table by column. Raises `DataError` for a row of another length."""
+    with codecs.naming(path), path.open(encoding="utf-8", newline="") as stream:
+        columns, *rows = csv.reader(stream)
+    if any(len(row) != len(columns) for row in rows):
+        raise _no_table(path)
+    found = []
+    for row in rows:
+        cells = dict(zip(columns, row, strict=True))
+        found.append({column: _safe(column, text) for column, text in cells.items()})
+    return found
+
+
+def _no_table(path: Path) -> DataError:
+    return DataError(f"{path}: is no table of objects; delete it, and predict its image again")
+
+
+def _safe(column: str, text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula, whether or not it was so already."""
+    if column not in NAMES and _is_number(text):
+        return text  # also a negative one
+    return cell(cell_name(text))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def rows_of(predicted: PredictedImage) -> list[list[object]]:
-    """Return one row of `COLUMNS` per object: box and area in pixels, score from 0 to 1.
+    """Return one row of `columns_of` for each object.
 
-    The last two cells are the area in a unit, if the size of the pixels is known.
+    Box, centre and area are in pixels, and the score is from 0 to 1. The physical area is empty if
+    the size of the pixels is unknown. The mean intensities have six digits.
     """
     image = cell(predicted.name)
+    _, objects = predicted.objects
+    intensities = mean_intensities(predicted)
     rows: list[list[object]] = []
-    for found in predicted.objects[1]:
+    for found in objects:
         label = cell(predicted.task.classes[found.label])
         measures = predicted.measures_of(found)
         physical = [measures.get(column, "") for column in PHYSICAL]
-        rows.append([image, found.number, label, *found.box, found.area, found.score, *physical])
+        means = [float(f"{mean:.6g}") for mean in intensities[found.number]]
+        row = [image, found.number, label, *found.box, found.area, found.score]
+        rows.append([*row, *physical, *found.centre, *means])
     return rows
+
+
+def mean_intensities(predicted: PredictedImage) -> np.ndarray:
+    """Return the mean of each band of the image over the pixels of each object.
+
+    Args:
+        predicted: The image.
+
+    Returns:
+        (objects + 1, bands) float64, by the number of the object. The values are those of the file,
+        as the network takes them. The row 0 has no meaning.
+    """
+    numbers, objects = predicted.objects
+    bands = np.moveaxis(as_planes(predicted.image), -1, 0)
+    pixels = np.zeros(len(objects) + 1)
+    sums = np.zeros((len(objects) + 1, len(bands)))
+    for plane in planes_of(numbers):
+        flat = plane.ravel()
+        pixels += np.bincount(flat, minlength=len(pixels))
+        for index, band in enumerate(bands):
+            sums[:, index] += np.bincount(flat, band.ravel(), len(pixels))
+    return sums / np.maximum(pixels, 1)[:, None]

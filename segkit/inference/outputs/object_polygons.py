@@ -40,6 +40,13 @@ def object_polygons(predicted: PredictedImage) -> dict[int, list[Rings]]:
     return polygons
 
 
+def geometry_of(polygons: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the polygons of an object as a geometry of GeoJSON: a Polygon, or a MultiPolygon."""
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
 def _simplified(shape: Any, distance: float) -> Any:
     """Return a shape with fewer points; no line moves further than the distance.
 

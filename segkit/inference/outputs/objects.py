@@ -24,6 +24,9 @@ class Object(NamedTuple):
     """Number of pixels."""
     score: float
     """Mean probability of the class over the pixels, from 0 to 1."""
+    centre: tuple[float, float]
+    """Mean x and y of the centres of the pixels, where (0, 0) is the upper left corner of the
+    image; the centre of the first pixel is (0.5, 0.5)."""
 
 
 def without_small_objects(
@@ -64,13 +67,14 @@ def find_objects(
     >>> p = np.array([[[0.75], [0.2], [0.2]], [[0.2], [1.0], [0.2]]])
     >>> numbers, objects = find_objects(task, task.decode(p), p)
     >>> numbers.tolist(), objects
-    ([[1, 0, 0], [0, 1, 0]], [Object(number=1, label=0, box=(0, 0, 2, 2), area=2, score=0.875)])
+    ([[1, 0, 0], [0, 1, 0]],
+     [Object(number=1, label=0, box=(0, 0, 2, 2), area=2, score=0.875, centre=(1.0, 1.0))])
     """
     numbers = np.zeros(mask.shape, np.int32)
     objects: list[Object] = []
     for label in task.foreground:
         layer = layer_of(task, mask, label).view(np.uint8)
-        count, components, stats, _ = cv2.connectedComponentsWithStats(
+        count, components, stats, centres = cv2.connectedComponentsWithStats(
             layer, connectivity=8, ltype=cv2.CV_32S
         )
         sums = np.bincount(components.ravel(), probabilities[..., label].ravel(), count)
@@ -78,7 +82,9 @@ def find_objects(
         for component in range(1, count):  # component 0 is the outside
             *box, area = stats[component].tolist()
             score = round(float(sums[component]) / area, 6)
-            objects.append(Object(before + component, label, tuple(box), area, score))
+            x, y = centres[component].tolist()
+            centre = (round(x + 0.5, 3), round(y + 0.5, 3))
+            objects.append(Object(before + component, label, tuple(box), area, score, centre))
         plane = plane_of(task, numbers, label)  # classes that share a plane never overlap
         plane += np.where(components > 0, components + before, 0)
     return numbers, objects

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import DataError
+from segkit.errors import DataError, one_line
 from segkit.inference.outputs.listing import list_parts
 from segkit.inference.outputs.prediction import Output
 from segkit.io.files import check_is_file
@@ -112,5 +112,5 @@ def read_part(path: Path) -> Part:
 def damaged_part(path: Path, problem: Exception) -> DataError:
     """Return the error for a file that holds no mask of an image."""
     return DataError(
-        f"{path}: is no mask of a part ({problem}); delete it and predict its image again"
+        f"{path}: is no mask of a part ({one_line(problem)}); delete it and predict its image again"
     )

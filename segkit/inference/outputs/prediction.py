@@ -193,6 +193,9 @@ class Output:
         self.coding = segkit_coding(task)
         """How masks are stored, for formats that hold masks; `Results` sets that of the masks."""
 
+    def check_folder(self) -> None:
+        """Raise `ConfigError` if the folder holds files that do not fit those of this run."""
+
     def paths(self, name: str) -> list[Path]:
         """Return the files of the image called `name`. All of them exist if it is complete."""
         raise NotImplementedError

@@ -22,6 +22,7 @@ from segkit.inference.outputs.shape_options import ALL_SHAPES, ShapeOptions
 from segkit.io.atomic import remove_leftovers, together
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
+from segkit.io.failures import LITTLE
 from segkit.io.files import make_folder
 from segkit.io.georeference import has_place
 from segkit.io.locks import wait_for_lock
@@ -30,8 +31,6 @@ from segkit.io.overlay import OverlayStyle, check_overlay
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors after which no other image can be written either."""
-LITTLE = 2**16
-"""A disk with fewer free bytes counts as full, because not every library says why it failed."""
 
 
 class Outputs(NamedTuple):
@@ -99,7 +98,7 @@ class Results:
         return [*self.other_outputs, self.mask_output]
 
     def check_coding(self, names: Iterable[str]) -> None:
-        """Check that all masks in the folder are stored in one way.
+        """Check that all files in each folder are stored in one way.
 
         Masks without a record are taken for segkit's own coding, because older versions wrote no
         other.
@@ -108,10 +107,12 @@ class Results:
             names: Names of the images to predict.
 
         Raises:
-            ConfigError: If the folder holds masks that are stored in another way.
+            ConfigError: If a folder holds files that are stored in another way.
             DataError: If two images would have the same mask file.
         """
         _check_different_masks(self.coding, names)
+        for output in self.other_outputs:
+            output.check_folder()
         own = record_of(self.coding)
         found = read_record(self.masks)
         segkit_own = segkit_coding(self.task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from segkit.errors import RunError
+from segkit.errors import RunError, one_line
 from segkit.inference.tiles import Predict
 from segkit.models import layers as _layers  # noqa: F401 (registers the classes of the model file)
 from segkit.run import Run
@@ -30,7 +30,7 @@ def load_model(run: Run) -> keras.Model:
     except MemoryError:
         raise
     except Exception as problem:  # Keras, zipfile and h5py have no error class in common
-        first = " ".join(str(problem).split())[:300] or type(problem).__name__
+        first = one_line(problem)[:300]
         raise RunError(
             f"{run.model}: Keras cannot open it ({first}). It is damaged, or another program's; "
             f"copy it again, or train again",

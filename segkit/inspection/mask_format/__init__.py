@@ -10,6 +10,7 @@ instances.py  whether numbers are classes or single objects of one class
 scans.py      volumes, DICOM series and their masks
 palettes.py   whether the indices or the colours of a palette are the classes
 file_tags.py  tags of files that change the meaning of their values
+strokes.py    strokes of a paint program, with pixels that nobody painted
 vector.py     the layer and the column of a vector file with the labels of maps
 folders.py    the content of the mask files of a config's data
 """

@@ -57,6 +57,8 @@ class Stored(NamedTuple):
     """Whether the file says that 0 is white; `pixels` are the displayed values."""
     code: str = ""
     """Error code of a broken file."""
+    transparent: bool = False
+    """Whether pixels are transparent, which are not counted."""
 
 
 def scan_masks(
@@ -99,6 +101,8 @@ def scan_mask(path: Path, pages: Pages | None = None) -> Stored:
     try:
         return _scan(path, pages)
     except DataError as problem:
+        if problem.code == "mask-alpha":
+            return _scan_opaque(path, pages)
         return Stored("broken", str(problem), np.dtype(np.uint8), {}, code=problem.code)
 
 
@@ -133,6 +137,23 @@ def _scan_layers(stored: Pixels, kind: str) -> Stored:
     return Stored("bands", f"{kind} of {bands} bands", stored.values.dtype, {}, bands)
 
 
+def _scan_opaque(path: Path, pages: Pages | None) -> Stored:
+    """Return the content of the opaque pixels of a mask with a transparent part."""
+    try:
+        kind, _ = _tiff_kind(path) if codecs.is_tiff(path) else _picture_kind(path)
+        stored = read_colour_pixels(path, pages, opaque_only=True)
+        rgb = stored.values
+        if stored.valid is not None:
+            rgb = rgb[stored.valid]
+        if (rgb != rgb[..., :1]).any():
+            found = _of_colours(stored, kind)
+        else:
+            found = _scan_ids(read_mask_pixels(path, pages=pages, opaque_only=True), kind)
+    except DataError as problem:
+        return Stored("broken", str(problem), np.dtype(np.uint8), {}, code=problem.code)
+    return found._replace(transparent=True)
+
+
 def _scan_ids(stored: Pixels, kind: str) -> Stored:
     values = stored.values
     if stored.valid is not None:
@@ -152,7 +173,10 @@ def _scan_ids(stored: Pixels, kind: str) -> Stored:
 
 
 def _scan_colours(path: Path, kind: str, pages: Pages | None) -> Stored:
-    stored = read_colour_pixels(path, pages)
+    return _of_colours(read_colour_pixels(path, pages), kind)
+
+
+def _of_colours(stored: Pixels, kind: str) -> Stored:
     rgb = stored.values.astype(np.int32)
     packed = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
     if stored.valid is not None:

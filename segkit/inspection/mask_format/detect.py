@@ -36,6 +36,7 @@ from segkit.inspection.mask_format.scans import (
     holds_scans,
     scan_folders,
 )
+from segkit.inspection.mask_format.strokes import read_transparent, unpainted_doubts
 from segkit.inspection.mask_format.values import (
     classify_colours,
     classify_grey_levels,
@@ -52,8 +53,7 @@ from segkit.inspection.mask_format.vector import (
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
 from segkit.io.ome_zarr import is_ome_zarr
-from segkit.io.pages import pages_of
-from segkit.io.planes import planes_of
+from segkit.io.planes import planes_of_pages
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
 
@@ -143,7 +143,8 @@ def detect_coco(data: DataConfig, images: Path, masks: Path, classes: Sequence[s
     """Return how to read a COCO JSON file; its categories are the classes."""
     update = {"source": "coco", "images": images, "annotations": masks}
     data = data.model_copy(update=update)
-    return layered_guess(data, category_names(masks), classes, "COCO annotations")
+    names = [name for name in category_names(masks) if name != data.area_label]
+    return layered_guess(data, names, classes, "COCO annotations")
 
 
 def detect_csv(data: DataConfig, path: Path, classes: Sequence[str], progress: Callback) -> Guess:
@@ -314,14 +315,13 @@ def _classify_files(
         return stated
     paths: list[Path] = []
     for path in masks:
-        for page in pages_of(path, data.pages):
-            paths += planes_of(page, data.axes, keep_broken=True).values()
+        paths += planes_of_pages(path, data.pages, data.axes)
     scanned = scan_masks(paths, progress, data.pages)
+    data, scanned, doubts = read_transparent(data, scanned)
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
-    return guess._replace(
-        decoded=decoded_masks(paths, scanned),
-        doubts=guess.doubts + tag_doubts(guess.task, scanned),
-    )
+    doubts += [*tag_doubts(guess.task, scanned), *unpainted_doubts(guess, by_palette(scanned))]
+    decoded = decoded_masks(paths, scanned)
+    return guess._replace(decoded=decoded, doubts=(*guess.doubts, *doubts))
 
 
 def _classify_contents(

@@ -12,6 +12,7 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.source import Subset
+from segkit.data.sources.wrapped import WrappedSource
 from segkit.inspection.mask_format.contents import Stored, describe_kinds, objects_in, scan_masks
 from segkit.inspection.mask_format.instances import Objects
 from segkit.task.sets import in_words
@@ -60,10 +61,11 @@ def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
     """Return the mask files of all samples whose source has files of its own."""
     paths: dict[Path, None] = {}
     for subset in parts.values():
-        if not isinstance(subset.source, FolderSource):
+        source = _folder_of(subset)
+        if source is None:
             continue
         for name in subset.names:
-            paths.update(dict.fromkeys(subset.source.pairs[name].masks.values()))
+            paths.update(dict.fromkeys(source.pairs[name].masks.values()))
     return list(paths)
 
 
@@ -84,8 +86,17 @@ def reuse_masks(parts: Mapping[str, Subset], decoded: dict[Path, np.ndarray]) ->
         decoded: Masks as they are stored. A source removes each mask that it uses.
     """
     for subset in parts.values():
-        if isinstance(subset.source, FolderSource):
-            subset.source.masks_in_memory = decoded
+        source = _folder_of(subset)
+        if source is not None:
+            source.masks_in_memory = decoded
+
+
+def _folder_of(subset: Subset) -> FolderSource | None:
+    """Return the source of mask files behind the samples of a part; None if there is none."""
+    source = subset.source
+    while isinstance(source, WrappedSource):
+        source = source.source
+    return source if isinstance(source, FolderSource) else None
 
 
 def _describe_values(scanned: Sequence[Stored]) -> str:

@@ -56,7 +56,8 @@ def detect_labels(
         words = "COCO annotations"
         if place.source == "roboflow":
             words = "COCO annotations of Roboflow"
-        return layered_guess(data, _categories(place), classes, words)
+        names = [name for name in _categories(place) if name != data.area_label]
+        return layered_guess(data, names, classes, words)
     labels: Labels = catalog.load_part(catalog.LABELS, place.source)(data)
     counts = count_labels(labels, progress)
     names = _class_names(labels, counts, data)
@@ -68,7 +69,7 @@ def detect_labels(
         meanings.setdefault(OTHERS, SKIP)
     if meanings:
         data = data.model_copy(update={"labels": meanings})
-    if labels.outside_is_void:
+    if labels.outside_is_void and data.outside_shapes != "background":
         return _exclusive(data, names, classes, words)
     return layered_guess(data, names, classes, words)
 
@@ -111,7 +112,7 @@ def _class_names(labels: Labels, counts: Census, data: DataConfig) -> list[str]:
         if not counts.labels[label]:
             continue
         name = meanings.get(label, label or WITHOUT_NAME)
-        if name not in (SKIP, "void", "background"):
+        if name not in (SKIP, "void", "background") and label != data.area_label:
             found[name] = None
     return list(found)
 

@@ -164,7 +164,8 @@ def _open(path: Path) -> Volume:
     kind = kind_of(path)
     if kind is None:
         raise DataError(f"{path}: is no scan that segkit reads", "unreadable")
-    volume: Volume = catalog.load_part(catalog.VOLUMES, kind)(path)
+    with reading(path):
+        volume: Volume = catalog.load_part(catalog.VOLUMES, kind)(path)
     return volume
 
 

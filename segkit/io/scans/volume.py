@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segkit.errors import DataError, SegkitError
+from segkit.errors import DataError, SegkitError, one_line
 from segkit.io import codecs
 from segkit.io.files import check_is_file
 
@@ -38,8 +38,7 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as problem:
         raise DataError(f"{path}: there is no such file", "missing-file") from problem
     except Exception as problem:  # libraries raise errors of every type without the file's name
-        reason = " ".join(str(problem).split())
-        message = f"{path}: cannot be read ({reason}); copy or export it again"
+        message = f"{path}: cannot be read ({one_line(problem)}); copy or export it again"
         raise DataError(message) from problem
 
 

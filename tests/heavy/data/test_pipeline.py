@@ -76,6 +76,26 @@ def test_every_sample_occurs_once_per_epoch(count: int) -> None:
         assert len({tuple(epoch) for epoch in epochs}) == 9  # in an order of its own each time
 
 
+class InSets(Numbered):
+    """Samples of two data sets, of which the first has two samples."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(SOFTMAX, [(8, 8)] * count)
+        self.names = [f"{'small' if i < 2 else 'large'}/{i}" for i in range(count)]
+
+
+def test_a_small_data_set_has_its_share_of_each_epoch() -> None:
+    settings = config(shares=None)
+    shares = settings.train.model_copy(update={"shares": {"small": 0.5, "large": 0.5}})
+    settings = settings.model_copy(update={"train": shares})
+    seen = numbers(training_batches(InSets(12).part(), settings, GIVEN), 8)
+    for epoch in (seen[:12], seen[12:]):
+        assert [epoch.count(number) for number in (0, 1)] == [3, 3]
+        assert max(epoch.count(number) for number in range(2, 12)) == 1
+    later = numbers(training_batches(InSets(12).part(), settings, GIVEN, first_step=5), 3)
+    assert later == seen[15:]
+
+
 def test_the_same_sample_is_changed_another_way_each_time() -> None:
     batches = training_batches(
         Ramp(SOFTMAX, [(12, 20)]).part(), config(augment=AugmentConfig(rotate=90.0)), GIVEN

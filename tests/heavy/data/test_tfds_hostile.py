@@ -117,3 +117,13 @@ def test_a_data_set_imports_no_python_by_a_name_in_nested_json(tmp_path: Path) -
     path.write_text(json.dumps(features))
     with fails(ConfigError, "untrusted", "hostile.Mask"):
         opened(folder)
+
+
+def test_a_message_of_tfds_with_line_breaks_is_one_line(tmp_path: Path) -> None:
+    folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
+    info = json.loads((folder / "dataset_info.json").read_text())
+    info["splits"][0]["noSuchField"] = 1
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    with fails(DataError, "unreadable", folder, "noSuchField") as problem:
+        opened(folder)
+    assert "\n" not in str(problem.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from segkit import Task
 from segkit.config import Config
 from segkit.data.sources.source import open_source
 from segkit.run import Run
+from tests.helpers.label_sets import labelme_file, labelme_shape, write_json
 from tests.helpers.listings import listing
 
 CLASSES = ["background", "disc", "square", "triangle"]
@@ -89,3 +91,57 @@ def test_a_run_trains_on_sets_and_reports_what_is_open(tmp_path: Path) -> None:
     assert mask.max() < Task.multiclass(CLASSES).channels
     saved = json.loads((tmp_path / "run" / "scores.json").read_text(encoding="utf-8"))
     assert saved["open"] == report["open"]
+
+
+def two_sets(root: Path) -> dict[str, Any]:
+    """Save a set of strokes on transparent layers and one of boxes, and return their settings."""
+    for name in ("strokes", "boxes"):
+        for number in range(6):
+            rng = np.random.default_rng([len(name), number])
+            pixels = rng.integers(0, 90, (32, 40, 3)).astype(np.uint8)
+            pixels[8:20, 10:26] += 120
+            folder = root / name / "images"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+            if name == "boxes":
+                box = labelme_shape("square", [[10, 8], [26, 20]], "rectangle")
+                inside = labelme_shape("square", [[14, 10], [20, 10], [20, 15], [14, 15]])
+                content = labelme_file([box, inside], f"{number}.png", (32, 40))
+                write_json(folder / f"{number}.json", content)
+                continue
+            layer = np.zeros((32, 40, 4), np.uint8)
+            layer[12:14, 12:24] = (255, 0, 0, 255)
+            layer[26:28, 4:36] = (0, 0, 255, 255)
+            (root / name / "layers").mkdir(exist_ok=True)
+            Image.fromarray(layer).save(root / name / "layers" / f"{number}.png")
+    strokes = {
+        "images": str(root / "strokes" / "images"),
+        "masks": str(root / "strokes" / "layers"),
+        "transparent": "void",
+        "mask_colours": {"#ff0000": "square", "#0000ff": "background"},
+        "labelled_classes": ["square"],
+    }
+    boxes = {"source": "labelme", "images": str(root / "boxes" / "images"), "boxes": "bounds"}
+    return {"strokes": strokes, "boxes": boxes}
+
+
+@pytest.mark.one_backend
+def test_a_run_trains_on_sets_of_strokes_and_of_boxes(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "task": {"kind": "multiclass", "classes": CLASSES[:3]},
+            "data": {"sets": two_sets(tmp_path), "cache": "disk"},
+            "model": {"width": 4, "depth": 2},
+            "train": {**SETTINGS, "shares": {"strokes": 0.7, "boxes": 0.3}},
+        }
+    )
+    run = segkit.train(config, tmp_path / "run")
+    assert all(np.isfinite(row["loss"]) for row in run.rows())
+    assert run.config().data.sets is not None
+    facts = json.loads((tmp_path / "run" / "data.json").read_text(encoding="utf-8"))
+    assert facts["sets"]["strokes"]["known"] == {"disc": 0, "square": 6}
+    assert sum(facts["sets"]["boxes"]["samples"].values()) == 6
+    segkit.predict(tmp_path / "run", tmp_path / "boxes" / "images", tmp_path / "out")
+    written = np.asarray(Image.open(tmp_path / "out" / "0.png"))
+    assert set(np.unique(written).tolist()) <= {0, 1, 2}
+    assert run.scored()["open"]["disc"]["known"] < 1

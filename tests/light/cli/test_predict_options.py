@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import yaml
 from PIL import Image
 
 from segkit import Task
@@ -249,6 +250,22 @@ def test_the_page_s_programs_and_config_read_what_predict_wrote(
     source = open_source(config.data, config.task)
     for name, answer in expected.items():
         np.testing.assert_array_equal(source.read(name).mask, answer.mask)
+
+
+def test_the_settings_of_the_page_read_the_files_of_labelling_tools(here: Path) -> None:
+    cells = re.findall(r"^\| `(\w+)` \|.*\| `(\{source: .*\})` \|$", PAGE.read_text("utf-8"), re.M)
+    assert len(cells) == 5
+    flags: list[str] = []
+    for name, _ in cells:
+        flags += ["--format", name]
+    assert predict(*flags) == 0
+    for name, settings in cells:
+        data = DataConfig.model_validate(yaml.safe_load(settings))
+        assert data.source == name
+        source = open_source(data, TASK)
+        for seed, (image, size) in enumerate(SIZES.items()):
+            expected = answer_of(TASK, picture(seed, *size)).mask
+            np.testing.assert_array_equal(source.read(image).mask, expected)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")

@@ -17,7 +17,7 @@ from segkit import VOID, ConfigError, DataError, Task
 from segkit.config import DataConfig, MaskFilesConfig
 from segkit.data.sources.coding import coding_of, data_coding
 from segkit.data.sources.folder import FolderSource, in_folders
-from segkit.inference.outputs.mask_areas import areas_in_files
+from segkit.inference.outputs.mask_counts import counts_in_files
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.coding import Coding, segkit_coding
 from segkit.io.coding_record import read_record, record_of, record_path, write_record
@@ -92,7 +92,8 @@ def read_back(
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     save_mask(coding, mask, paths)
-    assert areas_in_files(coding, paths) == (mask.shape[:2], areas(coding.task, mask))
+    counts = counts_in_files(coding, paths)
+    assert (counts.size, counts.areas) == (mask.shape[:2], areas(coding.task, mask))
     return in_folders(folder / "images", folder / "masks", coding.task, data).read("a").mask
 
 

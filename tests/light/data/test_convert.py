@@ -13,11 +13,11 @@ from segkit import VOID, ConfigError, DataError, Task, catalog
 from segkit.cli import main
 from segkit.config import read
 from segkit.data.convert import convert, image_kind, require_empty, to_folder, to_tfds, to_tool
+from segkit.data.hole_cuts import one_ring
 from segkit.data.parts import open_parts
 from segkit.data.polygons import outlines
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Sample, Subset
-from segkit.data.writers.yolo import one_ring
 from segkit.errors import RunError
 from tests.helpers.errors import fails
 from tests.helpers.label_sets import filled, labelme
@@ -192,7 +192,7 @@ def test_programs_that_draw_outlines_fill_cuts_and_edges_only(mask: np.ndarray) 
     """OpenCV fills a polygon of pixel centres together with its outline, as YOLO's trainer does."""
     _, numbers = cv2.connectedComponents(mask, connectivity=4)
     for polygon in outlines(mask):
-        ring = one_ring(polygon)
+        ring = one_ring([polygon.outer, *polygon.holes])
         drawn = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.uint8)
         cv2.fillPoly(drawn, [ring.astype(np.int32)], 1)
         piece = numbers == numbers[polygon.pixel]
@@ -245,3 +245,24 @@ def test_a_folder_of_one_tool_is_converted_to_another(tmp_path: Path, to: str) -
     np.testing.assert_array_equal(masks["a"][..., 0] == 1, filled([(1, 1, 7, 5)], (8, 12)))
     np.testing.assert_array_equal(masks["a"][..., 1] == 1, filled([(5, 3, 11, 7)], (8, 12)))
     assert not masks["b"].any()
+
+
+@pytest.mark.parametrize(
+    ("to", "label"), [("labelme", "__ignore__"), ("labelstudio", "void"), ("rle", "void")]
+)
+def test_no_class_has_the_label_of_unlabelled_pixels(tmp_path: Path, to: str, label: str) -> None:
+    task = Task.multilabel([label, "liver"])
+    part = in_memory([random_sample(task, "a", 0, False)])
+    with fails(ConfigError, "duplicate-name", label, "liver", setting="task.classes"):
+        to_tool(task, {"train": part}, tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_with_signs_of_addresses_are_found_again(tmp_path: Path) -> None:
+    names = ["a%41", "b & c#d", "e+f", "g?h=i"]
+    samples = [random_sample(CRACK, name, seed, False) for seed, name in enumerate(names)]
+    to_tool(CRACK, {"train": in_memory(samples)}, tmp_path / "out", "labelstudio")
+    again = open_parts(read(tmp_path / "out" / "config.yaml"))["train"]
+    assert again.names == names
+    for sample in samples:
+        np.testing.assert_array_equal(again.read(sample.name).mask, sample.mask)

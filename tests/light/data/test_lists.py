@@ -102,6 +102,7 @@ HEAD = ("image", "mask", "split")
         ([HEAD, ("a.jpg",)], ["line 2"]),
         ([HEAD, (), ("a.jpg", "gone.png", "")], ["line 3", "gone.png"]),
         ([HEAD, ("a.jpg", "x" * 300, "")], ["line 2", "x" * 300]),
+        ([HEAD, ("a.jpg", "\x00/ä.png", "")], ["line 2"]),
         ([HEAD, ("a.jpg", ".", "")], ["line 2", " . "]),
         ([HEAD, ("a.jpg", "a.png", "trane")], ["line 2", "train", "validation", "test", "'trane'"]),
         ([HEAD, ("a.jpg", "a.png", ""), ("a.jpg", "a.png", "")], ["line 3", "a"]),

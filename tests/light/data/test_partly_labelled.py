@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segkit import VOID, ConfigError, DataError, Task
@@ -343,3 +344,44 @@ def test_blocks_of_partly_labelled_images_have_the_sets(tmp_path: Path) -> None:
     config, parts = open_data(Config.model_validate({"task": TASK, "data": section}))
     sample = parts["train"].read(next(iter(parts["train"].names)))
     assert config.task.possible[sample.mask].sum(axis=-1).max() == 2
+
+
+def test_labelled_classes_are_the_others_than_unlabelled_ones(tmp_path: Path) -> None:
+    image(tmp_path, "a", 3)
+    save(tmp_path / "masks" / "a.png", [[0, 1, 255]])
+    expected = {"a": ["b|t|v", "l", "b|l|t|v"]}
+    assert read(tmp_path, labelled_classes=["liver"]) == expected
+    assert read(tmp_path, unlabelled={"tumour": "void", "vessel": "void"}) == expected
+    assert read(tmp_path, labelled_classes=CLASSES[1:])["a"] == ["b", "l", "b|l|t|v"]
+    with fails(DataError, "mask-values", "liver", "data.labelled_classes"):
+        read(tmp_path, labelled_classes=["vessel"])
+    with fails(ConfigError, "unknown-name", "spleen", setting="data.labelled_classes"):
+        read(tmp_path, labelled_classes=["liver", "spleen"])
+    data = DataConfig(labelled_classes=("vessel",))
+    task = Task.model_validate(TASK)
+    other = in_folders(tmp_path / "images", tmp_path / "masks", task, data)
+    assert other.read("a").mask[0, 1] == 1  # masks of an evaluation may show more classes
+
+
+@pytest.mark.parametrize("bands", [2, 3])
+def test_a_file_has_a_band_for_each_class_or_for_each_annotated_one(
+    tmp_path: Path, bands: int
+) -> None:
+    image(tmp_path, "a", 3)
+    stored = np.zeros((1, 3, bands), np.uint8)
+    stored[0, 0, 0] = stored[0, 1, bands - 1] = 1
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(
+        tmp_path / "masks" / "a.tif", stored, photometric="minisblack", planarconfig="contig"
+    )
+    folders = {"images": tmp_path / "images", "masks": tmp_path / "masks"}
+    task = Task.model_validate(LABELS)
+    data = DataConfig.model_validate({**folders, "labelled_classes": ["liver", "vessel"]})
+    found = open_source(data, task).read("a").mask[0]
+    assert found[..., 0].tolist() == [1, 0, 0]
+    assert found[..., 1].tolist() == [VOID] * 3
+    assert found[..., 2].tolist() == [0, 1, 0]
+    data = DataConfig.model_validate({**folders, "labelled_classes": ["liver"]})
+    if bands == 2:
+        with fails(DataError, "mask-channels", 3, 2):
+            open_source(data, task).read("a")

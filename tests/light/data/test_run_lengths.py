@@ -13,6 +13,7 @@ from segkit.data import rle_pack
 from segkit.data.run_lengths import Order, mask_of_counts, mask_of_pairs, pairs_of
 from tests.helpers.errors import assert_is, fails
 from tests.helpers.label_sets import run_pairs
+from tests.oracles.brush import unpack
 
 MASKS = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
 SIZE = (3, 4)
@@ -74,26 +75,6 @@ def test_counts_of_cvat_begin_with_the_pixels_outside() -> None:
 def test_counts_of_another_size_are_refused(counts: list[int]) -> None:
     with fails(DataError, "label-rle", 12):
         mask_of_counts(np.array(counts, np.int64), SIZE)
-
-
-def unpack(packed: list[int]) -> list[int]:
-    """Decode the format of rle-pack bit by bit, as its description says."""
-    bits = "".join(f"{byte:08b}" for byte in packed)
-    place = 0
-
-    def read(count: int) -> int:
-        nonlocal place
-        place += count
-        return int(bits[place - count : place], 2)
-
-    total, word = read(32), read(5) + 1
-    sizes = [read(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < total:
-        is_run = read(1)
-        count = read(sizes[read(2)]) + 1
-        values += [read(word)] * count if is_run else [read(word) for _ in range(count)]
-    return values
 
 
 def test_the_oracle_decodes_the_example_of_label_studio() -> None:

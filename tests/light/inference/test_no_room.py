@@ -88,12 +88,12 @@ def namespace(script: str, *arguments: object) -> str:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_on_a_disk_that_fills_up_all_files_are_complete(tmp_path: Path, kind: str) -> None:
-    """The files on a disk of 500 kB are copied out and compared with an undisturbed run."""
+    """The files on a disk of 2 MB are copied out and compared with an undisturbed run."""
     write_pictures(tmp_path / "in", {f"i{i}": (60, 70) for i in range(12)})
     predict(tmp_path / "in", tmp_path / "whole" / "out", kind)
     (tmp_path / "disk").mkdir()
     printed = namespace(
-        'mount -t tmpfs -o size=500k none "$1/disk"; '
+        'mount -t tmpfs -o size=2m none "$1/disk"; '
         '"$2" -m tests.helpers.predicting "$1/in" "$1/disk/out" "$3"; '
         'cp -r "$1/disk" "$1/copy"',
         tmp_path,

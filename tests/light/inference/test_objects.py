@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segkit import Task
-from segkit.inference.outputs.instances import COLUMNS, Instances
+from segkit.inference.outputs.instances import Instances, columns_of
 from segkit.inference.outputs.objects import find_objects
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.probabilities import HalfTiff, Npy, Tiff
@@ -50,12 +50,17 @@ def test_objects_are_what_scipy_finds_class_by_class(data: st.DataObject) -> Non
             (number,) = set(own[rows, columns].tolist())
             found = objects[number - 1]
             assert (found.label, found.area) == (label, len(rows)) == (label, (own == number).sum())
+            assert found.centre == (round(columns.mean() + 0.5, 3), round(rows.mean() + 0.5, 3))
             assert found.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
             np.testing.assert_allclose(
                 found.score, probabilities[rows, columns, label].mean(), atol=1e-6
             )
     assert len(objects) == total
     assert set(np.unique(numbers).tolist()) - {0} == {found.number for found in objects}
+
+
+def six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,12 +91,15 @@ def test_instances_are_a_tiff_of_numbers_and_a_table(tmp_path: Path, kind: str) 
             / ("liver" if kind == "multilabel" else "")
             / f"{name}.tif"
         )
-        for o in objects:  # the last two cells are the area in a unit, which is unknown here
-            rows.append([name, o.number, task.classes[o.label], *o.box, o.area, o.score, "", ""])
+        for found in objects:  # the two empty cells are the area in a unit, unknown here
+            own = numbers if kind != "multilabel" else numbers[..., found.label]
+            means = answer.image[own == found.number].mean(axis=0)
+            row = [name, found.number, task.classes[found.label], *found.box, found.area]
+            rows.append([*row, found.score, "", "", *found.centre, *map(six_digits, means)])
     output.merge()
     with (tmp_path / "masks-instances.csv").open(newline="") as stream:
         first, *found = csv.reader(stream)
-    assert tuple(first) == COLUMNS
+    assert tuple(first) == columns_of(3)
     assert found == [
         [str(value) for value in row] for row in sorted(rows, key=lambda row: str(row[0]))
     ]

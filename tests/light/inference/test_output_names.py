@@ -16,9 +16,14 @@ from segkit.config import Config
 from segkit.data.convert import to_folder
 from segkit.data.sources.source import Sample, Subset
 from segkit.inference.files import predict_files
-from segkit.inference.outputs.instances import COLUMNS
+from segkit.inference.outputs.instances import COLUMNS, columns_of
 from segkit.inference.outputs.prediction import PredictedImage
-from segkit.inference.outputs.summary import read_summary, row_of_files, write_summary
+from segkit.inference.outputs.summary import (
+    header,
+    read_summary,
+    row_of_files,
+    write_summary,
+)
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.io.coding import segkit_coding
 from segkit.io.images import write_picture
@@ -174,14 +179,16 @@ def test_tables_have_no_formulas_and_find_their_images_again(tmp_path: Path, kin
 def test_rows_that_no_call_can_have_written_are_not_reused(tmp_path: Path) -> None:
     task = Task.binary("crack")
     table = tmp_path / "masks-summary.csv"
-    head = "image,height,width,crack area,crack share\n"
-    good = "a,8,9,3,0.041667\n"
+    head = ",".join(header(task)) + "\n"
+    rest = ",72,0.041667,1,1"
+    good = f"a,8,9,3,0.041667{rest}\n"
     for bad in (
-        "../../a,8,9,3,0.1\n",
-        "b,8,9,=cmd(),0.1\n",
+        f"../../a,8,9,3,0.1{rest}\n",
+        f"b,8,9,=cmd(),0.1{rest}\n",
         "c\n",
-        "nul,8,9,3,0.1\n",
-        '"d\ne",8,9,3,0.1\n',
+        f"nul,8,9,3,0.1{rest}\n",
+        f'"d\ne",8,9,3,0.1{rest}\n',
+        "f,8,9,3,0.1,,0.1,1,1\n",
     ):
         table.write_text(head + good + bad)
         assert list(read_summary(task, table)) == ["a"]
@@ -230,9 +237,14 @@ def test_formulas_of_older_tables_are_quoted(tmp_path: Path) -> None:
     results = Results(config_of(task), Outputs(tmp_path / "masks", formats=("instances",)))
     results.write(named(task, "a"))
     part = tmp_path / "masks-instances" / "a.csv"
-    part.write_text(",".join(COLUMNS) + "\n=1+1,1,liver,0,0,1,1,1,0.5,,\n")
+    part.write_text(
+        ",".join(columns_of(1))
+        + "\n=1+1,1,liver,0,0,1,1,1,0.5,,,0.5,0.5,-7\n-2,1,@x,0,0,1,1,=1,0.5,,,0,0,7\n"
+    )
     results.finish(["a"])
-    assert "\n'=1+1,1,liver," in (tmp_path / "masks-instances.csv").read_text().replace("\r", "")
+    rows = (tmp_path / "masks-instances.csv").read_text().splitlines()
+    assert "'=1+1,1,liver,0,0,1,1,1,0.5,,,0.5,0.5,-7" in rows
+    assert "'-2,1,'@x,0,0,1,1,'=1,0.5,,,0,0,7" in rows
 
 
 def test_tiles_that_claim_to_be_huge_are_not_decoded(tmp_path: Path) -> None:

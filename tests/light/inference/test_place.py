@@ -19,7 +19,7 @@ from segkit.evaluation.evaluate import score_part
 from segkit.inference.files import Summary, predict_files
 from segkit.inference.large.files import separate_large
 from segkit.inference.large.predict import predict_large
-from segkit.inference.outputs.summary import read_summary
+from segkit.inference.outputs.summary import header, read_summary
 from segkit.inference.outputs.writer import Outputs
 from segkit.io.images import read_pixels, write_picture
 from segkit.io.masks import mask_paths, read_mask
@@ -208,7 +208,13 @@ def test_pixels_without_data_are_in_no_table_object_or_probability(tmp_path: Pat
         assert nodata_tag(tmp_path / folder / "a.tif") == "nan"
     assert not tifffile.imread(tmp_path / "out-instances" / "a.tif")[:20].any()
     row = read_summary(task, tmp_path / "out-summary.csv")["a"]
-    assert sum(map(int, row[3::2])) == 20 * 30
+    columns = dict(zip(header(task), row, strict=True))
+    assert sum(int(columns[f"{name} area"]) for name in task.classes) == 20 * 30
+    assert columns["labelled"] == str(20 * 30)
+    for name in task.classes:
+        area = int(columns[f"{name} area"])
+        assert float(columns[f"{name} labelled_share"]) == round(area / (20 * 30), 6)
+        assert float(columns[f"{name} share"]) == round(area / (40 * 30), 6)
     (tmp_path / "out-summary.csv").unlink()
     assert (
         predicted(task, {"a": path}, outputs, skip_existing=True).skipped == 1

@@ -14,6 +14,8 @@ from segkit import ConfigError, Task
 from segkit.config import DataConfig, InputConfig, MaskFilesConfig, PredictConfig, RunConfig
 from segkit.data.pixel_size import PixelSize
 from segkit.data.rasterise import Polygon, draw_mask
+from segkit.data.sources.source import open_source
+from segkit.inference.files import predict_files
 from segkit.inference.inputs import divide_images, find_images
 from segkit.inference.large.files import separate_large
 from segkit.inference.large.glass import Glass, tissue_of
@@ -23,6 +25,7 @@ from segkit.inference.large.qupath import write_qupath
 from segkit.inference.large.work_folder import Strip
 from segkit.inference.outputs.shape_options import ShapeOptions
 from segkit.inference.outputs.writer import Outputs
+from segkit.inference.predict import predict_large_files
 from segkit.io.images import read_image
 from tests.helpers.errors import fails
 from tests.helpers.slides import (
@@ -229,6 +232,33 @@ def test_annotations_of_a_slide_are_in_pixels_of_its_largest_level(tmp_path: Pat
         ),
     )
     np.testing.assert_array_equal(drawn(written, NUCLEUS, SIZE)["nucleus"], nuclei())
+
+
+@needs_slides
+@pytest.mark.parametrize("in_windows", [False, True])
+def test_predict_writes_the_annotations_of_a_slide(tmp_path: Path, in_windows: bool) -> None:
+    save_svs(tmp_path / "in" / "a.svs", picture())
+    config = config_of(NUCLEUS)
+    images = divide_images(config, find_images([tmp_path / "in"]).images)
+    outputs = Outputs(tmp_path / "out", formats=("qupath",))
+    _, large = separate_large(config, images, outputs, 1 if in_windows else None)
+    assert bool(large) == in_windows
+    if in_windows:
+        budget = MemoryBudget(batch_size=2, read_bytes=2**18)
+        summary = predict_large_files(Network(NUCLEUS), config, images, outputs, "weights", budget)
+    else:
+        summary = predict_files(Network(NUCLEUS), config, images, outputs)
+    assert (summary.written, summary.failed) == (1, [])
+    written = tmp_path / "out-qupath" / "a.geojson"
+    np.testing.assert_array_equal(drawn(written, NUCLEUS, SIZE)["nucleus"], nuclei())
+    data = DataConfig(
+        source="qupath",
+        images=tmp_path / "in",
+        annotations=written.parent,
+        microns_per_pixel=MICRONS_SEEN,
+    )
+    sample = open_source(data, NUCLEUS).read("a")
+    np.testing.assert_array_equal(sample.mask, nuclei()[::STEP, ::STEP])
 
 
 @needs_slides

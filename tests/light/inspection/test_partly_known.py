@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segkit import VOID, Task, inspect
+from segkit.config import Config
 from segkit.data.sources.source import Sample
+from segkit.inspection.class_problems import find_class_problems
 from segkit.inspection.fingerprint import facts_of
+from segkit.inspection.inspect import Inspection, as_json
 from segkit.inspection.report import summary_lines
+from segkit.inspection.summary import read_data_summary
 from segkit.io.overlay import overlay
 from segkit.task.layers import known_pixels
 from tests.helpers.draws import masks, tasks
@@ -103,3 +108,62 @@ def test_pictures_veil_pixels_of_several_classes_less_than_void() -> None:
     picture = overlay(BODY, image, target)[0].astype(int)
     sure, several, void = (abs(picture[i] - 128).max() for i in range(3))
     assert sure > several > void
+
+
+@pytest.mark.parametrize(("complete", "reported"), [(9, True), (10, False), (30, False)])
+def test_a_class_that_is_known_in_few_training_images_is_reported(
+    complete: int, reported: bool
+) -> None:
+    facts = []
+    for number in range(30):
+        target = np.zeros((4, 4), np.uint8)
+        target[0, 0] = 1
+        target[1, 1] = 2
+        if number >= complete:
+            target[2:] = 3
+        image = np.zeros((4, 4, 1), np.uint8)
+        facts.append(facts_of(BODY, "train", Sample(str(number), image, target), target))
+    found = list(find_class_problems(BODY, facts, flips=False))
+    messages = [problem.message for problem in found if problem.code == "known-in-few"]
+    assert bool(messages) == reported
+    assert all("vessel in 9" in message and "liver" not in message for message in messages)
+
+
+def test_inspect_says_what_each_of_several_data_sets_knows(tmp_path: Path) -> None:
+    sets = {}
+    for seed, (name, label) in enumerate({"one": "liver", "two": "vessel"}.items()):
+        root = tmp_path / name
+        for number in range(4):
+            rng = np.random.default_rng([seed, number])
+            pixels = rng.integers(0, 255, (8, 8, 3)).astype(np.uint8)
+            mask = np.zeros((8, 8), np.uint8)
+            mask[2:4] = CLASSES.index(label)
+            for folder, content in (("images", pixels), ("masks", mask)):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(content).save(root / folder / f"{number}.png")
+        sets[name] = {"images": str(root / "images"), "masks": str(root / "masks")}
+    sets["one"]["labelled_classes"] = ["liver"]
+    sets["two"]["labelled_classes"] = ["vessel"]
+    task = {"kind": "multiclass", "classes": CLASSES}
+
+    def inspected() -> Inspection:
+        config = Config.model_validate({"task": task, "data": {"sets": sets, "test": 0.0}})
+        (tmp_path / "config.yaml").write_text(config.as_yaml(), encoding="utf-8")
+        return inspect(tmp_path / "config.yaml")
+
+    found = inspected()
+    summary = found.summary()
+    assert summary.sets["one"].known == {"liver": 4, "vessel": 0}
+    assert summary.sets["two"].known == {"liver": 0, "vessel": 4}
+    assert summary.sets["two"].shown == {"liver": 0, "vessel": 4}
+    assert sum(summary.sets["one"].samples.values()) == 4
+    lines = dict(summary_lines(summary))
+    assert "liver 4, vessel 0" in lines["set one"]
+    assert "liver 0, vessel 4" in lines["set two"]
+    assert "liver is known in 4 of 8 images" in lines["partly labelled"]
+    assert "one (folder)" in found.read_as
+    (tmp_path / "data.json").write_text(json.dumps(as_json(found)), encoding="utf-8")
+    assert read_data_summary(tmp_path / "data.json").sets == summary.sets
+    del sets["two"]["labelled_classes"]  # so background of the set is no liver
+    messages = [p.message for p in inspected().problems if p.code == "absent-class"]
+    assert any("two" in text and "data.sets.two.labelled_classes" in text for text in messages)

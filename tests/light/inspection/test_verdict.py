@@ -121,10 +121,24 @@ def test_the_verdict_agrees_with_a_plain_count(data: st.DataObject) -> None:
     drawn = [data.draw(masks(task)) for _ in range(data.draw(st.integers(1, 3)))]
     verdict = judge(task, facts(task, drawn))
     assert holds(str(verdict), verdict.task.head)
-    assert f" {len(drawn)} image" in verdict.because
     if task.kind != "multilabel":
         assert verdict.kind == ("binary" if task.kind == "binary" else "exclusive")
+        assert f" {len(drawn)} image" in verdict.because
         return
+    complete = []
+    for mask in drawn:
+        known = (mask != VOID).reshape(-1, task.channels)
+        if all(pixel.all() or not pixel.any() for pixel in known):
+            complete.append(mask)
+    overlaps = any(((mask == 1).sum(-1) > 1).any() for mask in drawn)
+    labelled = any((mask != VOID).any() for mask in complete)
+    if not overlaps and not labelled and len(complete) < len(drawn):
+        assert verdict.kind == "overlapping"
+        assert verdict.task == task
+        return
+    if not overlaps:
+        drawn = complete
+    assert f" {len(drawn)} image" in verdict.because
     both = sum(int(((mask == 1).sum(-1) > 1).sum()) for mask in drawn)
     held = sum(int((mask == 1).any(-1).sum()) for mask in drawn)
     assert verdict.kind == ("overlapping" if both else "exclusive")
@@ -135,3 +149,30 @@ def test_masks_without_any_label_have_a_verdict() -> None:
     for task in (Task.binary("crack"), LABELS):
         mask = np.full((3, 4, 2) if task.kind == "multilabel" else (3, 4), VOID, np.uint8)
         assert holds(judge(task, facts(task, [mask])).because, 0)
+
+
+def test_layers_that_were_never_annotated_together_are_not_said_to_exclude_each_other() -> None:
+    livers = np.zeros((4, 4, 2), np.uint8)
+    livers[:2, :, 0] = 1
+    livers[..., 1] = VOID
+    tumours = livers[..., ::-1]
+    verdict = judge(LABELS, facts(LABELS, [livers, tumours]))
+    assert (verdict.kind, verdict.task) == ("overlapping", LABELS)
+    assert all(holds(verdict.because, value) for value in ("2 images", "2 classes"))
+    both = np.zeros((4, 4, 2), np.uint8)
+    both[0, 0, 0] = 1
+    verdict = judge(LABELS, facts(LABELS, [livers, tumours, both]))
+    assert verdict.kind == "exclusive"
+    assert all(holds(verdict.because, value) for value in ("1 image", 1))
+
+
+def test_classes_that_are_known_in_some_images_are_named() -> None:
+    task = Task.multiclass(["background", "liver", "tumour"], sets=[["background", "tumour"]])
+    known = np.array([[0, 1, 2]], np.uint8)
+    found = facts(task, [known, known])
+    partly = task.encode(known)
+    partly[0, 0] = 3
+    image = np.zeros((1, 3, 1), np.uint8)
+    found.append(facts_of(task, "train", Sample("c", image, partly), partly))
+    assert holds(judge(task, found).because, "tumour is known in 2 of 3 images")
+    assert "known" not in judge(task, found[:2]).because

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import io
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -248,3 +251,16 @@ def test_a_tiff_whose_second_page_of_another_kind_leads_to_itself_is_refused(
     path.write_bytes(content)
     with fails(DataError, "unreadable", path):
         read_image(path)
+
+
+def test_an_error_without_a_reason_is_that_of_a_full_disk_while_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of the attempt, whose removal makes room, are still there then."""
+    usage = shutil.disk_usage(tmp_path)
+    for free, expected in ((1000, errno.ENOSPC), (10**9, None)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
+        problem = OSError("3 requested and 0 written")
+        with suppress(OSError), atomic(tmp_path / "a.npy"):
+            raise problem
+        assert problem.errno == expected

@@ -218,6 +218,15 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
         assert str(path) in str(problem.value)
 
 
+def test_a_unit_that_nifti_does_not_have_is_an_error_of_the_file(tmp_path: Path) -> None:
+    path = save_nifti(tmp_path / "a.nii", voxels((4, 5, 3)))
+    content = bytearray(path.read_bytes())
+    content[123] = 5  # xyzt_units
+    path.write_bytes(content)
+    with fails(DataError, "unreadable", path):
+        open_volume(path)
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = save_nifti(tmp_path / "a.nii.gz", voxels(SHAPE))
     before = read_slice(slice_path(path, 0), ScanSettings()).values

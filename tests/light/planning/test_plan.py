@@ -244,9 +244,19 @@ def test_classes_with_a_side_are_not_flipped() -> None:
     assert few.config.augment.flip_horizontal
 
 
+def test_a_class_that_is_unknown_elsewhere_is_not_rare() -> None:
+    task = Task.multiclass(["background", "a", "b"], sets=[["background", "b"]])
+    pixels = np.array([90_000, 9_999, 25])
+    found = facts(task, classes=pixels, labelled=100_024, known=np.array([90_024, 100_024, 2_500]))
+    assert planned(task, found).config.class_weights is None
+    found = facts(task, classes=pixels, labelled=100_024, known=np.array([90_024, 100_024, 10_000]))
+    assert planned(task, found).config.class_weights == {"b": 2.0}
+
+
 def test_rare_classes_get_weight_and_large_images_patches_of_foreground() -> None:
     task = Task.multiclass(["background", "a", "b"])
-    found = facts(task, classes=np.array([90_000, 9_999, 25]), labelled=100_024)
+    pixels = np.array([90_000, 9_999, 25])
+    found = facts(task, classes=pixels, labelled=100_024, known=np.full(3, 100_024))
     plan = planned(task, found)
     assert plan.config.class_weights == {"b": 4.0}
     assert "train.foreground" not in plan.reasons
