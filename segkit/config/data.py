@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from segkit.config.data_sets import checked_sets
+from segkit.config.data_sets import checked_sets, set_configs
 from segkit.config.groups import Groups
 from segkit.config.image_parts import ImageParts
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
