@@ -12,7 +12,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segkit import DataError, Task, inspect
+from segkit import VOID, DataError, Task, inspect
 from segkit.config import DataConfig
 from segkit.data.rasterise import Bitmap, Ellipse, Line, Polygon, draw, draw_in
 from segkit.data.sources.source import Source, geometry_of, open_source
@@ -88,6 +88,26 @@ def test_blocks_are_areas_of_the_whole_slide(tmp_path: Path, name: str, save: An
         for geometry in (found.geometry, geometry_of(blocks, block_name)):
             assert geometry is not None
             np.testing.assert_allclose(geometry.size_in("µm"), [MICRONS * STEP] * 2)
+
+
+@needs_slides
+def test_blocks_outside_the_labelled_area_are_void(tmp_path: Path) -> None:
+    path = save_svs(tmp_path / "a.svs", picture())
+    content = annotations()
+    region = {"type": "Polygon", "coordinates": [ring((100, 100, 300, 300))]}
+    content["features"].append(qupath_feature("region", region))
+    write_json(path.with_suffix(".geojson"), content)
+    area = {"label": "region"}
+    mask = opened(tmp_path, labelled_area=area).read("a").mask
+    inside = np.zeros(mask.shape, bool)
+    inside[25:75, 25:75] = True
+    assert (mask[~inside] == VOID).all()
+    assert (mask[inside] < VOID).all()
+    blocks = opened(tmp_path, labelled_area=area, blocks=64)
+    for name in blocks.names:
+        block = blocks.blocks[name]  # type: ignore[attr-defined]
+        expected = mask[slice(*block.rows), slice(*block.columns)]
+        np.testing.assert_array_equal(blocks.read(name).mask, expected)
 
 
 @needs_slides
