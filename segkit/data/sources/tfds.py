@@ -130,7 +130,10 @@ class TfdsSource:
         """Return the pixels of a feature; `mask_of` names the record if the feature is the mask."""
         stored = example[key]
         if not isinstance(stored, bytes):
-            return np.asarray(stored)
+            pixels = np.asarray(stored)
+            if pixels.ndim not in (2, 3):
+                raise ValueError(f"the record has no pixels of the feature {key}")
+            return pixels
         lossy_too = self.data.mask_threshold is not None
         return picture(stored, self._features[key], mask_of, lossy_too)
 

@@ -59,7 +59,7 @@ class Records:
         check_metadata(folder, trust)
         self._builder = _open_builder(folder)
         self.info = self._builder.info
-        self._check_lengths()
+        self._check_splits()
         self._offsets: dict[Path, list[tuple[int, int]]] = {}
         self._slices: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -102,8 +102,8 @@ class Records:
             raise DataError(f"{self.folder}: {split} contains no record", "empty")
         return found
 
-    def _check_lengths(self) -> None:
-        """Raise `DataError` if a split claims more records than memory can list."""
+    def _check_splits(self) -> None:
+        """Raise `DataError` if a split claims too many records, or its files have no names."""
         for name, split in self.info.splits.items():
             reason = why_unsafe(name)
             if reason:
@@ -119,6 +119,14 @@ class Records:
                     f"shardLengths; segkit reads up to {MOST_RECORDS:,}",
                     "shard",
                 )
+            try:
+                _ = split.filepaths
+            except Exception as problem:  # a template of str.format can raise errors of every type
+                raise DataError(
+                    f"{self.folder}: the files of {terminal.shown(name)} cannot be named "
+                    f"({one_line(problem)}); correct filepathTemplate in dataset_info.json",
+                    "shard",
+                ) from problem
 
     def _check_file(self, path: Path, records: int) -> None:
         """Raise `DataError` if a file is missing, or much too short for its number of records."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.inference.outputs.object_counts import ObjectCounter, count_objects
+from segkit.inference.outputs.object_counts import ObjectCounter, number_of_objects
 from segkit.io import codecs
 from segkit.io.coding import Coding, Stored
 from segkit.io.masks import read_colours, read_mask
@@ -56,7 +56,7 @@ def counts_in_mask(task: Task, mask: np.ndarray) -> MaskCounts:
     for label, layer in enumerate(layers_of(task, mask)):
         areas.append(int(np.count_nonzero(layer)))
         if label in task.foreground:
-            objects[label] = count_objects(layer)
+            objects[label] = number_of_objects(layer)
     labelled = int(np.count_nonzero(labelled_pixels(mask)))
     return MaskCounts(Size(*mask.shape[:2]), labelled, areas, objects)
 

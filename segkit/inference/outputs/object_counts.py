@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def count_objects(layer: np.ndarray) -> int:
+def number_of_objects(layer: np.ndarray) -> int:
     """Return the number of objects of a layer (H, W) bool, which touch by a side or a corner."""
     count, _ = cv2.connectedComponents(layer.view(np.uint8), connectivity=8)
     return int(count) - 1

@@ -127,3 +127,24 @@ def test_a_message_of_tfds_with_line_breaks_is_one_line(tmp_path: Path) -> None:
     with fails(DataError, "unreadable", folder, "noSuchField") as problem:
         opened(folder)
     assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("template", ["{DATASET}-{SPLPT}", "{}", "{SPLIT[x]}", "{SPLIT.x}", "{"])
+def test_a_template_of_names_that_cannot_be_filled_in_is_refused(
+    tmp_path: Path, template: str
+) -> None:
+    folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
+    info = json.loads((folder / "dataset_info.json").read_text())
+    info["splits"][0]["filepathTemplate"] = template
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    with fails(DataError, "shard", folder, "filepathTemplate"):
+        opened(folder)
+
+
+def test_a_record_without_a_mask_is_an_error_of_the_record(tmp_path: Path) -> None:
+    folder = write(tmp_path / "tiny", PICTURES, [drawn(0), drawn(1)])
+    [path] = folder.glob("*.tfrecord*")
+    path.write_bytes(path.read_bytes().replace(b"segmentation_mask", b"segmentation_mas_"))
+    source = opened(folder)
+    with fails(DataError, "unreadable", folder, source.names[0], "segmentation_mask"):
+        source.read(source.names[0])

@@ -20,7 +20,7 @@ from segkit import Task
 from segkit.data.pixel_size import PixelSize
 from segkit.inference.files import predict_files
 from segkit.inference.outputs.instances import FIRST, PHYSICAL, Instances, columns_of, rows_of
-from segkit.inference.outputs.object_counts import ObjectCounter, count_objects
+from segkit.inference.outputs.object_counts import ObjectCounter, number_of_objects
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.inference.outputs.summary import (
     header,
@@ -118,7 +118,7 @@ def test_tables_of_older_versions_are_merged_with_empty_cells(
 )
 def test_objects_are_counted_tile_by_tile(layer: np.ndarray, rows: int, columns: int) -> None:
     _, expected = ndimage.label(layer, np.ones((3, 3)))
-    assert count_objects(layer) == expected
+    assert number_of_objects(layer) == expected
     counter = ObjectCounter(layer.shape[1])
     for top in range(0, layer.shape[0], rows):
         for left in range(0, layer.shape[1], columns):
