@@ -202,7 +202,8 @@ def read_window(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np
     turned = values.transpose([kept.index(axis) for axis in ("Y", "X", *channels)])
     if not channels:
         return turned
-    return turned.reshape(*turned.shape[:2], -1)
+    height, width, *positions = turned.shape
+    return turned.reshape(height, width, math.prod(positions))
 
 
 def _check_complete(array: Any, index: Sequence[int | slice]) -> None:

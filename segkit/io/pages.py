@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -57,7 +58,8 @@ class Chosen(NamedTuple):
         flat = [kept.index(axis) for axis in kept if axis not in self.bands]
         bands = [kept.index(axis) for axis in self.bands]
         turned = array.transpose([*flat, *bands])
-        return turned.reshape(*turned.shape[:2], -1)
+        height, width, *positions = turned.shape
+        return turned.reshape(height, width, math.prod(positions))
 
 
 def page_path(path: Path, page: int) -> Path:
