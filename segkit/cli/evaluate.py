@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from segkit.cli.options import add_network
+from segkit.cli.options import add_network, add_tolerance
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -48,13 +48,7 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--boundary", action="store_true", help="also compute distances between outlines"
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        metavar="DISTANCE",
-        help="of surface Dice, in the unit of the distances: that of data.pixel_size or of the "
-        "image files, else pixels (default: 2 pixels, or 2 if data.pixel_size is set)",
-    )
+    add_tolerance(parser)
     parser.add_argument(
         "--second-masks",
         type=Path,

@@ -83,3 +83,14 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def add_tolerance(parser: argparse.ArgumentParser) -> None:
+    """Add the tolerance of surface Dice."""
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="DISTANCE",
+        help="of surface Dice, in the unit of the distances: that of data.pixel_size or of the "
+        "image files, else pixels (default: 2 pixels, or 2 if data.pixel_size is set)",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from segkit.cli.options import add_network, add_trust
+from segkit.cli.options import add_network, add_tolerance, add_trust
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +43,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images whose masks and errors are shown (default: 21: 12 worst, 6 median, 3 best)",
     )
+    add_tolerance(parser)
     add_network(parser)
     add_trust(parser)
     parser.set_defaults(run_command=_report)
@@ -59,6 +60,7 @@ def _report(options: argparse.Namespace) -> int:
         options.masks,
         out=options.out,
         pictures=options.pictures,
+        tolerance=options.tolerance,
         trust=options.trust,
         tta=options.tta,
         runtime=options.runtime,

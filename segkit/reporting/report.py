@@ -15,7 +15,7 @@ from segkit.data.parts import held_out, open_parts, readable_part
 from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
-from segkit.evaluation.evaluate import ScoreOptions, score_opened
+from segkit.evaluation.evaluate import ScoreOptions, check_tolerance, score_opened
 from segkit.html.page import render_page
 from segkit.inference.export_choice import AUTO
 from segkit.inference.load import PathLike, as_paths, check_runtime, config_of, open_together
@@ -53,6 +53,7 @@ def report(
     *,
     out: PathLike = "report.html",
     pictures: int = PICTURES,
+    tolerance: float | None = None,
     trust: bool = False,
     tta: str | None = None,
     runtime: str = AUTO,
@@ -69,6 +70,7 @@ def report(
         masks: A folder of their masks, stored like those that the run was trained on.
         out: The page; an existing file is replaced.
         pictures: Number of images that are shown: mostly the worst, some in the middle, the best.
+        tolerance: Tolerance of the normalised surface Dice, as in `segkit.evaluate`.
         trust: Whether Python code that the run's data section names may be imported.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
@@ -83,8 +85,10 @@ def report(
     paths = as_paths(runs)
     check_runtime(runtime)
     check_pictures(pictures)
+    check_tolerance(tolerance)
     scored = _find_images(paths[0], images, masks, trust)
-    reported = _score(paths, scored, pictures, tta, runtime, progress or Progress())
+    options = ScoreOptions(boundary=True, tolerance=tolerance)
+    reported = _score(paths, scored, pictures, options, tta, runtime, progress or Progress())
     write_text_for_user(Path(out), report_html(reported))
     return Path(out)
 
@@ -93,6 +97,7 @@ def _score(
     paths: Sequence[Path],
     scored: ScoredImages,
     pictures: int,
+    options: ScoreOptions,
     tta: str | None,
     runtime: str,
     progress: Progress,
@@ -105,10 +110,12 @@ def _score(
         opened = open_together(paths, runtime, tta)
         config = opened.config
         album = Album(config.task, pictures)
-        scores = score_opened(opened, scored.part, ScoreOptions(seen=album.add), progress)
+        scores = score_opened(opened, scored.part, options._replace(seen=album.add), progress)
         if scored.name is not None:
             scores = {"part": scored.name, **scores}
     arguments = list(scored.arguments)
+    if options.tolerance is not None:
+        arguments += ["--tolerance", str(options.tolerance)]
     if tta:
         arguments += ["--tta", tta]
     return collect(paths, config, scored.where, scores, album, arguments)

@@ -52,11 +52,30 @@ def test_other_images_are_scored_and_named(trained: Run, tmp_path: Path) -> None
     assert 'class="view image"' not in html
 
 
+def test_a_report_has_the_boundary_scores_of_evaluate(trained: Run, tmp_path: Path) -> None:
+    test = trained.path.parent / "test"
+    folders = (test / "images", test / "masks")
+    page = segkit.report(
+        trained.path, *folders, out=tmp_path / "page.html", pictures=0, tolerance=3
+    )
+    html = page.read_text(encoding="utf-8")
+    scores = segkit.evaluate(trained.path, *folders, boundary=True, tolerance=3)
+    assert scores["boundary"]["tolerance"] == 3
+    means = scores["per_image"]["classes"].values()
+    shown = [values["hd95"]["value"] for values in means if "hd95" in values]
+    assert len(shown) == len(trained.config().task.foreground)
+    for value in shown:
+        assert f'<td class="number">{value:.3f}</td>' in html
+    assert "--tolerance 3" in html
+
+
 def test_wrong_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with fails(ConfigError, "missing-setting", setting="--masks"):
         segkit.report(tmp_path, images=tmp_path)
     with fails(ConfigError, "wrong-value", "501", setting="--pictures"):
         segkit.report(tmp_path, pictures=501)
+    with fails(ConfigError, "wrong-value", -1, setting="--tolerance"):
+        segkit.report(tmp_path, tolerance=-1)
     with fails(segkit.RunError, "not-a-run", str(tmp_path)):
         segkit.report(tmp_path)
 
