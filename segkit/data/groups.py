@@ -9,6 +9,7 @@ from segkit.config import Config, DataConfig, PartConfig
 from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
+from segkit.io.plane_addresses import stack_name
 from segkit.io.scans.slices import volume_name
 
 MOST_LISTED = 5
@@ -18,15 +19,18 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 
 
 def has_groups(config: Config) -> bool:
-    """Return whether the groups are known: set by `data.groups`, or the volumes of scans."""
+    """Return whether the groups are known: by `data.groups`, or the files of slices and planes."""
     sections = set_configs(config.data).values()
     if any(section.groups is not None for section in sections):
         return True
-    return config.data.groups is not None or config.data.source == "scans"
+    data = config.data
+    return data.groups is not None or data.source == "scans" or data.axes is not None
 
 
 def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
-    """Return the group of each sample, as `data.groups` says; that of a slice is its volume.
+    """Return the group of each sample, as `data.groups` says.
+
+    Without it the group of a slice is its volume, and that of a plane is its file.
 
     Args:
         names: Names of samples, of any part.
@@ -43,9 +47,11 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
         return _groups_in_sets(names, config)
     groups = config.data.groups
     if groups is None:
-        if has_groups(config):
-            return [volume_name(image_name(name)) for name in names]
-        return None
+        if not has_groups(config):
+            return None
+        if config.data.axes is not None:
+            return [stack_name(image_name(name)) for name in names]
+        return [volume_name(image_name(name)) for name in names]
     if groups.pattern is not None:
         found = [_by_pattern(name, groups.pattern) for name in names]
         rule = f"do not match the pattern {groups.pattern}"

@@ -18,7 +18,9 @@ from segkit.inference.load import config_together
 from segkit.inference.outputs.prediction import beside
 from segkit.io.image_files import SUFFIXES, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import pages_apart
+from segkit.io.planes import planes_apart
 from segkit.io.scans.finding import (
     VOLUME_SUFFIXES,
     find_scan,
@@ -27,6 +29,7 @@ from segkit.io.scans.finding import (
     name_of_file,
 )
 from segkit.io.scans.slices import slices_apart
+from segkit.io.slides import at_level
 from segkit.system.terminal import shown
 
 MAX_NOTES = 20
@@ -127,20 +130,24 @@ def find_images(
 
 
 def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Path]:
-    """Divide files of several pages, and scans, into one image per page or slice.
+    """Divide files of several pages or planes, and scans, into one image per page, plane or slice.
 
     Args:
-        config: The config of the run, which says whether pages are images.
+        config: The config of the run, which says whether pages are images, and what axes mean.
         images: Image files by name.
 
     Returns:
-        The files, or the addresses of their pages or slices, by name.
+        The files, or the addresses of their pages, planes or slices, by name.
 
     Raises:
         ConfigError: If a volume does not show the direction of its slices.
-        DataError: If a page and another image have one name.
+        DataError: If a page and another image have one name, or an axis of a file has no meaning.
     """
-    apart = pages_apart(images, config.data.pages)
+    at_levels = {
+        name: at_level(path, config.data.microns_per_pixel) for name, path in images.items()
+    }
+    pages = pages_apart(at_levels, config.data.pages)
+    apart = planes_apart(pages, config.data.axes, keep_broken=True)
     if config.data.source == "scans":
         return slices_apart(apart, settings_of(config.data))
     return apart
@@ -205,7 +212,7 @@ def _search(path: Path, results: Sequence[Path], scans: bool) -> Found:
     """Return the contents of one input, without the results of earlier calls in it."""
     if not os.path.lexists(path):
         raise DataError(f"{path}: there is no such file or folder", "missing-file")
-    if not path.is_dir():
+    if not path.is_dir() or is_ome_zarr(path):
         return Found([_name_file(path, scans)], [], [])
     root = path.resolve()
     # a folder of results that is an input itself, or holds it, was asked for by its name

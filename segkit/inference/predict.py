@@ -89,8 +89,8 @@ class ExtraOutputs(TypedDict, total=False):
     """Also write maps of uncertainty."""
     formats: Sequence[str]
     """Also write objects: "geojson", "geopackage", "qupath", "coco", "labelme", "labelstudio",
-    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes: "nifti",
-    "dicom-seg"."""
+    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes and stacks:
+    "nifti", "dicom-seg", "ome-tiff"."""
     smallest: int | str
     """Leave out smaller objects of `formats`: a number of pixels, or an area such as "20 m2"."""
     simplify: float
@@ -293,7 +293,7 @@ def predict_large_files(
         network: The network.
         config: The config of the run.
         images: Image files by name.
-        outputs: What to write: nothing but masks.
+        outputs: What to write: masks, and formats of `catalog.LARGE_OUTPUTS`.
         fingerprint: Identifies the network. A prediction begun with another one starts again.
         budget: What fits into the memory.
         skip_existing: Whether images whose masks exist are left out.

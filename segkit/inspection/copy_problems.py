@@ -8,6 +8,7 @@ from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.near_duplicates import near_pairs, same_images
 from segkit.inspection.problem import Problem, problem_of
+from segkit.io.plane_addresses import of_one_stack
 from segkit.io.scans.slices import of_one_volume
 
 
@@ -66,7 +67,7 @@ def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     across: list[str] = []
     within: list[str] = []
     for one, other in near_pairs(facts):
-        if of_one_volume(one.name, other.name):
+        if of_one_volume(one.name, other.name) or of_one_stack(one.name, other.name):
             continue  # neighbours are alike, and every split keeps them together
         pair = f"{one.name} ({one.part}) ~ {other.name} ({other.part})"
         if one.part == other.part:

@@ -22,6 +22,7 @@ from segkit.io.coding import segkit_coding
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import may_have_holes, read_pixels
+from segkit.io.plane_addresses import split_plane
 from segkit.io.scans.slices import SlicePlace
 from segkit.task import VOID, Task
 
@@ -116,8 +117,8 @@ class PredictedImage:
 
     @property
     def file_name(self) -> str:
-        """The path of the image below the folder of images; the name of a slice of a scan."""
-        if self.scan is not None:
+        """The path of the image below the folder of images; the name of a slice or a plane."""
+        if self.scan is not None or split_plane(self.path)[1] is not None:
             return self.name
         return self.name + self.path.suffix
 

@@ -13,6 +13,7 @@ from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
 from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import Suffixes, find_suffixes
+from segkit.data.sources.pair_pages import stack_folders
 from segkit.data.sources.source import Source
 from segkit.errors import DataError
 from segkit.inspection.mask_format.contents import (
@@ -51,7 +52,8 @@ from segkit.inspection.mask_format.vector import (
 )
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
-from segkit.io.pages import pages_of
+from segkit.io.ome_zarr import is_ome_zarr
+from segkit.io.planes import planes_of_pages
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
 
@@ -106,7 +108,7 @@ def _detect_in_folders(
     images, masks = folders
     if data.source in ("folder", "scans") and holds_scans(images):
         return detect_scans(data, folders, classes, progress, _classify_files)
-    layers = _class_folders(images, masks)
+    layers = _class_folders(data, images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
     return detect_folder(data, images, masks, classes, progress)
@@ -313,7 +315,7 @@ def _classify_files(
         return stated
     paths: list[Path] = []
     for path in masks:
-        paths += pages_of(path, data.pages)
+        paths += planes_of_pages(path, data.pages, data.axes)
     scanned = scan_masks(paths, progress, data.pages)
     data, scanned, doubts = read_transparent(data, scanned)
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
@@ -363,18 +365,20 @@ def _nothing_readable(data: DataConfig, scanned: Sequence[Stored]) -> DataError:
     return DataError(message, code)
 
 
-def _class_folders(images: Path, masks: Path) -> list[str]:
+def _class_folders(data: DataConfig, images: Path, masks: Path) -> list[str]:
     """Return the folders of masks, if there are no mask files beside them.
 
     Folders that the images have, too, are not classes.
     """
     folders = set()
     for path in masks.iterdir():
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES or is_ome_zarr(path):
             return []
         if path.is_dir() and not path.name.startswith("."):
             folders.add(path.name)
     of_images = {path.name for path in images.iterdir() if path.is_dir()}
+    if data.axes is not None:
+        of_images |= stack_folders(images)
     return sorted(folders - of_images)
 
 
