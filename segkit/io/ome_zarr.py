@@ -130,12 +130,12 @@ def read_ome_zarr(path: Path) -> Pixels:
     lengths = image.lengths
     if lengths["Y"] * lengths["X"] > codecs.most_pixels():
         raise DataError(codecs.too_large(path), "too-large")
-    plane = plane_of(image, path)
+    plane = zarr_plane(image, path)
     with naming_zarr(path):
         return Pixels(read_window(image, plane, slice(None), slice(None)))
 
 
-def plane_of(image: OmeZarr, path: Path) -> Plane:
+def zarr_plane(image: OmeZarr, path: Path) -> Plane:
     """Return the plane of an address; that of an image with one plane if the path names none.
 
     Raises:
@@ -154,10 +154,10 @@ def ome_zarr_geometry(path: Path) -> Geometry | None:
     Raises:
         DataError: If it cannot be read.
     """
-    return geometry_of(open_ome_zarr(path).spacing)
+    return zarr_geometry(open_ome_zarr(path).spacing)
 
 
-def geometry_of(spacing: Mapping[str, tuple[float, str]]) -> Geometry | None:
+def zarr_geometry(spacing: Mapping[str, tuple[float, str]]) -> Geometry | None:
     """Return the size of pixels with a distance along the axes Y and X."""
     if "Y" not in spacing or "X" not in spacing:
         return None

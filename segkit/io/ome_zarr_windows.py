@@ -8,7 +8,7 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io.bands import Bands
-from segkit.io.ome_zarr import EXTRA, naming_zarr, open_ome_zarr, plane_of, read_window
+from segkit.io.ome_zarr import EXTRA, naming_zarr, open_ome_zarr, read_window, zarr_plane
 from segkit.io.windowed import WindowedImage
 from segkit.system.packages import need
 
@@ -37,7 +37,7 @@ class LargeOmeZarr(WindowedImage):
     ) -> None:
         super().__init__(path, bands)
         self._image = open_ome_zarr(path)
-        self._plane = plane_of(self._image, path)
+        self._plane = zarr_plane(self._image, path)
         self.height = self._image.lengths["Y"]
         self.width = self._image.lengths["X"]
         self._check_chunks(most_bytes)

@@ -151,10 +151,10 @@ def unknown_axes(path: Path, lengths: Mapping[str, int], more: str = "") -> Data
     )
 
 
-def positions_of(name: str) -> dict[str, int]:
+def positions_in_name(name: str) -> dict[str, int]:
     """Return the position, from 0, along each axis that the name of a plane states.
 
-    >>> positions_of("monday/cells/T001_Z003"), positions_of("cells")
+    >>> positions_in_name("monday/cells/T001_Z003"), positions_in_name("cells")
     ({'T': 0, 'Z': 2}, {})
     """
     found = POSITIONS.search(name)

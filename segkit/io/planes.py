@@ -44,7 +44,7 @@ def _lengths_of(series: Any) -> dict[str, int]:
     return dict(zip(series.axes, map(int, series.shape), strict=True))
 
 
-def planes_of(path: Path, axes: Axes | None, keep_broken: bool = False) -> dict[str, Path]:
+def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> dict[str, Path]:
     """Return the planes of a file.
 
     Args:
@@ -138,14 +138,14 @@ def planes_of_pages(path: Path, pages: Pages | None, axes: Axes | None) -> list[
     """
     found: list[Path] = []
     for page in pages_of(path, pages):
-        found += planes_of(page, axes, keep_broken=True).values()
+        found += planes_in_file(page, axes, keep_broken=True).values()
     return found
 
 
 def planes_apart(
     images: Mapping[str, Path], axes: Axes | None, keep_broken: bool = False
 ) -> dict[str, Path]:
-    """Return the planes of files by name; the arguments are those of `planes_of`.
+    """Return the planes of files by name; the arguments are those of `planes_in_file`.
 
     Raises:
         DataError: If a plane and another image have one name ("duplicate-name"), or an axis has no
@@ -153,7 +153,7 @@ def planes_apart(
     """
     apart: dict[str, Path] = {}
     for name, path in images.items():
-        for end, plane in planes_of(path, axes, keep_broken).items():
+        for end, plane in planes_in_file(path, axes, keep_broken).items():
             own_name = name + end
             if own_name in apart:
                 raise DataError(

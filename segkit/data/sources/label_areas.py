@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from segkit.config import DataConfig
 from segkit.data.rasterise import Patch, Shape, Size, draw_in
-from segkit.data.sources.label_source import Labels, LabelSource, Region, naming
+from segkit.data.sources.label_source import Labels, LabelSource, Region, naming_region
 from segkit.data.sources.source import Sample
 from segkit.io.raster_windows import open_windowed
 from segkit.io.slide_addresses import is_slide
@@ -79,7 +79,7 @@ class SlideLabelSource(LabelSource):
 
 def _with_shape(region: Region, size: Size, where: str) -> Region:
     """Return a region whose shape is made already."""
-    with naming(region, where):
+    with naming_region(region, where):
         shape = region.shape(size)
 
     def made(size: Size) -> Shape:

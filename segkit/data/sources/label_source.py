@@ -243,7 +243,7 @@ class LabelSource:
         boxes: list[Drawn] = []
         shapes: list[Region] = []
         for region in regions:
-            with naming(region, where):
+            with naming_region(region, where):
                 if region.label == self._area_label:
                     areas.append(drawn(region))
                 elif self._is_bound(region):
@@ -279,7 +279,7 @@ class LabelSource:
     def _draw(self, regions: Iterable[Region], where: str, drawn: DrawRegion) -> Iterator[Drawn]:
         """Yield the drawn shapes, one at a time, because together they may take much memory."""
         for region in regions:
-            with naming(region, where):
+            with naming_region(region, where):
                 meaning = self._meaning(region.label)
                 patch = None
                 if meaning != SKIP:
@@ -304,7 +304,7 @@ class LabelSource:
 
 
 @contextmanager
-def naming(region: Region, where: str) -> Iterator[None]:
+def naming_region(region: Region, where: str) -> Iterator[None]:
     """Add the file and the place of a region to errors."""
     try:
         yield

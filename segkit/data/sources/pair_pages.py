@@ -10,7 +10,7 @@ from segkit.errors import DataError
 from segkit.io.image_files import list_images
 from segkit.io.pages import pages_apart, pages_of
 from segkit.io.plane_addresses import Axes
-from segkit.io.planes import planes_of
+from segkit.io.planes import planes_in_file
 from segkit.io.slides import at_level
 
 
@@ -63,8 +63,8 @@ def separate_planes(pairs: Pairs, axes: Axes) -> Pairs:
     by_name: dict[str, Pair] = {}
     names_of: dict[str, list[str]] = {}
     for name, (image, files) in pairs.by_name.items():
-        planes = planes_of(image, axes)
-        masks = {label: planes_of(path, axes) for label, path in files.items()}
+        planes = planes_in_file(image, axes)
+        masks = {label: planes_in_file(path, axes) for label, path in files.items()}
         for label, found in masks.items():
             if set(found) != set(planes):
                 raise DataError(
@@ -99,7 +99,7 @@ def planes_of_images(
     planes: dict[str, Path] = {}
     names_of_masks: dict[str, str] = {}
     for name, path in images.items():
-        for end, plane in planes_of(path, axes).items():
+        for end, plane in planes_in_file(path, axes).items():
             planes[name + end] = plane
             names_of_masks[name + end] = stems[name] + end
     return planes, names_of_masks

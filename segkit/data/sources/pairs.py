@@ -142,6 +142,19 @@ def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
         )
 
 
+def _folders_and_files(masks: Path) -> tuple[set[str], bool]:
+    """Return the names of the sub-folders that are no images, and whether there is a mask file."""
+    folders = set()
+    has_files = False
+    with codecs.naming(masks):
+        for path in masks.iterdir():
+            if path.is_file() or is_ome_zarr(path):
+                has_files = True
+            elif path.is_dir():
+                folders.add(path.name)
+    return folders, has_files
+
+
 def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict[str, Path]:
     """Find the folders of the mask files.
 
@@ -158,11 +171,7 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
     """
     if not masks.is_dir():
         raise DataError(f"{masks}: there is no such folder", "unpaired")
-    with codecs.naming(masks):
-        images_in_folders = {path for path in masks.iterdir() if is_ome_zarr(path)}
-        folders = {path.name for path in masks.iterdir() if path.is_dir()}
-        folders -= {path.name for path in images_in_folders}
-        has_files = bool(images_in_folders) or any(path.is_file() for path in masks.iterdir())
+    folders, has_files = _folders_and_files(masks)
     if data.images:  # folders that images have, too, are not classes
         folders -= {path.name for path in data.images.iterdir() if path.is_dir()}
         if data.axes is not None:

@@ -12,7 +12,7 @@ from segkit.config import RunConfig
 from segkit.data.pixel_size import pixel_size_of_new
 from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
-from segkit.inference.large.glass import check_background
+from segkit.inference.large.glass import check_glass_is_background
 from segkit.inference.large.memory_budget import (
     MemoryBudget,
     budget_within,
@@ -82,7 +82,7 @@ def separate_large(
         else:
             whole[name] = path
     if config.predict.skip_glass and any(is_slide(path) for path in large.values()):
-        check_background(config.task)
+        check_glass_is_background(config.task)
     for name, path in large.items():
         _check_possible(config, outputs, name, path, coding)
     return whole, large
@@ -134,6 +134,13 @@ def _write_formats(
         write(written, path, config.task, bands, results.shapes, size)
 
 
+def _watched(predict: Predict, name: str, scale: ScaleWatch | None) -> Predict:
+    """Return the network; `scale` sees the windows of the image of this name, if it is given."""
+    if scale is None:
+        return predict
+    return scale.watched(predict, name)
+
+
 def predict_and_write_large(
     predict: Predict,
     config: RunConfig,
@@ -154,14 +161,13 @@ def predict_and_write_large(
         show_windows: Shows the progress within an image.
         images: Image files by name.
         results: Where the masks are written.
-        scale: Sees each window, to warn of another range of values.
+        scale: Warns of windows with another range of values.
     """
     for name, path in images.items():
-        network = predict if scale is None else scale.watched(predict, name)
         try:
             with show_windows(name) as progress:
                 masks = predict_large(
-                    network,
+                    _watched(predict, name, scale),
                     config,
                     path,
                     results.masks,

@@ -145,7 +145,7 @@ def _predict_waiting(
             yield next(probabilities)
 
 
-def check_background(task: Task) -> None:
+def check_glass_is_background(task: Task) -> None:
     """Raise `ConfigError` for a task in which glass has no class."""
     if not task.can_be_nothing:
         raise ConfigError(

@@ -26,7 +26,7 @@ from segkit.inference.images import match_model_input
 from segkit.inference.large.glass import (
     Glass,
     Window,
-    check_background,
+    check_glass_is_background,
     find_glass,
     predict_tissue,
 )
@@ -66,8 +66,7 @@ def predict_large(
 ) -> list[Path]:
     """Predict an image of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
-    Complete rows are in FOLDER/.NAME.part. A later call goes on from there if the image file, the
-    settings and `fingerprint` are the same. The mask is VOID where the image has no data.
+    Complete rows are in FOLDER/.NAME.part, from where a later call with equal settings goes on.
 
     Args:
         predict: The network.
@@ -78,7 +77,7 @@ def predict_large(
         budget: What fits into the memory.
         fingerprint: Identifies the weights of the network.
         progress: Receives the number of windows that are done, also those of an earlier call.
-        coding: How the mask is stored. The default is the coding of the run's data set.
+        coding: How the mask is stored; None for the coding of the run's data set.
         write_more: Receives the rows of the decoded mask, before the mask is written.
 
     Returns:
@@ -90,12 +89,17 @@ def predict_large(
     coding = coding or coding_of(config)
     paths = coding.paths(folder, name, tiff=True)
     check_only_mask(paths)
-    work = work_folder(folder / f"{name}.tif")
     with _open(path, config, budget) as image:
-        glass = _glass_of(config, image)
-        rows = _Rows(predict, config, image, _grid_of(config, image), work, budget, glass)
+        rows = _rows_of(predict, config, image, work_folder(folder / f"{name}.tif"), budget)
         _predict_and_write(rows, coding, paths, fingerprint, progress, write_more)
     return paths
+
+
+def _rows_of(
+    predict: Predict, config: RunConfig, image: WindowedImage, work: Path, budget: MemoryBudget
+) -> _Rows:
+    glass = _glass_of(config, image)
+    return _Rows(predict, config, image, _grid_of(config, image), work, budget, glass)
 
 
 def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> WindowedImage:
@@ -121,7 +125,7 @@ def _glass_of(config: RunConfig, image: WindowedImage) -> Glass | None:
     """Return the glass of a slide; None if it is predicted like tissue."""
     if not config.predict.skip_glass:
         return None
-    check_background(config.task)
+    check_glass_is_background(config.task)
     return find_glass(image.path, image.height, image.width)
 
 

@@ -21,7 +21,7 @@ from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.atomic import together
 from segkit.io.coding import Coding
 from segkit.io.pages import file_of
-from segkit.io.plane_addresses import positions_of, split_plane, stack_name
+from segkit.io.plane_addresses import positions_in_name, split_plane, stack_name
 from segkit.io.planes import axes_of, distance_along_z
 
 AXES = "TZC"
@@ -107,7 +107,7 @@ class OmeTiff(PartsOutput):
 
 def _positions(predicted: PredictedImage) -> dict[str, int]:
     """Return the position of a plane in its stack, from 0; empty for an image of its own."""
-    positions = positions_of(predicted.name)
+    positions = positions_in_name(predicted.name)
     _, plane = split_plane(predicted.path)
     why = ""
     if positions and plane is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data.polygons import Ring
-from segkit.inference.outputs.object_polygons import Rings, geometry_of, object_polygons
+from segkit.inference.outputs.object_polygons import Rings, geojson_geometry, object_polygons
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.names import file_in
 from segkit.io.slides import scale_to_full
@@ -57,7 +57,7 @@ def annotation(
     classification = {"name": task.classes[label], "color": list(task.palette[label])}
     return {
         "type": "Feature",
-        "geometry": geometry_of(parts),
+        "geometry": geojson_geometry(parts),
         "properties": {"objectType": "annotation", "classification": classification},
     }
 

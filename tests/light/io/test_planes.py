@@ -26,7 +26,7 @@ from segkit.io.plane_addresses import (
     split_plane,
     stack_name,
 )
-from segkit.io.planes import axes_of, planes_apart, planes_of
+from segkit.io.planes import axes_of, planes_apart, planes_in_file
 from segkit.io.raster_windows import open_windowed, pixels_for_windows
 from tests.helpers.errors import fails
 from tests.helpers.stacks import (
@@ -54,7 +54,7 @@ APART = {"T": "samples", "Z": "samples"}
 def test_each_position_of_an_axis_of_samples_is_an_image(tmp_path: Path, kind: str) -> None:
     array = values()
     path = save_stack(tmp_path, kind, array)
-    planes = planes_of(path, APART)
+    planes = planes_in_file(path, APART)
     expected = [f"/T{t:03d}_Z{z:03d}" for t, z in itertools.product((1, 2), (1, 2, 3))]
     assert list(planes) == expected
     for (time, height), plane in zip(np.ndindex(2, 3), planes.values(), strict=True):
@@ -84,7 +84,7 @@ def test_axes_become_channels_and_single_positions(
 ) -> None:
     array = values()
     path = save_stack(tmp_path, kind, array)
-    [(name, plane)] = planes_of(path, axes).items()
+    [(name, plane)] = planes_in_file(path, axes).items()
     assert name == ""
     expected = array[index].reshape(-1, *SHAPE[-2:]).transpose(1, 2, 0)
     np.testing.assert_array_equal(read_image(plane), expected)
@@ -99,7 +99,7 @@ def test_an_axis_without_a_meaning_is_refused(
 ) -> None:
     path = save_stack(tmp_path, kind, values())
     with fails(DataError, "pages", path, "data.axes", "T (2)", "Z (3)", "C (2)", "Y (20)"):
-        planes_of(path, axes)
+        planes_in_file(path, axes)
 
 
 @kinds
@@ -116,8 +116,8 @@ def test_channels_alone_are_read_without_a_setting(tmp_path: Path, kind: str) ->
     path = save_stack(tmp_path, kind, array, "CYX")
     np.testing.assert_array_equal(read_image(path), np.moveaxis(array, 0, -1))
     np.testing.assert_array_equal(read_image(path, bands=(3, 1)), array[[2, 0]].transpose(1, 2, 0))
-    assert planes_of(path, APART) == {"": path}
-    assert list(planes_of(path, {"C": "samples"})) == ["/C001", "/C002", "/C003"]
+    assert planes_in_file(path, APART) == {"": path}
+    assert list(planes_in_file(path, {"C": "samples"})) == ["/C001", "/C002", "/C003"]
 
 
 @kinds
@@ -128,8 +128,8 @@ def test_the_order_of_axes_in_the_file_does_not_matter(tmp_path: Path, kind: str
     one = save_stack(tmp_path / "one", kind, array)
     other = save_stack(tmp_path / "other", kind, array.transpose(2, 1, 0, 3, 4), "CZTYX")
     for axes in (APART, {"T": "channels", "Z": "channels"}):
-        first = planes_of(one, axes)
-        second = planes_of(other, axes)
+        first = planes_in_file(one, axes)
+        second = planes_in_file(other, axes)
         assert list(first) == list(second)
         for name, plane in first.items():
             np.testing.assert_array_equal(read_image(plane), read_image(second[name]))
@@ -138,7 +138,7 @@ def test_the_order_of_axes_in_the_file_does_not_matter(tmp_path: Path, kind: str
 @kinds
 def test_the_size_of_a_pixel_is_that_of_the_metadata(tmp_path: Path, kind: str) -> None:
     path = save_stack(tmp_path, kind, values())
-    for plane in [path, *planes_of(path, APART).values()]:
+    for plane in [path, *planes_in_file(path, APART).values()]:
         found = read_geometry(plane)
         assert found is not None
         np.testing.assert_allclose(found.size_in("µm"), PIXEL, rtol=1e-6)
@@ -148,11 +148,11 @@ def test_the_size_of_a_pixel_is_that_of_the_metadata(tmp_path: Path, kind: str) 
 def test_planes_of_labels_are_masks(tmp_path: Path, kind: str) -> None:
     array = (values((3, 20, 24)) % 3).astype(np.uint8)
     path = save_stack(tmp_path, kind, array, "ZYX")
-    for height, plane in enumerate(planes_of(path, {"Z": "samples"}).values()):
+    for height, plane in enumerate(planes_in_file(path, {"Z": "samples"}).values()):
         np.testing.assert_array_equal(read_mask(plane), array[height])
         np.testing.assert_array_equal(read_layers(plane), array[height][..., None])
         np.testing.assert_array_equal(read_colours(plane), array[height][..., None].repeat(3, -1))
-    [plane] = planes_of(path, {"Z": "channels"}).values()
+    [plane] = planes_in_file(path, {"Z": "channels"}).values()
     np.testing.assert_array_equal(read_layers(plane), np.moveaxis(array, 0, -1))
 
 
@@ -160,10 +160,10 @@ def test_colours_of_a_stack_stay_channels(tmp_path: Path) -> None:
     array = values((2, 3, 20, 24, 3)).astype(np.uint8)
     path = save_ome_tiff(tmp_path / "a.ome.tif", array, "TZYXS", photometric="rgb")
     for (time, height), plane in zip(
-        np.ndindex(2, 3), planes_of(path, APART).values(), strict=True
+        np.ndindex(2, 3), planes_in_file(path, APART).values(), strict=True
     ):
         np.testing.assert_array_equal(read_image(plane), array[time, height])
-    [plane] = planes_of(path, {"T": 1, "Z": "channels"}).values()
+    [plane] = planes_in_file(path, {"T": 1, "Z": "channels"}).values()
     expected = array[0].transpose(1, 2, 0, 3).reshape(20, 24, 9)
     np.testing.assert_array_equal(read_image(plane), expected)
 
@@ -173,8 +173,8 @@ def test_pages_without_names_are_an_axis_like_others(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, array, photometric="minisblack", metadata=None)
     with fails(DataError, "pages", path, "I (3)", "data.axes"):
-        planes_of(path, APART)
-    for number, plane in enumerate(planes_of(path, {"I": "samples"}).values()):
+        planes_in_file(path, APART)
+    for number, plane in enumerate(planes_in_file(path, {"I": "samples"}).values()):
         np.testing.assert_array_equal(read_image(plane)[..., 0], array[number])
         np.testing.assert_array_equal(read_image(page_path(path, number)), read_image(plane))
 
@@ -183,18 +183,18 @@ def test_other_files_have_one_plane(tmp_path: Path) -> None:
     (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
     tifffile.imwrite(tmp_path / "plain.tif", values((20, 24)))
     for name in ("a.png", "plain.tif"):
-        assert planes_of(tmp_path / name, APART) == {"": tmp_path / name}
+        assert planes_in_file(tmp_path / name, APART) == {"": tmp_path / name}
     broken = tmp_path / "broken.tif"
-    assert planes_of(broken, APART, keep_broken=True) == {"": broken}
+    assert planes_in_file(broken, APART, keep_broken=True) == {"": broken}
     with fails(DataError, "unreadable", broken):
-        planes_of(broken, APART)
+        planes_in_file(broken, APART)
     assert axes_of(tmp_path / "plain.tif") == {"Y": 20, "X": 24}
 
 
 def test_a_position_beyond_the_axis_is_refused(tmp_path: Path) -> None:
     path = save_imagej(tmp_path / "a.tif", values())
     with fails(DataError, "pages", path, 3, 2, "data.axes"):
-        planes_of(path, {"T": 3, "Z": "samples"})
+        planes_in_file(path, {"T": 3, "Z": "samples"})
     with fails(DataError, "pages", 3, "Z (3)"):
         read_image(plane_path(path, Plane({"T": 0, "Z": 5}, ("C",))))
 
@@ -213,7 +213,7 @@ def test_planes_that_the_file_does_not_hold_are_refused(tmp_path: Path) -> None:
     cut = text.replace('PlaneCount="3"', 'PlaneCount="2"')
     description = cut.encode()
     tifffile.imwrite(path, values((2, 20, 24)), description=description, metadata=None)
-    planes = planes_of(path, {"Z": "samples"})
+    planes = planes_in_file(path, {"Z": "samples"})
     assert len(planes) == 3
     first, _, missing = planes.values()
     assert read_image(first).shape == (20, 24, 1)
@@ -229,7 +229,7 @@ def test_only_the_pages_of_a_plane_are_read(
 ) -> None:
     array = values()
     path = save_stack(tmp_path, "OME in tiles", array)
-    plane = planes_of(path, APART)["/T002_Z001"]
+    plane = planes_in_file(path, APART)["/T002_Z001"]
     read = []
     original = tifffile.TiffPage.asarray
 
@@ -256,7 +256,7 @@ def test_the_image_that_bioformats2raw_writes_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
     about = {"bioformats2raw.layout": 3}
     (tmp_path / "a.zarr" / ".zattrs").write_text(json.dumps(about))
-    plane = planes_of(tmp_path / "a.zarr", APART)["/T001_Z002"]
+    plane = planes_in_file(tmp_path / "a.zarr", APART)["/T001_Z002"]
     np.testing.assert_array_equal(read_image(plane), np.moveaxis(array[0, 1], 0, -1))
     save_ome_zarr(tmp_path / "a.zarr" / "1", array)
     with fails(DataError, "unreadable", tmp_path / "a.zarr"):
