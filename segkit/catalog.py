@@ -128,8 +128,12 @@ VOLUME_OUTPUTS = {
     "nifti": "segkit.inference.outputs.nifti:Nifti",
 }
 """Classes that write the predictions of the slices of a scan as one volume."""
-ALL_OUTPUTS = {**OUTPUTS, **VOLUME_OUTPUTS}
+STACK_OUTPUTS = {"ome-tiff": "segkit.inference.outputs.ome_tiff:OmeTiff"}
+"""Classes that write the predictions of the planes of an image as one stack."""
+ALL_OUTPUTS = {**OUTPUTS, **VOLUME_OUTPUTS, **STACK_OUTPUTS}
 """The names of `predict --format`."""
+LARGE_OUTPUTS = {"qupath": "segkit.inference.large.qupath:write_qupath"}
+"""Functions that write a format of `ALL_OUTPUTS` for an image that is predicted in windows."""
 PROBABILITIES = {
     "npy": "segkit.inference.outputs.probabilities:Npy",
     "tif": "segkit.inference.outputs.probabilities:Tiff",

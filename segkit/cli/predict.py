@@ -103,7 +103,7 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
         help="also write, into DIR-FORMAT: geojson, geopackage, qupath (objects as polygons), "
         "coco, labelme, labelstudio, rle, yolo (files of labelling tools), instances (numbered "
         "objects and their table), geotiff (the mask on its map), nifti or dicom-seg (the masks "
-        "of a scan); can be repeated",
+        "of a scan), ome-tiff (the masks of a stack); can be repeated",
     )
     parser.add_argument(
         "--smallest",

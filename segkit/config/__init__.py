@@ -4,6 +4,7 @@ config.py     `Config`, which holds all sections; `RunConfig`, which also knows 
 data.py       section `data`: sources, reading of masks, parts
 groups.py     groups of samples, in the section `data`
 data_sets.py  several data sets in one training, in the section `data`
+image_parts.py  planes of stacks and levels of slides, in the section `data`
 partial_labels.py  labels that say less than one class per pixel, in the section `data`
 sets.py       sets of classes that the section `data` needs (mask_meanings.py: types of settings)
 vector.py     section `data.vector`: the vector labels of maps

@@ -93,6 +93,8 @@ class PredictConfig(Section):
     """The overlap of neighbouring windows as a share of their side."""
     batch_size: Positive = 4
     """The number of windows that the network predicts at once."""
+    skip_glass: bool = False
+    """Whether windows of a whole slide that show only glass are background without prediction."""
 
 
 def describe_sided_classes(names: Sequence[str]) -> str:

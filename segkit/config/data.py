@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from segkit.config.data_sets import checked_sets, set_configs
 from segkit.config.groups import Groups
+from segkit.config.image_parts import ImageParts
 from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.partial_labels import PartialLabels
@@ -81,7 +82,7 @@ class PartConfig(Section):
         return self
 
 
-class DataConfig(PartialLabels):
+class DataConfig(PartialLabels, ImageParts):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
@@ -257,6 +258,7 @@ class DataConfig(PartialLabels):
             # The model is frozen, and pydantic ignores another object that a validator returns.
             self.__dict__["sets"] = checked_sets(self)
         self._check_scan_settings()
+        self.check_image_parts(self.source, self.pages)
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",

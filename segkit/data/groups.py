@@ -10,6 +10,7 @@ from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
 from segkit.io.films.frames import film_name
+from segkit.io.plane_addresses import stack_name
 from segkit.io.scans.slices import volume_name
 
 NAMES_OF_GROUPS = {"scans": volume_name, "video": film_name}
@@ -21,18 +22,22 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 
 
 def has_groups(config: Config) -> bool:
-    """Return whether the groups are known: set by `data.groups`, the volumes of scans, or films."""
+    """Return whether the groups are known: by `data.groups`, or the files of the samples.
+
+    Slices, planes and frames are grouped by their files.
+    """
     sections = set_configs(config.data).values()
     for section in sections:
         if section.groups is not None or section.source in NAMES_OF_GROUPS:
             return True
-    return config.data.groups is not None or config.data.source in NAMES_OF_GROUPS
+    data = config.data
+    return data.groups is not None or data.source in NAMES_OF_GROUPS or data.axes is not None
 
 
 def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
-    """Return the group of each sample, as `data.groups` says; that of a slice is its volume.
+    """Return the group of each sample, as `data.groups` says.
 
-    That of a frame is its film.
+    Without it the group of a slice is its volume, and that of a plane or a frame is its file.
 
     Args:
         names: Names of samples, of any part.
@@ -49,10 +54,12 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
         return _groups_in_sets(names, config)
     groups = config.data.groups
     if groups is None:
-        if has_groups(config):
+        if not has_groups(config):
+            return None
+        name_of_group = stack_name
+        if config.data.axes is None:
             name_of_group = NAMES_OF_GROUPS[config.data.source]
-            return [name_of_group(image_name(name)) for name in names]
-        return None
+        return [name_of_group(image_name(name)) for name in names]
     if groups.pattern is not None:
         found = [_by_pattern(name, groups.pattern) for name in names]
         rule = f"do not match the pattern {groups.pattern}"

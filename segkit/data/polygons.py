@@ -44,18 +44,29 @@ def outlines(layer: np.ndarray) -> list[Outline]:
     [(1, 0), (3, 0), (3, 2), (2, 2), (2, 1), (1, 1), (1, 0)]
     """
     _, regions = cv2.connectedComponents(np.ascontiguousarray(layer, np.uint8), connectivity=4)
-    polygons: list[Outline] = []
+    corners = corners_of(np.pad(regions, 1))
+    return [outline for _, outline in outlines_of_corners(corners)]
+
+
+def outlines_of_corners(corners: np.ndarray) -> list[tuple[int, Outline]]:
+    """Return the number and the polygon of each region, in the order of the numbers.
+
+    Args:
+        corners: The corners of all outlines, as `corners_of` returns them.
+    """
+    polygons: list[tuple[int, Outline]] = []
     last_region = 0
-    for region, ring in _cycles(_find_corners(np.pad(regions, 1))):
+    for region, ring in _cycles(corners):
         if region != last_region:  # the first ring of a region has its upper left corner
             x, y = ring[0]
-            polygons.append(Outline([], [], (y, x)))
+            polygons.append((region, Outline([], [], (y, x))))
             last_region = region
+        _, polygon = polygons[-1]
         for simple_ring in _split_at_repeated_points(ring):
             if signed_area(simple_ring) > 0:
-                polygons[-1].outer.extend(simple_ring)
+                polygon.outer.extend(simple_ring)
             else:
-                polygons[-1].holes.append(simple_ring)
+                polygon.holes.append(simple_ring)
     return polygons
 
 
@@ -67,16 +78,21 @@ def signed_area(ring: Ring) -> float:
     return doubled / 2
 
 
-def _find_corners(regions: np.ndarray) -> np.ndarray:
-    """Return the corners of all outlines, (N, 5), sorted by the first four columns.
-
-    The columns are region, y, x, whether the horizontal edge leads right (1) or left (0), and
-    whether the vertical edge leads down (1) or up (0).
+def corners_of(regions: np.ndarray) -> np.ndarray:
+    """Return the corners of all outlines.
 
     Four pixels meet at each point of the grid. A pixel of a region makes a corner there if it has
     no neighbour at this point (a convex corner). A missing pixel makes a corner if the other three
     belong to the region (a concave corner). Two pixels that meet only at the point make two
     corners.
+
+    Args:
+        regions: The number of the region of each pixel, (H, W), 0 outside. Corners are found
+            between its pixels, so it has further rows and columns around.
+
+    Returns:
+        (N, 5), sorted by the first four columns: region, y, x, whether the horizontal edge leads
+        right (1) or left (0), and whether the vertical edge leads down (1) or up (0).
     """
     corners = []
     for down in (0, 1):

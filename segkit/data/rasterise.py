@@ -146,10 +146,57 @@ def draw_mask(shape: Shape, size: Size) -> np.ndarray:
     return mask
 
 
+def draw_in(shape: Shape, size: Size, rows: slice, columns: slice) -> Patch | None:
+    """Return the pixels of a shape in an area of an image.
+
+    Args:
+        shape: The shape.
+        size: Height and width of the image, in pixels.
+        rows: Rows of the image, with start and stop.
+        columns: Columns of the image.
+
+    Returns:
+        The pixels that `draw` returns, as far as they are in the area, and placed in it; None if
+        there are none.
+
+    Raises:
+        DataError: If `draw` raises it.
+    """
+    if isinstance(shape, Polygon):
+        box = _box_of_polygon(shape, size)
+    else:
+        patch = draw(shape, size)
+        height, width = patch.pixels.shape
+        box = _Box(patch.top, patch.top + height, patch.left, patch.left + width)
+    inside = _Box(
+        max(box.top, rows.start),
+        min(box.bottom, rows.stop),
+        max(box.left, columns.start),
+        min(box.right, columns.stop),
+    )
+    if inside.top >= inside.bottom or inside.left >= inside.right:
+        return None
+    if isinstance(shape, Polygon):
+        pixels = _inside_polygon(shape, inside)
+    else:
+        part = slice(inside.top - box.top, inside.bottom - box.top)
+        pixels = patch.pixels[part, _columns(inside, box)]
+    return Patch(inside.top - rows.start, inside.left - columns.start, pixels)
+
+
 def _draw_polygon(polygon: Polygon, size: Size) -> Patch:
+    box = _box_of_polygon(polygon, size)
+    return Patch(box.top, box.left, _inside_polygon(polygon, box))
+
+
+def _box_of_polygon(polygon: Polygon, size: Size) -> _Box:
     for ring in polygon.rings:
         check_coordinates(ring, size)
-    box = _box_of(np.concatenate(polygon.rings), size)
+    return _box_of(np.concatenate(polygon.rings), size)
+
+
+def _inside_polygon(polygon: Polygon, box: _Box) -> np.ndarray:
+    """Return which pixels of a box are inside a polygon, (h, w) bool."""
     starts = np.concatenate(polygon.rings)
     ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in polygon.rings])
     rows, x = _crossings(starts, ends, box)
@@ -158,7 +205,7 @@ def _draw_polygon(polygon: Polygon, size: Size) -> Patch:
     toggles = np.zeros((height, width + 1), np.uint8)
     np.bitwise_xor.at(toggles, (rows - box.top, columns), 1)
     inside = np.bitwise_xor.accumulate(toggles, axis=1)[:, :width]
-    return Patch(box.top, box.left, inside.astype(bool))
+    return np.asarray(inside.astype(bool))
 
 
 def _crossings(starts: np.ndarray, ends: np.ndarray, box: _Box) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,9 @@ from segkit.io.films.ffmpeg import EXTRA, is_installed
 from segkit.io.films.frames import frames_apart, is_film
 from segkit.io.image_files import FILMS, SUFFIXES, UNUSABLE_NAME, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import pages_apart
+from segkit.io.planes import planes_apart
 from segkit.io.scans.finding import (
     VOLUME_SUFFIXES,
     find_scan,
@@ -29,6 +31,7 @@ from segkit.io.scans.finding import (
     name_of_file,
 )
 from segkit.io.scans.slices import slices_apart
+from segkit.io.slides import at_level
 from segkit.system.terminal import has_controls, shown
 
 MAX_NOTES = 20
@@ -131,22 +134,27 @@ def find_images(
 def divide_images(
     config: RunConfig, images: Mapping[str, Path], every_frame: int = 1
 ) -> dict[str, Path]:
-    """Divide files of several pages, scans and films into one image per page, slice or frame.
+    """Divide files of several pages, planes, slices or frames into one image for each of them.
 
     Args:
-        config: The config of the run, which says whether pages are images.
+        config: The config of the run, which says whether pages are images, and what axes mean.
         images: Image files by name.
         every_frame: The distance of the frames of films that are images.
 
     Returns:
-        The files, or the addresses of their pages, slices or frames, by name.
+        The files, or the addresses of their pages, planes, slices or frames, by name.
 
     Raises:
         ConfigError: If a volume does not show the direction of its slices, or a package is not
             installed.
-        DataError: If a page or a frame and another image have one name.
+        DataError: If two images have one name, or an axis of a file has no meaning.
     """
-    apart = pages_apart(frames_apart(images, every_frame), config.data.pages)
+    frames = frames_apart(images, every_frame)
+    at_levels = {
+        name: at_level(path, config.data.microns_per_pixel) for name, path in frames.items()
+    }
+    pages = pages_apart(at_levels, config.data.pages)
+    apart = planes_apart(pages, config.data.axes, keep_broken=True)
     if config.data.source == "scans":
         return slices_apart(apart, settings_of(config.data))
     return apart
@@ -211,7 +219,7 @@ def _search(path: Path, results: Sequence[Path], scans: bool) -> Found:
     """Return the contents of one input, without the results of earlier calls in it."""
     if not os.path.lexists(path):
         raise DataError(f"{path}: there is no such file or folder", "missing-file")
-    if not path.is_dir():
+    if not path.is_dir() or is_ome_zarr(path):
         return Found([_name_file(path, scans)], [], [])
     root = path.resolve()
     # a folder of results that is an input itself, or holds it, was asked for by its name

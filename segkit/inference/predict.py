@@ -271,7 +271,7 @@ def predict_large_files(
         network: The network.
         config: The config of the run.
         images: Image files by name.
-        outputs: What to write: nothing but masks.
+        outputs: What to write: masks, and formats of `catalog.LARGE_OUTPUTS`.
         fingerprint: Identifies the network. A prediction begun with another one starts again.
         budget: What fits into the memory.
         skip_existing: Whether images whose masks exist are left out.

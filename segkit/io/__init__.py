@@ -20,6 +20,7 @@ png.py            decoding usual PNG files faster
 metadata.py       PNG and JPEG without broken metadata
 tiff.py           reading a TIFF as its tags say
 tiff_cover.py     the mask of a TIFF that says where it has data
+tiff_stacks.py    reading one position of a stack in a TIFF
 tiff_windows.py   reading windows of a TIFF without the rest
 windowed.py       an image that is read by windows, in any format
 tiff_files.py     writing TIFF
@@ -30,6 +31,13 @@ vrt.py            the files that a VRT names
 vectors.py        reading vector files, and drawing them on the grid of an image
 colour_spaces.py  CMYK, YCbCr and CIELAB as RGB
 pages.py          the pages of a file: which are read, and their names
+planes.py         the planes of files with further axes (T, Z, C)
+plane_addresses.py the addresses and names of planes
+ome_zarr.py       reading OME-Zarr
+ome_zarr_windows.py reading windows of OME-Zarr
+slides.py         the levels of whole slides
+slide_addresses.py the addresses of levels
+slide_windows.py  reading windows of a level
 pixels.py         values, and pixels without data
 turning.py        turning pictures upright
 lossless.py       whether a compression changed the pixels

@@ -21,6 +21,7 @@ from segkit.io.metadata import without_metadata
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.pictures import open_picture, picture_pixels
 from segkit.io.pixels import Pixels, without_holes
+from segkit.io.slide_addresses import is_slide
 from segkit.io.turning import orientation_of, upright
 
 TIFF = (".tif", ".tiff")
@@ -34,8 +35,8 @@ GREY_ALPHA = 4
 
 
 def is_tiff(path: Path) -> bool:
-    """Return whether a file has the suffix of a TIFF, and is therefore read by tifffile."""
-    return file_of(path).suffix.lower() in TIFF
+    """Return whether a file is read by tifffile: it has the suffix of a TIFF, and is no slide."""
+    return file_of(path).suffix.lower() in TIFF and not is_slide(path)
 
 
 @contextmanager
@@ -68,8 +69,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def most_bytes(path: Path) -> float:
-    """Return how many bytes a picture file may have; infinity for a TIFF."""
-    if is_tiff(path):
+    """Return how many bytes a picture file may have; infinity for a TIFF and a slide."""
+    if is_tiff(path) or is_slide(path):
         return math.inf
     return MAX_BYTES_PER_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.ome_zarr import is_ome_zarr
+from segkit.io.slide_addresses import SUFFIXES as SLIDES
 from segkit.io.vrt import sources_of
 from segkit.system.terminal import has_controls
 
@@ -26,11 +28,12 @@ SUFFIXES = (
     ".pgm",
     ".pbm",
     ".pnm",
+    *SLIDES,
 )
 """Suffixes of the image files that segkit reads, in upper or lower case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
-.czi .lif .nd2 .oib .vsi .svs .ndpi .mrxs .ims
+.czi .lif .nd2 .oib .vsi .mrxs .ims
 .raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())
@@ -69,7 +72,8 @@ class Found(NamedTuple):
 def list_images(folder: Path) -> dict[str, Path]:
     """Return the image files in a folder and below it by name, sorted.
 
-    Hidden files and files with other suffixes are skipped.
+    The folder of an OME-Zarr image is such a file. Hidden files and files with other suffixes are
+    skipped.
 
     Args:
         folder: The folder.
@@ -152,6 +156,9 @@ def _add_contents(
             continue
         seen.add(identity)
         visible = [name for name in sorted(folders) if not name.startswith(".")]
+        for name in [name for name in visible if is_ome_zarr(Path(parent, name))]:
+            _add_image(parent, name, root, contents)
+            visible.remove(name)
         linked = [name for name in visible if os.path.islink(os.path.join(parent, name))]  # noqa: PTH114, PTH118
         links += [Path(parent, name) for name in linked]
         folders[:] = [name for name in visible if name not in linked]
@@ -163,17 +170,10 @@ def _add_contents(
 
 def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
     """Add a file to the images, the skipped files or the others."""
-    stem, suffix = os.path.splitext(file)
     path = Path(parent, file)
-    kind = suffix.lower()
+    kind = path.suffix.lower()
     if kind in SUFFIXES:
-        name = stem
-        if parent != str(root):
-            name = path.relative_to(root).with_suffix("").as_posix()
-        if has_controls(name):
-            contents.left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
-        else:
-            contents.images.append((name, path))
+        _add_image(parent, file, root, contents)
     elif file.lower().endswith(SCANS):
         why = "is a scan, which is read with data.source: scans; images are PNG, JPEG or TIFF"
         contents.left_out.append(LeftOut(path, why))
@@ -187,6 +187,18 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
         contents.left_out.append(LeftOut(path, "is a link to nothing"))
     else:
         contents.others.append(path)
+
+
+def _add_image(parent: str, file: str, root: Path, contents: Found) -> None:
+    """Add a file or the folder of an image to the images, unless its name cannot be shown."""
+    path = Path(parent, file)
+    name, _ = os.path.splitext(file)
+    if parent != str(root):
+        name = path.relative_to(root).with_suffix("").as_posix()
+    if has_controls(name):
+        contents.left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
+    else:
+        contents.images.append((name, path))
 
 
 def left_out_in(folders: Sequence[Path | None]) -> list[LeftOut]:

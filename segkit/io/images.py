@@ -15,9 +15,12 @@ from segkit.io.image_files import SUFFIXES as SUFFIXES
 from segkit.io.image_files import list_images as list_images
 from segkit.io.image_files import walk_images as walk_images
 from segkit.io.names import file_in
+from segkit.io.ome_zarr import chosen_channels, is_ome_zarr
 from segkit.io.pages import Pages
 from segkit.io.pixels import Pixels
 from segkit.io.rasters import is_raster, raster_may_have_holes, read_raster
+from segkit.io.slide_addresses import is_slide
+from segkit.io.slides import read_slide
 from segkit.io.tiff import read_tiff, tiff_may_have_holes
 
 
@@ -45,7 +48,7 @@ def read_pixels(
     of their band.
 
     Args:
-        path: The file, or the address of a page (`pages.page_path`).
+        path: The file, or the address of a page (`pages.page_path`), a plane or a level.
         pages: The meaning of the pages of a file (`data.pages`); None if the user names none.
         channels: How many a model takes, which decides what a file leaves open: whether its fourth
             band is alpha, and whether its pages are bands.
@@ -56,7 +59,12 @@ def read_pixels(
         DataError: If the file cannot be read, has no such band, or holds NaN or infinite values.
     """
     with codecs.naming(path):
-        if codecs.is_tiff(path):
+        if is_slide(path):
+            stored = read_slide(path)
+            stored = stored._replace(values=choose_bands(stored.values, bands, path))
+        elif is_ome_zarr(path):
+            stored = chosen_channels(path, bands)
+        elif codecs.is_tiff(path):
             stored = read_tiff(path, pages, channels, bands)
         elif is_raster(path):
             stored = read_raster(path, channels, bands)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.io import codecs, png
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
 
@@ -29,6 +30,8 @@ def lossy(path: Path) -> str | None:
         path: The file, or the address of a page in it.
     """
     path = file_of(path)
+    if is_ome_zarr(path):
+        return None
     if codecs.is_tiff(path):
         return _lossy_tiff(path)
     if png.is_png(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
+from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane, unknown_axes
+from segkit.io.slide_addresses import split_level
 
 Pages = Literal["samples", "channels", "first"]
 """The meaning of the pages of a file.
@@ -41,8 +44,8 @@ class Chosen(NamedTuple):
     """The series of pages at full resolution."""
     fixed: dict[int, int]
     """The index along each axis of the series of which one position is read."""
-    bands: int | None
-    """The axis of the bands; None if there is none."""
+    bands: tuple[int, ...]
+    """The axes of the bands; the last one varies fastest."""
     page: int
     """The number of the page in its stack, from 0."""
 
@@ -51,11 +54,16 @@ class Chosen(NamedTuple):
         """The axes of the series as letters of tifffile."""
         return list(self.series.axes)
 
-    @property
-    def axis_of_bands(self) -> int:
-        """The axis of the bands in the array without the fixed axes."""
-        assert self.bands is not None
-        return self.bands - sum(axis < self.bands for axis in self.fixed)
+    def as_image(self, array: np.ndarray) -> np.ndarray:
+        """Return pixels without the fixed axes as (H, W), or as (H, W, C) if there are bands."""
+        if not self.bands:
+            return array
+        kept = [axis for axis in range(len(self.places)) if axis not in self.fixed]
+        flat = [kept.index(axis) for axis in kept if axis not in self.bands]
+        bands = [kept.index(axis) for axis in self.bands]
+        turned = array.transpose([*flat, *bands])
+        height, width, *positions = turned.shape
+        return turned.reshape(height, width, math.prod(positions))
 
 
 def page_path(path: Path, page: int) -> Path:
@@ -68,13 +76,18 @@ def page_path(path: Path, page: int) -> Path:
 
 
 def split_page(path: Path) -> tuple[Path, int | None]:
-    """Return the file and the page (from 0) of an address; the page of a plain path is None.
+    """Return the file and the page (from 0) of an address; the page of other paths is None.
 
     >>> split_page(Path("b.tif#003"))[1], split_page(Path("b.tif"))[1]
     (2, None)
     """
     if "#" not in path.name:
         return path, None
+    file, plane = split_plane(path)
+    if plane is None:
+        file, _ = split_level(path)
+    if file != path:
+        return file, None
     found = ADDRESS.fullmatch(path.name)
     if found is None or int(found["page"]) < 1 or path.exists():
         return path, None
@@ -82,7 +95,7 @@ def split_page(path: Path) -> tuple[Path, int | None]:
 
 
 def file_of(path: Path) -> Path:
-    """Return the file of a path, or of the address of a page, a slice of a scan or a frame."""
+    """Return the file of a path, or of the address of a page, plane, slice of a scan or frame."""
     for address in (SLICE, FRAME):
         found = address.fullmatch(path.name)
         if found and not path.exists():
@@ -126,6 +139,9 @@ def choose_page(
     """
     check_pages(tiff.pages)
     series = full_resolution(tiff, path, pages)
+    _, plane = split_plane(path)
+    if plane is not None:
+        return _choose_plane(series, path, plane)
     extra = [axis for axis, name in enumerate(series.axes) if name not in "YX"]
     if not {"Y", "X"} <= set(series.axes) or len(series.axes) != len(extra) + 2:
         raise _refused_axes(series, path)
@@ -135,15 +151,24 @@ def choose_page(
     stack = [axis for axis in extra if axis not in bands]
     count = int(np.prod([series.shape[axis] for axis in stack]))
     if count == 1 and len(stack) == 1 and not bands:
-        return Chosen(series, {}, stack[0], 0)
+        return Chosen(series, {}, (stack[0],), 0)
     if count > 1 and _are_bands(stack, bands, page, pages, count == channels):
-        return Chosen(series, {}, stack[0], 0)
+        return Chosen(series, {}, (stack[0],), 0)
     if page is None and count > 1 and pages != "first":
         raise _question(series, path, count, pages)
     number = page or 0
     if number >= count:
         raise DataError(f"{path}: has {count} page(s)", "pages")
-    return Chosen(series, _position(series, stack, number), next(iter(bands), None), number)
+    return Chosen(series, _position(series, stack, number), tuple(bands), number)
+
+
+def _choose_plane(series: Any, path: Path, plane: Plane) -> Chosen:
+    """Return the plane of an address."""
+    check_axes(path, dict(zip(series.axes, series.shape, strict=True)), plane)
+    axes = list(series.axes)
+    fixed = {axes.index(axis): position for axis, position in plane.fixed.items() if axis in axes}
+    channels = [axis for axis in (*plane.channels, "S") if axis in axes]
+    return Chosen(series, fixed, tuple(axes.index(axis) for axis in channels), 0)
 
 
 def _position(series: Any, stack: list[int], page: int) -> dict[int, int]:
@@ -209,8 +234,9 @@ def _is_smaller_copy(one: Any, other: Any) -> bool:
 def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataError:
     """Return the error that asks for the meaning of pages."""
     shape = str(series.shape)
-    if series.kind in ("imagej", "ome"):
-        shape += f" with the axes {series.axes}"
+    if series.kind in ("imagej", "ome") and pages is None:
+        lengths = dict(zip(series.axes, series.shape, strict=True))
+        return unknown_axes(path, lengths, ". data.pages gives all pages one meaning")
     if pages == "channels":
         return DataError(
             f"{path}: has {count} pages {shape}, which cannot all be bands of one image; "
@@ -226,9 +252,10 @@ def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataE
 
 
 def _refused_axes(series: Any, path: Path) -> DataError:
+    lengths = dict(zip(series.axes, series.shape, strict=True))
     return DataError(
-        f"{path}: has axes {series.axes} {series.shape}; segkit reads flat images with or without "
-        f"bands",
+        f"{path}: has the axes {axes_in_words(lengths)}; segkit reads flat images with or without "
+        f"bands. Set data.axes to say what each further axis means",
         "channels",
     )
 

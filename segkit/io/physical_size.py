@@ -2,7 +2,7 @@
 
 A TIFF states them, in the order in which they are looked for, as a GeoTIFF (a map), in OME metadata
 (microscopes), in ImageJ's metadata, or as its resolution in pixels per inch or centimetre; a PNG
-states pixels per metre. `data.pixel_size` is for all other files.
+states pixels per metre; OME-Zarr has metadata of its own. `data.pixel_size` is for all other files.
 
 A resolution is no measurement if it is one of `DEFAULT_DPI`, which displays, cameras and printers
 state whatever the picture shows, or has no unit. A map in degrees has a place and no pixel size.
@@ -21,9 +21,12 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
+from segkit.io.ome_zarr import is_ome_zarr, ome_zarr_geometry
 from segkit.io.pages import Pages, file_of, full_resolution
 from segkit.io.pictures import open_tiff
 from segkit.io.rasters import is_raster, read_raster_geometry
+from segkit.io.slide_addresses import is_slide
+from segkit.io.slides import slide_geometry
 from segkit.io.turning import SWAPS_AXES, orientation_of
 
 DEFAULT_DPI = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350)
@@ -68,9 +71,13 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
     file = file_of(path)
     try:
         with codecs.naming(path):
+            if is_slide(path):
+                return slide_geometry(path)
+            if is_ome_zarr(path):
+                return ome_zarr_geometry(path)
             if codecs.is_tiff(path):
                 with open_tiff(file) as tiff:
-                    return _geometry_of_tiff(tiff, path, pages)
+                    return geometry_of_tiff(tiff, path, pages)
             if is_raster(path):
                 return read_raster_geometry(path)
             if file.suffix.lower() == ".png":
@@ -80,7 +87,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
     return None
 
 
-def _geometry_of_tiff(tiff: Any, path: Path, pages: Pages | None) -> Geometry | None:
+def geometry_of_tiff(tiff: Any, path: Path, pages: Pages | None = None) -> Geometry | None:
+    """Return the physical size and place that an open TIFF states; see `read_geometry`."""
     series = full_resolution(tiff, path, pages)
     page = series.keyframe
     geometry = _on_map(page)
@@ -133,16 +141,7 @@ def _metres_of_map(tags: Mapping[str, Any]) -> float:
 
 def _by_ome(text: str, image: int) -> Geometry | None:
     """Return the geometry that OME metadata state for an image, by its index."""
-    if len(text) > LONGEST_XML:
-        return None
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (expat limits the growth of entities)
-    except (ElementTree.ParseError, ValueError):
-        return None
-    images = root.findall("{*}Image/{*}Pixels")
-    if image >= len(images):
-        return None
-    pixels = images[image].attrib
+    pixels = _ome_pixels(text, image)
     rows_unit = pixels.get("PhysicalSizeYUnit", "µm")
     columns_unit = pixels.get("PhysicalSizeXUnit", "µm")
     if rows_unit != columns_unit:
@@ -152,9 +151,42 @@ def _by_ome(text: str, image: int) -> Geometry | None:
     return Geometry.measured(height, width, rows_unit, read_from="the OME metadata")
 
 
+def _ome_pixels(text: str, image: int) -> Mapping[str, str]:
+    """Return the attributes of the pixels of an image in OME metadata; none if they are broken."""
+    if len(text) > LONGEST_XML:
+        return {}
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 (expat limits the growth of entities)
+    except (ElementTree.ParseError, ValueError):
+        return {}
+    images = root.findall("{*}Image/{*}Pixels")
+    if image >= len(images):
+        return {}
+    return images[image].attrib
+
+
+def distance_in_tiff(path: Path) -> tuple[Any, Any]:
+    """Return the distance of the planes of a TIFF along Z and its unit, as the file states them.
+
+    Both are None if it states none.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    with codecs.naming(path), open_tiff(file_of(path)) as tiff:
+        if tiff.is_ome:
+            series = full_resolution(tiff, path, None)
+            pixels = _ome_pixels(tiff.ome_metadata or "", tiff.series.index(series))
+            return pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm")
+        if tiff.is_imagej:
+            metadata = tiff.imagej_metadata or {}
+            return metadata.get("spacing"), _unit_of_imagej(metadata)
+    return None, None
+
+
 def _by_imagej(page: Any, metadata: Mapping[str, Any]) -> Geometry | None:
     """Return the geometry of a TIFF of ImageJ, whose resolution is in pixels per its own unit."""
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    unit = _unit_of_imagej(metadata)
     down, across = _resolution(page)
     if unit.lower() in ("inch", "inches", "in"):
         return _by_dpi(down, across, "the ImageJ metadata")
@@ -162,6 +194,10 @@ def _by_imagej(page: Any, metadata: Mapping[str, Any]) -> Geometry | None:
         return None
     height, width = _upright(page, 1 / down, 1 / across)
     return Geometry.measured(height, width, unit, read_from="the ImageJ metadata")
+
+
+def _unit_of_imagej(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("unit", "")).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
 
 
 def _by_resolution(page: Any) -> Geometry | None:

@@ -11,6 +11,8 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.bands import Bands
 from segkit.io.georeference import read_place
+from segkit.io.ome_zarr import is_ome_zarr, pixels_of_ome_zarr
+from segkit.io.ome_zarr_windows import LargeOmeZarr
 from segkit.io.pages import Pages
 from segkit.io.rasters import (
     bounded,
@@ -21,6 +23,9 @@ from segkit.io.rasters import (
     raster_size,
     shown_values,
 )
+from segkit.io.slide_addresses import is_slide
+from segkit.io.slide_windows import LargeSlide
+from segkit.io.slides import slide_shape
 from segkit.io.tiff_windows import AT_ONCE, LargeImage, largest_page_size
 from segkit.io.windowed import WindowedImage
 
@@ -33,6 +38,10 @@ def open_windowed(
     bands: Bands | None = None,
 ) -> WindowedImage:
     """Open an image that is read window by window; the arguments are those of `LargeImage`."""
+    if is_slide(path):
+        return LargeSlide(path, bands)
+    if is_ome_zarr(path):
+        return LargeOmeZarr(path, most_bytes, bands)
     if is_raster(path):
         return LargeRaster(path, most_bytes, channels, bands)
     return LargeImage(path, most_bytes, pages, channels, bands)
@@ -47,10 +56,22 @@ def pixels_for_windows(path: Path) -> int:
     Returns:
         The number of pixels; 0 for formats without windows and for files that cannot be read.
     """
+    if is_slide(path):
+        return _pixels_of_slide(path)
+    if is_ome_zarr(path):
+        return pixels_of_ome_zarr(path)
     if not is_raster(path):
         return largest_page_size(path)
     try:
         height, width = raster_size(path)
+    except DataError:  # reading the image raises the error for the user
+        return 0
+    return height * width
+
+
+def _pixels_of_slide(path: Path) -> int:
+    try:
+        height, width = slide_shape(path)
     except DataError:  # reading the image raises the error for the user
         return 0
     return height * width

@@ -15,6 +15,7 @@ from segkit.io.pages import Chosen, Pages, choose_page, file_of, split_page
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels, both, complete_pixels, fill, holes, lowest, without_holes
 from segkit.io.tiff_cover import mask_beside, opened_cover
+from segkit.io.tiff_stacks import stored_array
 from segkit.io.turning import orientation_of, upright
 
 ON_MAP = (33550, 34264)
@@ -328,40 +329,11 @@ def _array(chosen: Chosen, path: Path) -> np.ndarray:
     if np.prod(wanted, dtype=float) > codecs.most_pixels() * samples_per_pixel:
         raise DataError(codecs.too_large(path), "too-large")
     check_complete(series, path, file_of(path).stat().st_size)
-    array = _stored_array(chosen)
+    array = stored_array(chosen, path)
     is_complete = list(array.shape) == wanted and array.size > 0  # tifffile only logs an error
     if not is_complete:
         raise DataError(
             f"{path}: cannot be read (a damaged or cut off TIFF: it does not hold {tuple(wanted)} "
             f"values); copy or export it again"
         )
-    if chosen.bands is None:
-        return array
-    return np.moveaxis(array, chosen.axis_of_bands, -1)
-
-
-def _stored_array(chosen: Chosen) -> np.ndarray:
-    """Return the samples with the axes that are not fixed, from as few pages as possible."""
-    series = chosen.series
-    if not chosen.fixed:
-        return np.asarray(series.asarray())
-    count = int(np.prod([series.shape[axis] for axis in chosen.fixed]))
-    if len(series.pages) == count and series.pages[chosen.page] is not None:
-        return np.asarray(series.pages[chosen.page].asarray())
-    return np.asarray(series.asarray()[index_of(chosen, {})])
-
-
-def index_of(chosen: Chosen, window: dict[str, slice]) -> tuple[int | slice, ...]:
-    """Return the index of the chosen image in the array of its series.
-
-    Args:
-        chosen: The chosen image.
-        window: The rows "Y" and columns "X" of the index; all of them if missing.
-    """
-    index: list[int | slice] = []
-    for axis, name in enumerate(chosen.places):
-        if axis in chosen.fixed:
-            index.append(chosen.fixed[axis])
-        else:
-            index.append(window.get(name, slice(None)))
-    return tuple(index)
+    return chosen.as_image(array)

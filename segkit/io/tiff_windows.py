@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,11 +23,11 @@ from segkit.io.pixels import holes
 from segkit.io.tiff import (
     as_displayed,
     check_complete,
-    index_of,
     layout_of,
     without_choice,
 )
 from segkit.io.tiff_cover import opened_cover
+from segkit.io.tiff_stacks import check_held, index_of, is_in_place, read_in_place
 from segkit.io.turning import orientation_of
 from segkit.io.windowed import WindowedImage
 
@@ -98,7 +99,7 @@ class LargeImage(WindowedImage):
                 stored_channels = without_choice(channels, bands)
                 self._chosen = choose_page(self._tiff, path, page, pages, stored_channels)
                 self._read_header(most_bytes)
-                self._pixels = _open_pixels(self._tiff, self._chosen.series, self._file)
+                self._pixels = _open_pixels(self._chosen.series, self._file)
                 cover = self._stack.enter_context(
                     opened_cover(self._tiff, self._chosen, self._file)
                 )
@@ -117,9 +118,7 @@ class LargeImage(WindowedImage):
 
     def _samples(self, rows: slice, columns: slice) -> np.ndarray:
         array = self._pixels.read(index_of(self._chosen, {"Y": rows, "X": columns}))
-        if self._chosen.bands is None:
-            return array[..., None]
-        return np.moveaxis(array, self._chosen.axis_of_bands, -1)
+        return np.atleast_3d(self._chosen.as_image(array))
 
     def _missing(self, samples: np.ndarray) -> np.ndarray | None:
         return holes(self._without_alpha(samples), self._layout.nodata)
@@ -158,7 +157,8 @@ class LargeImage(WindowedImage):
         self._layout = layout_of(keyframe)
         self.place = place_of(keyframe)
         check_complete(series, self.path, self._file.stat().st_size)
-        if not _is_in_place(series):
+        check_held(series, series.pages, self.path)
+        if not is_in_place(series):
             self._check_pieces(keyframe, most_bytes)
 
     def _check_pieces(self, keyframe: Any, most_bytes: float) -> None:
@@ -177,10 +177,10 @@ class LargeImage(WindowedImage):
         )
 
 
-def _open_pixels(tiff: Any, series: Any, path: Path) -> StoredPixels:
+def _open_pixels(series: Any, path: Path) -> StoredPixels:
     """Open the pixels of a series."""
-    if _is_in_place(series):
-        return _open_in_place(tiff, series, path)
+    if is_in_place(series):
+        return StoredPixels(partial(read_in_place, series, path), lambda: None)
     if importlib.util.find_spec("zarr") is None:
         raise DataError(
             f"{path}: a compressed or tiled TIFF of this size is read by windows, which needs "
@@ -188,20 +188,6 @@ def _open_pixels(tiff: Any, series: Any, path: Path) -> StoredPixels:
             "missing-package",
         )
     return _open_by_zarr(series.aszarr(level=0))
-
-
-def _open_in_place(tiff: Any, series: Any, path: Path) -> StoredPixels:
-    """Open uncompressed pixels."""
-    dtype = series.dtype.newbyteorder(tiff.byteorder)
-    offset = int(series.dataoffset)
-    shape = tuple(series.shape)
-
-    def read(index: tuple[int | slice, ...]) -> np.ndarray:
-        # The pages of a mapping that stays open would count as resident memory.
-        mapped = np.memmap(path, dtype, "r", offset, shape)
-        return mapped[index].astype(series.dtype)
-
-    return StoredPixels(read, lambda: None)
 
 
 def _open_cover(page: Any | None) -> StoredPixels | None:
@@ -224,8 +210,3 @@ def _open_by_zarr(store: Any) -> StoredPixels:
             return np.asarray(array[index])
 
     return StoredPixels(read, store.close)
-
-
-def _is_in_place(series: Any) -> bool:
-    """Return whether the file holds the pixels in the order in which memory does."""
-    return series.dataoffset is not None and bool(series.keyframe.is_memmappable)

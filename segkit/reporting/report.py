@@ -61,12 +61,9 @@ def report(
 ) -> Path:
     """Score a run, and write an HTML page with scores, curves, pictures and settings.
 
-    The page is one file, which loads nothing else. Without `images` and `masks` the test part of
-    the run's data is scored, or the validation part if there is no test part.
-
     Args:
         runs: A run folder or an export; or several, whose probabilities are averaged.
-        images: A folder of images.
+        images: A folder of images; by default the test part of the run, else its validation part.
         masks: A folder of their masks, stored like those that the run was trained on.
         out: The page; an existing file is replaced.
         pictures: Number of images that are shown: mostly the worst, some in the middle, the best.
@@ -85,12 +82,16 @@ def report(
     paths = as_paths(runs)
     check_runtime(runtime)
     check_pictures(pictures)
-    check_tolerance(tolerance)
     scored = _find_images(paths[0], images, masks, trust)
-    options = ScoreOptions(boundary=True, tolerance=tolerance)
+    options = _score_options(tolerance)
     reported = _score(paths, scored, pictures, options, tta, runtime, progress or Progress())
     write_text_for_user(Path(out), report_html(reported))
     return Path(out)
+
+
+def _score_options(tolerance: float | None) -> ScoreOptions:
+    check_tolerance(tolerance)
+    return ScoreOptions(boundary=True, tolerance=tolerance)
 
 
 def _score(

@@ -357,6 +357,7 @@ _FREE = (
     "data.download",
     "data.pixel_size",
     "data.pixel_unit",
+    "predict.skip_glass",
     "train.devices",
     "train.checkpoint_minutes",
     "train.pictures",

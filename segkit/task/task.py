@@ -224,6 +224,13 @@ class Task(BaseModel):
         """Channels of all classes but the background; they enter Dice losses and mean scores."""
         return tuple(i for i, name in enumerate(self.classes) if name != self.background)
 
+    def sure_background(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return probabilities (*shape, channels) float32 that are surely no foreground class."""
+        probabilities = np.zeros((*shape, self.channels), np.float32)
+        if self.background_index is not None:
+            probabilities[..., self.background_index] = 1
+        return probabilities
+
     @property
     def sided(self) -> tuple[str, ...]:
         """Classes whose name contains "left" or "right" and that are in no flip pair.

@@ -29,14 +29,19 @@ BLOCKS = [
 ]
 
 
-EXTRAS = ("imageio_ffmpeg", "nibabel", "pydicom")
-"""Packages of extras that blocks import."""
+EXTRAS = {
+    "imageio_ffmpeg": "import imageio_ffmpeg",
+    "nibabel": "import nibabel",
+    "pydicom": "import pydicom",
+    "tiffslide": ".svs",
+}
+"""Packages of extras, and by what a block shows that it needs them."""
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_block_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in EXTRAS:
-        if f"import {package}" in block:
+    for package, sign in EXTRAS.items():
+        if sign in block:
             pytest.importorskip(package, reason=f"needs the extra of {package}")
     monkeypatch.chdir(tmp_path)
     assert "\n" in block

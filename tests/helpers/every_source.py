@@ -326,6 +326,17 @@ def scans_of_dicom(root: Path) -> Made:
     return Made(ORGANS, data, "ct/slice_003", mask)
 
 
+def folder_of_stacks(root: Path) -> Made:
+    images = np.stack([image("a") // (number + 1) for number in range(3)])
+    path = root / "images" / "a.tif"
+    path.parent.mkdir(parents=True)
+    tifffile.imwrite(path, np.moveaxis(images, -1, 1), imagej=True, metadata={"axes": "ZCYX"})
+    for number in (1, 2, 3):
+        save(root / "masks" / "a" / f"Z00{number}.png", ids("a", 1) * 255)
+    folders = {"images": root / "images", "masks": root / "masks", "axes": {"Z": "samples"}}
+    return Made(CRACK, DataConfig.model_validate(folders), "a/Z001", path)
+
+
 def vector(root: Path) -> Made:
     """Write a GeoTIFF of each name, side by side on the map, and a polygon on each of them."""
     rasterio = pytest.importorskip("rasterio", reason=NO_GEO)
@@ -388,6 +399,7 @@ MORE = [
     folder_of_colours,
     folder_of_classes,
     folder_of_bands,
+    folder_of_stacks,
     listed,
     scans_of_dicom,
     several_sets,

@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from segkit.config import DataConfig
-from segkit.data.sources.pairs import Pairs, find_pairs
+from segkit.data.sources.pair_pages import Pairs
+from segkit.data.sources.pairs import find_pairs
 
 LABELS, CRACK = ("vessel", "tumour"), ("crack",)
 

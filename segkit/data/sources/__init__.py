@@ -4,6 +4,7 @@ source.py             defines `Source`, `Sample` and `Subset`, and opens the sou
 
 folder.py             images and masks in files
 pairs.py              finds the masks of each image in folders or in a list (csv_list.py)
+pair_pages.py         divides pairs into pages and planes
 pair_names.py         rules for names of images, masks and parts
 labelling_tools.py    recognises folders of labelling tools
 
@@ -23,6 +24,7 @@ cityscapes.py         read the files of labelling tools, each one of a tool
 roboflow.py           folders with COCO files of Roboflow
 voc.py                folders of Pascal VOC
 label_source.py       draws the shapes of all these tools, and checks sizes
+label_areas.py        draws areas of slides
 label_images.py       finds the images that label files name
 label_meanings.py     finds the classes of labels
 label_layers.py       combines drawn shapes to a mask

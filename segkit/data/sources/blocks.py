@@ -15,6 +15,7 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.films.frames import is_film
 from segkit.io.geometry import Geometry
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pictures import open_picture
 from segkit.io.rasters import is_raster, raster_size
 from segkit.io.turning import upright_size
@@ -23,7 +24,15 @@ GAP = 8
 """The gap between blocks is their size divided by this; pixels near an edge show what is beyond."""
 IMAGES_IN_MEMORY = 4
 """Whole images in memory, so that an image is read once for all its blocks."""
-NOT_OF_BLOCKS = ("image_file", "is_page", "masks_in_memory", "pairs", "source")
+NOT_OF_BLOCKS = (
+    "image_file",
+    "is_page",
+    "masks_in_memory",
+    "pairs",
+    "read_area",
+    "size_of_areas",
+    "source",
+)
 """Attributes of other sources that are about whole files, so that blocks do not have them."""
 
 
@@ -59,6 +68,8 @@ class BlockSource:
         self.source = source
         self.size = size
         self.blocks: dict[str, Block] = {}
+        self.in_areas: set[str] = set()
+        """Names of images that are read block by block."""
         blocks_of_image: dict[str, list[str]] = {}
         for name in source.names:
             blocks = self._cut(name)
@@ -108,6 +119,8 @@ class BlockSource:
             DataError: If the other source raises it, or if the image is smaller than it was.
         """
         block = self.blocks[name]
+        if block.image in self.in_areas:
+            return self._read_area(name, block)
         whole = self._read_whole(block.image)
         height, width = whole.image.shape[:2]
         if height < block.rows[1] or width < block.columns[1]:
@@ -119,6 +132,12 @@ class BlockSource:
         valid = None if whole.valid is None else whole.valid[area].copy()
         geometry = _geometry_of_block(whole.geometry, block)
         return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid, geometry)
+
+    def _read_area(self, name: str, block: Block) -> Sample:
+        """Read a block of an image that is never in memory as a whole."""
+        source: Any = self.source
+        sample: Sample = source.read_area(block.image, slice(*block.rows), slice(*block.columns))
+        return sample._replace(name=name, geometry=_geometry_of_block(sample.geometry, block))
 
     def _read_whole(self, name: str) -> Sample:
         with self._lock:
@@ -149,11 +168,16 @@ class BlockSource:
 
     def _size(self, name: str) -> tuple[int, int]:
         """Return height and width of an image, from the header of its file if that is certain."""
+        if hasattr(self.source, "size_of_areas"):
+            size: tuple[int, int] | None = self.source.size_of_areas(name)
+            if size is not None:
+                self.in_areas.add(name)
+                return size
         if hasattr(self.source, "image_file"):
             path: Path = self.source.image_file(name)
             if is_raster(path):
                 return raster_size(path)
-            if not codecs.is_tiff(path) and not is_film(path):
+            if not (codecs.is_tiff(path) or is_film(path) or is_ome_zarr(path)):
                 with codecs.naming(path), open_picture(path) as picture:
                     return upright_size(picture)
         height, width = self.source.read(name).image.shape[:2]

@@ -13,7 +13,8 @@ from segkit.data.sources.coding import check_written
 from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
 from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.mask_layers import check_on_top, from_layers
-from segkit.data.sources.pairs import Pairs, find_pairs
+from segkit.data.sources.pair_pages import Pairs
+from segkit.data.sources.pairs import find_pairs
 from segkit.data.sources.palettes import Palettes, is_black_and_white
 from segkit.data.sources.partly_labelled import leave_classes_open
 from segkit.data.sources.source import Sample, Source, void_where_invalid

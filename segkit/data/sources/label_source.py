@@ -32,6 +32,7 @@ from segkit.data.sources.source import Sample, void_where_invalid
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.io.geometry import Geometry
 from segkit.io.images import read_pixels
+from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
 from segkit.task import Task
 
@@ -51,6 +52,10 @@ class Region(NamedTuple):
     """The place of the shape in its file, such as "shapes[3]"."""
     shape: Callable[[Size], Shape]
     """Makes the shape for an image of a height and width."""
+
+
+DrawRegion = Callable[[Region], Patch | None]
+"""Returns the pixels of a region; None if there are none."""
 
 
 class Content(NamedTuple):
@@ -177,14 +182,14 @@ class LabelSource:
 
     def image_file(self, name: str) -> Path:
         """Return the path of a sample's image."""
-        return self.labels.images[name].path
+        return file_of(self.labels.images[name].path)
 
     def files(self, name: str) -> list[Path]:
         """Return all files that a sample is read from."""
         image = self.labels.images[name]
         if not image.is_labelled:
-            return [image.path]
-        return [image.path, image.file]
+            return [self.image_file(name)]
+        return [self.image_file(name), image.file]
 
     def geometry(self, name: str) -> Geometry | None:
         """Return the physical size and place of a sample's image, from the header of its file."""
@@ -211,26 +216,45 @@ class LabelSource:
             content = self.labels.content(labelled)
         where = f"{labelled.file} ({name})"
         _check_size(content.size, size, labelled, where)
-        mask = self._mask(content, size, where)
+
+        def drawn(region: Region) -> Patch:
+            return draw(region.shape(size), size)
+
+        mask = self.mask_of(content.regions, size, where, drawn)
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
 
-    def _mask(self, content: Content, size: Size, where: str) -> np.ndarray:
-        """Return the mask of an image, with what is unknown about its pixels."""
-        area: list[Patch] = []
+    def mask_of(
+        self, regions: Sequence[Region], size: Size, where: str, drawn: DrawRegion
+    ) -> np.ndarray:
+        """Return the mask of an image or of an area, with what is unknown about its pixels.
+
+        Args:
+            regions: The regions of the image.
+            size: Height and width of the mask.
+            where: The file and the image, for messages.
+            drawn: Returns the pixels of a region in the mask; None if there are none.
+
+        Raises:
+            ConfigError: If a shape needs a setting.
+            DataError: With the file and the shape that is wrong.
+        """
+        areas: list[Patch | None] = []
         boxes: list[Drawn] = []
         shapes: list[Region] = []
-        for region in content.regions:
-            with _naming(region, where):
+        for region in regions:
+            with naming_region(region, where):
                 if region.label == self._area_label:
-                    area.append(draw(region.shape(size), size))
+                    areas.append(drawn(region))
                 elif self._is_bound(region):
-                    boxes.append(Drawn(self._meaning(region.label), draw(region.shape(size), size)))
+                    patch = drawn(region)
+                    if patch is not None:
+                        boxes.append(Drawn(self._meaning(region.label), patch))
                 else:
                     shapes.append(region)
-        mask = self._mask_of_shapes(self._draw(shapes, size, where), size, where)
+        mask = self._mask_of_shapes(self._draw(shapes, where, drawn), size, where)
         mask = leave_boxes_open(self.task, mask, union_by_class(boxes, size))
-        return self._inside_area(mask, area, where)
+        return self._inside_area(mask, areas, where)
 
     def _is_bound(self, region: Region) -> bool:
         """Return whether a region is a box that bounds an object of a class."""
@@ -238,7 +262,9 @@ class LabelSource:
             return False
         return self._meaning(region.label) not in (SKIP, BACKGROUND, VOID_NAME)
 
-    def _inside_area(self, mask: np.ndarray, area: Sequence[Patch], where: str) -> np.ndarray:
+    def _inside_area(
+        self, mask: np.ndarray, area: Sequence[Patch | None], where: str
+    ) -> np.ndarray:
         """Return a mask that is unlabelled outside the labelled area, if there is one."""
         if self._area_label is None or self.data.labelled_area is None:
             return mask
@@ -246,17 +272,18 @@ class LabelSource:
             return without_area(mask, self.data.labelled_area, where)
         inside = np.zeros(mask.shape[:2], bool)
         for patch in area:
-            inside[patch.place] |= patch.pixels
+            if patch is not None:
+                inside[patch.place] |= patch.pixels
         return void_where_invalid(mask, inside)
 
-    def _draw(self, regions: Iterable[Region], size: Size, where: str) -> Iterator[Drawn]:
+    def _draw(self, regions: Iterable[Region], where: str, drawn: DrawRegion) -> Iterator[Drawn]:
         """Yield the drawn shapes, one at a time, because together they may take much memory."""
         for region in regions:
-            with _naming(region, where):
+            with naming_region(region, where):
                 meaning = self._meaning(region.label)
                 patch = None
                 if meaning != SKIP:
-                    patch = draw(region.shape(size), size)
+                    patch = drawn(region)
             if patch is not None:
                 self._kinds.add(region.kind)
                 yield Drawn(meaning, patch)
@@ -277,7 +304,7 @@ class LabelSource:
 
 
 @contextmanager
-def _naming(region: Region, where: str) -> Iterator[None]:
+def naming_region(region: Region, where: str) -> Iterator[None]:
     """Add the file and the place of a region to errors."""
     try:
         yield

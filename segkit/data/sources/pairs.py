@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from segkit.config import DataConfig
 from segkit.data.sources.csv_list import CsvRow, read_list, unlabelled_in, wrong_columns
@@ -18,31 +17,25 @@ from segkit.data.sources.pair_names import (
     parts_by_folder,
     without_prefix,
 )
+from segkit.data.sources.pair_pages import (
+    Pair,
+    Pairs,
+    at_levels,
+    planes_of_images,
+    separate_pages,
+    separate_planes,
+    stack_folders,
+)
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
-from segkit.io.pages import pages_apart, pages_of
+from segkit.io.ome_zarr import is_ome_zarr
+from segkit.io.planes import planes_apart
 from segkit.io.unicode_names import by_nfc, existing, nfc
 
 MOST_LISTED = 5
 """Names that a message lists at most."""
 _HOW_TO_LEAVE_OPEN = "If a class without a mask was not annotated, set data.missing_masks: void"
-
-
-class Pair(NamedTuple):
-    """An image, and its mask files by class; "" is the class of a file with all classes."""
-
-    image: Path
-    masks: Mapping[str, Path]
-
-
-class Pairs(NamedTuple):
-    """Pairs by sample name, and the names of each part if folders or a list name the parts."""
-
-    by_name: dict[str, Pair]
-    parts: dict[str, list[str]]
-    unlabelled: dict[str, tuple[str, ...]] = {}
-    """The classes that were not annotated in a sample, for samples with such classes."""
 
 
 def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
@@ -61,46 +54,15 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     """
     if data.list_file is not None:
         pairs = _from_list(data.list_file, labels, data.missing_masks == "void")
+        pairs = at_levels(pairs, data.microns_per_pixel)
+        if data.axes is not None:
+            return separate_planes(pairs, data.axes)
     else:
         pairs = _from_folders(data, labels)
+        pairs = at_levels(pairs, data.microns_per_pixel)
     if data.pages == "samples":
-        return _separate_pages(pairs)
+        return separate_pages(pairs)
     return pairs
-
-
-def _separate_pages(pairs: Pairs) -> Pairs:
-    """Make a sample NAME#001 of each page of an image, with the page of its mask."""
-    images = pages_apart({name: pair.image for name, pair in pairs.by_name.items()}, "samples")
-    pages_by_name: dict[str, list[str]] = {}
-    for page in images:
-        name = page if page in pairs.by_name else page.rpartition("#")[0]
-        pages_by_name.setdefault(name, []).append(page)
-    by_name: dict[str, Pair] = {}
-    for name, pages in pages_by_name.items():
-        image, files = pairs.by_name[name]
-        masks = {}
-        for label, path in files.items():
-            masks[label] = _pages_of_mask(path, image, len(pages))
-        for number, page in enumerate(pages):
-            by_name[page] = Pair(
-                images[page], {label: paths[number] for label, paths in masks.items()}
-            )
-    parts: dict[str, list[str]] = {}
-    for part, names in pairs.parts.items():
-        parts[part] = []
-        for name in names:
-            parts[part] += pages_by_name[name]
-    unlabelled = {}
-    for name, classes in pairs.unlabelled.items():
-        unlabelled.update(dict.fromkeys(pages_by_name[name], classes))
-    return Pairs(by_name, parts, unlabelled)
-
-
-def _pages_of_mask(path: Path, image: Path, count: int) -> list[Path]:
-    pages = pages_of(path, "samples")
-    if len(pages) != count:
-        raise DataError(f"{path}: has {len(pages)} page(s), its image {image} has {count}", "pages")
-    return pages
 
 
 def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
@@ -122,11 +84,14 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
     _check_image_suffix(images, data)
     by_nfc(images)  # raises an error for two names that look alike
     stems = {name: nfc(name).removesuffix(nfc(data.image_suffix)) for name in images}
+    if data.axes is not None:
+        images, stems = planes_of_images(images, stems, data.axes)
     masks_by_class: dict[str, Mapping[str, Path]] = {}
     for label, folder in mask_folders(data, data.masks, labels).items():
         masks: Mapping[str, Path] = by_nfc(_masks_in(folder, data))
         if not data.mask_suffix and not data.image_suffix:
             masks = _named_like_images(masks, stems.values())
+        masks = planes_apart(masks, data.axes)
         masks_by_class[label] = masks
     are_optional = data.missing_masks == "void" and "" not in masks_by_class
     for label, masks in masks_by_class.items():
@@ -177,6 +142,19 @@ def _check_image_suffix(images: Iterable[str], data: DataConfig) -> None:
         )
 
 
+def _folders_and_files(masks: Path) -> tuple[set[str], bool]:
+    """Return the names of the sub-folders that are no images, and whether there is a mask file."""
+    folders = set()
+    has_files = False
+    with codecs.naming(masks):
+        for path in masks.iterdir():
+            if path.is_file() or is_ome_zarr(path):
+                has_files = True
+            elif path.is_dir():
+                folders.add(path.name)
+    return folders, has_files
+
+
 def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict[str, Path]:
     """Find the folders of the mask files.
 
@@ -193,11 +171,11 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
     """
     if not masks.is_dir():
         raise DataError(f"{masks}: there is no such folder", "unpaired")
-    with codecs.naming(masks):
-        folders = {path.name for path in masks.iterdir() if path.is_dir()}
-        has_files = any(path.is_file() for path in masks.iterdir())
+    folders, has_files = _folders_and_files(masks)
     if data.images:  # folders that images have, too, are not classes
         folders -= {path.name for path in data.images.iterdir() if path.is_dir()}
+        if data.axes is not None:
+            folders -= stack_folders(data.images)
     names = {nfc(name) for name in folders}
     by_class = {label: existing(masks / label) for label in labels}
     missing = []
@@ -375,6 +353,8 @@ def _pair_of_row(
 
 def _file(cell: str | None, listing: Path, where: str) -> Path:
     path = existing(listing.parent / (cell or ""))
+    if cell and is_ome_zarr(path):
+        return path
     if not cell or not os.path.isfile(path):  # noqa: PTH113 (is_file raises for a name of 300 characters)
         raise DataError(
             f"{where}: there is no file {cell or '(empty cell)'} "

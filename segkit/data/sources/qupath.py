@@ -1,25 +1,30 @@
 """Images with GeoJSON files of QuPath, one per image.
 
-Coordinates are pixels of the full image. The label of an object is the name of its classification.
-Source: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html. GeoJSON
-that segkit predicts is read as well; its label is the property `class`.
+Coordinates are pixels of the full image, also if a smaller level of a slide is read. The label of
+an object is the name of its classification. GeoJSON that segkit predicts is read as well; its label
+is the property `class`.
+
+Source: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segkit.config import DataConfig
-from segkit.data.rasterise import Shape, Size
+from segkit.data.rasterise import Line, Points, Polygon, Shape, Size
+from segkit.data.sources.label_areas import SlideLabelSource
 from segkit.data.sources.label_images import Images, by_nfc_name, files_below, folder_of_images
 from segkit.data.sources.label_source import (
     Content,
     LabelledImage,
     Labels,
-    LabelSource,
     Region,
     divide,
 )
@@ -37,6 +42,7 @@ from segkit.data.sources.label_values import (
 )
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.errors import DataError
+from segkit.io.slides import at_level, scale_to_full
 from segkit.io.unicode_names import nfc
 from segkit.task import Task
 
@@ -46,7 +52,7 @@ POLYGONS = ("Polygon", "MultiPolygon")
 LINES = ("LineString", "Point", "MultiPoint")
 
 
-def open_qupath(data: DataConfig, task: Task) -> LabelSource:
+def open_qupath(data: DataConfig, task: Task) -> SlideLabelSource:
     """Open the qupath source of a config's `data` section.
 
     Args:
@@ -58,7 +64,7 @@ def open_qupath(data: DataConfig, task: Task) -> LabelSource:
         ConfigError: If a setting is missing or does not fit.
         DataError: If images or GeoJSON files are missing.
     """
-    return LabelSource(find_qupath(data), task, data)
+    return SlideLabelSource(find_qupath(data), task, data)
 
 
 def find_qupath(data: DataConfig) -> Labels:
@@ -92,7 +98,8 @@ def find_qupath(data: DataConfig) -> Labels:
     found = {}
     for name in chosen:
         file = by_name.get(name, annotations / f"{name}.geojson")
-        found[name] = LabelledImage(images.by_name[name], file, is_labelled=name in by_name)
+        image = at_level(images.by_name[name], data.microns_per_pixel)
+        found[name] = LabelledImage(image, file, is_labelled=name in by_name)
     return Labels(
         tool="qupath",
         images=found,
@@ -114,6 +121,7 @@ def read_qupath(labelled: LabelledImage, widths: Widths) -> Content:
         DataError: With the file, if it is not GeoJSON in pixels.
     """
     where = str(labelled.file)
+    scale = scale_to_full(labelled.path)
     regions: list[Region] = []
     for number, value in enumerate(_features(read_json(labelled.file), where)):
         place = f"{where}: feature [{number}]"
@@ -122,7 +130,7 @@ def read_qupath(labelled: LabelledImage, widths: Widths) -> Content:
         geometry = as_object(feature.get("geometry"), f"{place}: geometry")
         for part in _simple(geometry, place):
             kind = str(part.get("type"))
-            make = partial(_shape_of, part, kind, widths)
+            make = partial(_shape_at_level, part, kind, widths, scale)
             regions.append(Region(label, kind, f"feature [{number}]", make))
     return Content(regions)
 
@@ -166,6 +174,24 @@ def _simple(geometry: Mapping[str, Any], where: str) -> Iterator[Mapping[str, An
         return
     for part in list_field(geometry, "geometries", where):
         yield as_object(part, f"{where}: geometries")
+
+
+def _shape_at_level(
+    geometry: Mapping[str, Any],
+    kind: str,
+    widths: Widths,
+    scale: tuple[float, float],
+    size: Size,
+) -> Shape:
+    """Make a geometry in the pixels of a level of a slide, whose coordinates are full pixels."""
+    down, across = scale
+    full_size = (math.ceil(size[0] * down), math.ceil(size[1] * across))
+    shape = _shape_of(geometry, kind, widths, full_size)
+    pixels = np.array([across, down])
+    if isinstance(shape, Polygon):
+        return Polygon([ring / pixels for ring in shape.rings])
+    assert isinstance(shape, Line | Points)
+    return shape._replace(points=shape.points / pixels)
 
 
 def _shape_of(geometry: Mapping[str, Any], kind: str, widths: Widths, size: Size) -> Shape:

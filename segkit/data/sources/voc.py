@@ -18,7 +18,7 @@ from segkit.data.sources.label_source import list_names
 from segkit.data.sources.label_values import read_lines
 from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import PARTS
-from segkit.data.sources.pairs import Pair, Pairs
+from segkit.data.sources.pair_pages import Pair, Pairs
 from segkit.errors import DataError
 from segkit.io.image_files import list_images
 from segkit.task import VOID, Task

@@ -7,6 +7,9 @@ from typing import Any
 
 from segkit.data.sources.source import Source
 
+NOT_OF_WRAPPED = ("read_area", "size_of_areas", "source")
+"""Attributes of another source that this one lacks; areas would have the masks of the other."""
+
 
 class WrappedSource:
     """The samples of another source. Attributes that it lacks are those of the other source.
@@ -22,7 +25,7 @@ class WrappedSource:
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the other source."""
-        if name.startswith("_") or name == "source":
+        if name.startswith("_") or name in NOT_OF_WRAPPED:
             raise AttributeError(name)
         return getattr(self.source, name)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
+from segkit import catalog
 from segkit.config import RunConfig
+from segkit.data.pixel_size import pixel_size_of_new
 from segkit.data.sources.coding import coding_of
 from segkit.errors import ConfigError, DataError
+from segkit.inference.large.glass import check_glass_is_background
 from segkit.inference.large.memory_budget import (
     MemoryBudget,
     budget_within,
@@ -16,14 +20,16 @@ from segkit.inference.large.memory_budget import (
     memory_limit,
 )
 from segkit.inference.large.predict import predict_large
-from segkit.inference.large.work_folder import work_folder
+from segkit.inference.large.work_folder import Strip, work_folder
 from segkit.inference.outputs.summary import row_of_files
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.pipeline import Outcome, failure
+from segkit.inference.reading import geometry_of_image
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.tiles import Predict, Progress
 from segkit.io.coding import Coding
 from segkit.io.georeference import has_place
+from segkit.io.slide_addresses import is_slide
 
 Images = dict[str, Path]
 ShowWindows = Callable[[str], AbstractContextManager[Progress]]
@@ -75,6 +81,8 @@ def separate_large(
             large[name] = path
         else:
             whole[name] = path
+    if config.predict.skip_glass and any(is_slide(path) for path in large.values()):
+        check_glass_is_background(config.task)
     for name, path in large.items():
         _check_possible(config, outputs, name, path, coding)
     return whole, large
@@ -88,10 +96,12 @@ def _check_possible(
     advice = "allow more --memory"
     if written:
         advice = f"remove what was predicted in windows ({', '.join(map(str, written))})"
-    if len(outputs.folders) > 1:
+    others = [name for name in outputs.formats if name not in catalog.LARGE_OUTPUTS]
+    if outputs.overlays or outputs.probabilities or outputs.uncertainty or others:
+        possible = " and ".join(f"--format {name}" for name in catalog.LARGE_OUTPUTS)
         raise ConfigError(
-            f"{path}: is predicted in windows, and then only its mask is written; leave out "
-            f"--overlay, --format and similar options, or {advice}",
+            f"{path}: is predicted in windows, and then only its mask and {possible} are written; "
+            f"leave out --overlay, other formats and similar options, or {advice}",
             "contradiction",
         )
     if any(map(any, config.decode.rules(config.task))):
@@ -111,6 +121,24 @@ def _written_in_windows(coding: Coding, masks: Path, name: str, image: Path) -> 
         possible += tiffs
     possible.append(work_folder(masks / f"{name}.tif"))
     return [path for path in possible if path.exists()]
+
+
+def _write_formats(
+    config: RunConfig, results: Results, name: str, path: Path, bands: Sequence[Strip]
+) -> None:
+    """Write the formats of an image from the rows of its mask."""
+    size = pixel_size_of_new(config.data, geometry_of_image(config, path))
+    for output in results.other_outputs:
+        write = catalog.load_part(catalog.LARGE_OUTPUTS, output.ending.removeprefix("-"))
+        [written] = output.paths(name)
+        write(written, path, config.task, bands, results.shapes, size)
+
+
+def _watched(predict: Predict, name: str, scale: ScaleWatch | None) -> Predict:
+    """Return the network; `scale` sees the windows of the image of this name, if it is given."""
+    if scale is None:
+        return predict
+    return scale.watched(predict, name)
 
 
 def predict_and_write_large(
@@ -133,14 +161,13 @@ def predict_and_write_large(
         show_windows: Shows the progress within an image.
         images: Image files by name.
         results: Where the masks are written.
-        scale: Sees each window, to warn of another range of values.
+        scale: Warns of windows with another range of values.
     """
     for name, path in images.items():
-        network = predict if scale is None else scale.watched(predict, name)
         try:
             with show_windows(name) as progress:
                 masks = predict_large(
-                    network,
+                    _watched(predict, name, scale),
                     config,
                     path,
                     results.masks,
@@ -149,6 +176,7 @@ def predict_and_write_large(
                     fingerprint,
                     progress,
                     results.coding,
+                    partial(_write_formats, config, results, name, path),
                 )
             outcome = Outcome(name, row_of_files(results.coding, name, masks))
         except (OSError, DataError) as problem:

@@ -12,6 +12,7 @@ from segkit.errors import ConfigError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.raster_windows import pixels_for_windows
+from segkit.io.slide_addresses import is_slide
 from segkit.system import memory
 
 SHARE = 0.5
@@ -54,10 +55,12 @@ def is_large(config: RunConfig, path: Path, limit: int) -> bool:
 
     Args:
         config: The config of the run.
-        path: The image. Other formats than TIFF, JPEG 2000 and VRT are never large.
+        path: The image. Formats without a reader of windows are never large.
         limit: Memory limit of this process in bytes.
     """
     pixels = pixels_for_windows(path)
+    if pixels and config.predict.skip_glass and is_slide(path):
+        return True  # glass is found window by window
     if pixels <= config.predict.tile**2:
         return False
     queue = 5 * config.input.channels * np.dtype(config.input.dtype).itemsize

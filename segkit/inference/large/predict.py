@@ -23,6 +23,13 @@ from segkit.errors import DataError
 from segkit.inference.blend import WindowGrid, row_probabilities
 from segkit.inference.decoding import decode
 from segkit.inference.images import match_model_input
+from segkit.inference.large.glass import (
+    Glass,
+    Window,
+    check_glass_is_background,
+    find_glass,
+    predict_tissue,
+)
 from segkit.inference.large.masks import write_masks
 from segkit.inference.large.memory_budget import PIECES, MemoryBudget
 from segkit.inference.large.work_folder import Strip, begin, work_folder
@@ -39,6 +46,8 @@ from segkit.system.threads import prefetch
 from segkit.task import VOID
 from segkit.task.layers import as_planes
 
+WriteMore = Callable[[Sequence[Strip]], None]
+"""Writes something from the rows of a decoded mask, from top to bottom."""
 VERSION = 2
 """Changes when the content of the work folder changes its meaning."""
 
@@ -53,11 +62,11 @@ def predict_large(
     fingerprint: str = "",
     progress: Progress = no_progress,
     coding: Coding | None = None,
+    write_more: WriteMore | None = None,
 ) -> list[Path]:
     """Predict an image of any size in windows, and write its mask, FOLDER/NAME.tif, in tiles.
 
-    Complete rows are in FOLDER/.NAME.part. A later call goes on from there if the image file, the
-    settings and `fingerprint` are the same. The mask is VOID where the image has no data.
+    Complete rows are in FOLDER/.NAME.part, from where a later call with equal settings goes on.
 
     Args:
         predict: The network.
@@ -68,7 +77,8 @@ def predict_large(
         budget: What fits into the memory.
         fingerprint: Identifies the weights of the network.
         progress: Receives the number of windows that are done, also those of an earlier call.
-        coding: How the mask is stored. The default is the coding of the run's data set.
+        coding: How the mask is stored; None for the coding of the run's data set.
+        write_more: Receives the rows of the decoded mask, before the mask is written.
 
     Returns:
         The files of the mask.
@@ -79,11 +89,17 @@ def predict_large(
     coding = coding or coding_of(config)
     paths = coding.paths(folder, name, tiff=True)
     check_only_mask(paths)
-    work = work_folder(folder / f"{name}.tif")
     with _open(path, config, budget) as image:
-        rows = _Rows(predict, config, image, _grid_of(config, image), work, budget)
-        _predict_and_write(rows, coding, paths, fingerprint, progress)
+        rows = _rows_of(predict, config, image, work_folder(folder / f"{name}.tif"), budget)
+        _predict_and_write(rows, coding, paths, fingerprint, progress, write_more)
     return paths
+
+
+def _rows_of(
+    predict: Predict, config: RunConfig, image: WindowedImage, work: Path, budget: MemoryBudget
+) -> _Rows:
+    glass = _glass_of(config, image)
+    return _Rows(predict, config, image, _grid_of(config, image), work, budget, glass)
 
 
 def _open(path: Path, config: RunConfig, budget: MemoryBudget) -> WindowedImage:
@@ -105,13 +121,28 @@ def _grid_of(config: RunConfig, image: WindowedImage) -> WindowGrid:
     return WindowGrid.over(image.height, image.width, settings.tile, settings.overlap, stride)
 
 
+def _glass_of(config: RunConfig, image: WindowedImage) -> Glass | None:
+    """Return the glass of a slide; None if it is predicted like tissue."""
+    if not config.predict.skip_glass:
+        return None
+    check_glass_is_background(config.task)
+    return find_glass(image.path, image.height, image.width)
+
+
 def _predict_and_write(
-    rows: _Rows, coding: Coding, paths: Sequence[Path], fingerprint: str, progress: Progress
+    rows: _Rows,
+    coding: Coding,
+    paths: Sequence[Path],
+    fingerprint: str,
+    progress: Progress,
+    write_more: WriteMore | None,
 ) -> None:
     """Predict the missing rows, write the mask from all of them, and remove the work folder."""
     with renewable_lock(rows.work.with_suffix(".lock")) as renew:
         begin(rows.work, _work_fingerprint(rows, fingerprint))
         rows.predict_missing(_renewing(renew, progress))
+        if write_more is not None:
+            write_more(rows.bands)
         location = rows.image.place
         tags = location.tags_with(coding.nodata) if location else ()
         write_masks(coding, rows.bands, paths, tags)
@@ -139,6 +170,8 @@ def _work_fingerprint(rows: _Rows, fingerprint: str) -> dict[str, Any]:
     if file_of(path).suffix.lower() == VRT:
         sources = [[str(source), source.stat().st_mtime_ns] for source in sources_of(path)]
         of_maps["sources"] = sources
+    if rows.glass is not None:
+        of_maps["skip_glass"] = True
     return {
         **of_maps,
         "version": VERSION,
@@ -178,6 +211,7 @@ class _Rows:
     grid: WindowGrid
     work: Path
     budget: MemoryBudget
+    glass: Glass | None = None
 
     @property
     def bands(self) -> list[Strip]:
@@ -240,9 +274,10 @@ class _Rows:
         """Yield the probabilities of each window from a row on, in the order of the windows."""
         pieces = prefetch(self._read_piece, self._pieces(first_row), workers=1)
         windows = itertools.chain.from_iterable(pieces)
-        for _, same_shape in itertools.groupby(windows, lambda window: window.shape):
-            while batch := list(itertools.islice(same_shape, self.budget.batch_size)):
-                yield from self.predict(np.stack(batch))
+        for _, same_shape in itertools.groupby(windows, lambda window: window.pixels.shape):
+            yield from predict_tissue(
+                self.predict, same_shape, self.config.task, self.budget.batch_size
+            )
 
     def _pieces(self, first_row: int) -> Iterator[_Piece]:
         """Yield the windows of each row in pieces of at most `budget.read_bytes`."""
@@ -258,10 +293,16 @@ class _Rows:
                 lefts.append(left)
             yield _Piece(row, lefts)
 
-    def _read_piece(self, piece: _Piece) -> list[np.ndarray]:
+    def _read_piece(self, piece: _Piece) -> list[Window]:
         """Return the windows of a piece as the network takes them."""
+        rows = self.grid.window_rows(piece.row)
         begin = piece.lefts[0]
         end = self.grid.window_columns(piece.lefts[-1]).stop
-        pixels = self.image.read(self.grid.window_rows(piece.row), slice(begin, end))
+        pixels = self.image.read(rows, slice(begin, end))
         pixels = match_model_input(self.config, pixels, str(self.image.path))
-        return [pixels[:, left - begin :][:, : self.grid.tile] for left in piece.lefts]
+        windows = []
+        for left in piece.lefts:
+            columns = self.grid.window_columns(left)
+            is_glass = self.glass is not None and self.glass.covers(rows, columns)
+            windows.append(Window(pixels[:, left - begin :][:, : self.grid.tile], is_glass))
+        return windows

@@ -19,6 +19,8 @@ instances.py      objects as numbers in an image
 nifti.py          masks of scans as NIfTI volumes
 dicom_seg.py      masks of DICOM series as DICOM segmentations
 volumes.py        collects the masks of slices for these two formats
+ome_tiff.py       masks of stacks (T, Z) as OME-TIFF
+parts.py          keeps the masks that make one file
 objects.py        finds the objects that these formats write
 shape_options.py  which objects are written, and how their polygons are thinned
 object_polygons.py  the polygons of the objects of an image

@@ -19,8 +19,8 @@ class ExtraOutputs(TypedDict, total=False):
     """Also write maps of uncertainty."""
     formats: Sequence[str]
     """Also write objects: "geojson", "geopackage", "qupath", "coco", "labelme", "labelstudio",
-    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes: "nifti",
-    "dicom-seg"."""
+    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes and stacks:
+    "nifti", "dicom-seg", "ome-tiff"."""
     smallest: int | str
     """Leave out smaller objects of `formats`: a number of pixels, or an area such as "20 m2"."""
     simplify: float

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segkit.inference.outputs.object_polygons import Rings, geometry_of, object_polygons
+from segkit.inference.outputs.object_polygons import Rings, geojson_geometry, object_polygons
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.geometry import Georeference
@@ -74,7 +74,7 @@ def _feature(predicted: PredictedImage, found: Object, polygons: list[list[Any]]
         "type": "Feature",
         "id": found.number,
         "properties": properties,
-        "geometry": geometry_of(polygons),
+        "geometry": geojson_geometry(polygons),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from segkit.data.label_formats.labelstudio import UNLABELLED, address_of, brushes
 from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
-from segkit.inference.outputs.listing import list_parts, read_part
+from segkit.inference.outputs.listing import list_parts, read_listing
 from segkit.inference.outputs.object_layers import object_layers, pixels_without_data
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
@@ -45,7 +45,7 @@ class LabelStudio(Output):
         with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
             separator = "[\n"
             for number, part in enumerate(parts, 1):
-                task = {"id": number, **read_part(part, dict)}
+                task = {"id": number, **read_listing(part, dict)}
                 stream.write(separator + json.dumps(task, ensure_ascii=False))
                 separator = ",\n"
             if separator == "[\n":

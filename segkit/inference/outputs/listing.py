@@ -28,7 +28,7 @@ def list_parts(folder: Path, suffix: str) -> dict[str, Path]:
     return dict(sorted(parts.items()))
 
 
-def read_part(path: Path, kind: type) -> Any:
+def read_listing(path: Path, kind: type) -> Any:
     """Return the content of the JSON file of one image.
 
     Args:

@@ -40,7 +40,7 @@ def object_polygons(predicted: PredictedImage) -> dict[int, list[Rings]]:
     return polygons
 
 
-def geometry_of(polygons: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def geojson_geometry(polygons: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Return the polygons of an object as a geometry of GeoJSON: a Polygon, or a MultiPolygon."""
     if len(polygons) == 1:
         return {"type": "Polygon", "coordinates": polygons[0]}

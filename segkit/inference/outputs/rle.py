@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segkit.data.label_formats.rle import COLUMNS, FILE, UNLABELLED, RleRow, csv_text, rle_rows
 from segkit.data.label_formats.unlabelled import check_no_class, with_unlabelled
-from segkit.inference.outputs.listing import list_parts, part_problem, read_part
+from segkit.inference.outputs.listing import list_parts, part_problem, read_listing
 from segkit.inference.outputs.object_layers import object_layers, pixels_without_data
 from segkit.inference.outputs.prediction import Output, PredictedImage
 from segkit.io.atomic import atomic
@@ -48,7 +48,7 @@ class Rle(Output):
 
 def _read_rows(path: Path) -> Iterator[RleRow]:
     """Yield the rows of an image. Raises `DataError` for a file that `Rle` did not write."""
-    for row in read_part(path, list):
+    for row in read_listing(path, list):
         is_row = isinstance(row, list) and len(row) == len(COLUMNS)
         if not is_row or not all(isinstance(cell, str) for cell in row):
             raise part_problem(path, "its rows are not those of run lengths")

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segkit.config import DataConfig
+from segkit.data.sources.pair_pages import stack_folders
 from segkit.io.films.frames import find_films
 from segkit.io.images import SUFFIXES
+from segkit.io.ome_zarr import is_ome_zarr
 
 
-def class_folders(images: Path, masks: Path) -> list[str]:
+def class_folders(data: DataConfig, images: Path, masks: Path) -> list[str]:
     """Return the folders of masks, if there are no mask files beside them.
 
     Folders that the images have, too, are not classes.
     """
     folders = set()
     for path in masks.iterdir():
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES or is_ome_zarr(path):
             return []
         if path.is_dir() and not path.name.startswith("."):
             folders.add(path.name)
     of_images = {path.name for path in images.iterdir() if path.is_dir()}
+    if data.axes is not None:
+        of_images |= stack_folders(images)
     return sorted(folders - of_images)
 
 

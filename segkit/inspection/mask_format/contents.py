@@ -21,6 +21,7 @@ from segkit.io import codecs, lossless, png
 from segkit.io.colour_spaces import IN_COLOUR
 from segkit.io.images import read_image
 from segkit.io.masks import read_colour_pixels, read_layer_pixels, read_mask_pixels
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import Pages, file_of
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels
@@ -109,6 +110,8 @@ def _scan(path: Path, pages: Pages | None) -> Stored:
     is_tiff = False
     with codecs.naming(path):
         is_tiff = codecs.is_tiff(path)
+        if is_ome_zarr(path):
+            return _scan_layers(read_layer_pixels(path), "OME-Zarr")
         if not is_tiff:
             plain = png.read_plain(path)
             if plain is not None and plain.ndim == 2:
@@ -121,7 +124,11 @@ def _scan(path: Path, pages: Pages | None) -> Stored:
     if is_colour:
         return _scan_colours(path, kind, pages)
     read = read_layer_pixels if is_tiff else read_mask_pixels
-    stored = read(path, pages=pages)
+    return _scan_layers(read(path, pages=pages), kind)
+
+
+def _scan_layers(stored: Pixels, kind: str) -> Stored:
+    """Return the content of ids (H, W), or of bands (H, W, C)."""
     if stored.values.ndim == 2:
         return _scan_ids(stored, kind)
     bands = stored.values.shape[-1]

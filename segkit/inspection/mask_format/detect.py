@@ -53,7 +53,7 @@ from segkit.inspection.mask_format.vector import (
 )
 from segkit.io import codecs
 from segkit.io.images import list_images
-from segkit.io.pages import pages_of
+from segkit.io.planes import planes_of_pages
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
 
@@ -112,7 +112,7 @@ def _detect_in_folders(
         data = data.model_copy(update={"source": "video"})
         layers = class_folders_of_films(images, masks)
     else:
-        layers = class_folders(images, masks)
+        layers = class_folders(data, images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
     if data.source == "video":
@@ -323,7 +323,7 @@ def _classify_files(
         return stated
     paths: list[Path] = []
     for path in masks:
-        paths += pages_of(path, data.pages)
+        paths += planes_of_pages(path, data.pages, data.axes)
     scanned = scan_masks(paths, progress, data.pages)
     data, scanned, doubts = read_transparent(data, scanned)
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
