@@ -11,7 +11,7 @@ from segkit.config import DataConfig
 from segkit.config.sets import annotated
 from segkit.data.sources.folder import FolderSource
 from segkit.data.sources.pair_names import parts_by_folder
-from segkit.data.sources.pairs import Pair, Pairs
+from segkit.data.sources.pair_pages import Pair, Pairs
 from segkit.errors import ConfigError, DataError
 from segkit.io.films.frames import (
     film_name,
