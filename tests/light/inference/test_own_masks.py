@@ -235,7 +235,8 @@ def test_trap_38_a_run_scored_against_its_own_masks_is_perfect(
     again = predict_files(no_network, config, images, outputs, skip_existing=True)
     assert again.skipped == len(SIZES)
     if made.data.masks is not None:
-        assert files_of_a(outputs.masks) == files_of_a(made.data.masks)
+        if made.data.axes is None:  # the masks of stacks are in folders, those of pictures are not
+            assert files_of_a(outputs.masks) == files_of_a(made.data.masks)
         ends = {0, 255} if made.data.mask_threshold or made.data.mask_ids else set()
         assert contents(outputs.masks) <= contents(made.data.masks) | ends
 
