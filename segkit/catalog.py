@@ -25,6 +25,7 @@ SOURCES = {
     "tfds": "segkit.data.sources.tfds:open_tfds",
     "vector": "segkit.data.sources.vector:open_vector",
     "via": "segkit.data.sources.via:open_via",
+    "video": "segkit.data.sources.video:open_video",
     "voc": "segkit.data.sources.voc:open_voc",
     "yolo": "segkit.data.sources.yolo:open_yolo",
 }

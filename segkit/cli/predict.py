@@ -38,6 +38,14 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         "as 0.5 (in the unit of the training images) or '0.5 mm'; masks keep the images' pixels",
     )
     parser.add_argument(
+        "--every-frame",
+        type=int,
+        default=1,
+        metavar="N",
+        help="predict every N-th frame of films (default: 1); with --overlay the frames also come "
+        "back as a film in DIR-overlays",
+    )
+    parser.add_argument(
         "--skip-existing", action="store_true", help="leave out images whose results exist"
     )
     parser.add_argument(
@@ -172,6 +180,7 @@ def _predict(options: argparse.Namespace) -> int:
         cluster=cluster_of(options),
         coding=options.coding,
         resolution=options.resolution,
+        every_frame=options.every_frame,
         progress=progress,
     )
     report = f"{summary.written} masks written to {options.out}"

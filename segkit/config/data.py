@@ -42,7 +42,7 @@ def _unit(text: str) -> str:
 
 PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_dir", "cache_folder")
 """The settings of the section `data` and of its parts that are paths."""
-WITHOUT_BANDS = ("scans", "shapes", "tfds")
+WITHOUT_BANDS = ("scans", "shapes", "tfds", "video")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
 Fold = Annotated[str, AfterValidator(_fold)]
 """A fold such as "2/5"."""
@@ -88,9 +88,10 @@ class DataConfig(PartialLabels, ImageParts):
     source: str = "folder"
     """The kind of the data: "folder" for image files, "coco" for a COCO JSON file, "vector" for
     maps with vector labels (extra `geo`), "scans" for DICOM, NIfTI, NRRD and MetaImage (extra
-    `medical`), "tfds" for a TensorFlow data set, "cityscapes", "cvat", "labelme", "labelstudio",
-    "qupath", "rle", "roboflow", "supervisely", "via", "voc" or "yolo" for files of labelling tools,
-    "shapes" for generated images, or a source of your own as "module:function"."""
+    `medical`), "video" for frames of films (extra `video`), "tfds" for a TensorFlow data set,
+    "cityscapes", "cvat", "labelme", "labelstudio", "qupath", "rle", "roboflow", "supervisely",
+    "via", "voc" or "yolo" for files of labelling tools, "shapes" for generated images, or a source
+    of your own as "module:function"."""
     relative_to: Literal["current", "config"] = "current"
     """Whether relative paths start at the current folder or at the folder of the config file."""
     trust: bool = Field(default=False, exclude=True)

@@ -9,9 +9,12 @@ from segkit.config import Config, DataConfig, PartConfig
 from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
+from segkit.io.films.frames import film_name
 from segkit.io.plane_addresses import stack_name
 from segkit.io.scans.slices import volume_name
 
+NAMES_OF_GROUPS = {"scans": volume_name, "video": film_name}
+"""Sources whose samples have a group by themselves, and the function that names it."""
 MOST_LISTED = 5
 """Names that a message lists at most."""
 BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
@@ -19,18 +22,22 @@ BLOCK_OR_PAGE = re.compile(r"(#[0-9]+)?(@[0-9]+-[0-9]+)?$")
 
 
 def has_groups(config: Config) -> bool:
-    """Return whether the groups are known: by `data.groups`, or the files of slices and planes."""
+    """Return whether the groups are known: by `data.groups`, or the files of the samples.
+
+    Slices, planes and frames are grouped by their files.
+    """
     sections = set_configs(config.data).values()
-    if any(section.groups is not None for section in sections):
-        return True
+    for section in sections:
+        if section.groups is not None or section.source in NAMES_OF_GROUPS:
+            return True
     data = config.data
-    return data.groups is not None or data.source == "scans" or data.axes is not None
+    return data.groups is not None or data.source in NAMES_OF_GROUPS or data.axes is not None
 
 
 def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     """Return the group of each sample, as `data.groups` says.
 
-    Without it the group of a slice is its volume, and that of a plane is its file.
+    Without it the group of a slice is its volume, and that of a plane or a frame is its file.
 
     Args:
         names: Names of samples, of any part.
@@ -49,9 +56,10 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     if groups is None:
         if not has_groups(config):
             return None
-        if config.data.axes is not None:
-            return [stack_name(image_name(name)) for name in names]
-        return [volume_name(image_name(name)) for name in names]
+        name_of_group = stack_name
+        if config.data.axes is None:
+            name_of_group = NAMES_OF_GROUPS[config.data.source]
+        return [name_of_group(image_name(name)) for name in names]
     if groups.pattern is not None:
         found = [_by_pattern(name, groups.pattern) for name in names]
         rule = f"do not match the pattern {groups.pattern}"

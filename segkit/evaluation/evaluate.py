@@ -36,6 +36,7 @@ from segkit.inference.resolution import resolution_warning
 from segkit.inference.scale import ScaleWatch
 from segkit.inference.temperature import tempered
 from segkit.inference.tiles import Predict
+from segkit.io.films.frames import find_films
 from segkit.io.scans.finding import find_scans
 from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
@@ -141,12 +142,14 @@ def _with_labels(opened: LoadedRun, images: PathLike, masks: PathLike) -> tuple[
 
 
 def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:
-    """Open folders of images and masks, of scans, or images with the vector labels of a file."""
+    """Open folders of images, scans or films and masks, or images with vector labels in a file."""
     labels = Path(masks).absolute()
     if config.data.source == "vector" and labels.is_file():
         return open_other_labels(Path(images).absolute(), labels, config.task, config.data)
-    are_scans = config.data.source == "scans" and bool(find_scans(Path(images)).named)
-    if not are_scans:
+    folder = Path(images)
+    are_scans = config.data.source == "scans" and bool(find_scans(folder).named)
+    are_films = config.data.source == "video" and bool(find_films(folder))
+    if not are_scans and not are_films:
         return in_folders(Path(images), Path(masks), config.task, config.data)
     reading = for_new_masks(config.task, config.data, Path(images), Path(masks))
     return open_source(reading, config.task)

@@ -16,7 +16,9 @@ from segkit.data.sources.scan_pairs import settings_of
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.inference.load import config_together
 from segkit.inference.outputs.prediction import beside
-from segkit.io.image_files import SUFFIXES, Found, LeftOut, list_contents
+from segkit.io.films.ffmpeg import EXTRA, is_installed
+from segkit.io.films.frames import frames_apart, is_film
+from segkit.io.image_files import FILMS, SUFFIXES, UNUSABLE_NAME, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
 from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import pages_apart
@@ -30,7 +32,7 @@ from segkit.io.scans.finding import (
 )
 from segkit.io.scans.slices import slices_apart
 from segkit.io.slides import at_level
-from segkit.system.terminal import shown
+from segkit.system.terminal import has_controls, shown
 
 MAX_NOTES = 20
 """Lines in the error that there is no image."""
@@ -93,7 +95,7 @@ def find_images(
     report: Callable[[str], None] = lambda line: None,
     scans: bool = False,
 ) -> Inputs:
-    """Find the images in files and folders.
+    """Find the images in files and folders. A film is one image here.
 
     The name of an image is its path below the folder, or the name of the file, without suffix.
     Upper and lower case letters do not make different names.
@@ -119,7 +121,7 @@ def find_images(
     found = _choose_images(contents)
     notes = _notes(contents)
     if not found.images and not found.clashes:
-        reads = f"no image; segkit reads {', '.join(SUFFIXES)}"
+        reads = f"no image; segkit reads {', '.join((*SUFFIXES, *FILMS))}"
         if scans:
             reads += f", DICOM and {', '.join(VOLUME_SUFFIXES)}"
         lines = "".join(f"\n  {note}" for note in notes[:MAX_NOTES])
@@ -129,22 +131,27 @@ def find_images(
     return found
 
 
-def divide_images(config: RunConfig, images: Mapping[str, Path]) -> dict[str, Path]:
-    """Divide files of several pages or planes, and scans, into one image per page, plane or slice.
+def divide_images(
+    config: RunConfig, images: Mapping[str, Path], every_frame: int = 1
+) -> dict[str, Path]:
+    """Divide files of several pages, planes, slices or frames into one image for each of them.
 
     Args:
         config: The config of the run, which says whether pages are images, and what axes mean.
         images: Image files by name.
+        every_frame: The distance of the frames of films that are images.
 
     Returns:
-        The files, or the addresses of their pages, planes or slices, by name.
+        The files, or the addresses of their pages, planes, slices or frames, by name.
 
     Raises:
-        ConfigError: If a volume does not show the direction of its slices.
-        DataError: If a page and another image have one name, or an axis of a file has no meaning.
+        ConfigError: If a volume does not show the direction of its slices, or a package is not
+            installed.
+        DataError: If two images have one name, or an axis of a file has no meaning.
     """
+    frames = frames_apart(images, every_frame)
     at_levels = {
-        name: at_level(path, config.data.microns_per_pixel) for name, path in images.items()
+        name: at_level(path, config.data.microns_per_pixel) for name, path in frames.items()
     }
     pages = pages_apart(at_levels, config.data.pages)
     apart = planes_apart(pages, config.data.axes, keep_broken=True)
@@ -220,6 +227,7 @@ def _search(path: Path, results: Sequence[Path], scans: bool) -> Found:
     found = list_contents(path)
     if scans:
         found = _with_scans(found, path)
+    found = _with_films(found, path)
     parents = {image.parent for _, image in found.images}
     parents.update(other.parent for other in found.others)
     written = {parent for parent in parents if _is_in(parent.resolve(), inside)}
@@ -244,6 +252,25 @@ def _with_scans(found: Found, folder: Path) -> Found:
     left_out = [entry for entry in found.left_out if entry.path not in scans.files]
     others = [path for path in found.others if path not in scans.files]
     return Found([*found.images, *scans.named], left_out, others)
+
+
+def _with_films(found: Found, folder: Path) -> Found:
+    """Return the contents of a folder in which films are images, if they can be read."""
+    films = [entry.path for entry in found.left_out if is_film(entry.path)]
+    if not films:
+        return found
+    images = list(found.images)
+    left_out = [entry for entry in found.left_out if not is_film(entry.path)]
+    for path in films:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if not is_installed():
+            why = f'is a film; `pip install "keras-segkit[{EXTRA}]"` to predict its frames'
+            left_out.append(LeftOut(path, why))
+        elif has_controls(name):
+            left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
+        else:
+            images.append((name, path))
+    return Found(images, left_out, found.others)
 
 
 def _is_in(folder: Path, results: Sequence[Path]) -> bool:

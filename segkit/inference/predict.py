@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, Unpack
 
 from segkit import catalog
 from segkit.config import RunConfig
@@ -32,6 +32,8 @@ from segkit.inference.load import (
     config_together,
     open_together,
 )
+from segkit.inference.outputs.extra_outputs import EXTRA_DEFAULTS, ExtraOutputs
+from segkit.inference.outputs.overlay_films import write_overlay_films
 from segkit.inference.outputs.shape_options import ShapeOptions, check_shapes
 from segkit.inference.outputs.writer import Outputs, Results
 from segkit.inference.resolution import check_sizes, check_whole, parse_resolution
@@ -40,7 +42,7 @@ from segkit.inference.tiles import Predict
 from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
-from segkit.io.overlay import OverlayStyle, check_overlay
+from segkit.io.overlay import check_overlay
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
@@ -76,48 +78,11 @@ class OutputOptions(NamedTuple):
     """Image files by name, also those that other shards predict into the same folders."""
     resolution: str | None = None
     """The resolution that the network sees, as `segkit.inference.resolution` reads it."""
+    every_frame: int = 1
+    """The distance of the frames of films that are predicted."""
 
 
-class ExtraOutputs(TypedDict, total=False):
-    """What `predict` writes besides the masks, and how it writes the masks."""
-
-    overlay: bool | OverlayStyle
-    """Also draw the masks over the images: True or "both", "fill" (tinted areas) or "outlines"."""
-    probabilities: str | None
-    """Also write probabilities: "tif" (float32), "tif16" (float16) or "npy"."""
-    uncertainty: bool
-    """Also write maps of uncertainty."""
-    formats: Sequence[str]
-    """Also write objects: "geojson", "geopackage", "qupath", "coco", "labelme", "labelstudio",
-    "rle", "yolo" or "instances"; the mask as a "geotiff" of class ids; or volumes and stacks:
-    "nifti", "dicom-seg", "ome-tiff"."""
-    smallest: int | str
-    """Leave out smaller objects of `formats`: a number of pixels, or an area such as "20 m2"."""
-    simplify: float
-    """Thin polygons of `formats`: the distance in pixels up to which their lines may move."""
-    coding: str
-    """"data" stores masks like those of the training data; "segkit" stores class ids, or 0/255."""
-    skip_existing: bool
-    """Leave out images whose results exist."""
-    resolution: str | None
-    """Resample images to "training", the resolution of the training images, or to pixels of a size
-    such as "0.5 mm"; the masks have the pixels of the images."""
-
-
-_EXTRA_DEFAULTS = {
-    "overlay": False,
-    "probabilities": None,
-    "uncertainty": False,
-    "formats": (),
-    "smallest": 0,
-    "simplify": 0.0,
-    "coding": "data",
-    "skip_existing": False,
-    "resolution": None,
-}
-
-
-@with_settings(_EXTRA_DEFAULTS)
+@with_settings(EXTRA_DEFAULTS)
 def predict(
     run: PathLike | Sequence[PathLike],
     images: PathLike | Sequence[PathLike],
@@ -155,8 +120,14 @@ def predict(
     network = NetworkOptions(as_paths(run), runtime, tta)
     outputs = _parse_outputs(Path(out), extras)
     skip_existing = extras.get("skip_existing", False)
-    resolution = extras.get("resolution")
-    output = OutputOptions(outputs, skip_existing, _as_bytes(memory), {}, resolution)
+    output = OutputOptions(
+        outputs,
+        skip_existing,
+        _as_bytes(memory),
+        {},
+        extras.get("resolution"),
+        _check_every_frame(extras.get("every_frame", 1)),
+    )
     part = Shard.parse(shard)
     return _predict(network, as_paths(images), output, part, cluster, progress or Progress())
 
@@ -179,6 +150,13 @@ def _parse_outputs(out: Path, extras: ExtraOutputs) -> Outputs:
     shapes = ShapeOptions.parse(extras.get("smallest", 0), extras.get("simplify", 0.0))
     check_shapes(shapes, unique)
     return Outputs(out, overlay, probabilities, unique, uncertainty, coding, shapes)
+
+
+def _check_every_frame(every: int) -> int:
+    """Return the distance of frames. Raises `ConfigError` if it is below 1."""
+    if every < 1:
+        raise ConfigError(f"1 or more; found {every}", setting="--every-frame")
+    return every
 
 
 def _as_bytes(memory: int | str | None) -> int | None:
@@ -248,7 +226,7 @@ def _predict_here(
         )
         summary = summary.plus(in_windows)
     _warn_of_scale(scale, progress)
-    return summary
+    return _with_overlay_films(summary, images, output.outputs)
 
 
 def _predict_whole(
@@ -343,7 +321,7 @@ def _predict_on_cluster(
                 each, results, images, output.skip_existing, counter, output.others
             )
     _warn_of_scale(scale, progress)
-    return summary
+    return _with_overlay_films(summary, images, outputs)
 
 
 def _check_sizes(
@@ -363,9 +341,17 @@ def _check_sizes(
 def _with_pages(
     config: RunConfig, images: Mapping[str, Path], output: OutputOptions
 ) -> tuple[dict[str, Path], OutputOptions]:
-    """Divide TIFFs into pages and scans into slices where the run's data are read so."""
-    others = divide_images(config, output.others)
-    return divide_images(config, images), output._replace(others=others)
+    """Divide films into frames, and TIFFs and scans where the run's data are read so."""
+    others = divide_images(config, output.others, output.every_frame)
+    divided = divide_images(config, images, output.every_frame)
+    return divided, output._replace(others=others)
+
+
+def _with_overlay_films(summary: Summary, images: Mapping[str, Path], outputs: Outputs) -> Summary:
+    """Join the overlays of frames to films, and return the summary with what failed."""
+    if not outputs.overlays or summary.stopped:
+        return summary
+    return summary._replace(failed=summary.failed + write_overlay_films(outputs.masks, images))
 
 
 def _warn_of_scale(scale: ScaleWatch, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Reads the images to predict: files, pages of files, and slices of scans."""
+"""Reads the images to predict: files, pages of files, slices of scans, and frames of films."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from segkit.config import RunConfig
 from segkit.data.sources.scan_pairs import settings_of
 from segkit.errors import DataError
 from segkit.inference.images import match_model_input
+from segkit.io.films.frames import read_frame, split_frame
 from segkit.io.geometry import Geometry
 from segkit.io.images import read_image
 from segkit.io.physical_size import read_geometry
@@ -17,11 +18,11 @@ from segkit.io.scans.slices import SlicePlace, is_slice, place_of_slice, read_sl
 
 
 def read_for_model(config: RunConfig, path: Path) -> np.ndarray:
-    """Read an image file, or a slice of a scan, as the run's model takes it.
+    """Read an image file, a slice of a scan, or a frame of a film, as the run's model takes it.
 
     Args:
         config: The config of the run.
-        path: The file, or the address of a page or of a slice.
+        path: The file, or the address of a page, a slice or a frame.
 
     Returns:
         (H, W, C).
@@ -29,7 +30,10 @@ def read_for_model(config: RunConfig, path: Path) -> np.ndarray:
     Raises:
         DataError: If it cannot be read, or does not fit the model.
     """
-    if is_slice(path):
+    frame = split_frame(path)
+    if frame is not None:
+        image = read_frame(frame)
+    elif is_slice(path):
         image = read_slice(path, settings_of(config.data)).values
     else:
         data = config.data

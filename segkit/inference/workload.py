@@ -13,6 +13,7 @@ from segkit.config import RunConfig
 from segkit.errors import DataError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
+from segkit.io.films.frames import is_film
 from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
@@ -68,8 +69,9 @@ def workload(config: RunConfig, images: Sequence[Path]) -> Workload | None:
 
 
 def image_size(path: Path) -> ImageSize | None:
-    """Return the size of an image from its header; None for scans, and if it cannot be read."""
-    if kind_of(file_of(path)):
+    """Return the size of an image from its header; None for scans, films and unreadable files."""
+    file = file_of(path)
+    if is_film(file) or kind_of(file):
         return None
     try:
         with codecs.naming(path):

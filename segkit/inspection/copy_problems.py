@@ -8,8 +8,12 @@ from segkit.inspection.duplicate_files import Placed
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.near_duplicates import near_pairs, same_images
 from segkit.inspection.problem import Problem, problem_of
+from segkit.io.films.frames import of_one_film
 from segkit.io.plane_addresses import of_one_stack
 from segkit.io.scans.slices import of_one_volume
+
+OF_ONE_FILE = (of_one_volume, of_one_stack, of_one_film)
+"""Functions that say whether two names are those of slices, planes or frames of one file."""
 
 
 def find_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
@@ -67,7 +71,7 @@ def _near_copies(facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
     across: list[str] = []
     within: list[str] = []
     for one, other in near_pairs(facts):
-        if of_one_volume(one.name, other.name) or of_one_stack(one.name, other.name):
+        if any(together(one.name, other.name) for together in OF_ONE_FILE):
             continue  # neighbours are alike, and every split keeps them together
         pair = f"{one.name} ({one.part}) ~ {other.name} ({other.part})"
         if one.part == other.part:

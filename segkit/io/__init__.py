@@ -44,6 +44,7 @@ lossless.py       whether a compression changed the pixels
 geometry.py       the physical size and place of an image's pixels
 physical_size.py  the physical size and place that a file states
 georeference.py   where the pixels of a GeoTIFF lie on the map
+films/            frames of films, and writing films
 scans/            volumes in NIfTI, NRRD, MetaImage and DICOM, by slices
 nodata.py         the nodata value of a TIFF
 overlay.py        masks drawn over images

@@ -34,12 +34,16 @@ SUFFIXES = (
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
 .czi .lif .nd2 .oib .vsi .mrxs .ims
-.raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .mp4 .mov .avi .mkv
+.raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())
-"""Suffixes of images and films that segkit does not read."""
+"""Suffixes of images that segkit does not read."""
 SCANS = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 """Suffixes of scans, which `segkit.io.scans` reads."""
+FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
+"""Suffixes of films, which `segkit.io.films` reads."""
+UNUSABLE_NAME = "its name holds control characters, or bytes that are not UTF-8; rename it"
+"""Why an image is skipped whose mask could not have its name."""
 
 
 class LeftOut(NamedTuple):
@@ -173,6 +177,9 @@ def _sort(parent: str, file: str, root: Path, contents: Found) -> None:
     elif file.lower().endswith(SCANS):
         why = "is a scan, which is read with data.source: scans; images are PNG, JPEG or TIFF"
         contents.left_out.append(LeftOut(path, why))
+    elif kind in FILMS:
+        why = "is a film, whose frames are read with data.source: video"
+        contents.left_out.append(LeftOut(path, why))
     elif kind in OTHER_IMAGES:
         why = f"segkit does not read {kind}; save it as PNG or TIFF"
         contents.left_out.append(LeftOut(path, why))
@@ -189,8 +196,7 @@ def _add_image(parent: str, file: str, root: Path, contents: Found) -> None:
     if parent != str(root):
         name = path.relative_to(root).with_suffix("").as_posix()
     if has_controls(name):
-        why = "its name holds control characters, or bytes that are not UTF-8; rename it"
-        contents.left_out.append(LeftOut(path, why, unread=True))
+        contents.left_out.append(LeftOut(path, UNUSABLE_NAME, unread=True))
     else:
         contents.images.append((name, path))
 

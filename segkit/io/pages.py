@@ -29,6 +29,10 @@ ADDRESS = re.compile(
 )
 SLICE = re.compile(r"(?P<file>.+)#slice_(?P<number>[0-9]{1,9})", re.DOTALL)
 """The address of a slice of a scan; see `segkit.io.scans.slices`."""
+FRAME = re.compile(
+    r"(?P<file>.+)#frame_(?P<number>[0-9]{1,9})(?:_every_(?P<step>[0-9]{1,9}))?", re.DOTALL
+)
+"""The address of a frame of a film; see `segkit.io.films.frames`."""
 GENERIC = ("generic", "shaped", "uniform")
 """Kinds of tifffile's series that do not say that the first series is the image."""
 
@@ -91,10 +95,11 @@ def split_page(path: Path) -> tuple[Path, int | None]:
 
 
 def file_of(path: Path) -> Path:
-    """Return the file of a path, or of the address of a page, a plane or a slice of a scan."""
-    of_slice = SLICE.fullmatch(path.name)
-    if of_slice and not path.exists():
-        return path.with_name(of_slice["file"])
+    """Return the file of a path, or of the address of a page, plane, slice of a scan or frame."""
+    for address in (SLICE, FRAME):
+        found = address.fullmatch(path.name)
+        if found and not path.exists():
+            return path.with_name(found["file"])
     return split_page(path)[0]
 
 

@@ -29,7 +29,12 @@ BLOCKS = [
 ]
 
 
-EXTRAS = {"nibabel": "import nibabel", "pydicom": "import pydicom", "tiffslide": ".svs"}
+EXTRAS = {
+    "imageio_ffmpeg": "import imageio_ffmpeg",
+    "nibabel": "import nibabel",
+    "pydicom": "import pydicom",
+    "tiffslide": ".svs",
+}
 """Packages of extras, and by what a block shows that it needs them."""
 
 

@@ -18,6 +18,7 @@ from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
 from tests.helpers import label_sets
 from tests.helpers.extras import NO_GEO
+from tests.helpers.films import SIZE, save_film
 from tests.helpers.scans import need, save_nifti, save_series
 
 CRACK = Task.binary("crack")
@@ -302,6 +303,17 @@ def scans(root: Path) -> Made:
     return Made(ORGANS, data, "a/slice_003", root / "images" / "a.nii")
 
 
+def video(root: Path) -> Made:
+    """Write a film of four frames, of which two have a mask, and one of two frames."""
+    for film, numbers in (("a", (2, 4)), ("b", (1,))):
+        save_film(root / "images" / f"{film}.mkv", count=max(numbers))
+        for number in numbers:
+            mask = np.arange(SIZE[0] * SIZE[1], dtype=np.uint8).reshape(SIZE) % 3
+            save(root / "masks" / film / f"frame_{number:06d}.png", mask)
+    data = DataConfig(source="video", images=root / "images", masks=root / "masks")
+    return Made(ORGANS, data, "a/frame_000004", root / "images" / "a.mkv")
+
+
 def scans_of_dicom(root: Path) -> Made:
     """Write a series with a label volume."""
     need("nibabel", "pydicom")
@@ -371,6 +383,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "scans": scans,
     "shapes": shapes,
     "tfds": tfds,
+    "video": video,
     "vector": vector,
     "voc": voc,
 }

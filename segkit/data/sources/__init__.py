@@ -33,6 +33,8 @@ scans.py              slices of volumes and of DICOM series
 scan_pairs.py         finds the masks of each volume
 scan_masks.py         label volumes, DICOM segmentations and pictures as masks
 
+video.py              frames of films with masks
+
 tfds.py               prepared TensorFlow data sets
 tfds_folder.py        finds the folder of a data set, or downloads it
 tfds_records.py       reads records

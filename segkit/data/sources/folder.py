@@ -116,7 +116,7 @@ class FolderSource:
             DataError: With the path, if the image or a mask cannot be read or does not fit.
         """
         pair = self.pairs[name]
-        image = read_pixels(pair.image, self.data.pages, bands=self.data.bands)
+        image = self._read_image(pair.image)
         masks = {}
         for label, path in pair.masks.items():
             masks[label] = self._read_layer(path) if label else self._read_mask(path)
@@ -128,6 +128,10 @@ class FolderSource:
             mask = from_layers(masks, self.task, self.data.on_top, f"masks of {pair.image}")
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
+
+    def _read_image(self, path: Path) -> Pixels:
+        """Return the pixels of an image (H, W, C)."""
+        return read_pixels(path, self.data.pages, bands=self.data.bands)
 
     def _read_mask(self, path: Path) -> np.ndarray:
         """Return the mask in a file with all classes."""

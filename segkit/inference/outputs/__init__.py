@@ -2,6 +2,8 @@
 
 prediction.py     `PredictedImage`, the input of every format, and `Output`, their base class
 writer.py         writes all files of an image, or none
+extra_outputs.py  what `segkit.predict` writes besides the masks, as its arguments
+overlay_films.py  overlays of the frames of a film, joined to a film
 masks.py          masks, and overlays of them on the images
 probabilities.py  probabilities, and maps of uncertainty
 geojson.py        objects as polygons

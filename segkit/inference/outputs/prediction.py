@@ -19,6 +19,7 @@ from segkit.inference.reading import geometry_of_image, place_in_volume
 from segkit.inference.temperature import tempered
 from segkit.inference.uncertainty import uncertainty
 from segkit.io.coding import segkit_coding
+from segkit.io.films.frames import split_frame
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import TiffLocation, read_place
 from segkit.io.images import may_have_holes, read_pixels
@@ -117,8 +118,9 @@ class PredictedImage:
 
     @property
     def file_name(self) -> str:
-        """The path of the image below the folder of images; the name of a slice or a plane."""
-        if self.scan is not None or split_plane(self.path)[1] is not None:
+        """The path of the image below the folder of images; the name of a slice, plane or frame."""
+        is_plane = split_plane(self.path)[1] is not None
+        if self.scan is not None or is_plane or split_frame(self.path) is not None:
             return self.name
         return self.name + self.path.suffix
 

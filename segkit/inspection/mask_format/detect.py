@@ -13,9 +13,9 @@ from segkit.config import DataConfig
 from segkit.data.sources.coco_json import category_names
 from segkit.data.sources.labelling_tools import classes_of_cvat, classes_of_labelme
 from segkit.data.sources.pair_names import Suffixes, find_suffixes
-from segkit.data.sources.pair_pages import stack_folders
 from segkit.data.sources.source import Source
 from segkit.errors import DataError
+from segkit.inspection.mask_format.class_folders import class_folders, class_folders_of_films
 from segkit.inspection.mask_format.contents import (
     Stored,
     describe_kinds,
@@ -24,6 +24,7 @@ from segkit.inspection.mask_format.contents import (
     scan_masks,
 )
 from segkit.inspection.mask_format.file_tags import TAG_CODES, tag_doubts
+from segkit.inspection.mask_format.films import holds_films
 from segkit.inspection.mask_format.folders import decoded_masks
 from segkit.inspection.mask_format.guess import Guess, default_names, layered_guess
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
@@ -51,8 +52,7 @@ from segkit.inspection.mask_format.vector import (
     is_vector_of_map,
 )
 from segkit.io import codecs
-from segkit.io.images import SUFFIXES, list_images
-from segkit.io.ome_zarr import is_ome_zarr
+from segkit.io.images import list_images
 from segkit.io.planes import planes_of_pages
 from segkit.io.unicode_names import nfc
 from segkit.task import VOID, YES_NO, Task
@@ -72,7 +72,7 @@ def detect_format(
     Every mask is read once, unless the settings state the meaning of its values.
 
     Args:
-        images: A folder of images or scans. Or, without `masks`, a CSV list, the folder of a
+        images: A folder of images, scans or films. Or, without `masks`, a CSV list, the folder of a
             prepared TensorFlow data set, a folder with the files of a labelling tool, a folder
             with maps and a vector file, or a folder with a folder of scans and one of masks.
         masks: A folder of masks, a folder with one folder per class, a vector file, or the file or
@@ -101,16 +101,24 @@ def detect_format(
 def _detect_in_folders(
     data: DataConfig, folders: Folders, classes: Sequence[str], progress: Callback
 ) -> Guess:
-    """Return how to read a folder of images or scans and one of masks."""
+    """Return how to read a folder of images, scans or films and one of masks."""
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder", "unpaired")
     images, masks = folders
     if data.source in ("folder", "scans") and holds_scans(images):
         return detect_scans(data, folders, classes, progress, _classify_files)
-    layers = _class_folders(data, images, masks)
+    if data.source in ("folder", "video") and holds_films(images, masks):
+        data = data.model_copy(update={"source": "video"})
+        layers = class_folders_of_films(images, masks)
+    else:
+        layers = class_folders(data, images, masks)
     if layers:
         return detect_class_folders(data, images, masks, layers, classes, progress)
+    if data.source == "video":
+        update = {"images": images, "masks": masks}
+        paths = list(list_images(masks).values())
+        return _classify_files(data.model_copy(update=update), paths, classes, progress)
     return detect_folder(data, images, masks, classes, progress)
 
 
@@ -363,23 +371,6 @@ def _nothing_readable(data: DataConfig, scanned: Sequence[Stored]) -> DataError:
         if scanned[0].code in TAG_CODES:
             code = scanned[0].code
     return DataError(message, code)
-
-
-def _class_folders(data: DataConfig, images: Path, masks: Path) -> list[str]:
-    """Return the folders of masks, if there are no mask files beside them.
-
-    Folders that the images have, too, are not classes.
-    """
-    folders = set()
-    for path in masks.iterdir():
-        if path.suffix.lower() in SUFFIXES or is_ome_zarr(path):
-            return []
-        if path.is_dir() and not path.name.startswith("."):
-            folders.add(path.name)
-    of_images = {path.name for path in images.iterdir() if path.is_dir()}
-    if data.axes is not None:
-        of_images |= stack_folders(images)
-    return sorted(folders - of_images)
 
 
 def _find_suffixes(data: DataConfig, images: Path, masks: Path) -> Suffixes:

@@ -43,6 +43,7 @@ from tests.helpers.every_source import (
     scans,
     scans_of_dicom,
     tfds,
+    video,
 )
 from tests.helpers.large_cases import ROOM
 from tests.helpers.stand_in import config_of, network, picture, write_pictures
@@ -181,8 +182,10 @@ def tfds_by_values(root: Path) -> Made:
     return made._replace(task=task, data=made.data.model_copy(update={"mask_values": meant}))
 
 
-OF_PICTURES = [make for make in (*MAKERS.values(), *MORE) if make not in (scans, scans_of_dicom)]
-"""Sets whose images are pictures; test_scan_outputs.py reads the masks of scans back."""
+OTHERS = (scans, scans_of_dicom, video)
+OF_PICTURES = [make for make in (*MAKERS.values(), *MORE) if make not in OTHERS]
+"""Sets whose images are pictures; test_scan_outputs.py and test_film_outputs.py read the masks of
+scans and films back."""
 SETS: list[Make] = [
     *OF_PICTURES,
     ids_from_one, deep_ids, minus_one_is_void, inverted, zero_and_one, zero_and_65535, grey_edges,
