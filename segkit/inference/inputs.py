@@ -16,7 +16,7 @@ from segkit.data.sources.scan_pairs import settings_of
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.inference.load import config_together
 from segkit.inference.outputs.prediction import beside
-from segkit.io.films.ffmpeg import EXTRA, is_installed
+from segkit.io.films.ffmpeg import EXTRA, has_ffmpeg
 from segkit.io.films.frames import frames_apart, is_film
 from segkit.io.image_files import FILMS, SUFFIXES, UNUSABLE_NAME, Found, LeftOut, list_contents
 from segkit.io.names import key_of, why_unsafe
@@ -263,7 +263,7 @@ def _with_films(found: Found, folder: Path) -> Found:
     left_out = [entry for entry in found.left_out if not is_film(entry.path)]
     for path in films:
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if not is_installed():
+        if not has_ffmpeg():
             why = f'is a film; `pip install "keras-segkit[{EXTRA}]"` to predict its frames'
             left_out.append(LeftOut(path, why))
         elif has_controls(name):

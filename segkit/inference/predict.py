@@ -118,18 +118,20 @@ def predict(
         SegkitError: If settings do not fit together, or there is no image or no finished run.
     """
     network = NetworkOptions(as_paths(run), runtime, tta)
-    outputs = _parse_outputs(Path(out), extras)
-    skip_existing = extras.get("skip_existing", False)
-    output = OutputOptions(
-        outputs,
-        skip_existing,
+    output = _output_options(Path(out), memory, extras)
+    part = Shard.parse(shard)
+    return _predict(network, as_paths(images), output, part, cluster, progress or Progress())
+
+
+def _output_options(out: Path, memory: int | str | None, extras: ExtraOutputs) -> OutputOptions:
+    return OutputOptions(
+        _parse_outputs(out, extras),
+        extras.get("skip_existing", False),
         _as_bytes(memory),
         {},
         extras.get("resolution"),
         _check_every_frame(extras.get("every_frame", 1)),
     )
-    part = Shard.parse(shard)
-    return _predict(network, as_paths(images), output, part, cluster, progress or Progress())
 
 
 def _parse_outputs(out: Path, extras: ExtraOutputs) -> Outputs:

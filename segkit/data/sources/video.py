@@ -128,7 +128,7 @@ def _find_pairs(data: DataConfig, labels: tuple[str, ...], films: Films) -> Pair
     assert data.masks is not None
     masks: dict[str, dict[str, Path]] = {}
     without: list[str] = []
-    folders = class_folders(data.masks, labels, data.missing_masks == "void")
+    folders = folders_of_classes(data.masks, labels, data.missing_masks == "void")
     for label, folder in folders.items():
         for name, path in list_images(folder).items():
             if not nfc(name).endswith(nfc(data.mask_suffix)):
@@ -188,7 +188,7 @@ def _as_pairs(
     return Pairs(pairs, parts_by_folder(pairs), unlabelled)
 
 
-def class_folders(masks: Path, labels: Collection[str], some: bool = False) -> dict[str, Path]:
+def folders_of_classes(masks: Path, labels: Collection[str], some: bool = False) -> dict[str, Path]:
     """Return the folder of each class, or the folder of the masks itself as "".
 
     Args:

@@ -27,7 +27,7 @@ def library() -> Any:
     return module
 
 
-def is_installed() -> bool:
+def has_ffmpeg() -> bool:
     """Return whether imageio-ffmpeg is installed, so that films can be read."""
     try:
         library()

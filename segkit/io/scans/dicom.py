@@ -11,7 +11,7 @@ import numpy as np
 
 from segkit.errors import DataError
 from segkit.io.scans.dicom_headers import SEGMENTATION, Header, headers_in, read_header
-from segkit.io.scans.dicom_pixels import read_frame
+from segkit.io.scans.dicom_pixels import read_dicom_frame
 from segkit.io.scans.volume import LPS_TO_RAS, Grid, Remark, Volume
 
 SAME_DIRECTION = 1e-3
@@ -86,7 +86,7 @@ class DicomVolume(Volume):
 
     def _slice(self, index: int) -> np.ndarray:
         frame = self.frames[index]
-        values = read_frame(frame.header.path, frame.number)
+        values = read_dicom_frame(frame.header.path, frame.number)
         return values.swapaxes(0, 1)
 
 

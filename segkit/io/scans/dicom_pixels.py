@@ -13,7 +13,7 @@ from segkit.io.scans.volume import reading
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
-def read_frame(path: Path, frame: int) -> np.ndarray:
+def read_dicom_frame(path: Path, frame: int) -> np.ndarray:
     """Return the values of one frame of a DICOM file.
 
     MONOCHROME1, where the lowest value is white, is inverted. The rescale slope and intercept, or

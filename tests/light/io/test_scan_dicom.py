@@ -11,7 +11,7 @@ import pytest
 from segkit import DataError
 from segkit.io.scans.dicom import DicomVolume, open_dicom, volume_of
 from segkit.io.scans.dicom_headers import is_dicom, read_header
-from segkit.io.scans.dicom_pixels import read_frame
+from segkit.io.scans.dicom_pixels import read_dicom_frame
 from segkit.io.scans.finding import find_scan, find_scans
 from segkit.io.scans.slices import ScanSettings, open_volume, read_slice, slice_path, slices_apart
 from tests.helpers.errors import fails
@@ -62,7 +62,7 @@ def stack(volume: DicomVolume) -> np.ndarray:
 @pytest.mark.parametrize("name", GREY)
 def test_grey_values_are_those_of_simpleitk(name: str) -> None:
     path = shipped(name)
-    found = read_frame(path, 0)
+    found = read_dicom_frame(path, 0)
     oracle = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0]
     assert found.dtype == np.float32
     measured = np.full(oracle.shape, True)
@@ -76,7 +76,7 @@ def test_grey_values_are_those_of_simpleitk(name: str) -> None:
 @pytest.mark.parametrize("name", COLOURS)
 def test_colours_are_rgb(name: str) -> None:
     path = shipped(name)
-    found = read_frame(path, 0)
+    found = read_dicom_frame(path, 0)
     oracle = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     assert found.dtype == np.uint8
     difference = np.abs(found.astype(int) - oracle.reshape(found.shape))
@@ -95,7 +95,7 @@ def test_ultrasound_in_ybr_is_a_volume_of_frames_in_rgb() -> None:
 
 def test_a_palette_becomes_its_colours() -> None:
     path = shipped("examples_palette.dcm")
-    found = read_frame(path, 0)
+    found = read_dicom_frame(path, 0)
     dataset = pydicom.dcmread(path)
     expected = pydicom.pixels.apply_color_lut(dataset.pixel_array, dataset)
     np.testing.assert_array_equal(found, expected)
@@ -107,7 +107,7 @@ def test_white_zero_is_inverted_within_its_bits(tmp_path: Path, dtype: type) -> 
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     pixels = np.array([[low, high], [0, 5]], dtype)
     dataset = dicom_dataset(pixels, PhotometricInterpretation="MONOCHROME1")
-    found = read_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
+    found = read_dicom_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
     np.testing.assert_array_equal(found, low + high - pixels.astype(int))
 
 
@@ -121,14 +121,14 @@ def test_twelve_bits_are_inverted_within_twelve_bits(tmp_path: Path) -> None:
         RescaleSlope=2,
         RescaleIntercept=1,
     )
-    found = read_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
+    found = read_dicom_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
     np.testing.assert_array_equal(found, (4095 - pixels.astype(int)) * 2 + 1)
 
 
 def test_padding_becomes_the_lowest_measured_value(tmp_path: Path) -> None:
     pixels = np.array([[-2000, -1000], [7, 100]], np.int16)
     dataset = dicom_dataset(pixels, PixelPaddingValue=-2000, RescaleSlope=1, RescaleIntercept=-24)
-    found = read_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
+    found = read_dicom_frame(save_dicom(tmp_path / "a.dcm", dataset), 0)
     np.testing.assert_array_equal(found, [[-1024, -1024], [-17, 76]])
 
 
@@ -198,7 +198,7 @@ def test_a_pipe_is_no_dicom_file(tmp_path: Path) -> None:
 
 def test_a_file_without_a_preamble_is_read_by_its_suffix() -> None:
     path = shipped("no_meta.dcm")
-    assert read_header(path) is None or read_frame(path, 0).ndim >= 2
+    assert read_header(path) is None or read_dicom_frame(path, 0).ndim >= 2
 
 
 def test_several_series_of_a_folder_are_volumes_of_their_own(tmp_path: Path) -> None:
