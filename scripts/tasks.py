@@ -39,8 +39,13 @@ JAX_TESTS = (
 )
 """What runs on every backend. test_grid.py has every decoder in a network."""
 
-LARGE_FOLDERS = ("inference", "comparison", "evaluation", "inspection", "data", "io", "cli", "task")
-"""Folders of tests/light that take a good part of its time."""
+LIGHT_GROUPS = (
+    ("evaluation", "inspection"),
+    ("data", "run"),
+    ("inference", "comparison"),
+    ("cli", "io", "reporting"),
+)
+"""Folders of tests/light that `check` runs in one process. The last process runs the others."""
 
 
 class Failed(Exception):
@@ -110,15 +115,19 @@ def lint(fix: bool, log: Path | None = None) -> None:
 
 def check(fix: bool) -> None:
     """Run lint and the short tests that need no Keras, on two cores: about a minute."""
-    lint(fix)
+    if fix:
+        lint(fix=True)
     light = ROOT / "tests" / "light"
-    others = [path for path in sorted(light.iterdir()) if path.name not in LARGE_FOLDERS]
-    groups = [[light / name] for name in LARGE_FOLDERS]
-    groups.append([path for path in others if path.is_dir() or path.name.startswith("test_")])
+    groups = [[light / name for name in names] for names in LIGHT_GROUPS]
+    grouped = {path for group in groups for path in group}
+    others = []
+    for path in sorted(light.iterdir()):
+        if path not in grouped and (path.is_dir() or path.name.startswith("test_")):
+            others.append(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        steps = []
-        for group in groups:
+        steps: list[Step] = [("lint", lambda log: lint(fix=False, log=log))]
+        for group in [*groups, others]:
             options = ("-m", "not slow and not long", *map(str, group))
             steps.append(pytest(group[0].name, folder, *options, coverage=False))
         failed = run_steps(steps, folder)

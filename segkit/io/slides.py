@@ -24,6 +24,9 @@ CLOSE = 0.1
 MOST_REDUCED = 64
 """The most pixels along a side of which the mean is taken."""
 
+BAND = 512
+"""The most rows of a level that are in memory at once where means are taken."""
+
 
 class Level(NamedTuple):
     """A level of a slide."""
@@ -64,14 +67,29 @@ class Slide:
 
     def read(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         """Return an area of a level, (h, w, C), in the pixels of `reading`."""
-        step = reading.reduce
-        size = ((columns.stop - columns.start) * step, (rows.stop - rows.start) * step)
-        corner = (columns.start * step, rows.start * step)
-        stored = np.asarray(
-            self._slide.read_region(corner, reading.level, size, as_array=True, padding=False)
+        if reading.reduce == 1:
+            return self._read_level(reading.level, rows, columns)
+        means = []
+        for band in _bands(rows, max(1, BAND // reading.reduce)):
+            means.append(self._read_means(reading, band, columns))
+        return np.concatenate(means)
+
+    def _read_level(self, level: int, rows: slice, columns: slice) -> np.ndarray:
+        """Return an area in the pixels of the level."""
+        corner = (columns.start, rows.start)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        return np.asarray(
+            self._slide.read_region(corner, level, size, as_array=True, padding=False)
         )
-        if step == 1:
-            return stored
+
+    def _read_means(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
+        """Return the means of `reading.reduce` x `reading.reduce` pixels of the level."""
+        step = reading.reduce
+        stored = self._read_level(
+            reading.level,
+            slice(rows.start * step, rows.stop * step),
+            slice(columns.start * step, columns.stop * step),
+        )
         height = rows.stop - rows.start
         width = columns.stop - columns.start
         pieces = stored.reshape(height, step, width, step, -1)
@@ -91,6 +109,17 @@ class Slide:
             raise DataError(message, "slide-level")
         level = self.levels[reading.level]
         return max(1, level.height // reading.reduce), max(1, level.width // reading.reduce)
+
+
+def _bands(rows: slice, most: int) -> list[slice]:
+    """Return the rows in bands that end at multiples of `most`, as the tiles of a slide do."""
+    bands = []
+    start = rows.start
+    while start < rows.stop:
+        stop = min(rows.stop, (start // most + 1) * most)
+        bands.append(slice(start, stop))
+        start = stop
+    return bands or [rows]
 
 
 @functools.cache

@@ -18,6 +18,8 @@ from segkit.evaluation.open_pixels import count_open, dice_bounds
 from segkit.evaluation.parents import count_parents, parent_scores
 from segkit.evaluation.summary import build_report
 
+pytestmark = pytest.mark.long
+
 CLASSES = ["background", "vessel", "liver", "tumour"]
 PARENTS = {"organ": ["liver", "tumour"]}
 SETS = [["background", "vessel"], ["vessel", "tumour"]]

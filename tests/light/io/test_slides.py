@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_the_mean_of_pixels_is_that_of_a_window_anywhere(tmp_path: Path) -> None
         np.testing.assert_array_equal(
             windowed.read(slice(101, 234), slice(7, 297)), expected[101:234, 7:297]
         )
+
+
+@needs_slides
+def test_means_of_a_large_area_take_little_memory(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (4096, 512, 3), np.uint8)
+    address = level_path(save_svs(tmp_path / "a.svs", array, steps=(1,)), Reading(0, 4))
+    with open_windowed(address) as windowed:
+        windowed.read(slice(0, 128), slice(0, 128))  # what is allocated once
+        tracemalloc.start()
+        found = windowed.read(slice(0, 1024), slice(0, 128))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found, level_of(array, 4))
+    assert peak < array.nbytes / 2
 
 
 @needs_slides

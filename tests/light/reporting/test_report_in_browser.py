@@ -13,7 +13,7 @@ from segkit.reporting.report import report_html
 from tests.helpers.browser import needs_chromium, run_in_page
 from tests.helpers.reported import report_of, samples_of
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.long]
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 USE_THE_PAGE = """

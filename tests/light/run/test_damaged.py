@@ -20,6 +20,8 @@ from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.exports_made import CONFIG, add_export, make_run
 
+pytestmark = pytest.mark.long
+
 HISTORY = (
     b"epoch,dice_foreground,loss,seconds,steps,val_loss\n"
     b"0,0.1,0.9,3.5,4,0.8\n"

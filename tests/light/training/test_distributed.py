@@ -18,6 +18,8 @@ from segkit.errors import RunError
 from segkit.training import distributed
 from segkit.training.process import Process
 
+pytestmark = pytest.mark.long
+
 distributed._has_joined = lambda: sys.argv[1] == "joined"
 
 def work():
