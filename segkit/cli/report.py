@@ -27,7 +27,8 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="DIR",
-        help="their masks, stored like those of the training",
+        help="their masks, stored like those of the training; or a vector file, if the run was "
+        "trained on vector labels",
     )
     parser.add_argument(
         "--out",

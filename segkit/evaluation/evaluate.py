@@ -136,9 +136,13 @@ def _with_masks(
 def _with_labels(opened: LoadedRun, images: PathLike, masks: PathLike) -> tuple[LoadedRun, Source]:
     """Open masks, and add the sets of classes that they need to the task of the run."""
     source = open_labels(opened.config, images, masks)
+    return with_sets_of(opened, source), source
+
+
+def with_sets_of(opened: LoadedRun, source: Source) -> LoadedRun:
+    """Return a run whose task has the sets of classes that a source needs."""
     task = task_of_source(opened.config.task, source)
-    config = opened.config.model_copy(update={"task": task})
-    return opened._replace(config=config), source
+    return opened._replace(config=opened.config.model_copy(update={"task": task}))
 
 
 def open_labels(config: RunConfig, images: PathLike, masks: PathLike) -> Source:

@@ -12,10 +12,15 @@ import markupsafe
 
 from segkit.config import RunConfig
 from segkit.data.parts import held_out, open_parts, readable_part
-from segkit.data.sources.folder import in_folders
 from segkit.data.sources.source import Subset
 from segkit.errors import ConfigError
-from segkit.evaluation.evaluate import ScoreOptions, check_tolerance, score_opened
+from segkit.evaluation.evaluate import (
+    ScoreOptions,
+    check_tolerance,
+    open_labels,
+    score_opened,
+    with_sets_of,
+)
 from segkit.html.page import render_page
 from segkit.inference.export_choice import AUTO
 from segkit.inference.load import PathLike, as_paths, check_runtime, config_of, open_together
@@ -64,7 +69,7 @@ def report(
     Args:
         runs: A run folder or an export; or several, whose probabilities are averaged.
         images: A folder of images; by default the test part of the run, else its validation part.
-        masks: A folder of their masks, stored like those that the run was trained on.
+        masks: Their masks, as `segkit.evaluate` takes them.
         out: The page; an existing file is replaced.
         pictures: Number of images that are shown: mostly the worst, some in the middle, the best.
         tolerance: Tolerance of the normalised surface Dice, as in `segkit.evaluate`.
@@ -108,7 +113,7 @@ def _score(
     album = Album(config.task, pictures)
     scores: dict[str, Any] | None = None
     if scored.part is not None:
-        opened = open_together(paths, runtime, tta)
+        opened = with_sets_of(open_together(paths, runtime, tta), scored.part.source)
         config = opened.config
         album = Album(config.task, pictures)
         scores = score_opened(opened, scored.part, options._replace(seen=album.add), progress)
@@ -137,7 +142,7 @@ def _find_images(
         raise ConfigError("images and masks belong together", "missing-setting", setting=missing)
     if images is not None and masks is not None:
         config = config_of(run)
-        source = in_folders(Path(images), Path(masks), config.task, config.data)
+        source = open_labels(config, images, masks)
         arguments = ["--images", str(images), "--masks", str(masks)]
         return ScoredImages(Subset(source, source.names), str(images), arguments=arguments)
     return _own_images(Run.open(run).config_made_with(trust))
