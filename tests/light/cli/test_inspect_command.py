@@ -33,6 +33,8 @@ from segkit.io.overlay import overlay_palette
 from tests.helpers.command_line import assert_fails, listed_problems, numbers
 from tests.helpers.errors import holds
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "inspect_lobes.txt"
 SIZE = (48, 64)

@@ -31,6 +31,8 @@ from tests.helpers.errors import holds
 from tests.helpers.stand_in import answer_of, config_of, network, picture, write_pictures
 from tests.helpers.visible_files import visible
 
+pytestmark = pytest.mark.long
+
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "outputs.md"
 SIZES = {"a": (20, 30), "f": (9, 8), "sub/d": (16, 16)}
 """Names that fall to different thirds."""

@@ -26,6 +26,8 @@ from tests.helpers.draws import task_of
 from tests.helpers.errors import holds
 from tests.helpers.stand_in import config_of, network
 
+pytestmark = pytest.mark.long
+
 WRITTEN = {
     "inspect --json": ["inspect", "images", "masks", "--json"],
     "inspect --html": ["inspect", "images", "masks", "--html"],

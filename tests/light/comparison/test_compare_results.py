@@ -20,6 +20,8 @@ from segkit.evaluation.intervals import interval_of, interval_of_difference
 from tests.helpers.command_line import numbers
 from tests.helpers.compared import answers, scored
 
+pytestmark = pytest.mark.long
+
 SHOWN = {"part": "test", "minutes": 3.0}
 
 

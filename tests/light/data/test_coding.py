@@ -28,6 +28,8 @@ from tests.helpers.errors import fails
 from tests.helpers.every_source import in_folders as made_in_folders
 from tests.helpers.stand_in import config_of
 
+pytestmark = pytest.mark.long
+
 ROADS = Task.multiclass(["land", "road", "tree"])
 NUMBERS = {0: "void", 1: "land", 2: "road", 3: "tree"}
 COLOURS = {"#c8c8c8": "land", "#ff0000": "road", "#005aff": "tree"}

@@ -28,6 +28,8 @@ from tests.helpers.maps import (
     write_raster,
 )
 
+pytestmark = pytest.mark.long
+
 rasterio = pytest.importorskip("rasterio", reason=NO_GEO)
 shapely = pytest.importorskip("shapely", reason=NO_GEO)
 warp = pytest.importorskip("rasterio.warp", reason=NO_GEO)

@@ -10,6 +10,8 @@ from scipy import ndimage
 from segkit.evaluation.image_facts import describe, find_difference, image_facts
 from segkit.task import Task
 
+pytestmark = pytest.mark.long
+
 CELL = Task.binary("cell")
 
 

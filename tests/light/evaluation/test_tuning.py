@@ -35,6 +35,8 @@ from segkit.run.tuned import Tuned, apply
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.samples import in_memory
 
+pytestmark = pytest.mark.long
+
 SIZE = (48, 56)
 SHARPNESS = 2.5
 

@@ -30,6 +30,8 @@ from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM, config_of, network, noise, write_tiled
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 
 

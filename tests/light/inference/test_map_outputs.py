@@ -29,6 +29,8 @@ from tests.helpers.maps import (
 )
 from tests.helpers.stand_in import picture
 
+pytestmark = pytest.mark.long
+
 rasterio = pytest.importorskip("rasterio", reason=NO_GEO)
 warp = pytest.importorskip("rasterio.warp", reason=NO_GEO)
 features = pytest.importorskip("rasterio.features", reason=NO_GEO)

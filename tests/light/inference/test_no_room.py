@@ -28,6 +28,8 @@ from tests.helpers.predicting import predict
 from tests.helpers.stand_in import config_of, network, write_pictures
 from tests.helpers.visible_files import visible
 
+pytestmark = pytest.mark.long
+
 TASK = Task.binary("a")
 SIZES = {"a": (20, 30), "b": (20, 30), "c": (9, 9), "d": (9, 9)}
 OUTPUTS = {

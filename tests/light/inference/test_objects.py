@@ -24,6 +24,8 @@ from tests.helpers.draws import KINDS, masks, task_of, tasks
 from tests.helpers.masks_read import read_back
 from tests.helpers.stand_in import answer_of, picture
 
+pytestmark = pytest.mark.long
+
 
 def layers_of(task: Task, mask: np.ndarray) -> dict[int, np.ndarray]:
     if task.exclusive:

@@ -48,6 +48,8 @@ from tests.helpers.every_source import (
 from tests.helpers.large_cases import ROOM
 from tests.helpers.stand_in import config_of, network, picture, write_pictures
 
+pytestmark = pytest.mark.long
+
 SIZES = {"a": (20, 30), "b": (70, 90), "sub/c": (9, 9)}
 Make = Callable[[Path], Made]
 

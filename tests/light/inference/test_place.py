@@ -28,6 +28,8 @@ from tests.helpers.errors import fails
 from tests.helpers.large_cases import ROOM
 from tests.helpers.stand_in import config_of, network, picture
 
+pytestmark = pytest.mark.long
+
 KEYS = (1, 1, 0, 4, 1024, 0, 1, 1, 1025, 0, 1, 1, 2049, 34737, 7, 0, 3072, 0, 1, 32633)
 SCALED = [
     (33550, "d", 3, (0.5, 0.5, 0.0), True),

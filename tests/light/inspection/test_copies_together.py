@@ -27,6 +27,8 @@ from segkit.training.data import prepare_data
 from segkit.training.train import TrainingInterrupted
 from tests.helpers.errors import fails
 
+pytestmark = pytest.mark.long
+
 TASK = {"kind": "binary", "classes": ["crack"]}
 SIZE = (24, 32)
 

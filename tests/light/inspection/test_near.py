@@ -17,6 +17,8 @@ from segkit.inspection import near_duplicates as near
 from segkit.inspection.fingerprint import SampleFingerprint, facts_of
 from segkit.inspection.near_duplicates import ALIKE, near_pairs, same_images
 
+pytestmark = pytest.mark.long
+
 CRACK = Task.binary("crack")
 
 

@@ -38,6 +38,8 @@ from tests.helpers.problem_data import (
     only,
 )
 
+pytestmark = pytest.mark.long
+
 
 def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ from segkit.io import masks as mask_files
 from segkit.io.overlay import overlay_palette
 from tests.helpers.command_line import assert_fails
 
+pytestmark = pytest.mark.long
+
 ORGANS = {"kind": "multiclass", "classes": ["background", "liver", "tumour"]}
 IDS = np.arange(48 * 64).reshape(48, 64) % 3
 

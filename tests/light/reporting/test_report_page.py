@@ -21,6 +21,8 @@ from segkit.reporting.sentences import verdict_sentences
 from tests.helpers.draws import KINDS, task_of
 from tests.helpers.reported import HISTORY, report_of, samples_of
 
+pytestmark = pytest.mark.long
+
 HOSTILE = '<img src=x onerror="alert(1)">{{ 7 * 7 }}$x_1$'
 LIMIT = 10_000_000
 

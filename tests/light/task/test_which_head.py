@@ -13,6 +13,8 @@ from PIL import Image
 from segkit import Task
 from segkit.cli import main
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "which-head.md"
 SCRIPT = ROOT / "docs" / "which-head" / "make_pictures.py"

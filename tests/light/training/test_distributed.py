@@ -12,13 +12,13 @@ import pytest
 
 from tests.helpers.errors import holds
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import os, sys
 from segkit.errors import RunError
 from segkit.training import distributed
 from segkit.training.process import Process
-
-pytestmark = pytest.mark.long
 
 distributed._has_joined = lambda: sys.argv[1] == "joined"
 

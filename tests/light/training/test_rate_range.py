@@ -11,6 +11,8 @@ from segkit.errors import RunError
 from segkit.training.lr_suggestion import draw_losses, has_diverged, rates, smoothed, suggest
 from tests.helpers.errors import fails
 
+pytestmark = pytest.mark.long
+
 TRIED = rates(1e-6, 1.0, 121)
 
 
