@@ -39,13 +39,8 @@ JAX_TESTS = (
 )
 """What runs on every backend. test_grid.py has every decoder in a network."""
 
-LIGHT_GROUPS = (
-    ("evaluation", "inspection"),
-    ("data", "run"),
-    ("inference", "comparison"),
-    ("cli", "io", "reporting"),
-)
-"""Folders of tests/light that `check` runs in one process. The last process runs the others."""
+HALF = ("data", "evaluation", "inspection", "run", "comparison", "io")
+"""Folders of tests/light that `check` runs on one core; the other core runs the others."""
 
 
 class Failed(Exception):
@@ -118,16 +113,15 @@ def check(fix: bool) -> None:
     if fix:
         lint(fix=True)
     light = ROOT / "tests" / "light"
-    groups = [[light / name for name in names] for names in LIGHT_GROUPS]
-    grouped = {path for group in groups for path in group}
+    half = [light / name for name in HALF]
     others = []
     for path in sorted(light.iterdir()):
-        if path not in grouped and (path.is_dir() or path.name.startswith("test_")):
+        if path not in half and (path.is_dir() or path.name.startswith("test_")):
             others.append(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         steps: list[Step] = [("lint", lambda log: lint(fix=False, log=log))]
-        for group in [*groups, others]:
+        for group in (half, others):
             options = ("-m", "not slow and not long", *map(str, group))
             steps.append(pytest(group[0].name, folder, *options, coverage=False))
         failed = run_steps(steps, folder)

@@ -35,6 +35,8 @@ from tests.helpers.coco_json import (
 )
 from tests.helpers.errors import fails
 
+pytestmark = pytest.mark.long
+
 ONE = Task.multiclass(["background", "person", "dog"])
 
 

@@ -31,6 +31,8 @@ from tests.helpers.label_sets import (
     write_json,
 )
 
+pytestmark = pytest.mark.long
+
 SIZES = {"a": (8, 12), "b": (7, 5), "c": (6, 6)}
 CAR: Box = (1, 1, 7, 5)
 TRUCK: Box = (5, 3, 11, 7)

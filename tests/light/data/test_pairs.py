@@ -14,6 +14,8 @@ from segkit.data.sources.pair_names import find_suffixes
 from tests.helpers.errors import fails
 from tests.helpers.listings import LABELS, STEMS, pairs, shown, touch
 
+pytestmark = pytest.mark.long
+
 
 def test_files_of_one_name_pair_in_nested_folders_too(tmp_path: Path) -> None:
     touch(

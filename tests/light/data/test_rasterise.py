@@ -18,6 +18,8 @@ from segkit.data.polygons import outlines
 from segkit.data.rasterise import Bitmap, Ellipse, Line, Polygon, draw, draw_mask
 from tests.helpers.errors import fails
 
+pytestmark = pytest.mark.long
+
 SIZE = (9, 12)
 COORDINATES = st.integers(-60, 200).map(lambda value: value / 10 + 0.013)
 """Coordinates that are never at the centre of a pixel."""

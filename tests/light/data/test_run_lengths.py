@@ -15,6 +15,8 @@ from tests.helpers.errors import assert_is, fails
 from tests.helpers.label_sets import run_pairs
 from tests.oracles.brush import unpack
 
+pytestmark = pytest.mark.long
+
 MASKS = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
 SIZE = (3, 4)
 

@@ -29,6 +29,8 @@ from tests.helpers.draws import KINDS, task_of
 from tests.helpers.errors import fails
 from tests.helpers.stand_in import config_of, network, picture
 
+pytestmark = pytest.mark.long
+
 IMAGES = 24
 
 

@@ -26,6 +26,8 @@ from tests.helpers.draws import KINDS, task_of, tasks
 from tests.helpers.stand_in import GIVEN, network, picture, write_pictures
 from tests.helpers.visible_files import visible
 
+pytestmark = pytest.mark.long
+
 
 def config_of(task: Task, **decode_settings: Any) -> RunConfig:
     return RunConfig(

@@ -27,6 +27,8 @@ from tests.helpers.maps import (
     write_vrt,
 )
 
+pytestmark = pytest.mark.long
+
 rasterio = pytest.importorskip("rasterio", reason=NO_GEO)
 rasters = pytest.importorskip("rasterio.shutil", reason=NO_GEO)
 

@@ -17,6 +17,8 @@ from segkit.io.yaml_text import parse_yaml
 from segkit.run import tuned
 from tests.helpers.errors import fails
 
+pytestmark = pytest.mark.long
+
 TASK = "task: {kind: binary, classes: [crack]}\n"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 import segkit
 
+pytestmark = pytest.mark.long
+
 NAMES = {
     "binary",
     "multilabel",
