@@ -1,9 +1,8 @@
 """Training and validation batches in the form that `fit` takes.
 
-On TensorFlow, Keras makes a `tf.data.Dataset` of every generator and of every `PyDataset`. The
-thread that tunes such a dataset sleeps for as long as the dataset has been in use, at most 60
-seconds, and can miss the call to end. Then the process waits for it, at the end of `fit` or at any
-later garbage collection. Therefore the datasets are made here, without tuning.
+On TensorFlow, Keras makes a `tf.data.Dataset` of every generator and of every `PyDataset`, and tunes
+it. The deletion of a tuned dataset can wait up to about a minute for the thread that tunes it, at the
+end of `fit` or at any later garbage collection. Therefore the datasets are made here, without tuning.
 """
 
 from __future__ import annotations
