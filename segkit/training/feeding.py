@@ -1,8 +1,9 @@
 """Training and validation batches in the form that `fit` takes.
 
-On TensorFlow, Keras makes a `tf.data.Dataset` of every generator and of every `PyDataset`, and tunes
-it. The deletion of a tuned dataset can wait up to about a minute for the thread that tunes it, at the
-end of `fit` or at any later garbage collection. Therefore the datasets are made here, without tuning.
+On TensorFlow, Keras makes a `tf.data.Dataset` of every generator and of every `PyDataset`, and
+tunes it. The deletion of a tuned dataset can wait up to about a minute for the thread that tunes
+it, at the end of `fit` or at any later garbage collection. Therefore the datasets are made here,
+without tuning.
 """
 
 from __future__ import annotations
