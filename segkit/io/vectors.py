@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
 from segkit.io.files import check_is_file
 from segkit.io.geometry import Georeference
@@ -257,16 +257,27 @@ def projected(shapes: Shapes, source: str, target: str, longest: float | None = 
 
     Returns:
         The shapes. Those that the target cannot show are empty.
+
+    Raises:
+        DataError: If no rule leads from one coordinate system to the other ("not-on-map").
     """
     if same_crs(source, target):
         return shapes
     shapely = need("shapely", "geo")
     warp = need("rasterio.warp", "geo")
+    gdal_errors = need("rasterio._err", "geo")  # rasterio.errors has no base class of them
     if longest is not None and longest > 0:
         shapes = shapely.segmentize(shapes, longest)
 
     def project(points: np.ndarray) -> np.ndarray:
-        xs, ys = warp.transform(source, target, points[:, 0], points[:, 1])
+        try:
+            xs, ys = warp.transform(source, target, points[:, 0], points[:, 1])
+        except gdal_errors.CPLE_BaseError as problem:
+            raise DataError(
+                f"coordinates in {source[:60]!r} cannot be moved to {target[:60]!r}: "
+                f"{one_line(problem)}",
+                "not-on-map",
+            ) from problem
         return np.column_stack([xs, ys])
 
     with np.errstate(invalid="ignore"):

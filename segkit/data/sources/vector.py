@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -140,14 +141,14 @@ class VectorSource:
             )
         known = image.valid
         if self._area is not None:
-            _, areas = self._area.on(grid)
+            _, areas = self._area.on(grid, path)
             known = both(known, draw_shapes(areas, grid))
         mask = void_where_invalid(self._mask(grid, known, path), known)
         return Sample(name, image.values, mask, image.valid, self.geometry(name))
 
     def _mask(self, grid: MapGrid, known: np.ndarray | None, path: Path) -> np.ndarray:
         """Draw the features on the grid of an image; layers are VOID where it is not known."""
-        found, shapes = self._features.on(grid)
+        found, shapes = self._features.on(grid, path)
         shapes = self._with_width(shapes)
         meanings = self._meanings[found]
         unlabelled = draw_shapes(
@@ -187,13 +188,16 @@ class VectorSource:
     def _count_outside(self, grids: dict[Path, MapGrid]) -> Outside:
         """Count the features that touch none of the images with these grids."""
         touched = np.zeros(len(self._layer.shapes), bool)
-        for grid in grids.values():
-            touched[self._features.on(grid)[0]] = True
+        compared = 0
+        for path, grid in grids.items():
+            with contextlib.suppress(DataError):  # reading the sample raises the same error
+                touched[self._features.on(grid, path)[0]] = True
+                compared += 1
         outside = Outside(int((~touched).sum()), len(touched))
-        if grids and not touched.any():
+        if compared and not touched.any():
             raise DataError(
                 f"{self._layer.path}: none of the {outside.of:,} features touches one of the "
-                f"{len(grids)} images. They are of another place, or data.vector.crs is needed. "
+                f"{compared} images. They are of another place, or data.vector.crs is needed. "
                 f"The features are in {self._features.crs[:60]}",
                 "vector-outside",
             )

@@ -41,15 +41,28 @@ class Features:
         shapely = need("shapely", "geo")
         self._tree = shapely.STRtree(layer.shapes)
 
-    def on(self, grid: MapGrid) -> tuple[np.ndarray, Shapes]:
+    def on(self, grid: MapGrid, image: Path) -> tuple[np.ndarray, Shapes]:
         """Return the features that touch an image.
 
         Args:
             grid: The grid of the image.
+            image: The file of the image, for messages.
 
         Returns:
             The indices of the features, and their shapes in the coordinates of the image's map.
+
+        Raises:
+            DataError: If the features cannot be moved to the image's map ("not-on-map").
         """
+        try:
+            return self._on(grid)
+        except DataError as problem:
+            raise DataError(
+                f"{image}: the features of {self.path} cannot be drawn on it: {problem}",
+                problem.code,
+            ) from problem
+
+    def _on(self, grid: MapGrid) -> tuple[np.ndarray, Shapes]:
         outline = grid.outline
         target = self._target(grid)
         if target is None:

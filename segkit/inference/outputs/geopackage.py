@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from segkit.errors import DataError
 from segkit.inference.outputs.object_polygons import Rings, object_polygons
 from segkit.inference.outputs.objects import Object
 from segkit.inference.outputs.prediction import Output, PredictedImage
@@ -111,7 +112,10 @@ def square_metres(
     shapely = need("shapely", "geo")
     left, bottom, right, top = shapely.bounds(np.array(shapes, object)).T
     longest = float(np.maximum(right - left, top - bottom).max()) / SIDE
-    moved = projected(np.array(shapes, object), georeference.crs, EQUAL_AREA, longest)
+    try:
+        moved = projected(np.array(shapes, object), georeference.crs, EQUAL_AREA, longest)
+    except DataError:
+        return unknown
     areas: np.ndarray = shapely.area(moved)
     return np.where(shapely.is_empty(moved), np.nan, areas)
 

@@ -40,6 +40,7 @@ WIDTH = 80
 LAND = Task.multiclass(["background", "house", "road"])
 HOUSE = Task.binary("house")
 BOTH = Task.multilabel(["house", "road"])
+ENGINEERING = 'LOCAL_CS["site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Any:
@@ -295,6 +296,20 @@ def test_an_image_on_no_map_is_an_error_when_it_is_read(tmp_path: Path) -> None:
     source.read("a")
     with fails(DataError, "not-on-map", tmp_path / "in" / "b.tif"):
         source.read("b")
+
+
+def test_an_image_on_a_map_that_cannot_be_reached_is_an_error_when_it_is_read(
+    tmp_path: Path,
+) -> None:
+    """An engineering coordinate system has no relation to the earth; damaged tags become one."""
+    image(tmp_path / "in" / "a.tif", crs=ENGINEERING)
+    labels = write_features(tmp_path / "l.gpkg", SHAPES, {"class": CLASSES})
+    source = opened(tmp_path, labels, vector={"class_column": "class"})
+    with fails(DataError, "not-on-map", tmp_path / "in" / "a.tif"):
+        source.read("a")
+    image(tmp_path / "in" / "b.tif")
+    source = opened(tmp_path, labels, vector={"class_column": "class"})
+    assert (source.read("b").mask == expected_ids(SHAPES, CLASSES, north_up())).all()
 
 
 def test_features_outside_of_all_images_are_counted(tmp_path: Path) -> None:
