@@ -65,11 +65,12 @@ def layered_guess(
 
 def check_known(names: Sequence[str], classes: Sequence[str]) -> None:
     """Raise `DataError` if a chosen class is not among the names, or if there are no names."""
+    if not names:
+        raise DataError("the labels name no class, so there is nothing to learn", "list")
     unknown = [name for name in classes if name not in names]
-    if unknown or not names:
+    if unknown:
         raise DataError(
-            f"--classes: not there: {', '.join(unknown) or 'any class'}; found "
-            f"{', '.join(names) or 'none'}",
+            f"--classes: not there: {', '.join(unknown)}; found {', '.join(names)}",
             "list",
         )
 
