@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
     parser.add_argument("--kept", type=int, default=3, help="annotated classes of an image")
-    parser.add_argument("--images", type=int, default=120, help="training images")
+    parser.add_argument("--images", type=int, default=600, help="training images")
     parser.add_argument("--test", type=int, default=40, help="test images")
     parser.add_argument("--epochs", type=int, default=25, help="epochs of each training")
     parser.add_argument("--width", type=int, default=8, help="width of the network")

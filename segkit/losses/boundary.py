@@ -70,4 +70,4 @@ class Boundary(ClassLoss):
         p = probabilities(y_pred, self.task, self.from_logits)
         costs = distances(y_true, self.task) * (p - target) * known
         pixels = ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
-        return self.mean_over_classes(ops.sum(costs, axis=(1, 2)) / pixels)
+        return self.mean_over_classes(ops.sum(costs, axis=(1, 2)) / pixels, known)

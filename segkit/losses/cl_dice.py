@@ -86,7 +86,7 @@ class ClDice(ClassLoss):
         costs = 1.0 - divided(2.0 * precision * sensitivity, precision + sensitivity, 0.0)
         absent = 1.0 - divided(self.smooth, ops.sum(p, axis=(1, 2)) + self.smooth, 1.0)
         is_present = ops.any(target > 0, axis=(1, 2))
-        return self.mean_over_classes(ops.where(is_present, costs, absent))
+        return self.mean_over_classes(ops.where(is_present, costs, absent), known)
 
     def _share(self, line: Tensor, area: Tensor) -> Tensor:
         """Return the share of a centreline that lies in an area, (B, C)."""

@@ -11,7 +11,14 @@ from segkit.config.arguments import named_arguments
 from segkit.config.loss import LARGEST
 from segkit.errors import ConfigError
 from segkit.losses.checks import number
-from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassWeights, SegmentationLoss, divided
+from segkit.losses.segmentation import (
+    REDUCTION,
+    SMOOTH,
+    ClassWeights,
+    SegmentationLoss,
+    divided,
+    mean_by_known,
+)
 from segkit.losses.targets import Tensor, as_channels, probabilities
 from segkit.task import Task
 
@@ -24,9 +31,9 @@ class GeneralizedDice(SegmentationLoss):
 
     o_l is the overlap sum(t_l p_l). For exclusive tasks the labels l are all classes, background
     included, and class weights multiply w_l. Otherwise the labels are presence and absence in each
-    channel, and the result is the mean over channels, weighted by class weights. A label that an
-    image lacks has the weight of the image's smallest label, so that false positives cost; in the
-    paper it is infinite.
+    channel, and the result is the mean over channels, weighted by class weights and by the share of
+    known pixels. A label that an image lacks has the weight of the image's smallest label, so that
+    false positives cost; in the paper it is infinite.
 
     Args:
         task: The task of the network.
@@ -79,7 +86,7 @@ class GeneralizedDice(SegmentationLoss):
         absent = _sums(known - target, known - p)
         both = [ops.stack(pair, axis=-1) for pair in zip(present, absent, strict=True)]
         costs = self._cost(both, ops.ones(2))
-        return ops.sum(costs * weights, axis=-1) / sum(self.channel_weights)
+        return mean_by_known(costs, self.channel_weights, known)
 
     def _cost(self, sums: list[Tensor], weights: Tensor) -> Tensor:
         """Return the cost (...) of overlap, true size and predicted size, each (..., labels)."""

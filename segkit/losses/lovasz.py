@@ -73,7 +73,7 @@ class Lovasz(ClassLoss):
         flat = (ops.shape(target)[0], -1, self.task.channels)
         errors, truth = falling(ops.reshape(errors, flat), ops.reshape(target, flat))
         costs = ops.sum(ops.maximum(errors, 0.0) * self._rises(truth), axis=1)
-        return self.mean_over_classes(costs)
+        return self.mean_over_classes(costs, known)
 
     def _errors(self, target: Tensor, y_pred: Tensor) -> Tensor:
         if self.task.classes_compete:

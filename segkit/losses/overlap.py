@@ -73,16 +73,18 @@ class Tversky(ClassLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
-        return self.mean_over_classes(1.0 - self._index(y_true, y_pred))
+        index, known = self._index(y_true, y_pred)
+        return self.mean_over_classes(1.0 - index, known)
 
-    def _index(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the soft index of each image and class, (B, C)."""
+    def _index(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the soft index of each image and class, (B, C), and what is known."""
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
         overlap = ops.sum(target * p, axis=(1, 2))
         wrong = self.false_positives * (ops.sum(p, axis=(1, 2)) - overlap)
         missed = self.false_negatives * (ops.sum(target, axis=(1, 2)) - overlap)
-        return divided(overlap + self.smooth, overlap + wrong + missed + self.smooth, 1.0)
+        index = divided(overlap + self.smooth, overlap + wrong + missed + self.smooth, 1.0)
+        return index, known
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
@@ -145,8 +147,9 @@ class FocalTversky(Tversky):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
-        missing = ops.maximum(1.0 - self._index(y_true, y_pred), 0.0)
-        return self.mean_over_classes(_to_power(missing, self.gamma))
+        index, known = self._index(y_true, y_pred)
+        missing = ops.maximum(1.0 - index, 0.0)
+        return self.mean_over_classes(_to_power(missing, self.gamma), known)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
@@ -267,7 +270,8 @@ class LogCoshDice(Dice):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
-        return self.mean_over_classes(ops.log(ops.cosh(1.0 - self._index(y_true, y_pred))))
+        index, known = self._index(y_true, y_pred)
+        return self.mean_over_classes(ops.log(ops.cosh(1.0 - index)), known)
 
 
 def _to_power(x: Tensor, gamma: float) -> Tensor:

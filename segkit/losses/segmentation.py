@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -104,11 +104,26 @@ class ClassLoss(SegmentationLoss):
                 setting="class_weights",
             )
 
-    def mean_over_classes(self, costs: Tensor) -> Tensor:
-        """Return the weighted mean (B,) of costs (B, C) over the averaged classes."""
-        weights = [self.channel_weights[i] for i in self.averaged]
-        picked = ops.take(costs, ops.convert_to_tensor(self.averaged, "int32"), axis=-1)
-        return ops.sum(picked * ops.convert_to_tensor(weights, "float32"), axis=-1) / sum(weights)
+    def mean_over_classes(self, costs: Tensor, known: Tensor) -> Tensor:
+        """Return the weighted mean of the costs of the averaged classes.
+
+        Where some classes of an image are known in fewer pixels than others, their costs weigh
+        less: a class counts by the share of its known pixels. Otherwise a class that was not
+        annotated would be learned as absent from the objects of the other classes.
+
+        Args:
+            costs: The cost of each image and class, (B, C).
+            known: 1 where the target says yes or no, otherwise 0, (B, H, W, C).
+
+        Returns:
+            The mean of each image, (B,) float32; 0 if no pixel is known.
+        """
+        own = [self.channel_weights[i] for i in self.averaged]
+        averaged = ops.convert_to_tensor(self.averaged, "int32")
+        picked = ops.take(costs, averaged, axis=-1)
+        if len(own) == 1 or not self.task.has_partial_labels:
+            return ops.sum(picked * ops.convert_to_tensor(own, "float32"), axis=-1) / sum(own)
+        return mean_by_known(picked, own, ops.take(known, averaged, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
@@ -180,6 +195,25 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     axes = tuple(range(1, len(values.shape)))
     total = ops.sum(weights, axis=axes)
     return ops.sum(values * weights, axis=axes) / ops.where(total > 0, total, 1.0)
+
+
+def mean_by_known(costs: Tensor, weights: Sequence[float], known: Tensor) -> Tensor:
+    """Return the mean of costs over classes, which count by the share of their known pixels.
+
+    Args:
+        costs: The cost of each image and class, (B, C).
+        weights: The weights of the classes, C numbers.
+        known: 1 where the target says yes or no, otherwise 0, (B, H, W, C).
+
+    Returns:
+        The mean of each image, (B,) float32; 0 if no pixel of a class with a weight is known.
+    """
+    own = ops.convert_to_tensor(weights, "float32")
+    shares = ops.mean(known, axis=(1, 2))
+    largest = ops.max(shares, axis=-1, keepdims=True)
+    shares = divided(shares, largest, 0.0)  # exactly 1 where all classes are known alike
+    mean = ops.sum(costs * own * shares, axis=-1) / sum(weights)
+    return divided(mean, ops.sum(own * shares, axis=-1) / ops.sum(own), 0.0)
 
 
 def falling(keys: Tensor, *others: Tensor) -> list[Tensor]:

@@ -278,6 +278,11 @@ class Task(BaseModel):
         return known_by_value(self.classes, self.sets)
 
     @property
+    def has_partial_labels(self) -> bool:
+        """Whether a target can say yes or no for some classes of a pixel and not for others."""
+        return bool(self.sets) or not self.stores_ids
+
+    @property
     def without_sets(self) -> Task:
         """The task without sets, for masks whose values are class ids only."""
         return self.model_copy(update={"sets": ()}) if self.sets else self

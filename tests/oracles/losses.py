@@ -92,11 +92,14 @@ def generalized_dice(question: Question, smooth: float = 1.0) -> float:
         return _generalized_dice(
             question, [(channel, True, question.yes[channel]) for channel in every], smooth
         )
-    costs = [
-        _generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)], smooth)
-        for channel in every
-    ]
-    return sum(w * cost for w, cost in zip(question.yes, costs, strict=True)) / sum(question.yes)
+    total = 0.0
+    weights = 0.0
+    for channel in every:
+        cost = _generalized_dice(question, [(channel, True, 1.0), (channel, False, 1.0)], smooth)
+        weight = question.yes[channel] * np.count_nonzero(question.known[:, :, channel])
+        total += weight * cost
+        weights += weight
+    return total / weights if weights else 0.0
 
 
 def _generalized_dice(

@@ -63,9 +63,14 @@ def answers(question: Question) -> Iterator[tuple[float, list[float]]]:
 
 
 def mean_over_foreground(question: Question, cost: Callable[[int], float]) -> float:
-    """Return the weighted mean over foreground classes of cost(channel)."""
-    total, weights = 0.0, 0.0
+    """Return the weighted mean over foreground classes of cost(channel).
+
+    A class weighs by its known pixels, too; if none of any class is known, the mean is 0.
+    """
+    total = 0.0
+    weights = 0.0
     for channel in question.foreground:
-        total += question.yes[channel] * cost(channel)
-        weights += question.yes[channel]
-    return total / weights
+        weight = question.yes[channel] * np.count_nonzero(question.known[:, :, channel])
+        total += weight * cost(channel)
+        weights += weight
+    return total / weights if weights else 0.0
