@@ -100,6 +100,7 @@ def train(folder: Path, way: str, seed: int, settings: argparse.Namespace) -> di
             "epochs": settings.steps // (images // batch),
             "batch_size": batch,
             "crop": [SIZE, SIZE],
+            "learning_rate": 0.004,
             "seed": seed,
             "patience": 0,
             "tensorboard": False,
@@ -135,9 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
-    parser.add_argument("--images", type=int, default=320, help="training images of a data set")
+    parser.add_argument("--images", type=int, default=800, help="training images of a data set")
     parser.add_argument("--test", type=int, default=80, help="test images")
-    parser.add_argument("--steps", type=int, default=2000, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=1600, help="steps of each training")
     settings = parser.parse_args()
     settings.folder.mkdir(parents=True, exist_ok=True)
     if not (settings.folder / "scored-second.csv").is_file():

@@ -40,7 +40,7 @@ LOBES = (
 )  # fmt: skip
 SHAPES_TRAINING = {
     "model": {"width": 8, "depth": 3},
-    "train": {"epochs": 25, "batch_size": 8, "crop": [SIZE, SIZE]},
+    "train": {"epochs": 10, "batch_size": 8, "crop": [SIZE, SIZE], "learning_rate": 0.004},
 }
 HEAD_TRAINING = {
     "augment": {"rotate": 10, "scale": 0.2, "brightness": 0.1, "contrast": 0.1},
@@ -131,9 +131,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
     parser.add_argument("--kept", type=int, default=3, help="annotated classes of an image")
-    parser.add_argument("--images", type=int, default=600, help="training images of shapes")
+    parser.add_argument("--images", type=int, default=1500, help="training images of shapes")
     parser.add_argument("--test", type=int, default=40, help="test images of shapes")
-    parser.add_argument("--epochs", type=int, help="epochs; 25 for shapes, 40 for the head scan")
+    parser.add_argument("--epochs", type=int, help="epochs; 10 for shapes, 40 for the head scan")
     parser.add_argument("--head", type=Path, metavar="FOLDER", help="the data of the head scan")
     parser.add_argument("--data-seed", type=int, default=0, help="seed of images and kept classes")
     settings = parser.parse_args()
