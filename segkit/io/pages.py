@@ -14,7 +14,14 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
-from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane, unknown_axes
+from segkit.io.plane_addresses import (
+    Plane,
+    axes_in_words,
+    check_axes,
+    image_number,
+    split_plane,
+    unknown_axes,
+)
 from segkit.io.slide_addresses import split_level
 
 Pages = Literal["samples", "channels", "first"]
@@ -35,6 +42,8 @@ FRAME = re.compile(
 """The address of a frame of a film; see `segkit.io.films.frames`."""
 GENERIC = ("generic", "shaped", "uniform")
 """Kinds of tifffile's series that do not say that the first series is the image."""
+OME = "ome"
+"""The kind of tifffile's series of which each is an image."""
 
 
 class Chosen(NamedTuple):
@@ -164,7 +173,7 @@ def choose_page(
 
 def _choose_plane(series: Any, path: Path, plane: Plane) -> Chosen:
     """Return the plane of an address."""
-    check_axes(path, dict(zip(series.axes, series.shape, strict=True)), plane)
+    check_axes(path, lengths_of_series(series), plane)
     axes = list(series.axes)
     fixed = {axes.index(axis): position for axis, position in plane.fixed.items() if axis in axes}
     channels = [axis for axis in (*plane.channels, "S") if axis in axes]
@@ -197,17 +206,39 @@ def _are_bands(
     return pages == "channels" or (pages is None and as_many)
 
 
-def full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
-    """Return the series of the image itself, not of a thumbnail, pyramid level or internal mask."""
+def whole_series(tiff: Any) -> list[Any]:
+    """Return the series that are no thumbnail, pyramid level or internal mask; at least one."""
     whole = []
     for series in tiff.series:
         keyframe = series.keyframe
         if series.axes and not keyframe.is_reduced and not keyframe.is_mask:
             whole.append(series)
-    if not whole:
-        return tiff.series[0]
+    return whole or [tiff.series[0]]
+
+
+def lengths_of_series(series: Any) -> dict[str, int]:
+    """Return the length of each axis of a series by its letter."""
+    return dict(zip(series.axes, map(int, series.shape), strict=True))
+
+
+def full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
+    """Return the series of the image itself, not of a thumbnail, pyramid level or internal mask.
+
+    Args:
+        tiff: The open file.
+        path: The file, or an address in it, which names one of the images of an OME-TIFF.
+        pages: The meaning of the pages (`data.pages`).
+
+    Raises:
+        DataError: If there are several images, and nothing says which is meant.
+    """
+    whole = whole_series(tiff)
     largest = max(whole, key=_area)
-    if len(whole) == 1 or largest.kind not in GENERIC or pages == "first":
+    if len(whole) == 1 or pages == "first":
+        return whole[0]
+    if largest.kind == OME:
+        return whole[image_number(path, len(whole), lambda: list(map(lengths_of_series, whole)))]
+    if largest.kind not in GENERIC:
         return whole[0]
     if all(other is largest or _is_smaller_copy(other, largest) for other in whole):
         return largest
