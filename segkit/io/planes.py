@@ -112,10 +112,9 @@ def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> 
     for number in numbers:
         if IMAGE_AXIS in images[number]:
             raise several_images(path, images)
-        for end, plane in _planes_of_image(
-            path, images[number], axes, {IMAGE_AXIS: number}
-        ).items():
-            image_end = plane_name("", {IMAGE_AXIS: number}) if is_named else ""
+        image = {IMAGE_AXIS: number}
+        image_end = plane_name("", image) if is_named else ""
+        for end, plane in _planes_of_image(path, images[number], axes, image).items():
             found[image_end + end] = plane
     return found
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from segkit.io.microscopes.open_file import ImageAxes, MicroscopeFile, reader
+from segkit.io.microscopes.open_file import MICROMETRES, PER_METRE, ImageAxes, MicroscopeFile, reader
 
 SCENE = "S"
 """The dimension of CZI that is the number of a scene."""
@@ -140,9 +140,11 @@ class CziFile(MicroscopeFile):
 
     @cached_property
     def _spacing(self) -> dict[str, tuple[Any, str]]:
-        """The distances that the metadata state, in metres."""
+        """The distances that the metadata state, which are in metres."""
         root = ElementTree.fromstring(self._reader.raw_metadata)  # noqa: S314 (expat limits the growth of entities)
         found = {}
         for distance in root.iterfind(".//Scaling/Items/Distance"):
-            found[str(distance.get("Id"))] = (distance.findtext("Value"), "m")
+            metres = distance.findtext("Value")
+            if metres:
+                found[str(distance.get("Id"))] = (float(metres) * PER_METRE, MICROMETRES)
         return found

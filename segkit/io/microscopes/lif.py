@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from segkit.io.microscopes.open_file import ImageAxes, MicroscopeFile, reader
+from segkit.io.microscopes.open_file import MICROMETRES, PER_METRE, ImageAxes, MicroscopeFile, reader
 
 LETTERS = {"λ": "E", "Λ": "W"}
 """The letters of axes that liffile calls otherwise: wavelengths of emission and of excitation."""
@@ -76,7 +76,7 @@ def _spacing(image: Any) -> dict[str, tuple[Any, str]]:
     for description in image.xml_element.iterfind(DESCRIPTIONS):
         axis = AXES_OF_DIMENSIONS.get(str(description.get("DimID")))
         count = int(description.get("NumberOfElements", 0))
-        if axis and count > 1:
-            distance = float(description.get("Length", 0)) / (count - 1)
-            found[axis] = (distance, str(description.get("Unit")))
+        if axis and count > 1 and description.get("Unit") == "m":
+            metres = float(description.get("Length", 0)) / (count - 1)
+            found[axis] = (metres * PER_METRE, MICROMETRES)
     return found

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.io.microscopes.open_file import ImageAxes, MicroscopeFile, reader
+from segkit.io.microscopes.open_file import MICROMETRES, ImageAxes, MicroscopeFile, reader
 from segkit.io.plane_addresses import IMAGE_AXIS
 
 IN_A_FRAME = "CYXS"
 """The axes of a frame: channels, rows, columns and colours."""
+LOSSY = "lossy"
+"""The compression that nd2 would return undecoded."""
 COLOURS = (1, 3)
 """Components of a channel that are read: one value, or red, green and blue."""
 
@@ -68,7 +70,8 @@ class Nd2File(MicroscopeFile):
         """Check that nothing of the file would be ignored.
 
         Raises:
-            DataError: If it has frames that no axis names, or pixels of other colours.
+            DataError: If it has frames that no axis names, a lossy compression, or pixels of
+                several values that are no colours.
         """
         frames = int(self._file.attributes.sequenceCount)
         named = math.prod(self._loops.values())
@@ -77,6 +80,12 @@ class Nd2File(MicroscopeFile):
                 f"{self.path}: holds {frames} frames, and its metadata name the axes of {named}; "
                 f"export it as OME-TIFF",
                 "pages",
+            )
+        if self._file.attributes.compressionType == LOSSY:
+            raise DataError(
+                f"{self.path}: is compressed with loss, which nd2 does not decode; export it as "
+                f"OME-TIFF",
+                "unreadable",
             )
         components = self._file.components_per_channel
         if components not in COLOURS:
@@ -89,15 +98,18 @@ class Nd2File(MicroscopeFile):
     def _spacing(self) -> dict[str, tuple[Any, str]]:
         """Return the distances that the metadata state; an uncalibrated file states 1."""
         found: dict[str, tuple[Any, str]] = {}
-        channels = getattr(self._file.metadata, "channels", None)
+        try:
+            channels = getattr(self._file.metadata, "channels", None)
+        except Exception:  # incomplete metadata do not mean broken pixels
+            channels = None
         if channels:
             volume = channels[0].volume
             for axis, is_measured, distance in zip(
                 "XYZ", volume.axesCalibrated, volume.axesCalibration, strict=False
             ):
                 if is_measured:
-                    found[axis] = (distance, "µm")
+                    found[axis] = (distance, MICROMETRES)
         for loop in self._file.experiment:
             if loop.type == "ZStackLoop" and loop.parameters.stepUm:
-                found["Z"] = (loop.parameters.stepUm, "µm")
+                found["Z"] = (loop.parameters.stepUm, MICROMETRES)
         return found

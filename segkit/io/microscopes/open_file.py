@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.io.plane_addresses import Plane
+from segkit.io.plane_addresses import IMAGE_AXIS
 from segkit.system.packages import need
 
+MICROMETRES = "µm"
+PER_METRE = 1e6
+"""Micrometres in a metre, in which CZI and LIF state distances."""
 EXTRA = "microscopy"
 """The extra of keras-segkit that installs the readers."""
 
@@ -78,11 +81,12 @@ class MicroscopeFile(abc.ABC):
 
     def not_recorded(self, image: int, position: Mapping[str, int]) -> DataError:
         """Return the error for a plane that the file does not hold."""
-        plane = Plane(position, ())
+        places = [f"{IMAGE_AXIS} {image + 1}"]
+        places += [f"{axis} {number + 1}" for axis, number in position.items()]
         return DataError(
-            f"{self.path}: its metadata name a plane that the file does not hold "
-            f"(image {image + 1}, {plane}); it may not have been recorded. Save the file without "
-            f"such planes, or name the positions to read in data.axes",
+            f"{self.path}: its metadata name a plane that the file does not hold, at "
+            f"{', '.join(places)}; it may not have been recorded. Save the file without such "
+            f"planes, or name the positions to read in data.axes",
             "pages",
         )
 

@@ -75,11 +75,11 @@ def microscope_may_have_gaps(path: Path) -> bool:
 @contextmanager
 def naming_format(path: Path) -> Iterator[None]:
     """Turn every error of a reader into a `DataError` that names the file."""
-    try:
-        with codecs.naming(path):
+    with codecs.naming(path):
+        try:
             yield
-    except ConfigError as problem:  # a missing package
-        raise DataError(f"{path}: {problem}", problem.code) from problem
+        except ConfigError as problem:  # a missing package
+            raise DataError(f"{path}: {problem}", problem.code) from problem
 
 
 def open_microscope_file(path: Path) -> MicroscopeFile:
