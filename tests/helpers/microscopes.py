@@ -26,7 +26,9 @@ DIMENSIONS = {"X": 1, "Y": 2, "Z": 3, "T": 4}
 
 
 def has_reader(kind: str) -> bool:
-    """Return whether the package of a format is installed."""
+    """Return whether the package of a format is installed; other formats need none."""
+    if kind not in PACKAGES:
+        return True
     return importlib.util.find_spec(PACKAGES[kind]) is not None
 
 
