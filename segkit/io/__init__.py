@@ -20,6 +20,7 @@ png.py            decoding usual PNG files faster
 metadata.py       PNG and JPEG without broken metadata
 tiff.py           reading a TIFF as its tags say
 tiff_cover.py     the mask of a TIFF that says where it has data
+tiff_series.py    the image that is read of a TIFF of several
 tiff_stacks.py    reading one position of a stack in a TIFF
 tiff_windows.py   reading windows of a TIFF without the rest
 windowed.py       an image that is read by windows, in any format

@@ -22,12 +22,13 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
-from segkit.io.pages import Pages, file_of, full_resolution
+from segkit.io.pages import Pages, file_of
 from segkit.io.pictures import open_tiff
 from segkit.io.rasters import is_raster, read_raster_geometry
 from segkit.io.slide_addresses import is_slide
 from segkit.io.slides import slide_geometry
 from segkit.io.stack_files import geometry_in_stack_file, is_stack_file
+from segkit.io.tiff_series import full_resolution
 from segkit.io.turning import SWAPS_AXES, orientation_of
 
 DEFAULT_DPI = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350)

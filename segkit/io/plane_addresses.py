@@ -165,9 +165,9 @@ def several_images(path: Path, images: Sequence[Mapping[str, int]]) -> DataError
             asked.append(axis)
     example = ", ".join(f"{axis}: samples" for axis in asked)
     return DataError(
-        f"{path}: holds {len(images)} images ({'; '.join(described)}). Set data.axes, for example "
-        f"{{{example}}}: {IMAGE_AXIS} is samples if each image is read, or the number of the only "
-        f"image that is read, from 1",
+        f"{path}: holds {len(images)} images ({'; '.join(described)}). Set data.axes (--axes of "
+        f"segkit predict), for example {{{example}}}: {IMAGE_AXIS} is samples if each image is "
+        f"read, or the number of the only image that is read, from 1",
         "pages",
     )
 
@@ -227,9 +227,9 @@ def unknown_axes(path: Path, lengths: Mapping[str, int], more: str = "") -> Data
     example = ", ".join(f"{axis}: samples" for axis in asked)
     return DataError(
         f"{path}: has the axes {axes_in_words(lengths)}, and {' and '.join(asked)} can mean "
-        f"different things. Set data.axes, for example {{{example}}}: samples if each position is "
-        f"an image of its own, channels if they are the channels of one image, or the number of "
-        f"the only position that is read, from 1{more}",
+        f"different things. Set data.axes (--axes of segkit predict), for example {{{example}}}: "
+        f"samples if each position is an image of its own, channels if they are the channels of "
+        f"one image, or the number of the only position that is read, from 1{more}",
         "pages",
     )
 

@@ -11,13 +11,9 @@ from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.pages import (
     MOST_PAGES,
-    OME,
     Pages,
     check_pages,
-    full_resolution,
-    lengths_of_series,
     pages_of,
-    whole_series,
 )
 from segkit.io.physical_size import distance_in_tiff
 from segkit.io.pictures import open_tiff
@@ -34,6 +30,7 @@ from segkit.io.plane_addresses import (
     unknown_axes,
 )
 from segkit.io.stack_files import axes_in_stack_file, images_in_stack_file, is_stack_file
+from segkit.io.tiff_series import OME, full_resolution, lengths_of_series, whole_series
 
 ORDER = "TZ"
 """The order of axes in names and in channels: these first, then others by letter, then C."""

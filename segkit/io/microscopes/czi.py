@@ -10,7 +10,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from segkit.io.microscopes.open_file import MICROMETRES, PER_METRE, ImageAxes, MicroscopeFile, reader
+from segkit.io.microscopes.open_file import (
+    MICROMETRES,
+    PER_METRE,
+    ImageAxes,
+    MicroscopeFile,
+    reader,
+)
 
 SCENE = "S"
 """The dimension of CZI that is the number of a scene."""

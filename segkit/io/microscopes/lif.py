@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from segkit.io.microscopes.open_file import MICROMETRES, PER_METRE, ImageAxes, MicroscopeFile, reader
+from segkit.io.microscopes.open_file import (
+    MICROMETRES,
+    PER_METRE,
+    ImageAxes,
+    MicroscopeFile,
+    reader,
+)
 
 LETTERS = {"λ": "E", "Λ": "W"}
 """The letters of axes that liffile calls otherwise: wavelengths of emission and of excitation."""
