@@ -244,7 +244,7 @@ def _groups_of_images(path: Path) -> list[Any]:
         return [group]
     if "plate" in metadata or "well" in metadata:
         raise _no_image(path, "it is a plate or a well of several images")
-    groups = []
+    groups: list[Any] = []
     if "bioformats2raw.layout" in metadata:
         while str(len(groups)) in group:
             groups.append(group[str(len(groups))])

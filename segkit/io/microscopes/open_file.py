@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import abc
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class ImageAxes(NamedTuple):
     """The distance of positions along axes, and its unit."""
 
 
-class MicroscopeFile(abc.ABC):
+class MicroscopeFile(ABC):
     """An open file of one or several images. Close it after use. Threads may not share it.
 
     Args:
@@ -46,11 +46,11 @@ class MicroscopeFile(abc.ABC):
         self.path = path
 
     @property
-    @abc.abstractmethod
+    @abstractmethod
     def images(self) -> Sequence[ImageAxes]:
         """The images in the order of the file."""
 
-    @abc.abstractmethod
+    @abstractmethod
     def read(
         self, image: int, position: Mapping[str, int], rows: slice, columns: slice
     ) -> np.ndarray:
@@ -75,7 +75,7 @@ class MicroscopeFile(abc.ABC):
         """
         return None
 
-    @abc.abstractmethod
+    @abstractmethod
     def close(self) -> None:
         """Close the file."""
 
