@@ -109,8 +109,8 @@ def predict(
         tta: "flips" or "rotations" averages over 4 or 8 views of each image.
         runtime: "auto" (the fastest usable one), "keras", "onnx", "litert" or "openvino".
         shard: "2/8" predicts the second of eight shares of the images.
-        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs, JPEG 2000 images and
-            VRTs are predicted in windows.
+        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs, JPEG 2000 images,
+            VRTs, stacks and slides are predicted in windows.
         cluster: A `segkit.inference.predict.Cluster` to use instead of this machine.
         progress: Receives what is loaded and how many images are done.
         extras: What else is written; see `segkit.inference.predict.ExtraOutputs`.
