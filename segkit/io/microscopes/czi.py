@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from segkit.errors import DataError
 from segkit.io.microscopes.open_file import (
     MICROMETRES,
     PER_METRE,
@@ -17,6 +19,7 @@ from segkit.io.microscopes.open_file import (
     MicroscopeFile,
     reader,
 )
+from segkit.io.pages import MOST_PAGES
 
 SCENE = "S"
 """The dimension of CZI that is the number of a scene."""
@@ -125,6 +128,8 @@ class CziFile(MicroscopeFile):
         for axis, (start, stop) in self._reader.total_bounding_box.items():
             if axis not in "XY":
                 whole[axis] = int(stop - start)
+        if math.prod(whole.values()) > MOST_PAGES:  # a damaged file may name billions
+            raise DataError(f"{self.path}: names more than {MOST_PAGES} planes", "pages")
         if len(self._scenes) == 1:
             return [whole]
         lengths: dict[int, dict[str, int]] = {}

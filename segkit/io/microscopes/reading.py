@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from segkit.io.microscopes.lif import LifFile
 from segkit.io.microscopes.nd2 import Nd2File
 from segkit.io.microscopes.open_file import ImageAxes, MicroscopeFile
 from segkit.io.microscopes.suffixes import CZI, LIF, ND2
-from segkit.io.pages import file_of
+from segkit.io.pages import MOST_PAGES, file_of
 from segkit.io.pixels import Pixels, both, without_holes
 from segkit.io.plane_addresses import Plane, check_axes, image_number, split_plane
 
@@ -120,8 +121,11 @@ def plane_of(file: MicroscopeFile, path: Path) -> OpenPlane:
     _, plane = split_plane(path)
     if plane is None:
         plane = Plane({}, ("C",))
-    check_axes(path, images[number], plane)
-    return OpenPlane(file, number, images[number], plane)
+    lengths = images[number]
+    check_axes(path, lengths, plane)
+    if math.prod(lengths.get(axis, 1) for axis in plane.channels) > MOST_PAGES:
+        raise DataError(f"{path}: names more than {MOST_PAGES} channels", "pages")
+    return OpenPlane(file, number, lengths, plane)
 
 
 def read_microscope(path: Path) -> Pixels:
