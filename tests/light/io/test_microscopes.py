@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from segkit import DataError
 from segkit.io.image_files import list_images
@@ -16,6 +18,7 @@ from segkit.io.masks import read_layers, read_mask
 from segkit.io.physical_size import read_geometry
 from segkit.io.planes import axes_of, distance_along_z, images_in, planes_in_file
 from segkit.io.raster_windows import open_windowed, pixels_for_windows
+from tests.helpers.damage import damaged
 from tests.helpers.errors import fails
 from tests.helpers.microscopes import (
     PACKAGES,
@@ -25,6 +28,7 @@ from tests.helpers.microscopes import (
 )
 from tests.helpers.stacks import HEIGHT_OF_A_PLANE, PIXEL, SHAPE, values
 
+EXAMPLES = int(os.environ.get("SEGKIT_EXAMPLES", "50"))
 APART = {"T": "samples", "Z": "samples"}
 KINDS = [pytest.param(kind, marks=needs_reader(kind)) for kind in PACKAGES]
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -201,6 +205,52 @@ def test_tiles_of_a_mosaic_are_one_image_and_gaps_are_not_valid(tmp_path: Path) 
         columns = slice(15, 35)
         np.testing.assert_array_equal(windowed.valid(rows, columns), recorded[rows, columns])
         assert not windowed.valid(slice(20, 30), slice(22, 38)).any()
+
+
+@needs_reader("czi")
+def test_a_tile_of_czi_with_too_many_dimensions_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, "czi", values((2, 20, 24)), axes="CYX")
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"DV", content.index(b"ZISRAWDIRECTORY"))
+    content[entry + 28] = 120  # libCZI would crash
+    path.write_bytes(content)
+    with fails(DataError, "unreadable", path, 120):
+        read_image(path)
+
+
+@needs_reader("czi")
+def test_a_czi_that_names_billions_of_planes_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, "czi", values((2, 20, 24)), axes="CYX")
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"DV", content.index(b"ZISRAWDIRECTORY"))
+    dimension = content.index(b"C\0\0\0", entry)
+    content[dimension + 4 : dimension + 8] = (2**30).to_bytes(4, "little")
+    path.write_bytes(content)
+    for read in (read_image, images_in):
+        with fails(DataError, "pages", path):
+            read(path)
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [p for p in KINDS if p.values[0] != "czi"])
+def test_damaged_files_give_values_or_an_error_that_names_them(tmp_path: Path, kind: str) -> None:
+    """CZI is left out: libCZI may crash, which would end the tests."""
+    path = save(tmp_path, kind, values((2, 20, 24)), values((2, 20, 24)), axes="ZYX")
+    valid = path.read_bytes()
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(damaged(valid))
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        read_geometry(path)
+        try:
+            for plane in planes_in_file(path, dict.fromkeys("PTZU", "samples")).values():
+                read_image(plane)
+        except DataError as problem:
+            assert str(path) in str(problem)  # noqa: PT017
+
+    check()
 
 
 @needs_reader("czi")
