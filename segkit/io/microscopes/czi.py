@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from segkit.errors import DataError
-from segkit.io.microscopes.czi_directory import check_directory
+from segkit.io.microscopes.czi_directory import check_tiles
 from segkit.io.microscopes.open_file import (
     MICROMETRES,
     PER_METRE,
@@ -35,7 +35,7 @@ class CziFile(MicroscopeFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        check_directory(path)
+        check_tiles(path)
         self._reader = reader("pylibCZIrw.czi").CziReader(str(path))
         scenes = self._reader.scenes_bounding_rectangle_no_pyramid
         self._scenes: list[int | None] = sorted(scenes)

@@ -208,10 +208,11 @@ def test_tiles_of_a_mosaic_are_one_image_and_gaps_are_not_valid(tmp_path: Path) 
 
 
 @needs_reader("czi")
-def test_a_tile_of_czi_with_too_many_dimensions_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("segment", [b"ZISRAWDIRECTORY", b"ZISRAWSUBBLOCK"])
+def test_a_tile_of_czi_with_too_many_dimensions_is_refused(tmp_path: Path, segment: bytes) -> None:
     path = save(tmp_path, "czi", values((2, 20, 24)), axes="CYX")
     content = bytearray(path.read_bytes())
-    entry = content.index(b"DV", content.index(b"ZISRAWDIRECTORY"))
+    entry = content.index(b"DV", content.index(segment))
     content[entry + 28] = 120  # libCZI would crash
     path.write_bytes(content)
     with fails(DataError, "unreadable", path, 120):
