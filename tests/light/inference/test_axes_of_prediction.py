@@ -123,11 +123,13 @@ def test_pages_of_the_run_do_not_apply_then(
     open_run(monkeypatch, pages=pages)
     arrays = [values(seed=1), values(seed=2)]
     save_several_tiff(tmp_path / "in" / "a.tif", arrays)
+    save_imagej(tmp_path / "in" / "b.tif", arrays[0])
     axes = {"P": "samples", "T": "samples", "Z": "samples"}
     assert predict("run", tmp_path / "in", tmp_path / "out", axes=axes).failed == []
     expected = {
         **expected_of(arrays[0], "a/P001"),
         **expected_of(arrays[1], "a/P002"),
+        **expected_of(arrays[0], "b"),
     }
     assert_masks(tmp_path / "out", expected)
 
