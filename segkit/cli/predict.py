@@ -46,6 +46,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         "back as a film in DIR-overlays",
     )
     parser.add_argument(
+        "--axes",
+        metavar="MEANING",
+        help="what the axes of stacks mean, such as 'T: samples, Z: 3', in the form of data.axes "
+        "(default: the data.axes of the run)",
+    )
+    parser.add_argument(
         "--skip-existing", action="store_true", help="leave out images whose results exist"
     )
     parser.add_argument(
@@ -181,6 +187,7 @@ def _predict(options: argparse.Namespace) -> int:
         coding=options.coding,
         resolution=options.resolution,
         every_frame=options.every_frame,
+        axes=options.axes,
         progress=progress,
     )
     report = f"{summary.written} masks written to {options.out}"

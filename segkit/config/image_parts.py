@@ -21,11 +21,11 @@ class ImageParts(Section):
     """Which planes of stacks, and which level of slides, are images."""
 
     axes: dict[AxisLetter, AxisSetting] | None = None
-    """The meaning of the further axes of OME-TIFF, ImageJ and OME-Zarr images, as in {T: samples,
-    Z: samples, C: channels}: samples if each position is an image of its own, channels if they are
-    the channels of one image, or the number of the only position that is read, from 1. C is
-    channels by default; an axis of several positions without a meaning is an error (source
-    folder)."""
+    """The meaning of the further axes of OME-TIFF, ImageJ, OME-Zarr, CZI, LIF and ND2 images, as in
+    {T: samples, Z: samples, C: channels}: samples if each position is an image of its own, channels
+    if they are the channels of one image, or the number of the only position that is read, from 1.
+    P are the images of a file of several. C is channels by default; an axis of several positions
+    without a meaning is an error (source folder)."""
     microns_per_pixel: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """The side in µm of the pixels with which whole slides, and TIFFs of several levels, are read:
     the level of that size, or the mean of several pixels of a larger level; null refuses slides and

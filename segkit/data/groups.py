@@ -10,7 +10,7 @@ from segkit.config.data_sets import set_configs
 from segkit.data.sources.pairs import column_of_list
 from segkit.errors import DataError
 from segkit.io.films.frames import film_name
-from segkit.io.plane_addresses import stack_name
+from segkit.io.plane_addresses import stack_file_name
 from segkit.io.scans.slices import volume_name
 
 NAMES_OF_GROUPS = {"scans": volume_name, "video": film_name}
@@ -56,7 +56,7 @@ def groups_of(names: Sequence[str], config: Config) -> list[str] | None:
     if groups is None:
         if not has_groups(config):
             return None
-        name_of_group = stack_name
+        name_of_group = stack_file_name
         if config.data.axes is None:
             name_of_group = NAMES_OF_GROUPS[config.data.source]
         return [name_of_group(image_name(name)) for name in names]

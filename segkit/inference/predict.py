@@ -12,6 +12,7 @@ from segkit.config import RunConfig
 from segkit.config.arguments import with_settings
 from segkit.data.pixel_size import PixelSize
 from segkit.errors import ConfigError
+from segkit.inference.axes import parse_axes, with_axes
 from segkit.inference.export_choice import AUTO
 from segkit.inference.files import Summary, predict_files, write_files
 from segkit.inference.inputs import (
@@ -43,6 +44,7 @@ from segkit.io.coding import segkit_coding
 from segkit.io.coding_record import record_of
 from segkit.io.georeference import has_place
 from segkit.io.overlay import check_overlay
+from segkit.io.plane_addresses import Axes
 from segkit.system.memory import parse_bytes
 from segkit.system.progress import Progress
 
@@ -80,6 +82,8 @@ class OutputOptions(NamedTuple):
     """The resolution that the network sees, as `segkit.inference.resolution` reads it."""
     every_frame: int = 1
     """The distance of the frames of films that are predicted."""
+    axes: Axes | None = None
+    """The meaning of the axes of stacks; None stands for that of the run."""
 
 
 @with_settings(EXTRA_DEFAULTS)
@@ -105,8 +109,8 @@ def predict(
         tta: "flips" or "rotations" averages over 4 or 8 views of each image.
         runtime: "auto" (the fastest usable one), "keras", "onnx", "litert" or "openvino".
         shard: "2/8" predicts the second of eight shares of the images.
-        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs, JPEG 2000 images and
-            VRTs are predicted in windows.
+        memory: Memory limit in bytes or as "1.5GB". Larger TIFFs, JPEG 2000 images,
+            VRTs, stacks and slides are predicted in windows.
         cluster: A `segkit.inference.predict.Cluster` to use instead of this machine.
         progress: Receives what is loaded and how many images are done.
         extras: What else is written; see `segkit.inference.predict.ExtraOutputs`.
@@ -131,6 +135,7 @@ def _output_options(out: Path, memory: int | str | None, extras: ExtraOutputs) -
         {},
         extras.get("resolution"),
         _check_every_frame(extras.get("every_frame", 1)),
+        parse_axes(extras.get("axes")),
     )
 
 
@@ -343,7 +348,8 @@ def _check_sizes(
 def _with_pages(
     config: RunConfig, images: Mapping[str, Path], output: OutputOptions
 ) -> tuple[dict[str, Path], OutputOptions]:
-    """Divide films into frames, and TIFFs and scans where the run's data are read so."""
+    """Divide films into frames, and stacks and scans as `axes` says or the run's data are read."""
+    config = with_axes(config, output.axes)
     others = divide_images(config, output.others, output.every_frame)
     divided = divide_images(config, images, output.every_frame)
     return divided, output._replace(others=others)

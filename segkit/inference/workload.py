@@ -14,11 +14,11 @@ from segkit.errors import DataError
 from segkit.inference.tiles import Predict
 from segkit.io import codecs
 from segkit.io.films.frames import is_film
-from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
 from segkit.io.rasters import is_raster, raster_size
 from segkit.io.scans.finding import kind_of
+from segkit.io.stack_files import axes_in_stack_file, is_stack_file
 from segkit.io.tiff_windows import largest_page_size
 
 SAMPLES = 16
@@ -75,8 +75,8 @@ def image_size(path: Path) -> ImageSize | None:
         return None
     try:
         with codecs.naming(path):
-            if is_ome_zarr(path):
-                lengths = open_ome_zarr(path).lengths
+            if is_stack_file(path):
+                lengths = axes_in_stack_file(path).lengths
                 return ImageSize(lengths["Y"], lengths["X"])
             if is_raster(path):
                 return ImageSize(*raster_size(path))

@@ -20,6 +20,7 @@ png.py            decoding usual PNG files faster
 metadata.py       PNG and JPEG without broken metadata
 tiff.py           reading a TIFF as its tags say
 tiff_cover.py     the mask of a TIFF that says where it has data
+tiff_series.py    the image that is read of a TIFF of several
 tiff_stacks.py    reading one position of a stack in a TIFF
 tiff_windows.py   reading windows of a TIFF without the rest
 windowed.py       an image that is read by windows, in any format
@@ -35,6 +36,7 @@ planes.py         the planes of files with further axes (T, Z, C)
 plane_addresses.py the addresses and names of planes
 ome_zarr.py       reading OME-Zarr
 ome_zarr_windows.py reading windows of OME-Zarr
+stack_files.py    reading OME-Zarr and the files of microscopes
 slides.py         the levels of whole slides
 slide_addresses.py the addresses of levels
 slide_windows.py  reading windows of a level
@@ -45,6 +47,7 @@ geometry.py       the physical size and place of an image's pixels
 physical_size.py  the physical size and place that a file states
 georeference.py   where the pixels of a GeoTIFF lie on the map
 films/            frames of films, and writing films
+microscopes/      CZI, LIF and ND2, the files of microscopes
 scans/            volumes in NIfTI, NRRD, MetaImage and DICOM, by slices
 nodata.py         the nodata value of a TIFF
 overlay.py        masks drawn over images

@@ -18,6 +18,7 @@ from segkit.errors import DataError, one_line
 from segkit.io import png
 from segkit.io.files import check_is_file
 from segkit.io.metadata import without_metadata
+from segkit.io.microscopes.suffixes import is_microscope_file
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.pictures import open_picture, picture_pixels
 from segkit.io.pixels import Pixels, without_holes
@@ -69,8 +70,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def most_bytes(path: Path) -> float:
-    """Return how many bytes a picture file may have; infinity for a TIFF and a slide."""
-    if is_tiff(path) or is_slide(path):
+    """Return how many bytes a picture may have; infinity for files that are read by planes."""
+    if is_tiff(path) or is_slide(path) or is_microscope_file(path):
         return math.inf
     return MAX_BYTES_PER_PIXEL * most_pixels() + BYTES_BESIDE_PIXELS
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segkit.errors import DataError
 from segkit.io import codecs
+from segkit.io.microscopes.suffixes import SUFFIXES as MICROSCOPES
 from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.slide_addresses import SUFFIXES as SLIDES
 from segkit.io.vrt import sources_of
@@ -29,11 +30,12 @@ SUFFIXES = (
     ".pbm",
     ".pnm",
     *SLIDES,
+    *MICROSCOPES,
 )
 """Suffixes of the image files that segkit reads, in upper or lower case."""
 _OTHER_IMAGES = """
 .heic .heif .avif .jxl .jxr .j2k .jpx .jpf .psd .psb .tga .pcx .ico .exr .hdr .pfm .eps .svg .pdf
-.czi .lif .nd2 .oib .vsi .mrxs .ims
+.oib .vsi .mrxs .ims
 .raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf
 """
 OTHER_IMAGES = frozenset(_OTHER_IMAGES.split())

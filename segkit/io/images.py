@@ -14,13 +14,15 @@ from segkit.io.bands import Bands, choose_bands
 from segkit.io.image_files import SUFFIXES as SUFFIXES
 from segkit.io.image_files import list_images as list_images
 from segkit.io.image_files import walk_images as walk_images
+from segkit.io.microscopes.reading import microscope_may_have_gaps
+from segkit.io.microscopes.suffixes import is_microscope_file
 from segkit.io.names import file_in
-from segkit.io.ome_zarr import chosen_channels, is_ome_zarr
 from segkit.io.pages import Pages
 from segkit.io.pixels import Pixels
 from segkit.io.rasters import is_raster, raster_may_have_holes, read_raster
 from segkit.io.slide_addresses import is_slide
 from segkit.io.slides import read_slide
+from segkit.io.stack_files import chosen_channels, is_stack_file
 from segkit.io.tiff import read_tiff, tiff_may_have_holes
 
 
@@ -62,7 +64,7 @@ def read_pixels(
         if is_slide(path):
             stored = read_slide(path)
             stored = stored._replace(values=choose_bands(stored.values, bands, path))
-        elif is_ome_zarr(path):
+        elif is_stack_file(path):
             stored = chosen_channels(path, bands)
         elif codecs.is_tiff(path):
             stored = read_tiff(path, pages, channels, bands)
@@ -83,6 +85,8 @@ def may_have_holes(path: Path) -> bool:
     """
     if is_raster(path):
         return raster_may_have_holes(path)
+    if is_microscope_file(path):
+        return microscope_may_have_gaps(path)
     return tiff_may_have_holes(path)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segkit.io import codecs, png
-from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import file_of
 from segkit.io.pictures import open_picture, open_tiff
+from segkit.io.stack_files import is_stack_file
 
 CODING_STYLE = b"\xff\x52"
 """The marker of the JPEG 2000 segment that names the wavelet (ISO 15444-1, A.6.1)."""
@@ -30,7 +30,7 @@ def lossy(path: Path) -> str | None:
         path: The file, or the address of a page in it.
     """
     path = file_of(path)
-    if is_ome_zarr(path):
+    if is_stack_file(path):
         return None
     if codecs.is_tiff(path):
         return _lossy_tiff(path)

@@ -16,10 +16,10 @@ from segkit.io.coding import Coding, segkit_coding
 from segkit.io.colour_spaces import as_rgb, is_white_zero
 from segkit.io.lossless import lossy
 from segkit.io.mask_alpha import opaque_pixels, without_opaque_alpha
-from segkit.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from segkit.io.pages import Pages, choose_frame, file_of, split_page
 from segkit.io.physical_size import resolution_of_png
 from segkit.io.pixels import Pixels, both, complete_pixels, holes, without_holes
+from segkit.io.stack_files import is_stack_file, read_stack_file
 from segkit.io.tiff import Layout, as_displayed, read_stored_tiff, white_of, without_alpha_of_maps
 from segkit.io.tiff_files import save_tiff
 from segkit.io.turning import orientation_of, upright
@@ -127,8 +127,8 @@ def read_colour_pixels(
             _check_lossless_colours(path)
         if codecs.is_tiff(path):
             stored = _tiff_colours(path, pages)
-        elif is_ome_zarr(path):
-            stored = read_ome_zarr(path)
+        elif is_stack_file(path):
+            stored = read_stack_file(path)
         else:
             stored = Pixels(_picture_colours(path, pages))
         if opaque_only:
@@ -198,8 +198,8 @@ def _stored(
             _check_lossless(path)
         if codecs.is_tiff(path):
             stored = _tiff_values(path, pages)
-        elif is_ome_zarr(path):
-            stored = read_ome_zarr(path)
+        elif is_stack_file(path):
+            stored = read_stack_file(path)
         else:
             stored = codecs.read_stored(path, pages)
     if opaque_only:

@@ -13,11 +13,15 @@ import numpy as np
 
 from segkit.errors import ConfigError, DataError, one_line
 from segkit.io import codecs
-from segkit.io.bands import Bands, choose_bands
-from segkit.io.geometry import Geometry
 from segkit.io.pages import file_of
 from segkit.io.pixels import Pixels
-from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane
+from segkit.io.plane_addresses import (
+    Plane,
+    axes_in_words,
+    check_axes,
+    image_number,
+    split_plane,
+)
 from segkit.system.packages import need
 
 SUFFIX = ".zarr"
@@ -101,17 +105,32 @@ def open_ome_zarr(path: Path) -> OmeZarr:
             installed.
     """
     with naming_zarr(path):
-        zarr = need("zarr", EXTRA)
-        group = zarr.open(str(file_of(path)), mode="r")
-        if not hasattr(group, "members"):
-            raise _no_image(path, "it is an array without the metadata of OME")
-        group = _single_image(group, path)
-        multiscale = _metadata(group)["multiscales"][0]
-        axes = [_letter(axis) for axis in multiscale["axes"]]
-        level = multiscale["datasets"][0]
-        array = group[level["path"]]
-        _check_array(array, axes, path)
-        return OmeZarr(array, tuple(axes), _spacing(multiscale, level, axes))
+        groups = _groups_of_images(path)
+
+        def describe() -> list[dict[str, int]]:
+            return [_open_image(group, path).lengths for group in groups]
+
+        return _open_image(groups[image_number(path, len(groups), describe)], path)
+
+
+def images_of_ome_zarr(path: Path) -> list[OmeZarr]:
+    """Open all images of a folder, in the order in which bioformats2raw numbers them.
+
+    Raises:
+        DataError: If one of them cannot be read, or if zarr is not installed.
+    """
+    with naming_zarr(path):
+        return [_open_image(group, path) for group in _groups_of_images(path)]
+
+
+def _open_image(group: Any, path: Path) -> OmeZarr:
+    """Open the image in a group."""
+    multiscale = _metadata(group)["multiscales"][0]
+    axes = [_letter(axis) for axis in multiscale["axes"]]
+    level = multiscale["datasets"][0]
+    array = group[level["path"]]
+    _check_array(array, axes, path)
+    return OmeZarr(array, tuple(axes), _spacing(multiscale, level, axes))
 
 
 def read_ome_zarr(path: Path) -> Pixels:
@@ -146,41 +165,6 @@ def zarr_plane(image: OmeZarr, path: Path) -> Plane:
         plane = Plane({}, ("C",))
     check_axes(path, image.lengths, plane)
     return plane
-
-
-def ome_zarr_geometry(path: Path) -> Geometry | None:
-    """Return the size of the pixels of an image; None if it states none.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    return zarr_geometry(open_ome_zarr(path).spacing)
-
-
-def zarr_geometry(spacing: Mapping[str, tuple[float, str]]) -> Geometry | None:
-    """Return the size of pixels with a distance along the axes Y and X."""
-    if "Y" not in spacing or "X" not in spacing:
-        return None
-    height, rows_unit = spacing["Y"]
-    width, columns_unit = spacing["X"]
-    if rows_unit != columns_unit:
-        return None
-    return Geometry.measured(height, width, rows_unit, read_from="the OME-Zarr metadata")
-
-
-def pixels_of_ome_zarr(path: Path) -> int:
-    """Return height x width of an image; 0 if it cannot be read."""
-    try:
-        lengths = open_ome_zarr(path).lengths
-    except DataError:  # reading the image raises the error for the user
-        return 0
-    return lengths["Y"] * lengths["X"]
-
-
-def chosen_channels(path: Path, bands: Bands | None) -> Pixels:
-    """Return the values of a plane (H, W, C) with the chosen channels; see `read_ome_zarr`."""
-    values = np.atleast_3d(read_ome_zarr(path).values)
-    return Pixels(choose_bands(values, bands, path))
 
 
 def read_window(image: OmeZarr, plane: Plane, rows: slice, columns: slice) -> np.ndarray:
@@ -245,23 +229,33 @@ def _metadata(group: Any) -> Mapping[str, Any]:
     return attributes
 
 
-def _single_image(group: Any, path: Path) -> Any:
-    """Return the group that is the image: the group itself, or the only image in it."""
+def _groups_of_images(path: Path) -> list[Any]:
+    """Return the groups that are images: that of the folder itself, or the groups 0, 1, ... in it.
+
+    Raises:
+        DataError: If there is none.
+    """
+    zarr = need("zarr", EXTRA)
+    group = zarr.open(str(file_of(path)), mode="r")
+    if not hasattr(group, "members"):
+        raise _no_image(path, "it is an array without the metadata of OME")
     metadata = _metadata(group)
     if metadata.get("multiscales"):
-        return group
+        return [group]
     if "plate" in metadata or "well" in metadata:
         raise _no_image(path, "it is a plate or a well of several images")
-    if "bioformats2raw.layout" in metadata and "0" in group:
-        if "1" in group:
-            raise _no_image(path, "it holds several images (0, 1, ...)")
-        return group["0"]
-    raise _no_image(path, "it has no metadata of OME (multiscales)")
+    groups: list[Any] = []
+    if "bioformats2raw.layout" in metadata:
+        while str(len(groups)) in group:
+            groups.append(group[str(len(groups))])
+    if not groups:
+        raise _no_image(path, "it has no metadata of OME (multiscales)")
+    return groups
 
 
 def _no_image(path: Path, reason: str) -> DataError:
     return DataError(
-        f"{path}: is no single image of OME-Zarr: {reason}. Save each image in a folder of its own "
+        f"{path}: is no image of OME-Zarr: {reason}. Save each image in a folder of its own "
         f"whose name ends in {SUFFIX}",
         "unreadable",
     )

@@ -14,8 +14,15 @@ from PIL import Image
 from segkit.errors import DataError
 from segkit.io.files import special_kind
 from segkit.io.pictures import open_picture, open_tiff
-from segkit.io.plane_addresses import Plane, axes_in_words, check_axes, split_plane, unknown_axes
+from segkit.io.plane_addresses import (
+    Plane,
+    axes_in_words,
+    check_axes,
+    split_plane,
+    unknown_axes,
+)
 from segkit.io.slide_addresses import split_level
+from segkit.io.tiff_series import full_resolution, lengths_of_series
 
 Pages = Literal["samples", "channels", "first"]
 """The meaning of the pages of a file.
@@ -33,8 +40,6 @@ FRAME = re.compile(
     r"(?P<file>.+)#frame_(?P<number>[0-9]{1,9})(?:_every_(?P<step>[0-9]{1,9}))?", re.DOTALL
 )
 """The address of a frame of a film; see `segkit.io.films.frames`."""
-GENERIC = ("generic", "shaped", "uniform")
-"""Kinds of tifffile's series that do not say that the first series is the image."""
 
 
 class Chosen(NamedTuple):
@@ -164,7 +169,7 @@ def choose_page(
 
 def _choose_plane(series: Any, path: Path, plane: Plane) -> Chosen:
     """Return the plane of an address."""
-    check_axes(path, dict(zip(series.axes, series.shape, strict=True)), plane)
+    check_axes(path, lengths_of_series(series), plane)
     axes = list(series.axes)
     fixed = {axes.index(axis): position for axis, position in plane.fixed.items() if axis in axes}
     channels = [axis for axis in (*plane.channels, "S") if axis in axes]
@@ -195,40 +200,6 @@ def _are_bands(
     if page is not None or bands or len(stack) > 1:
         return False
     return pages == "channels" or (pages is None and as_many)
-
-
-def full_resolution(tiff: Any, path: Path, pages: Pages | None) -> Any:
-    """Return the series of the image itself, not of a thumbnail, pyramid level or internal mask."""
-    whole = []
-    for series in tiff.series:
-        keyframe = series.keyframe
-        if series.axes and not keyframe.is_reduced and not keyframe.is_mask:
-            whole.append(series)
-    if not whole:
-        return tiff.series[0]
-    largest = max(whole, key=_area)
-    if len(whole) == 1 or largest.kind not in GENERIC or pages == "first":
-        return whole[0]
-    if all(other is largest or _is_smaller_copy(other, largest) for other in whole):
-        return largest
-    sizes = ", ".join(f"{s.shape} {s.dtype}" for s in whole[:4])
-    raise DataError(
-        f"{path}: holds {len(whole)} images of different kinds ({sizes}), and nothing says which "
-        f"is meant. Save the right one in a file of its own, or set data.pages: first",
-        "pages",
-    )
-
-
-def _area(series: Any) -> int:
-    return int(series.keyframe.imagelength) * int(series.keyframe.imagewidth)
-
-
-def _is_smaller_copy(one: Any, other: Any) -> bool:
-    """Return whether an image has the proportions of another, and at most half its width."""
-    height = one.keyframe.imagelength
-    width = one.keyframe.imagewidth
-    scale = other.keyframe.imagewidth / max(1, width)
-    return bool(scale >= 2 and abs(other.keyframe.imagelength / scale - height) <= 1)
 
 
 def _question(series: Any, path: Path, count: int, pages: Pages | None) -> DataError:

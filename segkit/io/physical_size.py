@@ -2,7 +2,8 @@
 
 A TIFF states them, in the order in which they are looked for, as a GeoTIFF (a map), in OME metadata
 (microscopes), in ImageJ's metadata, or as its resolution in pixels per inch or centimetre; a PNG
-states pixels per metre; OME-Zarr has metadata of its own. `data.pixel_size` is for all other files.
+states pixels per metre; OME-Zarr, CZI, LIF and ND2 have metadata of their own. `data.pixel_size` is
+for all other files.
 
 A resolution is no measurement if it is one of `DEFAULT_DPI`, which displays, cameras and printers
 state whatever the picture shows, or has no unit. A map in degrees has a place and no pixel size.
@@ -21,12 +22,13 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.georeference import georeference_of
-from segkit.io.ome_zarr import is_ome_zarr, ome_zarr_geometry
-from segkit.io.pages import Pages, file_of, full_resolution
+from segkit.io.pages import Pages, file_of
 from segkit.io.pictures import open_tiff
 from segkit.io.rasters import is_raster, read_raster_geometry
 from segkit.io.slide_addresses import is_slide
 from segkit.io.slides import slide_geometry
+from segkit.io.stack_files import geometry_in_stack_file, is_stack_file
+from segkit.io.tiff_series import full_resolution
 from segkit.io.turning import SWAPS_AXES, orientation_of
 
 DEFAULT_DPI = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350)
@@ -73,8 +75,8 @@ def read_geometry(path: Path, pages: Pages | None = None) -> Geometry | None:
         with codecs.naming(path):
             if is_slide(path):
                 return slide_geometry(path)
-            if is_ome_zarr(path):
-                return ome_zarr_geometry(path)
+            if is_stack_file(path):
+                return geometry_in_stack_file(path)
             if codecs.is_tiff(path):
                 with open_tiff(file) as tiff:
                     return geometry_of_tiff(tiff, path, pages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,8 +16,14 @@ Axes = Mapping[str, AxisMeaning]
 """The meaning of each axis by its letter (`data.axes`)."""
 ADDRESS = re.compile(r"(?P<file>.+)#(?P<axes>[A-Z][0-9]*(_[A-Z][0-9]*)*)", re.DOTALL)
 """A file, and the axes of a plane: "a.tif#T001_Z003_C" is the first time and the third height."""
-POSITIONS = re.compile(r"/[A-Z][0-9]{3,}(_[A-Z][0-9]{3,})*$")
-"""The end of the name of a plane, after the name of its file."""
+IMAGE_AXIS = "P"
+"""The axis of the images of a file, which are also called series, scenes or positions."""
+POSITIONS = re.compile(r"/[A-OQ-Z][0-9]{3,}(_[A-Z][0-9]{3,})*$")
+"""The end of the name of a plane, after the name of its stack."""
+IMAGE = re.compile(r"/P(?P<number>[0-9]{3,})$")
+"""The end of the name of a stack that is one of several images of a file."""
+MOST_DESCRIBED = 4
+"""Images of a file that a message describes."""
 
 
 class Plane(NamedTuple):
@@ -66,19 +72,26 @@ def split_plane(path: Path) -> tuple[Path, Plane | None]:
     return path.with_name(found["file"]), Plane(fixed, tuple(channels))
 
 
-def plane_name(stack: str, positions: Mapping[str, int]) -> str:
+def plane_name(file: str, positions: Mapping[str, int]) -> str:
     """Return the name of a plane; that of its file, if the file has one plane.
 
     Args:
-        stack: The name of the file.
+        file: The name of the file.
         positions: The position, from 0, along each axis whose positions are samples.
 
     >>> plane_name("monday/cells", {"T": 0, "Z": 2}), plane_name("cells", {})
     ('monday/cells/T001_Z003', 'cells')
+    >>> plane_name("cells", {"P": 1}), plane_name("cells", {"P": 1, "Z": 2})
+    ('cells/P002', 'cells/P002/Z003')
     """
-    if not positions:
-        return stack
-    return f"{stack}/{Plane(positions, ())}"
+    within = dict(positions)
+    name = file
+    if IMAGE_AXIS in within:
+        image = {IMAGE_AXIS: within.pop(IMAGE_AXIS)}
+        name = f"{file}/{Plane(image, ())}"
+    if not within:
+        return name
+    return f"{name}/{Plane(within, ())}"
 
 
 def of_one_stack(one: str, other: str) -> bool:
@@ -87,17 +100,76 @@ def of_one_stack(one: str, other: str) -> bool:
     >>> of_one_stack("cells/T001", "cells/T002"), of_one_stack("a", "a")
     (True, False)
     """
-    stack = stack_name(one)
-    return stack != one and stack == stack_name(other)
+    file = stack_file_name(one)
+    return file != one and file == stack_file_name(other)
 
 
 def stack_name(name: str) -> str:
-    """Return the name of the file of a plane.
+    """Return the name of the stack of a plane: its file, or one of several images of its file.
 
     >>> stack_name("monday/cells/T001_Z003"), stack_name("cells")
     ('monday/cells', 'cells')
+    >>> stack_name("cells/P002/Z003"), stack_name("cells/P002")
+    ('cells/P002', 'cells/P002')
     """
     return POSITIONS.sub("", name, count=1)
+
+
+def stack_file_name(name: str) -> str:
+    """Return the name of the file of a plane.
+
+    >>> stack_file_name("monday/cells/T001_Z003"), stack_file_name("cells/P002/Z003")
+    ('monday/cells', 'cells')
+    """
+    return IMAGE.sub("", stack_name(name), count=1)
+
+
+def image_number(
+    path: Path, count: int, describe: Callable[[], Sequence[Mapping[str, int]]]
+) -> int:
+    """Return the number, from 0, of the image that an address names.
+
+    Args:
+        path: The address, or the path of a file with one image.
+        count: The number of images in the file.
+        describe: Returns the length of each axis of each image, for messages.
+
+    Raises:
+        DataError: If there is no such image, or several and the address names none.
+    """
+    if count == 1:
+        return 0
+    _, plane = split_plane(path)
+    if plane is None or IMAGE_AXIS not in plane.fixed:
+        raise several_images(path, describe())
+    number = plane.fixed[IMAGE_AXIS]
+    if not 0 <= number < count:
+        raise DataError(f"{path}: has {count} images, not {number + 1}", "pages")
+    return number
+
+
+def several_images(path: Path, images: Sequence[Mapping[str, int]]) -> DataError:
+    """Return the error that asks which of several images of a file are meant.
+
+    Args:
+        path: The file.
+        images: The length of each axis of each image.
+    """
+    described = [axes_in_words(lengths) for lengths in images[:MOST_DESCRIBED]]
+    if len(images) > MOST_DESCRIBED:
+        described.append("...")
+    asked = [IMAGE_AXIS]
+    for axis in dict.fromkeys(axis for lengths in images for axis in lengths):
+        is_long = any(lengths.get(axis, 1) > 1 for lengths in images)
+        if axis not in "YXSC" and axis != IMAGE_AXIS and is_long:
+            asked.append(axis)
+    example = ", ".join(f"{axis}: samples" for axis in asked)
+    return DataError(
+        f"{path}: holds {len(images)} images ({'; '.join(described)}). Set data.axes (--axes of "
+        f"segkit predict), for example {{{example}}}: {IMAGE_AXIS} is samples if each image is "
+        f"read, or the number of the only image that is read, from 1",
+        "pages",
+    )
 
 
 def check_axes(path: Path, lengths: Mapping[str, int], plane: Plane) -> None:
@@ -112,6 +184,8 @@ def check_axes(path: Path, lengths: Mapping[str, int], plane: Plane) -> None:
         DataError: If an axis has no such position, or the plane does not say what an axis means.
     """
     for axis, position in plane.fixed.items():
+        if axis == IMAGE_AXIS and axis not in lengths:
+            continue  # the number of the image in its file
         if not 0 <= position < lengths.get(axis, 1):
             raise DataError(
                 f"{path}: has {lengths.get(axis, 1)} position(s) along {axis}, not {position + 1}; "
@@ -119,8 +193,17 @@ def check_axes(path: Path, lengths: Mapping[str, int], plane: Plane) -> None:
                 "pages",
             )
     known = {"Y", "X", "S", *plane.fixed, *plane.channels}
+    if not {"Y", "X"} <= set(lengths):
+        raise not_flat(path, lengths)
     if any(axis not in known and length > 1 for axis, length in lengths.items()):
         raise unknown_axes(path, lengths)
+
+
+def not_flat(path: Path, lengths: Mapping[str, int]) -> DataError:
+    """Return the error for an image without rows and columns."""
+    return DataError(
+        f"{path}: has the axes {axes_in_words(lengths)}; segkit reads planes of Y and X", "pages"
+    )
 
 
 def axes_in_words(lengths: Mapping[str, int]) -> str:
@@ -144,18 +227,20 @@ def unknown_axes(path: Path, lengths: Mapping[str, int], more: str = "") -> Data
     example = ", ".join(f"{axis}: samples" for axis in asked)
     return DataError(
         f"{path}: has the axes {axes_in_words(lengths)}, and {' and '.join(asked)} can mean "
-        f"different things. Set data.axes, for example {{{example}}}: samples if each position is "
-        f"an image of its own, channels if they are the channels of one image, or the number of "
-        f"the only position that is read, from 1{more}",
+        f"different things. Set data.axes (--axes of segkit predict), for example {{{example}}}: "
+        f"samples if each position is an image of its own, channels if they are the channels of "
+        f"one image, or the number of the only position that is read, from 1{more}",
         "pages",
     )
 
 
 def positions_in_name(name: str) -> dict[str, int]:
-    """Return the position, from 0, along each axis that the name of a plane states.
+    """Return the position, from 0, along each axis of its stack that the name of a plane states.
 
     >>> positions_in_name("monday/cells/T001_Z003"), positions_in_name("cells")
     ({'T': 0, 'Z': 2}, {})
+    >>> positions_in_name("cells/P002/Z003")
+    {'Z': 2}
     """
     found = POSITIONS.search(name)
     if found is None:

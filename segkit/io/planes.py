@@ -1,20 +1,36 @@
-"""Divides files with further named axes (T, Z, C) into planes, as `data.axes` says."""
+"""Divides files with several images or further named axes into planes, as `data.axes` says."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
-from segkit.io.ome_zarr import is_ome_zarr, open_ome_zarr
-from segkit.io.pages import MOST_PAGES, Pages, check_pages, full_resolution, pages_of
+from segkit.io.pages import (
+    MOST_PAGES,
+    Pages,
+    check_pages,
+    pages_of,
+)
 from segkit.io.physical_size import distance_in_tiff
 from segkit.io.pictures import open_tiff
-from segkit.io.plane_addresses import Axes, Plane, plane_name, plane_path, unknown_axes
+from segkit.io.plane_addresses import (
+    IMAGE_AXIS,
+    Axes,
+    Plane,
+    image_number,
+    not_flat,
+    plane_name,
+    plane_path,
+    several_images,
+    split_plane,
+    unknown_axes,
+)
+from segkit.io.stack_files import axes_in_stack_file, images_in_stack_file, is_stack_file
+from segkit.io.tiff_series import OME, full_resolution, lengths_of_series, whole_series
 
 ORDER = "TZ"
 """The order of axes in names and in channels: these first, then others by letter, then C."""
@@ -23,25 +39,40 @@ FLAT = "YXS"
 
 
 def axes_of(path: Path) -> dict[str, int]:
-    """Return the length of each axis of a TIFF or an OME-Zarr image by its letter.
+    """Return the length of each axis of an image by its letter.
 
     Args:
-        path: The file. Other formats have no named axes, and the result is empty.
+        path: The file of one image, or the address of a plane. Formats other than TIFF, OME-Zarr,
+            CZI, LIF and ND2 have no named axes, and the result is empty.
+
+    Raises:
+        DataError: If the file cannot be read, or holds several images and the path names none.
+    """
+    images = images_in(split_plane(path)[0])
+    if not images:
+        return {}
+    return images[image_number(path, len(images), lambda: images)]
+
+
+def images_in(path: Path) -> list[dict[str, int]]:
+    """Return the length of each axis of each image of a file.
+
+    Args:
+        path: The file. Formats without named axes have no such images.
 
     Raises:
         DataError: If the file cannot be read.
     """
-    if is_ome_zarr(path):
-        return open_ome_zarr(path).lengths
+    if is_stack_file(path):
+        return [dict(image.lengths) for image in images_in_stack_file(path)]
     if not codecs.is_tiff(path):
-        return {}
+        return []
     with codecs.naming(path), open_tiff(path) as tiff:
         check_pages(tiff.pages)
-        return _lengths_of(full_resolution(tiff, path, None))
-
-
-def _lengths_of(series: Any) -> dict[str, int]:
-    return dict(zip(series.axes, map(int, series.shape), strict=True))
+        whole = whole_series(tiff)
+        if len(whole) > 1 and whole[0].kind == OME:
+            return [lengths_of_series(series) for series in whole]
+        return [lengths_of_series(full_resolution(tiff, path, None))]
 
 
 def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> dict[str, Path]:
@@ -55,7 +86,7 @@ def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> 
 
     Returns:
         The address of each plane by the end of its name: "" for that of a file with one plane, else
-        "/T001_Z003".
+        "/T001_Z003", or "/P002/T001_Z003" in a file of several images.
 
     Raises:
         DataError: If an axis of several positions has no meaning, or no position of that number, or
@@ -64,14 +95,61 @@ def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> 
     if axes is None:
         return {"": path}
     try:
-        lengths = axes_of(path)
+        images = images_in(path)
     except DataError:
         if not keep_broken:
             raise
         return {"": path}
+    if not images:
+        return {"": path}
+    if len(images) == 1:
+        return _planes_of_image(path, images[0], axes, {})
+    numbers, is_named = _chosen_images(path, images, axes)
+    found: dict[str, Path] = {}
+    for number in numbers:
+        if IMAGE_AXIS in images[number]:
+            raise several_images(path, images)
+        image = {IMAGE_AXIS: number}
+        image_end = plane_name("", image) if is_named else ""
+        for end, plane in _planes_of_image(path, images[number], axes, image).items():
+            found[image_end + end] = plane
+    return found
+
+
+def _chosen_images(
+    path: Path, images: list[dict[str, int]], axes: Axes
+) -> tuple[Sequence[int], bool]:
+    """Return which images of a file are read, and whether their names hold their numbers."""
+    meaning = axes.get(IMAGE_AXIS)
+    if meaning is None:
+        raise several_images(path, images)
+    if meaning == "samples":
+        return range(len(images)), True
+    if meaning == "channels":
+        raise DataError(
+            f"{path}: holds {len(images)} images, which are no channels of each other; "
+            f"{IMAGE_AXIS} is samples, or the number of an image, in data.axes",
+            "pages",
+        )
+    return [_position(path, IMAGE_AXIS, len(images), int(meaning))], False
+
+
+def _planes_of_image(
+    path: Path, lengths: Mapping[str, int], axes: Axes, image: Mapping[str, int]
+) -> dict[str, Path]:
+    """Return the planes of one image by the end of their names.
+
+    Args:
+        path: The file.
+        lengths: The length of each axis of the image.
+        axes: The meaning of the axes.
+        image: The position of the image in its file along `IMAGE_AXIS`; empty for the only one.
+    """
+    if not {"Y", "X"} <= set(lengths):
+        raise not_flat(path, lengths)
     further = {axis: lengths[axis] for axis in _ordered(lengths) if axis not in FLAT}
     fixed, channels, samples = _sorted_out(path, lengths, further, axes)
-    if not fixed and not samples and channels in ([], ["C"]):
+    if not image and not fixed and not samples and channels in ([], ["C"]):
         return {"": path}
     count = 1
     for axis in samples:
@@ -83,7 +161,8 @@ def planes_in_file(path: Path, axes: Axes | None, keep_broken: bool = False) -> 
         sample = dict(zip(samples, positions, strict=True))
         read = {**fixed, **sample}
         ordered = {axis: read[axis] for axis in further if axis in read}
-        found[plane_name("", sample)] = plane_path(path, Plane(ordered, tuple(channels)))
+        plane = Plane({**image, **ordered}, tuple(channels))
+        found[plane_name("", sample)] = plane_path(path, plane)
     return found
 
 
@@ -166,13 +245,17 @@ def planes_apart(
 
 
 def distance_along_z(path: Path) -> float | None:
-    """Return the distance of the planes of a TIFF or an OME-Zarr image along Z in µm.
+    """Return the distance of the planes of an image along Z in µm.
 
-    None if the file does not state it, or cannot be read.
+    Args:
+        path: The address of a plane, or a file of one image.
+
+    Returns:
+        The distance; None if the file does not state it, or cannot be read.
     """
     try:
-        if is_ome_zarr(path):
-            distance, unit = open_ome_zarr(path).spacing.get("Z", (None, None))
+        if is_stack_file(path):
+            distance, unit = axes_in_stack_file(path).spacing.get("Z", (None, None))
         else:
             distance, unit = distance_in_tiff(path)
     except DataError:

@@ -11,7 +11,9 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.bands import Bands
 from segkit.io.georeference import read_place
-from segkit.io.ome_zarr import is_ome_zarr, pixels_of_ome_zarr
+from segkit.io.microscopes.suffixes import is_microscope_file
+from segkit.io.microscopes.windows import LargeMicroscopeImage
+from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.ome_zarr_windows import LargeOmeZarr
 from segkit.io.pages import Pages
 from segkit.io.rasters import (
@@ -26,6 +28,7 @@ from segkit.io.rasters import (
 from segkit.io.slide_addresses import is_slide
 from segkit.io.slide_windows import LargeSlide
 from segkit.io.slides import slide_shape
+from segkit.io.stack_files import is_stack_file, pixels_in_stack_file
 from segkit.io.tiff_windows import AT_ONCE, LargeImage, largest_page_size
 from segkit.io.windowed import WindowedImage
 
@@ -42,6 +45,8 @@ def open_windowed(
         return LargeSlide(path, bands)
     if is_ome_zarr(path):
         return LargeOmeZarr(path, most_bytes, bands)
+    if is_microscope_file(path):
+        return LargeMicroscopeImage(path, bands)
     if is_raster(path):
         return LargeRaster(path, most_bytes, channels, bands)
     return LargeImage(path, most_bytes, pages, channels, bands)
@@ -58,8 +63,8 @@ def pixels_for_windows(path: Path) -> int:
     """
     if is_slide(path):
         return _pixels_of_slide(path)
-    if is_ome_zarr(path):
-        return pixels_of_ome_zarr(path)
+    if is_stack_file(path):
+        return pixels_in_stack_file(path)
     if not is_raster(path):
         return largest_page_size(path)
     try:

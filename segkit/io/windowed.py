@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ PIECES = 4
 """Such pieces along each side of the image."""
 
 
-class WindowedImage:
+class WindowedImage(ABC):
     """An open image whose windows have the values that `images.read_image` returns.
 
     Close it after use, or use it in a `with` statement. A format implements `close`, `_samples`,
@@ -57,9 +58,9 @@ class WindowedImage:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Close the file."""
-        raise NotImplementedError
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Return a window of the image.
@@ -108,31 +109,31 @@ class WindowedImage:
                 valid &= visible.reshape(valid.shape)
         return valid
 
+    @abstractmethod
     def _samples(self, rows: slice, columns: slice) -> np.ndarray:
         """Return the stored samples of a window, (h, w, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _missing(self, samples: np.ndarray) -> np.ndarray | None:
         """Return where samples without the alpha channel are missing; None if none is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _visible(self, rows: slice, columns: slice) -> np.ndarray | None:
         """Return where a mask for all bands shows a window, (h, w) bool; None without a mask."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _shown(self, values: np.ndarray) -> np.ndarray:
         """Return values (h, w, C) without an alpha channel as a viewer shows them."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _states_holes(self) -> bool:
         """Whether the file has a nodata value, or a mask for all bands."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _has_palette(self) -> bool:
         """Whether the samples are indices of colours."""
-        raise NotImplementedError
 
     def _prepare(self, stated_alpha: int | None, channels: int | None) -> None:
         """Find the alpha channel, and read a pixel for the number of channels and the dtype."""

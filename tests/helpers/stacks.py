@@ -116,3 +116,30 @@ def save_stack(folder: Path, kind: str, array: np.ndarray, axes: str = AXES) -> 
     """Write a stack of a kind of `KINDS`, and return its path."""
     name, save = KINDS[kind]
     return save(folder / name, array, axes)
+
+
+def save_several_tiff(path: Path, images: Sequence[np.ndarray], axes: str = AXES) -> Path:
+    """Write an OME-TIFF of several images; the pixels of number n have n times the size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for number, image in enumerate(images, start=1):
+            sizes = {"PhysicalSizeY": PIXEL[0] * number, "PhysicalSizeX": PIXEL[1] * number}
+            metadata = {"axes": axes, **OME, **sizes}
+            file.write(image, metadata=metadata, photometric="minisblack")
+    return path
+
+
+def save_several_zarr(path: Path, images: Sequence[np.ndarray], axes: str = AXES) -> Path:
+    """Write a folder of several images, as bioformats2raw does."""
+    for number, image in enumerate(images):
+        save_ome_zarr(path / str(number), image, axes)
+    (path / ".zgroup").write_text('{"zarr_format": 2}')
+    (path / ".zattrs").write_text('{"bioformats2raw.layout": 3}')
+    return path
+
+
+SEVERAL: dict[str, tuple[str, Save]] = {
+    "OME": ("a.ome.tif", save_several_tiff),
+    "OME-Zarr 0.4": ("a.zarr", save_several_zarr),
+}
+"""The name of a file of several images and the function that writes it, by kind."""

@@ -15,9 +15,9 @@ from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.films.frames import is_film
 from segkit.io.geometry import Geometry
-from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pictures import open_picture
 from segkit.io.rasters import is_raster, raster_size
+from segkit.io.stack_files import is_stack_file
 from segkit.io.turning import upright_size
 
 GAP = 8
@@ -177,7 +177,7 @@ class BlockSource:
             path: Path = self.source.image_file(name)
             if is_raster(path):
                 return raster_size(path)
-            if not (codecs.is_tiff(path) or is_film(path) or is_ome_zarr(path)):
+            if not (codecs.is_tiff(path) or is_film(path) or is_stack_file(path)):
                 with codecs.naming(path), open_picture(path) as picture:
                     return upright_size(picture)
         height, width = self.source.read(name).image.shape[:2]

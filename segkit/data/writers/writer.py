@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ class LabelledObject(NamedTuple):
     """(H, W) bool, in the smallest box around the piece."""
 
 
-class Writer:
+class Writer(ABC):
     """Writes the samples of all parts into a folder.
 
     Args:
@@ -44,17 +45,17 @@ class Writer:
         self.parts = parts
         self.labels = [task.classes[index] for index in task.foreground]
 
+    @abstractmethod
     def add(self, sample: Sample, part: str) -> None:
         """Write a sample.
 
         Raises:
             DataError: If the format cannot store its mask.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> dict[str, Any]:
         """Write what describes all samples, and return the section `data` that reads them."""
-        raise NotImplementedError
 
     @property
     def losses(self) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from segkit.io.overlay import OverlayStyle
+from segkit.io.plane_addresses import AxisMeaning
 
 
 class ExtraOutputs(TypedDict, total=False):
@@ -34,6 +35,9 @@ class ExtraOutputs(TypedDict, total=False):
     such as "0.5 mm"; the masks have the pixels of the images."""
     every_frame: int
     """Predict every n-th frame of films; with `overlay` they are one film, too."""
+    axes: Mapping[str, AxisMeaning] | str | None
+    """The meaning of the further axes of stacks, as in {"T": "samples", "Z": 3}, instead of the
+    `data.axes` of the run."""
 
 
 EXTRA_DEFAULTS = {
@@ -47,5 +51,6 @@ EXTRA_DEFAULTS = {
     "skip_existing": False,
     "resolution": None,
     "every_frame": 1,
+    "axes": None,
 }
 """What applies to those that are left out."""

@@ -20,7 +20,6 @@ from segkit.inference.outputs.parts import (
 from segkit.inference.outputs.prediction import PredictedImage
 from segkit.io.atomic import together
 from segkit.io.coding import Coding
-from segkit.io.pages import file_of
 from segkit.io.plane_addresses import positions_in_name, split_plane, stack_name
 from segkit.io.planes import axes_of, distance_along_z
 
@@ -52,14 +51,13 @@ class OmeTiff(PartsOutput):
 
     def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
         positions = _positions(predicted)
-        file = file_of(predicted.path)
-        lengths = axes_of(file) if positions else {}
+        lengths = axes_of(predicted.path) if positions else {}
         pixel = predicted.geometry.size_in(MICROMETRES) if predicted.geometry else None
         about = {
             "positions": positions,
             "lengths": {axis: lengths[axis] for axis in positions},
             "pixel": pixel,
-            "distance": distance_along_z(file) if "Z" in positions else None,
+            "distance": distance_along_z(predicted.path) if "Z" in positions else None,
         }
         write_part(paths[0], Part(predicted.mask, about))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -179,7 +180,7 @@ def _read_location(config: RunConfig, path: Path) -> tuple[TiffLocation | None, 
     return location, ~valid
 
 
-class Output:
+class Output(ABC):
     """One output format: the files of an image, and the file of all images if there is one."""
 
     ending = ""
@@ -195,18 +196,18 @@ class Output:
         self.coding = segkit_coding(task)
         """How masks are stored, for formats that hold masks; `Results` sets that of the masks."""
 
-    def check_folder(self) -> None:
+    def check_folder(self) -> None:  # noqa: B027 (most formats check nothing)
         """Raise `ConfigError` if the folder holds files that do not fit those of this run."""
 
+    @abstractmethod
     def paths(self, name: str) -> list[Path]:
         """Return the files of the image called `name`. All of them exist if it is complete."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, predicted: PredictedImage, paths: Sequence[Path]) -> None:
         """Write the files of an image to temporary paths, in the order of `paths(name)`."""
-        raise NotImplementedError
 
-    def merge(self) -> None:
+    def merge(self) -> None:  # noqa: B027 (most formats have no such file)
         """Write the file of all images in the folder, if the format has one."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -69,13 +70,13 @@ class VolumeOutput(PartsOutput):
     def check(self, volume: Volume) -> None:
         """Raise `DataError` if the format cannot hold the mask of a volume."""
 
+    @abstractmethod
     def volume_paths(self, name: str) -> list[Path]:
         """Return the files of a volume."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_volume(self, mask: VolumeMask) -> None:
         """Write the files of a volume."""
-        raise NotImplementedError
 
     def whole_of(self, name: str) -> str:
         return volume_name(name)

@@ -21,10 +21,10 @@ from segkit.io import codecs, lossless, png
 from segkit.io.colour_spaces import IN_COLOUR
 from segkit.io.images import read_image
 from segkit.io.masks import read_colour_pixels, read_layer_pixels, read_mask_pixels
-from segkit.io.ome_zarr import is_ome_zarr
 from segkit.io.pages import Pages, file_of
 from segkit.io.pictures import open_tiff
 from segkit.io.pixels import Pixels
+from segkit.io.stack_files import is_stack_file, name_of_format
 
 PICTURE_BANDS = (1, 3)
 MODE_NAMES = {"1": "1-bit", "P": "palette", "L": "grey"}
@@ -110,8 +110,8 @@ def _scan(path: Path, pages: Pages | None) -> Stored:
     is_tiff = False
     with codecs.naming(path):
         is_tiff = codecs.is_tiff(path)
-        if is_ome_zarr(path):
-            return _scan_layers(read_layer_pixels(path), "OME-Zarr")
+        if is_stack_file(path):
+            return _scan_layers(read_layer_pixels(path), name_of_format(path))
         if not is_tiff:
             plain = png.read_plain(path)
             if plain is not None and plain.ndim == 2:

@@ -14,6 +14,7 @@ from segkit.config import Config, DataConfig
 from segkit.data.groups import groups_of
 from segkit.data.sources.source import geometry_of, open_source
 from tests.helpers.errors import fails
+from tests.helpers.microscopes import PACKAGES, needs_reader, save_microscope
 from tests.helpers.stacks import (
     KINDS,
     PIXEL,
@@ -22,6 +23,7 @@ from tests.helpers.stacks import (
     has_zarr,
     save_imagej,
     save_ome_tiff,
+    save_several_tiff,
     save_stack,
     values,
 )
@@ -37,6 +39,8 @@ kinds = pytest.mark.parametrize(
         for kind in KINDS
     ],
 )
+FILES = {"tif": save_several_tiff, **dict.fromkeys(PACKAGES, save_microscope)}
+"""The function that writes several images into one file, by suffix."""
 LABELS = (values(SHAPE[:2] + SHAPE[3:], seed=1) % 2).astype(np.uint8)
 
 
@@ -79,6 +83,46 @@ def test_planes_are_cut_into_blocks_and_inspected(tmp_path: Path, kind: str) -> 
     assert not found.wrong
     assert found.config is not None
     assert found.config.data.axes == {"Z": "samples"}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=needs_reader(kind)) for kind in FILES])
+def test_the_images_of_a_file_are_samples_of_one_group(tmp_path: Path, kind: str) -> None:
+    arrays = [values(seed=1), values(seed=2)]
+    path = tmp_path / "images" / f"a.{kind}"
+    FILES[kind](path, arrays)
+    masks = [(array[:, :, 0] % 2).astype(np.uint8) for array in arrays]
+    save_several_tiff(tmp_path / "masks" / "a.tif", masks, "TZYX")
+    axes = {"P": "samples", **APART}
+    source = opened(tmp_path, axes=axes)
+    assert len(source.names) == 12
+    for number, (array, mask) in enumerate(zip(arrays, masks, strict=True), start=1):
+        sample = source.read(f"a/P{number:03d}/T002_Z001")
+        np.testing.assert_array_equal(sample.image, np.moveaxis(array[1, 0], 0, -1))
+        np.testing.assert_array_equal(sample.mask, mask[1, 0])
+    config = Config.model_validate(
+        {"task": CELL.model_dump(), "data": settings(tmp_path, axes=axes)}
+    )
+    assert groups_of(source.names, config) == ["a"] * 12
+    found = inspect(
+        tmp_path / "images",
+        tmp_path / "masks",
+        settings=["data.axes={P: 2, T: samples, Z: samples}"],
+    )
+    assert not found.wrong
+    asked = inspect(tmp_path / "images", tmp_path / "masks")
+    assert asked.wrong
+
+
+def test_masks_that_were_predicted_of_images_pair_with_them(tmp_path: Path) -> None:
+    arrays = [values(seed=1), values(seed=2)]
+    save_several_tiff(tmp_path / "images" / "a.tif", arrays)
+    for number, array in enumerate(arrays, start=1):
+        mask = (array[:, :, 0] % 2).astype(np.uint8)
+        save_ome_tiff(tmp_path / "masks" / "a" / f"P{number:03d}.tif", mask, "TZYX")
+    source = opened(tmp_path, axes={"P": "samples", **APART})
+    assert len(source.names) == 12
+    expected = arrays[1][1, 2, 0] % 2
+    np.testing.assert_array_equal(source.read("a/P002/T002_Z003").mask, expected)
 
 
 def save_picture(path: Path, pixels: np.ndarray) -> None:

@@ -19,7 +19,9 @@ from segkit.inference.large.predict import predict_large
 from segkit.inference.outputs.writer import Outputs
 from segkit.io.masks import read_mask
 from segkit.io.physical_size import read_geometry
+from segkit.io.planes import planes_in_file
 from tests.helpers.errors import fails
+from tests.helpers.microscopes import PACKAGES, needs_reader, save_microscope
 from tests.helpers.stacks import (
     HEIGHT_OF_A_PLANE,
     KINDS,
@@ -28,6 +30,7 @@ from tests.helpers.stacks import (
     SHAPE,
     has_zarr,
     save_imagej,
+    save_several_tiff,
     save_stack,
     values,
 )
@@ -104,6 +107,35 @@ def test_planes_become_masks_and_one_stack(tmp_path: Path, kind: str, of_folder:
     with tifffile.TiffFile(written) as tiff:
         about = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
     assert about["PhysicalSizeZ"] == HEIGHT_OF_A_PLANE
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=needs_reader(kind)) for kind in ("tif", *PACKAGES)]
+)
+def test_each_image_of_a_file_becomes_a_stack(tmp_path: Path, kind: str) -> None:
+    arrays = [values(seed=1), values(seed=2)]
+    path = tmp_path / "in" / f"a.{kind}"
+    if kind == "tif":
+        save_several_tiff(path, arrays)
+    else:
+        save_microscope(path, arrays)
+    config = config_of(TASKS["binary"], axes={**APART, "P": "samples"})
+    assert predict(config, path, tmp_path / "out", ("ome-tiff",)).written == 12
+    for number, array in enumerate(arrays, start=1):
+        expected = array[:, :, 0] >= HALF
+        written = tmp_path / "out-ome-tiff" / "a" / f"P{number:03d}.tif"
+        axes, _, mask = named_axes(written)
+        assert axes == "TZYX"
+        np.testing.assert_array_equal(mask, expected)
+        plane = tmp_path / "out" / "a" / f"P{number:03d}" / "T002_Z003.png"
+        np.testing.assert_array_equal(read_mask(plane), expected[1, 2])
+        geometry = read_geometry(written)
+        original = read_geometry(
+            planes_in_file(path, config.data.axes)[f"/P{number:03d}/T001_Z001"]
+        )
+        assert geometry is not None
+        assert original is not None
+        np.testing.assert_allclose(geometry.size_in("µm"), original.size_in("µm"), rtol=1e-6)
 
 
 @pytest.mark.parametrize("layout", ["bands", "folders"])
