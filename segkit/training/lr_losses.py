@@ -36,7 +36,13 @@ def losses_at(
     Returns:
         The loss of each step; fewer than there are rates if the loss diverges.
     """
-    plain = {"schedule": "constant", "accumulate": 1, "ema": 0.0}
+    plain = {
+        "schedule": "constant",
+        "accumulate": 1,
+        "ema": 0.0,
+        "consistency": 0.0,
+        "smoothness": 0.0,
+    }
     config = config.model_copy(update={"train": config.train.model_copy(update=plain)})
     prepare(config.train)
     model = build_for(config.task, config.model, config.input)
