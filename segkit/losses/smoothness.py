@@ -9,6 +9,12 @@ from segkit.losses.segmentation import divided
 from segkit.losses.targets import Tensor, mean_of_channels, probabilities
 from segkit.task import Task
 
+ROUND = 1e-3
+"""Differences of probabilities below this cost less than their amount.
+
+The absolute value has the gradient 1 also at a difference that is only a rounding error.
+"""
+
 
 class Smoothness(keras.losses.Loss):
     """Total variation of the probabilities, weighted by the edges of the image, from 0 to 1.
@@ -17,7 +23,7 @@ class Smoothness(keras.losses.Loss):
     and q are the probabilities of the two pixels. d^2 is the mean squared difference of their bands
     and m its mean over the image, so that the unit of the intensities does not matter. Where
     classes exclude each other, a pair costs half the sum of |p - q| over the classes, otherwise the
-    mean.
+    mean. |x| is sqrt(x^2 + e^2) - e with e = 0.001.
 
     Args:
         task: The task of the network.
@@ -44,7 +50,7 @@ class Smoothness(keras.losses.Loss):
         """
         p = probabilities(y_pred, self.task, True)
         contrasts = [_squared_contrast(change) for change in _changes(_scaled(y_true))]
-        costs = [mean_of_channels(ops.abs(change), self.task) for change in _changes(p)]
+        costs = [mean_of_channels(_amount(change), self.task) for change in _changes(p)]
         contrast = ops.concatenate(contrasts, axis=1)
         mean = ops.mean(contrast, axis=1, keepdims=True)
         weights = ops.exp(-0.5 * divided(contrast, mean, 0.0))
@@ -62,6 +68,11 @@ def _scaled(images: Tensor) -> Tensor:
 def _changes(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the differences of neighbours in columns and in rows."""
     return values[:, 1:] - values[:, :-1], values[:, :, 1:] - values[:, :, :-1]
+
+
+def _amount(change: Tensor) -> Tensor:
+    """Return the absolute value, rounded at 0."""
+    return ops.sqrt(ops.square(change) + ROUND**2) - ROUND
 
 
 def _squared_contrast(change: Tensor) -> Tensor:
