@@ -77,8 +77,9 @@ class UnlabelledTrainer(keras.Model):
         *state, batch = arguments
         if not self.consistency_weight:
             return super().train_step(*state, batch)
-        x, y = batch
-        return super().train_step(*state, (x, {**y, TEACHER: self._teach(x, y, *state)}))
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        y = {**y, TEACHER: self._teach(x, y, *state)}
+        return super().train_step(*state, (x, y, sample_weight))
 
     def _teach(self, x: dict[str, Tensor], y: dict[str, Tensor], state: Any = None) -> Tensor:
         """Return the target of the consistency term."""
@@ -103,7 +104,7 @@ class UnlabelledTrainer(keras.Model):
             trainable, others, of_optimizer, _ = state
             values = [*trainable, *others, *of_optimizer]
         value_of = {id(variable): value for variable, value in zip(variables, values, strict=True)}
-        has_average = value_of[id(optimizer.iterations)] > 0
+        has_average = value_of[id(optimizer._iterations)] > 0
         weights = []
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(self.trainable_variables, averages, strict=True):
