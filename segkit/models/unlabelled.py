@@ -95,7 +95,7 @@ class UnlabelledTrainer(keras.Model):
 
         Before the first update there is no average, and the weights themselves are returned.
         """
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         variables = [*self.trainable_variables, *self.non_trainable_variables]
         variables += self.optimizer.variables
         if state is None:

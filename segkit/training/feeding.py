@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.data.batches.cache import Batch
 from segkit.data.batches.validation import ValidationBatches
+from segkit.data.batches.views import AnyBatch
 from segkit.training.mirrored import is_mirrored
 
 AHEAD = 2
@@ -26,7 +26,7 @@ AHEAD = 2
 
 
 @contextmanager
-def training_data(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[Any]:
+def training_data(begin: Callable[[], Generator[AnyBatch, None, None]]) -> Iterator[Any]:
     """Context manager: the training batches in the form that `fit` takes.
 
     Args:

@@ -8,8 +8,8 @@ from contextlib import closing
 import keras
 
 from segkit.config import RunConfig
-from segkit.data.batches.cache import Batch
 from segkit.data.batches.training import training_batches
+from segkit.data.batches.views import AnyBatch
 from segkit.data.sources.source import Subset
 from segkit.models.build import build_for, compile
 from segkit.training.devices import prepare
@@ -59,7 +59,7 @@ def losses_at(
 
 def _fit(
     trainer: keras.Model,
-    batches: Generator[Batch],
+    batches: Generator[AnyBatch],
     rates: Sequence[float],
     progress: Callable[[], None],
 ) -> list[float]:

@@ -15,7 +15,7 @@ from segkit.data.batches.augment import Augment
 from segkit.data.batches.cache import Batch, Encoded, Samples, open_samples
 from segkit.data.batches.distances import as_losses_need
 from segkit.data.batches.shares import order_by_shares
-from segkit.data.batches.views import ViewBatch, ViewMaker
+from segkit.data.batches.views import AnyBatch, ViewMaker
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.system.threads import cores, one_opencv_thread, prefetch
@@ -25,14 +25,15 @@ MOST_WORKERS = 16
 
 
 class Stream(NamedTuple):
-    """Numbers that keep the random numbers of two streams of samples apart."""
+    """A stream of samples, and the numbers that keep its random numbers apart from others."""
 
+    has_labels: bool
     order: tuple[int, ...]
     augmentation: int
 
 
-LABELLED = Stream((), 1)
-UNLABELLED = Stream((3,), 2)
+LABELLED = Stream(True, (), 1)
+UNLABELLED = Stream(False, (3,), 2)
 
 
 def training_batches(
@@ -45,7 +46,7 @@ def training_batches(
     samples: Samples | None = None,
     replicas: Replicas = ALONE,
     unlabelled: Subset | None = None,
-) -> Generator[Batch | ViewBatch]:
+) -> Generator[AnyBatch]:
     """Yield augmented batches without end.
 
     Sample i of the stream depends only on `train.seed` and i: on its position in the shuffled order
@@ -61,54 +62,49 @@ def training_batches(
         cache_folder: Folder of the cache on disk, if `data.cache_folder` is not set.
         samples: Reads samples; by default they are opened with the cache that `data.cache` sets.
         replicas: The processes that share each batch; each process yields its own share.
-        unlabelled: Images without masks (`train.unlabelled`); None or empty if there are none.
+        unlabelled: Images without masks (`train.unlabelled`), at least one; None without them.
 
     Yields:
         Images (B, H, W, C) and encoded targets (B, ...), with distances if the loss needs them.
         With `train.consistency` two dictionaries, see `segkit.data.batches.views`.
     """
+    make_batch: Callable[[int], AnyBatch]
     samples = samples or open_samples(part, config.data, config.task, input_config, cache_folder)
-    train = config.train
-    augment = Augment(config.task, config.augment, input_config, train.crop, train.foreground)
-    labelled = _BatchMaker(samples, augment, part.names, config, replicas)
-    make_batch: Callable[[int], Batch | ViewBatch] = labelled
-    if train.consistency:
+    make_batch = _BatchMaker(samples, part.names, config, input_config, replicas, LABELLED)
+    if config.train.consistency:
         others = None
         if unlabelled is not None:
-            samples = open_samples(
-                unlabelled, config.data, config.task, input_config, cache_folder
-            )
-            augment = Augment(config.task, config.augment, input_config, train.crop)
-            others = _BatchMaker(samples, augment, unlabelled.names, config, replicas, UNLABELLED)
-        make_batch = ViewMaker(labelled, others)
+            more = open_samples(unlabelled, config.data, config.task, input_config, cache_folder)
+            names = unlabelled.names
+            others = _BatchMaker(more, names, config, input_config, replicas, UNLABELLED)
+        make_batch = ViewMaker(make_batch, others)
     threads = workers or min(cores(), MOST_WORKERS)
     return _with_one_opencv_thread(prefetch(make_batch, itertools.count(first_step), threads))
 
 
 class _BatchMaker:
-    """Makes this process's share of the batch of a step; any number of threads may call it.
-
-    The numbers of a `stream` begin the seeds of its order and of its augmentation.
-    """
+    """Makes this process's share of the batch of a step; any number of threads may call it."""
 
     def __init__(
         self,
         samples: Samples,
-        augment: Augment,
         names: Sequence[str],
         config: Config,
+        input_config: InputConfig,
         replicas: Replicas,
-        stream: Stream = LABELLED,
+        stream: Stream,
     ) -> None:
+        train = config.train
+        foreground = train.foreground if stream.has_labels else 0.0
+        self.augment = Augment(config.task, config.augment, input_config, train.crop, foreground)
         self.stream = stream
         self.samples = samples
-        self.augment = augment
         self.names = names
         self.task = config.task
         self.loss = config.loss
-        self.size = config.train.batch_size
-        self.seed = config.train.seed
-        self.shares = config.train.shares if stream is LABELLED else None
+        self.size = train.batch_size
+        self.seed = train.seed
+        self.shares = train.shares if stream.has_labels else None
         self.own = replicas.share(self.size)
         self.order = functools.lru_cache(maxsize=4)(self._shuffle)
 
@@ -120,16 +116,25 @@ class _BatchMaker:
             image, target = self.augment(*self._sample(i), [self.seed, self.stream.augmentation, i])
             images.append(image)
             targets.append(target)
-        return np.stack(images), as_losses_need(np.stack(targets), self.task, self.loss)
+        return np.stack(images), self.as_needed(np.stack(targets))
+
+    def as_needed(self, targets: np.ndarray) -> np.ndarray:
+        """Return encoded targets (B, ...) in the form that the losses need."""
+        return as_losses_need(targets, self.task, self.loss)
 
     def views(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the images of a step, the same without changes of intensities, and targets."""
+        """Return the images of a step, the same without changes of intensities, and targets.
+
+        The targets are encoded, in the form before `as_needed`.
+        """
         first = step * self.size
         views = []
         for i in range(first + self.own.start, first + self.own.stop):
-            views.append(self.augment.views(*self._sample(i), [self.seed, self.stream.augmentation, i]))
+            views.append(
+                self.augment.views(*self._sample(i), [self.seed, self.stream.augmentation, i])
+            )
         strong, weak, targets = (np.stack(arrays) for arrays in zip(*views, strict=True))
-        return strong, weak, as_losses_need(targets, self.task, self.loss)
+        return strong, weak, targets
 
     def _sample(self, i: int) -> Encoded:
         """Return sample i of the stream."""
@@ -145,8 +150,8 @@ class _BatchMaker:
 
 
 def _with_one_opencv_thread(
-    batches: Generator[Batch | ViewBatch],
-) -> Generator[Batch | ViewBatch]:
+    batches: Generator[AnyBatch],
+) -> Generator[AnyBatch]:
     """Yield batches while OpenCV uses one thread, because the batches have threads of their own."""
     with one_opencv_thread():
         yield from batches

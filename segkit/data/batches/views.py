@@ -25,6 +25,8 @@ COUNTED = "counted"
 """1 inside the images without masks, otherwise 0, (U, H, W) uint8."""
 ViewBatch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 """Images by name and targets by name."""
+AnyBatch = Batch | ViewBatch
+"""A batch of any training."""
 
 
 class Maker(Protocol):
@@ -35,6 +37,9 @@ class Maker(Protocol):
 
     def views(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the images of a step, the same without changes of intensities, and targets."""
+
+    def as_needed(self, targets: np.ndarray) -> np.ndarray:
+        """Return the targets of `views` in the form that the losses need."""
 
 
 class ViewMaker:
@@ -54,7 +59,7 @@ class ViewMaker:
         """Return the batch of a step."""
         if self.others is None:
             images, weak, target = self.labelled.views(step)
-            return {IMAGES: images, WEAK: weak}, {TARGET: target}
+            return {IMAGES: images, WEAK: weak}, {TARGET: self.labelled.as_needed(target)}
         images, target = self.labelled(step)
         strong, weak, outside = self.others.views(step)
         counted = np.stack([labelled_pixels(one) for one in outside]).astype(np.uint8)

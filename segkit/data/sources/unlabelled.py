@@ -44,9 +44,7 @@ class UnlabelledImages:
         self.input_config = input_config
         files = list_images(folder)
         if not files:
-            raise DataError(
-                f"{folder}: {SETTING} needs a folder of images; it has none", "empty"
-            )
+            raise DataError(f"{folder}: {SETTING} needs a folder of images; it has none", "empty")
         files = {name: at_level(path, data.microns_per_pixel) for name, path in files.items()}
         pages = pages_apart(files, data.pages)
         self.images = planes_apart(pages, data.axes, keep_broken=True)

@@ -55,7 +55,9 @@ def test_a_class_without_a_label_counts_alone() -> None:
     target = np.array([[[[1, VOID]]]], np.uint8)
     logits = np.array([[[[9.0, 0.0]]]], np.float32)
     teacher = np.array([[[[0.0, 1.0]]]], np.float32)
-    found = values(Consistency(task), teacher_of(teacher, ops.convert_to_numpy(unknown(target, task))), logits)
+    found = values(
+        Consistency(task), teacher_of(teacher, ops.convert_to_numpy(unknown(target, task))), logits
+    )
     np.testing.assert_allclose(found, [0.5**2 / 2], rtol=1e-6)
 
 
@@ -95,7 +97,9 @@ def test_smoothness_is_the_total_variation_inside_even_regions(task: Task, dtype
 @every_task
 def test_smoothness_is_0_for_a_prediction_without_change(task: Task) -> None:
     images = pictures(8)
-    logits = np.broadcast_to(np.float32([1.0, -2.0, 0.5][: task.channels]), (2, 5, 6, task.channels))
+    logits = np.broadcast_to(
+        np.float32([1.0, -2.0, 0.5][: task.channels]), (2, 5, 6, task.channels)
+    )
     loss = Smoothness(task)
     np.testing.assert_allclose(values(loss, images, logits), 0, atol=1e-7)
     np.testing.assert_allclose(slope(loss, images, np.array(logits)), 0, atol=1e-6)

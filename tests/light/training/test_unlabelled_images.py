@@ -1,5 +1,4 @@
-"""Images without masks before a training: they are read as labelled ones, and must not be held out.
-"""
+"""Images without masks before a training: they are read as labelled ones, and none is held out."""
 
 from __future__ import annotations
 
@@ -135,7 +134,11 @@ def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
         ({"train": {"unlabelled": "more", "ema": 0.9}}, "missing-setting", "train.consistency"),
         ({"train": {"consistency": -1}}, "wrong-value", "train.consistency"),
         ({"train": {"smoothness": -0.5}}, "wrong-value", "train.smoothness"),
-        ({"train": {**TRAIN, "consistency_ramp_up": 1.5}}, "wrong-value", "train.consistency_ramp_up"),
+        (
+            {"train": {**TRAIN, "consistency_ramp_up": 1.5}},
+            "wrong-value",
+            "train.consistency_ramp_up",
+        ),
         ({"augment": {"brightness": 0, "contrast": 0}, "train": TRAIN}, "contradiction", "augment"),
         (
             {"train": {**TRAIN, "unlabelled": "more"}, "data": {"source": "scans", "images": "a"}},
