@@ -40,3 +40,9 @@ class AugmentConfig(Section):
     def flips(self) -> bool:
         """Whether images are mirrored."""
         return self.flip_horizontal or self.flip_vertical
+
+    @property
+    def changes_intensities(self) -> bool:
+        """Whether brightness, contrast, gamma, noise or blur change."""
+        changes = (self.brightness, self.contrast, self.gamma, self.noise, self.blur)
+        return any(change > 0 for change in changes)

@@ -146,6 +146,8 @@ class Config(Section):
             catalog.find(catalog.SOURCES, section.source, f"data.sets.{name}.source")
         if self.train.shares is not None:
             self._check_shares(self.train.shares)
+        if self.train.consistency:
+            self._check_consistency()
         # The model is frozen, and pydantic ignores another object that a validator returns.
         self.__dict__["task"] = task_for(self.task, self.data)
         if self.train.monitor == "loss" and changes(self.loss):
@@ -181,6 +183,22 @@ class Config(Section):
                 f"{', '.join(shares) or 'none'}",
                 "contradiction",
                 setting="train.shares",
+            )
+
+    def _check_consistency(self) -> None:
+        """Raise `ConfigError` if augmentation or data do not fit the consistency term."""
+        if not self.augment.changes_intensities:
+            raise ConfigError(
+                "train.consistency compares an image with its copy of other brightness, contrast, "
+                "gamma, noise or blur; set one of them above 0",
+                "contradiction",
+                setting="augment",
+            )
+        if self.train.unlabelled is not None and self.data.source == "scans":
+            raise ConfigError(
+                "holds images in files; it cannot be used with data.source: scans",
+                "contradiction",
+                setting="train.unlabelled",
             )
 
     def with_input(self, found: InputConfig) -> RunConfig:

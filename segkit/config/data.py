@@ -40,8 +40,17 @@ def _unit(text: str) -> str:
     return unit
 
 
-PATH_SETTINGS = ("images", "masks", "annotations", "area", "list_file", "data_dir", "cache_folder")
-"""The settings of the section `data` and of its parts that are paths."""
+PATH_SETTINGS = (
+    "images",
+    "masks",
+    "annotations",
+    "area",
+    "list_file",
+    "data_dir",
+    "cache_folder",
+    "unlabelled",
+)
+"""The settings of the sections `data` and `train`, and of parts of the data, that are paths."""
 WITHOUT_BANDS = ("scans", "shapes", "tfds", "video")
 """Sources whose images are no files, so that `bands` cannot be chosen."""
 Fold = Annotated[str, AfterValidator(_fold)]

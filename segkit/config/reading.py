@@ -106,7 +106,10 @@ def read_made(path: Path, overrides: Sequence[str] = ()) -> Config:
             setting="data.trust",
         )
     if isinstance(data, dict) and data.get("relative_to") == "config":
-        values = {**values, "data": _anchored(data, path.absolute().parent)}
+        folder = path.absolute().parent
+        values = {**values, "data": _anchored(data, folder)}
+        if isinstance(values.get("train"), dict):
+            values["train"] = _anchored(values["train"], folder)
     return _validated(values, overrides, str(path))
 
 

@@ -8,8 +8,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from segkit.config.section import Positive, Section, Share
+from segkit.config.vector import AbsolutePath
 from segkit.errors import ConfigError
 from segkit.system.replicas import Replicas
+
+LARGEST_WEIGHT = 1e6
+"""Upper limit of the weights of terms that need no labels."""
+TermWeight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]
+"""The weight of a term that needs no labels; 0 switches it off."""
 
 
 class TrainConfig(Section):
@@ -66,6 +72,18 @@ class TrainConfig(Section):
     ema: Share = 0.0
     """The decay of the exponential moving average of the weights, such as 0.999, which validation
     and model.keras then use; 0 switches it off."""
+    consistency: TermWeight = 0.0
+    """The weight of the consistency term, such as 1, by which pixels without a label teach: the
+    prediction of the averaged weights (`ema`) for an image is the target for the image with other
+    brightness, contrast, gamma, noise and blur (`augment`); 0 switches it off."""
+    consistency_ramp_up: Share = 0.3
+    """The share of the training in which the weight of the consistency term rises from 0."""
+    unlabelled: AbsolutePath | None = None
+    """The folder of images without masks for the consistency term; by default it uses the
+    unlabelled pixels (VOID) of the training images."""
+    smoothness: TermWeight = 0.0
+    """The weight of the smoothness term, such as 1, for strokes: it makes the prediction change
+    only where the image changes; 0 switches it off."""
     patience: Annotated[int, Field(ge=0)] = 0
     """The number of epochs without a better validation score after which training stops; 0 switches
     this off."""
@@ -100,7 +118,25 @@ class TrainConfig(Section):
             )
         if self.devices != "all":
             Replicas(self.devices).check(self.batch_size)
+        self._check_consistency()
         return self
+
+    def _check_consistency(self) -> None:
+        """Raise `ConfigError` if a setting that the consistency term needs is missing."""
+        if self.unlabelled is not None and not self.consistency:
+            raise ConfigError(
+                "the images of train.unlabelled teach by the consistency term, so it needs a "
+                "weight above 0, such as 1; found 0",
+                "missing-setting",
+                setting="train.consistency",
+            )
+        if self.consistency and not self.ema:
+            raise ConfigError(
+                "the consistency term takes its targets from averaged weights, so "
+                "train.consistency needs a decay above 0, such as 0.99; found 0",
+                "missing-setting",
+                setting="train.ema",
+            )
 
     def total_steps(self, steps_per_epoch: int) -> int | None:
         """Return the number of steps of the training; None with a time budget.

@@ -17,5 +17,6 @@ summary.py            all facts together: the content of the JSON file
 report.py             the inspection on the screen and as an HTML page
 examples.py           images beside their masks, chosen so that every class is shown
 training_check.py     the same checks before a training
+unlabelled_check.py   the checks of images without masks (`train.unlabelled`)
 input_statistics.py   the `input` section: depth, channels and statistics of the training images
 """

@@ -40,7 +40,7 @@ def find_problems(
     """
     facts = survey.facts
     is_complete = len(facts) + len(survey.broken) >= survey.total
-    found = _broken_samples(survey, skip_broken)
+    found = broken_samples(survey, skip_broken)
     found += background_names(task)
     if facts:
         found += _different_kinds(facts)
@@ -99,7 +99,7 @@ def _unread_files(entries: Sequence[LeftOut]) -> list[Problem]:
     return problems
 
 
-def _broken_samples(survey: Survey, skip_broken: bool) -> list[Problem]:
+def broken_samples(survey: Survey, skip_broken: bool) -> list[Problem]:
     """Return a problem for each code of samples that cannot be used, and for an empty data set."""
     level: Level = "error"
     if skip_broken:

@@ -108,7 +108,7 @@ def judge_for_training(
     """
     problems = find_problems(task, found, flips, skip_broken)
     problems += left_out_of(parts) + decided_by(parts)
-    _refuse_errors(problems, found)
+    refuse_errors(problems, found)
     train = [fact for fact in found.facts if fact.part == "train"]
     return Findings(
         input_config=measure_input(train, found.facts),
@@ -140,7 +140,7 @@ def _refuse_copied_files(task: Task, parts: Mapping[str, Subset], divided: Seque
     usable = [group for group in found[:SHOWN] if _is_usable(task, group[0])]
     if usable:
         unread = Survey([], [], sum(map(len, parts.values())))
-        _refuse_errors([leak(usable + found[SHOWN:])], unread)
+        refuse_errors([leak(usable + found[SHOWN:])], unread)
 
 
 def _is_usable(task: Task, placed: Placed) -> bool:
@@ -152,7 +152,7 @@ def _is_usable(task: Task, placed: Placed) -> bool:
     return not facts_of(task, placed.part, sample, target).blank
 
 
-def _refuse_errors(problems: Sequence[Problem], found: Survey) -> None:
+def refuse_errors(problems: Sequence[Problem], found: Survey) -> None:
     """Raise `DataError` with all errors among the problems, if there is one."""
     errors = [problem for problem in problems if problem.level == "error"]
     if not errors:
@@ -180,4 +180,4 @@ def check_split(task: Task, found: Survey) -> None:
     """
     # the survey of all samples has reported the broken ones already
     problems = find_problems(task, found, flips=False, skip_broken=True)
-    _refuse_errors(problems, found)
+    refuse_errors(problems, found)

@@ -11,6 +11,7 @@ generalized_dice.py, lovasz.py, boundary.py, cl_dice.py   one loss each
 segmentation.py       the base classes
 weighted_sum.py       sums of losses, with weights that may change over the epochs
 presence.py           the loss of a head that predicts the classes of a whole image
+consistency.py, smoothness.py   terms that need no labels
 targets.py            targets and predictions as channels, for every kind of task
 checks.py             checks of settings, targets and images that users pass
 """

@@ -149,3 +149,21 @@ def check_prediction(prediction: Tensor, task: Task) -> None:
             f"found {tuple(prediction.shape)}",
             "channels",
         )
+
+
+def mean_of_channels(costs: Tensor, task: Task) -> Tensor:
+    """Return one cost per pixel: half the sum where classes exclude each other, else the mean.
+
+    Two pixels of different classes differ in two probabilities of an exclusive task, so this is 1
+    for them.
+
+    Args:
+        costs: One cost per channel, (B, H, W, C).
+        task: The task of the channels.
+
+    Returns:
+        (B, H, W).
+    """
+    if task.classes_compete:
+        return ops.sum(costs, axis=-1) / 2.0
+    return ops.mean(costs, axis=-1)

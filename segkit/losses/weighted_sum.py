@@ -147,12 +147,20 @@ class Schedule(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the weights."""
-        if self.minutes is None:
-            share = epoch / max(1, self.epochs - 1)
-        else:
-            share = self.agreed(self.used + time.monotonic() - self.began) / (60 * self.minutes)
+        share = self.share(epoch)
         for loss in _scheduled(self.model.loss):
-            loss.now.assign(loss.weights_at(min(1.0, share)))
+            loss.now.assign(loss.weights_at(share))
+
+    def share(self, epoch: int) -> float:
+        """Return the share of the training that is over at the beginning of an epoch, 0 to 1.
+
+        Args:
+            epoch: Number of the epoch, from 0; the last one of a training by epochs has 1.
+        """
+        if self.minutes is None:
+            return min(1.0, epoch / max(1, self.epochs - 1))
+        seconds = self.agreed(self.used + time.monotonic() - self.began)
+        return min(1.0, seconds / (60 * self.minutes))
 
 
 def track(model: keras.Model, loss: Any) -> None:

@@ -6,6 +6,7 @@ encoders/        one file per family of encoders; decoders/ one file per decoder
 blocks.py        convolution, normalisation, up-sampling: the parts of encoders and decoders
 layers.py        layers that Keras does not have
 trainer.py       the model that `compile` returns; saved.py loads models from files
+unlabelled.py    a trainer that also learns from pixels without a label
 naming.py        names of layers
 levels.py        finds the resolutions of a network's features
 supervision.py   auxiliary heads for training; image_head.py predicts the classes of an image

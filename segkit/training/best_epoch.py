@@ -131,7 +131,8 @@ def choice_for(
     loss = f"{prefix}loss"
     monitor = config.train.monitor
     score = None if monitor == "loss" else f"{prefix}{monitor}"
-    comparable_loss = None if changes(config.loss) else loss
+    is_rising = shown is None and config.train.consistency > 0
+    comparable_loss = None if changes(config.loss) or is_rising else loss
     if shown is None:
         return Choice(score, comparable_loss)
     if not shown.labelled:

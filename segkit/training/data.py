@@ -7,6 +7,7 @@ from collections.abc import Callable
 from segkit.config import Config, InputConfig, RunConfig
 from segkit.data.parts import divided_parts, open_data
 from segkit.data.sources.source import Source, Subset
+from segkit.data.sources.unlabelled import UnlabelledImages
 from segkit.inspection.copies_together import Together, keep_copies_together
 from segkit.inspection.data_sets import summarize_sets
 from segkit.inspection.group_problems import count_groups
@@ -14,6 +15,7 @@ from segkit.inspection.input_statistics import fitting_input, other_scale
 from segkit.inspection.pixel_size import sizes_of_facts, with_pixel_size
 from segkit.inspection.summary import DataSummary, summarize
 from segkit.inspection.training_check import Findings, judge_for_training, survey_for_training
+from segkit.inspection.unlabelled_check import PART, check_unlabelled
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
@@ -37,7 +39,8 @@ def prepare_data(
 
     Returns:
         The config with the measured section `input`, and the parts "train", "validation" and "test"
-        without the samples that were left out as broken. Parts may be empty.
+        without the samples that were left out as broken. Parts may be empty. With
+        `train.unlabelled` its images are the part "unlabelled".
 
     Raises:
         ConfigError: If classes of a multilabel task cannot be names of mask folders.
@@ -54,7 +57,8 @@ def prepare_data(
     describe(_summary(config, together, findings))
     input_config = _input_of(together, findings, progress)
     config = _with_facts_of_source(config, parts["train"].source)
-    return config.with_input(input_config), findings.parts
+    run_config = config.with_input(input_config)
+    return run_config, {**findings.parts, **_unlabelled_part(run_config, together, progress)}
 
 
 def _survey(
@@ -94,6 +98,29 @@ def _input_of(together: Together, findings: Findings, progress: Progress) -> Inp
     if warning:
         progress.warning(warning)
     return input_config
+
+
+def _unlabelled_part(
+    config: RunConfig, together: Together, progress: Progress
+) -> dict[str, Subset]:
+    """Return the images of `train.unlabelled` as a part, after a check; nothing without them."""
+    folder = config.train.unlabelled
+    if folder is None:
+        return {}
+    source = UnlabelledImages(folder, config.data, config.task, config.input)
+    images = Subset(source, source.names)
+    with progress.counting("checking images without masks", len(images)) as counter:
+        images, warnings = check_unlabelled(
+            config.task,
+            images,
+            together.survey.facts,
+            counter,
+            skip_broken=config.data.skip_broken,
+        )
+    progress.message(f"images without masks: {len(images)}")
+    for problem in warnings:
+        progress.warning(str(problem))
+    return {PART: images}
 
 
 def _with_facts_of_source(config: Config, source: Source) -> Config:

@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from segkit.data.batches.cache import Batch
 from segkit.data.batches.validation import ValidationBatches
+from segkit.data.batches.views import AnyBatch
 from segkit.training.mirrored import is_mirrored
 
 AHEAD = 2
@@ -26,7 +26,7 @@ AHEAD = 2
 
 
 @contextmanager
-def training_data(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator[Any]:
+def training_data(begin: Callable[[], Generator[AnyBatch, None, None]]) -> Iterator[Any]:
     """Context manager: the training batches in the form that `fit` takes.
 
     Args:
@@ -40,13 +40,13 @@ def training_data(begin: Callable[[], Generator[Batch, None, None]]) -> Iterator
             yield batches
             return
         first = next(batches)
-        shapes = [array.shape for array in first]
+        signature = keras.tree.map_structure(_specification, first)
         if not is_mirrored():
-            yield _dataset(lambda: itertools.chain([first], batches), None, first, shapes)
+            yield _dataset(lambda: itertools.chain([first], batches), None, signature)
             return
     # Under a strategy Keras draws one batch to build the model, and then drops the iterator with
     # its prefetched batches. So every iterator has its own stream.
-    yield _dataset(begin, None, first, shapes)
+    yield _dataset(begin, None, signature)
     gc.collect()  # an iterator that lives until the process ends would print an error then
 
 
@@ -64,35 +64,38 @@ def validation_data(batches: ValidationBatches | None) -> Any:
     first = batches[0]
     heights = {height for height, _ in batches.sizes}
     widths = {width for _, width in batches.sizes}
-    shapes = []
+    signature = []
     for array in first:
         shape: list[int | None] = [None, *array.shape[1:]]
         if array.ndim > 1 and len(heights) > 1:
             shape[1] = None
         if array.ndim > 1 and len(widths) > 1:
             shape[2] = None
-        shapes.append(shape)
+        signature.append(_specification(array, shape))
     count = len(batches)
-    return _dataset(lambda: (batches[index] for index in range(count)), count, first, shapes)
+    return _dataset(lambda: (batches[index] for index in range(count)), count, tuple(signature))
+
+
+def _specification(array: np.ndarray, shape: Sequence[int | None] | None = None) -> Any:
+    """Return the shape of an array, or another one, and its dtype in TensorFlow's form."""
+    import tensorflow as tf
+
+    return tf.TensorSpec(array.shape if shape is None else shape, array.dtype)
 
 
 def _dataset(
-    begin: Callable[[], Iterable[Sequence[np.ndarray]]],
+    begin: Callable[[], Iterable[Any]],
     count: int | None,
-    first: Sequence[np.ndarray],
-    shapes: Sequence[Sequence[int | None]],
+    signature: Any,
 ) -> Any:
-    """Return a dataset of `count` batches (None: no end) that has the dtypes of the first one."""
+    """Return a dataset of `count` batches (None: no end) that have a signature."""
     import tensorflow as tf
 
-    signature = []
-    for array, shape in zip(first, shapes, strict=True):
-        signature.append(tf.TensorSpec(shape, array.dtype))
     options = tf.data.Options()
     options.autotune.enabled = False
     # all devices belong to this machine, so no data is sharded
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    dataset = tf.data.Dataset.from_generator(begin, output_signature=tuple(signature))
+    dataset = tf.data.Dataset.from_generator(begin, output_signature=signature)
     length = tf.data.INFINITE_CARDINALITY if count is None else count
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
     return dataset.prefetch(AHEAD).with_options(options)

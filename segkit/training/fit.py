@@ -17,7 +17,9 @@ from segkit.data.batches.training import training_batches
 from segkit.data.batches.validation import ValidationBatches
 from segkit.data.sources.source import Subset
 from segkit.errors import RunError
+from segkit.inspection.unlabelled_check import PART as UNLABELLED
 from segkit.io.atomic import write_text
+from segkit.models.unlabelled import RampUp
 from segkit.run import Run
 from segkit.run.checkpoint import Position, check_disk_space
 from segkit.run.folder import Row
@@ -42,7 +44,8 @@ class Fitting:
 
     Args:
         config: The config of the training.
-        parts: The parts "train" and "validation" of the data; the second may be empty.
+        parts: The parts "train" and "validation" of the data; the second may be empty. The part
+            "unlabelled", if any, contains images without masks.
         run: The run folder.
         model: The model of probabilities, which is saved.
         trainer: The compiled model of logits, which shares the weights of `model`.
@@ -71,6 +74,7 @@ class Fitting:
         self.replicas = replicas
         self.callbacks = callbacks
         self.training_part = parts["train"]
+        self.unlabelled = parts.get(UNLABELLED)
         self.validation = self._open_validation(parts["validation"])
         begun = run.saved()
         self.history = run.cut_history(begun.epoch)
@@ -153,6 +157,7 @@ class Fitting:
             self.steps_done,
             cache_folder=self.run.cache,
             replicas=self.replicas,
+            unlabelled=self.unlabelled,
         )
         with (
             training_data(begin) as batches,
@@ -186,6 +191,9 @@ class Fitting:
             ValidateAverages(),
             losses.Schedule(epochs, settings.minutes, self.used, agreed),
         ]
+        if settings.consistency:
+            length = settings.consistency_ramp_up
+            callbacks.append(RampUp(length, epochs, settings.minutes, self.used, agreed))
         if settings.minutes is not None:
             callbacks.append(own.TimeBudget(settings, settings.minutes, self.used, agreed))
         callbacks.append(self.best)

@@ -8,8 +8,8 @@ from contextlib import closing
 import keras
 
 from segkit.config import RunConfig
-from segkit.data.batches.cache import Batch
 from segkit.data.batches.training import training_batches
+from segkit.data.batches.views import AnyBatch
 from segkit.data.sources.source import Subset
 from segkit.models.build import build_for, compile
 from segkit.training.devices import prepare
@@ -36,7 +36,13 @@ def losses_at(
     Returns:
         The loss of each step; fewer than there are rates if the loss diverges.
     """
-    plain = {"schedule": "constant", "accumulate": 1, "ema": 0.0}
+    plain = {
+        "schedule": "constant",
+        "accumulate": 1,
+        "ema": 0.0,
+        "consistency": 0.0,
+        "smoothness": 0.0,
+    }
     config = config.model_copy(update={"train": config.train.model_copy(update=plain)})
     prepare(config.train)
     model = build_for(config.task, config.model, config.input)
@@ -53,7 +59,7 @@ def losses_at(
 
 def _fit(
     trainer: keras.Model,
-    batches: Generator[Batch],
+    batches: Generator[AnyBatch],
     rates: Sequence[float],
     progress: Callable[[], None],
 ) -> list[float]:

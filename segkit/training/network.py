@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 
 from segkit.config import RunConfig
+from segkit.metrics import Scores
 from segkit.models.build import build_for, compile, encoder_layers
+from segkit.models.unlabelled import TermWeights, UnlabelledTrainer
 from segkit.training.checkpointing import build_optimizer
 from segkit.training.mirrored import train_as_one
 from segkit.training.optimizer import make_optimizer
@@ -36,6 +38,10 @@ def build_network(config: RunConfig, steps_per_epoch: int) -> tuple[keras.Model,
     )
     # `prepare_data` has checked the data. The trainer's own check would use up a training batch.
     trainer.checks_data = False
+    weights = TermWeights(config.train.consistency, config.train.smoothness)
+    if any(weights):
+        scores = Scores(config.task, from_logits=True)
+        trainer = UnlabelledTrainer(trainer, config.task, weights, [scores])
     build_optimizer(trainer)
     train_as_one(model, optimizer)
     return model, trainer

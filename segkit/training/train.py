@@ -226,7 +226,7 @@ def _prepare_run(
     facts: list[DataSummary] = []
     run_config, parts = prepare_data(config, progress, keep_parts=keep_parts, describe=facts.append)
     check_memory(
-        [parts["train"], parts["validation"]],
+        [subset for part, subset in parts.items() if part != "test"],
         run_config.data,
         run_config.task,
         run_config.input,

@@ -69,11 +69,9 @@ class Augment:
         self.margin = math.ceil(settings.elastic)  # pixels that elastic deformation may move
         mean = np.asarray(input_config.mean)
         self._fill = mean if input_config.dtype == "float32" else mean.round()
-        self._pipelines: queue.SimpleQueue[A.Compose] = queue.SimpleQueue()
-        self._has_transforms = bool(_transforms(settings, input_config, crop))
-        if self._has_transforms:
-            for _ in range(PIPELINES):
-                self._pipelines.put(A.Compose(_transforms(settings, input_config, crop)))
+        self._pipelines = _Pipelines(settings, input_config, crop)
+        without_intensities = settings.model_copy(update={"noise": 0.0, "blur": 0.0})
+        self._places = _Pipelines(without_intensities, input_config, crop)
 
     def __call__(
         self, image: np.ndarray, target: np.ndarray, seed: int | Sequence[int]
@@ -91,9 +89,31 @@ class Augment:
         rng = np.random.default_rng(seed)
         image, target = self._patch(image, target, rng)
         image = apply_curve(image, sample_curve(self.settings, rng), self.input_config)
-        if not self._has_transforms:
+        if not self._pipelines.change_something:
             return image, target
-        return self._transform(image, target, int(rng.integers(2**31)))
+        return self._pipelines(image, target, int(rng.integers(2**31)))
+
+    def views(
+        self, image: np.ndarray, target: np.ndarray, seed: int | Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Make an augmented patch, and the same patch without changes of intensities.
+
+        Args:
+            image: (H, W, C) uint8, uint16 or float32.
+            target: Its encoded target.
+            seed: Seed of the random numbers.
+
+        Returns:
+            The patch and the target that a call with the seed returns, and between them the patch
+            with its own brightness, contrast and noise: pixels show the same places.
+        """
+        strong, target_patch = self(image, target, seed)
+        rng = np.random.default_rng(seed)
+        weak, mask = self._patch(image, target, rng)
+        sample_curve(self.settings, rng)  # draws the numbers that the other patch has drawn
+        if self._places.change_something:
+            weak, _ = self._places(weak, mask, int(rng.integers(2**31)))
+        return strong, weak, target_patch
 
     def _patch(
         self, image: np.ndarray, target: np.ndarray, rng: np.random.Generator
@@ -116,16 +136,30 @@ class Augment:
             mask = self.task.mirror(mask)
         return patch, mask
 
-    def _transform(
+
+class _Pipelines:
+    """What one warp and one table cannot do, by albumentations, for any number of threads."""
+
+    def __init__(
+        self, settings: AugmentConfig, input_config: InputConfig, crop: tuple[int, int]
+    ) -> None:
+        self.input_config = input_config
+        self.change_something = bool(_transforms(settings, input_config, crop))
+        self._free: queue.SimpleQueue[A.Compose] = queue.SimpleQueue()
+        if self.change_something:
+            for _ in range(PIPELINES):
+                self._free.put(A.Compose(_transforms(settings, input_config, crop)))
+
+    def __call__(
         self, image: np.ndarray, target: np.ndarray, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the patch changed by albumentations, without its margin."""
-        pipeline = self._pipelines.get()
+        pipeline = self._free.get()
         try:
             pipeline.set_random_seed(seed)
             changed = pipeline(image=_to_unit(image, self.input_config), mask=target)
         finally:
-            self._pipelines.put(pipeline)
+            self._free.put(pipeline)
         return _from_unit(changed["image"], self.input_config), changed["mask"]
 
 

@@ -48,6 +48,7 @@ labelled_area.py      samples of which only a part was labelled
 box_bounds.py         boxes that only bound objects; coco_partial.py reads those of COCO files
 vector.py             maps with the vector labels of vector_features.py
 
+unlabelled.py         images of a folder without masks, for the consistency term
 blocks.py             blocks of large images as samples of their own
 shapes.py             generated discs, squares and triangles
 """

@@ -385,3 +385,53 @@ def test_pixels_keep_their_depth_where_nothing_needs_floats() -> None:
         patch = augment(image, np.zeros(CROP, np.uint8), seed)[0]
         assert patch.dtype == np.uint16
         assert np.array_equal(patch, image) or np.array_equal(patch, image[:, ::-1])
+
+
+@pytest.mark.parametrize("dtype", RANGES)
+@pytest.mark.parametrize(
+    "settings", [AugmentConfig(), EVERYTHING, only()], ids=["default", "everything", "nothing"]
+)
+def test_the_strong_view_and_its_target_are_those_of_a_training_without_views(
+    settings: AugmentConfig, dtype: str
+) -> None:
+    augment = Augment(SOFTMAX, settings, input_config(3, dtype), CROP)
+    image, target = sample(SOFTMAX, (40, 50), 3, dtype)
+    for seed in range(20):
+        patch, mask = augment(image, target, seed)
+        strong, weak, mask_of_views = augment.views(image, target, seed)
+        np.testing.assert_array_equal(strong, patch)
+        np.testing.assert_array_equal(mask_of_views, mask)
+        assert weak.dtype == image.dtype
+        assert weak.shape == patch.shape
+
+
+@pytest.mark.parametrize("elastic", [0.0, 6.0])
+def test_both_views_show_the_same_places(elastic: float) -> None:
+    places = {"rotate": 180.0, "scale": 0.5, "flip_vertical": True, "elastic": elastic}
+    image = np.repeat((80 + 60 * blobs((60, 70)))[..., None], 3, axis=-1).astype(np.uint8)
+    target = blobs((60, 70))
+    without = Augment(SOFTMAX, only(**places), input_config(), CROP)
+    slight = only(**places, brightness=0.02, contrast=0.02, gamma=0.02, noise=0.002, blur=0.01)
+    augment = Augment(SOFTMAX, slight, input_config(), CROP)
+    changed = 0
+    for seed in range(40):
+        strong, weak, _ = without.views(image, target, seed)
+        np.testing.assert_array_equal(strong, weak)
+        strong, weak, _ = augment.views(image, target, seed)
+        difference = np.abs(strong.astype(int) - weak.astype(int))
+        assert difference.max() < 30  # classes differ by 60
+        changed += bool(difference.any())
+    assert changed > 20
+
+
+def test_the_weak_view_has_the_intensities_of_the_image() -> None:
+    image = np.full((40, 50, 3), 117, np.uint8)
+    settings = AugmentConfig(brightness=0.5, contrast=0.5, gamma=0.5, noise=0.2)
+    augment = Augment(SOFTMAX, settings, input_config(), CROP)
+    target = np.zeros((40, 50), np.uint8)
+    differences = []
+    for seed in range(10):
+        strong, weak, mask = augment.views(image, target, seed)
+        assert (weak[2:-2, 2:-2][mask[2:-2, 2:-2] != VOID] == 117).mean() > 0.9
+        differences.append(np.abs(strong.astype(int) - weak.astype(int)).mean())
+    assert np.mean(differences) > 10

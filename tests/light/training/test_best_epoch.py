@@ -120,6 +120,12 @@ def test_without_a_validation_part_the_training_scores_decide() -> None:
     assert choice.rank(0, {"dice_foreground": NAN, "loss": 1.0}) == (BY_LOSS, -1.0)
 
 
+def test_training_losses_with_a_rising_weight_are_not_compared() -> None:
+    config = config_of(train=TrainConfig(consistency=1, ema=0.9))
+    assert choice_for(config, None).loss is None
+    assert choice_for(config, shown(0, 1, 2)).loss == LOSS  # this one has no such term
+
+
 def test_a_score_that_was_always_0_causes_a_warning() -> None:
     choice = choice_for(config_of(), shown(0, 1, 2))
     warning = choice.warning(choice.rank(0, {SCORE: 0.0, LOSS: 2.0}))
