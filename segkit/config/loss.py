@@ -194,7 +194,9 @@ def check_soft(loss: Mapping[str, Any]) -> None:
         ConfigError: If a loss is not, or if labels are smoothed, too.
     """
     for name, term in loss.items():
-        if name in TERMS and name not in SOFT:
+        if name not in TERMS:
+            continue
+        if name not in SOFT:
             raise not_for_soft(name)
         if term_settings(term).get("label_smoothing"):
             raise smoothed_twice(f"loss.{name}.label_smoothing")

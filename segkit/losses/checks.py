@@ -150,8 +150,8 @@ def check_values(values: np.ndarray, allowed: int, where: str) -> None:
             examples.append("...")
         raise DataError(
             f"{where}: allowed values are 0 to {allowed - 1}, and {VOID} for unlabelled; found "
-            f"also {', '.join(examples)}. Task.encode checks and converts masks; probabilities need "
-            f"a task with soft=True",
+            f"also {', '.join(examples)}. Task.encode checks and converts masks; probabilities are "
+            f"targets of a task with soft=True",
             "mask-values",
         )
 

@@ -29,11 +29,11 @@ class GeneralizedDice(SegmentationLoss):
 
     1 - sum_l w_l (2 o_l + s) / sum_l w_l (sum(t_l) + sum(p_l) + s), with w_l = 1 / sum(t_l)^2
 
-    o_l is the overlap sum(t_l p_l), or sum(min(t_l, p_l)) if the task is soft. For exclusive tasks the labels l are all classes, background
-    included, and class weights multiply w_l. Otherwise the labels are presence and absence in each
-    channel, and the result is the mean over channels, weighted by class weights and by the share of
-    known pixels. A label that an image lacks has the weight of the image's smallest label, so that
-    false positives cost; in the paper it is infinite.
+    o_l is the overlap sum(t_l p_l), or sum(min(t_l, p_l)) if the task is soft. For exclusive tasks
+    the labels l are all classes, background included, and class weights multiply w_l. Otherwise the
+    labels are presence and absence in each channel, and the result is the mean over channels,
+    weighted by class weights and by the share of known pixels. A label that an image lacks has the
+    weight of the image's smallest label, so that false positives cost; in the paper it is infinite.
 
     Args:
         task: The task of the network.

@@ -15,12 +15,13 @@ import numpy as np
 from segkit.errors import ConfigError, DataError
 from segkit.task.layers import class_layers, known_pixels
 from segkit.task.sets import completed
-from segkit.task.task import VOID, Task
+from segkit.task.task import VOID, Size, Task
 
 LEVELS = 254
 """The stored value of probability 1."""
 TOLERANCE = 0.01
-"""How far the probabilities of exclusive classes may sum to another number than 1."""
+"""How far the probabilities of exclusive classes may sum to another number than 1, beside the
+rounding of 8-bit files."""
 
 
 def as_soft(task: Task) -> Task:
@@ -48,16 +49,19 @@ def as_soft(task: Task) -> Task:
     return task.model_copy(update={"soft": True, "sets": ()})
 
 
-def encode_probabilities(task: Task, probabilities: np.ndarray, where: str) -> np.ndarray:
+def encode_probabilities(
+    task: Task, probabilities: np.ndarray, where: str, valid: np.ndarray | None = None
+) -> np.ndarray:
     """Return probabilities as a soft target, after checking them.
 
     Args:
         task: The task, with `soft`.
         probabilities: (H, W, C), from 0 to 1.
         where: A name for them in errors, such as their file.
+        valid: (H, W) bool, False where pixels are unlabelled; None if all are labelled.
 
     Returns:
-        (H, W, C) uint8, without VOID.
+        (H, W, C) uint8.
 
     Raises:
         DataError: If a value is NaN or outside 0 to 1, if the shape is wrong, or if the
@@ -70,8 +74,11 @@ def encode_probabilities(task: Task, probabilities: np.ndarray, where: str) -> n
             f"class ({', '.join(task.classes)}); found {values.shape}",
             "mask-channels",
         )
-    check_probabilities(task, values, where)
-    return np.rint(values * LEVELS).clip(0, LEVELS).astype(np.uint8)
+    if valid is None:
+        valid = np.ones(values.shape[:2], bool)
+    check_probabilities(task, values[valid], where)
+    stored = np.rint(values * LEVELS).clip(0, LEVELS).astype(np.uint8)
+    return np.where(valid[..., None], stored, np.uint8(VOID))
 
 
 def check_probabilities(task: Task, values: np.ndarray, where: str) -> None:
@@ -83,7 +90,8 @@ def check_probabilities(task: Task, values: np.ndarray, where: str) -> None:
         where: A name for them in errors.
 
     Raises:
-        DataError: If they are not between 0 and 1, or if those of exclusive classes do not sum to 1.
+        DataError: If they are not between 0 and 1, or if those of exclusive classes do not sum
+            to 1.
     """
     if not values.size:
         return
@@ -95,13 +103,25 @@ def check_probabilities(task: Task, values: np.ndarray, where: str) -> None:
             f"Pixels without a label are void, not NaN or a negative number",
             "probabilities",
         )
-    if not task.exclusive:
-        return
-    sums = values.sum(axis=-1)
+    if task.exclusive:
+        check_sums(values.sum(axis=-1), where, task.channels)
+
+
+def check_sums(sums: np.ndarray, where: str, classes: int) -> None:
+    """Check the sums of the probabilities of exclusive classes.
+
+    Args:
+        sums: The sum at each pixel, of any shape.
+        where: A name for them in errors.
+        classes: The number of classes.
+
+    Raises:
+        DataError: If one is not 1. Each class may be stored in 8 bits.
+    """
     worst = float(sums.ravel()[np.abs(sums - 1).argmax()])
-    if abs(worst - 1) > TOLERANCE:
+    if abs(worst - 1) > TOLERANCE + classes / 510:
         raise DataError(
-            f"{where}: in a multiclass task the probabilities of the {task.channels} classes sum "
+            f"{where}: in a multiclass task the probabilities of the {classes} classes sum "
             f"to 1 at each pixel; found a sum of {worst:.4g}. If a pixel may have several classes, "
             f"use a multilabel task",
             "probabilities",
@@ -183,7 +203,7 @@ def as_probabilities(task: Task, target: np.ndarray) -> np.ndarray:
     return np.where(target == VOID, np.float32(VOID), values / whole).astype(np.float32)
 
 
-def trained_shape(task: Task, height: int | None, width: int | None) -> tuple[int | None, ...]:
+def trained_shape(task: Task, height: Size, width: Size) -> tuple[Size | int, ...]:
     """Return the shape of the target of an image for losses and metrics.
 
     Args:
