@@ -8,6 +8,7 @@ and others change by at most 1 / (2 * `LEVELS`). Losses get them as float32.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -183,6 +184,31 @@ def hard_target(task: Task, target: np.ndarray) -> np.ndarray:
     if task.exclusive:
         return np.where(is_known.all(axis=-1), target.argmax(axis=-1), VOID).astype(np.uint8)
     return np.where(is_known, 2 * target.astype(np.uint16) >= LEVELS, VOID).astype(np.uint8)
+
+
+def drawn_target(task: Task, target: np.ndarray, name: str) -> np.ndarray:
+    """Return a mask in which the class of each pixel is drawn with the probabilities of its label.
+
+    It is like the mask of an annotator chosen for each pixel by chance. Probabilities that equal
+    those of the labels are calibrated on it, but not on the mask of the most probable classes.
+
+    Args:
+        task: The task, with `soft`.
+        target: (H, W, C) uint8, a soft target.
+        name: The name of the sample; the same one gives the same mask.
+
+    Returns:
+        uint8 of the shape `task.target_shape(H, W)`.
+    """
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    shares = as_probabilities(task, target)
+    is_known = target != VOID
+    if not task.exclusive:
+        is_drawn = random.random(target.shape, np.float32) < shares
+        return np.where(is_known, is_drawn, VOID).astype(np.uint8)
+    limits = shares[..., :-1].cumsum(axis=-1)
+    drawn = (random.random((*target.shape[:2], 1), np.float32) >= limits).sum(axis=-1)
+    return np.where(is_known.all(axis=-1), drawn, VOID).astype(np.uint8)
 
 
 def as_probabilities(task: Task, target: np.ndarray) -> np.ndarray:
