@@ -200,7 +200,7 @@ def drawn_target(task: Task, target: np.ndarray, name: str) -> np.ndarray:
     Returns:
         uint8 of the shape `task.target_shape(H, W)`.
     """
-    random = np.random.default_rng(zlib.crc32(name.encode()))
+    random = np.random.default_rng(zlib.crc32(name.encode(errors="surrogateescape")))
     shares = as_probabilities(task, target)
     is_known = target != VOID
     if not task.exclusive:
