@@ -36,6 +36,7 @@ from segkit.io.unicode_names import by_nfc, existing, nfc
 
 MOST_LISTED = 5
 """Names that a message lists at most."""
+_HOW_TO_LEAVE_OUT = "To leave out such images, set data.missing_masks: leave_out"
 _HOW_TO_LEAVE_OPEN = "If a class without a mask was not annotated, set data.missing_masks: void"
 
 
@@ -95,7 +96,7 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         masks = planes_apart(masks, data.axes)
         masks_by_class[label] = masks
     if data.missing_masks == "leave_out":
-        stems = _with_a_mask(stems, masks_by_class, data)
+        stems = _with_a_mask(stems, masks_by_class, data.masks)
     are_optional = data.missing_masks == "void" and "" not in masks_by_class
     for label, masks in masks_by_class.items():
         needing = [stem for stem in stems.values() if stem in masks or not are_optional]
@@ -112,15 +113,13 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
 
 
 def _with_a_mask(
-    stems: Mapping[str, str], masks_by_class: Mapping[str, Mapping[str, Path]], data: DataConfig
+    stems: Mapping[str, str], masks_by_class: Mapping[str, Mapping[str, Path]], folder: Path
 ) -> dict[str, str]:
     """Return the images that have a mask, each with the name that it shares with the mask."""
-    found = {}
-    for name, stem in stems.items():
-        if any(stem in masks for masks in masks_by_class.values()):
-            found[name] = stem
+    have_masks: set[str] = set().union(*masks_by_class.values())
+    found = {name: stem for name, stem in stems.items() if stem in have_masks}
     if not found:
-        raise DataError(f"{data.masks}: has no mask with the name of an image", "unpaired")
+        raise DataError(f"{folder}: has no mask with the name of an image", "unpaired")
     return found
 
 
@@ -258,8 +257,10 @@ def _check_partners(
         message = f"{len(alone)} masks without an image of the same name in {data.images}"
     if alone:
         advice = _how_to_pair(image_names, mask_names, data)
-        if alone <= image_names and mask_names <= image_names and mask_folder != data.masks:
-            advice = f"{_HOW_TO_LEAVE_OPEN}. {advice}"
+        if alone <= image_names and mask_names and mask_names <= image_names:
+            advice = f"{_HOW_TO_LEAVE_OUT}. {advice}"
+            if mask_folder != data.masks:
+                advice = f"{_HOW_TO_LEAVE_OPEN}. {advice}"
         raise DataError(f"{message}: {_list_names(alone)}. {advice}", "unpaired")
 
 
