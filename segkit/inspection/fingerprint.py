@@ -79,6 +79,8 @@ class SampleFingerprint(NamedTuple):
     """Number of annotators, if there are the masks of several."""
     agreement: np.ndarray | None = None
     """(2, C) int64, from `count_pairs`."""
+    probable: np.ndarray | None = None
+    """Whether a soft label gives each class a probability above 0, (C,) bool; None of masks."""
 
     @property
     def pixels(self) -> int:
@@ -215,6 +217,7 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         geometry=sample.geometry,
         annotators=len(sample.annotations),
         agreement=count_pairs(task, sample.annotations),
+        probable=_probable(sample),
     )
 
 
@@ -239,6 +242,13 @@ def count_pairs(task: Task, annotations: Sequence[np.ndarray]) -> np.ndarray:
             counts[0, label] += 2 * np.count_nonzero(first & second)
             counts[1, label] += np.count_nonzero(first) + np.count_nonzero(second)
     return counts
+
+
+def _probable(sample: Sample) -> np.ndarray | None:
+    if sample.soft is None:
+        return None
+    is_probable: np.ndarray = (sample.soft > 0) & (sample.soft != VOID)
+    return is_probable.any(axis=(0, 1))
 
 
 def _measured_values(sample: Sample) -> np.ndarray:

@@ -88,6 +88,27 @@ def test_inspect_says_how_much_annotators_agree(tmp_path: Path) -> None:
     assert read_data_summary(tmp_path / "data.json").agreement is None
 
 
+def test_a_class_that_is_never_the_most_probable_one_can_be_learned(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    config["data"]["annotators"] = config["data"]["annotators"][:2]
+    for name in "ab":
+        for folder, value in (("anna", 1), ("ben", 0)):
+            Image.fromarray(np.full((6, 6), value, np.uint8)).save(
+                tmp_path / folder / f"{name}.png"
+            )
+    config["data"]["annotators"].append(str(tmp_path / "none"))
+    (tmp_path / "none").mkdir()
+    for name in "ab":
+        Image.fromarray(np.zeros((6, 6), np.uint8)).save(tmp_path / "none" / f"{name}.png")
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    found = segkit.inspect(tmp_path / "c.yaml")
+    assert found.summary().classes["liver"].pixels == 0
+    messages = {problem.code: str(problem) for problem in found.problems}
+    assert "nothing-to-learn" not in messages
+    assert "kidney" in messages["absent-class"]
+    assert "liver" not in messages["absent-class"]
+
+
 def test_masks_of_one_person_have_no_agreement(tmp_path: Path) -> None:
     masks = {"annotators": None, "masks": str(tmp_path / "anna")}
     (tmp_path / "c.yaml").write_text(json.dumps(config_of(tmp_path, **masks)))
