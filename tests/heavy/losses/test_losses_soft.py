@@ -59,6 +59,7 @@ def test_the_config_and_the_classes_agree_which_losses_are_defined() -> None:
         loss_of("cross_entropy", task, label_smoothing=0.1)
 
 
+@pytest.mark.one_backend
 @every_soft_loss
 @every_task
 @few
@@ -133,6 +134,7 @@ def test_overlap_losses_agree_with_the_oracles(kind: str, seed: int) -> None:
         assert cost == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", OVERLAPS)
 @every_task
 @few
@@ -154,6 +156,7 @@ def test_an_overlap_loss_is_0_at_the_target_and_larger_elsewhere(
     assert (value(loss, target, majority) > 1e-3).all()
 
 
+@pytest.mark.one_backend
 @every_task
 @few
 @given(seed=seeds)
@@ -230,6 +233,7 @@ def test_hard_channels_are_the_mask_of_the_task(kind: str, seed: int) -> None:
         np.testing.assert_array_equal(found[image], ops.convert_to_numpy(expected)[0])
 
 
+@pytest.mark.one_backend
 def test_an_image_head_learns_from_the_most_probable_classes() -> None:
     task = Task.multiclass(NAMES, soft=True)
     target = np.zeros((1, *SIZE, 3), np.float32)

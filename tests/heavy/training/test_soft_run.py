@@ -32,7 +32,7 @@ def square(number: int) -> tuple[slice, slice]:
 
 
 def config_of(root: Path, classes: list[str], epochs: int, **sections: Any) -> Config:
-    """Save grey squares. Anna marks them as the class before the last one, the others as the last."""
+    """Save squares that anna marks as the class before the last one, and the others as the last."""
     for number in range(18):
         rng = np.random.default_rng(number)
         pixels = rng.integers(0, 60, (*SIZE, 3)).astype(np.uint8)
@@ -91,6 +91,7 @@ def test_a_run_learns_from_annotators_and_is_opened_again(tmp_path: Path) -> Non
     assert mask.shape == SIZE
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_probabilities_approach_the_share_of_annotators(tmp_path: Path) -> None:
     config = config_of(tmp_path, ["background", "crack"], 1)
