@@ -247,8 +247,8 @@ def count_pairs(task: Task, annotations: Sequence[np.ndarray]) -> np.ndarray:
 def _probable(sample: Sample) -> np.ndarray | None:
     if sample.soft is None:
         return None
-    is_probable: np.ndarray = (sample.soft > 0) & (sample.soft != VOID)
-    return is_probable.any(axis=(0, 1))
+    is_probable = (sample.soft > 0) & (sample.soft != VOID)
+    return np.asarray(is_probable.any(axis=(0, 1)))
 
 
 def _measured_values(sample: Sample) -> np.ndarray:

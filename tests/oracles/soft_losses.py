@@ -54,9 +54,14 @@ def cross_entropy(
 def tversky(
     truth: np.ndarray, p: np.ndarray, foreground: Sequence[int], alpha: float, beta: float, s: float
 ) -> float:
-    """Return the cost with excess max(p - t, 0) and shortfall max(t - p, 0) of each pixel."""
+    """Return the cost with excess max(p - t, 0) and shortfall max(t - p, 0) of each pixel.
+
+    Classes are averaged by their numbers of known pixels.
+    """
     costs = []
+    known = []
     for label in foreground:
+        known.append(np.count_nonzero(~np.isnan(truth[..., label])))
         common = 0.0
         excess = 0.0
         shortfall = 0.0
@@ -69,18 +74,23 @@ def tversky(
             excess += max(probability - t, 0.0)
             shortfall += max(t - probability, 0.0)
         costs.append(1 - (common + s) / (common + alpha * excess + beta * shortfall + s))
-    return sum(costs) / len(costs)
+    return float(np.average(costs, weights=known))
 
 
 def dice_by_distance(
     truth: np.ndarray, p: np.ndarray, foreground: Sequence[int], s: float
 ) -> float:
-    """Return 1 - (|t| + |p| - |t - p| + s) / (|t| + |p| + s): DML1 of Wang et al., 2023."""
+    """Return 1 - (|t| + |p| - |t - p| + s) / (|t| + |p| + s): DML1 of Wang et al., 2023.
+
+    Classes are averaged by their numbers of known pixels.
+    """
     costs = []
+    weights = []
     for label in foreground:
         known = ~np.isnan(truth[..., label])
         t = truth[..., label][known]
         q = p[..., label][known]
         size = t.sum() + q.sum()
         costs.append(1 - (size - np.abs(t - q).sum() + s) / (size + s))
-    return sum(costs) / len(costs)
+        weights.append(t.size)
+    return float(np.average(costs, weights=weights))

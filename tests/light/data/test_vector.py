@@ -40,7 +40,9 @@ WIDTH = 80
 LAND = Task.multiclass(["background", "house", "road"])
 HOUSE = Task.binary("house")
 BOTH = Task.multilabel(["house", "road"])
-ENGINEERING = 'LOCAL_CS["site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+ENGINEERING = (
+    'LOCAL_CS["site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Any:
