@@ -240,9 +240,7 @@ class Task(BaseModel):
 
         Mirrored training images would be labelled wrong for them.
         """
-        paired: set[str] = set()
-        for pair in self.flip_pairs:
-            paired.update(pair)
+        paired: set[str] = set().union(*self.flip_pairs)
         return tuple(name for name in self.classes if name not in paired and SIDE.search(name))
 
     @property

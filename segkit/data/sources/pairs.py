@@ -15,6 +15,7 @@ from segkit.data.sources.pair_names import (
     find_prefixes,
     find_suffixes,
     parts_by_folder,
+    with_a_mask,
     without_prefix,
 )
 from segkit.data.sources.pair_pages import (
@@ -96,7 +97,7 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         masks = planes_apart(masks, data.axes)
         masks_by_class[label] = masks
     if data.missing_masks == "leave_out":
-        stems = _with_a_mask(stems, masks_by_class, data.masks)
+        stems = with_a_mask(stems, masks_by_class, data.masks)
     are_optional = data.missing_masks == "void" and "" not in masks_by_class
     for label, masks in masks_by_class.items():
         needing = [stem for stem in stems.values() if stem in masks or not are_optional]
@@ -110,17 +111,6 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         found = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
         pairs[name] = Pair(image, found)
     return Pairs(pairs, parts_by_folder(pairs), _without_mask(pairs, labels))
-
-
-def _with_a_mask(
-    stems: Mapping[str, str], masks_by_class: Mapping[str, Mapping[str, Path]], folder: Path
-) -> dict[str, str]:
-    """Return the images that have a mask, each with the name that it shares with the mask."""
-    have_masks: set[str] = set().union(*masks_by_class.values())
-    found = {name: stem for name, stem in stems.items() if stem in have_masks}
-    if not found:
-        raise DataError(f"{folder}: has no mask with the name of an image", "unpaired")
-    return found
 
 
 def _without_mask(pairs: Mapping[str, Pair], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
