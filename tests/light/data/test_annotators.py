@@ -16,9 +16,11 @@ from segkit.data.convert import convert
 from segkit.data.parts import open_data
 from segkit.data.sources.source import Sample, Source, Subset, open_source
 from segkit.task.soft import LEVELS, as_probabilities, mean_of_masks, soft_of_mask
+from tests.helpers import coco_json
 from tests.helpers.errors import fails
 from tests.helpers.label_sets import labelme_file, labelme_shape, picture, write_json
 from tests.helpers.listings import listing
+from tests.helpers.scans import need, save_nifti
 
 CRACK: dict[str, Any] = {"kind": "binary", "classes": ["crack"]}
 ORGANS: dict[str, Any] = {"kind": "multiclass", "classes": ["background", "liver", "kidney"]}
@@ -327,3 +329,39 @@ def test_a_source_of_hard_masks_may_train_a_soft_task() -> None:
     name = source.names[0]
     found = Read(Subset(source, source.names), config.task, INPUT)(name)[1]
     np.testing.assert_array_equal(found, soft_of_mask(config.task, source.read(name).mask))
+
+
+def test_coco_files_of_two_annotators(tmp_path: Path) -> None:
+    boxes = {"anna": (0, 0, 4, 2), "ben": (2, 0, 6, 2)}
+    own = {}
+    for annotator, box in boxes.items():
+        region = coco_json.annotation(coco_json.PERSON_ID, [coco_json.box(*box)])
+        data = coco_json.save(tmp_path, coco_json.content(region))
+        file = tmp_path / f"{annotator}.json"
+        (tmp_path / "coco.json").rename(file)
+        own[annotator] = {"annotations": str(file)}
+    section = {"source": "coco", "images": str(data.images), "annotators": own}
+    config, source = opened(
+        {**section, "validation": 0, "test": 0}, {"kind": "binary", "classes": ["person"]}
+    )
+    found = shares(source.read("a"), config)[..., 0]
+    expected = np.mean([coco_json.filled(box) for box in boxes.values()], axis=0)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_scans_of_two_annotators(tmp_path: Path) -> None:
+    need("nibabel")
+    volume = np.random.default_rng(0).integers(0, 2, (6, 5, 3)).astype(np.int16)
+    save_nifti(tmp_path / "images" / "a.nii", volume)
+    for annotator, mask in (("anna", volume), ("ben", 1 - volume)):
+        save_nifti(tmp_path / annotator / "a.nii", mask.astype(np.uint8))
+    where = [str(tmp_path / annotator) for annotator in ("anna", "ben")]
+    data = {"source": "scans", "images": str(tmp_path / "images"), "annotators": where}
+    config, source = opened({**data, "validation": 0, "test": 0}, CRACK)
+    assert len(source.names) == 3
+    for name in source.names:
+        sample = source.read(name)
+        assert (shares(sample, config) == 0.5).all()
+        assert sample.geometry is not None
+    found: Any = source
+    assert found.plane is not None
