@@ -82,7 +82,7 @@ def test_a_run_learns_from_annotators_and_is_opened_again(tmp_path: Path) -> Non
     assert report["classes"]["a"]["pixels_true"] == 0  # the majority says b
     assert report["classes"]["b"]["pixels_true"] > 0
     segkit.tune(tmp_path / "run")
-    segkit.report(tmp_path / "run")
+    segkit.report(tmp_path / "run", out=tmp_path / "report.html")
     scores = segkit.evaluate(tmp_path / "run", tmp_path / "images", tmp_path / "anna")
     assert scores["classes"]["a"]["pixels_true"] > 0
     model = keras.saving.load_model(tmp_path / "run" / "last.keras")
