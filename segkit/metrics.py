@@ -12,7 +12,7 @@ from keras import ops
 from segkit.config.arguments import named_arguments
 from segkit.errors import ConfigError
 from segkit.losses.segmentation import as_array, checked_target
-from segkit.losses.targets import Tensor, as_channels, probabilities
+from segkit.losses.targets import Tensor, as_channels, hard_channels, probabilities
 from segkit.task import Task, as_task
 
 LIMB = 2**24
@@ -55,7 +55,8 @@ class PixelCounts(keras.metrics.Metric):
         """Add the pixels of a batch.
 
         Args:
-            y_true: Encoded targets, (B, H, W) or (B, H, W, C).
+            y_true: Encoded targets, (B, H, W) or (B, H, W, C). Those of a soft task count as its
+                most probable classes, or as yes from 1/2 on.
             y_pred: Predictions, (B, H, W, C).
             sample_weight: Must be None.
 
@@ -73,7 +74,7 @@ class PixelCounts(keras.metrics.Metric):
         y_pred = ops.convert_to_tensor(as_array(y_pred))
         target, known = as_channels(y_true, self.task)
         is_known = known > 0.5
-        is_true = target > 0.5
+        is_true = hard_channels(target, known, self.task) > 0.5
         is_false = ops.logical_not(is_true) & is_known
         is_predicted = self._decode(probabilities(y_pred, self.task, self.from_logits))
         not_predicted = ops.logical_not(is_predicted)

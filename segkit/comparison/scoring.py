@@ -112,8 +112,8 @@ def score(
         probabilities = sample.probabilities
         cells.append(counts.count(task, target, decode(sample.config, probabilities)))
         softened = tempered(task, probabilities, config.decode.temperature)
-        head_calibration.append(tally(*flatten_known(task, softened, target)))
-        mask_calibration.append(tally(*flatten_mask(task, softened, target)))
+        head_calibration.append(tally(*flatten_known(task, softened, sample.drawn)))
+        mask_calibration.append(tally(*flatten_mask(task, softened, sample.drawn)))
     return Scored(
         names=np.array(part.names),
         counts=np.stack(cells),

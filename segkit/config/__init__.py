@@ -6,6 +6,7 @@ groups.py     groups of samples, in the section `data`
 data_sets.py  several data sets in one training, in the section `data`
 image_parts.py  planes of stacks and levels of slides, in the section `data`
 partial_labels.py  labels that say less than one class per pixel, in the section `data`
+soft_labels.py  masks of several annotators and of probabilities, in the section `data`
 sets.py       sets of classes that the section `data` needs (mask_meanings.py: types of settings)
 vector.py     section `data.vector`: the vector labels of maps
 augment.py    section `augment`

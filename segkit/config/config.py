@@ -13,7 +13,7 @@ from segkit.config.augment import AugmentConfig
 from segkit.config.data import DataConfig, PixelSize, Unit
 from segkit.config.data_sets import set_configs
 from segkit.config.decode import DecodeConfig
-from segkit.config.loss import LossTerms, changes
+from segkit.config.loss import LossTerms, changes, check_soft
 from segkit.config.model import ModelConfig
 from segkit.config.section import Positive, Section
 from segkit.config.sets import task_for
@@ -150,6 +150,8 @@ class Config(Section):
             self._check_consistency()
         # The model is frozen, and pydantic ignores another object that a validator returns.
         self.__dict__["task"] = task_for(self.task, self.data)
+        if self.task.soft:
+            check_soft(self.loss)
         if self.train.monitor == "loss" and changes(self.loss):
             raise ConfigError(
                 "losses of different epochs cannot be compared while a weight of the loss changes; "

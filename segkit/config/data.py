@@ -14,6 +14,7 @@ from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.partial_labels import PartialLabels
 from segkit.config.section import Positive, Section, Share
+from segkit.config.soft_labels import SoftLabels, check_probabilities, checked_annotators
 from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
@@ -91,7 +92,7 @@ class PartConfig(Section):
         return self
 
 
-class DataConfig(PartialLabels, ImageParts):
+class DataConfig(PartialLabels, SoftLabels, ImageParts):
     """Where the samples come from, how masks are read, and how samples are split into parts."""
 
     source: str = "folder"
@@ -266,6 +267,10 @@ class DataConfig(PartialLabels, ImageParts):
         if self.sets is not None:
             # The model is frozen, and pydantic ignores another object that a validator returns.
             self.__dict__["sets"] = checked_sets(self)
+        if self.annotators is not None:
+            self.__dict__["annotators"] = checked_annotators(self)
+        if self.mask_probabilities and self.sets is None:
+            check_probabilities(self)
         self._check_scan_settings()
         self.check_image_parts(self.source, self.pages)
         if self.bands is not None and self.source in WITHOUT_BANDS:
@@ -388,6 +393,8 @@ class DataConfig(PartialLabels, ImageParts):
         """
         changed = own.model_dump(exclude_none=True)
         changed["sets"] = None
+        if not changed.keys().isdisjoint(("masks", "annotations", "list_file")):
+            changed["annotators"] = None  # the files of the part are masks of one kind
         if "images" in changed:
             changed.setdefault(
                 "list_file", None

@@ -11,7 +11,7 @@ from segkit.errors import ConfigError
 if TYPE_CHECKING:
     from segkit.config.data import DataConfig
 
-PLACES = ("images", "masks", "annotations", "list_file", "data_dir", "name")
+PLACES = ("images", "masks", "annotations", "annotators", "list_file", "data_dir", "name")
 """Settings that say where samples are, which each set has for itself."""
 ONE_FOR_ALL = (
     "relative_to",

@@ -157,6 +157,65 @@ They are repeated here so that a config can be checked before Keras is loaded.
 """
 
 
+SOFT = (
+    "cross_entropy",
+    "dice",
+    "focal_tversky",
+    "generalized_dice",
+    "jaccard",
+    "log_cosh_dice",
+    "tversky",
+)
+"""The losses of the catalog that are defined for soft targets (`Task.soft`)."""
+
+
+def not_for_soft(name: str) -> ConfigError:
+    """Return the error for a loss that is not defined for soft targets.
+
+    Args:
+        name: The loss.
+    """
+    return ConfigError(
+        f"is not defined for soft labels; losses that are: {', '.join(SOFT)}",
+        "not-for-task",
+        setting=f"loss.{name}",
+    )
+
+
+def check_soft(loss: Mapping[str, Any]) -> None:
+    """Check that all losses of the section `loss` are defined for soft targets.
+
+    Losses of your own ("module:attribute") are not checked.
+
+    Args:
+        loss: The section.
+
+    Raises:
+        ConfigError: If a loss is not, or if labels are smoothed, too.
+    """
+    for name, term in loss.items():
+        if name not in TERMS:
+            continue
+        if name not in SOFT:
+            raise not_for_soft(name)
+        if term_settings(term).get("label_smoothing"):
+            raise smoothed_twice(f"loss.{name}.label_smoothing")
+
+
+def smoothed_twice(setting: str) -> ConfigError:
+    """Return the error for label smoothing of soft labels.
+
+    Args:
+        setting: The setting of label smoothing.
+    """
+    return ConfigError(
+        "soft labels say themselves how sure they are, so they are not smoothed; leave out the "
+        "setting",
+        "contradiction",
+        setting=setting,
+    )
+
+
 def term_settings(term: Any) -> dict[str, Any]:
     """Return the settings of a loss in a config, including its weight.
 

@@ -48,9 +48,10 @@ class PartialLabels(Section):
     labelled_classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The classes that were annotated; all others are unlabelled, as `unlabelled` describes it, and
     a mask that contains one of them is an error. Null means all classes."""
-    missing_masks: Literal["error", "void"] = "error"
+    missing_masks: Literal["error", "void", "leave_out"] = "error"
     """Whether an image without the mask of a class, where each class has a folder or a column of
-    its own, is an error, or the class was not annotated in this image (void)."""
+    its own, is an error, or the class was not annotated in this image (void); leave_out leaves out
+    images without any mask, and with `annotators` an image needs the mask of one of them only."""
     transparent: Literal["error", "void"] = "error"
     """Whether a mask file with transparent pixels is an error, or pixels that are not opaque are
     unlabelled (void), as around strokes on a layer of a paint program."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from segkit.config.config import Config
 from segkit.config.data import PATH_SETTINGS
+from segkit.config.soft_labels import by_name
 from segkit.config.trust import check_imports
 from segkit.errors import ConfigError
 from segkit.io.yaml_text import parse_yaml, read_yaml
@@ -117,6 +119,9 @@ def _anchored(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the section `data`, or a part in it, with relative paths that start at a folder."""
     anchored: dict[str, Any] = {}
     for key, value in section.items():
+        if key == "annotators":
+            with suppress(ValueError):  # the check of the config reports it
+                value = by_name(value)
         if isinstance(value, Mapping):
             anchored[key] = _anchored(value, folder)
         elif key in PATH_SETTINGS and isinstance(value, str):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from segkit.config.data import DataConfig
 from segkit.config.data_sets import set_configs
+from segkit.config.soft_labels import annotator_configs
 from segkit.task import Task
 from segkit.task.layers import sets_left_open
 from segkit.task.meanings import meant, with_sets
+from segkit.task.soft import as_soft
 
 MOST_IN_PAIRS = 10
 """Most classes whose boxes may overlap in pairs; pixels in boxes of more classes are VOID."""
@@ -25,12 +27,13 @@ def task_for(task: Task, data: DataConfig) -> Task:
         task: The task of the masks.
         data: How the masks are read.
     """
-    for section in set_configs(data).values():
+    for section in (*set_configs(data).values(), *annotator_configs(data).values()):
         task = task_for(task, section)
     stored = stored_sets(task, data)
     task = with_sets(task, stored)
     unlabelled = [name for name in unlabelled_of(task, data) if name in task.classes]
-    return with_sets(task, sets_left_open(task, unlabelled, stored))
+    task = with_sets(task, sets_left_open(task, unlabelled, stored))
+    return as_soft(task) if data.are_soft else task
 
 
 def unlabelled_of(task: Task, data: DataConfig) -> tuple[str, ...]:
@@ -60,6 +63,7 @@ def for_new_masks(task: Task, data: DataConfig, images: Path, masks: Path) -> Da
     """
     settings = data.model_dump()
     settings |= {"images": images, "masks": masks, "list_file": None, "sets": None}
+    settings["annotators"] = None
     settings |= {"labelled_classes": None, "labelled_area": None}
     settings["unlabelled"] = dict.fromkeys(unlabelled_of(task, data), "void") or None
     return DataConfig.model_validate(settings)

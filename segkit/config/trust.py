@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from segkit.config.config import Config
+from segkit.config.data import DataConfig
 from segkit.config.data_sets import set_configs
 from segkit.config.networks import HUB
+from segkit.config.soft_labels import annotator_configs
 from segkit.errors import ConfigError
 
 
@@ -53,9 +55,16 @@ def _named_code(config: Config) -> Iterator[tuple[str, str]]:
     named = [("data.source", config.data.source), ("model.decoder", config.model.decoder)]
     for name, section in set_configs(config.data).items():
         named.append((f"data.sets.{name}.source", section.source))
+        named += _of_annotators(section, f"data.sets.{name}.annotators")
+    named += _of_annotators(config.data, "data.annotators")
     if not config.model.encoder.startswith(HUB):
         named.append(("model.encoder", config.model.encoder))
     named += [("loss", name) for name in config.loss]
     for setting, name in named:
         if ":" in name:
             yield setting, name
+
+
+def _of_annotators(data: DataConfig, setting: str) -> list[tuple[str, str]]:
+    """Return the setting and the source of each annotator."""
+    return [(f"{setting}.{name}.source", x.source) for name, x in annotator_configs(data).items()]

@@ -93,6 +93,10 @@ def convert_parts(
             f"must be one of {', '.join(parts)}; found {part!r}", "unknown-name", setting="--part"
         )
     _refuse_sets(task)
+    notes: list[str] = []
+    if task.soft:
+        task = task.model_copy(update={"soft": False})
+        notes.append("soft labels are written as masks of their most probable classes")
     require_empty(out)
     out = Path(os.path.realpath(out))  # writing replaces the folder, so a link must be followed
     chosen = {name: subset for name, subset in parts.items() if part in (None, name)}
@@ -100,14 +104,13 @@ def convert_parts(
     if to == "tfds":
         load_keras()  # starts TensorFlow without its messages; writing needs it
     with progress.counting("writing samples", total) as count_one:
-        losses: list[str] = []
         if to == "tfds":
             to_tfds(task, chosen, out, count_one)
         elif to == "folder":
             to_folder(task, chosen, out, count_one)
         else:
-            losses = to_tool(task, chosen, out, to, count_one)
-    for sentence in losses:
+            notes += to_tool(task, chosen, out, to, count_one)
+    for sentence in notes:
         progress.message(f"{out}: {sentence}")
 
 

@@ -41,6 +41,7 @@ from segkit.io.scans.finding import find_scans
 from segkit.system.progress import Progress
 from segkit.system.threads import prefetch
 from segkit.task import VOID
+from segkit.task.soft import drawn_target
 
 
 class PredictedSample(NamedTuple):
@@ -55,6 +56,8 @@ class PredictedSample(NamedTuple):
     """(H, W, classes)."""
     config: RunConfig
     """The config of the run, whose smallest objects are in pixels of this sample."""
+    drawn: np.ndarray
+    """The true mask for calibration: `target`, or `drawn_target` of a soft label."""
 
 
 class ScoreOptions(NamedTuple):
@@ -298,6 +301,7 @@ def _as_scene(sample: PredictedSample, second: np.ndarray | None, sizes: PixelSi
         second=second,
         spacing=sizes.of(sample.name),
         probabilities=tempered(sample.config.task, sample.probabilities, temperature),
+        drawn=sample.drawn,
     )
 
 
@@ -341,11 +345,16 @@ def predict_samples(
         ConfigError: If a smallest object is an area, and a sample has no known pixel size.
     """
     targets: dict[str, np.ndarray] = {}
+    drawn: dict[str, np.ndarray] = {}
     configs: dict[str, RunConfig] = {}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         for sample in prefetch(part.read, part.names):
-            targets[sample.name] = config.task.encode(sample.mask, sample.name, void=VOID)
+            target = config.task.encode(sample.mask, sample.name, void=VOID)
+            targets[sample.name] = target
+            drawn[sample.name] = target
+            if sample.soft is not None:
+                drawn[sample.name] = drawn_target(config.task, sample.soft, sample.name)
             size = pixel_size_of(config.data, sample.geometry)
             configs[sample.name] = at_pixel_size(config, size, sample.name)
             image = match_model_input(config, sample.image, sample.name)
@@ -354,5 +363,7 @@ def predict_samples(
             yield sample.name, image
 
     for name, image, probabilities in predict_images(predict, config, images()):
-        yield PredictedSample(name, image, targets.pop(name), probabilities, configs.pop(name))
+        yield PredictedSample(
+            name, image, targets.pop(name), probabilities, configs.pop(name), drawn.pop(name)
+        )
         progress(name)

@@ -35,6 +35,8 @@ class Scene(NamedTuple):
     """Height and width of a pixel; None for those of the `BoundarySettings`."""
     probabilities: np.ndarray | None = None
     """(H, W, C), with the temperature of the run; None if they are unknown."""
+    drawn: np.ndarray | None = None
+    """The true mask for calibration; None for `target`."""
 
 
 class Measurements:
@@ -85,7 +87,7 @@ class Measurements:
         self.confusion += count_confusion(self.task, layers)
         self.moved += count_moved(layers)
         if scene.probabilities is not None:
-            self.curves.add(scene.target, scene.probabilities)
+            self.curves.add(scene.target, scene.probabilities, scene.drawn)
         self.open += count_open(self.task, layers, scene.mask)
         self.parents += count_parents(self.task, scene.target, scene.mask)
         if scene.second is not None:

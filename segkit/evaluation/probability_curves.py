@@ -39,15 +39,21 @@ class ProbabilityCurves:
         """Pixels without and with each class, by their probability."""
         self.sums = np.zeros((task.channels, BINS))
         """Sum of the probabilities in each bin of the reliability diagram."""
+        self.true = np.zeros((task.channels, BINS), np.int64)
+        """Pixels with each class in each bin of the reliability diagram."""
 
-    def add(self, target: np.ndarray, probabilities: np.ndarray) -> None:
+    def add(
+        self, target: np.ndarray, probabilities: np.ndarray, drawn: np.ndarray | None = None
+    ) -> None:
         """Add an image.
 
         Args:
             target: The true mask as `Task.encode` returns it.
             probabilities: (H, W, C), as the prediction delivers them.
+            drawn: The true mask for the reliability diagram; None for `target`.
         """
         truth = class_layers(self.task, target)
+        true = truth if drawn is None else class_layers(self.task, drawn)
         known = known_pixels(self.task, target)
         bins = threshold_bins(probabilities)
         for label in range(self.task.channels):
@@ -55,7 +61,9 @@ class ProbabilityCurves:
             found = bins[..., label][chosen]
             self.histograms[:, label] += count_bins(found, truth[..., label][chosen])
             values = probabilities[..., label][chosen]
-            self.sums[label] += np.bincount(found * BINS // STEPS, values, minlength=BINS)
+            tenths = found * BINS // STEPS
+            self.sums[label] += np.bincount(tenths, values, minlength=BINS)
+            self.true[label] += np.bincount(tenths[true[..., label][chosen]], minlength=BINS)
         self.images += 1
 
     def reliability(self) -> dict[str, Any]:
@@ -69,14 +77,14 @@ class ProbabilityCurves:
             |mean probability - share of true pixels| of their bin), and "bins": for each bin
             "count", and the means "probability" and "true", None in an empty bin.
         """
-        without, having = self.histograms.reshape(2, self.task.channels, BINS, -1).sum(axis=-1)
-        counts = without + having
+        histograms = self.histograms.sum(axis=0)
+        counts = histograms.reshape(self.task.channels, BINS, -1).sum(axis=-1)
         with np.errstate(invalid="ignore"):
             probability = self.sums / counts
-            true = having / counts
+            true = self.true / counts
         diagrams = {}
         for label in self.task.foreground:
-            gaps = np.abs(self.sums[label] - having[label]).sum()
+            gaps = np.abs(self.sums[label] - self.true[label]).sum()
             total = int(counts[label].sum())
             bins = []
             for number in range(BINS):

@@ -15,7 +15,7 @@ from segkit.config import DecodeConfig, RunConfig
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import BINS, flatten_known, tally
-from segkit.evaluation.evaluate import predict_part
+from segkit.evaluation.evaluate import predict_samples
 from segkit.evaluation.thresholds import Goal
 from segkit.evaluation.tuning_statistics import classes_in
 from segkit.inference.decoding import decode
@@ -111,10 +111,12 @@ def compare_decodes(
     images_with_prediction = np.zeros((1 + len(decodes), task.channels), np.int64)
     others = [config.model_copy(update={"decode": section}) for section in decodes]
     image_counts = []
-    for target, probabilities in predict_part(predict, config, part, progress):
+    for sample in predict_samples(predict, config, part, progress):
+        target = sample.target
+        probabilities = sample.probabilities
         mask = decode(config, probabilities)
         of_image = np.repeat(counts.count(task, target, mask)[None], len(totals), axis=0)
-        calibration += tally(*flatten_known(task, probabilities, target))
+        calibration += tally(*flatten_known(task, probabilities, sample.drawn))
         images_with_prediction[0] += classes_in(config, mask)
         for i, other in enumerate(others, start=1):
             other_mask = decode(other, probabilities)

@@ -13,7 +13,7 @@ from segkit.config import RunConfig
 from segkit.data.sources.source import Subset
 from segkit.evaluation import counts
 from segkit.evaluation.calibration import BINS, flatten_known, tally
-from segkit.evaluation.evaluate import predict_part
+from segkit.evaluation.evaluate import PredictedSample, predict_samples
 from segkit.evaluation.thresholds import STEPS, threshold_histogram
 from segkit.inference.components import areas
 from segkit.inference.decoding import decode
@@ -57,14 +57,15 @@ class Statistics:
         self._truth: list[np.ndarray] = []
         self._weights: list[np.ndarray] = []
 
-    def add(self, target: np.ndarray, probabilities: np.ndarray) -> None:
+    def add(self, sample: PredictedSample) -> None:
         """Add one image.
 
         Args:
-            target: Encoded by the run's task.
-            probabilities: (H, W, classes), as the network predicts them, without a temperature.
+            sample: The image, with probabilities without a temperature.
         """
         task = self._config.task
+        target = sample.target
+        probabilities = sample.probabilities
         mask = decode(self._config, probabilities)
         self.images_with_class += classes_in(self._config, target)
         self.images_with_prediction += classes_in(self._config, mask)
@@ -73,8 +74,8 @@ class Statistics:
         if task.thresholds is not None:
             self.histograms += threshold_histogram(task, probabilities, target)
         delivered = tempered(task, probabilities, self._config.decode.temperature)
-        self.calibration += tally(*flatten_known(task, delivered, target))
-        self._add_sample(*flatten_known(task, probabilities, target))
+        self.calibration += tally(*flatten_known(task, delivered, sample.drawn))
+        self._add_sample(*flatten_known(task, probabilities, sample.drawn))
         self.image_counts.append(counts.count(task, target, mask))
 
     def sample(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,8 +107,8 @@ def collect_statistics(
         progress: Called with the name of each sample.
     """
     statistics = Statistics(config, max(1, SAMPLE // max(1, len(part))))
-    for target, probabilities in predict_part(predict, config, part, progress):
-        statistics.add(target, probabilities)
+    for sample in predict_samples(predict, config, part, progress):
+        statistics.add(sample)
     return statistics
 
 

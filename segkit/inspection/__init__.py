@@ -12,6 +12,7 @@ pixel_size.py         the physical size of pixels, and files that do not state i
 ranges.py             problems of pixel values: outliers, nodata, different scales
 duplicate_files.py    equal image files, found without decoding
 data_sets.py          what each of several data sets knows about the classes
+agreement.py          how much several annotators agree
 verdict.py            which head the masks need
 summary.py            all facts together: the content of the JSON file
 report.py             the inspection on the screen and as an HTML page

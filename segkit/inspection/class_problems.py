@@ -108,7 +108,7 @@ def _absent_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[
     by_part: dict[str, list[SampleFingerprint]] = {}
     for fact in facts:
         by_part.setdefault(fact.part, []).append(fact)
-    in_training = _absent(task, by_part.get("train", []))
+    in_training = _absent(task, by_part.get("train", []), learned=True)
     if len(in_training) == len(task.foreground):
         message = f"the training masks have no pixel of {', '.join(in_training)}"
         message += ": there is nothing to learn"
@@ -120,7 +120,7 @@ def _absent_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[
         yield problem_of("error", "nothing-to-learn", message)
         return
     for part, samples in by_part.items():
-        absent = _absent(task, samples)
+        absent = _absent(task, samples, learned=part == "train")
         if part == "validation" and len(absent) == len(task.foreground):
             message = (
                 f"the validation part has no {', no '.join(absent)}, so its score cannot compare "
@@ -139,11 +139,16 @@ def _absent_classes(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[
             yield problem_of("warning", "absent-class", message)
 
 
-def _absent(task: Task, facts: Sequence[SampleFingerprint]) -> list[str]:
-    """Return the names of the foreground classes without a pixel."""
+def _absent(task: Task, facts: Sequence[SampleFingerprint], learned: bool) -> list[str]:
+    """Return the names of the foreground classes without a pixel.
+
+    If they are to be learned, a soft label with a probability above 0 is enough.
+    """
     present = np.zeros(task.channels, bool)
     for fact in facts:
         present |= fact.classes > 0
+        if learned and fact.probable is not None:
+            present |= fact.probable
     return [task.classes[index] for index in task.foreground if not present[index]]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -75,6 +75,12 @@ class SampleFingerprint(NamedTuple):
     """Small grey copy, (16, 16) float32."""
     geometry: Geometry | None = None
     """The physical size and place of the pixels; None if the file states none of them."""
+    annotators: int = 0
+    """Number of annotators, if there are the masks of several."""
+    agreement: np.ndarray | None = None
+    """(2, C) int64, from `count_pairs`."""
+    probable: np.ndarray | None = None
+    """Whether a soft label gives each class a probability above 0, (C,) bool; None of masks."""
 
     @property
     def pixels(self) -> int:
@@ -209,7 +215,40 @@ def facts_of(task: Task, part: str, sample: Sample, target: np.ndarray) -> Sampl
         digest=_digest(image),
         thumbnail=_thumbnail(without_oddities(image, found)),
         geometry=sample.geometry,
+        annotators=len(sample.annotations),
+        agreement=count_pairs(task, sample.annotations),
+        probable=_probable(sample),
     )
+
+
+def count_pairs(task: Task, annotations: Sequence[np.ndarray]) -> np.ndarray:
+    """Count the pixels on which pairs of annotators agree, where both say yes or no.
+
+    Args:
+        task: The task of the masks.
+        annotations: The masks of one image, as `Task.encode` returns them.
+
+    Returns:
+        (2, C) int64, summed over pairs: twice the common pixels of each class, and the sizes of the
+        class in both masks.
+    """
+    layers = [list(layers_of(task, mask)) for mask in annotations]
+    known = [list(known_layers(task, mask)) for mask in annotations]
+    counts = np.zeros((2, task.channels), np.int64)
+    for one, other in combinations(range(len(annotations)), 2):
+        for label in range(task.channels):
+            first = layers[one][label] & known[other][label]
+            second = layers[other][label] & known[one][label]
+            counts[0, label] += 2 * np.count_nonzero(first & second)
+            counts[1, label] += np.count_nonzero(first) + np.count_nonzero(second)
+    return counts
+
+
+def _probable(sample: Sample) -> np.ndarray | None:
+    if sample.soft is None:
+        return None
+    is_probable = (sample.soft > 0) & (sample.soft != VOID)
+    return np.asarray(is_probable.any(axis=(0, 1)))
 
 
 def _measured_values(sample: Sample) -> np.ndarray:

@@ -20,6 +20,7 @@ from segkit.html.page import (
     render_fragment,
     render_page,
 )
+from segkit.inspection.agreement import agreement_line
 from segkit.inspection.data_sets import set_lines
 from segkit.inspection.examples import choose_examples, example_pair, side_by_side
 from segkit.inspection.fingerprint import SampleFingerprint
@@ -100,6 +101,7 @@ def summary_lines(summary: DataSummary) -> list[tuple[str, str]]:
         ("unlabelled (void)", f"{100 * summary.void_share:.3g} % of the pixels"),
         ("pixels of several classes", f"{summary.overlap_pixels:,}"),
         *_partly_known(summary),
+        *_agreement(summary),
         *set_lines(summary.sets),
     ]
 
@@ -113,6 +115,13 @@ def _partly_known(summary: DataSummary) -> list[tuple[str, str]]:
             share = f"{100 * facts.known_share:.3g} % of the labelled pixels"
             texts.append(f"{name} is known in {facts.known_images} of {images} images ({share})")
     return [("partly labelled", "; ".join(texts))] if texts else []
+
+
+def _agreement(summary: DataSummary) -> list[tuple[str, str]]:
+    """Return a line about the agreement of annotators; none without them."""
+    if summary.agreement is None:
+        return []
+    return [("annotators", agreement_line(summary.agreement))]
 
 
 def _range(lengths: SideLengths) -> str:

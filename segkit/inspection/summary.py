@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from segkit.data.pixel_size import IN_PIXELS, PixelSizes
 from segkit.errors import RunError
+from segkit.inspection.agreement import AgreementSummary, summarize_agreement
 from segkit.inspection.data_sets import SetSummary, knows
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.intensities import PERCENTILES
@@ -115,6 +116,8 @@ class DataSummary:
     """None if the size of the pixels is unknown."""
     sets: dict[str, SetSummary] = field(default_factory=dict)
     """Facts of each of several data sets (`data.sets`), by its name."""
+    agreement: AgreementSummary | None = None
+    """How much annotators agree (`data.annotators`); None if no image has the masks of two."""
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON types; `images` is empty if no sample can be read."""
@@ -181,6 +184,7 @@ def summarize(
         verdict=_verdict_summary(verdict),
         pixel_size=_pixel_size_summary(pixel_sizes),
         sets=dict(sets or {}),
+        agreement=summarize_agreement(task, facts),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from segkit.errors import ConfigError, DataError
 from segkit.task import VOID, Task, values_of
+from segkit.task.soft import check_soft_batch, trained_shape
 
 _EXAMPLES = 8
 """Wrong values that an error message names."""
@@ -84,13 +85,17 @@ def check_target(task: Task, target: Any, where: str = "target") -> None:
     Args:
         task: The task of the target.
         target: (B, H, W), (B, H, W, C), or (B, H, W, C, 2) with distances; integers: class numbers,
-            or 0 and 1, and VOID.
+            or 0 and 1, and VOID. If the task is soft: probabilities (B, H, W, C), and VOID.
         where: Name of the target in the error message.
 
     Raises:
         DataError: If it is not a target of the task.
     """
     values = np.asarray(target)
+    if task.soft:
+        check_shape(task, values.shape)
+        check_soft_batch(task, values, where)
+        return
     if values.ndim == 5 and values.shape[-2:] == (task.channels, 2):
         check_values(values[..., 0], 2, where)
         return
@@ -108,15 +113,16 @@ def check_shape(task: Task, shape: tuple[Any, ...]) -> None:
     Raises:
         DataError: If it is another shape.
     """
-    axes = 1 + len(task.target_shape(None, None))
+    axes = 1 + len(trained_shape(task, None, None))
     fits = len(shape) == axes
     if fits and axes == 4:
         fits = shape[-1] in (None, task.channels)
     if not fits:
         names = ["batch", "height", "width", str(task.channels)][:axes]
+        maker = "segkit.task.soft" if task.soft else "Task.encode"
         raise DataError(
             f"a {task.kind} target has shape ({', '.join(names)}); found {tuple(shape)}. "
-            f"Task.encode makes it",
+            f"{maker} makes it",
             "mask-channels",
         )
 
@@ -144,8 +150,8 @@ def check_values(values: np.ndarray, allowed: int, where: str) -> None:
             examples.append("...")
         raise DataError(
             f"{where}: allowed values are 0 to {allowed - 1}, and {VOID} for unlabelled; found "
-            f"also {', '.join(examples)}. Task.encode checks and converts masks; soft targets are "
-            f"not supported",
+            f"also {', '.join(examples)}. Task.encode checks and converts masks; probabilities are "
+            f"targets of a task with soft=True",
             "mask-values",
         )
 

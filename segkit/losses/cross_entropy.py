@@ -8,12 +8,13 @@ import keras
 from keras import ops
 
 from segkit.config.arguments import named_arguments
-from segkit.config.loss import LARGEST_GAMMA
+from segkit.config.loss import LARGEST_GAMMA, smoothed_twice
 from segkit.losses.checks import number
 from segkit.losses.segmentation import (
     REDUCTION,
     ClassWeights,
     SegmentationLoss,
+    divided,
     falling,
     weighted_mean,
 )
@@ -37,6 +38,9 @@ class CrossEntropy(SegmentationLoss):
     probabilities, and the weight is the mean of theirs. Label smoothing replaces the share e of
     this cost, as for a single class. A sigmoid head costs only the channels of the other classes.
 
+    If the task is soft, t is a probability. With class weights a pixel then costs as much as pixels
+    of each of its classes together, in the shares t. Label smoothing is refused.
+
     Args:
         task: The task of the network.
         from_logits: Whether predictions are logits; otherwise they are probabilities.
@@ -51,6 +55,8 @@ class CrossEntropy(SegmentationLoss):
     Source: Szegedy et al., Rethinking the Inception architecture, 2016
     (https://arxiv.org/abs/1512.00567) for label smoothing.
     """
+
+    takes_soft = True
 
     @named_arguments
     def __init__(
@@ -71,6 +77,8 @@ class CrossEntropy(SegmentationLoss):
             reduction=reduction,
         )
         self.label_smoothing = number("label_smoothing", label_smoothing, least=0, below=1)
+        if self.task.soft and self.label_smoothing:
+            raise smoothed_twice("label_smoothing")
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each image, (B,), for a target and a prediction (B, H, W, C)."""
@@ -82,6 +90,8 @@ class CrossEntropy(SegmentationLoss):
         else:
             weights = self._weights(target, known)
             hard = self._entropy(target, logits)
+            if self.task.soft and self.class_weights:
+                hard = self._weighted_entropy(target, logits)
         if not self.label_smoothing:
             return self._mean(hard, hard, weights)
         uniform = 1 / self.task.channels if self.task.classes_compete else 1 / 2
@@ -99,6 +109,23 @@ class CrossEntropy(SegmentationLoss):
         if len(entropy.shape) == 3:
             entropy = entropy[..., None]
         return entropy
+
+    def _weighted_entropy(self, target: Tensor, logits: Tensor) -> Tensor:
+        """Return the cross-entropy of probabilities whose classes weigh differently.
+
+        Its shape is that of `_entropy`. Each class costs its share of the weight of the pixel.
+        """
+        if self.task.implies_background:
+            background, weight = self.weights
+            present = weight * target
+            absent = background * (1.0 - target)
+            costs = present * ops.softplus(-logits) + absent * ops.softplus(logits)
+            return divided(costs, present + absent, 0.0)
+        if not self.task.classes_compete:
+            return self._entropy(target, logits)  # each channel has one weight
+        weighted = target * ops.convert_to_tensor(self.weights, "float32")
+        costs = ops.sum(-weighted * ops.log_softmax(logits), axis=-1, keepdims=True)
+        return divided(costs, ops.sum(weighted, axis=-1, keepdims=True), 0.0)
 
     def _entropy_of_sets(self, target: Tensor, known: Tensor, logits: Tensor) -> Tensor:
         """Return -log of the summed probability of the possible classes, (B, H, W, 1)."""
@@ -154,6 +181,8 @@ class Focal(CrossEntropy):
     Source: Lin et al., Focal loss for dense object detection, 2017
     (https://arxiv.org/abs/1708.02002); its alpha is `class_weights` here.
     """
+
+    takes_soft = False
 
     @named_arguments
     def __init__(
@@ -213,6 +242,8 @@ class TopKCrossEntropy(CrossEntropy):
     Source: Wu et al., Bridging category-level and instance-level semantic image segmentation, 2016
     (https://arxiv.org/abs/1605.06885); nnU-Net (Isensee et al., 2021) uses a tenth.
     """
+
+    takes_soft = False
 
     @named_arguments
     def __init__(

@@ -19,7 +19,7 @@ from segkit.losses.segmentation import (
     divided,
     mean_by_known,
 )
-from segkit.losses.targets import Tensor, as_channels, probabilities
+from segkit.losses.targets import Tensor, as_channels, overlap_of, probabilities
 from segkit.task import Task
 
 
@@ -29,11 +29,11 @@ class GeneralizedDice(SegmentationLoss):
 
     1 - sum_l w_l (2 o_l + s) / sum_l w_l (sum(t_l) + sum(p_l) + s), with w_l = 1 / sum(t_l)^2
 
-    o_l is the overlap sum(t_l p_l). For exclusive tasks the labels l are all classes, background
-    included, and class weights multiply w_l. Otherwise the labels are presence and absence in each
-    channel, and the result is the mean over channels, weighted by class weights and by the share of
-    known pixels. A label that an image lacks has the weight of the image's smallest label, so that
-    false positives cost; in the paper it is infinite.
+    o_l is the overlap sum(t_l p_l), or sum(min(t_l, p_l)) if the task is soft. For exclusive tasks
+    the labels l are all classes, background included, and class weights multiply w_l. Otherwise the
+    labels are presence and absence in each channel, and the result is the mean over channels,
+    weighted by class weights and by the share of known pixels. A label that an image lacks has the
+    weight of the image's smallest label, so that false positives cost; in the paper it is infinite.
 
     Args:
         task: The task of the network.
@@ -52,6 +52,8 @@ class GeneralizedDice(SegmentationLoss):
     Source: Sudre et al., Generalised Dice overlap as a deep learning loss function, 2017
     (https://arxiv.org/abs/1707.03237).
     """
+
+    takes_soft = True
 
     @named_arguments
     def __init__(
@@ -80,13 +82,18 @@ class GeneralizedDice(SegmentationLoss):
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
         weights = ops.convert_to_tensor(self.channel_weights, "float32")
-        present = _sums(target, p)
+        present = self._sums(target, p)
         if self.task.exclusive:
             return self._cost(present, weights)
-        absent = _sums(known - target, known - p)
+        absent = self._sums(known - target, known - p)
         both = [ops.stack(pair, axis=-1) for pair in zip(present, absent, strict=True)]
         costs = self._cost(both, ops.ones(2))
         return mean_by_known(costs, self.channel_weights, known)
+
+    def _sums(self, target: Tensor, p: Tensor) -> list[Tensor]:
+        """Return the overlap and both sizes of each image and channel, each (B, C)."""
+        overlap = overlap_of(target, p, self.task)
+        return [ops.sum(x, axis=(1, 2)) for x in (overlap, target, p)]
 
     def _cost(self, sums: list[Tensor], weights: Tensor) -> Tensor:
         """Return the cost (...) of overlap, true size and predicted size, each (..., labels)."""
@@ -103,8 +110,3 @@ class GeneralizedDice(SegmentationLoss):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
         return {**super().get_config(), "smooth": self.smooth}
-
-
-def _sums(target: Tensor, p: Tensor) -> list[Tensor]:
-    """Return the overlap and both sizes of each image and channel, each (B, C)."""
-    return [ops.sum(x, axis=(1, 2)) for x in (target * p, target, p)]

@@ -11,7 +11,7 @@ from segkit.config.arguments import named_arguments
 from segkit.config.loss import LARGEST, LARGEST_GAMMA
 from segkit.losses.checks import number
 from segkit.losses.segmentation import REDUCTION, SMOOTH, ClassLoss, ClassWeights, divided
-from segkit.losses.targets import Tensor, as_channels, probabilities
+from segkit.losses.targets import Tensor, as_channels, overlap_of, probabilities
 from segkit.task import Task
 
 
@@ -22,7 +22,8 @@ class Tversky(ClassLoss):
     1 - (o + s) / (o + alpha (sum(p) - o) + beta (sum(t) - o) + s), with the overlap o = sum(t p)
 
     Sums run over the known pixels of an image. A class that is absent and not predicted costs 0.
-    False positives of an absent class cost up to 1.
+    False positives of an absent class cost up to 1. If the task is soft, t is a probability, and
+    the overlap is sum(min(t, p)), so that the loss is 0 only at p = t.
 
     Args:
         task: The task of the network.
@@ -44,6 +45,8 @@ class Tversky(ClassLoss):
     Source: Salehi et al., Tversky loss function for image segmentation, 2017
     (https://arxiv.org/abs/1706.05721).
     """
+
+    takes_soft = True
 
     @named_arguments
     def __init__(
@@ -80,7 +83,7 @@ class Tversky(ClassLoss):
         """Return the soft index of each image and class, (B, C), and what is known."""
         target, known = as_channels(y_true, self.task)
         p = probabilities(y_pred, self.task, self.from_logits) * known
-        overlap = ops.sum(target * p, axis=(1, 2))
+        overlap = ops.sum(overlap_of(target, p, self.task), axis=(1, 2))
         wrong = self.false_positives * (ops.sum(p, axis=(1, 2)) - overlap)
         missed = self.false_negatives * (ops.sum(target, axis=(1, 2)) - overlap)
         index = divided(overlap + self.smooth, overlap + wrong + missed + self.smooth, 1.0)

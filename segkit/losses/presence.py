@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from segkit.losses.targets import Tensor, as_channels
+from segkit.losses.targets import Tensor, as_channels, hard_channels
 from segkit.task import Task
 
 NOTHING = "nothing"
@@ -64,6 +64,7 @@ class Presence(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss (B,) for a target of pixels and logits (B, classes) of images."""
         channels, known = as_channels(y_true, self.task)
+        channels = hard_channels(channels, known, self.task)
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
         pixels = ops.take(channels * known, foreground, axis=-1)
         is_known = ops.max(ops.take(known, foreground, axis=-1), axis=(1, 2))

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from segkit.config.loss import not_for_soft
 from segkit.errors import ConfigError
 from segkit.losses.checks import check_target
 from segkit.losses.targets import Tensor
@@ -30,13 +31,20 @@ ClassWeights = Mapping[str, float] | None
 class SegmentationLoss(keras.losses.Loss):
     """Base class of losses of one value per image. Subclasses implement `call`.
 
+    A subclass with `takes_soft` is defined for targets that are probabilities (`Task.soft`).
+
     Args:
         task: The task of the network.
         from_logits: Whether predictions are logits; otherwise they are probabilities.
         class_weights: Weights of classes by name; classes that are not named weigh 1.
         name: Name of the loss.
         reduction: As in `keras.losses.Loss`; by default the mean over the images of a batch.
+
+    Raises:
+        ConfigError: If the task is soft and the loss is not defined for soft targets.
     """
+
+    takes_soft = False
 
     def __init__(
         self,
@@ -51,6 +59,8 @@ class SegmentationLoss(keras.losses.Loss):
             name=name or _snake(type(self).__name__), reduction=reduction, dtype="float32"
         )
         self.task = as_task(task)
+        if self.task.soft and not self.takes_soft:
+            raise not_for_soft(_snake(type(self).__name__))
         self.from_logits = from_logits
         self.weights = _scaled(self.task.weights(class_weights))  # checks the class weights
         self.class_weights = dict(class_weights) if class_weights else None

@@ -18,18 +18,23 @@ def as_channels(target: Tensor, task: Task) -> tuple[Tensor, Tensor]:
 
     Args:
         target: (B, H, W), (B, H, W, C), or (B, H, W, C, 2) with distances
-            (`segkit.data.batches.distances.with_distances`), with VOID for unlabelled pixels.
+            (`segkit.data.batches.distances.with_distances`), with VOID for unlabelled pixels. If
+            the task is soft: probabilities (B, H, W, C), and VOID.
         task: The task of the target.
 
     Returns:
-        1 where a pixel has the class, otherwise 0; and 1 where the target says yes or no, otherwise
-        0: both (B, H, W, C) float32. A set of classes (`Task.sets`) says no for all other classes,
-        and nothing about its own, unless it has a single one.
+        1 where a pixel has the class, otherwise 0, or its probability if the task is soft; and 1
+        where the target says yes or no, otherwise 0: both (B, H, W, C) float32. A set of classes
+        (`Task.sets`) says no for all other classes, and nothing about its own, unless it has a
+        single one.
 
     Raises:
         DataError: If the shape is that of another task; it would be broadcast silently.
     """
     shape = tuple(target.shape)
+    if task.soft:
+        check_shape(task, shape)
+        return _soft_channels(ops.cast(target, "float32"))
     if len(shape) == 5 and shape[-2:] == (task.channels, 2):
         return _known_channels(ops.cast(target[..., 0], "int32"))
     check_shape(task, shape)
@@ -68,6 +73,46 @@ def _known_channels(target: Tensor) -> tuple[Tensor, Tensor]:
     channels = ops.cast(ops.equal(target, 1), "float32")
     known = ops.cast(ops.not_equal(target, VOID), "float32")
     return channels, known
+
+
+def _soft_channels(target: Tensor) -> tuple[Tensor, Tensor]:
+    is_known = ops.not_equal(target, float(VOID))
+    return ops.where(is_known, target, 0.0), ops.cast(is_known, "float32")
+
+
+def hard_channels(channels: Tensor, known: Tensor, task: Task) -> Tensor:
+    """Return the mask of a soft target, as `segkit.task.soft.hard_target` makes it.
+
+    Args:
+        channels: The probability of each class, from `as_channels`.
+        known: 1 where the target says something, otherwise 0, from `as_channels`.
+        task: The task. Without `soft`, the channels are a mask already, and are returned.
+
+    Returns:
+        1 where a pixel has the class, otherwise 0, (B, H, W, C) float32.
+    """
+    if not task.soft:
+        return channels
+    if task.stores_ids:
+        return ops.one_hot(ops.argmax(channels, axis=-1), task.channels, dtype="float32") * known
+    return ops.cast(channels >= 0.5, "float32") * known
+
+
+def overlap_of(target: Tensor, p: Tensor, task: Task) -> Tensor:
+    """Return the overlap of a target and a prediction at each pixel, (B, H, W, C).
+
+    It is the product t p. If the target is a probability, it is min(t, p), which is the product
+    where t is 0 or 1. With the product, Dice would be best where the prediction is 0 or 1.
+
+    Args:
+        target: 1 where a pixel has the class, otherwise 0, or probabilities of a soft task.
+        p: The predicted probabilities.
+        task: The task of both.
+
+    Source: Wang et al., Dice semimetric losses, 2023 (https://arxiv.org/abs/2303.16296):
+    |t| + |p| - |t - p| is twice the sum of min(t, p).
+    """
+    return ops.minimum(p, target) if task.soft else target * p
 
 
 def distances(target: Tensor, task: Task) -> Tensor:

@@ -28,6 +28,7 @@ VALUES = (
     "mask_colours",
     "mask_threshold",
     "mask_ids",
+    "mask_probabilities",
     "labels",
     "unlabelled",
     "missing_masks",

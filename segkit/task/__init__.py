@@ -5,6 +5,7 @@ encoding.py  encoding of masks, decoding of probabilities, and `VOID`
 defaults.py  settings of a task that follow from others
 checks.py    checks of a task's settings
 sets.py      sets of classes that a pixel can still be
+soft.py      soft targets: a probability per class and pixel
 meanings.py  descriptions such as "not tumour" as mask values
 layers.py    classes and planes of an encoded target or a decoded mask, for every kind of task
 palette.py   colours of the classes

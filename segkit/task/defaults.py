@@ -38,7 +38,7 @@ def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     filled.setdefault("palette", default_palette(classes, filled["background"]))
     filled.setdefault("thresholds", thresholds)
     filled["parents"] = flattened(filled.get("parents", {}))
-    if filled.get("kind") == "multiclass":
+    if filled.get("kind") == "multiclass" and not filled.get("soft"):
         filled["sets"] = completed(
             filled.get("sets", ()), classes, filled["parents"], filled.get("flip_pairs")
         )

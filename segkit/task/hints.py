@@ -36,7 +36,8 @@ def hint_for_values(found: np.ndarray, exclusive: bool, most_classes: int) -> st
         )
     if found.size > 16:
         return (
-            ". So many values suggest a photograph, probabilities or anti-aliased edges, not a mask"
+            ". So many values suggest a photograph, probabilities (data.mask_probabilities) or "
+            "anti-aliased edges, not a mask"
         )
     return (
         ". Set data.mask_values to say what each value means, or name the classes in task.classes"

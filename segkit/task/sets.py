@@ -235,8 +235,15 @@ def mirrored_values(
     return values
 
 
-def check_sets(kind: str, sets: Sets, classes: Sequence[str]) -> None:
+def check_sets(kind: str, sets: Sets, classes: Sequence[str], soft: bool = False) -> None:
     """Check that sets belong to an exclusive task, consist of its classes, and fit into 8 bits."""
+    if sets and soft:
+        raise ConfigError(
+            f"in soft labels a pixel of a mask has one class or is void; found sets of classes: "
+            f"{', '.join(' or '.join(members) for members in sets)}",
+            "contradiction",
+            setting="task.sets",
+        )
     if sets and kind != "multiclass":
         raise ConfigError(
             f"only a multiclass task has sets of classes; in a {kind} task each class is yes, no "

@@ -83,6 +83,9 @@ class Task(BaseModel):
     sets: tuple[tuple[str, ...], ...] = ()
     """The sets of classes to which target values of a multiclass task may point: value C + i is the
     i-th set. A config adds the sets that its section `data` and the data need."""
+    soft: bool = False
+    """Whether targets for losses are probabilities (H, W, C) instead of masks. A config sets it for
+    masks of several annotators and for masks of probabilities."""
 
     @classmethod
     def binary(cls, name: str = "object", *, threshold: float = 0.5, **settings: Any) -> Task:
@@ -148,7 +151,7 @@ class Task(BaseModel):
         checks.check_palette(self.palette, self.classes)
         checks.check_flip_pairs(self.flip_pairs, self.classes)
         check_parents(self.kind, self.parents, self.classes)
-        check_sets(self.kind, self.sets, self.classes)
+        check_sets(self.kind, self.sets, self.classes, self.soft)
         return self
 
     @property
@@ -237,9 +240,7 @@ class Task(BaseModel):
 
         Mirrored training images would be labelled wrong for them.
         """
-        paired: set[str] = set()
-        for pair in self.flip_pairs:
-            paired.update(pair)
+        paired: set[str] = set().union(*self.flip_pairs)
         return tuple(name for name in self.classes if name not in paired and SIDE.search(name))
 
     @property
@@ -289,7 +290,7 @@ class Task(BaseModel):
 
     def trains_like(self, other: Task) -> bool:
         """Return whether a loss for another task is also right for this one."""
-        names = ("kind", "classes", "head", "background", "sets")
+        names = ("kind", "classes", "head", "background", "sets", "soft")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def weights(self, given: Mapping[str, float] | None) -> tuple[float, ...]:
@@ -381,9 +382,9 @@ class Task(BaseModel):
         """Return the target of a mirrored image with the classes of each flip pair exchanged.
 
         Args:
-            target: An encoded target whose pixels are already mirrored.
+            target: The target of a loss, whose pixels are already mirrored.
         """
-        if not self.exclusive:
+        if self.soft or not self.exclusive:
             return target[..., self.mirrored]
         return mirrored_values(self.classes, self.sets, self.flip_pairs)[target]
 

@@ -23,6 +23,7 @@ from segkit.metrics import Scores
 from segkit.run import Run
 from segkit.run.checkpoint import to_disk
 from segkit.run.folder import Row
+from segkit.task.soft import hard_target
 from segkit.training.best_epoch import Choice, Rank
 from segkit.training.ema import averaged
 from segkit.training.mirrored import unshared_statistics
@@ -312,7 +313,7 @@ class Pictures(keras.callbacks.Callback):
         for name in self.names:
             whole_image, whole_target = self.samples(name)
             image = whole_image[:_MAX_SIDE, :_MAX_SIDE]
-            target = whole_target[:_MAX_SIDE, :_MAX_SIDE]
+            target = hard_target(task, whole_target[:_MAX_SIDE, :_MAX_SIDE])
             mask = task.decode(np.asarray(self.delivered.predict_on_batch(image[None]))[0])
             truth = overlay(task, image, target)
             prediction = overlay(task, image, mask)

@@ -18,6 +18,7 @@ from segkit.io.atomic import write_text
 from segkit.io.json_files import read_object
 from segkit.models.build import build_for, compile
 from segkit.run import Run
+from segkit.task.soft import soft_of_mask
 from segkit.training.devices import prepare
 from segkit.training.optimizer import make_optimizer
 
@@ -131,6 +132,8 @@ def random_batch(config: RunConfig, devices: int) -> tuple[np.ndarray, np.ndarra
     shape = (size, height, width, config.input.channels)
     images = np.random.default_rng(0).integers(0, 255, shape).astype(config.input.dtype)
     target = config.task.encode(np.zeros(config.task.target_shape(height, width), np.uint8))
+    if config.task.soft:
+        target = soft_of_mask(config.task, target)
     return images, as_losses_need(np.stack([target] * size), config.task, config.loss)
 
 

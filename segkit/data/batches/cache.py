@@ -12,17 +12,18 @@ import numpy as np
 
 from segkit.config import DataConfig, InputConfig
 from segkit.data.batches.disk_cache import SPARE, OnDisk, nearest_folder
-from segkit.data.sources.source import Subset
+from segkit.data.sources.source import Sample, Subset
 from segkit.errors import ConfigError, DataError
 from segkit.io.images import fit_channels
 from segkit.system import memory
 from segkit.task import VOID, Task
+from segkit.task.soft import soft_of_mask
 
 Batch = tuple[np.ndarray, np.ndarray]
 """Images (B, H, W, C) in their own dtype (the model scales them), and encoded targets."""
 
 Encoded = tuple[np.ndarray, np.ndarray]
-"""An image (H, W, C) and its encoded target; read-only, because several users may share them."""
+"""An image (H, W, C) and its target (`target_of`), which several users share and nobody changes."""
 Samples = Callable[[str], Encoded]
 """Reads a sample by name."""
 
@@ -54,7 +55,27 @@ class Read:
         """Read a sample; raises `DataError` if it cannot be read or encoded."""
         sample = self.source.read(name)
         image = fit_channels(sample.image, self.input_config.channels, name)
-        return image, self.task.encode(sample.mask, name, void=VOID)
+        return image, target_of(self.task, sample, name)
+
+
+def target_of(task: Task, sample: Sample, name: str) -> np.ndarray:
+    """Return what a training learns from a sample: its mask, or its soft target.
+
+    Args:
+        task: The task.
+        sample: The sample.
+        name: Its name in errors.
+
+    Returns:
+        uint8: the encoded mask, or (H, W, C) of `segkit.task.soft` if the task is soft.
+
+    Raises:
+        DataError: If the mask does not fit the task.
+    """
+    if task.soft and sample.soft is not None:
+        return sample.soft
+    target = task.encode(sample.mask, name, void=VOID)
+    return soft_of_mask(task, target) if task.soft else target
 
 
 class InMemory:

@@ -11,6 +11,7 @@ import numpy as np
 from segkit.config.loss import needs_distances
 from segkit.task import VOID, Task
 from segkit.task.layers import channels_of
+from segkit.task.soft import as_probabilities
 
 WITHOUT_OUTLINE = 1.0
 """Distance in pixels, at every pixel, if an image has no outline of the class."""
@@ -64,7 +65,7 @@ def with_distances(target: np.ndarray, task: Task) -> np.ndarray:
 
 
 def as_losses_need(targets: np.ndarray, task: Task, loss: Mapping[str, Any]) -> np.ndarray:
-    """Add distances to a batch of targets if a loss needs them.
+    """Add distances to a batch of targets if a loss needs them, and convert soft targets.
 
     Args:
         targets: Encoded targets, (B, ...).
@@ -72,8 +73,11 @@ def as_losses_need(targets: np.ndarray, task: Task, loss: Mapping[str, Any]) -> 
         loss: The terms of the config's `loss`.
 
     Returns:
-        (B, H, W, C, 2) float32, see `with_distances`, or `targets` itself.
+        (B, H, W, C, 2) float32, see `with_distances`; probabilities (B, H, W, C) float32 if the
+        task is soft; otherwise `targets` itself.
     """
+    if task.soft:
+        return as_probabilities(task, targets)
     if not needs_distances(loss):
         return targets
     return np.stack([with_distances(target, task) for target in targets])

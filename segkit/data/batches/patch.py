@@ -12,6 +12,7 @@ import numpy as np
 from segkit.config import AugmentConfig
 from segkit.task import Task
 from segkit.task.layers import layer_of
+from segkit.task.soft import hard_target
 
 BANDS = 4
 """Most channels to which OpenCV's warp assigns border values of their own."""
@@ -209,7 +210,8 @@ def foreground_pixel(
     Returns:
         Row and column; None if the target has no foreground.
     """
-    layers = [layer_of(task, target, index) for index in task.foreground]
+    mask = hard_target(task, target)
+    layers = [layer_of(task, mask, index) for index in task.foreground]
     present = [layer for layer in layers if layer.any()]
     if not present:
         return None

@@ -15,6 +15,7 @@ from segkit.data.batches.windows import LARGEST, Window, summarise_masks, window
 from segkit.data.sources.source import Subset
 from segkit.system.replicas import ALONE, Replicas
 from segkit.task import VOID
+from segkit.task.soft import trained_shape
 
 
 class ValidationBatches(keras.utils.PyDataset):
@@ -93,7 +94,7 @@ class ValidationBatches(keras.utils.PyDataset):
         missing = count - len(images)
         empty_image = np.zeros((height, width, self.input_config.channels), self.input_config.dtype)
         images += [empty_image] * missing
-        targets += [np.full(self.task.target_shape(height, width), VOID, np.uint8)] * missing
+        targets += [np.full(trained_shape(self.task, height, width), VOID, np.uint8)] * missing
         encoded = as_losses_need(np.stack(targets), self.task, self.loss)
         return np.stack(images), encoded, np.full(count, self.weight, np.float32)
 

@@ -13,6 +13,7 @@ from segkit.system.replicas import Replicas
 from segkit.system.threads import prefetch
 from segkit.task import Task
 from segkit.task.layers import labelled_pixels, layers_of
+from segkit.task.soft import hard_target
 
 LARGEST = 1024
 """Largest height and width, in pixels, of a validation image that is not cut."""
@@ -88,7 +89,7 @@ def summarise_masks(
     own = range(replicas.process, len(names), replicas.processes)
     targets = prefetch(lambda index: samples(names[index])[1], own)
     for index, target in zip(own, targets, strict=True):
-        has_class = [layer.any() for layer in layers_of(task, target)]
+        has_class = [layer.any() for layer in layers_of(task, hard_target(task, target))]
         found[index] = [*target.shape[:2], labelled_pixels(target).any(), *has_class]
     found = replicas.largest(found)
     return MaskSummary(found[:, :2], found[:, 3:].max(axis=0) > 0, bool(found[:, 2].any()))

@@ -41,6 +41,8 @@ tfds_records.py       reads records
 tfds_labels.py        knows the classes of some data sets
 
 data_sets.py          several data sets as one source
+annotators.py         the masks of several annotators as soft labels
+probabilities.py      masks that store the probability of each class
 wrapped.py            the base of sources that change the masks of another source
 partly_labelled.py    samples in which some classes were not annotated
 points.py             points that grow to discs

@@ -131,7 +131,10 @@ class BlockSource:
         area = (slice(*block.rows), slice(*block.columns))
         valid = None if whole.valid is None else whole.valid[area].copy()
         geometry = _geometry_of_block(whole.geometry, block)
-        return Sample(name, whole.image[area].copy(), whole.mask[area].copy(), valid, geometry)
+        soft = None if whole.soft is None else whole.soft[area].copy()
+        annotations = tuple(mask[area].copy() for mask in whole.annotations)
+        image = whole.image[area].copy()
+        return Sample(name, image, whole.mask[area].copy(), valid, geometry, soft, annotations)
 
     def _read_area(self, name: str, block: Block) -> Sample:
         """Read a block of an image that is never in memory as a whole."""

@@ -17,18 +17,20 @@ from segkit.data.sources.pair_pages import Pairs
 from segkit.data.sources.pairs import find_pairs
 from segkit.data.sources.palettes import Palettes, is_black_and_white
 from segkit.data.sources.partly_labelled import leave_classes_open
+from segkit.data.sources.probabilities import Probabilities
 from segkit.data.sources.source import Sample, Source, void_where_invalid
 from segkit.errors import ConfigError, DataError
 from segkit.io.coding import MaskLayout
 from segkit.io.geometry import Geometry
-from segkit.io.image_files import left_out_in
-from segkit.io.images import read_pixels
+from segkit.io.image_files import LeftOut, left_out_in
+from segkit.io.images import list_images, read_pixels
 from segkit.io.masks import read_colour_pixels, read_layer_pixels, read_mask_pixels
 from segkit.io.pages import file_of
 from segkit.io.physical_size import read_geometry
 from segkit.io.pixels import Pixels
 from segkit.task import VOID, Task
 from segkit.task.layers import stack_layers
+from segkit.task.soft import hard_target
 
 
 class FolderSource:
@@ -58,6 +60,7 @@ class FolderSource:
         self.pairs, self.parts, self.unlabelled = pairs or find_pairs(data, labels)
         self.names = list(self.pairs)
         self.left_out = [] if data.list_file else left_out_in([data.images, data.masks])
+        self.left_out += self._without_masks()
         """Files in the folders that look like images but are not read."""
         first = next(iter(self.pairs.values()))
         has_class_files = "" not in first.masks
@@ -77,6 +80,7 @@ class FolderSource:
         )
         are_yes_no = not self._file_task.stores_ids and data.mask_values is None
         self._palettes = Palettes(yes_no=are_yes_no)
+        self._probabilities = Probabilities(task, data.pages)
         self.masks_in_memory: dict[Path, np.ndarray] = {}
         """Stored values of masks that were read before, by file; each is used once and dropped."""
 
@@ -85,6 +89,20 @@ class FolderSource:
         """How the masks are stored, as far as the masks read so far show it."""
         yes = None if self.data.mask_threshold else self._yes_no.yes
         return MaskFilesConfig(layout=self._layout, yes=yes)
+
+    @property
+    def decisions(self) -> list[tuple[str, str]]:
+        """Guesses about the files that the user should check: a code and a sentence."""
+        return self._probabilities.decisions
+
+    def _without_masks(self) -> list[LeftOut]:
+        """Return the images of the folder that are left out because they have no mask."""
+        if self.data.missing_masks != "leave_out" or self.data.images is None:
+            return []
+        used = {file_of(pair.image) for pair in self.pairs.values()}
+        used |= {file_of(path) for pair in self.pairs.values() for path in pair.masks.values()}
+        images = list_images(self.data.images).values()
+        return [LeftOut(path, "it has no mask") for path in images if path not in used]
 
     def image_file(self, name: str) -> Path:
         """Return the file of a sample's image."""
@@ -117,6 +135,8 @@ class FolderSource:
         """
         pair = self.pairs[name]
         image = self._read_image(pair.image)
+        if self.data.mask_probabilities:
+            return self._read_soft(name, image)
         masks = {}
         for label, path in pair.masks.items():
             masks[label] = self._read_layer(path) if label else self._read_mask(path)
@@ -128,6 +148,18 @@ class FolderSource:
             mask = from_layers(masks, self.task, self.data.on_top, f"masks of {pair.image}")
         visible = void_where_invalid(mask, image.valid)
         return Sample(name, image.values, visible, image.valid, self.geometry(name))
+
+    def _read_soft(self, name: str, image: Pixels) -> Sample:
+        """Return a sample whose mask files store probabilities."""
+        pair = self.pairs[name]
+        layers = self._probabilities.read(pair.masks)
+        for label, layer in layers.items():
+            _check_size(layer.values, pair.masks[label], image.values, pair.image)
+        where = str(pair.masks[""]) if "" in pair.masks else f"masks of {pair.image}"
+        soft = self._probabilities.combine(layers, where)
+        soft = void_where_invalid(soft, image.valid)
+        mask = hard_target(self.task, soft)
+        return Sample(name, image.values, mask, image.valid, self.geometry(name), soft)
 
     def _read_image(self, path: Path) -> Pixels:
         """Return the pixels of an image (H, W, C)."""

@@ -60,9 +60,16 @@ class LabelledArea(WrappedSource):
         size = sample.mask.shape[:2]
         if name not in self._masks:
             where = f"{self._area.masks} ({name})"
-            return sample._replace(mask=without_area(sample.mask, self._area, where))
+            mask = without_area(sample.mask, self._area, where)
+            soft = sample.soft
+            if soft is not None:
+                soft = without_area(soft, self._area, where)
+            return sample._replace(mask=mask, soft=soft)
         area = _read_area(self._masks[name], size)
-        return sample._replace(mask=void_where_invalid(sample.mask, area))
+        soft = sample.soft
+        if soft is not None:
+            soft = void_where_invalid(soft, area)
+        return sample._replace(mask=void_where_invalid(sample.mask, area), soft=soft)
 
 
 def without_area(mask: np.ndarray, area: LabelledAreaConfig, where: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,3 +232,23 @@ def parts_by_folder(names: Iterable[str]) -> dict[str, list[str]]:
     if "train" in parts and len(parts) > 1:
         return parts
     return {}
+
+
+def with_a_mask(
+    stems: Mapping[str, str], masks_by_class: Mapping[str, Mapping[str, Path]], folder: Path
+) -> dict[str, str]:
+    """Return the images that have a mask, each with the name that it shares with the mask.
+
+    Args:
+        stems: The shared name of each image.
+        masks_by_class: The masks of each class by their shared names.
+        folder: The folder of the masks, for the error.
+
+    Raises:
+        DataError: If no image has a mask.
+    """
+    have_masks: set[str] = set().union(*masks_by_class.values())
+    found = {name: stem for name, stem in stems.items() if stem in have_masks}
+    if not found:
+        raise DataError(f"{folder}: has no mask with the name of an image", "unpaired")
+    return found

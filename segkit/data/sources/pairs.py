@@ -15,6 +15,7 @@ from segkit.data.sources.pair_names import (
     find_prefixes,
     find_suffixes,
     parts_by_folder,
+    with_a_mask,
     without_prefix,
 )
 from segkit.data.sources.pair_pages import (
@@ -26,6 +27,7 @@ from segkit.data.sources.pair_pages import (
     separate_planes,
     stack_folders,
 )
+from segkit.data.sources.probabilities import with_arrays
 from segkit.errors import ConfigError, DataError
 from segkit.io import codecs
 from segkit.io.images import SUFFIXES, list_images
@@ -35,6 +37,7 @@ from segkit.io.unicode_names import by_nfc, existing, nfc
 
 MOST_LISTED = 5
 """Names that a message lists at most."""
+_HOW_TO_LEAVE_OUT = "To leave out such images, set data.missing_masks: leave_out"
 _HOW_TO_LEAVE_OPEN = "If a class without a mask was not annotated, set data.missing_masks: void"
 
 
@@ -53,7 +56,7 @@ def find_pairs(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         DataError: If an image has no mask, or a mask no image.
     """
     if data.list_file is not None:
-        pairs = _from_list(data.list_file, labels, data.missing_masks == "void")
+        pairs = _from_list(data.list_file, labels, data.missing_masks)
         pairs = at_levels(pairs, data.microns_per_pixel)
         if data.axes is not None:
             return separate_planes(pairs, data.axes)
@@ -93,6 +96,8 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
             masks = _named_like_images(masks, stems.values())
         masks = planes_apart(masks, data.axes)
         masks_by_class[label] = masks
+    if data.missing_masks == "leave_out":
+        stems = with_a_mask(stems, masks_by_class, data.masks)
     are_optional = data.missing_masks == "void" and "" not in masks_by_class
     for label, masks in masks_by_class.items():
         needing = [stem for stem in stems.values() if stem in masks or not are_optional]
@@ -101,8 +106,8 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         have_masks: set[str] = set().union(*masks_by_class.values())
         _check_partners(stems.values(), have_masks, data, data.masks)
     pairs = {}
-    for name, image in images.items():
-        stem = stems[name]
+    for name, stem in stems.items():
+        image = images[name]
         found = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
         pairs[name] = Pair(image, found)
     return Pairs(pairs, parts_by_folder(pairs), _without_mask(pairs, labels))
@@ -200,14 +205,16 @@ def mask_folders(data: DataConfig, masks: Path, labels: tuple[str, ...]) -> dict
 def _masks_in(folder: Path, data: DataConfig) -> dict[str, Path]:
     """Return the mask files of a folder by the name that they share with their image."""
     files = list_images(folder)
+    if data.mask_probabilities:
+        files = with_arrays(files, folder)
     suffix = nfc(data.mask_suffix)
     if not suffix:
         return files
-    return {
-        nfc(name).removesuffix(suffix): path
-        for name, path in files.items()
-        if _ends_with(name, suffix)
-    }
+    found = {}
+    for name, path in files.items():
+        if _ends_with(name, suffix):
+            found[nfc(name).removesuffix(suffix)] = path
+    return found
 
 
 def _is_mask(path: Path, data: DataConfig) -> bool:
@@ -240,8 +247,10 @@ def _check_partners(
         message = f"{len(alone)} masks without an image of the same name in {data.images}"
     if alone:
         advice = _how_to_pair(image_names, mask_names, data)
-        if alone <= image_names and mask_names <= image_names and mask_folder != data.masks:
-            advice = f"{_HOW_TO_LEAVE_OPEN}. {advice}"
+        if alone <= image_names and mask_names and mask_names <= image_names:
+            advice = f"{_HOW_TO_LEAVE_OUT}. {advice}"
+            if mask_folder != data.masks:
+                advice = f"{_HOW_TO_LEAVE_OPEN}. {advice}"
         raise DataError(f"{message}: {_list_names(alone)}. {advice}", "unpaired")
 
 
@@ -274,8 +283,9 @@ def _list_names(names: Collection[str]) -> str:
     return ", ".join(listed)
 
 
-def _from_list(path: Path, labels: tuple[str, ...], are_optional: bool) -> Pairs:
-    """Pair the files of each row of a CSV list; masks of classes may be optional."""
+def _from_list(path: Path, labels: tuple[str, ...], missing_masks: str) -> Pairs:
+    """Pair the files of each row of a CSV list; `data.missing_masks` says whether some may lack."""
+    are_optional = missing_masks == "void"
     rows, columns = read_list(path, labels)
     classes = [label for label in labels if label in columns]
     if not classes and "mask" not in columns:
@@ -286,6 +296,8 @@ def _from_list(path: Path, labels: tuple[str, ...], are_optional: bool) -> Pairs
     without_part: list[str] = []
     for row in rows:
         where = f"{path}, line {row.line}"
+        if missing_masks == "leave_out" and not any(row.cells[x] for x in classes or ["mask"]):
+            continue
         pair = _pair_of_row(row, classes, path, where, are_optional)
         name = _name(pair.image, path.parent)
         if name in pairs:

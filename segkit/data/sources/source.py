@@ -23,7 +23,8 @@ class Sample(NamedTuple):
     image: np.ndarray
     """(H, W, C) uint8, uint16 or float32."""
     mask: np.ndarray
-    """(H, W) or (H, W, C) uint8, the input of `Task.encode`; 255 (VOID) is unlabelled."""
+    """(H, W) or (H, W, C) uint8, the input of `Task.encode`; 255 (VOID) is unlabelled. Of soft
+    labels it is the mask that `segkit.task.soft.hard_target` makes."""
     valid: np.ndarray | None = None
     """(H, W) bool, whether the image has a measurement there; elsewhere the mask is VOID.
 
@@ -34,6 +35,10 @@ class Sample(NamedTuple):
 
     `Geometry` says how the reader of a file format fills it in.
     """
+    soft: np.ndarray | None = None
+    """(H, W, C) uint8, the soft target (`segkit.task.soft`); None if the mask says all."""
+    annotations: tuple[np.ndarray, ...] = ()
+    """The masks of several annotators, encoded by the task; empty without `data.annotators`."""
 
 
 def void_where_invalid(mask: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
@@ -128,6 +133,10 @@ def open_source(data: DataConfig, task: Task) -> Source:
     if ":" in data.source and not data.trust:
         raise untrusted("data.source", data.source)
     task = task_for(task, data)
+    if data.annotators is not None:
+        from segkit.data.sources.annotators import open_annotators
+
+        return in_blocks(open_annotators(data, task), data)
     if data.sets is not None:
         from segkit.data.sources.data_sets import open_sets
 
@@ -135,6 +144,11 @@ def open_source(data: DataConfig, task: Task) -> Source:
     data.check_shapes(data.source)
     source: Source = catalog.load_part(catalog.SOURCES, data.source)(data, task)
     source = _with_partial_labels(source, data, task)
+    return in_blocks(source, data)
+
+
+def in_blocks(source: Source, data: DataConfig) -> Source:
+    """Return a source whose images are cut into blocks, if `data.blocks` says so."""
     if data.blocks is None:
         return source
     from segkit.data.sources.blocks import BlockSource

@@ -62,7 +62,7 @@ def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
     paths: dict[Path, None] = {}
     for subset in parts.values():
         source = _folder_of(subset)
-        if source is None:
+        if source is None or source.data.mask_probabilities:
             continue
         for name in subset.names:
             paths.update(dict.fromkeys(source.pairs[name].masks.values()))

@@ -125,7 +125,8 @@ def _advice_for_many_values(code: str) -> str:
     return (
         "like photographs, probabilities or numbers of single objects; there are few class ids. "
         "Save the masks as PNG of class ids. If the values are numbers of single objects of one "
-        "class, set data.mask_ids: instances"
+        "class, set data.mask_ids: instances; if they are probabilities, write a config with "
+        "data.mask_probabilities: true"
     )
 
 
