@@ -31,6 +31,20 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     )
     _add_outputs(parser)
     add_network(parser)
+    _add_reading(parser)
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out images whose results exist"
+    )
+    parser.add_argument(
+        "--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images"
+    )
+    add_memory(parser)
+    add_cluster(parser)
+    parser.set_defaults(run_command=_predict)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add how images are read."""
     parser.add_argument(
         "--resolution",
         metavar="SIZE",
@@ -51,15 +65,6 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         help="what the axes of stacks mean, such as 'T: samples, Z: 3', in the form of data.axes "
         "(default: the data.axes of the run)",
     )
-    parser.add_argument(
-        "--skip-existing", action="store_true", help="leave out images whose results exist"
-    )
-    parser.add_argument(
-        "--shard", metavar="I/N", default="1/1", help="only the I-th of N shares of the images"
-    )
-    add_memory(parser)
-    add_cluster(parser)
-    parser.set_defaults(run_command=_predict)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:

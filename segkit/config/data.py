@@ -14,7 +14,7 @@ from segkit.config.label_files import LabelMeanings, RunLengthsConfig
 from segkit.config.mask_meanings import HexColour, StoredMeaning
 from segkit.config.partial_labels import PartialLabels
 from segkit.config.section import Positive, Section, Share
-from segkit.config.soft_labels import SoftLabels, check_probabilities, checked_annotators
+from segkit.config.soft_labels import SoftLabels, check_probability_masks, checked_annotators
 from segkit.config.vector import AbsolutePath, VectorConfig
 from segkit.errors import ConfigError
 from segkit.io.geometry import METRES, as_unit
@@ -264,15 +264,22 @@ class DataConfig(PartialLabels, SoftLabels, ImageParts):
             )
         self._check_mask_reading()
         self.check_outside()
+        # The model is frozen, and pydantic ignores another object that a validator returns.
         if self.sets is not None:
-            # The model is frozen, and pydantic ignores another object that a validator returns.
             self.__dict__["sets"] = checked_sets(self)
-        if self.annotators is not None:
-            self.__dict__["annotators"] = checked_annotators(self)
-        if self.mask_probabilities and self.sets is None:
-            check_probabilities(self)
+        self.__dict__["annotators"] = checked_annotators(self)
+        check_probability_masks(self)
         self._check_scan_settings()
         self.check_image_parts(self.source, self.pages)
+        self._check_combinations()
+        if self.on_all:
+            self._check_on_all()
+        if self.sets is None and self.groups is not None:
+            self.groups.check_list(self._has_list)
+        return self
+
+    def _check_combinations(self) -> None:
+        """Raise `ConfigError` if one setting contradicts another one."""
         if self.bands is not None and self.source in WITHOUT_BANDS:
             raise ConfigError(
                 f"bands are chosen in image files; the source {self.source} has none",
@@ -291,21 +298,6 @@ class DataConfig(PartialLabels, SoftLabels, ImageParts):
                 f"data.validation",
                 "contradiction",
                 setting="data.fold",
-            )
-        if self.on_all:
-            self._check_on_all()
-        self._check_groups()
-        return self
-
-    def _check_groups(self) -> None:
-        """Raise `ConfigError` if groups are in a column and there is no list."""
-        if self.groups is None or self.groups.column is None or self.sets is not None:
-            return
-        if not self._has_list:
-            raise ConfigError(
-                f"the column {self.groups.column} is looked up in a CSV list; set data.list_file",
-                "missing-setting",
-                setting="data.groups",
             )
 
     def _check_on_all(self) -> None:

@@ -52,6 +52,22 @@ class GroupsConfig(Section):
             setting="data.groups",
         )
 
+    def check_list(self, has_list: bool) -> None:
+        """Check that there is a list if groups are in a column of it.
+
+        Args:
+            has_list: Whether the samples are in a CSV list.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        if self.column is not None and not has_list:
+            raise ConfigError(
+                f"the column {self.column} is looked up in a CSV list; set data.list_file",
+                "missing-setting",
+                setting="data.groups",
+            )
+
 
 Groups = Annotated[GroupsConfig, BeforeValidator(_as_groups)]
 """Groups; a string is a pattern."""

@@ -123,15 +123,18 @@ class SoftLabels(Section):
         return self.annotators is not None or self.mask_probabilities
 
 
-def check_probabilities(data: DataConfig) -> None:
+def check_probability_masks(data: DataConfig) -> None:
     """Check that no setting contradicts masks of probabilities.
 
     Args:
-        data: The section `data`, with `mask_probabilities`.
+        data: The section `data`. Nothing is checked without `mask_probabilities`; each of several
+            data sets checks its own settings.
 
     Raises:
         ConfigError: If one does.
     """
+    if not data.mask_probabilities or data.sets is not None:
+        return
     if data.source != "folder":
         raise ConfigError(
             f"masks of probabilities are files in folders or in a list (data.source: folder); "
@@ -155,16 +158,18 @@ def check_probabilities(data: DataConfig) -> None:
             )
 
 
-def checked_annotators(data: DataConfig) -> dict[str, dict[str, Any]]:
-    """Check the annotators, and return their settings with absolute paths.
+def checked_annotators(data: DataConfig) -> dict[str, dict[str, Any]] | None:
+    """Check the annotators, and return their settings with absolute paths; None without them.
 
     Args:
-        data: The section `data`, with annotators.
+        data: The section `data`.
 
     Raises:
         ConfigError: If a setting is wrong, or contradicts the settings of `data`.
     """
-    annotators = data.annotators or {}
+    if data.annotators is None:
+        return None
+    annotators = data.annotators
     for setting in (*PLACES, "mask_probabilities"):
         if getattr(data, setting):
             raise ConfigError(

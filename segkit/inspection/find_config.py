@@ -49,17 +49,23 @@ def find_config(
     if any(setting.startswith(OF_SCANS) for setting in of_data):
         of_data.insert(0, "data.source=scans")
     data = changed(Config(task=Task.binary(), data=DataConfig(trust=trust)), of_data).data
-    if data.are_soft:
-        raise ConfigError(
-            "soft labels do not show which classes they are of; write a config with the sections "
-            "task and data, and pass it instead of folders",
-            "missing-setting",
-            setting="data.mask_probabilities" if data.mask_probabilities else "data.annotators",
-        )
+    _refuse_soft(data)
     mask_path = Path(masks).absolute() if masks else None
     with progress.counting("looking at masks", None) as counter:
         guess = detect_format(images.absolute(), mask_path, list(classes), counter, data)
     return changed(_config_of(guess, trust), settings), guess
+
+
+def _refuse_soft(data: DataConfig) -> None:
+    """Raise `ConfigError` if labels are soft, because their classes cannot be found in files."""
+    if not data.are_soft:
+        return
+    raise ConfigError(
+        "soft labels do not show which classes they are of; write a config with the sections "
+        "task and data, and pass it instead of folders",
+        "missing-setting",
+        setting="data.mask_probabilities" if data.mask_probabilities else "data.annotators",
+    )
 
 
 def _config_of(guess: Guess, trust: bool) -> Config:

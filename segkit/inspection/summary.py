@@ -169,7 +169,6 @@ def summarize(
         sets: Facts of each of several data sets, by its name.
     """
     facts = survey.facts
-    foreground = list(task.foreground)
     return DataSummary(
         read_as=read_as,
         samples=samples,
@@ -179,13 +178,18 @@ def summarize(
         classes=_class_summaries(task, facts),
         void_share=_void_share(facts),
         overlap_pixels=sum(fact.overlap for fact in facts),
-        empty_masks=sum(not fact.classes[foreground].any() for fact in facts),
+        empty_masks=_empty_masks(task, facts),
         problems=problems,
         verdict=_verdict_summary(verdict),
         pixel_size=_pixel_size_summary(pixel_sizes),
         sets=dict(sets or {}),
         agreement=summarize_agreement(task, facts),
     )
+
+
+def _empty_masks(task: Task, facts: Sequence[SampleFingerprint]) -> int:
+    foreground = list(task.foreground)
+    return sum(not fact.classes[foreground].any() for fact in facts)
 
 
 def _void_share(facts: Sequence[SampleFingerprint]) -> float:

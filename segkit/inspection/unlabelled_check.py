@@ -19,7 +19,7 @@ HELD_OUT = ("validation", "test")
 """The parts that must not teach."""
 
 
-def check_unlabelled(
+def check_unlabelled_images(
     task: Task,
     images: Subset,
     facts: Sequence[SampleFingerprint],

@@ -106,6 +106,12 @@ def best_epoch(config: Config, rows: Sequence[Mapping[str, float]]) -> int:
     return ranks.index(max(ranks)) + 1
 
 
+def _is_comparable(config: Config, shown: MaskSummary | None) -> bool:
+    """Return whether the losses of two epochs have the same terms and weights."""
+    is_rising = shown is None and config.train.consistency > 0
+    return not changes(config.loss) and not is_rising
+
+
 def choice_for(
     config: Config, shown: MaskSummary | None, history: Sequence[Mapping[str, float]] = ()
 ) -> Choice:
@@ -131,8 +137,7 @@ def choice_for(
     loss = f"{prefix}loss"
     monitor = config.train.monitor
     score = None if monitor == "loss" else f"{prefix}{monitor}"
-    is_rising = shown is None and config.train.consistency > 0
-    comparable_loss = None if changes(config.loss) or is_rising else loss
+    comparable_loss = loss if _is_comparable(config, shown) else None
     if shown is None:
         return Choice(score, comparable_loss)
     if not shown.labelled:

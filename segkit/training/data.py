@@ -15,7 +15,7 @@ from segkit.inspection.input_statistics import fitting_input, other_scale
 from segkit.inspection.pixel_size import sizes_of_facts, with_pixel_size
 from segkit.inspection.summary import DataSummary, summarize
 from segkit.inspection.training_check import Findings, judge_for_training, survey_for_training
-from segkit.inspection.unlabelled_check import PART, check_unlabelled
+from segkit.inspection.unlabelled_check import PART, check_unlabelled_images
 from segkit.io.names import check_class_folders
 from segkit.system.progress import Progress
 
@@ -110,7 +110,7 @@ def _unlabelled_part(
     source = UnlabelledImages(folder, config.data, config.task, config.input)
     images = Subset(source, source.names)
     with progress.counting("checking images without masks", len(images)) as counter:
-        images, warnings = check_unlabelled(
+        images, warnings = check_unlabelled_images(
             config.task,
             images,
             together.survey.facts,

@@ -49,14 +49,13 @@ def training_batches(
 ) -> Generator[AnyBatch]:
     """Yield augmented batches without end.
 
-    Sample i of the stream depends only on `train.seed` and i: on its position in the shuffled order
-    of its epoch, and on its augmentation. Therefore a resumed run continues the same stream. At
-    most `workers` + 2 batches are in memory.
+    Sample i of the stream depends only on `train.seed` and i, so a resumed run continues the same
+    stream. At most `workers` + 2 batches are in memory.
 
     Args:
         part: The training samples.
         config: The config of the run.
-        input_config: The model's input: number of channels, range and dtype.
+        input_config: The model's input.
         first_step: The step of the first batch.
         workers: Number of threads; by default the number of cores.
         cache_folder: Folder of the cache on disk, if `data.cache_folder` is not set.
@@ -68,18 +67,28 @@ def training_batches(
         Images (B, H, W, C) and encoded targets (B, ...), with distances if the loss needs them.
         With `train.consistency` two dictionaries, see `segkit.data.batches.views`.
     """
-    make_batch: Callable[[int], AnyBatch]
     samples = samples or open_samples(part, config.data, config.task, input_config, cache_folder)
-    make_batch = _BatchMaker(samples, part.names, config, input_config, replicas, LABELLED)
+    labelled = _BatchMaker(samples, part.names, config, input_config, replicas, LABELLED)
+    make_batch: Callable[[int], AnyBatch] = labelled
     if config.train.consistency:
-        others = None
-        if unlabelled is not None:
-            more = open_samples(unlabelled, config.data, config.task, input_config, cache_folder)
-            names = unlabelled.names
-            others = _BatchMaker(more, names, config, input_config, replicas, UNLABELLED)
-        make_batch = ViewMaker(make_batch, others)
+        others = _unlabelled_batches(unlabelled, config, input_config, cache_folder, replicas)
+        make_batch = ViewMaker(labelled, others)
     threads = workers or min(cores(), MOST_WORKERS)
     return _with_one_opencv_thread(prefetch(make_batch, itertools.count(first_step), threads))
+
+
+def _unlabelled_batches(
+    images: Subset | None,
+    config: Config,
+    input_config: InputConfig,
+    cache_folder: Path | None,
+    replicas: Replicas,
+) -> _BatchMaker | None:
+    """Return what makes the batches of images without masks; None without such images."""
+    if images is None:
+        return None
+    samples = open_samples(images, config.data, config.task, input_config, cache_folder)
+    return _BatchMaker(samples, images.names, config, input_config, replicas, UNLABELLED)
 
 
 class _BatchMaker:

@@ -98,19 +98,29 @@ def _from_folders(data: DataConfig, labels: tuple[str, ...]) -> Pairs:
         masks_by_class[label] = masks
     if data.missing_masks == "leave_out":
         stems = with_a_mask(stems, masks_by_class, data.masks)
-    are_optional = data.missing_masks == "void" and "" not in masks_by_class
-    for label, masks in masks_by_class.items():
-        needing = [stem for stem in stems.values() if stem in masks or not are_optional]
-        _check_partners(needing, masks, data, data.masks / label)
-    if are_optional:
-        have_masks: set[str] = set().union(*masks_by_class.values())
-        _check_partners(stems.values(), have_masks, data, data.masks)
+    _check_all_partners(stems.values(), masks_by_class, data, data.masks)
     pairs = {}
     for name, stem in stems.items():
         image = images[name]
         found = {label: masks[stem] for label, masks in masks_by_class.items() if stem in masks}
         pairs[name] = Pair(image, found)
     return Pairs(pairs, parts_by_folder(pairs), _without_mask(pairs, labels))
+
+
+def _check_all_partners(
+    stems: Collection[str],
+    masks_by_class: Mapping[str, Mapping[str, Path]],
+    data: DataConfig,
+    folder: Path,
+) -> None:
+    """Raise `DataError` if an image has no mask or a mask no image, in the masks of any class."""
+    are_optional = data.missing_masks == "void" and "" not in masks_by_class
+    for label, masks in masks_by_class.items():
+        needing = [stem for stem in stems if stem in masks or not are_optional]
+        _check_partners(needing, masks, data, folder / label)
+    if are_optional:
+        have_masks: set[str] = set().union(*masks_by_class.values())
+        _check_partners(stems, have_masks, data, folder)
 
 
 def _without_mask(pairs: Mapping[str, Pair], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -285,7 +295,6 @@ def _list_names(names: Collection[str]) -> str:
 
 def _from_list(path: Path, labels: tuple[str, ...], missing_masks: str) -> Pairs:
     """Pair the files of each row of a CSV list; `data.missing_masks` says whether some may lack."""
-    are_optional = missing_masks == "void"
     rows, columns = read_list(path, labels)
     classes = [label for label in labels if label in columns]
     if not classes and "mask" not in columns:
@@ -298,7 +307,7 @@ def _from_list(path: Path, labels: tuple[str, ...], missing_masks: str) -> Pairs
         where = f"{path}, line {row.line}"
         if missing_masks == "leave_out" and not any(row.cells[x] for x in classes or ["mask"]):
             continue
-        pair = _pair_of_row(row, classes, path, where, are_optional)
+        pair = _pair_of_row(row, classes, path, where, missing_masks == "void")
         name = _name(pair.image, path.parent)
         if name in pairs:
             raise DataError(
@@ -306,7 +315,7 @@ def _from_list(path: Path, labels: tuple[str, ...], missing_masks: str) -> Pairs
             )
         pairs[name] = pair
         missing = set(unlabelled_in(row, labels, where))
-        if are_optional and classes:
+        if missing_masks == "void" and classes:
             missing.update(label for label in labels if label not in pair.masks)
         if missing:
             unlabelled[name] = tuple(label for label in labels if label in missing)

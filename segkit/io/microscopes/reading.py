@@ -109,7 +109,7 @@ def images_of_microscope(path: Path) -> list[ImageAxes]:
         return list(file.images)
 
 
-def plane_of(file: MicroscopeFile, path: Path) -> OpenPlane:
+def open_plane(file: MicroscopeFile, path: Path) -> OpenPlane:
     """Return the plane of an address; that of a file with one plane if the path names none.
 
     Raises:
@@ -138,7 +138,7 @@ def read_microscope(path: Path) -> Pixels:
         DataError: If it cannot be read, is too large, or has axes whose meaning is unknown.
     """
     with closing(open_microscope_file(path)) as file:
-        plane = plane_of(file, path)
+        plane = open_plane(file, path)
         height = plane.lengths["Y"]
         width = plane.lengths["X"]
         if height * width > codecs.most_pixels():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segkit.io.bands import Bands
-from segkit.io.microscopes.reading import naming_format, open_microscope_file, plane_of
+from segkit.io.microscopes.reading import naming_format, open_microscope_file, open_plane
 from segkit.io.windowed import WindowedImage
 
 
@@ -31,7 +31,7 @@ class LargeMicroscopeImage(WindowedImage):
         self._lock = threading.Lock()
         self._file = open_microscope_file(path)
         try:
-            self._plane = plane_of(self._file, path)
+            self._plane = open_plane(self._file, path)
             self.height = self._plane.lengths["Y"]
             self.width = self._plane.lengths["X"]
             self._prepare(None, None)
