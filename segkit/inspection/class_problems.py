@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -61,19 +61,25 @@ def _as_background(task: Task, name: str) -> str:
     return f"map its value to {task.background!r}, which is the task's background already"
 
 
-def objects_as_classes(task: Task, objects: str) -> Problem:
-    """Return the warning that masks with numbers of single objects are read as classes.
+def objects_as_classes(task: Task, numbered: Mapping[str, object]) -> list[Problem]:
+    """Return a warning for each data set whose numbers of single objects are read as classes.
 
     Args:
         task: The task.
-        objects: A description of the numbers.
+        numbered: A description of the numbers, by the name of the data set; the name is "" if there
+            is only one.
     """
-    message = (
-        f"the masks seem to hold {objects}, but the task has {task.channels} classes. If they are "
-        f"objects, set data.mask_ids: instances and task.kind: binary; if the numbers are classes, "
-        f"set data.mask_ids: classes"
-    )
-    return problem_of("warning", "mask-instances", message)
+    problems = []
+    for name, objects in numbered.items():
+        masks = f"the masks of the set {name}" if name else "the masks"
+        setting = f"data.sets.{name}.mask_ids" if name else "data.mask_ids"
+        message = (
+            f"{masks} seem to hold {objects}, but the task has {task.channels} classes. If they "
+            f"are objects, set {setting}: instances and task.kind: binary; if the numbers are "
+            f"classes, set {setting}: classes"
+        )
+        problems.append(problem_of("warning", "mask-instances", message))
+    return problems
 
 
 def find_class_problems(

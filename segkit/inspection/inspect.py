@@ -186,8 +186,8 @@ def inspect_parts(
         # the verdict describes overlaps already
         problems = [problem for problem in problems if problem.code != "no-overlap"]
         problems += _doubts(guess, task, found.facts)
-    elif description and description.objects and task.stores_ids:
-        problems.append(objects_as_classes(task, str(description.objects)))
+    elif description and task.stores_ids:
+        problems += objects_as_classes(task, description.objects)
     refused = sum(sample.code == "overlap" for sample in found.broken)
     verdict = None
     if found.facts or refused:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from segkit.config import DataConfig
+from segkit.config.data_sets import set_configs
+from segkit.data.sources.data_sets import DataSets
 from segkit.data.sources.folder import FolderSource
-from segkit.data.sources.source import Subset
+from segkit.data.sources.source import Source, Subset
 from segkit.data.sources.wrapped import WrappedSource
 from segkit.inspection.mask_format.contents import Stored, describe_kinds, objects_in, scan_masks
 from segkit.inspection.mask_format.instances import Objects
@@ -26,8 +28,9 @@ class MaskDescription(NamedTuple):
 
     words: str
     """Kinds, values, and how the config reads them; "" if there are no mask files."""
-    objects: Objects | None = None
-    """The numbers in the masks, if they may be single objects; None otherwise."""
+    objects: Mapping[str, Objects]
+    """The numbers that may be single objects, by the name of their data set (`data.sets`); the name
+    is "" without sets."""
 
 
 def describe_masks(
@@ -42,6 +45,27 @@ def describe_masks(
         parts: The samples of each part.
         progress: Called after each file.
     """
+    sets = _parts_of_sets(parts)
+    if not sets:
+        words, objects = _describe_files(data, parts, progress)
+        return MaskDescription(words, {"": objects} if objects else {})
+    listed = []
+    numbered = {}
+    for name, section in set_configs(data).items():
+        own = sets.get(name, {})
+        if not mask_files_of(own):
+            continue
+        words, objects = _describe_files(section, own, progress)
+        listed.append(f"set {name}: {words}")
+        if objects:
+            numbered[name] = objects
+    return MaskDescription("; ".join(listed), numbered)
+
+
+def _describe_files(
+    data: DataConfig, parts: Mapping[str, Subset], progress: Callable[[], None]
+) -> tuple[str, Objects | None]:
+    """Return the description of mask files, and the numbers in them that may be single objects."""
     paths = mask_files_of(parts)
     scanned = scan_masks(paths, progress, data.pages)
     reuse_masks(parts, decoded_masks(paths, scanned))
@@ -54,12 +78,14 @@ def describe_masks(
     if objects:
         words.append(str(objects))
     words.append(_describe_settings(data))
-    return MaskDescription("; ".join(word for word in words if word), objects)
+    return "; ".join(word for word in words if word), objects
 
 
 def mask_files_of(parts: Mapping[str, Subset]) -> list[Path]:
     """Return the mask files of all samples whose source has files of its own."""
     paths: dict[Path, None] = {}
+    for own in _parts_of_sets(parts).values():
+        paths.update(dict.fromkeys(mask_files_of(own)))
     for subset in parts.values():
         source = _folder_of(subset)
         if source is None or source.data.mask_probabilities:
@@ -93,10 +119,33 @@ def reuse_masks(parts: Mapping[str, Subset], decoded: dict[Path, np.ndarray]) ->
 
 def _folder_of(subset: Subset) -> FolderSource | None:
     """Return the source of mask files behind the samples of a part; None if there is none."""
-    source = subset.source
+    source = _innermost(subset.source)
+    return source if isinstance(source, FolderSource) else None
+
+
+def _parts_of_sets(parts: Mapping[str, Subset]) -> dict[str, dict[str, Subset]]:
+    """Return the parts of each data set, with the names of its own source; none without sets."""
+    found: dict[str, dict[str, Subset]] = {}
+    for part, subset in parts.items():
+        source = _innermost(subset.source)
+        if not isinstance(source, DataSets):
+            continue
+        for name, own in source.sources.items():
+            beginning = f"{name}/"
+            names = [
+                sample.removeprefix(beginning)
+                for sample in subset.names
+                if sample.startswith(beginning)
+            ]
+            found.setdefault(name, {})[part] = Subset(own, names)
+    return found
+
+
+def _innermost(source: Source) -> Source:
+    """Return a source without the ones that are wrapped around it."""
     while isinstance(source, WrappedSource):
         source = source.source
-    return source if isinstance(source, FolderSource) else None
+    return source
 
 
 def _describe_values(scanned: Sequence[Stored]) -> str:

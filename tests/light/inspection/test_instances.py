@@ -217,6 +217,30 @@ def test_a_config_of_classes_for_numbers_of_objects_is_a_warning(tmp_path: Path)
         assert "mask-instances" not in [problem.code for problem in found.problems]
 
 
+def test_numbers_of_objects_in_one_of_several_data_sets_are_a_warning(tmp_path: Path) -> None:
+    look(tmp_path / "ids", [upto(3), upto(3), upto(3)])
+    look(tmp_path / "objects", [upto(count) for count in (4, 9, 6)])
+    sets = {
+        name: {"images": str(tmp_path / name / "images"), "masks": str(tmp_path / name / "masks")}
+        for name in ("ids", "objects")
+    }
+    config = {
+        "task": {"kind": "multiclass", "classes": [f"c{number}" for number in range(10)]},
+        "data": {"sets": sets, "test": 0},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    found = inspect(tmp_path / "c.yaml")
+    [warning] = [problem for problem in found.problems if problem.code == "mask-instances"]
+    assert "data.sets.objects.mask_ids" in warning.message
+    assert "19 numbered objects" in warning.message
+    assert "set ids: 3 16-bit PNG" in found.read_as
+    sets["objects"]["mask_ids"] = "classes"
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    stated = inspect(tmp_path / "c.yaml")
+    assert not stated.wrong
+    assert "mask-instances" not in [problem.code for problem in stated.problems]
+
+
 def test_instances_are_objects_of_one_class(tmp_path: Path) -> None:
     cells = Task.multiclass(["background", "cell"])
     with fails(ConfigError, "not-for-task", 2, setting="data.mask_ids"):
