@@ -154,7 +154,7 @@ def config_of(
             settings["unlabelled"] = str(data / "more")
     shapes = {
         "augment": AUGMENT,
-        "model": {"width": 8, "depth": 3},
+        "model": {"width": 8, "depth": 3, "normalization": options.normalization},
         "train": {"batch_size": 8, "crop": [SIZE, SIZE], "learning_rate": 0.003},
     }
     config = copy.deepcopy(HEAD_TRAINING if case == "head" else shapes)
@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
     parser.add_argument("--steps", type=int, default=1000, help="steps of each training")
+    parser.add_argument("--normalization", default="batch", help="of the networks for shapes")
     parser.add_argument("--case", choices=list(WAYS), action="append", help="only this case")
     parser.add_argument("--head", type=Path, metavar="FOLDER", help="the data of the head scan")
     settings = parser.parse_args()

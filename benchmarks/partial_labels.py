@@ -115,6 +115,8 @@ def train(folder: Path, way: str, seed: int, settings: argparse.Namespace) -> di
     config = copy.deepcopy(HEAD_TRAINING if settings.head else SHAPES_TRAINING)
     config["task"] = {"kind": "multiclass", "classes": ["background", *classes]}
     config["data"] = {"list_file": str(samples)}
+    if not settings.head:
+        config["model"]["normalization"] = settings.normalization
     config["train"] |= {"seed": seed, "patience": 0, "tensorboard": False, "pictures": 0}
     if settings.epochs:
         config["train"]["epochs"] = settings.epochs
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1500, help="training images of shapes")
     parser.add_argument("--test", type=int, default=40, help="test images of shapes")
     parser.add_argument("--epochs", type=int, help="epochs; 10 for shapes, 40 for the head scan")
+    parser.add_argument("--normalization", default="batch", help="of the networks for shapes")
     parser.add_argument("--head", type=Path, metavar="FOLDER", help="the data of the head scan")
     parser.add_argument("--data-seed", type=int, default=0, help="seed of images and kept classes")
     settings = parser.parse_args()

@@ -84,7 +84,7 @@ def measure_input(
         everything: The samples of all parts. If some are RGB, grey images count as RGB.
     """
     channels = max(fact.bands for fact in everything)
-    measured = _with_measurements(train)
+    measured = with_measurements(train)
     counted = np.sum([np.broadcast_to(fact.counted, channels) for fact in measured], axis=0)
     sums = [np.broadcast_to(fact.sums, (2, channels)) for fact in measured]
     total, squares = np.sum(sums, axis=0)
@@ -104,7 +104,7 @@ def measure_input(
     )
 
 
-def _with_measurements(facts: Sequence[SampleFingerprint]) -> Sequence[SampleFingerprint]:
+def with_measurements(facts: Sequence[SampleFingerprint]) -> Sequence[SampleFingerprint]:
     """Return the images that have a measured pixel, or all images if none has.
 
     An image that consists of another image's nodata value has none.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segkit.inspection.fingerprint import SampleFingerprint
+from segkit.inspection.input_statistics import with_measurements
 from segkit.planning.choices import Choice
 
 LARGEST_CROP = 512
@@ -20,16 +21,22 @@ SMALLEST_FEATURES_BELOW_STEM = 4
 """The same below a stem, where further levels are cheap; nnU-Net uses 4 everywhere."""
 DEEPEST = 6
 """Upper limit of `model.depth`."""
+VARIED = 0.33
+"""Share of the variance between images from which small batches are normalized image by image.
+
+docs/decisions/0018 has the measurements.
+"""
 
 
 def choose_network(
-    facts: Sequence[SampleFingerprint], object_areas: Sequence[np.ndarray]
+    facts: Sequence[SampleFingerprint], object_areas: Sequence[np.ndarray], small_batches: bool
 ) -> dict[str, Choice]:
     """Choose the patch and the network.
 
     Args:
         facts: The fingerprint of each sample.
         object_areas: The areas of the objects of each foreground class, in pixels.
+        small_batches: Whether a batch has two images.
 
     Returns:
         The choice of each setting by its name.
@@ -44,13 +51,54 @@ def choose_network(
             32, "Channels at full resolution. They are doubled at each level, as in nnU-Net."
         ),
         "model.widest": Choice(512, "This is nnU-Net's limit in 2D."),
-        "model.normalization": Choice(
-            "batch",
-            "In prediction, batch normalization becomes part of the convolutions. Prediction is "
-            "then up to twice as fast as with nnU-Net's instance normalization. Both reached about "
-            "the same scores.",
-        ),
+        "model.normalization": _choose_normalization(share_between_images(facts), small_batches),
     }
+
+
+def share_between_images(facts: Sequence[SampleFingerprint]) -> float:
+    """Return which share of the variance of pixel values is the variance of the images' means.
+
+    Args:
+        facts: The fingerprint of each sample.
+
+    Returns:
+        The median over the bands, from 0 to 1; 0 if all pixels are equal. Grey images count as RGB
+        if others are RGB.
+    """
+    channels = max(fact.bands for fact in facts)
+    measured = with_measurements(facts)
+    counted = np.array([np.broadcast_to(fact.counted, channels) for fact in measured], float)
+    sums = np.array([np.broadcast_to(fact.sums[0], channels) for fact in measured])
+    squares = np.array([np.broadcast_to(fact.sums[1], channels) for fact in measured])
+    pixels = np.maximum(counted.sum(0), 1)
+    mean = sums.sum(0) / pixels
+    total = squares.sum(0) / pixels - mean**2
+    deviations = sums / np.maximum(counted, 1) - mean
+    between = (counted * deviations**2).sum(0) / pixels
+    shares = np.divide(between, total, out=np.zeros(channels), where=total > 1e-9 * mean**2)
+    return float(np.clip(np.median(shares), 0, 1))
+
+
+def _choose_normalization(share: float, small_batches: bool) -> Choice:
+    """Choose by the share of the variance of pixel values that lies between images."""
+    faster = (
+        "In prediction, batch normalization becomes part of the convolutions. Prediction is then "
+        "up to twice as fast as with nnU-Net's instance normalization."
+    )
+    if not small_batches:
+        return Choice("batch", faster)
+    found = f"{100 * share:.0f} % of the variance of pixel values lies between images"
+    if share < VARIED:
+        return Choice(
+            "batch",
+            f"{faster} Both reach about the same scores where images are alike: here {found}.",
+        )
+    return Choice(
+        "instance",
+        f"Images differ in brightness or colour: {found}. From {100 * VARIED:.0f} % on, each image "
+        f"is normalized by itself, as in nnU-Net. Networks with batch normalization and batches of "
+        f"2 were then worse on new images. Prediction takes up to twice as long as with it.",
+    )
 
 
 def largest_crop(object_areas: Sequence[np.ndarray]) -> int:

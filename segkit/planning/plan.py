@@ -113,7 +113,13 @@ def plan_for(
     if inspection.wrong or inspection.config is None or inspection.verdict is None:
         raise _wrong_data(inspection)
     facts = inspection.survey.facts
-    drafted = draft(inspection.config, inspection.verdict, facts, inspection.guess)
+    drafted = draft(
+        inspection.config,
+        inspection.verdict,
+        facts,
+        inspection.guess,
+        small_batches=minutes is not None,
+    )
     drafted, parts = _keep_together(drafted, inspection)
     task = drafted.config.task
     placed = placed_in(parts, inspection.parts, inspection.survey)

@@ -41,6 +41,7 @@ def draft(
     verdict: Verdict,
     facts: Sequence[SampleFingerprint],
     guess: Guess | None,
+    small_batches: bool = False,
 ) -> Plan:
     """Choose the settings that follow from the data alone; `fit_budget` chooses the others.
 
@@ -50,6 +51,7 @@ def draft(
         facts: The fingerprint of each sample.
         guess: How the masks were detected to be stored. None if the config is the user's own; its
             task is then used.
+        small_batches: Whether a batch has two images, as with a time budget.
 
     Returns:
         The config and the reason for each chosen value.
@@ -62,14 +64,15 @@ def draft(
     values["task"] = task.model_dump(mode="json")
     reasons = explain_task(task, verdict, guess)
     reasons |= explain_reading(config.data, guess)
-    for setting, choice in _choose_settings(task, facts, config.data.on_all).items():
+    choices = _choose_settings(task, facts, config.data.on_all, small_batches)
+    for setting, choice in choices.items():
         _set_value(values, setting, choice.value)
         reasons[setting] = choice.reason
     return Plan(RunConfig.model_validate(values), reasons)
 
 
 def _choose_settings(
-    task: Task, facts: Sequence[SampleFingerprint], on_all: bool
+    task: Task, facts: Sequence[SampleFingerprint], on_all: bool, small_batches: bool
 ) -> dict[str, Choice]:
     """Return the choice of each setting by its name, such as "train.crop"."""
     train = [fact for fact in facts if fact.part == "train"]
@@ -79,7 +82,7 @@ def _choose_settings(
         choices["data.test"] = _choose_test(len(facts))
     choices |= _choose_augmentation(task, train)
     choices["input"] = _choose_input(train, facts)
-    choices |= choose_network(facts, _object_areas(task, facts))
+    choices |= choose_network(facts, _object_areas(task, facts), small_batches)
     shares = _rare_classes(task, facts)
     if shares:
         choices["class_weights"] = _choose_class_weights(shares)

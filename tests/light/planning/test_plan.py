@@ -24,7 +24,7 @@ from segkit.inspection.verdict import judge
 from segkit.planning import step_time
 from segkit.planning.budget import SAMPLES, SAMPLES_PER_CLASS, Measure, fit_budget
 from segkit.planning.choices import Machine, Plan
-from segkit.planning.network_rules import depth_for
+from segkit.planning.network_rules import depth_for, share_between_images
 from segkit.planning.plan import check_request, plan_for
 from segkit.planning.rules import draft
 from segkit.planning.yaml_text import as_yaml
@@ -51,13 +51,19 @@ def facts(
     return found
 
 
-def planned(task: Task, found: list[SampleFingerprint], validation: bool = False) -> Plan:
+def planned(
+    task: Task,
+    found: list[SampleFingerprint],
+    validation: bool = False,
+    small_batches: bool = False,
+) -> Plan:
     if not validation:
         found = [fact._replace(part="train") for fact in found]
     config = Config.model_validate(
         {"task": task, "data": {"source": "shapes"}, "augment": {"flip_horizontal": False}}
     )
-    return draft(config, judge(task, found), found, Guess(config.data, task, "one file per image"))
+    guess = Guess(config.data, task, "one file per image")
+    return draft(config, judge(task, found), found, guess, small_batches)
 
 
 def machine(seconds_at_full: float) -> Measure:
@@ -69,6 +75,57 @@ def machine(seconds_at_full: float) -> Measure:
         return Machine(seconds, 10.0, GIB / 8)
 
     return measure
+
+
+def of_images(images: list[np.ndarray]) -> list[SampleFingerprint]:
+    """Return fingerprints of images with empty masks."""
+    task = Task.binary()
+    found = []
+    for number, image in enumerate(images):
+        target = np.zeros(task.target_shape(*image.shape[:2]), np.uint8)
+        found.append(facts_of(task, "train", Sample(f"s{number}", image, target), target))
+    return found
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_the_variance_between_images_is_that_of_the_pixels(bands: int) -> None:
+    rng = np.random.default_rng(1)
+    images = []
+    for size in ((8, 12), (20, 16), (9, 9)):
+        base = rng.integers(0, 200, (1, 1, bands))
+        images.append((base + rng.integers(0, 50, (*size, bands))).astype(np.uint8))
+    shares = []
+    for band in range(bands):
+        every = np.concatenate([image[..., band].ravel() for image in images]).astype(float)
+        between = 0.0
+        for image in images:
+            between += image[..., band].size * (image[..., band].mean() - every.mean()) ** 2
+        shares.append(between / every.size / every.var())
+    assert share_between_images(of_images(images)) == pytest.approx(np.median(shares))
+
+
+def test_the_variance_between_images_has_limits() -> None:
+    equal = [np.full((4, 4, 1), 7, np.uint8)] * 3
+    assert share_between_images(of_images(equal)) == 0
+    constant = [np.full((4, 4, 1), value, np.uint8) for value in (10, 250)]
+    assert share_between_images(of_images(constant)) == pytest.approx(1)
+    grey = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    assert share_between_images(of_images([grey, np.repeat(grey, 3, axis=2)])) == 0
+
+
+def test_small_batches_of_different_brightness_are_normalized_image_by_image() -> None:
+    task = Task.binary()
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 40, (64, 96, 1)) for _ in range(8)]
+    alike = [(image + 100).astype(np.uint8) for image in noise]
+    varied = [(image + 20 * place).astype(np.uint8) for place, image in enumerate(noise)]
+    for images, small_batches, chosen in (
+        (alike, True, "batch"),
+        (varied, True, "instance"),
+        (varied, False, "batch"),
+    ):
+        plan = planned(task, of_images(images), small_batches=small_batches)
+        assert plan.config.model.normalization == chosen
 
 
 def test_layers_that_exclude_each_other_are_planned_as_ids(
