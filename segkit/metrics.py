@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ class PixelCounts(keras.metrics.Metric):
         return {"name": self.name, "task": task, "from_logits": self.from_logits}
 
 
-class _OneScore(PixelCounts):
+class _OneScore(PixelCounts, ABC):
     """A score of the class `of`, or the mean over the foreground classes in truth or prediction.
 
     It is NaN if no class is in either. `of` is the name of a class; the others are as in
@@ -142,8 +143,9 @@ class _OneScore(PixelCounts):
         foreground = ops.convert_to_tensor(self.task.foreground, "int32")
         return mean_of_known(ops.take(values, foreground, axis=0))
 
+    @abstractmethod
     def _ratio(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Return the score of each class from its counts, (C,) float32."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor as JSON values."""
