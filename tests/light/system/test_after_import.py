@@ -11,8 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 FAKE_KERAS = """
-class _Kind(type):
+from abc import ABCMeta
+
+class _Kind(ABCMeta):
     def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
         return Anything
 
 class Anything(metaclass=_Kind):
