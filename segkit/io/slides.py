@@ -24,8 +24,11 @@ CLOSE = 0.1
 MOST_REDUCED = 64
 """The most pixels along a side of which the mean is taken."""
 
-BAND = 512
-"""The most rows of a level that are in memory at once where means are taken."""
+BLOCK = (512, 4096)
+"""The most rows and columns of a level that are decoded at once.
+
+Decoding takes several times the memory of the pixels.
+"""
 
 
 class Level(NamedTuple):
@@ -67,12 +70,25 @@ class Slide:
 
     def read(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         """Return an area of a level, (h, w, C), in the pixels of `reading`."""
+        high, wide = BLOCK
+        all_columns = _pieces(columns, max(1, wide // reading.reduce))
+        image = None
+        for some_rows in _pieces(rows, max(1, high // reading.reduce)):
+            for some_columns in all_columns:
+                block = self._read_block(reading, some_rows, some_columns)
+                if image is None:
+                    size = (rows.stop - rows.start, columns.stop - columns.start)
+                    image = np.empty((*size, block.shape[-1]), block.dtype)
+                down = slice(some_rows.start - rows.start, some_rows.stop - rows.start)
+                across = slice(some_columns.start - columns.start, some_columns.stop - columns.start)
+                image[down, across] = block
+        assert image is not None  # there is at least one piece
+        return image
+
+    def _read_block(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         if reading.reduce == 1:
             return self._read_level(reading.level, rows, columns)
-        means = []
-        for band in _bands(rows, max(1, BAND // reading.reduce)):
-            means.append(self._read_means(reading, band, columns))
-        return np.concatenate(means)
+        return self._read_means(reading, rows, columns)
 
     def _read_level(self, level: int, rows: slice, columns: slice) -> np.ndarray:
         """Return an area in the pixels of the level."""
@@ -111,15 +127,15 @@ class Slide:
         return max(1, level.height // reading.reduce), max(1, level.width // reading.reduce)
 
 
-def _bands(rows: slice, most: int) -> list[slice]:
-    """Return the rows in bands that end at multiples of `most`, as the tiles of a slide do."""
-    bands = []
-    start = rows.start
-    while start < rows.stop:
-        stop = min(rows.stop, (start // most + 1) * most)
-        bands.append(slice(start, stop))
+def _pieces(area: slice, most: int) -> list[slice]:
+    """Return an area in pieces that end at multiples of `most`, as the tiles of a slide do."""
+    pieces = []
+    start = area.start
+    while start < area.stop:
+        stop = min(area.stop, (start // most + 1) * most)
+        pieces.append(slice(start, stop))
         start = stop
-    return bands or [rows]
+    return pieces or [area]
 
 
 @functools.cache

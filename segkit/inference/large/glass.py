@@ -35,9 +35,11 @@ MOST_PIXELS = 2**26
 class Window(NamedTuple):
     """A window of an image."""
 
-    pixels: np.ndarray
-    """(h, w, C)."""
+    shape: tuple[int, int]
+    """Height and width."""
     is_glass: bool
+    pixels: np.ndarray | None
+    """(h, w, C); None for glass."""
 
 
 class Glass:
@@ -113,7 +115,8 @@ def predict_tissue(
 ) -> Iterator[np.ndarray]:
     """Yield the probabilities of windows of one shape, in order.
 
-    Windows of glass are background and do not go through the network.
+    Windows of glass are background and do not go through the network. At most `batch_size` windows
+    with pixels wait for the others of their batch.
 
     Args:
         predict: The network.
@@ -121,26 +124,27 @@ def predict_tissue(
         task: A task with background.
         batch_size: The windows that go through the network at once.
     """
+    batch: list[np.ndarray] = []
     waiting: list[Window] = []
-    tissue = 0
     for window in windows:
-        waiting.append(window)
-        tissue += not window.is_glass
-        if tissue == batch_size:
-            yield from _predict_waiting(predict, waiting, task)
+        waiting.append(window._replace(pixels=None))
+        if window.pixels is not None:
+            batch.append(window.pixels.copy())  # frees the piece that it is a part of
+        if len(batch) in (0, batch_size):
+            yield from _predict_waiting(predict, waiting, batch, task)
             waiting = []
-            tissue = 0
-    yield from _predict_waiting(predict, waiting, task)
+            batch = []
+    yield from _predict_waiting(predict, waiting, batch, task)
 
 
 def _predict_waiting(
-    predict: Predict, waiting: Sequence[Window], task: Task
+    predict: Predict, waiting: Sequence[Window], batch: Sequence[np.ndarray], task: Task
 ) -> Iterator[np.ndarray]:
-    batch = [window.pixels for window in waiting if not window.is_glass]
+    """Yield the probabilities of windows, of which those in `batch` are the tissue."""
     probabilities = iter(predict(np.stack(batch)) if batch else ())
     for window in waiting:
         if window.is_glass:
-            yield task.sure_background(window.pixels.shape[:2])
+            yield task.sure_background(window.shape)
         else:
             yield next(probabilities)
 

@@ -91,11 +91,12 @@ def budget_within(predict: Predict, config: RunConfig, limit: int) -> MemoryBudg
     sums = 4 * probabilities  # the sums, the probabilities of a window, and a copy of each
     beside_network = sums + PIECES * window
     _check_fits(config, memory.peak() + beside_network, limit)
+    before = memory.resident()
     expected = _expected_memory(predict, config, limit - beside_network)
     _check_fits(config, expected + beside_network, limit)
 
-    before = memory.resident()
     predict(_zeros(config, tile))
+    # a runtime may keep what the smaller windows took, and use it again
     per_window = max(memory.peak() - before, window + probabilities)
     _check_fits(config, memory.peak() + beside_network, limit)
     remaining = limit - memory.peak() - sums

@@ -274,7 +274,7 @@ class _Rows:
         """Yield the probabilities of each window from a row on, in the order of the windows."""
         pieces = prefetch(self._read_piece, self._pieces(first_row), workers=1)
         windows = itertools.chain.from_iterable(pieces)
-        for _, same_shape in itertools.groupby(windows, lambda window: window.pixels.shape):
+        for _, same_shape in itertools.groupby(windows, lambda window: window.shape):
             yield from predict_tissue(
                 self.predict, same_shape, self.config.task, self.budget.batch_size
             )
@@ -294,15 +294,26 @@ class _Rows:
             yield _Piece(row, lefts)
 
     def _read_piece(self, piece: _Piece) -> list[Window]:
-        """Return the windows of a piece as the network takes them."""
+        """Return the windows of a piece as the network takes them. Glass is not read."""
         rows = self.grid.window_rows(piece.row)
-        begin = piece.lefts[0]
-        end = self.grid.window_columns(piece.lefts[-1]).stop
-        pixels = self.image.read(rows, slice(begin, end))
-        pixels = match_model_input(self.config, pixels, str(self.image.path))
+        height = rows.stop - rows.start
+        areas = [self.grid.window_columns(left) for left in piece.lefts]
+        tissue = [columns for columns in areas if not self._is_glass(rows, columns)]
+        first = 0
+        pixels = None
+        if tissue:
+            first = tissue[0].start
+            pixels = self.image.read(rows, slice(first, tissue[-1].stop))
+            pixels = match_model_input(self.config, pixels, str(self.image.path))
         windows = []
-        for left in piece.lefts:
-            columns = self.grid.window_columns(left)
-            is_glass = self.glass is not None and self.glass.covers(rows, columns)
-            windows.append(Window(pixels[:, left - begin :][:, : self.grid.tile], is_glass))
+        for columns in areas:
+            shape = (height, columns.stop - columns.start)
+            if pixels is None or columns not in tissue:
+                windows.append(Window(shape, True, None))
+            else:
+                part = pixels[:, columns.start - first : columns.stop - first]
+                windows.append(Window(shape, False, part))
         return windows
+
+    def _is_glass(self, rows: slice, columns: slice) -> bool:
+        return self.glass is not None and self.glass.covers(rows, columns)

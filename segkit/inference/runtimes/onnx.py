@@ -24,6 +24,8 @@ def open_onnx(exported: Exported) -> Predict:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.log_severity_level = ERRORS_ONLY
+    # the pattern of a batch shape allocates a second block beside the memory that is in use already
+    options.enable_mem_pattern = False
     with opening(exported.model, "ONNX Runtime"):
         session = runtime.InferenceSession(
             str(exported.model), options, providers=["CPUExecutionProvider"]

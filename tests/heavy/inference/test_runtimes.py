@@ -333,3 +333,31 @@ def test_small_runtimes_import_neither_keras_nor_tensorflow(
     )
     assert done.stdout.splitlines()[-1:] == [f"0 {package}"], done.stdout + done.stderr
     assert done.stderr == ""
+
+
+MEMORY = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+import numpy as np
+from segkit.inference.load import open_run
+from segkit.system import memory
+predict = open_run(Path(sys.argv[1]), "onnx").predict
+images = np.zeros((4, 512, 512, 3), np.uint8)
+before = memory.peak()
+predict(images)
+first = memory.peak()
+for _ in range(3):
+    predict(images)
+print(first - before, memory.peak() - first)
+"""
+
+
+@pytest.mark.skipif("onnx" not in FORMATS, reason="ONNX Runtime is not installed")
+def test_a_second_batch_takes_no_more_memory_than_the_first(exported: Run) -> None:
+    """The memory budget of a large image is measured with one call."""
+    command = [sys.executable, "-c", MEMORY, str(exported.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, more = map(int, done.stdout.splitlines()[-1].split())
+    assert first > 50 * 10**6
+    assert more < first / 10

@@ -170,6 +170,32 @@ def test_a_window_that_does_not_fit_is_refused_before_it_is_tried(
     assert sizes(10**12) == [128, 512]
 
 
+def test_memory_that_the_runtime_keeps_counts_for_every_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ONNX Runtime takes 1000 bytes per pixel once, and keeps them for later calls."""
+    config = config_of(Task.binary("a"), 512)
+    start = 10**8
+    window = 1000 * 512 * 512
+    resident = start
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        nonlocal resident
+        count, height, width = images.shape[:3]
+        resident = max(resident, start + 1000 * count * height * width)
+        return np.zeros((*images.shape[:3], 1), np.float32)
+
+    monkeypatch.setattr(memory, "resident", lambda: resident)
+    monkeypatch.setattr(memory, "peak", lambda: resident)
+    monkeypatch.setattr(memory, "most_resident", lambda call: (call(), resident)[1])
+    sums = 8_388_608
+    for remaining, expected in ((0.97, 1), (1.03, 2), (1.97, 2), (2.03, 3)):
+        resident = start
+        # a quarter of what is left after the first window is for the pieces of the image
+        limit = start + window + sums + int(remaining * window / 0.75)
+        assert budget_within(predict, config, limit).batch_size == expected, remaining
+
+
 @pytest.mark.long
 def test_memory_that_is_used_for_a_moment_is_measured() -> None:
     before = memory.resident()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from segkit.data.sources.source import open_source
 from segkit.inference.files import predict_files
 from segkit.inference.inputs import divide_images, find_images
 from segkit.inference.large.files import separate_large
-from segkit.inference.large.glass import Glass, tissue_of
+from segkit.inference.large.glass import Glass, Window, predict_tissue, tissue_of
 from segkit.inference.large.memory_budget import MemoryBudget
 from segkit.inference.large.predict import predict_large
 from segkit.inference.large.qupath import write_qupath
@@ -27,6 +29,7 @@ from segkit.inference.outputs.shape_options import ShapeOptions
 from segkit.inference.outputs.writer import Outputs
 from segkit.inference.predict import predict_large_files
 from segkit.io.images import read_image
+from segkit.io.slide_windows import LargeSlide
 from tests.helpers.errors import fails
 from tests.helpers.slides import (
     DARK_STAIN,
@@ -110,6 +113,73 @@ def test_glass_is_background_without_prediction(tmp_path: Path, task: Task) -> N
     images = divide_images(config, {"a": path})
     whole, large = separate_large(config, images, Outputs(tmp_path / "out"), 2**60)
     assert (list(whole), list(large)) == ([], ["a"])
+
+
+@needs_slides
+def test_glass_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[slice, slice]] = []
+    read_area = LargeSlide.read
+
+    def watched(slide: LargeSlide, rows: slice, columns: slice) -> np.ndarray:
+        read.append((rows, columns))
+        return read_area(slide, rows, columns)
+
+    monkeypatch.setattr(LargeSlide, "read", watched)
+    path = save_svs(tmp_path / "a.svs", picture())
+    predicted(config_of(NUCLEUS, skip_glass=True), path, tmp_path / "some", Network(NUCLEUS))
+    seen = np.zeros((SIZE[0] // STEP, SIZE[1] // STEP), bool)
+    for rows, columns in read:
+        seen[rows, columns] = True
+    shows_tissue = tissue()[::STEP, ::STEP]
+    assert seen[shows_tissue].all()
+    assert seen.mean() < 0.5
+
+
+def test_glass_waits_only_for_the_tissue_before_it() -> None:
+    """Otherwise the memory grows with the glass between two pieces of tissue."""
+    given = 0
+
+    def windows(pattern: str) -> Iterator[Window]:
+        nonlocal given
+        for number, kind in enumerate(pattern):
+            given += 1
+            pixels = np.full((4, 6, 3), number, np.uint8) if kind == "t" else None
+            yield Window((4, 6), kind == "g", pixels)
+
+    batches: list[list[int]] = []
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        batches.append(images[:, 0, 0, 0].tolist())
+        return images[..., :1] / np.float32(100)
+
+    pattern = "ggtgtggtg"
+    waited = []
+    results = []
+    for number, result in enumerate(predict_tissue(predict, windows(pattern), NUCLEUS, 2)):
+        waited.append(given - number - 1)
+        results.append(round(float(result[0, 0, 0] * 100)))
+        assert result.shape == (4, 6, 1)
+    assert results == [0, 0, 2, 0, 4, 0, 0, 7, 0]
+    assert batches == [[2, 4], [7]]
+    assert waited == [0, 0, 2, 1, 0, 0, 0, 1, 0]
+
+
+def test_a_waiting_window_does_not_keep_its_piece_in_memory() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def windows() -> Iterator[Window]:
+        for _ in range(3):
+            piece = np.zeros((4, 60, 3), np.uint8)
+            alive.append(weakref.ref(piece))
+            yield Window((4, 6), False, piece[:, :6])
+            del piece
+            yield Window((4, 6), True, None)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        assert [piece() is None for piece in alive] == [True, True, False]
+        return images[..., :1].astype(np.float32)
+
+    assert len(list(predict_tissue(predict, windows(), NUCLEUS, 3))) == 6
 
 
 @needs_slides
