@@ -171,6 +171,73 @@ def test_the_terms_change_nothing_of_the_labelled_batches(
     assert isinstance(trainer, Trainer)  # without terms as before
 
 
+def soft_config(root: Path, **train: Any) -> Config:
+    """Save 12 images with the masks of two annotators, who differ by a column, and unknown rows."""
+    for number in range(12):
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / "images" / f"{number:02}.png")
+        for wide, annotator in enumerate(("anna", "ben")):
+            mask = np.zeros((32, 32), np.uint8)
+            mask[8:20, 8 : 16 + wide] = 1
+            mask[26:] = 255
+            (root / annotator).mkdir(exist_ok=True)
+            Image.fromarray(mask).save(root / annotator / f"{number:02}.png")
+    settings = config_of().model_dump(mode="json")
+    settings["task"] = {"kind": "multiclass", "classes": ["background", "square"]}
+    settings["data"] = {
+        "images": str(root / "images"),
+        "annotators": [str(root / "anna"), str(root / "ben")],
+        "mask_values": {0: "background", 1: "square", 255: "void"},
+        "validation": 0.25,
+    }
+    settings["augment"] = {}
+    settings["train"] |= {**TERMS, **train}
+    return Config.model_validate(settings)
+
+
+@pytest.mark.parametrize("with_folder", [True, False], ids=["folder", "void"])
+def test_soft_labels_and_consistency_are_one_loss(tmp_path: Path, with_folder: bool) -> None:
+    more = {"unlabelled": str(more_images(tmp_path / "more"))} if with_folder else {}
+    run_config, batches = batches_of(soft_config(tmp_path / "soft", **more), 3)
+    _, trainer = build_network(run_config, 3)
+    for x, y in batches[:2]:
+        trainer.train_on_batch(x, y)
+    x, y = batches[2]
+    trainer.ramp.assign(0.25)
+    target = y["target"]
+    assert target.ndim == 4
+    void = (target == 255).all(axis=-1)
+    assert 0.1 < void.mean() < 0.5
+    logits = np.asarray(ops.convert_to_numpy(trainer(x["images"], training=False)))
+    student = activated(logits, True)
+    smooth = [oracle.smoothness(x["images"][i], student[i], True) for i in range(len(student))]
+    wanted = float(trainer.loss(target, logits)) + 0.5 * np.mean(smooth)
+    teacher = np.asarray(ops.convert_to_numpy(trainer._teach(x, y)))[..., 0]
+    counts = np.broadcast_to(void[..., None], student.shape)
+    if with_folder:
+        student = probabilities(trainer, x["strong"])
+        counts = np.broadcast_to(y["counted"][..., None] == 1, student.shape)
+    alike = [
+        oracle.consistency(student[i], teacher[i], counts[i], True) for i in range(len(student))
+    ]
+    assert np.mean(alike) > 1e-5
+    wanted += 2.0 * 0.25 * np.mean(alike)
+    trainer.reset_metrics()
+    logs = trainer.train_on_batch(x, y, return_dict=True)
+    assert float(logs["loss"]) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_soft_labels_and_consistency_end_in_a_usual_run(tmp_path: Path) -> None:
+    more = str(more_images(tmp_path / "more"))
+    run = segkit.train(soft_config(tmp_path / "soft", unlabelled=more), tmp_path / "run")
+    assert all(np.isfinite(row["loss"]) for row in run.rows())
+    assert run.config().task.soft
+    mask = segkit.Predictor.load(run.path)(np.zeros((32, 32, 3), np.uint8))
+    assert mask.shape == (32, 32)
+
+
 class Stop(keras.callbacks.Callback):
     """Interrupts a training in the middle of its second epoch."""
 
