@@ -1,43 +1,28 @@
-"""Reads the levels of whole slides by tiffslide."""
+"""Reads the levels of whole slides."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from segkit.errors import ConfigError, DataError
+from segkit.errors import DataError
 from segkit.io import codecs
 from segkit.io.geometry import Geometry
 from segkit.io.pixels import Pixels
 from segkit.io.slide_addresses import SUFFIXES, Reading, level_path, split_level
-from segkit.system.packages import need
+from segkit.io.slide_files import Level, open_slide
 
-EXTRA = "slides"
-"""The extra of keras-segkit that installs tiffslide."""
 CLOSE = 0.1
 """The largest relative difference of the size of a pixel from the wanted one."""
 MOST_REDUCED = 64
 """The most pixels along a side of which the mean is taken."""
-
 BLOCK = (512, 4096)
 """The most rows and columns of a level that are decoded at once.
 
 Decoding takes several times the memory of the pixels.
 """
-
-
-class Level(NamedTuple):
-    """A level of a slide."""
-
-    height: int
-    width: int
-    size: tuple[float, float] | None
-    """Height and width of a pixel in µm; None if the file does not state them."""
 
 
 class Slide:
@@ -47,61 +32,50 @@ class Slide:
         path: The file.
 
     Raises:
-        DataError: If it cannot be read, or tiffslide is not installed.
+        DataError: If it cannot be read, or the package for it is not installed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            tiffslide = need("tiffslide", EXTRA)
-        except ConfigError as problem:
-            raise DataError(f"{path}: {problem}", problem.code) from problem
+        self._file = open_slide(path)
         with codecs.naming(path):
-            self._slide = _class_of_slides(tiffslide)(path, tifffile_options={"_multifile": False})
             try:
-                self.levels = _levels_of(self._slide, path)
+                self.levels = self._file.levels()
             except BaseException:
-                self._slide.close()
+                self._file.close()
                 raise
 
     def close(self) -> None:
         """Close the file."""
-        self._slide.close()
+        self._file.close()
 
     def read(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         """Return an area of a level, (h, w, C), in the pixels of `reading`."""
         high, wide = BLOCK
-        all_columns = _pieces(columns, max(1, wide // reading.reduce))
-        image = None
-        for some_rows in _pieces(rows, max(1, high // reading.reduce)):
-            for some_columns in all_columns:
-                block = self._read_block(reading, some_rows, some_columns)
+        bands = _pieces(rows, max(1, high // reading.reduce))
+        strips = _pieces(columns, max(1, wide // reading.reduce))
+        image: np.ndarray | None = None
+        for band in bands:
+            for strip in strips:
+                block = self._read_block(reading, band, strip)
                 if image is None:
                     size = (rows.stop - rows.start, columns.stop - columns.start)
                     image = np.empty((*size, block.shape[-1]), block.dtype)
-                down = slice(some_rows.start - rows.start, some_rows.stop - rows.start)
-                across = slice(some_columns.start - columns.start, some_columns.stop - columns.start)
+                down = slice(band.start - rows.start, band.stop - rows.start)
+                across = slice(strip.start - columns.start, strip.stop - columns.start)
                 image[down, across] = block
         assert image is not None  # there is at least one piece
         return image
 
     def _read_block(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         if reading.reduce == 1:
-            return self._read_level(reading.level, rows, columns)
+            return self._file.read(reading.level, rows, columns)
         return self._read_means(reading, rows, columns)
-
-    def _read_level(self, level: int, rows: slice, columns: slice) -> np.ndarray:
-        """Return an area in the pixels of the level."""
-        corner = (columns.start, rows.start)
-        size = (columns.stop - columns.start, rows.stop - rows.start)
-        return np.asarray(
-            self._slide.read_region(corner, level, size, as_array=True, padding=False)
-        )
 
     def _read_means(self, reading: Reading, rows: slice, columns: slice) -> np.ndarray:
         """Return the means of `reading.reduce` x `reading.reduce` pixels of the level."""
         step = reading.reduce
-        stored = self._read_level(
+        stored = self._file.read(
             reading.level,
             slice(rows.start * step, rows.stop * step),
             slice(columns.start * step, columns.stop * step),
@@ -138,53 +112,11 @@ def _pieces(area: slice, most: int) -> list[slice]:
     return pieces or [area]
 
 
-@functools.cache
-def _class_of_slides(tiffslide: Any) -> Any:
-    """Return tiffslide's class, with places of areas in the pixels of their level."""
-
-    class LevelSlide(tiffslide.TiffSlide):  # type: ignore[misc]
-        def _read_region_loc_transform(
-            self, location: tuple[int, int], level: int
-        ) -> tuple[int, int]:
-            return location
-
-    return LevelSlide
-
-
-def _levels_of(slide: Any, path: Path) -> list[Level]:
-    full_size = _full_size(slide, path)
-    full_width, full_height = slide.dimensions
-    levels = []
-    for width, height in slide.level_dimensions:
-        size = None
-        if full_size is not None:
-            rows, columns = full_size
-            size = (rows * full_height / height, columns * full_width / width)
-        levels.append(Level(int(height), int(width), size))
-    return levels
-
-
-def _full_size(slide: Any, path: Path) -> tuple[float, float] | None:
-    """Return height and width of a pixel of the largest level in µm; None if it is unknown."""
-    if path.suffix.lower() in SUFFIXES:
-        properties: Mapping[str, Any] = slide.properties
-        height = properties.get("tiffslide.mpp-y")
-        width = properties.get("tiffslide.mpp-x")
-        geometry = Geometry.measured(height, width, "µm")
-    else:
-        from segkit.io.physical_size import geometry_of_tiff  # which also reads slides
-
-        geometry = geometry_of_tiff(slide.ts_tifffile, path)
-    if geometry is None:
-        return None
-    return geometry.size_in("µm")
-
-
 def levels_of(path: Path) -> list[Level]:
     """Return the levels of a slide, the largest first.
 
     Raises:
-        DataError: If it cannot be read, or tiffslide is not installed.
+        DataError: If it cannot be read, or the package for it is not installed.
     """
     with closing(Slide(split_level(path)[0])) as slide:
         return slide.levels

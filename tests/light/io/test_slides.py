@@ -19,19 +19,27 @@ from segkit.io.slide_addresses import Reading, level_path, split_level
 from segkit.io.slides import at_level, choose_level, levels_of, scale_to_full
 from tests.helpers.errors import fails
 from tests.helpers.slides import (
+    BIF_OVERLAP,
+    BIF_TILE,
     MICRONS,
     REASON,
+    SCN_CORNER,
     SIZE,
     STEPS,
+    bif_tiles,
     has_slides,
     level_of,
     picture,
+    save_bif,
+    save_ndpi,
     save_pyramid,
+    save_scn,
     save_svs,
 )
 
 needs_slides = pytest.mark.skipif(not has_slides(), reason=REASON)
 KINDS = {"SVS": ("a.svs", save_svs), "OME-TIFF": ("a.ome.tif", save_pyramid)}
+OTHER_KINDS = {"NDPI": ("a.ndpi", save_ndpi), "SCN": ("a.scn", save_scn), "BIF": ("a.bif", save_bif)}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -93,6 +101,58 @@ def test_levels_are_those_of_openslide(tmp_path: Path) -> None:
             with open_windowed(level_path(path, Reading(number))) as windowed:
                 found = windowed.read(slice(8, 38), slice(16, 36))
             np.testing.assert_array_equal(found, np.asarray(region)[..., :3])
+
+
+@needs_slides
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_slides_of_other_scanners_are_read_as_openslide_reads_them(
+    tmp_path: Path, kind: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    import openslide
+
+    name, write = OTHER_KINDS[kind]
+    path = write(tmp_path / name, picture())
+    with openslide.OpenSlide(path) as oracle:
+        levels = levels_of(path)
+        assert len(levels) == (2 if kind == "BIF" else 3)
+        for number, level in enumerate(levels):
+            size = (level.width, level.height)
+            of_oracle = oracle.level_dimensions.index(size)
+            step = round(oracle.level_downsamples[of_oracle])
+            np.testing.assert_allclose(level.size, [MICRONS * step] * 2, rtol=0.01)
+            region = np.asarray(oracle.read_region((0, 0), of_oracle, size))
+            found = read_image(level_path(path, Reading(number)))
+            was_scanned = region[..., 3] == 255
+            np.testing.assert_array_equal(found[was_scanned], region[was_scanned][:, :3])
+            assert was_scanned.mean() > (0.2 if kind == "SCN" else 0.9)
+            if kind != "NDPI":  # in which OpenSlide leaves out the last, incomplete blocks
+                assert not found[region[..., 3] == 0].any()
+            with open_windowed(level_path(path, Reading(number))) as windowed:
+                part = windowed.read(slice(8, 38), slice(16, 36))
+            np.testing.assert_array_equal(part, found[8:38, 16:36])
+    assert not [found for found in recwarn if "metadata" in str(found.message)]
+
+
+@needs_slides
+def test_overlapping_tiles_are_joined(tmp_path: Path) -> None:
+    array = picture()
+    down, across = bif_tiles(array.shape)
+    advance = BIF_TILE - BIF_OVERLAP
+    whole = array[: down * advance + BIF_OVERLAP, : across * advance + BIF_OVERLAP]
+    path = save_bif(tmp_path / "a.bif", array)
+    np.testing.assert_array_equal(read_image(level_path(path, Reading(0))), whole)
+    assert at_level(path, MICRONS * 2) == level_path(path, Reading(1))
+
+
+@needs_slides
+def test_the_field_of_a_slide_lies_where_it_was_scanned(tmp_path: Path) -> None:
+    array = picture()
+    path = save_scn(tmp_path / "a.scn", array)
+    found = read_image(level_path(path, Reading(0)))
+    top, left = SCN_CORNER
+    height, width = array.shape[:2]
+    np.testing.assert_array_equal(found[top : top + height, left : left + width], array)
+    assert found.shape == (2 * height, 2 * width, 3)
 
 
 @needs_slides
