@@ -73,11 +73,11 @@ def measure_by_cpu(config: RunConfig) -> Machine:
 
 
 def write_masks(run: str, images: str, out: str) -> None:
-    """Predict the images of a folder."""
+    """Predict the images of a folder, and write the masks and the names of the classes."""
     predictor = Predictor.load(run, runtime="keras")
     paths: Sequence[Path] = sorted(Path(images).iterdir())
     masks = [predictor(read_image(path)) for path in paths]
-    np.savez_compressed(out, masks=np.stack(masks))
+    np.savez_compressed(out, masks=np.stack(masks), classes=predictor.task.classes)
 
 
 if __name__ == "__main__":

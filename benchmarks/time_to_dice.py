@@ -145,7 +145,7 @@ def run_job(job: Job, options: argparse.Namespace) -> Row:
             row |= train_segkit(job, folder, test_folders[0], options)
         else:
             row |= train_peer(job, folder, test, options)
-        row |= score(job.case, test, np.load(folder / "masks.npz")["masks"])
+        row |= score(job.case, test, read_masks(job.case, folder / "masks.npz"))
     except Failed as problem:
         row["error"] = str(problem)
     row["load"] = [round(load, 2), round(os.getloadavg()[0], 2)]
@@ -218,6 +218,17 @@ def timed(command: Sequence[str], log: Path) -> float:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
         raise Failed(f"exit status {process.returncode}: {lines[-1]}")
     return round(time.monotonic() - began, 1)
+
+
+def read_masks(name: str, path: Path) -> np.ndarray:
+    """Return predicted masks, with the classes of multilabel masks in the order of the case."""
+    task = CASES[name].task
+    with np.load(path) as file:
+        masks: np.ndarray = file["masks"]
+        if task.kind == "multilabel" and "classes" in file:
+            names = file["classes"].tolist()
+            masks = masks[..., [names.index(each) for each in task.classes]]
+    return masks
 
 
 def score(name: str, test: Images, masks: np.ndarray) -> Row:

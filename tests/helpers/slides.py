@@ -126,8 +126,8 @@ def save_ndpi(
 ) -> Path:
     """Write a slide as Hamamatsu does: 64-bit offsets in a TIFF of 32 bits, a JPEG for each level.
 
-    Each row of blocks of a JPEG ends with a restart marker, and a tag names its place. The last page
-    is a picture of the whole glass.
+    Each row of blocks of a JPEG ends with a restart marker, and a tag names its place. The last
+    page is a picture of the whole glass.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = bytearray(struct.pack("<2sHQ", b"II", 42, 0))
@@ -238,9 +238,7 @@ def save_scn(
         writer.write(glass, description=about, **options)
         for step, level in zip(steps, levels, strict=True):
             per_cm = 1e4 / (microns * step)
-            writer.write(
-                level, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER", **options
-            )
+            writer.write(level, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER", **options)
     return path
 
 
@@ -325,8 +323,9 @@ def _stitching(down: int, across: int) -> str:
                 )
     return (
         f'<EncodeInfo><SlideStitchInfo><ImageInfo AOIScanned="1" AOIIndex="0" Pos-X="0"'
-        f' Pos-Y="0" Width="{BIF_TILE}" Height="{BIF_TILE}" NumRows="{down}" NumCols="{across}">{joints}</ImageInfo>'
-        f'</SlideStitchInfo><AoiOrigin><AOI0 OriginX="0" OriginY="0"/></AoiOrigin></EncodeInfo>'
+        f' Pos-Y="0" Width="{BIF_TILE}" Height="{BIF_TILE}" NumRows="{down}"'
+        f' NumCols="{across}">{joints}</ImageInfo></SlideStitchInfo>'
+        f'<AoiOrigin><AOI0 OriginX="0" OriginY="0"/></AoiOrigin></EncodeInfo>'
     )
 
 

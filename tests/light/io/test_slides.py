@@ -11,10 +11,10 @@ import pytest
 
 from segkit import ConfigError, DataError
 from segkit.config import DataConfig
+from segkit.io import slides
 from segkit.io.images import read_image
 from segkit.io.physical_size import read_geometry
 from segkit.io.raster_windows import open_windowed, pixels_for_windows
-from segkit.io import slides
 from segkit.io.slide_addresses import Reading, level_path, split_level
 from segkit.io.slides import at_level, choose_level, levels_of, scale_to_full
 from tests.helpers.errors import fails
@@ -39,7 +39,11 @@ from tests.helpers.slides import (
 
 needs_slides = pytest.mark.skipif(not has_slides(), reason=REASON)
 KINDS = {"SVS": ("a.svs", save_svs), "OME-TIFF": ("a.ome.tif", save_pyramid)}
-OTHER_KINDS = {"NDPI": ("a.ndpi", save_ndpi), "SCN": ("a.scn", save_scn), "BIF": ("a.bif", save_bif)}
+OTHER_KINDS = {
+    "NDPI": ("a.ndpi", save_ndpi),
+    "SCN": ("a.scn", save_scn),
+    "BIF": ("a.bif", save_bif),
+}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -229,11 +233,14 @@ def test_other_images_have_no_level(tmp_path: Path) -> None:
         read_image(level_path(pyramid, Reading(7)))
 
 
-def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.svs").write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "tiffslide", None)
-    with fails(DataError, "missing-package", tmp_path / "a.svs", "keras-segkit[slides]"):
-        read_image(tmp_path / "a.svs")
+@pytest.mark.parametrize(("name", "package"), [("a.svs", "tiffslide"), ("a.bif", "openslide")])
+def test_a_missing_package_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setitem(sys.modules, package, None)
+    with fails(DataError, "missing-package", tmp_path / name, "keras-segkit[slides]"):
+        read_image(tmp_path / name)
 
 
 def test_addresses_are_read_back() -> None:
