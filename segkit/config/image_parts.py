@@ -39,7 +39,7 @@ class ImageParts(Section):
             pages: `data.pages`.
 
         Raises:
-            ConfigError: If the source does not read such files, or if pages have a meaning, too.
+            ConfigError: If the source does not read such files, or two settings exclude each other.
         """
         if self.axes is not None:
             why = ""
@@ -48,6 +48,11 @@ class ImageParts(Section):
             elif pages is not None:
                 why = (
                     "and data.pages exclude each other; name the meaning of each axis in data.axes"
+                )
+            elif self.microns_per_pixel is not None:
+                why = (
+                    "and data.microns_per_pixel exclude each other: the first reads planes of "
+                    "stacks at full size, the second levels of slides. Remove one of them"
                 )
             if why:
                 raise ConfigError(why, "contradiction", setting="data.axes")

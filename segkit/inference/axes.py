@@ -49,8 +49,18 @@ def with_axes(config: RunConfig, axes: Axes | None) -> RunConfig:
     """Return the config of a run with the meaning of axes instead of its own; None keeps that.
 
     `data.pages` of the run does not apply then, as the two settings exclude each other.
+
+    Raises:
+        ConfigError: If the run reads levels of slides, whose pixels have another size than planes.
     """
     if axes is None:
         return config
+    if config.data.microns_per_pixel is not None:
+        raise ConfigError(
+            "reads planes at full size, and this run was trained on pixels of "
+            f"{config.data.microns_per_pixel:g} µm (data.microns_per_pixel in its config.yaml)",
+            "contradiction",
+            setting=SETTING,
+        )
     data = config.data.model_copy(update={"axes": axes, "pages": None})
     return config.model_copy(update={"data": data})

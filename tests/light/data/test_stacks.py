@@ -182,7 +182,13 @@ def test_a_mask_with_other_planes_does_not_pair(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"pages": "samples"}, {"source": "scans"}, {"source": "coco"}, {"source": "labelme"}],
+    [
+        {"pages": "samples"},
+        {"microns_per_pixel": 0.5},
+        {"source": "scans"},
+        {"source": "coco"},
+        {"source": "labelme"},
+    ],
 )
 def test_settings_that_exclude_axes(tmp_path: Path, more: dict[str, Any]) -> None:
     with fails(ConfigError, "contradiction", setting="data.axes"):

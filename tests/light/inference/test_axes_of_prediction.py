@@ -134,6 +134,14 @@ def test_pages_of_the_run_do_not_apply_then(
     assert_masks(tmp_path / "out", expected)
 
 
+def test_a_run_on_slides_reads_no_planes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plane has its full size, and the network expects pixels of 0.5 µm."""
+    open_run(monkeypatch, microns_per_pixel=0.5)
+    save_imagej(tmp_path / "in" / "a.tif", values())
+    with fails(ConfigError, "contradiction", "0.5", setting="--axes"):
+        predict("run", tmp_path / "in", tmp_path / "out", axes={"T": "samples", "Z": 2})
+
+
 def test_the_command_line_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_run(monkeypatch)
     array = values()
