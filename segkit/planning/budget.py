@@ -22,11 +22,15 @@ lost 0.04 to one at a quarter that saw more samples.
 """
 LADDER = ((4, 32), (2, 16), (2, 32), (1, 32))
 """Stem and width of networks, from cheap to expensive; the first two cost about the same."""
-NARROWEST = (4, 16)
-"""Stem and width if training the first network of the ladder would see too few samples.
+NARROW = ((1, 16), (2, 16), (4, 16))
+"""Stem and width if training the first network of the ladder would see too few samples."""
+FEW_CLASSES = 2
+"""Most foreground classes with which networks at a high resolution need few samples."""
+SAMPLES_AT_HIGH_RESOLUTION = 500
+"""Patches per foreground class that such a network needs, if it has 16 channels.
 
-In 3 minutes on the MRI example, 16 channels (5700 samples) reached a validation Dice of 0.912 on
-the five regions and 0.766 on the eight lobes; 32 channels (2800 samples) reached 0.905 and 0.771.
+docs/decisions/0019 has the trainings of one minute by which this was chosen: cells were better at
+half the resolution with 1082 samples than at a quarter with 1882, and eight classes far worse.
 """
 FEWEST_STEPS = 50
 """Training steps below which a time budget is refused."""
@@ -50,6 +54,13 @@ class NetworkCandidate(NamedTuple):
     plan: Plan
     machine: Machine
     samples: float
+    needed: int
+    """Samples that training this network needs."""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether training sees enough samples in time."""
+        return self.samples >= self.needed
 
 
 def fit_budget(
@@ -82,43 +93,55 @@ def fit_budget(
     if minutes is None:
         first_plan = _with(plan, "train", batch_size=BATCH)
         return _plan_epochs(plan, images, free_bytes, measure(first_plan.config))
-    needed = SAMPLES + SAMPLES_PER_CLASS * len(plan.config.task.foreground)
-    candidates = _measure_candidates(plan, needed, minutes, validation_windows, measure)
-    chosen = _choose_candidate(candidates, needed)
+    candidates = _measure_candidates(plan, minutes, validation_windows, measure)
+    chosen = _choose_candidate(candidates)
     _check_minutes(chosen, minutes)
-    if chosen.samples < needed:
-        enough = _minutes_for(needed, chosen.machine, validation_windows)
-        (progress or Progress()).warning(_few_minutes(minutes, chosen.samples, needed, enough))
+    if not chosen.is_enough:
+        enough = _minutes_for(chosen.needed, chosen.machine, validation_windows)
+        warning = _few_minutes(minutes, chosen.samples, chosen.needed, enough)
+        (progress or Progress()).warning(warning)
     planned = _choose_batch(chosen.plan, chosen.machine, BATCH, free_bytes)
-    planned = _explain_network(planned, candidates, chosen, needed, minutes)
+    planned = _explain_network(planned, candidates, chosen, minutes)
     planned = _choose_epochs(planned, chosen, images, minutes)
     return _reduce_augmentation(planned, chosen.samples / images)
 
 
 def _measure_candidates(
-    plan: Plan, needed: int, minutes: float, validation_windows: int, measure: Measure
+    plan: Plan, minutes: float, validation_windows: int, measure: Measure
 ) -> list[NetworkCandidate]:
-    """Return networks of the ladder up to the first one whose training sees too few samples."""
+    """Return networks of the ladder up to the first one whose training sees too few samples.
+
+    If that is the first one, narrow networks follow: the one at a quarter of the resolution, or
+    with few classes the one at the highest resolution whose training sees enough.
+    """
+
+    def measured(network: tuple[int, int], needed: int) -> NetworkCandidate:
+        sized = _with_network(plan, *network)
+        machine = measure(sized.config)
+        samples = _samples_in(minutes, machine, validation_windows)
+        return NetworkCandidate(sized, machine, samples, needed)
+
+    classes = len(plan.config.task.foreground)
+    wide = SAMPLES + SAMPLES_PER_CLASS * classes
     candidates = []
-    for stem, width in LADDER:
-        candidate = _measure_network(plan, stem, width, minutes, validation_windows, measure)
-        candidates.append(candidate)
-        if candidate.samples < needed:
+    for network in LADDER:
+        candidates.append(measured(network, wide))
+        if not candidates[-1].is_enough:
             break
-    if candidates[0].samples < needed:
-        stem, width = NARROWEST
-        candidates.append(_measure_network(plan, stem, width, minutes, validation_windows, measure))
-    return candidates
+    if candidates[0].is_enough:
+        return candidates
+    if classes <= FEW_CLASSES:
+        for network in NARROW[:-1]:
+            candidates.append(measured(network, SAMPLES_AT_HIGH_RESOLUTION * classes))
+            if candidates[-1].is_enough:
+                return candidates
+    return [*candidates, measured(NARROW[-1], wide)]
 
 
-def _measure_network(
-    plan: Plan, stem: int, width: int, minutes: float, validation_windows: int, measure: Measure
-) -> NetworkCandidate:
+def _with_network(plan: Plan, stem: int, width: int) -> Plan:
     depth = depth_for(plan.config.train.crop, stem)
     plan = _with(plan, "model", stem=stem, width=width, depth=depth)
-    plan = _with(plan, "train", batch_size=BATCH)
-    machine = measure(plan.config)
-    return NetworkCandidate(plan, machine, _samples_in(minutes, machine, validation_windows))
+    return _with(plan, "train", batch_size=BATCH)
 
 
 def _samples_in(minutes: float, machine: Machine, validation_windows: int) -> float:
@@ -147,12 +170,10 @@ def _few_minutes(minutes: float, samples: float, needed: int, enough: int) -> Se
     )
 
 
-def _choose_candidate(candidates: Sequence[NetworkCandidate], needed: int) -> NetworkCandidate:
+def _choose_candidate(candidates: Sequence[NetworkCandidate]) -> NetworkCandidate:
     """Return the last candidate with enough samples; without any, the last one."""
-    if candidates[0].samples < needed:
-        return candidates[-1]
-    sufficient = [candidate for candidate in candidates if candidate.samples >= needed]
-    return sufficient[-1]
+    sufficient = [candidate for candidate in candidates if candidate.is_enough]
+    return (sufficient or candidates)[-1]
 
 
 def _check_minutes(chosen: NetworkCandidate, minutes: float) -> None:
@@ -174,7 +195,6 @@ def _explain_network(
     plan: Plan,
     candidates: Sequence[NetworkCandidate],
     chosen: NetworkCandidate,
-    needed: int,
     minutes: float,
 ) -> Plan:
     """Add the reasons for the network that was chosen by measuring several."""
@@ -186,7 +206,12 @@ def _explain_network(
         )
     model = plan.config.model
     choice = "This is the most expensive network whose training sees enough samples in time."
-    if chosen.samples < needed:
+    if not candidates[0].is_enough:
+        choice = (
+            "Wider networks see too few samples in time. With few classes, a high resolution needs "
+            "fewer."
+        )
+    if not chosen.is_enough:
         choice = "No measured network sees enough samples in time, so this is the fastest one."
     depth = (
         f"The resolution is halved {model.depth} times, so that {smallest_features(model.stem)} "
@@ -196,7 +221,8 @@ def _explain_network(
         depth += " Below a stem, further levels are cheap and add context, so 4 are enough."
     reasons = {
         "model.stem": (
-            f"The network works at {_resolution(model.stem)}. Training needs {needed} samples. "
+            f"The network works at {_resolution(model.stem)}. Training it needs {chosen.needed} "
+            f"samples. "
             f"On this machine it sees in {minutes:g} min: {'; '.join(measured)}."
         ),
         "model.width": f"Channels after the stem, doubled at each level. {choice}",

@@ -22,7 +22,13 @@ from segkit.inspection.inspect import inspect_data
 from segkit.inspection.mask_format.guess import Guess
 from segkit.inspection.verdict import judge
 from segkit.planning import step_time
-from segkit.planning.budget import SAMPLES, SAMPLES_PER_CLASS, Measure, fit_budget
+from segkit.planning.budget import (
+    SAMPLES,
+    SAMPLES_AT_HIGH_RESOLUTION,
+    SAMPLES_PER_CLASS,
+    Measure,
+    fit_budget,
+)
 from segkit.planning.choices import Machine, Plan
 from segkit.planning.network_rules import depth_for, share_between_images
 from segkit.planning.plan import check_request, plan_for
@@ -376,6 +382,7 @@ def test_layers_that_exclude_each_other_become_ids_with_a_background() -> None:
     ("seconds", "minutes", "network"),
     [
         (30.0, 3, (4, 16)),
+        (9.0, 3, (2, 16)),
         (5.0, 3, (4, 32)),
         (3.0, 3, (2, 16)),
         (1.0, 3, (2, 32)),
@@ -395,9 +402,33 @@ def test_the_most_expensive_network_with_enough_samples_is_chosen(
     assert config.train.minutes == minutes
     step = seconds * network[1] / 32 / network[0] ** 2 * config.train.batch_size / 4
     samples = (minutes * 60 * 0.95 - 10) / step * config.train.batch_size
-    assert network == (4, 16) or samples >= SAMPLES + SAMPLES_PER_CLASS
+    needed = SAMPLES + SAMPLES_PER_CLASS
+    if seconds == 9.0:
+        needed = SAMPLES_AT_HIGH_RESOLUTION
+    assert network == (4, 16) or samples >= needed
     epochs = samples / config.train.batch_size / (config.train.steps_per_epoch or 1)
     assert 2.5 <= epochs <= 11
+
+
+@pytest.mark.parametrize(("classes", "network"), [(1, (1, 16)), (2, (2, 16)), (3, (4, 16))])
+def test_with_few_classes_a_high_resolution_needs_few_samples(
+    classes: int, network: tuple[int, int]
+) -> None:
+    """The steps of this machine hardly depend on the resolution."""
+    samples = {(4, 32): 900, (1, 16): 600, (2, 16): 1100, (4, 16): 2000}
+
+    def measure(config: RunConfig) -> Machine:
+        seen = samples[config.model.stem, config.model.width]
+        return Machine(60 * 0.95 * 2 / seen, 0.0, GIB / 8)
+
+    task = Task.multilabel([f"c{number}" for number in range(classes)])
+    drafted = planned(task, facts(task, size=(256, 256)))
+    warned = Warned()
+    plan = fit_budget(drafted, 100, 0, 1, 8 * GIB, measure, warned)
+    assert (plan.config.model.stem, plan.config.model.width) == network
+    assert len(warned.warnings) == (0 if classes < 3 else 1)
+    needed = 500 * classes if classes < 3 else 2500
+    assert holds(plan.reasons["model.stem"], needed)
 
 
 def test_the_error_for_a_short_time_budget_names_a_sufficient_one() -> None:
