@@ -27,10 +27,10 @@ NARROW = ((1, 16), (2, 16), (4, 16))
 FEW_CLASSES = 2
 """Most foreground classes with which networks at a high resolution need few samples."""
 SAMPLES_AT_HIGH_RESOLUTION = 500
-"""Patches per foreground class that such a network needs, if it has 16 channels.
+"""Patches that such a network needs, if it has 16 channels.
 
 docs/decisions/0019 has the trainings of one minute by which this was chosen: cells were better at
-half the resolution with 1082 samples than at a quarter with 1882, and eight classes far worse.
+full resolution with 530 samples than at a quarter with 1882, and eight classes were far worse.
 """
 FEWEST_STEPS = 50
 """Training steps below which a time budget is refused."""
@@ -132,7 +132,7 @@ def _measure_candidates(
         return candidates
     if classes <= FEW_CLASSES:
         for network in NARROW[:-1]:
-            candidates.append(measured(network, SAMPLES_AT_HIGH_RESOLUTION * classes))
+            candidates.append(measured(network, SAMPLES_AT_HIGH_RESOLUTION))
             if candidates[-1].is_enough:
                 return candidates
     return [*candidates, measured(NARROW[-1], wide)]
